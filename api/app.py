@@ -1,0 +1,163 @@
+"""The REST API as one ASGI application over the node's port.
+
+    Edge (ids, headers, HEAD, last resort) → CORS, if asked for → exception handlers → routes
+
+Hot routes are Starlette's with msgspec, cold ones FastAPI's with pydantic; all are in the OpenAPI
+document. Handlers hold no state but the count of waiters, do no blocking work, and know the node
+as `api.ports.LedgerService` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from api import documentation
+from api.access import Access
+from api.chain import chain_router
+from api.edge import Edge
+from api.openapi import build_openapi
+from api.ports import LedgerService, NotCertified, NotFound, Unavailable
+from api.problems import Problem, answer_problem, render_problem
+from api.requests import shown
+from api.settings import ApiSettings
+from api.submission import Submission
+from api.tiles import Tiles
+from api.tokens import Tokens
+from api.transactions import Transactions
+from ledger.refusal import Rejected
+
+TITLE: Final = "Evidence ledger"
+API_VERSION: Final = "1"
+
+CORS_METHODS: Final = ("GET", "HEAD", "POST")
+CORS_HEADERS: Final = ("Authorization", "Content-Type", "X-Request-Id")
+CORS_EXPOSED: Final = ("Location", "Retry-After", "X-Request-Id")
+
+
+def create_app(
+    service: LedgerService, tokens: Tokens, settings: ApiSettings | None = None
+) -> FastAPI:
+    """Return the application."""
+    settings = settings or ApiSettings()
+    app = FastAPI(
+        title=TITLE,
+        version=API_VERSION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            Problem: answer_problem,
+            Rejected: answer_problem,
+            NotFound: _answer_port_error,
+            NotCertified: _answer_port_error,
+            Unavailable: _answer_port_error,
+            HTTPException: _answer_http_exception,
+            RequestValidationError: _answer_validation_error,
+        },
+    )
+    access = Access(service, tokens, settings.now_ms)
+    _add_hot_routes(app, service, access, settings)
+    app.include_router(chain_router(service, access, settings))
+    _add_documentation(app)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=CORS_METHODS,
+            allow_headers=CORS_HEADERS,
+            expose_headers=CORS_EXPOSED,
+            max_age=600,
+        )
+    app.add_middleware(Edge)
+    return app
+
+
+def _add_hot_routes(
+    app: FastAPI, service: LedgerService, access: Access, settings: ApiSettings
+) -> None:
+    submission = Submission(service, settings)
+    transactions = Transactions(service, access)
+    tiles = Tiles(service, access)
+    posts = {
+        "/v1/transactions": submission.post_transaction,
+        "/v1/transactions:batch": submission.post_batch,
+    }
+    gets = {
+        "/v1/transactions/{tx_id}": transactions.get_transaction,
+        "/v1/transactions/{tx_id}/proof": transactions.get_proof,
+        "/v1/transactions/{tx_id}/evidence": transactions.get_evidence,
+        "/v1/transactions/{tx_id}/entry": transactions.get_entry,
+        "/checkpoint": tiles.get_checkpoint,
+        "/tile/{path:path}": tiles.get_tile,
+    }
+    for path, post in posts.items():
+        app.add_route(path, post, methods=["POST"])
+    for path, get in gets.items():
+        app.add_route(path, get, methods=["GET"])
+
+
+def _add_documentation(app: FastAPI) -> None:
+    document: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not document:
+            document.update(build_openapi(app))
+        return document
+
+    async def get_openapi_document(request: Request) -> Response:
+        return JSONResponse(openapi(), headers={"Cache-Control": "public, max-age=3600"})
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    app.add_route("/openapi.json", get_openapi_document, methods=["GET"])
+    for path, endpoint in documentation.ROUTES.items():
+        app.add_route(path, endpoint, methods=["GET"])
+
+
+async def _answer_port_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, NotCertified):
+        problem = Problem("not_certified", str(error), retry_after_s=error.retry_after_s)
+    elif isinstance(error, Unavailable):
+        problem = Problem("unavailable", str(error), retry_after_s=error.retry_after_s)
+    else:
+        problem = Problem("not_found", str(error) or "there is no such thing on the chain")
+    return render_problem(request.scope, problem)
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> Response:
+    """Answer what the router itself refuses: an unknown route, or a method that one has not."""
+    assert isinstance(error, HTTPException)
+    headers: Mapping[str, str] = error.headers or {}
+    path = shown(request.scope["path"])
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        problem = Problem("not_found", f"there is no route {path}; see /docs")
+    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = {name.strip() for name in headers.get("Allow", "").split(",") if name.strip()}
+        if "GET" in allowed:
+            allowed.add("HEAD")
+        listed = ", ".join(sorted(allowed))
+        problem = Problem(
+            "method_not_allowed",
+            f"{request.method} is not allowed on {path}; allowed: {listed}",
+            headers={"Allow": listed},
+        )
+    else:
+        problem = Problem("bad_request", f"the request could not be read: {error.detail}")
+    return render_problem(request.scope, problem)
+
+
+async def _answer_validation_error(request: Request, error: Exception) -> Response:
+    """Answer what FastAPI refuses of a cold route's parameters, naming the first."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return render_problem(request.scope, Problem("bad_parameter", f"{where}: {first['msg']}"))

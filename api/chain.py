@@ -1,0 +1,162 @@
+"""The cold routes: contracts, blocks, genesis, status, health and metrics.
+
+People read these in the documentation more often than programs call them, so they are ordinary
+FastAPI routes with pydantic schemas. Parameters come in as text and are read strictly by
+`api.requests`, which says what is wrong in a sentence.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from api import examples
+from api.access import Access, is_loopback
+from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems
+from api.ports import LedgerService
+from api.problems import Problem
+from api.requests import parse_contract_id, parse_height
+from api.schemas import Block, Contract, Healthy, Status
+from api.settings import ApiSettings
+
+JSON: Final = "application/json"
+METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
+GENESIS_CACHE: Final = "public, max-age=3600"
+"""It never changes on a chain; an address may be given to another chain."""
+
+ContractId = Annotated[
+    str,
+    Path(description="the contract's id, without `contract/`", examples=[examples.CONTRACT_ID]),
+]
+Height = Annotated[str, Path(description="decimal, 0 is genesis", examples=[str(examples.HEIGHT)])]
+
+
+def _shows(example: Any) -> dict[str, Any]:
+    return {"responses": {"200": {"content": {JSON: {"example": example}}}}}
+
+
+def chain_router(service: LedgerService, access: Access, settings: ApiSettings) -> APIRouter:
+    """Return the cold routes over `service`."""
+    router = APIRouter()
+
+    @router.get(
+        "/v1/contracts/{contract_id}",
+        tags=["contracts"],
+        operation_id="getContract",
+        summary="A contract's record and the root of its history",
+        description="For the contract's merchant, custodian and consumer, and for regulators.",
+        responses=problems("bad_parameter", "unauthenticated", "forbidden", "not_found"),
+        openapi_extra={**_shows(examples.CONTRACT), **SECURITY_TOKEN},
+    )
+    async def get_contract(contract_id: ContractId, request: Request) -> Contract:
+        stream = parse_contract_id(contract_id)
+        access.require_stream(request, stream)
+        view = service.contract(stream)
+        if view is None:
+            raise Problem("not_found", f"no entry ever named {stream}")
+        return Contract.of(view)
+
+    @router.get(
+        "/v1/contracts/{contract_id}/history",
+        tags=["contracts"],
+        operation_id="getHistory",
+        summary="A contract's complete history, with the proof that nothing is left out",
+        response_class=Response,
+        responses={
+            **problems(
+                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
+            ),
+            **answer(200, "the history", JSON, {"type": "object"}, examples.HISTORY),
+        },
+        openapi_extra=SECURITY_TOKEN,
+    )
+    async def get_history(contract_id: ContractId, request: Request) -> Response:
+        access.require_stream(request, parse_contract_id(contract_id))
+        return Response(await service.history(contract_id), media_type=JSON)
+
+    @router.get(
+        "/v1/blocks/{height}",
+        tags=["chain"],
+        operation_id="getBlock",
+        summary="A block's header, commit certificate and transaction ids",
+        responses=problems("bad_parameter", "not_found"),
+        openapi_extra={**_shows(examples.BLOCK), **SECURITY_NONE},
+    )
+    async def get_block(height: Height) -> Block:
+        number = parse_height(height)
+        view = service.block(number)
+        if view is None:
+            raise Problem("not_found", f"block {number} is not decided, or not known to this node")
+        return Block.of(view)
+
+    @router.get(
+        "/v1/genesis",
+        tags=["chain"],
+        operation_id="getGenesis",
+        summary="The genesis document's exact bytes, whose tagged hash is the chain id",
+        response_class=Response,
+        responses=answer(200, "RFC 8785 canonical JSON", JSON, {"type": "object"}, {"format": "…"}),
+        openapi_extra=SECURITY_NONE,
+    )
+    async def get_genesis() -> Response:
+        headers = {"Cache-Control": GENESIS_CACHE}
+        return Response(service.genesis.raw, headers=headers, media_type=JSON)
+
+    @router.get(
+        "/v1/status",
+        tags=["node"],
+        operation_id="getStatus",
+        summary="How this node is",
+        openapi_extra={**_shows(examples.STATUS), **SECURITY_NONE},
+    )
+    async def get_status() -> Status:
+        return Status.of(service, service.status())
+
+    @router.get(
+        "/healthz",
+        tags=["node"],
+        operation_id="getHealth",
+        summary="Whether the process works at all",
+        responses=problems("unavailable"),
+        openapi_extra={**_shows({"status": "ok"}), **SECURITY_NONE},
+    )
+    async def get_health() -> Healthy:
+        return _require_ok(*service.healthy())
+
+    @router.get(
+        "/readyz",
+        tags=["node"],
+        operation_id="getReadiness",
+        summary="Whether to send requests here",
+        responses=problems("unavailable"),
+        openapi_extra={**_shows({"status": "ok"}), **SECURITY_NONE},
+    )
+    async def get_readiness() -> Healthy:
+        return _require_ok(*service.ready())
+
+    @router.get(
+        "/metrics",
+        tags=["node"],
+        operation_id="getMetrics",
+        summary="Metrics for Prometheus: to this machine itself, or with a full token",
+        response_class=Response,
+        responses={
+            **problems("unauthenticated", "forbidden"),
+            **answer(200, "Prometheus text format", METRICS, {"type": "string"}, "ledger_height 9"),
+        },
+        openapi_extra=SECURITY_TOKEN,
+    )
+    async def get_metrics(request: Request) -> Response:
+        if not (settings.metrics_on_loopback and is_loopback(request)):
+            access.require_full(request, "metrics")
+        return Response(service.metrics(), headers={"Content-Type": METRICS})
+
+    return router
+
+
+def _require_ok(is_ok: bool, reason: str) -> Healthy:
+    if not is_ok:
+        raise Problem("unavailable", reason or "no reason is given")
+    return Healthy()

@@ -1,0 +1,89 @@
+"""Pieces of an OpenAPI description: an answer, the problems an operation may give, who may call it.
+
+Used by the cold routes' decorators and by the table of hot operations, so that both describe their
+errors in one way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from api import examples
+from api.problems import MEDIA_TYPE, PROBLEMS
+
+JSON: Final = "application/json"
+MSGPACK: Final = "application/msgpack"
+OCTETS: Final = "application/octet-stream"
+TEXT: Final = "text/plain"
+
+BINARY: Final = {"type": "string", "format": "binary"}
+STRING: Final = {"type": "string"}
+
+SECURITY_NONE: Final[dict[str, Any]] = {"security": []}
+SECURITY_TOKEN: Final[dict[str, Any]] = {"security": [{"token": []}]}
+SECURITY_OPTIONAL: Final[dict[str, Any]] = {"security": [{}, {"token": []}]}
+
+_PROBLEM_DETAILS: Final[Mapping[str, str]] = {
+    "malformed": "request body: Object missing required field `signatures`",
+    "bad_parameter": "height '007' is not a decimal number from 0 to 9007199254740991 without "
+    "leading zeros",
+    "too_large": "the request's body has 200000 bytes; at most 131072 are allowed here",
+    "bad_field": "a batch has at least one transaction; this one has none",
+    "bad_signature": "transaction …: the signature of merchant-1 with key … does not verify",
+    "duplicate": "transaction … is already on the chain",
+    "quota_exceeded": "merchant-1 sent 1000 transactions in this minute; at most 1000 are allowed",
+    "pool_full": "100000 transactions wait for a block; at most 100000 may",
+    "unauthenticated": "this needs the header Authorization: Bearer <access token>",
+    "forbidden": "token 'till-7' with scope merchant:merchant-1 does not cover contract/c-9",
+    "not_found": "transaction … is not known to this node",
+    "request_timeout": "the request's body did not arrive whole within 30 s",
+    "unsupported_media_type": "content-type 'text/html' is not supported; send application/json "
+    "or application/msgpack",
+    "not_certified": "not certified yet; try again in 2 s",
+    "unavailable": "the node is catching up: it is at height 100 of 4711",
+    "internal": "the node made a mistake answering this; its log has it under the request id "
+    "5f3c9a7e21d04b86",
+}
+
+
+def answer(
+    status: int, description: str, media_type: str, schema: Mapping[str, Any], example: Any
+) -> dict[int | str, dict[str, Any]]:
+    """Return one entry of an operation's responses."""
+    content = {media_type: {"schema": dict(schema), "example": example}}
+    return {status: {"description": description, "content": content}}
+
+
+def problems(*reasons: str) -> dict[int | str, dict[str, Any]]:
+    """Return the responses of an operation that may answer with these problems, and with 500."""
+    by_status: dict[int, list[str]] = {}
+    for reason in (*reasons, "internal"):
+        by_status.setdefault(PROBLEMS[reason][0], []).append(reason)
+    responses: dict[int | str, dict[str, Any]] = {}
+    for status, named in by_status.items():
+        response: dict[str, Any] = {
+            "description": "; ".join(f"{reason}: {PROBLEMS[reason][1]}" for reason in named),
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/ProblemForm"},
+                    "examples": {
+                        reason: {
+                            "value": examples.problem(
+                                reason, _PROBLEM_DETAILS.get(reason, "…"), "/v1/…"
+                            )
+                        }
+                        for reason in named
+                    },
+                }
+            },
+        }
+        headers: dict[str, Any] = {}
+        if status in (429, 503):
+            headers["Retry-After"] = {"description": "seconds", "schema": {"type": "integer"}}
+        if status == 401:
+            headers["WWW-Authenticate"] = {"schema": STRING}
+        if headers:
+            response["headers"] = headers
+        responses[status] = response
+    return responses

@@ -1,0 +1,101 @@
+"""The outermost layer: request ids, security headers, HEAD, and the last resort for mistakes.
+
+Every request gets an id, its own if it brought an acceptable one, and every answer carries it back.
+HEAD is answered by running GET and keeping the body to ourselves, so each route has it and both
+give the same headers. An exception that no handler expected is logged with the id and answered
+with a problem that says nothing of our insides.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Final
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import REQUEST_ID_KEY, Problem, render_problem
+
+REQUEST_ID_BYTES: Final = 8
+"""Sixteen hex digits: distinct within the logs of one node, short enough to read out."""
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+"""Added where a handler did not say otherwise (the documentation's page, tiles)."""
+
+STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000")
+
+_log = structlog.get_logger("api")
+
+
+class Edge:
+    """ASGI middleware around everything else."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _read_request_id(scope)
+        scope = {**scope, REQUEST_ID_KEY: request_id.decode()}
+        added = [*SECURITY_HEADERS, (b"x-request-id", request_id)]
+        if scope["scheme"] == "https":
+            added.append(STRICT_TRANSPORT)
+        is_head = scope["method"] == "HEAD"
+        if is_head:
+            scope["method"] = "GET"
+        started = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = list(message.get("headers", ()))
+                present = {name for name, _ in headers}
+                headers += [header for header in added if header[0] not in present]
+                message = {**message, "headers": headers}
+            elif is_head:
+                if message.get("more_body", False):
+                    return
+                message = {"type": "http.response.body", "body": b""}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_guarded)
+        except ClientDisconnect:
+            return
+        except Exception:
+            _log.exception(
+                "request_failed",
+                request_id=scope[REQUEST_ID_KEY],
+                method=scope["method"],
+                path=scope["path"][:200],
+            )
+            if started:
+                raise
+            problem = Problem(
+                "internal",
+                "the node made a mistake answering this; its log has it under the request id "
+                f"{scope[REQUEST_ID_KEY]}",
+            )
+            await render_problem(scope, problem)(scope, receive, send_guarded)
+
+
+def _read_request_id(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return secrets.token_hex(REQUEST_ID_BYTES).encode()

@@ -1,0 +1,182 @@
+"""Examples of the documentation: made-up values of the right shape, no personal data.
+
+Hashes here are SHA-256 of a word and verify nothing; a test decodes every example as the type it
+is an example of, so none can grow stale.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any, Final
+
+from api.problems import PROBLEMS, TYPE_PREFIX
+
+
+def _hash(word: str) -> str:
+    return sha256(word.encode()).hexdigest()
+
+
+TX_ID: Final = _hash("transaction")
+CONTRACT_ID: Final = "c-2026-000001"
+HEIGHT: Final = 128
+TIME_MS: Final = 1_767_225_600_000
+
+BODY: Final = (
+    '{"data":{"amount":8800,"channel":"ecny","item":"lesson","units":1},'
+    '"kind":"prepaid.consume","not_after":1767225660000,"reference":"till-7/000123",'
+    '"salt":"c2FsdC1zYWx0LXNhbHQtc2FsdA","signers":["merchant-1"],'
+    f'"stream":"contract/{CONTRACT_ID}","version":1}}'
+)
+
+SUBMISSION: Final[dict[str, Any]] = {
+    "body": BODY,
+    "signatures": [{"public_key": _hash("key"), "signature": _hash("r") + _hash("s")}],
+}
+BATCH_SIGNED_SUBMISSION: Final[dict[str, Any]] = {
+    "body": BODY,
+    "signatures": [
+        {
+            "public_key": _hash("key"),
+            "signature": _hash("r") + _hash("s"),
+            "batch": {"index": 0, "size": 2, "path": [_hash("sibling")]},
+        }
+    ],
+}
+ACCEPTED: Final[dict[str, Any]] = {
+    "tx_id": TX_ID,
+    "status": "accepted",
+    "receipt": {
+        "chain_id": _hash("chain"),
+        "format": "evidence-ledger/intake-receipt/v1",
+        "height_max": HEIGHT + 10,
+        "node": "bank-a",
+        "public_key": _hash("party key"),
+        "received_ms": TIME_MS,
+        "signature": _hash("R") + _hash("S"),
+        "tx_id": TX_ID,
+    },
+}
+PENDING: Final[dict[str, Any]] = {
+    "tx_id": TX_ID,
+    "status": "pending",
+    "received_ms": TIME_MS,
+    "height_max": HEIGHT + 10,
+}
+PUBLIC_POSITION: Final[dict[str, Any]] = {
+    "tx_id": TX_ID,
+    "status": "applied",
+    "certified": True,
+    "index": 4711,
+    "height": HEIGHT,
+    "time_ms": TIME_MS + 400,
+    "code": "",
+}
+POSITION: Final[dict[str, Any]] = {
+    **PUBLIC_POSITION,
+    "stream": f"contract/{CONTRACT_ID}",
+    "effects": [["paid", 300_000], ["locked", 291_200], ["released", 8800], ["refunded", 0]],
+}
+BATCH: Final[dict[str, Any]] = {"transactions": [SUBMISSION, BATCH_SIGNED_SUBMISSION]}
+CHECKPOINT: Final = (
+    f"pilot.example/{_hash('chain')[:16]}\n4900\n"
+    "3q2+796tvu/erb7v3q2+796tvu/erb7v3q2+796tvu8=\n\n— pilot.example/… …\n"
+)
+PROOF: Final = f"c2sp.org/tlog-proof@v1\nindex 4711\n…\n\n{CHECKPOINT}"
+
+
+def problem(reason: str, detail: str, instance: str) -> dict[str, Any]:
+    """Return the example of a problem."""
+    status, title, title_zh = PROBLEMS[reason]
+    return {
+        "type": TYPE_PREFIX + reason,
+        "title": title,
+        "title_zh": title_zh,
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        "reason": reason,
+        "request_id": "5f3c9a7e21d04b86",
+    }
+
+
+BATCH_RESULT: Final[dict[str, Any]] = {
+    "accepted": 1,
+    "known": 0,
+    "refused": 1,
+    "results": [
+        {"http_status": 202, "transaction": ACCEPTED},
+        {
+            "http_status": 422,
+            "problem": problem(
+                "stale",
+                "not_after 1767225660000 is 3000 ms before 1767225663000; sign it anew with a "
+                "later not_after",
+                "/v1/transactions:batch#1",
+            ),
+        },
+    ],
+}
+CONTRACT: Final[dict[str, Any]] = {
+    "contract": CONTRACT_ID,
+    "height": HEIGHT,
+    "count": 3,
+    "root": _hash("stream"),
+    "record": {
+        "merchant": "merchant-1",
+        "custodian": "bank-a",
+        "paid": 300_000,
+        "locked": 291_200,
+        "released": 8800,
+        "refunded": 0,
+    },
+}
+BLOCK: Final[dict[str, Any]] = {
+    "block_hash": _hash("block"),
+    "certified": True,
+    "header": {
+        "version": 1,
+        "chain_id": _hash("chain"),
+        "height": HEIGHT,
+        "parent_hash": _hash("parent"),
+        "time_ms": TIME_MS + 400,
+        "proposer": 0,
+        "first_index": 4711,
+        "count": 1,
+        "log_root": _hash("log"),
+        "state_root": _hash("state"),
+        "validators_hash": _hash("validators"),
+        "rule_pack_version": 1,
+    },
+    "header_bytes": "nAE=",
+    "certificate": {
+        "view": 0,
+        "votes": [{"replica": r, "signature": _hash("vote") * 2} for r in range(3)],
+    },
+    "transactions": [TX_ID],
+}
+STATUS: Final[dict[str, Any]] = {
+    "node": "bank-a",
+    "network": "pilot.example",
+    "chain_id": _hash("chain"),
+    "origin": f"pilot.example/{_hash('chain')[:16]}",
+    "version": "0.1.0",
+    "mode": "normal",
+    "detail": "",
+    "height": HEIGHT,
+    "block_hash": _hash("block"),
+    "time_ms": TIME_MS + 400,
+    "log_size": 4713,
+    "log_root": _hash("log after"),
+    "state_root": _hash("state"),
+    "certified_height": HEIGHT,
+    "certified_size": 4713,
+    "view": 0,
+    "primary": 1,
+    "validator_count": 4,
+    "quorum": 3,
+    "peers_connected": 3,
+    "pool_count": 0,
+    "pool_bytes": 0,
+}
+EVIDENCE: Final[dict[str, Any]] = {"format": "…", "entry": "…", "proof": "…", "header": "…"}
+HISTORY: Final[dict[str, Any]] = {"format": "…", "entries": ["…"], "state_proof": "…"}

@@ -1,0 +1,240 @@
+"""What the API asks of the node: one port, and the values that cross it.
+
+The API parses HTTP, checks tokens and writes answers; everything it knows about the chain it asks
+of a `LedgerService`, which the node implements and the tests fake. Values are frozen, hold raw
+bytes for hashes (hex is the web's spelling) and never a live object of the node. A method that is
+not `async` answers from memory or an index within microseconds; an `async` one may wait. Refused
+input is `ledger.refusal.Rejected`, inside `Refused` where one of many is meant; what is merely
+absent is `None`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from genesis.document import Genesis
+from ledger.block import Header
+from ledger.receipt import IntakeReceipt
+from ledger.refusal import Rejected
+
+Level = Literal["committed", "certified"]
+"""committed: decided by a quorum; certified: a quorum also cosigned a checkpoint that covers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a transaction stands on the chain, and what became of it."""
+
+    tx_id: bytes
+    index: int
+    """Index of its entry in the log."""
+    height: int
+    time_ms: int
+    """The block's header time."""
+    status: Literal["applied", "refused"]
+    code: str
+    """Empty when applied, otherwise the contract's named reason."""
+    effects: Sequence[tuple[str, int | str]]
+    certified: bool
+    stream: str
+    """`contract/<id>`, `party/<id>` or `validator/<id>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A transaction this node holds and no block has yet."""
+
+    tx_id: bytes
+    received_ms: int
+    height_max: int
+    """What the intake receipt promised; 0 when another node took it in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Taken in: the node promises a height."""
+
+    tx_id: bytes
+    receipt: IntakeReceipt
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Already on the chain: the same body again is answered with the same position."""
+
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not taken in."""
+
+    rejected: Rejected
+    tx_id: bytes | None = None
+    """Known once the body could be read."""
+    retry_after_s: int | None = None
+    """For QUOTA_EXCEEDED and POOL_FULL: when to try again."""
+
+
+Intake = Accepted | Known | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class ContractView:
+    """A stream's committed value at the newest applied height."""
+
+    stream: str
+    height: int
+    """The height as of which the rest is true."""
+    count: int
+    """Transaction entries of the stream, refused ones included."""
+    root: bytes
+    """RFC 9162 root over their leaf hashes."""
+    record: Mapping[str, Any] | None
+    """The record as named values, bytes already in hex; None while only refused attempts exist."""
+    merchant: str
+    """Party ids; empty where there is no record or no such party."""
+    custodian: str
+    consumer_party: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateView:
+    """A quorum's commit votes of one view on one block."""
+
+    view: int
+    votes: Sequence[tuple[int, bytes]]
+    """(replica number, Ed25519 signature), ascending."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockView:
+    """A decided block, without any body."""
+
+    header: Header
+    block_hash: bytes
+    certificate: CertificateView | None
+    """None at height 0, which is computed and not voted."""
+    tx_ids: Sequence[bytes]
+    """In the block's order: the i-th has log index `header.first_index + i`."""
+    certified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """How this node is, in figures that are nobody's secret."""
+
+    version: str
+    """Version of the software."""
+    mode: Literal["starting", "normal", "catching_up", "recovering", "halted"]
+    detail: str
+    """A sentence; empty in normal operation."""
+    height: int
+    """Newest applied height."""
+    block_hash: bytes
+    time_ms: int
+    """Header time of the newest applied block."""
+    log_size: int
+    log_root: bytes
+    """RFC 9162 root of the log of `log_size` entries."""
+    state_root: bytes
+    certified_height: int
+    certified_size: int
+    """Size of the newest certified checkpoint; 0 while there is none."""
+    view: int
+    primary: int
+    """Replica number expected to propose the next block."""
+    validator_count: int
+    quorum: int
+    peers_connected: int
+    pool_count: int
+    """Transactions waiting for a block."""
+    pool_bytes: int
+
+
+class NotFound(Exception):
+    """What was asked for is not on the chain, as a whole sentence."""
+
+
+class NotCertified(Exception):
+    """On the chain, but no certified checkpoint covers it yet."""
+
+    def __init__(self, retry_after_s: int, detail: str = "") -> None:
+        super().__init__(detail or f"not certified yet; try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(Exception):
+    """The node cannot answer now (starting, catching up, shutting down); the sentence says why."""
+
+    def __init__(self, detail: str, retry_after_s: int = 5) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class LedgerService(Protocol):
+    """The node, as the API sees it. Any method may raise `Unavailable`."""
+
+    @property
+    def genesis(self) -> Genesis:
+        """The chain's genesis document."""
+
+    @property
+    def node_id(self) -> str:
+        """Id of the institution that runs this node."""
+
+    async def submit(self, envelopes: Sequence[bytes], client: str) -> Sequence[Intake]:
+        """Take in envelopes (MessagePack, not decoded yet); one result each, in order.
+
+        `client` is the peer's network address, for quotas and logs. Never raises `Rejected`.
+        """
+
+    async def wait(self, tx_id: bytes, level: Level, timeout_s: float) -> Position | None:
+        """Return the position once `level` is reached, None when the time is over."""
+
+    def position(self, tx_id: bytes) -> Position | Pending | None:
+        """Return where a transaction is."""
+
+    def entry(self, tx_id: bytes) -> bytes | None:
+        """Return a transaction's log entry, the exact leaf data."""
+
+    def contract(self, stream: str) -> ContractView | None:
+        """Return a stream; None when no entry ever named it."""
+
+    async def proof(self, tx_id: bytes) -> str:
+        """Return a C2SP tlog-proof of the entry; raise `NotFound` or `NotCertified`."""
+
+    async def evidence(self, tx_id: bytes) -> bytes:
+        """Return the evidence package, canonical JSON; raise `NotFound` or `NotCertified`."""
+
+    async def history(self, contract_id: str) -> bytes:
+        """Return a contract's complete history with its proof, JSON.
+
+        `contract_id` is without the `contract/`. Raises `NotFound` or `NotCertified`.
+        """
+
+    def block(self, height: int) -> BlockView | None:
+        """Return a decided block."""
+
+    def checkpoint(self) -> str | None:
+        """Return the newest certified checkpoint with its signatures."""
+
+    def tile(self, level: int, index: int, width: int) -> bytes | None:
+        """Return exactly `width` (1..256) hashes of a tile of the certified tree, 32 bytes each."""
+
+    def entry_bundle(self, index: int, width: int) -> bytes | None:
+        """Return `width` (1..256) entries from 256·index on, each after its u16 length."""
+
+    def status(self) -> StatusView:
+        """Return how this node is."""
+
+    def healthy(self) -> tuple[bool, str]:
+        """Say whether the process works at all (restart it otherwise), and why not."""
+
+    def ready(self) -> tuple[bool, str]:
+        """Say whether to send requests here, and why not."""
+
+    def metrics(self) -> bytes:
+        """Return the metrics in Prometheus text format 0.0.4."""

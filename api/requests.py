@@ -1,0 +1,152 @@
+"""Reading a request: bounded, in time, and strict about every parameter.
+
+Nothing here trusts a length that a client names: bytes are counted as they arrive, and the reading
+stops at the bound. A parameter has one spelling; anything else is refused with the value at fault,
+shortened so that an answer is never longer than its cause deserves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+
+from api.problems import Problem
+from api.tokens import CONTRACT_PATTERN
+from ledger.checkpoint import parse_decimal
+from ledger.refusal import Reason
+
+JSON: Final = "application/json"
+MSGPACK: Final = "application/msgpack"
+SHOWN_CHARS_MAX: Final = 80
+"""Characters of a value at fault that a problem repeats."""
+
+HEIGHT_MAX: Final = 2**53 - 1
+
+_TX_ID = re.compile(r"[0-9a-f]{64}")
+_CONTRACT_ID = re.compile(CONTRACT_PATTERN)
+
+
+def shown(text: str) -> str:
+    """Return a value as a problem's sentence shows it: quoted, escaped, shortened."""
+    short = text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "…"
+    return ascii(short) if not short.isprintable() else repr(short)
+
+
+def read_content_type(request: Request) -> str:
+    """Return `JSON` or `MSGPACK`; raise `Problem` (unsupported_media_type)."""
+    headers = request.headers
+    encoding = headers.get("content-encoding")
+    if encoding is not None and encoding != "identity":
+        raise Problem(
+            "unsupported_media_type",
+            f"content-encoding {shown(encoding)} is not supported; send the body as it is",
+        )
+    content_type = headers.get("content-type", "")
+    if content_type in (JSON, MSGPACK):
+        return content_type
+    name, _, parameters = content_type.partition(";")
+    name = name.strip().lower()
+    charset = parameters.strip().lower().replace('"', "")
+    if name in (JSON, MSGPACK) and charset in ("", "charset=utf-8"):
+        return name
+    raise Problem(
+        "unsupported_media_type",
+        f"content-type {shown(content_type)} is not supported; send {JSON} or {MSGPACK}",
+        headers={"Accept-Post": f"{JSON}, {MSGPACK}"},
+    )
+
+
+async def read_body(request: Request, bytes_max: int, timeout_s: float) -> bytes:
+    """Return the request's body; raise `Problem` (too_large, request_timeout, bad_request)."""
+    declared = request.headers.get("content-length")
+    if declared is not None:
+        length = parse_decimal(declared, 2**63 - 1)
+        if length is None:
+            raise Problem("bad_request", f"content-length {shown(declared)} is not a length")
+        if length > bytes_max:
+            raise _too_large(f"{length} bytes", bytes_max)
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _read_counted(request, bytes_max)
+    except TimeoutError:
+        raise Problem(
+            "request_timeout", f"the request's body did not arrive whole within {timeout_s:g} s"
+        ) from None
+
+
+async def _read_counted(request: Request, bytes_max: int) -> bytes:
+    chunks: list[bytes] = []
+    total = 0
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        total += len(chunk)
+        if total > bytes_max:
+            raise _too_large(f"more than {bytes_max} bytes", bytes_max)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(what: str, bytes_max: int) -> Problem:
+    return Problem(
+        Reason.TOO_LARGE,
+        f"the request's body has {what}; at most {bytes_max} are allowed here",
+        headers={"Connection": "close"},
+    )
+
+
+def read_query(request: Request, known: frozenset[str]) -> dict[str, str]:
+    """Return the query's parameters, each known and given once; raise `Problem`."""
+    if not request.scope["query_string"]:
+        return {}
+    found: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            allowed = ", ".join(sorted(known)) or "none"
+            raise Problem(
+                "bad_parameter",
+                f"query parameter {shown(name)} is not known here; known parameters: {allowed}",
+            )
+        if name in found:
+            raise Problem("bad_parameter", f"query parameter {name!r} is given more than once")
+        found[name] = value
+    return found
+
+
+def read_tx_id(request: Request) -> bytes:
+    """Return the path's transaction id; raise `Problem` (bad_parameter)."""
+    text: str = request.path_params["tx_id"]
+    if _TX_ID.fullmatch(text) is None:
+        raise Problem(
+            "bad_parameter", f"transaction id {shown(text)} is not 64 lower-case hex digits"
+        )
+    return bytes.fromhex(text)
+
+
+def parse_contract_id(text: str) -> str:
+    """Return a contract's id as its stream; raise `Problem` (bad_parameter)."""
+    if _CONTRACT_ID.fullmatch(text) is None:
+        raise Problem(
+            "bad_parameter",
+            f"contract id {shown(text)} is not 1 to 80 of a-z 0-9 . _ - starting with a letter "
+            "or digit",
+        )
+    return f"contract/{text}"
+
+
+def parse_height(text: str) -> int:
+    """Return a block's height; raise `Problem` (bad_parameter)."""
+    height = parse_decimal(text, HEIGHT_MAX)
+    if height is None:
+        raise Problem(
+            "bad_parameter",
+            f"height {shown(text)} is not a decimal number from 0 to {HEIGHT_MAX} without "
+            "leading zeros",
+        )
+    return height

@@ -1,0 +1,199 @@
+"""Posting transactions: one, or up to a thousand, as JSON or as the envelopes' own MessagePack.
+
+The signature is the credential, so posting needs no token; quotas are the node's. Both forms become
+the same envelope bytes before anything is judged. An answer is either the node's signed receipt
+(202), the place on the chain (200: it was there already, or the client chose to wait), or a
+problem. Whoever posts holds the body, so the answer may say what became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.forms import (
+    BatchItemForm,
+    BatchResultForm,
+    BatchSubmissionForm,
+    SubmissionForm,
+    accepted_form,
+    compute_envelope,
+    encode_form,
+    position_form,
+)
+from api.ports import Accepted, Known, LedgerService, Level, Position
+from api.problems import REQUEST_ID_KEY, Problem, problem_form, request_instance
+from api.requests import JSON, read_body, read_content_type, read_query, shown
+from api.settings import ApiSettings
+from ledger.checkpoint import parse_decimal
+from ledger.refusal import Reason
+
+T = TypeVar("T")
+
+WAIT_PARAMETERS: Final = frozenset({"wait", "timeout"})
+NO_PARAMETERS: Final[frozenset[str]] = frozenset()
+
+_submission_decoder = msgspec.json.Decoder(SubmissionForm)
+_batch_decoder = msgspec.json.Decoder(BatchSubmissionForm)
+
+
+class Submission:
+    """The two POST routes."""
+
+    def __init__(self, service: LedgerService, settings: ApiSettings) -> None:
+        self._service = service
+        self._settings = settings
+        self._waiting = 0
+        self._envelopes_decoder = msgspec.msgpack.Decoder(
+            Annotated[list[bytes], msgspec.Meta(max_length=settings.batch_count_max)]
+        )
+
+    async def post_transaction(self, request: Request) -> Response:
+        """POST /v1/transactions."""
+        settings = self._settings
+        level, timeout_s = self._read_wait(request)
+        content_type = read_content_type(request)
+        raw = await read_body(request, settings.transaction_bytes_max, settings.body_timeout_s)
+        if content_type == JSON:
+            raw = compute_envelope(_decode(_submission_decoder, raw))
+        (intake,) = await self._service.submit((raw,), _client(request))
+        if isinstance(intake, Known):
+            position = intake.position
+            if level == "certified" and not position.certified:
+                position = await self._wait(position.tx_id, level, timeout_s) or position
+            return _position_response(position)
+        if isinstance(intake, Accepted):
+            if level is not None:
+                reached = await self._wait(intake.tx_id, level, timeout_s)
+                if reached is not None:
+                    return _position_response(reached)
+            return Response(
+                encode_form(accepted_form(intake)),
+                202,
+                headers={"Location": f"/v1/transactions/{intake.tx_id.hex()}"},
+                media_type=JSON,
+            )
+        raise Problem.of(intake.rejected, intake.tx_id, intake.retry_after_s)
+
+    async def post_batch(self, request: Request) -> Response:
+        """POST /v1/transactions:batch."""
+        settings = self._settings
+        read_query(request, NO_PARAMETERS)
+        content_type = read_content_type(request)
+        raw = await read_body(request, settings.batch_bytes_max, settings.body_timeout_s)
+        envelopes = self._decode_batch(content_type, raw)
+        intakes = await self._service.submit(envelopes, _client(request))
+        instance = request_instance(request.scope)
+        request_id = request.scope.get(REQUEST_ID_KEY, "")
+        results: list[BatchItemForm] = []
+        known = refused = retry_after_s = 0
+        for position, intake in enumerate(intakes):
+            if isinstance(intake, Accepted):
+                results.append(BatchItemForm(202, accepted_form(intake)))
+            elif isinstance(intake, Known):
+                known += 1
+                place = position_form(intake.position, with_body_facts=True)
+                results.append(BatchItemForm(200, place))
+            else:
+                refused += 1
+                problem = Problem.of(intake.rejected, intake.tx_id, intake.retry_after_s)
+                retry_after_s = max(retry_after_s, problem.retry_after_s or 0)
+                item = problem_form(problem, f"{instance}#{position}", request_id)
+                results.append(BatchItemForm(problem.status, problem=item))
+        form = BatchResultForm(len(results) - known - refused, known, refused, results)
+        return Response(
+            encode_form(form),
+            headers={"Retry-After": str(retry_after_s)} if retry_after_s else None,
+            media_type=JSON,
+        )
+
+    def _decode_batch(self, content_type: str, raw: bytes) -> Sequence[bytes]:
+        count_max = self._settings.batch_count_max
+        envelopes: list[bytes]
+        if content_type == JSON:
+            forms = _decode(_batch_decoder, raw).transactions
+            _check_count(len(forms), count_max)
+            envelopes = [compute_envelope(form) for form in forms]
+        else:
+            try:
+                envelopes = self._envelopes_decoder.decode(raw)
+            except msgspec.ValidationError as error:
+                if "length" in str(error):
+                    raise _too_many(f"more than {count_max}", count_max) from None
+                raise Problem(Reason.MALFORMED, f"request body: {error}") from None
+            except msgspec.DecodeError as error:
+                raise Problem(Reason.MALFORMED, f"request body: not MessagePack: {error}") from None
+            _check_count(len(envelopes), count_max)
+        return envelopes
+
+    def _read_wait(self, request: Request) -> tuple[Level | None, int]:
+        settings = self._settings
+        query = read_query(request, WAIT_PARAMETERS)
+        wait = query.get("wait")
+        timeout = query.get("timeout")
+        if wait is None:
+            if timeout is not None:
+                raise Problem(
+                    "bad_parameter", "timeout is given without wait=committed or wait=certified"
+                )
+            return None, 0
+        if wait not in ("committed", "certified"):
+            raise Problem(
+                "bad_parameter", f"wait is {shown(wait)}; it must be committed or certified"
+            )
+        if timeout is None:
+            return wait, settings.wait_timeout_default_s  # type: ignore[return-value]
+        timeout_s = parse_decimal(timeout, settings.wait_timeout_max_s)
+        if not timeout_s:
+            raise Problem(
+                "bad_parameter",
+                f"timeout is {shown(timeout)}; it must be a whole number of seconds from 1 to "
+                f"{settings.wait_timeout_max_s}",
+            )
+        return wait, timeout_s  # type: ignore[return-value]
+
+    async def _wait(self, tx_id: bytes, level: Level, timeout_s: int) -> Position | None:
+        """Wait unless too many others do; then the receipt has to be enough."""
+        if self._waiting >= self._settings.waiters_max:
+            return None
+        self._waiting += 1
+        try:
+            return await self._service.wait(tx_id, level, timeout_s)
+        finally:
+            self._waiting -= 1
+
+
+def _decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
+    try:
+        return decoder.decode(raw)
+    except RecursionError:
+        raise Problem(Reason.TOO_DEEP, "request body: nested too deeply") from None
+    except msgspec.ValidationError as error:
+        raise Problem(Reason.MALFORMED, f"request body: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(Reason.MALFORMED, f"request body: not JSON: {error}") from None
+
+
+def _check_count(count: int, count_max: int) -> None:
+    if not count:
+        raise Problem(Reason.BAD_FIELD, "a batch has at least one transaction; this one has none")
+    if count > count_max:
+        raise _too_many(str(count), count_max)
+
+
+def _too_many(count: str, count_max: int) -> Problem:
+    return Problem(
+        Reason.TOO_LARGE, f"a batch of {count} transactions; at most {count_max} are allowed"
+    )
+
+
+def _position_response(position: Position) -> Response:
+    return Response(encode_form(position_form(position, with_body_facts=True)), media_type=JSON)
+
+
+def _client(request: Request) -> str:
+    return request.client.host if request.client is not None else "unknown"

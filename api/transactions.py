@@ -1,0 +1,86 @@
+"""Reading one transaction: where it stands, its proof, its entry, the whole evidence.
+
+Where a transaction stands is public, and so is its proof, which is hashes only: a body's salt keeps
+anybody from learning the body from its id. The stream and the effects say what the body said, so
+they are shown to those only who may read the body, as are the entry and the evidence.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.access import Access
+from api.forms import encode_form, pending_form, position_form
+from api.ports import LedgerService, Pending, Position
+from api.problems import Problem
+from api.requests import JSON, read_tx_id
+from api.tiles import OCTETS, TEXT
+
+
+class Transactions:
+    """The GET routes under /v1/transactions."""
+
+    def __init__(self, service: LedgerService, access: Access) -> None:
+        self._service = service
+        self._access = access
+
+    async def get_transaction(self, request: Request) -> Response:
+        """GET /v1/transactions/{tx_id}."""
+        tx_id = read_tx_id(request)
+        grant = self._access.find_grant(request)
+        position = self._service.position(tx_id)
+        if position is None:
+            raise _unknown(tx_id)
+        if isinstance(position, Pending):
+            return Response(encode_form(pending_form(position)), media_type=JSON)
+        entitled = grant is not None and self._access.is_entitled(grant, position.stream)
+        form = position_form(position, with_body_facts=entitled)
+        return Response(encode_form(form), media_type=JSON)
+
+    async def get_proof(self, request: Request) -> Response:
+        """GET /v1/transactions/{tx_id}/proof."""
+        tx_id = read_tx_id(request)
+        proof = await self._service.proof(tx_id)
+        return Response(
+            proof,
+            headers={"Content-Disposition": f'inline; filename="{tx_id.hex()}.tlog-proof"'},
+            media_type=TEXT,
+        )
+
+    async def get_evidence(self, request: Request) -> Response:
+        """GET /v1/transactions/{tx_id}/evidence."""
+        tx_id = read_tx_id(request)
+        self._require_body(request, tx_id)
+        evidence = await self._service.evidence(tx_id)
+        return Response(
+            evidence,
+            headers={"Content-Disposition": f'inline; filename="{tx_id.hex()}.evidence.json"'},
+            media_type=JSON,
+        )
+
+    async def get_entry(self, request: Request) -> Response:
+        """GET /v1/transactions/{tx_id}/entry."""
+        tx_id = read_tx_id(request)
+        self._require_body(request, tx_id)
+        entry = self._service.entry(tx_id)
+        if entry is None:
+            raise _unknown(tx_id)
+        return Response(entry, media_type=OCTETS)
+
+    def _require_body(self, request: Request, tx_id: bytes) -> Position:
+        """Return the position of a transaction whose body the request's token covers."""
+        self._access.require_grant(request)
+        position = self._service.position(tx_id)
+        if position is None:
+            raise _unknown(tx_id)
+        if isinstance(position, Pending):
+            raise Problem(
+                "not_certified", f"transaction {tx_id.hex()} is in no block yet; ask again"
+            )
+        self._access.require_stream(request, position.stream)
+        return position
+
+
+def _unknown(tx_id: bytes) -> Problem:
+    return Problem("not_found", f"transaction {tx_id.hex()} is not known to this node")

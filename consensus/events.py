@@ -1,0 +1,133 @@
+"""Everything a replica is told. Time, chance and other processes reach it only through these.
+
+The first event is `Restored`; before it the replica refuses to step. Answers to
+actions (`ProposalBuilt`, `ProposalChecked`, `ProposalFetched`, `BlockApplied`) may come late, twice
+or never.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from consensus.messages import Message, Proposal
+from ledger.block import Header
+
+
+class Verdict(StrEnum):
+    """What came of executing a proposal and comparing it with its header."""
+
+    OK = "ok"
+    UNAVAILABLE = "unavailable"
+    """The envelopes could not be had; says nothing about the block. It may be asked again."""
+    BAD_BODY = "bad_body"
+    """The leaf hashes do not give the header's log root: whoever sent this body is at fault."""
+    INADMISSIBLE = "inadmissible"
+    """A transaction that may not stand in this block."""
+    ENTRIES_DIFFER = "entries_differ"
+    """Executing gave another entry; `detail` names the first differing transaction."""
+    STATE_DIFFERS = "state_differs"
+    """All entries agree and only the state root differs."""
+    CANNOT_EXECUTE = "cannot_execute"
+    """An unexpected failure of our own; never an outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The start: what this node's disk holds."""
+
+    record: bytes | None
+    """The last durable record, or None on a journal that was never written."""
+    pending: Proposal | None
+    """The block in the pending slot, if there is one."""
+    applied: Header
+    """The newest applied block's header (height 0 right after genesis)."""
+    silent_through_height: int = 0
+    """Sign nothing at heights up to this one (recovery from amnesia); the record may say more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A fixed span passed."""
+
+    now_ms: int
+    """This node's clock, used only to refuse fresh proposals from the future."""
+    work_pending: bool
+    """Whether transactions wait here."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkArrived:
+    """Transactions wait here now; lets a primary propose between ticks. Optional."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A decoded message came; nothing about it is believed yet."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConnected:
+    """A connection to a replica came up: it is sent again whatever it may have missed."""
+
+    replica: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalBuilt:
+    """The answer to `BuildProposal`: an executed block, or None if there is nothing to propose."""
+
+    height: int
+    view: int
+    proposal: Proposal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalChecked:
+    """The answer to `CheckProposal`."""
+
+    height: int
+    view: int
+    block_hash: bytes
+    verdict: Verdict
+    detail: str = ""
+    """A sentence for people: the first differing transaction and both hashes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalFetched:
+    """The answer to `FetchProposal`: a block's bytes, as one replica gave them."""
+
+    block_hash: bytes
+    proposal: Proposal
+    from_replica: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockApplied:
+    """A block is durable and applied, after `Decide` or by catch-up."""
+
+    header: Header
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceSet:
+    """The driver learned (or changed) through which height this node must not sign."""
+
+    through_height: int
+
+
+Event = (
+    Restored
+    | Tick
+    | WorkArrived
+    | Received
+    | PeerConnected
+    | ProposalBuilt
+    | ProposalChecked
+    | ProposalFetched
+    | BlockApplied
+    | SilenceSet
+)

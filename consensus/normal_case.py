@@ -1,0 +1,200 @@
+"""One view without failures: pre-prepare, prepare, commit (Castro & Liskov, OSDI '99, section 4.2).
+
+The primary executes a block before it proposes it; every other replica executes it before it
+prepares. One that comes to another result does not prepare, says where it differs and lets the
+view's timer run. The primary's pre-prepare is its prepare, and a prepare from it never counts.
+Every function here takes the state of the height, changes it and writes to its outbox; each asks
+for all its own preconditions, so calling one too often does nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from consensus.actions import Broadcast, BuildProposal
+from consensus.events import ProposalBuilt, ProposalChecked, Verdict
+from consensus.messages import NewView, PrePrepare, Proposal
+from consensus.proposal import HeldProposal, check_fresh, check_proposal
+from consensus.state import Accepted, HeightState, vote_message
+from consensus.timers import compute_batch_divisor
+from ledger.refusal import Rejected
+from ledger.votes import COMMIT, PRE_PREPARE, PREPARE, PreparedCertificate, SignedBy, Vote
+
+REFUSED_BODIES_PER_VIEW_MAX: Final = 3
+"""Bodies of one view's proposal that may fail for want of data before the view is given up: the
+primary repeats the same message, so more attempts would only execute the same thing again."""
+
+_RETRYABLE: Final = frozenset({Verdict.UNAVAILABLE, Verdict.BAD_BODY})
+"""Verdicts about the bytes that came, not about the block."""
+
+
+def ask_for_proposal(state: HeightState, work_pending: bool) -> None:
+    """In view 0, have the primary build a block if there is work, or none has come for long."""
+    if state.view != 0 or state.is_changing or state.own_vote(PRE_PREPARE) is not None:
+        return
+    is_idle_over = state.ticks >= state.timing.idle_interval_ticks
+    if work_pending or is_idle_over:
+        build(state, allow_empty=is_idle_over)
+
+
+def build(state: HeightState, allow_empty: bool) -> None:
+    """Ask the driver for a fresh block of the current view, once per view and tick."""
+    if state.is_silent or state.decided is not None or not state.is_primary:
+        return
+    if state.is_building or state.ticks < state.build_from_tick:
+        return
+    state.is_building = True
+    failed_view_count = state.view - int(state.has_skipped and state.view > 0)
+    state.emit(
+        BuildProposal(
+            state.height, state.view, compute_batch_divisor(failed_view_count), allow_empty
+        )
+    )
+
+
+def take_built(state: HeightState, event: ProposalBuilt, now_ms: int | None) -> Proposal | None:
+    """Return the block the driver built, if it still fits and its replicas will accept it."""
+    if event.height != state.height or event.view != state.view or not state.is_building:
+        return None
+    state.is_building = False
+    state.build_from_tick = state.ticks + 1
+    if event.proposal is None or state.decided is not None or state.is_silent:
+        return None
+    try:
+        header = check_proposal(event.proposal, state.parent, state.membership.validators)
+        check_fresh(header, state.membership.own, now_ms, state.timing.clock_skew_ms_max)
+    except Rejected as error:
+        state.note(f"the block built here is not proposed: {error}")
+        return None
+    return event.proposal
+
+
+def pre_prepare(state: HeightState, proposal: Proposal) -> None:
+    """Propose a fresh block in view 0."""
+    if state.view != 0 or state.is_changing or state.own_vote(PRE_PREPARE) is not None:
+        return
+    vote = sign_pre_prepare(state, proposal)
+    message = PrePrepare(state.height, 0, proposal, vote.signature)
+    state.accepted = Accepted(0, vote.block_hash, vote.signature, message)
+    state.emit(Broadcast(message))
+
+
+def sign_pre_prepare(state: HeightState, proposal: Proposal) -> Vote:
+    """Sign a proposal that this replica executed, and keep its bytes."""
+    vote = state.sign_vote(PRE_PREPARE, proposal.block_hash)
+    held = state.proposals.hold(
+        vote.block_hash,
+        HeldProposal(proposal, state.membership.own, is_ok=True, checking_view=state.view),
+        state.needed_hashes(),
+    )
+    if held is None:
+        raise RuntimeError(f"height {state.height}: no room for the own proposal")
+    held.is_ok = True
+    return vote
+
+
+def accept_pre_prepare(
+    state: HeightState, message: PrePrepare, vote: Vote, now_ms: int | None
+) -> None:
+    """Accept the verified proposal of view 0's primary: the first one, if it may stand here."""
+    state.record_vote(vote)
+    if state.view != 0 or state.is_changing or state.accepted is not None:
+        return
+    if not may_accept(state, vote):
+        return
+    try:
+        header = check_proposal(message.proposal, state.parent, state.membership.validators)
+        check_fresh(header, vote.replica, now_ms, state.timing.clock_skew_ms_max)
+    except Rejected as error:
+        state.note(f"proposal of replica {vote.replica} refused: {error}")
+        return
+    accept(state, message, vote)
+
+
+def may_accept(state: HeightState, vote: Vote) -> bool:
+    """Return whether a primary's proposal may still become the accepted one of its view."""
+    if state.decided is not None or vote.replica == state.membership.own:
+        return False
+    if state.refused_body_count >= REFUSED_BODIES_PER_VIEW_MAX and vote.view == state.view:
+        return False
+    # After a restart the own durable prepare says which block was accepted before.
+    own_prepare = state.own_votes.get((PREPARE, vote.view))
+    return own_prepare is None or own_prepare.block_hash == vote.block_hash
+
+
+def accept(state: HeightState, message: PrePrepare | NewView, vote: Vote) -> None:
+    """Work on this proposal in this view, beginning with executing it."""
+    state.accepted = Accepted(vote.view, vote.block_hash, vote.signature, message)
+    state.check_body(message.proposal, vote.block_hash, vote.replica)
+
+
+def take_verdict(state: HeightState, event: ProposalChecked) -> bool:
+    """Learn what came of executing a proposal; return whether it was refused."""
+    held = state.proposals.get(event.block_hash)
+    if event.height != state.height or held is None or held.checking_view != event.view:
+        return False
+    if held.is_ok:
+        return False
+    if event.verdict is Verdict.OK:
+        held.is_ok = True
+        return False
+    state.note(
+        f"block {event.block_hash.hex()} from replica {held.source}: {event.verdict}"
+        + (f": {event.detail}" if event.detail else "")
+    )
+    state.proposals.drop(event.block_hash)
+    is_accepted = state.accepted is not None and state.accepted.block_hash == event.block_hash
+    if is_accepted and event.verdict in _RETRYABLE:
+        state.refused_body_count += 1
+        state.accepted = None
+    is_decided = state.decided is not None and state.decided.block_hash == event.block_hash
+    if is_decided and event.verdict is not Verdict.UNAVAILABLE:
+        state.bad_sources.add(held.source)
+    return True
+
+
+def prepare(state: HeightState) -> None:
+    """Sign a prepare for the accepted proposal once it was executed with the same result."""
+    accepted = _find_executed(state)
+    if accepted is None or state.is_primary or state.own_vote(PREPARE) is not None:
+        return
+    vote = state.sign_vote(PREPARE, accepted.block_hash)
+    state.emit(Broadcast(vote_message(vote)))
+
+
+def commit(state: HeightState) -> None:
+    """Sign a commit once the accepted proposal is prepared.
+
+    *Prepared* (section 4.2): the pre-prepare and matching prepares of other replicas, a quorum
+    together. The certificate and the block's bytes are durable before the commit is sent.
+    """
+    accepted = _find_executed(state)
+    if accepted is None or state.own_vote(COMMIT) is not None:
+        return
+    quorum = state.membership.quorum
+    prepares = [
+        vote
+        for vote in state.votes.votes(PREPARE, state.view, accepted.block_hash)
+        if vote.replica != state.primary
+    ]
+    if 1 + len(prepares) < quorum:
+        return
+    state.prepared = PreparedCertificate(
+        state.view,
+        accepted.block_hash,
+        accepted.signature,
+        tuple(SignedBy(vote.replica, vote.signature) for vote in prepares[: quorum - 1]),
+    )
+    vote = state.sign_vote(COMMIT, accepted.block_hash)
+    state.emit(Broadcast(vote_message(vote)))
+
+
+def _find_executed(state: HeightState) -> Accepted | None:
+    """Return the accepted proposal of the current view if this replica may vote for it now."""
+    if state.is_silent or state.is_changing or state.decided is not None:
+        return None
+    accepted = state.accepted
+    if accepted is None or accepted.view != state.view:
+        return None
+    held = state.proposals.get(accepted.block_hash)
+    return accepted if held is not None and held.is_ok else None

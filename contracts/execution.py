@@ -1,0 +1,437 @@
+"""Executing a block: transactions in, entries, roots and header out. Pure.
+
+    transactions → admissible? → outcomes → entries, leaf hashes → streams → state root
+                 → log root → header → block hash
+
+`Admissible` is a function of the state before the block, the header's time and the envelope. One
+inadmissible transaction makes the whole block invalid. Whatever comes later is an outcome,
+`applied` or `refused`. An exception that is neither is a mistake of ours: the node cannot vote on
+that block (`ExecutionFailed`), and says at which transaction.
+
+Nothing here changes the state it reads: the result carries everything that commits it, so a
+proposal that is never decided leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Protocol
+
+import msgspec
+
+from contracts.handling import Context, Refusal
+from contracts.kinds import Kind, Record, parse_data
+from contracts.parties import PartyRecord, check_key, party_stream
+from ledger.block import (
+    ENTRY_BYTES_MAX,
+    HEADER_VERSION,
+    Header,
+    compute_block_hash,
+    encode_header,
+    encode_header_entry,
+    encode_transaction_entry,
+)
+from ledger.hashing import ZERO_HASH
+from ledger.merkle import Frontier, leaf_hash
+from ledger.refusal import Reason, Rejected
+from ledger.state_tree import StateTree, TreeUpdate
+from ledger.stream import StoredStream, compute_state_key, compute_value_hash, decode_stored_stream
+from ledger.transaction import EFFECTS_BYTES_MAX, Outcome, Transaction, refused
+from ledger.validators import ValidatorSet
+from ledger.wire import encode
+
+
+class ExecutionFailed(Exception):
+    """Executing one transaction raised: this node cannot vote on a block that holds it."""
+
+    def __init__(self, position: int, tx_id: bytes, cause: BaseException) -> None:
+        super().__init__(
+            f"transaction {position} ({tx_id.hex()}) could not be executed: "
+            f"{type(cause).__name__}: {cause}"
+        )
+        self.position = position
+        self.tx_id = tx_id
+
+
+class Inadmissible(Exception):
+    """A block holds a transaction that may not be in it."""
+
+    def __init__(self, position: int, tx_id: bytes, rejected: Rejected) -> None:
+        super().__init__(f"transaction {position} ({tx_id.hex()}) is inadmissible: {rejected}")
+        self.position = position
+        self.tx_id = tx_id
+        self.rejected = rejected
+
+
+class StateReader(Protocol):
+    """What execution reads of the state before the block; storage implements it."""
+
+    def state(self, stream: str) -> bytes | None:
+        """Return a stream's stored value."""
+
+    def transaction_height(self, tx_id: bytes) -> int | None:
+        """Return the height of a transaction already on the chain."""
+
+    def reference(self, key: bytes) -> tuple[bytes, int] | None:
+        """Return (tx_id, header time) of the last transaction under a reference key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The parameters of genesis that decide admissibility."""
+
+    replay_window_ms: int
+    """W: how far ahead of the header's time a transaction's `not_after` may lie."""
+    reference_window_ms: int
+    """How long a business reference stays taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A transaction with its kind's rules and data, parsed once."""
+
+    transaction: Transaction
+    kind: Kind | None
+    """None when the data is misshapen or the kind unknown: such a one is recorded as refused."""
+    data: Any
+
+
+def parse_candidate(transaction: Transaction) -> Candidate:
+    """Return the candidate; misshapen data is no exception here, see `Candidate.kind`."""
+    try:
+        kind, data = parse_data(transaction.body)
+    except Rejected:
+        return Candidate(transaction, None, None)
+    return Candidate(transaction, kind, data)
+
+
+class _Value(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A `ledger.stream.StreamValue` whose record has its own type."""
+
+    count: Annotated[int, msgspec.Meta(ge=0)]
+    root: bytes
+    record: Record | None
+
+
+_value_decoder: Final = msgspec.msgpack.Decoder(_Value)
+
+
+@dataclass(slots=True)
+class StreamState:
+    """One stream, decoded."""
+
+    frontier: Frontier
+    record: Record | None
+    newest: bytes
+    """Transaction id of the newest entry, or 32 zero bytes."""
+
+    def encode(self) -> tuple[bytes, bytes]:
+        """Return (committed value, stored bytes)."""
+        value = encode((self.frontier.size, self.frontier.root(), self.record))
+        return value, encode(StoredStream(value, self.frontier.encode_peaks(), self.newest))
+
+
+def decode_stream_state(raw: bytes | None) -> StreamState:
+    """Return the stream stored as `raw`; an empty one for None."""
+    if raw is None:
+        return StreamState(Frontier.empty(), None, ZERO_HASH)
+    stored = decode_stored_stream(raw)
+    value = _value_decoder.decode(stored.value)
+    return StreamState(Frontier.from_peaks(value.count, stored.peaks), value.record, stored.newest)
+
+
+def decode_record(value: bytes) -> Record | None:
+    """Return the record inside a committed state value."""
+    return _value_decoder.decode(value).record
+
+
+STREAM_CACHE_MAX: Final = 50_000
+"""Decoded streams kept in memory, about 1.5 kB each: what a busy city touches in a minute."""
+
+
+class StreamCache:
+    """Decoded streams at the applied height, bounded: the older half goes when it is full."""
+
+    def __init__(self, reader: StateReader, entries_max: int = STREAM_CACHE_MAX) -> None:
+        self._reader = reader
+        self._entries_max = entries_max
+        self._young: dict[str, StreamState] = {}
+        self._old: dict[str, StreamState] = {}
+
+    def get(self, stream: str) -> StreamState:
+        """Return a stream as of the applied height; the caller must not change it."""
+        state = self._young.get(stream)
+        if state is None:
+            state = self._old.pop(stream, None) or decode_stream_state(self._reader.state(stream))
+            self._insert(stream, state)
+        return state
+
+    def update(self, streams: Mapping[str, StreamState]) -> None:
+        """Take over what a committed block changed."""
+        for stream, state in streams.items():
+            self._old.pop(stream, None)
+            self._insert(stream, state)
+
+    def _insert(self, stream: str, state: StreamState) -> None:
+        if len(self._young) >= self._entries_max // 2:
+            self._old, self._young = self._young, {}
+        self._young[stream] = state
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """What the index keeps of one transaction of a block."""
+
+    tx_id: bytes
+    stream: str
+    reference_key: bytes
+    """Empty when the reference was already taken: the first one keeps it."""
+    previous: bytes
+    """Transaction id of the stream's previous entry, or 32 zero bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedBlock:
+    """A block and everything that commits it."""
+
+    header: Header
+    header_bytes: bytes
+    block_hash: bytes
+    entries: list[bytes]
+    """Leaf data, the header's entry last."""
+    leaf_hashes: list[bytes]
+    """RFC 9162 leaf hashes of `entries`."""
+    outcomes: list[Outcome]
+    rows: list[EntryRow]
+    streams: dict[str, StreamState]
+    stored: list[tuple[str, bytes]]
+    tree: TreeUpdate
+    log: Frontier
+    """The log after this block, its header included."""
+
+
+@dataclass(slots=True)
+class Chain:
+    """The state at the applied height, as execution needs it; `adopt` moves it on."""
+
+    chain_id: bytes
+    validators: ValidatorSet
+    limits: Limits
+    reader: StateReader
+    cache: StreamCache
+    tree: StateTree
+    header: Header
+    """The newest applied header."""
+    header_bytes: bytes
+    header_hash: bytes
+    log: Frontier
+
+    def adopt(self, block: ExecutedBlock) -> None:
+        """Move on to `block`, which has been committed durably."""
+        self.tree.apply(block.tree)
+        self.cache.update(block.streams)
+        self.header = block.header
+        self.header_bytes = block.header_bytes
+        self.header_hash = block.block_hash
+        self.log = block.log
+
+    def party(self, party: str) -> PartyRecord | None:
+        """Return a party's record at the applied height."""
+        record = self.cache.get(party_stream(party)).record
+        return record if isinstance(record, PartyRecord) else None
+
+
+def check_time(transaction: Transaction, time_ms: int, window_ms: int) -> None:
+    """Raise `Rejected` unless header.time ≤ not_after ≤ header.time + W."""
+    not_after = transaction.body.not_after
+    if not_after < time_ms:
+        raise Rejected(
+            Reason.STALE,
+            f"not_after {not_after} is {time_ms - not_after} ms before {time_ms}; sign it anew "
+            "with a later not_after",
+        )
+    if not_after > time_ms + window_ms:
+        raise Rejected(
+            Reason.TOO_FAR_AHEAD,
+            f"not_after {not_after} lies {not_after - time_ms} ms after {time_ms}; at most "
+            f"{window_ms} ms are allowed",
+        )
+
+
+class Executor:
+    """Executes one block over a `Chain`, transaction by transaction, without changing it."""
+
+    def __init__(self, chain: Chain, time_ms: int) -> None:
+        self._chain = chain
+        self.height = chain.header.height + 1
+        self.time_ms = time_ms
+        self._first_index = chain.header.log_size
+        self._overlay: dict[str, StreamState] = {}
+        self._tx_ids: set[bytes] = set()
+        self._references: dict[bytes, bytes] = {}
+        self._parties: dict[str, PartyRecord | None] = {}
+        self._keys: set[tuple[str, bytes]] = set()
+        self._entries: list[bytes] = []
+        self._leaf_hashes: list[bytes] = []
+        self._outcomes: list[Outcome] = []
+        self._rows: list[EntryRow] = []
+
+    @property
+    def count(self) -> int:
+        """Transactions executed so far."""
+        return len(self._entries)
+
+    def check_admissible(self, transaction: Transaction) -> None:
+        """Raise `Rejected` unless `transaction` may be the next of this block.
+
+        Its signatures are checked apart, once per envelope and node
+        (`ledger.transaction.verify_transaction_signatures`): they do not depend on the state.
+        """
+        chain = self._chain
+        body = transaction.body
+        check_time(transaction, self.time_ms, chain.limits.replay_window_ms)
+        tx_id = transaction.tx_id
+        if tx_id in self._tx_ids or chain.reader.transaction_height(tx_id) is not None:
+            raise Rejected(Reason.DUPLICATE, f"transaction {tx_id.hex()} is already on the chain")
+        for signer, signature in zip(body.signers, transaction.envelope.signatures, strict=True):
+            pair = (signer, signature.public_key)
+            if pair not in self._keys:
+                check_key(self._party(signer), signer, signature.public_key, self.height)
+                self._keys.add(pair)
+
+    def execute(self, candidate: Candidate) -> Outcome:
+        """Execute an admissible transaction as the block's next; return its outcome.
+
+        Raises `ExecutionFailed` when that raises anything but a refusal; nothing of it is kept.
+        """
+        transaction = candidate.transaction
+        stream = transaction.body.stream
+        before = self._overlay.get(stream) or self._chain.cache.get(stream)
+        position = len(self._entries)
+        try:
+            outcome, record = self._apply(candidate, before)
+            entry = encode_transaction_entry(
+                self._first_index + position, self.height, transaction.envelope, outcome
+            )
+            if len(entry) > ENTRY_BYTES_MAX or len(encode(outcome)) > EFFECTS_BYTES_MAX:
+                raise ValueError(f"the entry has {len(entry)} bytes, or its outcome is too large")
+        except Exception as error:
+            raise ExecutionFailed(position, transaction.tx_id, error) from error
+        leaf = leaf_hash(entry)
+        self._overlay[stream] = StreamState(before.frontier.append(leaf), record, transaction.tx_id)
+        self._tx_ids.add(transaction.tx_id)
+        self._entries.append(entry)
+        self._leaf_hashes.append(leaf)
+        self._outcomes.append(outcome)
+        key = transaction.reference_key
+        claims = self._references.get(key) == transaction.tx_id
+        self._rows.append(
+            EntryRow(transaction.tx_id, stream, key if claims else b"", before.newest)
+        )
+        return outcome
+
+    def finish(self, proposer: int, rule_pack_version: int) -> ExecutedBlock:
+        """Compute roots and header over what was executed."""
+        chain = self._chain
+        stored = []
+        updates = {}
+        for stream, state in self._overlay.items():
+            value, raw = state.encode()
+            stored.append((stream, raw))
+            updates[compute_state_key(stream)] = compute_value_hash(value)
+        tree = chain.tree.plan(updates)
+        log = chain.log.extend(self._leaf_hashes)
+        header = Header(
+            version=HEADER_VERSION,
+            chain_id=chain.chain_id,
+            height=self.height,
+            parent_hash=chain.header_hash,
+            time_ms=self.time_ms,
+            proposer=proposer,
+            first_index=self._first_index,
+            count=len(self._entries),
+            log_root=log.root(),
+            state_root=tree.root,
+            validators_hash=chain.validators.hash,
+            rule_pack_version=rule_pack_version,
+        )
+        header_bytes = encode_header(header)
+        header_entry = encode_header_entry(header)
+        header_leaf = leaf_hash(header_entry)
+        return ExecutedBlock(
+            header=header,
+            header_bytes=header_bytes,
+            block_hash=compute_block_hash(header_bytes),
+            entries=[*self._entries, header_entry],
+            leaf_hashes=[*self._leaf_hashes, header_leaf],
+            outcomes=self._outcomes,
+            rows=self._rows,
+            streams=self._overlay,
+            stored=stored,
+            tree=tree,
+            log=log.append(header_leaf),
+        )
+
+    def _apply(self, candidate: Candidate, before: StreamState) -> tuple[Outcome, Record | None]:
+        transaction = candidate.transaction
+        taken_by = self._reference_taken_by(transaction)
+        if taken_by is not None:
+            return refused("reference_reused", ("taken_by", taken_by.hex())), before.record
+        self._references[transaction.reference_key] = transaction.tx_id
+        if candidate.kind is None:
+            return refused("malformed_data", ("kind", transaction.body.kind)), before.record
+        context = Context(
+            self.height,
+            self.time_ms,
+            transaction.body.stream,
+            transaction.body.signers,
+            before.record,
+            self._party,
+            self._chain.chain_id,
+            self._chain.validators,
+        )
+        try:
+            outcome = candidate.kind.apply(context, candidate.data)
+        except Refusal as refusal:
+            return refusal.outcome(), before.record
+        return outcome, context.record
+
+    def _reference_taken_by(self, transaction: Transaction) -> bytes | None:
+        """Return the earlier transaction of the same submitter under the same reference."""
+        key = transaction.reference_key
+        tx_id = self._references.get(key)
+        if tx_id is not None:
+            return tx_id
+        found = self._chain.reader.reference(key)
+        if found is None or found[1] + self._chain.limits.reference_window_ms < self.time_ms:
+            return None
+        return found[0]
+
+    def _party(self, party: str) -> PartyRecord | None:
+        """Return a party as it was before this block."""
+        if party not in self._parties:
+            self._parties[party] = self._chain.party(party)
+        return self._parties[party]
+
+
+def execute_block(
+    chain: Chain,
+    time_ms: int,
+    candidates: Sequence[Candidate],
+    *,
+    proposer: int,
+    rule_pack_version: int,
+) -> ExecutedBlock:
+    """Execute exactly `candidates`, in order.
+
+    Raises `Inadmissible` or `ExecutionFailed`, each naming the first transaction at fault.
+    """
+    executor = Executor(chain, time_ms)
+    for position, candidate in enumerate(candidates):
+        try:
+            executor.check_admissible(candidate.transaction)
+        except Rejected as rejected:
+            raise Inadmissible(position, candidate.transaction.tx_id, rejected) from None
+        executor.execute(candidate)
+    return executor.finish(proposer, rule_pack_version)

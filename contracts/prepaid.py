@@ -1,0 +1,295 @@
+"""The prepaid contract: money paid ahead, kept in custody, released as the service is delivered.
+
+    open ──► prepay ──► consume … ──► refund
+             paid += a   locked → released   locked → refunded
+
+All amounts are whole fen. In custody, after every transaction:
+
+    locked + released + refunded = paid
+
+The contract checks that itself each time; if it ever failed, that would be a mistake of ours and
+no outcome. A consumer appears as a salted commitment only. Which of merchant, custodian and
+consumer must sign a prepayment, a consumption or a refund is fixed when the contract is opened
+(`attesters`), so that the record later shows who attested and who did not.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from contracts.handling import Context, Refusal
+from contracts.parties import CUSTODIAN_ROLES, HexKey
+from ledger import tags
+from ledger.canonical import INTEGER_MAX
+from ledger.hashing import tagged_hash
+from ledger.transaction import Outcome, PartyId, applied
+
+INDUSTRIES: Final = (
+    "training",
+    "catering",
+    "housekeeping",
+    "fitness",
+    "vocational",
+    "culture_sports",
+    "pets",
+    "hair_beauty",
+    "driving",
+    "car_wash",
+)
+"""The ten industries of 深市监联〔2023〕15号: 教育培训, 餐饮, 家政, 健身娱乐, 职业技能培训,
+文化体育, 宠物服务, 理发及美容服务, 驾驶培训, 车身清洁."""
+
+SALT_BYTES_MIN: Final = 16
+
+Role = Literal["merchant", "custodian", "consumer"]
+Roles = Annotated[list[Role], msgspec.Meta(min_length=1, max_length=3)]
+Fen = Annotated[int, msgspec.Meta(ge=1, le=INTEGER_MAX)]
+Time = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX)]
+Label = Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class Attesters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=False):
+    """Whose signatures each kind of transaction needs."""
+
+    prepay: Roles = msgspec.field(default_factory=lambda: ["merchant"])
+    consume: Roles = msgspec.field(default_factory=lambda: ["merchant"])
+    refund: Roles = msgspec.field(default_factory=lambda: ["merchant"])
+
+
+class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the statement came about before it reached the chain (在线诉讼规则 art. 18)."""
+
+    captured_at: Time = 0
+    device: Label = ""
+    generated_at: Time = 0
+    method: Label = ""
+    """For example `api`, `scan`, `upload`."""
+    source: Label = ""
+    """The source system."""
+
+
+class OpenData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`prepaid.open`, in the contract's own stream, signed at least by the merchant."""
+
+    consumer: HexKey
+    """Commitment to the consumer; see `compute_consumer_commitment`."""
+    custodian: PartyId
+    industry: str
+    merchant: PartyId
+    terms_hash: HexKey
+    """SHA-256 of the contract's text."""
+    attesters: Attesters = msgspec.field(default_factory=Attesters)
+    consumer_party: Annotated[str, msgspec.Meta(max_length=48)] = ""
+    """Party under which the consumer signs, if the consumer does."""
+    provenance: Provenance | None = None
+
+
+class AmountData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """`prepaid.prepay`, `prepaid.consume` and `prepaid.refund`."""
+
+    amount: Fen
+    channel: Label = ""
+    """Where the money moved: `ecny`, `wechat`, `alipay`, `bank`, `cash`."""
+    item: Label = ""
+    """What was delivered, in the merchant's words; no personal data."""
+    occurred_at: Time = 0
+    """When it happened, if not when it was submitted (hard wallets arrive late)."""
+    units: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    """Lessons, visits, washes delivered; 0 when the contract does not count."""
+    provenance: Provenance | None = None
+
+
+class PrepaidRecord(msgspec.Struct, frozen=True, array_like=True, tag="prepaid", gc=False):
+    """A prepaid contract as the state holds it."""
+
+    version: int
+    merchant: str
+    custodian: str
+    consumer: bytes
+    consumer_party: str
+    industry: str
+    terms_hash: bytes
+    attesters: tuple[str, str, str]
+    """Roles that must sign prepay, consume and refund, each space-separated."""
+    opened_height: int
+    opened_ms: int
+    paid: int
+    locked: int
+    released: int
+    refunded: int
+    prepaid_count: int
+    consumed_count: int
+    refunded_count: int
+
+
+class ConservationError(Exception):
+    """locked + released + refunded differs from paid: a mistake of ours, never an outcome."""
+
+
+def compute_consumer_commitment(salt: bytes, consumer_id: str) -> bytes:
+    """Return the 32-byte commitment under which a consumer appears in one contract.
+
+    `salt` is random, at least 128 bits, and another for each contract, so that one person's
+    contracts cannot be linked; destroying it erases the person and leaves the record
+    (PIPL arts 4, 47). Raises ValueError for a shorter salt.
+    """
+    if len(salt) < SALT_BYTES_MIN:
+        raise ValueError(f"a salt has at least {SALT_BYTES_MIN} bytes, not {len(salt)}")
+    return tagged_hash(tags.CONSUMER, bytes([len(salt)]) + salt + consumer_id.encode())
+
+
+def apply_open(context: Context, data: OpenData) -> Outcome:
+    """Open a contract; the merchant must be among the signers."""
+    if not context.stream.startswith("contract/"):
+        raise Refusal("wrong_stream", ("stream", context.stream), ("expected", "contract/…"))
+    if context.record is not None:
+        raise Refusal("already_open", ("stream", context.stream))
+    if data.industry not in INDUSTRIES:
+        raise Refusal("unknown_industry", ("industry", data.industry))
+    merchant = context.party(data.merchant)
+    if merchant is None or merchant.role != "merchant":
+        raise Refusal("unknown_merchant", ("merchant", data.merchant))
+    custodian = context.party(data.custodian)
+    if custodian is None or not (custodian.role in CUSTODIAN_ROLES or custodian.role == "gateway"):
+        raise Refusal("unknown_custodian", ("custodian", data.custodian))
+    roles = (data.attesters.prepay, data.attesters.consume, data.attesters.refund)
+    if not data.consumer_party and any("consumer" in needed for needed in roles):
+        raise Refusal("no_consumer_party", ("attester", "consumer"))
+    if data.consumer_party and context.party(data.consumer_party) is None:
+        raise Refusal("unknown_consumer_party", ("consumer_party", data.consumer_party))
+    record = PrepaidRecord(
+        version=1,
+        merchant=data.merchant,
+        custodian=data.custodian,
+        consumer=bytes.fromhex(data.consumer),
+        consumer_party=data.consumer_party,
+        industry=data.industry,
+        terms_hash=bytes.fromhex(data.terms_hash),
+        attesters=(" ".join(roles[0]), " ".join(roles[1]), " ".join(roles[2])),
+        opened_height=context.height,
+        opened_ms=context.time_ms,
+        paid=0,
+        locked=0,
+        released=0,
+        refunded=0,
+        prepaid_count=0,
+        consumed_count=0,
+        refunded_count=0,
+    )
+    _check_attesters(context, record, "merchant")
+    context.record = record
+    return applied(("locked", 0))
+
+
+def apply_prepay(context: Context, data: AmountData) -> Outcome:
+    """Lock money that was paid ahead."""
+    record = _require_open(context, 0)
+    paid = record.paid + data.amount
+    if paid > INTEGER_MAX:
+        raise Refusal("amount_too_large", ("paid", record.paid), ("amount", data.amount))
+    return _settle(
+        context, record, paid, record.locked + data.amount, record.released, record.refunded, 0
+    )
+
+
+def apply_consume(context: Context, data: AmountData) -> Outcome:
+    """Release locked money for a service delivered; never more than is locked."""
+    record = _require_open(context, 1)
+    _check_locked(record, data.amount)
+    return _settle(
+        context,
+        record,
+        record.paid,
+        record.locked - data.amount,
+        record.released + data.amount,
+        record.refunded,
+        1,
+    )
+
+
+def apply_refund(context: Context, data: AmountData) -> Outcome:
+    """Give locked money back to the payer; never more than is locked."""
+    record = _require_open(context, 2)
+    _check_locked(record, data.amount)
+    return _settle(
+        context,
+        record,
+        record.paid,
+        record.locked - data.amount,
+        record.released,
+        record.refunded + data.amount,
+        2,
+    )
+
+
+def _require_open(context: Context, action: int) -> PrepaidRecord:
+    record = context.record
+    if not isinstance(record, PrepaidRecord):
+        raise Refusal("unknown_contract", ("stream", context.stream))
+    _check_attesters(context, record, record.attesters[action])
+    return record
+
+
+def _check_attesters(context: Context, record: PrepaidRecord, needed: str) -> None:
+    """Every needed role must have signed, and nobody who is not of this contract."""
+    signers = context.signers
+    if needed == "merchant" and len(signers) == 1 and signers[0] == record.merchant:
+        return
+    parties = {
+        "merchant": record.merchant,
+        "custodian": record.custodian,
+        "consumer": record.consumer_party,
+    }
+    for signer in signers:
+        if signer not in parties.values():
+            raise Refusal("not_entitled", ("signer", signer))
+    for role in needed.split(" "):
+        if parties[role] not in signers:
+            raise Refusal("missing_attester", ("role", role), ("party", parties[role]))
+
+
+def _check_locked(record: PrepaidRecord, amount: int) -> None:
+    if amount > record.locked:
+        raise Refusal("insufficient_locked", ("locked", record.locked), ("amount", amount))
+
+
+def _settle(
+    context: Context,
+    record: PrepaidRecord,
+    paid: int,
+    locked: int,
+    released: int,
+    refunded: int,
+    action: int,
+) -> Outcome:
+    if locked + released + refunded != paid or locked < 0:
+        raise ConservationError(
+            f"{context.stream}: locked {locked} + released {released} + refunded {refunded} "
+            f"is not paid {paid}"
+        )
+    context.record = PrepaidRecord(
+        record.version,
+        record.merchant,
+        record.custodian,
+        record.consumer,
+        record.consumer_party,
+        record.industry,
+        record.terms_hash,
+        record.attesters,
+        record.opened_height,
+        record.opened_ms,
+        paid,
+        locked,
+        released,
+        refunded,
+        record.prepaid_count + (action == 0),
+        record.consumed_count + (action == 1),
+        record.refunded_count + (action == 2),
+    )
+    return Outcome(
+        False,
+        "",
+        [("paid", paid), ("locked", locked), ("released", released), ("refunded", refunded)],
+    )

@@ -1,0 +1,133 @@
+"""RFC 8785 canonical JSON, restricted to what a court can read back exactly.
+
+The bytes a submitter signed are the bytes the ledger keeps, so there must be one spelling of a
+value: RFC 8785 (JSON Canonicalization Scheme) with three further bounds: integers only
+(|n| ≤ 2^53−1, where every JSON reader agrees), strings in Unicode NFC, and a bounded depth.
+
+Reading has a fast path: msgspec decodes into a type that has no float in it and no depth beyond
+the bound, sorts, writes again, and the bytes are compared. msgspec sorts member names by code
+point, RFC 8785 by UTF-16 unit; the two differ only beyond the Basic Multilingual Plane, and there
+the `rfc8785` library decides.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, Any, Final
+
+import msgspec
+import rfc8785
+
+from ledger.refusal import Reason, Rejected
+
+INTEGER_MAX: Final = 2**53 - 1
+"""Largest integer every JSON reader holds exactly (RFC 8785 section 3.2.2.3, I-JSON)."""
+
+DEPTH_MAX: Final = 8
+"""Arrays and objects inside one another, the outermost counted. Contracts need four; a bound that
+the decoder's type itself states cannot be forgotten."""
+
+Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
+JsonValue = Any
+"""Inside the bounds above; Python has no recursive type that mypy and msgspec both read."""
+
+
+def _value_type(depth: int) -> Any:
+    scalar = Integer | str | bool | None
+    if depth == 0:
+        return scalar
+    inner: Any = _value_type(depth - 1)
+    return scalar | list[inner] | dict[str, inner]
+
+
+VALUE_TYPE: Final = _value_type(DEPTH_MAX)
+OBJECT_TYPE: Final = dict[str, _value_type(DEPTH_MAX - 1)]  # type: ignore[misc]
+MEMBER_TYPE: Final = dict[str, _value_type(DEPTH_MAX - 2)]  # type: ignore[misc]
+"""Type of an object that is itself a member of the outermost object."""
+
+_sorted_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def encode_canonical(value: JsonValue) -> bytes:
+    """Return the RFC 8785 text of `value`, in UTF-8.
+
+    Raises `Rejected` (NOT_INTEGER, MALFORMED, TOO_DEEP) where `decode_canonical` would refuse it.
+    """
+    try:
+        text = rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, RecursionError) as error:
+        raise Rejected(Reason.MALFORMED, f"not expressible in RFC 8785: {error}") from None
+    check_canonical(text, msgspec.json.Decoder(VALUE_TYPE), "value")
+    return text
+
+
+def decode_canonical(raw: bytes, name: str = "document") -> dict[str, JsonValue]:
+    """Return the object that `raw` spells canonically; raise `Rejected` with the reason."""
+    return check_canonical(raw, _object_decoder, name)  # type: ignore[no-any-return]
+
+
+_object_decoder = msgspec.json.Decoder(OBJECT_TYPE)
+
+
+def check_canonical(raw: bytes, decoder: msgspec.json.Decoder[Any], name: str) -> Any:
+    """Decode `raw` with `decoder` and refuse it unless it is the canonical spelling.
+
+    Raises `Rejected`: NOT_CANONICAL, NOT_INTEGER, TOO_DEEP, BAD_FIELD or MALFORMED.
+    """
+    try:
+        value = decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _explain(raw, name, error) from None
+    if _sorted_encoder.encode(value) != raw and not _is_rfc8785(value, raw):
+        raise Rejected(
+            Reason.NOT_CANONICAL,
+            f"{name}: not the RFC 8785 spelling (members sorted, no spaces, shortest escapes, "
+            "no duplicate members)",
+        )
+    if not raw.isascii() and not unicodedata.is_normalized("NFC", raw.decode("utf-8")):
+        raise Rejected(
+            Reason.NOT_CANONICAL, f"{name}: strings must be in Unicode Normalization Form C"
+        )
+    return value
+
+
+def _is_rfc8785(value: Any, raw: bytes) -> bool:
+    try:
+        return rfc8785.dumps(msgspec.to_builtins(value)) == raw
+    except (rfc8785.CanonicalizationError, RecursionError):
+        return False
+
+
+def _explain(raw: bytes, name: str, error: Exception) -> Rejected:
+    """Name what is wrong with text that the bounded type refused."""
+    text = str(error)
+    if isinstance(error, RecursionError) or "maximum recursion" in text.lower():
+        return Rejected(Reason.TOO_DEEP, f"{name}: nested deeper than {DEPTH_MAX} levels")
+    try:
+        loose = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
+        if isinstance(cause, RecursionError):
+            return Rejected(Reason.TOO_DEEP, f"{name}: nested deeper than {DEPTH_MAX} levels")
+        return Rejected(Reason.MALFORMED, f"{name}: not JSON: {cause}")
+    return _find_bound_broken(loose, name, "$", 1) or Rejected(Reason.BAD_FIELD, f"{name}: {text}")
+
+
+def _find_bound_broken(value: Any, name: str, path: str, depth: int) -> Rejected | None:
+    if isinstance(value, float):
+        return Rejected(
+            Reason.NOT_INTEGER,
+            f"{name}: {path} is {value!r}; only integers are allowed (money is whole fen)",
+        )
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > INTEGER_MAX:
+        return Rejected(
+            Reason.NOT_INTEGER, f"{name}: {path} is {value}, beyond ±{INTEGER_MAX} (2^53−1)"
+        )
+    if isinstance(value, dict | list):
+        if depth > DEPTH_MAX:
+            return Rejected(Reason.TOO_DEEP, f"{name}: nested deeper than {DEPTH_MAX} levels")
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in items:
+            found = _find_bound_broken(inner, name, f"{path}.{key}", depth + 1)
+            if found is not None:
+                return found
+    return None

@@ -1,0 +1,162 @@
+"""Evidence files: everything a stranger needs to check one transaction or one whole history.
+
+A file is one RFC 8785 JSON object without a byte around it, so that every byte counts: binary
+values in standard base64, proofs as the text of a C2SP tlog-proof. `MEMBERS` is the one definition
+of its shape; the functions here write it and `verifier` reads it. Nothing is verified here, and
+nothing is chosen either: the caller brings bytes that belong together. All proofs of a file carry
+the same checkpoint, byte for byte, signed by institutions of genesis alone, each at most once as
+the log and once as a cosigner (a line that nobody can check has no place in evidence).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger.note import encode_base64
+
+FORMAT: Final = "evidence-ledger/evidence/v1"
+MEDIA_TYPE: Final = "application/vnd.evidence-ledger.evidence+json"
+
+TRANSACTION: Final = "transaction"
+HISTORY: Final = "history"
+
+MEMBERS: Final[dict[str, tuple[str, ...]]] = {
+    TRANSACTION: (
+        "certificate",
+        "entry",
+        "format",
+        "genesis",
+        "header",
+        "header_proof",
+        "kind",
+        "parties",
+        "proof",
+        "state_header",
+        "state_header_proof",
+    ),
+    HISTORY: (
+        "contract",
+        "entries",
+        "format",
+        "genesis",
+        "header",
+        "header_proof",
+        "kind",
+        "parties",
+        "state",
+    ),
+}
+"""Members of each kind of file, all of them required."""
+
+STREAM_MEMBERS: Final = ("proof", "stream", "value")
+"""Members of `state` and of each of `parties`."""
+
+FILE_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Largest file that is read: some 200,000 entries of one contract. Reading it takes about six times
+as much memory, which an ordinary computer has."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenStream:
+    """A stream's state value and the proof that the state tree holds it."""
+
+    stream: str
+    value: bytes
+    """`ledger.stream.StreamValue`, encoded."""
+    proof: bytes
+    """`ledger.state_proof.StateProof`, encoded (`ledger.state_tree.encode_state_proof`)."""
+
+
+def encode_transaction_evidence(
+    *,
+    genesis: bytes,
+    entry: bytes,
+    proof: bytes,
+    header: bytes,
+    header_proof: bytes,
+    certificate: bytes,
+    state_header: bytes,
+    state_header_proof: bytes,
+    parties: Iterable[ProvenStream],
+) -> bytes:
+    """Return the evidence file of one transaction.
+
+    `entry`, `header` and `state_header` are leaf data, each with its tlog-proof; `header` ends the
+    block of `entry`, `certificate` holds that block's commits, and `parties` are the records of
+    the transaction's signers under the state root of `state_header`, which is `header` or a later
+    one.
+    """
+    return _encode(
+        {
+            "certificate": encode_base64(certificate),
+            "entry": encode_base64(entry),
+            "format": FORMAT,
+            "genesis": encode_base64(genesis),
+            "header": encode_base64(header),
+            "header_proof": header_proof.decode(),
+            "kind": TRANSACTION,
+            "parties": _parties(parties),
+            "proof": proof.decode(),
+            "state_header": encode_base64(state_header),
+            "state_header_proof": state_header_proof.decode(),
+        }
+    )
+
+
+def encode_history_evidence(
+    *,
+    contract: str,
+    genesis: bytes,
+    header: bytes,
+    header_proof: bytes,
+    state: ProvenStream,
+    entries: Iterable[bytes],
+    parties: Iterable[ProvenStream],
+) -> bytes:
+    """Return the evidence file of a contract's whole history.
+
+    `state` is the contract's stream and `parties` the records of all its signers, under the state
+    root of `header`; `entries` is the leaf data of all the stream's entries up to it, in order.
+    """
+    return _encode(
+        {
+            "contract": contract,
+            "entries": [encode_base64(entry) for entry in entries],
+            "format": FORMAT,
+            "genesis": encode_base64(genesis),
+            "header": encode_base64(header),
+            "header_proof": header_proof.decode(),
+            "kind": HISTORY,
+            "parties": _parties(parties),
+            "state": _stream(state),
+        }
+    )
+
+
+def contract_stream(contract: str) -> str:
+    """Return the stream of a contract's records."""
+    return f"contract/{contract}"
+
+
+def _parties(parties: Iterable[ProvenStream]) -> list[dict[str, str]]:
+    """Each party once, in the order of their streams."""
+    by_stream = {party.stream: party for party in parties}
+    return [_stream(by_stream[stream]) for stream in sorted(by_stream)]
+
+
+def _stream(proven: ProvenStream) -> dict[str, str]:
+    return {
+        "proof": encode_base64(proven.proof),
+        "stream": proven.stream,
+        "value": encode_base64(proven.value),
+    }
+
+
+def _encode(document: dict[str, Any]) -> bytes:
+    """Write RFC 8785: names are ASCII and sorted, and Python escapes strings as it asks."""
+    return json.dumps(
+        document, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+    ).encode()

@@ -1,0 +1,281 @@
+"""Buckets: how the lower part of the state tree is stored, and how one is recomputed.
+
+A bucket is the subtree below one prefix of the key. A *leaf bucket* is its keys in order, each
+with its value hash; leaf hashes are computed again, because reading them would cost as much. A
+bucket of more than `LEAF_COUNT_MAX` keys becomes an *inner bucket*: the kind and hash of its
+sixteen children, each a bucket of its own four bits further down. So an update never hashes more
+than one leaf bucket and a few rows of sixteen, also when somebody grinds names until thousands of
+them share a prefix. Nothing is ever removed, so an inner bucket never turns back. The commitment
+does not depend on any of this.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from hashlib import sha256 as _sha256
+from typing import Final
+
+from ledger.hashing import HASH_BYTES, ZERO_HASH
+from ledger.state_proof import KEY_BITS, LEAF, NODE, compute_leaf_hash
+
+EMPTY: Final = 0
+ONE: Final = 1
+MANY: Final = 2
+"""Kinds of a subtree by its number of leaves. A subtree with one leaf is that leaf, so a parent
+must know whether a hash stands for one leaf or for a node."""
+
+LEAF_COUNT_MAX: Final = 32
+"""Most keys of a leaf bucket: 63 hashes and a 2 kB record to update one of them."""
+
+FAN_OUT_BITS: Final = 4
+"""An inner bucket has 2^4 children: 15 hashes and a 529 byte record."""
+
+FAN_OUT: Final = 1 << FAN_OUT_BITS
+
+ITEM_BYTES: Final = 2 * HASH_BYTES
+_CHILD_BYTES: Final = 1 + HASH_BYTES
+_INNER_BYTES: Final = 1 + FAN_OUT * _CHILD_BYTES
+LEAF_RECORD: Final = b"\x00"
+INNER_RECORD: Final = b"\x01"
+
+ReadBucket = Callable[[bytes], bytes | None]
+"""Port: the stored record of a bucket, or None."""
+
+Node = tuple[bytes, int]
+"""A subtree's hash (empty bytes for an empty subtree, whose hash is zeros) and its kind."""
+
+EMPTY_NODE: Final[Node] = (b"", EMPTY)
+
+
+class StateDamagedError(Exception):
+    """What storage holds does not add up to a tree: our own damage, never somebody's input."""
+
+
+def bucket_id(depth: int, key_hash: bytes) -> bytes:
+    """Return the id of the bucket at `depth` bits on the way of a key: depth, then its prefix."""
+    whole, rest = divmod(depth, 8)
+    prefix = key_hash[:whole]
+    if rest:
+        prefix += bytes((key_hash[whole] & (0xFF00 >> rest) & 0xFF,))
+    return bytes((depth,)) + prefix
+
+
+def join_nodes(left: Node, right: Node) -> Node:
+    """Return the parent of two subtrees."""
+    if left[1] == EMPTY and right[1] != MANY:
+        return right
+    if right[1] == EMPTY and left[1] != MANY:
+        return left
+    return _sha256(NODE + (left[0] or ZERO_HASH) + (right[0] or ZERO_HASH)).digest(), MANY
+
+
+def compute_subtree(
+    keys: Sequence[int], leaves: Sequence[bytes], begin: int, end: int, depth: int
+) -> bytes:
+    """Return the hash of the subtree at `depth` over the sorted keys [begin, end), at least one."""
+    if end - begin == 1:
+        return leaves[begin]
+    first, last = keys[begin], keys[end - 1]
+    # The subtree branches at the first bit in which its outermost keys differ; above that it is
+    # a chain of nodes with one empty side.
+    below = (first ^ last).bit_length() - 1
+    branch = KEY_BITS - 1 - below
+    if end - begin == 2:
+        left, right = leaves[begin], leaves[begin + 1]
+    else:
+        middle = bisect_left(keys, last >> below << below, begin, end)
+        if not begin < middle < end:
+            raise StateDamagedError(f"the keys of a bucket at depth {depth} are not in order")
+        left = compute_subtree(keys, leaves, begin, middle, branch + 1)
+        right = compute_subtree(keys, leaves, middle, end, branch + 1)
+    node = _sha256(NODE + left + right).digest()
+    return _climb(node, first, below + 1, KEY_BITS - depth)
+
+
+def _climb(node: bytes, key: int, height: int, top: int) -> bytes:
+    """Return the node at height `top` over one at `height`, with nothing else below it."""
+    while height < top:
+        if key >> height & 1:
+            node = _sha256(NODE + ZERO_HASH + node).digest()
+        else:
+            node = _sha256(NODE + node + ZERO_HASH).digest()
+        height += 1
+    return node
+
+
+def compute_leaf_bucket(items: bytes, depth: int) -> Node:
+    """Return the node of a leaf bucket's concatenated items (at least one), at `depth` bits."""
+    sha256 = _sha256
+    if len(items) == ITEM_BYTES:
+        return sha256(LEAF + items).digest(), ONE
+    if len(items) == 2 * ITEM_BYTES:
+        first = int.from_bytes(items[:HASH_BYTES], "big")
+        last = int.from_bytes(items[ITEM_BYTES : ITEM_BYTES + HASH_BYTES], "big")
+        left = sha256(LEAF + items[:ITEM_BYTES]).digest()
+        right = sha256(LEAF + items[ITEM_BYTES:]).digest()
+        node = sha256(NODE + left + right).digest()
+        return _climb(node, first, (first ^ last).bit_length(), KEY_BITS - depth), MANY
+    starts = range(0, len(items), ITEM_BYTES)
+    keys = [int.from_bytes(items[at : at + HASH_BYTES], "big") for at in starts]
+    leaves = [sha256(LEAF + items[at : at + ITEM_BYTES]).digest() for at in starts]
+    return compute_subtree(keys, leaves, 0, len(keys), depth), MANY
+
+
+def split_items(record: bytes) -> dict[bytes, bytes]:
+    """Return key hash → value hash of a leaf bucket's record."""
+    check_leaf_record(record)
+    return {
+        record[at : at + HASH_BYTES]: record[at + HASH_BYTES : at + ITEM_BYTES]
+        for at in range(1, len(record), ITEM_BYTES)
+    }
+
+
+def check_leaf_record(record: bytes) -> None:
+    """Raise `StateDamagedError` unless the record is as long as some leaf bucket's."""
+    if record[:1] != LEAF_RECORD or len(record) % ITEM_BYTES != 1 or len(record) == 1:
+        raise StateDamagedError(f"a record of {len(record)} bytes is no bucket of the state tree")
+
+
+def split_children(record: bytes) -> list[Node]:
+    """Return the sixteen children of an inner bucket's record."""
+    if len(record) != _INNER_BYTES:
+        raise StateDamagedError(f"an inner bucket has {_INNER_BYTES} bytes, not {len(record)}")
+    children = []
+    for at in range(1, _INNER_BYTES, _CHILD_BYTES):
+        kind, node = record[at], record[at + 1 : at + _CHILD_BYTES]
+        if kind > MANY or (kind == EMPTY) != (node == ZERO_HASH):
+            raise StateDamagedError(f"an inner bucket has a child {node.hex()} of kind {kind}")
+        children.append((node, kind) if kind else EMPTY_NODE)
+    return children
+
+
+def encode_children(children: Sequence[Node]) -> bytes:
+    """Return an inner bucket's record."""
+    parts = [bytes((kind,)) + (node or ZERO_HASH) for node, kind in children]
+    return INNER_RECORD + b"".join(parts)
+
+
+def compute_inner_rows(children: Sequence[Node]) -> list[Sequence[Node]]:
+    """Return the rows of nodes over the children, the children first and the bucket's node last."""
+    rows = [children]
+    while len(rows[-1]) > 1:
+        row = rows[-1]
+        rows.append([join_nodes(row[at], row[at + 1]) for at in range(0, len(row), 2)])
+    return rows
+
+
+def update_bucket(
+    depth: int,
+    updates: list[tuple[bytes, bytes]],
+    read_bucket: ReadBucket | None,
+    changed: list[tuple[bytes, bytes | None]],
+) -> Node:
+    """Return the new node of the bucket that all `updates` (sorted, not empty) fall into.
+
+    Appends (bucket id, new record) of this bucket and those below it to `changed`, parents first.
+    `read_bucket` is None when the bucket is known to be empty.
+    """
+    name = bucket_id(depth, updates[0][0])
+    record = None if read_bucket is None else read_bucket(name)
+    if record is None and read_bucket is not None:
+        raise StateDamagedError(f"bucket {name.hex()} is missing from storage")
+    if record is None:
+        items: dict[bytes, bytes] = {}
+    elif (replaced := _replace_value(record, updates)) is not None:
+        changed.append((name, replaced))
+        return compute_leaf_bucket(replaced[1:], depth)
+    elif record[:1] == INNER_RECORD:
+        place = len(changed)
+        children = split_children(record)
+        _update_children(depth, updates, children, read_bucket, changed)
+        changed.insert(place, (name, encode_children(children)))
+        return compute_inner_rows(children)[-1][0]
+    else:
+        items = split_items(record)
+    items.update(updates)
+    if len(items) > LEAF_COUNT_MAX and depth + FAN_OUT_BITS < KEY_BITS:
+        place = len(changed)
+        children = [EMPTY_NODE] * FAN_OUT
+        _update_children(depth, sorted(items.items()), children, None, changed)
+        changed.insert(place, (name, encode_children(children)))
+        return compute_inner_rows(children)[-1][0]
+    joined = b"".join([key + items[key] for key in sorted(items)])
+    changed.append((name, LEAF_RECORD + joined))
+    return compute_leaf_bucket(joined, depth)
+
+
+def _replace_value(record: bytes, updates: list[tuple[bytes, bytes]]) -> bytes | None:
+    """Return a leaf bucket with the value of one known key replaced, or None if it is not that."""
+    if len(updates) != 1 or record[:1] != LEAF_RECORD:
+        return None
+    key, value = updates[0]
+    at = record.find(key, 1)
+    if at < 1 or at % ITEM_BYTES != 1:
+        return None
+    return record[: at + HASH_BYTES] + value + record[at + ITEM_BYTES :]
+
+
+def _update_children(
+    depth: int,
+    updates: list[tuple[bytes, bytes]],
+    children: list[Node],
+    read_bucket: ReadBucket | None,
+    changed: list[tuple[bytes, bytes | None]],
+) -> None:
+    """Update the child buckets in place; `updates` are sorted, so each child's stand together."""
+    below = depth + FAN_OUT_BITS
+    groups: list[list[tuple[bytes, bytes]]] = [[] for _ in range(FAN_OUT)]
+    for update in updates:
+        groups[child_of(update[0], depth)].append(update)
+    for child, group in enumerate(groups):
+        if group:
+            reader = read_bucket if children[child][1] != EMPTY else None
+            children[child] = update_bucket(below, group, reader, changed)
+
+
+def child_of(key_hash: bytes, depth: int) -> int:
+    """Return which child of the inner bucket at `depth` is on the way of a key."""
+    return int.from_bytes(key_hash, "big") >> (KEY_BITS - FAN_OUT_BITS - depth) & (FAN_OUT - 1)
+
+
+def walk_items(
+    items: dict[bytes, bytes], depth: int, key_hash: bytes, siblings: list[bytes]
+) -> tuple[bytes | None, tuple[bytes, bytes] | None]:
+    """Walk inside a leaf bucket, halving its sorted keys bit by bit."""
+    names = sorted(items)
+    keys = [int.from_bytes(name, "big") for name in names]
+    leaves = [compute_leaf_hash(name, items[name]) for name in names]
+    key = int.from_bytes(key_hash, "big")
+    begin, end = 0, len(keys)
+    while end - begin > 1:
+        shift = KEY_BITS - 1 - depth
+        middle = next((at for at in range(begin, end) if keys[at] >> shift & 1), end)
+        depth += 1
+        if key >> shift & 1:
+            beside, begin = (begin, middle), middle
+        else:
+            beside, end = (middle, end), middle
+        siblings.append(
+            compute_subtree(keys, leaves, *beside, depth) if beside[0] < beside[1] else b""
+        )
+    if begin == end:
+        return None, None
+    name = names[begin]
+    return (items[name], None) if name == key_hash else (None, (name, items[name]))
+
+
+def compute_stored_node(name: bytes, record: bytes, promised: dict[bytes, Node]) -> Node:
+    """Return a stored bucket's node, noting what an inner bucket says of its children."""
+    depth = name[0]
+    if record[:1] == INNER_RECORD:
+        children = split_children(record)
+        prefix = int.from_bytes(name[1:].ljust(HASH_BYTES, b"\0"), "big")
+        for child, node in enumerate(children):
+            if node[1] != EMPTY:
+                below = prefix | child << (KEY_BITS - FAN_OUT_BITS - depth)
+                key = below.to_bytes(HASH_BYTES, "big")
+                promised[bucket_id(depth + FAN_OUT_BITS, key)] = node
+        return compute_inner_rows(children)[-1][0]
+    check_leaf_record(record)
+    return compute_leaf_bucket(record[1:], depth)

@@ -1,0 +1,300 @@
+"""A transaction: the body that was signed, the envelope that carries its signatures, the outcome.
+
+The body is canonical JSON text and is kept as the exact bytes signed. The envelope adds one
+signature per required signer, in the order the body lists them: exactly those, so nobody can strip
+or add one. A signature covers either the transaction id, or the RFC 9162 root over many ids of
+one submitter (a batch signature), with the path from this id to that root.
+
+The outcome says what the contracts made of it. A refused transaction is on the chain like an
+applied one: the attempt is evidence too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from ledger import tags
+from ledger.canonical import MEMBER_TYPE, check_canonical, encode_canonical
+from ledger.hashing import tagged_hash
+from ledger.merkle import compute_root, inclusion_proof, leaf_hash, root_from_inclusion
+from ledger.refusal import Reason, Rejected
+from ledger.signing import Signer, verify_signature
+from ledger.wire import StrictDecoder, encode
+
+BODY_BYTES_MAX: Final = 32 * 1024
+"""Together with an outcome of at most 16 KiB an entry stays under the 65,535 bytes of C2SP
+tlog-tiles."""
+
+EFFECTS_BYTES_MAX: Final = 16 * 1024
+ENVELOPE_BYTES_MAX: Final = 48 * 1024 - 512
+SIGNERS_MAX: Final = 8
+"""Merchant, consumer, bank and a few more; each costs every replica a verification."""
+
+BATCH_SIZE_MAX: Final = 65_536
+"""Transactions under one batch signature: a path of at most 16 hashes."""
+
+STREAM_PATTERN: Final = r"^(contract|party|validator)/[a-z0-9][a-z0-9._-]{0,79}$"
+PARTY_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,47}$"
+KIND_PATTERN: Final = r"^[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){0,3}$"
+SALT_PATTERN: Final = r"^[A-Za-z0-9_-]{22,64}$"
+"""At least 128 bits in base64url without padding (22 characters)."""
+
+Stream = Annotated[str, msgspec.Meta(pattern=STREAM_PATTERN)]
+PartyId = Annotated[str, msgspec.Meta(pattern=PARTY_PATTERN)]
+
+
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """What the signers said. Members in alphabetical order, as RFC 8785 writes them."""
+
+    data: MEMBER_TYPE  # type: ignore[valid-type]
+    """The kind's own fields."""
+    kind: Annotated[str, msgspec.Meta(pattern=KIND_PATTERN)]
+    not_after: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+    """Milliseconds since 1970 after which no block may take this transaction."""
+    reference: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    """The first signer's own business reference; another body under it is refused."""
+    salt: Annotated[str, msgspec.Meta(pattern=SALT_PATTERN)]
+    signers: Annotated[list[PartyId], msgspec.Meta(min_length=1, max_length=SIGNERS_MAX)]
+    """Parties whose signatures the envelope must carry, in this order."""
+    stream: Stream
+    """The contract (or `party/<id>`, `validator/<id>`) whose record this joins."""
+    version: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+    """Version of the kind's rules it is to run under."""
+
+
+_body_decoder = msgspec.json.Decoder(Body)
+
+
+def decode_body(raw: bytes) -> Body:
+    """Return the body `raw` spells; raise `Rejected` with what is wrong and where."""
+    if len(raw) > BODY_BYTES_MAX:
+        raise Rejected(
+            Reason.TOO_LARGE, f"body: {len(raw)} bytes; at most {BODY_BYTES_MAX} are allowed"
+        )
+    body: Body = check_canonical(raw, _body_decoder, "body")
+    if len(body.signers) > 1 and len(set(body.signers)) != len(body.signers):
+        raise Rejected(Reason.BAD_FIELD, f"body: signers {body.signers} names a party twice")
+    return body
+
+
+def encode_body(
+    *,
+    data: dict[str, Any],
+    kind: str,
+    not_after: int,
+    reference: str,
+    salt: str,
+    signers: Sequence[str],
+    stream: str,
+    version: int,
+) -> bytes:
+    """Return the canonical text of a body; raise `Rejected` if a node would refuse it."""
+    raw = encode_canonical(
+        {
+            "data": data,
+            "kind": kind,
+            "not_after": not_after,
+            "reference": reference,
+            "salt": salt,
+            "signers": list(signers),
+            "stream": stream,
+            "version": version,
+        }
+    )
+    decode_body(raw)
+    return raw
+
+
+def compute_tx_id(body: bytes) -> bytes:
+    """Return the 32-byte transaction id of a body's exact bytes."""
+    return tagged_hash(tags.TX_ID, body)
+
+
+class BatchPath(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Inclusion of a transaction id in a batch's root (RFC 9162 section 2.1.3)."""
+
+    index: Annotated[int, msgspec.Meta(ge=0, lt=BATCH_SIZE_MAX)]
+    size: Annotated[int, msgspec.Meta(ge=1, le=BATCH_SIZE_MAX)]
+    hashes: Annotated[list[bytes], msgspec.Meta(max_length=16)]
+
+
+class Signature(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One signer's Ed25519 signature, over the transaction id or over a batch's root."""
+
+    public_key: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+    signature: Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+    batch: BatchPath | None
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A body's exact bytes and the signatures its signers made."""
+
+    body: bytes
+    signatures: Annotated[list[Signature], msgspec.Meta(min_length=1, max_length=SIGNERS_MAX)]
+
+
+_envelope_decoder = StrictDecoder(Envelope, "envelope")
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """An envelope, read once: what every later step needs and none computes again."""
+
+    envelope: Envelope
+    raw: bytes
+    """The envelope's bytes."""
+    envelope_hash: bytes
+    tx_id: bytes
+    body: Body
+    reference_key: bytes
+    """Hash of the first signer and its business reference."""
+
+
+def decode_transaction(raw: bytes) -> Transaction:
+    """Read an envelope and its body strictly; signatures are not verified here.
+
+    Raises `Rejected`: everything `decode_body` raises, TOO_LARGE, SIGNATURE_COUNT.
+    """
+    if len(raw) > ENVELOPE_BYTES_MAX:
+        raise Rejected(
+            Reason.TOO_LARGE, f"envelope: {len(raw)} bytes; at most {ENVELOPE_BYTES_MAX} allowed"
+        )
+    envelope = _envelope_decoder.decode(raw)
+    body = decode_body(envelope.body)
+    if len(envelope.signatures) != len(body.signers):
+        raise Rejected(
+            Reason.SIGNATURE_COUNT,
+            f"envelope: {len(envelope.signatures)} signatures for {len(body.signers)} signers "
+            f"({', '.join(body.signers)}); exactly one each, in that order",
+        )
+    return Transaction(
+        envelope=envelope,
+        raw=raw,
+        envelope_hash=tagged_hash(tags.ENVELOPE, raw),
+        tx_id=tagged_hash(tags.TX_ID, envelope.body),
+        body=body,
+        reference_key=compute_reference_key(body.signers[0], body.reference),
+    )
+
+
+def compute_reference_key(party: str, reference: str) -> bytes:
+    """Return the key under which a party's business reference is remembered."""
+    return tagged_hash(tags.REFERENCE, f"{party}\0{reference}".encode())
+
+
+def encode_envelope(body: bytes, signatures: Sequence[Signature]) -> bytes:
+    """Return an envelope's bytes."""
+    return encode(Envelope(body, list(signatures)))
+
+
+def compute_signed_message(chain_id: bytes, tx_id: bytes) -> bytes:
+    """Return the bytes a signer signs for one transaction."""
+    return tags.TX_SIGNATURE + chain_id + tx_id
+
+
+def compute_batch_message(chain_id: bytes, root: bytes) -> bytes:
+    """Return the bytes a submitter signs once for many transactions."""
+    return tags.BATCH_SIGNATURE + chain_id + root
+
+
+def sign_transaction(body: bytes, chain_id: bytes, signers: Iterable[Signer]) -> bytes:
+    """Return the envelope of `body` signed individually by `signers`, in the body's order."""
+    message = compute_signed_message(chain_id, compute_tx_id(body))
+    return encode_envelope(
+        body, [Signature(signer.public_key, signer.sign(message), None) for signer in signers]
+    )
+
+
+def sign_batch(bodies: Sequence[bytes], chain_id: bytes, signer: Signer) -> list[bytes]:
+    """Return one envelope per body, all under one signature of `signer` (their only signer)."""
+    if not 1 <= len(bodies) <= BATCH_SIZE_MAX:
+        raise ValueError(f"a batch holds 1 to {BATCH_SIZE_MAX} bodies, not {len(bodies)}")
+    leaves = [leaf_hash(compute_tx_id(body)) for body in bodies]
+    signature = signer.sign(compute_batch_message(chain_id, compute_root(leaves)))
+    size = len(leaves)
+    return [
+        encode_envelope(
+            body,
+            [
+                Signature(
+                    signer.public_key,
+                    signature,
+                    BatchPath(index, size, inclusion_proof(leaves, index)),
+                )
+            ],
+        )
+        for index, body in enumerate(bodies)
+    ]
+
+
+def compute_signature_check(
+    signature: Signature, chain_id: bytes, tx_id: bytes
+) -> tuple[bytes, bytes, bytes]:
+    """Return (public key, message, signature) that Ed25519 has to verify for `tx_id`.
+
+    Transactions of one batch give the same triple, so a caller may verify it once. Raises
+    `Rejected` (BAD_BATCH_PATH) when the path cannot belong to a tree of that size.
+    """
+    batch = signature.batch
+    if batch is None:
+        message = tags.TX_SIGNATURE + chain_id + tx_id
+    else:
+        try:
+            root = root_from_inclusion(leaf_hash(tx_id), batch.index, batch.size, batch.hashes)
+        except Rejected as error:
+            raise Rejected(Reason.BAD_BATCH_PATH, f"batch signature: {error.detail}") from None
+        message = tags.BATCH_SIGNATURE + chain_id + root
+    return signature.public_key, message, signature.signature
+
+
+def verify_transaction_signatures(transaction: Transaction, chain_id: bytes) -> None:
+    """Raise `Rejected` (BAD_SIGNATURE, BAD_BATCH_PATH) unless every signature verifies.
+
+    Whether the keys belong to the named parties at a height is not known here; see
+    `contracts.admission`.
+    """
+    for signer, signature in zip(
+        transaction.body.signers, transaction.envelope.signatures, strict=True
+    ):
+        key, message, raw = compute_signature_check(signature, chain_id, transaction.tx_id)
+        if not verify_signature(key, message, raw):
+            raise Rejected(
+                Reason.BAD_SIGNATURE,
+                f"transaction {transaction.tx_id.hex()}: the signature of {signer} with key "
+                f"{key.hex()} does not verify",
+            )
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What executing a transaction did. Effects carry no roots: those are in the header."""
+
+    refused: bool
+    code: str
+    """Empty when applied; otherwise the named reason of the refusal."""
+    effects: list[tuple[str, int | str]]
+    """Named values: the balances after it, or the values that made it refused."""
+
+    @property
+    def status(self) -> str:
+        """`applied` or `refused`."""
+        return "refused" if self.refused else "applied"
+
+
+def applied(*effects: tuple[str, int | str]) -> Outcome:
+    """Return the outcome of a transaction that took effect."""
+    return Outcome(False, "", list(effects))
+
+
+def refused(code: str, *effects: tuple[str, int | str]) -> Outcome:
+    """Return the outcome of a transaction that is recorded but changed nothing."""
+    return Outcome(True, code, list(effects))
+
+
+def is_stream_name(name: str) -> bool:
+    """Say whether `name` may name a stream."""
+    return re.match(STREAM_PATTERN, name) is not None and not name.endswith("\n")

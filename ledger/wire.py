@@ -1,0 +1,51 @@
+"""MessagePack arrays in one spelling only.
+
+Everything around a transaction's body (envelopes, entries, headers, votes, frames) is a MessagePack
+array in fixed field order. MessagePack allows many spellings of one value (a 5 may be written in
+nine ways), and two spellings of one vote would be two hashes of one statement. So a decoder here
+decodes, encodes again and compares: what was read is the only way to write it. msgspec does both
+in about a microsecond; the plain `msgpack` package is the independent reading in the tests and in
+the verifier.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from ledger.refusal import Reason, Rejected
+
+T = TypeVar("T")
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(value: Any) -> bytes:
+    """Return the one encoding of a struct, list, int, str, bytes or None."""
+    return _encoder.encode(value)
+
+
+class StrictDecoder(Generic[T]):
+    """Decodes one type and refuses every second spelling of it.
+
+    Structs must be declared with `array_like=True`. msgspec ignores extra trailing fields of such
+    a struct; encoding again drops them, so the comparison refuses them too.
+    """
+
+    def __init__(self, type_: type[T], name: str) -> None:
+        self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(type_)
+        self._name = name
+
+    def decode(self, raw: bytes) -> T:
+        """Return the value; raise `Rejected` (MALFORMED or NOT_CANONICAL)."""
+        try:
+            value = self._decoder.decode(raw)
+        except (msgspec.DecodeError, RecursionError, OverflowError) as error:
+            raise Rejected(Reason.MALFORMED, f"{self._name}: {error}") from None
+        if _encoder.encode(value) != raw:
+            raise Rejected(
+                Reason.NOT_CANONICAL,
+                f"{self._name}: these {len(raw)} bytes are not the one encoding of their value",
+            )
+        return value

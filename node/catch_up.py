@@ -1,0 +1,217 @@
+"""Catching up: decided blocks, one height after another, each with the votes that decided it.
+
+One peer is asked at a time, for the height after the newest applied. Nothing it says is believed:
+a block counts by its commit certificate and by executing to the same bytes. A peer that gives a
+false block or none in time costs one retry, and the next connected one is asked. A block with a
+valid certificate that this node cannot reproduce is no lie of the peer's: then the node halts.
+Client signatures inside a decided block are not verified again: a quorum, hence at least f+1
+correct replicas, has verified them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, Protocol
+
+from contracts.execution import (
+    Candidate,
+    Chain,
+    ExecutedBlock,
+    ExecutionFailed,
+    Inadmissible,
+    execute_block,
+    parse_candidate,
+)
+from ledger.block import (
+    Header,
+    HeaderEntry,
+    TransactionEntry,
+    check_successor,
+    compute_block_hash,
+    decode_entry,
+    encode_header,
+)
+from ledger.merkle import leaf_hash
+from ledger.refusal import Reason, Rejected
+from ledger.transaction import decode_transaction
+from ledger.votes import decode_commit_certificate
+from ledger.wire import encode
+from node.messages import CertifiedBlock
+
+ANSWER_TICKS_MAX: Final = 40
+"""How long one peer may take to answer (2 s at 50 ms) before another is asked."""
+
+QUEUE_BLOCKS_MAX: Final = 4096
+"""Blocks of one answer that are kept; an answer is bounded in bytes too."""
+
+
+class BlockSource(Protocol):
+    """What the driver reads of the blocks already on disk."""
+
+    def block(self, height: int) -> tuple[Sequence[bytes], bytes]:
+        """Return (entries, commit certificate) of an applied block."""
+
+    def certificate(self, height: int) -> bytes | None:
+        """Return an applied block's commit certificate; None or empty at height 0."""
+
+    def transaction_height(self, tx_id: bytes) -> int | None:
+        """Return the height of a transaction on the chain."""
+
+
+class CatchUp:
+    """Whom to ask for which blocks, and the blocks that have come and wait to be applied."""
+
+    def __init__(self, replica_count: int, replica: int) -> None:
+        self._replica_count = replica_count
+        self._replica = replica
+        self._target = 0
+        self._asked: int | None = None
+        self._ticks = 0
+        self._blocks: deque[tuple[int, CertifiedBlock]] = deque()
+
+    @property
+    def has_blocks(self) -> bool:
+        """Say whether fetched blocks wait to be applied."""
+        return bool(self._blocks)
+
+    @property
+    def is_active(self) -> bool:
+        """Say whether a peer has been asked."""
+        return self._asked is not None
+
+    def begin(
+        self, target: int, replica: int, applied: int, connected: Collection[int]
+    ) -> int | None:
+        """Note that `replica` is at `target`; return the peer to ask now, if any."""
+        if target <= applied:
+            return None
+        self._target = max(self._target, target)
+        if self.is_active or self.has_blocks:
+            return None
+        return self._ask(replica if replica in connected else self._next(replica, connected))
+
+    def take(self, replica: int, blocks: Sequence[CertifiedBlock], applied: int) -> bool:
+        """Queue an answer; return whether there is something to apply now."""
+        if replica != self._asked or self.has_blocks:
+            return False
+        self._asked = None
+        self._blocks.extend([(replica, block) for block in blocks[:QUEUE_BLOCKS_MAX]])
+        if not blocks and self._target > applied:
+            self._ticks = ANSWER_TICKS_MAX
+        return self.has_blocks
+
+    def next_block(self) -> tuple[int, CertifiedBlock] | None:
+        """Return and forget the next block to apply, with the peer who gave it."""
+        return self._blocks.popleft() if self._blocks else None
+
+    def advance(self, applied: int, connected: Collection[int]) -> int | None:
+        """A block was applied and none waits; return the peer to ask for more, if more is known."""
+        if self._target <= applied:
+            self._asked = None
+            return None
+        if self.is_active:
+            return None
+        return self._ask(self._next(self._replica, connected))
+
+    def give_up(self, replica: int, connected: Collection[int]) -> int | None:
+        """A peer gave a false block: drop the rest of it and return another peer to ask."""
+        self._blocks.clear()
+        return self._ask(self._next(replica, connected))
+
+    def tick(self, connected: Collection[int]) -> int | None:
+        """A span passed; return another peer to ask when the last one did not answer."""
+        if self._asked is None:
+            return None
+        self._ticks += 1
+        if self._ticks < ANSWER_TICKS_MAX:
+            return None
+        return self._ask(self._next(self._asked, connected))
+
+    def _ask(self, replica: int | None) -> int | None:
+        self._asked = replica
+        self._ticks = 0
+        return replica
+
+    def _next(self, replica: int, connected: Collection[int]) -> int | None:
+        """Return the next connected peer after `replica`, in replica order."""
+        for step in range(1, self._replica_count + 1):
+            peer = (replica + step) % self._replica_count
+            if peer != self._replica and peer in connected:
+                return peer
+        return None
+
+
+VerifySignature = Callable[[bytes, bytes, bytes], bool]
+
+
+def read_certified_block(
+    certified: CertifiedBlock, chain: Chain, verify: VerifySignature
+) -> ExecutedBlock | str:
+    """Return the executed block, or a sentence why this node cannot reproduce it.
+
+    Raises `Rejected` when the block is not the decided successor of the applied one: then it is
+    the peer's lie.
+    """
+    header, _ = _read_entries(certified.entries)
+    certificate = decode_commit_certificate(certified.certificate)
+    block_hash = compute_block_hash(encode_header(header))
+    if certificate.height != header.height or certificate.block_hash != block_hash:
+        raise Rejected(
+            Reason.BAD_PROOF,
+            f"block {header.height}: the certificate is for block "
+            f"{certificate.block_hash.hex()} of height {certificate.height}",
+        )
+    certificate.verify(chain.validators, chain.chain_id, verify)
+    return reproduce_block(certified.entries, chain)
+
+
+def reproduce_block(entries: Sequence[bytes], chain: Chain) -> ExecutedBlock | str:
+    """Execute a block's entries on the applied state and compare every byte.
+
+    Returns a sentence when they come out differently here. Raises `Rejected` when they are not
+    what their own header commits to, or the header does not follow the applied one.
+    """
+    header, candidates = _read_entries(entries)
+    check_successor(chain.header, header)
+    leaves = [leaf_hash(entry) for entry in entries[:-1]]
+    if chain.log.extend(leaves).root() != header.log_root:
+        raise Rejected(
+            Reason.ROOT_MISMATCH,
+            f"block {header.height}: its entries do not give the log root of its header",
+        )
+    try:
+        block = execute_block(
+            chain,
+            header.time_ms,
+            candidates,
+            proposer=header.proposer,
+            rule_pack_version=header.rule_pack_version,
+        )
+    except (Inadmissible, ExecutionFailed) as error:
+        return str(error)
+    for position, entry in enumerate(block.entries):
+        if entry != entries[position]:
+            return f"entry {header.first_index + position} came out differently here"
+    return block
+
+
+def _read_entries(entries: Sequence[bytes]) -> tuple[Header, list[Candidate]]:
+    if not entries:
+        raise Rejected(Reason.MALFORMED, "block without entries")
+    last = decode_entry(entries[-1])
+    if not isinstance(last, HeaderEntry):
+        raise Rejected(Reason.MALFORMED, "block whose last entry is not its header")
+    if last.header.count != len(entries) - 1:
+        raise Rejected(
+            Reason.BAD_FIELD,
+            f"header counts {last.header.count} entries before it, the block has "
+            f"{len(entries) - 1}",
+        )
+    candidates = []
+    for raw in entries[:-1]:
+        entry = decode_entry(raw)
+        if not isinstance(entry, TransactionEntry):
+            raise Rejected(Reason.MALFORMED, "block with an entry that is no transaction")
+        candidates.append(parse_candidate(decode_transaction(encode(entry.envelope))))
+    return last.header, candidates

@@ -1,0 +1,125 @@
+"""Collecting cosignatures: when is a decided block's checkpoint certified?
+
+After each block every validator cosigns the checkpoint of the log that ends with it. A quorum of
+cosignatures makes the block *certified*: what a court needs is then a C2SP note that any
+tlog tool can read. Cosignatures that come before this node has the block wait, one per replica.
+Two cosignatures of one validator for one size and different roots convict it; this module reports
+them. Pure; it holds a bounded number of heights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from genesis.document import Genesis
+from ledger.checkpoint import (
+    Checkpoint,
+    cosign_checkpoint,
+    cosigner_verifier_key,
+    sign_checkpoint,
+    verify_cosignature,
+)
+from ledger.note import NoteSignature, VerifierKey, format_note
+from ledger.refusal import Rejected
+from ledger.signing import Signer
+from node.messages import Cosigned
+
+HEIGHTS_MAX: Final = 256
+"""Heights whose cosignatures are still collected; a later checkpoint covers the older ones."""
+
+
+@dataclass(slots=True)
+class _Height:
+    checkpoint: Checkpoint
+    signatures: dict[int, bytes]
+
+
+def cosigner_name(origin: str, institution: str) -> str:
+    """Return a cosigner's key name: origin '/' institution id."""
+    return f"{origin}/{institution}"
+
+
+def cosigner_keys(genesis: Genesis) -> list[VerifierKey]:
+    """Return every validator's cosigner key, in replica order."""
+    return [
+        cosigner_verifier_key(cosigner_name(genesis.origin, validator.id), validator.cosign_key)
+        for validator in genesis.validators.validators
+    ]
+
+
+class Certification:
+    """Cosignatures of recent heights; see the module's text."""
+
+    def __init__(self, genesis: Genesis, replica: int, cosign: Signer, log: Signer) -> None:
+        self._genesis = genesis
+        self._replica = replica
+        self._cosign = cosign
+        self._log = log
+        self._keys = cosigner_keys(genesis)
+        self._heights: dict[int, _Height] = {}
+        self._early: dict[int, Cosigned] = {}
+        self.certified_height = -1
+        """Newest height this node has seen certified."""
+        self.own: Cosigned | None = None
+        """This node's newest cosignature, to be sent again to whoever reconnects."""
+
+    def open_height(self, height: int, size: int, root: bytes) -> None:
+        """Begin collecting for a block that has just been applied here."""
+        self._heights[height] = _Height(Checkpoint(self._genesis.origin, size, root), {})
+        while len(self._heights) > HEIGHTS_MAX:
+            del self._heights[min(self._heights)]
+
+    def cosign(self, height: int, time_s: int) -> Cosigned:
+        """Return this node's cosignature of an opened height; the caller makes it durable first."""
+        opened = self._heights[height]
+        line = cosign_checkpoint(
+            opened.checkpoint, self._keys[self._replica].name, self._cosign, time_s
+        )
+        opened.signatures[self._replica] = line.signature
+        self.own = Cosigned(height, opened.checkpoint.size, opened.checkpoint.root, line.signature)
+        return self.own
+
+    def take_early(self, height: int) -> list[tuple[int, Cosigned]]:
+        """Return and forget the cosignatures that were waiting for this height."""
+        found = [(replica, item) for replica, item in self._early.items() if item.height == height]
+        for replica, _ in found:
+            del self._early[replica]
+        return found
+
+    def add(self, replica: int, item: Cosigned, applied_height: int) -> str | None:
+        """Take a peer's cosignature; return a complaint if it is wrong or contradicts this log."""
+        if item.height > applied_height:
+            early = self._early.get(replica)
+            if early is None or early.height < item.height:
+                self._early[replica] = item
+            return None
+        opened = self._heights.get(item.height)
+        if opened is None or replica in opened.signatures:
+            return None
+        checkpoint = Checkpoint(self._genesis.origin, item.size, item.root)
+        try:
+            verify_cosignature(checkpoint.text(), self._keys[replica], item.signature)
+        except Rejected as rejected:
+            return rejected.detail
+        if checkpoint != opened.checkpoint:
+            return (
+                f"validator {self._genesis.institutions[replica].id} cosigned size {item.size} "
+                f"with root {item.root.hex()} after block {item.height}, where this node has size "
+                f"{opened.checkpoint.size} with root {opened.checkpoint.root.hex()}: one of the "
+                "two has forked"
+            )
+        opened.signatures[replica] = item.signature
+        return None
+
+    def make_note(self, height: int) -> bytes | None:
+        """Return the certified checkpoint of a height once a quorum has cosigned it."""
+        opened = self._heights.get(height)
+        if opened is None or len(opened.signatures) < self._genesis.validators.quorum:
+            return None
+        self.certified_height = max(self.certified_height, height)
+        lines = [sign_checkpoint(opened.checkpoint, self._log)]
+        for replica in sorted(opened.signatures):
+            key = self._keys[replica]
+            lines.append(NoteSignature(key.name, key.key_id, opened.signatures[replica]))
+        return format_note(opened.checkpoint.text(), lines)

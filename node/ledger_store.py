@@ -1,0 +1,181 @@
+"""The chain on disk as execution and the driver see it: opened, replayed, moved on by blocks.
+
+Opening compares the index with the segments and executes again whatever the index lacks, so a
+crash between the two is healed by the code that runs every day. What cannot be reproduced is
+damage, and is said; nothing is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from contracts.execution import Chain, ExecutedBlock
+from genesis.block import chain_at, compute_genesis_block
+from genesis.document import Genesis
+from ledger.block import Header, HeaderEntry, decode_entry
+from ledger.log import extend_tiles, frontier_from_tiles
+from ledger.merkle import Frontier
+from ledger.refusal import Rejected
+from ledger.state_bucket import StateDamagedError
+from ledger.state_tree import StateTree
+from node.catch_up import reproduce_block
+from storage.chain import BlockWrite, ChainStore, TransactionRow
+from storage.files import Damaged, Directory
+from storage.keyvalue import KeyValue
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, total); total is 0 where it is not known."""
+
+STATE_PROGRESS: Final = "state"
+REPLAY_PROGRESS: Final = "replay"
+
+
+@dataclass(slots=True)
+class LedgerStore:
+    """A `ChainStore` that knows what the bytes mean; see the module's text."""
+
+    chain_store: ChainStore
+
+    # Ports of contracts.execution.StateReader and node.catch_up.BlockSource
+
+    def state(self, stream: str) -> bytes | None:
+        """Return a stream's stored value."""
+        return self.chain_store.state(stream)
+
+    def transaction_height(self, tx_id: bytes) -> int | None:
+        """Return the height of a transaction on the chain."""
+        position = self.chain_store.transaction(tx_id)
+        return None if position is None else position.height
+
+    def reference(self, key: bytes) -> tuple[bytes, int] | None:
+        """Return (tx_id, header time) of the transaction that took a business reference."""
+        return self.chain_store.reference(key)
+
+    def block(self, height: int) -> tuple[Sequence[bytes], bytes]:
+        """Return (entries, commit certificate) of an applied block."""
+        return self.chain_store.block(height)
+
+    def certificate(self, height: int) -> bytes | None:
+        """Return an applied block's commit certificate."""
+        if height > (self.chain_store.applied_height or 0):
+            return None
+        return self.chain_store.block(height)[1] or None
+
+    def read_tile(self, level: int, index: int) -> bytes:
+        """Return a log tile's hashes; empty when there is none."""
+        return self.chain_store.tile(level, index) or b""
+
+    def header(self, height: int) -> Header:
+        """Return an applied block's header."""
+        entry = decode_entry(self.chain_store.header_entry(height))
+        if not isinstance(entry, HeaderEntry):
+            raise Damaged("segments", 0, f"the last entry of block {height} is not its header")
+        return entry.header
+
+    def commit(self, block: ExecutedBlock, certificate: bytes, before: Frontier) -> None:
+        """Make a decided block durable; `before` is the log it grows from."""
+        rows = [
+            TransactionRow(row.tx_id, position, row.stream, row.reference_key, row.previous)
+            for position, row in enumerate(block.rows)
+        ]
+        self.chain_store.commit_block(
+            BlockWrite(
+                height=block.header.height,
+                first_index=block.header.first_index,
+                time_ms=block.header.time_ms,
+                entries=block.entries,
+                certificate=certificate,
+                tiles=extend_tiles(before, block.leaf_hashes, self.read_tile).tiles,
+                state=block.stored,
+                buckets=block.tree.buckets,
+                transactions=rows,
+            )
+        )
+
+
+def open_ledger(
+    directory: Directory,
+    keyvalue: KeyValue,
+    genesis: Genesis,
+    progress: Progress | None = None,
+) -> tuple[LedgerStore, Chain]:
+    """Open a chain, beginning it with genesis if it is empty; return it as it stands.
+
+    Raises `Damaged` when what is stored is not this chain or does not reproduce.
+    """
+    store = LedgerStore(ChainStore.open(directory, keyvalue))
+    chain_store = store.chain_store
+    if chain_store.applied_height is None:
+        chain = _begin(store, genesis)
+    else:
+        chain = _resume(store, genesis, progress)
+    total = chain_store.unapplied_count
+    for done, stored in enumerate(chain_store.unapplied_blocks()):
+        _replay(store, chain, stored.entries, stored.certificate)
+        if progress is not None:
+            progress(REPLAY_PROGRESS, done + 1, total)
+    return store, chain
+
+
+def _begin(store: LedgerStore, genesis: Genesis) -> Chain:
+    """Commit block 0; with segments already there it must be the same block 0."""
+    tree = StateTree(store.chain_store.bucket)
+    block = compute_genesis_block(genesis, tree)
+    store.commit(block, b"", Frontier.empty())
+    tree.apply(block.tree)
+    return chain_at(genesis, store, tree, block.header, block.log)
+
+
+def _resume(store: LedgerStore, genesis: Genesis, progress: Progress | None) -> Chain:
+    chain_store = store.chain_store
+    header = store.header(chain_store.applied_height or 0)
+    if header.chain_id != genesis.chain_id:
+        raise Damaged(
+            "segments",
+            0,
+            f"hold chain {header.chain_id.hex()}, and the genesis document is of chain "
+            f"{genesis.chain_id.hex()}",
+        )
+    try:
+        tree = StateTree.rebuild(
+            chain_store.scan_buckets(),
+            chain_store.bucket,
+            None if progress is None else lambda done: progress(STATE_PROGRESS, done, 0),
+        )
+    except StateDamagedError as error:
+        raise Damaged("index", 0, f"state buckets: {error}") from None
+    if tree.root != header.state_root:
+        raise Damaged(
+            "index",
+            0,
+            f"the state buckets give root {tree.root.hex()}, and the header of block "
+            f"{header.height} has {header.state_root.hex()}",
+        )
+    try:
+        log = frontier_from_tiles(header.log_size, store.read_tile)
+        before = frontier_from_tiles(header.index, store.read_tile)
+    except ValueError as error:
+        raise Damaged("index", 0, f"log tiles: {error}") from None
+    if before.root() != header.log_root:
+        raise Damaged(
+            "index",
+            0,
+            f"the log tiles give root {before.root().hex()} for size {header.index}, and the "
+            f"header of block {header.height} has {header.log_root.hex()}",
+        )
+    return chain_at(genesis, store, tree, header, log)
+
+
+def _replay(store: LedgerStore, chain: Chain, entries: Sequence[bytes], certificate: bytes) -> None:
+    height = chain.header.height + 1
+    try:
+        block = reproduce_block(entries, chain)
+    except Rejected as rejected:
+        raise Damaged("segments", 0, f"block {height} does not follow: {rejected}") from None
+    if isinstance(block, str):
+        raise Damaged("segments", 0, f"block {height} does not reproduce: {block}")
+    before = chain.log
+    store.commit(block, certificate, before)
+    chain.adopt(block)

@@ -1,0 +1,144 @@
+"""What nodes say to one another: one frame, one MessagePack array that begins with its type.
+
+Consensus messages travel as the bytes the consensus package made; everything else here serves the
+pool (transactions and the proposal's missing ones), catch-up (status, blocks) and certification
+(cosignatures). A frame says nothing about who sent it: the transport knows that, and whatever must
+be believed carries its own signatures.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+
+from ledger.refusal import Reason, Rejected
+from ledger.wire import encode
+
+Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+FETCH_HASHES_MAX: Final = 65_536
+"""Envelopes one request may name: all of the largest block."""
+
+BLOCKS_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Entries one answer to `FetchBlocks` carries, one block at least; well below a frame."""
+
+GOSSIP_BYTES_MAX: Final = 1024 * 1024
+"""Envelopes in one `Transactions` frame."""
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, gc=False, tag_field="type"):
+    """A frame; its first field is the number of its type."""
+
+
+class Consensus(Message, frozen=True, array_like=True, tag=0):
+    """A message of `consensus.messages`, encoded."""
+
+    payload: bytes
+
+
+class Transactions(Message, frozen=True, array_like=True, tag=1):
+    """Envelopes a node was given, passed on."""
+
+    envelopes: list[bytes]
+
+
+class FetchTransactions(Message, frozen=True, array_like=True, tag=2):
+    """Ask for envelopes of a proposal by their hashes, concatenated."""
+
+    envelope_hashes: bytes
+
+
+class FetchedTransactions(Message, frozen=True, array_like=True, tag=3):
+    """The answer: those of them the sender has."""
+
+    envelopes: list[bytes]
+
+
+class FetchProposal(Message, frozen=True, array_like=True, tag=4):
+    """Ask whoever claims a block is prepared for its bytes."""
+
+    height: Count
+    block_hash: Hash
+
+
+class FetchedProposal(Message, frozen=True, array_like=True, tag=5):
+    """The answer: the proposal and its envelopes."""
+
+    header: bytes
+    leaf_hashes: bytes
+    envelopes: list[bytes]
+
+
+class Status(Message, frozen=True, array_like=True, tag=6):
+    """How far the sender is, with the proof: its newest header and commit certificate."""
+
+    height: Count
+    header: bytes
+    certificate: bytes
+    wants_answer: bool
+    """Set by a node that recovers and has to hear from a quorum."""
+
+
+class FetchBlocks(Message, frozen=True, array_like=True, tag=7):
+    """Ask for decided blocks from a height on."""
+
+    height: Count
+
+
+class CertifiedBlock(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A decided block with the votes that decided it."""
+
+    entries: list[bytes]
+    certificate: bytes
+
+
+class Blocks(Message, frozen=True, array_like=True, tag=8):
+    """The answer: consecutive blocks, as many as fit."""
+
+    blocks: list[CertifiedBlock]
+
+
+class Cosigned(Message, frozen=True, array_like=True, tag=9):
+    """A C2SP cosignature of the checkpoint after block `height`: PBFT's CHECKPOINT."""
+
+    height: Count
+    size: Count
+    root: Hash
+    signature: Annotated[bytes, msgspec.Meta(min_length=72, max_length=72)]
+    """Big-endian u64 seconds and the Ed25519 signature (tlog-cosignature)."""
+
+
+Frame = (
+    Consensus
+    | Transactions
+    | FetchTransactions
+    | FetchedTransactions
+    | FetchProposal
+    | FetchedProposal
+    | Status
+    | FetchBlocks
+    | Blocks
+    | Cosigned
+)
+
+_decoder: Final = msgspec.msgpack.Decoder(Frame)
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """Return a frame's bytes."""
+    return encode(frame)
+
+
+def decode_frame(raw: bytes) -> Frame:
+    """Read a frame; raise `Rejected` (MALFORMED).
+
+    Frames are not hashed or signed, so a second spelling does no harm here; what they carry is
+    decoded strictly where it is read.
+    """
+    try:
+        frame: Frame = _decoder.decode(raw)
+    except (msgspec.DecodeError, RecursionError, OverflowError) as error:
+        raise Rejected(Reason.MALFORMED, f"frame of {len(raw)} bytes: {error}") from None
+    return frame

@@ -1,0 +1,203 @@
+"""The desk on which one height's proposals lie: their envelopes, and what executing them gave.
+
+A proposal names envelopes by hash. Those that are not in the pool are asked of whoever proposed,
+then of others in turn; a proposal that is complete is executed once and its result kept until the
+height is decided, so that it can be persisted, served to peers and committed. Everything here
+belongs to one height and is cleared when it is decided. Bounded: few proposals, and only envelopes
+that one of them names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from consensus.actions import CheckProposal
+from consensus.messages import Proposal
+from contracts.execution import Candidate, ExecutedBlock
+from ledger.refusal import Rejected
+from node.blocks import split_hashes
+
+KEPT_MAX: Final = 6
+"""Executed proposals kept at one height: one per failed view, the prepared one among them."""
+
+WAITING_MAX: Final = 4
+ASK_AGAIN_TICKS: Final = 10
+"""Between requests for missing envelopes, each to another peer."""
+
+EXPIRY_TICKS: Final = 200
+"""After so long (10 s at 50 ms) a proposal's envelopes count as not to be had."""
+
+FETCHING_MAX: Final = 8
+
+Find = Callable[[bytes], Candidate | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A proposal that was executed here."""
+
+    proposal: Proposal
+    candidates: Sequence[Candidate]
+    block: ExecutedBlock
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A proposal some of whose envelopes are not here yet."""
+
+    action: CheckProposal
+    hashes: list[bytes]
+    found: dict[bytes, Candidate]
+    missing: dict[bytes, None]
+    refused: Rejected | None = None
+    since_tick: int = -1
+    asked_tick: int = -1
+    asked_count: int = 0
+
+    def candidates(self) -> list[Candidate] | None:
+        """Return the transactions in order once they are all here."""
+        if self.missing:
+            return None
+        return [self.found[envelope_hash] for envelope_hash in self.hashes]
+
+
+@dataclass(slots=True)
+class ProposalDesk:
+    """See the module's text."""
+
+    _kept: dict[bytes, Kept] = field(default_factory=dict)
+    _waiting: dict[bytes, Waiting] = field(default_factory=dict)
+    _stash: dict[bytes, Candidate] = field(default_factory=dict)
+    _fetching: dict[bytes, None] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        """Forget the height: its block is decided."""
+        self._kept.clear()
+        self._waiting.clear()
+        self._stash.clear()
+        self._fetching.clear()
+
+    def stash(self, candidates: Iterable[Candidate]) -> None:
+        """Keep the transactions of this node's own pending block."""
+        for candidate in candidates:
+            self._stash[candidate.transaction.envelope_hash] = candidate
+
+    def find(self, envelope_hash: bytes) -> Candidate | None:
+        """Return a transaction that lies here and perhaps not in the pool."""
+        found = self._stash.get(envelope_hash)
+        if found is not None:
+            return found
+        for kept in self._kept.values():
+            for candidate in kept.candidates:
+                if candidate.transaction.envelope_hash == envelope_hash:
+                    return candidate
+        return None
+
+    # What was executed
+
+    def keep(
+        self, proposal: Proposal, candidates: Sequence[Candidate], block: ExecutedBlock
+    ) -> None:
+        """Keep an executed proposal; beyond the bound the oldest goes."""
+        self._kept[block.block_hash] = Kept(proposal, candidates, block)
+        while len(self._kept) > KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
+
+    def find_executed(self, block_hash: bytes) -> ExecutedBlock | None:
+        """Return the block that executing a proposal gave."""
+        kept = self._kept.get(block_hash)
+        return None if kept is None else kept.block
+
+    def find_prepared(self, block_hash: bytes) -> tuple[Proposal, Sequence[Candidate]] | None:
+        """Return an executed proposal with its transactions."""
+        kept = self._kept.get(block_hash)
+        return None if kept is None else (kept.proposal, kept.candidates)
+
+    # What is awaited
+
+    @property
+    def is_waiting(self) -> bool:
+        """Say whether any proposal lacks envelopes."""
+        return bool(self._waiting)
+
+    def waiting_hashes(self) -> list[bytes]:
+        """Return the block hashes that wait for envelopes."""
+        return list(self._waiting)
+
+    def find_waiting(self, block_hash: bytes) -> Waiting | None:
+        """Return a waiting proposal."""
+        return self._waiting.get(block_hash)
+
+    def stop_waiting(self, block_hash: bytes) -> None:
+        """A proposal has its verdict."""
+        self._waiting.pop(block_hash, None)
+
+    def wait(self, action: CheckProposal, find: Find) -> None:
+        """Note what a proposal still lacks; beyond the bound the oldest is forgotten."""
+        hashes = split_hashes(action.proposal.envelope_hashes)
+        found: dict[bytes, Candidate] = {}
+        missing: dict[bytes, None] = {}
+        for envelope_hash in hashes:
+            candidate = find(envelope_hash)
+            if candidate is None:
+                missing[envelope_hash] = None
+            else:
+                found[envelope_hash] = candidate
+        self._waiting[action.proposal.block_hash] = Waiting(action, hashes, found, missing)
+        while len(self._waiting) > WAITING_MAX:
+            del self._waiting[next(iter(self._waiting))]
+
+    def offer(self, candidate: Candidate) -> None:
+        """Give a verified transaction to the proposals that lack it."""
+        envelope_hash = candidate.transaction.envelope_hash
+        for waiting in self._waiting.values():
+            if envelope_hash in waiting.missing:
+                del waiting.missing[envelope_hash]
+                waiting.found[envelope_hash] = candidate
+
+    def refuse(self, envelope_hash: bytes, rejected: Rejected) -> None:
+        """An envelope a proposal names is bad: the proposal is."""
+        for waiting in self._waiting.values():
+            if envelope_hash in waiting.missing and waiting.refused is None:
+                waiting.refused = rejected
+
+    def requests(self, tick: int, connected: Sequence[int]) -> list[tuple[int, bytes]]:
+        """Return (peer, concatenated hashes) to ask for now: the proposer first, then others."""
+        found = []
+        for waiting in self._waiting.values():
+            if waiting.since_tick < 0:
+                waiting.since_tick = tick
+            if not waiting.missing or (
+                waiting.asked_tick >= 0 and tick - waiting.asked_tick < ASK_AGAIN_TICKS
+            ):
+                continue
+            peers = [waiting.action.from_replica]
+            peers += [peer for peer in connected if peer != waiting.action.from_replica]
+            peer = peers[waiting.asked_count % len(peers)]
+            waiting.asked_tick = tick
+            waiting.asked_count += 1
+            found.append((peer, b"".join(waiting.missing)))
+        return found
+
+    def expire(self, tick: int) -> list[CheckProposal]:
+        """Return and forget the proposals that have waited too long."""
+        expired = [
+            block_hash
+            for block_hash, waiting in self._waiting.items()
+            if waiting.since_tick >= 0 and tick - waiting.since_tick > EXPIRY_TICKS
+        ]
+        return [self._waiting.pop(block_hash).action for block_hash in expired]
+
+    # Whole proposals asked of those who claim them prepared
+
+    def fetch(self, block_hash: bytes) -> None:
+        """Expect a proposal's bytes."""
+        self._fetching[block_hash] = None
+        while len(self._fetching) > FETCHING_MAX:
+            del self._fetching[next(iter(self._fetching))]
+
+    def is_fetching(self, block_hash: bytes) -> bool:
+        """Say whether this proposal was asked for."""
+        return block_hash in self._fetching

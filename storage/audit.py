@@ -1,0 +1,105 @@
+"""The full check of a stored chain, for `inspect`: segments, index, and each against the other.
+
+Checksums find bytes that changed; they do not find a row that vanished whole, or one that is intact
+and says something else. So every entry of every block is read, the caller tells what it is (storage
+knows no entry formats and checks no hashes), and the rows that must follow from it are compared
+with the rows that are there, and counted, so that one too many is seen as well. State, buckets and
+tiles are the caller's to compare: their roots stand in the headers that pass through `identify`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from storage.chain import ZERO_TX_ID, ChainStore, TransactionPosition
+from storage.files import Damaged
+from storage.segments import Progress, StoredBlock
+
+_ROWS_PREFIXES = (
+    (b"t", "transaction"),
+    (b"r", "reference"),
+    (b"b", "block"),
+    (b"f", "first index"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFacts:
+    """What the caller reads out of a transaction entry, its hashes checked."""
+
+    tx_id: bytes
+    stream: str
+    reference_key: bytes
+    """As in `TransactionRow`: empty when this transaction did not take its reference."""
+
+
+Identify = Callable[[int, bytes], EntryFacts | None]
+"""Called with (index, entry); None for an entry that is no transaction. It raises `Damaged` if the
+entry is not what the chain says stands there."""
+
+
+def verify_chain(store: ChainStore, identify: Identify, progress: Progress | None = None) -> None:
+    """Read everything stored; raise `Damaged` at the first thing that is wrong."""
+    if store.unapplied_count:
+        raise ValueError(f"{store.unapplied_count} blocks are to be replayed before the check")
+    store.segments.verify(progress)
+    store.flush_checkpoints()
+    store.keyvalue.verify()
+    previous: dict[str, bytes] = {}
+    counts = dict.fromkeys((b"t", b"r", b"b", b"f"), 0)
+    index = 0
+    for block in store.segments.scan():
+        _verify_block(store, block, index)
+        counts[b"b"] += 1
+        counts[b"f"] += 1
+        located = store.segments.locate(block.place)
+        time_ms = store.block_position(block.place.height).time_ms
+        for at, entry in enumerate(block.entries):
+            facts = identify(index + at, entry)
+            if facts is None:
+                continue
+            expected = TransactionPosition(
+                index + at, block.place.height, block.place.segment, located.offsets[at],
+                located.lengths[at], located.crcs[at], previous.get(facts.stream, ZERO_TX_ID),
+            )  # fmt: skip
+            _verify_transaction(store, facts, expected, time_ms)
+            previous[facts.stream] = facts.tx_id
+            counts[b"t"] += 1
+            counts[b"r"] += bool(facts.reference_key)
+        index += len(block.entries)
+    for prefix, name in _ROWS_PREFIXES:
+        found = sum(1 for _ in store.keyvalue.scan(prefix, bytes([prefix[0] + 1])))
+        if found != counts[prefix]:
+            raise Damaged("index", 0, f"has {found} {name} rows, the segments {counts[prefix]}")
+
+
+def _verify_block(store: ChainStore, block: StoredBlock, index: int) -> None:
+    position = store.block_position(block.place.height)
+    if (position.place, position.first_index, position.entry_count) != (
+        block.place, index, len(block.entries),
+    ):  # fmt: skip
+        raise Damaged(
+            "index", 0,
+            f"has block {block.place.height} as {position}, it is {block.place} from entry {index}",
+        )  # fmt: skip
+    if store.block_of(index) != position:
+        raise Damaged("index", 0, f"finds another block than {block.place.height} for {index}")
+
+
+def _verify_transaction(
+    store: ChainStore, facts: EntryFacts, expected: TransactionPosition, time_ms: int
+) -> None:
+    tx_id = facts.tx_id.hex()
+    row = store.transaction(facts.tx_id)
+    if row is None:
+        raise Damaged("index", 0, f"lacks the row of transaction {tx_id}, entry {expected.index}")
+    if row != expected:
+        raise Damaged("index", 0, f"has transaction {tx_id} as {row}, it is {expected}")
+    if facts.reference_key:
+        reference = store.reference(facts.reference_key)
+        if reference != (facts.tx_id, time_ms):
+            raise Damaged(
+                "index", 0, f"has the reference of transaction {tx_id} as {reference}, it is "
+                f"({tx_id}, {time_ms})"
+            )  # fmt: skip

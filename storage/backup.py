@@ -1,0 +1,350 @@
+"""Backup and restore of one node's chain.
+
+A backup is the segments up to the applied block, the certified checkpoints and the files named by
+the caller (the genesis document), with a manifest of SHA-256 per file; the index is not in it,
+because it is built again from the segments. The vote journal is never in it: restored votes would
+be old ones, and a node that has forgotten its newest votes can break the quorum's promise (silent
+amnesia). So `restore` leaves the durable marker file `RECOVER`, and a node that finds it starts in
+`recover`. The marker is written first and removed by nobody but the node that has recovered.
+A running node makes its own backup: what is applied lies still, later blocks are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Final
+
+from storage.chain import ChainStore
+from storage.files import StorageFailure
+from storage.segments import segment_name
+
+RECOVER_MARKER: Final = "RECOVER"
+"""Name of the file in a node's home that makes it start in `recover`."""
+
+SEGMENTS_DIRECTORY: Final = "segments"
+CHECKPOINTS_FILE: Final = "checkpoints.json"
+MANIFEST_FILE: Final = "manifest.json"
+
+_FORMAT: Final = "evidence-ledger/backup/v1"
+_CHUNK_BYTES: Final = 4 * 1024 * 1024
+"""Bytes copied and hashed at a time."""
+_MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Largest manifest read: 100 bytes per segment, so 40 PB of chain."""
+_NAME: Final = re.compile(r"segments/[0-9]{8}\.segment|[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+_RESERVED: Final = frozenset({RECOVER_MARKER, MANIFEST_FILE, SEGMENTS_DIRECTORY, "votes"})
+"""Names that a backup may not bring into a home."""
+
+
+class BackupRefused(Exception):
+    """A backup cannot be made or used as asked; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUpFile:
+    """One file of a backup."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a backup holds."""
+
+    applied_height: int
+    log_size: int
+    files: tuple[BackedUpFile, ...]
+
+    def to_json(self) -> bytes:
+        """Return the manifest's one spelling."""
+        value = {
+            "format": _FORMAT,
+            "applied_height": self.applied_height,
+            "log_size": self.log_size,
+            "files": [
+                {"name": file.name, "size_bytes": file.size_bytes, "sha256": file.sha256}
+                for file in self.files
+            ],
+        }
+        return json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Manifest:
+        """Read a manifest; `BackupRefused` unless it is spelled as `to_json` spells it."""
+        try:
+            value = json.loads(data)
+            files = tuple(
+                BackedUpFile(str(file["name"]), int(file["size_bytes"]), str(file["sha256"]))
+                for file in value["files"]
+            )
+            manifest = cls(int(value["applied_height"]), int(value["log_size"]), files)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BackupRefused(f"{MANIFEST_FILE} cannot be read: {error}") from None
+        if manifest.to_json() != data:
+            raise BackupRefused(f"{MANIFEST_FILE} is not a manifest of format {_FORMAT}")
+        seen: set[str] = set()
+        for name in (file.name for file in files):
+            if _NAME.fullmatch(name) is None or name in seen or name in _RESERVED:
+                raise BackupRefused(f"{MANIFEST_FILE} names {name!r}, which is no file of a backup")
+            seen.add(name)
+        return manifest
+
+
+def back_up(
+    store: ChainStore, destination: Path, home: Path, extra_names: Sequence[str] = ()
+) -> Manifest:
+    """Write a backup to a new directory, or to a new tar file if the name ends in `.tar`.
+
+    `extra_names` are files directly in `home`; name none that hold a private key.
+    """
+    height = store.applied_height
+    if height is None:
+        raise BackupRefused("the chain is empty, there is nothing to back up")
+    if destination.exists():
+        raise BackupRefused(f"{destination} exists; a backup never overwrites")
+    last = store.block_position(height)
+    for name in extra_names:
+        if _NAME.fullmatch(name) is None or name in {*_RESERVED, CHECKPOINTS_FILE}:
+            raise BackupRefused(f"{name!r} is not the name of a file directly in the home")
+    store.flush_checkpoints()
+    checkpoints = [
+        [at, note.decode("utf-8")] for at, note in store.scan_checkpoints() if at <= height
+    ]
+    encoded = json.dumps(checkpoints, ensure_ascii=False).encode()
+    with _writer(destination) as write:
+        files = []
+        for number in range(last.place.segment + 1):
+            is_last = number == last.place.segment
+            size = last.place.end if is_last else store.segments.size(number)
+            chunks = store.segments.copy(number, size)
+            files.append(write(f"{SEGMENTS_DIRECTORY}/{segment_name(number)}", size, chunks))
+        for name in extra_names:
+            data = (home / name).read_bytes()
+            files.append(write(name, len(data), [data]))
+        files.append(write(CHECKPOINTS_FILE, len(encoded), [encoded]))
+        manifest = Manifest(height, last.end_index, tuple(files))
+        data = manifest.to_json()
+        write(MANIFEST_FILE, len(data), [data])
+    return manifest
+
+
+def verify_backup(source: Path) -> Manifest:
+    """Read a whole backup and compare it with its manifest; `BackupRefused` if it differs."""
+    with _reader(source) as read:
+        manifest = _read_manifest(read)
+        for file in manifest.files:
+            for _ in _checked(read(file.name), file):
+                pass
+    return manifest
+
+
+def restore(source: Path, home: Path) -> Manifest:
+    """Restore a backup into an empty or absent home, which then must go through `recover`.
+
+    The whole backup is checked before the first byte is written and again while it is copied.
+    """
+    if home.exists() and (not home.is_dir() or any(home.iterdir())):
+        raise BackupRefused(f"{home} is not empty; restore never overwrites a node's home")
+    manifest = verify_backup(source)
+    home.mkdir(parents=True, exist_ok=True)
+    sentence = (
+        f"Restored from a backup at height {manifest.applied_height}. The votes of this node are "
+        "not in a backup: it must go through recover before it votes.\n"
+    )
+    _write_file(home / RECOVER_MARKER, [sentence.encode()])
+    partial = home / (SEGMENTS_DIRECTORY + ".partial")
+    partial.mkdir()
+    with _reader(source) as read:
+        for file in manifest.files:
+            name = file.name.removeprefix(SEGMENTS_DIRECTORY + "/")
+            target = (home if name == file.name else partial) / name
+            _write_file(target, _checked(read(file.name), file))
+    os.rename(partial, home / SEGMENTS_DIRECTORY)
+    _sync_directory(home)
+    _sync_directory(home.parent)
+    return manifest
+
+
+def import_checkpoints(store: ChainStore, home: Path) -> int:
+    """Put the checkpoints that `restore` left in a home into the index; return how many."""
+    file = home / CHECKPOINTS_FILE
+    if not file.exists():
+        return 0
+    checkpoints = json.loads(file.read_bytes())
+    for height, note in checkpoints:
+        store.put_checkpoint(int(height), str(note).encode())
+    store.flush_checkpoints()
+    file.unlink()
+    _sync_directory(home)
+    return len(checkpoints)
+
+
+def is_recovery_demanded(home: Path) -> bool:
+    """Say whether a node with this home must start in `recover`."""
+    return (home / RECOVER_MARKER).exists()
+
+
+def demand_recovery(home: Path, reason: str) -> None:
+    """Leave the durable marker that makes the node start in `recover`."""
+    _write_file(home / RECOVER_MARKER, [reason.encode() + b"\n"])
+
+
+def clear_recovery(home: Path) -> None:
+    """Remove the marker: the node has recovered, and its new journal says so durably."""
+    (home / RECOVER_MARKER).unlink(missing_ok=True)
+    _sync_directory(home)
+
+
+_Chunks = Sequence[bytes] | Iterator[bytes]
+_Write = Callable[[str, int, _Chunks], BackedUpFile]
+_Read = Callable[[str], IO[bytes]]
+
+
+@contextmanager
+def _writer(destination: Path) -> Iterator[_Write]:
+    """Write into a partial directory or tar beside the destination; name it rightly at the end."""
+    partial = destination.with_name(destination.name + ".partial")
+    if partial.exists():
+        raise BackupRefused(f"{partial} exists, left by a backup that was cut short; remove it")
+    if destination.suffix == ".tar":
+        with open(partial, "xb") as stream:
+            with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+                yield lambda name, size, chunks: _write_member(tar, name, size, chunks)
+            stream.flush()
+            os.fsync(stream.fileno())
+    else:
+        (partial / SEGMENTS_DIRECTORY).mkdir(parents=True)
+        yield lambda name, size, chunks: _write_hashed(partial, name, size, chunks)
+        _sync_directory(partial / SEGMENTS_DIRECTORY)
+        _sync_directory(partial)
+    os.rename(partial, destination)
+    _sync_directory(destination.parent)
+
+
+@contextmanager
+def _reader(source: Path) -> Iterator[_Read]:
+    if source.is_dir():
+        yield lambda name: _open_file(source, name)
+        return
+    try:
+        with tarfile.open(source, mode="r:") as tar:
+            yield lambda name: _open_member(tar, name)
+    except (tarfile.TarError, FileNotFoundError) as error:
+        raise BackupRefused(f"{source} is no backup: {error}") from None
+
+
+def _read_manifest(read: _Read) -> Manifest:
+    with read(MANIFEST_FILE) as stream:
+        return Manifest.from_json(stream.read(_MANIFEST_BYTES_MAX))
+
+
+def _checked(stream: IO[bytes], file: BackedUpFile) -> Iterator[bytes]:
+    """Yield a file's chunks; raise at the end unless they were what the manifest says."""
+    digest = hashlib.sha256()
+    size = 0
+    with stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+            yield chunk
+    if (size, digest.hexdigest()) != (file.size_bytes, file.sha256):
+        raise BackupRefused(
+            f"{file.name} has {size} bytes of SHA-256 {digest.hexdigest()}, the manifest says "
+            f"{file.size_bytes} of {file.sha256}"
+        )
+
+
+def _write_hashed(directory: Path, name: str, size: int, chunks: _Chunks) -> BackedUpFile:
+    digest = hashlib.sha256()
+
+    def observed() -> Iterator[bytes]:
+        for chunk in chunks:
+            digest.update(chunk)
+            yield chunk
+
+    _write_file(directory / name, observed())
+    return BackedUpFile(name, size, digest.hexdigest())
+
+
+class _Stream:
+    """Turns chunks into the file object that tarfile reads, hashing what passes."""
+
+    def __init__(self, chunks: _Chunks) -> None:
+        self._chunks = iter(chunks)
+        self._rest = BytesIO()
+        self.digest = hashlib.sha256()
+
+    def read(self, length: int) -> bytes:
+        parts = []
+        while length > 0:
+            part = self._rest.read(length)
+            if not part:
+                chunk = next(self._chunks, None)
+                if chunk is None:
+                    break
+                self._rest = BytesIO(chunk)
+                continue
+            parts.append(part)
+            length -= len(part)
+        data = b"".join(parts)
+        self.digest.update(data)
+        return data
+
+
+def _write_member(tar: tarfile.TarFile, name: str, size: int, chunks: _Chunks) -> BackedUpFile:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    member.mode = 0o600
+    stream = _Stream(chunks)
+    tar.addfile(member, stream)  # type: ignore[arg-type] # it only reads
+    return BackedUpFile(name, size, stream.digest.hexdigest())
+
+
+def _open_file(directory: Path, name: str) -> IO[bytes]:
+    file = directory / name
+    if file.is_symlink() or not file.is_file():
+        raise BackupRefused(f"{file} is missing from the backup")
+    return open(file, "rb")
+
+
+def _open_member(tar: tarfile.TarFile, name: str) -> IO[bytes]:
+    try:
+        member = tar.getmember(name)
+    except KeyError:
+        raise BackupRefused(f"{name} is missing from the backup") from None
+    stream = tar.extractfile(member) if member.isreg() else None
+    if stream is None:
+        raise BackupRefused(f"{name} is not a plain file in the backup")
+    return stream
+
+
+def _write_file(path: Path, chunks: _Chunks) -> None:
+    try:
+        with open(path, "wb") as stream:
+            for chunk in chunks:
+                stream.write(chunk)
+            stream.flush()
+            os.fsync(stream.fileno())
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise StorageFailure(f"{path}: write failed: {error.strerror or error}") from error
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

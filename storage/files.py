@@ -1,0 +1,292 @@
+"""The door to the disk: one small port that every segment and journal byte goes through.
+
+`Directory` names what storage needs of a flat directory of files; `DiskDirectory` is the real one,
+and a simulator implements the same protocol with torn writes, bit rot, full disks and lying fsync.
+What always holds: nothing counts as durable before `fsync` (and `fsync_directory` for a new name)
+has returned, and a write or fsync that failed is fatal. After a failed fsync the kernel may have
+thrown the dirty pages away and marked them clean, so a second fsync that succeeds proves nothing
+(Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). The directory
+therefore refuses everything after one, and only a new process may look again.
+It does not know what the bytes mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from threading import Lock
+from typing import Final, Protocol
+
+_OPEN_FILES_MAX: Final = 64
+"""Descriptors kept open by one directory: far below the usual 1,024 of a process, far above the
+two or three files that are hot at once."""
+
+
+class StorageFailure(Exception):
+    """The disk refused or failed a write; the process must stop, never retry as if it were fine."""
+
+
+class Damaged(Exception):
+    """Bytes at rest are not the bytes that were written; names the file, the offset and what."""
+
+    def __init__(self, file: str, offset: int, what: str) -> None:
+        super().__init__(f"{file}, offset {offset}: {what}")
+        self.file = file
+        self.offset = offset
+        self.what = what
+
+
+class InUse(Exception):
+    """Another process holds the directory."""
+
+
+class Directory(Protocol):
+    """A flat directory of files. Names contain no separator; offsets and sizes are in bytes."""
+
+    @property
+    def path(self) -> str:
+        """Where this is, for people: the beginning of every sentence about a file in it."""
+        ...
+
+    def names(self) -> list[str]:
+        """Return the names of the files, sorted."""
+        ...
+
+    def size(self, name: str) -> int:
+        """Return a file's size; `FileNotFoundError` if there is none."""
+        ...
+
+    def create(self, name: str) -> None:
+        """Create an empty file; `FileExistsError` if there is one. Durable after both fsyncs."""
+        ...
+
+    def pread(self, name: str, offset: int, length: int) -> bytes:
+        """Return `length` bytes from `offset`, fewer only where the file ends."""
+        ...
+
+    def pwrite(self, name: str, offset: int, data: bytes) -> None:
+        """Write all of `data` at `offset` of an existing file, or raise `StorageFailure`."""
+        ...
+
+    def append(self, name: str, data: bytes) -> None:
+        """Write all of `data` at the end of an existing file, or raise `StorageFailure`."""
+        ...
+
+    def truncate(self, name: str, size: int) -> None:
+        """Cut an existing file to `size` bytes."""
+        ...
+
+    def fsync(self, name: str) -> None:
+        """Make the file's bytes and size durable, or raise `StorageFailure` for good."""
+        ...
+
+    def fsync_directory(self) -> None:
+        """Make creations, renames and removals durable, or raise `StorageFailure` for good."""
+        ...
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name, atomically replacing what had it."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        ...
+
+    def lock(self, name: str) -> None:
+        """Hold the directory against other processes until `close`, or raise `InUse`."""
+        ...
+
+    def close(self) -> None:
+        """Release descriptors and the lock."""
+        ...
+
+
+class _Descriptor:
+    """An open file that closes when its last user lets go, so another thread's read is safe."""
+
+    __slots__ = ("fd", "is_dirty")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.is_dirty = False
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self.fd)
+
+
+class DiskDirectory:
+    """The real directory. Reads may come from any thread; writes from one at a time."""
+
+    def __init__(self, path: str | os.PathLike[str], *, create: bool = False) -> None:
+        self._path = Path(path)
+        if create and not self._path.is_dir():
+            self._path.mkdir(parents=True)
+            _fsync_path(self._path.parent)
+        if not self._path.is_dir():
+            raise FileNotFoundError(f"{self._path} is not a directory")
+        self._open: dict[str, _Descriptor] = {}
+        self._guard = Lock()
+        self._lock: _Descriptor | None = None
+        self._failure: str | None = None
+
+    @property
+    def path(self) -> str:
+        return str(self._path)
+
+    def names(self) -> list[str]:
+        return sorted(entry.name for entry in os.scandir(self._path) if entry.is_file())
+
+    def size(self, name: str) -> int:
+        return os.fstat(self._descriptor(name).fd).st_size
+
+    def create(self, name: str) -> None:
+        self._refuse_after_failure(name)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            fd = os.open(self._file(name), flags, 0o600)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise self._failed("create", name, error) from error
+        self._keep(name, _Descriptor(fd)).is_dirty = True
+
+    def pread(self, name: str, offset: int, length: int) -> bytes:
+        descriptor = self._descriptor(name)
+        data = os.pread(descriptor.fd, length, offset)
+        if len(data) == length or not data:
+            return data
+        parts = [data]
+        have = len(data)
+        while have < length:  # one pread returns at most 2 GiB, and may return less
+            data = os.pread(descriptor.fd, length - have, offset + have)
+            if not data:
+                break
+            parts.append(data)
+            have += len(data)
+        return b"".join(parts)
+
+    def pwrite(self, name: str, offset: int, data: bytes) -> None:
+        self._refuse_after_failure(name)
+        descriptor = self._descriptor(name)
+        descriptor.is_dirty = True
+        view = memoryview(data)
+        try:
+            while view:
+                written = os.pwrite(descriptor.fd, view, offset)
+                offset += written
+                view = view[written:]
+        except OSError as error:
+            raise self._failed("write", name, error) from error
+
+    def append(self, name: str, data: bytes) -> None:
+        self.pwrite(name, self.size(name), data)
+
+    def truncate(self, name: str, size: int) -> None:
+        self._refuse_after_failure(name)
+        descriptor = self._descriptor(name)
+        descriptor.is_dirty = True
+        try:
+            os.ftruncate(descriptor.fd, size)
+        except OSError as error:
+            raise self._failed("truncate", name, error) from error
+
+    def fsync(self, name: str) -> None:
+        self._refuse_after_failure(name)
+        descriptor = self._descriptor(name)
+        try:
+            _fsync_data(descriptor.fd)
+        except OSError as error:
+            raise self._failed("fsync", name, error) from error
+        descriptor.is_dirty = False
+
+    def fsync_directory(self) -> None:
+        self._refuse_after_failure(".")
+        try:
+            _fsync_path(self._path)
+        except OSError as error:
+            raise self._failed("fsync", ".", error) from error
+
+    def rename(self, old: str, new: str) -> None:
+        self._refuse_after_failure(old)
+        with self._guard:
+            self._open.pop(old, None)
+            self._open.pop(new, None)
+        try:
+            os.replace(self._file(old), self._file(new))
+        except OSError as error:
+            raise self._failed("rename", old, error) from error
+
+    def remove(self, name: str) -> None:
+        self._refuse_after_failure(name)
+        with self._guard:
+            self._open.pop(name, None)
+        try:
+            os.unlink(self._file(name))
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._failed("remove", name, error) from error
+
+    def lock(self, name: str) -> None:
+        descriptor = _Descriptor(
+            os.open(self._file(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        )
+        try:
+            fcntl.flock(descriptor.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InUse(f"{self._path} is in use by another process") from None
+        self._lock = descriptor
+
+    def close(self) -> None:
+        with self._guard:
+            self._open.clear()
+        self._lock = None
+
+    def _file(self, name: str) -> str:
+        if not name or "/" in name or name in (".", ".."):
+            raise ValueError(f"{name!r} is not a file name")
+        return os.path.join(self._path, name)
+
+    def _descriptor(self, name: str) -> _Descriptor:
+        descriptor = self._open.get(name)
+        if descriptor is not None:
+            return descriptor
+        return self._keep(name, _Descriptor(os.open(self._file(name), os.O_RDWR | os.O_CLOEXEC)))
+
+    def _keep(self, name: str, descriptor: _Descriptor) -> _Descriptor:
+        with self._guard:
+            if len(self._open) >= _OPEN_FILES_MAX:
+                # A dirty file stays open: a new descriptor could miss its pending write error.
+                idle = next((key for key, value in self._open.items() if not value.is_dirty), None)
+                if idle is not None:
+                    del self._open[idle]
+            return self._open.setdefault(name, descriptor)
+
+    def _refuse_after_failure(self, name: str) -> None:
+        if self._failure is not None:
+            raise StorageFailure(f"{self._path}/{name}: refused, because {self._failure}")
+
+    def _failed(self, verb: str, name: str, error: OSError) -> StorageFailure:
+        self._failure = f"{verb} of {name} failed: {error.strerror or error}"
+        return StorageFailure(f"{self._path}/{name}: {verb} failed: {error.strerror or error}")
+
+
+def _fsync_data(fd: int) -> None:
+    """Flush bytes and size; `fdatasync` leaves out the times of change, which nothing reads."""
+    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync alone stops at the drive's cache
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    elif hasattr(os, "fdatasync"):
+        os.fdatasync(fd)
+    else:
+        os.fsync(fd)
+
+
+def _fsync_path(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

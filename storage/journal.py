@@ -1,0 +1,375 @@
+"""The vote journal: what this node has signed and may have sent, and the block it may not lose.
+
+A file of two slots of fixed size, written in turn, each under one checksum and with a sequence
+number; and two pending files, written in turn, for the proposed block with its prepared
+certificate. `save` syncs the pending file, then the slot that refers to it; only then may a vote be
+sent, and only then is the slot's mark written, which says that the slot was acknowledged.
+That mark tells rot from an innocent power loss. A newest slot that is broken and unmarked was being
+written when the power went: nobody saw it, the one before it holds. A broken slot that was marked
+held votes that are out in the world: `load` raises `Damaged`, and the node must not vote until it
+has gone through `recover` (an amnesiac node counts among the f). There are two marks for the same
+reason that there are two slots: a torn mark then takes nothing with it.
+It does not know what a record or a pending block says.
+
+votes      slot 0, slot 1 (262,144 bytes each), mark 0, mark 1 (4,096 bytes each)
+Slot       magic(8) sequence(u64) record_bytes(u32) pending_file(u8: 0, 1, 2 = none)
+           pending_sequence(u64) pending_bytes(u64) pending_crc(u32) record, zeros, crc(u32)
+Mark       magic(8) sequence(u64) zeros crc(u32)
+pending-N  magic(8) sequence(u64) body_bytes(u64) body_crc(u32) crc(u32: of this header) body
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from google_crc32c import value as crc32c
+
+from storage.files import Damaged, Directory, StorageFailure
+
+SLOT_BYTES: Final = 256 * 1024
+"""Size of a slot. The record is a node's own votes of one height and its view-change, which carries
+at most one certificate of 36 signatures: 10 kB, so this is ample."""
+
+PENDING_BYTES_MAX: Final = 1024 * 1024 * 1024 + 16 * 1024 * 1024
+"""Most bytes of a pending block: the largest block the segments take, and its certificate."""
+
+VOTES_FILE: Final = "votes"
+PENDING_FILES: Final = ("pending-0", "pending-1")
+
+_MARK_BYTES: Final = 4096
+"""One sector of a disk with large sectors: nothing else shares the sector a mark is written to."""
+_FILE_BYTES: Final = 2 * SLOT_BYTES + 2 * _MARK_BYTES
+
+_SLOT: Final = struct.Struct(">8sQIBQQI")
+_MARK: Final = struct.Struct(">8sQ")
+_PENDING: Final = struct.Struct(">8sQQII")
+_CRC: Final = struct.Struct(">I")
+_SLOT_MAGIC: Final = b"EVLVOTE\x01"
+_MARK_MAGIC: Final = b"EVLMARK\x01"
+_PENDING_MAGIC: Final = b"EVLPEND\x01"
+_NO_PENDING: Final = 2
+
+RECORD_BYTES_MAX: Final = SLOT_BYTES - _SLOT.size - _CRC.size
+"""Most bytes of a record: what a slot holds beside its header and checksum."""
+
+
+class RecordTooLarge(ValueError):
+    """A record does not fit in a slot, or a pending block in what a block may be."""
+
+
+class Keep(Enum):
+    """The value that tells `save` to leave the pending block as it is."""
+
+    KEEP = "keep"
+
+
+KEEP: Final = Keep.KEEP
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """What the node knows of its own promises after a restart."""
+
+    record: bytes | None
+    """The last record saved; None in a journal that was never written to."""
+    pending: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class _PendingReference:
+    file: int
+    sequence: int
+    length: int
+    crc: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    sequence: int
+    record: bytes
+    pending: _PendingReference | None
+
+
+class Journal:
+    """The journal of one node, in a directory of its own. One thread uses it."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._current: _Slot | None = None
+        self._used = [SLOT_BYTES, SLOT_BYTES]
+        self._failed = False
+        self.notices: list[str] = []
+
+    @classmethod
+    def create(cls, directory: Directory) -> Journal:
+        """Write an empty journal and return it, to be loaded; `FileExistsError` if there is one.
+
+        Only setting up a node and `recover` do this. A node that finds its journal missing must
+        not: it cannot know what it signed.
+        """
+        if VOTES_FILE in directory.names():
+            raise FileExistsError(f"{directory.path}/{VOTES_FILE} exists")
+        for name in PENDING_FILES:
+            if name not in directory.names():
+                directory.create(name)
+            directory.truncate(name, 0)
+            directory.pwrite(name, 0, _encode_pending(0, b""))
+            directory.fsync(name)
+        unborn = VOTES_FILE + ".new"
+        if unborn in directory.names():
+            directory.remove(unborn)
+        empty = _encode_slot(_Slot(0, b"", None))
+        directory.create(unborn)
+        directory.pwrite(unborn, 0, empty + empty + _encode_mark(0) + _encode_mark(0))
+        directory.fsync(unborn)
+        directory.rename(unborn, VOTES_FILE)
+        directory.fsync_directory()
+        return cls(directory)
+
+    @classmethod
+    def open(cls, directory: Directory) -> Journal:
+        """Open an existing journal; `Damaged` if a file of it is missing or of a wrong size."""
+        names = directory.names()
+        for name in (VOTES_FILE, *PENDING_FILES):
+            if name not in names:
+                raise Damaged(
+                    f"{directory.path}/{name}", 0, "is missing, so what this node signed is unknown"
+                )
+        size = directory.size(VOTES_FILE)
+        if size != _FILE_BYTES:
+            raise Damaged(
+                f"{directory.path}/{VOTES_FILE}", min(size, _FILE_BYTES),
+                f"has {size} bytes, not {_FILE_BYTES}",
+            )  # fmt: skip
+        return cls(directory)
+
+    @classmethod
+    def discard(cls, directory: Directory) -> None:
+        """Put a journal that is damaged aside under another name, for `recover` to begin anew."""
+        if VOTES_FILE in directory.names():
+            directory.rename(VOTES_FILE, VOTES_FILE + ".damaged")
+            directory.fsync_directory()
+
+    def load(self) -> JournalState:
+        """Return the newest record that can have been acknowledged, and its pending block.
+
+        What is returned is durable and marked: a process killed before its fsync leaves bytes that
+        only the page cache holds, and a vote sent again from those would not survive a power loss.
+        """
+        for name in (VOTES_FILE, *PENDING_FILES):
+            self._directory.fsync(name)
+        slots = [self._read_slot(0), self._read_slot(1)]
+        marks = [self._read_mark(0), self._read_mark(1)]
+        acknowledged = max((mark for mark in marks if mark is not None), default=-1)
+        newest = max(
+            (slot for slot in slots if slot is not None),
+            key=lambda slot: slot.sequence,
+            default=None,
+        )
+        if newest is None or newest.sequence < acknowledged:
+            raise self._damaged(
+                VOTES_FILE, SLOT_BYTES * (acknowledged % 2 if acknowledged >= 0 else 0),
+                "an acknowledged record is unreadable: this node may have sent votes that it no "
+                "longer knows",
+            )  # fmt: skip
+        at = newest.sequence % 2
+        other = slots[1 - at]
+        if other is None:
+            self.notices.append(
+                f"{self._directory.path}/{VOTES_FILE}: ignored the slot at offset "
+                f"{SLOT_BYTES * (1 - at)}, which was being written when the node stopped or is "
+                f"damaged; record {newest.sequence} holds."
+            )
+        for number, slot in enumerate(slots):
+            self._used[number] = SLOT_BYTES if slot is None else _used_bytes(slot)
+        for number, mark in enumerate(marks):
+            if mark is None:
+                self.notices.append(
+                    f"{self._directory.path}/{VOTES_FILE}: the mark at offset "
+                    f"{2 * SLOT_BYTES + number * _MARK_BYTES} is torn or damaged; the slots hold."
+                )
+        pending = None if newest.pending is None else self._read_pending(newest.pending)
+        if newest.sequence != marks[at]:
+            self._directory.pwrite(
+                VOTES_FILE, 2 * SLOT_BYTES + at * _MARK_BYTES, _encode_mark(newest.sequence)
+            )
+            self._directory.fsync(VOTES_FILE)
+        self._current = newest
+        return JournalState(newest.record if newest.sequence > 0 else None, pending)
+
+    def save(self, record: bytes, pending: bytes | Keep | None) -> None:
+        """Make a record and its pending block durable; what they promise may then be sent."""
+        current = self._current
+        if current is None:
+            raise RuntimeError("the journal must be loaded before it is saved to")
+        if self._failed:
+            raise StorageFailure(f"{self._directory.path}: refused after a failed write")
+        if len(record) > RECORD_BYTES_MAX:
+            raise RecordTooLarge(
+                f"a record of {len(record)} bytes does not fit in a slot of {RECORD_BYTES_MAX}"
+            )
+        if isinstance(pending, bytes) and len(pending) > PENDING_BYTES_MAX:
+            raise RecordTooLarge(
+                f"a pending block of {len(pending)} bytes is larger than {PENDING_BYTES_MAX}"
+            )
+        self._failed = True  # until everything has gone well
+        sequence = current.sequence + 1
+        reference = current.pending if pending is KEEP else None
+        if isinstance(pending, bytes):
+            reference = self._write_pending(sequence, pending)
+        slot = _Slot(sequence, record, reference)
+        self._write_slot(slot)
+        at = sequence % 2
+        self._directory.pwrite(
+            VOTES_FILE, 2 * SLOT_BYTES + at * _MARK_BYTES, _encode_mark(sequence)
+        )
+        self._current = slot
+        self._failed = False
+
+    def verify(self) -> tuple[str, ...]:
+        """Return a sentence for every piece that is not intact, stale ones included.
+
+        A stale piece may be torn from a power loss and is then harmless; `load` decides.
+        """
+        found = []
+        slots = [self._read_slot(0), self._read_slot(1)]
+        path = self._directory.path
+        for at, slot in enumerate(slots):
+            if slot is None:
+                found.append(f"{path}/{VOTES_FILE}, offset {at * SLOT_BYTES}: slot {at} is broken.")
+        for at in range(2):
+            if self._read_mark(at) is None:
+                offset = 2 * SLOT_BYTES + at * _MARK_BYTES
+                found.append(f"{path}/{VOTES_FILE}, offset {offset}: mark {at} is broken.")
+        for file in range(2):
+            try:
+                self._check_pending(file)
+            except Damaged as damage:
+                found.append(f"{damage}.")
+        newest = max(
+            (slot for slot in slots if slot is not None), key=lambda s: s.sequence, default=None
+        )
+        if newest is not None and newest.pending is not None:
+            try:
+                self._read_pending(newest.pending)
+            except Damaged as damage:
+                found.append(f"{damage}.")
+        return tuple(found)
+
+    # -- slots and marks
+
+    def _read_slot(self, at: int) -> _Slot | None:
+        data = self._directory.pread(VOTES_FILE, at * SLOT_BYTES, SLOT_BYTES)
+        slot = _decode_slot(data)
+        if slot is None or slot.sequence == 0:  # both slots of a new journal are 0
+            return slot
+        return slot if slot.sequence % 2 == at else None
+
+    def _read_mark(self, at: int) -> int | None:
+        offset = 2 * SLOT_BYTES + at * _MARK_BYTES
+        data = self._directory.pread(VOTES_FILE, offset, _MARK_BYTES)
+        if len(data) != _MARK_BYTES:
+            return None
+        magic, sequence = _MARK.unpack_from(data)
+        return int(sequence) if magic == _MARK_MAGIC and data == _encode_mark(sequence) else None
+
+    def _write_slot(self, slot: _Slot) -> None:
+        """Write a slot, leaving out the zeros that are already there."""
+        at = slot.sequence % 2
+        data = _encode_slot(slot)
+        used = _used_bytes(slot)
+        if used < self._used[at]:
+            self._directory.pwrite(VOTES_FILE, at * SLOT_BYTES, data[: self._used[at]])
+        else:
+            self._directory.pwrite(VOTES_FILE, at * SLOT_BYTES, data[:used])
+        self._directory.pwrite(VOTES_FILE, (at + 1) * SLOT_BYTES - _CRC.size, data[-_CRC.size :])
+        self._directory.fsync(VOTES_FILE)
+        self._used[at] = used
+
+    # -- pending files
+
+    def _write_pending(self, sequence: int, body: bytes) -> _PendingReference:
+        current = self._current.pending if self._current is not None else None
+        file = 0 if current is None else 1 - current.file
+        name = PENDING_FILES[file]
+        data = _encode_pending(sequence, body)
+        self._directory.pwrite(name, 0, data)
+        self._directory.truncate(name, len(data))
+        self._directory.fsync(name)
+        return _PendingReference(file, sequence, len(body), crc32c(body))
+
+    def _read_pending(self, reference: _PendingReference) -> bytes:
+        sequence, body = self._check_pending(reference.file)
+        if (sequence, len(body), crc32c(body)) != (
+            reference.sequence, reference.length, reference.crc,
+        ):  # fmt: skip
+            raise self._damaged(
+                PENDING_FILES[reference.file], 0,
+                f"holds pending block {sequence} of {len(body)} bytes, the journal refers to "
+                f"{reference.sequence} of {reference.length}",
+            )  # fmt: skip
+        return body
+
+    def _check_pending(self, file: int) -> tuple[int, bytes]:
+        name = PENDING_FILES[file]
+        try:
+            data = self._directory.pread(name, 0, self._directory.size(name))
+        except FileNotFoundError:
+            raise self._damaged(name, 0, "is missing") from None
+        if len(data) < _PENDING.size:
+            raise self._damaged(name, 0, f"has {len(data)} bytes, less than its header")
+        magic, sequence, length, body_crc, crc = _PENDING.unpack_from(data)
+        if magic != _PENDING_MAGIC or crc32c(data[: _PENDING.size - _CRC.size]) != crc:
+            raise self._damaged(name, 0, "the header of the pending block is broken")
+        body = data[_PENDING.size :]
+        if len(body) != length or crc32c(body) != body_crc:
+            raise self._damaged(name, _PENDING.size, "the pending block is broken")
+        return sequence, body
+
+    def _damaged(self, name: str, offset: int, what: str) -> Damaged:
+        return Damaged(f"{self._directory.path}/{name}", offset, what)
+
+
+def _used_bytes(slot: _Slot) -> int:
+    return _SLOT.size + len(slot.record)
+
+
+def _encode_slot(slot: _Slot) -> bytes:
+    pending = slot.pending or _PendingReference(_NO_PENDING, 0, 0, 0)
+    head = _SLOT.pack(
+        _SLOT_MAGIC, slot.sequence, len(slot.record),
+        pending.file, pending.sequence, pending.length, pending.crc,
+    )  # fmt: skip
+    body = (head + slot.record).ljust(SLOT_BYTES - _CRC.size, b"\0")
+    return body + _CRC.pack(crc32c(body))
+
+
+def _decode_slot(data: bytes) -> _Slot | None:
+    """Return the slot, or None if one byte of it is not as written."""
+    if len(data) != SLOT_BYTES:
+        return None
+    body = data[: -_CRC.size]
+    if _CRC.unpack_from(data, SLOT_BYTES - _CRC.size)[0] != crc32c(body):
+        return None
+    magic, sequence, length, file, pending_sequence, pending_bytes, pending_crc = _SLOT.unpack_from(
+        data
+    )
+    if magic != _SLOT_MAGIC or length > RECORD_BYTES_MAX or file > _NO_PENDING:
+        return None
+    pending = None
+    if file != _NO_PENDING:
+        pending = _PendingReference(file, pending_sequence, pending_bytes, pending_crc)
+    return _Slot(sequence, body[_SLOT.size : _SLOT.size + length], pending)
+
+
+def _encode_mark(sequence: int) -> bytes:
+    body = _MARK.pack(_MARK_MAGIC, sequence).ljust(_MARK_BYTES - _CRC.size, b"\0")
+    return body + _CRC.pack(crc32c(body))
+
+
+def _encode_pending(sequence: int, body: bytes) -> bytes:
+    head = _PENDING.pack(_PENDING_MAGIC, sequence, len(body), crc32c(body), 0)[: -_CRC.size]
+    return head + _CRC.pack(crc32c(head)) + body

@@ -1,0 +1,134 @@
+"""The real directory: the fake one keeps the same contract, and failures are final."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from storage import files
+from storage.files import Directory, DiskDirectory, InUse, StorageFailure
+from tests.storage.fake_disk import FakeDirectory
+
+Make = Callable[[Path], Directory]
+
+
+@pytest.fixture(params=[DiskDirectory, lambda path: FakeDirectory()], ids=["disk", "fake"])
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Directory:
+    make: Make = request.param
+    return make(tmp_path)
+
+
+def test_bytes_are_written_read_cut_renamed_and_removed(directory: Directory) -> None:
+    directory.create("b")
+    directory.create("a")
+    assert directory.names() == ["a", "b"]
+    directory.pwrite("a", 3, b"defg")
+    directory.append("a", b"h")
+    assert directory.size("a") == 8
+    assert directory.pread("a", 0, 100) == b"\0\0\0defgh"
+    assert directory.pread("a", 4, 2) == b"ef"
+    assert directory.pread("a", 8, 1) == b""
+    directory.truncate("a", 4)
+    assert directory.pread("a", 0, 100) == b"\0\0\0d"
+    directory.fsync("a")
+    directory.rename("a", "b")
+    directory.fsync_directory()
+    assert directory.names() == ["b"]
+    assert directory.pread("b", 0, 100) == b"\0\0\0d"
+    directory.remove("b")
+    assert directory.names() == []
+    directory.close()
+
+
+def test_absent_and_existing_files_are_told_apart(directory: Directory) -> None:
+    with pytest.raises(FileNotFoundError):
+        directory.pread("a", 0, 1)
+    with pytest.raises(FileNotFoundError):
+        directory.size("a")
+    directory.create("a")
+    with pytest.raises(FileExistsError):
+        directory.create("a")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a"])
+def test_only_plain_names_are_taken(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="is not a file name"):
+        DiskDirectory(tmp_path).create(name)
+
+
+def test_many_files_stay_usable_beyond_the_descriptors_kept(tmp_path: Path) -> None:
+    directory = DiskDirectory(tmp_path)
+    names = [f"{n:03d}" for n in range(200)]
+    for name in names:
+        directory.create(name)
+        directory.pwrite(name, 0, name.encode())
+        directory.fsync(name)
+    assert [directory.pread(name, 0, 9).decode() for name in names] == names
+    assert len(os.listdir("/proc/self/fd")) < 150 or not os.path.isdir("/proc/self/fd")
+    directory.close()
+
+
+def test_second_holder_of_the_lock_is_refused(tmp_path: Path) -> None:
+    first, second = DiskDirectory(tmp_path), DiskDirectory(tmp_path)
+    first.lock("LOCK")
+    with pytest.raises(InUse, match="is in use by another process"):
+        second.lock("LOCK")
+    first.close()
+    second.lock("LOCK")
+    second.close()
+
+
+def test_failed_fsync_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = DiskDirectory(tmp_path)
+    directory.create("a")
+    directory.pwrite("a", 0, b"x")
+
+    def fail(fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(files, "_fsync_data", fail)
+    with pytest.raises(StorageFailure) as caught:
+        directory.fsync("a")
+    assert str(caught.value) == f"{tmp_path}/a: fsync failed: Input/output error"
+    monkeypatch.undo()
+    refusal = f"{tmp_path}/a: refused, because fsync of a failed: Input/output error"
+    for attempt in (
+        lambda: directory.fsync("a"),
+        lambda: directory.pwrite("a", 0, b"y"),
+        lambda: directory.truncate("a", 0),
+        lambda: directory.remove("a"),
+        lambda: directory.rename("a", "b"),
+    ):
+        with pytest.raises(StorageFailure) as caught:
+            attempt()
+        assert str(caught.value) == refusal
+    assert directory.pread("a", 0, 9) == b"x"
+
+
+def test_full_disk_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = DiskDirectory(tmp_path)
+    directory.create("a")
+
+    def fail(fd: int, data: bytes, offset: int) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    with pytest.raises(StorageFailure, match="a: write failed: No space left on device"):
+        directory.append("a", b"x")
+    monkeypatch.undo()
+    with pytest.raises(StorageFailure, match="refused, because write of a failed"):
+        directory.append("a", b"x")
+
+
+def test_short_writes_are_carried_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = DiskDirectory(tmp_path)
+    directory.create("a")
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: real(fd, bytes(data[:3]), at))
+    directory.pwrite("a", 1, b"abcdefgh")
+    monkeypatch.undo()
+    assert directory.pread("a", 0, 99) == b"\0abcdefgh"

@@ -1,0 +1,269 @@
+"""The vote journal: crash at every step, every byte flipped, nothing acknowledged forgotten."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from storage.files import Damaged, StorageFailure
+from storage.journal import (
+    KEEP,
+    PENDING_FILES,
+    RECORD_BYTES_MAX,
+    SLOT_BYTES,
+    VOTES_FILE,
+    Journal,
+    JournalState,
+    Keep,
+    RecordTooLarge,
+)
+from tests.storage.fake_disk import Crash, FakeDirectory, Survival
+
+PROGRAMME: list[tuple[bytes, bytes | Keep | None]] = [
+    (b"vote 1", None),
+    (b"vote 2" * 100, b"block A" * 300),
+    (b"vote 3", KEEP),
+    (b"vote 4" * 3000, b"block B"),
+    (b"v5", b"block C" * 200),
+    (b"vote 6", None),
+    (b"vote 7", KEEP),
+    (b"vote 8", b"block D"),
+]
+
+
+def states() -> list[JournalState]:
+    """What `load` must return after each save; first, before any."""
+    found = [JournalState(None, None)]
+    for record, pending in PROGRAMME:
+        kept = found[-1].pending if isinstance(pending, Keep) else pending
+        found.append(JournalState(record, kept))
+    return found
+
+
+def fresh() -> FakeDirectory:
+    disk = FakeDirectory()
+    Journal.create(disk).load()
+    return disk
+
+
+def test_a_new_journal_is_empty_and_remembers_what_is_saved() -> None:
+    disk = FakeDirectory()
+    journal = Journal.create(disk)
+    assert journal.load() == JournalState(None, None)
+    for (record, pending), expected in zip(PROGRAMME, states()[1:], strict=True):
+        journal.save(record, pending)
+        again = Journal.open(disk)
+        assert again.load() == expected
+        assert again.notices == []
+        assert again.verify() == ()
+
+
+@pytest.mark.parametrize("survival", list(Survival))
+@pytest.mark.parametrize("seed", range(6))
+def test_crash_at_every_step_forgets_nothing_acknowledged(survival: Survival, seed: int) -> None:
+    expected = states()
+    probe = fresh()
+    start = probe.step
+    journal = Journal.open(probe)
+    journal.load()
+    for record, pending in PROGRAMME:
+        journal.save(record, pending)
+    for step in range(start, probe.step + 1):
+        disk = fresh()
+        disk.crash_at = step
+        saved = 0
+        try:
+            journal = Journal.open(disk)
+            journal.load()
+            for record, pending in PROGRAMME:
+                journal.save(record, pending)
+                saved += 1
+        except Crash:
+            pass
+        disk.power_loss(survival, seed=seed * 1000 + step)
+        journal = Journal.open(disk)
+        state = journal.load()
+        found = expected.index(state)
+        assert saved <= found <= saved + 1
+        # What was returned stays, whatever happens before the next save.
+        disk.power_loss(Survival.NONE)
+        journal = Journal.open(disk)
+        assert journal.load() == state
+        for record, pending in PROGRAMME[found:]:
+            journal.save(record, pending)
+        assert Journal.open(disk).load() == expected[-1]
+
+
+@pytest.mark.parametrize("survival", list(Survival))
+def test_crash_while_creating_leaves_a_journal_or_none(survival: Survival) -> None:
+    steps = fresh().step
+    for step in range(steps):
+        disk = FakeDirectory()
+        disk.crash_at = step
+        with pytest.raises(Crash):
+            Journal.create(disk).load()
+        disk.power_loss(survival, seed=step)
+        if VOTES_FILE not in disk.names():
+            Journal.create(disk)
+        assert Journal.open(disk).load() == JournalState(None, None)
+
+
+def saved_twice() -> FakeDirectory:
+    disk = fresh()
+    journal = Journal.open(disk)
+    journal.load()
+    journal.save(b"old vote", b"old block")
+    journal.save(b"new vote", b"new block")
+    return disk
+
+
+def test_every_flipped_byte_is_reported_and_none_changes_what_is_loaded() -> None:
+    disk = saved_twice()
+    assert Journal.open(disk).verify() == ()
+    expected = JournalState(b"new vote", b"new block")
+    whole = {name: bytes(file.live) for name, file in disk.files.items()}
+    for name in disk.names():
+        size = disk.size(name)
+        dense = {*range(200), *range(SLOT_BYTES - 8, SLOT_BYTES + 200), *range(size - 8200, size)}
+        sparse = set(range(0, size, 997))
+        for offset in sorted(at for at in dense | sparse if 0 <= at < size):
+            disk.flip(name, offset)
+            journal = Journal.open(disk)
+            assert any(name in finding for finding in journal.verify()), (name, offset)
+            try:
+                assert journal.load() == expected
+            except Damaged:
+                assert any(name in finding for finding in journal.verify())
+            else:
+                # Loading writes a broken mark of the newest slot again, and says so.
+                stale_pending = name == PENDING_FILES[0]
+                assert journal.notices or stale_pending, (name, offset)
+            disk.files[name].live[:] = disk.files[name].durable[:] = whole[name]
+            assert Journal.open(disk).verify() == ()
+
+
+def test_damage_to_an_acknowledged_record_or_its_block_stops_the_vote() -> None:
+    for name, offset, sentence in (
+        (VOTES_FILE, 5, "an acknowledged record is unreadable: this node may have sent votes"),
+        (VOTES_FILE, SLOT_BYTES - 1, "an acknowledged record is unreadable"),
+        (PENDING_FILES[1], 0, "the header of the pending block is broken"),
+        (PENDING_FILES[1], 35, "the pending block is broken"),
+    ):
+        disk = saved_twice()
+        disk.flip(name, offset)
+        journal = Journal.open(disk)
+        with pytest.raises(Damaged, match=sentence):
+            journal.load()
+        with pytest.raises(RuntimeError, match="must be loaded before it is saved to"):
+            journal.save(b"vote", None)
+
+
+def test_torn_unacknowledged_slot_is_ignored_and_said() -> None:
+    disk = saved_twice()
+    disk.files[VOTES_FILE].live[SLOT_BYTES + 9] ^= 1
+    journal = Journal.open(disk)
+    assert journal.load() == JournalState(b"new vote", b"new block")
+    assert journal.notices == [
+        (
+            "fake/votes: ignored the slot at offset 262144, which was being written when the node "
+            "stopped or is damaged; record 2 holds."
+        )
+    ]
+
+
+def test_both_slots_broken_is_damage() -> None:
+    disk = saved_twice()
+    disk.flip(VOTES_FILE, 0)
+    disk.flip(VOTES_FILE, SLOT_BYTES)
+    for mark in range(2):
+        disk.flip(VOTES_FILE, 2 * SLOT_BYTES + 4096 * mark)
+    with pytest.raises(Damaged, match="an acknowledged record is unreadable"):
+        Journal.open(disk).load()
+
+
+@pytest.mark.parametrize("name", [VOTES_FILE, *PENDING_FILES])
+def test_missing_file_is_damage_and_is_not_made_anew(name: str) -> None:
+    disk = saved_twice()
+    del disk.files[name]
+    with pytest.raises(Damaged, match=f"fake/{name}, offset 0: is missing, so what this node"):
+        Journal.open(disk)
+
+
+def test_wrong_size_is_damage() -> None:
+    for size in (0, SLOT_BYTES, 2 * SLOT_BYTES + 8191, 2 * SLOT_BYTES + 8193):
+        disk = saved_twice()
+        disk.truncate(VOTES_FILE, size)
+        with pytest.raises(Damaged, match=f"has {size} bytes, not 532480"):
+            Journal.open(disk)
+
+
+def test_existing_journal_is_not_created_over_but_can_be_put_aside() -> None:
+    disk = saved_twice()
+    with pytest.raises(FileExistsError, match="fake/votes exists"):
+        Journal.create(disk)
+    Journal.discard(disk)
+    assert Journal.create(disk).load() == JournalState(None, None)
+    assert "votes.damaged" in disk.names()
+
+
+def test_record_that_does_not_fit_is_refused_by_name_and_changes_nothing() -> None:
+    disk = saved_twice()
+    journal = Journal.open(disk)
+    journal.load()
+    with pytest.raises(RecordTooLarge, match="a record of 262100 bytes does not fit in a slot of"):
+        journal.save(b"x" * 262100, None)
+    journal.save(b"y" * RECORD_BYTES_MAX, None)
+    assert Journal.open(disk).load() == JournalState(b"y" * RECORD_BYTES_MAX, None)
+
+
+def test_short_records_after_long_ones_leave_no_trace() -> None:
+    disk = fresh()
+    journal = Journal.open(disk)
+    journal.load()
+    chance = random.Random(3)
+    for turn in range(40):
+        record = chance.randbytes(chance.choice((0, 10, 5000, RECORD_BYTES_MAX)))
+        journal.save(record, None)
+        again = Journal.open(disk)
+        assert again.verify() == ()
+        assert again.load().record == record
+        if turn % 7 == 6:
+            journal = again
+
+
+def test_full_disk_and_failing_fsync_are_final_and_leave_the_last_record() -> None:
+    probe = fresh()
+    start = probe.fsyncs
+    journal = Journal.open(probe)
+    journal.load()
+    for record, pending in PROGRAMME:
+        journal.save(record, pending)
+    expected = states()
+    for fsync in range(start, probe.fsyncs):
+        disk = fresh()
+        disk.failing_fsync = fsync
+        saved, sentence = 0, ""
+        journal = Journal.open(disk)
+        try:
+            journal.load()
+            for record, pending in PROGRAMME:
+                journal.save(record, pending)
+                saved += 1
+        except StorageFailure as failure:
+            sentence = str(failure)
+        assert sentence.endswith("fsync failed: Input/output error")
+        assert saved < len(PROGRAMME)
+        with pytest.raises((StorageFailure, RuntimeError)):
+            journal.save(b"once more", None)
+        disk.power_loss(Survival.NONE)
+        assert Journal.open(disk).load() == expected[saved]
+    disk = fresh()
+    journal = Journal.open(disk)
+    journal.load()
+    journal.save(b"vote", b"block")
+    disk.capacity_bytes = sum(disk.size(name) for name in disk.names())
+    with pytest.raises(StorageFailure, match="No space left on device"):
+        journal.save(b"next", b"block" * 100)
+    disk.power_loss(Survival.ALL)
+    assert Journal.open(disk).load() == JournalState(b"vote", b"block")

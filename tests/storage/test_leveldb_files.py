@@ -1,0 +1,199 @@
+"""LevelDB's files: every flipped byte of every file is noticed by opening or by `verify`."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+plyvel = pytest.importorskip("plyvel", exc_type=ImportError)
+
+from storage.files import Damaged  # noqa: E402
+from storage.leveldb import LevelDBStore  # noqa: E402
+from storage.leveldb_files import (  # noqa: E402
+    cut_torn_log,
+    verify_database,
+    verify_log,
+    verify_table,
+)
+
+DATA_FILES = ("*.ldb", "*.log", "MANIFEST-*", "CURRENT")
+
+
+def rows(begin: int, end: int) -> list[tuple[bytes, bytes]]:
+    chance = random.Random(begin)
+    return [(b"key%06d" % n, chance.randbytes(60)) for n in range(begin, end)]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """A closed database with tables and a log of several batches, one of them over 32 KiB."""
+    path = tmp_path / "index"
+    store = LevelDBStore(path)
+    store.write(rows(0, 300))
+    store.close()
+    store = LevelDBStore(path)  # opening turns the log into a table
+    for begin, end in ((300, 310), (310, 900), (900, 901), (901, 905)):
+        store.write(rows(begin, end))
+    store.close()
+    assert len(list(path.glob("*.ldb"))) == 1
+    assert next(path.glob("*.log")).stat().st_size > 32768
+    return path
+
+
+def flips(data: bytes) -> Iterator[tuple[int, int]]:
+    """Every byte of the first and last 600 and of the first block's end, and some of the rest."""
+    dense = {*range(600), *range(32768 - 40, 32768 + 40), *range(len(data) - 600, len(data))}
+    sparse = set(range(0, len(data), 41))
+    for offset in sorted(at for at in dense | sparse if 0 <= at < len(data)):
+        yield offset, 1 << offset % 8
+
+
+def test_whole_database_passes(database: Path) -> None:
+    verify_database(database)
+    store = LevelDBStore(database)
+    assert store.notices == []
+    store.verify()
+    assert list(store.scan(b"", b"z")) == rows(0, 300) + rows(300, 310) + rows(310, 900) + rows(
+        900, 901
+    ) + rows(901, 905)
+    store.close()
+
+
+@pytest.mark.parametrize("pattern", DATA_FILES)
+def test_every_flipped_byte_is_noticed_and_named(database: Path, pattern: str) -> None:
+    files = list(database.glob(pattern))
+    assert files
+    for file in files:
+        data = file.read_bytes()
+        for offset, mask in flips(data):
+            flipped = bytearray(data)
+            flipped[offset] ^= mask
+            file.write_bytes(flipped)
+            with pytest.raises(Damaged) as caught:
+                verify_database(database)
+            assert caught.value.file == str(file)
+        file.write_bytes(data)
+    verify_database(database)
+
+
+@pytest.mark.parametrize("pattern", DATA_FILES)
+def test_flip_is_noticed_through_the_store(database: Path, tmp_path: Path, pattern: str) -> None:
+    file = next(database.glob(pattern))
+    data = file.read_bytes()
+    copy = tmp_path / "copy"
+    for offset in sorted({*range(0, len(data), max(len(data) // 25, 1)), len(data) - 1}):
+        shutil.copytree(database, copy)
+        flipped = bytearray(data)
+        flipped[offset] ^= 0x10
+        (copy / file.name).write_bytes(flipped)
+        assert is_noticed(copy), (file.name, offset)
+        shutil.rmtree(copy)
+
+
+def is_noticed(path: Path) -> bool:
+    try:
+        store = LevelDBStore(path)
+    except Damaged:
+        return True
+    try:
+        store.verify()
+    except Damaged:
+        return True
+    finally:
+        store.close()
+    return bool(store.notices)
+
+
+def test_leveldb_itself_would_have_missed_some(database: Path) -> None:
+    """Why this reader exists: a flipped filter or footer padding goes unseen by LevelDB."""
+    file = next(database.glob("*.ldb"))
+    data = bytearray(file.read_bytes())
+    data[-9] ^= 1  # padding of the footer
+    file.write_bytes(data)
+    db = plyvel.DB(str(database), paranoid_checks=True)
+    assert len(list(db.iterator(verify_checksums=True))) == 905
+    db.close()
+    with pytest.raises(Damaged, match="the footer's padding is not zero"):
+        verify_table(file)
+
+
+@pytest.mark.parametrize("pattern", ["*.ldb", "*.log", "MANIFEST-*", "CURRENT"])
+def test_cut_and_lengthened_files_are_noticed(database: Path, pattern: str) -> None:
+    """A log that ends at a record's end is whole; only the segments know that one is missing."""
+    file = next(database.glob(pattern))
+    data = file.read_bytes()
+    cuts = sorted({1, 5, len(data) // 2, len(data) - 1} & set(range(len(data))))
+    for changed in (*(data[:cut] for cut in cuts), data + b"\0", data + b"x"):
+        file.write_bytes(changed)
+        with pytest.raises(Damaged):
+            verify_database(database)
+    file.write_bytes(data)
+
+
+def test_missing_and_strange_files_are_noticed(database: Path) -> None:
+    (database / "stray").write_bytes(b"")
+    with pytest.raises(Damaged, match="stray, offset 0: is no file of a LevelDB database"):
+        verify_database(database)
+    (database / "stray").unlink()
+    next(database.glob("MANIFEST-*")).unlink()
+    with pytest.raises(Damaged, match=r"CURRENT, offset 0: names MANIFEST-.*, which is missing"):
+        verify_database(database)
+    (database / "CURRENT").unlink()
+    with pytest.raises(Damaged, match="CURRENT, offset 0: is missing"):
+        verify_database(database)
+
+
+def batch_ends(database: Path) -> tuple[Path, bytes, list[int]]:
+    """The log of the fixture, and where each of its four batches ends."""
+    file = next(database.glob("*.log"))
+    data = file.read_bytes()
+    ends = []
+    for size in range(len(data) + 1):
+        if size < 40 or size > len(data) - 800 or size in (1000, 1100):
+            file.write_bytes(data[:size])
+            try:
+                verify_log(file)
+            except Damaged:
+                continue
+            ends.append(size)
+    file.write_bytes(data)
+    return file, data, ends
+
+
+def test_unfinished_last_batch_is_cut_and_said_wherever_it_tore(database: Path) -> None:
+    file, data, ends = batch_ends(database)
+    last, previous = ends[-1], ends[-2]
+    assert last == len(data)
+    for size in range(previous + 1, last):
+        for torn in (data[:size], data[:size] + bytes(last - size)):
+            if torn == data:
+                continue
+            file.write_bytes(torn)
+            with pytest.raises(Damaged):
+                verify_log(file)
+            notices = cut_torn_log(database)
+            assert len(notices) == 1
+            assert f"unfinished write off the end at offset {previous}" in notices[0]
+            assert file.read_bytes() == data[:previous]
+    file.write_bytes(data[: last - 3])
+    store = LevelDBStore(database)
+    assert len(store.notices) == 1
+    assert store.get(rows(900, 901)[0][0]) is not None
+    assert store.get(rows(901, 905)[0][0]) is None
+    store.close()
+
+
+def test_damage_before_an_intact_batch_is_never_cut(database: Path) -> None:
+    file, data, ends = batch_ends(database)
+    for offset in (0, 8, 100, 5000, 32760, 33000, ends[-2] - 1):
+        flipped = bytearray(data)
+        flipped[offset] ^= 1
+        file.write_bytes(flipped)
+        with pytest.raises(Damaged) as caught:
+            LevelDBStore(database)
+        assert caught.value.file == str(file)
+        assert file.read_bytes() == flipped

@@ -1,0 +1,382 @@
+"""A chain of four institutions in memory, made with the real ledger, contracts and genesis.
+
+It decides nothing by vote: every block is committed by whom the test says. Because the test holds
+all keys, it can also play a dishonest quorum: `forge` puts any leaf into the log and has it signed,
+which is how the steps behind the Merkle proofs are reached with something wrong.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from contracts.execution import Chain, ExecutedBlock, execute_block, parse_candidate
+from contracts.parties import INSTITUTION_ROLES, party_stream
+from genesis.block import chain_at, compute_genesis_block
+from genesis.document import (
+    Endpoints,
+    Genesis,
+    Institution,
+    Keys,
+    Name,
+    Parameters,
+    RulePack,
+    encode_genesis,
+    parse_genesis,
+)
+from ledger.block import Header, compute_block_hash, encode_header
+from ledger.canonical import encode_canonical
+from ledger.checkpoint import Checkpoint, cosign_checkpoint, sign_checkpoint
+from ledger.evidence import (
+    ProvenStream,
+    contract_stream,
+    encode_history_evidence,
+    encode_transaction_evidence,
+)
+from ledger.merkle import compute_root, inclusion_proof, leaf_hash
+from ledger.note import format_note
+from ledger.signing import SeedSigner
+from ledger.state_tree import StateTree, encode_state_proof
+from ledger.stream import compute_state_key, decode_stored_stream
+from ledger.tlog_proof import TlogProof, format_tlog_proof
+from ledger.transaction import decode_transaction, encode_body, sign_transaction
+from ledger.votes import (
+    COMMIT,
+    CommitCertificate,
+    SignedBy,
+    compute_vote_message,
+    encode_commit_certificate,
+)
+
+START_MS = 1_767_225_600_000
+"""2026-01-01T00:00:00Z."""
+BLOCK_MS = 1_000
+MONTH_MS = 2_592_000_000
+
+
+def signer(name: str) -> SeedSigner:
+    """The key of that name, always the same."""
+    return SeedSigner(sha256(name.encode()).digest())
+
+
+@dataclass
+class MemoryState:
+    """What execution reads, kept in dictionaries."""
+
+    streams: dict[str, bytes] = field(default_factory=dict)
+    heights: dict[bytes, int] = field(default_factory=dict)
+    references: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
+    buckets: dict[bytes, bytes] = field(default_factory=dict)
+
+    def state(self, stream: str) -> bytes | None:
+        return self.streams.get(stream)
+
+    def transaction_height(self, tx_id: bytes) -> int | None:
+        return self.heights.get(tx_id)
+
+    def reference(self, key: bytes) -> tuple[bytes, int] | None:
+        return self.references.get(key)
+
+
+def make_genesis(count: int, network: str) -> bytes:
+    institutions = [
+        Institution(
+            district="nanshan",
+            endpoints=Endpoints(f"https://n{at}.example", f"n{at}.example:7000"),
+            id=f"bank-{at}",
+            keys=Keys(
+                **{
+                    purpose: signer(f"{network} bank-{at} {purpose}").public_key.hex()
+                    for purpose in ("cosign", "log", "party", "vote")
+                }
+            ),
+            name=Name(en=f"Bank {at}", zh=f"第{at}银行"),
+            role=INSTITUTION_ROLES[0],
+            tls_certificate=base64.b64encode(b"certificate %d" % at).decode(),
+        )
+        for at in range(count)
+    ]
+    return encode_genesis(
+        network=network,
+        time_ms=START_MS,
+        institutions=institutions,
+        parameters=Parameters(
+            block_bytes_max=131_072,
+            block_transactions_max=1_000,
+            idle_block_interval_ms=60_000,
+            intake_heights=10,
+            proposal_clock_skew_ms=10_000,
+            reference_window_ms=MONTH_MS,
+            replay_window_ms=600_000,
+            view_timeout_ms=1_000,
+        ),
+        rule_pack=RulePack("pilot", 1),
+    )
+
+
+@dataclass
+class Parts:
+    """What a transaction's evidence is assembled from; a mutation replaces one of them."""
+
+    genesis: bytes
+    entry: bytes
+    proof: bytes
+    header: bytes
+    header_proof: bytes
+    certificate: bytes
+    state_header: bytes
+    state_header_proof: bytes
+    parties: tuple[ProvenStream, ...]
+
+    def encode(self) -> bytes:
+        return encode_transaction_evidence(**vars(self))
+
+
+class SmallChain:
+    """The chain, its leaves, and everybody's keys."""
+
+    def __init__(self, count: int = 4, network: str = "test.evidence.example") -> None:
+        self.network = network
+        self.genesis: Genesis = parse_genesis(make_genesis(count, network))
+        self.memory = MemoryState()
+        tree = StateTree(self.memory.buckets.get)
+        first = compute_genesis_block(self.genesis, tree)
+        self.leaves: list[bytes] = []
+        self.headers: list[Header] = []
+        self._store(first)
+        tree.apply(first.tree)
+        self.chain: Chain = chain_at(self.genesis, self.memory, tree, first.header, first.log)
+        self._salt = 0
+
+    @property
+    def chain_id(self) -> bytes:
+        return self.genesis.chain_id
+
+    @property
+    def next_ms(self) -> int:
+        return self.chain.header.time_ms + BLOCK_MS
+
+    def body(
+        self, kind: str, stream: str, data: dict[str, Any], *signers: str, **changes: Any
+    ) -> bytes:
+        self._salt += 1
+        members = {
+            "data": data,
+            "kind": kind,
+            "not_after": self.next_ms + 60_000,
+            "reference": f"R-{self._salt}",
+            "salt": f"salt{self._salt:020}",
+            "signers": signers,
+            "stream": stream,
+            "version": 1,
+        }
+        return encode_body(**(members | changes))
+
+    def key(self, party: str) -> SeedSigner:
+        return signer(f"{self.network} {party} party")
+
+    def signed(self, body: bytes, *signers: str) -> bytes:
+        return sign_transaction(body, self.chain_id, [self.key(name) for name in signers])
+
+    def submit(
+        self, kind: str, stream: str, data: dict[str, Any], *signers: str, **changes: Any
+    ) -> bytes:
+        """Return the envelope of one transaction."""
+        return self.signed(self.body(kind, stream, data, *signers, **changes), *signers)
+
+    def commit(self, *envelopes: bytes) -> Header:
+        """Execute a block and make it the newest."""
+        candidates = [parse_candidate(decode_transaction(raw)) for raw in envelopes]
+        height = self.chain.header.height + 1
+        block = execute_block(
+            self.chain, self.next_ms, height % len(self.genesis.institutions), 1, candidates
+        )
+        for row in block.rows:
+            self.memory.heights[row.tx_id] = height
+            if row.reference_key:
+                self.memory.references[row.reference_key] = (row.tx_id, block.header.time_ms)
+        self._store(block)
+        self.chain.adopt(block)
+        return block.header
+
+    def _store(self, block: ExecutedBlock) -> None:
+        self.memory.streams.update(block.stored)
+        for name, record in block.tree.buckets:
+            assert record is not None
+            self.memory.buckets[name] = record
+        self.leaves += block.entries
+        self.headers.append(block.header)
+
+    def indices_of(self, stream: str) -> list[int]:
+        """Log indices of a stream's entries, by what the bodies say."""
+        quoted = f'"stream":"{stream}"'.encode()
+        return [index for index, leaf in enumerate(self.leaves) if quoted in leaf]
+
+    # Evidence, as an honest node would make it.
+
+    def note(
+        self,
+        leaves: Sequence[bytes] | None = None,
+        cosigners: Iterable[int] | None = None,
+        log_signers: Iterable[int] = (0,),
+        origin: str | None = None,
+        time_s: int = START_MS // 1000 + 100,
+    ) -> bytes:
+        """A checkpoint over `leaves`; the i-th cosigner's clock says `time_s` + 10 i."""
+        leaves = self.leaves if leaves is None else leaves
+        count = len(self.genesis.institutions)
+        root = compute_root([leaf_hash(leaf) for leaf in leaves])
+        origin = origin or self.genesis.origin
+        checkpoint = Checkpoint(origin, len(leaves), root)
+        lines = [
+            sign_checkpoint(checkpoint, signer(f"{self.network} bank-{at} log"))
+            for at in log_signers
+        ]
+        lines += [
+            cosign_checkpoint(
+                checkpoint,
+                f"{origin}/bank-{at}",
+                signer(f"{self.network} bank-{at} cosign"),
+                time_s + 10 * at,
+            )
+            for at in (range(count) if cosigners is None else cosigners)
+        ]
+        return format_note(checkpoint.text(), lines)
+
+    def proof(
+        self, index: int, note: bytes | None = None, leaves: Sequence[bytes] | None = None
+    ) -> bytes:
+        leaves = self.leaves if leaves is None else leaves
+        path = inclusion_proof([leaf_hash(leaf) for leaf in leaves], index)
+        note = self.note(leaves) if note is None else note
+        return format_tlog_proof(TlogProof(index, tuple(path), note))
+
+    def certificate(
+        self,
+        header: Header,
+        replicas: Iterable[int] = (0, 1, 2),
+        view: int = 0,
+        **changes: Any,
+    ) -> bytes:
+        block_hash = compute_block_hash(encode_header(header))
+        commits = []
+        for at in replicas:
+            said = {"phase": COMMIT, "view": view, "chain_id": self.chain_id} | changes
+            message = compute_vote_message(
+                said["phase"], said["chain_id"], header.height, said["view"], block_hash
+            )
+            vote_key = signer(f"{self.network} bank-{at % len(self.genesis.institutions)} vote")
+            commits.append(SignedBy(at, vote_key.sign(message)))
+        return encode_commit_certificate(
+            CommitCertificate(header.height, view, block_hash, tuple(commits))
+        )
+
+    def proven(self, stream: str) -> ProvenStream:
+        stored = decode_stored_stream(self.memory.streams[stream])
+        proof = self.chain.tree.prove(compute_state_key(stream))
+        return ProvenStream(stream, stored.value, encode_state_proof(proof))
+
+    def parties(self, signers: Iterable[str]) -> tuple[ProvenStream, ...]:
+        return tuple([self.proven(party_stream(name)) for name in sorted(set(signers))])
+
+    def transaction(
+        self, index: int, signers: Iterable[str], note: bytes | None = None
+    ) -> Parts:
+        note = self.note() if note is None else note
+        header = next(h for h in self.headers if h.first_index <= index < h.index)
+        newest = self.headers[-1]
+        return Parts(
+            genesis=self.genesis.raw,
+            entry=self.leaves[index],
+            proof=self.proof(index, note),
+            header=self.leaves[header.index],
+            header_proof=self.proof(header.index, note),
+            certificate=self.certificate(header),
+            state_header=self.leaves[newest.index],
+            state_header_proof=self.proof(newest.index, note),
+            parties=self.parties(signers),
+        )
+
+    def history(self, contract: str, signers: Iterable[str], **changes: Any) -> bytes:
+        stream = contract_stream(contract)
+        newest = self.headers[-1]
+        members = {
+            "contract": contract,
+            "genesis": self.genesis.raw,
+            "header": self.leaves[newest.index],
+            "header_proof": self.proof(newest.index),
+            "state": self.proven(stream) if stream in self.memory.streams else None,
+            "entries": [self.leaves[index] for index in self.indices_of(stream)],
+            "parties": self.parties(signers),
+        }
+        return encode_history_evidence(**(members | changes))
+
+
+def edit(raw: bytes, **changes: Any) -> bytes:
+    """The same document with members replaced; None takes one away."""
+    document = json.loads(raw)
+    for name, value in changes.items():
+        if value is None:
+            del document[name]
+        else:
+            document[name] = value
+    return encode_canonical(document) if len(raw) < 1 << 20 else json.dumps(document).encode()
+
+
+def busy_chain() -> SmallChain:
+    """Five heights: a merchant registered, a card opened, used, overdrawn, refunded, spoken of."""
+    chain = SmallChain()
+    card, other = "contract/card-1", "contract/card-2"
+
+    def register(party: str, role: str) -> bytes:
+        data = {"keys": [chain.key(party).public_key.hex()], "party": party, "role": role}
+        return chain.submit("party.register", f"party/{party}", data, "bank-0")
+
+    def terms(**more: Any) -> dict[str, Any]:
+        return {
+            "consumer": "ab" * 32,
+            "custodian": "bank-1",
+            "industry": "fitness",
+            "merchant": "m-1",
+            "terms_hash": "cd" * 32,
+        } | more
+
+    chain.commit(register("m-1", "merchant"), register("c-1", "consumer"))
+    chain.commit(
+        chain.submit("prepaid.prepay", card, {"amount": 500}, "m-1"),  # refused: not yet open
+        chain.submit(
+            "prepaid.open",
+            card,
+            terms(
+                attesters={
+                    "prepay": ["merchant", "custodian"],
+                    "consume": ["merchant", "consumer"],
+                    "refund": ["merchant"],
+                },
+                consumer_party="c-1",
+            ),
+            "m-1",
+        ),
+        chain.submit("prepaid.open", other, terms(), "m-1"),
+    )
+    chain.commit(
+        chain.submit("prepaid.prepay", card, {"amount": 100_000}, "m-1", "bank-1"),
+        chain.submit("prepaid.prepay", other, {"amount": 7}, "m-1"),
+        chain.submit("prepaid.consume", card, {"amount": 9_950}, "m-1", "c-1"),
+    )
+    chain.commit(
+        chain.submit("prepaid.consume", card, {"amount": 99_999}, "m-1", "c-1"),  # overdrawn
+        chain.submit("prepaid.refund", card, {"amount": 50}, "m-1"),
+        chain.submit(
+            "attest", card, {"statement": "confirmed", "tx_id": "ef" * 32}, "bank-2"
+        ),
+    )
+    chain.commit()
+    return chain
+
+
+CARD_SIGNERS = ("m-1", "c-1", "bank-1", "bank-2")

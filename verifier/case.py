@@ -1,0 +1,63 @@
+"""What is known so far about one file: each step reads what earlier steps established.
+
+A field is set by the step that verified it and by no other, and a later step that needs it runs
+only when that one passed. Reading a field too early is a mistake of ours and raises
+`AttributeError`.
+"""
+
+from __future__ import annotations
+
+from ledger import tags
+from ledger.checkpoint import CertifiedCheckpoint
+from ledger.evidence import ProvenStream
+from ledger.hashing import tagged_hash
+from ledger.merkle import verify_inclusion
+from ledger.state_proof import verify_state_proof
+from ledger.tlog_proof import TlogProof
+from verifier.evidence_file import EvidenceFile
+from verifier.formats import Body, Entry, Header
+from verifier.report import FactValue
+from verifier.state_formats import StateValue, read_state_proof, read_state_value
+from verifier.trust_root import TrustRoot
+
+
+class Case:
+    """One file under examination."""
+
+    file: EvidenceFile
+    """Set by step 1."""
+    root: TrustRoot
+    """Set by step 3; its chain id is the trusted one since step 2."""
+    checkpoint: CertifiedCheckpoint
+    """Set by step 4, with the proofs that all carry it."""
+    proofs: dict[str, TlogProof]
+    header: Header
+    """Set by step 5: of the entry's block, or the one under which a history is proven."""
+    state_header: Header
+    """Set by step 5: whose state root the parties' records are under."""
+    entries: tuple[Entry, ...]
+    """Set by step 6."""
+    bodies: tuple[Body, ...]
+    """Set by step 7, in the order of the entries."""
+    state_value: StateValue
+    """Set by step 12: the contract's own state value."""
+
+    def __init__(self, trusted_chain_id: bytes) -> None:
+        self.trusted_chain_id = trusted_chain_id
+        self.facts: dict[str, FactValue] = {}
+
+    def check_inclusion(self, leaf: bytes, proof: TlogProof) -> None:
+        """Raise `Rejected` unless the leaf stands where `proof` says, under the checkpoint."""
+        tree = self.checkpoint.checkpoint
+        verify_inclusion(leaf, proof.index, tree.size, proof.path, tree.root)
+
+    def read_proven(self, proven: ProvenStream) -> StateValue:
+        """Return a state value that `state_header` commits to; raise `Rejected`."""
+        name = f"state of {proven.stream!r}"
+        verify_state_proof(
+            self.state_header.state_root,
+            tagged_hash(tags.STATE_KEY, proven.stream.encode()),
+            tagged_hash(tags.STATE_VALUE, proven.value),
+            read_state_proof(proven.proof, f"{name}: proof"),
+        )
+        return read_state_value(proven.value, name)

@@ -1,0 +1,161 @@
+"""Reading an evidence file into bytes that belong together, without believing any of them.
+
+The shape is the one that `ledger.evidence` writes: canonical JSON, exactly the members of its
+kind, binary values in the one spelling of standard base64. Whatever is wrong here makes the file
+unusable, which is another answer than *inconsistent*.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from ledger.evidence import (
+    FILE_BYTES_MAX,
+    FORMAT,
+    HISTORY,
+    MEMBERS,
+    STREAM_MEMBERS,
+    TRANSACTION,
+    ProvenStream,
+)
+from ledger.note import decode_base64
+from ledger.refusal import Reason, Rejected
+from verifier.formats import take_members
+from verifier.strict_json import JsonValue, read_object
+
+_CONTRACT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionFile:
+    """Evidence of one transaction."""
+
+    genesis: bytes
+    entry: bytes
+    proof: bytes
+    header: bytes
+    header_proof: bytes
+    certificate: bytes
+    state_header: bytes
+    state_header_proof: bytes
+    parties: tuple[ProvenStream, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFile:
+    """Evidence of a contract's whole history."""
+
+    genesis: bytes
+    contract: str
+    header: bytes
+    header_proof: bytes
+    state: ProvenStream
+    entries: tuple[bytes, ...]
+    parties: tuple[ProvenStream, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BareProof:
+    """An entry and its C2SP tlog-proof, each from a file of its own."""
+
+    genesis: bytes
+    entry: bytes
+    proof: bytes
+
+
+EvidenceFile = TransactionFile | HistoryFile | BareProof
+
+
+def read_evidence(raw: bytes) -> TransactionFile | HistoryFile:
+    """Read an evidence file; raise `Rejected` for anything but its one spelling."""
+    if len(raw) > FILE_BYTES_MAX:
+        _refuse(Reason.TOO_LARGE, f"more than {FILE_BYTES_MAX} bytes")
+    members = read_object(raw, "evidence file")
+    if members.get("format") != FORMAT:
+        _refuse(Reason.BAD_FIELD, f"format is not {FORMAT!r}")
+    kind = members.get("kind")
+    if kind == TRANSACTION:
+        take_members(members, "evidence file", MEMBERS[TRANSACTION])
+        return TransactionFile(
+            genesis=_take_blob(members, "genesis"),
+            entry=_take_blob(members, "entry"),
+            proof=_take_proof(members, "proof"),
+            header=_take_blob(members, "header"),
+            header_proof=_take_proof(members, "header_proof"),
+            certificate=_take_blob(members, "certificate"),
+            state_header=_take_blob(members, "state_header"),
+            state_header_proof=_take_proof(members, "state_header_proof"),
+            parties=_take_parties(members),
+        )
+    if kind != HISTORY:
+        _refuse(Reason.BAD_FIELD, f"kind is neither {TRANSACTION!r} nor {HISTORY!r}")
+    take_members(members, "evidence file", MEMBERS[HISTORY])
+    contract = members["contract"]
+    if not isinstance(contract, str) or not _CONTRACT.fullmatch(contract):
+        _refuse(Reason.BAD_FIELD, f"contract is not an id that matches {_CONTRACT.pattern}")
+    return HistoryFile(
+        genesis=_take_blob(members, "genesis"),
+        contract=contract,
+        header=_take_blob(members, "header"),
+        header_proof=_take_proof(members, "header_proof"),
+        state=_take_stream(members["state"], "state"),
+        entries=tuple(
+            [
+                _decode(item, f"entries[{place}]")
+                for place, item in enumerate(_take_list(members, "entries"))
+            ]
+        ),
+        parties=_take_parties(members),
+    )
+
+
+def _take_parties(members: dict[str, JsonValue]) -> tuple[ProvenStream, ...]:
+    return tuple(
+        [
+            _take_stream(item, f"parties[{place}]")
+            for place, item in enumerate(_take_list(members, "parties"))
+        ]
+    )
+
+
+def _take_stream(value: JsonValue, name: str) -> ProvenStream:
+    if not isinstance(value, dict):
+        _refuse(Reason.BAD_FIELD, f"{name} is not an object")
+    take_members(value, f"evidence file: {name}", STREAM_MEMBERS)
+    stream = value["stream"]
+    if not isinstance(stream, str):
+        _refuse(Reason.BAD_FIELD, f"{name}.stream is not a string")
+    return ProvenStream(
+        stream, _decode(value["value"], f"{name}.value"), _decode(value["proof"], f"{name}.proof")
+    )
+
+
+def _take_list(members: dict[str, JsonValue], name: str) -> list[JsonValue]:
+    value = members[name]
+    if not isinstance(value, list):
+        _refuse(Reason.BAD_FIELD, f"{name} is not a list")
+    return value
+
+
+def _take_blob(members: dict[str, JsonValue], name: str) -> bytes:
+    return _decode(members[name], name)
+
+
+def _take_proof(members: dict[str, JsonValue], name: str) -> bytes:
+    value = members[name]
+    if not isinstance(value, str):
+        _refuse(Reason.BAD_FIELD, f"{name} is not a string")
+    return value.encode()
+
+
+def _decode(value: JsonValue, name: str) -> bytes:
+    blob = decode_base64(value) if isinstance(value, str) else None
+    if blob is None:
+        _refuse(Reason.BAD_FIELD, f"{name} is not canonical standard base64")
+    return blob
+
+
+def _refuse(reason: Reason, detail: str) -> NoReturn:
+    raise Rejected(reason, f"evidence file: {detail}")

@@ -1,0 +1,310 @@
+"""The ledger's binary formats, read a second time and independently.
+
+Each class is one array of `docs/EVIDENCE.md`, in its field order; each `read_` function raises
+`Rejected` for anything that is not the one spelling of such a value. They check shape and bounds
+only. Whether a value belongs to this chain, this height or this contract is the steps' question.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from ledger import tags
+from ledger.hashing import HASH_BYTES, tagged_hash
+from ledger.merkle import leaf_hash
+from ledger.refusal import Reason, Rejected
+from ledger.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
+from verifier.strict_json import JsonValue, read_object
+from verifier.strict_msgpack import (
+    read_array,
+    take_array,
+    take_boolean,
+    take_bytes,
+    take_integer,
+    take_text,
+    write_array,
+)
+
+ENTRY_BYTES_MAX: Final = 65_535
+"""C2SP tlog-tiles writes an entry's length in two bytes."""
+
+BODY_BYTES_MAX: Final = 32 * 1024
+SIGNERS_MAX: Final = 8
+BATCH_SIZE_MAX: Final = 65_536
+BATCH_PATH_MAX: Final = 16
+HEADER_VERSION: Final = 1
+VIEW_MAX: Final = 1_000_000
+"""Highest view of any height (`ledger.votes.VIEW_MAX`)."""
+
+KIND_TRANSACTION: Final = 1
+KIND_HEADER: Final = 2
+_KINDS: Final = ("genesis", "transaction", "header")
+
+_STREAM: Final = re.compile(r"(?:contract|party|validator)/[a-z0-9][a-z0-9._-]{0,79}")
+_PARTY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
+_KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,31}(?:\.[a-z][a-z0-9_]{0,31}){0,3}")
+_SALT: Final = re.compile(r"[A-Za-z0-9_-]{22,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signer's signature; `batch` is (index, size, path) when it covers many transactions."""
+
+    public_key: bytes
+    signature: bytes
+    batch: tuple[int, int, tuple[bytes, ...]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What executing a transaction did; `code` names the refusal, or is empty."""
+
+    refused: bool
+    code: str
+    effects: tuple[tuple[str, int | str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A transaction's entry: leaf data of the log."""
+
+    index: int
+    height: int
+    body: bytes
+    signatures: tuple[Signature, ...]
+    outcome: Outcome
+    leaf: bytes
+    """RFC 9162 hash of the leaf."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A block's header, and the hashes that name it."""
+
+    chain_id: bytes
+    height: int
+    parent_hash: bytes
+    time_ms: int
+    proposer: int
+    first_index: int
+    count: int
+    log_root: bytes
+    state_root: bytes
+    validators_hash: bytes
+    rule_pack_version: int
+    block_hash: bytes
+    """Tagged hash of the header's own bytes: what the commits sign."""
+    leaf: bytes
+    """RFC 9162 hash of the header's entry."""
+
+    @property
+    def index(self) -> int:
+        """The header's own index in the log."""
+        return self.first_index + self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What the signers said."""
+
+    data: dict[str, JsonValue]
+    kind: str
+    not_after: int
+    reference: str
+    salt: str
+    signers: tuple[str, ...]
+    stream: str
+    version: int
+    tx_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Commits of one view: (replica, signature), ascending."""
+
+    height: int
+    view: int
+    block_hash: bytes
+    commits: tuple[tuple[int, bytes], ...]
+
+
+def read_transaction_entry(raw: bytes, name: str) -> Entry:
+    """Read `[index, height, 1, [body, [signature…]], outcome]`."""
+    index, height, _, envelope, outcome = _read_entry(KIND_TRANSACTION, raw, name, 5)
+    body, signatures = take_array(envelope, f"{name}: envelope", 2)
+    items = take_array(signatures, f"{name}: signatures")
+    if not 1 <= len(items) <= SIGNERS_MAX:
+        _refuse(Reason.SIGNATURE_COUNT, f"{name}: {len(items)} signatures; 1 to {SIGNERS_MAX}")
+    return Entry(
+        index=take_integer(index, f"{name}: index"),
+        height=take_integer(height, f"{name}: height"),
+        body=take_bytes(body, f"{name}: body"),
+        signatures=tuple([_take_signature(item, f"{name}: signature") for item in items]),
+        outcome=_take_outcome(outcome, f"{name}: outcome"),
+        leaf=leaf_hash(raw),
+    )
+
+
+def read_header_entry(raw: bytes, name: str) -> Header:
+    """Read `[index, height, 2, header]`; its position must be the header's own."""
+    index, height, _, fields = _read_entry(KIND_HEADER, raw, name, 4)
+    fields = take_array(fields, f"{name}: header", 12)
+    take_integer(fields[0], f"{name}: version", HEADER_VERSION, HEADER_VERSION)
+    header = Header(
+        chain_id=take_bytes(fields[1], f"{name}: chain id", HASH_BYTES),
+        height=take_integer(fields[2], f"{name}: height"),
+        parent_hash=take_bytes(fields[3], f"{name}: parent hash", HASH_BYTES),
+        time_ms=take_integer(fields[4], f"{name}: time"),
+        proposer=take_integer(fields[5], f"{name}: proposer"),
+        first_index=take_integer(fields[6], f"{name}: first index"),
+        count=take_integer(fields[7], f"{name}: count"),
+        log_root=take_bytes(fields[8], f"{name}: log root", HASH_BYTES),
+        state_root=take_bytes(fields[9], f"{name}: state root", HASH_BYTES),
+        validators_hash=take_bytes(fields[10], f"{name}: validators hash", HASH_BYTES),
+        rule_pack_version=take_integer(fields[11], f"{name}: rule pack version"),
+        block_hash=tagged_hash(tags.BLOCK, write_array(fields)),
+        leaf=leaf_hash(raw),
+    )
+    if (
+        take_integer(index, f"{name}: index") != header.index
+        or take_integer(height, f"{name}: height") != header.height
+    ):
+        _refuse(
+            Reason.BAD_FIELD,
+            f"{name}: the entry stands at index {index}, height {height}, but its header says "
+            f"index {header.index}, height {header.height}",
+        )
+    return header
+
+
+def read_body(raw: bytes, name: str) -> Body:
+    """Read a body's exact bytes: RFC 8785 JSON with exactly its eight members."""
+    if len(raw) > BODY_BYTES_MAX:
+        _refuse(Reason.TOO_LARGE, f"{name}: {len(raw)} bytes; at most {BODY_BYTES_MAX}")
+    members = read_object(raw, name)
+    take_members(
+        members,
+        name,
+        ("data", "kind", "not_after", "reference", "salt", "signers", "stream", "version"),
+    )
+    data = members["data"]
+    if not isinstance(data, dict):
+        _refuse(Reason.BAD_FIELD, f"{name}: data is not an object")
+    signers = members["signers"]
+    if not isinstance(signers, list) or not 1 <= len(signers) <= SIGNERS_MAX:
+        _refuse(Reason.BAD_FIELD, f"{name}: signers is not a list of 1 to {SIGNERS_MAX} parties")
+    parties = tuple([_take_pattern(signer, f"{name}: signer", _PARTY) for signer in signers])
+    if len(set(parties)) != len(parties):
+        _refuse(Reason.BAD_FIELD, f"{name}: signers {list(parties)} names a party twice")
+    reference = take_text(members["reference"], f"{name}: reference")
+    if not 1 <= len(reference) <= 64:
+        _refuse(Reason.BAD_FIELD, f"{name}: a reference of {len(reference)} characters; 1 to 64")
+    return Body(
+        data=data,
+        kind=_take_pattern(members["kind"], f"{name}: kind", _KIND),
+        not_after=take_integer(members["not_after"], f"{name}: not_after"),
+        reference=reference,
+        salt=_take_pattern(members["salt"], f"{name}: salt", _SALT),
+        signers=parties,
+        stream=_take_pattern(members["stream"], f"{name}: stream", _STREAM),
+        version=take_integer(members["version"], f"{name}: version", 1, 65_535),
+        tx_id=tagged_hash(tags.TX_ID, raw),
+    )
+
+
+def read_certificate(raw: bytes, name: str) -> Certificate:
+    """Read `[height, view, block hash, [[replica, signature]…]]`."""
+    height, view, block_hash, commits = read_array(raw, name, 4)
+    pairs = [take_array(item, f"{name}: commit", 2) for item in take_array(commits, name)]
+    return Certificate(
+        height=take_integer(height, f"{name}: height", 1),
+        view=take_integer(view, f"{name}: view", 0, VIEW_MAX),
+        block_hash=take_bytes(block_hash, f"{name}: block hash", HASH_BYTES),
+        commits=tuple(
+            [
+                (
+                    take_integer(replica, f"{name}: replica"),
+                    take_bytes(signature, f"{name}: signature", SIGNATURE_BYTES),
+                )
+                for replica, signature in pairs
+            ]
+        ),
+    )
+
+
+def take_members(value: dict[str, JsonValue], name: str, expected: tuple[str, ...]) -> None:
+    """Refuse an object that has not exactly the `expected` members, given in their order."""
+    if tuple(value) != expected:
+        missing = [member for member in expected if member not in value]
+        unknown = [member for member in value if member not in expected]
+        _refuse(
+            Reason.BAD_FIELD,
+            f"{name}: members missing: {', '.join(missing) or 'none'}; "
+            f"unknown: {', '.join(repr(member[:40]) for member in unknown[:8]) or 'none'}",
+        )
+
+
+def _read_entry(expected: int, raw: bytes, name: str, length: int) -> list[Any]:
+    if len(raw) > ENTRY_BYTES_MAX:
+        _refuse(Reason.TOO_LARGE, f"{name}: {len(raw)} bytes; at most {ENTRY_BYTES_MAX}")
+    fields = read_array(raw, name)
+    if len(fields) < 3:
+        _refuse(Reason.MALFORMED, f"{name}: {len(fields)} elements; {length} are expected")
+    kind = take_integer(fields[2], f"{name}: kind", 0, len(_KINDS) - 1)
+    if kind != expected:
+        _refuse(Reason.BAD_FIELD, f"{name}: it is a {_KINDS[kind]} entry, not a {_KINDS[expected]}")
+    return take_array(fields, name, length)
+
+
+def _take_signature(item: Any, name: str) -> Signature:
+    public_key, signature, batch = take_array(item, name, 3)
+    path = None
+    if batch is not None:
+        index, size, hashes = take_array(batch, f"{name}: batch", 3)
+        items = take_array(hashes, f"{name}: batch path")
+        if len(items) > BATCH_PATH_MAX:
+            _refuse(Reason.BAD_BATCH_PATH, f"{name}: {len(items)} hashes; at most {BATCH_PATH_MAX}")
+        path = (
+            take_integer(index, f"{name}: batch index", 0, BATCH_SIZE_MAX - 1),
+            take_integer(size, f"{name}: batch size", 1, BATCH_SIZE_MAX),
+            tuple([take_bytes(hash_, f"{name}: batch path", HASH_BYTES) for hash_ in items]),
+        )
+    return Signature(
+        take_bytes(public_key, f"{name}: public key", PUBLIC_KEY_BYTES),
+        take_bytes(signature, name, SIGNATURE_BYTES),
+        path,
+    )
+
+
+def _take_outcome(value: Any, name: str) -> Outcome:
+    refused, code, effects = take_array(value, name, 3)
+    outcome = Outcome(
+        refused=take_boolean(refused, f"{name}: refused"),
+        code=take_text(code, f"{name}: code"),
+        effects=tuple(
+            [_take_effect(effect, f"{name}: effect") for effect in take_array(effects, name)]
+        ),
+    )
+    if outcome.refused != bool(outcome.code):
+        _refuse(Reason.BAD_FIELD, f"{name}: refused is {refused}, but its code is {code!r}")
+    return outcome
+
+
+def _take_effect(effect: Any, name: str) -> tuple[str, int | str]:
+    label, value = take_array(effect, name, 2)
+    if type(value) not in (int, str):
+        _refuse(Reason.MALFORMED, f"{name}: a {type(value).__name__} has no place in it")
+    return take_text(label, name), value
+
+
+def _take_pattern(value: Any, name: str, pattern: re.Pattern[str]) -> str:
+    text = take_text(value, name)
+    if pattern.fullmatch(text) is None:
+        _refuse(Reason.BAD_FIELD, f"{name}: {text[:100]!r} does not match {pattern.pattern}")
+    return text
+
+
+def _refuse(reason: Reason, detail: str) -> NoReturn:
+    raise Rejected(reason, detail)

@@ -1,0 +1,103 @@
+"""Steps 12 and 13: the record is complete, and its balances follow from it.
+
+Completeness is one state proof and a recount: the certified state commits to how many entries name
+the contract and to the RFC 9162 root over them, so an entry left out, added, altered or moved gives
+another count or another root. Balances are then derived again from what was said and what became of
+it, by this module's own reading of the prepaid contract, and compared with the record.
+"""
+
+from __future__ import annotations
+
+from ledger.evidence import contract_stream
+from ledger.merkle import Frontier
+from ledger.refusal import Reason
+from verifier.case import Case
+from verifier.evidence_file import HistoryFile
+from verifier.prepaid_replay import replay
+from verifier.report import NotRun, Refuted, Words
+from verifier.wording import format_fen
+
+
+def check_completeness(case: Case) -> Words:
+    """Step 12: the entries are all there are of this contract up to the header's height."""
+    file = case.file
+    if not isinstance(file, HistoryFile):
+        raise NotRun(
+            "此文件只涉及一笔交易；记录是否完整，须用 kind 为 history 的文件核验。",
+            "This file is about one transaction; whether a record is complete is what a file of "
+            "kind history shows.",
+        )
+    stream = contract_stream(file.contract)
+    if file.state.stream != stream:
+        raise Refuted(
+            Reason.BAD_FIELD,
+            f"状态值属于 {file.state.stream}，而不是 {stream}。",
+            f"The state value is that of {file.state.stream}, not of {stream}.",
+        )
+    for place, body in enumerate(case.bodies):
+        if body.stream != stream:
+            raise Refuted(
+                Reason.BAD_FIELD,
+                f"第 {place + 1} 条归属 {body.stream}，而不是 {stream}。",
+                f"entries[{place}] names stream {body.stream}, not {stream}.",
+            )
+    value = case.state_value = case.read_proven(file.state)
+    count = len(case.entries)
+    if count != value.count:
+        difference = abs(value.count - count)
+        raise Refuted(
+            Reason.ROOT_MISMATCH,
+            f"链上状态载明 {value.count} 条，文件中有 {count} 条，"
+            f"{'缺少' if count < value.count else '多出'} {difference} 条。",
+            f"The state counts {value.count} entries and the file holds {count}: {difference} "
+            f"{'missing' if count < value.count else 'too many'}.",
+        )
+    root = Frontier.empty().extend([entry.leaf for entry in case.entries]).root()
+    if root != value.root:
+        raise Refuted(
+            Reason.ROOT_MISMATCH,
+            f"{count} 条记录的根为 {root.hex()}，链上状态载明 {value.root.hex()}：有记录被替换、"
+            "改动或调换次序。",
+            f"The {count} entries have root {root.hex()}, the state says {value.root.hex()}: some "
+            "entry was replaced, altered or moved.",
+        )
+    height = case.state_header.height
+    case.facts |= {"contract": file.contract, "stream_root": root.hex()}
+    return Words(
+        f"截至高度 {height}，{stream} 的全部记录恰为这 {count} 条，无遗漏、无增添、无调换；根 "
+        f"{root.hex()}。",
+        f"Up to height {height} these {count} entries are the whole record of {stream}: none is "
+        f"missing, added or moved; root {root.hex()}.",
+    )
+
+
+def check_balances(case: Case) -> Words:
+    """Step 13: replaying the outcomes gives the balances that the state holds."""
+    if not isinstance(case.file, HistoryFile):
+        raise NotRun(
+            "此文件只涉及一笔交易；余额复算须有全部记录。",
+            "This file is about one transaction; balances are derived from a whole record.",
+        )
+    balance = replay(case.entries, case.bodies, case.state_value.record)
+    if balance is None:
+        case.facts["balance_fen"] = {"paid": 0, "locked": 0, "released": 0, "refunded": 0}
+        return Words(
+            "该合同从未开立：链上只有被拒绝的交易，没有余额。",
+            "The contract was never opened: the chain holds refused attempts and no balance.",
+        )
+    case.facts["balance_fen"] = {
+        "paid": balance.paid,
+        "locked": balance.locked,
+        "released": balance.released,
+        "refunded": balance.refunded,
+    }
+    paid, locked, released, refunded = (
+        format_fen(fen)
+        for fen in (balance.paid, balance.locked, balance.released, balance.refunded)
+    )
+    return Words(
+        f"逐条复算：锁定 {locked.zh} + 已释放 {released.zh} + 已退款 {refunded.zh} = 已付 "
+        f"{paid.zh}，与链上状态一致。",
+        f"Replayed: locked {locked.en} + released {released.en} + refunded {refunded.en} = paid "
+        f"{paid.en}, as the state holds it.",
+    )

@@ -1,0 +1,157 @@
+"""The verifier's command line: a file and a trusted hash in, sentences and an exit status out.
+
+No network, no clock, no configuration. The genesis hash is never taken from the file: whoever made
+the file could have made a whole chain. When it is not given, the file's own is shown as what to
+compare with a trusted source, and nothing is verified.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NoReturn, TextIO
+
+from ledger.evidence import FILE_BYTES_MAX
+from ledger.refusal import Rejected
+from verifier.evidence_file import read_evidence
+from verifier.report import Report, format_json, format_text, printable
+from verifier.trust_root import compute_chain_id
+from verifier.verify import verify_bare_proof, verify_evidence
+
+CONSISTENT: Final = 0
+INCONSISTENT: Final = 1
+UNUSABLE: Final = 2
+
+HASH_HEX_CHARS: Final = 64
+
+HELP_HEAD: Final = """\
+Verify evidence of the ledger, offline: no network, no account, no trust in any node.
+离线核验账本证据：不联网、不需账号、不必信任任何节点。
+"""
+
+HELP_TAIL: Final = """\
+examples:
+  %(prog)s card-8c1.evidence.json --genesis-hash 5f0c…e1
+      every step with its result, in Chinese and English
+  %(prog)s card-8c1.evidence.json --genesis-hash 5f0c…e1 --lang zh
+  %(prog)s card-8c1.evidence.json --genesis-hash 5f0c…e1 --json
+      the same for programs
+  %(prog)s --entry 17.entry --proof 17.tlog-proof --genesis genesis.json --genesis-hash 5f0c…e1
+      an entry and its C2SP tlog-proof, without the records of its signers
+
+The genesis hash (the chain id, 64 hex digits) is what you trust. Take it from a source that is
+independent of whoever gave you the file: a court's or an authority's notice, or several
+institutions' own websites. 创世哈希须取自独立于文件提供者的来源。
+
+exit status:
+  0  consistent 一致      every step that applies to the file passed
+  1  inconsistent 不一致  a step failed; it is named, with the reason
+  2  unusable 无法核验    not an evidence file, or no genesis hash given
+"""
+
+
+class _Unusable(Exception):
+    """The input cannot be verified at all; its text says why."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _Unusable(f"{message}; see {self.prog} --help")
+
+
+def make_parser(prog: str) -> argparse.ArgumentParser:
+    """Return the parser of the verifier's arguments."""
+    parser = _Parser(
+        prog=prog,
+        description=HELP_HEAD,
+        epilog=HELP_TAIL,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE", help="evidence file (kind transaction or history)"
+    )
+    parser.add_argument(
+        "--genesis-hash", metavar="HEX", help="the genesis hash that you trust; required"
+    )
+    parser.add_argument(
+        "--lang", choices=("zh", "en", "both"), default="both", help="language (default: both)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    bare = parser.add_argument_group("instead of FILE")
+    bare.add_argument("--entry", metavar="FILE", help="an entry's bytes (leaf data)")
+    bare.add_argument("--proof", metavar="FILE", help="its C2SP tlog-proof")
+    bare.add_argument("--genesis", metavar="FILE", help="the genesis document")
+    return parser
+
+
+def main(argv: Sequence[str], prog: str = "python -m verifier", out: TextIO | None = None) -> int:
+    """Verify what `argv` names and print the report; return the exit status."""
+    stream = out or sys.stdout
+    _print_what_the_terminal_lacks(stream)
+    try:
+        arguments = make_parser(prog).parse_args(argv)
+        report = _verify(arguments)
+    except _Unusable as error:
+        stream.write(f"{printable(str(error))}\n")
+        return UNUSABLE
+    except SystemExit:  # argparse has printed its help
+        return CONSISTENT
+    if arguments.json:
+        stream.write(format_json(report) + "\n")
+    else:
+        stream.writelines(f"{line}\n" for line in format_text(report, arguments.lang))
+    return report.exit_status
+
+
+def _verify(arguments: argparse.Namespace) -> Report:
+    bare = (arguments.genesis, arguments.entry, arguments.proof)
+    if arguments.file is None and all(bare):
+        genesis, entry, proof = (_read_file(path) for path in bare)
+        chain_id = _trusted_hash(arguments.genesis_hash, genesis)
+        return verify_bare_proof(genesis, entry, proof, chain_id)
+    if arguments.file is None or any(bare):
+        raise _Unusable("give either FILE, or --entry, --proof and --genesis; see --help")
+    raw = _read_file(arguments.file)
+    return verify_evidence(raw, _trusted_hash(arguments.genesis_hash, raw))
+
+
+def _trusted_hash(given: str | None, raw: bytes) -> bytes:
+    """Return the hash that the person trusts; without one, tell what to compare."""
+    if given is None:
+        try:
+            own = compute_chain_id(read_evidence(raw).genesis).hex()
+        except Rejected:
+            own = compute_chain_id(raw).hex()
+        raise _Unusable(
+            f"--genesis-hash is required: the hash that you trust, from an independent source. "
+            f"The file's own genesis document has {own}; that alone proves nothing. "
+            f"须以 --genesis-hash 给出可信来源的创世哈希；文件自带者为 {own}，仅凭它不能证明任何事。"
+        )
+    try:
+        chain_id = bytes.fromhex(given) if len(given) == HASH_HEX_CHARS else b""
+    except ValueError:
+        chain_id = b""
+    if len(chain_id) * 2 != HASH_HEX_CHARS:
+        raise _Unusable(f"--genesis-hash {given!r} is not {HASH_HEX_CHARS} hex digits")
+    return chain_id
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(FILE_BYTES_MAX + 1)
+    except (OSError, ValueError) as error:
+        raise _Unusable(f"{path}: {error}") from None
+    if len(raw) > FILE_BYTES_MAX:
+        raise _Unusable(f"{path}: more than {FILE_BYTES_MAX} bytes")
+    return raw
+
+
+def _print_what_the_terminal_lacks(stream: TextIO) -> None:
+    """Let a terminal without Chinese show code points instead of failing."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")

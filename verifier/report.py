@@ -1,0 +1,188 @@
+"""What the verifier says: numbered steps, a conclusion, and its limits, in Chinese and English.
+
+A report is a value; how it looks on a terminal or as JSON is decided here and nowhere else. Text
+that came from the file is never trusted with the terminal: whatever cannot be printed is shown as
+its code point. A step that could not be reached because an earlier one failed is *not run*, never
+*ok*.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ledger.refusal import Reason, Rejected
+
+REPORT_FORMAT: Final = "evidence-ledger/verification/v1"
+
+FactValue = str | int | list[str] | dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One sentence, twice."""
+
+    zh: str
+    en: str
+
+
+class Refuted(Exception):
+    """A step failed: why, as a word for programs and as a sentence for people."""
+
+    def __init__(self, reason: Reason, zh: str, en: str) -> None:
+        super().__init__(f"{reason}: {en}")
+        self.reason = reason
+        self.words = Words(zh, en)
+
+
+class NotRun(Exception):
+    """A step does not apply to this file, or says nothing about it; `words` say why."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.words = Words(zh, en)
+
+
+class Result(StrEnum):
+    """Result of one step."""
+
+    OK = "ok"
+    FAILED = "failed"
+    NOT_RUN = "not-run"
+
+
+RESULT_ZH: Final = {Result.OK: "通过", Result.FAILED: "失败", Result.NOT_RUN: "未执行"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One numbered step and what came of it."""
+
+    number: int
+    name: Words
+    result: Result
+    explanation: Words
+    reason: Reason | None = None
+    """Set when it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that verification established about one file."""
+
+    steps: tuple[Step, ...]
+    facts: Mapping[str, FactValue]
+    """Values established by steps that passed, for programs and certificates."""
+    limits: tuple[Words, ...]
+    file_sha256: str
+
+    @property
+    def failed(self) -> Step | None:
+        """The step that failed, if one did."""
+        return next((step for step in self.steps if step.result is Result.FAILED), None)
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether the evidence is consistent with itself and with the trusted genesis."""
+        return self.failed is None
+
+    @property
+    def exit_status(self) -> int:
+        """0 consistent, 1 inconsistent, 2 the file could not be used at all."""
+        if self.failed is None:
+            return 0
+        return 2 if self.failed.number == 1 else 1
+
+    @property
+    def conclusion(self) -> Words:
+        """The conclusion in one word."""
+        if self.exit_status == 2:
+            return Words("无法核验", "unusable")
+        return (
+            Words("一致", "consistent") if self.is_consistent else Words("不一致", "inconsistent")
+        )
+
+
+REASON_ZH: Final[Mapping[Reason, str]] = {
+    Reason.MALFORMED: "格式错误",
+    Reason.NOT_CANONICAL: "不是规范写法",
+    Reason.TOO_LARGE: "超过大小限制",
+    Reason.TOO_DEEP: "嵌套过深",
+    Reason.NOT_INTEGER: "数值不是允许的整数",
+    Reason.BAD_FIELD: "字段值不符合要求",
+    Reason.BAD_SIGNATURE: "签名无法通过验证",
+    Reason.SIGNATURE_COUNT: "签名数量不符",
+    Reason.BAD_BATCH_PATH: "批量签名路径不符",
+    Reason.WRONG_CHAIN: "不属于这条链",
+    Reason.NO_QUORUM: "未达到法定多数",
+    Reason.BAD_PROOF: "证明不成立",
+    Reason.ROOT_MISMATCH: "根哈希不符",
+}
+
+
+def words_of(rejected: Rejected) -> Words:
+    """Return a refusal's sentence; in Chinese its reason, with the exact finding behind it."""
+    meaning = REASON_ZH.get(rejected.reason, "被拒绝")
+    return Words(f"{meaning}（{rejected.reason}）。原文：{rejected.detail}", f"{rejected.detail}.")
+
+
+def printable(text: str) -> str:
+    """Return `text` with everything that a terminal might obey shown as its code point."""
+    if text.isprintable():
+        return text
+    return "".join([one if one.isprintable() else f"\\u{{{ord(one):x}}}" for one in text])
+
+
+def format_text(report: Report, language: str) -> Iterator[str]:
+    """Yield the lines people read; `language` is zh, en or both."""
+    zh, en = language != "en", language != "zh"
+    for step in report.steps:
+        name = " · ".join([step.name.zh] * zh + [step.name.en] * en)
+        mark = RESULT_ZH[step.result] if not en else step.result.value
+        yield printable(f"{step.number:>2}  {mark:<7}  {name}")
+        for sentence in [step.explanation.zh] * zh + [step.explanation.en] * en:
+            yield printable(f"             {sentence}")
+    yield ""
+    if zh:
+        yield printable(f"结论：{report.conclusion.zh}{_failing(report, '（第 {} 步失败）')}")
+    if en:
+        yield printable(
+            f"Conclusion: {report.conclusion.en}{_failing(report, ' (step {} failed)')}"
+        )
+    yield f"SHA-256: {report.file_sha256}"
+    for limit in report.limits:
+        for sentence in [limit.zh] * zh + [limit.en] * en:
+            yield printable(f"  - {sentence}")
+
+
+def _failing(report: Report, text: str) -> str:
+    return text.format(report.failed.number) if report.failed else ""
+
+
+def format_json(report: Report) -> str:
+    """Return the report as one JSON object, for programs."""
+    failed = report.failed
+    document = {
+        "conclusion": report.conclusion.en,
+        "conclusion_zh": report.conclusion.zh,
+        "exit_status": report.exit_status,
+        "facts": dict(report.facts),
+        "failed_step": failed.number if failed else 0,
+        "file_sha256": report.file_sha256,
+        "format": REPORT_FORMAT,
+        "limits": [{"en": limit.en, "zh": limit.zh} for limit in report.limits],
+        "steps": [
+            {
+                "explanation": {"en": step.explanation.en, "zh": step.explanation.zh},
+                "name": {"en": step.name.en, "zh": step.name.zh},
+                "number": step.number,
+                "reason": str(step.reason) if step.reason else "",
+                "result": step.result.value,
+            }
+            for step in report.steps
+        ],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True)

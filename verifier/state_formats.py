@@ -1,0 +1,130 @@
+"""State values, their proofs and the records of parties, read a second time and independently.
+
+A state value is what the certified state commits to under a stream's name; a party's record in it
+says with which keys, and at which heights, that party signs. Shape and bounds are checked here,
+whether a proof leads to the right root is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from ledger.hashing import HASH_BYTES
+from ledger.refusal import Reason, Rejected
+from ledger.signing import PUBLIC_KEY_BYTES
+from ledger.state_proof import StateProof
+from verifier.strict_msgpack import (
+    read_array,
+    take_array,
+    take_bytes,
+    take_integer,
+    take_text,
+)
+
+KEYS_MAX: Final = 16
+"""Keys a party may ever hold (`contracts.parties.KEYS_MAX`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateValue:
+    """A stream's authenticated value."""
+
+    count: int
+    root: bytes
+    record: list[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartyKey:
+    """A key and the heights `[from_height, until_height)` at which it signs; 0 is open."""
+
+    public_key: bytes
+    from_height: int
+    until_height: int
+
+    def is_valid_at(self, height: int) -> bool:
+        """Say whether it signs for a transaction of a block at `height`."""
+        return self.from_height <= height and (not self.until_height or height < self.until_height)
+
+
+@dataclass(frozen=True, slots=True)
+class PartyRecord:
+    """A party as the state holds it."""
+
+    party: str
+    role: str
+    district: str
+    registrar: str
+    registered_height: int
+    revoked_height: int
+    keys: tuple[PartyKey, ...]
+
+    def find_key(self, public_key: bytes) -> PartyKey | None:
+        """Return the newest entry for `public_key`, if this party ever held it."""
+        return next((key for key in reversed(self.keys) if key.public_key == public_key), None)
+
+
+def read_state_value(raw: bytes, name: str) -> StateValue:
+    """Read `[count, root, record]`."""
+    count, root, record = read_array(raw, name, 3)
+    return StateValue(
+        count=take_integer(count, f"{name}: count"),
+        root=take_bytes(root, f"{name}: root", HASH_BYTES),
+        record=None if record is None else take_array(record, f"{name}: record"),
+    )
+
+
+def read_state_proof(raw: bytes, name: str) -> StateProof:
+    """Read `[depth, bitmap, [sibling…], nil | [key hash, value hash]]`."""
+    depth, bitmap, siblings, other = read_array(raw, name, 4)
+    pair = None
+    if other is not None:
+        key_hash, value_hash = take_array(other, f"{name}: other leaf", 2)
+        pair = (
+            take_bytes(key_hash, f"{name}: key hash", HASH_BYTES),
+            take_bytes(value_hash, f"{name}: value hash", HASH_BYTES),
+        )
+    return StateProof(
+        depth=take_integer(depth, f"{name}: depth"),
+        bitmap=take_bytes(bitmap, f"{name}: bitmap"),
+        siblings=tuple(
+            [
+                take_bytes(sibling, f"{name}: sibling", HASH_BYTES)
+                for sibling in take_array(siblings, f"{name}: siblings")
+            ]
+        ),
+        other=pair,
+    )
+
+
+def take_party_record(record: list[Any] | None, name: str) -> PartyRecord:
+    """Take `["party", id, role, district, registrar, registered, revoked, [key…]]`."""
+    if record is None or record[:1] != ["party"]:
+        _refuse(Reason.BAD_FIELD, f"{name}: the state holds no party here")
+    _, party, role, district, registrar, registered, revoked, keys = take_array(record, name, 8)
+    items = take_array(keys, f"{name}: keys")
+    if not 1 <= len(items) <= KEYS_MAX:
+        _refuse(Reason.BAD_FIELD, f"{name}: {len(items)} keys; 1 to {KEYS_MAX}")
+    return PartyRecord(
+        party=take_text(party, f"{name}: id"),
+        role=take_text(role, f"{name}: role"),
+        district=take_text(district, f"{name}: district"),
+        registrar=take_text(registrar, f"{name}: registrar"),
+        registered_height=take_integer(registered, f"{name}: registered height"),
+        revoked_height=take_integer(revoked, f"{name}: revoked height"),
+        keys=tuple([_take_party_key(item, f"{name}: key") for item in items]),
+    )
+
+
+def _take_party_key(item: Any, name: str) -> PartyKey:
+    public_key, from_height, until_height = take_array(item, name, 3)
+    return PartyKey(
+        take_bytes(public_key, name, PUBLIC_KEY_BYTES),
+        take_integer(from_height, f"{name}: from height"),
+        take_integer(until_height, f"{name}: until height"),
+    )
+
+
+def _refuse(reason: Reason, detail: str) -> NoReturn:
+    raise Rejected(reason, detail)

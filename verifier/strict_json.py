@@ -1,0 +1,162 @@
+"""RFC 8785 canonical JSON, read by a grammar that has no second spelling.
+
+The ledger reads canonical JSON by decoding, encoding again and comparing. This reader is another
+way to the same answer, so that the two check one another: every token is matched by the one
+spelling RFC 8785 section 3.2 allows (no white space, shortest escapes, members in the order of
+their UTF-16 units and hence never twice, integers only, |n| ≤ 2^53−1, text in NFC), and what
+matches is canonical. Nothing is held but the values read; a file's size bounds the memory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from typing import Final, NoReturn
+
+from ledger.refusal import Reason, Rejected
+
+INTEGER_MAX: Final = 2**53 - 1
+"""Largest integer that every JSON reader holds exactly (RFC 8785 section 3.2.2.3, I-JSON)."""
+
+DEPTH_MAX: Final = 8
+"""Arrays and objects inside one another, the outermost counted; the bound of a body."""
+
+JsonValue = None | bool | int | str | list["JsonValue"] | dict[str, "JsonValue"]
+
+# Possessive repetition: a string of any length is matched without a stack of alternatives.
+_STRING: Final = re.compile(
+    rb'"(?:[^"\\\x00-\x1f]++|\\["\\bfnrt]|\\u00(?:0[0-7be-f]|1[0-9a-f]))*+"'
+)
+_NUMBER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?![0-9])")
+_LITERALS: Final[tuple[tuple[bytes, bool | None], ...]] = (
+    (b"true", True),
+    (b"false", False),
+    (b"null", None),
+)
+_INTEGER_CHARS_MAX: Final = len(str(-INTEGER_MAX))
+_SHOWN: Final = 24
+
+
+def read_object(raw: bytes, name: str) -> dict[str, JsonValue]:
+    """Return the object that `raw` is the canonical spelling of; raise `Rejected`.
+
+    Reasons: MALFORMED, NOT_CANONICAL, NOT_INTEGER, TOO_DEEP, BAD_FIELD. `name` opens the sentence.
+    """
+    value, end = _Reader(raw, name).read_value(0, 1)
+    if end != len(raw):
+        _refuse(
+            Reason.NOT_CANONICAL, f"{name}: {len(raw) - end} bytes follow the value's end at {end}"
+        )
+    if not isinstance(value, dict):
+        _refuse(Reason.BAD_FIELD, f"{name}: an object is expected, not {raw[:_SHOWN]!r}")
+    return value
+
+
+class _Reader:
+    __slots__ = ("name", "raw")
+
+    def __init__(self, raw: bytes, name: str) -> None:
+        self.raw = raw
+        self.name = name
+
+    def read_value(self, at: int, depth: int) -> tuple[JsonValue, int]:
+        """Return the value that starts at byte `at`, and where it ends."""
+        first = self.raw[at : at + 1]
+        if first == b'"':
+            return self.read_string(at)
+        if first in (b"{", b"["):
+            if depth > DEPTH_MAX:
+                _refuse(Reason.TOO_DEEP, f"{self.name}: nested deeper than {DEPTH_MAX} levels")
+            return self.read_members(at, depth) if first == b"{" else self.read_items(at, depth)
+        for spelling, value in _LITERALS:
+            if self.raw.startswith(spelling, at):
+                return value, at + len(spelling)
+        return self.read_integer(at)
+
+    def read_members(self, at: int, depth: int) -> tuple[dict[str, JsonValue], int]:
+        raw = self.raw
+        members: dict[str, JsonValue] = {}
+        if raw.startswith(b"}", at + 1):
+            return members, at + 2
+        previous = b""
+        while True:
+            member, colon = self.read_string(at + 1)
+            order = member.encode("utf-16-be")
+            if members and order <= previous:
+                fault = "stands twice" if order == previous else "is not in order"
+                _refuse(
+                    Reason.NOT_CANONICAL,
+                    f"{self.name}: member {member!r} at byte {at + 1} {fault}",
+                )
+            previous = order
+            if not raw.startswith(b":", colon):
+                self.fail(colon, "':'")
+            members[member], at = self.read_value(colon + 1, depth + 1)
+            if raw.startswith(b"}", at):
+                return members, at + 1
+            if not raw.startswith(b",", at):
+                self.fail(at, "',' or '}'")
+
+    def read_items(self, at: int, depth: int) -> tuple[list[JsonValue], int]:
+        raw = self.raw
+        items: list[JsonValue] = []
+        if raw.startswith(b"]", at + 1):
+            return items, at + 2
+        while True:
+            item, at = self.read_value(at + 1, depth + 1)
+            items.append(item)
+            if raw.startswith(b"]", at):
+                return items, at + 1
+            if not raw.startswith(b",", at):
+                self.fail(at, "',' or ']'")
+
+    def read_string(self, at: int) -> tuple[str, int]:
+        match = _STRING.match(self.raw, at)
+        if match is None:
+            self.fail(at, "a string with the shortest escapes")
+        token = match.group()
+        try:
+            text = token.decode()
+        except UnicodeDecodeError as error:
+            _refuse(Reason.MALFORMED, f"{self.name}: byte {at + error.start} is not valid UTF-8")
+        if not text.isascii() and not unicodedata.is_normalized("NFC", text):
+            _refuse(
+                Reason.NOT_CANONICAL,
+                f"{self.name}: the string at byte {at} is not in Normalization Form C",
+            )
+        return (json.loads(text) if b"\\" in token else text[1:-1]), match.end()
+
+    def read_integer(self, at: int) -> tuple[int, int]:
+        match = _NUMBER.match(self.raw, at)
+        if match is None:
+            self.fail(at, "a value")
+        token = match.group()
+        end = match.end()
+        if self.raw[end : end + 1] in (b".", b"e", b"E"):
+            _refuse(
+                Reason.NOT_INTEGER,
+                f"{self.name}: the number at byte {at} is not a whole one; only integers are "
+                "allowed (money is whole fen)",
+            )
+        if len(token) > _INTEGER_CHARS_MAX or abs(int(token)) > INTEGER_MAX:
+            _refuse(
+                Reason.NOT_INTEGER,
+                f"{self.name}: the integer at byte {at} is beyond ±{INTEGER_MAX} (2^53−1)",
+            )
+        if token == b"-0":
+            self.fail(at, "0 instead of -0")
+        return int(token), end
+
+    def fail(self, at: int, expected: str) -> NoReturn:
+        found = repr(self.raw[at : at + _SHOWN]) if at < len(self.raw) else "the end"
+        # Text that any JSON reader takes has merely another spelling; other bytes are no JSON.
+        white = self.raw[at : at + 1] in (b" ", b"\n", b"\r", b"\t")
+        reason = (
+            Reason.NOT_CANONICAL if white or expected == "0 instead of -0" else Reason.MALFORMED
+        )
+        _refuse(reason, f"{self.name}: {expected} is expected at byte {at}, not {found}")
+
+
+def _refuse(reason: Reason, detail: str) -> NoReturn:
+    raise Rejected(reason, detail)

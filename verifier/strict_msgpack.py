@@ -1,0 +1,103 @@
+"""MessagePack arrays in one spelling, read with the plain `msgpack` package.
+
+The ledger writes and reads with msgspec; this is the independent reading. A value is decoded,
+written again in the shortest spelling and compared, so a second spelling of it is refused. Only
+arrays, integers, strings, byte strings, booleans and nil exist on the ledger: a map, a float or an
+extension type is refused wherever it stands. Nothing here takes a boolean for an integer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NoReturn
+
+import msgpack
+
+from ledger.refusal import Reason, Rejected
+
+COUNT_MAX: Final = 2**53 - 1
+"""Largest count, height, index or time (`ledger.block.Count`)."""
+
+DEPTH_MAX: Final = 16
+"""Deepest nesting read; a party's keys inside its record inside its value need four."""
+
+
+def read_array(raw: bytes, name: str, length: int | None = None) -> list[Any]:
+    """Return the array that `raw` spells, of `length` elements if that is given."""
+    try:
+        value = msgpack.unpackb(raw, raw=False, use_list=True, ext_hook=_refuse_extension)
+        _check_types(value, name, 1)
+        spelled: bytes = msgpack.packb(value, use_bin_type=True)
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        sentence = str(error) or type(error).__name__
+        raise Rejected(Reason.MALFORMED, f"{name}: not MessagePack: {sentence}") from None
+    if spelled != raw:
+        _refuse(
+            Reason.NOT_CANONICAL,
+            f"{name}: these {len(raw)} bytes are not the one encoding of their value",
+        )
+    return take_array(value, name, length)
+
+
+def write_array(value: Any) -> bytes:
+    """Return the one encoding of nested arrays, for what is hashed."""
+    encoded: bytes = msgpack.packb(value, use_bin_type=True)
+    return encoded
+
+
+def _refuse_extension(code: int, data: bytes) -> NoReturn:
+    raise ValueError(f"extension type {code} of {len(data)} bytes")
+
+
+def _check_types(value: Any, name: str, depth: int) -> None:
+    if isinstance(value, list):
+        if depth > DEPTH_MAX:
+            _refuse(Reason.TOO_DEEP, f"{name}: nested deeper than {DEPTH_MAX} levels")
+        for item in value:
+            _check_types(item, name, depth + 1)
+    elif value is not None and type(value) not in (int, str, bytes, bool):
+        _refuse(Reason.MALFORMED, f"{name}: a {type(value).__name__} has no place in it")
+
+
+def take_array(value: Any, name: str, length: int | None = None) -> list[Any]:
+    """Return an array, of `length` elements if that is given; raise `Rejected`(MALFORMED)."""
+    if type(value) is not list:
+        _refuse(Reason.MALFORMED, f"{name}: an array is expected, not {type(value).__name__}")
+    if length is not None and len(value) != length:
+        _refuse(Reason.MALFORMED, f"{name}: {len(value)} elements; {length} are expected")
+    return value
+
+
+def take_integer(value: Any, name: str, least: int = 0, most: int = COUNT_MAX) -> int:
+    """Return an integer in `[least, most]`, never a boolean; raise `Rejected`."""
+    if type(value) is not int:
+        _refuse(Reason.MALFORMED, f"{name}: an integer is expected, not {type(value).__name__}")
+    if not least <= value <= most:
+        _refuse(Reason.BAD_FIELD, f"{name}: {value} is not between {least} and {most}")
+    return value
+
+
+def take_bytes(value: Any, name: str, length: int | None = None) -> bytes:
+    """Return a byte string, of `length` bytes if that is given; raise `Rejected`(MALFORMED)."""
+    if type(value) is not bytes:
+        _refuse(Reason.MALFORMED, f"{name}: bytes are expected, not {type(value).__name__}")
+    if length is not None and len(value) != length:
+        _refuse(Reason.MALFORMED, f"{name}: {len(value)} bytes; {length} are expected")
+    return value
+
+
+def take_text(value: Any, name: str) -> str:
+    """Return a string; raise `Rejected`(MALFORMED)."""
+    if type(value) is not str:
+        _refuse(Reason.MALFORMED, f"{name}: a string is expected, not {type(value).__name__}")
+    return value
+
+
+def take_boolean(value: Any, name: str) -> bool:
+    """Return a boolean, never an integer; raise `Rejected`(MALFORMED)."""
+    if type(value) is not bool:
+        _refuse(Reason.MALFORMED, f"{name}: a boolean is expected, not {type(value).__name__}")
+    return value
+
+
+def _refuse(reason: Reason, detail: str) -> NoReturn:
+    raise Rejected(reason, detail)

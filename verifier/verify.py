@@ -1,0 +1,176 @@
+"""Offline verification of evidence, step by step. Pure: bytes and a trusted hash in, a report out.
+
+The steps, numbered here once and everywhere else by this numbering:
+
+ 1. The file can be read: canonical JSON of a known kind.
+ 2. The genesis document in it has the hash that the reader trusts.
+ 3. Institutions, keys and quorum follow from the genesis document.
+ 4. The checkpoint is of this log, signed by it and cosigned by a quorum; the (f+1)-th smallest
+    time of the cosignatures bounds from above when the tree existed.
+ 5. The header is in the log, of this chain and of this validator set; so is the header whose
+    state root is used.
+ 6. The entry is in the log at the index it names, inside its block's range.
+    In a history: all entries ascend and none is later than the header.
+ 7. The body is canonical JSON; its hash is the transaction id.
+ 8. Every signature verifies, over the transaction or over its batch.
+ 9. Every signer's key was valid at the entry's height, by the party's proven record.
+10. The outcome, in words.
+11. The commit certificate: a quorum of one view committed to this block.
+12. In a history: the entries are all there are; count and root are computed again.
+13. In a history: the balances are derived again from the entries and compared with the state.
+
+The first step that fails ends the examination; what comes after it is *not run*. A file is
+consistent when none failed. Nothing here reads a clock, a network or a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ledger.hashing import sha256
+from ledger.refusal import Rejected
+from verifier.case import Case
+from verifier.evidence_file import BareProof, EvidenceFile, HistoryFile, read_evidence
+from verifier.history_steps import check_balances, check_completeness
+from verifier.log_steps import (
+    check_checkpoint,
+    check_entries,
+    check_genesis,
+    check_headers,
+    check_validators,
+)
+from verifier.record_steps import (
+    check_bodies,
+    check_certificate,
+    check_keys,
+    check_outcome,
+    check_signatures,
+)
+from verifier.report import NotRun, Refuted, Report, Result, Step, Words, words_of
+
+FILE_STEP: Final = Words("文件可读", "the file can be read")
+
+STEPS: Final[tuple[tuple[int, Words, Callable[[Case], Words]], ...]] = (
+    (2, Words("创世文件", "the trusted genesis"), check_genesis),
+    (3, Words("验证者与法定多数", "validators and quorum"), check_validators),
+    (4, Words("检查点与联署", "checkpoint and cosignatures"), check_checkpoint),
+    (5, Words("区块头在日志中", "the header in the log"), check_headers),
+    (6, Words("条目的位置", "the entry in its place"), check_entries),
+    (7, Words("正文与交易号", "body and transaction id"), check_bodies),
+    (8, Words("签名", "signatures"), check_signatures),
+    (9, Words("签名者的密钥", "the signers' keys"), check_keys),
+    (10, Words("执行结果", "the outcome"), check_outcome),
+    (11, Words("提交证书", "commit certificate"), check_certificate),
+    (12, Words("记录完整", "completeness"), check_completeness),
+    (13, Words("余额复算", "balances"), check_balances),
+)
+
+
+def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
+    """Verify an evidence file against the genesis hash a person trusts; never raises."""
+    digest = sha256(raw).hex()
+    try:
+        file = read_evidence(raw)
+    except Rejected as rejected:
+        failed = Step(1, FILE_STEP, Result.FAILED, words_of(rejected), rejected.reason)
+        return Report((failed, *_not_run(1)), {}, (), digest)
+    kind = "history" if isinstance(file, HistoryFile) else "transaction"
+    words = Words(
+        f"{len(raw)} 字节，规范 JSON，种类 {kind}。",
+        f"{len(raw)} bytes of canonical JSON, kind {kind}.",
+    )
+    return _examine(file, trusted_chain_id, words, digest)
+
+
+def verify_bare_proof(
+    genesis: bytes, entry: bytes, proof: bytes, trusted_chain_id: bytes
+) -> Report:
+    """Verify an entry with its C2SP tlog-proof; the report's digest is the entry's."""
+    words = Words(
+        f"条目 {len(entry)} 字节，日志证明 {len(proof)} 字节。",
+        f"An entry of {len(entry)} bytes with a log proof of {len(proof)} bytes.",
+    )
+    file = BareProof(genesis, entry, proof)
+    return _examine(file, trusted_chain_id, words, sha256(entry).hex())
+
+
+def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: str) -> Report:
+    case = Case(trusted_chain_id)
+    case.file = file
+    steps = [Step(1, FILE_STEP, Result.OK, words)]
+    for number, name, check in STEPS:
+        try:
+            steps.append(Step(number, name, Result.OK, check(case)))
+        except NotRun as why:
+            steps.append(Step(number, name, Result.NOT_RUN, why.words))
+        except (Refuted, Rejected) as why:
+            said = why.words if isinstance(why, Refuted) else words_of(why)
+            steps.append(Step(number, name, Result.FAILED, said, why.reason))
+            return Report((*steps, *_not_run(number)), case.facts, _limits(case, False), digest)
+    return Report(tuple(steps), case.facts, _limits(case, True), digest)
+
+
+def _not_run(failed: int) -> list[Step]:
+    words = Words(f"因第 {failed} 步失败而未执行。", f"Not run, because step {failed} failed.")
+    return [
+        Step(number, name, Result.NOT_RUN, words) for number, name, _ in STEPS if number > failed
+    ]
+
+
+def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
+    """What the conclusion does not say."""
+    if not is_consistent:
+        return (
+            Words(
+                "“不一致”只说明此文件不能证明其内容，并不说明账本本身被改动；可另取一份文件再核验。",
+                "“Inconsistent” says that this file does not prove its content. It does not say "
+                "that the ledger was altered; another copy may verify.",
+            ),
+        )
+    root = case.root
+    limits = [
+        Words(
+            "证明：自上链之时起内容未被改动（《人民法院在线诉讼规则》第十六条）。",
+            "Proven: the content is unchanged since it was put on the chain (Rules of Online "
+            "Litigation of People's Courts, art. 16).",
+        ),
+        Words(
+            "不证明：上链之前即为真实。上链前的真实性须结合来源、生成机制、存储过程、公证、第三方见证"
+            "及关联印证数据另行审查（同规则第十八条）。",
+            "Not proven: that it was true before. That turns on source, generation, storage, "
+            "notarisation, witnesses and corroborating data (the same, art. 18).",
+        ),
+        Words(
+            f"前提：{len(root.institutions)} 家机构中至多 {root.faulty_max} 家不诚实，且创世哈希"
+            "取自可信来源。",
+            f"Assumed: at most {root.faulty_max} of {len(root.institutions)} institutions lie, "
+            "and the genesis hash came from a source that is trusted.",
+        ),
+    ]
+    if isinstance(case.file, BareProof):
+        limits.append(
+            Words(
+                "未核验：密钥属于谁、区块头、提交证书与记录完整性。",
+                "Not checked: whose keys signed, the block's header, its commit certificate, and "
+                "completeness.",
+            )
+        )
+    elif isinstance(case.file, HistoryFile):
+        limits.append(
+            Words(
+                f"完整性截至高度 {case.state_header.height}；其后的记录不在此文件之内。",
+                f"Completeness is up to height {case.state_header.height}; what came later is not "
+                "in this file.",
+            )
+        )
+        if "balance_fen" not in case.facts:
+            limits.append(Words("余额未经复算。", "The balances were not derived again."))
+    else:
+        limits.append(
+            Words(
+                "此文件只涉及一笔交易，不说明同一合同的其他记录。",
+                "This file is about one transaction and says nothing of the contract's others.",
+            )
+        )
+    return tuple(limits)

@@ -1,0 +1,139 @@
+"""Names of things in Chinese and English: kinds, refusals, money and time.
+
+An outcome on the chain is a code and a few values, so that every node writes the same bytes. Here
+they become sentences a judge can read. A code that is not in these tables is shown as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
+
+from verifier.formats import Body, Outcome
+from verifier.report import Words
+from verifier.trust_root import Institution
+
+KIND_WORDS: Final[Mapping[str, Words]] = {
+    "party.register": Words("登记主体", "register a party"),
+    "party.revoke": Words("撤销主体", "revoke a party"),
+    "party.add_key": Words("增加密钥", "add a key"),
+    "party.revoke_key": Words("停用密钥", "end a key"),
+    "prepaid.open": Words("开立预付合同", "open a prepaid contract"),
+    "prepaid.prepay": Words("预付并锁定", "lock a prepayment"),
+    "prepaid.consume": Words("消费并释放", "release for a delivery"),
+    "prepaid.refund": Words("退款", "refund"),
+    "attest": Words("事后陈述", "a later statement"),
+    "validator.equivocation": Words("验证者自相矛盾的证据", "proof of a validator's equivocation"),
+}
+
+REFUSAL_WORDS: Final[Mapping[str, Words]] = {
+    "already_open": Words("合同已经开立", "the contract is already open"),
+    "already_revoked": Words("已经撤销或停用", "it is already revoked"),
+    "amount_too_large": Words("金额超过上限", "the amount is too large"),
+    "evidence_enough": Words("该验证者的证据已达上限", "enough is recorded of this validator"),
+    "evidence_invalid": Words("证据不成立", "the evidence does not hold"),
+    "evidence_known": Words("该证据已有记录", "the evidence is already recorded"),
+    "institution_of_genesis": Words(
+        "创世机构不可如此变更", "an institution of genesis cannot be changed so"
+    ),
+    "insufficient_locked": Words("锁定余额不足", "less is locked than was asked for"),
+    "key_exists": Words("密钥已存在", "the key exists already"),
+    "malformed_data": Words("数据不符合该类交易的格式", "the data is not of this kind's shape"),
+    "missing_attester": Words("缺少应签名的一方", "a party that must sign did not"),
+    "no_consumer_party": Words("未指明消费者主体", "no party is named for the consumer"),
+    "not_an_institution": Words("签名者不是创世机构", "the signer is no institution of genesis"),
+    "not_entitled": Words("签名者无权办理", "the signer is not entitled to this"),
+    "party_exists": Words("主体已存在", "the party exists already"),
+    "reference_reused": Words("业务编号已被占用", "the business reference is already taken"),
+    "too_many_keys": Words("密钥数量已达上限", "the party holds too many keys"),
+    "unknown_consumer_party": Words("消费者主体未登记", "the consumer's party is not registered"),
+    "unknown_contract": Words("合同不存在", "there is no such contract"),
+    "unknown_custodian": Words("托管机构未登记", "the custodian is not registered as one"),
+    "unknown_industry": Words("行业未知", "the industry is not known"),
+    "unknown_key": Words("密钥未知", "the key is not known"),
+    "unknown_merchant": Words("商户未登记", "the merchant is not registered as one"),
+    "unknown_party": Words("主体未登记", "the party is not registered"),
+    "unknown_role": Words("角色未知", "the role is not known"),
+    "unknown_statement": Words("陈述种类未知", "the statement is not of a known sort"),
+    "wrong_stream": Words("记录归属不符", "it names the wrong stream"),
+}
+
+MONEY: Final[Mapping[str, Words]] = {
+    "amount": Words("金额", "amount"),
+    "paid": Words("已付", "paid"),
+    "locked": Words("锁定", "locked"),
+    "released": Words("已释放", "released"),
+    "refunded": Words("已退款", "refunded"),
+}
+"""Effects that are amounts in fen."""
+
+_CHINA: Final = timezone(timedelta(hours=8))
+_YEAR_9999_S: Final = 253_402_214_400
+"""Past it (less a day for the time zone) Python has no calendar; the bare number is shown."""
+
+
+def format_fen(fen: int) -> Words:
+    """Return an amount in yuan, from whole fen."""
+    sign = "-" if fen < 0 else ""
+    yuan = f"{sign}{abs(fen) // 100}.{abs(fen) % 100:02}"
+    return Words(f"{yuan} 元", f"{yuan} yuan")
+
+
+def format_time_ms(time_ms: int) -> Words:
+    """Return a time: Beijing time in Chinese, UTC in English."""
+    seconds, rest = divmod(time_ms, 1000)
+    if not 0 <= seconds < _YEAR_9999_S:
+        return Words(f"{time_ms} 毫秒（自 1970 年）", f"{time_ms} ms since 1970")
+    china = datetime.fromtimestamp(seconds, _CHINA)
+    utc = datetime.fromtimestamp(seconds, UTC)
+    return Words(
+        f"北京时间 {china:%Y-%m-%d %H:%M:%S}.{rest:03}", f"{utc:%Y-%m-%d %H:%M:%S}.{rest:03} UTC"
+    )
+
+
+def format_institutions(institutions: Iterable[Institution]) -> Words:
+    """Return institutions by name, with their ids."""
+    listed = list(institutions)
+    return Words(
+        "、".join([f"{one.name_zh}（{one.id}）" for one in listed]) or "无",
+        ", ".join([f"{one.name_en} ({one.id})" for one in listed]) or "none",
+    )
+
+
+def describe_kind(kind: str, version: int) -> Words:
+    """Return what a kind of transaction does."""
+    words = KIND_WORDS.get(kind)
+    if words is None:
+        return Words(f"{kind} 第 {version} 版", f"{kind} version {version}")
+    return Words(f"{words.zh}（{kind} 第 {version} 版）", f"{words.en} ({kind} version {version})")
+
+
+def describe_outcome(body: Body, outcome: Outcome) -> Words:
+    """Return a transaction and what became of it, with its values."""
+    kind = describe_kind(body.kind, body.version)
+    amount = body.data.get("amount")
+    if body.kind.startswith("prepaid.") and type(amount) is int:
+        fen = format_fen(amount)
+        kind = Words(f"{kind.zh}，金额 {fen.zh}", f"{kind.en} of {fen.en}")
+    values = [_describe_effect(name, value) for name, value in outcome.effects]
+    zh, en = "，".join(v.zh for v in values), ", ".join(v.en for v in values)
+    if outcome.refused:
+        refusal = REFUSAL_WORDS.get(outcome.code, Words(outcome.code, outcome.code))
+        return Words(
+            f"{kind.zh}：已记录为拒绝，原因是{refusal.zh}（{outcome.code}）{'；' * bool(zh)}{zh}",
+            f"{kind.en}: recorded as refused, because {refusal.en} ({outcome.code})"
+            f"{'; ' * bool(en)}{en}",
+        )
+    return Words(
+        f"{kind.zh}：已生效{'，其后 ' * bool(zh)}{zh}",
+        f"{kind.en}: applied{'; after it ' * bool(en)}{en}",
+    )
+
+
+def _describe_effect(name: str, value: int | str) -> Words:
+    label = MONEY.get(name)
+    if label is not None and type(value) is int:
+        fen = format_fen(value)
+        return Words(f"{label.zh} {fen.zh}", f"{label.en} {fen.en}")
+    return Words(f"{name} = {value}", f"{name} = {value}")
