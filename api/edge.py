@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import REQUEST_ID_KEY, Problem, render_problem
+from api.requests import shown
 
 REQUEST_ID_BYTES: Final = 8
 """Sixteen hex digits: distinct within the logs of one node, short enough to read out."""
@@ -73,6 +74,11 @@ class Edge:
                 message = {"type": "http.response.body", "body": b""}
             await send(message)
 
+        if "\n" in scope["path"]:
+            # Starlette's patterns end in `$`, which also matches before a final newline.
+            problem = Problem("not_found", f"there is no route {shown(scope['path'])}; see /docs")
+            await render_problem(scope, problem)(scope, receive, send_guarded)
+            return
         try:
             await self._app(scope, receive, send_guarded)
         except ClientDisconnect:

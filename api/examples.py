@@ -104,7 +104,7 @@ BATCH_RESULT: Final[dict[str, Any]] = {
     "known": 0,
     "refused": 1,
     "results": [
-        {"http_status": 202, "transaction": ACCEPTED},
+        {"http_status": 202, "accepted": ACCEPTED},
         {
             "http_status": 422,
             "problem": problem(

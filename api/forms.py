@@ -104,10 +104,11 @@ class PositionForm(msgspec.Struct, frozen=True, gc=False):
 
 
 class BatchItemForm(msgspec.Struct, frozen=True, gc=False):
-    """One transaction's result: what posting it alone would have answered."""
+    """What posting one transaction alone would have answered, under one of three names."""
 
     http_status: int
-    transaction: AcceptedForm | PositionForm | msgspec.UnsetType = msgspec.UNSET
+    accepted: AcceptedForm | msgspec.UnsetType = msgspec.UNSET
+    position: PositionForm | msgspec.UnsetType = msgspec.UNSET
     problem: ProblemForm | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -124,11 +125,14 @@ _encoder = msgspec.json.Encoder()
 encode_form = _encoder.encode
 
 
-def compute_envelope(form: SubmissionForm) -> bytes:
-    """Return the envelope a JSON submission stands for; raise `Rejected` (BAD_FIELD) for its hex."""
+def compute_envelope(form: SubmissionForm, prefix: str = "") -> bytes:
+    """Return the envelope a JSON submission stands for.
+
+    Raises `Rejected` (BAD_FIELD) for hex that is none; `prefix` says where in the request.
+    """
     signatures = []
     for place, signature in enumerate(form.signatures):
-        where = f"signatures[{place}]"
+        where = f"{prefix}signatures[{place}]"
         batch = signature.batch
         path = None
         if batch is not None:

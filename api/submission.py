@@ -91,18 +91,18 @@ class Submission:
         request_id = request.scope.get(REQUEST_ID_KEY, "")
         results: list[BatchItemForm] = []
         known = refused = retry_after_s = 0
-        for position, intake in enumerate(intakes):
+        for number, intake in enumerate(intakes):
             if isinstance(intake, Accepted):
                 results.append(BatchItemForm(202, accepted_form(intake)))
             elif isinstance(intake, Known):
                 known += 1
                 place = position_form(intake.position, with_body_facts=True)
-                results.append(BatchItemForm(200, place))
+                results.append(BatchItemForm(200, position=place))
             else:
                 refused += 1
                 problem = Problem.of(intake.rejected, intake.tx_id, intake.retry_after_s)
                 retry_after_s = max(retry_after_s, problem.retry_after_s or 0)
-                item = problem_form(problem, f"{instance}#{position}", request_id)
+                item = problem_form(problem, f"{instance}#{number}", request_id)
                 results.append(BatchItemForm(problem.status, problem=item))
         form = BatchResultForm(len(results) - known - refused, known, refused, results)
         return Response(
@@ -117,7 +117,10 @@ class Submission:
         if content_type == JSON:
             forms = _decode(_batch_decoder, raw).transactions
             _check_count(len(forms), count_max)
-            envelopes = [compute_envelope(form) for form in forms]
+            envelopes = [
+                compute_envelope(form, f"transactions[{place}].")
+                for place, form in enumerate(forms)
+            ]
         else:
             try:
                 envelopes = self._envelopes_decoder.decode(raw)

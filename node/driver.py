@@ -191,6 +191,10 @@ class Driver:
                 assert_never(event)
         return effects
 
+    def is_known(self, tx_id: bytes) -> bool:
+        """Say whether a transaction is on the chain already."""
+        return self._source.transaction_height(tx_id) is not None
+
     def check_admission(self, candidate: Candidate) -> None:
         """Raise `Rejected` unless this could enter the next block, and the pool has room.
 
@@ -397,7 +401,7 @@ class Driver:
         for candidate in event.candidates:
             transaction = candidate.transaction
             self.desk.offer(candidate)
-            if self._source.transaction_height(transaction.tx_id) is not None:
+            if self.is_known(transaction.tx_id):
                 continue
             try:
                 self.check_admission(candidate)

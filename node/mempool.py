@@ -109,6 +109,10 @@ class Mempool:
         for item in self._items.values():
             yield item.candidate
 
+    def local_candidates(self) -> list[Candidate]:
+        """Return what was submitted to this node and still waits."""
+        return [item.candidate for item in self._items.values() if item.is_local]
+
     def find_local_before(self, arrived_ms: int, count_max: int) -> list[Candidate]:
         """Return local transactions that have waited since before `arrived_ms`, oldest first."""
         found: list[Candidate] = []

@@ -63,6 +63,7 @@ class SendQueue:
         "_away",
         "_bulk",
         "_bulk_bytes",
+        "_bulk_owed",
         "_consensus",
         "_consensus_bytes",
         "_limits",
@@ -75,6 +76,7 @@ class SendQueue:
         self._consensus_bytes = 0
         self._bulk: deque[bytes] = deque()
         self._bulk_bytes = 0
+        self._bulk_owed = False
         self._rest = memoryview(b"")
         """What is still to be written of a frame larger than one write."""
         self._away = True
@@ -121,8 +123,8 @@ class SendQueue:
     def next_write(self) -> bytes | memoryview:
         """Return the next bytes for the wire, at most `WRITE_BYTES_MAX`; empty if nothing waits.
 
-        Consensus first. One bulk frame passes in every write, or votes without end would keep
-        transactions from spreading.
+        Consensus first, bulk in the room it leaves. Where it leaves none, the next write opens with
+        one bulk frame, or votes without end would keep transactions from spreading.
         """
         if self._rest:
             part = self._rest[:WRITE_BYTES_MAX]
@@ -130,42 +132,46 @@ class SendQueue:
             return part
         parts: list[bytes] = []
         room = WRITE_BYTES_MAX
-        if self._bulk and self._consensus:
-            size = len(self._bulk[0]) + PREFIX_BYTES
-            # A large bulk frame goes alone when consensus is empty; else after this write.
-            reserve = size if size <= room // 2 else 0
-        else:
-            reserve = 0
-        room -= self._gather(self._consensus, parts, room - reserve, bulk=False)
-        if self._rest:
-            return b"".join(parts)
-        if self._bulk:
-            self._gather(self._bulk, parts, room, bulk=True)
+        bulk_count = len(self._bulk)
+        if self._bulk_owed:
+            room = self._gather(self._bulk, parts, room, count_max=1)
+        room = self._gather(self._consensus, parts, room)
+        self._gather(self._bulk, parts, room)
+        self._bulk_owed = 0 < bulk_count == len(self._bulk)
         return b"".join(parts)
 
-    def _gather(self, queue: deque[bytes], parts: list[bytes], room: int, *, bulk: bool) -> int:
-        """Move frames from `queue` to `parts`; the first frame of a write may exceed the room."""
-        used = 0
+    def _gather(
+        self,
+        queue: deque[bytes],
+        parts: list[bytes],
+        room: int,
+        *,
+        count_max: int = WRITE_BYTES_MAX,
+    ) -> int:
+        """Move frames from `queue` to `parts`; return the room left.
+
+        A frame larger than a write opens one, and the rest of it fills the writes that follow.
+        """
         taken = 0
-        while queue:
+        while queue and count_max and not self._rest:
             payload = queue[0]
             size = len(payload) + PREFIX_BYTES
-            if used + size > room and (parts or used):
+            if size > room and parts:
                 break
             queue.popleft()
             taken += len(payload)
+            room -= size
+            count_max -= 1
             parts.append(encode_prefix(len(payload)))
             if size > WRITE_BYTES_MAX:
                 self._rest = memoryview(payload)
-                used += PREFIX_BYTES
-                break
-            parts.append(payload)
-            used += size
-        if bulk:
+            else:
+                parts.append(payload)
+        if queue is self._bulk:
             self._bulk_bytes -= taken
         else:
             self._consensus_bytes -= taken
-        return used
+        return room
 
     def _trim_consensus(self) -> Dropped:
         limits = self._limits
@@ -197,7 +203,8 @@ class FairInbox:
         """Append what a peer sent."""
         frames = self._frames[replica]
         if not frames and replica not in self._held:
-            self._credit[replica] = 0
+            # Credit does not outlive a turn; debt does, or one huge frame at a time would be free.
+            self._credit[replica] = min(self._credit[replica], 0)
             self._turns.append(replica)
         frames.extend(payloads)
         self._bytes[replica] += sum(map(len, payloads))
@@ -240,7 +247,8 @@ class FairInbox:
         replica = self._turns.popleft()
         self._turns.append(replica)
         alone = len(self._turns) == 1
-        self._credit[replica] = TURN_COST if alone else self._credit[replica] + TURN_COST
+        debt = 0 if alone else min(self._credit[replica], 0)
+        self._credit[replica] = debt + TURN_COST
         return replica
 
     def take(self, replica: int) -> bytes | None:

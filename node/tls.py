@@ -96,9 +96,7 @@ def make_contexts(
                 f"genesis: a tls_certificate is not X.509: {error.reason}"
             ) from None
         try:
-            context.load_cert_chain(
-                identity.certificate, identity.key, lambda: identity.passphrase
-            )
+            context.load_cert_chain(identity.certificate, identity.key, lambda: identity.passphrase)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise TlsIdentityError(
                 f"{identity.key}: not the private key of {identity.certificate.name}, or not "

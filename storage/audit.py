@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from storage.chain import ZERO_TX_ID, ChainStore, TransactionPosition
 from storage.files import Damaged
-from storage.segments import Progress, StoredBlock
+from storage.records import StoredBlock
+from storage.segments import Progress
 
 _ROWS_PREFIXES = (
     (b"t", "transaction"),

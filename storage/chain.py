@@ -6,101 +6,47 @@ never ahead of the segments, and whatever a crash takes from the index stands in
 `unapplied_blocks` yields it, the caller executes it again and calls `commit_block` as before, and
 the segment is then compared, not written twice. With the index removed altogether every block is
 unapplied, which is how it is rebuilt. It does not know what entries, states, tiles or notes mean.
-
-Rows (one letter, then the key; numbers big-endian so that keys sort as numbers do):
-a                applied height, log size              b height(8)       first_index, time, place
-f first_index(8) height                                t tx_id           position, previous tx_id
-r reference_key  tx_id, time                           s stream name     state value
-k bucket id      bucket record                         h level(1) i(8)   tile
-c height(8)      checkpoint note
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from storage.files import Damaged, Directory
+from storage.files import Damaged, Directory, StorageFailure
 from storage.keyvalue import KeyValue
-from storage.segments import SEGMENT_BYTES, Appended, Place, SegmentLog, StoredBlock
+from storage.records import Appended, StoredBlock
+from storage.rows import (
+    APPLIED,
+    APPLIED_KEY,
+    HEIGHT,
+    TILE,
+    ZERO_TX_ID,
+    BlockPosition,
+    BlockWrite,
+    TransactionPosition,
+    TransactionRow,
+    block_rows,
+    decode_block,
+    decode_reference,
+    decode_transaction,
+    index_damaged,
+    transaction_rows,
+)
+from storage.segments import SEGMENT_BYTES, SegmentLog
 
-ZERO_TX_ID: Final = bytes(32)
-"""`previous` of a stream's first transaction."""
+__all__ = [
+    "ZERO_TX_ID",
+    "BlockPosition",
+    "BlockWrite",
+    "ChainStore",
+    "TransactionPosition",
+    "TransactionRow",
+]
 
-_APPLIED_KEY: Final = b"a"
-_APPLIED: Final = struct.Struct(">QQ")
-_BLOCK: Final = struct.Struct(">QIQIQI")
-_TRANSACTION: Final = struct.Struct(">QQIQII")
-_HEIGHT: Final = struct.Struct(">Q")
-_TILE: Final = struct.Struct(">cBQ")
-_TX_ID_BYTES: Final = 32
 _CHECKPOINTS_WAITING_MAX: Final = 16
 """Checkpoints held for the next block's batch; with one per block there are one or two, and an
 idle chain still makes a block a minute."""
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionRow:
-    """What the index keeps of one transaction."""
-
-    tx_id: bytes
-    entry: int
-    """Position in the block's entries."""
-    stream: str
-    reference_key: bytes
-    """32 bytes; empty when this transaction must not take the reference (it was used before)."""
-    previous: bytes
-    """tx_id of the stream's entry before this one, or `ZERO_TX_ID`."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlockWrite:
-    """One block and everything that its execution changed."""
-
-    height: int
-    first_index: int
-    time_ms: int
-    entries: Sequence[bytes]
-    """Leaf data; the header entry is last."""
-    certificate: bytes
-    tiles: Sequence[tuple[int, int, bytes]]
-    """(level, index, hashes) of the log's tiles that changed."""
-    state: Sequence[tuple[str, bytes]]
-    """(stream name, state value)."""
-    buckets: Sequence[tuple[bytes, bytes | None]]
-    """(bucket id, record) of the state tree; None removes it."""
-    transactions: Sequence[TransactionRow]
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionPosition:
-    """Where a transaction's entry lies, in the log and on disk."""
-
-    index: int
-    height: int
-    segment: int
-    offset: int
-    length: int
-    crc: int
-    previous: bytes
-    """tx_id of the stream's entry before this one, or `ZERO_TX_ID`."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlockPosition:
-    """Where a block lies, in the log and on disk."""
-
-    first_index: int
-    entry_count: int
-    time_ms: int
-    place: Place
-
-    @property
-    def end_index(self) -> int:
-        """Index of the first entry after the block."""
-        return self.first_index + self.entry_count
 
 
 class ChainStore:
@@ -111,6 +57,7 @@ class ChainStore:
         self.keyvalue: Final = keyvalue
         self.notices: list[str] = [*keyvalue.notices, *segments.notices]
         self._applied = applied
+        self._failure: str | None = None
         self._checkpoints_waiting: dict[int, bytes] = {}
 
     @classmethod
@@ -167,24 +114,16 @@ class ChainStore:
                 f"block {block.height} begins at entry {block.first_index}, the log has "
                 f"{self.log_size}"
             )
-        if block.height < self.segments.next_height:
-            appended = self._appended_before(block)
-        else:
-            appended = self.segments.append_block(block.height, block.entries, block.certificate)
-            self.segments.sync()
-        position = BlockPosition(
-            block.first_index, len(block.entries), block.time_ms, appended.place
-        )
-        puts = _index_rows(block, appended)
-        puts += _block_rows(position)
-        waiting = list(self._checkpoints_waiting.items())
-        puts += [(b"c" + _HEIGHT.pack(height), note) for height, note in waiting]
-        puts += [(b"s" + stream.encode(), value) for stream, value in block.state]
-        puts += [(b"k" + key, record) for key, record in block.buckets if record is not None]
-        puts += [(_TILE.pack(b"h", level, index), tile) for level, index, tile in block.tiles]
-        self.keyvalue.write(puts, [b"k" + key for key, record in block.buckets if record is None])
-        self._applied = position
-        self._forget_waiting(waiting)
+        if self._failure is not None:
+            raise StorageFailure(f"block {block.height} is refused, because {self._failure}")
+        try:
+            appended = self._append(block)
+            self._write_index(block, appended)
+        except StorageFailure as failure:
+            # The segment may hold a block that its fsync did not make durable: only a new process
+            # may look whether it is there.
+            self._failure = str(failure)
+            raise
 
     # -- blocks and entries
 
@@ -192,10 +131,10 @@ class ChainStore:
         """Return where an applied block lies; `KeyError` above the applied height."""
         if not 0 <= height < self._next_height:
             raise KeyError(f"block {height} is not applied here, {self._next_height} is next")
-        row = self.keyvalue.get(b"b" + _HEIGHT.pack(height))
+        row = self.keyvalue.get(b"b" + HEIGHT.pack(height))
         if row is None:
-            raise _index_damaged(f"the row of block {height} is missing")
-        return _decode_block(height, row)
+            raise index_damaged(f"the row of block {height} is missing")
+        return decode_block(height, row)
 
     def block(self, height: int) -> tuple[list[bytes], bytes]:
         """Return a block's entries and commit certificate."""
@@ -212,13 +151,13 @@ class ChainStore:
         """Return the block that holds an entry of the log; `KeyError` beyond the log."""
         if not 0 <= index < self.log_size:
             raise KeyError(f"entry {index} is not in the log of {self.log_size}")
-        rows = self.keyvalue.scan(b"f", b"f" + _HEIGHT.pack(index + 1), reverse=True)
+        rows = self.keyvalue.scan(b"f", b"f" + HEIGHT.pack(index + 1), reverse=True)
         row = next(rows, None)
-        if row is None or len(row[1]) != _HEIGHT.size:
-            raise _index_damaged(f"no block is found for entry {index}")
-        position = self.block_position(_HEIGHT.unpack(row[1])[0])
+        if row is None or len(row[1]) != HEIGHT.size:
+            raise index_damaged(f"no block is found for entry {index}")
+        position = self.block_position(HEIGHT.unpack(row[1])[0])
         if not position.first_index <= index < position.end_index:
-            raise _index_damaged(f"the block found for entry {index} does not hold it")
+            raise index_damaged(f"the block found for entry {index} does not hold it")
         return position
 
     def entry(self, index: int) -> bytes:
@@ -246,7 +185,7 @@ class ChainStore:
     def transaction(self, tx_id: bytes) -> TransactionPosition | None:
         """Return where a transaction's entry lies, or None."""
         row = self.keyvalue.get(b"t" + tx_id)
-        return None if row is None else _decode_transaction(row)
+        return None if row is None else decode_transaction(row)
 
     def entry_of(self, position: TransactionPosition) -> bytes:
         """Return a transaction's entry in one read."""
@@ -259,7 +198,7 @@ class ChainStore:
         row = self.keyvalue.get(b"r" + key)
         if row is None:
             return None
-        return _decode_reference(row)
+        return decode_reference(row)
 
     def state(self, stream: str) -> bytes | None:
         """Return a stream's state value, or None."""
@@ -281,7 +220,7 @@ class ChainStore:
 
     def tile(self, level: int, index: int) -> bytes | None:
         """Return the hashes of a tile of the log as last written, or None."""
-        return self.keyvalue.get(_TILE.pack(b"h", level, index))
+        return self.keyvalue.get(TILE.pack(b"h", level, index))
 
     # -- certified checkpoints
 
@@ -299,19 +238,19 @@ class ChainStore:
         """Write the waiting checkpoints now."""
         waiting = list(self._checkpoints_waiting.items())
         if waiting:
-            self.keyvalue.write([(b"c" + _HEIGHT.pack(height), note) for height, note in waiting])
+            self.keyvalue.write([(b"c" + HEIGHT.pack(height), note) for height, note in waiting])
         self._forget_waiting(waiting)
 
     def checkpoint(self, height: int) -> bytes | None:
         """Return the certified checkpoint of a height, or None."""
         waiting = self._checkpoints_waiting.get(height)
-        return waiting if waiting is not None else self.keyvalue.get(b"c" + _HEIGHT.pack(height))
+        return waiting if waiting is not None else self.keyvalue.get(b"c" + HEIGHT.pack(height))
 
     def newest_checkpoint(self) -> tuple[int, bytes] | None:
         """Return the (height, note) of the highest certified checkpoint, or None."""
         waiting = max(self._checkpoints_waiting.copy().items(), default=None)
         row = next(self.keyvalue.scan(b"c", b"d", reverse=True), None)
-        stored = None if row is None else (_HEIGHT.unpack(row[0][1:])[0], row[1])
+        stored = None if row is None else (HEIGHT.unpack(row[0][1:])[0], row[1])
         return max((found for found in (waiting, stored) if found is not None), default=None)
 
     def first_checkpoint_at_or_after(self, height: int) -> tuple[int, bytes] | None:
@@ -320,14 +259,14 @@ class ChainStore:
             (pair for pair in self._checkpoints_waiting.copy().items() if pair[0] >= height),
             default=None,
         )
-        row = next(self.keyvalue.scan(b"c" + _HEIGHT.pack(height), b"d"), None)
-        stored = None if row is None else (_HEIGHT.unpack(row[0][1:])[0], row[1])
+        row = next(self.keyvalue.scan(b"c" + HEIGHT.pack(height), b"d"), None)
+        stored = None if row is None else (HEIGHT.unpack(row[0][1:])[0], row[1])
         return min((found for found in (waiting, stored) if found is not None), default=None)
 
     def scan_checkpoints(self) -> Iterator[tuple[int, bytes]]:
         """Yield every certified checkpoint that is durable, lowest first."""
         for key, note in self.keyvalue.scan(b"c", b"d"):
-            yield _HEIGHT.unpack(key[1:])[0], note
+            yield HEIGHT.unpack(key[1:])[0], note
 
     def close(self) -> None:
         """Write what waits and release the index; the directory is the caller's."""
@@ -335,6 +274,28 @@ class ChainStore:
         self.keyvalue.close()
 
     # -- inside
+
+    def _append(self, block: BlockWrite) -> Appended:
+        if block.height < self.segments.next_height:
+            return self._appended_before(block)
+        appended = self.segments.append_block(block.height, block.entries, block.certificate)
+        self.segments.sync()
+        return appended
+
+    def _write_index(self, block: BlockWrite, appended: Appended) -> None:
+        position = BlockPosition(
+            block.first_index, len(block.entries), block.time_ms, appended.place
+        )
+        puts = transaction_rows(block, appended)
+        puts += block_rows(position)
+        waiting = list(self._checkpoints_waiting.items())
+        puts += [(b"c" + HEIGHT.pack(height), note) for height, note in waiting]
+        puts += [(b"s" + stream.encode(), value) for stream, value in block.state]
+        puts += [(b"k" + key, record) for key, record in block.buckets if record is not None]
+        puts += [(TILE.pack(b"h", level, index), tile) for level, index, tile in block.tiles]
+        self.keyvalue.write(puts, [b"k" + key for key, record in block.buckets if record is None])
+        self._applied = position
+        self._forget_waiting(waiting)
 
     @property
     def _next_height(self) -> int:
@@ -361,83 +322,23 @@ class ChainStore:
                 del self._checkpoints_waiting[height]
 
 
-def _index_rows(block: BlockWrite, appended: Appended) -> list[tuple[bytes, bytes]]:
-    """Return the rows of a block's transactions: the hot path, two rows for each."""
-    pack = _TRANSACTION.pack
-    offsets, lengths, crcs = appended.offsets, appended.lengths, appended.crcs
-    first_index, height, segment = block.first_index, block.height, appended.place.segment
-    time = _HEIGHT.pack(block.time_ms)
-    puts: list[tuple[bytes, bytes]] = []
-    put = puts.append
-    for row in block.transactions:
-        at = row.entry
-        tx_id = row.tx_id
-        put((
-            b"t" + tx_id,
-            pack(first_index + at, height, segment, offsets[at], lengths[at], crcs[at])
-            + row.previous,
-        ))  # fmt: skip
-        if row.reference_key:
-            put((b"r" + row.reference_key, tx_id + time))
-    return puts
-
-
-def _block_rows(position: BlockPosition) -> list[tuple[bytes, bytes]]:
-    place = position.place
-    height = _HEIGHT.pack(place.height)
-    row = _BLOCK.pack(
-        position.first_index, position.entry_count, position.time_ms,
-        place.segment, place.offset, place.length,
-    )  # fmt: skip
-    return [
-        (_APPLIED_KEY, _APPLIED.pack(place.height, position.end_index)),
-        (b"b" + height, row),
-        (b"f" + _HEIGHT.pack(position.first_index), height),
-    ]
-
-
 def _read_applied(keyvalue: KeyValue) -> BlockPosition | None:
-    applied = keyvalue.get(_APPLIED_KEY)
+    applied = keyvalue.get(APPLIED_KEY)
     if applied is None:
         for key, _ in keyvalue.scan(b"b", b"c"):
-            raise _index_damaged(
+            raise index_damaged(
                 f"the applied height is missing, yet there is block {int.from_bytes(key[1:])}"
             )
         return None
-    if len(applied) != _APPLIED.size:
-        raise _index_damaged(f"the applied height has {len(applied)} bytes")
-    height, log_size = _APPLIED.unpack(applied)
-    row = keyvalue.get(b"b" + _HEIGHT.pack(height))
+    if len(applied) != APPLIED.size:
+        raise index_damaged(f"the applied height has {len(applied)} bytes")
+    height, log_size = APPLIED.unpack(applied)
+    row = keyvalue.get(b"b" + HEIGHT.pack(height))
     if row is None:
-        raise _index_damaged(f"block {height} is applied and its row is missing")
-    position = _decode_block(height, row)
+        raise index_damaged(f"block {height} is applied and its row is missing")
+    position = decode_block(height, row)
     if position.end_index != log_size:
-        raise _index_damaged(
+        raise index_damaged(
             f"block {height} ends at entry {position.end_index}, the log has {log_size}"
         )
     return position
-
-
-def _decode_block(height: int, row: bytes) -> BlockPosition:
-    if len(row) != _BLOCK.size:
-        raise _index_damaged(f"the row of block {height} has {len(row)} bytes")
-    first_index, count, time_ms, segment, offset, length = _BLOCK.unpack(row)
-    return BlockPosition(first_index, count, time_ms, Place(height, segment, offset, length))
-
-
-def _decode_transaction(row: bytes) -> TransactionPosition:
-    if len(row) != _TRANSACTION.size + _TX_ID_BYTES:
-        raise _index_damaged(f"a transaction's row has {len(row)} bytes")
-    index, height, segment, offset, length, crc = _TRANSACTION.unpack_from(row)
-    previous = row[_TRANSACTION.size :]
-    return TransactionPosition(index, height, segment, offset, length, crc, previous)
-
-
-def _decode_reference(row: bytes) -> tuple[bytes, int]:
-    if len(row) != _TX_ID_BYTES + _HEIGHT.size:
-        raise _index_damaged(f"a reference's row has {len(row)} bytes")
-    return row[:_TX_ID_BYTES], _HEIGHT.unpack_from(row, _TX_ID_BYTES)[0]
-
-
-def _index_damaged(what: str) -> Damaged:
-    return Damaged("index", 0, f"{what}; remove the index directory and it is built again")

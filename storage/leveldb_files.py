@@ -215,6 +215,9 @@ def _read_varint(name: str, data: bytes, at: int, base: int) -> tuple[int, int]:
         byte = data[position]
         value |= (byte & 0x7F) << shift
         shift += 7
+        if byte == 0 and position > at:
+            # A flip can turn the first zero of the padding into one more, empty, digit.
+            raise Damaged(name, base + at, "a number is not in its shortest spelling")
         if byte < 0x80:
             return value, position + 1
     raise Damaged(name, base + at, "a number does not end")

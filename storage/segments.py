@@ -1,18 +1,14 @@
 """Block bodies in append-only, checksummed segment files.
 
 A segment is a file header and then one record per block, heights dense and ascending through all
-segments. A record is a header, a table of lengths and CRCs (one pair per entry), the commit
-certificate, and the entries end to end; every byte of a file lies under exactly one CRC-32C, so
-there is no byte whose flip goes unseen. One record at a time may be unsynced: `append_block`, then
+segments. Every byte of a file lies under exactly one CRC-32C, so there is no byte whose flip goes
+unseen. One record at a time may be unsynced: `append_block`, then
 `sync`. A power loss can therefore tear only the last record of the last segment, and only above
 the height the index has applied; that tail, and nothing else, is cut off at `open` and said in
 `notices`. What breaks anywhere else raises `Damaged`.
 It does not know what an entry means; lengths and counts are all it reads.
 
-File header  magic(8) number(u32) first_height(u64) crc(u32)
-Record       magic(4) height(u64) entry_count(u32) certificate_bytes(u32) entries_bytes(u32)
-             table_crc(u32: table and certificate) crc(u32: of this header)
-             entry_count × length(u32), entry_count × crc(u32), certificate, entries
+File header: magic(8) number(u32) first_height(u64) crc(u32). Records: `storage.records`.
 """
 
 from __future__ import annotations
@@ -20,32 +16,32 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
 from google_crc32c import value as crc32c
 
 from storage.files import Damaged, Directory, StorageFailure
+from storage.records import (
+    RECORD_HEADER,
+    RECORD_MAGIC,
+    Appended,
+    Place,
+    RecordHeader,
+    StoredBlock,
+    decode_header,
+    encode_record,
+)
 
 SEGMENT_BYTES: Final = 256 * 1024 * 1024
 """A segment is sealed before it would grow past this: 4,000 files per TB, and one file is still
 copied and checked in about a second."""
-
-ENTRIES_BYTES_MAX: Final = 1024 * 1024 * 1024
-"""Most bytes of entries in one block: 16,384 entries of the 64 KiB that tlog-tiles allows, and
-below the u32 of the record header. Genesis bounds blocks far lower."""
-
-CERTIFICATE_BYTES_MAX: Final = 1024 * 1024
-"""Most bytes of a commit certificate: 36 validators need about 4 kB."""
 
 _COPY_BYTES: Final = 4 * 1024 * 1024
 """Bytes of a segment read at a time for a backup."""
 
 _FILE_HEADER: Final = struct.Struct(">8sIQI")
 _FILE_MAGIC: Final = b"EVLSEG\x00\x01"
-_RECORD_HEADER: Final = struct.Struct(">4sQIIIII")
-_RECORD_MAGIC: Final = b"EVBK"
 _CRC: Final = struct.Struct(">I")
 _CRC_BYTES: Final = 4
 _NAME: Final = re.compile(r"([0-9]{8})\.segment")
@@ -54,60 +50,8 @@ Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all) while a long check runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a block's record lies."""
-
-    height: int
-    segment: int
-    offset: int
-    length: int
-
-    @property
-    def end(self) -> int:
-        """Offset just past the record."""
-        return self.offset + self.length
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """Where a block and each of its entries lie; all entries are in the block's segment."""
-
-    place: Place
-    offsets: Sequence[int]
-    lengths: Sequence[int]
-    crcs: Sequence[int]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredBlock:
-    """A block read back whole, every CRC checked."""
-
-    place: Place
-    entries: list[bytes]
-    certificate: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _RecordHeader:
-    height: int
-    entry_count: int
-    certificate_bytes: int
-    entries_bytes: int
-    table_crc: int
-
-    @property
-    def table_bytes(self) -> int:
-        return 8 * self.entry_count
-
-    @property
-    def entries_start(self) -> int:
-        """Bytes from the record's start to its first entry."""
-        return _RECORD_HEADER.size + self.table_bytes + self.certificate_bytes
-
-    @property
-    def length(self) -> int:
-        return self.entries_start + self.entries_bytes
+_Table = tuple[RecordHeader, tuple[int, ...], tuple[int, ...], bytes]
+"""A record's header, the lengths and CRCs of its entries, and its certificate."""
 
 
 def segment_name(number: int) -> str:
@@ -125,6 +69,7 @@ class SegmentLog:
         self._end = 0
         self._next_height = 0
         self._unsynced: Place | None = None
+        self._recent: tuple[Place, _Table] | None = None
         self._failed = False
         self.notices: list[str] = []
 
@@ -167,7 +112,7 @@ class SegmentLog:
             raise RuntimeError(f"block {self._unsynced.height} must be synced before {height}")
         if height != self._next_height:
             raise ValueError(f"block {height} cannot follow, {self._next_height} is next")
-        header, lengths, crcs, parts = _encode_record(height, entries, certificate)
+        header, lengths, crcs, parts = encode_record(height, entries, certificate)
         if not self._first_heights or (
             self._end > _FILE_HEADER.size and self._end + header.length > self._segment_bytes
         ):
@@ -205,7 +150,11 @@ class SegmentLog:
 
     def read_entries(self, place: Place, begin: int, end: int) -> list[bytes]:
         """Return the entries [begin, end) of a block, counted from the block's first."""
-        record, lengths, crcs, _ = self._read_table(place)
+        recent = self._recent
+        if recent is None or recent[0] != place:
+            recent = (place, self._read_table(place))
+            self._recent = recent
+        record, lengths, crcs, _ = recent[1]
         if not 0 <= begin <= end <= record.entry_count:
             raise IndexError(f"entries [{begin}, {end}) of block {place.height}, which has "
                              f"{record.entry_count}")  # fmt: skip
@@ -373,16 +322,16 @@ class SegmentLog:
         """
         size = self._directory.size(segment_name(number))
         data = self._directory.pread(segment_name(number), start, size - start)
-        at = data.find(_RECORD_MAGIC)
+        at = data.find(RECORD_MAGIC)
         while at >= 0:
-            record = _decode_header(data[at : at + _RECORD_HEADER.size])
+            record = decode_header(data[at : at + RECORD_HEADER.size])
             if record is not None and record.height >= height_min:
                 try:
                     self.read_block(Place(record.height, number, start + at, record.length))
                     return True
                 except Damaged:
                     pass
-            at = data.find(_RECORD_MAGIC, at + 1)
+            at = data.find(RECORD_MAGIC, at + 1)
         return False
 
     def _cut_tail(self, number: int, size: int, damage: Damaged) -> None:
@@ -440,15 +389,13 @@ class SegmentLog:
             raise self._damaged(number, 0, "the file header is another segment's")
         return int(first_height)
 
-    def _read_header(self, segment: int, offset: int) -> _RecordHeader:
-        record = _decode_header(self._read(segment, offset, _RECORD_HEADER.size))
+    def _read_header(self, segment: int, offset: int) -> RecordHeader:
+        record = decode_header(self._read(segment, offset, RECORD_HEADER.size))
         if record is None:
             raise self._damaged(segment, offset, "no intact record header here")
         return record
 
-    def _read_table(
-        self, place: Place
-    ) -> tuple[_RecordHeader, tuple[int, ...], tuple[int, ...], bytes]:
+    def _read_table(self, place: Place) -> _Table:
         segment, offset = place.segment, place.offset
         record = self._read_header(segment, offset)
         if record.height != place.height or record.length != place.length:
@@ -457,7 +404,7 @@ class SegmentLog:
                 f"holds block {record.height} of {record.length} bytes, not block "
                 f"{place.height} of {place.length}",
             )  # fmt: skip
-        at = offset + _RECORD_HEADER.size
+        at = offset + RECORD_HEADER.size
         data = self._read(segment, at, record.table_bytes + record.certificate_bytes)
         if crc32c(data) != record.table_crc:
             raise self._damaged(
@@ -492,42 +439,3 @@ class SegmentLog:
 
     def _damaged(self, segment: int, offset: int, what: str) -> Damaged:
         return Damaged(f"{self._directory.path}/{segment_name(segment)}", offset, what)
-
-
-def _encode_record(
-    height: int, entries: Sequence[bytes], certificate: bytes
-) -> tuple[_RecordHeader, list[int], list[int], list[bytes]]:
-    lengths = list(map(len, entries))
-    entries_bytes = sum(lengths)
-    if not entries:
-        raise ValueError(f"block {height} has no entries; its header is always one")
-    if entries_bytes > ENTRIES_BYTES_MAX:
-        raise ValueError(
-            f"block {height} has {entries_bytes} bytes of entries, the most is {ENTRIES_BYTES_MAX}"
-        )
-    if len(certificate) > CERTIFICATE_BYTES_MAX:
-        raise ValueError(
-            f"block {height} has a certificate of {len(certificate)} bytes, the most is "
-            f"{CERTIFICATE_BYTES_MAX}"
-        )
-    crcs = list(map(crc32c, entries))
-    table = struct.pack(f">{2 * len(entries)}I", *lengths, *crcs)
-    record = _RecordHeader(
-        height, len(entries), len(certificate), entries_bytes, crc32c(table + certificate)
-    )
-    head = _RECORD_HEADER.pack(
-        _RECORD_MAGIC, height, len(entries), len(certificate), entries_bytes, record.table_crc, 0
-    )[:-_CRC_BYTES]
-    return record, lengths, crcs, [head, _CRC.pack(crc32c(head)), table, certificate, *entries]
-
-
-def _decode_header(data: bytes) -> _RecordHeader | None:
-    """Return the header, or None if these are not the bytes of one."""
-    if len(data) != _RECORD_HEADER.size:
-        return None
-    magic, height, count, certificate_bytes, entries_bytes, table_crc, crc = _RECORD_HEADER.unpack(
-        data
-    )
-    if magic != _RECORD_MAGIC or crc32c(data[:-_CRC_BYTES]) != crc:
-        return None
-    return _RecordHeader(height, count, certificate_bytes, entries_bytes, table_crc)

@@ -128,7 +128,8 @@ def _trusted_hash(given: str | None, raw: bytes) -> bytes:
         raise _Unusable(
             f"--genesis-hash is required: the hash that you trust, from an independent source. "
             f"The file's own genesis document has {own}; that alone proves nothing. "
-            f"须以 --genesis-hash 给出可信来源的创世哈希；文件自带者为 {own}，仅凭它不能证明任何事。"
+            f"须以 --genesis-hash 给出可信来源的创世哈希；文件自带者为 {own}，"
+            "仅凭它不能证明任何事。"
         )
     try:
         chain_id = bytes.fromhex(given) if len(given) == HASH_HEX_CHARS else b""

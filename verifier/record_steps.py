@@ -12,7 +12,7 @@ from collections import Counter
 
 from ledger import tags
 from ledger.merkle import leaf_hash, root_from_inclusion
-from ledger.refusal import Reason
+from ledger.refusal import Reason, Rejected
 from ledger.signing import verify_signature
 from verifier.case import Case
 from verifier.evidence_file import BareProof, HistoryFile, TransactionFile
@@ -60,9 +60,9 @@ def check_bodies(case: Case) -> Words:
             f"All {len(bodies)} bodies are canonical; their transaction ids are distinct.",
         )
     body = bodies[0]
-    case.facts |= {"tx_id": body.tx_id.hex(), "stream": body.stream, "kind": body.kind}
     if isinstance(case.file, TransactionFile):
         _check_deadline(case, body)
+    case.facts |= {"tx_id": body.tx_id.hex(), "stream": body.stream, "kind": body.kind}
     return Words(
         f"正文 {len(case.entries[0].body)} 字节，为规范写法；交易号 {body.tx_id.hex()}，归属 "
         f"{body.stream}，业务编号 {body.reference}。",
@@ -135,7 +135,7 @@ def check_keys(case: Case) -> Words:
     for entry, body in zip(case.entries, case.bodies, strict=True):
         for signer, signature in zip(body.signers, entry.signatures, strict=True):
             _check_key(records[signer], signature.public_key, entry.height)
-    zh = ";".join([_describe_party(record).zh for record in records.values()])
+    zh = "；".join([_describe_party(record).zh for record in records.values()])
     en = "; ".join([_describe_party(record).en for record in records.values()])
     return Words(f"签名时密钥均有效。{zh}。", f"Every key was valid when it signed. {en}.")
 
@@ -144,10 +144,8 @@ def check_outcome(case: Case) -> Words:
     """Step 10: what the contracts made of it, in words."""
     if not isinstance(case.file, HistoryFile):
         (entry,), (body,) = case.entries, case.bodies
-        effects = dict(entry.outcome.effects)
-        money = [effects.get(name) for name in _MONEY_AFTER]
         if not entry.outcome.refused and body.kind.startswith("prepaid."):
-            _check_money(money)
+            _check_money(dict(entry.outcome.effects))
         case.facts["outcome"] = entry.outcome.code if entry.outcome.refused else "applied"
         words = describe_outcome(body, entry.outcome)
         return Words(f"{words.zh}。", f"{words.en[0].upper()}{words.en[1:]}.")
@@ -258,7 +256,15 @@ def _signed_message(case: Case, body: Body, signature: Signature) -> bytes:
     if signature.batch is None:
         return tags.TX_SIGNATURE + chain_id + body.tx_id
     index, size, path = signature.batch
-    root = root_from_inclusion(leaf_hash(body.tx_id), index, size, path)
+    try:
+        root = root_from_inclusion(leaf_hash(body.tx_id), index, size, path)
+    except Rejected as rejected:
+        raise Refuted(
+            Reason.BAD_BATCH_PATH,
+            f"交易 {body.tx_id.hex()} 的批量签名路径不成立（第 {index} 位，共 {size} 笔，"
+            f"{len(path)} 个哈希）。",
+            f"Transaction {body.tx_id.hex()}: its batch path does not hold: {rejected.detail}.",
+        ) from None
     return tags.BATCH_SIGNATURE + chain_id + root
 
 
@@ -281,7 +287,7 @@ def _check_key(record: PartyRecord, public_key: bytes, height: int) -> None:
         raise Refuted(
             Reason.KEY_NOT_VALID,
             f"{record.party} 的密钥 {public_key.hex()} 在高度 [{key.from_height}, "
-            f"{key.until_height or '∞'}）有效，条目在高度 {height}。",
+            f"{key.until_height or '∞'}) 有效，条目在高度 {height}。",
             f"Key {public_key.hex()} of party {record.party} is valid for heights "
             f"[{key.from_height}, {key.until_height or 'open'}); the entry is of height {height}.",
         )
@@ -290,7 +296,8 @@ def _check_key(record: PartyRecord, public_key: bytes, height: int) -> None:
 def _describe_party(record: PartyRecord) -> Words:
     if record.registrar == record.party:
         return Words(
-            f"{record.party}（{record.role}），创世机构", f"{record.party} ({record.role}), of genesis"
+            f"{record.party}（{record.role}），创世机构",
+            f"{record.party} ({record.role}), of genesis",
         )
     return Words(
         f"{record.party}（{record.role}），由 {record.registrar} 于高度 "
@@ -300,14 +307,16 @@ def _describe_party(record: PartyRecord) -> Words:
     )
 
 
-def _check_money(money: list[int | str | None]) -> None:
-    if None in money:  # `open` names only what is locked
+def _check_money(effects: dict[str, int | str]) -> None:
+    """The balances after it, where it states them: locked + released + refunded = paid."""
+    if not set(_MONEY_AFTER) <= set(effects):  # `open` names only what is locked
         return
-    paid, locked, released, refunded = money
-    if not all(type(value) is int for value in money) or locked + released + refunded != paid:  # type: ignore[operator]
+    money = {name: effects[name] for name in _MONEY_AFTER}
+    fen = [value for value in money.values() if type(value) is int]
+    if len(fen) != len(money) or fen[0] != sum(fen[1:]):
+        stated = ", ".join(f"{name} {value}" for name, value in money.items())
         raise Refuted(
             Reason.BAD_FIELD,
-            f"锁定 {locked}、已释放 {released}、已退款 {refunded} 之和不等于已付 {paid}（分）。",
-            f"Locked {locked}, released {released} and refunded {refunded} do not add up to paid "
-            f"{paid} (fen).",
+            f"锁定、已释放、已退款之和不等于已付：{stated}（分）。",
+            f"Locked, released and refunded do not add up to paid: {stated} (fen).",
         )

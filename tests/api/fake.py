@@ -119,6 +119,7 @@ class FakeNode:
         self.submitted: list[list[bytes]] = []
         self.clients: list[str] = []
         self.changed = asyncio.Event()
+        self.arrived = asyncio.Event()
         self.refuse_with: Refused | None = None
         self.fail_with: Exception | None = None
         self.is_ok = (True, "")
@@ -128,6 +129,7 @@ class FakeNode:
             raise self.fail_with
         self.submitted.append(list(envelopes))
         self.clients.append(client)
+        self.arrived.set()
         return [self.take_in(raw) for raw in envelopes]
 
     def take_in(self, raw: bytes) -> Intake:

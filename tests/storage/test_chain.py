@@ -16,7 +16,7 @@ from storage.chain import ZERO_TX_ID, BlockWrite, ChainStore, TransactionRow
 from storage.files import Damaged, DiskDirectory, StorageFailure
 from storage.keyvalue import KeyValue
 from storage.memory import Fault, MemoryStore
-from storage.segments import StoredBlock
+from storage.records import StoredBlock
 from tests.storage.fake_disk import Crash, FakeDirectory, Survival
 
 SEGMENT_BYTES = 1500

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from storage.files import Damaged, DiskDirectory, StorageFailure
-from storage.segments import Place, SegmentLog, segment_name
+from storage.records import Place
+from storage.segments import SegmentLog, segment_name
 from tests.storage.fake_disk import Crash, FakeDirectory, Survival
 
 

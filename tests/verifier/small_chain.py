@@ -8,11 +8,15 @@ which is how the steps behind the Merkle proofs are reached with something wrong
 from __future__ import annotations
 
 import base64
+import copy
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
+
+import msgpack
+import msgspec
 
 from contracts.execution import Chain, ExecutedBlock, execute_block, parse_candidate
 from contracts.parties import INSTITUTION_ROLES, party_stream
@@ -28,7 +32,7 @@ from genesis.document import (
     encode_genesis,
     parse_genesis,
 )
-from ledger.block import Header, compute_block_hash, encode_header
+from ledger.block import Header, compute_block_hash, encode_header, encode_header_entry
 from ledger.canonical import encode_canonical
 from ledger.checkpoint import Checkpoint, cosign_checkpoint, sign_checkpoint
 from ledger.evidence import (
@@ -41,7 +45,15 @@ from ledger.merkle import compute_root, inclusion_proof, leaf_hash
 from ledger.note import format_note
 from ledger.signing import SeedSigner
 from ledger.state_tree import StateTree, encode_state_proof
-from ledger.stream import compute_state_key, decode_stored_stream
+from ledger.stream import (
+    StoredStream,
+    StreamValue,
+    compute_state_key,
+    compute_value_hash,
+    decode_stored_stream,
+    decode_stream_value,
+    encode_stream_value,
+)
 from ledger.tlog_proof import TlogProof, format_tlog_proof
 from ledger.transaction import decode_transaction, encode_body, sign_transaction
 from ledger.votes import (
@@ -51,6 +63,7 @@ from ledger.votes import (
     compute_vote_message,
     encode_commit_certificate,
 )
+from ledger.wire import encode
 
 START_MS = 1_767_225_600_000
 """2026-01-01T00:00:00Z."""
@@ -193,7 +206,11 @@ class SmallChain:
         candidates = [parse_candidate(decode_transaction(raw)) for raw in envelopes]
         height = self.chain.header.height + 1
         block = execute_block(
-            self.chain, self.next_ms, height % len(self.genesis.institutions), 1, candidates
+            self.chain,
+            self.next_ms,
+            candidates,
+            proposer=height % len(self.genesis.institutions),
+            rule_pack_version=1,
         )
         for row in block.rows:
             self.memory.heights[row.tx_id] = height
@@ -283,9 +300,7 @@ class SmallChain:
     def parties(self, signers: Iterable[str]) -> tuple[ProvenStream, ...]:
         return tuple([self.proven(party_stream(name)) for name in sorted(set(signers))])
 
-    def transaction(
-        self, index: int, signers: Iterable[str], note: bytes | None = None
-    ) -> Parts:
+    def transaction(self, index: int, signers: Iterable[str], note: bytes | None = None) -> Parts:
         note = self.note() if note is None else note
         header = next(h for h in self.headers if h.first_index <= index < h.index)
         newest = self.headers[-1]
@@ -316,15 +331,62 @@ class SmallChain:
         return encode_history_evidence(**(members | changes))
 
 
+def alter(leaf: bytes, change: Callable[[list[Any]], None]) -> bytes:
+    """Return leaf data with its array changed by `change`."""
+    fields = msgpack.unpackb(leaf)
+    change(fields)
+    altered: bytes = msgpack.packb(fields)
+    return altered
+
+
+def forge(
+    chain: SmallChain,
+    leaves: dict[int, bytes] | None = None,
+    records: dict[str, list[Any] | None] | None = None,
+    roots: dict[str, tuple[int, bytes]] | None = None,
+    changes: dict[str, Any] | None = None,
+) -> SmallChain:
+    """Return the chain as a quorum of liars would have it: every root and signature agrees.
+
+    `leaves` replaces leaf data, `records` a stream's record, `roots` its count and root, and
+    `changes` fields of the newest header; whatever follows from them is computed anew.
+    """
+    lying = copy.copy(chain)
+    lying.leaves = list(chain.leaves)
+    lying.headers = list(chain.headers)
+    for index, leaf in (leaves or {}).items():
+        lying.leaves[index] = leaf
+    lying.memory = MemoryState()
+    tree = StateTree(lying.memory.buckets.get)
+    updates = {}
+    for stream, stored in chain.memory.streams.items():
+        hashes = [leaf_hash(lying.leaves[index]) for index in lying.indices_of(stream)]
+        count, root = (roots or {}).get(stream, (len(hashes), compute_root(hashes)))
+        record = decode_stream_value(decode_stored_stream(stored).value).record
+        record = (records or {}).get(stream, record)
+        value = encode_stream_value(StreamValue(count, root, record))
+        lying.memory.streams[stream] = encode(StoredStream(value, b""))
+        updates[compute_state_key(stream)] = compute_value_hash(value)
+    plan = tree.plan(updates)
+    for name, bucket in plan.buckets:
+        assert bucket is not None
+        lying.memory.buckets[name] = bucket
+    tree.apply(plan)
+    newest = msgspec.structs.replace(
+        chain.headers[-1], **({"state_root": plan.root} | (changes or {}))
+    )
+    lying.headers[-1] = newest
+    if newest.index < len(lying.leaves) and newest.index not in (leaves or {}):
+        lying.leaves[newest.index] = encode_header_entry(newest)
+    lying.chain = copy.copy(chain.chain)
+    lying.chain.tree = tree
+    return lying
+
+
 def edit(raw: bytes, **changes: Any) -> bytes:
-    """The same document with members replaced; None takes one away."""
-    document = json.loads(raw)
-    for name, value in changes.items():
-        if value is None:
-            del document[name]
-        else:
-            document[name] = value
-    return encode_canonical(document) if len(raw) < 1 << 20 else json.dumps(document).encode()
+    """The same document, canonical, with members replaced; None takes one away."""
+    document = json.loads(raw) | changes
+    return encode_canonical({name: value for name, value in document.items() if value is not None})
 
 
 def busy_chain() -> SmallChain:
@@ -371,9 +433,7 @@ def busy_chain() -> SmallChain:
     chain.commit(
         chain.submit("prepaid.consume", card, {"amount": 99_999}, "m-1", "c-1"),  # overdrawn
         chain.submit("prepaid.refund", card, {"amount": 50}, "m-1"),
-        chain.submit(
-            "attest", card, {"statement": "confirmed", "tx_id": "ef" * 32}, "bank-2"
-        ),
+        chain.submit("attest", card, {"statement": "confirmed", "tx_id": "ef" * 32}, "bank-2"),
     )
     chain.commit()
     return chain

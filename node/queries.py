@@ -1,0 +1,359 @@
+"""Reading the chain for the API: positions, proofs, evidence, histories.
+
+Every answer is taken from the applied state in one turn of the event loop, so its parts belong to
+one height. A proof needs a checkpoint that a quorum has cosigned; where that is a moment away the
+answer waits for it, and where it is not the caller is told when to come back. What was certified
+for a block is kept, so a proof asked again years later is the same proof.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+
+from api.ports import (
+    BlockView,
+    CertificateView,
+    ContractView,
+    NotCertified,
+    NotFound,
+    Position,
+)
+from contracts.parties import party_stream
+from contracts.prepaid import PrepaidRecord
+from ledger.block import TransactionEntry, compute_block_hash, decode_entry, encode_header
+from ledger.checkpoint import parse_checkpoint_text
+from ledger.evidence import (
+    ProvenStream,
+    contract_stream,
+    encode_history_evidence,
+    encode_transaction_evidence,
+)
+from ledger.hashing import ZERO_HASH
+from ledger.log import TILE_WIDTH, encode_bundle, inclusion_proof_from_tiles, tile_width
+from ledger.note import parse_note
+from ledger.state_tree import encode_state_proof
+from ledger.stream import compute_state_key
+from ledger.tlog_proof import TlogProof, format_tlog_proof
+from ledger.transaction import compute_tx_id
+from ledger.votes import decode_commit_certificate
+from node.shell import Shell
+from storage.chain import ChainStore, TransactionPosition
+
+CERTIFICATION_WAIT_S: Final = 3.0
+"""How long an answer waits for a quorum's cosignatures before it says when to come back."""
+
+RETRY_AFTER_S: Final = 1
+HISTORY_ENTRIES_MAX: Final = 100_000
+"""Entries of one history; the file then has some 100 MB, and no contract comes near."""
+
+
+class Queries:
+    """Reads over one node's chain; see the module's text."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._committed: dict[bytes, list[asyncio.Future[None]]] = {}
+        self._certified: list[tuple[int, asyncio.Future[None]]] = []
+
+    # Waiting
+
+    def block_committed(self, tx_ids: list[bytes]) -> None:
+        """Wake whoever waits for one of these."""
+        if not self._committed:
+            return
+        for tx_id in tx_ids:
+            for waiting in self._committed.pop(tx_id, ()):
+                if not waiting.done():
+                    waiting.set_result(None)
+
+    def height_certified(self, height: int) -> None:
+        """Wake whoever waits for this height or a lower one."""
+        still: list[tuple[int, asyncio.Future[None]]] = []
+        for wanted, waiting in self._certified:
+            if waiting.done():
+                continue
+            if wanted <= height:
+                waiting.set_result(None)
+            else:
+                still.append((wanted, waiting))
+        self._certified = still
+
+    async def wait_committed(self, tx_id: bytes, timeout_s: float) -> bool:
+        """Return whether a transaction was committed within the time."""
+        if self._shell.driver.is_known(tx_id):
+            return True
+        waiting = asyncio.get_running_loop().create_future()
+        self._committed.setdefault(tx_id, []).append(waiting)
+        try:
+            await asyncio.wait_for(waiting, timeout_s)
+        except TimeoutError:
+            left = [item for item in self._committed.pop(tx_id, []) if item is not waiting]
+            if left:
+                self._committed[tx_id] = left
+            return False
+        return True
+
+    async def wait_certified(self, height: int, timeout_s: float) -> bool:
+        """Return whether a checkpoint covering a height was certified within the time."""
+        if self._is_certified(height):
+            return True
+        waiting = asyncio.get_running_loop().create_future()
+        self._certified.append((height, waiting))
+        try:
+            await asyncio.wait_for(waiting, timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    # Positions
+
+    def position(self, tx_id: bytes) -> Position | None:
+        """Return where a transaction stands, with its outcome."""
+        found = self._store.transaction(tx_id)
+        if found is None:
+            return None
+        entry = self._transaction_entry(found)
+        header = self._shell.disk.store.header(found.height)
+        return Position(
+            tx_id=tx_id,
+            index=found.index,
+            height=found.height,
+            time_ms=header.time_ms,
+            status="refused" if entry.outcome.refused else "applied",
+            code=entry.outcome.code,
+            effects=entry.outcome.effects,
+            certified=self._is_certified(found.height),
+            stream=_read_head(entry).stream,
+        )
+
+    def entry(self, tx_id: bytes) -> bytes | None:
+        """Return a transaction's leaf data."""
+        found = self._store.transaction(tx_id)
+        return None if found is None else self._store.entry_of(found)
+
+    def contract(self, stream: str) -> ContractView | None:
+        """Return a stream's committed value."""
+        if self._store.state(stream) is None:
+            return None
+        chain = self._shell.chain
+        state = chain.cache.get(stream)
+        record = state.record
+        is_prepaid = isinstance(record, PrepaidRecord)
+        return ContractView(
+            stream=stream,
+            height=chain.header.height,
+            count=state.frontier.size,
+            root=state.frontier.root(),
+            record=None if record is None else _describe(record),
+            merchant=record.merchant if is_prepaid else "",
+            custodian=record.custodian if is_prepaid else "",
+            consumer_party=record.consumer_party if is_prepaid else "",
+        )
+
+    def block(self, height: int) -> BlockView | None:
+        """Return a decided block without bodies."""
+        if not 0 <= height <= self._shell.chain.header.height:
+            return None
+        entries, raw = self._store.block(height)
+        header = self._shell.disk.store.header(height)
+        certificate = None
+        if raw:
+            votes = decode_commit_certificate(raw)
+            certificate = CertificateView(
+                votes.view, [(commit.replica, commit.signature) for commit in votes.commits]
+            )
+        tx_ids = []
+        for entry in entries[:-1]:
+            decoded = decode_entry(entry)
+            if isinstance(decoded, TransactionEntry):
+                tx_ids.append(compute_tx_id(decoded.envelope.body))
+        return BlockView(
+            header=header,
+            block_hash=compute_block_hash(encode_header(header)),
+            certificate=certificate,
+            tx_ids=tx_ids,
+            certified=self._is_certified(height),
+        )
+
+    # Proofs
+
+    async def proof(self, tx_id: bytes) -> str:
+        """Return the C2SP tlog-proof of a transaction's entry."""
+        found = self._find(tx_id)
+        note, size = await self._certified_checkpoint(found.height)
+        return self._prove_entry(found.index, note, size).decode()
+
+    async def evidence(self, tx_id: bytes) -> bytes:
+        """Return the evidence file of a transaction."""
+        found = self._find(tx_id)
+        store = self._shell.disk.store
+        entry = self._transaction_entry(found)
+        state_height = self._shell.chain.header.height
+        parties = self._prove_parties(_read_head(entry).signers)
+        entries, certificate = store.block(found.height)
+        note, size = await self._certified_checkpoint(state_height)
+        header = store.header(found.height)
+        state_header = store.header(state_height)
+        return encode_transaction_evidence(
+            genesis=self._shell.driver.identity.genesis.raw,
+            entry=self._store.entry_of(found),
+            proof=self._prove_entry(found.index, note, size),
+            header=entries[-1],
+            header_proof=self._prove_entry(header.index, note, size),
+            certificate=certificate,
+            state_header=self._store.header_entry(state_height),
+            state_header_proof=self._prove_entry(state_header.index, note, size),
+            parties=parties,
+        )
+
+    async def history(self, contract: str) -> bytes:
+        """Return a contract's complete history with its proof."""
+        stream = contract_stream(contract)
+        stored = self._store.state(stream)
+        if stored is None:
+            raise NotFound(f"no entry ever named contract {contract}")
+        height = self._shell.chain.header.height
+        state = self._shell.chain.cache.get(stream)
+        if state.frontier.size > HISTORY_ENTRIES_MAX:
+            raise NotFound(
+                f"contract {contract} has {state.frontier.size} entries; a history holds at most "
+                f"{HISTORY_ENTRIES_MAX}"
+            )
+        proven = self._prove_stream(stream)
+        entries: list[bytes] = []
+        signers: dict[str, None] = {}
+        newest = state.newest
+        while newest != ZERO_HASH:
+            found = self._store.transaction(newest)
+            if found is None:
+                raise NotFound(f"entry of transaction {newest.hex()} is not in the index")
+            raw = self._store.entry_of(found)
+            entries.append(raw)
+            entry = decode_entry(raw)
+            if isinstance(entry, TransactionEntry):
+                for signer in _read_head(entry).signers:
+                    signers[signer] = None
+            newest = found.previous
+        parties = self._prove_parties(list(signers))
+        entries.reverse()
+        note, size = await self._certified_checkpoint(height)
+        header = self._shell.disk.store.header(height)
+        return encode_history_evidence(
+            contract=contract,
+            genesis=self._shell.driver.identity.genesis.raw,
+            header=self._store.header_entry(height),
+            header_proof=self._prove_entry(header.index, note, size),
+            state=proven,
+            entries=entries,
+            parties=parties,
+        )
+
+    # The log
+
+    def checkpoint(self) -> str | None:
+        """Return the newest certified checkpoint."""
+        found = self._store.newest_checkpoint()
+        return None if found is None else found[1].decode()
+
+    def tile(self, level: int, index: int, width: int) -> bytes | None:
+        """Return `width` hashes of a tile of the certified tree."""
+        if width > tile_width(level, index, self.certified_size()):
+            return None
+        data = self._shell.disk.store.read_tile(level, index)
+        wanted = width * len(ZERO_HASH)
+        return data[:wanted] if len(data) >= wanted else None
+
+    def entry_bundle(self, index: int, width: int) -> bytes | None:
+        """Return `width` entries of the certified tree, each after its length."""
+        if width > tile_width(0, index, self.certified_size()):
+            return None
+        begin = index * TILE_WIDTH
+        return encode_bundle(self._store.entries(begin, begin + width))
+
+    def certified_size(self) -> int:
+        """Return the size of the newest certified checkpoint; 0 while there is none."""
+        found = self._store.newest_checkpoint()
+        return 0 if found is None else _size_of(found[1])
+
+    # Inside
+
+    @property
+    def _store(self) -> ChainStore:
+        return self._shell.disk.store.chain_store
+
+    def _is_certified(self, height: int) -> bool:
+        return self._store.first_checkpoint_at_or_after(height) is not None
+
+    def _find(self, tx_id: bytes) -> TransactionPosition:
+        found = self._store.transaction(tx_id)
+        if found is None:
+            raise NotFound(f"transaction {tx_id.hex()} is not on the chain")
+        return found
+
+    def _transaction_entry(self, found: TransactionPosition) -> TransactionEntry:
+        entry = decode_entry(self._store.entry_of(found))
+        if not isinstance(entry, TransactionEntry):
+            raise NotFound(f"entry {found.index} is no transaction")
+        return entry
+
+    async def _certified_checkpoint(self, height: int) -> tuple[bytes, int]:
+        """Return (note, size) of the first certified checkpoint that covers a height."""
+        if not await self.wait_certified(height, CERTIFICATION_WAIT_S):
+            raise NotCertified(
+                RETRY_AFTER_S,
+                f"block {height} is committed, and a quorum has not yet cosigned a checkpoint "
+                "that covers it",
+            )
+        found = self._store.first_checkpoint_at_or_after(height)
+        if found is None:
+            raise NotCertified(RETRY_AFTER_S)
+        return found[1], _size_of(found[1])
+
+    def _prove_entry(self, index: int, note: bytes, size: int) -> bytes:
+        path = inclusion_proof_from_tiles(index, size, self._shell.disk.store.read_tile)
+        return format_tlog_proof(TlogProof(index, tuple(path), note))
+
+    def _prove_stream(self, stream: str) -> ProvenStream:
+        value = self._shell.chain.cache.get(stream).encode()[0]
+        proof = self._shell.chain.tree.prove(compute_state_key(stream))
+        return ProvenStream(stream, value, encode_state_proof(proof))
+
+    def _prove_parties(self, parties: list[str]) -> list[ProvenStream]:
+        return [self._prove_stream(party_stream(party)) for party in dict.fromkeys(parties)]
+
+
+def _size_of(note: bytes) -> int:
+    return parse_checkpoint_text(parse_note(note).text).size
+
+
+class _BodyHead(msgspec.Struct):
+    signers: list[str]
+    stream: str
+
+
+_head_decoder = msgspec.json.Decoder(_BodyHead)
+
+
+def _read_head(entry: TransactionEntry) -> _BodyHead:
+    return _head_decoder.decode(entry.envelope.body)
+
+
+def _describe(record: Any) -> dict[str, Any]:
+    """Return a record as named values, bytes in hex."""
+    described: dict[str, Any] = {"type": record.__struct_config__.tag}
+    for name in record.__struct_fields__:
+        described[name] = _plain(getattr(record, name))
+    return described
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    return value

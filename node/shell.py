@@ -1,0 +1,300 @@
+"""The asyncio shell: moves bytes between the driver, the disk, the peers and the API.
+
+It decides nothing. Every event goes through `dispatch`, which steps the driver and performs the
+effects in their order before anything else happens; a disk that fails stops the node there, with
+nothing after it performed. Only two things wait: signature checks, which run in worker processes,
+and whoever asked to be told when a transaction is on the chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, assert_never
+
+from consensus.actions import KEEP
+from contracts.execution import Chain
+from ledger import tags
+from ledger.hashing import tagged_hash
+from ledger.refusal import Reason, Rejected
+from node.driver import Driver
+from node.effects import (
+    Admitted,
+    BroadcastFrame,
+    CommitBlock,
+    Committed,
+    Effect,
+    FrameReceived,
+    Halted,
+    NodeEvent,
+    PeerChanged,
+    PutCheckpoint,
+    RecoveryEnded,
+    Said,
+    SaveJournal,
+    SendFrame,
+    Started,
+    Ticked,
+    VerifyEnvelopes,
+)
+from node.intake import Check, Parsed, VerifiedBatches, parse_relayed
+from node.ledger_store import LedgerStore
+from node.messages import encode_frame
+from storage.files import StorageFailure
+from storage.journal import Journal
+from storage.journal import Keep as JournalKeep
+from storage.spool import Spool
+
+TICK_S: Final = 0.05
+"""Length of a tick; `consensus.timers` counts in these."""
+
+RELAYED_IN_FLIGHT_MAX: Final = 40
+"""Frames of one peer's transactions that may wait for verification before that peer is held."""
+
+CLOCK_STEP_S: Final = 0.001
+
+
+class Carrier(Protocol):
+    """The transport, as the shell needs it (`node.transport.Transport`)."""
+
+    def send(self, replica: int, payload: bytes, bulk: bool = False) -> bool:
+        """Queue a frame for one peer."""
+
+    def broadcast(self, payload: bytes, bulk: bool = False) -> int:
+        """Queue a frame for every peer."""
+
+    def hold(self, replica: int) -> None:
+        """Stop delivering a peer's frames."""
+
+    def release(self, replica: int) -> None:
+        """Deliver them again."""
+
+
+class Verifier(Protocol):
+    """Checks signatures off the event loop (`node.verification.SignatureVerifier`)."""
+
+    async def verify(self, checks: Sequence[Check]) -> list[bool]:
+        """Return, in order, whether each check is good."""
+
+
+class Observer(Protocol):
+    """Who is told what happened: metrics and waiting requests."""
+
+    def committed(self, effect: CommitBlock) -> None:
+        """A block is durable."""
+
+    def certified(self, height: int) -> None:
+        """A checkpoint is certified."""
+
+
+@dataclass(slots=True)
+class Disk:
+    """Everything this node writes."""
+
+    store: LedgerStore
+    journal: Journal
+    spool: Spool
+
+
+Say = Callable[[str, str], None]
+
+
+class Shell:
+    """Performs a driver's effects in one process; see the module's text."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        disk: Disk,
+        verifier: Verifier,
+        observer: Observer,
+        *,
+        say: Say,
+        stop: Callable[[str], None],
+        end_recovery: Callable[[], None],
+        clock_ms: Callable[[], int] | None = None,
+    ) -> None:
+        self.driver = driver
+        self.disk = disk
+        self.carrier: Carrier | None = None
+        self.verified = VerifiedBatches()
+        self._verifier = verifier
+        self._observer = observer
+        self._say = say
+        self._stop = stop
+        self._end_recovery = end_recovery
+        self._clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight: dict[int, int] = {}
+        self._ticker: asyncio.Task[None] | None = None
+        self.is_stopped = False
+
+    @property
+    def chain(self) -> Chain:
+        """The applied state."""
+        return self.driver.chain
+
+    def now_ms(self) -> int:
+        """Return this node's clock, milliseconds since 1970."""
+        return self._clock_ms()
+
+    # Events
+
+    def dispatch(self, event: NodeEvent) -> None:
+        """Step the driver and perform what it asks, in order, before returning."""
+        if self.is_stopped:
+            return
+        try:
+            for effect in self.driver.step(event, self._clock_ms()):
+                self._perform(effect)
+        except StorageFailure as failure:
+            self.fail(f"the disk failed: {failure}")
+
+    def fail(self, reason: str) -> None:
+        """Stop at once: nothing that came after the failure may happen."""
+        self.is_stopped = True
+        self._say("error", f"stopping: {reason}")
+        self._stop(reason)
+
+    async def start(self) -> None:
+        """Resume from the journal, take the spool back into the pool, begin ticking."""
+        state = self.disk.journal.load()
+        self.dispatch(Started(state.record, state.pending))
+        spooled = self.disk.spool.load()
+        if spooled:
+            await self._verify_envelopes(spooled, None)
+        self._ticker = asyncio.create_task(self._tick())
+
+    async def close(self) -> None:
+        """Stop ticking and wait for what is under way."""
+        self.is_stopped = True
+        if self._ticker is not None:
+            self._ticker.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def frame_arrived(self, replica: int, payload: bytes) -> None:
+        """A peer's frame (called by the transport)."""
+        self.dispatch(FrameReceived(replica, payload))
+
+    def peer_changed(self, replica: int, is_connected: bool) -> None:
+        """A connection came up or went down (called by the transport)."""
+        self.dispatch(PeerChanged(replica, is_connected))
+
+    async def _tick(self) -> None:
+        """Tick at a steady pace; a late tick is not made up for."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while not self.is_stopped:
+            due = max(due + TICK_S, loop.time() + CLOCK_STEP_S)
+            await asyncio.sleep(due - loop.time())
+            self.dispatch(Ticked())
+            if self.disk.spool.is_full:
+                self._change_spool()
+
+    def _change_spool(self) -> None:
+        waiting = [candidate.transaction.raw for candidate in self.driver.pool.local_candidates()]
+        try:
+            self.disk.spool.change_over(waiting)
+        except StorageFailure as failure:
+            self.fail(f"the disk failed: {failure}")
+
+    # Effects
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case SaveJournal():
+                pending = JournalKeep.KEEP if effect.pending is KEEP else effect.pending
+                self.disk.journal.save(effect.record, pending)
+            case CommitBlock():
+                self.disk.store.commit(effect.block, effect.certificate, self.chain.log)
+                self.dispatch(Committed(effect.block.header.height))
+                self._observer.committed(effect)
+            case SendFrame():
+                if self.carrier is not None:
+                    self.carrier.send(effect.replica, encode_frame(effect.frame), effect.is_bulk)
+            case BroadcastFrame():
+                if self.carrier is not None:
+                    self.carrier.broadcast(encode_frame(effect.frame), effect.is_bulk)
+            case VerifyEnvelopes():
+                self._start_verification(effect)
+            case PutCheckpoint():
+                self.disk.store.chain_store.put_checkpoint(effect.height, effect.note)
+                self._observer.certified(effect.height)
+            case RecoveryEnded():
+                self._end_recovery()
+            case Halted():
+                self.fail(effect.reason)
+            case Said():
+                self._say(effect.level, effect.text)
+            case _:
+                assert_never(effect)
+
+    def _start_verification(self, effect: VerifyEnvelopes) -> None:
+        replica = effect.from_replica
+        count = self._in_flight.get(replica, 0) + 1
+        self._in_flight[replica] = count
+        if count == RELAYED_IN_FLIGHT_MAX and self.carrier is not None:
+            self.carrier.hold(replica)
+        task = asyncio.create_task(self._verify_envelopes(effect.envelopes, replica))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _verify_envelopes(self, envelopes: Sequence[bytes], replica: int | None) -> None:
+        """Verify what a peer relayed (or this node's own spool) and hand it to the driver."""
+        try:
+            parsed: list[Parsed] = []
+            rejected: list[tuple[bytes, Rejected]] = []
+            chain_id = self.chain.chain_id
+            for raw in envelopes:
+                try:
+                    item = parse_relayed(raw, chain_id)
+                except Rejected as error:
+                    self._say("warning", f"replica {replica} relayed what is refused: {error}")
+                    rejected.append((tagged_hash(tags.ENVELOPE, raw), error))
+                    continue
+                if replica is None or not self._find_same(item):
+                    parsed.append(item)
+            good, bad = await self.verify(parsed)
+            for item in bad:
+                transaction = item.candidate.transaction
+                reason = Rejected(
+                    Reason.BAD_SIGNATURE,
+                    f"transaction {transaction.tx_id.hex()}: a signature does not verify",
+                )
+                rejected.append((transaction.envelope_hash, reason))
+            candidates = [item.candidate for item in good]
+            self.dispatch(Admitted(candidates, rejected, is_local=replica is None))
+        finally:
+            if replica is not None:
+                self._finish_verification(replica)
+
+    def _find_same(self, item: Parsed) -> bool:
+        """Say whether the pool holds exactly this envelope, so that it is verified already."""
+        envelope_hash = item.candidate.transaction.envelope_hash
+        return self.driver.pool.find_envelope(envelope_hash) is not None
+
+    def _finish_verification(self, replica: int) -> None:
+        count = self._in_flight[replica] - 1
+        self._in_flight[replica] = count
+        if count == RELAYED_IN_FLIGHT_MAX // 2 and self.carrier is not None:
+            self.carrier.release(replica)
+
+    async def verify(self, parsed: Sequence[Parsed]) -> tuple[list[Parsed], list[Parsed]]:
+        """Return (those all of whose signatures are good, the others)."""
+        checks = self.verified.select_unverified(parsed)
+        if not checks:
+            return list(parsed), []
+        results = dict(zip(checks, await self._verifier.verify(checks), strict=True))
+        good: list[Parsed] = []
+        bad: list[Parsed] = []
+        for item in parsed:
+            if all(results.get(check, True) for check in item.checks):
+                self.verified.add(item.candidate.transaction, item.checks)
+                good.append(item)
+            else:
+                bad.append(item)
+        return good, bad

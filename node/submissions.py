@@ -1,0 +1,250 @@
+"""Taking in what clients submit: parse, admit, verify, make durable, promise.
+
+The order is the order of cost and of honesty: what can be refused for nothing is refused first,
+signatures come next, and a receipt is signed only when the transaction is on this node's disk
+and in its pool. Everything that is promised together is synced together. A body that is already on
+the chain is answered with its position, but only to an envelope whose signatures are good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from api.ports import Accepted, Intake, Known, Position, Refused
+from contracts.execution import Candidate
+from ledger.receipt import sign_receipt
+from ledger.refusal import Reason, Rejected
+from node.effects import Admitted
+from node.intake import Parsed, parse_submission
+from node.shell import Shell
+from storage.files import StorageFailure
+
+IN_FLIGHT_MAX: Final = 20_000
+"""Submitted transactions between arrival and pool; beyond it clients are told to come back."""
+
+PARSE_SLICE: Final = 128
+"""Transactions parsed before others get a turn on the event loop."""
+
+RETRY_AFTER_S: Final = 1
+SUBMITTERS_MAX: Final = 10_000
+PROMISES_MAX: Final = 200_000
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """A submitter's quota: `rate_per_s` on average, `burst` at once."""
+
+    rate_per_s: float
+    burst: float
+    level: float
+    at_s: float
+
+    def take(self, now_s: float) -> float:
+        """Take one; return 0, or for how many seconds there is none to take."""
+        self.level = min(self.burst, self.level + (now_s - self.at_s) * self.rate_per_s)
+        self.at_s = now_s
+        if self.level >= 1:
+            self.level -= 1
+            return 0.0
+        return (1 - self.level) / self.rate_per_s
+
+
+@dataclass(slots=True)
+class Quota:
+    """One bucket per submitter, bounded in number: the longest idle one is forgotten."""
+
+    rate_per_s: float
+    burst: float
+    _buckets: dict[str, TokenBucket] = field(default_factory=dict)
+
+    def take(self, submitter: str, now_s: float) -> float:
+        """Take one of a submitter's; return 0, or the seconds until it may come back."""
+        bucket = self._buckets.pop(submitter, None)
+        if bucket is None:
+            bucket = TokenBucket(self.rate_per_s, self.burst, self.burst, now_s)
+            if len(self._buckets) >= SUBMITTERS_MAX:
+                del self._buckets[next(iter(self._buckets))]
+        self._buckets[submitter] = bucket
+        return bucket.take(now_s)
+
+
+class Submissions:
+    """The intake of one node; see the module's text."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        quota: Quota,
+        position: Callable[[bytes], Position | None],
+        count_refusal: Callable[[Reason], None],
+    ) -> None:
+        self._shell = shell
+        self._quota = quota
+        self._position = position
+        self._count_refusal = count_refusal
+        self._in_flight = 0
+        self._promises: dict[bytes, tuple[int, int]] = {}
+        self._waiting: list[tuple[list[Candidate], asyncio.Future[None]]] = []
+
+    async def submit(self, envelopes: Sequence[bytes]) -> list[Intake]:
+        """Take in envelopes; one answer each, in order."""
+        count = len(envelopes)
+        if self._in_flight + count > IN_FLIGHT_MAX:
+            busy = Rejected(
+                Reason.POOL_FULL,
+                f"{self._in_flight} submitted transactions are being taken in; try again shortly",
+            )
+            return [Refused(busy, None, RETRY_AFTER_S)] * count
+        self._in_flight += count
+        try:
+            return await self._submit(envelopes)
+        finally:
+            self._in_flight -= count
+
+    def promise(self, tx_id: bytes) -> tuple[int, int] | None:
+        """Return (received_ms, height_max) of a receipt this node gave."""
+        return self._promises.get(tx_id)
+
+    def settle(self, tx_ids: Sequence[bytes]) -> None:
+        """Forget the promises that are kept."""
+        for tx_id in tx_ids:
+            self._promises.pop(tx_id, None)
+
+    async def _submit(self, envelopes: Sequence[bytes]) -> list[Intake]:
+        answers: list[Intake | None] = [None] * len(envelopes)
+        parsed: dict[int, Parsed] = {}
+        chain_id = self._shell.chain.chain_id
+        for at, raw in enumerate(envelopes):
+            if at % PARSE_SLICE == PARSE_SLICE - 1:
+                await asyncio.sleep(0)
+            try:
+                parsed[at] = parse_submission(raw, chain_id)
+            except Rejected as rejected:
+                answers[at] = self._refuse(rejected, None)
+        self._check(parsed, answers)
+        _, bad = await self._shell.verify(list(parsed.values()))
+        is_bad = {id(item) for item in bad}
+        fresh: dict[int, Candidate] = {}
+        for at, item in parsed.items():
+            candidate = item.candidate
+            if id(item) in is_bad:
+                answers[at] = self._refuse(_bad_signature(candidate), candidate)
+                continue
+            known = self._position(candidate.transaction.tx_id)
+            if known is not None:
+                answers[at] = Known(known)
+                continue
+            refusal = self._take_quota(candidate)
+            if refusal is not None:
+                answers[at] = refusal
+                continue
+            fresh[at] = candidate
+        await self._make_durable(list(fresh.values()))
+        for at, candidate in fresh.items():
+            answers[at] = self._promise(candidate)
+        return [answer for answer in answers if answer is not None]
+
+    def _check(self, parsed: dict[int, Parsed], answers: list[Intake | None]) -> None:
+        """Refuse what the applied state refuses, before signatures are paid for."""
+        for at, item in list(parsed.items()):
+            candidate = item.candidate
+            tx_id = candidate.transaction.tx_id
+            if self._shell.driver.is_known(tx_id):
+                continue
+            try:
+                self._shell.driver.check_admission(candidate)
+            except Rejected as rejected:
+                answers[at] = self._refuse(rejected, candidate)
+                del parsed[at]
+
+    def _take_quota(self, candidate: Candidate) -> Refused | None:
+        transaction = candidate.transaction
+        if transaction.tx_id in self._promises:
+            return None
+        submitter = transaction.body.signers[0]
+        wait_s = self._quota.take(submitter, self._shell.now_ms() / 1000)
+        if not wait_s:
+            return None
+        rejected = Rejected(
+            Reason.QUOTA_EXCEEDED,
+            f"submitter {submitter} is over its {self._quota.rate_per_s:g} transactions a second",
+        )
+        self._count_refusal(rejected.reason)
+        return Refused(rejected, transaction.tx_id, max(RETRY_AFTER_S, round(wait_s + 0.5)))
+
+    async def _make_durable(self, candidates: list[Candidate]) -> None:
+        """Spool, then pool; what arrives in the same turn of the loop shares one sync."""
+        fresh = [
+            candidate
+            for candidate in candidates
+            if candidate.transaction.tx_id not in self._promises
+        ]
+        if not fresh:
+            return
+        done = asyncio.get_running_loop().create_future()
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._waiting.append((fresh, done))
+        await done
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        candidates = [candidate for group, _ in waiting for candidate in group]
+        try:
+            self._shell.disk.spool.append([candidate.transaction.raw for candidate in candidates])
+        except StorageFailure as failure:
+            self._shell.fail(f"the disk failed: {failure}")
+            for _, done in waiting:
+                if not done.done():
+                    done.set_exception(failure)
+            return
+        self._shell.dispatch(Admitted(candidates, [], is_local=True))
+        for _, done in waiting:
+            if not done.done():
+                done.set_result(None)
+
+    def _promise(self, candidate: Candidate) -> Intake:
+        transaction = candidate.transaction
+        tx_id = transaction.tx_id
+        promised = self._promises.get(tx_id)
+        if promised is None:
+            known = self._position(tx_id)
+            if known is not None:
+                return Known(known)
+            if tx_id not in self._shell.driver.pool:
+                full = Rejected(Reason.POOL_FULL, "the pool filled up meanwhile; try again shortly")
+                return self._refuse(full, candidate)
+            genesis = self._shell.driver.identity.genesis
+            height = self._shell.chain.header.height
+            promised = (self._shell.now_ms(), height + genesis.parameters.intake_heights)
+            if len(self._promises) >= PROMISES_MAX:
+                del self._promises[next(iter(self._promises))]
+            self._promises[tx_id] = promised
+        identity = self._shell.driver.identity
+        receipt = sign_receipt(
+            identity.signers.party,
+            identity.genesis.institutions[identity.replica].id,
+            identity.genesis.chain_id,
+            tx_id,
+            received_ms=promised[0],
+            height_max=promised[1],
+        )
+        return Accepted(tx_id, receipt)
+
+    def _refuse(self, rejected: Rejected, candidate: Candidate | None) -> Refused:
+        self._count_refusal(rejected.reason)
+        tx_id = None if candidate is None else candidate.transaction.tx_id
+        is_later = rejected.reason in {Reason.POOL_FULL, Reason.QUOTA_EXCEEDED}
+        return Refused(rejected, tx_id, RETRY_AFTER_S if is_later else None)
+
+
+def _bad_signature(candidate: Candidate) -> Rejected:
+    transaction = candidate.transaction
+    return Rejected(
+        Reason.BAD_SIGNATURE,
+        f"transaction {transaction.tx_id.hex()}: a signature of "
+        f"{', '.join(transaction.body.signers)} does not verify for this chain",
+    )

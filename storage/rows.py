@@ -1,0 +1,158 @@
+"""The rows of the index: their keys and values, and the values that come back from them.
+
+A key is one letter and then what it names; numbers are big-endian, so keys sort as numbers do.
+
+a                applied height, log size              b height(8)       first_index, time, place
+f first_index(8) height                                t tx_id           position, previous tx_id
+r reference_key  tx_id, time                           s stream name     state value
+k bucket id      bucket record                         h level(1) i(8)   tile
+c height(8)      checkpoint note
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from storage.files import Damaged
+from storage.records import Appended, Place
+
+ZERO_TX_ID: Final = bytes(32)
+"""`previous` of a stream's first transaction."""
+
+APPLIED_KEY: Final = b"a"
+APPLIED: Final = struct.Struct(">QQ")
+_BLOCK: Final = struct.Struct(">QIQIQI")
+_TRANSACTION: Final = struct.Struct(">QQIQII")
+HEIGHT: Final = struct.Struct(">Q")
+TILE: Final = struct.Struct(">cBQ")
+_TX_ID_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRow:
+    """What the index keeps of one transaction."""
+
+    tx_id: bytes
+    entry: int
+    """Position in the block's entries."""
+    stream: str
+    reference_key: bytes
+    """32 bytes; empty when this transaction must not take the reference (it was used before)."""
+    previous: bytes
+    """tx_id of the stream's entry before this one, or `ZERO_TX_ID`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockWrite:
+    """One block and everything that its execution changed."""
+
+    height: int
+    first_index: int
+    time_ms: int
+    entries: Sequence[bytes]
+    """Leaf data; the header entry is last."""
+    certificate: bytes
+    tiles: Sequence[tuple[int, int, bytes]]
+    """(level, index, hashes) of the log's tiles that changed."""
+    state: Sequence[tuple[str, bytes]]
+    """(stream name, state value)."""
+    buckets: Sequence[tuple[bytes, bytes | None]]
+    """(bucket id, record) of the state tree; None removes it."""
+    transactions: Sequence[TransactionRow]
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionPosition:
+    """Where a transaction's entry lies, in the log and on disk."""
+
+    index: int
+    height: int
+    segment: int
+    offset: int
+    length: int
+    crc: int
+    previous: bytes
+    """tx_id of the stream's entry before this one, or `ZERO_TX_ID`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPosition:
+    """Where a block lies, in the log and on disk."""
+
+    first_index: int
+    entry_count: int
+    time_ms: int
+    place: Place
+
+    @property
+    def end_index(self) -> int:
+        """Index of the first entry after the block."""
+        return self.first_index + self.entry_count
+
+
+def transaction_rows(block: BlockWrite, appended: Appended) -> list[tuple[bytes, bytes]]:
+    """Return the rows of a block's transactions: the hot path, two rows for each."""
+    pack = _TRANSACTION.pack
+    offsets, lengths, crcs = appended.offsets, appended.lengths, appended.crcs
+    first_index, height, segment = block.first_index, block.height, appended.place.segment
+    time = HEIGHT.pack(block.time_ms)
+    puts: list[tuple[bytes, bytes]] = []
+    put = puts.append
+    for row in block.transactions:
+        at = row.entry
+        tx_id = row.tx_id
+        put((
+            b"t" + tx_id,
+            pack(first_index + at, height, segment, offsets[at], lengths[at], crcs[at])
+            + row.previous,
+        ))  # fmt: skip
+        if row.reference_key:
+            put((b"r" + row.reference_key, tx_id + time))
+    return puts
+
+
+def block_rows(position: BlockPosition) -> list[tuple[bytes, bytes]]:
+    """Return the three rows that say where a block lies and that it is applied."""
+    place = position.place
+    height = HEIGHT.pack(place.height)
+    row = _BLOCK.pack(
+        position.first_index, position.entry_count, position.time_ms,
+        place.segment, place.offset, place.length,
+    )  # fmt: skip
+    return [
+        (APPLIED_KEY, APPLIED.pack(place.height, position.end_index)),
+        (b"b" + height, row),
+        (b"f" + HEIGHT.pack(position.first_index), height),
+    ]
+
+
+def decode_block(height: int, row: bytes) -> BlockPosition:
+    """Read a block row."""
+    if len(row) != _BLOCK.size:
+        raise index_damaged(f"the row of block {height} has {len(row)} bytes")
+    first_index, count, time_ms, segment, offset, length = _BLOCK.unpack(row)
+    return BlockPosition(first_index, count, time_ms, Place(height, segment, offset, length))
+
+
+def decode_transaction(row: bytes) -> TransactionPosition:
+    """Read a transaction row."""
+    if len(row) != _TRANSACTION.size + _TX_ID_BYTES:
+        raise index_damaged(f"a transaction's row has {len(row)} bytes")
+    index, height, segment, offset, length, crc = _TRANSACTION.unpack_from(row)
+    previous = row[_TRANSACTION.size :]
+    return TransactionPosition(index, height, segment, offset, length, crc, previous)
+
+
+def decode_reference(row: bytes) -> tuple[bytes, int]:
+    """Read a reference row: (tx_id, block time in ms)."""
+    if len(row) != _TX_ID_BYTES + HEIGHT.size:
+        raise index_damaged(f"a reference's row has {len(row)} bytes")
+    return row[:_TX_ID_BYTES], HEIGHT.unpack_from(row, _TX_ID_BYTES)[0]
+
+
+def index_damaged(what: str) -> Damaged:
+    """Return the `Damaged` to raise for a row that is missing or wrong."""
+    return Damaged("index", 0, f"{what}; remove the index directory and it is built again")
