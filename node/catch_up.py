@@ -76,6 +76,11 @@ class CatchUp:
         return bool(self._blocks)
 
     @property
+    def target(self) -> int:
+        """Highest height a peer was seen to prove."""
+        return self._target
+
+    @property
     def is_active(self) -> bool:
         """Say whether a peer has been asked."""
         return self._asked is not None

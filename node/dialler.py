@@ -54,6 +54,7 @@ class Dialler:
         self._is_flushing = False
         self._wake = asyncio.Event()
         self._known: asyncio.Future[None] | None = None
+        self._attempt: PeerLink | None = None
         self._task: asyncio.Task[None] | None = None
         self.link: PeerLink | None = None
         """The connection to send on, while it stands."""
@@ -79,7 +80,8 @@ class Dialler:
 
     async def drain(self) -> None:
         """Wait until everything queued is with the kernel, if the peer is here."""
-        while self.link is not None and (self._queue or self.link.unsent_bytes):
+        # Polled: the event loop does not say when its buffer is empty, and this runs once.
+        while self.link is not None and (self._queue or self.link.unsent_bytes):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
@@ -88,6 +90,8 @@ class Dialler:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+        if self._attempt is not None:
+            await self._attempt.ended()
 
     # What the link tells.
 
@@ -156,6 +160,7 @@ class Dialler:
         host, port = self._endpoint
         self._known = loop.create_future()
         link = PeerLink(self, self._context, self._pins, self._scratch, self._replica)
+        self._attempt = link
         try:
             async with asyncio.timeout(self._timing.connect_s):
                 await loop.create_connection(lambda: link, host, port)

@@ -167,6 +167,11 @@ class Driver:
         self._now_ms = 0
         self._effects: list[Effect] = []
 
+    @property
+    def connected_count(self) -> int:
+        """Peers this node is connected to."""
+        return len(self._connected)
+
     def step(self, event: NodeEvent, now_ms: int) -> list[Effect]:
         """Take one event at this node's clock `now_ms`; return what must be done, in order."""
         if self.halted:

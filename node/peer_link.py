@@ -285,9 +285,10 @@ class PeerLink(asyncio.BufferedProtocol):
 
     async def ended(self) -> None:
         """Wait until the connection is gone; cut it after `LINGER_S`."""
+        if self._transport is None or self.lost.done():
+            return
         await asyncio.wait([self.lost], timeout=LINGER_S)
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
         await self.lost
 
     # What happens inside.
@@ -363,6 +364,6 @@ class PeerLink(asyncio.BufferedProtocol):
         if self._expected is not None:
             raise PeerRefused(
                 PeerRefusal.UNEXPECTED_FRAME,
-                f"the peer sent {len(payloads[0])} bytes on a connection that takes heartbeats only",
+                f"the peer sent {len(payloads[0])} bytes where only heartbeats are taken",
             )
         self._owner.link_frames(self, payloads)

@@ -141,16 +141,20 @@ class Queries:
         chain = self._shell.chain
         state = chain.cache.get(stream)
         record = state.record
-        is_prepaid = isinstance(record, PrepaidRecord)
+        merchant = custodian = consumer_party = ""
+        if isinstance(record, PrepaidRecord):
+            merchant = record.merchant
+            custodian = record.custodian
+            consumer_party = record.consumer_party
         return ContractView(
             stream=stream,
             height=chain.header.height,
             count=state.frontier.size,
             root=state.frontier.root(),
             record=None if record is None else _describe(record),
-            merchant=record.merchant if is_prepaid else "",
-            custodian=record.custodian if is_prepaid else "",
-            consumer_party=record.consumer_party if is_prepaid else "",
+            merchant=merchant,
+            custodian=custodian,
+            consumer_party=consumer_party,
         )
 
     def block(self, height: int) -> BlockView | None:

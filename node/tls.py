@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 RECORD_BYTES_MAX: Final = 16 * 1024
 """Plaintext of one TLS record (RFC 8446 section 5.1); one read returns at most one record."""
@@ -142,7 +142,7 @@ class TlsPipe:
     def read_into(self, buffer: bytearray) -> int | None:
         """Read at most one record; return its length, None if none is complete, 0 at the end."""
         try:
-            return self._object.read(len(buffer), buffer)
+            return cast(int, self._object.read(len(buffer), buffer))  # bytes only without a buffer
         except ssl.SSLWantReadError:
             return None
         except ssl.SSLZeroReturnError:

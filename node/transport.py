@@ -307,3 +307,8 @@ class Transport:
         self._meter.peer_refused(refused.refusal)
         if self._on_refusal is not None:
             self._on_refusal(replica, refused.refusal, f"{where}: {refused.detail}")
+
+
+def _check_payload(payload: bytes) -> None:
+    if not 0 < len(payload) <= FRAME_BYTES_MAX:
+        raise ValueError(f"a payload has 1 to {FRAME_BYTES_MAX} bytes, not {len(payload)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from hashlib import sha256
 
 import httpx
@@ -25,10 +26,13 @@ SCOPES = {
     "other-consumer": "consumer:c2",
 }
 
+
+def _secret_of(name: str, _count: int) -> bytes:
+    return sha256(name.encode()).digest()
+
+
 _ISSUED = {
-    name: issue_token(
-        name, scope, TIME_MS, random_bytes=lambda n, name=name: sha256(name.encode()).digest()
-    )
+    name: issue_token(name, scope, TIME_MS, random_bytes=partial(_secret_of, name))
     for name, scope in SCOPES.items()
 }
 _EXPIRED = issue_token("expired", "operator", TIME_MS - 10, expires_ms=TIME_MS)

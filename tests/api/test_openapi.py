@@ -79,7 +79,7 @@ def test_covers_every_route(document: dict[str, Any]) -> None:
     expected = {pair for pair in served - {tile} if pair[0] not in NOT_DESCRIBED}
     expected |= {(path, "get") for path in TILES}
     assert {(path, method) for path, method, _ in operations(document)} == expected
-    assert len(expected) == 20
+    assert len(expected) == 19
 
 
 def test_every_operation_is_described(document: dict[str, Any]) -> None:
@@ -125,17 +125,9 @@ def test_answers_and_bodies_have_examples(document: dict[str, Any]) -> None:
     ],
 )
 def test_examples_decode_as_their_form(example: Any, form: type) -> None:
-    assert (
-        msgspec.to_builtins(msgspec.convert(example, form))
-        in (
-            example,
-            {
-                **example,
-                "signatures": [{**s, "batch": None} for s in example.get("signatures", [])],
-            },
-        )
-        or form is forms.BatchSubmissionForm
-    )
+    decoded = msgspec.convert(example, form)
+    written = msgspec.json.decode(msgspec.json.encode(decoded).replace(b',"batch":null', b""))
+    assert written == example
 
 
 def test_example_of_a_batch_result() -> None:

@@ -534,9 +534,7 @@ class Network:
         """Run until the nodes (all that are up, by default) applied `height`."""
         for _ in range(ticks_max):
             watched = [
-                node
-                for node in self.nodes
-                if (node.is_up if only is None else node.number in only)
+                node for node in self.nodes if (node.is_up if only is None else node.number in only)
             ]
             if all(len(node.disk.headers) > height for node in watched):
                 return
@@ -577,8 +575,9 @@ class Network:
                 )
             case ViewChange():
                 assert message.replica == own
-                self.state_once((own, "view-change", message.height, message.view),
-                                message.signature)
+                self.state_once(
+                    (own, "view-change", message.height, message.view), message.signature
+                )
                 assert self.record_of(node).view_change == message
                 if message.prepared is not None:
                     assert node.disk.pending is not None

@@ -25,9 +25,7 @@ def test_blocks_are_decided_without_failures(count: int) -> None:
     heights = 3 if count > 7 else 6
     network.run_to(heights, ticks_max=20)
     for node in network.nodes:
-        assert all(
-            node.disk.certificates[height].view == 0 for height in range(1, heights + 1)
-        )
+        assert all(node.disk.certificates[height].view == 0 for height in range(1, heights + 1))
         assert node.evidence == []
         proposers = [header.proposer for header in node.disk.headers[1 : heights + 1]]
         assert proposers == [height % count for height in range(1, heights + 1)]
@@ -53,7 +51,9 @@ def test_dead_primary_is_replaced_and_then_skipped(count: int) -> None:
     ]
     assert set(views) == {1}
     timeouts = [
-        note for note in network.nodes[0].notes if "no decision" in note and "asks for view 1" in note
+        note
+        for note in network.nodes[0].notes
+        if "no decision" in note and "asks for view 1" in note
     ]
     skips = [note for note in network.nodes[0].notes if "failed its last turns" in note]
     # Turns of the dead one: fail, skip 1, fail, skip 2, fail, skip 4 …
@@ -274,6 +274,10 @@ def test_the_whole_run_is_deterministic() -> None:
     first = record()
     assert len(first) > 200
     assert {type(message) for _, message in first} >= {
-        PrePrepare, Prepare, Commit, ViewChange, NewView
+        PrePrepare,
+        Prepare,
+        Commit,
+        ViewChange,
+        NewView,
     }
     assert first == record()

@@ -96,13 +96,14 @@ def test_failed_fsync_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert str(caught.value) == f"{tmp_path}/a: fsync failed: Input/output error"
     monkeypatch.undo()
     refusal = f"{tmp_path}/a: refused, because fsync of a failed: Input/output error"
-    for attempt in (
+    attempts: list[Callable[[], None]] = [
         lambda: directory.fsync("a"),
         lambda: directory.pwrite("a", 0, b"y"),
         lambda: directory.truncate("a", 0),
         lambda: directory.remove("a"),
         lambda: directory.rename("a", "b"),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(StorageFailure) as caught:
             attempt()
         assert str(caught.value) == refusal

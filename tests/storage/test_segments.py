@@ -118,6 +118,7 @@ def test_crash_at_every_step_loses_only_the_block_being_written(
             assert synced <= log.next_height <= synced + 1
             log.verify()
             assert_holds(log, log.next_height)
+        log = SegmentLog.open(disk, None, segment_bytes=900)
         append(log, *range(log.next_height, blocks))
         assert_holds(log, blocks)
         log.verify()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import functools
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -177,7 +178,7 @@ class SmallChain:
         self, kind: str, stream: str, data: dict[str, Any], *signers: str, **changes: Any
     ) -> bytes:
         self._salt += 1
-        members = {
+        members: dict[str, Any] = {
             "data": data,
             "kind": kind,
             "not_after": self.next_ms + 60_000,
@@ -187,7 +188,8 @@ class SmallChain:
             "stream": stream,
             "version": 1,
         }
-        return encode_body(**(members | changes))
+        members |= changes
+        return encode_body(**members)
 
     def key(self, party: str) -> SeedSigner:
         return signer(f"{self.network} {party} party")
@@ -277,14 +279,20 @@ class SmallChain:
         header: Header,
         replicas: Iterable[int] = (0, 1, 2),
         view: int = 0,
-        **changes: Any,
+        phase: int = COMMIT,
+        chain_id: bytes | None = None,
+        signed_views: Sequence[int] = (),
     ) -> bytes:
+        """Commits of `replicas`; `signed_views` are the views that they really signed."""
         block_hash = compute_block_hash(encode_header(header))
         commits = []
-        for at in replicas:
-            said = {"phase": COMMIT, "view": view, "chain_id": self.chain_id} | changes
+        for place, at in enumerate(replicas):
             message = compute_vote_message(
-                said["phase"], said["chain_id"], header.height, said["view"], block_hash
+                phase,
+                chain_id or self.chain_id,
+                header.height,
+                signed_views[place] if signed_views else view,
+                block_hash,
             )
             vote_key = signer(f"{self.network} bank-{at % len(self.genesis.institutions)} vote")
             commits.append(SignedBy(at, vote_key.sign(message)))
@@ -319,7 +327,7 @@ class SmallChain:
     def history(self, contract: str, signers: Iterable[str], **changes: Any) -> bytes:
         stream = contract_stream(contract)
         newest = self.headers[-1]
-        members = {
+        members: dict[str, Any] = {
             "contract": contract,
             "genesis": self.genesis.raw,
             "header": self.leaves[newest.index],
@@ -328,7 +336,8 @@ class SmallChain:
             "entries": [self.leaves[index] for index in self.indices_of(stream)],
             "parties": self.parties(signers),
         }
-        return encode_history_evidence(**(members | changes))
+        members |= changes
+        return encode_history_evidence(**members)
 
 
 def alter(leaf: bytes, change: Callable[[list[Any]], None]) -> bytes:
@@ -389,6 +398,7 @@ def edit(raw: bytes, **changes: Any) -> bytes:
     return encode_canonical({name: value for name, value in document.items() if value is not None})
 
 
+@functools.cache
 def busy_chain() -> SmallChain:
     """Five heights: a merchant registered, a card opened, used, overdrawn, refunded, spoken of."""
     chain = SmallChain()

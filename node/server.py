@@ -1,0 +1,357 @@
+"""One node process: opens its home, joins its peers, serves its API, and stops in order.
+
+    home ─► keys, genesis ─► chain (replayed if need be) ─► driver ─► shell ─► transport, API
+
+Opening comes before listening: a node that cannot reproduce its own chain never speaks. Stopping
+goes the other way round: no new requests, no new events, then the disk is closed; what was
+promised lies in the spool and the journal, so killing the process instead loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import ssl
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+import uvloop
+
+from api.app import create_app
+from api.settings import ApiSettings
+from api.tokens import Tokens, decode_tokens
+from consensus.timers import Timing
+from contracts.execution import Chain
+from genesis.document import Genesis, Parameters, parse_genesis
+from ledger.refusal import Reason, Rejected
+from node.config import ConfigError, NodeConfig, NodeHome, load_config
+from node.driver import Driver, Identity, Signers
+from node.effects import CommitBlock
+from node.keystore import KeyPurpose, Keystore, KeystoreError, read_passphrase
+from node.ledger_store import LedgerStore, open_ledger
+from node.logs import configure_logs
+from node.mempool import Mempool
+from node.metrics import NodeMetrics
+from node.queries import Queries
+from node.service import NodeService
+from node.shell import TICK_S, Disk, Shell
+from node.submissions import Quota, Submissions
+from node.tls import TlsIdentity
+from node.transport import Transport
+from node.verification import SignatureVerifier
+from storage.backup import clear_recovery, import_checkpoints, is_recovery_demanded
+from storage.files import Damaged, DiskDirectory, InUse, StorageFailure
+from storage.journal import Journal
+from storage.keyvalue import KeyValue
+from storage.spool import Spool
+
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_UNUSABLE: Final = 2
+
+GRACE_S: Final = 3.0
+"""How long answers under way may take once the node was asked to stop."""
+
+GC_THRESHOLDS: Final = (50_000, 20, 50)
+"""Blocks of thousands of transactions make many objects and no cycles; the default of 700
+allocations would walk the whole heap many times a block (measured: a third of execution)."""
+
+log = logging.getLogger("evidence_ledger.node")
+
+
+def run_node(home: Path) -> int:
+    """Run the node whose home this is until SIGTERM or SIGINT; return the exit status."""
+    place = NodeHome(home)
+    try:
+        config = load_config(place)
+        configure_logs(config.log)
+        identity, keystore = open_identity(place, config)
+    except (ConfigError, KeystoreError, OSError, Rejected) as error:
+        print(f"evidence-ledger: this node cannot start: {error}", file=sys.stderr)
+        return EXIT_UNUSABLE
+    gc.set_threshold(*GC_THRESHOLDS)
+    try:
+        return uvloop.run(_Server(place, config, identity, keystore).run())
+    except InUse as error:
+        log.error("another process holds this home: %s", error)  # noqa: TRY400
+    except Damaged as error:
+        log.error("what is stored here is damaged, and this node does not start: %s", error)  # noqa: TRY400
+    except StorageFailure as error:
+        log.error("the disk failed: %s", error)  # noqa: TRY400
+    except OSError as error:
+        log.error("this node cannot start: %s", error)  # noqa: TRY400
+    return EXIT_FAILED
+
+
+def open_identity(place: NodeHome, config: NodeConfig) -> tuple[Identity, Keystore]:
+    """Read genesis and keys, and check that they belong together."""
+    genesis = parse_genesis(place.resolve(config.genesis).read_bytes())
+    file = place.resolve(config.keys.passphrase_file) if config.keys.passphrase_file else None
+    passphrase = read_passphrase(file, environ=os.environ, prompt=None)
+    keystore = Keystore.open(place.resolve(config.keys.keystore), passphrase)
+    if not genesis.validators.is_member(config.replica):
+        raise Rejected(
+            Reason.NOT_A_VALIDATOR,
+            f"replica {config.replica}: genesis names {len(genesis.validators)} institutions",
+        )
+    signers = Signers(
+        vote=keystore.signer(KeyPurpose.VOTE),
+        cosign=keystore.signer(KeyPurpose.COSIGN),
+        log=keystore.signer(KeyPurpose.LOG),
+        party=keystore.signer(KeyPurpose.PARTY),
+    )
+    validator = genesis.validators[config.replica]
+    for purpose, signer, expected in (
+        ("vote", signers.vote, validator.vote_key),
+        ("cosign", signers.cosign, validator.cosign_key),
+        ("log", signers.log, validator.log_key),
+        ("party", signers.party, validator.party_key),
+    ):
+        if signer.public_key != expected:
+            raise Rejected(
+                Reason.UNKNOWN_KEY,
+                f"the {purpose} key here is {signer.public_key.hex()}, and genesis gives "
+                f"{validator.id} {expected.hex()}",
+            )
+    return Identity(config.replica, genesis, signers), keystore
+
+
+def timing_of(parameters: Parameters) -> Timing:
+    """Return genesis' times in ticks."""
+    tick_ms = int(TICK_S * 1000)
+    view_timeout = max(2, parameters.view_timeout_ms // tick_ms)
+    return Timing(
+        view_timeout_ticks=view_timeout,
+        view_timeout_ticks_max=max(view_timeout, 60_000 // tick_ms),
+        idle_interval_ticks=max(1, parameters.idle_block_interval_ms // tick_ms),
+        clock_skew_ms_max=parameters.proposal_clock_skew_ms,
+    )
+
+
+def open_keyvalue(place: NodeHome, config: NodeConfig) -> KeyValue:
+    """Open the configured key-value store."""
+    path = place.index
+    if config.storage.backend == "rocksdb":
+        from storage.rocks import RocksStore
+
+        return RocksStore(path)
+    from storage.leveldb import LevelDBStore
+
+    return LevelDBStore(
+        path,
+        write_buffer_bytes=config.storage.write_buffer_bytes,
+        cache_bytes=config.storage.cache_bytes,
+    )
+
+
+@dataclass(slots=True)
+class _Observer:
+    """Tells metrics and waiting requests what happened."""
+
+    metrics: NodeMetrics
+    queries: Queries | None = None
+    submissions: Submissions | None = None
+
+    def committed(self, effect: CommitBlock) -> None:
+        block = effect.block
+        tx_ids = [row.tx_id for row in block.rows]
+        if self.queries is not None and self.submissions is not None:
+            self.queries.block_committed(tx_ids)
+            self.submissions.settle(tx_ids)
+        refused = sum([outcome.refused for outcome in block.outcomes])
+        self.metrics.block_applied(
+            height=block.header.height, applied=len(tx_ids) - refused, refused=refused
+        )
+
+    def certified(self, height: int) -> None:
+        self.metrics.height_certified(height)
+        if self.queries is not None:
+            self.queries.height_certified(height)
+
+
+class _Server:
+    def __init__(
+        self, place: NodeHome, config: NodeConfig, identity: Identity, keystore: Keystore
+    ) -> None:
+        self._place = place
+        self._config = config
+        self._identity = identity
+        self._keystore = keystore
+        self._stopping = asyncio.Event()
+        self._status = EXIT_OK
+
+    async def run(self) -> int:
+        """Start everything, wait to be told to stop, stop everything."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        place, config, genesis = self._place, self._config, self._identity.genesis
+        is_recovering = is_recovery_demanded(place.path)
+        chain_directory = DiskDirectory(place.chain)
+        chain_directory.lock("lock")
+        journal_directory = DiskDirectory(place.journal)
+        spool_directory = DiskDirectory(place.spool)
+        keyvalue = open_keyvalue(place, config)
+        metrics = NodeMetrics(genesis)
+        verifier = SignatureVerifier(config.verification.workers, meter=metrics)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(chain_directory.close)
+            stack.callback(journal_directory.close)
+            stack.callback(spool_directory.close)
+            store, chain = open_ledger(chain_directory, keyvalue, genesis, _say_progress)
+            stack.callback(store.chain_store.close)
+            for notice in store.chain_store.notices:
+                log.warning("storage: %s", notice)
+            import_checkpoints(store.chain_store, place.path)
+            journal = open_journal(journal_directory, is_recovering)
+            spool = Spool(spool_directory)
+            driver = self._make_driver(chain, store, is_recovering)
+            observer = _Observer(metrics)
+            shell = Shell(
+                driver,
+                Disk(store, journal, spool),
+                verifier,
+                observer,
+                say=_say,
+                stop=self._fail,
+                end_recovery=lambda: clear_recovery(place.path),
+            )
+            queries = Queries(shell)
+            submissions = Submissions(
+                shell,
+                Quota(
+                    config.quotas.transactions_per_second_per_submitter,
+                    config.quotas.burst_per_submitter,
+                ),
+                queries.position,
+                metrics.intake_refused,
+            )
+            observer.queries, observer.submissions = queries, submissions
+            service = NodeService(shell, submissions, queries, metrics)
+            transport = self._make_transport(shell, metrics)
+            await verifier.start()
+            stack.push_async_callback(verifier.close)
+            gc.freeze()
+            await shell.start()
+            stack.push_async_callback(shell.close)
+            await transport.start()
+            shell.carrier = transport
+            stack.push_async_callback(transport.close)
+            log.info(
+                "node %s (replica %d of %d) at height %d, chain %s",
+                service.node_id,
+                self._identity.replica,
+                len(genesis.validators),
+                chain.header.height,
+                genesis.chain_id.hex(),
+            )
+            await self._serve(service)
+        return self._status
+
+    def _make_driver(self, chain: Chain, store: LedgerStore, is_recovering: bool) -> Driver:
+        quotas = self._config.quotas
+        return Driver(
+            self._identity,
+            chain,
+            store,
+            timing_of(self._identity.genesis.parameters),
+            pool=Mempool(quotas.pool_transactions_max, quotas.pool_bytes_max),
+            is_recovering=is_recovering,
+        )
+
+    def _make_transport(self, shell: Shell, metrics: NodeMetrics) -> Transport:
+        config = self._config
+        return Transport(
+            replica=config.replica,
+            genesis=self._identity.genesis,
+            listen=config.peer.listen,
+            endpoints=config.endpoints_by_replica(self._identity.genesis),
+            tls=TlsIdentity(
+                certificate=self._place.tls_certificate,
+                key=self._place.tls_key,
+                passphrase=self._keystore.tls_passphrase,
+            ),
+            on_frame=shell.frame_arrived,
+            on_peer=shell.peer_changed,
+            meter=metrics,
+        )
+
+    async def _serve(self, service: NodeService) -> None:
+        """Serve the API until told to stop."""
+        api = self._config.api
+        tokens = Tokens([])
+        if self._place.tokens.exists():
+            tokens = Tokens(decode_tokens(self._place.tokens.read_bytes()))
+        app = create_app(service, tokens, ApiSettings(cors_origins=tuple(api.cors_origins)))
+        host, _, port = api.listen.rpartition(":")
+        config = uvicorn.Config(
+            app,
+            host=host.strip("[]"),
+            port=int(port),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=int(GRACE_S),
+        )
+        if api.tls:
+            config.load()
+            config.ssl = self._api_context()
+        server = uvicorn.Server(config)
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        serving = asyncio.create_task(server._serve())  # noqa: SLF001 - `serve` takes the signals
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        service.is_closing = True
+        server.should_exit = True
+        stopping.cancel()
+        await serving
+
+    def _api_context(self) -> ssl.SSLContext:
+        api = self._config.api
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(
+            self._place.resolve(api.certificate),
+            self._place.resolve(api.key),
+            password=self._keystore.tls_passphrase,
+        )
+        return context
+
+    def _fail(self, reason: str) -> None:
+        log.error("this node stops: %s", reason)
+        self._status = EXIT_FAILED
+        self._stopping.set()
+
+
+def open_journal(directory: DiskDirectory, is_recovering: bool) -> Journal:
+    """Open the vote journal; with `recover` a new one takes the place of whatever is there."""
+    if is_recovering:
+        Journal.discard(directory)
+        return Journal.create(directory)
+    return Journal.open(directory)
+
+
+def _say(level: str, text: str) -> None:
+    log.log(_LEVELS[level], text)
+
+
+_LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def _say_progress(what: str, done: int, total: int) -> None:
+    log.info("%s: %d%s", what, done, f" of {total}" if total else "")
+
+

@@ -1,0 +1,185 @@
+"""What the API asks of a node, answered: `api.ports.LedgerService`.
+
+Nothing is decided here; submissions and queries do the work, and this says how the node is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from api.ports import (
+    BlockView,
+    ContractView,
+    Intake,
+    Level,
+    Pending,
+    Position,
+    StatusView,
+)
+from genesis.document import Genesis
+from node.metrics import NodeMetrics
+from node.queries import Queries
+from node.shell import Shell
+from node.submissions import Submissions
+
+VERSION: Final = "0.1.0"
+
+Mode = Literal["starting", "normal", "catching_up", "recovering", "halted"]
+
+LAG_HEIGHTS_MAX: Final = 20
+"""A node this far behind the heights its peers prove is not ready for requests."""
+
+
+class NodeService:
+    """One node's answers."""
+
+    def __init__(
+        self, shell: Shell, submissions: Submissions, queries: Queries, metrics: NodeMetrics
+    ) -> None:
+        self._shell = shell
+        self._submissions = submissions
+        self._queries = queries
+        self._metrics = metrics
+        self.is_closing = False
+
+    @property
+    def genesis(self) -> Genesis:
+        """The chain's genesis document."""
+        return self._shell.driver.identity.genesis
+
+    @property
+    def node_id(self) -> str:
+        """Id of the institution that runs this node."""
+        return self.genesis.institutions[self._shell.driver.identity.replica].id
+
+    async def submit(self, envelopes: Sequence[bytes], client: str) -> Sequence[Intake]:
+        """Take in envelopes; `client` is whom the log names."""
+        return await self._submissions.submit(envelopes)
+
+    async def wait(self, tx_id: bytes, level: Level, timeout_s: float) -> Position | None:
+        """Return the position once `level` is reached, None when the time is over."""
+        if not await self._queries.wait_committed(tx_id, timeout_s):
+            return None
+        position = self._queries.position(tx_id)
+        if position is None or level == "committed" or position.certified:
+            return position
+        if not await self._queries.wait_certified(position.height, timeout_s):
+            return None
+        return self._queries.position(tx_id)
+
+    def position(self, tx_id: bytes) -> Position | Pending | None:
+        """Return where a transaction is."""
+        found = self._queries.position(tx_id)
+        if found is not None:
+            return found
+        promise = self._submissions.promise(tx_id)
+        if promise is not None:
+            return Pending(tx_id, promise[0], promise[1])
+        if tx_id in self._shell.driver.pool:
+            return Pending(tx_id, 0, 0)
+        return None
+
+    def entry(self, tx_id: bytes) -> bytes | None:
+        """Return a transaction's leaf data."""
+        return self._queries.entry(tx_id)
+
+    def contract(self, stream: str) -> ContractView | None:
+        """Return a stream's committed value."""
+        return self._queries.contract(stream)
+
+    async def proof(self, tx_id: bytes) -> str:
+        """Return a C2SP tlog-proof."""
+        return await self._queries.proof(tx_id)
+
+    async def evidence(self, tx_id: bytes) -> bytes:
+        """Return a transaction's evidence file."""
+        return await self._queries.evidence(tx_id)
+
+    async def history(self, contract_id: str) -> bytes:
+        """Return a contract's complete history."""
+        return await self._queries.history(contract_id)
+
+    def block(self, height: int) -> BlockView | None:
+        """Return a decided block."""
+        return self._queries.block(height)
+
+    def checkpoint(self) -> str | None:
+        """Return the newest certified checkpoint."""
+        return self._queries.checkpoint()
+
+    def tile(self, level: int, index: int, width: int) -> bytes | None:
+        """Return a tile of the certified tree."""
+        return self._queries.tile(level, index, width)
+
+    def entry_bundle(self, index: int, width: int) -> bytes | None:
+        """Return entries of the certified tree."""
+        return self._queries.entry_bundle(index, width)
+
+    def status(self) -> StatusView:
+        """Return how this node is."""
+        driver = self._shell.driver
+        chain = driver.chain
+        header = chain.header
+        validators = chain.validators
+        mode, detail = self._mode()
+        view = driver.replica.view
+        return StatusView(
+            version=VERSION,
+            mode=mode,
+            detail=detail,
+            height=header.height,
+            block_hash=chain.header_hash,
+            time_ms=header.time_ms,
+            log_size=header.log_size,
+            log_root=chain.log.root(),
+            state_root=header.state_root,
+            certified_height=max(driver.certification.certified_height, 0),
+            certified_size=self._queries.certified_size(),
+            view=view,
+            primary=validators.primary(header.height + 1, view),
+            validator_count=len(validators),
+            quorum=validators.quorum,
+            peers_connected=driver.connected_count,
+            pool_count=len(driver.pool),
+            pool_bytes=driver.pool.bytes,
+        )
+
+    def healthy(self) -> tuple[bool, str]:
+        """Say whether the process works at all."""
+        if self._shell.is_stopped:
+            return False, self._shell.driver.halted or "the node has stopped"
+        return True, ""
+
+    def ready(self) -> tuple[bool, str]:
+        """Say whether to send requests here."""
+        is_healthy, reason = self.healthy()
+        if not is_healthy:
+            return False, reason
+        if self.is_closing:
+            return False, "the node is shutting down"
+        driver = self._shell.driver
+        if driver.connected_count + 1 < driver.chain.validators.quorum:
+            return False, (
+                f"{driver.connected_count} peers are connected; a quorum needs "
+                f"{driver.chain.validators.quorum} institutions, this one included"
+            )
+        if driver.catch_up.target - driver.chain.header.height > LAG_HEIGHTS_MAX:
+            return False, (
+                f"catching up: height {driver.chain.header.height} of {driver.catch_up.target}"
+            )
+        return True, ""
+
+    def metrics(self) -> bytes:
+        """Return the metrics in Prometheus text format."""
+        return self._metrics.render()
+
+    def _mode(self) -> tuple[Mode, str]:
+        driver = self._shell.driver
+        if driver.halted:
+            return "halted", driver.halted
+        if driver.recovery.is_active:
+            return "recovering", "waiting to hear from a quorum of peers; signing nothing until then"
+        if driver.catch_up.target > driver.chain.header.height + 1:
+            return "catching_up", f"behind height {driver.catch_up.target}"
+        return "normal", ""
