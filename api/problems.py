@@ -143,7 +143,7 @@ def problem_form(problem: Problem, instance: str, request_id: str) -> ProblemFor
 
 def request_instance(scope: Mapping[str, Any]) -> str:
     """Return the request's path as a URI reference, bounded."""
-    return quote(scope["path"][:200], safe="/:@!$&'()*+,;=~-._")
+    return quote(scope["path"][:200], errors="replace", safe="/:@!$&'()*+,;=~-._")
 
 
 def render_problem(scope: Mapping[str, Any], problem: Problem) -> Response:

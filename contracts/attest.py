@@ -25,7 +25,7 @@ class AttestData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     statement: str
     tx_id: HexKey
-    note_hash: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+    note_hash: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?$(?!\n)")] = ""
     """SHA-256 of a document kept elsewhere, if there is one."""
 
 

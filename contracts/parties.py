@@ -35,8 +35,8 @@ SUBMITTER_ROLES: Final = ("merchant", "gateway", "consumer", "platform")
 
 CUSTODIAN_ROLES: Final = ("bank", "payment")
 
-HexKey = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
-District = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{0,32}$")]
+HexKey = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+District = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{0,32}$(?!\n)")]
 
 
 class PartyKey(msgspec.Struct, frozen=True, array_like=True, gc=False):

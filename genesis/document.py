@@ -29,9 +29,9 @@ INSTITUTIONS_MAX: Final = 36
 """All institutions and districts the plan names; more would not fit one entry."""
 CERTIFICATE_BYTES_MAX: Final = 2048
 
-HexKey = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+HexKey = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
-Endpoint = Annotated[str, msgspec.Meta(min_length=3, max_length=200, pattern=r"^[!-~]+$")]
+Endpoint = Annotated[str, msgspec.Meta(min_length=3, max_length=200, pattern=r"^[!-~]+$(?!\n)")]
 
 
 class Name(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,7 +106,7 @@ class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     institutions: Annotated[
         list[Institution], msgspec.Meta(min_length=1, max_length=INSTITUTIONS_MAX)
     ]
-    network: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
+    network: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$(?!\n)")]
     parameters: Parameters
     rule_pack: RulePack
     time: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]

@@ -38,10 +38,10 @@ SIGNERS_MAX: Final = 8
 BATCH_SIZE_MAX: Final = 65_536
 """Transactions under one batch signature: a path of at most 16 hashes."""
 
-STREAM_PATTERN: Final = r"^(contract|party|validator)/[a-z0-9][a-z0-9._-]{0,79}$"
-PARTY_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,47}$"
-KIND_PATTERN: Final = r"^[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){0,3}$"
-SALT_PATTERN: Final = r"^[A-Za-z0-9_-]{22,64}$"
+STREAM_PATTERN: Final = r"^(contract|party|validator)/[a-z0-9][a-z0-9._-]{0,79}$(?!\n)"
+PARTY_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,47}$(?!\n)"
+KIND_PATTERN: Final = r"^[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){0,3}$(?!\n)"
+SALT_PATTERN: Final = r"^[A-Za-z0-9_-]{22,64}$(?!\n)"
 """At least 128 bits in base64url without padding (22 characters)."""
 
 Stream = Annotated[str, msgspec.Meta(pattern=STREAM_PATTERN)]

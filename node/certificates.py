@@ -123,7 +123,7 @@ def write_private_key(
 ) -> None:
     """Write an encrypted PKCS #8 key (PEM, mode 0600); never over another unless told to.
 
-    PBKDF2 protects it, which is weak against guessing: `passphrase` is to be a random secret (such
+    2,048 rounds of PBKDF2 protect it, weak against guessing: `passphrase` is to be a random secret (such
     as `Keystore.tls_passphrase`), not what a person remembers.
     """
     if not passphrase:

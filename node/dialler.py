@@ -21,6 +21,9 @@ from node.tls import PeerRefusal, PeerRefused
 WRITES_PER_TURN: Final = 4
 """Writes to one peer before others have their turn: 1 MiB, about 1 ms of encryption."""
 
+CLOSE_S: Final = 0.5
+"""What a peer gets to read the goodbye when this node stops; frames had their time before."""
+
 
 class Dialler:
     """Owns the sending connection to one peer."""
@@ -64,6 +67,7 @@ class Dialler:
         self._task = asyncio.get_running_loop().create_task(
             self._run(), name=f"dial replica {self._replica}"
         )
+        self._task.add_done_callback(_raise_error)
 
     def push(self, payload: bytes, bulk: bool) -> bool:
         """Queue a frame; return False if it was refused."""
@@ -91,7 +95,7 @@ class Dialler:
             await asyncio.wait([self._task])
             self._task = None
         if self._attempt is not None:
-            await self._attempt.ended()
+            await self._attempt.ended(CLOSE_S)
 
     # What the link tells.
 
@@ -136,7 +140,7 @@ class Dialler:
                     if not link.lost.done():  # stopped: say goodbye
                         self._leave(None)
                         link.close()
-                        await link.ended()
+                        await link.ended(CLOSE_S)
                 if loop.time() - since >= self._timing.stable_s:
                     delay_s = self._timing.retry_first_s
             await self._pause(delay_s)
@@ -222,3 +226,9 @@ class Dialler:
         self._on_refused(
             self._replica, refused, f"dialling replica {self._replica} at {host}:{port}"
         )
+
+
+def _raise_error(task: asyncio.Task[None]) -> None:
+    """Give a mistake of our own to the event loop's exception handler, as a callback's would go."""
+    if not task.cancelled():
+        task.result()

@@ -29,7 +29,7 @@ from node.private_files import readable_by_others, write_file
 
 FORMAT: Final = "evidence-ledger/keystore/v1"
 
-PASSPHRASE_VARIABLE: Final = "EVIDENCE_LEDGER_PASSPHRASE"
+PASSPHRASE_VARIABLE: Final = "EVIDENCE_LEDGER_PASSPHRASE"  # noqa: S105 a name
 
 PASSPHRASE_BYTES_MAX: Final = 1024
 """More is a mistaken file, not a passphrase."""

@@ -229,8 +229,12 @@ class PeerLink(asyncio.BufferedProtocol):
         if self._is_closing or self._transport is None:
             return
         self._was_quiet = False
-        self._pipe.write(data)
-        self._transport.write(self._pipe.take())
+        try:
+            self._pipe.write(data)
+        except PeerRefused as refused:
+            self.refuse(refused)
+        else:
+            self._transport.write(self._pipe.take())
 
     def beat(self) -> None:
         """Send a heartbeat unless something else was sent since the last call."""
@@ -283,11 +287,11 @@ class PeerLink(asyncio.BufferedProtocol):
             if self._transport.get_write_buffer_size():
                 self._transport.abort()
 
-    async def ended(self) -> None:
-        """Wait until the connection is gone; cut it after `LINGER_S`."""
+    async def ended(self, patience_s: float) -> None:
+        """Wait until the connection is gone; cut it when patience is."""
         if self._transport is None or self.lost.done():
             return
-        await asyncio.wait([self.lost], timeout=LINGER_S)
+        await asyncio.wait([self.lost], timeout=patience_s)
         self._transport.abort()
         await self.lost
 

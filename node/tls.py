@@ -152,7 +152,10 @@ class TlsPipe:
 
     def write(self, plaintext: bytes | memoryview) -> None:
         """Encrypt; the result waits in `take`. The whole of it is taken (the BIO is unbounded)."""
-        self._object.write(plaintext)
+        try:
+            self._object.write(plaintext)
+        except ssl.SSLError as error:
+            raise self._refuse(error) from None
 
     def say_goodbye(self) -> None:
         """Put the closing alert (close_notify) into `take`."""

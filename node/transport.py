@@ -11,13 +11,15 @@ nothing of what frames mean.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from genesis.document import Genesis
-from node.dialler import Dialler
+from node.dialler import CLOSE_S, Dialler
+from node.endpoint import parse_endpoint
 from node.frames import FRAME_BYTES_MAX
 from node.peer_link import READ_BYTES, PeerLink, Pins, Timing
 from node.peer_meter import NO_METER, PeerMeter
@@ -33,7 +35,6 @@ __all__ = [
     "TlsIdentity",
     "TlsIdentityError",
     "Transport",
-    "parse_endpoint",
 ]
 
 STRANGERS_MAX: Final = 64
@@ -41,17 +42,12 @@ STRANGERS_MAX: Final = 64
 handshake takes milliseconds, so it is not honest peers that wait there."""
 
 
-def parse_endpoint(endpoint: str) -> tuple[str, int]:
-    """Split "host:port" or "[v6]:port"; raise `ValueError` with a whole sentence."""
-    host, colon, port = endpoint.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        host = ""
-    is_port = port.isascii() and port.isdigit() and int(port) <= 65_535
-    if not (colon and host and is_port):
-        raise ValueError(f'expected "host:port" or "[address]:port", found {endpoint!r}')
-    return host, int(port)
+_log = logging.getLogger("evidence_ledger.transport")
+
+
+def log_refusal(replica: int | None, refusal: PeerRefusal, detail: str) -> None:
+    """Say in the log why a connection was not kept."""
+    _log.warning("peer connection: %s", detail, extra={"peer": replica, "refusal": refusal.value})
 
 
 class Transport:
@@ -67,7 +63,7 @@ class Transport:
         tls: TlsIdentity,
         on_frame: Callable[[int, bytes], None],
         on_peer: Callable[[int, bool], None] | None = None,
-        on_refusal: Callable[[int | None, PeerRefusal, str], None] | None = None,
+        on_refusal: Callable[[int | None, PeerRefusal, str], None] = log_refusal,
         meter: PeerMeter = NO_METER,
         chance: random.Random | None = None,
         timing: Timing = Timing(),  # noqa: B008 frozen
@@ -77,8 +73,8 @@ class Transport:
 
         `on_frame(replica, payload)` is called once per frame, peers taking turns. `on_peer` says
         when frames can be sent to a peer and when no longer. `on_refusal(replica or None, reason,
-        sentence)` is for the log. Raises `TlsIdentityError` or `ValueError` for what is wrong with
-        this node's own certificate, key or addresses.
+        sentence)` writes to the log unless given. Raises `TlsIdentityError` or `ValueError` for
+        what is wrong with this node's own certificate, key or addresses.
         """
         count = len(genesis.institutions)
         certificates = [genesis.certificate(number) for number in range(count)]
@@ -182,12 +178,11 @@ class Transport:
                     await peer.drain()
         except TimeoutError:
             pass
-        for peer in self._peers.values():
-            await peer.stop()
+        await asyncio.gather(*(peer.stop() for peer in self._peers.values()))
         links = [*self._incoming.values(), *(link for link, _ in self._strangers)]
         for link in links:
             link.close()
-        await asyncio.gather(*(link.ended() for link in links))
+        await asyncio.gather(*(link.ended(CLOSE_S) for link in links))
         if self._server is not None:
             await self._server.wait_closed()
 
@@ -305,8 +300,7 @@ class Transport:
 
     def _report(self, replica: int | None, refused: PeerRefused, where: str) -> None:
         self._meter.peer_refused(refused.refusal)
-        if self._on_refusal is not None:
-            self._on_refusal(replica, refused.refusal, f"{where}: {refused.detail}")
+        self._on_refusal(replica, refused.refusal, f"{where}: {refused.detail}")
 
 
 def _check_payload(payload: bytes) -> None:

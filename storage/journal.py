@@ -7,8 +7,9 @@ sent, and only then is the slot's mark written, which says that the slot was ack
 That mark tells rot from an innocent power loss. A newest slot that is broken and unmarked was being
 written when the power went: nobody saw it, the one before it holds. A broken slot that was marked
 held votes that are out in the world: `load` raises `Damaged`, and the node must not vote until it
-has gone through `recover` (an amnesiac node counts among the f). There are two marks for the same
-reason that there are two slots: a torn mark then takes nothing with it.
+has gone through `recover` (an amnesiac node counts among the f). Each slot has a mark of its own:
+by the time a slot is written again, its mark was synced together with the other slot, so a slot and
+its mark that are both broken are never a power loss either.
 It does not know what a record or a pending block says.
 
 votes      slot 0, slot 1 (262,144 bytes each), mark 0, mark 1 (4,096 bytes each)
@@ -169,12 +170,17 @@ class Journal:
             key=lambda slot: slot.sequence,
             default=None,
         )
-        if newest is None or newest.sequence < acknowledged:
+        is_unknown = [
+            slot is None and mark is None for slot, mark in zip(slots, marks, strict=True)
+        ]
+        if newest is None or newest.sequence < acknowledged or any(is_unknown):
+            broken = 0 if slots[0] is None else 1
             raise self._damaged(
-                VOTES_FILE, SLOT_BYTES * (acknowledged % 2 if acknowledged >= 0 else 0),
+                VOTES_FILE,
+                SLOT_BYTES * broken,
                 "an acknowledged record is unreadable: this node may have sent votes that it no "
                 "longer knows",
-            )  # fmt: skip
+            )
         at = newest.sequence % 2
         other = slots[1 - at]
         if other is None:

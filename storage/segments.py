@@ -336,8 +336,7 @@ class SegmentLog:
 
     def _cut_tail(self, number: int, size: int, damage: Damaged) -> None:
         name = segment_name(number)
-        self._directory.truncate(name, self._end)
-        self._directory.fsync(name)
+        self._directory.truncate(name, self._end)  # made durable by `open`
         self.notices.append(
             f"{self._directory.path}/{name}: cut {size - self._end} bytes of an unfinished block "
             f"{self._next_height} off the end at offset {self._end} ({damage.what})."

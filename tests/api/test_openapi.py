@@ -125,7 +125,7 @@ def test_answers_and_bodies_have_examples(document: dict[str, Any]) -> None:
     ],
 )
 def test_examples_decode_as_their_form(example: Any, form: type) -> None:
-    decoded = msgspec.convert(example, form)
+    decoded: Any = msgspec.convert(example, form)
     written = msgspec.json.decode(msgspec.json.encode(decoded).replace(b',"batch":null', b""))
     assert written == example
 

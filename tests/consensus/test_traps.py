@@ -304,13 +304,17 @@ def refused_new_views() -> list[tuple[str, str]]:
     return [
         (
             "drops",
-            "bad_proof: new-view of height 1 view 1: the highest claim is of view 0, but "
-            "nothing is proven",
+            (
+                "bad_proof: new-view of height 1 view 1: the highest claim is of view 0, but "
+                "nothing is proven"
+            ),
         ),
         (
             "adds",
-            "bad_proof: new-view of height 1 view 1: it proves view 0, which none of its "
-            "view-changes claims",
+            (
+                "bad_proof: new-view of height 1 view 1: it proves view 0, which none of its "
+                "view-changes claims"
+            ),
         ),
         ("other block", "bad_proof: new-view of height 1 view 1: it proposes "),
         ("no quorum", "no_quorum: new-view of height 1 view 1: 2 view-changes; a quorum is 3"),
@@ -318,8 +322,10 @@ def refused_new_views() -> list[tuple[str, str]]:
         ("order", "not_canonical: new-view of height 1 view 1: replica 0 stands after replica 1"),
         (
             "other view",
-            "bad_signature: view-change of height 1 to view 1: the signature of "
-            "replica 0 does not verify",
+            (
+                "bad_signature: view-change of height 1 to view 1: the signature of "
+                "replica 0 does not verify"
+            ),
         ),
         (
             "thin proof",
@@ -327,13 +333,17 @@ def refused_new_views() -> list[tuple[str, str]]:
         ),
         (
             "stripped claim",
-            "bad_signature: view-change of height 1 to view 1: the signature of "
-            "replica 0 does not verify",
+            (
+                "bad_signature: view-change of height 1 to view 1: the signature of "
+                "replica 0 does not verify"
+            ),
         ),
         (
             "not the primary",
-            "bad_signature: pre-prepare of height 1 view 1: the signature of "
-            "replica 2 does not verify",
+            (
+                "bad_signature: pre-prepare of height 1 view 1: the signature of "
+                "replica 2 does not verify"
+            ),
         ),
     ]
 

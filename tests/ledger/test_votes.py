@@ -200,13 +200,15 @@ def test_prepared_certificate_counts_the_primary_once() -> None:
         vote.verify(VALIDATORS, CHAIN)
     assert refusal(prepared(0, 0, 1), 5) == (
         Reason.DUPLICATE,
-        "prepared certificate of height 5 view 0: replica 1 is the primary; its pre-prepare is its "
-        "prepare",
+        (
+            "prepared certificate of height 5 view 0: replica 1 is the primary; its pre-prepare is its "
+            "prepare"
+        ),
     )
     assert refusal(prepared(0, 0), 5)[0] is Reason.NO_QUORUM
     assert refusal(prepared(0, 0, 0), 5)[0] is Reason.DUPLICATE
     assert refusal(prepared(0, 2, 0), 5)[0] is Reason.NOT_CANONICAL
-    assert refusal(prepared(0, 0, 2), 6)[0] is Reason.BAD_SIGNATURE
+    assert refusal(prepared(0, 0, 2), 9)[0] is Reason.BAD_SIGNATURE
     wrong = msgspec.structs.replace(prepared(0, 0, 2), pre_prepare=sign(1, PREPARE).signature)
     assert refusal(wrong, 5)[0] is Reason.BAD_SIGNATURE
     as_commits = msgspec.structs.replace(prepared(0, 0, 2), prepares=commits(0, 2))

@@ -172,6 +172,83 @@ def test_torn_unacknowledged_slot_is_ignored_and_said() -> None:
     ]
 
 
+@pytest.mark.parametrize("survival", list(Survival))
+def test_power_loss_while_loading_after_a_kill_is_innocent(survival: Survival) -> None:
+    """What a killed process left in the page cache is synced before its mark can reach the disk."""
+    expected = states()
+    probe = fresh()
+    start = probe.step
+    run(probe, None)
+    for step in range(start, probe.step + 1):
+        for load_step in range(6):
+            disk = fresh()
+            saved = run(disk, step)
+            disk.power_loss(Survival.ALL)
+            disk.crash_at = disk.step + load_step
+            try:
+                Journal.open(disk).load()
+            except Crash:
+                disk.power_loss(survival, seed=step * 10 + load_step)
+            disk.crash_at = None
+            assert saved <= expected.index(Journal.open(disk).load()) <= saved + 1
+
+
+def run(disk: FakeDirectory, crash_at: int | None) -> int:
+    """Save the first three of the programme or up to a crash; return how many saves were acknowledged."""
+    disk.crash_at = crash_at
+    saved = 0
+    try:
+        journal = Journal.open(disk)
+        journal.load()
+        for record, pending in PROGRAMME[:3]:
+            journal.save(record, pending)
+            saved += 1
+    except Crash:
+        pass
+    return saved
+
+
+def test_loaded_record_counts_as_acknowledged() -> None:
+    """A process killed between a slot's fsync and its mark: loading sends the vote again."""
+    disk = saved_twice()
+    disk.crash_at = disk.step + 6  # three fsyncs of loading, two writes and a fsync of saving
+    journal = Journal.open(disk)
+    with pytest.raises(Crash):
+        save_after_loading(journal, b"third vote")
+    disk.power_loss(Survival.ALL)
+    assert Journal.open(disk).load().record == b"third vote"
+    disk.flip(VOTES_FILE, SLOT_BYTES + 20)
+    with pytest.raises(Damaged, match="an acknowledged record is unreadable"):
+        Journal.open(disk).load()
+
+
+def save_after_loading(journal: Journal, record: bytes) -> None:
+    journal.load()
+    journal.save(record, None)
+
+
+def test_broken_slot_with_a_broken_mark_is_never_taken_for_a_power_loss() -> None:
+    for slot, mark in ((1, 0), (1, 1)):
+        disk = saved_twice()
+        save_after_loading(Journal.open(disk), b"third vote")
+        disk.flip(VOTES_FILE, slot * SLOT_BYTES + 20)
+        disk.flip(VOTES_FILE, 2 * SLOT_BYTES + 4096 * mark + 20)
+        with pytest.raises(Damaged, match="votes, offset 262144: an acknowledged record is unread"):
+            Journal.open(disk).load()
+
+
+def test_journal_refuses_after_a_failure_even_if_the_disk_answers_again() -> None:
+    disk = saved_twice()
+    journal = Journal.open(disk)
+    journal.load()
+    disk.failing_fsync = disk.fsyncs
+    with pytest.raises(StorageFailure, match="fsync failed"):
+        journal.save(b"vote", None)
+    disk.failing_fsync, disk.is_failed = None, False
+    with pytest.raises(StorageFailure, match="fake: refused after a failed write"):
+        journal.save(b"vote", None)
+
+
 def test_both_slots_broken_is_damage() -> None:
     disk = saved_twice()
     disk.flip(VOTES_FILE, 0)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from google_crc32c import value as crc32c
 
 plyvel = pytest.importorskip("plyvel", exc_type=ImportError)
 
@@ -132,6 +134,41 @@ def test_cut_and_lengthened_files_are_noticed(database: Path, pattern: str) -> N
         with pytest.raises(Damaged):
             verify_database(database)
     file.write_bytes(data)
+
+
+def varint(value: int) -> bytes:
+    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + varint(value >> 7)
+
+
+def table_of(gap: bytes) -> bytes:
+    """A table of one data block, written out by hand, with `gap` between it and the next block."""
+
+    def framed(block: bytes) -> bytes:
+        crc = crc32c(block + b"\0")
+        masked = (((crc >> 15 | crc << 17) & 0xFFFFFFFF) + 0xA282EAD8) & 0xFFFFFFFF
+        return block + b"\0" + struct.pack("<I", masked)
+
+    def pairs(*values: bytes) -> bytes:
+        body = b"".join(bytes([0, 1, len(value)]) + b"k" + value for value in values)
+        return body + struct.pack("<II", 0, 1)
+
+    data = pairs(b"value")
+    handle = varint(0) + varint(len(data))
+    table = framed(data) + gap
+    handles = b""
+    for block in (pairs(), pairs(handle)):
+        handles += varint(len(table)) + varint(len(block))
+        table += framed(block)
+    return table + handles.ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
+
+
+def test_bytes_that_no_block_covers_are_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "000005.ldb"
+    file.write_bytes(table_of(b""))
+    verify_table(file)
+    file.write_bytes(table_of(b"gap"))
+    with pytest.raises(Damaged, match="no block covers the bytes from 22 to 25"):
+        verify_table(file)
 
 
 def test_missing_and_strange_files_are_noticed(database: Path) -> None:

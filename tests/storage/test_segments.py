@@ -125,6 +125,37 @@ def test_crash_at_every_step_loses_only_the_block_being_written(
         assert_holds(SegmentLog.open(disk, None, segment_bytes=900), blocks)
 
 
+@pytest.mark.parametrize("survival", list(Survival))
+def test_what_opening_has_seen_is_durable(survival: Survival) -> None:
+    """A killed process leaves a whole record in the page cache; the index may then rely on it."""
+    probe, _ = filled(4, segment_bytes=900)
+    for step in range(probe.step):
+        disk = FakeDirectory()
+        disk.crash_at = step
+        try:
+            append(SegmentLog.open(disk, None, segment_bytes=900), *range(4))
+        except Crash:
+            pass
+        disk.power_loss(Survival.ALL)
+        seen = SegmentLog.open(disk, None, segment_bytes=900).next_height
+        disk.power_loss(survival, seed=step)
+        assert_holds(SegmentLog.open(disk, None, segment_bytes=900), seen)
+
+
+def test_segments_refuse_after_a_failure_even_if_the_disk_answers_again() -> None:
+    disk, places = filled(2)
+    log = SegmentLog.open(disk, places[-1])
+    disk.failing_fsync = disk.fsyncs
+    log.append_block(2, entries_of(2), b"")
+    with pytest.raises(StorageFailure, match="fsync failed"):
+        log.sync()
+    disk.failing_fsync, disk.is_failed = None, False
+    with pytest.raises(StorageFailure, match="fake: refused after a failed write"):
+        log.sync()
+    with pytest.raises(StorageFailure, match="fake: refused after a failed write"):
+        log.append_block(3, entries_of(3), b"")
+
+
 def test_torn_tail_is_cut_and_said() -> None:
     disk, places = filled(3, segment_bytes=10**6)
     disk.files[segment_name(0)].live[places[2].end - 1] ^= 1

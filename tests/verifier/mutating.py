@@ -91,7 +91,8 @@ def own_lines_on_foreign_cosigners() -> Parts:
 def proof_edit(member: str, **changes: Any) -> Parts:
     parts = honest()
     proof = parse_tlog_proof(getattr(parts, member))
-    return replace(parts, **{member: format_tlog_proof(replace(proof, **changes))})
+    spoilt: dict[str, Any] = {member: format_tlog_proof(replace(proof, **changes))}
+    return replace(parts, **spoilt)
 
 
 def path_of(member: str) -> tuple[bytes, ...]:

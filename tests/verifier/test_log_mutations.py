@@ -57,8 +57,7 @@ MUTATIONS: dict[str, Mutation] = {
         lambda: note_of(cosigners=(1, 3)),
         4,
         Reason.NO_QUORUM,
-        "Only 2 institutions cosigned the checkpoint (Bank 1 (bank-1), Bank 3 (bank-3)), and a "
-        "quorum is 3; not: Bank 0 (bank-0), Bank 2 (bank-2).",
+        "(Bank 1 (bank-1), Bank 3 (bank-3)), and a quorum is 3; not: Bank 0 (bank-0), Bank 2 (",
     ),
     "nobody-cosigned": (lambda: note_of(cosigners=()), 4, Reason.NO_QUORUM, "Only 0"),
     "same-cosigner-twice": (

@@ -1,0 +1,241 @@
+"""A small client of a node's API, as the command line needs it.
+
+Over TLS a node is believed by the authority named (a devnet's own, or the system's); plain HTTP is
+spoken to loopback only. A node that says "later" (429, 503) is asked again when it said, until the
+time given is over; any other refusal is an `ApiError` with the node's own sentence. Posting is safe
+to repeat, because a node answers the same envelope with the same position.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from cli.failure import unusable
+
+PATIENCE_S: Final = 30.0
+"""How long a node may say "later": several views of a network that lost its primary."""
+
+WAIT_S: Final = 20
+"""What one request asks the node to wait for at most; then it is asked again."""
+
+LATER: Final = frozenset({429, 503})
+MSGPACK: Final = {"Content-Type": "application/msgpack"}
+
+
+class ApiError(Exception):
+    """A node refused: the problem it answered with (RFC 9457)."""
+
+    def __init__(self, status: int, reason: str, detail: str, url: str) -> None:
+        super().__init__(f"{url} answered {status} {reason}: {detail}")
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+
+
+class Unreachable(Exception):
+    """No answer came from a node."""
+
+
+class Client:
+    """One node's API. Use it in one thread, as a context manager or with `close`."""
+
+    def __init__(
+        self, url: str, *, authority: Path | None = None, token: str = "", patience_s: float = -1
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.patience_s = PATIENCE_S if patience_s < 0 else patience_s
+        check_url(self.url)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(
+            base_url=self.url,
+            verify=make_context(self.url, authority),
+            headers=headers,
+            timeout=httpx.Timeout(WAIT_S + 10.0, connect=5.0),
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._http.close()
+
+    # Reading
+
+    def status(self) -> dict[str, Any]:
+        """Return how the node is."""
+        return self._json("GET", "/v1/status")
+
+    def is_ready(self) -> bool:
+        """Say whether the node wants requests now; asked once."""
+        try:
+            return self._http.get("/readyz", timeout=2.0).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def readiness(self) -> str:
+        """Return why the node is not ready, or nothing."""
+        try:
+            answer = self._http.get("/readyz", timeout=2.0)
+        except httpx.TransportError as error:
+            return f"no answer yet ({error})"
+        return "" if answer.status_code == 200 else _problem(answer, self.url).detail
+
+    def genesis(self) -> bytes:
+        """Return the genesis document's exact bytes."""
+        return self._get("/v1/genesis").content
+
+    def block(self, height: int) -> dict[str, Any]:
+        """Return a block's header, certificate and transaction ids."""
+        return self._json("GET", f"/v1/blocks/{height}")
+
+    def checkpoint(self) -> str:
+        """Return the newest certified checkpoint."""
+        return self._get("/checkpoint").text
+
+    def position(self, tx_id: str) -> dict[str, Any] | None:
+        """Return where a transaction stands; None if the node does not know it."""
+        try:
+            return self._json("GET", f"/v1/transactions/{tx_id}")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def proof(self, tx_id: str) -> bytes:
+        """Return a C2SP tlog-proof; waits until it is certified."""
+        return self._get(f"/v1/transactions/{tx_id}/proof").content
+
+    def evidence(self, tx_id: str) -> bytes:
+        """Return an evidence file; waits until it is certified."""
+        return self._get(f"/v1/transactions/{tx_id}/evidence").content
+
+    def history(self, contract_id: str) -> bytes:
+        """Return a contract's history file; waits until it is certified."""
+        return self._get(f"/v1/contracts/{contract_id}/history").content
+
+    def contract(self, contract_id: str) -> dict[str, Any]:
+        """Return a contract's record."""
+        return self._json("GET", f"/v1/contracts/{contract_id}")
+
+    # Writing
+
+    def post(self, envelope: bytes, wait: str = "", timeout_s: int = WAIT_S) -> dict[str, Any]:
+        """Post one envelope; return its position, or the receipt if it takes longer."""
+        query: dict[str, str | int] = {"wait": wait, "timeout": timeout_s} if wait else {}
+        return self._json(
+            "POST", "/v1/transactions", params=query, content=envelope, headers=MSGPACK
+        )
+
+    def post_batch(self, envelopes: Sequence[bytes]) -> list[dict[str, Any]]:
+        """Post up to a thousand envelopes; return one result for each, in order."""
+        content = msgspec.msgpack.encode(list(envelopes))
+        answer = self._json("POST", "/v1/transactions:batch", content=content, headers=MSGPACK)
+        results: list[dict[str, Any]] = answer["results"]
+        return results
+
+    def settle(self, envelope: bytes, level: str = "committed") -> dict[str, Any]:
+        """Post an envelope until it is on the chain; return its position.
+
+        Raises `ApiError` when the node refuses it, `Unreachable` when the time is over.
+        """
+        deadline = time.monotonic() + self.patience_s + WAIT_S
+        while True:
+            answer = self.post(envelope, level)
+            if answer["status"] in {"applied", "refused"} and (
+                level != "certified" or answer["certified"]
+            ):
+                return answer
+            if time.monotonic() > deadline:
+                raise Unreachable(
+                    f"{self.url} took {answer['tx_id']} in, and it was not {level} in time."
+                )
+
+    # Requests
+
+    def _get(self, path: str) -> httpx.Response:
+        return self._request("GET", path)
+
+    def _json(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        answer = self._request(method, path, **arguments)
+        try:
+            return msgspec.json.decode(answer.content, type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise ApiError(answer.status_code, "no_json", str(error), self.url + path) from None
+
+    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Ask until there is an answer that is not "later", or the patience is over."""
+        deadline = time.monotonic() + self.patience_s
+        while True:
+            try:
+                answer = self._http.request(method, path, **arguments)
+            except httpx.TransportError as error:
+                raise Unreachable(
+                    f"{self.url} does not answer: {error or type(error).__name__}."
+                ) from None
+            if answer.status_code < 400:
+                return answer
+            problem = _problem(answer, self.url + path)
+            if answer.status_code not in LATER or time.monotonic() >= deadline:
+                raise problem
+            time.sleep(_retry_after_s(answer.headers))
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float:
+    text = headers.get("retry-after", "")
+    return min(float(text), 10.0) if text.isdigit() else 0.5
+
+
+def _problem(answer: httpx.Response, url: str) -> ApiError:
+    reason, detail = "", answer.text[:500]
+    try:
+        problem = msgspec.json.decode(answer.content, type=dict[str, Any])
+    except msgspec.DecodeError:
+        pass
+    else:
+        reason = str(problem.get("type", "")).rpartition(":")[2]
+        detail = str(problem.get("detail", detail))
+    return ApiError(answer.status_code, reason, detail, url)
+
+
+def check_url(url: str) -> None:
+    """Raise `Failure` unless this is HTTPS, or HTTP to this machine itself."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme not in {"http", "https"} or not host:
+        raise unusable(f"{url!r} is not the URL of a node, such as https://node.example:8443.")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise unusable(f"{url}: plain HTTP is spoken to this machine only; write https://.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def make_context(url: str, authority: Path | None) -> ssl.SSLContext | bool:
+    """Return whom to believe: one authority's certificates, or the system's."""
+    if not url.startswith("https:"):
+        return False
+    if authority is None:
+        return ssl.create_default_context()
+    try:
+        return ssl.create_default_context(cafile=str(authority))
+    except (OSError, ssl.SSLError) as error:
+        raise unusable(f"The authority {authority} cannot be read: {error}.") from None
+

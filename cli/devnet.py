@@ -1,0 +1,179 @@
+"""A running devnet: one process for each node, started, watched and stopped together.
+
+Each node is `evidence-ledger node run --home …` in a process group of its own, so that a Ctrl-C in
+a terminal reaches `devnet` alone, which then stops them in order. Its standard input is a pipe from
+here: when this process dies, however it dies, the pipe closes and the node stops by itself. Nothing
+is restarted unasked. A node that ends too early is said with the last lines of its log.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from cli.client import Client
+from cli.devnet_homes import create_devnet, is_initialised, move_ports
+from cli.devnet_addresses import Layout
+from cli.devnet_state import DevnetNode, DevnetState, read_state, write_state
+from cli.failure import Failure
+
+READY_S: Final = 60.0
+"""How long four nodes may take to start on a machine that is busy with other things."""
+
+STOP_S: Final = 15.0
+"""How long a node may take to stop in order before it is killed."""
+
+ASK_INTERVAL_S: Final = 0.05
+LOG_TAIL_LINES: Final = 12
+
+Say = Callable[[str], None]
+
+
+def open_devnet(layout: Layout, say: Say) -> DevnetState:
+    """Make the devnet, or take the one that is there; return its state, ports put right."""
+    if not is_initialised(layout.directory):
+        say(f"Making keys, genesis and homes of {layout.node_count} nodes in {layout.directory}.")
+        return create_devnet(layout)
+    state = read_state(layout.directory)
+    for sentence in move_ports(state):
+        say(sentence)
+    write_state(layout.directory, state)
+    return state
+
+
+class Devnet:
+    """The processes of a devnet; `stop` leaves nothing running."""
+
+    def __init__(self, directory: Path, state: DevnetState) -> None:
+        self.directory = directory
+        self.state = state
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Devnet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # Processes
+
+    def start(self, replicas: Iterable[int] | None = None) -> None:
+        """Start nodes (all by default) without waiting for them."""
+        for replica in range(len(self.state.nodes)) if replicas is None else replicas:
+            self._start(self.state.nodes[replica])
+        write_state(self.directory, self.state)
+
+    def _start(self, node: DevnetNode) -> None:
+        command = [sys.executable, "-m", "cli", "node", "run", "--home", node.home]
+        with open(node.log, "ab") as log:
+            process = subprocess.Popen(
+                [*command, "--until-stdin-closes"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+                env=_environment(),
+            )
+        self._processes[node.replica] = process
+        node.pid = process.pid
+
+    def process(self, replica: int) -> subprocess.Popen[bytes]:
+        """Return a node's process, for whoever watches it."""
+        return self._processes[replica]
+
+    def kill(self, replica: int) -> None:
+        """Kill a node without warning (SIGKILL) and wait until it is gone."""
+        process = self._processes[replica]
+        process.kill()
+        process.wait()
+        self._forget(replica)
+
+    def wait_ready(self, replicas: Iterable[int] | None = None, ready_s: float = READY_S) -> None:
+        """Wait until nodes (all by default) are ready; raise `Failure` if one ends or the time."""
+        waiting = list(range(len(self.state.nodes)) if replicas is None else replicas)
+        deadline = time.monotonic() + ready_s
+        while waiting:
+            replica = waiting[0]
+            with self.client(replica) as client:
+                while reason := client.readiness():
+                    self.check_alive()
+                    if time.monotonic() > deadline:
+                        node = self.state.nodes[replica]
+                        raise Failure(
+                            f"Node {node.id} is not ready after {ready_s:g} s: {reason}.\n"
+                            f"{log_tail(node)}"
+                        )
+                    time.sleep(ASK_INTERVAL_S)
+            waiting.pop(0)
+
+    def check_alive(self) -> None:
+        """Raise `Failure` with the log's end if a node that was started has ended."""
+        for replica, process in self._processes.items():
+            if process.poll() is not None:
+                raise Failure(describe_end(self.state.nodes[replica], process.returncode))
+
+    def stop(self) -> None:
+        """Stop every node in order, and kill what does not; nothing of it is left."""
+        for process in self._processes.values():
+            if process.stdin is not None:
+                process.stdin.close()
+            process.terminate()
+        deadline = time.monotonic() + STOP_S
+        for replica, process in list(self._processes.items()):
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            self._forget(replica)
+        write_state(self.directory, self.state)
+
+    def _forget(self, replica: int) -> None:
+        process = self._processes.pop(replica)
+        if process.stdin is not None:
+            process.stdin.close()
+        self.state.nodes[replica].pid = 0
+
+    # Clients
+
+    def client(self, replica: int, scope: str = "operator") -> Client:
+        """Return a client of one node with the token of a scope."""
+        return make_client(self.state, replica, scope)
+
+
+def make_client(state: DevnetState, replica: int, scope: str = "operator") -> Client:
+    """Return a client of one node of a devnet."""
+    node = state.nodes[replica]
+    authority = Path(state.authority) if state.authority else None
+    return Client(node.api, authority=authority, token=node.tokens.get(scope, ""))
+
+
+def describe_end(node: DevnetNode, status: int) -> str:
+    """Return a sentence about a node's end, with the last lines of its log."""
+    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+    return f"Node {node.id} (replica {node.replica}) {how}.\n{log_tail(node)}"
+
+
+def log_tail(node: DevnetNode) -> str:
+    """Return the last lines of a node's log."""
+    try:
+        lines = Path(node.log).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    shown = "\n".join(f"    {line}" for line in lines[-LOG_TAIL_LINES:]) or "    (empty)"
+    return f"The end of {node.log}:\n{shown}"
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a node: from a checkout, it finds this very code."""
+    environment = dict(os.environ)
+    root = Path(__file__).parents[1]
+    if (root / "pyproject.toml").exists():
+        path = environment.get("PYTHONPATH", "")
+        environment["PYTHONPATH"] = f"{root}{os.pathsep}{path}" if path else str(root)
+    return environment

@@ -1,0 +1,118 @@
+"""Addresses of a devnet's nodes: a port pair each on loopback, or a host each with fixed ports.
+
+Ports on loopback are looked for where the system does not give them to outgoing connections, so
+what is free when it is chosen is free when the node listens, unless a server starts in between.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from cli.failure import Failure, unusable
+from cli.founding import Backend
+from node.certificates import LOOPBACK_HOSTS
+
+LOOPBACK: Final = "127.0.0.1"
+
+PORTS_FIRST: Final = 20_000
+PORTS_END: Final = 32_000
+"""Free ports are taken from here: below the range from which the system gives ports to outgoing
+connections (32768 on Linux), so that none of those takes one between choosing and listening."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a devnet's nodes are to be reached."""
+
+    directory: Path
+    node_count: int
+    host: str = ""
+    """Host name of a node, with `{replica}`; empty for loopback."""
+    api_port: int = 0
+    peer_port: int = 0
+    """Ports of every node, where each has a host of its own."""
+    base_port: int = 0
+    """First port, where all share loopback; 0 for free ones."""
+    is_tls: bool = True
+    backend: Backend | None = None
+    """None for what this Python has."""
+    view_timeout_ms: int = 0
+    """0 for the default."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Address:
+    """Where one node listens, and under which names it is reached."""
+
+    api: str
+    peer: str
+    api_listen: str
+    peer_listen: str
+    hosts: tuple[str, ...]
+
+
+def choose_addresses(layout: Layout) -> Iterator[Address]:
+    """Yield an address for each node, in replica order; raise `Failure`."""
+    scheme = "https" if layout.is_tls else "http"
+    if layout.host:
+        if not layout.is_tls:
+            raise unusable("Plain HTTP is for loopback only; leave out --host or --no-tls.")
+        if layout.node_count > 1 and "{replica}" not in layout.host:
+            raise unusable(
+                f"--host {layout.host!r} is the same for every node; write it with {{replica}}, "
+                "such as node-{replica}."
+            )
+        for at in range(layout.node_count):
+            host = layout.host.replace("{replica}", str(at))
+            api_port, peer_port = layout.api_port or 8443, layout.peer_port or 7443
+            yield Address(
+                f"{scheme}://{host}:{api_port}",
+                f"{host}:{peer_port}",
+                f"0.0.0.0:{api_port}",
+                f"0.0.0.0:{peer_port}",
+                (host, *LOOPBACK_HOSTS),
+            )
+        return
+    if layout.api_port or layout.peer_port:
+        raise unusable("--api-port and --peer-port go with --host; on loopback use --base-port.")
+    ports = choose_ports(2 * layout.node_count, layout.base_port)
+    for at in range(layout.node_count):
+        api, peer = f"{LOOPBACK}:{ports[2 * at]}", f"{LOOPBACK}:{ports[2 * at + 1]}"
+        yield Address(f"{scheme}://{api}", peer, api, peer, LOOPBACK_HOSTS)
+
+
+def choose_ports(count: int, base: int, taken: Sequence[int] = ()) -> list[int]:
+    """Return ports on loopback that nobody listens on: from `base` on in a row, or any if 0."""
+    if base:
+        ports = list(range(base, base + count))
+        if not 1024 <= base <= 65_536 - count:
+            raise unusable(f"--base-port {base} leaves no {count} ports between 1024 and 65535.")
+        for port in ports:
+            if not is_free(port):
+                raise unusable(f"Port {port} of {LOOPBACK} is in use; choose another --base-port.")
+        return ports
+    start = PORTS_FIRST + secrets.randbelow(PORTS_END - PORTS_FIRST)
+    found: list[int] = []
+    for step in range(PORTS_END - PORTS_FIRST):
+        port = PORTS_FIRST + (start - PORTS_FIRST + step) % (PORTS_END - PORTS_FIRST)
+        if port not in taken and is_free(port):
+            found.append(port)
+            if len(found) == count:
+                return found
+    raise Failure(f"There are no {count} free ports on {LOOPBACK}.")
+
+
+def is_free(port: int) -> bool:
+    """Say whether a server could listen on this port of loopback now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True

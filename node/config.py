@@ -1,0 +1,486 @@
+"""A node's home and its configuration.
+
+Everything one node owns lies in its home; `NodeHome` says what lies where. `node.toml` in it is
+read strictly: a key nobody knows or a value of the wrong kind is refused with file and key, and all
+that is wrong is said at once. Each field below carries its comment and its check, and the file that
+`render_config` writes is made from the same table, so that what is taught is what is read. What all
+nodes must agree on is not here but in genesis.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import ipaddress
+import json
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from genesis.document import INSTITUTIONS_MAX, Genesis
+from node.endpoint import parse_endpoint
+
+CONFIG_BYTES_MAX: Final = 256 * 1024
+"""A configuration has 3 kB; more is another file."""
+
+MIB: Final = 1024 * 1024
+
+Check = Callable[[Any], str | None]
+"""Returns what is wrong with a value of the right type, None if nothing is."""
+
+
+class ConfigError(Exception):
+    """The configuration is refused; `problems` holds one whole sentence for each fault."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+def _key(comment: str, check: Check | None = None, **default: Any) -> Any:
+    return field(metadata={"comment": comment, "check": check}, **default)
+
+
+def _between(low: int, high: int) -> Check:
+    def check(value: int) -> str | None:
+        return None if low <= value <= high else f"must be {low} to {high}, not {value}"
+
+    return check
+
+
+def _endpoint(value: str) -> str | None:
+    try:
+        parse_endpoint(value)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _endpoints(value: Mapping[str, str]) -> str | None:
+    for name, endpoint in value.items():
+        problem = _endpoint(endpoint)
+        if problem:
+            return f"{name}: {problem}"
+    return None
+
+
+def _is_given(value: str) -> str | None:
+    return None if value else "must not be empty"
+
+
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+
+
+def _origins(values: Sequence[str]) -> str | None:
+    for value in values:
+        if _ORIGIN.fullmatch(value) is None:
+            return f"{value!r} is not an origin like https://audit.example"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConfig:
+    """The connections between validators (mutual TLS, certificates pinned by genesis)."""
+
+    listen: str = _key(
+        "Address and port other validators connect to.", _endpoint, default="0.0.0.0:7443"
+    )
+    endpoints: Mapping[str, str] = _key(
+        "Where a validator is reached if not where genesis says, by institution:\n"
+        '{ "bank-2" = "10.0.0.2:7443" }',
+        _endpoints,
+        default_factory=lambda: types.MappingProxyType({}),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """The REST API for merchants, banks, consumers and the public."""
+
+    listen: str = _key("Address and port of the API.", _endpoint, default="127.0.0.1:8443")
+    tls: bool = _key(
+        "HTTPS. Plain HTTP is taken on a loopback address only, behind a proxy of your own.",
+        default=True,
+    )
+    certificate: str = _key(
+        "Certificate chain (PEM) that clients see.", _is_given, default="keys/api.crt"
+    )
+    key: str = _key(
+        "Its private key (PEM, encrypted with the keystore's TLS secret).",
+        _is_given,
+        default="keys/api.key",
+    )
+    cors_origins: tuple[str, ...] = _key(
+        'Web origins whose scripts may call the API, such as "https://audit.example".',
+        _origins,
+        default=(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KeysConfig:
+    """The institution's private keys."""
+
+    keystore: str = _key(
+        "The sealed seeds: vote, cosign, log, party.", _is_given, default="keys/keystore.json"
+    )
+    passphrase_file: str = _key(
+        "File with the passphrase, readable by this user only. Empty: the variable\n"
+        "EVIDENCE_LEDGER_PASSPHRASE, or a prompt where there is a terminal.",
+        default="",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StorageConfig:
+    """The index and state beside the chain's segments."""
+
+    backend: Literal["leveldb", "rocksdb"] = _key(
+        "Store for index and state. One cannot read the other's files.", default="leveldb"
+    )
+    write_buffer_bytes: int = _key(
+        "Memory collected before the store writes a table; a smaller one stalls commits.",
+        _between(4 * MIB, 1024 * MIB),
+        default=32 * MIB,
+    )
+    cache_bytes: int = _key(
+        "Memory for blocks read from the store.", _between(MIB, 64 * 1024 * MIB), default=64 * MIB
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaConfig:
+    """How much this node takes in before it says "later"."""
+
+    pool_transactions_max: int = _key(
+        "Transactions waiting for a block, from all submitters.",
+        _between(100, 10_000_000),
+        default=100_000,
+    )
+    pool_bytes_max: int = _key("Their bytes.", _between(MIB, 64 * 1024 * MIB), default=256 * MIB)
+    transactions_per_second_per_submitter: int = _key(
+        "What one submitter may send on average.", _between(1, 1_000_000), default=2_000
+    )
+    burst_per_submitter: int = _key(
+        "What it may send at once.", _between(1, 1_000_000), default=10_000
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """What the node writes to standard error."""
+
+    format: Literal["human", "json"] = _key(
+        '"human" for a terminal, "json" (one object a line) for a log collector.', default="human"
+    )
+    level: Literal["debug", "info", "warning", "error"] = _key(
+        "The least important kind of line that is written.", default="info"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationConfig:
+    """Client signatures are checked in processes of their own."""
+
+    workers: int = _key(
+        "Number of them: one less than there are cores; 0 checks in the node itself.",
+        _between(0, 64),
+        default=1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """One node's configuration."""
+
+    replica: int = _key(
+        "This node's place in genesis' list of institutions, from 0.",
+        _between(0, INSTITUTIONS_MAX - 1),
+    )
+    genesis: str = _key("The genesis document.", _is_given, default="genesis.json")
+    peer: PeerConfig = field(default_factory=PeerConfig)
+    api: ApiConfig = field(default_factory=ApiConfig)
+    keys: KeysConfig = field(default_factory=KeysConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    quotas: QuotaConfig = field(default_factory=QuotaConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    verification: VerificationConfig = field(default_factory=VerificationConfig)
+
+    def endpoints_by_replica(self, genesis: Genesis) -> dict[int, str]:
+        """Return the overriding endpoints by replica; raise `ConfigError` for an unknown name."""
+        replicas = {item.id: number for number, item in enumerate(genesis.institutions)}
+        unknown = [name for name in self.peer.endpoints if name not in replicas]
+        if unknown:
+            raise ConfigError(
+                [
+                    f"peer.endpoints: genesis names no institution {name!r}"
+                    + _suggestion(name, replicas)
+                    for name in unknown
+                ]
+            )
+        return {replicas[name]: endpoint for name, endpoint in self.peer.endpoints.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHome:
+    """The directory one node owns, and what lies where in it."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration."""
+        return self.path / "node.toml"
+
+    @property
+    def genesis(self) -> Path:
+        """The genesis document."""
+        return self.path / "genesis.json"
+
+    @property
+    def chain(self) -> Path:
+        """The chain's segments."""
+        return self.path / "chain"
+
+    @property
+    def index(self) -> Path:
+        """The key-value store: index and state."""
+        return self.path / "index"
+
+    @property
+    def journal(self) -> Path:
+        """The vote journal: what this node has signed."""
+        return self.path / "journal"
+
+    @property
+    def spool(self) -> Path:
+        """Transactions this node gave receipts for."""
+        return self.path / "spool"
+
+    @property
+    def keys(self) -> Path:
+        """Private keys and certificates."""
+        return self.path / "keys"
+
+    @property
+    def keystore(self) -> Path:
+        """The sealed seeds."""
+        return self.keys / "keystore.json"
+
+    @property
+    def passphrase(self) -> Path:
+        """Where a devnet keeps the keystore's passphrase."""
+        return self.keys / "passphrase"
+
+    @property
+    def tls_certificate(self) -> Path:
+        """The certificate genesis pins."""
+        return self.keys / "peer.crt"
+
+    @property
+    def tls_key(self) -> Path:
+        """Its private key."""
+        return self.keys / "peer.key"
+
+    @property
+    def api_certificate(self) -> Path:
+        """The API's certificate chain."""
+        return self.keys / "api.crt"
+
+    @property
+    def api_key(self) -> Path:
+        """Its private key."""
+        return self.keys / "api.key"
+
+    @property
+    def api_authority(self) -> Path:
+        """The certificate a devnet's clients trust."""
+        return self.keys / "api-authority.crt"
+
+    @property
+    def tokens(self) -> Path:
+        """Hashes of the API's bearer tokens."""
+        return self.path / "tokens.json"
+
+    @property
+    def recover_marker(self) -> Path:
+        """If this file is there, the node starts as one that has forgotten what it signed."""
+        return self.path / "RECOVER"
+
+    def create(self) -> None:
+        """Make the directories, open to this user only."""
+        for path in (self.path, self.chain, self.index, self.journal, self.spool, self.keys):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def resolve(self, path: str) -> Path:
+        """Return a path of the configuration: relative ones start at the home."""
+        return self.path / path
+
+
+def load_config(home: NodeHome) -> NodeConfig:
+    """Read a home's configuration; raise `ConfigError`."""
+    path = home.config
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(CONFIG_BYTES_MAX + 1)
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    if len(raw) > CONFIG_BYTES_MAX:
+        raise ConfigError([f"{path}: more than {CONFIG_BYTES_MAX} bytes"])
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: not UTF-8 at byte {error.start}"]) from None
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, name: str = "node.toml") -> NodeConfig:
+    """Read a configuration strictly; raise `ConfigError` with everything that is wrong."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"{name}: not TOML: {error}"]) from None
+    problems: list[str] = []
+    config = _read(NodeConfig, table, "", problems)
+    if not problems and not config.api.tls and not _is_loopback(config.api.listen):
+        problems.append(
+            f"api.tls: false while api.listen is {config.api.listen!r}; plain HTTP is taken on a "
+            "loopback address only"
+        )
+    if problems:
+        raise ConfigError([f"{name}: {problem}" for problem in problems])
+    return config  # type: ignore[no-any-return]
+
+
+def render_config(config: NodeConfig) -> str:
+    """Return the configuration as a commented file; reading it gives `config` again."""
+    lines = ["# Configuration of one node of the evidence ledger. Relative paths start here."]
+    _render(config, "", lines)
+    return "\n".join(lines) + "\n"
+
+
+# Reading
+
+
+def _read(section: type[Any], table: Mapping[str, Any], prefix: str, problems: list[str]) -> Any:
+    """Return a section's value, or None with `problems` longer."""
+    hints = typing.get_type_hints(section)
+    fields = {item.name: item for item in dataclasses.fields(section)}
+    problems_before = len(problems)
+    for name in table:
+        if name not in fields:
+            problems.append(f"{prefix}{name}: no such key{_suggestion(name, fields)}")
+    values: dict[str, Any] = {}
+    for name, item in fields.items():
+        key = prefix + name
+        if name not in table:
+            if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+                problems.append(f"{key}: missing; it has no default")
+            continue
+        value = table[name]
+        if dataclasses.is_dataclass(hints[name]):
+            if isinstance(value, dict):
+                values[name] = _read(hints[name], value, f"{key}.", problems)
+            else:
+                problems.append(f"{key}: expected a section [{key}], found {_describe(value)}")
+            continue
+        problem, values[name] = _convert(hints[name], value)
+        if problem is None and item.metadata["check"] is not None:
+            problem = item.metadata["check"](values[name])
+        if problem is not None:
+            problems.append(f"{key}: {problem}")
+    return section(**values) if len(problems) == problems_before else None
+
+
+def _convert(hint: Any, value: Any) -> tuple[str | None, Any]:
+    """Return (what is wrong, None) or (None, the value)."""
+    origin = typing.get_origin(hint)
+    expected: str
+    if origin is Literal:
+        choices = typing.get_args(hint)
+        if isinstance(value, str) and value in choices:
+            return None, value
+        expected = " or ".join(json.dumps(choice) for choice in choices)
+    elif origin is tuple:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return None, tuple(value)
+        expected = "a list of strings"
+    elif origin is not None:
+        if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
+            return None, types.MappingProxyType(value)
+        expected = "a table of strings"
+    else:
+        if type(value) is hint:  # exactly: TOML's booleans are integers to Python
+            return None, value
+        expected = {str: "a string", int: "an integer", bool: "true or false"}[hint]
+    return f"expected {expected}, found {_describe(value)}", None
+
+
+def _describe(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f"the string {json.dumps(value, ensure_ascii=False)}"
+        case int():
+            return f"the integer {value}"
+        case float():
+            return f"the number {value}"
+        case list():
+            return "a list"
+        case dict():
+            return "a table"
+        case _:
+            return "a date or time"
+
+
+def _suggestion(name: str, known: typing.Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _is_loopback(endpoint: str) -> bool:
+    host, _ = parse_endpoint(endpoint)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+# Writing
+
+
+def _render(section: Any, prefix: str, lines: list[str]) -> None:
+    nested: list[tuple[str, Any]] = []
+    for item in dataclasses.fields(section):
+        value = getattr(section, item.name)
+        if dataclasses.is_dataclass(value):
+            nested.append((prefix + item.name, value))
+            continue
+        lines.append("")
+        lines.extend(f"# {line}" for line in item.metadata["comment"].split("\n"))
+        lines.append(f"{item.name} = {_toml(value)}")
+    for name, value in nested:
+        lines.extend(["", "", f"# {type(value).__doc__}", f"[{name}]"])
+        _render(value, f"{name}.", lines)
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case str():
+            # A TOML basic string is a JSON string but for DEL, which TOML wants escaped.
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        case Mapping():
+            inner = ", ".join(f"{_toml(name)} = {_toml(item)}" for name, item in value.items())
+            return f"{{ {inner} }}" if inner else "{}"
+        case _:
+            return f"[{', '.join(_toml(item) for item in value)}]"

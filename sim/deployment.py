@@ -1,0 +1,122 @@
+"""A small network's genesis, keys and timing, made from nothing but the number of nodes.
+
+Keys come from fixed seeds, so every simulation of n nodes has the same trust root and the genesis
+work is done once per process. Signature checks are remembered per process too, by the whole triple:
+n nodes ask the same question n times.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from consensus.timers import Timing
+from genesis.document import (
+    Endpoints,
+    Genesis,
+    Institution,
+    Keys,
+    Name,
+    Parameters,
+    RulePack,
+    encode_genesis,
+    parse_genesis,
+)
+from ledger.hashing import sha256
+from ledger.signing import SeedSigner, verify_signature
+from node.driver import Signers
+from sim.world import EPOCH_MS
+
+TICK_MS: Final = 50
+"""As in production (`node.shell.TICK_S`)."""
+
+TIMING: Final = Timing(
+    view_timeout_ticks=40,
+    view_timeout_ticks_max=320,
+    resend_interval_ticks=10,
+    idle_interval_ticks=200,
+    catch_up_interval_ticks=20,
+    clock_skew_ms_max=10_000,
+)
+"""Production's, but for a cap of 16 s instead of 60 and an idle block after 10 s instead of 60: a
+virtual second costs real time too."""
+
+REPLAY_WINDOW_MS: Final = 3_600_000
+MEMORY_MAX: Final = 200_000
+"""Signature checks remembered; at the bound all are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Everything that is fixed before a simulation begins."""
+
+    genesis: Genesis
+    signers: tuple[Signers, ...]
+
+
+def make_signer(name: str) -> SeedSigner:
+    """Return the signer that belongs to a name."""
+    return SeedSigner(sha256(name.encode()))
+
+
+@cache
+def make_deployment(count: int) -> Deployment:
+    """Return the deployment of so many nodes."""
+    signers = tuple(
+        Signers(*(make_signer(f"{i}/{use}") for use in ("vote", "cosign", "log", "party")))
+        for i in range(count)
+    )
+    institutions = [_institution(i, signers[i]) for i in range(count)]
+    raw = encode_genesis(
+        network="simulation",
+        time_ms=EPOCH_MS - 60_000,
+        institutions=institutions,
+        parameters=Parameters(
+            block_bytes_max=1 << 20,
+            block_transactions_max=64,
+            idle_block_interval_ms=TIMING.idle_interval_ticks * TICK_MS,
+            intake_heights=50,
+            proposal_clock_skew_ms=TIMING.clock_skew_ms_max,
+            reference_window_ms=10**10,
+            replay_window_ms=REPLAY_WINDOW_MS,
+            view_timeout_ms=TIMING.view_timeout_ticks * TICK_MS,
+        ),
+        rule_pack=RulePack("base", 1),
+    )
+    return Deployment(parse_genesis(raw), signers)
+
+
+def _institution(number: int, signers: Signers) -> Institution:
+    return Institution(
+        district="futian",
+        endpoints=Endpoints(f"https://127.0.0.1:{8000 + number}", f"127.0.0.1:{7000 + number}"),
+        id=f"bank-{number}",
+        keys=Keys(
+            cosign=signers.cosign.public_key.hex(),
+            log=signers.log.public_key.hex(),
+            party=signers.party.public_key.hex(),
+            vote=signers.vote.public_key.hex(),
+        ),
+        name=Name(f"Bank {number}", f"银行{number}"),
+        role="bank",
+        tls_certificate=base64.b64encode(b"certificate %d" % number).decode(),
+    )
+
+
+class SignatureMemory:
+    """Ed25519 verification that remembers its answers."""
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[bytes, bytes, bytes], bool] = {}
+
+    def verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
+        """Return whether libsodium accepts the signature."""
+        key = (public_key, message, signature)
+        answer = self._answers.get(key)
+        if answer is None:
+            if len(self._answers) >= MEMORY_MAX:
+                self._answers.clear()
+            answer = self._answers[key] = verify_signature(public_key, message, signature)
+        return answer

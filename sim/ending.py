@@ -1,0 +1,88 @@
+"""What a healed network owes: everything ordered, everywhere, in the same bytes, certified.
+
+`find_unwell` says what is still missing while the network is given time; `check` compares the
+correct nodes once it has settled, and rebuilds each node's index from its segments to see that the
+disk alone says the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from node.ledger_store import open_ledger
+from sim.checkers import Checkers, Violation
+from sim.client import Clients
+from sim.deployment import Deployment
+from sim.disk import VirtualStore
+from sim.node import Node
+
+
+def find_unwell(nodes: Sequence[Node], clients: Clients, checkers: Checkers) -> list[str]:
+    """Return a sentence for everything that still keeps the network from being well."""
+    found = [f"{node.name} is down" for node in nodes if not node.is_up]
+    heights = {node.name: node.height for node in nodes}
+    if len(set(heights.values())) > 1:
+        found.append(f"the heights differ: {heights}")
+    waiting = clients.outstanding()
+    if waiting:
+        labels = sorted({item.label for item in waiting})
+        found.append(f"{len(waiting)} transactions are not on the chain: {', '.join(labels)}")
+    for node in nodes:
+        driver = node.driver
+        if driver is not None and driver.certification.certified_height < node.height:
+            found.append(
+                f"{node.name} has certified {driver.certification.certified_height} of "
+                f"{node.height}"
+            )
+        if driver is not None and driver.recovery.is_active:
+            found.append(f"{node.name} still recovers")
+    missing = checkers.evidence_missing()
+    if missing:
+        found.append(f"evidence held and not on the chain: {missing}")
+    return found
+
+
+def check(nodes: Sequence[Node], deployment: Deployment, checkers: Checkers) -> None:
+    """Raise `Violation` unless all correct nodes hold the same."""
+    correct = [node for node in nodes if node.is_correct]
+    first: tuple[str, object] | None = None
+    for node in correct:
+        if node.driver is None:
+            raise Violation("ending", f"{node.name} is down")
+        chain = node.driver.chain
+        rows = [
+            [*node.index.scan(prefix, bytes([prefix[0] + 1]))] for prefix in (b"h", b"r", b"s")
+        ]
+        holds = (chain.header_bytes, chain.log.root(), chain.tree.root, rows)
+        if first is None:
+            first = (node.name, holds)
+        elif first[1] != holds:
+            raise Violation("equality", f"{node.name} and {first[0]} hold different states")
+        if chain.tree.root != chain.header.state_root:
+            raise Violation("equality", f"{node.name}: its state tree is not its header's")
+    for node in correct:
+        _check_rebuilt(node, deployment)
+    if len(checkers.blocks) < 2:
+        raise Violation("ending", "no block was ever committed")
+
+
+def digest(checkers: Checkers) -> str:
+    """Return SHA-256 of every entry of the agreed chain."""
+    whole = hashlib.sha256()
+    for _, entries in checkers.blocks:
+        for entry in entries:
+            whole.update(len(entry).to_bytes(4, "big") + entry)
+    return whole.hexdigest()
+
+
+def _check_rebuilt(node: Node, deployment: Deployment) -> None:
+    """Open what a power loss would leave of the segments, with an empty index."""
+    if node.driver is None:
+        return
+    _, chain = open_ledger(node.segments.durable_copy(), VirtualStore(), deployment.genesis)
+    if chain.header_bytes != node.driver.chain.header_bytes:
+        raise Violation(
+            "equality", f"{node.name}: its segments replay to height {chain.header.height} with "
+            f"another header than the running node's of height {node.height}",
+        )  # fmt: skip

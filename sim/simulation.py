@@ -1,0 +1,246 @@
+"""One seed from beginning to end: build the world, let it go wrong, heal it, and demand progress.
+
+The phases: faults, until the chain has the wanted height or the time is over; then healing, after
+which every correct node must hold every transaction that was ordered, have the same bytes, and be
+certified, within `PROGRESS_TIMEOUTS_MAX` of the longest view timeouts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from node.driver import Driver
+from node.effects import FrameReceived
+from sim import ending
+from sim.checkers import Checkers, Violation
+from sim.client import Clients
+from sim.coverage import Coverage
+from sim.deployment import TICK_MS, TIMING, Deployment, SignatureMemory, make_deployment
+from sim.faults import Faults, Plan, draw_plan
+from sim.network import IN_FLIGHT_MAX, Network
+from sim.node import DriverFactory, Node, Surroundings, peer_event
+from sim.world import MS, SECOND, World
+
+FAULTS_US_MIN: Final = 8 * SECOND
+FAULTS_US_MAX: Final = 90 * SECOND
+"""Faults end after so long even if the chain stood still, as it may while they last."""
+
+PROGRESS_TIMEOUTS_MAX: Final = 10
+"""Longest view timeouts (16 s) after healing within which everything ordered must be on every
+correct node and certified. A healed network first sits out a timeout that has doubled to the cap,
+may pass the turns of f liars in a row, and meets them again at later heights."""
+
+PROGRESS_US: Final = PROGRESS_TIMEOUTS_MAX * TIMING.view_timeout_ticks_max * TICK_MS * MS
+MARKERS: Final = 3
+"""Transactions ordered after healing: the network must take new work, not only finish the old."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a simulation is asked for."""
+
+    heights: int = 10
+    count: int | None = None
+    family: str | None = None
+
+    def arguments(self) -> str:
+        """Return the command line's arguments that ask for this."""
+        parts = []
+        if self.heights != Options().heights:
+            parts.append(f" --heights {self.heights}")
+        if self.count is not None:
+            parts.append(f" --nodes {self.count}")
+        if self.family is not None:
+            parts.append(f" --family {self.family}")
+        return "".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a seed ended."""
+
+    seed: int
+    plan: str
+    violation: str | None
+    height: int
+    event_count: int
+    virtual_ms: int
+    healing_ms: int
+    """Virtual time from healing until everything was well; 0 if it never was."""
+    trace_digest: str
+    chain_digest: str
+    counts: Counter[str]
+
+
+class Simulation:
+    """All parts of one seed, wired."""
+
+    def __init__(
+        self,
+        seed: int,
+        options: Options,
+        *,
+        show: Callable[[str], None] | None = None,
+        make_driver: DriverFactory = Driver,
+        broken: frozenset[int] | None = None,
+    ) -> None:
+        """`make_driver` is used for the nodes in `broken`, for all of them if that is None."""
+        self.world: Final = World(seed, show)
+        self.options: Final = options
+        self.coverage: Final = Coverage()
+        self.plan: Final[Plan] = draw_plan(
+            self.world.chance("plan"), seed, options.count, options.family
+        )
+        self.deployment: Final[Deployment] = make_deployment(self.plan.count)
+        genesis = self.deployment.genesis
+        memory = SignatureMemory()
+        self.checkers: Final = Checkers(
+            genesis.validators,
+            genesis.chain_id,
+            memory,
+            self.coverage,
+            watches_liars=bool(self.plan.liars) or make_driver is not Driver,
+        )
+        self.network: Final = Network(
+            self.world,
+            self.plan.count,
+            self.plan.is_stream,
+            self._deliver,
+            self._notify,
+            self.coverage,
+        )
+        around = Surroundings(
+            self.world,
+            self.deployment,
+            memory,
+            self.checkers,
+            self.coverage,
+            self.network.send,
+            self.network.node_up,
+            self.network.node_down,
+        )
+        self.nodes: Final = [
+            Node(
+                number,
+                around,
+                make_driver=make_driver if broken is None or number in broken else Driver,
+                liar=self._make_liar(number),
+                wait=self.plan.wait,
+            )
+            for number in range(self.plan.count)
+        ]
+        self.clients: Final = Clients(
+            self.world, self.deployment, self.nodes, self.checkers, self.coverage
+        )
+        self.faults: Final = Faults(
+            self.world, self.plan, self.nodes, self.network, self.coverage
+        )
+        self._healed_us = 0
+
+    @property
+    def correct(self) -> list[Node]:
+        """The nodes that owe everything."""
+        return [node for node in self.nodes if node.is_correct]
+
+    def run(self) -> Result:
+        """Run the seed to its end."""
+        violation = None
+        healing_us = 0
+        self.world.trace("plan", self.plan.describe())
+        try:
+            self._go()
+            healing_us = self.world.now_us - self._healed_us
+            ending.check(self.nodes, self.deployment, self.checkers)
+        except Violation as error:
+            violation = str(error)
+            self.world.trace("VIOLATION", violation)
+        self.coverage.count(f"nodes: {self.plan.count}")
+        for family in self.plan.families:
+            self.coverage.count(f"family: {family}")
+        return Result(
+            seed=self.world.seed,
+            plan=self.plan.describe(),
+            violation=violation,
+            height=len(self.checkers.blocks) - 1,
+            event_count=self.world.event_count,
+            virtual_ms=self.world.now_us // MS,
+            healing_ms=healing_us // MS,
+            trace_digest=self.world.digest,
+            chain_digest=ending.digest(self.checkers),
+            counts=self.coverage.counts,
+        )
+
+    def _go(self) -> None:
+        for node in self.nodes:
+            self.world.after(node.number * MS, node.start)
+        self.world.after(200 * MS, self.clients.start)
+        self.world.after(300 * MS, self.faults.start)
+        self._run_until(self._is_tried, FAULTS_US_MAX)
+        self.world.trace("faults", "healed")
+        self.faults.heal()
+        self.clients.is_ordering = False
+        self._healed_us = self.world.now_us
+        for number in range(MARKERS):
+            self.world.after((2 + number) * SECOND, lambda: self._mark())
+        if not self._run_until(self._is_well, self._healed_us + PROGRESS_US):
+            raise Violation("progress", self._why_not_well())
+
+    def _mark(self) -> None:
+        self.clients.order_marker()
+
+    def _run_until(self, is_done: Callable[[], bool], deadline_us: int) -> bool:
+        while self.world.now_us < deadline_us:
+            if not self.world.step():
+                break
+            if self.world.event_count % 32 == 0:
+                if self.network.in_flight_max > IN_FLIGHT_MAX:
+                    raise Violation("bounds", f"{self.network.in_flight_max} frames on one link")
+                if is_done():
+                    return True
+        return False
+
+    def _is_tried(self) -> bool:
+        is_high = len(self.checkers.blocks) > self.options.heights
+        return is_high and self.world.now_us >= FAULTS_US_MIN
+
+    def _is_well(self) -> bool:
+        if self.world.now_us < self._healed_us + (2 + MARKERS) * SECOND:
+            return False
+        return not self._unwell()
+
+    def _unwell(self) -> list[str]:
+        """Return what still keeps the healed network from being well."""
+        return ending.find_unwell(self.correct, self.clients, self.checkers)
+
+    def _why_not_well(self) -> str:
+        return (
+            f"{PROGRESS_US // SECOND} s after healing ({PROGRESS_TIMEOUTS_MAX} longest view "
+            f"timeouts): {'; '.join(self._unwell()) or 'nothing happens any more'}"
+        )
+
+    def _make_liar(self, number: int):  # type: ignore[no-untyped-def]
+        kind = self.plan.liars.get(number)
+        if kind is None:
+            return None
+        return kind(
+            number,
+            self.deployment.signers[number],
+            self.world.chance(f"liar-{number}"),
+            self.coverage,
+        )
+
+    def _deliver(self, sender: int, receiver: int, payload: bytes) -> None:
+        self.nodes[receiver].receive(FrameReceived(sender, payload))
+
+    def _notify(self, node: int, peer: int, is_connected: bool) -> None:
+        self.nodes[node].receive(peer_event(peer, is_connected))
+
+
+def run_seed(
+    seed: int, options: Options, show: Callable[[str], None] | None = None
+) -> Result:
+    """Run one seed with the real driver on every node."""
+    return Simulation(seed, options, show=show).run()

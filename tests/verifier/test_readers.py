@@ -1,0 +1,234 @@
+"""The verifier's own readers against the ledger's, and against the libraries of others.
+
+The two sides were written apart and share no decoder; what one accepts the other must accept too,
+with the same values, and what one refuses the other must not take.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+import msgspec
+import pytest
+import rfc8785
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.block import decode_entry
+from ledger.canonical import decode_canonical
+from ledger.refusal import Reason, Rejected
+from ledger.state_tree import decode_state_proof
+from ledger.transaction import decode_body
+from ledger.votes import decode_commit_certificate
+from tests.verifier.small_chain import busy_chain
+from verifier.formats import read_body, read_certificate, read_header_entry, read_transaction_entry
+from verifier.state_formats import read_state_proof, read_state_value
+from verifier.strict_json import INTEGER_MAX, read_object
+from verifier.strict_msgpack import read_array
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-INTEGER_MAX, INTEGER_MAX) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=12,
+)
+
+
+def reading(read: Callable[[bytes], Any], raw: bytes) -> Any:
+    """What a reader makes of bytes: a value, or the reason of its refusal."""
+    try:
+        return read(raw)
+    except Rejected as rejected:
+        return rejected.reason
+
+
+def own_reading(raw: bytes) -> Any:
+    return reading(lambda given: read_object(given, "value"), raw)
+
+
+@given(st.dictionaries(st.text(max_size=6), JSON_VALUES, max_size=5))
+@settings(max_examples=300, deadline=None)
+def test_canonical_json_is_what_rfc8785_writes(value: dict[str, Any]) -> None:
+    raw = rfc8785.dumps(value)
+    found = own_reading(raw)
+    assert found == reading(decode_canonical, raw)
+    assert isinstance(found, Reason) or found == json.loads(raw)
+
+
+@given(st.dictionaries(st.text(max_size=4), JSON_VALUES, max_size=3), st.data())
+@settings(max_examples=300, deadline=None)
+def test_no_other_json_is_read(value: dict[str, Any], data: st.DataObject) -> None:
+    """A byte replaced, added or taken: both readers agree whether it is canonical."""
+    raw = rfc8785.dumps(value)
+    at = data.draw(st.integers(0, len(raw)))
+    width = data.draw(st.integers(0, 1))
+    spoilt = raw[:at] + data.draw(st.binary(max_size=2)) + raw[at + width :]
+    found, expected = own_reading(spoilt), reading(decode_canonical, spoilt)
+    assert found == expected or (isinstance(found, Reason) and isinstance(expected, Reason))
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b'{"a":1.0}', Reason.NOT_INTEGER),
+        (b'{"a":1e3}', Reason.NOT_INTEGER),
+        (b'{"a":1E400}', Reason.NOT_INTEGER),
+        (b'{"a":9007199254740992}', Reason.NOT_INTEGER),
+        (b'{"a":-9007199254740992}', Reason.NOT_INTEGER),
+        (b'{"a":' + b"9" * 100_000 + b"}", Reason.NOT_INTEGER),
+        (b'{"a":-0}', Reason.NOT_CANONICAL),
+        (b'{"a":01}', Reason.MALFORMED),
+        (b'{"a":+1}', Reason.MALFORMED),
+        (b'{"a":NaN}', Reason.MALFORMED),
+        (b'{"a":Infinity}', Reason.MALFORMED),
+        (b'{"a":tru}', Reason.MALFORMED),
+        (b'{"a":1,"a":1}', Reason.NOT_CANONICAL),
+        (b'{"b":1,"a":1}', Reason.NOT_CANONICAL),
+        (b'{"a":1,}', Reason.MALFORMED),
+        (b'{"a" :1}', Reason.NOT_CANONICAL),
+        (b'{"a":[1, 2]}', Reason.NOT_CANONICAL),
+        (b'{"a":"\\u0041"}', Reason.MALFORMED),
+        (b'{"a":"\\/"}', Reason.MALFORMED),
+        (b'{"a":"\\u001F"}', Reason.MALFORMED),
+        (b'{"a":"\\u000a"}', Reason.MALFORMED),
+        (b'{"a":"\\ud800"}', Reason.MALFORMED),
+        (b'{"a":"\x1f"}', Reason.MALFORMED),
+        (b'{"a":"\xed\xa0\x80"}', Reason.MALFORMED),
+        (b'{"a":"e\xcc\x81"}', Reason.NOT_CANONICAL),
+        (b'{"a":"\\n\xcc\x81"}', Reason.NOT_CANONICAL),
+        (b'{"a":1}\x00', Reason.NOT_CANONICAL),
+        (b'{"a":"', Reason.MALFORMED),
+        (b'{"a":1', Reason.MALFORMED),
+        (b'{"a"', Reason.MALFORMED),
+        (b"{" * 100_000, Reason.MALFORMED),
+        (b'{"a":' + b"[" * 8 + b"]" * 8 + b"}", Reason.TOO_DEEP),
+        (b'"a"', Reason.BAD_FIELD),
+    ],
+)
+def test_json_of_another_spelling(raw: bytes, reason: Reason) -> None:
+    with pytest.raises(Rejected) as refusal:
+        read_object(raw, "value")
+    assert refusal.value.reason is reason
+    with pytest.raises(Rejected):
+        decode_canonical(raw)
+
+
+def test_members_sort_by_utf_16_units() -> None:
+    """RFC 8785 section 3.2.3: a surrogate pair sorts before U+FF41, whose code point is less."""
+    raw = '{"\U0001f600":1,"\uff41":2}'.encode()
+    assert read_object(raw, "value") == decode_canonical(raw) == {"\U0001f600": 1, "\uff41": 2}
+    with pytest.raises(Rejected):
+        read_object('{"\uff41":2,"\U0001f600":1}'.encode(), "value")
+
+
+def test_eight_levels_are_read_and_nine_are_not() -> None:
+    for depth, accepted in ((7, True), (8, False)):
+        raw = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
+        for read in (lambda r: read_object(r, "value"), decode_canonical):
+            if accepted:
+                read(raw)
+            else:
+                with pytest.raises(Rejected, match="too_deep"):
+                    read(raw)
+
+
+PACKED = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.text(max_size=40)
+    | st.binary(max_size=40),
+    lambda inner: st.lists(inner, max_size=20),
+    max_leaves=20,
+)
+
+
+@given(st.lists(PACKED, max_size=6))
+@settings(max_examples=300, deadline=None)
+def test_packed_arrays_are_what_msgspec_writes(value: list[Any]) -> None:
+    raw = msgspec.msgpack.encode(value)
+    found = read_array(raw, "value")
+    assert found == value
+    assert repr(found) == repr(value)  # True is not 1
+
+
+@given(st.lists(PACKED, max_size=4), st.data())
+@settings(max_examples=300, deadline=None)
+def test_no_second_spelling_is_read(value: list[Any], data: st.DataObject) -> None:
+    raw = msgspec.msgpack.encode(value)
+    at = data.draw(st.integers(0, len(raw)))
+    spoilt = raw[:at] + data.draw(st.binary(max_size=2)) + raw[at + data.draw(st.integers(0, 1)) :]
+    try:
+        found = read_array(spoilt, "value")
+    except Rejected:
+        return
+    assert msgspec.msgpack.encode(found) == spoilt
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\x01",
+        b"\xc1",
+        b"\x91",
+        b"\x90\x00",
+        b"\x91\xcc\x01",
+        b"\xdc\x00\x01\x01",
+        b"\x91\xd9\x01a",
+        b"\x91\xc5\x00\x01a",
+        b"\x91\x80",
+        b"\x91\x81\x01\x02",
+        b"\x91\x81\xa1a\x02",
+        b"\x91\x81\x90\x02",
+        b"\x91\xca\x00\x00\x00\x00",
+        b"\x91\xcb" + bytes(8),
+        b"\x91\xd4\x05\x00",
+        b"\x91\xd6\xff\x00\x00\x00\x00",
+        b"\x91\xa2\xff\xfe",
+        b"\x91\xa3\xed\xa0\x80",
+        b"\xdd\xff\xff\xff\xff",
+        b"\x91\xc6\xff\xff\xff\xff",
+        b"\x91" * 100_000,
+        b"\x91" * 40 + b"\xc0",
+    ],
+)
+def test_packed_nonsense_is_refused(raw: bytes) -> None:
+    with pytest.raises(Rejected):
+        read_array(raw, "value")
+
+
+def test_every_value_of_the_chain_is_read_alike() -> None:
+    chain = busy_chain()
+    for leaf in chain.leaves[1:]:
+        theirs: Any = decode_entry(leaf)
+        if hasattr(theirs, "header"):
+            header = read_header_entry(leaf, "header")
+            expected = msgspec.structs.asdict(theirs.header)
+            del expected["version"]
+            assert {name: getattr(header, name) for name in expected} == expected
+            continue
+        entry = read_transaction_entry(leaf, "entry")
+        body = read_body(entry.body, "body")
+        told: Any = decode_body(theirs.envelope.body)
+        assert (entry.index, entry.height) == (theirs.index, theirs.height)
+        assert [s.signature for s in entry.signatures] == [
+            s.signature for s in theirs.envelope.signatures
+        ]
+        assert (entry.outcome.refused, entry.outcome.code, list(entry.outcome.effects)) == (
+            theirs.outcome.refused,
+            theirs.outcome.code,
+            theirs.outcome.effects,
+        )
+        assert (body.kind, body.stream, list(body.signers)) == (
+            told.kind,
+            told.stream,
+            told.signers,
+        )
+    raw = chain.certificate(chain.headers[2])
+    assert read_certificate(raw, "c").view == decode_commit_certificate(raw).view
+    proven = chain.proven("party/m-1")
+    assert read_state_proof(proven.proof, "p") == decode_state_proof(proven.proof)
+    assert read_state_value(proven.value, "v").count == msgpack.unpackb(proven.value)[0]
