@@ -17,7 +17,7 @@ from api.ports import Accepted, Pending, Position
 from api.problems import ProblemForm
 from api.requests import shown
 from ledger.hashing import HASH_BYTES
-from ledger.receipt import ReceiptForm, receipt_form
+from ledger.receipt import BatchReceipt, BatchReceiptForm, ReceiptForm, receipt_form
 from ledger.refusal import Reason, Rejected
 from ledger.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
 from ledger.transaction import BatchPath, Signature, encode_envelope
@@ -77,7 +77,8 @@ class AcceptedForm(msgspec.Struct, frozen=True, gc=False):
 
     tx_id: str
     status: Literal["accepted"]
-    receipt: ReceiptForm
+    receipt: ReceiptForm | msgspec.UnsetType = msgspec.UNSET
+    """Absent inside a batch, whose one receipt covers all that were accepted."""
 
 
 class PendingForm(msgspec.Struct, frozen=True, gc=False):
@@ -119,6 +120,8 @@ class BatchResultForm(msgspec.Struct, frozen=True, gc=False):
     known: int
     refused: int
     results: list[BatchItemForm]
+    receipt: BatchReceiptForm | msgspec.UnsetType = msgspec.UNSET
+    """The node's one signature over all accepted ids, in the order of the results."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -159,7 +162,10 @@ def _read_hex(text: str, length: int, where: str) -> bytes:
 
 def accepted_form(accepted: Accepted) -> AcceptedForm:
     """Return the answer to a transaction taken in."""
-    return AcceptedForm(accepted.tx_id.hex(), "accepted", receipt_form(accepted.receipt))
+    receipt = accepted.receipt
+    if isinstance(receipt, BatchReceipt):
+        return AcceptedForm(accepted.tx_id.hex(), "accepted")
+    return AcceptedForm(accepted.tx_id.hex(), "accepted", receipt_form(receipt))
 
 
 def position_form(position: Position, *, with_body_facts: bool) -> PositionForm:

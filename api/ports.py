@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 
 from genesis.document import Genesis
 from ledger.block import Header
-from ledger.receipt import IntakeReceipt
+from ledger.receipt import BatchReceipt, IntakeReceipt
 from ledger.refusal import Rejected
 
 Level = Literal["committed", "certified"]
@@ -57,7 +57,8 @@ class Accepted:
     """Taken in: the node promises a height."""
 
     tx_id: bytes
-    receipt: IntakeReceipt
+    receipt: IntakeReceipt | BatchReceipt
+    """A batch receipt when several were submitted together: one object, shared by all of them."""
 
 
 @dataclass(frozen=True, slots=True)

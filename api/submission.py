@@ -25,11 +25,12 @@ from api.forms import (
     encode_form,
     position_form,
 )
-from api.ports import Accepted, Known, LedgerService, Level, Position
+from api.ports import Accepted, Intake, Known, LedgerService, Level, Position
 from api.problems import REQUEST_ID_KEY, Problem, problem_form, request_instance
 from api.requests import JSON, read_body, read_content_type, read_query, shown
 from api.settings import ApiSettings
 from ledger.checkpoint import parse_decimal
+from ledger.receipt import BatchReceipt, BatchReceiptForm, batch_receipt_form
 from ledger.refusal import Reason
 
 T = TypeVar("T")
@@ -104,7 +105,9 @@ class Submission:
                 retry_after_s = max(retry_after_s, problem.retry_after_s or 0)
                 item = problem_form(problem, f"{instance}#{number}", request_id)
                 results.append(BatchItemForm(problem.status, problem=item))
-        form = BatchResultForm(len(results) - known - refused, known, refused, results)
+        form = BatchResultForm(
+            len(results) - known - refused, known, refused, results, _find_receipt(intakes)
+        )
         return Response(
             encode_form(form),
             headers={"Retry-After": str(retry_after_s)} if retry_after_s else None,
@@ -168,6 +171,14 @@ class Submission:
             return await self._service.wait(tx_id, level, timeout_s)
         finally:
             self._waiting -= 1
+
+
+def _find_receipt(intakes: Sequence[Intake]) -> BatchReceiptForm | msgspec.UnsetType:
+    """Return the one receipt that a batch's accepted transactions share."""
+    for intake in intakes:
+        if isinstance(intake, Accepted) and isinstance(intake.receipt, BatchReceipt):
+            return batch_receipt_form(intake.receipt)
+    return msgspec.UNSET
 
 
 def _decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:

@@ -132,13 +132,8 @@ def _verify_claim(height: int, view: int, signed: SignedClaim, membership: Membe
 
 
 def _verify_prepared(message: ViewChange | NewView, membership: Membership) -> None:
+    # That its view is an earlier one is checked where the claim is (`_verify_claim`).
     if message.prepared is not None:
-        if message.prepared.view >= message.view:
-            raise Rejected(
-                Reason.BAD_FIELD,
-                f"view {message.view} of height {message.height}: its prepared certificate is of "
-                f"view {message.prepared.view}, which is not an earlier one",
-            )
         message.prepared.verify(
             message.height,
             membership.validators,

@@ -166,7 +166,8 @@ def commit(state: HeightState) -> None:
     """Sign a commit once the accepted proposal is prepared.
 
     *Prepared* (section 4.2): the pre-prepare and matching prepares of other replicas, a quorum
-    together. The certificate and the block's bytes are durable before the commit is sent.
+    together; a prepare of the view's primary itself is never one of them. The certificate and the
+    block's bytes are durable before the commit is sent.
     """
     accepted = _find_executed(state)
     if accepted is None or state.own_vote(COMMIT) is not None:

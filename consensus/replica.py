@@ -380,12 +380,7 @@ class Replica:
             case NewView():
                 vote = pre_prepare_vote(message, self._membership)
                 accept_new_view(state, message, vote, self._now_ms)
-            case Prepare():
-                # "The primary's pre-prepare is its prepare": one from it never counts.
-                view_primary = self._membership.validators.primary(message.height, message.view)
-                if message.replica != view_primary:
-                    state.record_vote(message.vote)
-            case Commit():
+            case Prepare() | Commit():
                 state.record_vote(message.vote)
             case ViewChange():
                 take_view_change(state, message)

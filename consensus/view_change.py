@@ -21,15 +21,8 @@ from ledger.votes import VIEW_MAX, Vote
 
 
 def ask_for_view(state: HeightState, view: int, why: str) -> None:
-    """Leave the current view for good and ask for a later one.
-
-    If f+1 others are already further, follow them at once: a step signs at most one view-change,
-    so that the durable record always holds the one that is sent.
-    """
-    if state.is_silent or state.decided is not None or view <= state.view:
-        return
-    view = _climb(state, view)
-    if view > VIEW_MAX:
+    """Leave the current view for good and ask for a later one."""
+    if state.is_silent or state.decided is not None or not state.view < view <= VIEW_MAX:
         return
     state.note(f"asks for view {view}: {why}")
     state.enter_view(view, is_changing=True)
@@ -37,19 +30,20 @@ def ask_for_view(state: HeightState, view: int, why: str) -> None:
 
 
 def join_higher_view(state: HeightState) -> None:
-    """Follow f+1 others to the smallest view they ask for, as often as that applies."""
-    view = _climb(state, state.view)
-    if view > state.view:
-        ask_for_view(state, view, f"{state.membership.weak_quorum} others ask for higher views")
+    """Follow f+1 others to the smallest view they ask for, as often as that applies.
 
-
-def _climb(state: HeightState, view: int) -> int:
+    Only the last of these views is asked for: a step signs at most one view-change, so that the
+    durable record holds the very one that is sent.
+    """
     membership = state.membership
+    view = state.view
     while True:
         higher = state.view_changes.find_join_view(view, membership.own, membership.weak_quorum)
         if higher is None:
-            return view
+            break
         view = higher
+    if view > state.view:
+        ask_for_view(state, view, f"{membership.weak_quorum} others ask for higher views")
 
 
 def take_view_change(state: HeightState, message: ViewChange) -> None:

@@ -46,6 +46,7 @@ MEMBER_TYPE: Final = dict[str, _value_type(DEPTH_MAX - 2)]  # type: ignore[misc]
 """Type of an object that is itself a member of the outermost object."""
 
 _sorted_encoder = msgspec.json.Encoder(order="sorted")
+_value_decoder = msgspec.json.Decoder(VALUE_TYPE)
 
 
 def encode_canonical(value: JsonValue) -> bytes:
@@ -57,7 +58,7 @@ def encode_canonical(value: JsonValue) -> bytes:
         text = rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, RecursionError) as error:
         raise Rejected(Reason.MALFORMED, f"not expressible in RFC 8785: {error}") from None
-    check_canonical(text, msgspec.json.Decoder(VALUE_TYPE), "value")
+    check_canonical(text, _value_decoder, "value")
     return text
 
 

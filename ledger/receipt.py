@@ -8,12 +8,17 @@ the bytes signed are
 
     INTAKE_RECEIPT tag ‖ chain_id ‖ tx_id ‖ u64be received_ms ‖ u64be height_max
 
+For many transactions of one request the node signs once, over the RFC 9162 root of their ids:
+
+    BATCH_RECEIPT tag ‖ chain_id ‖ root ‖ u64be size ‖ u64be received_ms ‖ u64be height_max
+
 `node` is not signed: it says in which institution's name to look the key up, and a receipt counts
 only if genesis gives that institution that very key (`verify_receipt` takes it as an argument).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -21,10 +26,12 @@ import msgspec
 from ledger import tags
 from ledger.canonical import check_canonical
 from ledger.hashing import HASH_BYTES
+from ledger.merkle import compute_root, leaf_hash
 from ledger.refusal import Reason, Rejected
 from ledger.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Signer, verify_signature
 
 FORMAT: Final = "evidence-ledger/intake-receipt/v1"
+BATCH_FORMAT: Final = "evidence-ledger/batch-receipt/v1"
 
 RECEIPT_BYTES_MAX: Final = 1024
 """The JSON form has about 560 bytes: three hashes or keys, one signature, three short fields."""
@@ -49,6 +56,21 @@ class IntakeReceipt(msgspec.Struct, frozen=True, gc=False):
     signature: bytes
 
 
+class BatchReceipt(msgspec.Struct, frozen=True, gc=False):
+    """What a node promised about all transactions of one request that it took in."""
+
+    chain_id: bytes
+    root: bytes
+    """RFC 9162 root over the accepted transaction ids (each the data of a leaf), in order."""
+    size: int
+    """How many there are."""
+    node: str
+    received_ms: int
+    height_max: int
+    public_key: bytes
+    signature: bytes
+
+
 _Number = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
 _Hash = Annotated[str, msgspec.Meta(pattern=rf"^[0-9a-f]{{{2 * HASH_BYTES}}}$(?!\n)")]
 _Key = Annotated[str, msgspec.Meta(pattern=rf"^[0-9a-f]{{{2 * PUBLIC_KEY_BYTES}}}$(?!\n)")]
@@ -68,6 +90,20 @@ class ReceiptForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     received_ms: _Number
     signature: _Signature
     tx_id: _Hash
+
+
+class BatchReceiptForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The JSON form of a batch receipt, members in RFC 8785 order."""
+
+    chain_id: _Hash
+    format: str
+    height_max: _Number
+    node: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$(?!\n)")]
+    public_key: _Key
+    received_ms: _Number
+    root: _Hash
+    signature: _Signature
+    size: _Number
 
 
 _encoder = msgspec.json.Encoder()
@@ -127,6 +163,96 @@ def verify_receipt(receipt: IntakeReceipt, chain_id: bytes, party_key: bytes) ->
             f"intake receipt for {receipt.tx_id.hex()}: the signature of {receipt.node} with key "
             f"{party_key.hex()} does not verify",
         )
+
+
+def compute_batch_receipt_message(
+    chain_id: bytes, root: bytes, size: int, received_ms: int, height_max: int
+) -> bytes:
+    """Return the bytes an institution signs once for `size` transactions."""
+    return (
+        tags.BATCH_RECEIPT
+        + chain_id
+        + root
+        + size.to_bytes(8, "big")
+        + received_ms.to_bytes(8, "big")
+        + height_max.to_bytes(8, "big")
+    )
+
+
+def sign_batch_receipt(
+    signer: Signer,
+    node: str,
+    chain_id: bytes,
+    tx_ids: Sequence[bytes],
+    *,
+    received_ms: int,
+    height_max: int,
+) -> BatchReceipt:
+    """Return the promise of institution `node` about all of `tx_ids`, in this order."""
+    root = compute_root([leaf_hash(tx_id) for tx_id in tx_ids])
+    size = len(tx_ids)
+    message = compute_batch_receipt_message(chain_id, root, size, received_ms, height_max)
+    return BatchReceipt(
+        chain_id,
+        root,
+        size,
+        node,
+        received_ms,
+        height_max,
+        signer.public_key,
+        signer.sign(message),
+    )
+
+
+def verify_batch_receipt(
+    receipt: BatchReceipt, chain_id: bytes, party_key: bytes, tx_ids: Sequence[bytes]
+) -> None:
+    """Raise `Rejected` unless `party_key` signed a promise about exactly these transactions.
+
+    Reasons: WRONG_CHAIN, UNKNOWN_KEY, ROOT_MISMATCH, BAD_SIGNATURE.
+    """
+    if receipt.chain_id != chain_id:
+        raise Rejected(
+            Reason.WRONG_CHAIN,
+            f"batch receipt: chain {receipt.chain_id.hex()}, not {chain_id.hex()}",
+        )
+    if receipt.public_key != party_key:
+        raise Rejected(
+            Reason.UNKNOWN_KEY,
+            f"batch receipt: key {receipt.public_key.hex()} is not the party key of "
+            f"{receipt.node}, which is {party_key.hex()}",
+        )
+    root = compute_root([leaf_hash(tx_id) for tx_id in tx_ids])
+    if (root, len(tx_ids)) != (receipt.root, receipt.size):
+        raise Rejected(
+            Reason.ROOT_MISMATCH,
+            f"batch receipt: {len(tx_ids)} transactions give root {root.hex()}, the receipt is for "
+            f"{receipt.size} with root {receipt.root.hex()}",
+        )
+    message = compute_batch_receipt_message(
+        chain_id, root, receipt.size, receipt.received_ms, receipt.height_max
+    )
+    if not verify_signature(party_key, message, receipt.signature):
+        raise Rejected(
+            Reason.BAD_SIGNATURE,
+            f"batch receipt: the signature of {receipt.node} with key {party_key.hex()} does not "
+            "verify",
+        )
+
+
+def batch_receipt_form(receipt: BatchReceipt) -> BatchReceiptForm:
+    """Return what the JSON form of a batch receipt says."""
+    return BatchReceiptForm(
+        receipt.chain_id.hex(),
+        BATCH_FORMAT,
+        receipt.height_max,
+        receipt.node,
+        receipt.public_key.hex(),
+        receipt.received_ms,
+        receipt.root.hex(),
+        receipt.signature.hex(),
+        receipt.size,
+    )
 
 
 def receipt_form(receipt: IntakeReceipt) -> ReceiptForm:

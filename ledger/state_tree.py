@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256 as _sha256
+from itertools import compress
 from typing import Final
 
 import msgspec
@@ -129,10 +130,13 @@ class StateTree:
         return tree
 
     def _compute_all_nodes(self) -> None:
+        """Join level by level, touching only what is above an occupied bucket."""
         hashes, kinds = self._hashes, self._kinds
-        for place in range(_BUCKETS - 1, 0, -1):
-            left, right = 2 * place, 2 * place + 1
-            if kinds[left] or kinds[right]:
+        places = list(compress(range(_BUCKETS, 2 * _BUCKETS), kinds[_BUCKETS:]))
+        for _ in range(TOP_DEPTH):
+            places = list(dict.fromkeys([place >> 1 for place in places]))
+            for place in places:
+                left, right = 2 * place, 2 * place + 1
                 hashes[place], kinds[place] = join_nodes(
                     (hashes[left], kinds[left]), (hashes[right], kinds[right])
                 )

@@ -245,7 +245,7 @@ class NodeHome:
     @property
     def chain(self) -> Path:
         """The chain's segments."""
-        return self.path / "chain"
+        return self.path / "segments"
 
     @property
     def index(self) -> Path:

@@ -26,10 +26,10 @@ import uvloop
 
 from api.app import create_app
 from api.settings import ApiSettings
-from api.tokens import Tokens, decode_tokens
+from api.tokens import Grant, TokenSet, parse_tokens
 from consensus.timers import Timing
 from contracts.execution import Chain
-from genesis.document import Genesis, Parameters, parse_genesis
+from genesis.document import Parameters, parse_genesis
 from ledger.refusal import Reason, Rejected
 from node.config import ConfigError, NodeConfig, NodeHome, load_config
 from node.driver import Driver, Identity, Signers
@@ -74,19 +74,19 @@ def run_node(home: Path) -> int:
         configure_logs(config.log)
         identity, keystore = open_identity(place, config)
     except (ConfigError, KeystoreError, OSError, Rejected) as error:
-        print(f"evidence-ledger: this node cannot start: {error}", file=sys.stderr)
+        sys.stderr.write(f"evidence-ledger: this node cannot start: {error}\n")
         return EXIT_UNUSABLE
     gc.set_threshold(*GC_THRESHOLDS)
     try:
         return uvloop.run(_Server(place, config, identity, keystore).run())
     except InUse as error:
-        log.error("another process holds this home: %s", error)  # noqa: TRY400
+        log.error("another process holds this home: %s", error)
     except Damaged as error:
-        log.error("what is stored here is damaged, and this node does not start: %s", error)  # noqa: TRY400
+        log.error("what is stored here is damaged, and this node does not start: %s", error)
     except StorageFailure as error:
-        log.error("the disk failed: %s", error)  # noqa: TRY400
+        log.error("the disk failed: %s", error)
     except OSError as error:
-        log.error("this node cannot start: %s", error)  # noqa: TRY400
+        log.error("this node cannot start: %s", error)
     return EXIT_FAILED
 
 
@@ -141,14 +141,10 @@ def open_keyvalue(place: NodeHome, config: NodeConfig) -> KeyValue:
     if config.storage.backend == "rocksdb":
         from storage.rocks import RocksStore
 
-        return RocksStore(path)
+        return RocksStore(path, cache_bytes=config.storage.cache_bytes)
     from storage.leveldb import LevelDBStore
 
-    return LevelDBStore(
-        path,
-        write_buffer_bytes=config.storage.write_buffer_bytes,
-        cache_bytes=config.storage.cache_bytes,
-    )
+    return LevelDBStore(path, cache_bytes=config.storage.cache_bytes)
 
 
 @dataclass(slots=True)
@@ -244,6 +240,14 @@ class _Server:
             await transport.start()
             shell.carrier = transport
             stack.push_async_callback(transport.close)
+            metrics.watch(
+                view=lambda: driver.replica.view,
+                pool_count=lambda: len(driver.pool),
+                pool_bytes=lambda: driver.pool.bytes,
+                storage_bytes=lambda: count_bytes(place.path),
+            )
+            watching = asyncio.create_task(metrics.watch_event_loop())
+            stack.callback(watching.cancel)
             log.info(
                 "node %s (replica %d of %d) at height %d, chain %s",
                 service.node_id,
@@ -286,9 +290,7 @@ class _Server:
     async def _serve(self, service: NodeService) -> None:
         """Serve the API until told to stop."""
         api = self._config.api
-        tokens = Tokens([])
-        if self._place.tokens.exists():
-            tokens = Tokens(decode_tokens(self._place.tokens.read_bytes()))
+        tokens = LiveTokens(self._place.tokens)
         app = create_app(service, tokens, ApiSettings(cors_origins=tuple(api.cors_origins)))
         host, _, port = api.listen.rpartition(":")
         config = uvicorn.Config(
@@ -306,7 +308,7 @@ class _Server:
             config.ssl = self._api_context()
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-        serving = asyncio.create_task(server._serve())  # noqa: SLF001 - `serve` takes the signals
+        serving = asyncio.create_task(server._serve())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         service.is_closing = True
@@ -331,6 +333,33 @@ class _Server:
         self._stopping.set()
 
 
+class LiveTokens:
+    """The access tokens of a home, read again when the file changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._changed_ns = -1
+        self._tokens: TokenSet = parse_tokens(b"[]")
+
+    def find(self, token: str, now_ms: int) -> Grant | None:
+        """Return what a token grants; a file that cannot be read grants what it did before."""
+        try:
+            changed_ns = self._path.stat().st_mtime_ns
+            if changed_ns != self._changed_ns:
+                self._tokens = parse_tokens(self._path.read_bytes())
+                self._changed_ns = changed_ns
+        except FileNotFoundError:
+            self._tokens = parse_tokens(b"[]")
+        except (OSError, Rejected) as error:
+            log.error("tokens: %s", error)
+        return self._tokens.find(token, now_ms)
+
+
+def count_bytes(path: Path) -> int:
+    """Return the size of everything below a folder."""
+    return sum([file.stat().st_size for file in path.rglob("*") if file.is_file()])
+
+
 def open_journal(directory: DiskDirectory, is_recovering: bool) -> Journal:
     """Open the vote journal; with `recover` a new one takes the place of whatever is there."""
     if is_recovering:
@@ -353,5 +382,3 @@ _LEVELS: Final = {
 
 def _say_progress(what: str, done: int, total: int) -> None:
     log.info("%s: %d%s", what, done, f" of {total}" if total else "")
-
-

@@ -179,7 +179,10 @@ class NodeService:
         if driver.halted:
             return "halted", driver.halted
         if driver.recovery.is_active:
-            return "recovering", "waiting to hear from a quorum of peers; signing nothing until then"
+            return (
+                "recovering",
+                "waiting to hear from a quorum of peers; signing nothing until then",
+            )
         if driver.catch_up.target > driver.chain.header.height + 1:
             return "catching_up", f"behind height {driver.catch_up.target}"
         return "normal", ""

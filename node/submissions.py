@@ -15,7 +15,7 @@ from typing import Final
 
 from api.ports import Accepted, Intake, Known, Position, Refused
 from contracts.execution import Candidate
-from ledger.receipt import sign_receipt
+from ledger.receipt import BatchReceipt, IntakeReceipt, sign_batch_receipt, sign_receipt
 from ledger.refusal import Reason, Rejected
 from node.effects import Admitted
 from node.intake import Parsed, parse_submission
@@ -143,8 +143,7 @@ class Submissions:
                 continue
             fresh[at] = candidate
         await self._make_durable(list(fresh.values()))
-        for at, candidate in fresh.items():
-            answers[at] = self._promise(candidate)
+        self._promise(fresh, answers)
         return [answer for answer in answers if answer is not None]
 
     def _check(self, parsed: dict[int, Parsed], answers: list[Intake | None]) -> None:
@@ -206,33 +205,63 @@ class Submissions:
             if not done.done():
                 done.set_result(None)
 
-    def _promise(self, candidate: Candidate) -> Intake:
-        transaction = candidate.transaction
-        tx_id = transaction.tx_id
-        promised = self._promises.get(tx_id)
-        if promised is None:
+    def _promise(self, fresh: dict[int, Candidate], answers: list[Intake | None]) -> None:
+        """Answer what is durable now: one receipt each, or one for all that came together."""
+        promised: dict[int, bytes] = {}
+        for at, candidate in fresh.items():
+            tx_id = candidate.transaction.tx_id
+            if tx_id in self._promises or tx_id in self._shell.driver.pool:
+                promised[at] = tx_id
+                continue
             known = self._position(tx_id)
-            if known is not None:
-                return Known(known)
-            if tx_id not in self._shell.driver.pool:
-                full = Rejected(Reason.POOL_FULL, "the pool filled up meanwhile; try again shortly")
-                return self._refuse(full, candidate)
-            genesis = self._shell.driver.identity.genesis
-            height = self._shell.chain.header.height
-            promised = (self._shell.now_ms(), height + genesis.parameters.intake_heights)
-            if len(self._promises) >= PROMISES_MAX:
-                del self._promises[next(iter(self._promises))]
-            self._promises[tx_id] = promised
+            full = Rejected(Reason.POOL_FULL, "the pool filled up meanwhile; try again shortly")
+            answers[at] = self._refuse(full, candidate) if known is None else Known(known)
+        if not promised:
+            return
+        now_ms = self._shell.now_ms()
+        genesis = self._shell.driver.identity.genesis
+        height_max = self._shell.chain.header.height + genesis.parameters.intake_heights
+        if len(answers) > 1:
+            receipt = self._sign_all(list(promised.values()), now_ms, height_max)
+            for at, tx_id in promised.items():
+                self._remember(tx_id, now_ms, height_max)
+                answers[at] = Accepted(tx_id, receipt)
+            return
+        for at, tx_id in promised.items():
+            answers[at] = Accepted(tx_id, self._sign(tx_id, now_ms, height_max))
+
+    def _sign(self, tx_id: bytes, now_ms: int, height_max: int) -> IntakeReceipt:
+        """Return the receipt of one transaction: asked again, the same promise again."""
+        received_ms, height_max = self._remember(tx_id, now_ms, height_max)
         identity = self._shell.driver.identity
-        receipt = sign_receipt(
+        return sign_receipt(
             identity.signers.party,
             identity.genesis.institutions[identity.replica].id,
             identity.genesis.chain_id,
             tx_id,
-            received_ms=promised[0],
-            height_max=promised[1],
+            received_ms=received_ms,
+            height_max=height_max,
         )
-        return Accepted(tx_id, receipt)
+
+    def _sign_all(self, tx_ids: list[bytes], now_ms: int, height_max: int) -> BatchReceipt:
+        identity = self._shell.driver.identity
+        return sign_batch_receipt(
+            identity.signers.party,
+            identity.genesis.institutions[identity.replica].id,
+            identity.genesis.chain_id,
+            tx_ids,
+            received_ms=now_ms,
+            height_max=height_max,
+        )
+
+    def _remember(self, tx_id: bytes, now_ms: int, height_max: int) -> tuple[int, int]:
+        """Return the first promise made about a transaction, making it if there is none."""
+        promise = self._promises.get(tx_id)
+        if promise is None:
+            if len(self._promises) >= PROMISES_MAX:
+                del self._promises[next(iter(self._promises))]
+            promise = self._promises[tx_id] = (now_ms, height_max)
+        return promise
 
     def _refuse(self, rejected: Rejected, candidate: Candidate | None) -> Refused:
         self._count_refusal(rejected.reason)

@@ -74,9 +74,7 @@ class Liar:
         self._coverage.count(f"liar: {self.kind}")
         return True
 
-    def _sign(
-        self, driver: Driver, phase: int, height: int, view: int, block_hash: bytes
-    ) -> bytes:
+    def _sign(self, driver: Driver, phase: int, height: int, view: int, block_hash: bytes) -> bytes:
         chain_id = driver.identity.genesis.chain_id
         return self._signers.vote.sign(
             compute_vote_message(phase, chain_id, height, view, block_hash)
@@ -261,9 +259,7 @@ class Withholder(Liar):
     kind = "withholder"
 
     def tamper(self, driver: Driver, frame: Frame, peers: Sequence[int]) -> Sent:
-        is_data = isinstance(
-            frame, Transactions | FetchedTransactions | FetchedProposal | Blocks
-        )
+        is_data = isinstance(frame, Transactions | FetchedTransactions | FetchedProposal | Blocks)
         if is_data and self._lies(0.95):
             return
         yield from super().tamper(driver, frame, peers)
@@ -366,7 +362,7 @@ class Rusher(Liar):
             yield peer, write(lie)
 
 
-LIARS: Final = (
+LIARS: Final[tuple[type[Liar], ...]] = (
     Equivocator,
     DoubleVoter,
     Silent,
@@ -377,4 +373,3 @@ LIARS: Final = (
     FalseHistorian,
     Rusher,
 )
-

@@ -14,7 +14,7 @@ Equality and progress after healing are `sim.ending`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from consensus.durable import DurableRecord, decode_record
@@ -30,7 +30,13 @@ from consensus.messages import (
     decode_message,
 )
 from contracts.execution import Chain, ExecutedBlock
-from ledger.block import TransactionEntry, compute_block_hash, decode_entry
+from ledger.block import (
+    HeaderEntry,
+    TransactionEntry,
+    compute_block_hash,
+    decode_entry,
+    encode_header,
+)
 from ledger.refusal import Rejected
 from ledger.transaction import compute_tx_id, decode_body
 from ledger.validators import ValidatorSet
@@ -177,13 +183,13 @@ class Checkers:
                 f"transaction {tx_id.hex()} is in blocks {self.tx_heights[tx_id]} and {height}",
             )
         self.tx_heights[tx_id] = height
-        self.outcomes[tx_id] = (not entry.outcome.status, entry.outcome.code)
-        if entry.outcome.status:
+        self.outcomes[tx_id] = (not entry.outcome.refused, entry.outcome.code)
+        if entry.outcome.refused:
             self._coverage.count("transaction refused outcome")
             return
         body = decode_body(entry.envelope.body)
         if body.kind == "validator.equivocation":
-            proof = decode_equivocation(bytes.fromhex(str(dict(body.data)["evidence"])))
+            proof = decode_equivocation(bytes.fromhex(_member(body.data, "evidence")))
             phase, at, view = proof.slot
             self.evidence.add((proof.replica, phase, at, view))
             self._coverage.count("evidence on chain")
@@ -450,10 +456,12 @@ class Checkers:
             )
 
 
+def _member(data: Mapping[str, object], name: str) -> str:
+    return str(data[name])
+
+
 def _hash_of(entries: Sequence[bytes]) -> bytes:
     """Return the block hash of the header that ends these entries."""
-    from ledger.block import HeaderEntry, encode_header
-
     last = decode_entry(entries[-1])
     if not isinstance(last, HeaderEntry):
         raise Violation("agreement", "a block does not end with its header")

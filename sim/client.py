@@ -17,7 +17,7 @@ from typing import Any, Final
 from ledger.hashing import sha256
 from ledger.refusal import Rejected
 from ledger.signing import Signer
-from ledger.transaction import encode_body, decode_transaction, sign_transaction
+from ledger.transaction import decode_transaction, encode_body, sign_transaction
 from sim.checkers import Checkers
 from sim.coverage import Coverage
 from sim.deployment import Deployment, make_signer
@@ -68,9 +68,7 @@ class Clients:
         bank = self._chance.randrange(len(self._nodes))
         data = {"keys": [self._merchant.public_key.hex()], "party": MERCHANT, "role": "merchant"}
         signer = self._deployment.signers[bank].party
-        self._order(
-            "register", "party.register", f"party/{MERCHANT}", data, f"bank-{bank}", signer
-        )
+        self._order("register", "party.register", f"party/{MERCHANT}", data, f"bank-{bank}", signer)
         self._world.after(SECOND, self._next)
 
     def outstanding(self) -> list[Ordered]:

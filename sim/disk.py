@@ -165,7 +165,8 @@ class VirtualDirectory:
         """Return the directory as it would be found after the worst power loss now."""
         copy = VirtualDirectory(self._path)
         for name, file in self._durable_files.items():
-            copy._files[name] = _File(bytearray(file.durable), bytearray(file.durable))
+            bytes_left = bytearray(file.durable)
+            copy._files[name] = _File(bytes_left, bytes_left)
         copy._durable_files = dict(copy._files)
         return copy
 

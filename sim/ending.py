@@ -51,9 +51,7 @@ def check(nodes: Sequence[Node], deployment: Deployment, checkers: Checkers) -> 
         if node.driver is None:
             raise Violation("ending", f"{node.name} is down")
         chain = node.driver.chain
-        rows = [
-            [*node.index.scan(prefix, bytes([prefix[0] + 1]))] for prefix in (b"h", b"r", b"s")
-        ]
+        rows = [[*node.index.scan(prefix, bytes([prefix[0] + 1]))] for prefix in (b"h", b"r", b"s")]
         holds = (chain.header_bytes, chain.log.root(), chain.tree.root, rows)
         if first is None:
             first = (node.name, holds)

@@ -358,7 +358,7 @@ class Node:
             return
         except Violation:
             raise
-        except Exception as error:  # noqa: BLE001: whatever it is, a correct driver never raises
+        except Exception as error:
             if self.is_correct:
                 raise Violation(
                     "driver raised", f"{self.name}: {type(error).__name__}: {error}"

@@ -135,9 +135,7 @@ class Simulation:
         self.clients: Final = Clients(
             self.world, self.deployment, self.nodes, self.checkers, self.coverage
         )
-        self.faults: Final = Faults(
-            self.world, self.plan, self.nodes, self.network, self.coverage
-        )
+        self.faults: Final = Faults(self.world, self.plan, self.nodes, self.network, self.coverage)
         self._healed_us = 0
 
     @property
@@ -184,7 +182,7 @@ class Simulation:
         self.clients.is_ordering = False
         self._healed_us = self.world.now_us
         for number in range(MARKERS):
-            self.world.after((2 + number) * SECOND, lambda: self._mark())
+            self.world.after((2 + number) * SECOND, self._mark)
         if not self._run_until(self._is_well, self._healed_us + PROGRESS_US):
             raise Violation("progress", self._why_not_well())
 
@@ -239,8 +237,6 @@ class Simulation:
         self.nodes[node].receive(peer_event(peer, is_connected))
 
 
-def run_seed(
-    seed: int, options: Options, show: Callable[[str], None] | None = None
-) -> Result:
+def run_seed(seed: int, options: Options, show: Callable[[str], None] | None = None) -> Result:
     """Run one seed with the real driver on every node."""
     return Simulation(seed, options, show=show).run()

@@ -6,6 +6,8 @@ primary 1 in view 0, 2 in view 1, 3 in view 2.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 import pytest
 
@@ -48,6 +50,8 @@ from tests.consensus.network import (
     sign_view_change,
 )
 
+M = TypeVar("M", PrePrepare, Prepare, Commit, ViewChange, NewView, Decided)
+
 
 class Alone:
     """One real replica of a group; the test speaks for the others and sees what it sends."""
@@ -65,7 +69,7 @@ class Alone:
         unique = {encode_message(message): message for _, message in self.network.log}
         return list(unique.values())
 
-    def of(self, kind: type[Message]) -> list[Message]:  # type: ignore[valid-type]
+    def of(self, kind: type[M]) -> list[M]:
         return [message for message in self.sent if isinstance(message, kind)]
 
     def tick(self, count: int = 1) -> None:
@@ -279,7 +283,6 @@ def test_trap_14_new_primary_proposes_the_highest_prepared_block_again() -> None
     one.node.handle(ev.ProposalFetched(high.block_hash, high, 1))
     one.answer()
     [new_view] = one.of(NewView)
-    assert isinstance(new_view, NewView)
     assert new_view.proposal == high
     assert encode_message(new_view).count(high.header) == 1, "trap 17: byte for byte"
     assert one.node.built == []
@@ -295,7 +298,6 @@ def test_trap_14_unreachable_prepared_block_is_dropped_once_a_quorum_does_not_cl
     assert one.of(NewView) == []
     one.hear(sign_view_change(2, 1, 2, None))
     [new_view] = one.of(NewView)
-    assert isinstance(new_view, NewView)
     assert new_view.prepared is None
     assert [claim.replica for claim in new_view.view_changes] == [1, 2, 3]
 
@@ -958,3 +960,158 @@ def test_commit_certificate_holds_exactly_a_quorum() -> None:
     certificate = one.node.disk.certificates[1]
     assert [item.replica for item in certificate.commits] == [0, 2, 3]
     certificate.verify(one.network.validators, CHAIN_ID, fake_verify)
+
+
+def test_conflicting_new_views_are_evidence_and_only_the_first_is_prepared() -> None:
+    one = Alone()
+    first, second = one.block(proposer=2, salt=b"1"), one.block(proposer=2, salt=b"2")
+    one.hear(sign_new_view(2, 1, 1, changes(1), first))
+    one.hear(sign_new_view(2, 1, 1, changes(1), second))
+    assert [item.equivocation.slot for item in one.node.evidence] == [(0, 1, 1)]
+    assert [message.block_hash for message in one.of(Prepare)] == [first.block_hash]
+
+
+def test_new_view_of_a_view_left_behind_is_not_entered() -> None:
+    one = Alone()
+    one.hear(*changes(3, replicas=(0, 1)))
+    assert one.node.running.view == 3
+    one.hear(sign_new_view(2, 1, 1, changes(1), one.block(proposer=2)))
+    assert (one.node.running.view, one.of(Prepare)) == (3, [])
+
+
+def test_trap_14_proof_of_a_block_nobody_claims_is_refused() -> None:
+    """The highest claim is a lie about another block; a genuine proof of its view is no excuse."""
+    one = Alone()
+    block = one.block()
+    lie = one.prepared(0, one.block(salt=b"never"))
+    message = sign_new_view(2, 1, 1, changes(1, lie), block)
+    one.hear(msgspec.structs.replace(message, prepared=one.prepared(0, block)))
+    assert one.node.running.view == 0
+    assert one.node.notes[-1].startswith("bad_proof: new-view of height 1 view 1: the highest")
+
+
+def test_trap_14_primary_that_cannot_execute_the_prepared_block_chooses_again() -> None:
+    one = Alone(own=2)
+    block = one.block()
+    one.node.bad_state = True
+    one.hear(sign_pre_prepare(1, 1, block))
+    one.node.memory.clear()
+    one.hear(*changes(1, one.prepared(0, block), replicas=(0, 1)))
+    one.node.handle(ev.ProposalFetched(block.block_hash, block, 0))
+    one.hear(sign_view_change(3, 1, 1, None))
+    one.tick()
+    [new_view] = one.of(NewView)
+    assert (new_view.prepared, new_view.proposal.block_hash != block.block_hash) == (None, True)
+
+
+def test_prepared_block_proposed_again_is_executed_again_before_it_is_prepared() -> None:
+    """The driver may have thrown the execution away (trap 12); its answer is waited for."""
+    one = Alone()
+    block = one.block()
+    one.prepare_block(block)
+    one.network.inject(3, sign_new_view(2, 1, 1, changes(1, one.prepared(0, block)), block))
+    assert [message.view for message in one.of(Prepare)] == [0]
+    one.node.handle(ev.ProposalChecked(1, 0, block.block_hash, ev.Verdict.OK))
+    assert [message.view for message in one.of(Prepare)] == [0], "a verdict of view 0 is stale"
+    one.answer()
+    assert [message.view for message in one.of(Prepare)] == [0, 1]
+
+
+def test_new_view_of_a_second_turn_is_justified_afresh() -> None:
+    one = Alone(own=2)
+    one.hear(*(sign_view_change(i, 1, 1, None) for i in (0, 1, 3)))
+    one.network.nodes[2].queue.clear()
+    one.hear(*(sign_view_change(i, 1, 5, None) for i in (0, 1, 3)))
+    other = Alone(own=3)
+    other.hear(one.of(NewView)[-1])
+    assert other.node.running.view == 5
+
+
+def test_commit_of_a_left_view_is_still_repeated() -> None:
+    one = Alone()
+    block = one.block()
+    one.prepare_block(block)
+    one.hear(*changes(1, replicas=(0, 1)))
+    one.network.log.clear()
+    one.tick(TIMING.resend_interval_ticks)
+    assert [message.view for message in one.of(Commit)] == [0]
+    assert one.of(Prepare) == []
+    one.node.crash()
+    one.network.log.clear()
+    one.node.start()
+    assert [message.view for message in one.of(Commit)] == [0]
+    assert [message.view for message in one.of(ViewChange)] == [1]
+
+
+def test_view_changes_end_at_the_highest_view() -> None:
+    one = Alone()
+    one.hear(*(sign_view_change(i, 1, VIEW_MAX, None) for i in (0, 1)))
+    one.tick(2 * TIMING.view_timeout_ticks_max)
+    assert one.node.running.view == VIEW_MAX
+
+
+def test_nobody_leaves_a_decided_height() -> None:
+    one = Alone()
+    block = one.block()
+    one.hear(Decided(make_certificate(one.network.validators, 1, 0, block.block_hash)))
+    one.hear(*changes(1, replicas=(0, 1)))
+    one.tick(3 * TIMING.view_timeout_ticks)
+    assert one.of(ViewChange) == []
+
+
+def test_unavailable_bodies_are_asked_for_at_intervals_and_convict_nobody() -> None:
+    one = Alone()
+    block = one.block()
+    fetches = []
+    for _ in range(4):
+        actions = one.node.running.step(
+            ev.Received(Decided(make_certificate(one.network.validators, 1, 0, block.block_hash)))
+        )
+        fetches += [item for item in actions if isinstance(item, act.FetchProposal)]
+        for source in (0, 1, 2):
+            one.node.running.step(ev.ProposalFetched(block.block_hash, block, source))
+            actions = one.node.running.step(
+                ev.ProposalChecked(1, 0, block.block_hash, ev.Verdict.UNAVAILABLE)
+            )
+            assert not any(isinstance(item, act.Halt | act.FetchProposal) for item in actions)
+    assert fetches == [act.FetchProposal(1, block.block_hash, (0, 1, 2))]
+
+
+def test_one_false_body_served_for_a_committed_block_does_not_halt() -> None:
+    one = Alone()
+    block = one.block()
+    false = msgspec.structs.replace(block, envelope_hashes=b"\x01" * 64)
+    for replica, body in ((0, false), (1, block)):
+        one.network.nodes[replica].start()
+        one.network.nodes[replica].remember(body)
+    one.hear(Decided(make_certificate(one.network.validators, 1, 0, block.block_hash)))
+    assert len(one.node.disk.headers) == 1
+    one.tick(TIMING.resend_interval_ticks)
+    assert one.node.halts == []
+    assert len(one.node.disk.headers) == 2
+
+
+def test_primary_s_false_body_is_executed_a_bounded_number_of_times() -> None:
+    one = Alone()
+    false = msgspec.structs.replace(one.block(), leaf_hashes=bytes(64))
+    for _ in range(10):
+        one.hear(sign_pre_prepare(1, 1, false))
+    assert sum("bad_body" in note for note in one.node.notes) == 3
+
+
+def test_restarted_replica_keeps_its_prepared_claim_through_later_views() -> None:
+    one = Alone()
+    block = one.block()
+    one.prepare_block(block)
+    one.node.crash()
+    one.node.start()
+    one.tick()
+    one.hear(*changes(1, replicas=(0, 1)))
+    [message] = one.of(ViewChange)
+    assert message.prepared is not None
+    assert message.prepared.block_hash == block.block_hash
+    one.node.crash()
+    one.network.log.clear()
+    one.node.start()
+    assert one.of(ViewChange) == [message]
+    assert one.node.running.is_changing_view

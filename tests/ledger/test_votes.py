@@ -201,8 +201,8 @@ def test_prepared_certificate_counts_the_primary_once() -> None:
     assert refusal(prepared(0, 0, 1), 5) == (
         Reason.DUPLICATE,
         (
-            "prepared certificate of height 5 view 0: replica 1 is the primary; its pre-prepare is its "
-            "prepare"
+            "prepared certificate of height 5 view 0: replica 1 is the primary; its pre-prepare "
+            "is its prepare"
         ),
     )
     assert refusal(prepared(0, 0), 5)[0] is Reason.NO_QUORUM

@@ -32,6 +32,7 @@ from node.peer_queues import QueueLimits
 from node.tls import PeerRefusal, TlsIdentity
 from node.transport import Transport
 
+
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Everything here runs on the event loop of production and on the standard library's."""
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
@@ -40,7 +41,12 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 PASSPHRASE = b"of the tests"
 
 QUICK = Timing(
-    connect_s=5.0, retry_first_s=0.01, retry_max_s=0.1, stable_s=0.5, beat_s=0.1, silent_beats_max=20
+    connect_s=5.0,
+    retry_first_s=0.01,
+    retry_max_s=0.1,
+    stable_s=0.5,
+    beat_s=0.1,
+    silent_beats_max=20,
 )
 
 GUARD_S = 60.0

@@ -72,7 +72,9 @@ class RawPeer:
             pass
 
 
-async def test_three_nodes_exchange_frames_in_order(network: Any, nodes: Any, wait_until: Until) -> None:
+async def test_three_nodes_exchange_frames_in_order(
+    network: Any, nodes: Any, wait_until: Until
+) -> None:
     trio = [await nodes.start(network, replica) for replica in range(3)]
     await nodes.connect(*trio)
     sent = [f"frame {number}".encode() for number in range(500)]
@@ -415,17 +417,10 @@ async def test_flooding_peer_is_bounded_and_starves_nobody(
     limits = QueueLimits(inbox_bytes_max=1024 * 1024, inbox_count_max=512)
     held_bytes_max = held_count_max = 0
     counts = {1: 0, 2: 0}
-    between = 0
-    between_max = 0
 
     def on_frame(replica: int, payload: bytes) -> None:
-        nonlocal held_bytes_max, held_count_max, between, between_max
+        nonlocal held_bytes_max, held_count_max
         counts[replica] += 1
-        if replica == 1:
-            between += 1
-        else:
-            between_max = max(between_max, between)
-            between = 0
         inbox = node.transport._inbox
         held_bytes_max = max(held_bytes_max, inbox.held_bytes(1))
         held_count_max = max(held_count_max, len(inbox._frames[1]))
@@ -517,7 +512,9 @@ async def test_error_of_the_node_does_not_stop_delivery(
         frames.append(payload)
 
     errors: list[Any] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, what: errors.append(what["exception"]))
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, what: errors.append(what["exception"])
+    )
     one = await nodes.start(network, 0)
     await nodes.start(network, 1, on_frame=on_frame)
     await wait_until(lambda: 1 in one.transport.connected)

@@ -29,7 +29,7 @@ from tests.verifier.mutating import (
     swapped,
     time_zero,
 )
-from tests.verifier.small_chain import START_MS, alter, busy_chain
+from tests.verifier.small_chain import START_MS, alter, busy_chain, forge
 
 MUTATIONS: dict[str, Mutation] = {
     # 2: genesis
@@ -238,6 +238,17 @@ MUTATIONS: dict[str, Mutation] = {
         5,
         Reason.ROOT_MISMATCH,
         "is not that of genesis",
+    ),
+    "header-of-an-unknown-proposer": (
+        lambda: honest(
+            forge(
+                busy_chain(),
+                {12: alter(busy_chain().leaves[12], set_field(3, 5, value=9))},
+            )
+        ),
+        5,
+        Reason.NOT_A_VALIDATOR,
+        "Proposer 9 is not one of 4",
     ),
     "header-of-another-version": (
         lambda: forged_header_leaf(set_field(3, 0, value=2)),

@@ -1,0 +1,62 @@
+"""`docs/EVIDENCE.md` shows what the verifier really prints, and the words cover every outcome."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+from contracts.kinds import KINDS
+from ledger.evidence import FORMAT, HISTORY, MEMBERS, TRANSACTION
+from tests.verifier.small_chain import CARD_SIGNERS, busy_chain
+from verifier import verify
+from verifier.main import main
+from verifier.verify import FILE_STEP, STEPS
+from verifier.wording import KIND_WORDS, REFUSAL_WORDS
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs/EVIDENCE.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```text\n(.*?)^```$", DOCUMENT, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_example_is_what_is_printed(tmp_path: Path) -> None:
+    path = tmp_path / "card-1.evidence.json"
+    path.write_bytes(busy_chain().history("card-1", CARD_SIGNERS))
+    out = io.StringIO()
+    chain_id = busy_chain().chain_id.hex()
+    assert main([str(path), "--genesis-hash", chain_id, "--lang", "en"], out=out) == 0
+    command, continued, printed = BLOCKS[0].split("\n", 2)
+    assert command.startswith("$ python -m verifier card-1.evidence.json")
+    assert chain_id in continued
+    assert printed == out.getvalue()
+
+
+def test_annotated_bytes_are_a_header_entry() -> None:
+    shown = "".join(re.findall(r"^((?:[0-9a-f]{2,}| )+)  ", BLOCKS[1], flags=re.MULTILINE))
+    assert bytes.fromhex(shown) == busy_chain().leaves[12]
+
+
+def test_steps_are_numbered_alike_in_document_docstring_and_code() -> None:
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|", DOCUMENT, flags=re.MULTILINE)
+    names = [(1, FILE_STEP), *[(number, name) for number, name, _ in STEPS]]
+    assert rows == [(str(number), name.zh, name.en) for number, name in names]
+    docstring = verify.__doc__ or ""
+    numbered = re.findall(r"^ ?(\d+)\. ", docstring, flags=re.MULTILINE)
+    assert numbered == [str(number) for number, _ in names]
+    for number, _, check in STEPS:
+        assert (check.__doc__ or "").startswith(f"Step {number}: ")
+
+
+def test_members_are_documented() -> None:
+    for kind in (TRANSACTION, HISTORY):
+        table = DOCUMENT.split(f'`"kind":"{kind}"`')[1].split("\n\n")[1]
+        assert re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE) == list(MEMBERS[kind])
+        assert f"| `format` | `{FORMAT}` |" in table
+
+
+def test_every_kind_and_refusal_has_words() -> None:
+    assert set(KIND_WORDS) == {kind for kind, _ in KINDS}
+    codes = set()
+    for path in (ROOT / "contracts").glob("*.py"):
+        codes |= set(re.findall(r'(?:Refusal|refused)\(\s*"([a-z_]+)"', path.read_text("utf-8")))
+    assert codes - set(REFUSAL_WORDS) == set()
