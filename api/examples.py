@@ -104,7 +104,7 @@ BATCH_RESULT: Final[dict[str, Any]] = {
     "known": 0,
     "refused": 1,
     "results": [
-        {"http_status": 202, "accepted": ACCEPTED},
+        {"http_status": 202, "accepted": {"tx_id": TX_ID, "status": "accepted"}},
         {
             "http_status": 422,
             "problem": problem(
@@ -115,6 +115,17 @@ BATCH_RESULT: Final[dict[str, Any]] = {
             ),
         },
     ],
+    "receipt": {
+        "chain_id": _hash("chain"),
+        "format": "evidence-ledger/batch-receipt/v1",
+        "height_max": HEIGHT + 10,
+        "node": "bank-a",
+        "public_key": _hash("party key"),
+        "received_ms": TIME_MS,
+        "root": _hash("root of the accepted ids"),
+        "signature": _hash("R") + _hash("S"),
+        "size": 1,
+    },
 }
 CONTRACT: Final[dict[str, Any]] = {
     "contract": CONTRACT_ID,

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from cli.failure import unusable
+from cli.failure import Failure, unusable
 
 PATIENCE_S: Final = 30.0
 """How long a node may say "later": several views of a network that lost its primary."""
@@ -31,17 +31,17 @@ LATER: Final = frozenset({429, 503})
 MSGPACK: Final = {"Content-Type": "application/msgpack"}
 
 
-class ApiError(Exception):
+class ApiError(Failure):
     """A node refused: the problem it answered with (RFC 9457)."""
 
     def __init__(self, status: int, reason: str, detail: str, url: str) -> None:
         super().__init__(f"{url} answered {status} {reason}: {detail}")
-        self.status = status
+        self.http_status = status
         self.reason = reason
         self.detail = detail
 
 
-class Unreachable(Exception):
+class Unreachable(Failure):
     """No answer came from a node."""
 
 
@@ -111,7 +111,7 @@ class Client:
         try:
             return self._json("GET", f"/v1/transactions/{tx_id}")
         except ApiError as error:
-            if error.status == 404:
+            if error.http_status == 404:
                 return None
             raise
 

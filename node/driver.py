@@ -653,7 +653,8 @@ class Driver:
     def _cosign(self) -> None:
         """Cosign the newest checkpoint, in order, once, and durably before it is sent."""
         header = self.chain.header
-        if self.recovery.is_active or header.height <= self.replica.silent_through_height:
+        silent_through = self.replica.silent_through_height
+        if self.recovery.is_active or 0 < silent_through >= header.height:
             return
         if header.log_size < self._cosigned_size:
             return

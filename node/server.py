@@ -56,6 +56,8 @@ EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_UNUSABLE: Final = 2
 
+LOCK_FILE: Final = "node.lock"
+
 GRACE_S: Final = 3.0
 """How long answers under way may take once the node was asked to stop."""
 
@@ -190,14 +192,16 @@ class _Server:
             loop.add_signal_handler(number, self._stopping.set)
         place, config, genesis = self._place, self._config, self._identity.genesis
         is_recovering = is_recovery_demanded(place.path)
+        home_directory = DiskDirectory(place.path)
+        home_directory.lock(LOCK_FILE)
         chain_directory = DiskDirectory(place.chain)
-        chain_directory.lock("lock")
         journal_directory = DiskDirectory(place.journal)
         spool_directory = DiskDirectory(place.spool)
         keyvalue = open_keyvalue(place, config)
         metrics = NodeMetrics(genesis)
         verifier = SignatureVerifier(config.verification.workers, meter=metrics)
         async with contextlib.AsyncExitStack() as stack:
+            stack.callback(home_directory.close)
             stack.callback(chain_directory.close)
             stack.callback(journal_directory.close)
             stack.callback(spool_directory.close)
@@ -237,8 +241,8 @@ class _Server:
             gc.freeze()
             await shell.start()
             stack.push_async_callback(shell.close)
-            await transport.start()
             shell.carrier = transport
+            await transport.start()
             stack.push_async_callback(transport.close)
             metrics.watch(
                 view=lambda: driver.replica.view,

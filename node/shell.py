@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
@@ -128,6 +129,7 @@ class Shell:
         self._clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight: dict[int, int] = {}
+        self._events: deque[NodeEvent] = deque()
         self._ticker: asyncio.Task[None] | None = None
         self.is_stopped = False
 
@@ -143,14 +145,23 @@ class Shell:
     # Events
 
     def dispatch(self, event: NodeEvent) -> None:
-        """Step the driver and perform what it asks, in order, before returning."""
-        if self.is_stopped:
+        """Step the driver and perform what it asks, in order, before returning.
+
+        An event that an effect causes waits until that step's effects are all performed: a step
+        inside a step would save a newer record, and the outer one's older record over it.
+        """
+        self._events.append(event)
+        if len(self._events) > 1:  # the outer call goes on with it
             return
         try:
-            for effect in self.driver.step(event, self._clock_ms()):
-                self._perform(effect)
+            while self._events and not self.is_stopped:
+                for effect in self.driver.step(self._events[0], self._clock_ms()):
+                    self._perform(effect)
+                self._events.popleft()
         except StorageFailure as failure:
             self.fail(f"the disk failed: {failure}")
+        finally:
+            self._events.clear()
 
     def fail(self, reason: str) -> None:
         """Stop at once: nothing that came after the failure may happen."""

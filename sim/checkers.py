@@ -53,7 +53,7 @@ from ledger.votes import (
 )
 from node.driver import decode_node_record
 from node.ledger_store import LedgerStore
-from node.messages import Consensus, Cosigned, FetchedProposal, Frame, decode_frame
+from node.messages import Blocks, Consensus, Cosigned, FetchedProposal, Frame, decode_frame
 from sim.coverage import Coverage
 from sim.deployment import SignatureMemory
 from storage.journal import Journal
@@ -107,7 +107,7 @@ class Checkers:
         self._cosigned: dict[int, tuple[int, bytes]] = {}
         self._cosigned_saved: dict[int, int] = {}
         self._roots: dict[int, bytes] = {}
-        self._journal_seen: dict[int, tuple[int, int, DurableRecord | None, int, bytes | None]] = {}
+        self._journal_seen: dict[int, tuple[int, DurableRecord | None, int, bytes | None]] = {}
         self._heard: dict[int, dict[Slot, bytes]] = {}
         self._owed: dict[int, set[Slot]] = {}
 
@@ -256,6 +256,8 @@ class Checkers:
 
     def sending(self, node: Node, frame: Frame) -> None:
         """A correct node is about to put a frame on the wire."""
+        if isinstance(frame, Blocks):
+            self._coverage.count("catch-up")
         if isinstance(frame, Cosigned):
             self._send_cosignature(node, frame)
         if not isinstance(frame, Consensus):
@@ -365,7 +367,7 @@ class Checkers:
         seen = self._journal_seen.get(node.number)
         key = (node.incarnation << 32) | node.save_count
         if seen is not None and seen[0] == key:
-            return seen[2], seen[3], seen[4]
+            return seen[1:]
         state = Journal.open(node.votes.durable_copy()).load()
         record, size = (None, 0) if state.record is None else self._decode(node, state.record)
         pending = None
@@ -373,7 +375,7 @@ class Checkers:
             stored = decode_frame(state.pending)
             if isinstance(stored, FetchedProposal):
                 pending = compute_block_hash(stored.header)
-        self._journal_seen[node.number] = (key, 0, record, size, pending)
+        self._journal_seen[node.number] = (key, record, size, pending)
         return record, size, pending
 
     def _decode(self, node: Node, raw: bytes) -> tuple[DurableRecord | None, int]:

@@ -17,7 +17,7 @@ from sim.byzantine import LIARS, Liar
 from sim.coverage import Coverage
 from sim.disk import Survival
 from sim.network import Conditions, Network
-from sim.node import Node, Pace, Wait
+from sim.node import Node, Pace
 from sim.world import MS, SECOND, World
 
 FAMILIES: Final = (
@@ -46,7 +46,6 @@ class Plan:
     count: int
     families: frozenset[str]
     is_stream: bool
-    wait: Wait
     liars: dict[int, type[Liar]] = field(default_factory=dict)
     victims: tuple[int, ...] = ()
     """Nodes whose disk may be destroyed; with the liars at most f."""
@@ -57,8 +56,8 @@ class Plan:
         """Return the plan in one line."""
         liars = ", ".join(f"{number} {kind.kind}" for number, kind in sorted(self.liars.items()))
         return (
-            f"{self.count} nodes, {'stream' if self.is_stream else 'datagram'} network, commits "
-            f"{self.wait.value}, families {' '.join(sorted(self.families))}, liars: "
+            f"{self.count} nodes, {'stream' if self.is_stream else 'datagram'} network, "
+            f"families {' '.join(sorted(self.families))}, liars: "
             f"{liars or 'none'}, victims: {list(self.victims)}"
         )
 
@@ -86,7 +85,6 @@ def draw_plan(
         count=size,
         families=frozenset(families),
         is_stream=is_stream,
-        wait=Wait.NESTED if chance.random() < 0.7 else Wait.QUEUED,
         liars=liars,
         victims=tuple(bad[liar_count:]) if can_lose else (),
         mean_us=chance.choice([1, 2, 4]) * SECOND,
@@ -280,13 +278,14 @@ class Faults:
         """Flip a bit on a victim's disk, and have the process find it at its next start."""
         directory = self._chance.choice([node.votes, node.segments])
         where = directory.rot(self._chance)
-        if where is None or not node.is_up:
+        if where is None:
             return
         self._coverage.count("bit rot")
         self._world.trace(node.name, f"rots: {directory.path}/{where}")
         node.may_be_damaged = True
-        node.end(Survival.ALL)
-        self._restart_later(node)
+        if node.is_up:
+            node.end(Survival.ALL)
+            self._restart_later(node)
 
     def _destroy(self) -> None:
         """A victim loses its journal, perhaps its whole disk, and recovers."""

@@ -1,7 +1,7 @@
 """One node: the real driver, journal and chain store on a virtual machine that can fail anywhere.
 
-The shell of production is replaced, and nothing inside it: `dispatch` performs effects exactly as
-`node.shell.Shell` does, a `Committed` inside the effect that caused it. A process can be ended
+The shell of production is replaced, and nothing inside it: effects are performed exactly as
+`node.shell.Shell` does, a `Committed` after the step that caused it. A process can be ended
 before and after every effect and at every change of its disk; what it had sent by then is on the
 wire, what it had not synced may be gone. A machine found damaged goes to the operator, who does
 what the manual says: remove the index, fetch the ledger again, or `recover` a lost journal.
@@ -63,12 +63,12 @@ Send = Callable[[int, int, bytes, int], None]
 
 
 class Wait(Enum):
-    """When `Committed` is dispatched."""
+    """When a `Committed` is stepped."""
 
+    AFTERWARDS = "afterwards"
+    """When all effects of the step that caused it are performed, as the shell of production does."""
     NESTED = "nested"
-    """Inside its effect, as the shell of production does."""
-    QUEUED = "queued"
-    """As an event of its own after the step, as a shell with a disk thread would."""
+    """At once, inside that step's effects: wrong, and kept to see that the checkers notice."""
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class Node:
         *,
         make_driver: DriverFactory = Driver,
         liar: Liar | None = None,
-        wait: Wait = Wait.NESTED,
+        wait: Wait = Wait.AFTERWARDS,
     ) -> None:
         self.number: Final = number
         self.name: Final = f"node-{number}"
@@ -134,6 +134,7 @@ class Node:
         self._chance = around.world.chance(self.name)
         self._journal: Journal | None = None
         self._inbox: deque[NodeEvent] = deque()
+        self._caused: deque[NodeEvent] = deque()
         self._busy_until_us = 0
         self._is_woken = False
         Journal.create(self.votes)
@@ -374,6 +375,12 @@ class Node:
         driver = self.driver
         if driver is None:
             raise ProcessEnded
+        self._caused.clear()
+        self._caused.append(event)
+        while self._caused:
+            self._step(driver, self._caused.popleft())
+
+    def _step(self, driver: Driver, event: NodeEvent) -> None:
         for effect in driver.step(event, self.now_ms()):
             self._boundary()
             self._perform(driver, effect)
@@ -454,11 +461,9 @@ class Node:
         if self.is_correct:
             self._around.checkers.committed(self, effect.block, effect.certificate)
         if self._wait is Wait.NESTED:
-            self._boundary()
-            self._dispatch(Committed(height))
+            self._step(driver, Committed(height))
         else:
-            self._inbox.appendleft(Committed(height))
-            self._wake_later()
+            self._caused.append(Committed(height))
 
     def _emit(self, frame: Frame, peers: Sequence[int]) -> None:
         if self.liar is not None and self.driver is not None:

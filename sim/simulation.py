@@ -15,13 +15,14 @@ from typing import Final
 from node.driver import Driver
 from node.effects import FrameReceived
 from sim import ending
+from sim.byzantine import Liar
 from sim.checkers import Checkers, Violation
 from sim.client import Clients
 from sim.coverage import Coverage
 from sim.deployment import TICK_MS, TIMING, Deployment, SignatureMemory, make_deployment
 from sim.faults import Faults, Plan, draw_plan
 from sim.network import IN_FLIGHT_MAX, Network
-from sim.node import DriverFactory, Node, Surroundings, peer_event
+from sim.node import DriverFactory, Node, Surroundings, Wait, peer_event
 from sim.world import MS, SECOND, World
 
 FAULTS_US_MIN: Final = 8 * SECOND
@@ -86,6 +87,7 @@ class Simulation:
         show: Callable[[str], None] | None = None,
         make_driver: DriverFactory = Driver,
         broken: frozenset[int] | None = None,
+        wait: Wait = Wait.AFTERWARDS,
     ) -> None:
         """`make_driver` is used for the nodes in `broken`, for all of them if that is None."""
         self.world: Final = World(seed, show)
@@ -128,7 +130,7 @@ class Simulation:
                 around,
                 make_driver=make_driver if broken is None or number in broken else Driver,
                 liar=self._make_liar(number),
-                wait=self.plan.wait,
+                wait=wait,
             )
             for number in range(self.plan.count)
         ]
@@ -219,7 +221,7 @@ class Simulation:
             f"timeouts): {'; '.join(self._unwell()) or 'nothing happens any more'}"
         )
 
-    def _make_liar(self, number: int):  # type: ignore[no-untyped-def]
+    def _make_liar(self, number: int) -> Liar | None:
         kind = self.plan.liars.get(number)
         if kind is None:
             return None

@@ -91,21 +91,28 @@ def test_wrong_passphrase_is_named(kept: Path) -> None:
     assert str(caught.value) == f"this passphrase does not open {kept}"
 
 
-def test_every_changed_byte_is_named_as_damage(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_derivation(*_: Any, **__: Any) -> Any:
-        raise AssertionError("damage must be found before the passphrase is tried")
-
-    monkeypatch.setattr(keystore_module, "_derive", no_derivation)
+def test_every_changed_byte_is_named_as_damage(kept: Path) -> None:
     raw = kept.read_bytes()
-    for at in range(len(raw)):
-        for mask in (0x01, 0x20, 0x80):
-            kept.write_bytes(raw[:at] + bytes([raw[at] ^ mask]) + raw[at + 1 :])
-            with pytest.raises(DamagedKeystore):
-                Keystore.open(kept, PASSPHRASE)
-    for mutant in (b"", raw[:-1], raw + b"\n", raw[: len(raw) // 2], b" " + raw, raw * 9):
-        kept.write_bytes(mutant)
+    assert keystore_module._decode_file(kept, raw).public_keys
+    mutants = [
+        raw[:at] + bytes([raw[at] ^ mask]) + raw[at + 1 :]
+        for at in range(len(raw))
+        for mask in (0x01, 0x20, 0x80)
+    ]
+    mutants += [b"", raw[:-1], raw + b"\n", raw[: len(raw) // 2], b" " + raw, raw * 9]
+    for mutant in mutants:
         with pytest.raises(DamagedKeystore):
-            Keystore.open(kept, PASSPHRASE)
+            keystore_module._decode_file(kept, mutant)
+
+
+def test_damage_is_found_before_the_passphrase_is_tried(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keystore_module, "_derive", None)
+    kept.write_bytes(kept.read_bytes().replace(b"7", b"8"))
+    with pytest.raises(DamagedKeystore) as caught:
+        Keystore.open(kept, PASSPHRASE)
+    assert str(caught.value) == f"{kept} was changed since it was written: its checksum differs"
 
 
 def rewrite(path: Path, change: Any) -> None:

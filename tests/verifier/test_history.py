@@ -24,6 +24,14 @@ from tests.verifier.small_chain import (
 from verifier.report import Result
 from verifier.verify import verify_evidence
 
+TERMS: dict[str, Any] = {
+    "consumer": "ab" * 32,
+    "custodian": "bank-1",
+    "industry": "fitness",
+    "merchant": "m-1",
+    "terms_hash": "cd" * 32,
+}
+
 Mutation = tuple[Callable[[], bytes], int, Reason, str]
 
 
@@ -141,6 +149,13 @@ def test_history_under_unknown_rules_is_complete_but_not_replayed() -> None:
     assert report.steps[12].result is Result.NOT_RUN
     assert "prepaid.freeze version 3" in report.steps[12].explanation.en
     assert any("not derived" in limit.en for limit in report.limits)
+
+
+def test_record_of_an_unknown_version_is_not_compared() -> None:
+    report = verify_evidence(forged_record(1, 2), busy_chain().chain_id)
+    assert report.is_consistent
+    assert report.steps[12].result is Result.NOT_RUN
+    assert "['prepaid', 2]" in report.steps[12].explanation.en
 
 
 def edit_parties(raw: bytes, names: tuple[str, ...]) -> bytes:
@@ -394,6 +409,30 @@ MUTATIONS: dict[str, Mutation] = {
         13,
         Reason.BAD_FIELD,
         "entries[1]: custodian is missing",
+    ),
+    "open-with-strange-attesters": (
+        lambda: rebodied(1, "prepaid.open", TERMS | {"attesters": []}, "m-1"),
+        13,
+        Reason.BAD_FIELD,
+        "entries[1]: attesters is not an object",
+    ),
+    "open-with-an-unknown-role": (
+        lambda: rebodied(1, "prepaid.open", TERMS | {"attesters": {"consume": ["x"]}}, "m-1"),
+        13,
+        Reason.BAD_FIELD,
+        "attesters names an unknown role",
+    ),
+    "open-signed-by-a-stranger": (
+        lambda: rebodied(1, "prepaid.open", TERMS, "m-1", "bank-2"),
+        13,
+        Reason.BAD_FIELD,
+        "entries[1]: it was signed by m-1, bank-2",
+    ),
+    "paid-beyond-the-bound": (
+        lambda: rebodied(5, "prepaid.prepay", {"amount": 2**53 - 1}, "m-1", "bank-1"),
+        13,
+        Reason.BAD_FIELD,
+        "entries[5]: more was paid than the bound allows",
     ),
     "open-with-money": (
         lambda: forged(1, set_field(4, 2, value=[["locked", 5]])),

@@ -1,0 +1,145 @@
+"""How the commands take their arguments: one parser class, and the options that several share.
+
+Light on purpose: building the whole parser imports the standard library only, so that `--help` is
+quick and `verify` runs where nothing but PyNaCl and msgpack is installed. What a command does is
+imported when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from cli.failure import UNUSABLE, unusable
+
+if TYPE_CHECKING:
+    from cli.client import Client
+
+Run = Callable[[argparse.Namespace], int]
+Commands = "argparse._SubParsersAction[Parser]"
+
+TOKEN_VARIABLE = "EVIDENCE_LEDGER_TOKEN"  # noqa: S105 - a variable's name
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong as a sentence, and where to read more."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the sentence and status 2."""
+        self.exit(UNUSABLE, f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.\n")
+
+
+def add_command(
+    commands: argparse._SubParsersAction[Parser], name: str, summary: str, text: str
+) -> Parser:
+    """Add a command with its one-line summary and its help's text, examples included."""
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def add_node_options(parser: Parser) -> None:
+    """Add the options that say which nodes to talk to, and as whom."""
+    group = parser.add_argument_group("which network")
+    group.add_argument(
+        "--devnet", type=Path, metavar="DIR", help="a devnet's directory: addresses and tokens"
+    )
+    group.add_argument(
+        "--api",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a node's API, such as https://node.example:8443; may be repeated",
+    )
+    group.add_argument(
+        "--authority",
+        type=Path,
+        metavar="PEM",
+        help="certificate that signed the nodes' (default: the system's authorities)",
+    )
+    group.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help=f"file with your access token (default: the variable {TOKEN_VARIABLE})",
+    )
+
+
+def make_clients(arguments: argparse.Namespace) -> list[Client]:
+    """Return a client of every node that the options name; raise `Failure` when they name none."""
+    from cli.client import Client
+
+    if arguments.devnet is not None:
+        if arguments.api:
+            raise unusable("Give either --devnet or --api, not both.")
+        from cli.devnet import make_client
+        from cli.devnet_state import read_state
+
+        state = read_state(arguments.devnet)
+        return [make_client(state, node.replica) for node in state.nodes]
+    if not arguments.api:
+        raise unusable("Name a network: --devnet DIR, or --api URL with --authority PEM.")
+    token = read_token(arguments.token_file)
+    return [Client(url, authority=arguments.authority, token=token) for url in arguments.api]
+
+
+def read_token(file: Path | None) -> str:
+    """Return the access token: from the file, else from the environment, else none."""
+    if file is None:
+        return os.environ.get(TOKEN_VARIABLE, "").strip()
+    try:
+        return file.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise unusable(f"The token file {file} cannot be read: {error}.") from None
+
+
+def add_passphrase_option(parser: Parser) -> None:
+    """Add where the keystore's passphrase comes from."""
+    parser.add_argument(
+        "--passphrase-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the keystore's passphrase, mode 0600 (default: the variable "
+        "EVIDENCE_LEDGER_PASSPHRASE, or a question at the terminal)",
+    )
+
+
+def read_passphrase_option(file: Path | None, *, is_new: bool) -> bytes:
+    """Return the passphrase; a new one is asked for twice."""
+    import getpass
+    import sys
+
+    from node.keystore import read_passphrase
+
+    def ask() -> str:
+        first = getpass.getpass("Passphrase of the keystore: ")
+        if is_new and getpass.getpass("The same again: ") != first:
+            raise unusable("The two passphrases differ; nothing was changed.")
+        return first
+
+    return read_passphrase(file, environ=os.environ, prompt=ask if sys.stdin.isatty() else None)
+
+
+def write_output(path: Path | None, content: bytes, what: str) -> None:
+    """Write to a file that is not there yet, or to standard output."""
+    import sys
+
+    if path is None or str(path) == "-":
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with path.open("xb") as stream:
+            stream.write(content)
+    except FileExistsError:
+        raise unusable(f"{path} exists and is not overwritten.") from None
+    except OSError as error:
+        raise unusable(f"{path} cannot be written: {error.strerror}.") from None
+    print(f"Wrote {what} to {path} ({len(content)} bytes).")

@@ -1,0 +1,25 @@
+"""`bench`: the benchmarks of a checkout. The package `bench` stands above this one and is found by
+name, because an installed node does not need it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+from collections.abc import Sequence
+
+from cli.arguments import Parser
+from cli.failure import unusable
+
+
+def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the command's line; `cli.main` hands its arguments over as they are."""
+    commands.add_parser("bench", help="measure throughput and latency", add_help=False)
+
+
+def run_bench(argv: Sequence[str]) -> int:
+    """Run `bench.main`."""
+    if importlib.util.find_spec("bench") is None or importlib.util.find_spec("bench.main") is None:
+        raise unusable("The benchmarks are not installed here; run this in a checkout.")
+    return int(importlib.import_module("bench.main").main(list(argv)))

@@ -1,0 +1,173 @@
+"""`devnet`: a whole network on one machine, to try things on.
+
+`devnet` (or `devnet up`) makes the homes if they are not there, starts every node, registers the
+demo submitters and stays until it is interrupted; `devnet init` only makes the homes, as the
+containers of compose.yaml need them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.arguments import Parser, add_command
+from cli.failure import OK, Failure, unusable
+
+if TYPE_CHECKING:
+    from cli.devnet import Devnet
+    from cli.devnet_addresses import Layout
+
+HELP = """\
+Run a network of several nodes on this machine, to try things on. 在本机运行试验网络。
+
+Each node is a process of its own with its own keys, chain and API. HOME/devnet.json holds every
+address, token and demo key; all of them are known to you, so a devnet proves nothing to anybody.
+A home that is there is resumed with the same keys and chain. Ctrl-C stops every node.
+
+examples:
+  evidence-ledger devnet --home ./net                  four nodes on free ports
+  evidence-ledger devnet --home ./net --nodes 7 --base-port 21000
+  evidence-ledger devnet --home ./net --no-tls         plain HTTP, for a quick look with curl
+  evidence-ledger devnet init --directory ./homes --replicas 4 --host 'node-{replica}'
+                                                       homes only, for containers
+"""
+
+
+def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the command."""
+    parser = add_command(commands, "devnet", "run a whole network on this machine", HELP)
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=("up", "init"),
+        default="up",
+        help="up: make and run (default); init: make the homes only",
+    )
+    parser.add_argument(
+        "--home", "--directory", dest="home", type=Path, required=True, help="where it lies"
+    )
+    parser.add_argument(
+        "--nodes", "--replicas", dest="nodes", type=int, default=4, help="how many (default: 4)"
+    )
+    parser.add_argument("--base-port", type=int, default=0, help="first port (default: free ones)")
+    parser.add_argument("--host", default="", help="host of each node, with {replica} in it")
+    parser.add_argument("--api-port", type=int, default=0, help="API port, with --host")
+    parser.add_argument("--peer-port", type=int, default=0, help="peer port, with --host")
+    parser.add_argument(
+        "--tls",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="HTTPS by an authority of the devnet's own; --no-tls: plain HTTP on loopback",
+    )
+    parser.add_argument("--backend", choices=("leveldb", "rocksdb"), help="store of index, state")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the homes, and run the nodes unless only that was asked."""
+    from cli.devnet_addresses import Layout
+
+    layout = Layout(
+        directory=arguments.home,
+        node_count=arguments.nodes,
+        host=arguments.host,
+        api_port=arguments.api_port,
+        peer_port=arguments.peer_port,
+        base_port=arguments.base_port,
+        is_tls=arguments.tls,
+        backend=arguments.backend,
+    )
+    if arguments.action == "init":
+        return _init(layout)
+    if layout.host:
+        raise unusable("--host goes with `devnet init`; `devnet up` runs on loopback.")
+    return _up(layout)
+
+
+def _init(layout: Layout) -> int:
+    from cli.devnet_homes import create_devnet, is_initialised
+
+    if is_initialised(layout.directory):
+        print(f"{layout.directory} holds a devnet already; nothing was changed.")
+        return OK
+    state = create_devnet(layout)
+    print(f"Made {len(state.nodes)} homes in {layout.directory}.")
+    print(f"Genesis hash: {state.genesis_hash}")
+    return OK
+
+
+def _up(layout: Layout) -> int:
+    from cli.devnet import Devnet, open_devnet
+
+    state = open_devnet(layout, _say)
+    if len(state.nodes) != layout.node_count:
+        _say(f"{layout.directory} has {len(state.nodes)} nodes and is resumed as it is.")
+    with Devnet(layout.directory.absolute(), state) as devnet:
+        return _watch(devnet)
+
+
+def _watch(devnet: Devnet) -> int:
+    """Start, tell, and stay until a signal or a node's end; the processes are the caller's."""
+    import queue
+    import signal
+    import threading
+
+    from cli.devnet import describe_end
+    from cli.registration import register_submitters
+
+    ends: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
+
+    def interrupt(*_: object) -> None:
+        ends.put(None)
+        raise KeyboardInterrupt
+
+    previous = [signal.signal(one, interrupt) for one in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        try:
+            _say(f"Starting {len(devnet.state.nodes)} nodes.")
+            devnet.start()
+            for node in devnet.state.nodes:
+                process = devnet.process(node.replica)
+                threading.Thread(
+                    target=lambda at=node.replica, of=process: ends.put((at, of.wait())),
+                    daemon=True,
+                ).start()
+            devnet.wait_ready()
+            count = register_submitters(devnet.state)
+            _say(f"Registered {count} demo submitters." if count else "All submitters are known.")
+            _tell(devnet)
+            ended = ends.get()
+        except KeyboardInterrupt:
+            ended = None
+        if ended is not None:
+            replica, status = ended
+            raise Failure(describe_end(devnet.state.nodes[replica], status))
+        _say("Stopping.")
+        return OK
+    finally:
+        for one, handler in zip((signal.SIGINT, signal.SIGTERM), previous, strict=True):
+            signal.signal(one, signal.SIG_IGN if handler is None else handler)
+        # A second Ctrl-C while the nodes are stopped must not leave one behind.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        devnet.stop()
+        signal.signal(signal.SIGINT, previous[0] if previous[0] is not None else signal.SIG_DFL)
+
+
+def _tell(devnet: Devnet) -> None:
+    state = devnet.state
+    _say("")
+    _say(f"Genesis hash  {state.genesis_hash}")
+    for node in state.nodes:
+        _say(f"{node.id:<14}{node.api}   docs: {node.api}/docs")
+    if state.authority:
+        _say(f"TLS authority {state.authority}")
+    _say(f"Everything else stands in {devnet.directory / 'devnet.json'}.")
+    _say(f"Try: evidence-ledger submit examples/week.jsonl --devnet {devnet.directory}")
+    _say("Ready. Ctrl-C stops every node.")
+
+
+def _say(sentence: str) -> None:
+    print(sentence, flush=True)
+    sys.stdout.flush()

@@ -1,0 +1,241 @@
+"""`genesis member`, `genesis make`, `genesis show`: how several institutions begin one chain.
+
+Each makes its keys at home and hands out a member file; somebody puts the files together; all
+compare the hash that comes out, which is the chain's id and the one thing a stranger has to trust.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.arguments import (
+    Parser,
+    add_command,
+    add_passphrase_option,
+    read_passphrase_option,
+    write_output,
+)
+from cli.failure import OK, unusable
+
+if TYPE_CHECKING:
+    from genesis.document import Genesis
+
+MEMBER_HELP = """\
+Make an institution's keys and its public member file. 机构生成密钥与成员文件。
+
+The private keys stay in HOME, sealed with your passphrase (argon2id). HOME/member.json is public:
+send it to whoever puts the genesis document together, and read its fingerprint to them.
+
+example:
+  evidence-ledger genesis member --home ./home --id bank-a --role bank \\
+      --name-en 'Bank A' --name-zh '甲银行' \\
+      --api https://ledger.bank-a.example:8443 --peer ledger.bank-a.example:7443
+"""
+
+MAKE_HELP = """\
+Put member files together into a genesis document. 汇总成员文件，生成创世文件。
+
+The order of the files is the order of replicas. Everybody who runs this on the same files with the
+same --time gets the same bytes; compare the printed hash with the others before you start a node.
+
+example:
+  evidence-ledger genesis make bank-a.json pay-a.json regulator-a.json credit-a.json \\
+      --network example-city --output genesis.json
+"""
+
+SHOW_HELP = """\
+Show what a genesis document says, for people. 以可读形式显示创世文件。
+
+example:
+  evidence-ledger genesis show genesis.json --lang zh
+"""
+
+
+def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the commands."""
+    text = "Begin a chain: members' keys, the genesis document, its reading."
+    parser = add_command(commands, "genesis", "begin a chain: keys and genesis document", text)
+    inner = parser.add_subparsers(metavar="command", required=True)
+    _add_member(inner)
+    _add_make(inner)
+    show = add_command(inner, "show", "show a genesis document", SHOW_HELP)
+    show.add_argument("file", type=Path, metavar="FILE", help="a genesis document")
+    show.add_argument("--lang", choices=("zh", "en", "both"), default="both", help="language")
+    show.set_defaults(run=run_show)
+
+
+def _add_member(inner: argparse._SubParsersAction[Parser]) -> None:
+    member = add_command(inner, "member", "make an institution's keys and member file", MEMBER_HELP)
+    member.add_argument("--home", type=Path, required=True, help="directory of the node to be")
+    member.add_argument("--id", required=True, help="short id: lower-case letters, digits, hyphens")
+    member.add_argument(
+        "--role",
+        required=True,
+        help="bank, payment, credit_bureau, regulator, district or consumer_council",
+    )
+    member.add_argument("--district", default="", help="district, where it has one")
+    member.add_argument("--name-en", required=True, metavar="NAME", help="name in English")
+    member.add_argument("--name-zh", required=True, metavar="NAME", help="name in Chinese")
+    member.add_argument("--api", required=True, metavar="URL", help="where its API will be reached")
+    member.add_argument("--peer", required=True, metavar="HOST:PORT", help="where peers connect")
+    add_passphrase_option(member)
+    member.set_defaults(run=run_member)
+
+
+def _add_make(inner: argparse._SubParsersAction[Parser]) -> None:
+    make = add_command(inner, "make", "put member files together", MAKE_HELP)
+    make.add_argument("members", type=Path, nargs="+", metavar="MEMBER", help="member files")
+    make.add_argument("--network", required=True, help="name: lower-case letters, digits, . and -")
+    make.add_argument("-o", "--output", type=Path, required=True, help="where to write it")
+    make.add_argument("--time", type=int, metavar="MS", help="ms since 1970 (default: now)")
+    make.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter other than its default, such as view_timeout_ms=4000",
+    )
+    make.add_argument("--rule-pack", default="prepaid-base=1", metavar="ID=VERSION")
+    make.set_defaults(run=run_make)
+
+
+def run_member(arguments: argparse.Namespace) -> int:
+    """Make keys and a member file."""
+    from cli.founding import Profile, create_member, fingerprint
+    from node.config import NodeHome
+    from node.keystore import Strength
+
+    home = NodeHome(arguments.home)
+    if home.keystore.exists():
+        raise unusable(f"{home.keystore} exists; keys are never made over others.")
+    profile = Profile(
+        id=arguments.id,
+        role=arguments.role,
+        district=arguments.district,
+        name_en=arguments.name_en,
+        name_zh=arguments.name_zh,
+        api=arguments.api,
+        peer=arguments.peer,
+    )
+    passphrase = read_passphrase_option(arguments.passphrase_file, is_new=True)
+    raw = create_member(home, profile, passphrase, strength=Strength.MODERATE)
+    print(f"The private keys of {profile.id} are in {home.keys}; back them up, they stay there.")
+    print(f"Send {home.path / 'member.json'} to the others. Its fingerprint:")
+    print(fingerprint(raw))
+    return OK
+
+
+def run_make(arguments: argparse.Namespace) -> int:
+    """Make a genesis document of member files."""
+    import time
+
+    from cli.founding import fingerprint, make_genesis, parse_member
+
+    members = []
+    for path in arguments.members:
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            raise unusable(f"{path} cannot be read: {error.strerror}.") from None
+        members.append(parse_member(raw, str(path)))
+        print(f"{fingerprint(raw)}  {members[-1].id}")
+    genesis = make_genesis(
+        members,
+        network=arguments.network,
+        time_ms=time.time_ns() // 1_000_000 if arguments.time is None else arguments.time,
+        parameters=_read_parameters(arguments.set),
+        rule_pack=_read_rule_pack(arguments.rule_pack),
+    )
+    write_output(arguments.output, genesis.raw, "the genesis document")
+    validators = genesis.validators
+    print(
+        f"{len(validators)} institutions, quorum {validators.quorum}; "
+        f"{(len(validators) - 1) // 3} of them may be faulty. Genesis hash (chain id):"
+    )
+    print(genesis.chain_id.hex())
+    return OK
+
+
+def _read_parameters(pairs: list[str]):  # type: ignore[no-untyped-def]
+    import msgspec
+
+    from cli.founding import DEFAULT_PARAMETERS
+
+    values = msgspec.structs.asdict(DEFAULT_PARAMETERS)
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        if name not in values or not value.isdigit():
+            raise unusable(
+                f"--set {pair}: write NAME=VALUE with a whole number; the names are "
+                f"{', '.join(values)}."
+            )
+        values[name] = int(value)
+    return type(DEFAULT_PARAMETERS)(**values)
+
+
+def _read_rule_pack(text: str):  # type: ignore[no-untyped-def]
+    from genesis.document import RulePack
+
+    name, _, version = text.rpartition("=")
+    if not name or not version.isdigit():
+        raise unusable(f"--rule-pack {text}: write ID=VERSION, such as prepaid-base=1.")
+    return RulePack(name, int(version))
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Print a genesis document for people."""
+    from cli.founding import read_genesis
+
+    genesis = read_genesis(arguments.file)
+    languages = ("zh", "en") if arguments.lang == "both" else (arguments.lang,)
+    for place, language in enumerate(languages):
+        if place:
+            print()
+        for line in describe_genesis(genesis, language):
+            print(line)
+    return OK
+
+
+def describe_genesis(genesis: Genesis, language: str) -> list[str]:
+    """Return the lines people read, in `zh` or `en`."""
+    from datetime import UTC, datetime, timedelta, timezone
+
+    is_zh = language == "zh"
+    zone = timezone(timedelta(hours=8)) if is_zh else UTC
+    time = datetime.fromtimestamp(genesis.time_ms / 1000, zone)
+    quorum, count = genesis.validators.quorum, len(genesis.validators)
+    fault = (count - 1) // 3
+    if is_zh:
+        lines = [
+            f"创世哈希（链标识）  {genesis.chain_id.hex()}",
+            f"网络                {genesis.network}（检查点来源 {genesis.origin}）",
+            f"创世时间            北京时间 {time:%Y-%m-%d %H:%M:%S}",
+            f"规则包              {genesis.rule_pack.id} 第 {genesis.rule_pack.version} 版",
+            f"法定多数            {count} 家中的 {quorum} 家；至多容忍 {fault} 家不诚实或失效",
+            "机构：",
+        ]
+    else:
+        lines = [
+            f"Genesis hash (chain id)  {genesis.chain_id.hex()}",
+            f"Network                  {genesis.network} (checkpoints' origin {genesis.origin})",
+            f"Time                     {time:%Y-%m-%d %H:%M:%S} UTC",
+            f"Rule pack                {genesis.rule_pack.id} version {genesis.rule_pack.version}",
+            f"Quorum                   {quorum} of {count}; bears {fault} dishonest or failed",
+            "Institutions:",
+        ]
+    for replica, one in enumerate(genesis.institutions):
+        name = one.name.zh if is_zh else one.name.en
+        district = f", {one.district}" if one.district else ""
+        lines.append(f"  {replica:>2}  {one.id:<16} {name} ({one.role}{district})")
+        lines.append(f"      API {one.endpoints.api}, {'节点互联' if is_zh else 'peers'} "
+                     f"{one.endpoints.peer}")  # fmt: skip
+        for purpose in ("party", "vote", "cosign", "log"):
+            lines.append(f"      {purpose:<6} {getattr(one.keys, purpose)}")
+    lines.append("参数：" if is_zh else "Parameters:")
+    import msgspec
+
+    for name, value in msgspec.structs.asdict(genesis.parameters).items():
+        lines.append(f"  {name:<24} {value}")
+    return lines

@@ -1,0 +1,164 @@
+"""The command line: `evidence-ledger <command> …`.
+
+A table of commands and the one place where failures become a sentence and an exit status: 0 done,
+1 the answer is no, 2 not asked rightly. `verify` is handed over before anything else is imported,
+so a court's machine needs nothing but the verifier's own two packages.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from cli.arguments import Parser
+from cli.failure import FAILED, UNUSABLE, Failure
+
+PROGRAM: Final = "evidence-ledger"
+INTERRUPTED: Final = 130
+"""What shells expect of a command that Ctrl-C ended: 128 + SIGINT."""
+
+HEAD: Final = """\
+A permissioned ledger of evidence for prepaid cards. 预付卡存证账本。
+
+Several institutions run one node each; what a quorum of them committed can be proven to anybody,
+offline, with one file and the genesis hash.
+"""
+
+TAIL: Final = """\
+try it on this machine 在本机试用:
+  %(prog)s devnet --home ./net                       four nodes; Ctrl-C stops them
+  %(prog)s submit examples/week.jsonl --devnet ./net   a week of receipts (another terminal)
+  %(prog)s evidence TX_ID --devnet ./net -o card.evidence.json
+  %(prog)s verify card.evidence.json --genesis-hash HASH
+
+run an institution's node 运行机构节点:
+  %(prog)s genesis member --home ./home …            keys here, a public file for the others
+  %(prog)s genesis make bank.json pay.json … -o genesis.json
+  %(prog)s node init --home ./home --genesis genesis.json
+  %(prog)s node run --home ./home
+
+Every command has its own --help. exit status: 0 done, 1 the answer is no, 2 not asked rightly.
+"""
+
+
+def make_parser() -> Parser:
+    """Return the parser of all commands."""
+    import argparse
+
+    from cli import (
+        bench_command,
+        devnet_command,
+        genesis_command,
+        inspect_command,
+        node_command,
+        proof_command,
+        submit_command,
+        verify_command,
+    )
+
+    parser = Parser(
+        prog=PROGRAM,
+        description=HEAD,
+        epilog=TAIL,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(metavar="command", title="commands")
+    for module in (
+        genesis_command,
+        node_command,
+        devnet_command,
+        submit_command,
+        proof_command,
+        verify_command,
+        inspect_command,
+        bench_command,
+    ):
+        module.add_to(commands)
+    parser.set_defaults(run=None, help_of=parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # a terminal without Chinese shows code points
+            reconfigure(errors="backslashreplace")
+    if given[:1] == ["verify"]:
+        from verifier.main import main as verify
+
+        return verify(given[1:], f"{PROGRAM} verify")
+    if given[:1] == ["bench"]:
+        from cli.bench_command import run_bench
+
+        return _guarded(lambda: run_bench(given[1:]))
+    try:
+        arguments = make_parser().parse_args(given)
+    except SystemExit as end:  # argparse has printed help, or what is wrong
+        return end.code if isinstance(end.code, int) else UNUSABLE
+    if arguments.version:
+        from node.service import VERSION
+
+        print(f"{PROGRAM} {VERSION}")
+        return 0
+    if arguments.run is None:
+        arguments.help_of.print_help(sys.stderr)
+        return UNUSABLE
+    return _guarded(lambda: arguments.run(arguments))
+
+
+def _guarded(run) -> int:  # type: ignore[no-untyped-def]
+    """Run a command and turn its failures into sentences."""
+    try:
+        return int(run())
+    except Failure as failure:
+        print(str(failure), file=sys.stderr)
+        return failure.status
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAILED
+    except Exception as error:
+        sentence = _describe(error)
+        if sentence is None:
+            raise
+        print(sentence, file=sys.stderr)
+        return FAILED
+
+
+def _describe(error: Exception) -> str | None:
+    """Return the sentence of a refusal that a deeper part raised; None for a mistake of ours."""
+    try:
+        from node.config import ConfigError
+        from node.keystore import KeystoreError
+        from storage.backup import BackupRefused
+        from storage.files import Damaged, InUse, StorageFailure
+    except ModuleNotFoundError as missing:
+        if isinstance(error, ModuleNotFoundError):
+            return (
+                f"The package {missing.name} is not installed; this command needs the node's "
+                "packages (pip install 'evidence-ledger[node]'). `verify` does without them."
+            )
+        return None
+    from ledger.refusal import Rejected
+
+    known = (
+        BackupRefused,
+        ConfigError,
+        Damaged,
+        InUse,
+        KeystoreError,
+        OSError,
+        Rejected,
+        StorageFailure,
+    )
+    if not isinstance(error, known):
+        return None
+    text = error.detail if isinstance(error, Rejected) else str(error)
+    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."

@@ -1,0 +1,340 @@
+"""`node init`, `run`, `backup`, `restore`, `recover`, `token`: one institution's node.
+
+A node's home is one directory; every command but `run` wants the node stopped, except `token list`.
+A chain that comes from a backup has forgotten what this node signed after it, so `restore` and
+`recover` leave the mark that makes the node ask a quorum how far it is before it votes again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cli.arguments import Parser, add_command, add_passphrase_option, read_passphrase_option
+from cli.failure import OK, Failure, unusable
+
+INIT_HELP = """\
+Finish a member's home with the genesis document, so that a node can run in it. 初始化节点目录。
+
+Which institution this is follows from the certificate that `genesis member` made in HOME. Without
+--api-certificate and --api-key the API gets a certificate from an authority made for it alone;
+clients then need HOME/keys/api-authority.crt. HOME/node.toml says what may be set, with comments.
+
+example:
+  evidence-ledger node init --home ./home --genesis genesis.json --passphrase-file ./passphrase
+"""
+
+RUN_HELP = """\
+Run the node of a home until SIGTERM or Ctrl-C. 运行节点。
+
+example:
+  evidence-ledger node run --home ./home
+"""
+
+BACKUP_HELP = """\
+Back a stopped node's chain up to a new directory or tar file. 备份链数据。
+
+Keys are not in it (back HOME/keys up by itself), nor is the vote journal: whoever restores has
+forgotten its newest votes and must go through recovery. The backup is checked by SHA-256 per file.
+
+example:
+  evidence-ledger node backup --home ./home --output /backups/2026-03-08.tar
+"""
+
+RESTORE_HELP = """\
+Restore a backup into a home that holds the keys and no chain. 从备份恢复。
+
+The whole backup is checked before anything is written. The node then starts in recovery.
+
+example:
+  evidence-ledger genesis member … (or copy HOME/keys and HOME/node.toml back), then
+  evidence-ledger node restore /backups/2026-03-08.tar --home ./home
+  evidence-ledger node run --home ./home
+"""
+
+RECOVER_HELP = """\
+Mark a home whose vote journal is lost or old: the node starts in recovery. 标记为恢复启动。
+
+A node that has forgotten its votes could contradict them, which is what a traitor does. In recovery
+it asks its peers how far they are, needs a quorum of answers without its own, and signs nothing
+until the chain is two heights past the highest that was proven to it. It then votes again by
+itself. While more nodes are in recovery than n minus the quorum, the network stands still.
+
+example:
+  evidence-ledger node recover --home ./home --reason 'disk replaced on 8 March'
+"""
+
+TOKEN_HELP = """\
+Access tokens of this node's API. 接口访问令牌。
+
+A token is shown once; the home keeps only its SHA-256. Scopes:
+  regulator | auditor | operator    everything
+  merchant:<party>                  the contracts of that merchant
+  custodian:<party>                 the contracts whose money that institution holds
+  consumer:<contract>               that one contract
+A running node reads the file when it starts; restart it after a change.
+
+examples:
+  evidence-ledger node token issue --home ./home --name inspection --scope regulator --days 30
+  evidence-ledger node token list --home ./home
+  evidence-ledger node token revoke --home ./home --name inspection
+"""
+
+
+def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the commands."""
+    text = "Make, run and look after the node of one institution."
+    parser = add_command(commands, "node", "make, run and look after a node", text)
+    inner = parser.add_subparsers(metavar="command", required=True)
+    init = add_command(inner, "init", "finish a home with the genesis document", INIT_HELP)
+    _add_home(init)
+    init.add_argument("--genesis", type=Path, required=True, metavar="FILE")
+    init.add_argument("--peer-listen", default="0.0.0.0:7443", metavar="HOST:PORT")  # noqa: S104
+    init.add_argument("--api-listen", default="0.0.0.0:8443", metavar="HOST:PORT")  # noqa: S104
+    init.add_argument("--no-tls", action="store_true", help="plain HTTP, on loopback only")
+    init.add_argument("--api-certificate", type=Path, metavar="PEM", help="your certificate chain")
+    init.add_argument("--api-key", type=Path, metavar="PEM", help="its private key, unencrypted")
+    init.add_argument("--backend", choices=("leveldb", "rocksdb"), help="store of index and state")
+    add_passphrase_option(init)
+    init.set_defaults(run=run_init)
+    run = add_command(inner, "run", "run the node", RUN_HELP)
+    _add_home(run)
+    run.add_argument(
+        "--until-stdin-closes",
+        action="store_true",
+        help="stop as well when standard input closes, for a supervisor that may die",
+    )
+    run.set_defaults(run=run_run)
+    backup = add_command(inner, "backup", "back the chain up", BACKUP_HELP)
+    _add_home(backup)
+    backup.add_argument("-o", "--output", type=Path, required=True, help="new directory or .tar")
+    backup.set_defaults(run=run_backup)
+    restore = add_command(inner, "restore", "restore a backup", RESTORE_HELP)
+    restore.add_argument("backup", type=Path, metavar="BACKUP", help="what `backup` wrote")
+    _add_home(restore)
+    restore.set_defaults(run=run_restore)
+    recover = add_command(inner, "recover", "start as one that has forgotten", RECOVER_HELP)
+    _add_home(recover)
+    recover.add_argument("--reason", required=True, help="kept in HOME/RECOVER for the record")
+    recover.set_defaults(run=run_recover)
+    _add_token(inner)
+
+
+def _add_home(parser: Parser) -> None:
+    parser.add_argument("--home", type=Path, required=True, help="the node's directory")
+
+
+def _add_token(inner: argparse._SubParsersAction[Parser]) -> None:
+    token = add_command(inner, "token", "access tokens of the API", TOKEN_HELP)
+    actions = token.add_subparsers(metavar="action", required=True)
+    issue = add_command(actions, "issue", "issue a token and print it once", TOKEN_HELP)
+    _add_home(issue)
+    issue.add_argument("--name", required=True, help="what you call it")
+    issue.add_argument("--scope", required=True, help="what it allows")
+    issue.add_argument("--days", type=int, help="how long it counts (default: until revoked)")
+    issue.set_defaults(run=run_token_issue)
+    listing = add_command(actions, "list", "list the tokens' names and scopes", TOKEN_HELP)
+    _add_home(listing)
+    listing.set_defaults(run=run_token_list)
+    revoke = add_command(actions, "revoke", "revoke a token by its name", TOKEN_HELP)
+    _add_home(revoke)
+    revoke.add_argument("--name", required=True)
+    revoke.set_defaults(run=run_token_revoke)
+
+
+def run_init(arguments: argparse.Namespace) -> int:
+    """Finish a home."""
+    from urllib.parse import urlsplit
+
+    from cli.founding import Authority, default_backend, find_replica, make_home, read_genesis
+    from node.certificates import LOOPBACK_HOSTS
+    from node.config import (
+        ApiConfig,
+        KeysConfig,
+        NodeConfig,
+        NodeHome,
+        PeerConfig,
+        StorageConfig,
+        parse_config,
+        render_config,
+    )
+    from node.keystore import Keystore
+
+    home = NodeHome(arguments.home)
+    genesis = read_genesis(arguments.genesis)
+    replica = find_replica(home, genesis)
+    has_own = arguments.api_certificate is not None
+    if has_own != (arguments.api_key is not None):
+        raise unusable("--api-certificate and --api-key go together.")
+    file = arguments.passphrase_file
+    config = NodeConfig(
+        replica=replica,
+        peer=PeerConfig(listen=arguments.peer_listen),
+        api=ApiConfig(listen=arguments.api_listen, tls=not arguments.no_tls),
+        keys=KeysConfig(passphrase_file=str(file.absolute()) if file is not None else ""),
+        storage=StorageConfig(backend=arguments.backend or default_backend()),
+    )
+    parse_config(render_config(config), "node.toml")
+    keystore = Keystore.open(home.keystore, read_passphrase_option(file, is_new=False))
+    institution = genesis.institutions[replica]
+    if has_own:
+        _import_certificate(home, arguments.api_certificate, arguments.api_key, keystore)
+    authority = None
+    if not has_own and not arguments.no_tls:
+        authority = Authority.make(f"{institution.id} API authority")
+    host = urlsplit(institution.endpoints.api).hostname or ""
+    hosts = tuple(dict.fromkeys((host, *LOOPBACK_HOSTS)))
+    make_home(home, genesis, config, keystore, authority=authority, hosts=hosts)
+    print(f"{home.path} is the home of {institution.id}, replica {replica} of {genesis.network}.")
+    print(f"Genesis hash: {genesis.chain_id.hex()}")
+    print(f"Run it: evidence-ledger node run --home {home.path}")
+    return OK
+
+
+def _import_certificate(home, certificate: Path, key: Path, keystore) -> None:  # type: ignore[no-untyped-def]
+    """Put the operator's own API certificate and key into the home, the key sealed."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    from node.certificates import write_private_key
+    from node.private_files import PUBLIC, write_file
+
+    try:
+        private = load_pem_private_key(key.read_bytes(), None)
+        chain = certificate.read_bytes()
+    except OSError as error:
+        raise unusable(f"{error.filename} cannot be read: {error.strerror}.") from None
+    except (TypeError, ValueError):
+        raise unusable(f"{key} is not an unencrypted private key in PEM.") from None
+    if not isinstance(private, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
+        raise unusable(f"{key} is a {type(private).__name__}; ECDSA P-256 is what browsers take.")
+    write_private_key(home.api_key, private, keystore.tls_passphrase, replace=True)
+    write_file(home.api_certificate, chain, mode=PUBLIC, replace=True)
+
+
+def run_run(arguments: argparse.Namespace) -> int:
+    """Run the node."""
+    if arguments.until_stdin_closes:
+        _stop_with_stdin()
+    from node.server import run_node
+
+    return run_node(arguments.home)
+
+
+def _stop_with_stdin() -> None:
+    """Send this process SIGTERM once its standard input is at its end."""
+    import os
+    import signal
+    import threading
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="stdin", daemon=True).start()
+
+
+def run_backup(arguments: argparse.Namespace) -> int:
+    """Back a chain up."""
+    from cli.node_storage import open_stopped_chain
+    from node.config import NodeHome
+    from storage.backup import back_up
+
+    home = NodeHome(arguments.home)
+    with open_stopped_chain(home) as store:
+        if store.unapplied_count:
+            raise Failure(
+                f"The node was killed with {store.unapplied_count} blocks not yet applied; start "
+                "it and stop it once, then back up."
+            )
+        manifest = back_up(store, arguments.output, home.path, ("genesis.json",))
+    print(
+        f"Backed up {manifest.log_size} entries up to height {manifest.applied_height} to "
+        f"{arguments.output} ({sum(file.size_bytes for file in manifest.files)} bytes)."
+    )
+    print(f"The keys are not in it: back {home.keys} up by itself, and keep it apart.")
+    return OK
+
+
+def run_restore(arguments: argparse.Namespace) -> int:
+    """Restore a backup into a home without a chain."""
+    from cli.node_storage import restore_chain
+    from node.config import NodeHome
+
+    home = NodeHome(arguments.home)
+    manifest = restore_chain(arguments.backup, home)
+    print(
+        f"Restored {manifest.log_size} entries up to height {manifest.applied_height}. The node "
+        "starts in recovery: it asks a quorum how far the chain is before it votes again."
+    )
+    return OK
+
+
+def run_recover(arguments: argparse.Namespace) -> int:
+    """Leave the mark."""
+    from node.config import NodeHome
+    from storage.backup import demand_recovery, is_recovery_demanded
+
+    home = NodeHome(arguments.home)
+    if not home.config.exists():
+        raise unusable(f"{home.path} is not a node's home: it holds no node.toml.")
+    if is_recovery_demanded(home.path):
+        raise unusable(f"{home.recover_marker} is there already; nothing was changed.")
+    demand_recovery(home.path, arguments.reason)
+    print(f"Left {home.recover_marker}. When the node starts, it will not vote until a quorum of")
+    print("its peers has proven to it how far the chain is, and two heights more have passed.")
+    print("The journal that is there is put aside under another name, not removed.")
+    return OK
+
+
+def run_token_issue(arguments: argparse.Namespace) -> int:
+    """Issue a token."""
+    import time
+
+    from api.tokens import issue_token
+    from cli.node_storage import read_tokens, write_tokens
+    from node.config import NodeHome
+
+    home = NodeHome(arguments.home)
+    records = read_tokens(home)
+    if any(record.name == arguments.name for record in records):
+        raise unusable(f"There is a token {arguments.name!r} already; revoke it or choose a name.")
+    if arguments.days is not None and arguments.days < 1:
+        raise unusable(f"--days {arguments.days} is in the past; give at least 1.")
+    now_ms = time.time_ns() // 1_000_000
+    expires_ms = None if arguments.days is None else now_ms + arguments.days * 86_400_000
+    token, record = issue_token(arguments.name, arguments.scope, now_ms, expires_ms=expires_ms)
+    write_tokens(home, [*records, record])
+    print(token)
+    return OK
+
+
+def run_token_list(arguments: argparse.Namespace) -> int:
+    """List tokens."""
+    from datetime import UTC, datetime
+
+    from cli.node_storage import read_tokens
+    from node.config import NodeHome
+
+    for record in read_tokens(NodeHome(arguments.home)):
+        until = "until revoked"
+        if record.expires_ms is not None:
+            until = f"until {datetime.fromtimestamp(record.expires_ms / 1000, UTC):%Y-%m-%d %H:%M}Z"
+        print(f"{record.name:<32} {record.scope:<40} {until}")
+    return OK
+
+
+def run_token_revoke(arguments: argparse.Namespace) -> int:
+    """Revoke a token."""
+    from cli.node_storage import read_tokens, write_tokens
+    from node.config import NodeHome
+
+    home = NodeHome(arguments.home)
+    records = read_tokens(home)
+    kept = [record for record in records if record.name != arguments.name]
+    if len(kept) == len(records):
+        raise Failure(f"There is no token {arguments.name!r}; `node token list` shows them.")
+    write_tokens(home, kept)
+    print(f"Revoked {arguments.name!r}; it counts until the node is restarted.")
+    return OK

@@ -1,0 +1,104 @@
+"""A stopped node's storage, opened from outside: for backups, restoring and tokens.
+
+The lock is the node's own, so none of this can run beside it. Nothing here executes or repairs
+anything; a chain that needs that is left to the node.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from api.tokens import TokenRecord, encode_tokens, parse_tokens
+from cli.failure import Failure, unusable
+from node.config import NodeConfig, NodeHome, load_config
+from node.private_files import write_file
+from node.server import open_keyvalue
+from storage.backup import (
+    CHECKPOINTS_FILE,
+    SEGMENTS_DIRECTORY,
+    Manifest,
+    demand_recovery,
+    restore,
+)
+from storage.chain import ChainStore
+from storage.files import DiskDirectory, InUse
+
+
+@contextmanager
+def hold_home(home: NodeHome) -> Iterator[tuple[NodeConfig, DiskDirectory]]:
+    """Hold a stopped node's home against the node itself; raise `Failure` while it runs."""
+    if not home.config.exists():
+        raise unusable(f"{home.path} is not a node's home: it holds no node.toml.")
+    config = load_config(home)
+    directory = DiskDirectory(home.chain)
+    try:
+        directory.lock("lock")
+    except InUse:
+        raise Failure(f"A node runs in {home.path}; stop it first.") from None
+    try:
+        yield config, directory
+    finally:
+        directory.close()
+
+
+@contextmanager
+def open_stopped_chain(home: NodeHome) -> Iterator[ChainStore]:
+    """Open a stopped node's chain as it lies there."""
+    with hold_home(home) as (config, directory):
+        store = ChainStore.open(directory, open_keyvalue(home, config))
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+def restore_chain(backup: os.PathLike[str], home: NodeHome) -> Manifest:
+    """Restore a backup's chain into a home that has keys, configuration and no chain.
+
+    The mark that demands recovery is durable before the first segment is in its place, so no crash
+    in between leaves an old chain that votes.
+    """
+    from pathlib import Path
+
+    with hold_home(home) as (_, directory):
+        held = [name for name in directory.names() if name != "lock"]
+        if held or any(home.index.glob("*")):
+            raise unusable(f"{home.path} holds a chain; restore never overwrites one.")
+        staging = home.path / "restore.partial"
+        if staging.exists():
+            shutil.rmtree(staging)
+        manifest = restore(Path(backup), staging)
+        if (staging / "genesis.json").read_bytes() != home.genesis.read_bytes():
+            shutil.rmtree(staging)
+            raise unusable(f"{backup} is of another chain than {home.genesis}.")
+        reason = (
+            f"Restored from a backup at height {manifest.applied_height}: the votes of this node "
+            "since then are not in it."
+        )
+        if not home.recover_marker.exists():
+            demand_recovery(home.path, reason)
+        os.replace(staging / CHECKPOINTS_FILE, home.path / CHECKPOINTS_FILE)
+        for path in sorted((staging / SEGMENTS_DIRECTORY).iterdir()):
+            os.replace(path, home.chain / path.name)
+        directory.fsync_directory()
+        shutil.rmtree(staging)
+    return manifest
+
+
+def read_tokens(home: NodeHome) -> list[TokenRecord]:
+    """Return the issued tokens of a home."""
+    if not home.config.exists():
+        raise unusable(f"{home.path} is not a node's home: it holds no node.toml.")
+    if not home.tokens.exists():
+        return []
+    return list(parse_tokens(home.tokens.read_bytes()).records)
+
+
+def write_tokens(home: NodeHome, records: Sequence[TokenRecord]) -> None:
+    """Replace the issued tokens of a home."""
+    raw = encode_tokens(records)
+    parse_tokens(raw)
+    write_file(home.tokens, raw, replace=True)

@@ -1,0 +1,17 @@
+"""`verify`: the offline verifier under the program's own name. See `verifier.main`.
+
+`cli.main` hands it over before any parser is built; what stands here is its line in the help.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from cli.arguments import Parser
+
+
+def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the command's line."""
+    commands.add_parser(
+        "verify", help="verify an evidence file, offline: 离线核验", add_help=False
+    )

@@ -1,0 +1,95 @@
+"""Metrics: every fact arrives under its name, and the number of series is fixed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from ledger.refusal import Reason
+from node.metrics import PHASES, NodeMetrics
+from node.tls import PeerRefusal
+
+
+def samples(metrics: NodeMetrics) -> dict[str, float]:
+    found = {}
+    for family in text_string_to_metric_families(metrics.render().decode()):
+        for sample in family.samples:
+            if not sample.name.endswith("_created"):
+                labels = ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))
+                found[f"{sample.name}{{{labels}}}"] = sample.value
+    return found
+
+
+def test_every_fact_has_its_sample_and_no_series_appears_later(network: Any) -> None:
+    metrics = NodeMetrics(network.genesis)
+    before = samples(metrics)
+    metrics.block_applied(height=7, applied=3, refused=1)
+    metrics.block_applied(height=8, applied=2, refused=0)
+    metrics.height_certified(6)
+    metrics.view_changed()
+    metrics.watch(
+        view=lambda: 2, pool_count=lambda: 11, pool_bytes=lambda: 12, storage_bytes=lambda: 13
+    )
+    for phase in PHASES:
+        metrics.phase_ended(phase, 0.02)
+    for reason in Reason:
+        metrics.intake_refused(reason)
+    metrics.verified(5, 2, 0.003)
+    metrics.verifier_restarted()
+    metrics.peer_sent(1, 100)
+    metrics.peer_received(2, 200)
+    metrics.peer_dropped(1, "bulk", 3)
+    metrics.peer_connected(1, True)
+    for refusal in PeerRefusal:
+        metrics.peer_refused(refusal)
+    after = samples(metrics)
+    assert set(before) == set(after)
+    expected = {
+        "height{}": 8,
+        "certified_height{}": 6,
+        "view{}": 2,
+        "view_changes_total{}": 1,
+        "blocks_total{}": 2,
+        "transactions_total{outcome=applied}": 5,
+        "transactions_total{outcome=refused}": 1,
+        "pool_transactions{}": 11,
+        "pool_bytes{}": 12,
+        "storage_bytes{}": 13,
+        "intake_refusals_total{reason=duplicate}": 1,
+        "phase_seconds_count{phase=commit}": 1,
+        "signature_checks_total{result=good}": 5,
+        "signature_checks_total{result=bad}": 2,
+        "signature_check_seconds_sum{}": 0.003,
+        "verifier_restarts_total{}": 1,
+        "peer_sent_bytes_total{peer=bank-1}": 100,
+        "peer_received_bytes_total{peer=bank-2}": 200,
+        "peer_dropped_frames_total{peer=bank-1,traffic=bulk}": 3,
+        "peer_connected{peer=bank-1}": 1,
+        "peer_refusals_total{reason=unlisted_certificate}": 1,
+    }
+    assert {name: after[f"evidence_ledger_{name}"] for name in expected} == expected
+
+
+def test_two_nodes_in_one_process_do_not_mix(network: Any) -> None:
+    one, two = NodeMetrics(network.genesis), NodeMetrics(network.genesis)
+    one.height_certified(5)
+    assert samples(two)["evidence_ledger_certified_height{}"] == 0
+
+
+def test_unknown_label_values_are_our_mistake(network: Any) -> None:
+    with pytest.raises(KeyError):
+        NodeMetrics(network.genesis).peer_refused("from the wire")
+
+
+async def test_event_loop_lag_is_measured(network: Any, wait_until: Any) -> None:
+    metrics = NodeMetrics(network.genesis)
+    task = asyncio.create_task(metrics.watch_event_loop())
+    name = "evidence_ledger_event_loop_lag_seconds_count{}"
+    await wait_until(lambda: samples(metrics)[name] >= 1)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
