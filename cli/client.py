@@ -184,7 +184,7 @@ class Client:
                 answer = self._http.request(method, path, **arguments)
             except httpx.TransportError as error:
                 raise Unreachable(
-                    f"{self.url} does not answer: {error or type(error).__name__}."
+                    f"{self.url} does not answer: {str(error) or type(error).__name__}."
                 ) from None
             if answer.status_code < 400:
                 return answer
@@ -238,4 +238,3 @@ def make_context(url: str, authority: Path | None) -> ssl.SSLContext | bool:
         return ssl.create_default_context(cafile=str(authority))
     except (OSError, ssl.SSLError) as error:
         raise unusable(f"The authority {authority} cannot be read: {error}.") from None
-

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from cli.client import Client
-from cli.devnet_homes import create_devnet, is_initialised, move_ports
 from cli.devnet_addresses import Layout
-from cli.devnet_state import DevnetNode, DevnetState, read_state, write_state
+from cli.devnet_homes import create_devnet, move_ports
+from cli.devnet_state import DevnetNode, DevnetState, is_initialised, read_state, write_state
 from cli.failure import Failure
 
 READY_S: Final = 60.0

@@ -87,7 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _init(layout: Layout) -> int:
-    from cli.devnet_homes import create_devnet, is_initialised
+    from cli.devnet_homes import create_devnet
+    from cli.devnet_state import is_initialised
 
     if is_initialised(layout.directory):
         print(f"{layout.directory} holds a devnet already; nothing was changed.")

@@ -33,7 +33,6 @@ from cli.devnet_addresses import (
     is_free,
 )
 from cli.devnet_state import (
-    STATE_FILE,
     DevnetInstitution,
     DevnetNode,
     DevnetState,
@@ -149,7 +148,7 @@ def _is_own(path: Path) -> bool:
     """Say whether this is what an unfinished `create_devnet` leaves, a chain never among it."""
     if path.is_dir():
         is_home = re.fullmatch(r"node-[0-9]+", path.name) and (path / "keys").is_dir()
-        return bool(is_home) and not any((path / "chain").glob("*"))
+        return bool(is_home) and not any(NodeHome(path).chain.glob("*"))
     return re.fullmatch(r"authority\.pem|genesis\.json", path.name) is not None
 
 

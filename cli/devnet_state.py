@@ -51,6 +51,8 @@ class DevnetSubmitter(msgspec.Struct):
     name_zh: str
     seed: str
     public_key: str
+    tx_id: str = ""
+    """Of its registration; empty before."""
 
 
 class DevnetState(msgspec.Struct):

@@ -64,7 +64,7 @@ example:
   evidence-ledger node recover --home ./home --reason 'disk replaced on 8 March'
 """
 
-TOKEN_HELP = """\
+ACCESS_HELP = """\
 Access tokens of this node's API. 接口访问令牌。
 
 A token is shown once; the home keeps only its SHA-256. Scopes:
@@ -89,8 +89,8 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     init = add_command(inner, "init", "finish a home with the genesis document", INIT_HELP)
     _add_home(init)
     init.add_argument("--genesis", type=Path, required=True, metavar="FILE")
-    init.add_argument("--peer-listen", default="0.0.0.0:7443", metavar="HOST:PORT")  # noqa: S104
-    init.add_argument("--api-listen", default="0.0.0.0:8443", metavar="HOST:PORT")  # noqa: S104
+    init.add_argument("--peer-listen", default="0.0.0.0:7443", metavar="HOST:PORT")
+    init.add_argument("--api-listen", default="0.0.0.0:8443", metavar="HOST:PORT")
     init.add_argument("--no-tls", action="store_true", help="plain HTTP, on loopback only")
     init.add_argument("--api-certificate", type=Path, metavar="PEM", help="your certificate chain")
     init.add_argument("--api-key", type=Path, metavar="PEM", help="its private key, unencrypted")
@@ -125,18 +125,18 @@ def _add_home(parser: Parser) -> None:
 
 
 def _add_token(inner: argparse._SubParsersAction[Parser]) -> None:
-    token = add_command(inner, "token", "access tokens of the API", TOKEN_HELP)
+    token = add_command(inner, "token", "access tokens of the API", ACCESS_HELP)
     actions = token.add_subparsers(metavar="action", required=True)
-    issue = add_command(actions, "issue", "issue a token and print it once", TOKEN_HELP)
+    issue = add_command(actions, "issue", "issue a token and print it once", ACCESS_HELP)
     _add_home(issue)
     issue.add_argument("--name", required=True, help="what you call it")
     issue.add_argument("--scope", required=True, help="what it allows")
     issue.add_argument("--days", type=int, help="how long it counts (default: until revoked)")
     issue.set_defaults(run=run_token_issue)
-    listing = add_command(actions, "list", "list the tokens' names and scopes", TOKEN_HELP)
+    listing = add_command(actions, "list", "list the tokens' names and scopes", ACCESS_HELP)
     _add_home(listing)
     listing.set_defaults(run=run_token_list)
-    revoke = add_command(actions, "revoke", "revoke a token by its name", TOKEN_HELP)
+    revoke = add_command(actions, "revoke", "revoke a token by its name", ACCESS_HELP)
     _add_home(revoke)
     revoke.add_argument("--name", required=True)
     revoke.set_defaults(run=run_token_revoke)

@@ -10,12 +10,13 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from api.tokens import TokenRecord, encode_tokens, parse_tokens
 from cli.failure import Failure, unusable
 from node.config import NodeConfig, NodeHome, load_config
 from node.private_files import write_file
-from node.server import open_keyvalue
+from node.server import LOCK_FILE, open_keyvalue
 from storage.backup import (
     CHECKPOINTS_FILE,
     SEGMENTS_DIRECTORY,
@@ -33,15 +34,17 @@ def hold_home(home: NodeHome) -> Iterator[tuple[NodeConfig, DiskDirectory]]:
     if not home.config.exists():
         raise unusable(f"{home.path} is not a node's home: it holds no node.toml.")
     config = load_config(home)
-    directory = DiskDirectory(home.chain)
+    own = DiskDirectory(home.path)
     try:
-        directory.lock("lock")
+        own.lock(LOCK_FILE)
     except InUse:
         raise Failure(f"A node runs in {home.path}; stop it first.") from None
+    directory = DiskDirectory(home.chain, create=True)
     try:
         yield config, directory
     finally:
         directory.close()
+        own.close()
 
 
 @contextmanager
@@ -55,22 +58,19 @@ def open_stopped_chain(home: NodeHome) -> Iterator[ChainStore]:
             store.close()
 
 
-def restore_chain(backup: os.PathLike[str], home: NodeHome) -> Manifest:
+def restore_chain(backup: Path, home: NodeHome) -> Manifest:
     """Restore a backup's chain into a home that has keys, configuration and no chain.
 
     The mark that demands recovery is durable before the first segment is in its place, so no crash
     in between leaves an old chain that votes.
     """
-    from pathlib import Path
-
     with hold_home(home) as (_, directory):
-        held = [name for name in directory.names() if name != "lock"]
-        if held or any(home.index.glob("*")):
+        if directory.names() or any(home.index.glob("*")):
             raise unusable(f"{home.path} holds a chain; restore never overwrites one.")
         staging = home.path / "restore.partial"
         if staging.exists():
             shutil.rmtree(staging)
-        manifest = restore(Path(backup), staging)
+        manifest = restore(backup, staging)
         if (staging / "genesis.json").read_bytes() != home.genesis.read_bytes():
             shutil.rmtree(staging)
             raise unusable(f"{backup} is of another chain than {home.genesis}.")

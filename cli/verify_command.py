@@ -12,6 +12,4 @@ from cli.arguments import Parser
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command's line."""
-    commands.add_parser(
-        "verify", help="verify an evidence file, offline: 离线核验", add_help=False
-    )
+    commands.add_parser("verify", help="verify an evidence file, offline: 离线核验", add_help=False)

@@ -1,7 +1,7 @@
 """From a height's state to its durable record, and back after a restart.
 
-A restarted replica repeats exactly the statements in its record. Its votes and its certificate are
-counted again, and the pending block is executed again before anything new is signed about it.
+A restarted replica repeats exactly the statements in its record. Its own votes are counted again,
+and the pending block is executed again before anything new is signed about it.
 """
 
 from __future__ import annotations
@@ -41,9 +41,6 @@ def resume(state: HeightState, record: DurableRecord, pending: Proposal | None) 
     for vote in record.votes:
         state.own_votes[(vote.phase, vote.view)] = vote
         state.record_vote(vote)
-    if record.prepared is not None:
-        for vote in record.prepared.votes(state.height, state.membership.validators):
-            state.record_vote(vote)
     if record.view_change is not None:
         state.view_changes.add(record.view_change)
     if pending is not None and pending.block_hash == state.pending_hash():

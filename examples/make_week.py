@@ -209,7 +209,8 @@ class Week:
         for card in cards:
             self.live(card)
         sunday = MONDAY + timedelta(days=6, hours=21, minutes=30)
-        for place, card in enumerate(self.chance.sample(cards, 8)):
+        paying = [card for card in cards if card.locked > 100]
+        for place, card in enumerate(self.chance.sample(paying, 8)):
             amount = card.locked if place % 2 else card.locked // 2
             self.refund(card, sunday + timedelta(minutes=2 * place), amount)
         self.break_rules(cards, sunday + timedelta(hours=1))

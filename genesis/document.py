@@ -8,7 +8,6 @@ check a proof. An institution's place in the list is its replica number.
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -81,7 +80,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     block_bytes_max: Annotated[int, msgspec.Meta(ge=131_072, le=16 * 1024 * 1024)]
     """Bytes of envelopes in one block (JR/T 0314-2024: a block is at most 16 MB)."""
-    block_transactions_max: Annotated[int, msgspec.Meta(ge=1, le=65_536)]
+    block_transactions_max: Annotated[int, msgspec.Meta(ge=1, le=16_384)]
+    """At most what one proposal names (`consensus.messages.PROPOSAL_TRANSACTIONS_MAX`)."""
     idle_block_interval_ms: Milliseconds
     """A header-only block is proposed after so long without transactions."""
     intake_heights: Annotated[int, msgspec.Meta(ge=1, le=10**6)]
@@ -225,7 +225,7 @@ def _check_institutions(institutions: list[Institution]) -> None:
             seen[key] = owner
         try:
             der = base64.b64decode(institution.tls_certificate, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:  # of binascii, or because it is not ASCII
             raise _bad(f"institution {institution.id}: tls_certificate: {error}") from None
         if not 0 < len(der) <= CERTIFICATE_BYTES_MAX:
             raise _bad(

@@ -19,11 +19,14 @@ from ledger import tags
 from ledger.hashing import ZERO_HASH, tagged_hash
 from ledger.refusal import Reason, Rejected
 from ledger.transaction import Envelope, Outcome
-from ledger.wire import StrictDecoder, encode
+from ledger.wire import WIRE_ERRORS, StrictDecoder, encode
 
 HEADER_VERSION: Final = 1
 ENTRY_BYTES_MAX: Final = 65_535
 """C2SP tlog-tiles writes an entry's length in two bytes."""
+
+GENESIS_PARENT: Final = ZERO_HASH
+"""Parent hash of height 0, which has none."""
 
 KIND_GENESIS: Final = 0
 KIND_TRANSACTION: Final = 1
@@ -140,7 +143,7 @@ def decode_entry(raw: bytes) -> Entry:
         )
     try:
         kind = _start_decoder.decode(raw).kind
-    except (msgspec.DecodeError, OverflowError) as error:
+    except WIRE_ERRORS as error:
         raise Rejected(Reason.MALFORMED, f"entry: {error}") from None
     decoder = _entry_decoders.get(kind)
     if decoder is None:
@@ -196,6 +199,3 @@ def check_successor(parent: Header, header: Header) -> None:
             f"header {header.height}: time {header.time_ms} is not after the parent's "
             f"{parent.time_ms}",
         )
-
-
-GENESIS_PARENT: Final = ZERO_HASH

@@ -6,12 +6,13 @@ value: RFC 8785 (JSON Canonicalization Scheme) with three further bounds: intege
 
 Reading has a fast path: msgspec decodes into a type that has no float in it and no depth beyond
 the bound, sorts, writes again, and the bytes are compared. msgspec sorts member names by code
-point, RFC 8785 by UTF-16 unit; the two differ only beyond the Basic Multilingual Plane, and there
-the `rfc8785` library decides.
+point, RFC 8785 by UTF-16 unit; the two differ beyond the Basic Multilingual Plane, so the
+`rfc8785` library decides over text that is not plain (`PLAIN_TEXT`).
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Annotated, Any, Final
 
@@ -26,6 +27,21 @@ INTEGER_MAX: Final = 2**53 - 1
 DEPTH_MAX: Final = 8
 """Arrays and objects inside one another, the outermost counted. Contracts need four; a bound that
 the decoder's type itself states cannot be forgotten."""
+
+SHOWN_CHARS_MAX: Final = 80
+"""Characters of a value or path at fault that a sentence repeats."""
+
+PLAIN_TEXT: Final = re.compile(
+    "[\0-\u02ff\u2010-\u2027\u2030-\u2052\u20a0-\u20b1\u2460-\u24ea\u2500-\u25ff"
+    "\u3001-\u3029\u3400-\u4db5\u4e00-\u9fa5\uff01-\uff5e\uffe0-\uffe6]*"
+)
+"""Text that is in NFC and sorts alike by code point and by UTF-16 unit, whatever stands beside
+what: Latin, Chinese and its punctuation, symbols. Only for speed: all of it is in Unicode 3.2."""
+
+NORMALIZATION: Final = unicodedata.ucd_3_2_0
+"""Unicode 3.2, frozen in every Python (RFC 3454 stands on it). The newest tables change with the
+interpreter: characters that a later Unicode adds can make a body NFC for one node and not for
+another, and the two would disagree about a block."""
 
 Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 JsonValue = Any
@@ -54,10 +70,13 @@ def encode_canonical(value: JsonValue) -> bytes:
 
     Raises `Rejected` (NOT_INTEGER, MALFORMED, TOO_DEEP) where `decode_canonical` would refuse it.
     """
+    broken = _find_bound_broken(value, "value", "$", 1)
+    if broken is not None:
+        raise broken
     try:
         text = rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, RecursionError) as error:
-        raise Rejected(Reason.MALFORMED, f"not expressible in RFC 8785: {error}") from None
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise Rejected(Reason.MALFORMED, f"value: not expressible in RFC 8785: {error}") from None
     check_canonical(text, _value_decoder, "value")
     return text
 
@@ -79,13 +98,15 @@ def check_canonical(raw: bytes, decoder: msgspec.json.Decoder[Any], name: str) -
         value = decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _explain(raw, name, error) from None
-    if _sorted_encoder.encode(value) != raw and not _is_rfc8785(value, raw):
+    text = "" if raw.isascii() else raw.decode()
+    is_plain = PLAIN_TEXT.fullmatch(text) is not None
+    if not (_sorted_encoder.encode(value) == raw if is_plain else _is_rfc8785(value, raw)):
         raise Rejected(
             Reason.NOT_CANONICAL,
             f"{name}: not the RFC 8785 spelling (members sorted, no spaces, shortest escapes, "
             "no duplicate members)",
         )
-    if not raw.isascii() and not unicodedata.is_normalized("NFC", raw.decode("utf-8")):
+    if not is_plain and not NORMALIZATION.is_normalized("NFC", text):
         raise Rejected(
             Reason.NOT_CANONICAL, f"{name}: strings must be in Unicode Normalization Form C"
         )
@@ -120,15 +141,21 @@ def _find_bound_broken(value: Any, name: str, path: str, depth: int) -> Rejected
             f"{name}: {path} is {value!r}; only integers are allowed (money is whole fen)",
         )
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > INTEGER_MAX:
+        bits = value.bit_length()
+        shown = value if bits <= 128 else f"an integer of {bits} bits"
         return Rejected(
-            Reason.NOT_INTEGER, f"{name}: {path} is {value}, beyond ±{INTEGER_MAX} (2^53−1)"
+            Reason.NOT_INTEGER, f"{name}: {path} is {shown}, beyond ±{INTEGER_MAX} (2^53−1)"
         )
     if isinstance(value, dict | list):
         if depth > DEPTH_MAX:
             return Rejected(Reason.TOO_DEEP, f"{name}: nested deeper than {DEPTH_MAX} levels")
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in items:
-            found = _find_bound_broken(inner, name, f"{path}.{key}", depth + 1)
+            found = _find_bound_broken(inner, name, _shorten(f"{path}.{key}"), depth + 1)
             if found is not None:
                 return found
     return None
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "…"

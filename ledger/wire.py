@@ -10,13 +10,16 @@ the verifier.
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from ledger.refusal import Reason, Rejected
 
 T = TypeVar("T")
+
+WIRE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
+"""What msgspec raises over foreign bytes: bad text and deep nesting are no `DecodeError` to it."""
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -41,7 +44,7 @@ class StrictDecoder(Generic[T]):
         """Return the value; raise `Rejected` (MALFORMED or NOT_CANONICAL)."""
         try:
             value = self._decoder.decode(raw)
-        except (msgspec.DecodeError, RecursionError, OverflowError) as error:
+        except WIRE_ERRORS as error:
             raise Rejected(Reason.MALFORMED, f"{self._name}: {error}") from None
         if _encoder.encode(value) != raw:
             raise Rejected(

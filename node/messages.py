@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import msgspec
 
 from ledger.refusal import Reason, Rejected
-from ledger.wire import encode
+from ledger.wire import WIRE_ERRORS, encode
 
 Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
@@ -139,6 +139,6 @@ def decode_frame(raw: bytes) -> Frame:
     """
     try:
         frame: Frame = _decoder.decode(raw)
-    except (msgspec.DecodeError, RecursionError, OverflowError) as error:
+    except WIRE_ERRORS as error:
         raise Rejected(Reason.MALFORMED, f"frame of {len(raw)} bytes: {error}") from None
     return frame

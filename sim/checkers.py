@@ -37,6 +37,7 @@ from ledger.block import (
     decode_entry,
     encode_header,
 )
+from ledger.merkle import compute_root, leaf_hash
 from ledger.refusal import Rejected
 from ledger.transaction import compute_tx_id, decode_body
 from ledger.validators import ValidatorSet
@@ -106,7 +107,7 @@ class Checkers:
         self._saved: dict[int, tuple[int, int]] = {}
         self._cosigned: dict[int, tuple[int, bytes]] = {}
         self._cosigned_saved: dict[int, int] = {}
-        self._roots: dict[int, bytes] = {}
+        self._roots: dict[int, tuple[int, bytes]] = {}
         self._journal_seen: dict[int, tuple[int, DurableRecord | None, int, bytes | None]] = {}
         self._heard: dict[int, dict[Slot, bytes]] = {}
         self._owed: dict[int, set[Slot]] = {}
@@ -349,18 +350,28 @@ class Checkers:
 
     def _send_cosignature(self, node: Node, frame: Cosigned) -> None:
         size, root = self._cosigned.get(node.number, (0, b""))
-        known = self._roots.setdefault(frame.size, frame.root)
-        if frame.size < size or known != frame.root or (size == frame.size and root != frame.root):
+        true = self._root_after(frame.height)
+        if (frame.size, frame.root) != true or frame.size < size:
             raise Violation(
                 "cosignature",
-                f"{node.name} cosigns size {frame.size} root {frame.root.hex()}; before it was "
-                f"size {size}, and others have root {known.hex()}",
+                f"{node.name} cosigns size {frame.size} root {frame.root.hex()} after block "
+                f"{frame.height}; the agreed log has size {true[0]} root {true[1].hex()}, and "
+                f"before it cosigned size {size} root {root.hex()}",
             )
         self._cosigned[node.number] = (frame.size, frame.root)
         if self._durable(node)[1] < frame.size:
             raise Violation(
                 "durable before sent", f"{node.name} cosigns size {frame.size} before it is synced"
             )
+
+    def _root_after(self, height: int) -> tuple[int, bytes]:
+        """Return (size, RFC 9162 root) of the agreed log after a block, computed plainly."""
+        if height not in self._roots:
+            leaves = [
+                leaf_hash(entry) for _, entries in self.blocks[: height + 1] for entry in entries
+            ]
+            self._roots[height] = (len(leaves), compute_root(leaves))
+        return self._roots[height]
 
     def _durable(self, node: Node) -> tuple[DurableRecord | None, int, bytes | None]:
         """Return (record, cosigned size, pending block hash) as a power loss now would leave it."""

@@ -66,7 +66,7 @@ class Wait(Enum):
     """When a `Committed` is stepped."""
 
     AFTERWARDS = "afterwards"
-    """When all effects of the step that caused it are performed, as the shell of production does."""
+    """When all effects of the step that caused it are performed, as production's shell does."""
     NESTED = "nested"
     """At once, inside that step's effects: wrong, and kept to see that the checkers notice."""
 
@@ -264,6 +264,7 @@ class Node:
         """Begin a new journal, as `recover` does, and mark the node as one that lost its memory."""
         self._around.coverage.count("recovery begun")
         self._world.trace(self.name, "recovers with an empty journal")
+        self.steps_until_crash = None
         self.votes.power_loss(Survival.ALL, self._chance)
         self.votes.wipe()
         Journal.create(self.votes)

@@ -7,6 +7,7 @@ certified, within `PROGRESS_TIMEOUTS_MAX` of the longest view timeouts.
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from sim.checkers import Checkers, Violation
 from sim.client import Clients
 from sim.coverage import Coverage
 from sim.deployment import TICK_MS, TIMING, Deployment, SignatureMemory, make_deployment
+from sim.disk import ProcessEnded
 from sim.faults import Faults, Plan, draw_plan
 from sim.network import IN_FLIGHT_MAX, Network
 from sim.node import DriverFactory, Node, Surroundings, Wait, peer_event
@@ -157,6 +159,9 @@ class Simulation:
         except Violation as error:
             violation = str(error)
             self.world.trace("VIOLATION", violation)
+        except (Exception, ProcessEnded) as error:  # noqa: BLE001 - a campaign goes on and tells
+            violation = "the simulator raised: " + "".join(traceback.format_exception(error))
+            self.world.trace("VIOLATION", type(error).__name__)
         self.coverage.count(f"nodes: {self.plan.count}")
         for family in self.plan.families:
             self.coverage.count(f"family: {family}")

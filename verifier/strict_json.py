@@ -22,6 +22,9 @@ INTEGER_MAX: Final = 2**53 - 1
 DEPTH_MAX: Final = 8
 """Arrays and objects inside one another, the outermost counted; the bound of a body."""
 
+NORMALIZATION: Final = unicodedata.ucd_3_2_0
+"""Unicode 3.2, which every Python holds: a file must not become wrong when a later Unicode is."""
+
 JsonValue = None | bool | int | str | list["JsonValue"] | dict[str, "JsonValue"]
 
 # Possessive repetition: a string of any length is matched without a stack of alternatives.
@@ -120,7 +123,7 @@ class _Reader:
             text = token.decode()
         except UnicodeDecodeError as error:
             _refuse(Reason.MALFORMED, f"{self.name}: byte {at + error.start} is not valid UTF-8")
-        if not text.isascii() and not unicodedata.is_normalized("NFC", text):
+        if not text.isascii() and not NORMALIZATION.is_normalized("NFC", text):
             _refuse(
                 Reason.NOT_CANONICAL,
                 f"{self.name}: the string at byte {at} is not in Normalization Form C",

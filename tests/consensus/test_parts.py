@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from consensus.actions import CatchUp
 from consensus.durable import (
     RECORD_BYTES_MAX,
     DurableRecord,
@@ -12,7 +13,8 @@ from consensus.durable import (
     decode_record,
     encode_record,
 )
-from consensus.lateness import HeightClaims
+from consensus.lateness import HeightClaims, Lateness
+from consensus.membership import Membership
 from consensus.messages import (
     MESSAGE_BYTES_MAX,
     PROPOSAL_TRANSACTIONS_MAX,
@@ -283,6 +285,20 @@ def test_height_claims_take_the_weak_quorum_th_highest() -> None:
     assert claims.ahead_of(5) == (0, 1)
     claims.forget_through(7)
     assert claims.ahead_of(0) == (0,)
+
+
+def test_a_block_being_applied_is_no_reason_to_catch_up() -> None:
+    membership = Membership(3, VALIDATORS, CHAIN_ID, FakeSigner(3), verify_signature)
+    lateness = Lateness(membership, Timing(catch_up_interval_ticks=4))
+    lateness.add_claim(0, 6)
+    lateness.add_claim(1, 6)
+    assert lateness.ask(5, 0, is_applying=True) is None
+    assert lateness.ask(5, 100, is_applying=True) is None
+    assert lateness.ask(5, 100, is_applying=False) == CatchUp(5, 0)
+    assert lateness.ask(5, 103, is_applying=False) is None
+    assert lateness.ask(4, 104, is_applying=True) == CatchUp(5, 1), "two heights behind is late"
+    lateness.block_applied(6)
+    assert lateness.ask(7, 200, is_applying=False) is None
 
 
 def test_a_replica_must_hold_its_own_vote_key() -> None:

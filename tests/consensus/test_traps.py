@@ -35,6 +35,7 @@ from ledger.votes import VIEW_MAX, PreparedCertificate
 from tests.consensus.network import (
     CHAIN_ID,
     START_MS,
+    TICK_MS,
     TIMING,
     FakeSigner,
     Network,
@@ -632,8 +633,12 @@ def test_trap_27_the_same_height_applied_twice_is_nothing() -> None:
     one.prepare_block(block)
     one.commit_in(0, block)
     assert one.node.running.height == 2
+    second = make_proposal(decode_header(block.header), 2, START_MS + 2, b"2")
+    one.hear(sign_pre_prepare(2, 2, second))
     assert one.node.running.step(ev.BlockApplied(one.node.disk.headers[1])) == ()
-    assert one.node.running.height == 2
+    one.network.log.clear()
+    one.tick(TIMING.resend_interval_ticks)
+    assert [message.height for message in one.of(Prepare)] == [2], "the votes of 2 are remembered"
 
 
 def test_applying_another_block_than_the_decided_one_stops_the_node() -> None:
@@ -674,6 +679,16 @@ def test_trap_29_one_liar_about_its_height_causes_no_catch_up() -> None:
     assert one.node.catch_ups == [act.CatchUp(5, 0)]
     one.tick(2 * TIMING.catch_up_interval_ticks)
     assert [item.from_replica for item in one.node.catch_ups] == [0, 1, 0]
+
+
+def test_trap_29_heights_are_believed_only_when_signed() -> None:
+    one = Alone()
+    for replica in (0, 1, 2):
+        one.hear(msgspec.structs.replace(sign_commit(3, 9, 0, bytes(32)), replica=replica))
+        one.hear(msgspec.structs.replace(sign_commit(3, 2, 0, bytes(32)), replica=replica))
+    one.tick(50)
+    assert one.node.catch_ups == []
+    assert one.node.running._lateness._claims._highest == {}
 
 
 def test_trap_29_one_height_behind_is_given_a_moment() -> None:
@@ -725,7 +740,16 @@ def test_late_votes_are_answered_with_the_certificate() -> None:
     one.network.log.clear()
     for _ in range(50):
         one.hear(vote)
-    assert len(one.network.log) <= 4
+    answered = len(one.network.log)
+    assert answered <= 4
+    one.tick()
+    one.hear(vote)
+    assert len(one.network.log) == answered + 1
+    forged = msgspec.structs.replace(vote, signature=bytes(64))
+    one.tick()
+    one.network.log.clear()
+    one.hear(forged)
+    assert one.of(Decided) == []
 
 
 def test_trap_33_silent_replica_follows_and_signs_nothing() -> None:
@@ -944,6 +968,9 @@ def test_own_messages_coming_back_are_ignored() -> None:
     one = Alone()
     one.hear(sign_commit(3, 1, 0, bytes(32)), sign_view_change(3, 1, 9, None))
     assert (one.sent, one.node.running.view) == ([], 0)
+    primary = Alone(own=2)
+    primary.hear(sign_view_change(2, 1, 9, None), *changes(1, replicas=(0, 1)))
+    assert len(primary.of(NewView)) == 1
 
 
 def test_new_primary_fetches_only_what_a_valid_certificate_names() -> None:
@@ -1115,3 +1142,95 @@ def test_restarted_replica_keeps_its_prepared_claim_through_later_views() -> Non
     one.node.start()
     assert one.of(ViewChange) == [message]
     assert one.node.running.is_changing_view
+
+
+def test_second_new_view_of_a_view_does_not_replace_the_first() -> None:
+    one = Alone()
+    first, second = one.block(proposer=2, salt=b"1"), one.block(proposer=2, salt=b"2")
+    for block in (first, second):
+        one.network.inject(3, sign_new_view(2, 1, 1, changes(1), block))
+    one.answer()
+    assert [message.block_hash for message in one.of(Prepare)] == [first.block_hash]
+    assert len(one.node.evidence) == 1
+
+
+def test_a_step_signs_one_view_change_however_far_the_others_are() -> None:
+    one = Alone(count=7)
+    block = one.block()
+    one.hear(
+        *(sign_view_change(i, 2, view, None) for i, view in enumerate((2, 5, 5, 9, 9, 9)) if i != 3)
+    )
+    one.hear(sign_pre_prepare(1, 1, block))
+    one.hear(*(sign_commit(i, 1, 0, block.block_hash) for i in (0, 1, 2, 4, 5)))
+    assert [message.view for message in one.of(ViewChange)] == [5]
+
+
+def test_timer_counts_while_a_refused_proposal_is_under_way() -> None:
+    one = Alone()
+    one.node.bad_state = True
+    one.hear(sign_pre_prepare(1, 1, one.block()))
+    one.tick(TIMING.view_timeout_ticks)
+    assert one.node.running.view == 1
+
+
+def test_timer_counts_after_a_restart_with_a_vote() -> None:
+    one = Alone()
+    one.hear(sign_pre_prepare(1, 1, one.block()))
+    one.node.crash()
+    one.node.start()
+    one.tick(TIMING.view_timeout_ticks)
+    assert one.node.running.view == 1
+
+
+def test_timer_counts_in_a_later_view_whose_body_was_false() -> None:
+    one = Alone()
+    false = msgspec.structs.replace(one.block(proposer=2), leaf_hashes=bytes(64))
+    one.hear(sign_new_view(2, 1, 1, changes(1), false))
+    assert (one.node.running.view, one.of(Prepare)) == (1, [])
+    one.tick(2 * TIMING.view_timeout_ticks)
+    assert one.node.running.view == 2
+
+
+def test_skipped_turn_is_asked_for_with_the_first_work_only() -> None:
+    one = Alone()
+    one.node.running._turns.block_applied(1, 0)
+    one.tick(3)
+    assert one.node.running.view == 0, "no work, no view-change"
+    one.node.work_pending = True
+    one.tick()
+    assert one.node.running.view == 1
+
+
+def test_turn_is_not_skipped_once_its_proposal_is_there_or_by_oneself() -> None:
+    one = Alone()
+    one.node.running._turns.block_applied(1, 0)
+    one.network.inject(3, sign_pre_prepare(1, 1, one.block()))
+    one.node.work_pending = True
+    one.node.tick()
+    assert one.node.running.view == 0
+    primary = Alone(own=1)
+    primary.node.running._turns.block_applied(1, 0)
+    primary.node.work_pending = True
+    primary.tick()
+    assert len(primary.of(PrePrepare)) == 1
+
+
+def test_fetched_bytes_of_another_block_are_ignored() -> None:
+    one = Alone()
+    block, other = one.block(), one.block(salt=b"b")
+    one.hear(Decided(make_certificate(one.network.validators, 1, 0, block.block_hash)))
+    assert one.node.running.step(ev.ProposalFetched(block.block_hash, other, 0)) == ()
+    assert one.node.running.step(ev.ProposalFetched(other.block_hash, other, 0)) == ()
+
+
+def test_trap_42_time_bounds_are_inclusive_above_and_exclusive_below() -> None:
+    now_ms = START_MS + TICK_MS
+    for time_ms, accepted in (
+        (now_ms + TIMING.clock_skew_ms_max, True),
+        (now_ms + TIMING.clock_skew_ms_max + 1, False),
+        (START_MS + 1, True),
+        (START_MS, False),
+    ):
+        one = Alone()
+        one.hear(sign_pre_prepare(1, 1, one.block(time_ms=time_ms)))
+        assert bool(one.of(Prepare)) is accepted

@@ -194,7 +194,7 @@ def test_power_loss_while_loading_after_a_kill_is_innocent(survival: Survival) -
 
 
 def run(disk: FakeDirectory, crash_at: int | None) -> int:
-    """Save the first three of the programme or up to a crash; return how many saves were acknowledged."""
+    """Save the first three of the programme, or up to a crash; return how many were saved."""
     disk.crash_at = crash_at
     saved = 0
     try:

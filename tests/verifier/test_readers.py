@@ -24,6 +24,7 @@ from ledger.state_tree import decode_state_proof
 from ledger.transaction import decode_body
 from ledger.votes import decode_commit_certificate
 from tests.verifier.small_chain import busy_chain
+from verifier.evidence_file import read_evidence
 from verifier.formats import read_body, read_certificate, read_header_entry, read_transaction_entry
 from verifier.state_formats import read_state_proof, read_state_value
 from verifier.strict_json import INTEGER_MAX, read_object
@@ -232,3 +233,71 @@ def test_every_value_of_the_chain_is_read_alike() -> None:
     proven = chain.proven("party/m-1")
     assert read_state_proof(proven.proof, "p") == decode_state_proof(proven.proof)
     assert read_state_value(proven.value, "v").count == msgpack.unpackb(proven.value)[0]
+
+
+def entry_with(change: Callable[[list[Any]], object]) -> bytes:
+    fields = msgpack.unpackb(busy_chain().leaves[11])
+    change(fields)
+    raw: bytes = msgpack.packb(fields)
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (entry_with(lambda f: f.__delitem__(slice(2, None))), "2 elements; 5 are expected"),
+        (entry_with(lambda f: f.__setitem__(2, 3)), "kind: 3 is not between 0 and 2"),
+        (entry_with(lambda f: f.__setitem__(2, True)), "an integer is expected, not bool"),
+        (entry_with(lambda f: f.__setitem__(0, -1)), "index: -1 is not between"),
+        (entry_with(lambda f: f[3].__setitem__(0, "text")), "bytes are expected, not str"),
+        (entry_with(lambda f: f[3][1].extend(f[3][1] * 4)), "10 signatures; 1 to 8"),
+        (entry_with(lambda f: f[3][1][0].__setitem__(0, b"")), "0 bytes; 32 are expected"),
+        (
+            entry_with(lambda f: f[3][1][0].__setitem__(2, [0, 1, [bytes(32)] * 17])),
+            "17 hashes; at most 16",
+        ),
+        (entry_with(lambda f: f[4].__setitem__(0, 1)), "a boolean is expected, not int"),
+        (entry_with(lambda f: f[4].__setitem__(2, [["a", None]])), "a NoneType has no place"),
+        (entry_with(lambda f: f[4].__setitem__(2, [["a", b""]])), "a bytes has no place"),
+        (entry_with(lambda f: f[4].__setitem__(2, [[1, 1]])), "a string is expected, not int"),
+    ],
+)
+def test_entry_out_of_bounds(raw: bytes, says: str) -> None:
+    with pytest.raises(Rejected, match=says):
+        read_transaction_entry(raw, "entry")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"data": []}, "data is not an object"),
+        ({"data": {"x": "y" * 33_000}}, "at most 32768"),
+        ({"kind": "Prepaid"}, "kind: 'Prepaid' does not match"),
+        ({"not_after": -1}, "not_after: -1 is not between"),
+        ({"not_after": True}, "an integer is expected, not bool"),
+        ({"reference": ""}, "a reference of 0 characters"),
+        ({"reference": "r" * 65}, "a reference of 65 characters"),
+        ({"salt": "x" * 21}, "does not match"),
+        ({"signers": []}, "a list of 1 to 8 parties"),
+        ({"signers": [f"m-{at}" for at in range(9)]}, "a list of 1 to 8 parties"),
+        ({"signers": "m-1"}, "a list of 1 to 8 parties"),
+        ({"signers": ["M-1"]}, "signer: 'M-1' does not match"),
+        ({"stream": "card-1"}, "stream: 'card-1' does not match"),
+        ({"stream": "contract/a\n"}, "does not match"),
+        ({"version": 0}, "version: 0 is not between 1 and 65535"),
+    ],
+)
+def test_body_out_of_bounds(changes: dict[str, Any], says: str) -> None:
+    """What the ledger refuses at the door the verifier refuses too."""
+    good = msgpack.unpackb(busy_chain().leaves[11])[3][0]
+    raw = rfc8785.dumps(json.loads(good) | changes)
+    with pytest.raises(Rejected, match=says):
+        read_body(raw, "body")
+    with pytest.raises(Rejected):
+        decode_body(raw)
+
+
+def test_file_is_bounded_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("verifier.evidence_file.FILE_BYTES_MAX", 10)
+    with pytest.raises(Rejected, match="more than 10 bytes"):
+        read_evidence(b" " * 11)

@@ -1,0 +1,329 @@
+"""`evidence-ledger bench`: how many transactions a second, at what cost, against what bound.
+
+A devnet of n nodes runs on loopback with everything switched on (TLS, durable votes, state tree,
+receipts, cosignatures). Contracts are opened until the state is as large as asked for; then two
+loads are posted through the API of all nodes, each signed beforehand: individually signed, and
+batch-signed by 100. What counts is what is committed, read from the nodes themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import ssl
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.bound import measure_bound
+from bench.load import LoadMaker, Merchant
+from bench.posting import post_load, post_probes
+from bench.processes import read_cpu_s, read_memory_bytes
+from cli.devnet import Devnet, open_devnet
+from cli.devnet_addresses import Layout
+from cli.devnet_state import DevnetState
+from genesis.document import parse_genesis
+from ledger.signing import SeedSigner
+from ledger.transaction import encode_body, sign_transaction
+
+MERCHANTS: Final = 8
+REQUEST_SIZE: Final = 500
+PER_NODE: Final = 3
+"""Requests under way at each node; with 500 transactions each, 6,000 in four nodes' hands."""
+
+PROBE_INTERVAL_S: Final = 0.5
+WARM_UP_S: Final = 5.0
+"""Posted before the clock starts, so that pools and caches are as they stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One load's figures."""
+
+    load: str
+    seconds: float
+    transactions: int
+    rate: float
+    """Committed transactions per second."""
+    ratio: float
+    """`rate` ÷ the signature bound."""
+    cpu_us: float
+    """CPU microseconds per transaction and replica, worker processes included."""
+    sender_cpu_us: float
+    """CPU microseconds per transaction that the load generator used."""
+    latency_ms: dict[str, list[float]]
+    """Per level: 50th, 95th and 99th percentile."""
+    memory_mb: float
+    """Largest resident memory of a node."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="evidence-ledger bench",
+        description="Measure throughput end to end on this machine, against its signature bound.",
+        epilog="Example: evidence-ledger bench --nodes 4 --seconds 60 --contracts 100000",
+    )
+    parser.add_argument("--nodes", type=int, default=4, help="institutions (default 4)")
+    parser.add_argument("--seconds", type=float, default=60, help="per load (default 60)")
+    parser.add_argument("--contracts", type=int, default=100_000, help="in the state before")
+    parser.add_argument("--load", choices=("individual", "batch", "both"), default="both")
+    parser.add_argument("--rate-max", type=int, default=14_000, help="loads are signed for this")
+    parser.add_argument("--no-tls", action="store_true", help="plain HTTP on loopback")
+    parser.add_argument("--home", type=Path, help="keep the network's folder here")
+    parser.add_argument("--json", type=Path, help="write the figures to a file")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmark and print its table."""
+    arguments = make_parser().parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="evidence-ledger-bench-") as folder:
+        home = arguments.home or Path(folder) / "devnet"
+        results, bound = _run(arguments, home)
+    _print_table(arguments, results, bound)
+    if arguments.json is not None:
+        document = {"bound": bound, "results": [asdict(result) for result in results]}
+        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
+    return 0
+
+
+def _run(arguments: argparse.Namespace, home: Path) -> tuple[list[Result], float]:
+    cores = os.cpu_count() or 1
+    _say(f"Measuring the signature bound on {cores} cores.")
+    bound = measure_bound(cores, arguments.nodes)
+    state = open_devnet(Layout(home, arguments.nodes, is_tls=not arguments.no_tls), _say)
+    _raise_quotas(state)
+    with Devnet(home, state) as devnet:
+        devnet.start()
+        devnet.wait_ready()
+        bench = Bench(devnet, arguments)
+        bench.register()
+        bench.fill(arguments.contracts)
+        results = []
+        if arguments.load in ("individual", "both"):
+            results.append(bench.measure("individual", bound))
+        if arguments.load in ("batch", "both"):
+            results.append(bench.measure("batch", bound))
+    return results, bound
+
+
+class Bench:
+    """A running devnet and the loads for it."""
+
+    def __init__(self, devnet: Devnet, arguments: argparse.Namespace) -> None:
+        self._devnet = devnet
+        self._arguments = arguments
+        state = devnet.state
+        self._genesis = parse_genesis(Path(state.genesis).read_bytes())
+        self._apis = [node.api for node in state.nodes]
+        self._context = (
+            ssl.create_default_context(cafile=state.authority) if state.authority else None
+        )
+        self._merchants = [
+            Merchant(f"bench-merchant-{at}", SeedSigner(bytes([at + 1]) * 32))
+            for at in range(MERCHANTS)
+        ]
+
+    def register(self) -> None:
+        """Register the load's merchants."""
+        institution = self._devnet.state.institutions[0]
+        signer = SeedSigner(bytes.fromhex(institution.party_seed))
+        with self._devnet.client(0) as client:
+            for merchant in self._merchants:
+                body = encode_body(
+                    data={
+                        "keys": [merchant.signer.public_key.hex()],
+                        "party": merchant.party,
+                        "role": "merchant",
+                    },
+                    kind="party.register",
+                    not_after=_not_after(),
+                    reference=f"register-{merchant.party}",
+                    salt=os.urandom(16).hex(),
+                    signers=[institution.id],
+                    stream=f"party/{merchant.party}",
+                    version=1,
+                )
+                client.post(
+                    sign_transaction(body, self._genesis.chain_id, [signer]), wait="certified"
+                )
+
+    def fill(self, count: int) -> None:
+        """Open contracts until the state holds `count`."""
+        _say(f"Opening {count} contracts.")
+        requests = self._maker().open_contracts(count, REQUEST_SIZE)
+        begin = time.perf_counter()
+        asyncio.run(
+            post_load(
+                self._apis, self._context, requests, per_node=PER_NODE, is_over=lambda: False
+            )
+        )
+        self._settle()
+        _say(f"Opened at {count / (time.perf_counter() - begin):,.0f} a second.")
+
+    def measure(self, load: str, bound: float) -> Result:
+        """Sign a load, post it, and return its figures."""
+        arguments = self._arguments
+        is_batch = load == "batch"
+        rate_max = arguments.rate_max if is_batch else int(bound)
+        count = int(rate_max * (arguments.seconds + 2 * WARM_UP_S))
+        _say(f"Signing {count} transactions ({load}).")
+        maker = self._maker()
+        requests = list(
+            maker.prepayments(
+                arguments.contracts, count, REQUEST_SIZE, is_batch_signed=is_batch
+            )
+        )
+        probe_count = int((arguments.seconds + 10) / PROBE_INTERVAL_S)
+        probes = [
+            request[3:] if request[0] == 0xDC else request[1:]
+            for request in maker.prepayments(
+                arguments.contracts, probe_count, 1, is_batch_signed=False
+            )
+        ]
+        gc.collect()
+        gc.freeze()
+        _say(f"Posting for {arguments.seconds:g} s.")
+        return asyncio.run(self._measure(load, bound, iter(requests), probes))
+
+    async def _measure(
+        self, load: str, bound: float, requests: Iterator[bytes], probes: list[bytes]
+    ) -> Result:
+        is_over = False
+        pids = [self._devnet.process(node.replica).pid for node in self._devnet.state.nodes]
+        posting = asyncio.create_task(
+            post_load(
+                self._apis, self._context, requests, per_node=PER_NODE, is_over=lambda: is_over
+            )
+        )
+        await asyncio.sleep(WARM_UP_S)
+        probing = asyncio.create_task(
+            post_probes(
+                self._apis,
+                self._context,
+                iter([_unwrap(probe) for probe in probes]),
+                interval_s=PROBE_INTERVAL_S,
+                is_over=lambda: is_over,
+            )
+        )
+        begin_count, begin = await asyncio.to_thread(self._committed)
+        begin_cpu = sum([read_cpu_s(pid) for pid in pids])
+        begin_own = time.process_time()
+        await asyncio.sleep(self._arguments.seconds)
+        end_count, end = await asyncio.to_thread(self._committed)
+        end_cpu = sum([read_cpu_s(pid) for pid in pids])
+        own = time.process_time() - begin_own
+        memory = max([read_memory_bytes(pid) for pid in pids])
+        is_over = True
+        latencies = await probing
+        posted = await posting
+        await asyncio.to_thread(self._settle)
+        done = end_count - begin_count
+        rate = done / (end - begin)
+        if posted.refused:
+            _say(f"{posted.refused} transactions were refused.")
+        return Result(
+            load=load,
+            seconds=end - begin,
+            transactions=done,
+            rate=rate,
+            ratio=rate / bound,
+            cpu_us=(end_cpu - begin_cpu) / max(done, 1) / len(pids) * 1e6,
+            sender_cpu_us=own / max(done, 1) * 1e6,
+            latency_ms={level: _percentiles(values) for level, values in latencies.items()},
+            memory_mb=memory / 1e6,
+        )
+
+    def _committed(self) -> tuple[int, float]:
+        """Return (transactions committed at the slowest node, time)."""
+        counts = []
+        for replica in range(len(self._apis)):
+            with self._devnet.client(replica) as client:
+                status = client.status()
+                counts.append(status["log_size"] - status["height"] - 2)
+        return min(counts), time.perf_counter()
+
+    def _settle(self) -> None:
+        """Wait until all pools are empty and all nodes are at one height."""
+        while True:
+            seen = []
+            for replica in range(len(self._apis)):
+                with self._devnet.client(replica) as client:
+                    status = client.status()
+                    seen.append((status["height"], status["pool_count"]))
+            if len(set(seen)) == 1 and seen[0][1] == 0:
+                return
+            time.sleep(0.2)
+
+    def _maker(self) -> LoadMaker:
+        return LoadMaker(
+            self._genesis.chain_id,
+            self._merchants,
+            self._genesis.institutions[0].id,
+            _not_after(),
+        )
+
+
+def _unwrap(request: bytes) -> bytes:
+    """Return the one envelope inside a request of one (bin 8, 16 or 32)."""
+    header = {0xC4: 2, 0xC5: 3, 0xC6: 5}[request[0]]
+    return request[header:]
+
+
+def _not_after() -> int:
+    return time.time_ns() // 1_000_000 + 3_000_000
+
+
+def _percentiles(values: list[float]) -> list[float]:
+    if len(values) < 2:
+        return [value * 1000 for value in values]
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    return [round(cuts[at - 1] * 1000, 1) for at in (50, 95, 99)]
+
+
+def _raise_quotas(state: DevnetState) -> None:
+    """Let the load's eight merchants send what a city's thousands would."""
+    from node.config import NodeHome, load_config, render_config
+
+    for node in state.nodes:
+        home = NodeHome(Path(node.home))
+        config = load_config(home)
+        quotas = type(config.quotas)(
+            pool_transactions_max=config.quotas.pool_transactions_max,
+            pool_bytes_max=config.quotas.pool_bytes_max,
+            transactions_per_second_per_submitter=1_000_000,
+            burst_per_submitter=1_000_000,
+        )
+        import dataclasses
+
+        home.config.write_text(render_config(dataclasses.replace(config, quotas=quotas)))
+
+
+def _print_table(arguments: argparse.Namespace, results: list[Result], bound: float) -> None:
+    print(f"\nsignature bound of this machine at n={arguments.nodes}: {bound:,.0f} tx/s")
+    print("load        tx/s    ratio  cpu µs/tx/replica  sender µs/tx  committed ms 50/95/99")
+    for result in results:
+        latency = "/".join([f"{value:.0f}" for value in result.latency_ms["committed"]])
+        print(
+            f"{result.load:<10} {result.rate:>6,.0f}  {result.ratio:>6.2f}  {result.cpu_us:>17.1f}"
+            f"  {result.sender_cpu_us:>12.1f}  {latency}"
+        )
+        latency = "/".join([f"{value:.0f}" for value in result.latency_ms["certified"]])
+        print(f"           certified ms 50/95/99 {latency}; memory {result.memory_mb:.0f} MB")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

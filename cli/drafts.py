@@ -1,0 +1,164 @@
+"""What `submit` reads: drafts of transactions, or transactions already signed.
+
+A draft is what a till hands over; salt, deadline and signatures are added here:
+
+    {"kind", "data", "stream", "reference", "signers"}    and perhaps "occurred_at", "version",
+                                                          "salt", "not_after"
+    {"body": "<canonical text>", "signatures": […]}       signed elsewhere, sent as it stands
+
+`occurred_at` goes into the data of those kinds that record it. A `tx_id` in the data may be written
+`@party/reference`: the id of that party's transaction of that reference earlier in the file, which
+does not exist before it is salted. A file is a JSON list, one JSON object, or one object a line.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from cli.failure import unusable
+from ledger.canonical import INTEGER_MAX
+from ledger.refusal import Rejected
+from ledger.transaction import decode_transaction, encode_body
+
+SALT_BYTES: Final = 16
+"""128 bits, the least a body takes."""
+
+FILE_BYTES_MAX: Final = 512 * 1024 * 1024
+"""A million receipts of 500 bytes; more is submitted in several files."""
+
+RECORDS_TIME: Final = frozenset({"prepaid.prepay", "prepaid.consume", "prepaid.refund"})
+"""Kinds whose data has a field `occurred_at`."""
+
+RandomBytes = Callable[[int], bytes]
+
+
+class Draft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A transaction before it is salted and signed."""
+
+    kind: str
+    data: dict[str, Any]
+    stream: str
+    reference: str
+    signers: list[str]
+    version: int = 1
+    occurred_at: int | None = None
+    salt: str = ""
+    not_after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SignedItem:
+    """A transaction signed elsewhere."""
+
+    envelope: bytes
+    stream: str
+    kind: str
+    reference: str
+    signers: tuple[str, ...]
+
+
+Item = Draft | SignedItem
+TxIds = Mapping[tuple[str, str], str]
+"""Transaction id by (first signer, reference)."""
+
+
+def read_items(path: Path) -> list[Item]:
+    """Read a file of drafts or signed transactions; raise `Failure` naming what is wrong where."""
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise unusable(f"{path} cannot be read: {error.strerror}.") from None
+    if len(raw) > FILE_BYTES_MAX:
+        raise unusable(f"{path} has more than {FILE_BYTES_MAX} bytes; split it.")
+    return [_read_item(value, where) for where, value in _split(raw, str(path))]
+
+
+def _split(raw: bytes, name: str) -> list[tuple[str, Any]]:
+    """Return (where, value) of every object in the file."""
+    try:
+        whole = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return [
+            (f"{name}, line {number}", _decode_line(line, f"{name}, line {number}"))
+            for number, line in enumerate(raw.split(b"\n"), 1)
+            if line.strip()
+        ]
+    values = whole if isinstance(whole, list) else [whole]
+    return [(f"{name}, item {number}", value) for number, value in enumerate(values, 1)]
+
+
+def _decode_line(line: bytes, where: str) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except msgspec.DecodeError as error:
+        raise unusable(f"{where}: not JSON: {error}.") from None
+
+
+def _read_item(value: Any, where: str) -> Item:
+    if isinstance(value, dict) and set(value) == {"body", "signatures"}:
+        from api.forms import SubmissionForm, compute_envelope
+
+        try:
+            envelope = compute_envelope(msgspec.convert(value, SubmissionForm))
+            body = decode_transaction(envelope).body
+        except msgspec.ValidationError as error:
+            raise unusable(f"{where}: {error}.") from None
+        except Rejected as rejected:
+            raise unusable(f"{where}: {rejected.detail}.") from None
+        return SignedItem(envelope, body.stream, body.kind, body.reference, tuple(body.signers))
+    try:
+        return msgspec.convert(value, Draft)
+    except msgspec.ValidationError as error:
+        raise unusable(
+            f"{where}: {error}; a draft has kind, data, stream, reference and signers."
+        ) from None
+
+
+def complete_body(
+    draft: Draft,
+    not_after: int,
+    tx_ids: TxIds,
+    random_bytes: RandomBytes = secrets.token_bytes,
+) -> bytes:
+    """Return the canonical body of a draft: salted, dated, its references resolved.
+
+    Raises `Failure` for what no node would take.
+    """
+    data = dict(draft.data)
+    if draft.kind in RECORDS_TIME and draft.occurred_at is not None:
+        data.setdefault("occurred_at", draft.occurred_at)
+    if isinstance(data.get("tx_id"), str) and data["tx_id"].startswith("@"):
+        data["tx_id"] = _resolve(data["tx_id"], draft, tx_ids)
+    salt = draft.salt or base64.urlsafe_b64encode(random_bytes(SALT_BYTES)).decode().rstrip("=")
+    try:
+        return encode_body(
+            data=data,
+            kind=draft.kind,
+            not_after=min(draft.not_after or not_after, INTEGER_MAX),
+            reference=draft.reference,
+            salt=salt,
+            signers=draft.signers,
+            stream=draft.stream,
+            version=draft.version,
+        )
+    except Rejected as rejected:
+        raise unusable(f"{draft.signers[:1]} {draft.reference!r}: {rejected.detail}.") from None
+
+
+def _resolve(text: str, draft: Draft, tx_ids: TxIds) -> str:
+    party, _, reference = text[1:].partition("/")
+    found = tx_ids.get((party, reference))
+    if found is None:
+        raise unusable(
+            f"{draft.reference!r} names {text}, and {party} has no transaction {reference!r} "
+            "earlier in this file."
+        )
+    return found

@@ -1,0 +1,116 @@
+"""`inspect`: how a node is, or whether everything a stopped node stores is what it should be.
+
+Online it asks every node named and compares what they say; offline it checks one home to the last
+byte (see `cli.inspection`).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cli.arguments import Parser, add_command, add_node_options, make_clients
+from cli.failure import FAILED, OK, unusable
+
+HELP = """\
+Show how nodes are, or check everything a stopped node stores. 查看节点状态，或离线检查节点数据。
+
+With --home the node must be stopped. Read are: the configuration, keys and genesis; every byte of
+segments, journal and index against its checksum; every block, executed again and compared; every
+client's and validator's signature; every checkpoint. What is damaged is named with file and offset.
+
+examples:
+  evidence-ledger inspect --devnet ./net
+  evidence-ledger inspect --api https://ledger.bank-a.example:8443
+  evidence-ledger inspect --home ./home
+
+exit status: 0 all is well, 1 something is damaged, or nodes contradict one another or are not ready
+"""
+
+
+def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the command."""
+    parser = add_command(commands, "inspect", "show a node's status, or check its storage", HELP)
+    parser.add_argument("--home", type=Path, help="a stopped node's home, checked offline")
+    add_node_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Inspect nodes or a home."""
+    if arguments.home is not None:
+        if arguments.api or arguments.devnet is not None:
+            raise unusable("Give --home alone, or --devnet or --api.")
+        return _inspect_home(arguments.home)
+    return _inspect_nodes(arguments)
+
+
+def _inspect_home(path: Path) -> int:
+    from cli.inspection import Inspection
+    from node.config import NodeHome
+
+    inspection = Inspection(NodeHome(path))
+    damages = 0
+    for finding in inspection.run():
+        damages += not finding.is_good
+        print(f"{'ok      ' if finding.is_good else 'DAMAGED '} {finding.what}: {finding.detail}")
+    if damages:
+        print(f"{damages} checks of {path} failed. 有 {damages} 项检查未通过。")
+        return FAILED
+    print(f"Everything in {path} is as it should be. 全部检查通过。")
+    return OK
+
+
+def _inspect_nodes(arguments: argparse.Namespace) -> int:
+    from cli.client import Unreachable
+
+    statuses = []
+    is_well = True
+    for client in make_clients(arguments):
+        with client:
+            try:
+                status = client.status()
+                reason = client.readiness()
+            except Unreachable as error:
+                print(error)
+                is_well = False
+                continue
+        is_well = is_well and not reason
+        statuses.append(status)
+        print(
+            f"{status['node']:<14} {client.url}  {status['mode']}, height {status['height']}, "
+            f"{status['log_size']} entries, certified to height {status['certified_height']}, "
+            f"{status['peers_connected']} peers, {status['pool_count']} waiting"
+            f"{'; not ready: ' + reason if reason else ''}"
+        )
+    chains = {status["chain_id"] for status in statuses}
+    if len(chains) > 1:
+        print(f"These nodes are of {len(chains)} different chains: {', '.join(sorted(chains))}.")
+        return FAILED
+    if not _agree(arguments, statuses):
+        return FAILED
+    return OK if is_well else FAILED
+
+
+def _agree(arguments: argparse.Namespace, statuses: list[dict[str, object]]) -> bool:
+    """Compare the block at the lowest height that all have applied."""
+    from cli.client import Unreachable
+
+    heights = [int(str(status["height"])) for status in statuses]
+    if len(heights) < 2:
+        return True
+    height = min(heights)
+    hashes = {}
+    for client in make_clients(arguments):
+        with client:
+            try:
+                hashes[client.url] = client.block(height)["block_hash"]
+            except Unreachable:
+                continue
+    if len(set(hashes.values())) > 1:
+        print(f"The nodes contradict one another at height {height}:")
+        for url, block_hash in hashes.items():
+            print(f"  {url}  {block_hash}")
+        return False
+    print(f"All have the same block at height {height}.")
+    return True

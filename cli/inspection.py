@@ -1,0 +1,320 @@
+"""The offline check of everything that a stopped node stores, from the trust root down.
+
+Nothing stored is believed because it was stored. Genesis and keys must belong together; every file
+must be what its checksums say; the chain is executed again from its segments into an index of its
+own, which is then compared with the stored one row by row, so that state, tiles and positions are
+each computed twice; and every signature is verified: the submitters' on their transactions, the
+validators' on each block, the cosigners' on each checkpoint. Checks go on where they can after one
+has failed, and each says what is damaged, with file and offset where there are such.
+
+The second index is kept in memory: about 1 kB for a transaction, so a chain of some million
+transactions asks for a machine with some gigabytes. Segments are read through a view that cannot
+write. Opening the stored index may finish what a killed node left behind, exactly as starting the
+node would, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from cli.failure import Failure
+from cli.founding import read_genesis
+from cli.node_storage import hold_home
+from cli.read_only import ReadOnlyDirectory
+from contracts.execution import Chain
+from genesis.document import Genesis
+from ledger.block import (
+    TransactionEntry,
+    compute_block_hash,
+    decode_entry,
+    encode_header,
+)
+from ledger.checkpoint import LogTrust, log_verifier_key, verify_checkpoint
+from ledger.log import root_from_tiles
+from ledger.refusal import Rejected
+from ledger.state_tree import StateTree
+from ledger.stream import compute_state_key, compute_value_hash, decode_stored_stream
+from ledger.transaction import decode_transaction, verify_transaction_signatures
+from ledger.votes import decode_commit_certificate
+from ledger.wire import encode
+from node.certificates import read_certificate
+from node.certification import cosigner_keys
+from node.config import NodeConfig, NodeHome
+from node.ledger_store import LedgerStore, open_ledger
+from node.server import open_keyvalue
+from storage.audit import EntryFacts, verify_chain
+from storage.files import Damaged, DiskDirectory, StorageFailure
+from storage.journal import Journal
+from storage.memory import MemoryStore
+from storage.spool import Spool
+
+REFERENCE_REUSED: Final = "reference_reused"
+"""Outcome of a transaction whose reference was taken, so that it has no reference row."""
+
+COMPARED: Final = (
+    (b"a", b"b", "applied height"),
+    (b"b", b"c", "block rows"),
+    (b"f", b"g", "first-index rows"),
+    (b"h", b"i", "log tiles"),
+    (b"k", b"l", "state buckets"),
+    (b"r", b"s", "reference rows"),
+    (b"s", b"t", "streams"),
+    (b"t", b"u", "transaction rows"),
+)
+"""Everything in the index but checkpoints, which are verified by their signatures."""
+
+STATE_BATCH: Final = 10_000
+"""Streams put into the second state tree at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    what: str
+    is_good: bool
+    detail: str
+
+
+Check = Callable[[], str]
+
+
+class Inspection:
+    """The checks of one home; `run` yields a finding for each as it is made."""
+
+    def __init__(self, home: NodeHome) -> None:
+        self._home = home
+        self._genesis: Genesis
+        self._config: NodeConfig
+        self._segments: DiskDirectory
+        self._store: LedgerStore
+        self._chain: Chain
+
+    def run(self) -> Iterator[Finding]:
+        """Make every check; raise `Failure` when there is nothing to check or the node runs."""
+        with ExitStack() as stack:
+            self._config, self._segments = stack.enter_context(hold_home(self._home))
+            genesis = self._try("genesis", self._check_genesis)
+            yield genesis
+            if not genesis.is_good:
+                return
+            yield self._try("identity", self._check_identity)
+            yield self._try("vote journal", self._check_journal)
+            yield self._try("spool", self._check_spool)
+            opened = self._try("chain", self._open_chain)
+            yield opened
+            if not opened.is_good:
+                return
+            stack.callback(lambda: self._store.chain_store.close())
+            yield self._try("files and rows", self._check_rows)
+            yield self._try("execution", self._check_execution)
+            yield self._try("state", self._check_state)
+            yield self._try("client signatures", self._check_signatures)
+            yield self._try("commit certificates", self._check_certificates)
+            yield self._try("checkpoints", self._check_checkpoints)
+
+    def _try(self, what: str, check: Check) -> Finding:
+        try:
+            return Finding(what, True, check())
+        except (Damaged, Failure, StorageFailure, OSError, ValueError) as error:
+            return Finding(what, False, str(error))
+        except Rejected as rejected:
+            return Finding(what, False, rejected.detail)
+
+    # Trust root and promises
+
+    def _check_genesis(self) -> str:
+        self._genesis = read_genesis(self._home.resolve(self._config.genesis))
+        return f"chain {self._genesis.chain_id.hex()}, {len(self._genesis.institutions)} members"
+
+    def _check_identity(self) -> str:
+        replica = self._config.replica
+        if not self._genesis.validators.is_member(replica):
+            raise Failure(
+                f"{self._home.config}: replica {replica}, and genesis names "
+                f"{len(self._genesis.institutions)} institutions."
+            )
+        if read_certificate(self._home.tls_certificate) != self._genesis.certificate(replica):
+            raise Failure(f"{self._home.tls_certificate} is not the certificate genesis pins.")
+        return f"{self._genesis.institutions[replica].id}, replica {replica}"
+
+    def _check_journal(self) -> str:
+        directory = DiskDirectory(self._home.journal)
+        try:
+            journal = Journal.open(directory)
+            complaints = journal.verify()
+        finally:
+            directory.close()
+        if complaints:
+            raise Failure(" ".join(complaints))
+        return "both slots, both marks and the pending block are intact"
+
+    def _check_spool(self) -> str:
+        directory = DiskDirectory(self._home.spool)
+        try:
+            spool = Spool(ReadOnlyDirectory(directory))
+            try:
+                held = spool.load()
+            except StorageFailure:
+                raise Failure("; ".join(spool.notices)) from None
+        finally:
+            directory.close()
+        return f"{len(held)} promised transactions, each intact"
+
+    # The chain
+
+    def _open_chain(self) -> str:
+        keyvalue = open_keyvalue(self._home, self._config)
+        try:
+            self._store, self._chain = open_ledger(self._segments, keyvalue, self._genesis)
+        except BaseException:
+            keyvalue.close()
+            raise
+        notices = " ".join(self._store.chain_store.notices)
+        header = self._chain.header
+        return f"height {header.height}, {header.log_size} entries. {notices}".strip()
+
+    def _check_rows(self) -> str:
+        def identify(index: int, raw: bytes) -> EntryFacts | None:
+            entry = decode_entry(raw)
+            if entry.index != index:
+                raise Damaged("segments", 0, f"entry {index} says that it is {entry.index}")
+            if not isinstance(entry, TransactionEntry):
+                return None
+            transaction = decode_transaction(encode(entry.envelope))
+            is_taken = entry.outcome.refused and entry.outcome.code == REFERENCE_REUSED
+            return EntryFacts(
+                transaction.tx_id,
+                transaction.body.stream,
+                b"" if is_taken else transaction.reference_key,
+            )
+
+        verify_chain(self._store.chain_store, identify)
+        return "every byte of segments and index, every row of the index"
+
+    def _check_execution(self) -> str:
+        """Execute the whole chain again into a second index and compare the two."""
+        second = MemoryStore()
+        again, chain = open_ledger(ReadOnlyDirectory(self._segments), second, self._genesis)
+        if chain.header_hash != self._chain.header_hash:
+            raise Failure(
+                f"Executed again the chain ends in block {chain.header_hash.hex()}, and the index "
+                f"in {self._chain.header_hash.hex()}."
+            )
+        stored = self._store.chain_store.keyvalue
+        count = 0
+        for start, stop, name in COMPARED:
+            ours = again.chain_store.keyvalue.scan(start, stop)
+            count += _compare(stored.scan(start, stop), ours, name)
+        return f"{chain.header.height + 1} blocks executed again; {count} rows are the same"
+
+    def _check_state(self) -> str:
+        """Build the state root from the streams' values, and the log root from the tiles."""
+        buckets: dict[bytes, bytes] = {}
+        tree = StateTree(buckets.get)
+        updates: dict[bytes, bytes] = {}
+        count = 0
+
+        def flush() -> None:
+            plan = tree.plan(updates)
+            buckets.update((name, record) for name, record in plan.buckets if record is not None)
+            tree.apply(plan)
+            updates.clear()
+
+        for stream, raw in self._store.chain_store.scan_state():
+            value = decode_stored_stream(raw).value
+            updates[compute_state_key(stream)] = compute_value_hash(value)
+            count += 1
+            if len(updates) >= STATE_BATCH:
+                flush()
+        flush()
+        header = self._chain.header
+        if tree.root != header.state_root:
+            raise Damaged(
+                "index",
+                0,
+                f"its {count} streams give state root {tree.root.hex()}, and the header of block "
+                f"{header.height} has {header.state_root.hex()}",
+            )
+        return f"root {header.state_root.hex()[:16]}… from buckets and from {count} streams"
+
+    # Signatures
+
+    def _check_signatures(self) -> str:
+        count = 0
+        for block in self._store.chain_store.segments.scan():
+            for raw in block.entries:
+                entry = decode_entry(raw)
+                if not isinstance(entry, TransactionEntry):
+                    continue
+                transaction = decode_transaction(encode(entry.envelope))
+                verify_transaction_signatures(transaction, self._genesis.chain_id)
+                count += 1
+        return f"every signature of {count} transactions"
+
+    def _check_certificates(self) -> str:
+        height = self._chain.header.height
+        for at in range(1, height + 1):
+            header = self._store.header(at)
+            raw = self._store.certificate(at)
+            if raw is None:
+                raise Damaged("segments", 0, f"block {at} has no commit certificate")
+            certificate = decode_commit_certificate(raw)
+            if (certificate.height, certificate.block_hash) != (
+                at,
+                compute_block_hash(encode_header(header)),
+            ):
+                raise Damaged("segments", 0, f"the certificate of block {at} is for another block")
+            certificate.verify(self._genesis.validators, self._genesis.chain_id)
+        return f"a quorum's signatures on each of {height} blocks"
+
+    def _check_checkpoints(self) -> str:
+        genesis = self._genesis
+        trust = LogTrust(
+            origin=genesis.origin,
+            log_keys=tuple(
+                [
+                    log_verifier_key(genesis.origin, validator.log_key)
+                    for validator in genesis.validators.validators
+                ]
+            ),
+            cosigner_keys=tuple(cosigner_keys(genesis)),
+            quorum=genesis.validators.quorum,
+        )
+        count = 0
+        for height, note in self._store.chain_store.scan_checkpoints():
+            checkpoint = verify_checkpoint(note, trust).checkpoint
+            size = self._store.header(height).log_size
+            root = root_from_tiles(size, self._store.read_tile)
+            if (checkpoint.size, checkpoint.root) != (size, root):
+                raise Damaged(
+                    "index",
+                    0,
+                    f"the checkpoint of height {height} is of size {checkpoint.size} and root "
+                    f"{checkpoint.root.hex()}; the log has size {size} and root {root.hex()}",
+                )
+            count += 1
+        return f"a quorum's cosignatures on each of {count}"
+
+
+def _compare(
+    stored: Iterator[tuple[bytes, bytes]], ours: Iterator[tuple[bytes, bytes]], name: str
+) -> int:
+    """Return how many rows there are; raise `Damaged` at the first that differs."""
+    count = 0
+    while True:
+        one, other = next(stored, None), next(ours, None)
+        if one != other:
+            key = min(pair[0] for pair in (one, other) if pair is not None)
+            raise Damaged(
+                "index",
+                0,
+                f"the {name} differ from what the segments give, first at key {key.hex()}; remove "
+                "the index directory and it is built again",
+            )
+        if one is None:
+            return count
+        count += 1

@@ -1,0 +1,267 @@
+"""Submitting many transactions: signed, sent to several nodes, in the order that matters.
+
+Transactions of one stream depend on one another (what is consumed was prepaid before), those of
+different streams do not. So they go in rounds: in each round the next transaction of every stream,
+and the next round begins when this one is on the chain. A round's transactions of one submitter are
+signed one by one, or all under one batch signature. A node that does not answer is left out and its
+share goes to the next one; sending twice is harmless, because the answer is the same position.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cli.client import ApiError, Client, Unreachable
+from cli.drafts import Draft, Item, SignedItem, complete_body
+from cli.failure import Failure, unusable
+from cli.progress import Progress
+from genesis.document import Genesis
+from ledger.signing import Signer
+from ledger.transaction import (
+    compute_tx_id,
+    decode_transaction,
+    sign_batch,
+    sign_transaction,
+)
+
+POST_COUNT_MAX: Final = 500
+"""Transactions of one request; the API takes a thousand."""
+
+LATER: Final = frozenset({429, 503})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one transaction."""
+
+    tx_id: str
+    kind: str
+    stream: str
+    reference: str
+    signer: str
+    status: str
+    """applied, refused (recorded on the chain), or rejected (not taken in)."""
+    code: str
+    detail: str = ""
+    height: int = -1
+    index: int = -1
+    node: str = ""
+
+
+@dataclass(slots=True)
+class _Ready:
+    """A signed transaction on its way."""
+
+    envelope: bytes
+    tx_id: str
+    item: Item
+
+
+@dataclass(slots=True)
+class Submitter:
+    """Signs with the keys it is given and sends to the nodes it is given."""
+
+    genesis: Genesis
+    clients: Sequence[Client]
+    signers: Mapping[str, Signer]
+    now_ms: Callable[[], int]
+    is_batch: bool = False
+    level: str = "committed"
+    tx_ids: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Transaction id by (first signer, reference), the first of each."""
+    _gone: set[str] = field(default_factory=set)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def submit(
+        self, items: Sequence[Item], progress: Progress, *, is_ordered: bool = True
+    ) -> list[Result]:
+        """Submit everything; return the results in the order of the items."""
+        missing = sorted(
+            {who for item in items if isinstance(item, Draft) for who in item.signers}
+            - set(self.signers)
+        )
+        if missing:
+            raise unusable(f"No key is given for {', '.join(missing)}.")
+        results: dict[int, Result] = {}
+        for places in plan_rounds(items) if is_ordered else [list(range(len(items)))]:
+            ready = self._sign([items[place] for place in places])
+            for place, result in zip(places, self._send(ready, progress), strict=True):
+                results[place] = result
+        ordered = [results[place] for place in range(len(items))]
+        if self.level == "certified":
+            self._wait_certified(ordered)
+        return ordered
+
+    # Signing
+
+    def _sign(self, items: Sequence[Item]) -> list[_Ready]:
+        """Complete and sign a round, in its order."""
+        window_ms = self.genesis.parameters.replay_window_ms
+        not_after = self.now_ms() + window_ms // 2
+        ready: list[_Ready | None] = [None] * len(items)
+        batches: dict[str, list[tuple[int, bytes]]] = {}
+        for place, item in enumerate(items):
+            if isinstance(item, SignedItem):
+                tx_id = decode_transaction(item.envelope).tx_id.hex()
+                ready[place] = _Ready(item.envelope, tx_id, item)
+                continue
+            body = complete_body(item, not_after, self.tx_ids)
+            tx_id = compute_tx_id(body).hex()
+            self.tx_ids.setdefault((item.signers[0], item.reference), tx_id)
+            if self.is_batch and len(item.signers) == 1:
+                batches.setdefault(item.signers[0], []).append((place, body))
+                continue
+            signers = [self.signers[who] for who in item.signers]
+            envelope = sign_transaction(body, self.genesis.chain_id, signers)
+            ready[place] = _Ready(envelope, tx_id, item)
+        for who, pairs in batches.items():
+            envelopes = sign_batch(
+                [body for _, body in pairs], self.genesis.chain_id, self.signers[who]
+            )
+            for (place, body), envelope in zip(pairs, envelopes, strict=True):
+                ready[place] = _Ready(envelope, compute_tx_id(body).hex(), items[place])
+        return [one for one in ready if one is not None]
+
+    # Sending
+
+    def _send(self, ready: Sequence[_Ready], progress: Progress) -> list[Result]:
+        """Send a round, each node its share, and wait until it is on the chain."""
+        count = len(self.clients)
+        shares = [list(ready[at::count]) for at in range(count)]
+        with ThreadPoolExecutor(max_workers=count) as pool:
+            found = dict(
+                pair
+                for pairs in pool.map(
+                    lambda at: self._send_share(at, shares[at], progress), range(count)
+                )
+                for pair in pairs
+            )
+        return [found[id(one)] for one in ready]
+
+    def _send_share(
+        self, at: int, share: Sequence[_Ready], progress: Progress
+    ) -> list[tuple[int, Result]]:
+        pairs: list[tuple[int, Result]] = []
+        for start in range(0, len(share), POST_COUNT_MAX):
+            part = share[start : start + POST_COUNT_MAX]
+            refusals = self._post(at, part)
+            for one in part:
+                result = refusals.get(one.tx_id) or self._settle(at, one)
+                pairs.append((id(one), result))
+                progress.advance()
+        return pairs
+
+    def _post(self, at: int, part: Sequence[_Ready]) -> dict[str, Result]:
+        """Post a part at once; return what was refused for good."""
+        answers: list[dict[str, Any]] = self._ask(
+            at, lambda client: client.post_batch([one.envelope for one in part])
+        )
+        refusals = {}
+        for one, answer in zip(part, answers, strict=True):
+            problem = answer.get("problem")
+            if problem is not None and answer["http_status"] not in LATER:
+                reason = str(problem["type"]).rpartition(":")[2]
+                refusals[one.tx_id] = _result(one, "rejected", reason, str(problem["detail"]))
+        return refusals
+
+    def _settle(self, at: int, one: _Ready) -> Result:
+        try:
+            place = self._ask(at, lambda client: {**client.settle(one.envelope), "": client.url})
+        except ApiError as error:
+            return _result(one, "rejected", error.reason, error.detail)
+        return _result(
+            one, place["status"], place["code"], "", place["height"], place["index"], place[""]
+        )
+
+    def _ask(self, at: int, ask: Callable[[Client], Any]) -> Any:
+        """Ask the node of this share; if it is gone, the next ones in turn."""
+        last: Unreachable | None = None
+        for step in range(len(self.clients)):
+            client = self.clients[(at + step) % len(self.clients)]
+            if client.url in self._gone:
+                continue
+            try:
+                return ask(client)
+            except Unreachable as error:
+                last = error
+                with self._guard:
+                    self._gone.add(client.url)
+        raise Failure(f"No node answers any more. {last or ''}".rstrip())
+
+    def _wait_certified(self, results: Sequence[Result]) -> None:
+        """Wait until a certified checkpoint covers the highest block of all of these."""
+        height = max((result.height for result in results), default=-1)
+        if height >= 0:
+            self._ask(0, lambda client: wait_height(client, height, "certified_height"))
+
+
+def _result(
+    one: _Ready,
+    status: str,
+    code: str,
+    detail: str = "",
+    height: int = -1,
+    index: int = -1,
+    node: str = "",
+) -> Result:
+    item = one.item
+    return Result(
+        tx_id=one.tx_id,
+        kind=item.kind,
+        stream=item.stream,
+        reference=item.reference,
+        signer=item.signers[0],
+        status=status,
+        code=code,
+        detail=detail,
+        height=height,
+        index=index,
+        node=node,
+    )
+
+
+def plan_rounds(items: Sequence[Item]) -> list[list[int]]:
+    """Return the places of each round's items: the n-th of every stream is in round n."""
+    seen: Counter[str] = Counter()
+    rounds: list[list[int]] = []
+    for place, item in enumerate(items):
+        at = seen[item.stream]
+        seen[item.stream] += 1
+        if at == len(rounds):
+            rounds.append([])
+        rounds[at].append(place)
+    return rounds
+
+
+def wait_height(client: Client, height: int, name: str = "height", timeout_s: float = 60) -> int:
+    """Wait until a node's `height` (or `certified_height`) has come to `height`."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        now = int(client.status()[name])
+        if now >= height:
+            return now
+        if time.monotonic() > deadline:
+            raise Unreachable(f"{client.url} is at {name} {now} and did not come to {height}.")
+        time.sleep(0.02)
+
+
+def summarise(results: Sequence[Result]) -> list[str]:
+    """Return the sentences that say what became of a submission."""
+    by_status = Counter(result.status for result in results)
+    counts = (
+        f"{by_status['applied']} applied, {by_status['refused']} recorded as refused, "
+        f"{by_status['rejected']} not taken in."
+    )
+    sentences = [counts]
+    for status, text in (("refused", "Recorded as refused"), ("rejected", "Not taken in")):
+        codes = Counter(result.code for result in results if result.status == status)
+        if codes:
+            listed = ", ".join(f"{code} ({count})" for code, count in codes.most_common())
+            sentences.append(f"{text}: {listed}.")
+    return sentences

@@ -1,0 +1,124 @@
+"""`submit`: sign receipts and put them on the chain through one node or several.
+
+See `cli.drafts` for the file, `cli.submission` for the order. A transaction that the contracts
+refuse is on the chain as well: the attempt is evidence too, and no failure of the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.arguments import Parser, add_command, add_node_options, make_clients
+from cli.failure import FAILED, OK, unusable
+
+if TYPE_CHECKING:
+    from ledger.signing import Signer
+
+HELP = """\
+Sign receipts and submit them. 签名并提交凭证。
+
+FILE holds one JSON object a line (or a JSON list): drafts, to which salt, deadline and signatures
+are added here, or transactions signed elsewhere. A transaction is sent once the one before it in
+its stream is on the chain; --any-order sends everything at once.
+
+KEYS is a JSON object {"<party>": "<seed in hex>", …}, readable by you only; --devnet brings the
+demo submitters' own.
+
+examples:
+  evidence-ledger submit examples/week.jsonl --devnet ./net
+  evidence-ledger submit receipts.jsonl --api https://ledger.bank-a.example:8443 --keys keys.json \\
+      --sign batch --wait certified --output results.jsonl
+
+exit status: 0 everything is on the chain (applied or refused), 1 something was not taken in
+"""
+
+
+def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the command."""
+    parser = add_command(commands, "submit", "sign receipts and submit them", HELP)
+    parser.add_argument("file", type=Path, metavar="FILE", help="JSON or JSONL; see above")
+    parser.add_argument("--keys", type=Path, metavar="KEYS", help="seeds of the signing parties")
+    parser.add_argument(
+        "--sign",
+        choices=("each", "batch"),
+        default="each",
+        help="each: one signature a transaction (default); batch: one over many of a submitter",
+    )
+    parser.add_argument(
+        "--wait",
+        choices=("committed", "certified"),
+        default="committed",
+        help="committed: a quorum decided (default); certified: a checkpoint covers all",
+    )
+    parser.add_argument("--any-order", action="store_true", help="do not keep streams in order")
+    parser.add_argument("-o", "--output", type=Path, help="results, one JSON object a line")
+    add_node_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Submit a file."""
+    import dataclasses
+    import time
+
+    import msgspec
+
+    from cli.arguments import write_output
+    from cli.drafts import read_items
+    from cli.progress import show_progress
+    from cli.submission import Submitter, summarise
+    from genesis.document import parse_genesis
+
+    items = read_items(arguments.file)
+    if arguments.output is not None and arguments.output.exists():
+        raise unusable(f"{arguments.output} exists and is not overwritten.")
+    clients = make_clients(arguments)
+    submitter = Submitter(
+        genesis=parse_genesis(clients[0].genesis()),
+        clients=clients,
+        signers=read_signers(arguments.keys, arguments.devnet),
+        now_ms=lambda: time.time_ns() // 1_000_000,
+        is_batch=arguments.sign == "batch",
+        level=arguments.wait,
+    )
+    begun = time.monotonic()
+    with show_progress(arguments.wait, len(items)) as progress:
+        results = submitter.submit(items, progress, is_ordered=not arguments.any_order)
+    print(f"{len(results)} transactions in {time.monotonic() - begun:.1f} s.")
+    for sentence in summarise(results):
+        print(sentence)
+    if arguments.output is not None:
+        lines = b"".join(msgspec.json.encode(dataclasses.asdict(one)) + b"\n" for one in results)
+        write_output(arguments.output, lines, "the results")
+    return FAILED if any(one.status == "rejected" for one in results) else OK
+
+
+def read_signers(keys: Path | None, devnet: Path | None) -> dict[str, Signer]:
+    """Return the signers of a key file, and of a devnet's demo submitters and institutions."""
+    import msgspec
+
+    from ledger.signing import SeedSigner
+    from node.private_files import readable_by_others
+
+    seeds: dict[str, str] = {}
+    if devnet is not None:
+        from cli.devnet_state import read_state
+
+        state = read_state(devnet)
+        seeds |= {who.party: who.seed for who in state.submitters}
+        seeds |= {one.id: one.party_seed for one in state.institutions}
+    if keys is not None:
+        try:
+            if readable_by_others(keys):
+                raise unusable(f"{keys} is open to other users; run: chmod 600 {keys}")
+            seeds |= msgspec.json.decode(keys.read_bytes(), type=dict[str, str])
+        except OSError as error:
+            raise unusable(f"{keys} cannot be read: {error.strerror}.") from None
+        except msgspec.DecodeError as error:
+            raise unusable(f"{keys} is not a JSON object of seeds: {error}.") from None
+    try:
+        return {party: SeedSigner(bytes.fromhex(seed)) for party, seed in seeds.items()}
+    except ValueError:
+        raise unusable(f"{keys}: a seed is not 64 hex digits.") from None
