@@ -13,17 +13,18 @@ from typing import Annotated, Final
 import msgspec
 
 from contracts.handling import Context, Refusal
-from contracts.parties import HexKey
+from contracts.parties import HexKey, Word
 from contracts.prepaid import PrepaidRecord
 from ledger.transaction import Outcome, applied
 
 STATEMENTS: Final = ("confirmed", "objected", "reversed", "witnessed")
+"""What may be said of an entry; each stays a fact of its own."""
 
 
 class AttestData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`attest`, in the stream of the transaction it speaks of."""
 
-    statement: str
+    statement: Word
     tx_id: HexKey
     note_hash: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?$(?!\n)")] = ""
     """SHA-256 of a document kept elsewhere, if there is one."""

@@ -309,8 +309,14 @@ class Executor:
         stream = transaction.body.stream
         before = self._overlay.get(stream) or self._chain.cache.get(stream)
         position = len(self._entries)
+        key = transaction.reference_key
         try:
-            outcome, record = self._apply(candidate, before)
+            taken_by = self._reference_taken_by(key)
+            if taken_by is None:
+                outcome, record = self._apply(candidate, before)
+            else:
+                outcome = refused("reference_reused", ("taken_by", taken_by.hex()))
+                record = before.record
             entry = encode_transaction_entry(
                 self._first_index + position, self.height, transaction.envelope, outcome
             )
@@ -324,11 +330,11 @@ class Executor:
         self._entries.append(entry)
         self._leaf_hashes.append(leaf)
         self._outcomes.append(outcome)
-        key = transaction.reference_key
-        claims = self._references.get(key) == transaction.tx_id
-        self._rows.append(
-            EntryRow(transaction.tx_id, stream, key if claims else b"", before.newest)
-        )
+        if taken_by is None:
+            self._references[key] = transaction.tx_id
+        else:
+            key = b""
+        self._rows.append(EntryRow(transaction.tx_id, stream, key, before.newest))
         return outcome
 
     def finish(self, proposer: int, rule_pack_version: int) -> ExecutedBlock:
@@ -375,10 +381,6 @@ class Executor:
 
     def _apply(self, candidate: Candidate, before: StreamState) -> tuple[Outcome, Record | None]:
         transaction = candidate.transaction
-        taken_by = self._reference_taken_by(transaction)
-        if taken_by is not None:
-            return refused("reference_reused", ("taken_by", taken_by.hex())), before.record
-        self._references[transaction.reference_key] = transaction.tx_id
         if candidate.kind is None:
             return refused("malformed_data", ("kind", transaction.body.kind)), before.record
         context = Context(
@@ -397,9 +399,8 @@ class Executor:
             return refusal.outcome(), before.record
         return outcome, context.record
 
-    def _reference_taken_by(self, transaction: Transaction) -> bytes | None:
+    def _reference_taken_by(self, key: bytes) -> bytes | None:
         """Return the earlier transaction of the same submitter under the same reference."""
-        key = transaction.reference_key
         tx_id = self._references.get(key)
         if tx_id is not None:
             return tx_id

@@ -33,9 +33,12 @@ INSTITUTION_ROLES: Final = (
 SUBMITTER_ROLES: Final = ("merchant", "gateway", "consumer", "platform")
 """Roles that are registered on the chain; a gateway acts for the bank that registered it."""
 
-CUSTODIAN_ROLES: Final = ("bank", "payment")
+CUSTODIAN_ROLES: Final = ("bank", "payment", "gateway")
+"""Roles that may keep a contract's money; a gateway keeps it for the bank that registered it."""
 
 HexKey = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+Word = Annotated[str, msgspec.Meta(max_length=32)]
+"""A word of a fixed list. A refusal repeats it, and an outcome is at most 16 KiB."""
 District = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{0,32}$(?!\n)")]
 
 
@@ -70,6 +73,10 @@ class PartyRecord(msgspec.Struct, frozen=True, array_like=True, tag="party", gc=
         """Say whether genesis itself names this party."""
         return self.registrar == self.party
 
+    def is_revoked_at(self, height: int) -> bool:
+        """Say whether nothing this party signs may stand in a block at `height`."""
+        return bool(self.revoked_height) and height >= self.revoked_height
+
     def find_key(self, public_key: bytes) -> PartyKey | None:
         """Return the newest entry for `public_key`, if this party ever held it."""
         for key in reversed(self.keys):
@@ -95,7 +102,7 @@ def check_key(record: PartyRecord | None, party: str, public_key: bytes, height:
         raise Rejected(
             Reason.UNKNOWN_KEY, f"key {public_key.hex()} was never a key of party {party}"
         )
-    if record.revoked_height and height >= record.revoked_height:
+    if record.is_revoked_at(height):
         raise Rejected(
             Reason.KEY_NOT_VALID,
             f"party {party} is revoked from height {record.revoked_height}; this is {height}",
@@ -113,7 +120,7 @@ class RegisterData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`party.register`, by an institution of genesis, in the new party's own stream."""
 
     party: PartyId
-    role: str
+    role: Word
     keys: Annotated[list[HexKey], msgspec.Meta(min_length=1, max_length=4)]
     district: District = ""
 

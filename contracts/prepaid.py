@@ -18,9 +18,10 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from contracts.handling import Context, Refusal
-from contracts.parties import CUSTODIAN_ROLES, HexKey
+from contracts.parties import CUSTODIAN_ROLES, HexKey, Word
 from ledger import tags
 from ledger.canonical import INTEGER_MAX
 from ledger.hashing import tagged_hash
@@ -42,6 +43,12 @@ INDUSTRIES: Final = (
 文化体育, 宠物服务, 理发及美容服务, 驾驶培训, 车身清洁."""
 
 SALT_BYTES_MIN: Final = 16
+"""128 bits, as for a body's salt."""
+
+PREPAY: Final = 0
+CONSUME: Final = 1
+REFUND: Final = 2
+"""Places in `PrepaidRecord.attesters`."""
 
 Role = Literal["merchant", "custodian", "consumer"]
 Roles = Annotated[list[Role], msgspec.Meta(min_length=1, max_length=3)]
@@ -76,7 +83,7 @@ class OpenData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     consumer: HexKey
     """Commitment to the consumer; see `compute_consumer_commitment`."""
     custodian: PartyId
-    industry: str
+    industry: Word
     merchant: PartyId
     terms_hash: HexKey
     """SHA-256 of the contract's text."""
@@ -148,17 +155,17 @@ def apply_open(context: Context, data: OpenData) -> Outcome:
         raise Refusal("already_open", ("stream", context.stream))
     if data.industry not in INDUSTRIES:
         raise Refusal("unknown_industry", ("industry", data.industry))
-    merchant = context.party(data.merchant)
-    if merchant is None or merchant.role != "merchant":
+    if _find_role(context, data.merchant) != "merchant":
         raise Refusal("unknown_merchant", ("merchant", data.merchant))
-    custodian = context.party(data.custodian)
-    if custodian is None or not (custodian.role in CUSTODIAN_ROLES or custodian.role == "gateway"):
+    if _find_role(context, data.custodian) not in CUSTODIAN_ROLES:
         raise Refusal("unknown_custodian", ("custodian", data.custodian))
     roles = (data.attesters.prepay, data.attesters.consume, data.attesters.refund)
     if not data.consumer_party and any("consumer" in needed for needed in roles):
         raise Refusal("no_consumer_party", ("attester", "consumer"))
-    if data.consumer_party and context.party(data.consumer_party) is None:
+    if data.consumer_party and _find_role(context, data.consumer_party) is None:
         raise Refusal("unknown_consumer_party", ("consumer_party", data.consumer_party))
+    if data.consumer_party in (data.merchant, data.custodian):
+        raise Refusal("consumer_party_not_distinct", ("consumer_party", data.consumer_party))
     record = PrepaidRecord(
         version=1,
         merchant=data.merchant,
@@ -185,43 +192,56 @@ def apply_open(context: Context, data: OpenData) -> Outcome:
 
 def apply_prepay(context: Context, data: AmountData) -> Outcome:
     """Lock money that was paid ahead."""
-    record = _require_open(context, 0)
-    paid = record.paid + data.amount
-    if paid > INTEGER_MAX:
+    record = _require_open(context, PREPAY)
+    if record.paid + data.amount > INTEGER_MAX:
         raise Refusal("amount_too_large", ("paid", record.paid), ("amount", data.amount))
     return _settle(
-        context, record, paid, record.locked + data.amount, record.released, record.refunded, 0
+        context,
+        replace(
+            record,
+            paid=record.paid + data.amount,
+            locked=record.locked + data.amount,
+            prepaid_count=record.prepaid_count + 1,
+        ),
     )
 
 
 def apply_consume(context: Context, data: AmountData) -> Outcome:
     """Release locked money for a service delivered; never more than is locked."""
-    record = _require_open(context, 1)
+    record = _require_open(context, CONSUME)
     _check_locked(record, data.amount)
     return _settle(
         context,
-        record,
-        record.paid,
-        record.locked - data.amount,
-        record.released + data.amount,
-        record.refunded,
-        1,
+        replace(
+            record,
+            locked=record.locked - data.amount,
+            released=record.released + data.amount,
+            consumed_count=record.consumed_count + 1,
+        ),
     )
 
 
 def apply_refund(context: Context, data: AmountData) -> Outcome:
     """Give locked money back to the payer; never more than is locked."""
-    record = _require_open(context, 2)
+    record = _require_open(context, REFUND)
     _check_locked(record, data.amount)
     return _settle(
         context,
-        record,
-        record.paid,
-        record.locked - data.amount,
-        record.released,
-        record.refunded + data.amount,
-        2,
+        replace(
+            record,
+            locked=record.locked - data.amount,
+            refunded=record.refunded + data.amount,
+            refunded_count=record.refunded_count + 1,
+        ),
     )
+
+
+def _find_role(context: Context, party: str) -> str | None:
+    """Return the role of a party that stands: registered before this block and not revoked."""
+    record = context.party(party)
+    if record is None or record.is_revoked_at(context.height):
+        return None
+    return record.role
 
 
 def _require_open(context: Context, action: int) -> PrepaidRecord:
@@ -255,41 +275,15 @@ def _check_locked(record: PrepaidRecord, amount: int) -> None:
         raise Refusal("insufficient_locked", ("locked", record.locked), ("amount", amount))
 
 
-def _settle(
-    context: Context,
-    record: PrepaidRecord,
-    paid: int,
-    locked: int,
-    released: int,
-    refunded: int,
-    action: int,
-) -> Outcome:
+def _settle(context: Context, record: PrepaidRecord) -> Outcome:
+    """Make `record` the contract's, once its balances are what was paid."""
+    paid, locked, released, refunded = record.paid, record.locked, record.released, record.refunded
     if locked + released + refunded != paid or locked < 0:
         raise ConservationError(
             f"{context.stream}: locked {locked} + released {released} + refunded {refunded} "
             f"is not paid {paid}"
         )
-    context.record = PrepaidRecord(
-        record.version,
-        record.merchant,
-        record.custodian,
-        record.consumer,
-        record.consumer_party,
-        record.industry,
-        record.terms_hash,
-        record.attesters,
-        record.opened_height,
-        record.opened_ms,
-        paid,
-        locked,
-        released,
-        refunded,
-        record.prepaid_count + (action == 0),
-        record.consumed_count + (action == 1),
-        record.refunded_count + (action == 2),
-    )
-    return Outcome(
-        False,
-        "",
-        [("paid", paid), ("locked", locked), ("released", released), ("refunded", refunded)],
+    context.record = record
+    return applied(
+        ("paid", paid), ("locked", locked), ("released", released), ("refunded", refunded)
     )

@@ -170,6 +170,21 @@ def inclusion_proof(
     return path
 
 
+def inclusion_proofs(leaf_hashes: Sequence[bytes]) -> list[list[bytes]]:
+    """Return the inclusion proof of every leaf, hashing each node of the tree once."""
+    paths: list[list[bytes]] = [[] for _ in leaf_hashes]
+    row = leaf_hashes
+    height = 0
+    while len(row) > 1:
+        for index, path in enumerate(paths):
+            sibling = (index >> height) ^ 1
+            if sibling < len(row):
+                path.append(row[sibling])
+        row = _compute_row_above(row)
+        height += 1
+    return paths
+
+
 def consistency_proof(
     leaf_hashes: Sequence[bytes], size1: int, size2: int | None = None
 ) -> list[bytes]:

@@ -12,7 +12,7 @@ applied one: the attempt is evidence too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -21,7 +21,7 @@ import msgspec
 from ledger import tags
 from ledger.canonical import MEMBER_TYPE, check_canonical, encode_canonical
 from ledger.hashing import tagged_hash
-from ledger.merkle import compute_root, inclusion_proof, leaf_hash, root_from_inclusion
+from ledger.merkle import compute_parents, compute_root, leaf_hash, root_from_inclusion
 from ledger.refusal import Reason, Rejected
 from ledger.signing import Signer, verify_signature
 from ledger.wire import StrictDecoder, encode
@@ -215,18 +215,12 @@ def sign_batch(bodies: Sequence[bytes], chain_id: bytes, signer: Signer) -> list
     if not 1 <= len(bodies) <= BATCH_SIZE_MAX:
         raise ValueError(f"a batch holds 1 to {BATCH_SIZE_MAX} bodies, not {len(bodies)}")
     leaves = [leaf_hash(compute_tx_id(body)) for body in bodies]
+    paths = inclusion_proofs(leaves)
     signature = signer.sign(compute_batch_message(chain_id, compute_root(leaves)))
     size = len(leaves)
     return [
         encode_envelope(
-            body,
-            [
-                Signature(
-                    signer.public_key,
-                    signature,
-                    BatchPath(index, size, inclusion_proof(leaves, index)),
-                )
-            ],
+            body, [Signature(signer.public_key, signature, BatchPath(index, size, paths[index]))]
         )
         for index, body in enumerate(bodies)
     ]
@@ -256,7 +250,7 @@ def verify_transaction_signatures(transaction: Transaction, chain_id: bytes) -> 
     """Raise `Rejected` (BAD_SIGNATURE, BAD_BATCH_PATH) unless every signature verifies.
 
     Whether the keys belong to the named parties at a height is not known here; see
-    `contracts.admission`.
+    `contracts.parties.check_key`.
     """
     for signer, signature in zip(
         transaction.body.signers, transaction.envelope.signatures, strict=True
@@ -297,4 +291,4 @@ def refused(code: str, *effects: tuple[str, int | str]) -> Outcome:
 
 def is_stream_name(name: str) -> bool:
     """Say whether `name` may name a stream."""
-    return re.match(STREAM_PATTERN, name) is not None and not name.endswith("\n")
+    return re.match(STREAM_PATTERN, name) is not None

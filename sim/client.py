@@ -76,7 +76,7 @@ class Clients:
         return [
             item
             for item in self.ordered
-            if item.must_commit and item.tx_id not in self._checkers.tx_heights
+            if item.must_commit and item.tx_id not in self._checkers.chain.tx_heights
         ]
 
     def order_marker(self) -> Ordered:
@@ -162,7 +162,7 @@ class Clients:
 
     def _submit(self, item: Ordered) -> None:
         """Submit, or submit again, until it is on the chain."""
-        if item.tx_id in self._checkers.tx_heights:
+        if item.tx_id in self._checkers.chain.tx_heights:
             return
         item.attempts += 1
         if item.attempts > 1:
@@ -177,7 +177,7 @@ class Clients:
 
     def _knock(self, item: Ordered, target: int) -> Any:
         def knock() -> None:
-            if item.tx_id in self._checkers.tx_heights and self._chance.random() < 0.5:
+            if item.tx_id in self._checkers.chain.tx_heights and self._chance.random() < 0.5:
                 return
             try:
                 self._nodes[target].submit(item.raw)

@@ -11,11 +11,12 @@ import hashlib
 from collections.abc import Sequence
 
 from node.ledger_store import open_ledger
-from sim.checkers import Checkers, Violation
+from sim.checkers import Checkers
 from sim.client import Clients
 from sim.deployment import Deployment
 from sim.disk import VirtualStore
 from sim.node import Node
+from sim.violation import Violation
 
 
 def find_unwell(nodes: Sequence[Node], clients: Clients, checkers: Checkers) -> list[str]:
@@ -37,7 +38,7 @@ def find_unwell(nodes: Sequence[Node], clients: Clients, checkers: Checkers) -> 
             )
         if driver is not None and driver.recovery.is_active:
             found.append(f"{node.name} still recovers")
-    missing = checkers.evidence_missing()
+    missing = checkers.evidence.find_missing()
     if missing:
         found.append(f"evidence held and not on the chain: {missing}")
     return found
@@ -61,14 +62,14 @@ def check(nodes: Sequence[Node], deployment: Deployment, checkers: Checkers) -> 
             raise Violation("equality", f"{node.name}: its state tree is not its header's")
     for node in correct:
         _check_rebuilt(node, deployment)
-    if len(checkers.blocks) < 2:
+    if len(checkers.chain.blocks) < 2:
         raise Violation("ending", "no block was ever committed")
 
 
 def digest(checkers: Checkers) -> str:
     """Return SHA-256 of every entry of the agreed chain."""
     whole = hashlib.sha256()
-    for _, entries in checkers.blocks:
+    for _, entries in checkers.chain.blocks:
         for entry in entries:
             whole.update(len(entry).to_bytes(4, "big") + entry)
     return whole.hexdigest()

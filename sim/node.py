@@ -43,10 +43,11 @@ from node.intake import Parsed, parse_relayed, parse_submission
 from node.ledger_store import LedgerStore, open_ledger
 from node.messages import Frame, encode_frame
 from sim.byzantine import Liar
-from sim.checkers import Checkers, Violation
+from sim.checkers import Checkers
 from sim.coverage import Coverage
 from sim.deployment import TICK_MS, TIMING, Deployment, SignatureMemory
 from sim.disk import ProcessEnded, Survival, VirtualDirectory, VirtualStore
+from sim.violation import Violation
 from sim.world import MS, SECOND, World
 from storage.files import Damaged, StorageFailure
 from storage.journal import Journal
@@ -178,7 +179,7 @@ class Node:
             journal = Journal.open(self.votes)
             state = journal.load()
             if self.is_correct:
-                around.checkers.started(self, store, chain)
+                around.checkers.chain.started(self, store, chain)
         except ProcessEnded:
             self._planned_crash("crash at a disk step")
             return
@@ -224,7 +225,7 @@ class Node:
         self.effects_until_crash = self.steps_until_crash = None
         self.index.reopen()
         self.incarnation += 1
-        self._around.checkers.ended(self)
+        self._around.checkers.evidence.ended(self)
         if was_up:
             self._around.went_down(self.number)
 
@@ -269,7 +270,7 @@ class Node:
         self.votes.wipe()
         Journal.create(self.votes)
         self.is_recovering = True
-        self._around.checkers.forgot(self)
+        self._around.checkers.votes.forgot(self)
 
     def remove_index(self) -> None:
         """Remove the index; it is built again from the segments."""
@@ -284,7 +285,7 @@ class Node:
         self.segments.power_loss(Survival.ALL, self._chance)
         self.segments.wipe()
         self.index.wipe()
-        self._around.checkers.ledger_removed(self)
+        self._around.checkers.chain.ledger_removed(self)
 
     # Events
 
@@ -346,7 +347,7 @@ class Node:
         self._busy_until_us = max(self._busy_until_us, self._world.now_us) + self.pace.event_us
         checkers = self._around.checkers
         if self.is_correct and isinstance(event, FrameReceived):
-            checkers.received(self, event.payload)
+            checkers.evidence.received(self, event.payload)
         try:
             self._dispatch(event)
             self._boundary()
@@ -446,7 +447,7 @@ class Node:
         self._busy_until_us += self.pace.fsync_us
         self._world.trace(self.name, f"saves {tagged_hash(b'', effect.record).hex()[:12]}")
         if self.is_correct:
-            self._around.checkers.saved(self, effect.record)
+            self._around.checkers.votes.saved(self, effect.record)
 
     def _commit(self, driver: Driver, effect: CommitBlock) -> None:
         if self.store is None:
@@ -460,7 +461,7 @@ class Node:
             f"{effect.block.header.count} transactions",
         )
         if self.is_correct:
-            self._around.checkers.committed(self, effect.block, effect.certificate)
+            self._around.checkers.chain.committed(self, effect.block, effect.certificate)
         if self._wait is Wait.NESTED:
             self._step(driver, Committed(height))
         else:
@@ -471,7 +472,7 @@ class Node:
             for peer, payload in self.liar.tamper(self.driver, frame, peers):
                 self._around.send(self.number, peer, payload, self._busy_until_us)
             return
-        self._around.checkers.sending(self, frame)
+        self._around.checkers.votes.sending(self, frame)
         payload = encode_frame(frame)
         for peer in peers:
             self._around.send(self.number, peer, payload, self._busy_until_us)

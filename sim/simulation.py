@@ -17,7 +17,7 @@ from node.driver import Driver
 from node.effects import FrameReceived
 from sim import ending
 from sim.byzantine import Liar
-from sim.checkers import Checkers, Violation
+from sim.checkers import Checkers
 from sim.client import Clients
 from sim.coverage import Coverage
 from sim.deployment import TICK_MS, TIMING, Deployment, SignatureMemory, make_deployment
@@ -25,6 +25,7 @@ from sim.disk import ProcessEnded
 from sim.faults import Faults, Plan, draw_plan
 from sim.network import IN_FLIGHT_MAX, Network
 from sim.node import DriverFactory, Node, Surroundings, Wait, peer_event
+from sim.violation import Violation
 from sim.world import MS, SECOND, World
 
 FAULTS_US_MIN: Final = 8 * SECOND
@@ -106,7 +107,6 @@ class Simulation:
             genesis.chain_id,
             memory,
             self.coverage,
-            watches_liars=bool(self.plan.liars) or make_driver is not Driver,
         )
         self.network: Final = Network(
             self.world,
@@ -169,7 +169,7 @@ class Simulation:
             seed=self.world.seed,
             plan=self.plan.describe(),
             violation=violation,
-            height=len(self.checkers.blocks) - 1,
+            height=len(self.checkers.chain.blocks) - 1,
             event_count=self.world.event_count,
             virtual_ms=self.world.now_us // MS,
             healing_ms=healing_us // MS,
@@ -208,7 +208,7 @@ class Simulation:
         return False
 
     def _is_tried(self) -> bool:
-        is_high = len(self.checkers.blocks) > self.options.heights
+        is_high = len(self.checkers.chain.blocks) > self.options.heights
         return is_high and self.world.now_us >= FAULTS_US_MIN
 
     def _is_well(self) -> bool:

@@ -1,10 +1,11 @@
 """The spool: what this node has promised to put on the chain, kept until it is there.
 
 An intake receipt is a promise, so the transaction must survive this process before the receipt is
-signed. Envelopes are appended to one of two files and synced; when the active file has grown and
-everything in the other is settled, the other is emptied and becomes the active one. After a crash
-what is found goes back into the pool; what is already on the chain is recognised there. A torn end
-was never promised and is cut off; damage before it is said, never skipped in silence.
+signed. Envelopes are appended to the active one of two files and synced. When that file has grown,
+whatever is still owed is appended to it once more, so that it holds everything; then the other file
+is emptied and becomes the active one. After a crash what is found goes back into the pool; what is
+already on the chain is recognised there. A torn end was never promised and is cut off; a damaged
+record is said, and the ones behind it are kept.
 
 Record   length(u32) crc32c(u32) envelope
 """
@@ -41,19 +42,12 @@ class Spool:
         for name in SPOOL_FILES:
             if name not in directory.names():
                 directory.create(name)
+                directory.fsync(name)
+                directory.fsync_directory()
 
     def load(self) -> list[bytes]:
         """Return every envelope found, oldest file first; cut off a torn end."""
-        found: list[list[bytes]] = []
-        for at, name in enumerate(SPOOL_FILES):
-            records, end, complaint = self._read(name)
-            size = self._directory.size(name)
-            if complaint:
-                self.notices.append(f"{name}: {complaint} at byte {end} of {size}; cut off there")
-                self._directory.truncate(name, end)
-                self._directory.fsync(name)
-            self._sizes[at] = end
-            found.append(records)
+        found = [self._read(at) for at in range(len(SPOOL_FILES))]
         self._active = 0 if self._sizes[0] <= self._sizes[1] else 1
         return [*found[1 - self._active], *found[self._active]]
 
@@ -69,31 +63,35 @@ class Spool:
         """Say whether the active file has grown enough to change over."""
         return self._sizes[self._active] >= self._file_bytes
 
-    def change_over(self, waiting: Sequence[bytes]) -> None:
-        """Begin the other file anew with `waiting`: every promised envelope not settled yet.
-
-        The active file is emptied by the next call, when what it holds stands in the new one.
-        """
+    def change_over(self, owed: Sequence[bytes]) -> None:
+        """Begin the other file anew; `owed` is every promised envelope that is not settled."""
+        self.append(owed)
         other = 1 - self._active
         self._directory.truncate(SPOOL_FILES[other], 0)
+        self._directory.fsync(SPOOL_FILES[other])
         self._sizes[other] = 0
         self._active = other
-        self.append(waiting)
 
-    def _read(self, name: str) -> tuple[list[bytes], int, str]:
+    def _read(self, file: int) -> list[bytes]:
+        name = SPOOL_FILES[file]
         size = self._directory.size(name)
         records: list[bytes] = []
         at = 0
         while at < size:
             head = self._directory.pread(name, at, min(_RECORD.size, size - at))
-            if len(head) < _RECORD.size:
-                return records, at, "a torn record"
-            length, crc = _RECORD.unpack(head)
-            if length > RECORD_BYTES_MAX or at + _RECORD.size + length > size:
-                return records, at, "a torn record"
+            length, crc = _RECORD.unpack(head) if len(head) == _RECORD.size else (size, 0)
+            end = at + _RECORD.size + length
+            if length > RECORD_BYTES_MAX or end > size:
+                self.notices.append(f"{name}: torn at byte {at} of {size}; cut off there")
+                self._directory.truncate(name, at)
+                self._directory.fsync(name)
+                size = at
+                break
             raw = self._directory.pread(name, at + _RECORD.size, length)
-            if crc32c(raw) != crc:
-                return records, at, "a record with a wrong checksum"
-            records.append(raw)
-            at += _RECORD.size + length
-        return records, at, ""
+            if crc32c(raw) == crc:
+                records.append(raw)
+            else:
+                self.notices.append(f"{name}: the record at byte {at} is damaged and left out")
+            at = end
+        self._sizes[file] = size
+        return records

@@ -258,3 +258,10 @@ def test_public_vector(path: Path) -> None:
 @needs_vectors
 def test_all_public_vectors_were_found() -> None:
     assert len(VECTOR_FILES) == 196
+
+
+@pytest.mark.parametrize("size", [*range(1, 40), 100, 257])
+def test_all_proofs_at_once_are_the_proofs_one_by_one(size: int) -> None:
+    leaves = [merkle.leaf_hash(index.to_bytes(4, "big")) for index in range(size)]
+    expected = [merkle.inclusion_proof(leaves, index) for index in range(size)]
+    assert merkle.inclusion_proofs(leaves) == expected

@@ -1,0 +1,215 @@
+"""What a correct node signs, watched on the wire and on its disk, over its whole life.
+
+Nothing is said twice differently in one slot, restarts and recoveries included; a vote is durable
+as of the last fsync before it is sent, a commit with its certificate and its block's bytes; nothing
+new is signed below a view that was left; the journal never goes back; cosigned sizes never shrink
+and are of the agreed log. The disk is read as a power loss at that moment would leave it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from consensus.durable import DurableRecord, decode_record
+from consensus.messages import (
+    Commit,
+    Decided,
+    NewView,
+    Prepare,
+    PreparedClaim,
+    PrePrepare,
+    ViewChange,
+    claim_of,
+    decode_message,
+)
+from ledger.block import compute_block_hash
+from ledger.validators import ValidatorSet
+from ledger.votes import COMMIT, PHASE_NAMES, PRE_PREPARE, PREPARE
+from node.driver import decode_node_record
+from node.messages import Blocks, Consensus, Cosigned, FetchedProposal, Frame, decode_frame
+from sim.chain_checker import ChainChecker, Slot
+from sim.coverage import Coverage
+from sim.violation import Violation
+from storage.journal import Journal
+
+if TYPE_CHECKING:
+    from sim.node import Node
+
+
+class VoteChecker:
+    """Everything correct nodes ever signed."""
+
+    def __init__(
+        self, validators: ValidatorSet, chain_id: bytes, chain: ChainChecker, coverage: Coverage
+    ) -> None:
+        self._validators = validators
+        self._chain_id = chain_id
+        self._chain = chain
+        self._coverage = coverage
+        self._votes: dict[Slot, bytes] = {}
+        self._claims: dict[tuple[int, int, int], PreparedClaim | None] = {}
+        self._left: dict[tuple[int, int], int] = {}
+        self._saved: dict[int, tuple[int, int]] = {}
+        self._cosigned: dict[int, tuple[int, bytes]] = {}
+        self._cosigned_saved: dict[int, int] = {}
+        self._journal_seen: dict[int, tuple[int, DurableRecord | None, int, bytes | None]] = {}
+
+    def saved(self, node: Node, raw: bytes) -> None:
+        """A node saved its record: it may not take back what it promised before."""
+        record, cosigned_size = self._decode(node, raw)
+        if cosigned_size < self._cosigned_saved.get(node.number, 0):
+            raise Violation(
+                "journal went back",
+                f"{node.name} saves cosigned size {cosigned_size} after "
+                f"{self._cosigned_saved[node.number]}",
+            )
+        self._cosigned_saved[node.number] = cosigned_size
+        if record is None:
+            return
+        at = (record.height, record.view)
+        before = self._saved.get(node.number, (0, 0))
+        if at < before:
+            raise Violation(
+                "journal went back",
+                f"{node.name} saves a record of height {at[0]} view {at[1]} after one of height "
+                f"{before[0]} view {before[1]}",
+            )
+        self._saved[node.number] = at
+        for vote in record.votes:
+            self._sign(node, vote.phase, record.height, vote.view, vote.block_hash)
+
+    def forgot(self, node: Node) -> None:
+        """A node lost its journal; its statements are still remembered here, for ever."""
+        self._saved.pop(node.number, None)
+        self._cosigned_saved.pop(node.number, None)
+
+    def sending(self, node: Node, frame: Frame) -> None:
+        """A correct node is about to put a frame on the wire."""
+        if isinstance(frame, Blocks):
+            self._coverage.count("catch-up")
+        if isinstance(frame, Cosigned):
+            self._send_cosignature(node, frame)
+        if not isinstance(frame, Consensus):
+            return
+        message = decode_message(frame.payload)
+        match message:
+            case PrePrepare() | NewView():
+                if self._validators.primary(message.height, message.view) == node.number:
+                    block_hash = message.proposal.block_hash
+                    self._send_vote(node, PRE_PREPARE, message.height, message.view, block_hash)
+                    if isinstance(message, NewView):
+                        self._coverage.count("new view")
+                        if message.prepared is not None:
+                            self._coverage.count("re-proposal")
+            case Prepare():
+                self._send_vote(node, PREPARE, message.height, message.view, message.block_hash)
+            case Commit():
+                self._send_vote(node, COMMIT, message.height, message.view, message.block_hash)
+            case ViewChange():
+                self._send_view_change(node, message)
+            case Decided():
+                certificate = message.certificate
+                self._chain.check_certificate(
+                    node, certificate, certificate.height, certificate.block_hash
+                )
+
+    def _sign(self, node: Node, phase: int, height: int, view: int, block_hash: bytes) -> None:
+        slot = (node.number, phase, height, view)
+        known = self._votes.get(slot)
+        if known is None:
+            if view < self._left.get((node.number, height), 0):
+                raise Violation(
+                    "vote in a left view",
+                    f"{node.name} signs a {PHASE_NAMES[phase]} of height {height} view {view} "
+                    f"after it asked for view {self._left[node.number, height]}",
+                )
+            self._votes[slot] = block_hash
+        elif known != block_hash:
+            raise Violation(
+                "double vote",
+                f"{node.name} signs {PHASE_NAMES[phase]}s of height {height} view {view} for "
+                f"{known.hex()} and {block_hash.hex()}",
+            )
+
+    def _send_vote(self, node: Node, phase: int, height: int, view: int, block_hash: bytes) -> None:
+        self._sign(node, phase, height, view, block_hash)
+        record, _, pending = self._durable(node)
+        name = f"{PHASE_NAMES[phase]} of height {height} view {view}"
+        if (
+            record is None
+            or record.height != height
+            or not any(
+                (vote.phase, vote.view, vote.block_hash) == (phase, view, block_hash)
+                for vote in record.votes
+            )
+        ):
+            raise Violation("durable before sent", f"{node.name} sends a {name} it has not synced")
+        if phase == COMMIT and view == max(v.view for v in record.votes if v.phase == COMMIT):
+            prepared = record.prepared
+            if prepared is None or (prepared.view, prepared.block_hash) != (view, block_hash):
+                raise Violation(
+                    "durable before sent", f"{node.name} sends a {name} without its certificate"
+                )
+            if pending != block_hash:
+                raise Violation(
+                    "durable before sent", f"{node.name} sends a {name} without the block's bytes"
+                )
+
+    def _send_view_change(self, node: Node, message: ViewChange) -> None:
+        key = (node.number, message.height, message.view)
+        claim = claim_of(message.prepared)
+        if key not in self._claims:
+            self._coverage.count("view change")
+        if self._claims.setdefault(key, claim) != claim:
+            raise Violation(
+                "double vote",
+                f"{node.name} signs two view-changes of height {message.height} to view "
+                f"{message.view}",
+            )
+        record, _, _ = self._durable(node)
+        if record is None or record.view_change != message:
+            raise Violation(
+                "durable before sent",
+                f"{node.name} sends a view-change of height {message.height} to view "
+                f"{message.view} it has not synced",
+            )
+        at = (node.number, message.height)
+        self._left[at] = max(self._left.get(at, 0), message.view)
+
+    def _send_cosignature(self, node: Node, frame: Cosigned) -> None:
+        size, root = self._cosigned.get(node.number, (0, b""))
+        true = self._chain.root_after(frame.height)
+        if (frame.size, frame.root) != true or frame.size < size:
+            raise Violation(
+                "cosignature",
+                f"{node.name} cosigns size {frame.size} root {frame.root.hex()} after block "
+                f"{frame.height}; the agreed log has size {true[0]} root {true[1].hex()}, and "
+                f"before it cosigned size {size} root {root.hex()}",
+            )
+        self._cosigned[node.number] = (frame.size, frame.root)
+        if self._durable(node)[1] < frame.size:
+            raise Violation(
+                "durable before sent", f"{node.name} cosigns size {frame.size} before it is synced"
+            )
+
+    def _durable(self, node: Node) -> tuple[DurableRecord | None, int, bytes | None]:
+        """Return (record, cosigned size, pending block hash) as a power loss now would leave it."""
+        seen = self._journal_seen.get(node.number)
+        key = (node.incarnation << 32) | node.save_count
+        if seen is not None and seen[0] == key:
+            return seen[1:]
+        state = Journal.open(node.votes.durable_copy()).load()
+        record, size = (None, 0) if state.record is None else self._decode(node, state.record)
+        pending = None
+        if state.pending is not None:
+            stored = decode_frame(state.pending)
+            if isinstance(stored, FetchedProposal):
+                pending = compute_block_hash(stored.header)
+        self._journal_seen[node.number] = (key, record, size, pending)
+        return record, size, pending
+
+    def _decode(self, node: Node, raw: bytes) -> tuple[DurableRecord | None, int]:
+        replica, cosigned_size = decode_node_record(raw)
+        if replica is None:
+            return None, cosigned_size
+        return decode_record(replica, self._chain_id, node.number), cosigned_size

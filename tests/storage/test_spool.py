@@ -1,0 +1,100 @@
+"""The spool: what was appended is found again, whatever the crash; nothing owed is ever dropped."""
+
+from __future__ import annotations
+
+import pytest
+
+from storage.files import DiskDirectory
+from storage.spool import RECORD_BYTES_MAX, SPOOL_FILES, Spool
+
+ENVELOPES = [bytes([at]) * (100 + at) for at in range(20)]
+
+
+@pytest.fixture
+def directory(tmp_path):
+    opened = DiskDirectory(tmp_path)
+    yield opened
+    opened.close()
+
+
+def reopen(directory):
+    spool = Spool(directory)
+    return spool, spool.load()
+
+
+def test_appended_envelopes_are_found_again(directory):
+    spool = Spool(directory)
+    assert spool.load() == []
+    spool.append(ENVELOPES[:5])
+    spool.append(ENVELOPES[5:])
+    again, found = reopen(directory)
+    assert found == ENVELOPES
+    assert again.notices == []
+
+
+def test_change_over_keeps_what_is_owed_at_every_moment(directory):
+    spool = Spool(directory, file_bytes=500)
+    spool.load()
+    owed = []
+    for envelope in ENVELOPES * 10:
+        spool.append([envelope])
+        owed = [*owed, envelope][-4:]
+        if spool.is_full:
+            spool.change_over(owed)
+        _, found = reopen(directory)
+        assert set(owed) <= set(found)
+    assert sum(directory.size(name) for name in SPOOL_FILES) < 3000
+
+
+def test_crash_inside_change_over_loses_nothing_owed(directory, monkeypatch):
+    spool = Spool(directory)
+    spool.load()
+    spool.append(ENVELOPES)
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(directory, "truncate", fail)
+    with pytest.raises(KeyboardInterrupt):
+        spool.change_over(ENVELOPES[10:])
+    monkeypatch.undo()
+    _, found = reopen(directory)
+    assert set(ENVELOPES) <= set(found)
+
+
+@pytest.mark.parametrize("cut", [1, 5, 8, 60])
+def test_torn_end_is_cut_off_and_said(directory, cut):
+    spool = Spool(directory)
+    spool.load()
+    spool.append(ENVELOPES[:3])
+    name = next(name for name in SPOOL_FILES if directory.size(name))
+    size = directory.size(name)
+    directory.truncate(name, size - cut)
+    again, found = reopen(directory)
+    assert found == ENVELOPES[:2]
+    begin = size - 8 - len(ENVELOPES[2])
+    assert again.notices == [f"{name}: torn at byte {begin} of {size - cut}; cut off there"]
+    again.append([b"next"])
+    assert reopen(directory)[1] == [*ENVELOPES[:2], b"next"]
+
+
+def test_damaged_record_is_said_and_those_behind_it_are_kept(directory):
+    spool = Spool(directory)
+    spool.load()
+    spool.append(ENVELOPES[:3])
+    name = next(name for name in SPOOL_FILES if directory.size(name))
+    directory.pwrite(name, 8, b"\xff")
+    again, found = reopen(directory)
+    assert found == ENVELOPES[1:3]
+    assert again.notices == [f"{name}: the record at byte 0 is damaged and left out"]
+
+
+def test_absurd_length_ends_the_reading(directory):
+    spool = Spool(directory)
+    spool.load()
+    spool.append(ENVELOPES[:1])
+    name = next(name for name in SPOOL_FILES if directory.size(name))
+    directory.append(name, (RECORD_BYTES_MAX + 1).to_bytes(4, "big") + bytes(100))
+    again, found = reopen(directory)
+    assert found == ENVELOPES[:1]
+    assert len(again.notices) == 1
