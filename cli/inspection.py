@@ -108,7 +108,7 @@ class Inspection:
             yield opened
             if not opened.is_good:
                 return
-            stack.callback(lambda: self._store.chain_store.close())
+            stack.callback(self._store.chain_store.close)
             yield self._try("files and rows", self._check_rows)
             yield self._try("execution", self._check_execution)
             yield self._try("state", self._check_state)

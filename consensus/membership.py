@@ -1,4 +1,4 @@
-"""Who this replica is, among whom, and how it signs; fixed for the life of a replica."""
+"""Who this replica is, among whom, and how it signs. All of it is fixed for a replica's life."""
 
 from __future__ import annotations
 

@@ -26,7 +26,9 @@ SLOTS_MAX: Final = 512
 class EquivocationData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`validator.equivocation`, in the stream of the validator it convicts."""
 
-    evidence: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{2})+$(?!\n)", max_length=EVIDENCE_HEX_MAX)]
+    evidence: Annotated[
+        str, msgspec.Meta(pattern=r"^([0-9a-f]{2})+$(?!\n)", max_length=EVIDENCE_HEX_MAX)
+    ]
     """MessagePack of `ledger.votes.Equivocation`, in hex."""
 
 

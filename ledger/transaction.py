@@ -12,7 +12,7 @@ applied one: the attempt is evidence too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -21,7 +21,7 @@ import msgspec
 from ledger import tags
 from ledger.canonical import MEMBER_TYPE, check_canonical, encode_canonical
 from ledger.hashing import tagged_hash
-from ledger.merkle import compute_parents, compute_root, leaf_hash, root_from_inclusion
+from ledger.merkle import compute_root, inclusion_proofs, leaf_hash, root_from_inclusion
 from ledger.refusal import Reason, Rejected
 from ledger.signing import Signer, verify_signature
 from ledger.wire import StrictDecoder, encode

@@ -5,7 +5,7 @@ document, and TLS 1.3 is the only protocol that will meet it. It never expires b
 (RFC 5280 section 4.1.2.5: 99991231235959Z is "no well-defined expiration date") and begins in the
 past: genesis decides whom to trust, and a wrong clock must not cut a node off. The API is for
 browsers, which do not take Ed25519, so its certificates are P-256; a devnet signs them with an
-authority of its own. Private keys are written encrypted (PKCS #8), never otherwise.
+authority of its own. Private keys are written encrypted (PKCS8), never otherwise.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def make_api_certificate(
 def write_private_key(
     path: Path, key: PrivateKey, passphrase: bytes, *, replace: bool = False
 ) -> None:
-    """Write an encrypted PKCS #8 key (PEM, mode 0600); never over another unless told to.
+    """Write an encrypted PKCS8 key (PEM, mode 0600); never over another unless told to.
 
     2,048 rounds of PBKDF2 protect it, weak against guessing: `passphrase` is to be a random secret (such
     as `Keystore.tls_passphrase`), not what a person remembers.

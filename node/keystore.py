@@ -4,7 +4,7 @@ The file is canonical JSON: key derivation and its parameters, the public keys, 
 (XSalsa20-Poly1305), and a checksum over all of it. The checksum guards nothing from an attacker; it
 tells a damaged file from a wrong passphrase. A node asks a `SignerProvider` for signers and never
 sees a seed, so a hardware module can stand in the keystore's place. The keystore also holds the
-random secret that opens the TLS keys: PKCS #8 files are far easier to guess than argon2id, and so
+random secret that opens the TLS keys: PKCS8 files are far easier to guess than argon2id, and so
 a person's passphrase is tried against argon2id or nothing.
 """
 

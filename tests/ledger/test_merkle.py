@@ -18,6 +18,7 @@ from ledger.merkle import (
     compute_root,
     consistency_proof,
     inclusion_proof,
+    inclusion_proofs,
     leaf_hash,
     node_hash,
     root_from_inclusion,
@@ -262,6 +263,6 @@ def test_all_public_vectors_were_found() -> None:
 
 @pytest.mark.parametrize("size", [*range(1, 40), 100, 257])
 def test_all_proofs_at_once_are_the_proofs_one_by_one(size: int) -> None:
-    leaves = [merkle.leaf_hash(index.to_bytes(4, "big")) for index in range(size)]
-    expected = [merkle.inclusion_proof(leaves, index) for index in range(size)]
-    assert merkle.inclusion_proofs(leaves) == expected
+    leaves = [leaf_hash(index.to_bytes(4, "big")) for index in range(size)]
+    expected = [inclusion_proof(leaves, index) for index in range(size)]
+    assert inclusion_proofs(leaves) == expected
