@@ -87,8 +87,7 @@ class Limits:
     """How long a business reference stays taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A transaction with its kind's rules and data, parsed once."""
 
     transaction: Transaction
@@ -117,8 +116,7 @@ class _Value(msgspec.Struct, frozen=True, array_like=True, gc=False):
 _value_decoder: Final = msgspec.msgpack.Decoder(_Value)
 
 
-@dataclass(slots=True)
-class StreamState:
+class StreamState(msgspec.Struct, frozen=True, gc=False):
     """One stream, decoded."""
 
     frontier: Frontier
@@ -179,8 +177,7 @@ class StreamCache:
         self._young[stream] = state
 
 
-@dataclass(frozen=True, slots=True)
-class EntryRow:
+class EntryRow(msgspec.Struct, frozen=True, gc=False):
     """What the index keeps of one transaction of a block."""
 
     tx_id: bytes

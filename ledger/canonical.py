@@ -29,7 +29,7 @@ DEPTH_MAX: Final = 8
 the decoder's type itself states cannot be forgotten."""
 
 SHOWN_CHARS_MAX: Final = 80
-"""Characters of a value or path at fault that a sentence repeats."""
+"""Characters of a member's name that a sentence repeats."""
 
 PLAIN_TEXT: Final = re.compile(
     "[\0-\u02ff\u2010-\u2027\u2030-\u2052\u20a0-\u20b1\u2460-\u24ea\u2500-\u25ff"
@@ -151,7 +151,7 @@ def _find_bound_broken(value: Any, name: str, path: str, depth: int) -> Rejected
             return Rejected(Reason.TOO_DEEP, f"{name}: nested deeper than {DEPTH_MAX} levels")
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in items:
-            found = _find_bound_broken(inner, name, _shorten(f"{path}.{key}"), depth + 1)
+            found = _find_bound_broken(inner, name, f"{path}.{_shorten(str(key))}", depth + 1)
             if found is not None:
                 return found
     return None

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -53,15 +52,15 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
     data: MEMBER_TYPE  # type: ignore[valid-type]
     """The kind's own fields."""
-    kind: Annotated[str, msgspec.Meta(pattern=KIND_PATTERN)]
+    kind: str
     not_after: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
     """Milliseconds since 1970 after which no block may take this transaction."""
     reference: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     """The first signer's own business reference; another body under it is refused."""
-    salt: Annotated[str, msgspec.Meta(pattern=SALT_PATTERN)]
-    signers: Annotated[list[PartyId], msgspec.Meta(min_length=1, max_length=SIGNERS_MAX)]
+    salt: str
+    signers: Annotated[list[str], msgspec.Meta(min_length=1, max_length=SIGNERS_MAX)]
     """Parties whose signatures the envelope must carry, in this order."""
-    stream: Stream
+    stream: str
     """The contract (or `party/<id>`, `validator/<id>`) whose record this joins."""
     version: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
     """Version of the kind's rules it is to run under."""
@@ -77,9 +76,50 @@ def decode_body(raw: bytes) -> Body:
             Reason.TOO_LARGE, f"body: {len(raw)} bytes; at most {BODY_BYTES_MAX} are allowed"
         )
     body: Body = check_canonical(raw, _body_decoder, "body")
+    _check_names(body)
     if len(body.signers) > 1 and len(set(body.signers)) != len(body.signers):
         raise Rejected(Reason.BAD_FIELD, f"body: signers {body.signers} names a party twice")
     return body
+
+
+_is_stream = re.compile(STREAM_PATTERN).match
+_is_party = re.compile(PARTY_PATTERN).match
+_is_kind = re.compile(KIND_PATTERN).match
+_is_salt = re.compile(SALT_PATTERN).match
+
+_KNOWN_NAMES_MAX: Final = 4096
+_known_kinds: set[str] = set()
+_known_parties: set[str] = set()
+"""Names that were found well-formed: the same few return in every body, and matching four patterns
+costs as much as all the rest of reading one."""
+
+
+def _check_names(body: Body) -> None:
+    """Raise `Rejected` (BAD_FIELD) for a name that is not written as its pattern says."""
+    if body.kind not in _known_kinds:
+        if not _is_kind(body.kind):
+            raise _misnamed("kind", body.kind, KIND_PATTERN)
+        _learn(_known_kinds, body.kind)
+    for signer in body.signers:
+        if signer not in _known_parties:
+            if not _is_party(signer):
+                raise _misnamed("signers", signer, PARTY_PATTERN)
+            _learn(_known_parties, signer)
+    if not _is_stream(body.stream):
+        raise _misnamed("stream", body.stream, STREAM_PATTERN)
+    if not _is_salt(body.salt):
+        raise _misnamed("salt", body.salt, SALT_PATTERN)
+
+
+def _learn(known: set[str], name: str) -> None:
+    if len(known) >= _KNOWN_NAMES_MAX:
+        known.clear()
+    known.add(name)
+
+
+def _misnamed(member: str, name: str, pattern: str) -> Rejected:
+    readable = pattern.removesuffix(r"(?!\n)")
+    return Rejected(Reason.BAD_FIELD, f"body: {member} {name[:100]!r} does not match {readable}")
 
 
 def encode_body(
@@ -141,8 +181,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
 _envelope_decoder = StrictDecoder(Envelope, "envelope")
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(msgspec.Struct, frozen=True, gc=False):
     """An envelope, read once: what every later step needs and none computes again."""
 
     envelope: Envelope

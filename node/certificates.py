@@ -123,8 +123,8 @@ def write_private_key(
 ) -> None:
     """Write an encrypted PKCS8 key (PEM, mode 0600); never over another unless told to.
 
-    2,048 rounds of PBKDF2 protect it, weak against guessing: `passphrase` is to be a random secret (such
-    as `Keystore.tls_passphrase`), not what a person remembers.
+    2,048 rounds of PBKDF2 protect it, weak against guessing: `passphrase` is to be a random secret
+    (such as `Keystore.tls_passphrase`), not what a person remembers.
     """
     if not passphrase:
         raise ValueError("a private key is not written without a passphrase")

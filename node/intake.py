@@ -9,8 +9,9 @@ of key, message and signature, which have been found good.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from contracts.execution import Candidate, parse_candidate
 from contracts.kinds import parse_data
@@ -23,8 +24,7 @@ VERIFIED_BATCHES_MAX: Final = 4096
 """Batch signatures remembered; one covers up to 65,536 transactions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(msgspec.Struct, frozen=True, gc=False):
     """A candidate and the signature checks that still stand between it and the pool."""
 
     candidate: Candidate

@@ -9,8 +9,9 @@ so one merchant's flood cannot shut another out. Pure: time comes in with each c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from contracts.execution import Candidate
 from ledger.refusal import Reason, Rejected
@@ -26,8 +27,7 @@ QUARANTINE_MAX: Final = 1024
 """Transactions remembered as not executable here."""
 
 
-@dataclass(slots=True)
-class PoolItem:
+class PoolItem(msgspec.Struct, frozen=True, gc=False):
     """A waiting transaction."""
 
     candidate: Candidate

@@ -19,16 +19,21 @@ from ledger.receipt import BatchReceipt, IntakeReceipt, sign_batch_receipt, sign
 from ledger.refusal import Reason, Rejected
 from node.effects import Admitted
 from node.intake import Parsed, parse_submission
-from node.shell import Shell
+from node.shell import PARSE_SLICE, Shell
 from storage.files import StorageFailure
 
 IN_FLIGHT_MAX: Final = 20_000
 """Submitted transactions between arrival and pool; beyond it clients are told to come back."""
 
-PARSE_SLICE: Final = 128
-"""Transactions parsed before others get a turn on the event loop."""
-
 RETRY_AFTER_S: Final = 1
+BLOCKS_WAITING_MAX: Final = 2
+"""Blocks' worth of transactions in the pool beyond which submissions wait at the door: one being
+decided and one being gathered. More would only wait longer, and verifying them would take the
+processor from deciding."""
+
+ROOM_WAIT_S: Final = 5.0
+"""How long a submission waits for room before its client is told to come back."""
+
 SUBMITTERS_MAX: Final = 10_000
 PROMISES_MAX: Final = 200_000
 
@@ -86,32 +91,63 @@ class Submissions:
         self._position = position
         self._count_refusal = count_refusal
         self._in_flight = 0
+        self._entering = 0
+        self._room = BLOCKS_WAITING_MAX * (
+            shell.driver.identity.genesis.parameters.block_transactions_max
+        )
+        self._at_the_door: list[asyncio.Future[None]] = []
         self._promises: dict[bytes, tuple[int, int]] = {}
         self._waiting: list[tuple[list[Candidate], asyncio.Future[None]]] = []
 
     async def submit(self, envelopes: Sequence[bytes]) -> list[Intake]:
         """Take in envelopes; one answer each, in order."""
         count = len(envelopes)
-        if self._in_flight + count > IN_FLIGHT_MAX:
+        if self._in_flight + count > IN_FLIGHT_MAX or not await self._enter(count):
             busy = Rejected(
                 Reason.POOL_FULL,
                 f"{self._in_flight} submitted transactions are being taken in; try again shortly",
             )
             return [Refused(busy, None, RETRY_AFTER_S)] * count
-        self._in_flight += count
         try:
             return await self._submit(envelopes)
         finally:
-            self._in_flight -= count
+            self._entering -= count
 
     def promise(self, tx_id: bytes) -> tuple[int, int] | None:
         """Return (received_ms, height_max) of a receipt this node gave."""
         return self._promises.get(tx_id)
 
     def settle(self, tx_ids: Sequence[bytes]) -> None:
-        """Forget the promises that are kept."""
-        for tx_id in tx_ids:
-            self._promises.pop(tx_id, None)
+        """Forget the promises that are kept, and let in whoever waited for room."""
+        if self._promises:
+            for tx_id in tx_ids:
+                self._promises.pop(tx_id, None)
+        waiting, self._at_the_door = self._at_the_door, []
+        for turn in waiting:
+            if not turn.done():
+                turn.set_result(None)
+
+    async def _enter(self, count: int) -> bool:
+        """Wait until there is room for so many; return False when there is none in time."""
+        self._in_flight += count
+        try:
+            loop = asyncio.get_running_loop()
+            deadline = loop.time() + ROOM_WAIT_S
+            while not self._has_room(count):
+                turn = loop.create_future()
+                self._at_the_door.append(turn)
+                try:
+                    await asyncio.wait_for(turn, deadline - loop.time())
+                except TimeoutError:
+                    return False
+            self._entering += count
+            return True
+        finally:
+            self._in_flight -= count
+
+    def _has_room(self, count: int) -> bool:
+        held = len(self._shell.driver.pool) + self._entering
+        return held == 0 or held + count <= self._room
 
     async def _submit(self, envelopes: Sequence[bytes]) -> list[Intake]:
         answers: list[Intake | None] = [None] * len(envelopes)

@@ -4,8 +4,10 @@ Checks from all callers wait in one line. Whenever a worker has room it takes a 
 shared out among the workers, 32 to 256 at a time; so single checks that arrive together cost one
 message, and under load chunks grow by themselves. A worker is a plain child process on a socket
 pair rather than a `ProcessPoolExecutor`'s: it needs no threads in the node, does not import the
-node's main module, costs less per chunk (measured 0.5 µs per check against 1.2), and the kernel
-ends it when the node dies. A worker that dies is started anew and its chunks are tried once more.
+node's main module, and costs the node 1.0 µs per check where the executor cost 2.3 (measured, both
+in chunks of 256). When the node dies, however it dies, its end of the pair closes and the worker
+ends; `PR_SET_PDEATHSIG` would do the same, but fires already when the thread that started it ends.
+A worker that dies is started anew and its chunks are tried once more.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias, cast
@@ -45,6 +47,17 @@ WORKERS_MAX: Final = 64
 RESTART_DELAY_MAX_S: Final = 5.0
 END_S: Final = 2.0
 """From closing a worker's socket to killing it; a chunk takes 17 ms."""
+
+
+_KNOWN_GOOD: Final[Check] = (
+    bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"),
+    b"",
+    bytes.fromhex(
+        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9"
+        "b46bd25bf5f0595bbe24655141438e7a100b"
+    ),
+)
+"""RFC 8032 section 7.1, TEST 1."""
 
 
 class VerifierUnavailable(Exception):
@@ -105,26 +118,27 @@ class SignatureVerifier:
         self._waiting_count = 0
         self._retries: deque[_Chunk] = deque()
         self._room = asyncio.Event()
+        self._closing = asyncio.Event()
         self._is_scheduled = False
         self._is_closed = False
         self._restart_delay_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Start the workers; raise `OSError` if there is no process to be had."""
+        """Start the workers and see one work; raise `OSError` or `VerifierUnavailable`."""
         self._room.set()
         for _ in range(self._count):
             await self._add_worker()
+        if not all(await self._check([_KNOWN_GOOD])):
+            await self.close()
+            raise VerifierUnavailable("the workers refuse a signature that is known to be good")
 
     async def verify(self, checks: Sequence[Check]) -> list[bool]:
         """Return, in order, whether each signature is good; raise `VerifierUnavailable`."""
         if not checks:
             return []
         begin = time.perf_counter()
-        if self._count == 0:
-            results = await _verify_inline(checks)
-        else:
-            results = await self._verify_in_workers(checks)
+        results = await self._check(checks)
         good_count = sum(results)
         self._meter.verified(good_count, len(results) - good_count, time.perf_counter() - begin)
         return results
@@ -137,6 +151,7 @@ class SignatureVerifier:
     async def close(self) -> None:
         """End the workers; checks still waiting raise `VerifierUnavailable`."""
         self._is_closed = True
+        self._closing.set()
         self._room.set()
         workers, self._workers = self._workers, []
         for worker in workers:
@@ -151,10 +166,12 @@ class SignatureVerifier:
         self._retries.clear()
         for worker in workers:
             await worker.reap()
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks))
+        await asyncio.gather(*self._tasks)
+
+    async def _check(self, checks: Sequence[Check]) -> list[bool]:
+        if self._count == 0:
+            return await _verify_inline(checks)
+        return await self._verify_in_workers(checks)
 
     async def _verify_in_workers(self, checks: Sequence[Check]) -> list[bool]:
         while self._waiting_count >= WAITING_COUNT_MAX and not self._is_closed:
@@ -254,14 +271,19 @@ class SignatureVerifier:
                 chunk.is_retry = chunk is worker.chunks[0]
                 self._retries.appendleft(chunk)
         self._meter.verifier_restarted()
-        self._keep(asyncio.get_running_loop().create_task(self._replace(worker)))
+        self._keep(worker.reap())
+        self._keep(self._replace())
 
-    async def _replace(self, dead: _Worker) -> None:
-        await dead.reap()
+    async def _replace(self) -> None:
         delay_s = self._restart_delay_s
         self._restart_delay_s = min(max(2 * delay_s, 0.1), RESTART_DELAY_MAX_S)
-        while not self._is_closed:
-            await asyncio.sleep(delay_s)
+        while True:
+            try:
+                async with asyncio.timeout(delay_s):
+                    await self._closing.wait()
+                return
+            except TimeoutError:
+                pass
             try:
                 await self._add_worker()
             except OSError:  # no process to be had now
@@ -275,10 +297,15 @@ class SignatureVerifier:
         if self._is_closed:
             worker.close()
             await worker.reap()
+            return
+        self._workers.append(worker)
+        if worker.is_lost:  # before anybody knew it
+            self.worker_lost(worker)
         else:
-            self._workers.append(worker)
+            self._share_out()
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -295,6 +322,7 @@ class _Worker(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._pending = bytearray()
         self._process: subprocess.Popen[bytes] | None = None
+        self.is_lost = False
         self.chunks: deque[_Chunk] = deque()
         """Sent and not answered yet, oldest first."""
 
@@ -336,6 +364,7 @@ class _Worker(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The process is gone, or this node closed the socket."""
+        self.is_lost = True
         self._owner.worker_lost(self)
 
     def close(self) -> None:

@@ -87,7 +87,7 @@ def draw_plan(
         is_stream=is_stream,
         liars=liars,
         victims=tuple(bad[liar_count:]) if can_lose else (),
-        mean_us=chance.choice([1, 2, 4]) * SECOND,
+        mean_us=chance.choice([400, 1_000, 2_000, 4_000]) * MS,
     )
 
 
@@ -283,6 +283,7 @@ class Faults:
         self._coverage.count("bit rot")
         self._world.trace(node.name, f"rots: {directory.path}/{where}")
         node.may_be_damaged = True
+        node.may_lose_tail |= directory is node.segments
         if node.is_up:
             node.end(Survival.ALL)
             self._restart_later(node)

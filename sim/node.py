@@ -120,6 +120,9 @@ class Node:
         """The marker that `recover` leaves on the disk until `RecoveryEnded`."""
         self.may_be_damaged = False
         """Whether this seed has damaged this disk: only then may a start find damage."""
+        self.may_lose_tail = False
+        """Whether a bit of its segments has rotted: a rotten record above what the index has
+        applied cannot be told from a torn one, is cut off, and comes again from peers."""
         self.effects_until_crash: int | None = None
         self.steps_until_crash: int | None = None
         self.on_crash: Callable[[Node], None] = lambda _: None
@@ -285,6 +288,7 @@ class Node:
         self.segments.power_loss(Survival.ALL, self._chance)
         self.segments.wipe()
         self.index.wipe()
+        self.may_lose_tail = False
         self._around.checkers.chain.ledger_removed(self)
 
     # Events

@@ -31,6 +31,9 @@ REFUSAL_WORDS: Final[Mapping[str, Words]] = {
     "already_open": Words("合同已经开立", "the contract is already open"),
     "already_revoked": Words("已经撤销或停用", "it is already revoked"),
     "amount_too_large": Words("金额超过上限", "the amount is too large"),
+    "consumer_party_not_distinct": Words(
+        "消费者主体即商户或托管机构", "the consumer's party is the merchant or the custodian"
+    ),
     "evidence_enough": Words("该验证者的证据已达上限", "enough is recorded of this validator"),
     "evidence_invalid": Words("证据不成立", "the evidence does not hold"),
     "evidence_known": Words("该证据已有记录", "the evidence is already recorded"),

@@ -55,7 +55,7 @@ GUARD_S = 60.0
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(GUARD_S):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 what is waited for sets no event
             await asyncio.sleep(0.005)
 
 

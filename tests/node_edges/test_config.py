@@ -91,13 +91,17 @@ def test_any_text_survives_rendering(path: str, name: str) -> None:
         ),
         (
             'replica = 0\n[api]\ntls = false\nlisten = "0.0.0.0:8443"',
-            "node.toml: api.tls: false while api.listen is '0.0.0.0:8443'; plain HTTP is taken on "
-            "a loopback address only",
+            (
+                "node.toml: api.tls: false while api.listen is '0.0.0.0:8443'; plain HTTP is "
+                "taken on a loopback address only"
+            ),
         ),
         (
             'replica = 0\n[api]\ncors_origins = ["https://a.example/"]',
-            "node.toml: api.cors_origins: 'https://a.example/' is not an origin like "
-            "https://audit.example",
+            (
+                "node.toml: api.cors_origins: 'https://a.example/' is not an origin like "
+                "https://audit.example"
+            ),
         ),
         (
             "replica = 0\n[api]\ncors_origins = [1]",
@@ -109,11 +113,11 @@ def test_any_text_survives_rendering(path: str, name: str) -> None:
         ),
         (
             'replica = 0\n[peer.endpoints]\nbank-2 = "x"',
-            'node.toml: peer.endpoints: bank-2: expected "host:port" or "[address]:port", found "x"',
+            'node.toml: peer.endpoints: bank-2: expected "host:port" or "[address]:port", found "x"',  # noqa: E501
         ),
         (
             'replica = 0\n[storage]\nbackend = "sqlite"',
-            'node.toml: storage.backend: expected "leveldb" or "rocksdb", found the string "sqlite"',
+            'node.toml: storage.backend: expected "leveldb" or "rocksdb", found the string "sqlite"',  # noqa: E501
         ),
         (
             "replica = 0\n[storage]\nwrite_buffer_bytes = 1024",
@@ -121,8 +125,10 @@ def test_any_text_survives_rendering(path: str, name: str) -> None:
         ),
         (
             "replica = 0\n[log]\nlevel = 1979-05-27",
-            'node.toml: log.level: expected "debug" or "info" or "warning" or "error", found a '
-            "date or time",
+            (
+                'node.toml: log.level: expected "debug" or "info" or "warning" or "error", found a '
+                "date or time"
+            ),
         ),
         (
             "replica = 0\n[verification]\nworkers = 65",

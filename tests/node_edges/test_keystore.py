@@ -129,8 +129,10 @@ def rewrite(path: Path, change: Any) -> None:
     [
         (
             lambda c: c["derivation"].update(memory_bytes=2**40),
-            "argon2id with 2 operations and 1099511627776 bytes is outside what this software "
-            "accepts",
+            (
+                "argon2id with 2 operations and 1099511627776 bytes is outside what this software "
+                "accepts"
+            ),
         ),
         (
             lambda c: c["derivation"].update(operations=1),
@@ -147,8 +149,10 @@ def rewrite(path: Path, change: Any) -> None:
         ),
         (
             lambda c: c.update(cipher="none"),
-            "'evidence-ledger/keystore/v1' with 'argon2id13' and 'none'; this software reads "
-            "'evidence-ledger/keystore/v1' with 'argon2id13' and 'xsalsa20-poly1305'",
+            (
+                "'evidence-ledger/keystore/v1' with 'argon2id13' and 'none'; this software reads "
+                "'evidence-ledger/keystore/v1' with 'argon2id13' and 'xsalsa20-poly1305'"
+            ),
         ),
     ],
 )

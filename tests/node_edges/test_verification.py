@@ -178,6 +178,19 @@ async def test_chunk_that_kills_two_workers_is_given_up(
     await verifier.close()
 
 
+async def test_start_fails_when_no_worker_works(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    verifier = SignatureVerifier(1)
+    with pytest.raises(VerifierUnavailable):
+        await verifier.start()
+    await verifier.close()
+
+
 async def test_close_ends_workers_and_tells_who_waits() -> None:
     verifier = SignatureVerifier(2)
     await verifier.start()
@@ -189,7 +202,7 @@ async def test_close_ends_workers_and_tells_who_waits() -> None:
     with pytest.raises(VerifierUnavailable):
         await task
     for pid in pids:
-        assert not Path(f"/proc/{pid}").exists()
+        assert not is_running(pid)
     with pytest.raises(VerifierUnavailable, match="the verifier is closed"):
         await verifier.verify([good(1)])
 

@@ -1,0 +1,35 @@
+"""Fixtures of the command line's tests."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Command, StoredChain, amount, opening, registrations
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(capsys)
+
+
+@pytest.fixture(scope="session")
+def stored_chain(tmp_path_factory: pytest.TempPathFactory) -> StoredChain:
+    """A chain of six blocks; not to be changed (see `home`)."""
+    chain = StoredChain(tmp_path_factory.mktemp("stored") / "net")
+    chain.append(
+        registrations(chain.state),
+        [opening("a"), opening("b")],
+        [amount("prepaid.prepay", "a", 5000, "pay-a"), amount("prepaid.prepay", "b", 70, "pay-b")],
+        [amount("prepaid.consume", "a", 6000, "too-much")],
+        [amount("prepaid.consume", "a", 100, "pay-a"), amount("prepaid.refund", "b", 70, "back")],
+    )
+    return chain
+
+
+@pytest.fixture
+def home(stored_chain: StoredChain, tmp_path: Path) -> Path:
+    """A copy of the stored chain's home, to be damaged."""
+    return Path(shutil.copytree(stored_chain.home.path, tmp_path / "home"))

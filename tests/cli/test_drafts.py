@@ -1,0 +1,128 @@
+"""What `submit` reads and in which order it sends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.drafts import Draft, SignedItem, complete_body, read_items
+from cli.failure import Failure
+from cli.submission import Result, plan_rounds, summarise
+from ledger.signing import SeedSigner
+from ledger.transaction import decode_body, decode_transaction, sign_transaction
+
+DRAFT = {
+    "kind": "prepaid.consume",
+    "data": {"amount": 100},
+    "stream": "contract/a",
+    "reference": "r1",
+    "signers": ["m-yoga"],
+    "occurred_at": 1772408488000,
+}
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "receipts.jsonl"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(DRAFT),
+        json.dumps(DRAFT) + "\n\n" + json.dumps(DRAFT) + "\n",
+        json.dumps([DRAFT]),
+        json.dumps(DRAFT, indent=2),
+    ],
+)
+def test_an_object_a_list_and_lines_are_read(tmp_path: Path, text: str) -> None:
+    items = read_items(write(tmp_path, text))
+    assert items[0] == Draft(**DRAFT)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{}\n", "receipts.jsonl, item 1: Object missing required field `kind`; a draft has kind, "
+         "data, stream, reference and signers."),
+        ('{"kind"\n[]\n', "receipts.jsonl, line 1: not JSON: "),
+        (json.dumps(DRAFT) + "\nnonsense\n", "receipts.jsonl, line 2: not JSON: "),
+        (json.dumps({**DRAFT, "amount": 1}), "receipts.jsonl, item 1: Object contains unknown "
+         "field `amount`; a draft has kind, data, stream, reference and signers."),
+        ('{"body": "{}", "signatures": []}', "receipts.jsonl, item 1: Expected `array` of length "
+         ">= 1"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(Failure) as refused:
+        read_items(write(tmp_path, text))
+    assert str(refused.value).removeprefix(f"{tmp_path}/").startswith(sentence)
+    assert refused.value.status == 2
+
+
+def test_a_body_is_salted_dated_and_canonical() -> None:
+    body = decode_body(complete_body(Draft(**DRAFT), 5, {}, lambda count: bytes(count)))  # type: ignore[arg-type]
+    assert body.salt == "A" * 22
+    assert body.not_after == 5
+    assert body.data == {"amount": 100, "occurred_at": 1772408488000}
+
+
+def test_two_salts_differ() -> None:
+    draft = Draft(**DRAFT)  # type: ignore[arg-type]
+    assert complete_body(draft, 5, {}) != complete_body(draft, 5, {})
+
+
+def test_a_reference_stands_for_the_earlier_transactions_id() -> None:
+    data = {"statement": "confirmed", "tx_id": "@m-yoga/r1"}
+    draft = Draft("attest", data, "contract/a", "r2", ["bank-a-gateway"])
+    body = decode_body(complete_body(draft, 5, {("m-yoga", "r1"): "ab" * 32}))
+    assert body.data["tx_id"] == "ab" * 32
+    with pytest.raises(Failure) as refused:
+        complete_body(draft, 5, {})
+    assert str(refused.value) == (
+        "'r2' names @m-yoga/r1, and m-yoga has no transaction 'r1' earlier in this file."
+    )
+
+
+def test_what_no_node_would_take_is_refused_before_it_is_signed() -> None:
+    draft = Draft("prepaid.consume", {"amount": 1.5}, "contract/a", "r1", ["m-yoga"])
+    with pytest.raises(Failure, match=r"only integers are allowed"):
+        complete_body(draft, 5, {})
+
+
+def test_a_signed_transaction_is_sent_as_it_stands(tmp_path: Path) -> None:
+    signer = SeedSigner(bytes(32))
+    body = complete_body(Draft(**DRAFT), 5, {})  # type: ignore[arg-type]
+    raw = sign_transaction(body, bytes(32), [signer])
+    signature = decode_transaction(raw).envelope.signatures[0]
+    form = {
+        "body": body.decode(),
+        "signatures": [
+            {"public_key": signature.public_key.hex(), "signature": signature.signature.hex()}
+        ],
+    }
+    (item,) = read_items(write(tmp_path, json.dumps(form)))
+    assert isinstance(item, SignedItem)
+    assert item.envelope == raw
+    assert (item.stream, item.reference) == ("contract/a", "r1")
+
+
+def test_a_round_holds_the_next_of_every_stream() -> None:
+    streams = ["a", "a", "b", "a", "c", "b"]
+    items = [Draft("k", {}, stream, str(at), ["p"]) for at, stream in enumerate(streams)]
+    assert plan_rounds(items) == [[0, 2, 4], [1, 5], [3]]
+
+
+def test_a_summary_counts_reasons() -> None:
+    def result(status: str, code: str) -> Result:
+        return Result("", "", "", "", "", status, code)
+
+    results = [result("applied", ""), *[result("refused", "insufficient_locked")] * 2]
+    assert summarise([*results, result("rejected", "stale")]) == [
+        "1 applied, 2 recorded as refused, 1 not taken in.",
+        "Recorded as refused: insufficient_locked (2).",
+        "Not taken in: stale (1).",
+    ]

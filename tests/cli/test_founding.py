@@ -1,0 +1,201 @@
+"""From members to homes by the commands themselves, and what each refuses."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from api.tokens import parse_tokens
+from cli.demo import demo_institutions
+from genesis.document import parse_genesis
+from node.config import NodeHome, load_config
+from node.keystore import KeyPurpose, Strength
+from node.server import open_identity
+from storage.files import DiskDirectory
+from storage.journal import Journal
+from tests.cli.running import Command
+
+
+@pytest.fixture
+def passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A passphrase file; keystores are made at the strength of devnets, to be quick."""
+    monkeypatch.setattr(Strength, "MODERATE", Strength.INTERACTIVE)
+    file = tmp_path / "passphrase"
+    file.write_text("correct horse\n")
+    file.chmod(0o600)
+    return file
+
+
+def make_member(command: Command, tmp_path: Path, passphrase: Path, number: int) -> Path:
+    home = tmp_path / f"home-{number}"
+    who = demo_institutions(4)[number]
+    status = command.run(
+        "genesis", "member", "--home", home, "--id", who.id, "--role", who.role,
+        "--name-en", who.en, "--name-zh", who.zh, "--api", f"https://n{number}.example:8443",
+        "--peer", f"n{number}.example:7443", "--passphrase-file", passphrase,
+    )  # fmt: skip
+    assert status == 0, command.err
+    return home
+
+
+def make_network(command: Command, tmp_path: Path, passphrase: Path) -> list[Path]:
+    homes = [make_member(command, tmp_path, passphrase, number) for number in range(2)]
+    members = [home / "member.json" for home in homes]
+    status = command.run(
+        "genesis", "make", *members, "--network", "test-city", "-o", tmp_path / "genesis.json",
+        "--time", "1772380800000", "--set", "view_timeout_ms=4000",
+    )  # fmt: skip
+    assert status == 0, command.err
+    return homes
+
+
+def test_members_make_a_genesis_and_homes_that_open(
+    command: Command, tmp_path: Path, passphrase: Path
+) -> None:
+    homes = make_network(command, tmp_path, passphrase)
+    raw = (tmp_path / "genesis.json").read_bytes()
+    genesis = parse_genesis(raw)
+    assert command.out.splitlines()[-1] == genesis.chain_id.hex()
+    assert [one.id for one in genesis.institutions] == ["bank-a", "pay-a"]
+    assert genesis.parameters.view_timeout_ms == 4000
+
+    for replica, home in enumerate(homes):
+        arguments = ("--home", home, "--genesis", tmp_path / "genesis.json")
+        assert command.run("node", "init", *arguments, "--passphrase-file", passphrase) == 0
+        assert f"Genesis hash: {genesis.chain_id.hex()}" in command.out
+        place = NodeHome(home)
+        identity, keystore = open_identity(place, load_config(place))
+        assert identity.replica == replica
+        expected = genesis.institutions[replica].keys.party
+        assert keystore.public_keys[KeyPurpose.PARTY].hex() == expected
+        assert Journal.open(DiskDirectory(place.journal)).load().record is None
+        assert command.run("node", "init", *arguments, "--passphrase-file", passphrase) == 2
+        assert command.err == (
+            f"{place.config} exists: this home is finished already; nothing was changed.\n"
+        )
+
+
+def test_nothing_in_a_home_is_readable_by_others(
+    command: Command, tmp_path: Path, passphrase: Path
+) -> None:
+    home = make_member(command, tmp_path, passphrase, 0)
+    public = {"member.json", "peer.crt"}
+    for path in home.rglob("*"):
+        if path.name not in public:
+            assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
+
+
+def test_the_same_members_make_the_same_bytes(
+    command: Command, tmp_path: Path, passphrase: Path
+) -> None:
+    homes = make_network(command, tmp_path, passphrase)
+    again = tmp_path / "again.json"
+    members = [home / "member.json" for home in homes]
+    arguments = ("--network", "test-city", "--time", "1772380800000")
+    arguments += ("--set", "view_timeout_ms=4000", "-o", str(again))
+    assert command.run("genesis", "make", *members, *arguments) == 0
+    assert again.read_bytes() == (tmp_path / "genesis.json").read_bytes()
+
+
+def test_keys_are_never_made_over_others(
+    command: Command, tmp_path: Path, passphrase: Path
+) -> None:
+    home = make_member(command, tmp_path, passphrase, 0)
+    before = NodeHome(home).keystore.read_bytes()
+    assert command.run(
+        "genesis", "member", "--home", home, "--id", "x", "--role", "bank", "--name-en", "X",
+        "--name-zh", "某", "--api", "https://x.example", "--peer", "x.example:1",
+    ) == 2  # fmt: skip
+    assert command.err == f"{NodeHome(home).keystore} exists; keys are never made over others.\n"
+    assert NodeHome(home).keystore.read_bytes() == before
+
+
+def test_a_member_named_twice_is_refused(
+    command: Command, tmp_path: Path, passphrase: Path
+) -> None:
+    member = make_member(command, tmp_path, passphrase, 0) / "member.json"
+    out = tmp_path / "twice.json"
+    assert command.run("genesis", "make", member, member, "--network", "n", "-o", out) == 2
+    assert command.err == (
+        "This is no genesis document: genesis: institution ids ['bank-a', 'bank-a'] are not "
+        "distinct.\n"
+    )
+    assert not out.exists()
+
+
+def test_a_changed_member_file_is_refused(
+    command: Command, tmp_path: Path, passphrase: Path
+) -> None:
+    member = make_member(command, tmp_path, passphrase, 0) / "member.json"
+    member.write_bytes(member.read_bytes().replace(b'"role":"bank"', b'"role": "bank"'))
+    out = tmp_path / "out.json"
+    assert command.run("genesis", "make", member, "--network", "n", "-o", out) == 2
+    assert command.err.startswith(f"{member}: not the RFC 8785 spelling")
+
+
+def test_a_wrong_passphrase_is_said(command: Command, tmp_path: Path, passphrase: Path) -> None:
+    homes = make_network(command, tmp_path, passphrase)
+    passphrase.write_text("wrong\n")
+    arguments = ("--home", homes[0], "--genesis", tmp_path / "genesis.json")
+    assert command.run("node", "init", *arguments, "--passphrase-file", passphrase) == 1
+    keystore = NodeHome(homes[0]).keystore
+    assert command.err == f"This passphrase does not open {keystore}.\n"
+
+
+def test_a_home_of_another_network_is_refused(
+    command: Command, tmp_path: Path, passphrase: Path
+) -> None:
+    make_network(command, tmp_path, passphrase)
+    stranger = make_member(command, tmp_path, passphrase, 2)
+    arguments = ("--home", stranger, "--genesis", tmp_path / "genesis.json")
+    assert command.run("node", "init", *arguments, "--passphrase-file", passphrase) == 1
+    assert command.err == (
+        f"The certificate in {stranger}/keys/peer.crt is none of those that the genesis document "
+        "pins (bank-a, pay-a); this home belongs to another network.\n"
+    )
+
+
+def test_genesis_is_shown_in_both_languages(
+    command: Command, tmp_path: Path, passphrase: Path
+) -> None:
+    make_network(command, tmp_path, passphrase)
+    file = tmp_path / "genesis.json"
+    chain_id = parse_genesis(file.read_bytes()).chain_id.hex()
+    assert command.run("genesis", "show", file, "--lang", "zh") == 0
+    assert f"创世哈希（链标识）  {chain_id}" in command.out
+    assert "示例支付公司甲 (payment)" in command.out
+    assert "北京时间 2026-03-02 00:00:00" in command.out
+    assert command.run("genesis", "show", file, "--lang", "en") == 0
+    assert "Quorum                   2 of 2; bears 0 dishonest or failed" in command.out
+    assert "2026-03-01 16:00:00 UTC" in command.out
+    assert not re.search(r"[\u4e00-\u9fff]", command.out)
+
+
+def test_tokens_are_issued_listed_and_revoked(command: Command, home: Path) -> None:
+    arguments = ("--home", home)
+    assert command.run(
+        "node", "token", "issue", *arguments, "--name", "insp", "--scope", "regulator", "--days", "30"
+    ) == 0  # fmt: skip
+    token = command.out.strip()
+    grant = parse_tokens((home / "tokens.json").read_bytes()).find(token, 0)
+    assert grant is not None
+    assert (grant.name, grant.role) == ("insp", "regulator")
+    assert token not in (home / "tokens.json").read_text()
+    assert command.run("node", "token", "list", *arguments) == 0
+    assert re.search(r"^insp +regulator +until \d{4}-", command.out, flags=re.MULTILINE)
+    issue = ("node", "token", "issue", *arguments, "--name", "insp", "--scope", "auditor")
+    assert command.run(*issue) == 2
+    assert command.err == "There is a token 'insp' already; revoke it or choose a name.\n"
+    assert command.run("node", "token", "revoke", *arguments, "--name", "insp") == 0
+    assert parse_tokens((home / "tokens.json").read_bytes()).find(token, 0) is None
+    assert command.run("node", "token", "revoke", *arguments, "--name", "insp") == 1
+    assert command.err == "There is no token 'insp'; `node token list` shows them.\n"
+
+
+def test_a_scope_that_does_not_exist_is_refused(command: Command, home: Path) -> None:
+    issue = ("node", "token", "issue", "--home", home, "--name", "x", "--scope", "king")
+    assert command.run(*issue) == 1
+    assert command.err.startswith("Token scope 'king' is none of regulator, auditor, operator")

@@ -1,0 +1,196 @@
+"""Help teaches, is quick to come, and needs no package; refusals are whole sentences."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.main import make_parser
+from tests.cli.running import Command
+
+ROOT = Path(__file__).parents[2]
+
+COMMANDS = [
+    ["genesis", "member"],
+    ["genesis", "make"],
+    ["genesis", "show"],
+    ["node", "init"],
+    ["node", "run"],
+    ["node", "backup"],
+    ["node", "restore"],
+    ["node", "recover"],
+    ["node", "token", "issue"],
+    ["node", "token", "list"],
+    ["node", "token", "revoke"],
+    ["devnet"],
+    ["submit"],
+    ["proof"],
+    ["evidence"],
+    ["history"],
+    ["verify"],
+    ["inspect"],
+]
+
+
+def test_help_names_every_command(command: Command) -> None:
+    assert command.run("--help") == 0
+    for words in COMMANDS:
+        assert re.search(rf"^    {words[0]}\b", command.out, flags=re.MULTILINE), words
+    assert command.run() == 2
+    assert "usage: evidence-ledger" in command.err
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_of_each_command_shows_an_example(command: Command, words: list[str]) -> None:
+    assert command.run(*words, "--help") == 0
+    assert f"usage: evidence-ledger {' '.join(words)}" in command.out
+    assert re.search(r"^examples?:$", command.out, flags=re.MULTILINE), command.out
+    assert f"  evidence-ledger {' '.join(words)} " in command.out
+
+
+def test_every_example_in_the_help_is_a_command_that_exists() -> None:
+    text = subprocess.run(
+        [sys.executable, "-c", "import sys; from cli.main import make_parser; "
+         "print(make_parser().format_help())"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for line in re.findall(r"^  evidence-ledger (.+)$", text, flags=re.MULTILINE):
+        words = line.split()
+        if words[0] in {"verify", "bench"}:
+            continue
+        listed = [command for command in COMMANDS if words[: len(command)] == command]
+        assert listed, line
+
+
+HEAVY = {"httpx", "fastapi", "pydantic", "cryptography", "msgspec", "nacl", "rich", "uvloop"}
+
+
+def test_help_imports_the_standard_library_only() -> None:
+    code = (
+        "import sys\n"
+        "from cli.main import make_parser\n"
+        "make_parser().format_help()\n"
+        f"print(sorted({HEAVY!r} & set(sys.modules)))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "[]\n"
+
+
+def test_verify_runs_with_the_verifiers_two_packages_only() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('httpx', 'fastapi', 'pydantic', 'cryptography', 'msgspec', 'rich', 'uvloop',"
+        " 'rfc8785', 'plyvel', 'rocksdict', 'google_crc32c', 'structlog', 'uvicorn'):\n"
+        "    sys.modules[name] = None\n"
+        "from cli.main import main\n"
+        "sys.exit(main(['verify', 'nowhere.json', '--genesis-hash', '0' * 64]))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (2, "")
+    assert result.stdout.startswith("nowhere.json: ")
+
+
+def test_a_missing_package_is_said() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['httpx'] = None\n"
+        "from cli.main import main\n"
+        "sys.exit(main(['proof', '0' * 64, '--api', 'https://node.example']))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (
+        1,
+        "The package httpx is not installed; this command needs the node's packages (pip install "
+        "'evidence-ledger[node]'). `verify` does without them.\n",
+    )
+
+
+def test_the_version_is_printed(command: Command) -> None:
+    assert command.run("--version") == 0
+    assert command.out == "evidence-ledger 0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["nonsense"], "Argument command: invalid choice: 'nonsense'"),
+        (["devnet"], "The following arguments are required: --home/--directory"),
+        (["devnet", "--hom", "x"], "The following arguments are required: --home/--directory"),
+        (
+            ["proof", "xyz", "--api", "https://node.example"],
+            "'xyz' is not a transaction id of 64 lower-case hex digits.",
+        ),
+        (
+            ["proof", "0" * 64],
+            "Name a network: --devnet DIR, or --api URL with --authority PEM.",
+        ),
+        (
+            ["proof", "0" * 64, "--api", "http://node.example"],
+            "http://node.example: plain HTTP is spoken to this machine only; write https://.",
+        ),
+        (
+            ["proof", "0" * 64, "--api", "node.example"],
+            "'node.example' is not the URL of a node, such as https://node.example:8443.",
+        ),
+        (
+            ["inspect", "--home", "nowhere"],
+            "nowhere is not a node's home: it holds no node.toml.",
+        ),
+        (
+            ["inspect", "--devnet", "nowhere"],
+            "nowhere/devnet.json cannot be read; `evidence-ledger devnet --home nowhere` makes a "
+            "devnet there.",
+        ),
+        (
+            ["submit", "nowhere.jsonl", "--api", "https://node.example"],
+            "nowhere.jsonl cannot be read: No such file or directory.",
+        ),
+        (
+            ["devnet", "--home", "nowhere", "--nodes", "40"],
+            "A network has 1 to 36 nodes, not 40; four is the fewest that bears one faulty "
+            "institution.",
+        ),
+        (
+            ["devnet", "init", "--home", "nowhere", "--host", "node"],
+            "--host 'node' is the same for every node; write it with {replica}, such as "
+            "node-{replica}.",
+        ),
+        (
+            ["devnet", "init", "--home", "nowhere", "--host", "n-{replica}", "--no-tls"],
+            "Plain HTTP is for loopback only; leave out --host or --no-tls.",
+        ),
+    ],
+)
+def test_what_is_wrong_is_a_sentence(
+    command: Command,
+    argv: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command.run(*argv) == 2
+    assert command.out == ""
+    first = command.err.splitlines()[0]
+    assert first == sentence or first.startswith(sentence), command.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_node_answering_is_a_sentence(command: Command) -> None:
+    assert command.run("proof", "0" * 64, "--api", "http://127.0.0.1:9") == 1
+    assert command.err == "http://127.0.0.1:9 does not answer: [Errno 111] Connection refused.\n"
+
+
+def test_the_parser_is_built_without_abbreviations() -> None:
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["node", "run", "--hom", "x"])

@@ -1,0 +1,185 @@
+"""Backup, restore and recovery of a stopped node, and the full offline inspection."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from node.config import NodeHome, load_config
+from node.server import LOCK_FILE, open_keyvalue
+from storage.files import DiskDirectory
+from tests.cli.running import Command, StoredChain
+
+
+def test_a_whole_home_passes_every_check(command: Command, home: Path) -> None:
+    assert command.run("inspect", "--home", home) == 0, command.out
+    lines = command.out.splitlines()
+    assert [line.split(":")[0] for line in lines[:-1]] == [
+        "ok       genesis",
+        "ok       identity",
+        "ok       vote journal",
+        "ok       spool",
+        "ok       chain",
+        "ok       files and rows",
+        "ok       execution",
+        "ok       state",
+        "ok       client signatures",
+        "ok       commit certificates",
+        "ok       checkpoints",
+    ]
+    assert lines[-1] == f"Everything in {home} is as it should be. 全部检查通过。"
+    assert "every signature of 17 transactions" in command.out
+
+
+def test_inspecting_changes_nothing_but_the_stores_own_files(command: Command, home: Path) -> None:
+    def read() -> dict[str, bytes]:
+        return {
+            str(path.relative_to(home)): path.read_bytes()
+            for path in sorted(home.rglob("*"))
+            if path.is_file() and path.parent.name != "index" and path.name != LOCK_FILE
+        }
+
+    before = read()
+    assert command.run("inspect", "--home", home) == 0
+    after = read()
+    spool = {"spool/spool-0", "spool/spool-1"}
+    assert {name: data for name, data in after.items() if name not in spool} == {
+        name: data for name, data in before.items() if name not in spool
+    }
+
+
+def segment(home: Path) -> Path:
+    return next(path for path in NodeHome(home).chain.iterdir() if path.suffix == ".segment")
+
+
+def flip(path: Path, at: int) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[at] ^= 1
+    path.write_bytes(bytes(raw))
+
+
+def change_row(home: Path, prefix: bytes, change: Callable[[bytes], bytes]) -> None:
+    """Change the last row of a kind in the index, checksums intact."""
+    place = NodeHome(home)
+    store = open_keyvalue(place, load_config(place))
+    key, value = next(store.scan(prefix, bytes([prefix[0] + 1]), reverse=True))
+    store.write([(key, change(value))])
+    store.close()
+
+
+def last_bit(value: bytes) -> bytes:
+    return value[:-1] + bytes([value[-1] ^ 1])
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
+def test_a_flipped_byte_of_a_segment_is_named(command: Command, home: Path, share: float) -> None:
+    file = segment(home)
+    flip(file, int(file.stat().st_size * share))
+    assert command.run("inspect", "--home", home) == 1
+    assert "DAMAGED" in command.out
+    assert file.name in command.out
+    assert "offset" in command.out
+
+
+def test_a_flipped_byte_of_the_index_is_named(command: Command, home: Path) -> None:
+    files = [path for path in NodeHome(home).index.iterdir() if path.suffix in {".log", ".ldb"}]
+    largest = max(files, key=lambda path: path.stat().st_size)
+    flip(largest, largest.stat().st_size // 2)
+    assert command.run("inspect", "--home", home) == 1
+    assert f"{largest.name}, offset" in command.out
+
+
+@pytest.mark.parametrize(
+    ("prefix", "check"),
+    [
+        (b"b", "files and rows"),
+        (b"t", "files and rows"),
+        (b"r", "files and rows"),
+        (b"s", "execution: the streams differ"),
+        (b"k", "chain"),
+        (b"c", "checkpoints"),
+    ],
+)
+def test_a_row_that_is_intact_and_wrong_is_found(
+    command: Command, home: Path, prefix: bytes, check: str
+) -> None:
+    change_row(home, prefix, last_bit)
+    assert command.run("inspect", "--home", home) == 1
+    name = check.split(":", maxsplit=1)[0]
+    damaged = [line for line in command.out.splitlines() if line.startswith("DAMAGED")]
+    assert any(check in line or f"  {name}:" in line for line in damaged), command.out
+
+
+def test_a_row_too_many_is_found(command: Command, home: Path) -> None:
+    place = NodeHome(home)
+    store = open_keyvalue(place, load_config(place))
+    store.write([(b"sparty/ghost", b"\x00")])
+    store.close()
+    assert command.run("inspect", "--home", home) == 1
+    assert "DAMAGED  execution: index, offset 0: the streams differ" in command.out
+
+
+def test_a_flipped_byte_of_the_vote_journal_is_named(command: Command, home: Path) -> None:
+    flip(NodeHome(home).journal / "votes", 100)
+    assert command.run("inspect", "--home", home) == 1
+    assert "votes, offset 0: slot 0 is broken." in command.out
+
+
+def test_another_chains_certificate_is_found(command: Command, home: Path) -> None:
+    shutil.copy(NodeHome(home).api_certificate, NodeHome(home).tls_certificate)
+    assert command.run("inspect", "--home", home) == 1
+    assert "peer.crt is not the certificate genesis pins." in command.out
+
+
+def test_a_running_nodes_home_is_left_alone(command: Command, home: Path) -> None:
+    held = DiskDirectory(home)
+    held.lock(LOCK_FILE)
+    try:
+        assert command.run("inspect", "--home", home) == 1
+        assert command.err == f"A node runs in {home}; stop it first.\n"
+        assert command.run("node", "backup", "--home", home, "-o", home / "b.tar") == 1
+        assert command.err == f"A node runs in {home}; stop it first.\n"
+    finally:
+        held.close()
+
+
+@pytest.mark.parametrize("name", ["backup.tar", "backup"])
+def test_a_backup_restores_to_the_same_chain_in_recovery(
+    command: Command, home: Path, stored_chain: StoredChain, tmp_path: Path, name: str
+) -> None:
+    assert command.run("node", "backup", "--home", home, "-o", tmp_path / name) == 0
+    assert "Backed up 24 entries up to height 5" in command.out
+    place = NodeHome(home)
+    kept = {path.name: path.read_bytes() for path in place.chain.iterdir()}
+    assert command.run("node", "restore", tmp_path / name, "--home", home) == 2
+    assert command.err == f"{home} holds a chain; restore never overwrites one.\n"
+    shutil.rmtree(place.chain)
+    shutil.rmtree(place.index)
+    assert command.run("node", "restore", tmp_path / name, "--home", home) == 0, command.err
+    assert {path.name: path.read_bytes() for path in place.chain.iterdir()} == kept
+    assert place.recover_marker.read_text().startswith("Restored from a backup at height 5")
+    assert not (home / "restore.partial").exists()
+    assert command.run("inspect", "--home", home) == 0, command.out
+
+
+def test_a_backup_of_another_chain_is_refused(command: Command, home: Path, tmp_path: Path) -> None:
+    other = StoredChain(tmp_path / "other")
+    other.append([])
+    backup = tmp_path / "other.tar"
+    assert command.run("node", "backup", "--home", other.home.path, "-o", backup) == 0
+    shutil.rmtree(NodeHome(home).chain)
+    shutil.rmtree(NodeHome(home).index)
+    assert command.run("node", "restore", backup, "--home", home) == 2
+    assert command.err == f"{backup} is of another chain than {home}/genesis.json.\n"
+    assert not NodeHome(home).recover_marker.exists()
+
+
+def test_recover_leaves_a_mark_with_its_reason(command: Command, home: Path) -> None:
+    arguments = ("node", "recover", "--home", home, "--reason", "disk replaced")
+    assert command.run(*arguments) == 0
+    assert (home / "RECOVER").read_text() == "disk replaced\n"
+    assert command.run(*arguments) == 2
+    assert command.err == f"{home}/RECOVER is there already; nothing was changed.\n"

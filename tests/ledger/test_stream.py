@@ -1,0 +1,57 @@
+"""Streams: one value from which a whole record can be counted."""
+
+from __future__ import annotations
+
+import msgpack
+import pytest
+
+from ledger.hashing import ZERO_HASH, sha256
+from ledger.merkle import Frontier, compute_root
+from ledger.refusal import Reason, Rejected
+from ledger.stream import (
+    EMPTY_STREAM_ROOT,
+    StoredStream,
+    StreamValue,
+    compute_state_key,
+    compute_value_hash,
+    decode_stored_stream,
+    decode_stream_value,
+    encode_stream_value,
+)
+from ledger.wire import encode
+
+
+def test_an_empty_stream_has_the_root_of_nothing() -> None:
+    assert sha256(b"") == EMPTY_STREAM_ROOT
+
+
+@pytest.mark.parametrize("record", [None, ["party", "m-1"], ["prepaid", 1, b"\0"]])
+def test_a_value_is_count_root_and_record(record: list[object] | None) -> None:
+    raw = encode_stream_value(StreamValue(2, bytes(32), record))
+    assert msgpack.unpackb(raw) == [2, bytes(32), record]
+    assert decode_stream_value(raw) == StreamValue(2, bytes(32), record)
+
+
+@pytest.mark.parametrize("value", [[-1, bytes(32), None], [0, bytes(31), None], [0, bytes(32), 1]])
+def test_a_value_out_of_bounds_is_refused(value: list[object]) -> None:
+    with pytest.raises(Rejected) as caught:
+        decode_stream_value(msgpack.packb(value))
+    assert caught.value.reason is Reason.MALFORMED
+
+
+def test_key_and_value_have_hashes_of_their_own() -> None:
+    assert compute_state_key("contract/卡") == sha256(
+        b"evidence-ledger/v1/state-key\0" + "contract/卡".encode()
+    )
+    assert compute_value_hash(b"v") == sha256(b"evidence-ledger/v1/state-value\0v")
+
+
+def test_what_storage_keeps_lets_the_stream_grow() -> None:
+    leaves = [sha256(bytes([number])) for number in range(11)]
+    frontier = Frontier.empty().extend(leaves[:7])
+    value = encode_stream_value(StreamValue(7, frontier.root(), None))
+    stored = decode_stored_stream(encode(StoredStream(value, frontier.encode_peaks(), leaves[6])))
+    assert stored.newest == leaves[6]
+    grown = Frontier.from_peaks(decode_stream_value(stored.value).count, stored.peaks)
+    assert grown.extend(leaves[7:]).root() == compute_root(leaves)
+    assert StoredStream(value, b"").newest == ZERO_HASH

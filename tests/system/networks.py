@@ -1,0 +1,111 @@
+"""A network of four real processes on loopback, and transactions for it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cli.client import Client
+from cli.demo import GATEWAY
+from cli.devnet import Devnet, open_devnet
+from cli.devnet_addresses import Layout
+from cli.drafts import Draft, complete_body
+from cli.founding import read_genesis
+from cli.registration import register_submitters
+from cli.submission import wait_height
+from genesis.document import Genesis
+from ledger.signing import SeedSigner
+from ledger.transaction import compute_tx_id, sign_transaction
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Network:
+    """A devnet with the means to write transactions for it."""
+
+    def __init__(self, devnet: Devnet) -> None:
+        self.devnet = devnet
+        self.genesis: Genesis = read_genesis(Path(devnet.state.genesis))
+        self._signers = {
+            who.party: SeedSigner(bytes.fromhex(who.seed)) for who in devnet.state.submitters
+        }
+
+    @property
+    def replicas(self) -> range:
+        return range(len(self.devnet.state.nodes))
+
+    def client(self, replica: int, patience_s: float = -1) -> Client:
+        client = self.devnet.client(replica)
+        client.patience_s = patience_s if patience_s >= 0 else client.patience_s
+        return client
+
+    def sign(self, draft: Draft) -> tuple[str, bytes]:
+        """Return (tx id, envelope)."""
+        body = complete_body(draft, now_ms() + 600_000, {})
+        signers = [self._signers[party] for party in draft.signers]
+        envelope = sign_transaction(body, self.genesis.chain_id, signers)
+        return compute_tx_id(body).hex(), envelope
+
+    def opening(self, merchant: str = "m-yoga") -> tuple[str, bytes]:
+        """Return (tx id, envelope) of a new contract's first transaction."""
+        contract = f"t-{secrets.token_hex(8)}"
+        data = {
+            "consumer": secrets.token_hex(32),
+            "custodian": GATEWAY,
+            "industry": "fitness",
+            "merchant": merchant,
+            "terms_hash": secrets.token_hex(32),
+        }
+        return self.sign(Draft("prepaid.open", data, f"contract/{contract}", contract, [merchant]))
+
+    def settle(self, replica: int, envelope: bytes, level: str = "committed") -> dict[str, object]:
+        with self.client(replica) as client:
+            return client.settle(envelope, level)
+
+    def heights(self) -> list[int]:
+        found = []
+        for replica in self.replicas:
+            with self.client(replica) as client:
+                found.append(int(client.status()["height"]))
+        return found
+
+    def wait_level(self, height: int, replicas: Sequence[int] | None = None) -> None:
+        """Wait until nodes have applied `height`."""
+        for replica in self.replicas if replicas is None else replicas:
+            with self.client(replica) as client:
+                wait_height(client, height)
+
+    def blocks(self, replica: int, end: int) -> list[dict[str, object]]:
+        """Return blocks [0, end) as a node serves them, without what may differ by node."""
+        blocks = []
+        with self.client(replica) as client:
+            for height in range(end):
+                block = client.block(height)
+                del block["certificate"], block["certified"]
+                blocks.append(block)
+        return blocks
+
+    def check_same_chain(self) -> list[dict[str, object]]:
+        """Compare every block that all nodes have; return them."""
+        end = min(self.heights()) + 1
+        chains = [self.blocks(replica, end) for replica in self.replicas]
+        for replica, chain in enumerate(chains):
+            assert chain == chains[0], f"replica {replica} has another chain than replica 0"
+        return chains[0]
+
+
+@contextmanager
+def running_network(directory: Path) -> Iterator[Network]:
+    """Make and start four nodes; nothing of them is left afterwards."""
+    layout = Layout(directory=directory, node_count=4, view_timeout_ms=1_000)
+    state = open_devnet(layout, print)
+    with Devnet(directory, state) as devnet:
+        devnet.start()
+        devnet.wait_ready()
+        register_submitters(state)
+        yield Network(devnet)

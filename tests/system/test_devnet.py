@@ -1,0 +1,232 @@
+"""Four real processes on loopback: what is promised holds when they are killed.
+
+The processes are this test's own children; only they are ever killed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.client import ApiError, Unreachable
+from cli.failure import Failure
+from tests.system.networks import Network, running_network
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with running_network(tmp_path_factory.mktemp("net") / "net") as running:
+        yield running
+
+
+def test_a_transaction_is_committed_and_certified(network: Network) -> None:
+    tx_id, envelope = network.opening()
+    place = network.settle(0, envelope, "certified")
+    assert (place["tx_id"], place["status"], place["certified"]) == (tx_id, "applied", True)
+
+
+def test_the_same_transaction_at_every_node_has_one_position(network: Network) -> None:
+    _, envelope = network.opening()
+    places = [network.settle(replica, envelope) for replica in (2, 0, 1, 3)]
+    assert len({(place["height"], place["index"]) for place in places}) == 1
+
+
+def test_two_nodes_given_the_same_transaction_at_once_record_it_once(network: Network) -> None:
+    tx_id, envelope = network.opening()
+    with network.client(0) as one, network.client(1) as other:
+        one.post(envelope)
+        other.post(envelope)
+    place = network.settle(3, envelope)
+    network.wait_level(int(str(place["height"])) + 0)
+    blocks = network.check_same_chain()
+    assert [tx_id in str(block["transactions"]) for block in blocks].count(True) == 1
+
+
+def test_a_body_the_contract_refuses_is_recorded(network: Network) -> None:
+    from cli.drafts import Draft
+
+    _, envelope = network.sign(
+        Draft("prepaid.consume", {"amount": 1}, "contract/nowhere", "nowhere-1", ["m-yoga"])
+    )
+    place = network.settle(1, envelope)
+    assert (place["status"], place["code"]) == ("refused", "unknown_contract")
+
+
+def test_a_wrong_signature_is_refused_by_name(network: Network) -> None:
+    _, envelope = network.opening()
+    with network.client(1) as client, pytest.raises(ApiError) as refused:
+        client.post(envelope[:-10] + bytes([envelope[-10] ^ 1]) + envelope[-9:])
+    assert (refused.value.http_status, refused.value.reason) == (403, "bad_signature")
+
+
+OFFLINE = """\
+import sys
+for name in ("socket", "_socket", "ssl", "asyncio", "urllib.request", "httpx", "msgspec"):
+    sys.modules[name] = None
+from verifier.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def verify_offline(file: Path, genesis_hash: str) -> subprocess.CompletedProcess[str]:
+    """Run the verifier in a process that cannot open a socket."""
+    return subprocess.run(
+        [sys.executable, "-c", OFFLINE, str(file), "--genesis-hash", genesis_hash],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_evidence_of_any_node_verifies_without_a_network(network: Network, tmp_path: Path) -> None:
+    tx_id, envelope = network.opening()
+    network.settle(0, envelope, "certified")
+    genesis_hash = network.devnet.state.genesis_hash
+    for replica in network.replicas:
+        with network.client(replica) as client:
+            network.settle(replica, envelope, "certified")
+            raw = client.evidence(tx_id)
+        file = tmp_path / f"{replica}.evidence.json"
+        file.write_bytes(raw)
+        result = verify_offline(file, genesis_hash)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "Conclusion: consistent" in result.stdout
+    other = "0" * 64
+    assert verify_offline(tmp_path / "0.evidence.json", other).returncode == 1
+
+
+def test_a_history_of_any_node_is_complete(network: Network, tmp_path: Path) -> None:
+    from cli.drafts import Draft
+
+    _, envelope = network.opening()
+    place = network.settle(0, envelope)
+    contract = str(place["stream"]).removeprefix("contract/")
+    stream = f"contract/{contract}"
+    for number in range(3):
+        data = {"amount": 100 + number}
+        _, paid = network.sign(Draft("prepaid.prepay", data, stream, f"{contract}-{number}",
+                                     ["m-yoga"]))  # fmt: skip
+        network.settle(number, paid, "certified")
+    with network.client(3) as client:
+        file = tmp_path / "history.json"
+        network.settle(3, paid, "certified")
+        file.write_bytes(client.history(contract))
+    result = verify_offline(file, network.devnet.state.genesis_hash)
+    assert result.returncode == 0, result.stdout
+    assert "12  ok" in result.stdout
+
+
+@pytest.mark.parametrize("replica", range(4))
+def test_a_killed_node_catches_up(network: Network, replica: int) -> None:
+    """Kill each in turn: in the heights that follow, each of them is a primary once."""
+    network.devnet.kill(replica)
+    others = [other for other in network.replicas if other != replica]
+    places = []
+    for number in range(5):
+        _, envelope = network.opening()
+        places.append(network.settle(others[number % 3], envelope))
+    height = max(int(str(place["height"])) for place in places)
+    network.devnet.start([replica])
+    network.devnet.wait_ready([replica])
+    network.wait_level(height)
+    _, envelope = network.opening()
+    place = network.settle(replica, envelope, "certified")
+    network.wait_level(int(str(place["height"])))
+    network.check_same_chain()
+
+
+class Load:
+    """Submits to every node until told to stop; remembers what it was told."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._stop = threading.Event()
+        self.committed: dict[str, tuple[object, object]] = {}
+        self.promised: dict[str, bytes] = {}
+        self._threads = [
+            threading.Thread(target=self._run, args=(replica,)) for replica in network.replicas
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, replica: int) -> None:
+        with self._network.client(replica, patience_s=0) as client:
+            while not self._stop.is_set():
+                group = [self._network.opening() for _ in range(8)]
+                try:
+                    answers = client.post_batch([envelope for _, envelope in group])
+                    for (tx_id, envelope), answer in zip(group, answers, strict=True):
+                        if "accepted" in answer:
+                            self.promised[tx_id] = envelope
+                    tx_id, envelope = group[-1]
+                    place = client.post(envelope, "committed", 5)
+                except (Unreachable, ApiError):
+                    continue
+                if place["status"] == "applied":
+                    self.committed[tx_id] = (place["height"], place["index"])
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def test_all_killed_under_load_lose_nothing_and_repeat_nothing(network: Network) -> None:
+    load = Load(network)
+    try:
+        deadline = time.monotonic() + 30
+        while len(load.committed) < 12 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for replica in network.replicas:
+            network.devnet.process(replica).kill()
+    finally:
+        load.stop()
+    for replica in network.replicas:
+        network.devnet.kill(replica)
+    assert len(load.committed) >= 12
+    network.devnet.start()
+    network.devnet.wait_ready()
+    for tx_id, envelope in load.promised.items():
+        # Every promise is kept by the nodes themselves: nothing is posted again here.
+        place = wait_for_position(network, tx_id)
+        assert place["status"] == "applied", (tx_id, envelope.hex())
+    network.wait_level(max(network.heights()))
+    recorded = [tx_id for block in network.check_same_chain() for tx_id in block["transactions"]]  # type: ignore[attr-defined]
+    assert len(recorded) == len(set(recorded)), "a transaction stands on the chain twice"
+    with network.client(2) as client:
+        for tx_id, (height, index) in load.committed.items():
+            place = client.position(tx_id)
+            assert place is not None, f"{tx_id} was reported committed and is lost"
+            assert (place["height"], place["index"]) == (height, index)
+
+
+def wait_for_position(network: Network, tx_id: str) -> dict[str, object]:
+    deadline = time.monotonic() + 30
+    with network.client(1) as client:
+        while True:
+            place = client.position(tx_id)
+            if place is not None and place["status"] != "pending":
+                return place
+            assert time.monotonic() < deadline, f"the promise of {tx_id} is not kept: {place}"
+            time.sleep(0.05)
+
+
+def test_a_node_that_dies_is_said_with_its_log(network: Network) -> None:
+    network.devnet.process(3).kill()
+    network.devnet.process(3).wait()
+    with pytest.raises(Failure, match=r"^Node credit-a \(replica 3\) was killed by signal 9\.\n"):
+        network.devnet.check_alive()
+    network.devnet.kill(3)
+    network.devnet.start([3])
+    network.devnet.wait_ready([3])
