@@ -15,6 +15,7 @@ from typing import Final
 
 from cli.failure import Failure, unusable
 from cli.founding import Backend
+from genesis.document import INSTITUTIONS_MAX
 from node.certificates import LOOPBACK_HOSTS
 
 LOOPBACK: Final = "127.0.0.1"
@@ -43,6 +44,14 @@ class Layout:
     """None for what this Python has."""
     view_timeout_ms: int = 0
     """0 for the default."""
+
+    def __post_init__(self) -> None:
+        """Refuse a number of nodes that no genesis document holds."""
+        if not 1 <= self.node_count <= INSTITUTIONS_MAX:
+            raise unusable(
+                f"A network has 1 to {INSTITUTIONS_MAX} nodes, not {self.node_count}; four is the "
+                "fewest that bears one faulty institution."
+            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

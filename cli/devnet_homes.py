@@ -50,7 +50,7 @@ from cli.founding import (
     make_home,
     parse_member,
 )
-from genesis.document import INSTITUTIONS_MAX, Genesis, Parameters
+from genesis.document import Genesis, Parameters
 from ledger.signing import SEED_BYTES, public_key_of
 from node.certificates import write_certificate
 from node.config import (
@@ -75,14 +75,9 @@ TOKEN_SCOPES: Final = ("operator", "auditor", "regulator")
 def create_devnet(layout: Layout) -> DevnetState:
     """Make every home and `devnet.json`; raise `Failure` over anything that is not a devnet."""
     directory = layout.directory.absolute()
-    if not 1 <= layout.node_count <= INSTITUTIONS_MAX:
-        raise unusable(
-            f"A network has 1 to {INSTITUTIONS_MAX} nodes, not {layout.node_count}; four is the "
-            "fewest that bears one faulty institution."
-        )
+    addresses = list(choose_addresses(layout))
     _clear_unfinished(directory)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    addresses = list(choose_addresses(layout))
     homes = [NodeHome(directory / f"node-{at}") for at in range(layout.node_count)]
     cast = demo_institutions(layout.node_count)
     seeds = [{purpose: secrets.token_bytes(SEED_BYTES) for purpose in KeyPurpose} for _ in homes]

@@ -20,7 +20,7 @@ from cli.arguments import (
 from cli.failure import OK, unusable
 
 if TYPE_CHECKING:
-    from genesis.document import Genesis
+    from genesis.document import Genesis, Parameters, RulePack
 
 MEMBER_HELP = """\
 Make an institution's keys and its public member file. 机构生成密钥与成员文件。
@@ -158,12 +158,12 @@ def run_make(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _read_parameters(pairs: list[str]):  # type: ignore[no-untyped-def]
+def _read_parameters(pairs: list[str]) -> Parameters:
     import msgspec
 
     from cli.founding import DEFAULT_PARAMETERS
 
-    values = msgspec.structs.asdict(DEFAULT_PARAMETERS)
+    values: dict[str, int] = msgspec.structs.asdict(DEFAULT_PARAMETERS)
     for pair in pairs:
         name, _, value = pair.partition("=")
         if name not in values or not value.isdigit():
@@ -172,10 +172,10 @@ def _read_parameters(pairs: list[str]):  # type: ignore[no-untyped-def]
                 f"{', '.join(values)}."
             )
         values[name] = int(value)
-    return type(DEFAULT_PARAMETERS)(**values)
+    return msgspec.structs.replace(DEFAULT_PARAMETERS, **values)
 
 
-def _read_rule_pack(text: str):  # type: ignore[no-untyped-def]
+def _read_rule_pack(text: str) -> RulePack:
     from genesis.document import RulePack
 
     name, _, version = text.rpartition("=")
@@ -201,6 +201,8 @@ def run_show(arguments: argparse.Namespace) -> int:
 def describe_genesis(genesis: Genesis, language: str) -> list[str]:
     """Return the lines people read, in `zh` or `en`."""
     from datetime import UTC, datetime, timedelta, timezone
+
+    import msgspec
 
     is_zh = language == "zh"
     zone = timezone(timedelta(hours=8)) if is_zh else UTC
@@ -229,13 +231,11 @@ def describe_genesis(genesis: Genesis, language: str) -> list[str]:
         name = one.name.zh if is_zh else one.name.en
         district = f", {one.district}" if one.district else ""
         lines.append(f"  {replica:>2}  {one.id:<16} {name} ({one.role}{district})")
-        lines.append(f"      API {one.endpoints.api}, {'节点互联' if is_zh else 'peers'} "
-                     f"{one.endpoints.peer}")  # fmt: skip
+        peers = "节点互联" if is_zh else "peers"
+        lines.append(f"      API {one.endpoints.api}, {peers} {one.endpoints.peer}")
         for purpose in ("party", "vote", "cosign", "log"):
             lines.append(f"      {purpose:<6} {getattr(one.keys, purpose)}")
     lines.append("参数：" if is_zh else "Parameters:")
-    import msgspec
-
     for name, value in msgspec.structs.asdict(genesis.parameters).items():
         lines.append(f"  {name:<24} {value}")
     return lines

@@ -153,8 +153,10 @@ class Inspection:
         return "both slots, both marks and the pending block are intact"
 
     def _check_spool(self) -> str:
-        directory = DiskDirectory(self._home.spool)
+        directory = DiskDirectory(self._home.spool, create=True)
         try:
+            if not directory.names():
+                return "empty; nothing was promised yet"
             spool = Spool(ReadOnlyDirectory(directory))
             try:
                 held = spool.load()

@@ -8,7 +8,7 @@ so a court's machine needs nothing but the verifier's own two packages.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from cli.arguments import Parser
@@ -108,13 +108,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.run is None:
         arguments.help_of.print_help(sys.stderr)
         return UNUSABLE
-    return _guarded(lambda: arguments.run(arguments))
+    return _guarded(lambda: int(arguments.run(arguments)))
 
 
-def _guarded(run) -> int:  # type: ignore[no-untyped-def]
+def _guarded(run: Callable[[], int]) -> int:
     """Run a command and turn its failures into sentences."""
     try:
-        return int(run())
+        return run()
     except Failure as failure:
         print(str(failure), file=sys.stderr)
         return failure.status
@@ -134,19 +134,16 @@ def _guarded(run) -> int:  # type: ignore[no-untyped-def]
 
 def _describe(error: Exception) -> str | None:
     """Return the sentence of a refusal that a deeper part raised; None for a mistake of ours."""
-    try:
-        from node.config import ConfigError
-        from node.keystore import KeystoreError
-        from storage.backup import BackupRefused
-        from storage.files import Damaged, InUse, StorageFailure
-    except ModuleNotFoundError as missing:
-        if isinstance(error, ModuleNotFoundError):
-            return (
-                f"The package {missing.name} is not installed; this command needs the node's "
-                "packages (pip install 'evidence-ledger[node]'). `verify` does without them."
-            )
-        return None
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            f"The package {error.name} is not installed; this command needs the node's packages "
+            "(pip install 'evidence-ledger[node]'). `verify` does without them."
+        )
     from ledger.refusal import Rejected
+    from node.config import ConfigError
+    from node.keystore import KeystoreError
+    from storage.backup import BackupRefused
+    from storage.files import Damaged, InUse, StorageFailure
 
     known = (
         BackupRefused,

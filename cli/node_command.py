@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.arguments import Parser, add_command, add_passphrase_option, read_passphrase_option
 from cli.failure import OK, Failure, unusable
+
+if TYPE_CHECKING:
+    from node.config import NodeHome
+    from node.keystore import Keystore
 
 INIT_HELP = """\
 Finish a member's home with the genesis document, so that a node can run in it. 初始化节点目录。
@@ -191,7 +196,7 @@ def run_init(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _import_certificate(home, certificate: Path, key: Path, keystore) -> None:  # type: ignore[no-untyped-def]
+def _import_certificate(home: NodeHome, certificate: Path, key: Path, keystore: Keystore) -> None:
     """Put the operator's own API certificate and key into the home, the key sealed."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519
     from cryptography.hazmat.primitives.serialization import load_pem_private_key

@@ -269,6 +269,8 @@ class Executor:
         self._references: dict[bytes, bytes] = {}
         self._parties: dict[str, PartyRecord | None] = {}
         self._keys: set[tuple[str, bytes]] = set()
+        self._looked_up: tuple[bytes, tuple[bytes, int] | None] = (b"", None)
+        """The last reference key looked up, and who took it: each is needed twice in a row."""
         self._entries: list[bytes] = []
         self._leaf_hashes: list[bytes] = []
         self._outcomes: list[Outcome] = []
@@ -289,7 +291,7 @@ class Executor:
         body = transaction.body
         check_time(transaction, self.time_ms, chain.limits.replay_window_ms)
         tx_id = transaction.tx_id
-        if tx_id in self._tx_ids or chain.reader.transaction_height(tx_id) is not None:
+        if tx_id in self._tx_ids or self._is_on_chain(transaction):
             raise Rejected(Reason.DUPLICATE, f"transaction {tx_id.hex()} is already on the chain")
         for signer, signature in zip(body.signers, transaction.envelope.signatures, strict=True):
             pair = (signer, signature.public_key)
@@ -396,12 +398,31 @@ class Executor:
             return refusal.outcome(), before.record
         return outcome, context.record
 
+    def _is_on_chain(self, transaction: Transaction) -> bool:
+        """Say whether a block already holds this body.
+
+        One look-up does for nearly all: whatever is on the chain found its reference free and took
+        it, or found it taken. So where nobody ever took the reference, the body is not there.
+        """
+        found = self._look_up(transaction.reference_key)
+        if found is None:
+            return False
+        return (
+            found[0] == transaction.tx_id
+            or self._chain.reader.transaction_height(transaction.tx_id) is not None
+        )
+
+    def _look_up(self, key: bytes) -> tuple[bytes, int] | None:
+        if self._looked_up[0] != key:
+            self._looked_up = (key, self._chain.reader.reference(key))
+        return self._looked_up[1]
+
     def _reference_taken_by(self, key: bytes) -> bytes | None:
         """Return the earlier transaction of the same submitter under the same reference."""
         tx_id = self._references.get(key)
         if tx_id is not None:
             return tx_id
-        found = self._chain.reader.reference(key)
+        found = self._look_up(key)
         if found is None or found[1] + self._chain.limits.reference_window_ms < self.time_ms:
             return None
         return found[0]

@@ -45,6 +45,9 @@ INDUSTRIES: Final = (
 SALT_BYTES_MIN: Final = 16
 """128 bits, as for a body's salt."""
 
+SALT_BYTES_MAX: Final = 255
+"""Its length stands before it in one byte."""
+
 PREPAY: Final = 0
 CONSUME: Final = 1
 REFUND: Final = 2
@@ -140,10 +143,10 @@ def compute_consumer_commitment(salt: bytes, consumer_id: str) -> bytes:
 
     `salt` is random, at least 128 bits, and another for each contract, so that one person's
     contracts cannot be linked; destroying it erases the person and leaves the record
-    (PIPL arts 4, 47). Raises ValueError for a shorter salt.
+    (PIPL arts 4, 47). Raises ValueError for a shorter salt, or one above 255 bytes.
     """
-    if len(salt) < SALT_BYTES_MIN:
-        raise ValueError(f"a salt has at least {SALT_BYTES_MIN} bytes, not {len(salt)}")
+    if not SALT_BYTES_MIN <= len(salt) <= SALT_BYTES_MAX:
+        raise ValueError(f"a salt has {SALT_BYTES_MIN} to {SALT_BYTES_MAX} bytes, not {len(salt)}")
     return tagged_hash(tags.CONSUMER, bytes([len(salt)]) + salt + consumer_id.encode())
 
 

@@ -84,6 +84,7 @@ from node.messages import (
     encode_frame,
 )
 from node.proposals import ProposalDesk
+from node.recent_ids import RecentIds
 from node.recovery import SILENT_ALWAYS, Recovery
 
 STATUS_INTERVAL_TICKS: Final = 40
@@ -160,6 +161,7 @@ class Driver:
         )
         self._connected: set[int] = set()
         self._committing: CommitBlock | None = None
+        self._recent = RecentIds()
         self._record = b""
         self._cosigned_size = 0
         self._certificate = b""
@@ -406,7 +408,7 @@ class Driver:
         for candidate in event.candidates:
             transaction = candidate.transaction
             self.desk.offer(candidate)
-            if self.is_known(transaction.tx_id):
+            if transaction.tx_id in self._recent:
                 continue
             try:
                 self.check_admission(candidate)
@@ -635,7 +637,9 @@ class Driver:
         block = done.block
         self.chain.adopt(block)
         self._certificate = done.certificate
-        self.pool.remove([row.tx_id for row in block.rows])
+        tx_ids = [row.tx_id for row in block.rows]
+        self.pool.remove(tx_ids)
+        self._recent.add(tx_ids)
         self.desk.clear()
         self.certification.open_height(height, block.header.log_size, block.log.root())
         for replica, early in self.certification.take_early(height):

@@ -2,26 +2,25 @@
 
 Parsing is done here, once, and is pure. The signatures themselves are checked elsewhere (off the
 event loop); this says which Ed25519 checks they amount to. Transactions of one batch signature
-amount to the same check, so it is asked for once: `VerifiedBatches` remembers, by the whole triple
-of key, message and signature, which have been found good.
+amount to the same check, and to none at all once it was found good (`node.batch_book`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 import msgspec
 
 from contracts.execution import Candidate, parse_candidate
 from contracts.kinds import parse_data
+from ledger import tags
 from ledger.transaction import Transaction, compute_signature_check, decode_transaction
+from node.batch_book import BatchBook
 
 Check = tuple[bytes, bytes, bytes]
 """Public key, message, signature."""
 
-VERIFIED_BATCHES_MAX: Final = 4096
-"""Batch signatures remembered; one covers up to 65,536 transactions."""
+NO_CHECKS: tuple[Check, ...] = ()
 
 
 class Parsed(msgspec.Struct, frozen=True, gc=False):
@@ -31,7 +30,7 @@ class Parsed(msgspec.Struct, frozen=True, gc=False):
     checks: tuple[Check, ...]
 
 
-def parse_submission(raw: bytes, chain_id: bytes) -> Parsed:
+def parse_submission(raw: bytes, chain_id: bytes, book: BatchBook | None = None) -> Parsed:
     """Read what a client submitted; raise `Rejected`, also for an unknown kind or misshapen data.
 
     A client is told at the door. Only a lying primary can put misshapen data into a block, where
@@ -39,47 +38,51 @@ def parse_submission(raw: bytes, chain_id: bytes) -> Parsed:
     """
     transaction = decode_transaction(raw)
     kind, data = parse_data(transaction.body)
-    return Parsed(Candidate(transaction, kind, data), compute_checks(transaction, chain_id))
+    return Parsed(Candidate(transaction, kind, data), compute_checks(transaction, chain_id, book))
 
 
-def parse_relayed(raw: bytes, chain_id: bytes) -> Parsed:
+def parse_relayed(raw: bytes, chain_id: bytes, book: BatchBook | None = None) -> Parsed:
     """Read what a block holds or a peer relays; misshapen data is for execution to refuse."""
     transaction = decode_transaction(raw)
-    return Parsed(parse_candidate(transaction), compute_checks(transaction, chain_id))
+    return Parsed(parse_candidate(transaction), compute_checks(transaction, chain_id, book))
 
 
-def compute_checks(transaction: Transaction, chain_id: bytes) -> tuple[Check, ...]:
-    """Return the Ed25519 checks an envelope's signatures amount to; raise `Rejected`."""
+def compute_checks(
+    transaction: Transaction, chain_id: bytes, book: BatchBook | None = None
+) -> tuple[Check, ...]:
+    """Return the Ed25519 checks that an envelope's signatures still amount to.
+
+    Raises `Rejected` (BAD_BATCH_PATH).
+    """
     tx_id = transaction.tx_id
-    return tuple(
-        [
-            compute_signature_check(signature, chain_id, tx_id)
-            for signature in transaction.envelope.signatures
-        ]
-    )
+    signatures = transaction.envelope.signatures
+    if len(signatures) == 1:
+        signature = signatures[0]
+        if book is not None and signature.batch is not None:
+            root, is_good = book.find_root(signature, tx_id)
+            if is_good:
+                return NO_CHECKS
+            message = tags.BATCH_SIGNATURE + chain_id + root
+            return ((signature.public_key, message, signature.signature),)
+        return (compute_signature_check(signature, chain_id, tx_id),)
+    return tuple([compute_signature_check(signature, chain_id, tx_id) for signature in signatures])
 
 
-class VerifiedBatches:
-    """Batch signatures found good, bounded; the older half is forgotten when it is full."""
+def select_checks(parsed: Iterable[Parsed]) -> list[Check]:
+    """Return the distinct checks to make, in order of first appearance."""
+    wanted: dict[Check, None] = {}
+    for item in parsed:
+        for check in item.checks:
+            wanted[check] = None
+    return list(wanted)
 
-    def __init__(self) -> None:
-        self._young: set[Check] = set()
-        self._old: set[Check] = set()
 
-    def select_unverified(self, parsed: Iterable[Parsed]) -> list[Check]:
-        """Return the distinct checks not known to be good, in order of first appearance."""
-        wanted: dict[Check, None] = {}
-        for item in parsed:
-            for check in item.checks:
-                if check not in self._young and check not in self._old:
-                    wanted[check] = None
-        return list(wanted)
-
-    def add(self, transaction: Transaction, checks: Iterable[Check]) -> None:
-        """Remember good checks that other transactions may share."""
-        for signature, check in zip(transaction.envelope.signatures, checks, strict=True):
-            if signature.batch is None or check in self._young:
-                continue
-            if len(self._young) >= VERIFIED_BATCHES_MAX // 2:
-                self._old, self._young = self._young, set()
-            self._young.add(check)
+def mark_good(parsed: Iterable[Parsed], book: BatchBook) -> None:
+    """Remember the batch signatures of transactions all of whose signatures are good."""
+    seen = None
+    for item in parsed:
+        if len(item.checks) == 1 and item.checks[0] != seen:
+            signature = item.candidate.transaction.envelope.signatures[0]
+            seen = item.checks[0]
+            if signature.batch is not None:
+                book.mark_good(signature, seen[1][-32:])

@@ -20,6 +20,7 @@ from contracts.execution import Chain
 from ledger import tags
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
+from node.batch_book import BatchBook
 from node.driver import Driver
 from node.effects import (
     Admitted,
@@ -40,7 +41,7 @@ from node.effects import (
     Ticked,
     VerifyEnvelopes,
 )
-from node.intake import Check, Parsed, VerifiedBatches, parse_relayed
+from node.intake import Check, Parsed, mark_good, parse_relayed, select_checks
 from node.ledger_store import LedgerStore
 from node.messages import encode_frame
 from storage.files import StorageFailure
@@ -123,7 +124,7 @@ class Shell:
         self.driver = driver
         self.disk = disk
         self.carrier: Carrier | None = None
-        self.verified = VerifiedBatches()
+        self.book = BatchBook()
         self._verifier = verifier
         self._observer = observer
         self._say = say
@@ -267,7 +268,7 @@ class Shell:
                 if at % PARSE_SLICE == 0:
                     await asyncio.sleep(0)
                 try:
-                    item = parse_relayed(raw, chain_id)
+                    item = parse_relayed(raw, chain_id, self.book)
                 except Rejected as error:
                     self._say("warning", f"replica {replica} relayed what is refused: {error}")
                     rejected.append((tagged_hash(tags.ENVELOPE, raw), error))
@@ -301,16 +302,17 @@ class Shell:
 
     async def verify(self, parsed: Sequence[Parsed]) -> tuple[list[Parsed], list[Parsed]]:
         """Return (those all of whose signatures are good, the others)."""
-        checks = self.verified.select_unverified(parsed)
+        checks = select_checks(parsed)
         if not checks:
             return list(parsed), []
-        results = dict(zip(checks, await self._verifier.verify(checks), strict=True))
+        results = await self._verifier.verify(checks)
+        if all(results):
+            mark_good(parsed, self.book)
+            return list(parsed), []
+        is_good = dict(zip(checks, results, strict=True))
         good: list[Parsed] = []
         bad: list[Parsed] = []
         for item in parsed:
-            if all(results.get(check, True) for check in item.checks):
-                self.verified.add(item.candidate.transaction, item.checks)
-                good.append(item)
-            else:
-                bad.append(item)
+            (good if all(is_good[check] for check in item.checks) else bad).append(item)
+        mark_good(good, self.book)
         return good, bad

@@ -157,7 +157,7 @@ class Submissions:
             if at % PARSE_SLICE == PARSE_SLICE - 1:
                 await asyncio.sleep(0)
             try:
-                parsed[at] = parse_submission(raw, chain_id)
+                parsed[at] = parse_submission(raw, chain_id, self._shell.book)
             except Rejected as rejected:
                 answers[at] = self._refuse(rejected, None)
         self._check(parsed, answers)

@@ -8,7 +8,7 @@ and are of the agreed log. The disk is read as a power loss at that moment would
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from consensus.durable import DurableRecord, decode_record
 from consensus.messages import (
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from sim.node import Node
 
 
+_VIEW_CHANGE: Final = 3
+"""Stands where a vote has its phase (0 to 2)."""
+
+
 class VoteChecker:
     """Everything correct nodes ever signed."""
 
@@ -48,6 +52,8 @@ class VoteChecker:
         self._coverage = coverage
         self._votes: dict[Slot, bytes] = {}
         self._claims: dict[tuple[int, int, int], PreparedClaim | None] = {}
+        self._proven: set[Slot] = set()
+        """Slots whose statement was durable when it was first sent, in this memory's life."""
         self._left: dict[tuple[int, int], int] = {}
         self._saved: dict[int, tuple[int, int]] = {}
         self._cosigned: dict[int, tuple[int, bytes]] = {}
@@ -82,6 +88,7 @@ class VoteChecker:
         """A node lost its journal; its statements are still remembered here, for ever."""
         self._saved.pop(node.number, None)
         self._cosigned_saved.pop(node.number, None)
+        self._proven = {slot for slot in self._proven if slot[0] != node.number}
 
     def sending(self, node: Node, frame: Frame) -> None:
         """A correct node is about to put a frame on the wire."""
@@ -135,6 +142,9 @@ class VoteChecker:
         self._sign(node, phase, height, view, block_hash)
         record, _, pending = self._durable(node)
         name = f"{PHASE_NAMES[phase]} of height {height} view {view}"
+        slot = (node.number, phase, height, view)
+        if self._is_repetition(slot, record):
+            return
         if (
             record is None
             or record.height != height
@@ -144,6 +154,7 @@ class VoteChecker:
             )
         ):
             raise Violation("durable before sent", f"{node.name} sends a {name} it has not synced")
+        self._proven.add(slot)
         if phase == COMMIT and view == max(v.view for v in record.votes if v.phase == COMMIT):
             prepared = record.prepared
             if prepared is None or (prepared.view, prepared.block_hash) != (view, block_hash):
@@ -167,14 +178,28 @@ class VoteChecker:
                 f"{message.view}",
             )
         record, _, _ = self._durable(node)
+        slot = (node.number, _VIEW_CHANGE, message.height, message.view)
+        if self._is_repetition(slot, record):
+            return
         if record is None or record.view_change != message:
             raise Violation(
                 "durable before sent",
                 f"{node.name} sends a view-change of height {message.height} to view "
                 f"{message.view} it has not synced",
             )
+        self._proven.add(slot)
         at = (node.number, message.height)
         self._left[at] = max(self._left.get(at, 0), message.view)
+
+    def _is_repetition(self, slot: Slot, record: DurableRecord | None) -> bool:
+        """Whether this was durable when it was first said, and the view it is of was left durably.
+
+        A step may repeat its newest statement and then leave the view: what it saves first no
+        longer holds the statement, only the promise to say nothing more in that view.
+        """
+        _, _, height, view = slot
+        is_left = record is not None and record.height == height and record.view > view
+        return is_left and slot in self._proven
 
     def _send_cosignature(self, node: Node, frame: Cosigned) -> None:
         size, root = self._cosigned.get(node.number, (0, b""))

@@ -46,14 +46,14 @@ def test_an_object_a_list_and_lines_are_read(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("{}\n", "receipts.jsonl, item 1: Object missing required field `kind`; a draft has kind, "
-         "data, stream, reference and signers."),
+        ("{}\n", ("receipts.jsonl, item 1: Object missing required field `kind`; a draft has kind, "
+         "data, stream, reference and signers.")),
         ('{"kind"\n[]\n', "receipts.jsonl, line 1: not JSON: "),
         (json.dumps(DRAFT) + "\nnonsense\n", "receipts.jsonl, line 2: not JSON: "),
-        (json.dumps({**DRAFT, "amount": 1}), "receipts.jsonl, item 1: Object contains unknown "
-         "field `amount`; a draft has kind, data, stream, reference and signers."),
-        ('{"body": "{}", "signatures": []}', "receipts.jsonl, item 1: Expected `array` of length "
-         ">= 1"),
+        (json.dumps({**DRAFT, "amount": 1}), ("receipts.jsonl, item 1: Object contains unknown "
+         "field `amount`; a draft has kind, data, stream, reference and signers.")),
+        ('{"body": "{}", "signatures": []}', ("receipts.jsonl, item 1: Expected `array` of length "
+         ">= 1")),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, sentence: str) -> None:

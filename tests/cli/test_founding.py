@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from api.tokens import parse_tokens
 from cli.demo import demo_institutions
 from genesis.document import parse_genesis
 from node.config import NodeHome, load_config
-from node.keystore import KeyPurpose, Strength
+from node.keystore import KeyPurpose, Keystore, Strength
 from node.server import open_identity
 from storage.files import DiskDirectory
 from storage.journal import Journal
@@ -22,7 +23,12 @@ from tests.cli.running import Command
 @pytest.fixture
 def passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A passphrase file; keystores are made at the strength of devnets, to be quick."""
-    monkeypatch.setattr(Strength, "MODERATE", Strength.INTERACTIVE)
+    create = Keystore.create
+
+    def create_quickly(path: Path, passphrase: bytes, **arguments: Any) -> Keystore:
+        return create(path, passphrase, **{**arguments, "strength": Strength.INTERACTIVE})
+
+    monkeypatch.setattr(Keystore, "create", create_quickly)
     file = tmp_path / "passphrase"
     file.write_text("correct horse\n")
     file.chmod(0o600)
@@ -177,7 +183,8 @@ def test_genesis_is_shown_in_both_languages(
 def test_tokens_are_issued_listed_and_revoked(command: Command, home: Path) -> None:
     arguments = ("--home", home)
     assert command.run(
-        "node", "token", "issue", *arguments, "--name", "insp", "--scope", "regulator", "--days", "30"
+        "node", "token", "issue", *arguments,
+        "--name", "insp", "--scope", "regulator", "--days", "30",
     ) == 0  # fmt: skip
     token = command.out.strip()
     grant = parse_tokens((home / "tokens.json").read_bytes()).find(token, 0)

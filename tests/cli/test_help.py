@@ -54,8 +54,8 @@ def test_help_of_each_command_shows_an_example(command: Command, words: list[str
 
 def test_every_example_in_the_help_is_a_command_that_exists() -> None:
     text = subprocess.run(
-        [sys.executable, "-c", "import sys; from cli.main import make_parser; "
-         "print(make_parser().format_help())"],
+        [sys.executable, "-c", ("import sys; from cli.main import make_parser; "
+         "print(make_parser().format_help())")],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     for line in re.findall(r"^  evidence-ledger (.+)$", text, flags=re.MULTILINE):
@@ -110,8 +110,10 @@ def test_a_missing_package_is_said() -> None:
     )
     assert (result.returncode, result.stderr) == (
         1,
-        "The package httpx is not installed; this command needs the node's packages (pip install "
-        "'evidence-ledger[node]'). `verify` does without them.\n",
+        (
+            "The package httpx is not installed; this command needs the node's packages "
+            "(pip install 'evidence-ledger[node]'). `verify` does without them.\n"
+        ),
     )
 
 
@@ -125,7 +127,7 @@ def test_the_version_is_printed(command: Command) -> None:
     [
         (["nonsense"], "Argument command: invalid choice: 'nonsense'"),
         (["devnet"], "The following arguments are required: --home/--directory"),
-        (["devnet", "--hom", "x"], "The following arguments are required: --home/--directory"),
+        (["devnet", "--hom", "x"], "Argument action: invalid choice: 'x' (choose from "),
         (
             ["proof", "xyz", "--api", "https://node.example"],
             "'xyz' is not a transaction id of 64 lower-case hex digits.",
@@ -148,8 +150,10 @@ def test_the_version_is_printed(command: Command) -> None:
         ),
         (
             ["inspect", "--devnet", "nowhere"],
-            "nowhere/devnet.json cannot be read; `evidence-ledger devnet --home nowhere` makes a "
-            "devnet there.",
+            (
+                "nowhere/devnet.json cannot be read; `evidence-ledger devnet --home nowhere` makes "
+                "a devnet there."
+            ),
         ),
         (
             ["submit", "nowhere.jsonl", "--api", "https://node.example"],
@@ -157,13 +161,17 @@ def test_the_version_is_printed(command: Command) -> None:
         ),
         (
             ["devnet", "--home", "nowhere", "--nodes", "40"],
-            "A network has 1 to 36 nodes, not 40; four is the fewest that bears one faulty "
-            "institution.",
+            (
+                "A network has 1 to 36 nodes, not 40; four is the fewest that bears one faulty "
+                "institution."
+            ),
         ),
         (
             ["devnet", "init", "--home", "nowhere", "--host", "node"],
-            "--host 'node' is the same for every node; write it with {replica}, such as "
-            "node-{replica}.",
+            (
+                "--host 'node' is the same for every node; write it with {replica}, such as "
+                "node-{replica}."
+            ),
         ),
         (
             ["devnet", "init", "--home", "nowhere", "--host", "n-{replica}", "--no-tls"],

@@ -44,11 +44,7 @@ def test_inspecting_changes_nothing_but_the_stores_own_files(command: Command, h
 
     before = read()
     assert command.run("inspect", "--home", home) == 0
-    after = read()
-    spool = {"spool/spool-0", "spool/spool-1"}
-    assert {name: data for name, data in after.items() if name not in spool} == {
-        name: data for name, data in before.items() if name not in spool
-    }
+    assert read() == before
 
 
 def segment(home: Path) -> Path:
@@ -95,7 +91,7 @@ def test_a_flipped_byte_of_the_index_is_named(command: Command, home: Path) -> N
 @pytest.mark.parametrize(
     ("prefix", "check"),
     [
-        (b"b", "files and rows"),
+        (b"b", "chain"),
         (b"t", "files and rows"),
         (b"r", "files and rows"),
         (b"s", "execution: the streams differ"),

@@ -1,0 +1,294 @@
+"""Parties and keys: who may sign at exactly which height, and who may change that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contracts.execution import Executor
+from contracts.parties import (
+    INSTITUTION_ROLES,
+    KEYS_MAX,
+    SUBMITTER_ROLES,
+    PartyKey,
+    PartyRecord,
+    check_key,
+)
+from ledger.refusal import Reason, Rejected
+from ledger.signing import SeedSigner
+from ledger.transaction import Outcome, applied, refused, sign_transaction
+from tests.contracts.world import World, read
+
+KEYS = [SeedSigner(bytes([number]) * 32) for number in range(1, 40)]
+STATEMENT = {"statement": "confirmed", "tx_id": "0" * 64}
+
+
+def why_inadmissible(world: World, envelope: bytes) -> Reason | None:
+    """Why the envelope may not stand in the next block, if it may not."""
+    try:
+        Executor(world.chain, world.next_ms).check_admissible(read(envelope).transaction)
+    except Rejected as rejected:
+        return rejected.reason
+    return None
+
+
+def signed_with(world: World, key: SeedSigner) -> bytes:
+    body = world.body("attest", "contract/x", STATEMENT, "m-1")
+    return sign_transaction(body, world.chain_id, [key])
+
+
+def register(world: World, by: str = "bank-0", **changes: Any) -> Outcome:
+    data = {"keys": [KEYS[0].public_key.hex()], "party": "m-1", "role": "merchant"} | changes
+    return world.one("party.register", f"party/{data['party']}", data, by)
+
+
+def change_key(world: World, kind: str, key: SeedSigner, by: str = "bank-0") -> Outcome:
+    data = {"party": "m-1", "public_key": key.public_key.hex()}
+    return world.one(kind, "party/m-1", data, by)
+
+
+def test_a_party_signs_from_the_height_after_its_registration() -> None:
+    world = World()
+    envelope = signed_with(world, KEYS[0])
+    data = {"keys": [KEYS[0].public_key.hex()], "party": "m-1", "role": "merchant"}
+    registration = world.submit("party.register", "party/m-1", data, "bank-0")
+    executor = Executor(world.chain, world.next_ms)
+    executor.check_admissible(read(registration).transaction)
+    assert executor.execute(read(registration)) == applied(("from_height", 2))
+    with pytest.raises(Rejected) as caught:  # in the very block that registers it
+        executor.check_admissible(read(envelope).transaction)
+    assert caught.value.reason is Reason.UNKNOWN_PARTY
+    assert world.run(registration) == [applied(("from_height", 2))]
+    assert world.chain.header.height == 1
+    assert why_inadmissible(world, envelope) is None
+    assert world.record("party/m-1") == PartyRecord(
+        "m-1", "merchant", "", "bank-0", 1, 0, [PartyKey(KEYS[0].public_key, 2, 0)]
+    )
+
+
+def test_a_revoked_party_signs_up_to_the_height_of_its_revocation() -> None:
+    world = World()
+    register(world)
+    revocation = world.submit("party.revoke", "party/m-1", {"party": "m-1"}, "bank-0")
+    outcomes = world.run(revocation, signed_with(world, KEYS[0]))
+    assert outcomes[0] == applied(("revoked_height", 3))
+    assert world.chain.header.height == 2
+    assert why_inadmissible(world, signed_with(world, KEYS[0])) is Reason.KEY_NOT_VALID
+    again = refused("already_revoked", ("revoked_height", 3))
+    assert world.one("party.revoke", "party/m-1", {"party": "m-1"}, "bank-0") == again
+    assert change_key(world, "party.add_key", KEYS[1]) == again
+    assert register(world) == refused("party_exists", ("party", "m-1"))
+
+
+def test_keys_begin_and_end_at_exact_heights() -> None:
+    world = World()
+    register(world)
+    assert why_inadmissible(world, signed_with(world, KEYS[1])) is Reason.UNKNOWN_KEY
+    assert change_key(world, "party.add_key", KEYS[1]) == applied(("from_height", 3))
+    assert why_inadmissible(world, signed_with(world, KEYS[1])) is None
+    assert why_inadmissible(world, signed_with(world, KEYS[0])) is None
+    data = {"party": "m-1", "public_key": KEYS[0].public_key.hex()}
+    end = world.submit("party.revoke_key", "party/m-1", data, "bank-0")
+    assert world.run(end, signed_with(world, KEYS[0]))[0] == applied(("until_height", 4))
+    assert world.chain.header.height == 3
+    assert why_inadmissible(world, signed_with(world, KEYS[0])) is Reason.KEY_NOT_VALID
+    assert why_inadmissible(world, signed_with(world, KEYS[1])) is None
+    again = change_key(world, "party.revoke_key", KEYS[0])
+    assert again == refused("already_revoked", ("until_height", 4))
+    back = change_key(world, "party.add_key", KEYS[0])
+    assert back == refused("key_exists", ("public_key", KEYS[0].public_key.hex()))
+    unknown = change_key(world, "party.revoke_key", KEYS[5])
+    assert unknown == refused("unknown_key", ("public_key", KEYS[5].public_key.hex()))
+    record = world.record("party/m-1")
+    assert isinstance(record, PartyRecord)
+    assert record.keys == [PartyKey(KEYS[0].public_key, 2, 4), PartyKey(KEYS[1].public_key, 3, 0)]
+
+
+@pytest.mark.parametrize(
+    ("height", "is_valid"), [(1, False), (2, False), (3, True), (4, True), (5, False), (6, False)]
+)
+def test_a_key_is_valid_in_a_half_open_range_of_heights(height: int, is_valid: bool) -> None:
+    key = KEYS[0].public_key
+    record = PartyRecord("m-1", "merchant", "", "bank-0", 2, 0, [PartyKey(key, 3, 5)])
+    assert record.keys[0].is_valid_at(height) is is_valid
+    if is_valid:
+        check_key(record, "m-1", key, height)
+        return
+    with pytest.raises(Rejected) as caught:
+        check_key(record, "m-1", key, height)
+    assert str(caught.value) == (
+        f"key_not_valid: key {key.hex()} of party m-1 is valid for heights [3, 5); this is {height}"
+    )
+
+
+def test_each_refusal_of_a_key_is_a_sentence() -> None:
+    key = KEYS[0].public_key
+    other = KEYS[1].public_key
+    record = PartyRecord("m-1", "merchant", "", "bank-0", 2, 9, [PartyKey(key, 3, 0)])
+    check_key(record, "m-1", key, 8)
+    for holder, tried, height, sentence in (
+        (
+            None,
+            key,
+            5,
+            "unknown_party: party m-1 is not registered; an institution of genesis has to "
+            "register it",
+        ),
+        (record, other, 5, f"unknown_key: key {other.hex()} was never a key of party m-1"),
+        (record, key, 9, "key_not_valid: party m-1 is revoked from height 9; this is 9"),
+        (
+            record,
+            key,
+            2,
+            f"key_not_valid: key {key.hex()} of party m-1 is valid for heights [3, open); "
+            "this is 2",
+        ),
+    ):
+        with pytest.raises(Rejected) as caught:
+            check_key(holder, "m-1", tried, height)
+        assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("role", SUBMITTER_ROLES)
+def test_each_role_of_a_submitter_is_registered(role: str) -> None:
+    assert not register(World(), role=role).refused
+
+
+@pytest.mark.parametrize("role", [*INSTITUTION_ROLES, "", "Merchant"])
+def test_no_other_role_is(role: str) -> None:
+    assert register(World(), role=role) == refused(
+        "unknown_role", ("role", role), ("known", "merchant gateway consumer platform")
+    )
+
+
+def test_only_a_single_institution_registers() -> None:
+    world = World()
+    world.commit(world.registration("m-9"))
+    assert register(world, by="m-9") == refused("not_an_institution", ("signers", "m-9"))
+    data = {"keys": [KEYS[0].public_key.hex()], "party": "m-1", "role": "merchant"}
+    both = world.one("party.register", "party/m-1", data, "bank-0", "bank-1")
+    assert both == refused("not_an_institution", ("signers", "bank-0 bank-1"))
+    assert world.record("party/m-1") is None
+
+
+def test_a_change_stands_in_the_partys_own_stream() -> None:
+    world = World()
+    data = {"keys": [KEYS[0].public_key.hex()], "party": "m-1", "role": "merchant"}
+    for stream in ("party/m-2", "contract/m-1", "validator/m-1"):
+        outcome = world.one("party.register", stream, data, "bank-0")
+        assert outcome == refused("wrong_stream", ("stream", stream), ("expected", "party/m-1"))
+    key = {"public_key": "0" * 64}
+    for kind, more in (("party.revoke", {}), ("party.add_key", key), ("party.revoke_key", key)):
+        outcome = world.one(kind, "party/m-2", {"party": "m-1"} | more, "bank-0")
+        assert outcome == refused(
+            "wrong_stream", ("stream", "party/m-2"), ("expected", "party/m-1")
+        )
+
+
+def test_a_key_stands_once_in_a_registration() -> None:
+    key = KEYS[0].public_key.hex()
+    assert register(World(), keys=[key, key]) == refused("key_exists", ("party", "m-1"))
+
+
+def test_an_unknown_party_cannot_be_changed() -> None:
+    outcome = World().one("party.revoke", "party/m-1", {"party": "m-1"}, "bank-0")
+    assert outcome == refused("unknown_party", ("party", "m-1"))
+
+
+CHANGES = pytest.mark.parametrize("kind", ["party.revoke", "party.add_key", "party.revoke_key"])
+
+
+def change_data(kind: str, party: str, key: str) -> dict[str, str]:
+    return {"party": party} | ({} if kind == "party.revoke" else {"public_key": key})
+
+
+@CHANGES
+def test_a_foreign_registrar_or_the_party_itself_changes_nothing(kind: str) -> None:
+    world = World()
+    world.commit(world.registration("m-1"))
+    before = world.record("party/m-1")
+    data = change_data(kind, "m-1", world.key("m-1").public_key.hex())
+    foreign = world.one(kind, "party/m-1", data, "bank-1")
+    assert foreign == refused("not_entitled", ("signer", "bank-1"), ("registrar", "bank-0"))
+    own = world.one(kind, "party/m-1", data, "m-1")
+    assert own == refused("not_an_institution", ("signers", "m-1"))
+    assert world.record("party/m-1") == before
+
+
+def test_a_regulator_may_change_a_party_it_did_not_register(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tests.verifier.small_chain.INSTITUTION_ROLES", ("regulator",))
+    world = World()
+    register(world)
+    outcome = world.one("party.revoke", "party/m-1", {"party": "m-1"}, "bank-3")
+    assert outcome == applied(("revoked_height", 3))
+
+
+@CHANGES
+@pytest.mark.parametrize("by", ["bank-0", "bank-1"])
+def test_an_institution_of_genesis_is_beyond_change(
+    kind: str, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.verifier.small_chain.INSTITUTION_ROLES", ("regulator",))
+    world = World()
+    before = world.record("party/bank-0")
+    data = change_data(kind, "bank-0", world.key("bank-0").public_key.hex())
+    outcome = world.one(kind, "party/bank-0", data, by)
+    assert outcome == refused("institution_of_genesis", ("party", "bank-0"))
+    over = {"keys": [KEYS[0].public_key.hex()], "party": "bank-0", "role": "merchant"}
+    outcome = world.one("party.register", "party/bank-0", over, by)
+    assert outcome == refused("party_exists", ("party", "bank-0"))
+    assert world.record("party/bank-0") == before
+
+
+def test_a_party_ever_holds_a_bounded_number_of_keys() -> None:
+    world = World()
+    register(world)
+    for key in KEYS[1:KEYS_MAX]:
+        assert not change_key(world, "party.add_key", key).refused
+    more = refused("too_many_keys", ("keys", KEYS_MAX), ("allowed", KEYS_MAX))
+    assert change_key(world, "party.add_key", KEYS[KEYS_MAX]) == more
+    change_key(world, "party.revoke_key", KEYS[0])
+    assert change_key(world, "party.add_key", KEYS[KEYS_MAX]) == more
+
+
+def test_two_changes_of_one_block_both_count() -> None:
+    world = World()
+    register(world)
+    changes = [
+        world.submit(
+            "party.add_key",
+            "party/m-1",
+            {"party": "m-1", "public_key": key.public_key.hex()},
+            "bank-0",
+        )
+        for key in (KEYS[1], KEYS[1], KEYS[2])
+    ]
+    assert [outcome.code for outcome in world.run(*changes)] == ["", "key_exists", ""]
+    record = world.record("party/m-1")
+    assert isinstance(record, PartyRecord)
+    assert len(record.keys) == 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"party": "M"},
+        {"keys": []},
+        {"keys": ["0" * 63]},
+        {"keys": ["0" * 64 + "\n"]},
+        {"keys": ["A" * 64]},
+        {"keys": ["0" * 64] * 5},
+        {"role": "r" * 33},
+        {"district": "d" * 33},
+        {"district": "D"},
+        {"district": "d\n"},
+        {"more": 1},
+    ],
+)
+def test_misshapen_data_is_recorded_as_refused(changes: dict[str, Any]) -> None:
+    data = {"keys": [KEYS[0].public_key.hex()], "party": "m-1", "role": "merchant"} | changes
+    outcome = World().one("party.register", "party/m-1", data, "bank-0")
+    assert outcome == refused("malformed_data", ("kind", "party.register"))
