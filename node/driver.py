@@ -162,6 +162,8 @@ class Driver:
         self._connected: set[int] = set()
         self._committing: CommitBlock | None = None
         self._recent = RecentIds()
+        self._valid_keys: set[tuple[str, bytes]] = set()
+        """Keys found valid for the next height; forgotten with every block."""
         self._record = b""
         self._cosigned_size = 0
         self._certificate = b""
@@ -215,7 +217,10 @@ class Driver:
         for signer, signature in zip(
             transaction.body.signers, transaction.envelope.signatures, strict=True
         ):
-            check_key(self.chain.party(signer), signer, signature.public_key, height)
+            pair = (signer, signature.public_key)
+            if pair not in self._valid_keys:
+                check_key(self.chain.party(signer), signer, signature.public_key, height)
+                self._valid_keys.add(pair)
         if transaction.tx_id not in self.pool:
             self.pool.check_room(candidate)
 
@@ -640,6 +645,7 @@ class Driver:
         tx_ids = [row.tx_id for row in block.rows]
         self.pool.remove(tx_ids)
         self._recent.add(tx_ids)
+        self._valid_keys.clear()
         self.desk.clear()
         self.certification.open_height(height, block.header.log_size, block.log.root())
         for replica, early in self.certification.take_early(height):

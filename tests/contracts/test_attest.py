@@ -27,8 +27,10 @@ TX_ID = "ef" * 32
 ONE, OTHER = bytes([1]) * 32, bytes([2]) * 32
 
 
-def say(world: World, statement: str, *signers: str, **more: Any) -> Outcome:
-    data = {"statement": statement, "tx_id": TX_ID} | more
+def say(
+    world: World, statement: str, *signers: str, more: dict[str, Any] | None = None
+) -> Outcome:
+    data = {"statement": statement, "tx_id": TX_ID} | (more or {})
     return world.one("attest", CARD, data, *signers)
 
 
@@ -66,13 +68,13 @@ def test_each_refusal_of_a_statement_is_named() -> None:
     ],
 )
 def test_a_misshapen_statement_is_recorded_as_refused(more: dict[str, Any]) -> None:
-    outcome = say(open_world(), "confirmed", "m-1", **more)
+    outcome = say(open_world(), "confirmed", "m-1", more=more)
     assert outcome == refused("malformed_data", ("kind", "attest"))
 
 
 def test_a_statement_may_name_a_document() -> None:
-    assert not say(open_world(), "confirmed", "m-1", note_hash="ab" * 32).refused
-    assert not say(open_world(), "confirmed", "m-1", note_hash="").refused
+    assert not say(open_world(), "confirmed", "m-1", more={"note_hash": "ab" * 32}).refused
+    assert not say(open_world(), "confirmed", "m-1", more={"note_hash": ""}).refused
 
 
 # Equivocation
