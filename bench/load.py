@@ -44,7 +44,7 @@ class LoadMaker:
         self._merchants = merchants
         self._custodian = custodian
         self._not_after = not_after
-        self._chance = random.Random(20260101)  # noqa: S311 - a load, not a secret
+        self._chance = random.Random(20260101)
         self._count = 0
 
     def open_contracts(self, count: int, request_size: int) -> Iterator[bytes]:
@@ -53,7 +53,9 @@ class LoadMaker:
             at = (begin // request_size) % len(self._merchants)
             merchant = self._merchants[at]
             bodies = [
-                self._body("prepaid.open", self._contract(number), merchant, self._opening(merchant))
+                self._body(
+                    "prepaid.open", self._contract(number), merchant, self._opening(merchant)
+                )
                 for number in range(begin, min(begin + request_size, count))
             ]
             yield encode(self._sign_by_batch(bodies, merchant))
@@ -69,9 +71,7 @@ class LoadMaker:
             for _ in range(request_size):
                 number = self._own_contract(at, contract_count, request_size)
                 data = {"amount": 100 + self._count % 900, "channel": "ecny"}
-                bodies.append(
-                    self._body("prepaid.prepay", self._contract(number), merchant, data)
-                )
+                bodies.append(self._body("prepaid.prepay", self._contract(number), merchant, data))
             if is_batch_signed:
                 yield encode(self._sign_by_batch(bodies, merchant))
             else:
@@ -83,8 +83,10 @@ class LoadMaker:
         """Return a random contract that merchant `at` opened."""
         stride = request_size * len(self._merchants)
         rows = max(1, contract_count // stride)
-        return self._chance.randrange(rows) * stride + at * request_size + self._chance.randrange(
-            request_size
+        return (
+            self._chance.randrange(rows) * stride
+            + at * request_size
+            + self._chance.randrange(request_size)
         )
 
     def _contract(self, number: int) -> str:

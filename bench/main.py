@@ -163,9 +163,7 @@ class Bench:
         requests = self._maker().open_contracts(count, REQUEST_SIZE)
         begin = time.perf_counter()
         asyncio.run(
-            post_load(
-                self._apis, self._context, requests, per_node=PER_NODE, is_over=lambda: False
-            )
+            post_load(self._apis, self._context, requests, per_node=PER_NODE, is_over=lambda: False)
         )
         self._settle()
         _say(f"Opened at {count / (time.perf_counter() - begin):,.0f} a second.")
@@ -179,9 +177,7 @@ class Bench:
         _say(f"Signing {count} transactions ({load}).")
         maker = self._maker()
         requests = list(
-            maker.prepayments(
-                arguments.contracts, count, REQUEST_SIZE, is_batch_signed=is_batch
-            )
+            maker.prepayments(arguments.contracts, count, REQUEST_SIZE, is_batch_signed=is_batch)
         )
         probe_count = int((arguments.seconds + 10) / PROBE_INTERVAL_S)
         probes = [

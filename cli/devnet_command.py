@@ -170,5 +170,6 @@ def _tell(devnet: Devnet) -> None:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, flush=True)
+    # In one piece: whoever waits for this line may send a signal as soon as it begins.
+    sys.stdout.write(f"{sentence}\n")
     sys.stdout.flush()

@@ -95,6 +95,14 @@ SPREAD_AGAIN_MS: Final = 3_000
 
 SPREAD_AGAIN_COUNT: Final = 500
 
+ANSWERS_PER_TICK_MAX: Final = 8
+"""Requests of one peer that are answered in one tick: a peer that needs more than 160 answers a
+second is not behind but attacking."""
+
+
+REQUESTS: Final = (FetchTransactions, FetchProposal, FetchBlocks)
+"""Frames that cost this node reading and sending."""
+
 
 @dataclass(frozen=True, slots=True)
 class Signers:
@@ -167,6 +175,7 @@ class Driver:
         self._record = b""
         self._cosigned_size = 0
         self._certificate = b""
+        self._answered: dict[int, int] = {}
         self._ticks = 0
         self._now_ms = 0
         self._effects: list[Effect] = []
@@ -258,6 +267,7 @@ class Driver:
 
     def _tick(self) -> None:
         self._ticks += 1
+        self._answered.clear()
         self._drive(ev.Tick(self._now_ms, len(self.pool) > 0))
         self._ask_for_missing()
         peer = self.catch_up.tick(self._connected)
@@ -293,6 +303,8 @@ class Driver:
     def _receive(self, replica: int, payload: bytes) -> None:
         try:
             frame = decode_frame(payload)
+            if isinstance(frame, REQUESTS) and not self._may_answer(replica):
+                return
             match frame:
                 case Consensus():
                     self._drive(ev.Received(decode_message(frame.payload)))
@@ -320,6 +332,12 @@ class Driver:
                     assert_never(frame)
         except Rejected as rejected:
             self._say("warning", f"replica {replica} sent what is refused: {rejected}")
+
+    def _may_answer(self, replica: int) -> bool:
+        """Count a peer's request; say whether it is still within what a tick allows."""
+        count = self._answered.get(replica, 0) + 1
+        self._answered[replica] = count
+        return count <= ANSWERS_PER_TICK_MAX
 
     def _answer_transactions(self, replica: int, raw: bytes) -> None:
         envelopes: list[bytes] = []
@@ -495,6 +513,7 @@ class Driver:
             prepared = self.desk.find_prepared(pending)
             if prepared is None:
                 raise LookupError(f"the bytes of block {pending.hex()} are not at hand")
+            self.desk.pin(pending)
             raw = encode_frame(_stored_proposal(*prepared))
         else:
             raw = pending
@@ -610,10 +629,13 @@ class Driver:
         evidence = encode_equivocation(equivocation)
         slot = slot_name(equivocation)
         digest = tagged_hash(tags.REFERENCE, evidence).hex()
+        # Near the chain's own time, so that a wrong clock here does not make it inadmissible there.
+        header_ms, window_ms = self.chain.header.time_ms, genesis.parameters.replay_window_ms
+        near_ms = min(max(self._now_ms, header_ms), header_ms + window_ms // 2)
         body = encode_body(
             data={"evidence": evidence.hex()},
             kind="validator.equivocation",
-            not_after=self._now_ms + genesis.parameters.replay_window_ms // 2,
+            not_after=near_ms + window_ms // 2,
             reference=f"equivocation/{equivocation.replica}/{slot}"[:64],
             salt=digest[:43],
             signers=[institution],

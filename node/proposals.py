@@ -71,6 +71,7 @@ class ProposalDesk:
     _waiting: dict[bytes, Waiting] = field(default_factory=dict)
     _stash: dict[bytes, Candidate] = field(default_factory=dict)
     _fetching: dict[bytes, None] = field(default_factory=dict)
+    _pinned: bytes = b""
 
     def clear(self) -> None:
         """Forget the height: its block is decided."""
@@ -78,6 +79,7 @@ class ProposalDesk:
         self._waiting.clear()
         self._stash.clear()
         self._fetching.clear()
+        self._pinned = b""
 
     def stash(self, candidates: Iterable[Candidate]) -> None:
         """Keep the transactions of this node's own pending block."""
@@ -100,10 +102,14 @@ class ProposalDesk:
     def keep(
         self, proposal: Proposal, candidates: Sequence[Candidate], block: ExecutedBlock
     ) -> None:
-        """Keep an executed proposal; beyond the bound the oldest goes."""
+        """Keep an executed proposal; beyond the bound the oldest goes, never the pinned one."""
         self._kept[block.block_hash] = Kept(proposal, candidates, block)
         while len(self._kept) > KEPT_MAX:
-            del self._kept[next(iter(self._kept))]
+            del self._kept[next(name for name in self._kept if name != self._pinned)]
+
+    def pin(self, block_hash: bytes) -> None:
+        """Keep this proposal until the height is decided: it is prepared, and others may ask."""
+        self._pinned = block_hash
 
     def find_executed(self, block_hash: bytes) -> ExecutedBlock | None:
         """Return the block that executing a proposal gave."""

@@ -305,8 +305,7 @@ class Node:
 
     def pause(self, span_us: int) -> None:
         """Stop the process for a span, as a long collection or a suspended machine would."""
-        start_us = max(self._world.now_us, self._busy_until_us)
-        self._busy_until_us = start_us + span_us
+        self._busy_until_us = max(self._busy_until_us, self._world.now_us + span_us)
 
     def submit(self, raw: bytes) -> None:
         """Take a client's submission; raise `Rejected`, or `ConnectionError` while down."""

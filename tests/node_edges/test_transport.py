@@ -551,3 +551,41 @@ async def test_taken_port_is_an_oserror(network: Any) -> None:
         with pytest.raises(OSError, match="address"):
             await transport.start()
         await transport.close()
+
+
+async def test_absent_peer_is_dialled_ever_less_often_and_soon_once_it_is_heard_of(
+    network: Any, nodes: Any, wait_until: Until
+) -> None:
+    patient = Timing(retry_first_s=0.02, retry_max_s=60)
+    node = await nodes.start(network, 0, timing=patient)
+    await asyncio.sleep(1.0)
+    # Both peers are absent: 0.02 s doubling makes at most seven attempts each in a second.
+    attempts = len(node.refused(PeerRefusal.UNREACHABLE))
+    assert 4 <= attempts <= 16
+    node.transport._peers[1]._timing = Timing(retry_first_s=0.02, retry_max_s=0.3)
+    peer = await RawPeer.dial(node.transport.port, network.identities[1])
+    await peer.hello(network.genesis.chain_id, 1, 0)
+    await peer.answer()
+    await wait_until(lambda: len(node.refused(PeerRefusal.UNREACHABLE)) > attempts)
+    # Heard of once, dialled early once: after that the delay is as before.
+    attempts = len(node.refused(PeerRefusal.UNREACHABLE))
+    await asyncio.sleep(1.0)
+    assert len(node.refused(PeerRefusal.UNREACHABLE)) - attempts <= 12
+    await peer.close()
+
+
+async def test_peer_that_this_node_makes_wait_is_not_taken_for_gone(
+    network: Any, nodes: Any, wait_until: Until
+) -> None:
+    timing = Timing(retry_first_s=0.01, retry_max_s=0.05, beat_s=0.1, silent_beats_max=6)
+    one = await nodes.start(network, 0, timing=timing)
+    two = await nodes.start(network, 1, timing=timing, limits=QueueLimits(inbox_count_max=4))
+    await wait_until(lambda: bool(one.transport.connected))
+    two.transport.hold(0)
+    for number in range(100):
+        one.transport.send(1, b"%d" % number)
+    await asyncio.sleep(1.5)
+    two.transport.release(0)
+    await wait_until(lambda: len(two.frames) == 100)
+    assert two.refused(PeerRefusal.IDLE) == []
+    assert one.peers == [(1, True)]

@@ -18,4 +18,10 @@ STEP_INSIDE_A_STEP: Final[dict[int, str]] = {
     54: "Five nodes in bad weather: a vote of the next height was sent and then forgotten.",
 }
 
-REGRESSIONS: Final[dict[int, str]] = {**STEP_INSIDE_A_STEP}
+REGRESSIONS: Final[dict[int, str]] = {
+    **STEP_INSIDE_A_STEP,
+    3343: (
+        "A node whose clock is an hour ahead dated its evidence of a double voter by that clock; "
+        "no other node would take it."
+    ),
+}

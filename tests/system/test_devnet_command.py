@@ -79,7 +79,7 @@ def wait_gone(pids: list[int], timeout_s: float = 20) -> None:
 
 def test_killed_it_takes_its_nodes_along_and_resumes_with_the_same_keys(tmp_path: Path) -> None:
     first = Running(tmp_path / "net", "--nodes", "2")
-    first.read_until("Ready. Ctrl-C stops every node.")
+    first.read_until("Ready. Ctrl-C stops every node.\n")
     assert "Registered 10 demo submitters." in first.text
     pids, genesis_hash = first.pids(), first.state.genesis_hash
     assert all(is_alive(pid) for pid in pids)
@@ -88,7 +88,7 @@ def test_killed_it_takes_its_nodes_along_and_resumes_with_the_same_keys(tmp_path
     wait_gone(pids)
 
     second = Running(tmp_path / "net", "--nodes", "2")
-    second.read_until("Ready. Ctrl-C stops every node.")
+    second.read_until("Ready. Ctrl-C stops every node.\n")
     assert "All submitters are known." in second.text
     assert second.state.genesis_hash == genesis_hash
     pids = second.pids()
@@ -101,7 +101,7 @@ def test_killed_it_takes_its_nodes_along_and_resumes_with_the_same_keys(tmp_path
 
 def test_a_node_that_dies_ends_it_with_the_end_of_its_log(tmp_path: Path) -> None:
     running = Running(tmp_path / "net", "--nodes", "2", "--no-tls")
-    running.read_until("Ready. Ctrl-C stops every node.")
+    running.read_until("Ready. Ctrl-C stops every node.\n")
     assert all(node.api.startswith("http://127.0.0.1:") for node in running.state.nodes)
     first, second = running.pids()
     os.kill(second, signal.SIGKILL)
@@ -115,7 +115,7 @@ def test_a_node_that_dies_ends_it_with_the_end_of_its_log(tmp_path: Path) -> Non
 
 def test_terminated_while_starting_it_leaves_nothing(tmp_path: Path) -> None:
     running = Running(tmp_path / "net", "--nodes", "2")
-    running.read_until("Starting 2 nodes.")
+    running.read_until("Starting 2 nodes.\n")
     running.process.send_signal(signal.SIGTERM)
     assert running.end()[0] == 0
     wait_gone([pid for pid in running.pids() if pid])
