@@ -78,6 +78,7 @@ from node.messages import (
     FetchedTransactions,
     FetchProposal,
     FetchTransactions,
+    Frame,
     Status,
     Transactions,
     decode_frame,
@@ -305,33 +306,36 @@ class Driver:
             frame = decode_frame(payload)
             if isinstance(frame, REQUESTS) and not self._may_answer(replica):
                 return
-            match frame:
-                case Consensus():
-                    self._drive(ev.Received(decode_message(frame.payload)))
-                case Transactions():
-                    self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=False))
-                case FetchTransactions():
-                    self._answer_transactions(replica, frame.envelope_hashes)
-                case FetchedTransactions():
-                    if self.desk.is_waiting:
-                        self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=True))
-                case FetchProposal():
-                    self._answer_proposal(replica, frame)
-                case FetchedProposal():
-                    self._take_proposal(replica, frame)
-                case Status():
-                    self._take_status(replica, frame)
-                case FetchBlocks():
-                    self._answer_blocks(replica, frame.height)
-                case Blocks():
-                    if self.catch_up.take(replica, frame.blocks, self.chain.header.height):
-                        self._apply_next()
-                case Cosigned():
-                    self._take_cosignature(replica, frame)
-                case _:
-                    assert_never(frame)
+            self._take(replica, frame)
         except Rejected as rejected:
             self._say("warning", f"replica {replica} sent what is refused: {rejected}")
+
+    def _take(self, replica: int, frame: Frame) -> None:
+        match frame:
+            case Consensus():
+                self._drive(ev.Received(decode_message(frame.payload)))
+            case Transactions():
+                self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=False))
+            case FetchTransactions():
+                self._answer_transactions(replica, frame.envelope_hashes)
+            case FetchedTransactions():
+                if self.desk.is_waiting:
+                    self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=True))
+            case FetchProposal():
+                self._answer_proposal(replica, frame)
+            case FetchedProposal():
+                self._take_proposal(replica, frame)
+            case Status():
+                self._take_status(replica, frame)
+            case FetchBlocks():
+                self._answer_blocks(replica, frame.height)
+            case Blocks():
+                if self.catch_up.take(replica, frame.blocks, self.chain.header.height):
+                    self._apply_next()
+            case Cosigned():
+                self._take_cosignature(replica, frame)
+            case _:
+                assert_never(frame)
 
     def _may_answer(self, replica: int) -> bool:
         """Count a peer's request; say whether it is still within what a tick allows."""

@@ -14,13 +14,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from consensus.actions import CheckProposal
-from consensus.messages import Proposal
+from consensus.messages import PROPOSAL_TRANSACTIONS_MAX, Proposal
 from contracts.execution import Candidate, ExecutedBlock
 from ledger.refusal import Rejected
 from node.blocks import split_hashes
 
 KEPT_MAX: Final = 6
 """Executed proposals kept at one height: one per failed view, the prepared one among them."""
+
+STASH_MAX: Final = KEPT_MAX * PROPOSAL_TRANSACTIONS_MAX
+"""Transactions of proposals at one height, so that each is found by its envelope's hash."""
 
 WAITING_MAX: Final = 4
 ASK_AGAIN_TICKS: Final = 10
@@ -82,20 +85,15 @@ class ProposalDesk:
         self._pinned = b""
 
     def stash(self, candidates: Iterable[Candidate]) -> None:
-        """Keep the transactions of this node's own pending block."""
+        """Keep the transactions of a proposal; beyond the bound the oldest go."""
         for candidate in candidates:
             self._stash[candidate.transaction.envelope_hash] = candidate
+        while len(self._stash) > STASH_MAX:
+            del self._stash[next(iter(self._stash))]
 
     def find(self, envelope_hash: bytes) -> Candidate | None:
         """Return a transaction that lies here and perhaps not in the pool."""
-        found = self._stash.get(envelope_hash)
-        if found is not None:
-            return found
-        for kept in self._kept.values():
-            for candidate in kept.candidates:
-                if candidate.transaction.envelope_hash == envelope_hash:
-                    return candidate
-        return None
+        return self._stash.get(envelope_hash)
 
     # What was executed
 
@@ -104,6 +102,7 @@ class ProposalDesk:
     ) -> None:
         """Keep an executed proposal; beyond the bound the oldest goes, never the pinned one."""
         self._kept[block.block_hash] = Kept(proposal, candidates, block)
+        self.stash(candidates)
         while len(self._kept) > KEPT_MAX:
             del self._kept[next(name for name in self._kept if name != self._pinned)]
 
