@@ -24,7 +24,7 @@ from consensus import events as ev
 from consensus.messages import Decided, Message, Proposal, decode_message, encode_message
 from consensus.replica import Replica
 from consensus.timers import Timing
-from contracts.equivocation import slot_name, validator_stream
+from contracts.equivocation import slot_name
 from contracts.execution import Candidate, Chain, ExecutedBlock, check_time
 from contracts.parties import check_key
 from genesis.document import Genesis
@@ -33,17 +33,16 @@ from ledger.block import decode_header
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
 from ledger.signing import Signer, verify_signature
-from ledger.transaction import encode_body, sign_transaction
 from ledger.votes import (
     Equivocation,
     decode_commit_certificate,
     encode_commit_certificate,
-    encode_equivocation,
 )
 from ledger.wire import StrictDecoder, encode
-from node.blocks import Limits, build_block, check_block, proposal_of, split_hashes
+from node.blocks import Limits, build_block, check_block, proposal_of
 from node.catch_up import BlockSource, CatchUp, read_certified_block
 from node.certification import Certification
+from node.convictions import make_conviction
 from node.effects import (
     Admitted,
     BroadcastFrame,
@@ -66,11 +65,7 @@ from node.effects import (
 from node.intake import parse_relayed
 from node.mempool import Mempool
 from node.messages import (
-    BLOCKS_BYTES_MAX,
-    FETCH_HASHES_MAX,
-    GOSSIP_BYTES_MAX,
     Blocks,
-    CertifiedBlock,
     Consensus,
     Cosigned,
     FetchBlocks,
@@ -87,6 +82,7 @@ from node.messages import (
 from node.proposals import ProposalDesk
 from node.recent_ids import RecentIds
 from node.recovery import SILENT_ALWAYS, Recovery
+from node.serving import collect_blocks, find_envelopes, split_by_bytes, whole_proposal
 
 STATUS_INTERVAL_TICKS: Final = 40
 """Between status frames to every peer (2 s at 50 ms): how a lagging node notices."""
@@ -343,26 +339,15 @@ class Driver:
         self._answered[replica] = count
         return count <= ANSWERS_PER_TICK_MAX
 
-    def _answer_transactions(self, replica: int, raw: bytes) -> None:
-        envelopes: list[bytes] = []
-        size = 0
-        for envelope_hash in split_hashes(raw)[:FETCH_HASHES_MAX]:
-            found = self._find(envelope_hash)
-            if found is None:
-                continue
-            size += len(found.transaction.raw)
-            if size > GOSSIP_BYTES_MAX and envelopes:
-                self._send(replica, FetchedTransactions(envelopes), is_bulk=True)
-                envelopes, size = [], len(found.transaction.raw)
-            envelopes.append(found.transaction.raw)
-        if envelopes:
-            self._send(replica, FetchedTransactions(envelopes), is_bulk=True)
+    def _answer_transactions(self, replica: int, hashes: bytes) -> None:
+        for frame in find_envelopes(hashes, self._find):
+            self._send(replica, frame, is_bulk=True)
 
     def _answer_proposal(self, replica: int, frame: FetchProposal) -> None:
         prepared = self.desk.find_prepared(frame.block_hash)
         if prepared is not None:
             proposal, candidates = prepared
-            self._send(replica, _stored_proposal(proposal, candidates), is_bulk=True)
+            self._send(replica, whole_proposal(proposal, candidates), is_bulk=True)
 
     def _take_proposal(self, replica: int, frame: FetchedProposal) -> None:
         proposal = Proposal(
@@ -411,16 +396,9 @@ class Driver:
         self._emit(RecoveryEnded())
 
     def _answer_blocks(self, replica: int, height: int) -> None:
-        blocks: list[CertifiedBlock] = []
-        size = 0
-        for at in range(max(height, 1), self.chain.header.height + 1):
-            entries, certificate = self._source.block(at)
-            size += sum([len(entry) for entry in entries])
-            if blocks and size > BLOCKS_BYTES_MAX:
-                break
-            blocks.append(CertifiedBlock(list(entries), certificate))
-        if blocks:
-            self._send(replica, Blocks(blocks), is_bulk=True)
+        blocks = collect_blocks(self._source, height, self.chain.header.height)
+        if blocks is not None:
+            self._send(replica, blocks, is_bulk=True)
 
     def _take_cosignature(self, replica: int, frame: Cosigned) -> None:
         complaint = self.certification.add(replica, frame, self.chain.header.height)
@@ -452,17 +430,8 @@ class Driver:
             self._drive(ev.WorkArrived())
 
     def _spread(self, candidates: Sequence[Candidate]) -> None:
-        envelopes: list[bytes] = []
-        size = 0
-        for candidate in candidates:
-            raw = candidate.transaction.raw
-            if envelopes and size + len(raw) > GOSSIP_BYTES_MAX:
-                self._broadcast(Transactions(envelopes), is_bulk=True)
-                envelopes, size = [], 0
-            envelopes.append(raw)
-            size += len(raw)
-        if envelopes:
-            self._broadcast(Transactions(envelopes), is_bulk=True)
+        for group in split_by_bytes(candidate.transaction.raw for candidate in candidates):
+            self._broadcast(Transactions(group), is_bulk=True)
 
     def _find(self, envelope_hash: bytes) -> Candidate | None:
         return self.desk.find(envelope_hash) or self.pool.find_envelope(envelope_hash)
@@ -518,7 +487,7 @@ class Driver:
             if prepared is None:
                 raise LookupError(f"the bytes of block {pending.hex()} are not at hand")
             self.desk.pin(pending)
-            raw = encode_frame(_stored_proposal(*prepared))
+            raw = encode_frame(whole_proposal(*prepared))
         else:
             raw = pending
         self._record = action.record
@@ -628,26 +597,18 @@ class Driver:
     def _report(self, equivocation: Equivocation) -> None:
         """Submit the evidence as an ordinary transaction of this institution."""
         genesis = self.identity.genesis
-        institution = genesis.institutions[self.identity.replica].id
         convicted = genesis.validators[equivocation.replica].id
-        evidence = encode_equivocation(equivocation)
-        slot = slot_name(equivocation)
-        digest = tagged_hash(tags.REFERENCE, evidence).hex()
-        # Near the chain's own time, so that a wrong clock here does not make it inadmissible there.
-        header_ms, window_ms = self.chain.header.time_ms, genesis.parameters.replay_window_ms
-        near_ms = min(max(self._now_ms, header_ms), header_ms + window_ms // 2)
-        body = encode_body(
-            data={"evidence": evidence.hex()},
-            kind="validator.equivocation",
-            not_after=near_ms + window_ms // 2,
-            reference=f"equivocation/{equivocation.replica}/{slot}"[:64],
-            salt=digest[:43],
-            signers=[institution],
-            stream=validator_stream(convicted),
-            version=1,
+        self._say(
+            "error", f"validator {convicted} contradicted itself in {slot_name(equivocation)}"
         )
-        self._say("error", f"validator {convicted} contradicted itself in {slot}")
-        raw = sign_transaction(body, genesis.chain_id, [self.identity.signers.party])
+        raw = make_conviction(
+            equivocation,
+            genesis,
+            self.chain.header,
+            replica=self.identity.replica,
+            party=self.identity.signers.party,
+            now_ms=self._now_ms,
+        )
         candidate = parse_relayed(raw, genesis.chain_id).candidate
         self._admit(Admitted([candidate], [], is_local=True))
 
@@ -760,14 +721,6 @@ def _consensus(message: Message) -> Consensus:
 
 def _decided(raw: bytes) -> Decided:
     return Decided(decode_commit_certificate(raw))
-
-
-def _stored_proposal(proposal: Proposal, candidates: Sequence[Candidate]) -> FetchedProposal:
-    return FetchedProposal(
-        proposal.header,
-        proposal.leaf_hashes,
-        [candidate.transaction.raw for candidate in candidates],
-    )
 
 
 class _NodeRecord(msgspec.Struct, frozen=True, array_like=True):

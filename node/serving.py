@@ -1,0 +1,68 @@
+"""What this node gives to peers that ask: envelopes, prepared proposals, decided blocks.
+
+Each answer is bounded in bytes; a peer that needs more asks again from where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from consensus.messages import Proposal
+from contracts.execution import Candidate
+from node.blocks import split_hashes
+from node.catch_up import BlockSource
+from node.messages import (
+    BLOCKS_BYTES_MAX,
+    FETCH_HASHES_MAX,
+    GOSSIP_BYTES_MAX,
+    Blocks,
+    CertifiedBlock,
+    FetchedProposal,
+    FetchedTransactions,
+)
+
+
+def split_by_bytes(envelopes: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """Group envelopes so that no group is larger than a gossip frame may be."""
+    group: list[bytes] = []
+    size = 0
+    for raw in envelopes:
+        if group and size + len(raw) > GOSSIP_BYTES_MAX:
+            yield group
+            group, size = [], 0
+        group.append(raw)
+        size += len(raw)
+    if group:
+        yield group
+
+
+def find_envelopes(
+    hashes: bytes, find: Callable[[bytes], Candidate | None]
+) -> Iterator[FetchedTransactions]:
+    """Yield the frames that answer a request for envelopes: those of them that are here."""
+    found = (find(envelope_hash) for envelope_hash in split_hashes(hashes)[:FETCH_HASHES_MAX])
+    raws = (candidate.transaction.raw for candidate in found if candidate is not None)
+    for group in split_by_bytes(raws):
+        yield FetchedTransactions(group)
+
+
+def collect_blocks(source: BlockSource, height: int, applied: int) -> Blocks | None:
+    """Return decided blocks from `height` on, one at least and no more than fit; None above."""
+    blocks: list[CertifiedBlock] = []
+    size = 0
+    for at in range(max(height, 1), applied + 1):
+        entries, certificate = source.block(at)
+        size += sum([len(entry) for entry in entries])
+        if blocks and size > BLOCKS_BYTES_MAX:
+            break
+        blocks.append(CertifiedBlock(list(entries), certificate))
+    return Blocks(blocks) if blocks else None
+
+
+def whole_proposal(proposal: Proposal, candidates: Sequence[Candidate]) -> FetchedProposal:
+    """Return a proposal with its envelopes, as a peer fetches it and the pending slot holds it."""
+    return FetchedProposal(
+        proposal.header,
+        proposal.leaf_hashes,
+        [candidate.transaction.raw for candidate in candidates],
+    )
