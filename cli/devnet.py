@@ -117,14 +117,14 @@ class Devnet:
             if process.poll() is not None:
                 raise Failure(describe_end(self.state.nodes[replica], process.returncode))
 
-    def stop(self) -> None:
-        """Stop every node in order, and kill what does not; nothing of it is left."""
-        for process in self._processes.values():
-            if process.stdin is not None:
-                process.stdin.close()
-            process.terminate()
+    def stop(self, replicas: Iterable[int] | None = None) -> None:
+        """Stop nodes (all by default) in order, and kill what does not; nothing is left of them."""
+        stopped = list(self._processes if replicas is None else replicas)
+        for replica in stopped:
+            self._processes[replica].terminate()
         deadline = time.monotonic() + STOP_S
-        for replica, process in list(self._processes.items()):
+        for replica in stopped:
+            process = self._processes[replica]
             try:
                 process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:

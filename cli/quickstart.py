@@ -144,7 +144,7 @@ def _submit(devnet: Devnet) -> list[Result]:
         level="certified",
     )
     begun = time.monotonic()
-    with show_progress("committed 已提交", len(items)) as progress:
+    with show_progress("on the chain 已上链", len(items)) as progress:
         results = submitter.submit(items, progress)
     for client in clients:
         client.close()

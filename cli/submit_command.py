@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         level=arguments.wait,
     )
     begun = time.monotonic()
-    with show_progress(arguments.wait, len(items)) as progress:
+    with show_progress("on the chain 已上链", len(items)) as progress:
         results = submitter.submit(items, progress, is_ordered=not arguments.any_order)
     print(f"{len(results)} transactions in {time.monotonic() - begun:.1f} s.")
     for sentence in summarise(results):

@@ -19,7 +19,7 @@ import msgspec
 
 from ledger import tags
 from ledger.canonical import MEMBER_TYPE, check_canonical, encode_canonical
-from ledger.hashing import tagged_hash
+from ledger.hashing import HASH_BYTES, tagged_hash
 from ledger.merkle import compute_root, inclusion_proofs, leaf_hash, root_from_inclusion
 from ledger.refusal import Reason, Rejected
 from ledger.signing import Signer, verify_signature
@@ -160,7 +160,10 @@ class BatchPath(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     index: Annotated[int, msgspec.Meta(ge=0, lt=BATCH_SIZE_MAX)]
     size: Annotated[int, msgspec.Meta(ge=1, le=BATCH_SIZE_MAX)]
-    hashes: Annotated[list[bytes], msgspec.Meta(max_length=16)]
+    hashes: Annotated[
+        list[Annotated[bytes, msgspec.Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]],
+        msgspec.Meta(max_length=16),
+    ]
 
 
 class Signature(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -140,10 +140,11 @@ def _compare(
     for position, leaf in enumerate(claimed):
         if block.leaf_hashes[position] != leaf:
             outcome = block.outcomes[position]
+            here = f"{outcome.status} {outcome.code}".rstrip()
             return Checked(
                 Verdict.ENTRIES_DIFFER,
                 f"transaction {position} ({block.rows[position].tx_id.hex()}) is the first that "
-                f"differs: here it is {outcome.status} {outcome.code} with leaf hash "
+                f"differs: here it is {here} with leaf hash "
                 f"{block.leaf_hashes[position].hex()}, the proposal has {leaf.hex()}",
                 None,
             )

@@ -160,6 +160,8 @@ class Shell:
         try:
             while self._events and not self.is_stopped:
                 for effect in self.driver.step(self._events[0], self._clock_ms()):
+                    if self.is_stopped:
+                        break
                     self._perform(effect)
                 self._events.popleft()
         except StorageFailure as failure:

@@ -27,9 +27,7 @@ TX_ID = "ef" * 32
 ONE, OTHER = bytes([1]) * 32, bytes([2]) * 32
 
 
-def say(
-    world: World, statement: str, *signers: str, more: dict[str, Any] | None = None
-) -> Outcome:
+def say(world: World, statement: str, *signers: str, more: dict[str, Any] | None = None) -> Outcome:
     data = {"statement": statement, "tx_id": TX_ID} | (more or {})
     return world.one("attest", CARD, data, *signers)
 

@@ -413,15 +413,11 @@ def test_execution_leaves_no_trace_until_it_is_adopted() -> None:
         ]
 
     before = snapshot()
-    first = execute_block(
-        world.chain, world.next_ms, candidates, proposer=0, rule_pack_version=1
-    )
+    first = execute_block(world.chain, world.next_ms, candidates, proposer=0, rule_pack_version=1)
     assert snapshot() == before
     # A second proposal of the same height sees nothing of the first, in whatever order.
     execute_block(world.chain, world.next_ms, candidates[::-1], proposer=1, rule_pack_version=1)
-    again = execute_block(
-        world.chain, world.next_ms, candidates, proposer=0, rule_pack_version=1
-    )
+    again = execute_block(world.chain, world.next_ms, candidates, proposer=0, rule_pack_version=1)
     assert (again.header, again.stored, again.rows) == (first.header, first.stored, first.rows)
     assert snapshot() == before
     world.commit(*envelopes)

@@ -132,8 +132,10 @@ def test_each_refusal_of_a_key_is_a_sentence() -> None:
             None,
             key,
             5,
-            "unknown_party: party m-1 is not registered; an institution of genesis has to "
-            "register it",
+            (
+                "unknown_party: party m-1 is not registered; an institution of genesis has to "
+                "register it"
+            ),
         ),
         (record, other, 5, f"unknown_key: key {other.hex()} was never a key of party m-1"),
         (record, key, 9, "key_not_valid: party m-1 is revoked from height 9; this is 9"),
@@ -141,8 +143,10 @@ def test_each_refusal_of_a_key_is_a_sentence() -> None:
             record,
             key,
             2,
-            f"key_not_valid: key {key.hex()} of party m-1 is valid for heights [3, open); "
-            "this is 2",
+            (
+                f"key_not_valid: key {key.hex()} of party m-1 is valid for heights [3, open); "
+                "this is 2"
+            ),
         ),
     ):
         with pytest.raises(Rejected) as caught:

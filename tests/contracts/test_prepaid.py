@@ -255,9 +255,9 @@ def test_misshapen_terms_are_recorded_as_refused(changes: dict[str, Any]) -> Non
 
 
 def test_what_may_be_left_out_has_its_default() -> None:
-    assert OpenData(consumer="", custodian="", industry="", merchant="", terms_hash="").attesters == (
-        Attesters(MERCHANT, MERCHANT, MERCHANT)
-    )
+    assert OpenData(
+        consumer="", custodian="", industry="", merchant="", terms_hash=""
+    ).attesters == (Attesters(MERCHANT, MERCHANT, MERCHANT))
     world = open_world(attesters={"refund": ["merchant", "custodian"]})
     record = world.record(CARD)
     assert isinstance(record, PrepaidRecord)

@@ -95,9 +95,9 @@ class Life:
             raise AssertionError(f"{action} {data} by {signers}: {outcome}, expected {expected!r}")
         if outcome.refused and self.record is not before:
             raise AssertionError(f"{outcome} left a trace")
-        if not outcome.refused and action != "open":
-            if dict(outcome.effects) != self.plain.purse:
-                raise AssertionError(f"{outcome.effects} are not {self.plain.purse}")
+        moved = not outcome.refused and action != "open"
+        if moved and dict(outcome.effects) != self.plain.purse:
+            raise AssertionError(f"{outcome.effects} are not {self.plain.purse}")
         self.check()
 
     def _apply(self, action: str, data: dict[str, Any], signers: list[str]) -> Outcome:
@@ -155,9 +155,7 @@ class LifeMachine(RuleBasedStateMachine):
         needs = {"prepay": prepay, "consume": consume, "refund": refund}
         self.life.step("open", terms(attesters=needs, consumer_party="c-1"), signers)
 
-    @rule(
-        action=st.sampled_from(["prepay", "consume", "refund"]), amount=AMOUNTS, signers=SIGNERS
-    )
+    @rule(action=st.sampled_from(["prepay", "consume", "refund"]), amount=AMOUNTS, signers=SIGNERS)
     def move(self, action: str, amount: int, signers: list[str]) -> None:
         self.life.step(action, {"amount": amount}, signers)
 
@@ -212,7 +210,9 @@ def test_on_a_chain_every_record_is_countable_from_its_state_value() -> None:
             stream = chance.choice(list(cards))
             signer = chance.choice(["m-1"] * 9 + ["m-2"])
             if chance.random() < 0.15:
-                envelopes.append(world.submit("prepaid.open", stream, terms(attesters=needs), signer))
+                envelopes.append(
+                    world.submit("prepaid.open", stream, terms(attesters=needs), signer)
+                )
                 expected.append(cards[stream].open(needs, [signer]))
             else:
                 action = chance.choice(("prepay", "consume", "refund"))

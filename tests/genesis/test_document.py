@@ -159,8 +159,10 @@ def test_no_member_may_be_missing(member: str) -> None:
     [
         (
             ("format", "evidence-ledger/genesis/v2"),
-            "format is 'evidence-ledger/genesis/v2'; this software reads "
-            "'evidence-ledger/genesis/v1'",
+            (
+                "format is 'evidence-ledger/genesis/v2'; this software reads "
+                "'evidence-ledger/genesis/v1'"
+            ),
         ),
         (
             (*FIRST, "id", "bank-1"),
@@ -168,8 +170,10 @@ def test_no_member_may_be_missing(member: str) -> None:
         ),
         (
             (*FIRST, "role", "merchant"),
-            "institution bank-0: role 'merchant'; known roles are bank, payment, credit_bureau, "
-            "regulator, district, consumer_council",
+            (
+                "institution bank-0: role 'merchant'; known roles are bank, payment, "
+                "credit_bureau, regulator, district, consumer_council"
+            ),
         ),
         (
             (*FIRST, "tls_certificate", "Zg"),
@@ -177,8 +181,10 @@ def test_no_member_may_be_missing(member: str) -> None:
         ),
         (
             (*FIRST, "tls_certificate", "证书"),
-            "institution bank-0: tls_certificate: string argument should contain only ASCII "
-            "characters",
+            (
+                "institution bank-0: tls_certificate: string argument should contain only ASCII "
+                "characters"
+            ),
         ),
         (
             (*FIRST, "tls_certificate", "Zh=="),

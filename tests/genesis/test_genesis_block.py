@@ -61,9 +61,7 @@ def test_every_institution_is_a_party_of_the_first_state() -> None:
         stream = f"party/{institution.id}"
         key = compute_state_key(stream)
         value = decode_stored_stream(memory.streams[stream]).value
-        verify_state_proof(
-            block.header.state_root, key, compute_value_hash(value), tree.prove(key)
-        )
+        verify_state_proof(block.header.state_root, key, compute_value_hash(value), tree.prove(key))
     chain = chain_at(GENESIS, memory, tree, block.header, block.log)
     party = chain.party("bank-4")
     assert party is not None

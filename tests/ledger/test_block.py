@@ -55,7 +55,7 @@ def refusal(function: Any, *arguments: Any) -> Rejected:
 def test_a_block_hash_is_the_tagged_hash_of_the_header() -> None:
     raw = encode_header(PARENT)
     assert compute_block_hash(raw) == sha256(b"evidence-ledger/v1/block\0" + raw)
-    assert GENESIS_PARENT == bytes(32)
+    assert bytes(32) == GENESIS_PARENT
 
 
 def test_a_header_names_its_own_place() -> None:

@@ -25,7 +25,7 @@ from verifier.strict_json import read_object
 
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"])
-    | st.sampled_from("\ue000\uffff\U00010000\U0010ffffe\u0301\\\"/\b\f\n\r\t\x00\x1f\x7f\u2028é中")
+    | st.sampled_from('\ue000\uffff\U00010000\U0010ffffe\u0301\\"/\b\f\n\r\t\x00\x1f\x7f\u2028é中')
 )
 INTEGER = st.integers(-INTEGER_MAX, INTEGER_MAX)
 VALUE = st.recursive(
@@ -202,8 +202,10 @@ def test_bounds_are_inclusive() -> None:
         ),
         (
             b'{"b":1,"a":2}',
-            "document: not the RFC 8785 spelling (members sorted, no spaces, shortest escapes, no "
-            "duplicate members)",
+            (
+                "document: not the RFC 8785 spelling (members sorted, no spaces, shortest "
+                "escapes, no duplicate members)"
+            ),
         ),
         (
             '{"a":"e\u0301"}'.encode(),

@@ -367,10 +367,10 @@ def batch_of(size: int, index: int) -> tuple[bytes, Signature]:
         pytest.param(lambda i, n, p: (9, n, p), Reason.BAD_BATCH_PATH, id="index-past-size"),
         pytest.param(lambda i, n, p: (i, 1, p), Reason.BAD_BATCH_PATH, id="size-of-one"),
         pytest.param(
-            lambda i, n, p: (i, n, [p[0][:31], *p[1:]]), Reason.BAD_BATCH_PATH, id="short-hash"
+            lambda i, n, p: (i, n, [p[0][:31], *p[1:]]), Reason.MALFORMED, id="short-hash"
         ),
         pytest.param(
-            lambda i, n, p: (i, n, [p[0] + b"\0", *p[1:]]), Reason.BAD_BATCH_PATH, id="long-hash"
+            lambda i, n, p: (i, n, [p[0] + b"\0", *p[1:]]), Reason.MALFORMED, id="long-hash"
         ),
         pytest.param(lambda i, n, p: (i ^ 1, n, p), Reason.BAD_SIGNATURE, id="sibling's-index"),
         pytest.param(lambda i, n, p: (i, n, p[::-1]), Reason.BAD_SIGNATURE, id="reversed"),

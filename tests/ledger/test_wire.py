@@ -256,11 +256,10 @@ def test_noise_is_a_named_refusal_or_the_one_spelling(
     mixed = raw[:at] + noise + raw[until:]
     try:
         value = DECODERS[decoder](mixed)
-    except Rejected as rejected:
-        assert rejected.detail
-    else:
-        again = encode_state_proof(value) if decoder == "proof" else encode(value)
-        assert again == mixed
+    except Rejected:
+        return
+    again = encode_state_proof(value) if decoder == "proof" else encode(value)
+    assert again == mixed
 
 
 def test_a_refusal_names_what_was_read() -> None:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 
 from contracts.kinds import KINDS
+from ledger.merkle import leaf_hash, node_hash
 from ledger.refusal import Reason, Rejected
 from ledger.signing import verify_signature
 from ledger.transaction import (
     BatchPath,
     Signature,
+    compute_batch_message,
+    compute_tx_id,
     decode_transaction,
     encode_envelope,
     sign_batch,
 )
-from node.intake import (
-    VERIFIED_BATCHES_MAX,
-    VerifiedBatches,
-    parse_relayed,
-    parse_submission,
-)
+from node.batch_book import BatchBook
+from node.intake import mark_good, parse_relayed, parse_submission, select_checks
 from tests.contracts.world import CARD, World
 
 WORLD = World()
@@ -85,29 +85,26 @@ def test_what_cannot_be_read_or_has_no_path_is_refused_by_both(parse: Any) -> No
 
 
 def test_a_batch_is_verified_once() -> None:
-    known = VerifiedBatches()
-    parsed = [parse_submission(raw, WORLD.chain_id) for raw in batch(7)]
-    (check,) = known.select_unverified(parsed)
+    book = BatchBook()
+    raws = batch(7)
+    parsed = [parse_submission(raw, WORLD.chain_id, book) for raw in raws]
+    single = parse_submission(submit(), WORLD.chain_id, book)
+    (check,) = select_checks(parsed)
     assert verify_signature(*check)
-    known.add(parsed[0].candidate.transaction, parsed[0].checks)
-    assert known.select_unverified(parsed) == []
-    single = parse_submission(submit(), WORLD.chain_id)
-    assert known.select_unverified([*parsed, single]) == list(single.checks)
-
-
-def test_only_batch_signatures_are_remembered() -> None:
-    known = VerifiedBatches()
-    single = parse_submission(submit(), WORLD.chain_id)
-    known.add(single.candidate.transaction, single.checks)
-    assert known.select_unverified([single]) == list(single.checks)
+    assert select_checks([*parsed, single, *parsed]) == [check, *single.checks]
+    mark_good([parsed[0], single], book)
+    for raw in raws:
+        assert parse_submission(raw, WORLD.chain_id, book).checks == ()
+        assert parse_relayed(raw, WORLD.chain_id, book).checks == ()
+        assert parse_submission(raw, WORLD.chain_id).checks == (check,)
+    again = parse_submission(single.candidate.transaction.raw, WORLD.chain_id, book)
+    assert again.checks == single.checks
 
 
 def test_a_remembered_batch_vouches_for_nothing_else() -> None:
-    """The memory is keyed by key, message and signature, never by a transaction's id."""
-    known = VerifiedBatches()
+    book = BatchBook()
     raws = batch(3)
-    first = parse_submission(raws[0], WORLD.chain_id)
-    known.add(first.candidate.transaction, first.checks)
+    mark_good([parse_submission(raws[0], WORLD.chain_id, book)], book)
     transaction = decode_transaction(raws[1])
     (signature,) = transaction.envelope.signatures
     path = signature.batch
@@ -119,20 +116,74 @@ def test_a_remembered_batch_vouches_for_nothing_else() -> None:
         Signature(signature.public_key, signature.signature, None),
     ):
         raw = encode_envelope(transaction.envelope.body, [changed])
-        parsed = parse_submission(raw, WORLD.chain_id)
-        assert known.select_unverified([parsed]) == list(parsed.checks)
-    elsewhere = parse_submission(raws[1], bytes(32))
-    assert known.select_unverified([elsewhere]) == list(elsewhere.checks)
+        parsed = parse_submission(raw, WORLD.chain_id, book)
+        assert parsed.checks == parse_submission(raw, WORLD.chain_id).checks
+        assert not verify_signature(*parsed.checks[0])
+    body = WORLD.body("prepaid.prepay", CARD, {"amount": 9}, "m-1")
+    stranger = encode_envelope(body, [signature])
+    assert not verify_signature(*parse_submission(stranger, WORLD.chain_id, book).checks[0])
 
 
-def test_the_memory_is_bounded_and_keeps_the_newest() -> None:
-    known = VerifiedBatches()
-    transaction = parse_submission(batch(1)[0], WORLD.chain_id).candidate.transaction
-    checks = [(bytes(32), number.to_bytes(4, "big"), bytes(64)) for number in range(6_000)]
-    for check in checks:
-        known.add(transaction, [check])
-    kept = len(known._young) + len(known._old)
-    assert VERIFIED_BATCHES_MAX // 2 <= kept <= VERIFIED_BATCHES_MAX
-    assert set(checks[-VERIFIED_BATCHES_MAX // 2 :]) <= known._young | known._old
-    known.add(transaction, [checks[-1]])
-    assert len(known._young) + len(known._old) == kept
+def judge(raw: bytes, book: BatchBook | None) -> bool:
+    """Whether a node takes the envelope, given what it remembers."""
+    try:
+        parsed = parse_relayed(raw, WORLD.chain_id, book)
+    except Rejected:
+        return False
+    is_good = all(verify_signature(*check) for check in parsed.checks)
+    if is_good and book is not None:
+        mark_good([parsed], book)
+    return is_good
+
+
+def test_a_signer_cannot_make_nodes_differ_by_what_they_remember() -> None:
+    """A path of hashes of another length: the signer may build a tree over anything it likes."""
+    bodies = [WORLD.body("prepaid.prepay", CARD, {"amount": 1}, "m-1") for _ in range(3)]
+    leaves = [leaf_hash(compute_tx_id(body)) for body in bodies]
+    key = WORLD.key("m-1")
+    for odd in (b"x" * 31, b"x" * 33, b"", b"x" * 64):
+        left, right = node_hash(leaves[0], leaves[1]), node_hash(leaves[2], odd)
+        signature = key.sign(compute_batch_message(WORLD.chain_id, node_hash(left, right)))
+
+        def envelope(at: int, hashes: list[bytes], signature: bytes = signature) -> bytes:
+            path = BatchPath(at, 4, hashes)
+            return encode_envelope(bodies[at], [Signature(key.public_key, signature, path)])
+
+        book = BatchBook()
+        assert judge(envelope(0, [leaves[1], right]), book)
+        assert not judge(envelope(2, [odd, left]), book)
+        assert not judge(envelope(2, [odd, left]), None)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_node_that_remembers_judges_as_one_that_does_not(seed: int) -> None:
+    chance = random.Random(seed)
+    book = BatchBook()
+    size = chance.choice((1, 2, 3, 5, 8, 21))
+    transactions = [decode_transaction(raw) for raw in batch(size)]
+    seen = [0, 0]
+    for _ in range(60):
+        transaction = chance.choice(transactions)
+        (signature,) = transaction.envelope.signatures
+        path = signature.batch
+        assert path is not None
+        index, count, hashes = path.index, path.size, list(path.hashes)
+        match chance.randrange(6):
+            case 0:
+                index = chance.randrange(size + 1)
+            case 1:
+                count = max(1, count + chance.randrange(-1, 3))
+            case 2 if hashes:
+                hashes[chance.randrange(len(hashes))] = chance.randbytes(32)
+            case 3 if hashes:
+                del hashes[chance.randrange(len(hashes))]
+            case _:
+                pass
+        changed = Signature(
+            signature.public_key, signature.signature, BatchPath(index, count, hashes)
+        )
+        raw = encode_envelope(transaction.envelope.body, [changed])
+        plain = judge(raw, None)
+        assert judge(raw, book) is plain
+        seen[plain] += 1
+    assert seen[True]

@@ -144,7 +144,7 @@ def test_local_transactions_are_told_apart_and_found_by_age() -> None:
 def test_its_sums_hold_over_a_long_life() -> None:
     chance = random.Random("pool")
     pool = Mempool(transactions_max=20, submitter_max=8)
-    made = [make(f"m-{number % 4}", 10**(number % 9)) for number in range(60)]
+    made = [make(f"m-{number % 4}", 10 ** (number % 9)) for number in range(60)]
     for _ in range(3_000):
         candidate = chance.choice(made)
         if chance.random() < 0.6:

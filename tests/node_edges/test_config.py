@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.config import (
@@ -48,6 +48,7 @@ def test_rendered_file_teaches_every_key_and_reads_back() -> None:
             assert lines[number - 1].startswith("# "), line
 
 
+@settings(deadline=None)
 @given(st.text(max_size=50), st.text(max_size=50))
 def test_any_text_survives_rendering(path: str, name: str) -> None:
     config = NodeConfig(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.frames import HEARTBEAT, FrameReader, encode_prefix
@@ -29,6 +29,7 @@ LIMITS = QueueLimits(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=600), max_size=20), st.data())
 def test_frames_survive_any_cutting(payloads: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(encode_prefix(len(payload)) + payload for payload in payloads)
@@ -154,6 +155,7 @@ def test_bulk_passes_a_never_empty_consensus_queue() -> None:
     assert seen == [10, WRITE_BYTES_MAX - 10, 2 * WRITE_BYTES_MAX]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 700_000), st.booleans()), max_size=30))
 def test_every_frame_leaves_once_and_in_order(frames: list[tuple[int, bool]]) -> None:
     queue = here(QueueLimits())

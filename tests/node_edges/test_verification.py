@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import node.verification as verification_module
@@ -57,6 +57,7 @@ async def two_workers() -> AsyncIterator[SignatureVerifier]:
     await made.close()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 50), st.booleans()), min_size=1, max_size=20))
 def test_chunk_is_answered_as_the_plain_rule_answers(cases: list[tuple[int, bool]]) -> None:
     checks = [good(number) if is_good else bad(number) for number, is_good in cases]
@@ -233,7 +234,12 @@ asyncio.run(main())
 """
 
 
-def start_parent() -> tuple[subprocess.Popen[str], list[int]]:
+Parent = tuple[subprocess.Popen[str], list[int]]
+
+
+@pytest.fixture
+def parent_and_workers() -> Iterator[Parent]:
+    """A node-like process and the process ids of its two workers; it is killed in the end."""
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT],
         cwd=ROOT,
@@ -242,7 +248,11 @@ def start_parent() -> tuple[subprocess.Popen[str], list[int]]:
         env=os.environ | {"EVIDENCE_LEDGER_PASSPHRASE": "secret"},
     )
     assert parent.stdout is not None
-    return parent, [int(pid) for pid in parent.stdout.readline().split()]
+    try:
+        yield parent, [int(pid) for pid in parent.stdout.readline().split()]
+    finally:
+        parent.kill()
+        parent.communicate()
 
 
 def is_running(pid: int) -> bool:
@@ -253,31 +263,28 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
-def test_workers_die_with_a_parent_that_is_killed() -> None:
-    parent, pids = start_parent()
+def test_workers_die_with_a_parent_that_is_killed(parent_and_workers: Parent) -> None:
+    parent, pids = parent_and_workers
     assert len(pids) == 2
     for pid in pids:
         assert is_running(pid)
         environment = Path(f"/proc/{pid}/environ").read_bytes()
         assert b"EVIDENCE_LEDGER_PASSPHRASE" not in environment
     parent.kill()
-    parent.communicate()
     deadline = time.monotonic() + 60
     while any(map(is_running, pids)):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def test_workers_leave_signals_to_the_node() -> None:
-    parent, pids = start_parent()
+def test_workers_leave_signals_to_the_node(parent_and_workers: Parent) -> None:
+    parent, pids = parent_and_workers
     for pid in pids:
         assert os.getpgid(pid) != os.getpgid(parent.pid)  # a terminal's Ctrl-C does not reach it
         os.kill(pid, signal.SIGINT)
         os.kill(pid, signal.SIGTERM)
     time.sleep(0.2)
     assert all(map(is_running, pids))
-    parent.kill()
-    parent.communicate()
 
 
 def test_worker_imports_nothing_of_the_node() -> None:
