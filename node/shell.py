@@ -166,6 +166,10 @@ class Shell:
                 self._events.popleft()
         except StorageFailure as failure:
             self.fail(f"the disk failed: {failure}")
+        except Exception as error:
+            # A step that broke off may have voted in memory and not on disk: nothing may follow it.
+            self.fail(f"a mistake of this program: {type(error).__name__}: {error}")
+            raise
         finally:
             self._events.clear()
 

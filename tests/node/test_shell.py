@@ -1,4 +1,4 @@
-"""The shell performs effects in their order, one step after another, and nothing after a failure."""
+"""The shell performs effects in order, one step after another, and nothing after a failure."""
 
 from __future__ import annotations
 
@@ -95,10 +95,12 @@ def test_nothing_is_performed_after_a_halt():
     assert stopped == ["block 3 cannot be reproduced"]
 
 
-def test_an_exception_of_our_own_leaves_no_event_behind():
-    shell, disk, _, _ = make_shell({Ticked: [Said("info", "x"), "no effect at all"]})
+def test_a_mistake_of_our_own_stops_the_node():
+    shell, disk, said, stopped = make_shell(
+        {Ticked: [Said("info", "x"), "no effect at all", SaveJournal(b"vote", KEEP)]}
+    )
     with pytest.raises(AssertionError):
         shell.dispatch(Ticked())
-    shell.driver.script = {Ticked: [SaveJournal(b"vote", KEEP)]}
+    assert stopped[0].startswith("a mistake of this program: AssertionError: ")
     shell.dispatch(Ticked())
-    assert disk.done == [("save", b"vote")]
+    assert disk.done == []
