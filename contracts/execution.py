@@ -14,7 +14,7 @@ proposal that is never decided leaves no trace.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Protocol
 
@@ -22,7 +22,7 @@ import msgspec
 
 from contracts.handling import Context, Refusal
 from contracts.kinds import Kind, Record, parse_data
-from contracts.parties import PartyRecord, check_key, party_stream
+from contracts.parties import PARTY_PREFIX, PartyRecord, check_key, party_stream
 from ledger.block import (
     ENTRY_BYTES_MAX,
     HEADER_VERSION,
@@ -144,37 +144,37 @@ def decode_record(value: bytes) -> Record | None:
     return _value_decoder.decode(value).record
 
 
-STREAM_CACHE_MAX: Final = 50_000
-"""Decoded streams kept in memory, about 1.5 kB each: what a busy city touches in a minute."""
+PARTIES_MAX: Final = 16_384
+"""Party records kept decoded: every submitter of a city's pilot, at about 1 kB each."""
 
 
-class StreamCache:
-    """Decoded streams at the applied height, bounded: the older half goes when it is full."""
+class Parties:
+    """Party records at the applied height; nearly every transaction asks for the same few.
 
-    def __init__(self, reader: StateReader, entries_max: int = STREAM_CACHE_MAX) -> None:
+    Contracts are not kept decoded: a city has more of them than a block touches twice, and keeping
+    one costs more than reading it again (measured: 14 µs against 5 with 100,000 contracts).
+    """
+
+    def __init__(self, reader: StateReader, records_max: int = PARTIES_MAX) -> None:
         self._reader = reader
-        self._entries_max = entries_max
-        self._young: dict[str, StreamState] = {}
-        self._old: dict[str, StreamState] = {}
+        self._records_max = records_max
+        self._records: dict[str, PartyRecord | None] = {}
 
-    def get(self, stream: str) -> StreamState:
-        """Return a stream as of the applied height; the caller must not change it."""
-        state = self._young.get(stream)
-        if state is None:
-            state = self._old.pop(stream, None) or decode_stream_state(self._reader.state(stream))
-            self._insert(stream, state)
-        return state
+    def get(self, party: str) -> PartyRecord | None:
+        """Return a party's record as of the applied height."""
+        records = self._records
+        if party not in records:
+            if len(records) >= self._records_max:
+                records.clear()
+            record = decode_stream_state(self._reader.state(party_stream(party))).record
+            records[party] = record if isinstance(record, PartyRecord) else None
+        return records[party]
 
-    def update(self, streams: Mapping[str, StreamState]) -> None:
-        """Take over what a committed block changed."""
-        for stream, state in streams.items():
-            self._old.pop(stream, None)
-            self._insert(stream, state)
-
-    def _insert(self, stream: str, state: StreamState) -> None:
-        if len(self._young) >= self._entries_max // 2:
-            self._old, self._young = self._young, {}
-        self._young[stream] = state
+    def forget(self, streams: Iterable[str]) -> None:
+        """A committed block changed these streams."""
+        for stream in streams:
+            if stream.startswith(PARTY_PREFIX):
+                self._records.pop(stream.removeprefix(PARTY_PREFIX), None)
 
 
 class EntryRow(msgspec.Struct, frozen=True, gc=False):
@@ -216,7 +216,7 @@ class Chain:
     validators: ValidatorSet
     limits: Limits
     reader: StateReader
-    cache: StreamCache
+    parties: Parties
     tree: StateTree
     header: Header
     """The newest applied header."""
@@ -227,16 +227,19 @@ class Chain:
     def adopt(self, block: ExecutedBlock) -> None:
         """Move on to `block`, which has been committed durably."""
         self.tree.apply(block.tree)
-        self.cache.update(block.streams)
+        self.parties.forget(block.streams)
         self.header = block.header
         self.header_bytes = block.header_bytes
         self.header_hash = block.block_hash
         self.log = block.log
 
+    def stream(self, stream: str) -> StreamState:
+        """Return a stream at the applied height."""
+        return decode_stream_state(self.reader.state(stream))
+
     def party(self, party: str) -> PartyRecord | None:
         """Return a party's record at the applied height."""
-        record = self.cache.get(party_stream(party)).record
-        return record if isinstance(record, PartyRecord) else None
+        return self.parties.get(party)
 
 
 def check_time(transaction: Transaction, time_ms: int, window_ms: int) -> None:
@@ -306,7 +309,7 @@ class Executor:
         """
         transaction = candidate.transaction
         stream = transaction.body.stream
-        before = self._overlay.get(stream) or self._chain.cache.get(stream)
+        before = self._overlay.get(stream) or self._chain.stream(stream)
         position = len(self._entries)
         key = transaction.reference_key
         try:

@@ -33,6 +33,8 @@ INSTITUTION_ROLES: Final = (
 SUBMITTER_ROLES: Final = ("merchant", "gateway", "consumer", "platform")
 """Roles that are registered on the chain; a gateway acts for the bank that registered it."""
 
+PARTY_PREFIX: Final = "party/"
+
 CUSTODIAN_ROLES: Final = ("bank", "payment", "gateway")
 """Roles that may keep a contract's money; a gateway keeps it for the bank that registered it."""
 
@@ -87,7 +89,7 @@ class PartyRecord(msgspec.Struct, frozen=True, array_like=True, tag="party", gc=
 
 def party_stream(party: str) -> str:
     """Return the stream under which a party's record is kept."""
-    return f"party/{party}"
+    return PARTY_PREFIX + party
 
 
 def check_key(record: PartyRecord | None, party: str, public_key: bytes, height: int) -> None:

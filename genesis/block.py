@@ -6,7 +6,7 @@ party record per institution, so that institutions sign transactions by the same
 
 from __future__ import annotations
 
-from contracts.execution import Chain, ExecutedBlock, Limits, StateReader, StreamCache, StreamState
+from contracts.execution import Chain, ExecutedBlock, Limits, Parties, StateReader, StreamState
 from contracts.parties import PartyKey, PartyRecord, party_stream
 from genesis.document import Genesis
 from ledger.block import (
@@ -104,7 +104,7 @@ def chain_at(
         validators=genesis.validators,
         limits=limits_of(genesis),
         reader=reader,
-        cache=StreamCache(reader),
+        parties=Parties(reader),
         tree=tree,
         header=header,
         header_bytes=header_bytes,

@@ -139,7 +139,7 @@ class Queries:
         if self._store.state(stream) is None:
             return None
         chain = self._shell.chain
-        state = chain.cache.get(stream)
+        state = chain.stream(stream)
         record = state.record
         merchant = custodian = consumer_party = ""
         if isinstance(record, PrepaidRecord):
@@ -220,7 +220,7 @@ class Queries:
         if stored is None:
             raise NotFound(f"no entry ever named contract {contract}")
         height = self._shell.chain.header.height
-        state = self._shell.chain.cache.get(stream)
+        state = self._shell.chain.stream(stream)
         if state.frontier.size > HISTORY_ENTRIES_MAX:
             raise NotFound(
                 f"contract {contract} has {state.frontier.size} entries; a history holds at most "
@@ -321,7 +321,7 @@ class Queries:
         return format_tlog_proof(TlogProof(index, tuple(path), note))
 
     def _prove_stream(self, stream: str) -> ProvenStream:
-        value = self._shell.chain.cache.get(stream).encode()[0]
+        value = self._shell.chain.stream(stream).encode()[0]
         proof = self._shell.chain.tree.prove(compute_state_key(stream))
         return ProvenStream(stream, value, encode_state_proof(proof))
 

@@ -160,7 +160,7 @@ class Shell:
         try:
             while self._events and not self.is_stopped:
                 for effect in self.driver.step(self._events[0], self._clock_ms()):
-                    if self.is_stopped:
+                    if self._has_stopped():
                         break
                     self._perform(effect)
                 self._events.popleft()
@@ -172,6 +172,9 @@ class Shell:
             raise
         finally:
             self._events.clear()
+
+    def _has_stopped(self) -> bool:
+        return self.is_stopped
 
     def fail(self, reason: str) -> None:
         """Stop at once: nothing that came after the failure may happen."""

@@ -14,7 +14,7 @@ from contracts.execution import (
     ExecutionFailed,
     Executor,
     Inadmissible,
-    StreamCache,
+    Parties,
     check_time,
     execute_block,
     parse_candidate,
@@ -408,7 +408,7 @@ def test_execution_leaves_no_trace_until_it_is_adopted() -> None:
             chain.log,
             chain.tree.root,
             copy.deepcopy(vars(world.memory)),
-            [chain.cache.get(stream).encode() for stream in (CARD, "contract/other", "party/m-7")],
+            [chain.stream(stream).encode() for stream in (CARD, "contract/other", "party/m-7")],
             chain.party("m-7"),
         ]
 
@@ -459,21 +459,21 @@ class CountingReader:
         raise NotImplementedError
 
 
-def test_the_cache_is_bounded_and_never_gives_back_what_was_replaced() -> None:
+def test_parties_are_read_once_and_again_after_a_change() -> None:
     reader = CountingReader()
-    cache = StreamCache(reader, entries_max=4)
-    states: dict[str, Any] = {}
-    for step in range(200):
-        stream = f"contract/{step * 7 % 6}"
-        if step % 3 == 0:
-            state = execution.decode_stream_state(None)
-            states[stream] = state
-            cache.update({stream: state})
-        elif stream in states and cache.get(stream) is not states[stream]:
-            # It was forgotten and read again; it must not be an older one that was kept.
-            assert reader.asked[-1] == stream
-            states[stream] = cache.get(stream)
-        assert len(cache._young) + len(cache._old) <= 4
+    parties = Parties(reader, records_max=3)
+    for _ in range(5):
+        assert parties.get("m-1") is None
+    assert reader.asked == ["party/m-1"]
+    parties.forget(["contract/m-1", "party/m-2"])
+    parties.get("m-1")
+    assert reader.asked == ["party/m-1"]
+    parties.forget(["party/m-1"])
+    parties.get("m-1")
+    assert reader.asked == ["party/m-1", "party/m-1"]
+    for number in range(100):
+        parties.get(f"m-{number}")
+        assert len(parties._records) <= 3
 
 
 def test_candidates_are_parsed_once() -> None:
