@@ -30,7 +30,6 @@ from ledger.block import (
     compute_block_hash,
     encode_header,
     encode_header_entry,
-    encode_transaction_entry,
 )
 from ledger.hashing import ZERO_HASH
 from ledger.merkle import Frontier, leaf_hash
@@ -319,8 +318,8 @@ class Executor:
             else:
                 outcome = refused("reference_reused", ("taken_by", taken_by.hex()))
                 record = before.record
-            entry = encode_transaction_entry(
-                self._first_index + position, self.height, transaction.envelope, outcome
+            entry = encode_transaction_entry_raw(
+                self._first_index + position, self.height, transaction.raw, outcome
             )
             if len(entry) > ENTRY_BYTES_MAX or len(encode(outcome)) > EFFECTS_BYTES_MAX:
                 raise ValueError(f"the entry has {len(entry)} bytes, or its outcome is too large")

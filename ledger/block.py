@@ -156,6 +156,11 @@ def encode_genesis_entry(document: bytes) -> bytes:
     return encode(GenesisEntry(0, 0, KIND_GENESIS, document))
 
 
+def join_transaction_entry(index: int, height: int, envelope: bytes, outcome: bytes) -> bytes:
+    """Return a transaction's entry from the bytes of its envelope and of its outcome."""
+    return encode((index, height, KIND_TRANSACTION, msgspec.Raw(envelope), msgspec.Raw(outcome)))
+
+
 def encode_transaction_entry(
     index: int, height: int, envelope: Envelope, outcome: Outcome
 ) -> bytes:

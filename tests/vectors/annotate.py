@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgpack
@@ -30,13 +31,25 @@ def annotate(raw: bytes, labels: Labels) -> str:
 def _lines(value: Any, labels: Labels) -> list[tuple[bytes, str]]:
     if not isinstance(value, list):
         label = labels if isinstance(labels, str) else labels[0]
-        return [(msgpack.packb(value), label)]
+        return [(msgpack.packb(value), f"{label}{_say(value)}".removeprefix(": "))]
     word, inner = (labels, [""]) if isinstance(labels, str) else labels
     head: bytes = msgpack.Packer().pack_array_header(len(value))
     lines = [(head, f"array of {len(value)}: {word}")]
     for place, item in enumerate(value):
         lines += _lines(item, inner[place if len(inner) > 1 else 0])
     return lines
+
+
+def _say(value: Any) -> str:
+    match value:
+        case bytes():
+            return ""
+        case bool():
+            return ": yes" if value else ": no"
+        case None:
+            return ": nil"
+        case _:
+            return f": {json.dumps(value, ensure_ascii=False)}"
 
 
 def _shorten(piece: bytes) -> str:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write the test vectors, and the examples inside docs/FORMATS.md.
 
-python tests/vectors/make_vectors.py            writes formats.json, refused.json, the examples
-python tests/vectors/make_vectors.py --check    exits 1 if any of them is not what it would write
+python tests/vectors/make_vectors.py            writes them
+python tests/vectors/make_vectors.py --check    exits 1 if one is not what would be written
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT))
+sys.path.append(str(Path(__file__).parents[2]))
 
 from tests.vectors.annotate import annotate
 from tests.vectors.refusals import compute_refusals
 from tests.vectors.worked_example import compute_vectors, make_example
 
+ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent
 DOCUMENT = ROOT / "docs/FORMATS.md"
 
 SIGNATURE = ("a signature", ["public key", "Ed25519 signature", ("batch path", ["index", "size",
              ("hashes, from the sibling up", ["hash"])])])  # fmt: skip
 ENVELOPE = ("the envelope", ["body: the exact text that was signed", ("signatures", [SIGNATURE])])
-OUTCOME = ("the outcome", ["refused: c2 is no, c3 is yes", "code, empty when applied",
+OUTCOME = ("the outcome", ["refused", "code",
            ("effects", [("an effect", ["name", "value"])])])  # fmt: skip
 HEADER = ("the header", [
-    "version 1", "chain id", "height", "parent hash", "time, ms since 1970", "proposer",
+    "version", "chain id", "height", "parent hash", "time, ms since 1970", "proposer",
     "first index", "count of entries before this header", "log root before this header",
     "state root", "validator set", "rule pack version",
 ])  # fmt: skip
@@ -38,17 +38,17 @@ PROOF = ("a state proof", ["depth", "bitmap", ("siblings, from the root down", [
          ("the other leaf", ["key hash", "value hash"])])  # fmt: skip
 PREPAID = ("the record", [
     "its kind", "record version", "merchant", "custodian", "consumer commitment",
-    "consumer's party: none", "industry", "terms hash",
+    "consumer's party", "industry", "terms hash",
     ("who must sign prepay, consume, refund", [""]),
     "opened at height", "opened at, ms", "paid, fen", "locked", "released", "refunded",
     "prepayments", "consumptions", "refunds",
 ])  # fmt: skip
 PARTY = ("the record", [
     "its kind", "party", "role", "district", "registrar", "registered at height",
-    "revoked from height: 0, it stands",
-    ("keys", [("a key", ["public key", "from height", "until height: 0, it is open"])]),
+    "revoked from height (0: it stands)",
+    ("keys", [("a key", ["public key", "from height", "until height (0: it is open)"])]),
 ])  # fmt: skip
-VOTE = ("a vote", ["phase 2: commit", "height", "view", "block hash", "replica", "signature"])
+VOTE = ("a vote", ["phase (2: commit)", "height", "view", "block hash", "replica", "signature"])
 
 
 def main() -> int:
@@ -131,6 +131,7 @@ def show_signing(vectors: dict[str, Any]) -> tuple[str, str]:
 def show_batch(vectors: dict[str, Any]) -> tuple[str, str]:
     part = vectors["batch"]
     signature = part["submission"]["signatures"][0]
+    count = len(signature["batch"]["path"])
     return facts(
         *[(f"tx_id {place}", tx_id) for place, tx_id in enumerate(part["tx_ids"])],
         *[(f"leaf {place}", leaf) for place, leaf in enumerate(part["leaf_hashes"])],
@@ -140,7 +141,7 @@ def show_batch(vectors: dict[str, Any]) -> tuple[str, str]:
         ("", signature["signature"][64:]),
         (
             "path of 0",
-            f"index 0, size 3, [leaf 1, leaf 2]: {len(signature['batch']['path'])} hashes",
+            f"index 0, size 3, {count} hashes: leaf 1, leaf 2",
         ),
     )
 
@@ -186,10 +187,6 @@ def show_hashes(vectors: dict[str, Any]) -> tuple[str, str]:
 def show_block(vectors: dict[str, Any]) -> tuple[str, str]:
     return facts(
         ("block hash", vectors["block"]["block_hash"]),
-        (
-            "pre-prepare signs",
-            '"evidence-ledger/v1/pre-prepare" ‖ 00 ‖ chain id ‖ 3 ‖ 0 ‖ block hash',
-        ),
         ("commit signs", '"evidence-ledger/v1/commit" ‖ 00 ‖ chain id ‖ 3 ‖ 0 ‖ block hash'),
         ("", vectors["votes"]["commit"][:64]),
         ("", vectors["votes"]["commit"][64:128]),
@@ -226,19 +223,19 @@ EXAMPLES: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
     "batch_envelope": dump(ENVELOPE, "batch", "envelopes", 0),
     "submission": show_submission,
     "refused_entry": dump(
-        ("the entry", ["index", "height", "kind 1: a transaction", ENVELOPE, OUTCOME]),
+        ("the entry", ["index", "height", "kind (1: a transaction)", ENVELOPE, OUTCOME]),
         "block",
         "transaction_entries",
         2,
     ),
     "applied_entry": dump(
-        ("the entry", ["index", "height", "kind 1: a transaction", ENVELOPE, OUTCOME]),
+        ("the entry", ["index", "height", "kind (1: a transaction)", ENVELOPE, OUTCOME]),
         "block",
         "transaction_entries",
         1,
     ),
     "header_entry": dump(
-        ("the entry", ["index", "height", "kind 2: a header", HEADER]), "block", "header_entry"
+        ("the entry", ["index", "height", "kind (2: a header)", HEADER]), "block", "header_entry"
     ),
     "block": show_block,
     "certificate": dump(

@@ -70,7 +70,7 @@ def body_mutants(example: Example) -> list[tuple[str, bytes]]:
         ("trailing-newline", good + b"\n"),
         ("byte-order-mark", b"\xef\xbb\xbf" + good),
         ("space-after-colon", replace(b'"data":', b'"data": ')),
-        ("members-out-of-order", replace(b'{"data":', b'{"kind":"x","data":')),
+        ("members-out-of-order", write_reversed(members)),
         ("member-twice", replace(b'"version":1', b'"version":1,"version":1')),
         ("member-unknown", change(zone="futian")),
         ("member-missing", encode_canonical({k: v for k, v in members.items() if k != "salt"})),
@@ -150,9 +150,16 @@ def envelope_mutants(example: Example) -> list[tuple[str, bytes]]:
         ("batch-size-of-one", with_path(0, 1, path)),
         ("batch-size-beyond-65536", with_path(index, 65_537, path)),
         ("batch-path-of-another-body", pack(
-            alone.replace(b'"amount":9900', b'"amount":9901'), [[key, signature, [index, size, path]]]
+            alone.replace(b'"amount":9900', b'"amount":9901'),
+            [[key, signature, [index, size, path]]],
         )),
     ]  # fmt: skip
+
+
+def write_reversed(members: dict[str, Any]) -> bytes:
+    """Return the same members, the last first."""
+    other = dict(reversed(members.items()))
+    return json.dumps(other, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def add_order(signature: bytes) -> bytes:
