@@ -30,6 +30,7 @@ from ledger.block import (
     compute_block_hash,
     encode_header,
     encode_header_entry,
+    join_transaction_entry,
 )
 from ledger.hashing import ZERO_HASH
 from ledger.merkle import Frontier, leaf_hash
@@ -318,10 +319,11 @@ class Executor:
             else:
                 outcome = refused("reference_reused", ("taken_by", taken_by.hex()))
                 record = before.record
-            entry = encode_transaction_entry_raw(
-                self._first_index + position, self.height, transaction.raw, outcome
+            outcome_bytes = encode(outcome)
+            entry = join_transaction_entry(
+                self._first_index + position, self.height, transaction.raw, outcome_bytes
             )
-            if len(entry) > ENTRY_BYTES_MAX or len(encode(outcome)) > EFFECTS_BYTES_MAX:
+            if len(entry) > ENTRY_BYTES_MAX or len(outcome_bytes) > EFFECTS_BYTES_MAX:
                 raise ValueError(f"the entry has {len(entry)} bytes, or its outcome is too large")
         except Exception as error:
             raise ExecutionFailed(position, transaction.tx_id, error) from error

@@ -189,6 +189,7 @@ def compute_vectors(example: Example) -> dict[str, dict[str, Any]]:
             "block_hash": block_hash.hex(),
             "header_entry": world.leaves[header.index].hex(),
         },
+        "log": {"entries": [entry.hex() for entry in world.leaves]},
         "state": {
             "root": header.state_root.hex(),
             "contract": {
