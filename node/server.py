@@ -61,9 +61,11 @@ LOCK_FILE: Final = "node.lock"
 GRACE_S: Final = 3.0
 """How long answers under way may take once the node was asked to stop."""
 
-GC_THRESHOLDS: Final = (50_000, 20, 50)
-"""Blocks of thousands of transactions make many objects and no cycles; the default of 700
-allocations would walk the whole heap many times a block (measured: a third of execution)."""
+COLLECT_INTERVAL_S: Final = 60.0
+COLLECT_OVERDUE_S: Final = 600.0
+"""The collector of reference cycles walks everything alive, many times a block, and finds nothing:
+what blocks are made of has no cycles and is freed by counting (measured: a third of execution). So
+it runs once a minute when no transaction waits, and every ten minutes whatever happens."""
 
 log = logging.getLogger("evidence_ledger.node")
 
@@ -78,7 +80,7 @@ def run_node(home: Path) -> int:
     except (ConfigError, KeystoreError, OSError, Rejected) as error:
         sys.stderr.write(f"evidence-ledger: this node cannot start: {error}\n")
         return EXIT_UNUSABLE
-    gc.set_threshold(*GC_THRESHOLDS)
+    gc.disable()
     try:
         return uvloop.run(_Server(place, config, identity, keystore).run())
     except InUse as error:
@@ -252,6 +254,8 @@ class _Server:
             )
             watching = asyncio.create_task(metrics.watch_event_loop())
             stack.callback(watching.cancel)
+            collecting = asyncio.create_task(collect_cycles(driver.pool))
+            stack.callback(collecting.cancel)
             log.info(
                 "node %s (replica %d of %d) at height %d, chain %s",
                 service.node_id,
@@ -335,6 +339,17 @@ class _Server:
         log.error("this node stops: %s", reason)
         self._status = EXIT_FAILED
         self._stopping.set()
+
+
+async def collect_cycles(pool: Mempool) -> None:
+    """Collect reference cycles when there is nothing better to do."""
+    loop = asyncio.get_running_loop()
+    last_s = loop.time()
+    while True:
+        await asyncio.sleep(COLLECT_INTERVAL_S)
+        if len(pool) == 0 or loop.time() - last_s > COLLECT_OVERDUE_S:
+            gc.collect()
+            last_s = loop.time()
 
 
 class LiveTokens:
