@@ -61,6 +61,8 @@ class Result:
     """CPU microseconds per transaction that the load generator used."""
     latency_ms: dict[str, list[float]]
     """Per level: 50th, 95th and 99th percentile."""
+    block_size: float
+    """Transactions per block."""
     memory_mb: float
     """Largest resident memory of a node."""
 
@@ -211,11 +213,11 @@ class Bench:
                 is_over=lambda: is_over,
             )
         )
-        begin_count, begin = await asyncio.to_thread(self._committed)
+        begin_count, begin_height, begin = await asyncio.to_thread(self._committed)
         begin_cpu = sum([read_cpu_s(pid) for pid in pids])
         begin_own = time.process_time()
         await asyncio.sleep(self._arguments.seconds)
-        end_count, end = await asyncio.to_thread(self._committed)
+        end_count, end_height, end = await asyncio.to_thread(self._committed)
         end_cpu = sum([read_cpu_s(pid) for pid in pids])
         own = time.process_time() - begin_own
         memory = max([read_memory_bytes(pid) for pid in pids])
@@ -236,17 +238,18 @@ class Bench:
             cpu_us=(end_cpu - begin_cpu) / max(done, 1) / len(pids) * 1e6,
             sender_cpu_us=own / max(done, 1) * 1e6,
             latency_ms={level: _percentiles(values) for level, values in latencies.items()},
+            block_size=done / max(end_height - begin_height, 1),
             memory_mb=memory / 1e6,
         )
 
-    def _committed(self) -> tuple[int, float]:
-        """Return (transactions committed at the slowest node, time)."""
+    def _committed(self) -> tuple[int, int, float]:
+        """Return (transactions committed at the slowest node, its height, time)."""
         counts = []
         for replica in range(len(self._apis)):
             with self._devnet.client(replica) as client:
                 status = client.status()
-                counts.append(status["log_size"] - status["height"] - 2)
-        return min(counts), time.perf_counter()
+                counts.append((status["log_size"] - status["height"] - 2, status["height"]))
+        return *min(counts), time.perf_counter()
 
     def _settle(self) -> None:
         """Wait until all pools are empty and all nodes are at one height."""
@@ -314,7 +317,10 @@ def _print_table(arguments: argparse.Namespace, results: list[Result], bound: fl
             f"  {result.sender_cpu_us:>12.1f}  {latency}"
         )
         latency = "/".join([f"{value:.0f}" for value in result.latency_ms["certified"]])
-        print(f"           certified ms 50/95/99 {latency}; memory {result.memory_mb:.0f} MB")
+        print(
+            f"           certified ms 50/95/99 {latency}; {result.block_size:,.0f} tx a block; "
+            f"memory {result.memory_mb:.0f} MB"
+        )
 
 
 def _say(text: str) -> None:

@@ -33,6 +33,7 @@ from ledger.block import decode_header
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
 from ledger.signing import Signer, verify_signature
+from ledger.transaction import Transaction
 from ledger.votes import (
     Equivocation,
     decode_commit_certificate,
@@ -87,10 +88,10 @@ from node.serving import collect_blocks, find_envelopes, split_by_bytes, whole_p
 STATUS_INTERVAL_TICKS: Final = 40
 """Between status frames to every peer (2 s at 50 ms): how a lagging node notices."""
 
-SPREAD_AGAIN_MS: Final = 3_000
+SPREAD_AGAIN_MS: Final = 20_000
 """A local transaction still waiting after this long is sent to everyone again."""
 
-SPREAD_AGAIN_COUNT: Final = 500
+SPREAD_AGAIN_COUNT: Final = 200
 
 ANSWERS_PER_TICK_MAX: Final = 8
 """Requests of one peer that are answered in one tick: a peer that needs more than 160 answers a
@@ -206,6 +207,10 @@ class Driver:
                 assert_never(event)
         return effects
 
+    def is_recent(self, tx_id: bytes) -> bool:
+        """Say whether a transaction was committed just now; False means nothing."""
+        return tx_id in self._recent
+
     def is_known(self, tx_id: bytes) -> bool:
         """Say whether a transaction is on the chain already."""
         return self._source.transaction_height(tx_id) is not None
@@ -216,7 +221,11 @@ class Driver:
         The same rule a block is held to (`Executor.check_admissible`), against the applied state
         and this node's clock; signatures come after, because they cost most.
         """
-        transaction = candidate.transaction
+        self._check_valid(candidate.transaction)
+        if candidate.transaction.tx_id not in self.pool:
+            self.pool.check_room(candidate)
+
+    def _check_valid(self, transaction: Transaction) -> None:
         time_ms = max(self._now_ms, self.chain.header.time_ms + 1)
         check_time(transaction, time_ms, self.chain.limits.replay_window_ms)
         height = self.chain.header.height + 1
@@ -227,8 +236,6 @@ class Driver:
             if pair not in self._valid_keys:
                 check_key(self.chain.party(signer), signer, signature.public_key, height)
                 self._valid_keys.add(pair)
-        if transaction.tx_id not in self.pool:
-            self.pool.check_room(candidate)
 
     # Start, time, peers
 
@@ -410,13 +417,15 @@ class Driver:
 
     def _admit(self, event: Admitted) -> None:
         fresh: list[Candidate] = []
+        is_awaited = self.desk.is_waiting
         for candidate in event.candidates:
+            if is_awaited:
+                self.desk.offer(candidate)
             transaction = candidate.transaction
-            self.desk.offer(candidate)
             if transaction.tx_id in self._recent:
                 continue
             try:
-                self.check_admission(candidate)
+                self._check_valid(transaction)
                 if self.pool.add(candidate, is_local=event.is_local, now_ms=self._now_ms):
                     fresh.append(candidate)
             except Rejected as rejected:
@@ -426,8 +435,6 @@ class Driver:
         if fresh and event.is_local:
             self._spread(fresh)
         self._check_waiting()
-        if fresh:
-            self._drive(ev.WorkArrived())
 
     def _spread(self, candidates: Sequence[Candidate]) -> None:
         for group in split_by_bytes(candidate.transaction.raw for candidate in candidates):

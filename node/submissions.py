@@ -160,7 +160,7 @@ class Submissions:
                 parsed[at] = parse_submission(raw, chain_id, self._shell.book)
             except Rejected as rejected:
                 answers[at] = self._refuse(rejected, None)
-        self._check(parsed, answers)
+        known = self._check(parsed, answers)
         _, bad = await self._shell.verify(list(parsed.values()))
         is_bad = {id(item) for item in bad}
         fresh: dict[int, Candidate] = {}
@@ -169,9 +169,8 @@ class Submissions:
             if id(item) in is_bad:
                 answers[at] = self._refuse(_bad_signature(candidate), candidate)
                 continue
-            known = self._position(candidate.transaction.tx_id)
-            if known is not None:
-                answers[at] = Known(known)
+            if at in known:
+                answers[at] = self._answer_known(candidate)
                 continue
             refusal = self._take_quota(candidate)
             if refusal is not None:
@@ -182,18 +181,30 @@ class Submissions:
         self._promise(fresh, answers)
         return [answer for answer in answers if answer is not None]
 
-    def _check(self, parsed: dict[int, Parsed], answers: list[Intake | None]) -> None:
-        """Refuse what the applied state refuses, before signatures are paid for."""
+    def _answer_known(self, candidate: Candidate) -> Intake:
+        position = self._position(candidate.transaction.tx_id)
+        if position is None:
+            raise LookupError(f"{candidate.transaction.tx_id.hex()} was on the chain a moment ago")
+        return Known(position)
+
+    def _check(self, parsed: dict[int, Parsed], answers: list[Intake | None]) -> set[int]:
+        """Refuse what the applied state refuses, before signatures are paid for.
+
+        Returns the places of those that are on the chain already.
+        """
+        known: set[int] = set()
         for at, item in list(parsed.items()):
             candidate = item.candidate
             tx_id = candidate.transaction.tx_id
             if self._shell.driver.is_known(tx_id):
+                known.add(at)
                 continue
             try:
                 self._shell.driver.check_admission(candidate)
             except Rejected as rejected:
                 answers[at] = self._refuse(rejected, candidate)
                 del parsed[at]
+        return known
 
     def _take_quota(self, candidate: Candidate) -> Refused | None:
         transaction = candidate.transaction
@@ -246,7 +257,8 @@ class Submissions:
         promised: dict[int, bytes] = {}
         for at, candidate in fresh.items():
             tx_id = candidate.transaction.tx_id
-            if tx_id in self._promises or tx_id in self._shell.driver.pool:
+            driver = self._shell.driver
+            if tx_id in self._promises or tx_id in driver.pool or driver.is_recent(tx_id):
                 promised[at] = tx_id
                 continue
             known = self._position(tx_id)

@@ -116,6 +116,16 @@ def test_a_duplicate_is_inadmissible_in_the_same_and_in_a_later_block() -> None:
     assert rejected.reason is Reason.DUPLICATE
 
 
+def test_a_body_whose_reference_is_anothers_is_a_duplicate_all_the_same() -> None:
+    world = open_world()
+    reused = prepay(world, 2, reference="R")
+    outcomes = world.run(prepay(world, 1, reference="R"), reused)
+    assert [outcome.code for outcome in outcomes] == ["", "reference_reused"]
+    rejected = why_inadmissible(world, reused)
+    assert rejected is not None
+    assert rejected.reason is Reason.DUPLICATE
+
+
 def test_another_envelope_of_the_same_body_is_the_same_transaction() -> None:
     world = open_world()
     body = world.body("prepaid.prepay", CARD, {"amount": 1}, "m-1")

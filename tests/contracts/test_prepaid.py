@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import msgspec
 import pytest
 
 from contracts.handling import Context
@@ -17,6 +18,7 @@ from contracts.prepaid import (
     OpenData,
     PrepaidRecord,
     apply_consume,
+    apply_prepay,
     compute_consumer_commitment,
 )
 from ledger.canonical import INTEGER_MAX
@@ -334,6 +336,17 @@ def test_a_record_that_does_not_conserve_is_our_mistake_and_no_outcome(
     with pytest.raises(ConservationError, match="is not paid 10"):
         apply_consume(context, AmountData(amount=1))
     assert context.record is spoilt
+
+
+def test_a_negative_balance_is_our_mistake_even_where_the_sum_is_right() -> None:
+    world = open_world()
+    record = world.record(CARD)
+    assert isinstance(record, PrepaidRecord)
+    spoilt = msgspec.structs.replace(record, paid=10, locked=-5, released=15)
+    chain = world.chain
+    context = Context(3, 0, CARD, ["m-1"], spoilt, chain.party, world.chain_id, chain.validators)
+    with pytest.raises(ConservationError):
+        apply_prepay(context, AmountData(amount=1))
 
 
 # The consumer

@@ -21,7 +21,7 @@ from genesis.document import parse_genesis
 from node.metrics import NodeMetrics
 from sim.deployment import make_deployment
 from sim.faults import FAMILIES
-from verifier.wording import STEP_NAMES
+from verifier.verify import FILE_STEP, STEPS
 
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -128,7 +128,8 @@ def complaint_about(program: str, arguments: list[str]) -> str | None:
         known = help_of(*commands)
         shown = f"{PROGRAM} {' '.join(commands)}"
         rest = arguments[len(commands) :]
-        if rest and "command ..." in known.partition("\n\n")[0] and not rest[0].startswith("-"):
+        usage = squeeze(known.partition("\n\n")[0])
+        if rest and usage.endswith(" ...") and not rest[0].startswith("-"):
             return f"{shown}: there is no command {rest[0]!r}"
     elif program in {"venv", "pip", "pytest"}:
         return None
@@ -151,7 +152,13 @@ def test_every_command_shown_exists_with_its_options(name: str) -> None:
 
 
 def test_a_command_that_does_not_exist_is_noticed() -> None:
-    assert complaint_about(PROGRAM, ["node", "rum"]) == "evidence-ledger node: there is no command 'rum'"
+    assert (
+        complaint_about(PROGRAM, ["node", "rum"])
+        == "evidence-ledger node: there is no command 'rum'"
+    )
+    assert complaint_about(PROGRAM, ["node", "token", "new"]) == (
+        "evidence-ledger node token: there is no command 'new'"
+    )
     assert complaint_about(PROGRAM, ["node", "run", "--hom", "x"]) == (
         "evidence-ledger node run: there is no option --hom"
     )
@@ -189,9 +196,7 @@ def test_every_relative_link_resolves(name: str) -> None:
             continue
         path, _, fragment = target.partition("#")
         file = (ROOT / name).parent / path if path else ROOT / name
-        if not file.exists():
-            broken.append(target)
-        elif fragment and fragment not in anchors(file):
+        if not file.exists() or (fragment and fragment not in anchors(file)):
             broken.append(target)
     assert broken == []
 
@@ -228,8 +233,9 @@ def test_the_quickstart_excerpt_is_what_the_quickstart_says() -> None:
         assert f'_head({number}, "{zh}", "{en}")' in source
     steps = re.findall(r"^ +(\d+) +(?:ok|failed) +(\S+) · (.+)$", excerpt, re.MULTILINE)
     assert len(steps) >= 5
+    names = {1: FILE_STEP} | {number: words for number, words, _ in STEPS}
     for number, zh, en in steps:
-        assert STEP_NAMES[int(number)] == (zh, en)
+        assert (names[int(number)].zh, names[int(number)].en) == (zh, en)
 
 
 def test_the_architecture_lists_the_layers_that_are_checked() -> None:

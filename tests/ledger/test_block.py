@@ -22,6 +22,7 @@ from ledger.block import (
     encode_header,
     encode_header_entry,
     encode_transaction_entry,
+    join_transaction_entry,
 )
 from ledger.hashing import sha256
 from ledger.refusal import Reason, Rejected
@@ -106,6 +107,14 @@ def test_entries_are_read_by_their_kind() -> None:
     assert decode_entry(encode_transaction_entry(9, 2, envelope, outcome)) == TransactionEntry(
         9, 2, 1, envelope, outcome
     )
+
+
+def test_an_entry_joined_from_bytes_is_the_same_entry() -> None:
+    path = BatchPath(0, 2, [bytes(32)])
+    envelope = Envelope(b"{}" * 200, [Signature(bytes(32), bytes(64), path)] * 2)
+    outcome = refused("not_entitled", ("signer", "m-2"), ("n", 2**40))
+    joined = join_transaction_entry(2**33, 300, encode(envelope), encode(outcome))
+    assert joined == encode_transaction_entry(2**33, 300, envelope, outcome)
 
 
 @pytest.mark.parametrize("kind", [-1, 3, 255, 2**64 - 1])
