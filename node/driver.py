@@ -88,6 +88,10 @@ from node.serving import collect_blocks, find_envelopes, split_by_bytes, whole_p
 STATUS_INTERVAL_TICKS: Final = 40
 """Between status frames to every peer (2 s at 50 ms): how a lagging node notices."""
 
+PURGE_INTERVAL_TICKS: Final = 20
+PURGE_COUNT: Final = 5_000
+"""Waiting transactions looked at once a second, oldest first (1 ms)."""
+
 SPREAD_AGAIN_MS: Final = 20_000
 """A local transaction still waiting after this long is sent to everyone again."""
 
@@ -277,12 +281,20 @@ class Driver:
         peer = self.catch_up.tick(self._connected)
         if peer is not None:
             self._send(peer, FetchBlocks(self.chain.header.height + 1))
+        if self._ticks % PURGE_INTERVAL_TICKS == 0:
+            self._purge()
         if self._ticks % STATUS_INTERVAL_TICKS == 0:
             self._broadcast(self._status(), is_bulk=True)
             if self.certification.own is not None:
                 self._broadcast(self.certification.own, is_bulk=True)
             old = self.pool.find_local_before(self._now_ms - SPREAD_AGAIN_MS, SPREAD_AGAIN_COUNT)
             self._spread(old)
+
+    def _purge(self) -> None:
+        """Drop what no block may take any more: waiting for it would look like a silent primary."""
+        skew_ms = self.identity.genesis.parameters.proposal_clock_skew_ms
+        time_ms = max(self._now_ms - skew_ms, self.chain.header.time_ms)
+        self.pool.remove(self.pool.find_stale(time_ms, PURGE_COUNT))
 
     def _change_peer(self, event: PeerChanged) -> None:
         if not event.is_connected:
@@ -662,7 +674,8 @@ class Driver:
             return
         if header.log_size < self._cosigned_size:
             return
-        item = self.certification.cosign(header.height, self._now_ms // 1000)
+        # Rounded up: the time is read as a moment by which the tree existed.
+        item = self.certification.cosign(header.height, -(-self._now_ms // 1000))
         self._cosigned_size = header.log_size
         self._save(act.KEEP)
         self._broadcast(item)

@@ -9,6 +9,7 @@ so one merchant's flood cannot shut another out. Pure: time comes in with each c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -84,7 +85,12 @@ class Mempool:
         """Add a verified transaction; return False if it is there already or cannot be executed."""
         transaction = candidate.transaction
         tx_id = transaction.tx_id
-        if tx_id in self._items or tx_id in self._quarantine:
+        if tx_id in self._quarantine:
+            return False
+        held = self._items.get(tx_id)
+        if held is not None:
+            if is_local and not held.is_local:
+                self._items[tx_id] = PoolItem(held.candidate, True, held.arrived_ms)
             return False
         self.check_room(candidate)
         self._items[tx_id] = PoolItem(candidate, is_local, now_ms)
@@ -122,6 +128,14 @@ class Mempool:
             if item.is_local:
                 found.append(item.candidate)
         return found
+
+    def find_stale(self, time_ms: int, count_max: int) -> list[bytes]:
+        """Return ids, among the oldest `count_max`, whose `not_after` is before `time_ms`."""
+        return [
+            tx_id
+            for tx_id, item in islice(self._items.items(), count_max)
+            if item.candidate.transaction.body.not_after < time_ms
+        ]
 
     def remove(self, tx_ids: Iterable[bytes]) -> None:
         """Forget transactions that a block holds or that may no longer enter one."""

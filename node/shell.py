@@ -20,6 +20,7 @@ from contracts.execution import Chain
 from ledger import tags
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
+from ledger.transaction import decode_transaction
 from node.batch_book import BatchBook
 from node.driver import Driver
 from node.effects import (
@@ -188,8 +189,15 @@ class Shell:
         self.dispatch(Started(state.record, state.pending))
         spooled = self.disk.spool.load()
         if spooled:
-            await self._verify_envelopes(spooled, None)
+            await self._verify_envelopes([raw for raw in spooled if self._is_owed(raw)], None)
         self._ticker = asyncio.create_task(self._tick())
+
+    def _is_owed(self, raw: bytes) -> bool:
+        """Say whether a promised transaction is not on the chain yet."""
+        try:
+            return not self.driver.is_known(decode_transaction(raw).tx_id)
+        except Rejected:
+            return False
 
     async def close(self) -> None:
         """Stop ticking and wait for what is under way."""

@@ -112,6 +112,7 @@ class Submissions:
             return await self._submit(envelopes)
         finally:
             self._entering -= count
+            self._open_the_door()
 
     def promise(self, tx_id: bytes) -> tuple[int, int] | None:
         """Return (received_ms, height_max) of a receipt this node gave."""
@@ -122,6 +123,10 @@ class Submissions:
         if self._promises:
             for tx_id in tx_ids:
                 self._promises.pop(tx_id, None)
+        self._open_the_door()
+
+    def _open_the_door(self) -> None:
+        """Let whoever waits look again whether there is room."""
         waiting, self._at_the_door = self._at_the_door, []
         for turn in waiting:
             if not turn.done():
