@@ -173,7 +173,7 @@ class Client:
         answer = self._request(method, path, **arguments)
         try:
             return msgspec.json.decode(answer.content, type=dict[str, Any])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ApiError(answer.status_code, "no_json", str(error), self.url + path) from None
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
@@ -203,7 +203,7 @@ def _problem(answer: httpx.Response, url: str) -> ApiError:
     reason, detail = "", answer.text[:500]
     try:
         problem = msgspec.json.decode(answer.content, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     else:
         reason = str(problem.get("type", "")).rpartition(":")[2]

@@ -77,7 +77,7 @@ def read_state(directory: Path) -> DevnetState:
             f"{path} cannot be read; `evidence-ledger devnet --home {directory}` makes a devnet "
             "there."
         ) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Failure(f"{path} is damaged: {error}.") from None
 
 

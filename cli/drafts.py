@@ -85,7 +85,7 @@ def _split(raw: bytes, name: str) -> list[tuple[str, Any]]:
     """Return (where, value) of every object in the file."""
     try:
         whole = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return [
             (f"{name}, line {number}", _decode_line(line, f"{name}, line {number}"))
             for number, line in enumerate(raw.split(b"\n"), 1)
@@ -98,7 +98,7 @@ def _split(raw: bytes, name: str) -> list[tuple[str, Any]]:
 def _decode_line(line: bytes, where: str) -> Any:
     try:
         return msgspec.json.decode(line)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise unusable(f"{where}: not JSON: {error}.") from None
 
 

@@ -116,7 +116,7 @@ def read_signers(keys: Path | None, devnet: Path | None) -> dict[str, Signer]:
             seeds |= msgspec.json.decode(keys.read_bytes(), type=dict[str, str])
         except OSError as error:
             raise unusable(f"{keys} cannot be read: {error.strerror}.") from None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise unusable(f"{keys} is not a JSON object of seeds: {error}.") from None
     try:
         return {party: SeedSigner(bytes.fromhex(seed)) for party, seed in seeds.items()}

@@ -119,6 +119,11 @@ class Replica:
         return self._state.view
 
     @property
+    def views_entered_count(self) -> int:
+        """Views above 0 entered since the process began, at any height."""
+        return self._outbox.views_entered_count
+
+    @property
     def is_changing_view(self) -> bool:
         """Whether the current view was asked for and its new-view is awaited."""
         return self._state.is_changing

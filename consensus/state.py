@@ -47,6 +47,8 @@ class Outbox:
     actions: list[Action] = field(default_factory=list)
     is_dirty: bool = False
     """Whether the durable record changed."""
+    views_entered_count: int = 0
+    """Views above 0 entered since the process began; for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ class HeightState:
         """
         if view > self.view:
             self.view_ticks = 0
+            self.outbox.views_entered_count += 1
             commits = [key for key in self.own_votes if key[0] == COMMIT]
             newest = max(commits, default=None)
             self.own_votes = {} if newest is None else {newest: self.own_votes[newest]}

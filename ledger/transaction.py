@@ -239,9 +239,13 @@ def compute_signed_message(chain_id: bytes, tx_id: bytes) -> bytes:
     return tags.TX_SIGNATURE + chain_id + tx_id
 
 
-def compute_batch_message(chain_id: bytes, root: bytes) -> bytes:
-    """Return the bytes a submitter signs once for many transactions."""
-    return tags.BATCH_SIGNATURE + chain_id + root
+def compute_batch_message(chain_id: bytes, root: bytes, size: int) -> bytes:
+    """Return the bytes a submitter signs once for `size` transactions.
+
+    The size is signed because a root alone leaves it open: one path verifies at several sizes and
+    places, and an envelope must have one spelling.
+    """
+    return tags.BATCH_SIGNATURE + chain_id + root + size.to_bytes(8, "big")
 
 
 def sign_transaction(body: bytes, chain_id: bytes, signers: Iterable[Signer]) -> bytes:
@@ -258,7 +262,7 @@ def sign_batch(bodies: Sequence[bytes], chain_id: bytes, signer: Signer) -> list
         raise ValueError(f"a batch holds 1 to {BATCH_SIZE_MAX} bodies, not {len(bodies)}")
     leaves = [leaf_hash(compute_tx_id(body)) for body in bodies]
     paths = inclusion_proofs(leaves)
-    signature = signer.sign(compute_batch_message(chain_id, compute_root(leaves)))
+    signature = signer.sign(compute_batch_message(chain_id, compute_root(leaves), len(leaves)))
     size = len(leaves)
     return [
         encode_envelope(
@@ -284,7 +288,7 @@ def compute_signature_check(
             root = root_from_inclusion(leaf_hash(tx_id), batch.index, batch.size, batch.hashes)
         except Rejected as error:
             raise Rejected(Reason.BAD_BATCH_PATH, f"batch signature: {error.detail}") from None
-        message = tags.BATCH_SIGNATURE + chain_id + root
+        message = compute_batch_message(chain_id, root, batch.size)
     return signature.public_key, message, signature.signature
 
 

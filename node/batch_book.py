@@ -19,11 +19,12 @@ from ledger.merkle import leaf_hash, node_hash, root_from_inclusion
 from ledger.refusal import Reason, Rejected
 from ledger.transaction import BatchPath, Signature
 
-BATCHES_MAX: Final = 2048
-"""Batches remembered, in two halves."""
+BATCHES_MAX: Final = 128
+"""Batches remembered, in two halves: more than clients send at a time."""
 
-NODES_MAX: Final = 8192
-"""Nodes remembered of one batch: all of a batch of four thousand."""
+NODES_MAX: Final = 1024
+"""Nodes remembered of one batch: all of a batch of five hundred. A node takes some 350 bytes, so
+all batches together at most 45 MB."""
 
 
 class _Known(msgspec.Struct, frozen=True, gc=False):

@@ -143,11 +143,6 @@ class StorageConfig:
     backend: Literal["leveldb", "rocksdb"] = _key(
         "Store for index and state. One cannot read the other's files.", default="leveldb"
     )
-    write_buffer_bytes: int = _key(
-        "Memory collected before the store writes a table; a smaller one stalls commits.",
-        _between(4 * MIB, 1024 * MIB),
-        default=32 * MIB,
-    )
     cache_bytes: int = _key(
         "Memory for blocks read from the store.", _between(MIB, 64 * 1024 * MIB), default=64 * MIB
     )

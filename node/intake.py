@@ -13,8 +13,12 @@ import msgspec
 
 from contracts.execution import Candidate, parse_candidate
 from contracts.kinds import parse_data
-from ledger import tags
-from ledger.transaction import Transaction, compute_signature_check, decode_transaction
+from ledger.transaction import (
+    Transaction,
+    compute_batch_message,
+    compute_signature_check,
+    decode_transaction,
+)
 from node.batch_book import BatchBook
 
 Check = tuple[bytes, bytes, bytes]
@@ -62,7 +66,7 @@ def compute_checks(
             root, is_good = book.find_root(signature, tx_id)
             if is_good:
                 return NO_CHECKS
-            message = tags.BATCH_SIGNATURE + chain_id + root
+            message = compute_batch_message(chain_id, root, signature.batch.size)
             return ((signature.public_key, message, signature.signature),)
         return (compute_signature_check(signature, chain_id, tx_id),)
     return tuple([compute_signature_check(signature, chain_id, tx_id) for signature in signatures])
@@ -85,4 +89,4 @@ def mark_good(parsed: Iterable[Parsed], book: BatchBook) -> None:
             signature = item.candidate.transaction.envelope.signatures[0]
             seen = item.checks[0]
             if signature.batch is not None:
-                book.mark_good(signature, seen[1][-32:])
+                book.mark_good(signature, seen[1][-40:-8])

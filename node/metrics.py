@@ -19,12 +19,8 @@ from node.tls import PeerRefusal
 
 PREFIX: Final = "evidence_ledger"
 
-PHASES: Final = ("pre_prepare", "prepare", "commit", "persist", "certify")
-"""From a height's start to the proposal, then from each step to the next."""
-
 TRAFFIC: Final = ("consensus", "bulk")
 
-_PHASE_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _VERIFY_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _LAG_BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
@@ -49,9 +45,9 @@ class NodeMetrics:
         self._blocks = self._counter("blocks", "Blocks applied.")
         intake = self._counter("intake_refusals", "Transactions refused at the door.", "reason")
         self._intake = {reason: intake.labels(reason.value) for reason in Reason}
-        phases = self._histogram("phase_seconds", "Time per phase.", _PHASE_BUCKETS, "phase")
-        self._phases = {phase: phases.labels(phase) for phase in PHASES}
-        self._views_changed = self._counter("view_changes", "View changes entered.")
+        self._view_changes = self._counter("view_changes", "View changes entered.")
+        self._view_change_count: Callable[[], int] = lambda: 0
+        self._view_changes_counted = 0
 
         checks = self._counter("signature_checks", "Client signatures checked.", "result")
         self._good = checks.labels("good")
@@ -81,6 +77,11 @@ class NodeMetrics:
 
     # The chain
 
+    def resumed(self, *, height: int, certified: int) -> None:
+        """The chain was opened, with so much on disk."""
+        self._height.set(height)
+        self._certified.set(certified)
+
     def block_applied(self, *, height: int, applied: int, refused: int) -> None:
         """A block is durable, with so many transactions of each outcome."""
         self._height.set(height)
@@ -92,14 +93,6 @@ class NodeMetrics:
         """A checkpoint that covers this height is certified."""
         self._certified.set(height)
 
-    def view_changed(self) -> None:
-        """This node entered a view above 0."""
-        self._views_changed.inc()
-
-    def phase_ended(self, phase: str, seconds: float) -> None:
-        """A phase (one of `PHASES`) of a height took so long."""
-        self._phases[phase].observe(seconds)
-
     def intake_refused(self, reason: Reason) -> None:
         """A submitted transaction was refused."""
         self._intake[reason].inc()
@@ -108,12 +101,14 @@ class NodeMetrics:
         self,
         *,
         view: Callable[[], int],
+        view_changes: Callable[[], int],
         pool_count: Callable[[], int],
         pool_bytes: Callable[[], int],
         storage_bytes: Callable[[], int],
     ) -> None:
         """Read these whenever the metrics are asked for."""
         self._view.set_function(view)
+        self._view_change_count = view_changes
         self._pool_count.set_function(pool_count)
         self._pool_bytes.set_function(pool_bytes)
         self._storage.set_function(storage_bytes)
@@ -164,6 +159,9 @@ class NodeMetrics:
 
     def render(self) -> bytes:
         """Return everything in Prometheus' text format."""
+        count = self._view_change_count()
+        self._view_changes.inc(count - self._view_changes_counted)
+        self._view_changes_counted = count
         return generate_latest(self._registry)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:

@@ -15,37 +15,36 @@ import gc
 import logging
 import os
 import signal
-import ssl
 import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import uvicorn
 import uvloop
 
-from api.app import create_app
-from api.settings import ApiSettings
-from api.tokens import Grant, TokenSet, parse_tokens
 from consensus.timers import Timing
 from contracts.execution import Chain
 from genesis.document import Parameters, parse_genesis
 from ledger.refusal import Reason, Rejected
+from node.api_server import make_api_server
 from node.config import ConfigError, NodeConfig, NodeHome, load_config
 from node.driver import Driver, Identity, Signers
 from node.effects import CommitBlock
 from node.keystore import KeyPurpose, Keystore, KeystoreError, read_passphrase
-from node.ledger_store import LedgerStore, open_ledger
-from node.logs import configure_logs
+from node.ledger_store import REPLAY_PROGRESS, LedgerStore, open_ledger
+from node.logs import bind_context, configure_logs
 from node.mempool import Mempool
 from node.metrics import NodeMetrics
 from node.queries import Queries
 from node.service import NodeService
 from node.shell import TICK_S, Disk, Shell
 from node.submissions import Quota, Submissions
-from node.tls import TlsIdentity
+from node.tls import TlsIdentity, TlsIdentityError
 from node.transport import Transport
-from node.verification import SignatureVerifier
+from node.verification import SignatureVerifier, VerifierUnavailable
 from storage.backup import clear_recovery, import_checkpoints, is_recovery_demanded
 from storage.files import Damaged, DiskDirectory, InUse, StorageFailure
 from storage.journal import Journal
@@ -58,8 +57,8 @@ EXIT_UNUSABLE: Final = 2
 
 LOCK_FILE: Final = "node.lock"
 
-GRACE_S: Final = 3.0
-"""How long answers under way may take once the node was asked to stop."""
+PROGRESS_INTERVAL_S: Final = 2.0
+"""Between two lines about a long start."""
 
 COLLECT_INTERVAL_S: Final = 60.0
 COLLECT_OVERDUE_S: Final = 600.0
@@ -70,19 +69,26 @@ it runs once a minute when no transaction waits, and every ten minutes whatever 
 log = logging.getLogger("evidence_ledger.node")
 
 
-def run_node(home: Path) -> int:
-    """Run the node whose home this is until SIGTERM or SIGINT; return the exit status."""
+def run_node(home: Path, prompt: Callable[[], str] | None = None) -> int:
+    """Run the node whose home this is until SIGTERM or SIGINT; return the exit status.
+
+    `prompt` asks for the keystore's passphrase where neither file nor environment has it.
+    """
     place = NodeHome(home)
     try:
         config = load_config(place)
         configure_logs(config.log)
-        identity, keystore = open_identity(place, config)
+        identity, keystore = open_identity(place, config, prompt)
     except (ConfigError, KeystoreError, OSError, Rejected) as error:
         sys.stderr.write(f"evidence-ledger: this node cannot start: {error}\n")
         return EXIT_UNUSABLE
+    bind_context(node=identity.genesis.institutions[identity.replica].id, replica=identity.replica)
     gc.disable()
     try:
         return uvloop.run(_Server(place, config, identity, keystore).run())
+    except (ConfigError, TlsIdentityError, VerifierUnavailable) as error:
+        log.error("this node cannot start: %s", error)
+        return EXIT_UNUSABLE
     except InUse as error:
         log.error("another process holds this home: %s", error)
     except Damaged as error:
@@ -94,11 +100,13 @@ def run_node(home: Path) -> int:
     return EXIT_FAILED
 
 
-def open_identity(place: NodeHome, config: NodeConfig) -> tuple[Identity, Keystore]:
+def open_identity(
+    place: NodeHome, config: NodeConfig, prompt: Callable[[], str] | None = None
+) -> tuple[Identity, Keystore]:
     """Read genesis and keys, and check that they belong together."""
     genesis = parse_genesis(place.resolve(config.genesis).read_bytes())
     file = place.resolve(config.keys.passphrase_file) if config.keys.passphrase_file else None
-    passphrase = read_passphrase(file, environ=os.environ, prompt=None)
+    passphrase = read_passphrase(file, environ=os.environ, prompt=prompt)
     keystore = Keystore.open(place.resolve(config.keys.keystore), passphrase)
     if not genesis.validators.is_member(config.replica):
         raise Rejected(
@@ -192,6 +200,7 @@ class _Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
+        loop.set_exception_handler(make_exception_handler(self._fail))
         place, config, genesis = self._place, self._config, self._identity.genesis
         is_recovering = is_recovery_demanded(place.path)
         home_directory = DiskDirectory(place.path)
@@ -207,10 +216,9 @@ class _Server:
             stack.callback(chain_directory.close)
             stack.callback(journal_directory.close)
             stack.callback(spool_directory.close)
-            store, chain = open_ledger(chain_directory, keyvalue, genesis, _say_progress)
+            store, chain = open_ledger(chain_directory, keyvalue, genesis, ProgressLog())
             stack.callback(store.chain_store.close)
-            for notice in store.chain_store.notices:
-                log.warning("storage: %s", notice)
+            log_notices(store.chain_store.notices)
             import_checkpoints(store.chain_store, place.path)
             journal = open_journal(journal_directory, is_recovering)
             spool = Spool(spool_directory)
@@ -242,12 +250,18 @@ class _Server:
             stack.push_async_callback(verifier.close)
             gc.freeze()
             await shell.start()
+            log_notices([*journal.notices, *spool.notices])
             stack.push_async_callback(shell.close)
             shell.carrier = transport
             await transport.start()
             stack.push_async_callback(transport.close)
+            newest = store.chain_store.newest_checkpoint()
+            metrics.resumed(
+                height=chain.header.height, certified=0 if newest is None else newest[0]
+            )
             metrics.watch(
                 view=lambda: driver.replica.view,
+                view_changes=lambda: driver.replica.views_entered_count,
                 pool_count=lambda: len(driver.pool),
                 pool_bytes=lambda: driver.pool.bytes,
                 storage_bytes=lambda: count_bytes(place.path),
@@ -297,25 +311,9 @@ class _Server:
 
     async def _serve(self, service: NodeService) -> None:
         """Serve the API until told to stop."""
-        api = self._config.api
-        tokens = LiveTokens(self._place.tokens)
-        app = create_app(service, tokens, ApiSettings(cors_origins=tuple(api.cors_origins)))
-        host, _, port = api.listen.rpartition(":")
-        config = uvicorn.Config(
-            app,
-            host=host.strip("[]"),
-            port=int(port),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            timeout_graceful_shutdown=int(GRACE_S),
+        server = make_api_server(
+            service, self._place, self._config.api, self._keystore.tls_passphrase
         )
-        if api.tls:
-            config.load()
-            config.ssl = self._api_context()
-        server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         serving = asyncio.create_task(server._serve())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -323,17 +321,6 @@ class _Server:
         server.should_exit = True
         stopping.cancel()
         await serving
-
-    def _api_context(self) -> ssl.SSLContext:
-        api = self._config.api
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(
-            self._place.resolve(api.certificate),
-            self._place.resolve(api.key),
-            password=self._keystore.tls_passphrase,
-        )
-        return context
 
     def _fail(self, reason: str) -> None:
         log.error("this node stops: %s", reason)
@@ -352,31 +339,14 @@ async def collect_cycles(pool: Mempool) -> None:
             last_s = loop.time()
 
 
-class LiveTokens:
-    """The access tokens of a home, read again when the file changes."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._changed_ns = -1
-        self._tokens: TokenSet = parse_tokens(b"[]")
-
-    def find(self, token: str, now_ms: int) -> Grant | None:
-        """Return what a token grants; a file that cannot be read grants what it did before."""
-        try:
-            changed_ns = self._path.stat().st_mtime_ns
-            if changed_ns != self._changed_ns:
-                self._tokens = parse_tokens(self._path.read_bytes())
-                self._changed_ns = changed_ns
-        except FileNotFoundError:
-            self._tokens = parse_tokens(b"[]")
-        except (OSError, Rejected) as error:
-            log.error("tokens: %s", error)
-        return self._tokens.find(token, now_ms)
-
-
 def count_bytes(path: Path) -> int:
-    """Return the size of everything below a folder."""
-    return sum([file.stat().st_size for file in path.rglob("*") if file.is_file()])
+    """Return the size of everything below a folder that others may be writing."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # LevelDB has merged it into another
+                total += os.stat(os.path.join(folder, name)).st_size
+    return total
 
 
 def open_journal(directory: DiskDirectory, is_recovering: bool) -> Journal:
@@ -399,5 +369,53 @@ _LEVELS: Final = {
 }
 
 
-def _say_progress(what: str, done: int, total: int) -> None:
-    log.info("%s: %d%s", what, done, f" of {total}" if total else "")
+def log_notices(notices: Sequence[str]) -> None:
+    """Log what storage found and mended."""
+    for notice in notices:
+        log.warning("storage: %s", notice)
+
+
+class ProgressLog:
+    """Says how far a long start is, every two seconds at most and at the end of the replay."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._said_s = clock()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Take one step's count (`node.ledger_store.Progress`)."""
+        now_s = self._clock()
+        if done != total and now_s - self._said_s < PROGRESS_INTERVAL_S:
+            return
+        self._said_s = now_s
+        if what == REPLAY_PROGRESS:
+            log.info("replayed %d of %d blocks", done, total)
+        else:
+            log.info("read %d buckets of the %s", done, what)
+
+
+ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]
+
+
+def make_exception_handler(fail: Callable[[str], None]) -> ExceptionHandler:
+    """Return what the event loop calls with an exception that nobody caught.
+
+    A task or a timer that broke off would leave this node half alive, so it stops. What went wrong
+    with one connection, or with checks that can be asked for again, ends there: nobody outside may
+    stop a node by a request.
+    """
+
+    def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        log.error("event loop: %s", context.get("message"), exc_info=error)
+        if isinstance(error, Exception) and not _is_passing(error, context):
+            fail(f"a mistake of this program: {type(error).__name__}: {error}")
+
+    return handle
+
+
+def _is_passing(error: Exception, context: dict[str, Any]) -> bool:
+    if isinstance(error, OSError | VerifierUnavailable) or "protocol" in context:
+        return True
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(str(frame.f_globals.get("__name__")).startswith("uvicorn.") for frame, _ in frames)

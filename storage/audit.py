@@ -32,7 +32,8 @@ class EntryFacts:
     tx_id: bytes
     stream: str
     reference_key: bytes
-    """As in `TransactionRow`: empty when this transaction did not take its reference."""
+    """As in `TransactionRow`: empty when this transaction did not take its reference. One that was
+    free again, its time being over, is taken a second time; its row is the newest taker's."""
 
 
 Identify = Callable[[int, bytes], EntryFacts | None]
@@ -49,6 +50,7 @@ def verify_chain(store: ChainStore, identify: Identify, progress: Progress | Non
     store.keyvalue.verify()
     previous: dict[str, bytes] = {}
     counts = dict.fromkeys((b"t", b"r", b"b", b"f"), 0)
+    awaited: dict[bytes, bytes] = {}
     index = 0
     for block in store.segments.scan():
         _verify_block(store, block, index)
@@ -64,11 +66,16 @@ def verify_chain(store: ChainStore, identify: Identify, progress: Progress | Non
                 index + at, block.place.height, block.place.segment, located.offsets[at],
                 located.lengths[at], located.crcs[at], previous.get(facts.stream, ZERO_TX_ID),
             )  # fmt: skip
-            _verify_transaction(store, facts, expected, time_ms)
+            _verify_transaction(store, facts, expected)
             previous[facts.stream] = facts.tx_id
             counts[b"t"] += 1
-            counts[b"r"] += bool(facts.reference_key)
+            if facts.reference_key:
+                counts[b"r"] += _verify_reference(store, facts, expected, time_ms, awaited)
         index += len(block.entries)
+    for tx_id in awaited.values():
+        raise Damaged(
+            "index", 0, f"has a reference taken by transaction {tx_id.hex()}, which did not take it"
+        )
     for prefix, name in _ROWS_PREFIXES:
         found = sum(1 for _ in store.keyvalue.scan(prefix, bytes([prefix[0] + 1])))
         if found != counts[prefix]:
@@ -89,7 +96,7 @@ def _verify_block(store: ChainStore, block: StoredBlock, index: int) -> None:
 
 
 def _verify_transaction(
-    store: ChainStore, facts: EntryFacts, expected: TransactionPosition, time_ms: int
+    store: ChainStore, facts: EntryFacts, expected: TransactionPosition
 ) -> None:
     tx_id = facts.tx_id.hex()
     row = store.transaction(facts.tx_id)
@@ -97,10 +104,30 @@ def _verify_transaction(
         raise Damaged("index", 0, f"lacks the row of transaction {tx_id}, entry {expected.index}")
     if row != expected:
         raise Damaged("index", 0, f"has transaction {tx_id} as {row}, it is {expected}")
-    if facts.reference_key:
-        reference = store.reference(facts.reference_key)
-        if reference != (facts.tx_id, time_ms):
-            raise Damaged(
-                "index", 0, f"has the reference of transaction {tx_id} as {reference}, it is "
-                f"({tx_id}, {time_ms})"
-            )  # fmt: skip
+
+
+def _verify_reference(
+    store: ChainStore,
+    facts: EntryFacts,
+    position: TransactionPosition,
+    time_ms: int,
+    awaited: dict[bytes, bytes],
+) -> bool:
+    """Say whether the row of a taken reference is this taker's, the last one.
+
+    It may be a later one's, which is then awaited: it must turn up and have taken the reference.
+    """
+    key = facts.reference_key
+    row = store.reference(key)
+    if row == (facts.tx_id, time_ms):
+        awaited.pop(key, None)
+        return True
+    later = None if row is None else store.transaction(row[0])
+    if row is None or later is None or later.index <= position.index:
+        tx_id = facts.tx_id.hex()
+        raise Damaged(
+            "index", 0,
+            f"has the reference of transaction {tx_id} as {row}, it is ({tx_id}, {time_ms})",
+        )  # fmt: skip
+    awaited[key] = row[0]
+    return False

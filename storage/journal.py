@@ -149,9 +149,13 @@ class Journal:
 
     @classmethod
     def discard(cls, directory: Directory) -> None:
-        """Put a journal that is damaged aside under another name, for `recover` to begin anew."""
-        if VOTES_FILE in directory.names():
-            directory.rename(VOTES_FILE, VOTES_FILE + ".damaged")
+        """Put a journal aside as `votes.damaged-N`, for `recover` to begin anew; N from 1."""
+        names = directory.names()
+        if VOTES_FILE in names:
+            number = 1
+            while f"{VOTES_FILE}.damaged-{number}" in names:
+                number += 1
+            directory.rename(VOTES_FILE, f"{VOTES_FILE}.damaged-{number}")
             directory.fsync_directory()
 
     def load(self) -> JournalState:

@@ -265,7 +265,7 @@ def _signed_message(case: Case, body: Body, signature: Signature) -> bytes:
             f"{len(path)} 个哈希）。",
             f"Transaction {body.tx_id.hex()}: its batch path does not hold: {rejected.detail}.",
         ) from None
-    return tags.BATCH_SIGNATURE + chain_id + root
+    return tags.BATCH_SIGNATURE + chain_id + root + size.to_bytes(8, "big")
 
 
 def _check_key(record: PartyRecord, public_key: bytes, height: int) -> None:

@@ -339,7 +339,8 @@ def test_a_batch_is_signed_once_for_any_size(size: int) -> None:
         (signature,) = transaction.envelope.signatures
         assert signature.batch == BatchPath(index, size, inclusion_proof(leaves, index))
         checks.add(compute_signature_check(signature, CHAIN, transaction.tx_id))
-    message = b"evidence-ledger/v1/batch-signature\0" + CHAIN + compute_root(leaves)
+    size = len(leaves).to_bytes(8, "big")
+    message = b"evidence-ledger/v1/batch-signature\0" + CHAIN + compute_root(leaves) + size
     assert checks == {
         (signer(1).public_key, message, SigningKey(bytes([1]) * 32).sign(message).signature)
     }

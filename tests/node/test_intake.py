@@ -143,7 +143,7 @@ def test_a_signer_cannot_make_nodes_differ_by_what_they_remember() -> None:
     key = WORLD.key("m-1")
     for odd in (b"x" * 31, b"x" * 33, b"", b"x" * 64):
         left, right = node_hash(leaves[0], leaves[1]), node_hash(leaves[2], odd)
-        signature = key.sign(compute_batch_message(WORLD.chain_id, node_hash(left, right)))
+        signature = key.sign(compute_batch_message(WORLD.chain_id, node_hash(left, right), 4))
 
         def envelope(at: int, hashes: list[bytes], signature: bytes = signature) -> bytes:
             path = BatchPath(at, 4, hashes)

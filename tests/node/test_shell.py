@@ -96,7 +96,7 @@ def test_nothing_is_performed_after_a_halt():
 
 
 def test_a_mistake_of_our_own_stops_the_node():
-    shell, disk, said, stopped = make_shell(
+    shell, disk, _, stopped = make_shell(
         {Ticked: [Said("info", "x"), "no effect at all", SaveJournal(b"vote", KEEP)]}
     )
     with pytest.raises(AssertionError):

@@ -121,8 +121,8 @@ def test_any_text_survives_rendering(path: str, name: str) -> None:
             'node.toml: storage.backend: expected "leveldb" or "rocksdb", found the string "sqlite"',  # noqa: E501
         ),
         (
-            "replica = 0\n[storage]\nwrite_buffer_bytes = 1024",
-            "node.toml: storage.write_buffer_bytes: must be 4194304 to 1073741824, not 1024",
+            "replica = 0\n[storage]\ncache_bytes = 1024",
+            "node.toml: storage.cache_bytes: must be 1048576 to 68719476736, not 1024",
         ),
         (
             "replica = 0\n[log]\nlevel = 1979-05-27",

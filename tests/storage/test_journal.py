@@ -281,7 +281,21 @@ def test_existing_journal_is_not_created_over_but_can_be_put_aside() -> None:
         Journal.create(disk)
     Journal.discard(disk)
     assert Journal.create(disk).load() == JournalState(None, None)
-    assert "votes.damaged" in disk.names()
+    assert "votes.damaged-1" in disk.names()
+
+
+def test_a_journal_put_aside_does_not_overwrite_an_earlier_one() -> None:
+    disk = saved_twice()
+    first = disk.pread(VOTES_FILE, 0, disk.size(VOTES_FILE))
+    Journal.discard(disk)
+    Journal.create(disk)
+    second = disk.pread(VOTES_FILE, 0, disk.size(VOTES_FILE))
+    assert first != second
+    Journal.discard(disk)
+    Journal.discard(disk)  # there is none, as after a crash before `create`
+    aside = [name for name in disk.names() if name.startswith(VOTES_FILE)]
+    assert aside == ["votes.damaged-1", "votes.damaged-2"]
+    assert [disk.pread(name, 0, disk.size(name)) for name in aside] == [first, second]
 
 
 def test_record_that_does_not_fit_is_refused_by_name_and_changes_nothing() -> None:

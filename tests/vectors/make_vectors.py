@@ -136,7 +136,7 @@ def show_batch(vectors: dict[str, Any]) -> tuple[str, str]:
         *[(f"tx_id {place}", tx_id) for place, tx_id in enumerate(part["tx_ids"])],
         *[(f"leaf {place}", leaf) for place, leaf in enumerate(part["leaf_hashes"])],
         ("root", part["root"]),
-        ("signed", '"evidence-ledger/v1/batch-signature" ‖ 00 ‖ chain id ‖ root'),
+        ("signed", '"evidence-ledger/v1/batch-signature" ‖ 00 ‖ chain id ‖ root ‖ u64 3'),
         ("signature", signature["signature"][:64]),
         ("", signature["signature"][64:]),
         (

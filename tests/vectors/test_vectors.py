@@ -170,7 +170,7 @@ def test_a_stranger_signs_a_batch() -> None:
     assert [tx_id.hex() for tx_id in ids] == part["tx_ids"]
     assert [each.hex() for each in leaves] == part["leaf_hashes"]
     assert tree(leaves).hex() == part["root"]
-    message = tag("batch-signature") + CHAIN_ID + tree(leaves)
+    message = tag("batch-signature") + CHAIN_ID + tree(leaves) + len(leaves).to_bytes(8, "big")
     assert message.hex() == part["signed"]
     key = key_of("m-yoga", "party")
     signature = key.sign(message).signature

@@ -177,7 +177,7 @@ def compute_vectors(example: Example) -> dict[str, dict[str, Any]]:
             "tx_ids": [tx_id.hex() for tx_id in ids],
             "leaf_hashes": [leaf.hex() for leaf in leaves],
             "root": compute_root(leaves).hex(),
-            "signed": compute_batch_message(chain_id, compute_root(leaves)).hex(),
+            "signed": compute_batch_message(chain_id, compute_root(leaves), len(leaves)).hex(),
             "envelopes": [envelope.hex() for envelope in example.envelopes[1:]],
             "submission": submission_of(example.envelopes[1]),
         },
