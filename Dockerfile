@@ -46,8 +46,8 @@ EXPOSE 8443 7443
 # Asked on loopback inside the container, so the certificate's name is not checked.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import os, ssl, urllib.request as u; u.urlopen(os.environ['LEDGER_HEALTH_URL'], timeout=2, context=ssl._create_unverified_context())"]
-# Exec form: the node itself is process 1, gets SIGTERM and shuts down in order. It starts no
-# children, so there is nothing for an init to reap.
+# Exec form: the node itself is process 1, gets SIGTERM and shuts down in order. Its only children
+# are its verification workers: it reaps them itself, and they start none, so no init is needed.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["evidence-ledger"]
 CMD ["node", "run", "--home", "/home/ledger/data"]

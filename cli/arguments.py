@@ -113,18 +113,26 @@ def add_passphrase_option(parser: Parser) -> None:
 
 def read_passphrase_option(file: Path | None, *, is_new: bool) -> bytes:
     """Return the passphrase; a new one is asked for twice."""
+    from node.keystore import read_passphrase
+
+    return read_passphrase(file, environ=os.environ, prompt=passphrase_prompt(is_new=is_new))
+
+
+def passphrase_prompt(*, is_new: bool) -> Callable[[], str] | None:
+    """Return what asks for the passphrase at the terminal; None where there is no terminal."""
     import getpass
     import sys
 
-    from node.keystore import read_passphrase
-
     def ask() -> str:
-        first = getpass.getpass("Passphrase of the keystore: ")
-        if is_new and getpass.getpass("The same again: ") != first:
-            raise unusable("The two passphrases differ; nothing was changed.")
+        try:
+            first = getpass.getpass("Passphrase of the keystore: ")
+            if is_new and getpass.getpass("The same again: ") != first:
+                raise unusable("The two passphrases differ; nothing was changed.")
+        except EOFError:
+            raise unusable("No passphrase was typed; nothing was changed.") from None
         return first
 
-    return read_passphrase(file, environ=os.environ, prompt=ask if sys.stdin.isatty() else None)
+    return ask if sys.stdin is not None and sys.stdin.isatty() else None
 
 
 def write_output(path: Path | None, content: bytes, what: str) -> None:

@@ -11,7 +11,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.arguments import Parser, add_command, add_passphrase_option, read_passphrase_option
+from cli.arguments import (
+    Parser,
+    add_command,
+    add_passphrase_option,
+    passphrase_prompt,
+    read_passphrase_option,
+)
 from cli.failure import OK, Failure, unusable
 
 if TYPE_CHECKING:
@@ -32,6 +38,9 @@ example:
 RUN_HELP = """\
 Run the node of a home until SIGTERM or Ctrl-C. 运行节点。
 
+The keystore's passphrase comes from the file that HOME/node.toml names, else from the variable
+EVIDENCE_LEDGER_PASSPHRASE, else from a question at the terminal.
+
 example:
   evidence-ledger node run --home ./home
 """
@@ -49,10 +58,13 @@ example:
 RESTORE_HELP = """\
 Restore a backup into a home that holds the keys and no chain. 从备份恢复。
 
-The whole backup is checked before anything is written. The node then starts in recovery.
+HOME needs what a backup of the chain does not hold, brought back from where you keep it: keys/ and
+node.toml, and genesis.json to compare the backup with. Other keys would not do: genesis names these.
+The whole backup is checked before anything is written. The node then starts in recovery (see
+`node recover --help`).
 
 example:
-  evidence-ledger genesis member … (or copy HOME/keys and HOME/node.toml back), then
+  cp -a /safe/keys /safe/node.toml /safe/genesis.json ./home
   evidence-ledger node restore /backups/2026-03-08.tar --home ./home
   evidence-ledger node run --home ./home
 """
@@ -64,6 +76,8 @@ A node that has forgotten its votes could contradict them, which is what a trait
 it asks its peers how far they are, needs a quorum of answers without its own, and signs nothing
 until the chain is two heights past the highest that was proven to it. It then votes again by
 itself. While more nodes are in recovery than n minus the quorum, the network stands still.
+In a network of one or two no quorum is left without this node: there recovery never ends by itself,
+the node only serves what it has, and what is to be done its operators must decide.
 
 example:
   evidence-ledger node recover --home ./home --reason 'disk replaced on 8 March'
@@ -77,7 +91,7 @@ A token is shown once; the home keeps only its SHA-256. Scopes:
   merchant:<party>                  the contracts of that merchant
   custodian:<party>                 the contracts whose money that institution holds
   consumer:<contract>               that one contract
-A running node reads the file when it starts; restart it after a change.
+A running node takes a change at once; it reads the file again when it has changed.
 
 examples:
   evidence-ledger node token issue --home ./home --name inspection --scope regulator --days 30
@@ -219,11 +233,14 @@ def _import_certificate(home: NodeHome, certificate: Path, key: Path, keystore: 
 
 def run_run(arguments: argparse.Namespace) -> int:
     """Run the node."""
-    if arguments.until_stdin_closes:
+    prompt = None
+    if arguments.until_stdin_closes:  # a supervisor's pipe, never a place to ask
         _stop_with_stdin()
+    else:
+        prompt = passphrase_prompt(is_new=False)
     from node.server import run_node
 
-    return run_node(arguments.home)
+    return run_node(arguments.home, prompt)
 
 
 def _stop_with_stdin() -> None:
@@ -264,7 +281,7 @@ def run_backup(arguments: argparse.Namespace) -> int:
 
 def run_restore(arguments: argparse.Namespace) -> int:
     """Restore a backup into a home without a chain."""
-    from cli.node_storage import restore_chain
+    from cli.node_storage import endless_recovery, restore_chain
     from node.config import NodeHome
 
     home = NodeHome(arguments.home)
@@ -273,11 +290,13 @@ def run_restore(arguments: argparse.Namespace) -> int:
         f"Restored {manifest.log_size} entries up to height {manifest.applied_height}. The node "
         "starts in recovery: it asks a quorum how far the chain is before it votes again."
     )
+    print(endless_recovery(home), end="")
     return OK
 
 
 def run_recover(arguments: argparse.Namespace) -> int:
     """Leave the mark."""
+    from cli.node_storage import endless_recovery
     from node.config import NodeHome
     from storage.backup import demand_recovery, is_recovery_demanded
 
@@ -286,10 +305,13 @@ def run_recover(arguments: argparse.Namespace) -> int:
         raise unusable(f"{home.path} is not a node's home: it holds no node.toml.")
     if is_recovery_demanded(home.path):
         raise unusable(f"{home.recover_marker} is there already; nothing was changed.")
+    warning = endless_recovery(home)
+    home.create()
     demand_recovery(home.path, arguments.reason)
     print(f"Left {home.recover_marker}. When the node starts, it will not vote until a quorum of")
     print("its peers has proven to it how far the chain is, and two heights more have passed.")
     print("The journal that is there is put aside under another name, not removed.")
+    print(warning, end="")
     return OK
 
 
@@ -341,5 +363,5 @@ def run_token_revoke(arguments: argparse.Namespace) -> int:
     if len(kept) == len(records):
         raise Failure(f"There is no token {arguments.name!r}; `node token list` shows them.")
     write_tokens(home, kept)
-    print(f"Revoked {arguments.name!r}; it counts until the node is restarted.")
+    print(f"Revoked {arguments.name!r}; a running node refuses it from now on.")
     return OK

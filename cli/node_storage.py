@@ -14,6 +14,7 @@ from pathlib import Path
 
 from api.tokens import TokenRecord, encode_tokens, parse_tokens
 from cli.failure import Failure, unusable
+from cli.founding import read_genesis
 from node.config import NodeConfig, NodeHome, load_config
 from node.private_files import write_file
 from node.server import LOCK_FILE, open_keyvalue
@@ -30,7 +31,10 @@ from storage.files import DiskDirectory, InUse
 
 @contextmanager
 def hold_home(home: NodeHome) -> Iterator[tuple[NodeConfig, DiskDirectory]]:
-    """Hold a stopped node's home against the node itself; raise `Failure` while it runs."""
+    """Hold a stopped node's home against the node itself; raise `Failure` while it runs.
+
+    Directories that are missing are made: only keys and configuration are brought back by hand.
+    """
     if not home.config.exists():
         raise unusable(f"{home.path} is not a node's home: it holds no node.toml.")
     config = load_config(home)
@@ -39,7 +43,8 @@ def hold_home(home: NodeHome) -> Iterator[tuple[NodeConfig, DiskDirectory]]:
         own.lock(LOCK_FILE)
     except InUse:
         raise Failure(f"A node runs in {home.path}; stop it first.") from None
-    directory = DiskDirectory(home.chain, create=True)
+    home.create()
+    directory = DiskDirectory(home.chain)
     try:
         yield config, directory
     finally:
@@ -59,21 +64,22 @@ def open_stopped_chain(home: NodeHome) -> Iterator[ChainStore]:
 
 
 def restore_chain(backup: Path, home: NodeHome) -> Manifest:
-    """Restore a backup's chain into a home that has keys, configuration and no chain.
+    """Restore a backup's chain into a home that has keys, configuration, genesis and no chain.
 
     The mark that demands recovery is durable before the first segment is in its place, so no crash
     in between leaves an old chain that votes.
     """
-    with hold_home(home) as (_, directory):
+    with hold_home(home) as (config, directory):
+        genesis = read_genesis(home.resolve(config.genesis))
         if directory.names() or any(home.index.glob("*")):
             raise unusable(f"{home.path} holds a chain; restore never overwrites one.")
         staging = home.path / "restore.partial"
         if staging.exists():
             shutil.rmtree(staging)
         manifest = restore(backup, staging)
-        if (staging / "genesis.json").read_bytes() != home.genesis.read_bytes():
+        if (staging / "genesis.json").read_bytes() != genesis.raw:
             shutil.rmtree(staging)
-            raise unusable(f"{backup} is of another chain than {home.genesis}.")
+            raise unusable(f"{backup} is of another chain than {home.resolve(config.genesis)}.")
         reason = (
             f"Restored from a backup at height {manifest.applied_height}: the votes of this node "
             "since then are not in it."
@@ -86,6 +92,18 @@ def restore_chain(backup: Path, home: NodeHome) -> Manifest:
         directory.fsync_directory()
         shutil.rmtree(staging)
     return manifest
+
+
+def endless_recovery(home: NodeHome) -> str:
+    """Return a warning, one line, if too few others exist for recovery to end by itself."""
+    validators = read_genesis(home.resolve(load_config(home).genesis)).validators
+    others = len(validators) - 1
+    if others >= validators.quorum:
+        return ""
+    return (
+        f"Recovery will not end by itself: it needs answers from {validators.quorum} other "
+        f"institutions, and this network has {others}. Its operators must decide what to do.\n"
+    )
 
 
 def read_tokens(home: NodeHome) -> list[TokenRecord]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from storage.files import Damaged
 from storage.records import Appended, Place
@@ -31,9 +31,8 @@ TILE: Final = struct.Struct(">cBQ")
 _TX_ID_BYTES: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class TransactionRow:
-    """What the index keeps of one transaction."""
+class TransactionRow(NamedTuple):
+    """What the index keeps of one transaction. A tuple, because one is made for each."""
 
     tx_id: bytes
     entry: int

@@ -89,7 +89,7 @@ class StoredChain:
         store.commit(block, encode_commit_certificate(certificate), chain.log)
         chain.adopt(block)
         certification.open_height(height, block.header.log_size, chain.log.root())
-        certification.cosign(height, time_ms // 1000)
+        certification.cosign(height, -(-time_ms // 1000))
         note = certification.make_note(height)
         assert note is not None
         store.chain_store.put_checkpoint(height, note)
