@@ -58,9 +58,9 @@ example:
 RESTORE_HELP = """\
 Restore a backup into a home that holds the keys and no chain. 从备份恢复。
 
-HOME needs what a backup of the chain does not hold, brought back from where you keep it: keys/ and
-node.toml, and genesis.json to compare the backup with. Other keys would not do: genesis names these.
-The whole backup is checked before anything is written. The node then starts in recovery (see
+HOME needs keys/, node.toml and genesis.json, brought back from where you keep them; keys made anew
+are of no use, because genesis names the old ones. What else is missing in HOME is made. The whole
+backup is checked before anything of the chain is written. The node then starts in recovery (see
 `node recover --help`).
 
 example:

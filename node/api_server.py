@@ -11,9 +11,8 @@ import asyncio
 import logging
 import ssl
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -55,11 +54,13 @@ class BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _look(self) -> None:
-        """Close the connection if it has waited for the same head since the last look."""
-        if self.conn.their_state is h11.IDLE and self.cycle is self._last_cycle:
+        """Close the connection if no request began since the last look and none is under way."""
+        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
+        is_waiting = cycle is None or cycle.response_complete
+        if is_waiting and cycle is self._last_cycle:
             self.transport.close()
             return
-        self._last_cycle = self.cycle
+        self._last_cycle = cycle
         self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._look)
 
 

@@ -8,7 +8,6 @@ damage, and is said; nothing is skipped.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from contracts.execution import Chain, ExecutedBlock
@@ -21,6 +20,7 @@ from ledger.refusal import Rejected
 from ledger.state_bucket import StateDamagedError
 from ledger.state_tree import StateTree
 from node.catch_up import reproduce_block
+from node.recent_rows import RecentRows
 from storage.chain import BlockWrite, ChainStore, TransactionRow
 from storage.files import Damaged, Directory
 from storage.keyvalue import KeyValue
@@ -32,17 +32,30 @@ STATE_PROGRESS: Final = "state"
 REPLAY_PROGRESS: Final = "replay"
 
 
-@dataclass(slots=True)
+STATE_ROWS_MAX: Final = 262_144
+"""Streams kept at hand, about 0.6 kB each: 160 MB when all are in use."""
+
+BUCKET_ROWS_MAX: Final = 262_144
+"""Buckets kept at hand, about 0.3 kB each: every one of a tree of a million keys."""
+
+
 class LedgerStore:
     """A `ChainStore` that knows what the bytes mean; see the module's text."""
 
-    chain_store: ChainStore
+    def __init__(self, chain_store: ChainStore) -> None:
+        self.chain_store: Final = chain_store
+        self._state: Final = RecentRows[str](chain_store.state, STATE_ROWS_MAX)
+        self._buckets: Final = RecentRows[bytes](chain_store.bucket, BUCKET_ROWS_MAX)
 
     # Ports of contracts.execution.StateReader and node.catch_up.BlockSource
 
     def state(self, stream: str) -> bytes | None:
         """Return a stream's stored value."""
-        return self.chain_store.state(stream)
+        return self._state.get(stream)
+
+    def bucket(self, bucket_id: bytes) -> bytes | None:
+        """Return a bucket record of the state tree."""
+        return self._buckets.get(bucket_id)
 
     def transaction_height(self, tx_id: bytes) -> int | None:
         """Return the height of a transaction on the chain."""
@@ -93,6 +106,8 @@ class LedgerStore:
                 transactions=rows,
             )
         )
+        self._state.update(block.stored)
+        self._buckets.update(block.tree.buckets)
 
 
 def open_ledger(
@@ -121,7 +136,7 @@ def open_ledger(
 
 def _begin(store: LedgerStore, genesis: Genesis) -> Chain:
     """Commit block 0; with segments already there it must be the same block 0."""
-    tree = StateTree(store.chain_store.bucket)
+    tree = StateTree(store.bucket)
     block = compute_genesis_block(genesis, tree)
     store.commit(block, b"", Frontier.empty())
     tree.apply(block.tree)
@@ -141,7 +156,7 @@ def _resume(store: LedgerStore, genesis: Genesis, progress: Progress | None) -> 
     try:
         tree = StateTree.rebuild(
             chain_store.scan_buckets(),
-            chain_store.bucket,
+            store.bucket,
             None if progress is None else lambda done: progress(STATE_PROGRESS, done, 0),
         )
     except StateDamagedError as error:

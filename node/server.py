@@ -17,11 +17,10 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import uvloop
 
@@ -30,9 +29,11 @@ from contracts.execution import Chain
 from genesis.document import Parameters, parse_genesis
 from ledger.refusal import Reason, Rejected
 from node.api_server import make_api_server
+from node.collector import collect_cycles
 from node.config import ConfigError, NodeConfig, NodeHome, load_config
 from node.driver import Driver, Identity, Signers
 from node.effects import CommitBlock
+from node.exceptions import make_exception_handler
 from node.keystore import KeyPurpose, Keystore, KeystoreError, read_passphrase
 from node.ledger_store import REPLAY_PROGRESS, LedgerStore, open_ledger
 from node.logs import bind_context, configure_logs
@@ -59,12 +60,6 @@ LOCK_FILE: Final = "node.lock"
 
 PROGRESS_INTERVAL_S: Final = 2.0
 """Between two lines about a long start."""
-
-COLLECT_INTERVAL_S: Final = 60.0
-COLLECT_OVERDUE_S: Final = 600.0
-"""The collector of reference cycles walks everything alive, many times a block, and finds nothing:
-what blocks are made of has no cycles and is freed by counting (measured: a third of execution). So
-it runs once a minute when no transaction waits, and every ten minutes whatever happens."""
 
 log = logging.getLogger("evidence_ledger.node")
 
@@ -328,17 +323,6 @@ class _Server:
         self._stopping.set()
 
 
-async def collect_cycles(pool: Mempool) -> None:
-    """Collect reference cycles when there is nothing better to do."""
-    loop = asyncio.get_running_loop()
-    last_s = loop.time()
-    while True:
-        await asyncio.sleep(COLLECT_INTERVAL_S)
-        if len(pool) == 0 or loop.time() - last_s > COLLECT_OVERDUE_S:
-            gc.collect()
-            last_s = loop.time()
-
-
 def count_bytes(path: Path) -> int:
     """Return the size of everything below a folder that others may be writing."""
     total = 0
@@ -392,30 +376,3 @@ class ProgressLog:
             log.info("replayed %d of %d blocks", done, total)
         else:
             log.info("read %d buckets of the %s", done, what)
-
-
-ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]
-
-
-def make_exception_handler(fail: Callable[[str], None]) -> ExceptionHandler:
-    """Return what the event loop calls with an exception that nobody caught.
-
-    A task or a timer that broke off would leave this node half alive, so it stops. What went wrong
-    with one connection, or with checks that can be asked for again, ends there: nobody outside may
-    stop a node by a request.
-    """
-
-    def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        log.error("event loop: %s", context.get("message"), exc_info=error)
-        if isinstance(error, Exception) and not _is_passing(error, context):
-            fail(f"a mistake of this program: {type(error).__name__}: {error}")
-
-    return handle
-
-
-def _is_passing(error: Exception, context: dict[str, Any]) -> bool:
-    if isinstance(error, OSError | VerifierUnavailable) or "protocol" in context:
-        return True
-    frames = traceback.walk_tb(error.__traceback__)
-    return any(str(frame.f_globals.get("__name__")).startswith("uvicorn.") for frame, _ in frames)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cli.devnet_addresses import Layout
+from cli.devnet_homes import create_devnet
 from node.config import NodeHome, load_config
-from node.server import LOCK_FILE, open_keyvalue
+from node.server import LOCK_FILE, open_journal, open_keyvalue
 from storage.files import DiskDirectory
 from tests.cli.running import Command, StoredChain
 
@@ -159,6 +161,52 @@ def test_a_backup_restores_to_the_same_chain_in_recovery(
     assert place.recover_marker.read_text().startswith("Restored from a backup at height 5")
     assert not (home / "restore.partial").exists()
     assert command.run("inspect", "--home", home) == 0, command.out
+
+
+def test_a_new_home_needs_no_more_than_keys_configuration_and_genesis(
+    command: Command, home: Path, tmp_path: Path
+) -> None:
+    assert command.run("node", "backup", "--home", home, "-o", tmp_path / "b.tar") == 0
+    old, new = NodeHome(home), NodeHome(tmp_path / "new")
+    new.path.mkdir()
+    shutil.copytree(old.keys, new.keys)
+    shutil.copy(old.config, new.path)
+    assert command.run("node", "restore", tmp_path / "b.tar", "--home", new.path) == 2
+    assert command.err == f"{new.genesis} cannot be read: No such file or directory.\n"
+    shutil.copy(old.genesis, new.path)
+    assert command.run("node", "restore", tmp_path / "b.tar", "--home", new.path) == 0, command.err
+    assert [path.name for path in new.chain.iterdir()] == [p.name for p in old.chain.iterdir()]
+    for path in (new.chain, new.index, new.journal, new.spool):
+        assert path.stat().st_mode & 0o777 == 0o700, path
+    journal = DiskDirectory(new.journal)
+    assert open_journal(journal, is_recovering=True).load().record is None
+    journal.close()
+    assert command.run("inspect", "--home", new.path) == 0, command.out
+
+
+def test_recovery_of_a_home_with_nothing_else_makes_what_is_missing(
+    command: Command, home: Path
+) -> None:
+    place = NodeHome(home)
+    for path in (place.chain, place.index, place.journal, place.spool):
+        shutil.rmtree(path)
+    assert command.run("node", "recover", "--home", home, "--reason", "new disk") == 0
+    assert all(path.is_dir() for path in (place.chain, place.index, place.journal, place.spool))
+
+
+@pytest.mark.parametrize(("count", "is_endless"), [(1, True), (2, True), (3, False), (4, False)])
+def test_recovery_that_cannot_end_is_said(
+    command: Command, tmp_path: Path, count: int, is_endless: bool
+) -> None:
+    state = create_devnet(Layout(directory=tmp_path / "net", node_count=count))
+    home = Path(state.nodes[0].home)
+    assert command.run("node", "recover", "--home", home, "--reason", "disk replaced") == 0
+    sentence = (
+        f"Recovery will not end by itself: it needs answers from {count} other institutions, and "
+        f"this network has {count - 1}. Its operators must decide what to do.\n"
+    )
+    assert command.out.endswith(sentence) is is_endless
+    assert ("by itself" in command.out) is is_endless
 
 
 def test_a_backup_of_another_chain_is_refused(command: Command, home: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def test_blocks_are_decided_without_failures(count: int) -> None:
     network.run_to(heights, ticks_max=20)
     for node in network.nodes:
         assert all(node.disk.certificates[height].view == 0 for height in range(1, heights + 1))
+        assert node.running.views_entered_count == 0
         assert node.evidence == []
         proposers = [header.proposer for header in node.disk.headers[1 : heights + 1]]
         assert proposers == [height % count for height in range(1, heights + 1)]
@@ -50,6 +51,7 @@ def test_dead_primary_is_replaced_and_then_skipped(count: int) -> None:
         if network.validators.primary(height, 0) == dead
     ]
     assert set(views) == {1}
+    assert network.nodes[0].running.views_entered_count == len(views)
     timeouts = [
         note
         for note in network.nodes[0].notes

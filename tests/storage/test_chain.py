@@ -301,6 +301,54 @@ def test_every_row_that_vanishes_or_changes_is_noticed() -> None:
     verify_chain(opened(disk, keyvalue), facts_of)
 
 
+def with_takers(*takers: str) -> tuple[ChainStore, MemoryStore]:
+    """A chain in which each block after the first is a transaction that takes one reference."""
+    disk, keyvalue = FakeDirectory(), MemoryStore()
+    store = opened(disk, keyvalue)
+    store.commit_block(blocks_of(1)[0])
+    for height, name in enumerate(takers, start=1):
+        index = store.log_size
+        text = {"index": index, "tx": name, "stream": name, "reference": "order"}
+        entry = json.dumps(text).encode()
+        row = TransactionRow(digest(name), 0, name, digest("order"), ZERO_TX_ID)
+        entries = [entry, b"header"]
+        store.commit_block(
+            BlockWrite(height, index, 1000 + height, entries, b"", [], [], [], [row])
+        )
+    return store, keyvalue
+
+
+def reference_row(name: str, height: int) -> tuple[bytes, bytes]:
+    """The row in which this transaction has taken the reference of `with_takers`."""
+    return b"r" + digest("order"), digest(name) + (1000 + height).to_bytes(8, "big")
+
+
+def test_a_reference_taken_again_is_the_newest_takers() -> None:
+    store, keyvalue = with_takers("a", "b", "c")
+    assert list(keyvalue.scan(b"r", b"s")) == [reference_row("c", 3)]
+    verify_chain(store, facts_of)
+
+
+@pytest.mark.parametrize(("name", "height"), [("a", 1), ("b", 2), ("c", 2), ("nobody", 3)])
+def test_a_reference_of_anybody_but_the_newest_taker_is_damage(name: str, height: int) -> None:
+    store, keyvalue = with_takers("a", "b", "c")
+    keyvalue.write([reference_row(name, height)])
+    with pytest.raises(Damaged, match="index, offset 0: has the reference of transaction"):
+        verify_chain(store, facts_of)
+
+
+def test_a_reference_of_a_later_transaction_that_did_not_take_it_is_damage() -> None:
+    store, keyvalue = with_takers("a", "b")
+    text = {"index": store.log_size, "tx": "c", "stream": "c", "reference": ""}
+    row = TransactionRow(digest("c"), 0, "c", b"", ZERO_TX_ID)
+    entries = [json.dumps(text).encode(), b"header"]
+    store.commit_block(BlockWrite(3, store.log_size, 1003, entries, b"", [], [], [], [row]))
+    verify_chain(store, facts_of)
+    keyvalue.write([reference_row("c", 3)])
+    with pytest.raises(Damaged, match=r"has a reference taken by transaction .* did not take it"):
+        verify_chain(store, facts_of)
+
+
 def test_index_ahead_of_the_segments_is_damage() -> None:
     disk, keyvalue = filled()
     last = max(disk.names())

@@ -5,6 +5,9 @@ The processes are this test's own children; only they are ever killed.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -13,12 +16,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgpack
 import pytest
 
-from cli.client import ApiError, Unreachable
+from cli.client import ApiError, Client, Unreachable
 from cli.drafts import Draft
 from cli.failure import Failure
 from cli.main import main
+from tests.ledger import independent_c2sp
 from tests.system.networks import Network, running_network
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +110,66 @@ def test_evidence_of_any_node_verifies_without_a_network(network: Network, tmp_p
         assert "Conclusion: consistent" in result.stdout
     other = "0" * 64
     assert verify_offline(tmp_path / "0.evidence.json", other).returncode == 1
+
+
+def vkey(name: str, kind: int, public_key: str) -> str:
+    """A verifier key as C2SP signed-note writes it."""
+    material = bytes([kind]) + bytes.fromhex(public_key)
+    key_id = hashlib.sha256(name.encode() + b"\n" + material).digest()[:4]
+    return f"{name}+{key_id.hex()}+{base64.b64encode(material).decode()}"
+
+
+def policy_of(genesis: bytes) -> tuple[str, str]:
+    """Return (origin, tlog-policy) as docs/FORMATS.md makes them from a genesis document's text."""
+    document = json.loads(genesis)
+    chain_id = hashlib.sha256(b"evidence-ledger/v1/chain-id\0" + genesis).hexdigest()
+    origin = f"{document['network']}/{chain_id[:16]}"
+    members = document["institutions"]
+    names = [member["id"] for member in members]
+    lines = [f"log {vkey(origin, 1, member['keys']['log'])}" for member in members]
+    for name, member in zip(names, members, strict=True):
+        lines.append(f"witness {name} {vkey(f'{origin}/{name}', 4, member['keys']['cosign'])}")
+    lines += [f"group quorum 3 {' '.join(names)}", "quorum quorum", ""]
+    return origin, "\n".join(lines)
+
+
+def test_a_reader_written_from_the_texts_follows_the_log_to_its_root(network: Network) -> None:
+    """Checkpoint, every tile and a proof, by `tests/ledger/independent_c2sp.py` alone."""
+    group = [network.opening() for _ in range(300)]  # more than one tile at the lowest level
+    with network.client(0) as client:
+        client.post_batch([envelope for _, envelope in group])
+    tx_id, envelope = group[-1]
+    place = network.settle(2, envelope, "certified")
+    origin, policy = policy_of(Path(network.devnet.state.genesis).read_bytes())
+    for replica in network.replicas:
+        network.settle(replica, envelope, "certified")
+        with network.client(replica) as client:
+            checkpoint = client._get("/checkpoint").content
+            fetched: list[str] = []
+
+            def get(url: str, client: Client = client, fetched: list[str] = fetched) -> bytes:
+                fetched.append(url)
+                return client._get(url).content
+
+            name, size, signed_root = independent_c2sp.read_checkpoint(checkpoint)
+            root, entries = independent_c2sp.read_log(size, get)
+            proof = client.proof(tx_id)
+        assert (name, root) == (origin, signed_root)
+        assert {"/tile/0/000", "/tile/1/000.p/1", "/tile/entries/000"} <= set(fetched)
+        logs, quorum = independent_c2sp.read_policy(policy)
+        words = [line.split() for line in policy.splitlines()]
+        witnesses = [line[2] for line in words if line[0] == "witness"]
+        assert independent_c2sp.signers_of(checkpoint, logs)
+        assert quorum(set(independent_c2sp.signers_of(checkpoint, witnesses)))
+        found = independent_c2sp.check_proof(proof, entries[int(str(place["index"]))], policy)
+        assert found["index"] == place["index"]
+        assert msgpack.unpackb(envelope)[0] in entries[found["index"]]
+        with pytest.raises(independent_c2sp.Wrong, match="root"):
+            independent_c2sp.check_proof(proof, entries[0], policy)
+        with network.client(replica) as client:
+            block = client.block(int(str(place["height"])))
+        # The block's time is not after the moment by which its tree is said to have existed.
+        assert found["times"][1] * 1000 >= block["header"]["time_ms"]
 
 
 def test_a_history_of_any_node_is_complete(network: Network, tmp_path: Path) -> None:
@@ -244,7 +309,7 @@ def test_a_node_restored_from_a_backup_recovers_and_votes_again(
     devnet.wait_ready([3])
     devnet.stop([3])
     assert main(["node", "backup", "--home", str(home), "-o", str(backup)]) == 0
-    for name in ("segments", "index"):
+    for name in ("segments", "index", "journal", "spool"):
         shutil.rmtree(home / name)
     assert main(["node", "restore", str(backup), "--home", str(home)]) == 0
     places = [network.settle(0, network.opening()[1]) for _ in range(3)]

@@ -1,0 +1,235 @@
+"""What surrounds a running node: progress, sizes, exceptions nobody caught, and why none starts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.devnet_addresses import Layout
+from cli.devnet_homes import create_devnet
+from node.config import NodeHome
+from node.exceptions import make_exception_handler
+from node.ledger_store import REPLAY_PROGRESS, STATE_PROGRESS
+from node.server import ProgressLog, count_bytes, log_notices
+from node.verification import VerifierUnavailable
+
+ROOT = Path(__file__).parents[2]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_progress_is_said_every_two_seconds_and_at_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock = Clock()
+    progress = ProgressLog(clock)
+    for done in range(1, 1001):
+        clock.now_s += 1 / 128
+        progress(REPLAY_PROGRESS, done, 1000)
+    assert caplog.messages == [
+        "replayed 256 of 1000 blocks",
+        "replayed 512 of 1000 blocks",
+        "replayed 768 of 1000 blocks",
+        "replayed 1000 of 1000 blocks",
+    ]
+
+
+def test_progress_without_a_known_end_is_said_as_it_comes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock = Clock()
+    progress = ProgressLog(clock)
+    progress(STATE_PROGRESS, 5, 0)
+    clock.now_s += 2
+    progress(STATE_PROGRESS, 10, 0)
+    assert caplog.messages == ["read 10 buckets of the state"]
+
+
+def test_notices_are_warnings(caplog: pytest.LogCaptureFixture) -> None:
+    log_notices(["spool-0: torn at byte 7 of 9; cut off there"])
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "storage: spool-0: torn at byte 7 of 9; cut off there")
+    ]
+
+
+def test_a_file_that_goes_while_sizes_are_read_counts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "index").mkdir()
+    for name in ("000001.ldb", "000002.ldb"):
+        (tmp_path / "index" / name).write_bytes(bytes(100))
+    (tmp_path / "node.toml").write_bytes(bytes(7))
+    assert count_bytes(tmp_path) == 207
+    real = os.stat
+
+    def losing(path: str) -> os.stat_result:
+        Path(tmp_path / "index" / "000001.ldb").unlink(missing_ok=True)
+        return real(path)
+
+    monkeypatch.setattr("node.server.os.stat", losing)
+    assert count_bytes(tmp_path) == 107
+
+
+async def handled(make: object) -> list[str]:
+    """Return why the node would stop after what `make` starts has gone wrong unseen."""
+    reasons: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(make_exception_handler(reasons.append))
+    make()  # type: ignore[operator]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return reasons
+
+
+async def breaks(error: Exception) -> None:
+    raise error
+
+
+async def test_a_task_that_breaks_off_stops_the_node(caplog: pytest.LogCaptureFixture) -> None:
+    error = KeyError("peer")
+    reasons = await handled(lambda: asyncio.ensure_future(breaks(error)) and None)
+    assert reasons == ["a mistake of this program: KeyError: 'peer'"]
+    assert "event loop: Task exception was never retrieved" in caplog.messages
+    assert "in breaks" in caplog.text
+
+
+async def test_a_timer_that_breaks_off_stops_the_node() -> None:
+    def timer() -> None:
+        raise ZeroDivisionError("by nothing")
+
+    reasons = await handled(lambda: asyncio.get_running_loop().call_soon(timer))
+    assert reasons == ["a mistake of this program: ZeroDivisionError: by nothing"]
+
+
+@pytest.mark.parametrize("error", [OSError(104, "reset"), VerifierUnavailable("a worker died")])
+async def test_what_passes_by_itself_is_said_and_not_the_end(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await handled(lambda: asyncio.ensure_future(breaks(error)) and None) == []
+    assert "event loop: Task exception was never retrieved" in caplog.messages
+
+
+async def test_one_connections_mistake_is_not_the_nodes_end() -> None:
+    class Failing(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            raise ValueError("a request nobody thought of")
+
+    reasons: list[str] = []
+    loop = asyncio.get_running_loop()
+    handle = make_exception_handler(reasons.append)
+    calls: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda at, context: (calls.append(context), handle(at, context)))
+    server = await loop.create_server(Failing, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b"x")
+    assert await reader.read() == b""
+    writer.close()
+    server.close()
+    assert len(calls) == 1
+    assert reasons == []
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    state = create_devnet(
+        Layout(directory=tmp_path_factory.mktemp("founded") / "net", node_count=1)
+    )
+    return Path(state.nodes[0].home)
+
+
+@pytest.fixture
+def home(founded: Path, tmp_path: Path) -> NodeHome:
+    return NodeHome(Path(shutil.copytree(founded, tmp_path / "home")))
+
+
+def run(home: NodeHome) -> tuple[int, str]:
+    """Run a node that is not expected to start."""
+    result = subprocess.run(
+        [sys.executable, "-m", "cli", "node", "run", "--home", str(home.path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+    return result.returncode, result.stderr
+
+
+def test_another_certificate_than_genesis_pins_is_said_with_status_2(home: NodeHome) -> None:
+    shutil.copy(home.api_certificate, home.tls_certificate)
+    text = home.config.read_text().replace('format = "human"', 'format = "json"')
+    home.config.write_text(text)
+    status, err = run(home)
+    line = json.loads(err.splitlines()[-1])
+    assert status == 2, err
+    assert line["event"] == (
+        f"this node cannot start: {home.tls_certificate} is not the certificate genesis lists for "
+        "this replica; its peers would refuse it"
+    )
+    assert (line["node"], line["replica"]) == ("bank-a", 0)
+    assert "Traceback" not in err
+
+
+def test_an_api_key_that_fits_not_is_said_with_status_2(home: NodeHome) -> None:
+    shutil.copy(home.tls_key, home.api_key)
+    status, err = run(home)
+    assert status == 2, err
+    assert f"api: {home.api_certificate} and {home.api_key} are no certificate with its key" in err
+    assert "Traceback" not in err
+
+
+def without_passphrase(home: NodeHome) -> None:
+    lines = home.config.read_text().splitlines(keepends=True)
+    kept = ["" if line.startswith("passphrase_file") else line for line in lines]
+    home.config.write_text("".join(kept))
+
+
+def test_without_passphrase_and_terminal_no_node_starts(home: NodeHome) -> None:
+    without_passphrase(home)
+    status, err = run(home)
+    assert status == 2
+    assert "no passphrase: name a file in node.toml" in err
+
+
+def test_at_a_terminal_the_passphrase_is_asked_for(home: NodeHome) -> None:
+    without_passphrase(home)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "node", "run", "--home", str(home.path)],
+        cwd=ROOT,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        shown = b""
+        while b"Passphrase of the keystore: " not in shown:
+            shown += os.read(ours, 1024)
+        os.write(ours, b"not this one\n")
+        assert process.wait(60) == 2
+        shown += os.read(ours, 4096)
+        assert b"this node cannot start: " in shown
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(ours)
