@@ -16,12 +16,14 @@ from api.ports import (
     Pending,
     Position,
     StatusView,
+    Unavailable,
 )
 from genesis.document import Genesis
 from node.metrics import NodeMetrics
 from node.queries import Queries
 from node.shell import Shell
 from node.submissions import Submissions
+from node.verification import VerifierUnavailable
 
 VERSION: Final = "0.1.0"
 
@@ -55,7 +57,10 @@ class NodeService:
 
     async def submit(self, envelopes: Sequence[bytes], client: str) -> Sequence[Intake]:
         """Take in envelopes; `client` is whom the log names."""
-        return await self._submissions.submit(envelopes)
+        try:
+            return await self._submissions.submit(envelopes)
+        except VerifierUnavailable as error:
+            raise Unavailable(f"signatures cannot be checked just now: {error}") from error
 
     async def wait(self, tx_id: bytes, level: Level, timeout_s: float) -> Position | None:
         """Return the position once `level` is reached, None when the time is over."""

@@ -45,6 +45,7 @@ from node.effects import (
 from node.intake import Check, Parsed, mark_good, parse_relayed, select_checks
 from node.ledger_store import LedgerStore
 from node.messages import encode_frame
+from node.verification import VerifierUnavailable
 from storage.files import StorageFailure
 from storage.journal import Journal
 from storage.journal import Keep as JournalKeep
@@ -191,6 +192,7 @@ class Shell:
         if spooled:
             await self._verify_envelopes([raw for raw in spooled if self._is_owed(raw)], None)
         self._ticker = asyncio.create_task(self._tick())
+        self._ticker.add_done_callback(self._ticker_ended)
 
     def _is_owed(self, raw: bytes) -> bool:
         """Say whether a promised transaction is not on the chain yet."""
@@ -198,6 +200,11 @@ class Shell:
             return not self.driver.is_known(decode_transaction(raw).tx_id)
         except Rejected:
             return False
+
+    def _ticker_ended(self, ticker: asyncio.Task[None]) -> None:
+        """A node whose time stands still must not look alive."""
+        if not self.is_stopped and not ticker.cancelled():
+            self.fail(f"the ticker ended: {ticker.exception()}")
 
     async def close(self) -> None:
         """Stop ticking and wait for what is under way."""
@@ -292,7 +299,12 @@ class Shell:
                     continue
                 if replica is None or not self._find_same(item):
                     parsed.append(item)
-            good, bad = await self.verify(parsed)
+            try:
+                good, bad = await self.verify(parsed)
+            except VerifierUnavailable as error:
+                # Nothing is known of these signatures, so nobody is blamed; peers send them again.
+                self._say("warning", f"{len(parsed)} relayed transactions dropped: {error}")
+                return
             for item in bad:
                 transaction = item.candidate.transaction
                 reason = Rejected(
