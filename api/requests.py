@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -59,8 +61,31 @@ def read_content_type(request: Request) -> str:
     )
 
 
-async def read_body(request: Request, bytes_max: int, timeout_s: float) -> bytes:
-    """Return the request's body; raise `Problem` (too_large, request_timeout, bad_request)."""
+@dataclass(slots=True)
+class BodyBudget:
+    """Bytes of bodies that have begun to arrive and are not dealt with, of all requests together.
+
+    Without it, slow clients who send nearly all of many large bodies would fill the memory.
+    """
+
+    bytes_max: int
+    held: int = 0
+
+    def take(self, count: int) -> None:
+        """Count bytes that arrived; raise `Problem` (busy) beyond the bound."""
+        if self.held + count > self.bytes_max:
+            raise Problem(
+                Reason.POOL_FULL,
+                f"{self.held} bytes of requests are being received; try again shortly",
+                headers={"Retry-After": "1", "Connection": "close"},
+            )
+        self.held += count
+
+
+async def read_body(
+    request: Request, bytes_max: int, timeout_s: float, budget: BodyBudget
+) -> bytes:
+    """Return the request's body; raise `Problem` (too_large, request_timeout, pool_full)."""
     declared = request.headers.get("content-length")
     if declared is not None:
         length = parse_decimal(declared, 2**63 - 1)
@@ -70,14 +95,28 @@ async def read_body(request: Request, bytes_max: int, timeout_s: float) -> bytes
             raise _too_large(f"{length} bytes", bytes_max)
     try:
         async with asyncio.timeout(timeout_s):
-            return await _read_counted(request, bytes_max)
+            return await _read_counted(request, bytes_max, budget)
     except TimeoutError:
         raise Problem(
             "request_timeout", f"the request's body did not arrive whole within {timeout_s:g} s"
         ) from None
 
 
-async def _read_counted(request: Request, bytes_max: int) -> bytes:
+async def _read_counted(request: Request, bytes_max: int, budget: BodyBudget) -> bytes:
+    counted = 0
+
+    def count(chunk: bytes) -> None:
+        nonlocal counted
+        budget.take(len(chunk))
+        counted += len(chunk)
+
+    try:
+        return await _read_chunks(request, bytes_max, count)
+    finally:
+        budget.held -= counted
+
+
+async def _read_chunks(request: Request, bytes_max: int, count: Callable[[bytes], None]) -> bytes:
     chunks: list[bytes] = []
     total = 0
     while True:
@@ -88,6 +127,7 @@ async def _read_counted(request: Request, bytes_max: int) -> bytes:
         total += len(chunk)
         if total > bytes_max:
             raise _too_large(f"more than {bytes_max} bytes", bytes_max)
+        count(chunk)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)

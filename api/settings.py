@@ -22,6 +22,9 @@ BATCH_BYTES_MAX: Final = 8 * 1024 * 1024
 BATCH_COUNT_MAX: Final = 1000
 """Transactions of one request: about 0.1 s of signature checks on one core."""
 
+BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Bodies being received, of all requests together: thirty of the largest batches at once."""
+
 WAIT_TIMEOUT_MAX_S: Final = 60
 """Proxies commonly cut a silent connection after 60 s."""
 
@@ -42,6 +45,7 @@ class ApiSettings:
     transaction_bytes_max: int = TRANSACTION_BYTES_MAX
     batch_bytes_max: int = BATCH_BYTES_MAX
     batch_count_max: int = BATCH_COUNT_MAX
+    bodies_bytes_max: int = BODIES_BYTES_MAX
     wait_timeout_default_s: int = 10
     """Several blocks, and the cosignatures of the last one."""
     wait_timeout_max_s: int = WAIT_TIMEOUT_MAX_S

@@ -27,7 +27,7 @@ from api.forms import (
 )
 from api.ports import Accepted, Intake, Known, LedgerService, Level, Position
 from api.problems import REQUEST_ID_KEY, Problem, problem_form, request_instance
-from api.requests import JSON, read_body, read_content_type, read_query, shown
+from api.requests import JSON, BodyBudget, read_body, read_content_type, read_query, shown
 from api.settings import ApiSettings
 from ledger.checkpoint import parse_decimal
 from ledger.receipt import BatchReceipt, BatchReceiptForm, batch_receipt_form
@@ -49,6 +49,7 @@ class Submission:
         self._service = service
         self._settings = settings
         self._waiting = 0
+        self._budget = BodyBudget(settings.bodies_bytes_max)
         self._envelopes_decoder = msgspec.msgpack.Decoder(
             Annotated[list[bytes], msgspec.Meta(max_length=settings.batch_count_max)]
         )
@@ -58,7 +59,9 @@ class Submission:
         settings = self._settings
         level, timeout_s = self._read_wait(request)
         content_type = read_content_type(request)
-        raw = await read_body(request, settings.transaction_bytes_max, settings.body_timeout_s)
+        raw = await read_body(
+            request, settings.transaction_bytes_max, settings.body_timeout_s, self._budget
+        )
         if content_type == JSON:
             raw = compute_envelope(_decode(_submission_decoder, raw))
         (intake,) = await self._service.submit((raw,), _client(request))
@@ -85,7 +88,9 @@ class Submission:
         settings = self._settings
         read_query(request, NO_PARAMETERS)
         content_type = read_content_type(request)
-        raw = await read_body(request, settings.batch_bytes_max, settings.body_timeout_s)
+        raw = await read_body(
+            request, settings.batch_bytes_max, settings.body_timeout_s, self._budget
+        )
         envelopes = self._decode_batch(content_type, raw)
         intakes = await self._service.submit(envelopes, _client(request))
         instance = request_instance(request.scope)

@@ -13,7 +13,7 @@ on disk, and not before, so a step never reads what is not there yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -26,7 +26,7 @@ from consensus.replica import Replica
 from consensus.timers import Timing
 from contracts.equivocation import slot_name
 from contracts.execution import Candidate, Chain, ExecutedBlock, check_time
-from contracts.parties import check_key
+from contracts.parties import PARTY_PREFIX, check_key
 from genesis.document import Genesis
 from ledger import tags
 from ledger.block import decode_header
@@ -651,6 +651,7 @@ class Driver:
         tx_ids = [row.tx_id for row in block.rows]
         self.pool.remove(tx_ids)
         self._recent.add(tx_ids)
+        self._drop_revoked(block.streams)
         self._valid_keys.clear()
         self.desk.clear()
         self.certification.open_height(height, block.header.log_size, block.log.root())
@@ -665,6 +666,23 @@ class Driver:
             peer = self.catch_up.advance(height, self._connected)
             if peer is not None:
                 self._send(peer, FetchBlocks(height + 1))
+
+    def _drop_revoked(self, streams: Iterable[str]) -> None:
+        """Drop what waits under keys that a block has just ended: no block may take it any more."""
+        if not any(stream.startswith(PARTY_PREFIX) for stream in streams):
+            return
+        height = self.chain.header.height + 1
+        lost = []
+        for candidate in self.pool.candidates():
+            transaction = candidate.transaction
+            signed = zip(transaction.body.signers, transaction.envelope.signatures, strict=True)
+            try:
+                for signer, signature in signed:
+                    check_key(self.chain.party(signer), signer, signature.public_key, height)
+            except Rejected as rejected:
+                lost.append(transaction.tx_id)
+                self._say("info", f"{transaction.tx_id.hex()} leaves the pool: {rejected}")
+        self.pool.remove(lost)
 
     def _cosign(self) -> None:
         """Cosign the newest checkpoint, in order, once, and durably before it is sent."""
@@ -705,7 +723,10 @@ class Driver:
         try:
             certified_block = read_certified_block(certified, self.chain, self._verify)
         except Rejected as rejected:
-            self._say("warning", f"replica {replica} gave a false block {height}: {rejected}")
+            if rejected.reason is Reason.WRONG_HEIGHT:  # decided here meanwhile: nobody's lie
+                self._say("debug", f"replica {replica} gave an outdated block: {rejected}")
+            else:
+                self._say("warning", f"replica {replica} gave a false block {height}: {rejected}")
             peer = self.catch_up.give_up(replica, self._connected)
             if peer is not None:
                 self._send(peer, FetchBlocks(height))

@@ -14,6 +14,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 import time
@@ -56,6 +57,8 @@ EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_UNUSABLE: Final = 2
 
+DESCRIPTORS_MAX: Final = 65_536
+
 LOCK_FILE: Final = "node.lock"
 
 PROGRESS_INTERVAL_S: Final = 2.0
@@ -79,6 +82,7 @@ def run_node(home: Path, prompt: Callable[[], str] | None = None) -> int:
         return EXIT_UNUSABLE
     bind_context(node=identity.genesis.institutions[identity.replica].id, replica=identity.replica)
     gc.disable()
+    raise_descriptor_limit()
     try:
         return uvloop.run(_Server(place, config, identity, keystore).run())
     except (ConfigError, TlsIdentityError, VerifierUnavailable) as error:
@@ -93,6 +97,14 @@ def run_node(home: Path, prompt: Callable[[], str] | None = None) -> int:
     except OSError as error:
         log.error("this node cannot start: %s", error)
     return EXIT_FAILED
+
+
+def raise_descriptor_limit() -> None:
+    """Allow as many open files as the system lets this process: idle clients must not use up what
+    the database needs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def open_identity(

@@ -188,6 +188,9 @@ class NodeService:
                 "recovering",
                 "waiting to hear from a quorum of peers; signing nothing until then",
             )
+        silent_through = driver.replica.silent_through_height
+        if silent_through > 0 and silent_through > driver.chain.header.height:
+            return "recovering", f"signs nothing at heights up to {silent_through}"
         if driver.catch_up.target > driver.chain.header.height + 1:
             return "catching_up", f"behind height {driver.catch_up.target}"
         return "normal", ""

@@ -15,6 +15,7 @@ from typing import Final
 
 from api.ports import Accepted, Intake, Known, Position, Refused
 from contracts.execution import Candidate
+from contracts.parties import check_key
 from ledger.receipt import BatchReceipt, IntakeReceipt, sign_batch_receipt, sign_receipt
 from ledger.refusal import Reason, Rejected
 from node.effects import Admitted
@@ -30,6 +31,9 @@ BLOCKS_WAITING_MAX: Final = 2
 """Blocks' worth of transactions in the pool beyond which submissions wait at the door: one being
 decided and one being gathered. More would only wait longer, and verifying them would take the
 processor from deciding."""
+
+INTAKE_MARGIN_MS: Final = 10_000
+"""What has to be left of a transaction's time when it is taken in: several failed views."""
 
 ROOM_WAIT_S: Final = 5.0
 """How long a submission waits for room before its client is told to come back."""
@@ -187,9 +191,19 @@ class Submissions:
         return [answer for answer in answers if answer is not None]
 
     def _answer_known(self, candidate: Candidate) -> Intake:
-        position = self._position(candidate.transaction.tx_id)
+        """Return the position of a body on the chain, to whoever holds its signers' keys."""
+        transaction = candidate.transaction
+        position = self._position(transaction.tx_id)
         if position is None:
-            raise LookupError(f"{candidate.transaction.tx_id.hex()} was on the chain a moment ago")
+            raise LookupError(f"{transaction.tx_id.hex()} was on the chain a moment ago")
+        chain = self._shell.chain
+        try:
+            for signer, signature in zip(
+                transaction.body.signers, transaction.envelope.signatures, strict=True
+            ):
+                check_key(chain.party(signer), signer, signature.public_key, position.height)
+        except Rejected as rejected:
+            return self._refuse(rejected, candidate)
         return Known(position)
 
     def _check(self, parsed: dict[int, Parsed], answers: list[Intake | None]) -> set[int]:
@@ -206,10 +220,21 @@ class Submissions:
                 continue
             try:
                 self._shell.driver.check_admission(candidate)
+                self._check_margin(candidate)
             except Rejected as rejected:
                 answers[at] = self._refuse(rejected, candidate)
                 del parsed[at]
         return known
+
+    def _check_margin(self, candidate: Candidate) -> None:
+        """Raise `Rejected` (STALE) for what may be too late before a block can take it."""
+        left_ms = candidate.transaction.body.not_after - self._shell.now_ms()
+        if left_ms < INTAKE_MARGIN_MS:
+            raise Rejected(
+                Reason.STALE,
+                f"not_after is {left_ms} ms from now; a receipt is a promise, so at least "
+                f"{INTAKE_MARGIN_MS} ms have to be left; sign it anew with a later not_after",
+            )
 
     def _take_quota(self, candidate: Candidate) -> Refused | None:
         transaction = candidate.transaction

@@ -47,6 +47,8 @@ class LevelDBStore:
         self._open()
 
     def get(self, key: bytes) -> bytes | None:
+        if self._db.closed:
+            raise Damaged(str(self._path), 0, "stays closed, because damage was found in it")
         try:
             value: bytes | None = self._db.get(key, verify_checksums=True)
         except plyvel.Error as error:
@@ -73,6 +75,8 @@ class LevelDBStore:
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
+        if self._db.closed:
+            raise Damaged(str(self._path), 0, "stays closed, because damage was found in it")
         try:
             with self._db.iterator(
                 start=start, stop=stop, reverse=reverse, verify_checksums=True

@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from api.forms import SubmissionForm, compute_envelope
+from api.problems import Problem
+from api.requests import BodyBudget
 from api.settings import ApiSettings
 from ledger.receipt import decode_receipt, verify_receipt
 from ledger.refusal import Reason
@@ -493,3 +495,14 @@ def test_envelope_of_a_form_is_what_was_signed() -> None:
     for envelope in (make_envelope(3), *make_batch(7)):
         form = msgspec.convert(json_of(envelope), SubmissionForm)
         assert compute_envelope(form) == envelope
+
+
+async def test_bodies_being_received_are_bounded_together() -> None:
+    budget = BodyBudget(10)
+    budget.take(7)
+    with pytest.raises(Problem) as caught:
+        budget.take(4)
+    assert caught.value.status == 503
+    assert caught.value.detail == "7 bytes of requests are being received; try again shortly"
+    budget.held -= 7
+    budget.take(10)
