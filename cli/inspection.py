@@ -164,6 +164,8 @@ class Inspection:
                 raise Failure("; ".join(spool.notices)) from None
         finally:
             directory.close()
+        if spool.notices:
+            raise Failure("; ".join(spool.notices))
         return f"{len(held)} promised transactions, each intact"
 
     # The chain

@@ -273,7 +273,6 @@ def test_a_flipped_byte_of_a_table_is_named_without_a_traceback(
     assert name in capsys.readouterr().out
 
 
-@pytest.mark.xfail(reason="records of the spool that are damaged are passed over: 'each intact'")
 def test_a_flipped_byte_of_the_spool_is_told_by_inspect(
     stopped_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
