@@ -14,7 +14,7 @@ proposal that is never decided leaves no trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Protocol
 
@@ -242,6 +242,25 @@ class Chain:
         return self.parties.get(party)
 
 
+def check_keys(
+    transaction: Transaction,
+    height: int,
+    party: Callable[[str], PartyRecord | None],
+    known: set[tuple[str, bytes]],
+) -> None:
+    """Raise `Rejected` unless each signature's key signs for its signer in a block at `height`.
+
+    `known` holds the (party, key) pairs already found valid at that height, and grows.
+    """
+    for signer, signature in zip(
+        transaction.body.signers, transaction.envelope.signatures, strict=True
+    ):
+        pair = (signer, signature.public_key)
+        if pair not in known:
+            check_key(party(signer), signer, signature.public_key, height)
+            known.add(pair)
+
+
 def check_time(transaction: Transaction, time_ms: int, window_ms: int) -> None:
     """Raise `Rejected` unless header.time ≤ not_after ≤ header.time + W."""
     not_after = transaction.body.not_after
@@ -290,17 +309,11 @@ class Executor:
         Its signatures are checked apart, once per envelope and node
         (`ledger.transaction.verify_transaction_signatures`): they do not depend on the state.
         """
-        chain = self._chain
-        body = transaction.body
-        check_time(transaction, self.time_ms, chain.limits.replay_window_ms)
+        check_time(transaction, self.time_ms, self._chain.limits.replay_window_ms)
         tx_id = transaction.tx_id
         if tx_id in self._tx_ids or self._is_on_chain(transaction):
             raise Rejected(Reason.DUPLICATE, f"transaction {tx_id.hex()} is already on the chain")
-        for signer, signature in zip(body.signers, transaction.envelope.signatures, strict=True):
-            pair = (signer, signature.public_key)
-            if pair not in self._keys:
-                check_key(self._party(signer), signer, signature.public_key, self.height)
-                self._keys.add(pair)
+        check_keys(transaction, self.height, self._party, self._keys)
 
     def execute(self, candidate: Candidate) -> Outcome:
         """Execute an admissible transaction as the block's next; return its outcome.

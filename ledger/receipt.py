@@ -143,17 +143,7 @@ def verify_receipt(receipt: IntakeReceipt, chain_id: bytes, party_key: bytes) ->
     `party_key` is the one genesis (or a later record) gives the institution `receipt.node`.
     Reasons: WRONG_CHAIN, UNKNOWN_KEY, BAD_SIGNATURE.
     """
-    if receipt.chain_id != chain_id:
-        raise Rejected(
-            Reason.WRONG_CHAIN,
-            f"intake receipt: chain {receipt.chain_id.hex()}, not {chain_id.hex()}",
-        )
-    if receipt.public_key != party_key:
-        raise Rejected(
-            Reason.UNKNOWN_KEY,
-            f"intake receipt: key {receipt.public_key.hex()} is not the party key of "
-            f"{receipt.node}, which is {party_key.hex()}",
-        )
+    _check_origin("intake receipt", receipt, chain_id, party_key)
     message = compute_receipt_message(
         receipt.chain_id, receipt.tx_id, receipt.received_ms, receipt.height_max
     )
@@ -211,17 +201,7 @@ def verify_batch_receipt(
 
     Reasons: WRONG_CHAIN, UNKNOWN_KEY, ROOT_MISMATCH, BAD_SIGNATURE.
     """
-    if receipt.chain_id != chain_id:
-        raise Rejected(
-            Reason.WRONG_CHAIN,
-            f"batch receipt: chain {receipt.chain_id.hex()}, not {chain_id.hex()}",
-        )
-    if receipt.public_key != party_key:
-        raise Rejected(
-            Reason.UNKNOWN_KEY,
-            f"batch receipt: key {receipt.public_key.hex()} is not the party key of "
-            f"{receipt.node}, which is {party_key.hex()}",
-        )
+    _check_origin("batch receipt", receipt, chain_id, party_key)
     root = compute_root([leaf_hash(tx_id) for tx_id in tx_ids])
     if (root, len(tx_ids)) != (receipt.root, receipt.size):
         raise Rejected(
@@ -237,6 +217,23 @@ def verify_batch_receipt(
             Reason.BAD_SIGNATURE,
             f"batch receipt: the signature of {receipt.node} with key {party_key.hex()} does not "
             "verify",
+        )
+
+
+def _check_origin(
+    name: str, receipt: IntakeReceipt | BatchReceipt, chain_id: bytes, party_key: bytes
+) -> None:
+    """Raise `Rejected` unless the receipt names this chain and this key."""
+    if receipt.chain_id != chain_id:
+        raise Rejected(
+            Reason.WRONG_CHAIN,
+            f"{name}: chain {receipt.chain_id.hex()}, not {chain_id.hex()}",
+        )
+    if receipt.public_key != party_key:
+        raise Rejected(
+            Reason.UNKNOWN_KEY,
+            f"{name}: key {receipt.public_key.hex()} is not the party key of "
+            f"{receipt.node}, which is {party_key.hex()}",
         )
 
 

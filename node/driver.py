@@ -25,8 +25,8 @@ from consensus.messages import Decided, Message, Proposal, decode_message, encod
 from consensus.replica import Replica
 from consensus.timers import Timing
 from contracts.equivocation import slot_name
-from contracts.execution import Candidate, Chain, ExecutedBlock, check_time
-from contracts.parties import PARTY_PREFIX, check_key
+from contracts.execution import Candidate, Chain, ExecutedBlock, check_keys, check_time
+from contracts.parties import PARTY_PREFIX
 from genesis.document import Genesis
 from ledger import tags
 from ledger.block import decode_header
@@ -232,14 +232,7 @@ class Driver:
     def _check_valid(self, transaction: Transaction) -> None:
         time_ms = max(self._now_ms, self.chain.header.time_ms + 1)
         check_time(transaction, time_ms, self.chain.limits.replay_window_ms)
-        height = self.chain.header.height + 1
-        for signer, signature in zip(
-            transaction.body.signers, transaction.envelope.signatures, strict=True
-        ):
-            pair = (signer, signature.public_key)
-            if pair not in self._valid_keys:
-                check_key(self.chain.party(signer), signer, signature.public_key, height)
-                self._valid_keys.add(pair)
+        check_keys(transaction, self.chain.header.height + 1, self.chain.party, self._valid_keys)
 
     # Start, time, peers
 
@@ -651,8 +644,8 @@ class Driver:
         tx_ids = [row.tx_id for row in block.rows]
         self.pool.remove(tx_ids)
         self._recent.add(tx_ids)
-        self._drop_revoked(block.streams)
         self._valid_keys.clear()
+        self._drop_revoked(block.streams)
         self.desk.clear()
         self.certification.open_height(height, block.header.log_size, block.log.root())
         for replica, early in self.certification.take_early(height):
@@ -675,10 +668,8 @@ class Driver:
         lost = []
         for candidate in self.pool.candidates():
             transaction = candidate.transaction
-            signed = zip(transaction.body.signers, transaction.envelope.signatures, strict=True)
             try:
-                for signer, signature in signed:
-                    check_key(self.chain.party(signer), signer, signature.public_key, height)
+                check_keys(transaction, height, self.chain.party, self._valid_keys)
             except Rejected as rejected:
                 lost.append(transaction.tx_id)
                 self._say("info", f"{transaction.tx_id.hex()} leaves the pool: {rejected}")

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from api.ports import Accepted, Intake, Known, Position, Refused
-from contracts.execution import Candidate
-from contracts.parties import check_key
+from contracts.execution import Candidate, check_keys
 from ledger.receipt import BatchReceipt, IntakeReceipt, sign_batch_receipt, sign_receipt
 from ledger.refusal import Reason, Rejected
 from node.effects import Admitted
@@ -196,12 +195,8 @@ class Submissions:
         position = self._position(transaction.tx_id)
         if position is None:
             raise LookupError(f"{transaction.tx_id.hex()} was on the chain a moment ago")
-        chain = self._shell.chain
         try:
-            for signer, signature in zip(
-                transaction.body.signers, transaction.envelope.signatures, strict=True
-            ):
-                check_key(chain.party(signer), signer, signature.public_key, position.height)
+            check_keys(transaction, position.height, self._shell.chain.party, set())
         except Rejected as rejected:
             return self._refuse(rejected, candidate)
         return Known(position)
