@@ -48,6 +48,7 @@ from node.server import open_keyvalue
 from storage.audit import EntryFacts, verify_chain
 from storage.files import Damaged, DiskDirectory, StorageFailure
 from storage.journal import Journal
+from storage.leveldb_files import verify_database
 from storage.memory import MemoryStore
 from storage.spool import Spool
 
@@ -174,6 +175,11 @@ class Inspection:
         keyvalue = open_keyvalue(self._home, self._config)
         try:
             self._store, self._chain = open_ledger(self._segments, keyvalue, self._genesis)
+        except Damaged:
+            keyvalue.close()
+            if self._config.storage.backend == "leveldb":
+                verify_database(self._home.index)  # names the file, where a file is at fault
+            raise
         except BaseException:
             keyvalue.close()
             raise

@@ -230,6 +230,7 @@ def stopped_home(network: Network) -> Iterator[Path]:
     network.devnet.stop([3])
     network.devnet.start([3])  # opening the index again moves its rows into a table
     network.devnet.wait_ready([3])
+    network.settle(3, network.opening()[1])  # so that its spool holds a promise
     place = network.settle(0, network.opening()[1])
     network.wait_level(int(str(place["height"])))
     network.devnet.stop([3])
@@ -241,7 +242,7 @@ def stopped_home(network: Network) -> Iterator[Path]:
 def flip(home: Path, copy: Path, pattern: str, share: float) -> str:
     """Copy a home, flip one bit at `share` of the first file that matches; return its name."""
     shutil.copytree(home, copy)
-    file = sorted(copy.glob(pattern))[0]
+    file = next(file for file in sorted(copy.glob(pattern)) if file.stat().st_size)
     raw = bytearray(file.read_bytes())
     raw[round(share * (len(raw) - 1))] ^= 4
     file.write_bytes(raw)
