@@ -7,11 +7,13 @@
 #
 # The base is pinned by tag; pin it by digest as well where the registry can be asked
 # (docker buildx imagetools inspect python:3.12.12-slim-bookworm). 3.12 is the last Python that
-# plyvel has a wheel for, so that the image needs no compiler.
+# plyvel has a wheel for. The kernel is compiled in the first stage, which has a compiler; the
+# second has none.
 
 ARG PYTHON_TAG=3.12.12-slim-bookworm
+ARG PYTHON_BUILD_TAG=3.12.12-bookworm
 
-FROM python:${PYTHON_TAG} AS build
+FROM python:${PYTHON_BUILD_TAG} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_NO_INPUT=1
@@ -24,6 +26,7 @@ RUN python -m pip install --require-hashes -r requirements/build.txt \
 COPY . .
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /opt/ledger/bin/python -m pip install --no-deps --no-index /wheels/*.whl \
+    && /opt/ledger/bin/python -c "import ledger.kernel_native" \
     && /opt/ledger/bin/python -m pip uninstall --yes pip
 
 FROM python:${PYTHON_TAG}

@@ -33,10 +33,17 @@ from ledger.block import (
     join_transaction_entry,
 )
 from ledger.hashing import ZERO_HASH
-from ledger.merkle import Frontier, leaf_hash
+from ledger.kernel import append_peak, fold_peaks, leaf_hash
+from ledger.merkle import Frontier
 from ledger.refusal import Reason, Rejected
 from ledger.state_tree import StateTree, TreeUpdate
-from ledger.stream import StoredStream, compute_state_key, compute_value_hash, decode_stored_stream
+from ledger.stream import (
+    EMPTY_STREAM_ROOT,
+    compute_state_key,
+    compute_value_hash,
+    decode_stored_stream,
+    encode_stored_stream,
+)
 from ledger.transaction import EFFECTS_BYTES_MAX, Outcome, Transaction, refused
 from ledger.validators import ValidatorSet
 from ledger.wire import encode
@@ -119,24 +126,36 @@ _value_decoder: Final = msgspec.msgpack.Decoder(_Value)
 class StreamState(msgspec.Struct, frozen=True, gc=False):
     """One stream, decoded."""
 
-    frontier: Frontier
+    count: int
+    """Its entries."""
+    peaks: bytes
+    """Their tree's peaks, as `ledger.merkle.Frontier` holds them."""
     record: Record | None
     newest: bytes
     """Transaction id of the newest entry, or 32 zero bytes."""
+    value: bytes
+    """The committed value as of the applied height; empty where the stream is new."""
 
-    def encode(self) -> tuple[bytes, bytes]:
-        """Return (committed value, stored bytes)."""
-        value = encode((self.frontier.size, self.frontier.root(), self.record))
-        return value, encode(StoredStream(value, self.frontier.encode_peaks(), self.newest))
+    @property
+    def root(self) -> bytes:
+        """RFC 9162 root of the stream's entries."""
+        return fold_peaks(self.peaks) if self.count else EMPTY_STREAM_ROOT
+
+    def encode(self) -> bytes:
+        """Return the value to commit: `ledger.stream.StreamValue`."""
+        return encode((self.count, self.root, self.record))
+
+
+NEW_STREAM: Final = StreamState(0, b"", None, ZERO_HASH, b"")
 
 
 def decode_stream_state(raw: bytes | None) -> StreamState:
     """Return the stream stored as `raw`; an empty one for None."""
     if raw is None:
-        return StreamState(Frontier.empty(), None, ZERO_HASH)
-    stored = decode_stored_stream(raw)
-    value = _value_decoder.decode(stored.value)
-    return StreamState(Frontier.from_peaks(value.count, stored.peaks), value.record, stored.newest)
+        return NEW_STREAM
+    value, peaks, newest = decode_stored_stream(raw)
+    decoded = _value_decoder.decode(value)
+    return StreamState(decoded.count, peaks, decoded.record, newest, value)
 
 
 def decode_record(value: bytes) -> Record | None:
@@ -181,7 +200,6 @@ class EntryRow(msgspec.Struct, frozen=True, gc=False):
     """What the index keeps of one transaction of a block."""
 
     tx_id: bytes
-    stream: str
     reference_key: bytes
     """Empty when the reference was already taken: the first one keeps it."""
     previous: bytes
@@ -291,6 +309,10 @@ class Executor:
         self._references: dict[bytes, bytes] = {}
         self._parties: dict[str, PartyRecord | None] = {}
         self._keys: set[tuple[str, bytes]] = set()
+        self._context = Context(
+            self.height, time_ms, "", (), None, self._party, chain.chain_id, chain.validators
+        )
+        """Set anew for each transaction."""
         self._looked_up: tuple[bytes, tuple[bytes, int] | None] = (b"", None)
         """The last reference key looked up, and who took it: each is needed twice in a row."""
         self._entries: list[bytes] = []
@@ -322,7 +344,9 @@ class Executor:
         """
         transaction = candidate.transaction
         stream = transaction.body.stream
-        before = self._overlay.get(stream) or self._chain.stream(stream)
+        before = self._overlay.get(stream)
+        if before is None:
+            before = self._chain.stream(stream)
         position = len(self._entries)
         key = transaction.reference_key
         try:
@@ -341,7 +365,13 @@ class Executor:
         except Exception as error:
             raise ExecutionFailed(position, transaction.tx_id, error) from error
         leaf = leaf_hash(entry)
-        self._overlay[stream] = StreamState(before.frontier.append(leaf), record, transaction.tx_id)
+        self._overlay[stream] = StreamState(
+            before.count + 1,
+            append_peak(before.count, before.peaks, leaf),
+            record,
+            transaction.tx_id,
+            before.value,
+        )
         self._tx_ids.add(transaction.tx_id)
         self._entries.append(entry)
         self._leaf_hashes.append(leaf)
@@ -350,19 +380,23 @@ class Executor:
             self._references[key] = transaction.tx_id
         else:
             key = b""
-        self._rows.append(EntryRow(transaction.tx_id, stream, key, before.newest))
+        self._rows.append(EntryRow(transaction.tx_id, key, before.newest))
         return outcome
 
     def finish(self, proposer: int, rule_pack_version: int) -> ExecutedBlock:
         """Compute roots and header over what was executed."""
         chain = self._chain
         stored = []
-        updates = {}
+        updates: dict[bytes, bytes] = {}
+        known: dict[bytes, bytes] = {}
         for stream, state in self._overlay.items():
-            value, raw = state.encode()
-            stored.append((stream, raw))
-            updates[compute_state_key(stream)] = compute_value_hash(value)
-        tree = chain.tree.plan(updates)
+            value = state.encode()
+            stored.append((stream, encode_stored_stream(value, state.peaks, state.newest)))
+            key = compute_state_key(stream)
+            updates[key] = compute_value_hash(value)
+            if state.value:
+                known[key] = compute_value_hash(state.value)
+        tree = chain.tree.plan(updates, known)
         log = chain.log.extend(self._leaf_hashes)
         header = Header(
             version=HEADER_VERSION,
@@ -399,16 +433,10 @@ class Executor:
         transaction = candidate.transaction
         if candidate.kind is None:
             return refused("malformed_data", ("kind", transaction.body.kind)), before.record
-        context = Context(
-            self.height,
-            self.time_ms,
-            transaction.body.stream,
-            transaction.body.signers,
-            before.record,
-            self._party,
-            self._chain.chain_id,
-            self._chain.validators,
-        )
+        context = self._context
+        context.stream = transaction.body.stream
+        context.signers = transaction.body.signers
+        context.record = before.record
         try:
             outcome = candidate.kind.apply(context, candidate.data)
         except Refusal as refusal:

@@ -6,7 +6,17 @@ party record per institution, so that institutions sign transactions by the same
 
 from __future__ import annotations
 
-from contracts.execution import Chain, ExecutedBlock, Limits, Parties, StateReader, StreamState
+from msgspec.structs import replace
+
+from contracts.execution import (
+    NEW_STREAM,
+    Chain,
+    ExecutedBlock,
+    Limits,
+    Parties,
+    StateReader,
+    StreamState,
+)
 from contracts.parties import PartyKey, PartyRecord, party_stream
 from genesis.document import Genesis
 from ledger.block import (
@@ -18,10 +28,9 @@ from ledger.block import (
     encode_header,
     encode_header_entry,
 )
-from ledger.hashing import ZERO_HASH
 from ledger.merkle import Frontier, leaf_hash
 from ledger.state_tree import StateTree
-from ledger.stream import compute_state_key, compute_value_hash
+from ledger.stream import compute_state_key, compute_value_hash, encode_stored_stream
 
 
 def institution_record(genesis: Genesis, replica: int) -> PartyRecord:
@@ -45,10 +54,10 @@ def compute_genesis_block(genesis: Genesis, tree: StateTree) -> ExecutedBlock:
     updates: dict[bytes, bytes] = {}
     for replica, institution in enumerate(genesis.institutions):
         stream = party_stream(institution.id)
-        state = StreamState(Frontier.empty(), institution_record(genesis, replica), ZERO_HASH)
-        value, raw = state.encode()
+        state = replace(NEW_STREAM, record=institution_record(genesis, replica))
+        value = state.encode()
         streams[stream] = state
-        stored.append((stream, raw))
+        stored.append((stream, encode_stored_stream(value, state.peaks, state.newest)))
         updates[compute_state_key(stream)] = compute_value_hash(value)
     plan = tree.plan(updates)
     document_entry = encode_genesis_entry(genesis.raw)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from ledger.hashing import HASH_BYTES
-from ledger.merkle import EMPTY_ROOT, SIZE_MAX, Frontier, compute_parents, node_hash
+from ledger.merkle import EMPTY_ROOT, SIZE_MAX, Frontier, hash_pairs, node_hash
 from ledger.refusal import Reason, Rejected
 
 TILE_WIDTH: Final = 256
@@ -183,7 +183,7 @@ class TileProver:
     def frontier(self) -> Frontier:
         """Return the frontier of the tree of this size."""
         nodes = perfect_nodes(0, self._size)
-        return Frontier(self._size, tuple([self._find_node(*node) for node in nodes]))
+        return Frontier(self._size, b"".join([self._find_node(*node) for node in nodes]))
 
     def _compute_hashes(self, ranges: list[Range]) -> list[bytes]:
         for tile in plan_tiles(ranges):
@@ -210,7 +210,7 @@ class TileProver:
             row = [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
             rows = [row]
             while len(row) > 1:
-                row = compute_parents(row)
+                row = hash_pairs(row)
                 rows.append(row)
             if len(self._rows) >= self._tiles_kept_max:
                 del self._rows[next(iter(self._rows))]

@@ -11,39 +11,42 @@ This module does not know what a leaf means, nor where hashes are kept (`ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from hashlib import sha256 as _sha256
+from collections.abc import Sequence
 from typing import Final, NamedTuple, NoReturn
 
-from ledger.hashing import HASH_BYTES
+from ledger.kernel import (
+    HASH_BYTES,
+    append_peak,
+    fold_path,
+    fold_peaks,
+    hash_pairs,
+    leaf_hash,
+    node_hash,
+    sha256,
+)
 from ledger.refusal import Reason, Rejected
 
-EMPTY_ROOT: Final = _sha256(b"").digest()
+__all__ = [
+    "EMPTY_ROOT",
+    "SIZE_MAX",
+    "Frontier",
+    "compute_root",
+    "consistency_proof",
+    "hash_pairs",
+    "inclusion_proof",
+    "inclusion_proofs",
+    "leaf_hash",
+    "node_hash",
+    "root_from_inclusion",
+    "verify_consistency",
+    "verify_inclusion",
+]
+
+EMPTY_ROOT: Final = sha256(b"")
 """Root of the tree without leaves: SHA-256 of nothing (RFC 9162 section 2.1.1)."""
 
 SIZE_MAX: Final = 2**63 - 1
 """Largest tree size: what a signed 64-bit integer holds, as in tlog-tiles' reference code."""
-
-_LEAF: Final = b"\x00"
-_NODE: Final = b"\x01"
-
-
-def leaf_hash(data: bytes) -> bytes:
-    """Return HASH(0x00 ‖ data) (RFC 9162 section 2.1.1)."""
-    return _sha256(_LEAF + data).digest()
-
-
-def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return HASH(0x01 ‖ left ‖ right) (RFC 9162 section 2.1.1)."""
-    return _sha256(_NODE + left + right).digest()
-
-
-def compute_parents(row: Sequence[bytes]) -> list[bytes]:
-    """Hash a row of nodes pairwise; an odd last node has no parent yet and is left out."""
-    sha256 = _sha256
-    nodes = iter(row)
-    pairs = zip(nodes, nodes, strict=False)
-    return [sha256(_NODE + left + right).digest() for left, right in pairs]
 
 
 def compute_root(leaf_hashes: Sequence[bytes]) -> bytes:
@@ -57,14 +60,14 @@ def compute_root(leaf_hashes: Sequence[bytes]) -> bytes:
 
 
 def _compute_row_above(row: Sequence[bytes]) -> list[bytes]:
-    parents = compute_parents(row)
+    parents = hash_pairs(row)
     if len(row) & 1:
         parents.append(row[-1])
     return parents
 
 
 class Frontier(NamedTuple):
-    """The right edge of a tree: roots of its perfect subtrees, largest first.
+    """The right edge of a tree: roots of its perfect subtrees, largest first, concatenated.
 
     One peak for each set bit of `size`. Appending makes a new frontier; the old one stays valid,
     so a proposal that is never committed leaves no trace. A tuple, because one is made for every
@@ -72,7 +75,7 @@ class Frontier(NamedTuple):
     """
 
     size: int
-    peaks: tuple[bytes, ...]
+    peaks: bytes
 
     @staticmethod
     def empty() -> Frontier:
@@ -80,39 +83,22 @@ class Frontier(NamedTuple):
         return _EMPTY
 
     @staticmethod
-    def from_peaks(size: int, raw: bytes) -> Frontier:
+    def from_peaks(size: int, peaks: bytes) -> Frontier:
         """Rebuild from `size` and the peaks' concatenated hashes; raise `Rejected`(BAD_FIELD)."""
-        if not 0 <= size <= SIZE_MAX or len(raw) != size.bit_count() * HASH_BYTES:
+        if not 0 <= size <= SIZE_MAX or len(peaks) != size.bit_count() * HASH_BYTES:
             raise Rejected(
                 Reason.BAD_FIELD,
-                f"Frontier: {len(raw)} bytes of peaks do not belong to a tree of size {size}",
+                f"Frontier: {len(peaks)} bytes of peaks do not belong to a tree of size {size}",
             )
-        return Frontier(
-            size, tuple([raw[at : at + HASH_BYTES] for at in range(0, len(raw), HASH_BYTES)])
-        )
-
-    def encode_peaks(self) -> bytes:
-        """Return the peaks' hashes, concatenated."""
-        return b"".join(self.peaks)
+        return Frontier(size, peaks)
 
     def append(self, leaf: bytes) -> Frontier:
         """Return the frontier with one more leaf hash; one hash on average."""
-        size = self.size
-        if not size & 1:
-            return Frontier(size + 1, (*self.peaks, leaf))
-        peaks = list(self.peaks)
-        node = leaf
-        carry = size
-        while carry & 1:
-            node = _sha256(_NODE + peaks.pop() + node).digest()
-            carry >>= 1
-        peaks.append(node)
-        return Frontier(size + 1, tuple(peaks))
+        return Frontier(self.size + 1, append_peak(self.size, self.peaks, leaf))
 
-    def extend(self, leaves: Iterable[bytes]) -> Frontier:
+    def extend(self, leaves: list[bytes]) -> Frontier:
         """Return the frontier with these leaf hashes appended in order."""
-        row = leaves if isinstance(leaves, list) else list(leaves)
-        return self.extend_rows(row)[0]
+        return self.extend_rows(leaves)[0]
 
     def extend_rows(self, leaves: list[bytes]) -> tuple[Frontier, list[list[bytes]]]:
         """Return the grown frontier and, per height, the nodes this completed (height 0: leaves).
@@ -120,37 +106,29 @@ class Frontier(NamedTuple):
         Row h holds the perfect subtrees of 2^h leaves that end inside the new leaves; a log takes
         every eighth row as new hashes of its tiles. The lists must not be changed by the caller.
         """
-        count = len(leaves)
-        if count == 0:
-            return self, []
-        old = list(self.peaks)
-        old_size = self.size
-        rows = [leaves]
+        rows: list[list[bytes]] = []
         peaks: list[bytes] = []
         row = leaves
-        carry = old_size
+        carry = self.size
+        end = len(self.peaks)
         while row:
-            waiting = [old.pop(), *row] if carry & 1 else row
-            if len(waiting) & 1:
-                peaks.append(waiting[-1])
-            row = compute_parents(waiting)
-            if row:
-                rows.append(row)
+            rows.append(row)
+            if carry & 1:
+                end -= HASH_BYTES
+                row = [self.peaks[end : end + HASH_BYTES], *row]
+            if len(row) & 1:
+                peaks.append(row[-1])
+            row = hash_pairs(row)
             carry >>= 1
-        return Frontier(old_size + count, (*old, *reversed(peaks))), rows
+        peaks.append(self.peaks[:end])
+        return Frontier(self.size + len(leaves), b"".join(reversed(peaks))), rows
 
     def root(self) -> bytes:
         """Return the root of the tree (RFC 9162 section 2.1.1)."""
-        peaks = self.peaks
-        if not peaks:
-            return EMPTY_ROOT
-        node = peaks[-1]
-        for peak in peaks[-2::-1]:
-            node = _sha256(_NODE + peak + node).digest()
-        return node
+        return fold_peaks(self.peaks) if self.peaks else EMPTY_ROOT
 
 
-_EMPTY: Final = Frontier(0, ())
+_EMPTY: Final = Frontier(0, b"")
 
 
 def inclusion_proof(
@@ -225,23 +203,23 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
     if not 0 <= index < size <= SIZE_MAX:
         _refuse(f"Inclusion proof: leaf {index} is not in a tree of size {size}")
     _check_hashes("Inclusion proof", (leaf, *proof))
+    root = fold_path(leaf, index, size, proof)
+    if root is None:
+        wanted = path_length(index, size)
+        much = "many" if len(proof) > wanted else "few"
+        _refuse(f"Inclusion proof: {len(proof)} hashes are too {much} for leaf {index} of {size}")
+    return root
+
+
+def path_length(index: int, size: int) -> int:
+    """Return how many hashes PATH(index, D[size]) has (RFC 9162 section 2.1.3.1)."""
     fn, sn = index, size - 1
-    node = leaf
-    for sibling in proof:
-        if sn == 0:
-            _refuse(f"Inclusion proof: {len(proof)} hashes are too many for leaf {index} of {size}")
-        if fn & 1 or fn == sn:
-            node = node_hash(sibling, node)
-            while fn and not fn & 1:
-                fn >>= 1
-                sn >>= 1
-        else:
-            node = node_hash(node, sibling)
+    count = 0
+    while sn:
+        count += fn & 1 or fn < sn
         fn >>= 1
         sn >>= 1
-    if sn:
-        _refuse(f"Inclusion proof: {len(proof)} hashes are too few for leaf {index} of {size}")
-    return node
+    return count
 
 
 def verify_inclusion(

@@ -11,19 +11,11 @@ does not depend on any of this.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from hashlib import sha256 as _sha256
 from typing import Final
 
 from ledger.hashing import HASH_BYTES, ZERO_HASH
-from ledger.state_proof import KEY_BITS, LEAF, NODE, compute_leaf_hash
-
-EMPTY: Final = 0
-ONE: Final = 1
-MANY: Final = 2
-"""Kinds of a subtree by its number of leaves. A subtree with one leaf is that leaf, so a parent
-must know whether a hash stands for one leaf or for a node."""
+from ledger.kernel import EMPTY, ITEM_BYTES, KEY_BITS, MANY, ONE, fold_bucket, node_hash
 
 LEAF_COUNT_MAX: Final = 32
 """Most keys of a leaf bucket: 63 hashes and a 2 kB record to update one of them."""
@@ -33,7 +25,6 @@ FAN_OUT_BITS: Final = 4
 
 FAN_OUT: Final = 1 << FAN_OUT_BITS
 
-ITEM_BYTES: Final = 2 * HASH_BYTES
 _CHILD_BYTES: Final = 1 + HASH_BYTES
 _INNER_BYTES: Final = 1 + FAN_OUT * _CHILD_BYTES
 LEAF_RECORD: Final = b"\x00"
@@ -43,9 +34,9 @@ ReadBucket = Callable[[bytes], bytes | None]
 """Port: the stored record of a bucket, or None."""
 
 Node = tuple[bytes, int]
-"""A subtree's hash (empty bytes for an empty subtree, whose hash is zeros) and its kind."""
+"""A subtree's hash (zeros for an empty one) and its kind."""
 
-EMPTY_NODE: Final[Node] = (b"", EMPTY)
+EMPTY_NODE: Final[Node] = (ZERO_HASH, EMPTY)
 
 
 class StateDamagedError(Exception):
@@ -67,59 +58,15 @@ def join_nodes(left: Node, right: Node) -> Node:
         return right
     if right[1] == EMPTY and left[1] != MANY:
         return left
-    return _sha256(NODE + (left[0] or ZERO_HASH) + (right[0] or ZERO_HASH)).digest(), MANY
-
-
-def compute_subtree(
-    keys: Sequence[int], leaves: Sequence[bytes], begin: int, end: int, depth: int
-) -> bytes:
-    """Return the hash of the subtree at `depth` over the sorted keys [begin, end), at least one."""
-    if end - begin == 1:
-        return leaves[begin]
-    first, last = keys[begin], keys[end - 1]
-    # The subtree branches at the first bit in which its outermost keys differ; above that it is
-    # a chain of nodes with one empty side.
-    below = (first ^ last).bit_length() - 1
-    branch = KEY_BITS - 1 - below
-    if end - begin == 2:
-        left, right = leaves[begin], leaves[begin + 1]
-    else:
-        middle = bisect_left(keys, last >> below << below, begin, end)
-        if not begin < middle < end:
-            raise StateDamagedError(f"the keys of a bucket at depth {depth} are not in order")
-        left = compute_subtree(keys, leaves, begin, middle, branch + 1)
-        right = compute_subtree(keys, leaves, middle, end, branch + 1)
-    node = _sha256(NODE + left + right).digest()
-    return _climb(node, first, below + 1, KEY_BITS - depth)
-
-
-def _climb(node: bytes, key: int, height: int, top: int) -> bytes:
-    """Return the node at height `top` over one at `height`, with nothing else below it."""
-    while height < top:
-        if key >> height & 1:
-            node = _sha256(NODE + ZERO_HASH + node).digest()
-        else:
-            node = _sha256(NODE + node + ZERO_HASH).digest()
-        height += 1
-    return node
+    return node_hash(left[0], right[0]), MANY
 
 
 def compute_leaf_bucket(items: bytes, depth: int) -> Node:
     """Return the node of a leaf bucket's concatenated items (at least one), at `depth` bits."""
-    sha256 = _sha256
-    if len(items) == ITEM_BYTES:
-        return sha256(LEAF + items).digest(), ONE
-    if len(items) == 2 * ITEM_BYTES:
-        first = int.from_bytes(items[:HASH_BYTES], "big")
-        last = int.from_bytes(items[ITEM_BYTES : ITEM_BYTES + HASH_BYTES], "big")
-        left = sha256(LEAF + items[:ITEM_BYTES]).digest()
-        right = sha256(LEAF + items[ITEM_BYTES:]).digest()
-        node = sha256(NODE + left + right).digest()
-        return _climb(node, first, (first ^ last).bit_length(), KEY_BITS - depth), MANY
-    starts = range(0, len(items), ITEM_BYTES)
-    keys = [int.from_bytes(items[at : at + HASH_BYTES], "big") for at in starts]
-    leaves = [sha256(LEAF + items[at : at + ITEM_BYTES]).digest() for at in starts]
-    return compute_subtree(keys, leaves, 0, len(keys), depth), MANY
+    try:
+        return fold_bucket(items, depth), ONE if len(items) == ITEM_BYTES else MANY
+    except ValueError as error:
+        raise StateDamagedError(f"a bucket at depth {depth}: {error}") from None
 
 
 def split_items(record: bytes) -> dict[bytes, bytes]:
@@ -146,13 +93,13 @@ def split_children(record: bytes) -> list[Node]:
         kind, node = record[at], record[at + 1 : at + _CHILD_BYTES]
         if kind > MANY or (kind == EMPTY) != (node == ZERO_HASH):
             raise StateDamagedError(f"an inner bucket has a child {node.hex()} of kind {kind}")
-        children.append((node, kind) if kind else EMPTY_NODE)
+        children.append((node, kind))
     return children
 
 
 def encode_children(children: Sequence[Node]) -> bytes:
     """Return an inner bucket's record."""
-    parts = [bytes((kind,)) + (node or ZERO_HASH) for node, kind in children]
+    parts = [bytes((kind,)) + node for node, kind in children]
     return INNER_RECORD + b"".join(parts)
 
 
@@ -245,7 +192,7 @@ def walk_items(
     """Walk inside a leaf bucket, halving its sorted keys bit by bit."""
     names = sorted(items)
     keys = [int.from_bytes(name, "big") for name in names]
-    leaves = [compute_leaf_hash(name, items[name]) for name in names]
+    joined = b"".join([name + items[name] for name in names])
     key = int.from_bytes(key_hash, "big")
     begin, end = 0, len(keys)
     while end - begin > 1:
@@ -253,12 +200,10 @@ def walk_items(
         middle = next((at for at in range(begin, end) if keys[at] >> shift & 1), end)
         depth += 1
         if key >> shift & 1:
-            beside, begin = (begin, middle), middle
+            beside, begin = joined[begin * ITEM_BYTES : middle * ITEM_BYTES], middle
         else:
-            beside, end = (middle, end), middle
-        siblings.append(
-            compute_subtree(keys, leaves, *beside, depth) if beside[0] < beside[1] else b""
-        )
+            beside, end = joined[middle * ITEM_BYTES : end * ITEM_BYTES], middle
+        siblings.append(fold_bucket(beside, depth) if beside else ZERO_HASH)
     if begin == end:
         return None, None
     name = names[begin]

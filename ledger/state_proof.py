@@ -11,17 +11,11 @@ proof for each key and tree. This module does not know how the tree is stored (`
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256 as _sha256
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from ledger.hashing import HASH_BYTES, ZERO_HASH
+from ledger.kernel import KEY_BITS, leaf_hash, node_hash
 from ledger.refusal import Reason, Rejected
-
-KEY_BITS: Final = 256
-"""Length of a key hash, and so the greatest depth of a leaf."""
-
-LEAF: Final = b"\x00"
-NODE: Final = b"\x01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +34,7 @@ class StateProof:
 
 def compute_leaf_hash(key_hash: bytes, value_hash: bytes) -> bytes:
     """Return the hash of one key's leaf."""
-    return _sha256(LEAF + key_hash + value_hash).digest()
+    return leaf_hash(key_hash + value_hash)
 
 
 def check_state_proof(proof: StateProof) -> None:
@@ -107,9 +101,9 @@ def fold_state_proof(key_hash: bytes, node: bytes, proof: StateProof) -> bytes:
     for _ in range(proof.depth):
         sibling = siblings.pop() if bits & 1 else ZERO_HASH
         if key & 1:
-            node = _sha256(NODE + sibling + node).digest()
+            node = node_hash(sibling, node)
         else:
-            node = _sha256(NODE + node + sibling).digest()
+            node = node_hash(node, sibling)
         key >>= 1
         bits >>= 1
     return node

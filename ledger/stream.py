@@ -9,17 +9,19 @@ committed: anyone can compute them from the entries.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
 from ledger import tags
-from ledger.hashing import ZERO_HASH, tagged_hash
+from ledger.hashing import HASH_BYTES, tagged_hash
 from ledger.merkle import Frontier
 from ledger.wire import StrictDecoder, encode
 
 EMPTY_STREAM_ROOT: Final = Frontier.empty().root()
 """Root of a stream without entries: SHA-256 of nothing (RFC 9162 section 2.1.1)."""
+
+_PEAKS_START: Final = 1 + HASH_BYTES
 
 
 class StreamValue(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -31,18 +33,22 @@ class StreamValue(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The contract or party, as its module encodes it; None while only refused attempts exist."""
 
 
-class StoredStream(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What storage keeps for a stream: the committed value and what lets it grow."""
+class StoredStream(NamedTuple):
+    """What storage keeps for a stream: the committed value and what lets it grow.
+
+    As bytes: number of peaks (u8) ‖ newest ‖ peaks ‖ value, so that the value is cut out, not
+    encoded anew.
+    """
 
     value: bytes
+    """An encoded `StreamValue`."""
     peaks: bytes
-    """The compact range of the stream's tree: 32 bytes per set bit of the count."""
-    newest: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)] = ZERO_HASH
+    """The peaks of the stream's tree: 32 bytes per set bit of the count."""
+    newest: bytes
     """Transaction id of the newest entry; 32 zero bytes while there is none."""
 
 
 _value_decoder = StrictDecoder(StreamValue, "state value")
-_stored_decoder: msgspec.msgpack.Decoder[StoredStream] = msgspec.msgpack.Decoder(StoredStream)
 
 
 def encode_stream_value(value: StreamValue) -> bytes:
@@ -55,9 +61,15 @@ def decode_stream_value(raw: bytes) -> StreamValue:
     return _value_decoder.decode(raw)
 
 
+def encode_stored_stream(value: bytes, peaks: bytes, newest: bytes) -> bytes:
+    """Return what storage keeps."""
+    return b"%c%b%b%b" % (len(peaks) // HASH_BYTES, newest, peaks, value)
+
+
 def decode_stored_stream(raw: bytes) -> StoredStream:
     """Read what this node itself stored."""
-    return _stored_decoder.decode(raw)
+    end = _PEAKS_START + raw[0] * HASH_BYTES
+    return StoredStream(raw[end:], raw[_PEAKS_START:end], raw[1:_PEAKS_START])
 
 
 def compute_state_key(stream: str) -> bytes:

@@ -13,16 +13,9 @@ import msgspec
 
 from contracts.execution import Candidate, parse_candidate
 from contracts.kinds import parse_data
-from ledger.transaction import (
-    Transaction,
-    compute_batch_message,
-    compute_signature_check,
-    decode_transaction,
-)
-from node.batch_book import BatchBook
-
-Check = tuple[bytes, bytes, bytes]
-"""Public key, message, signature."""
+from ledger import tags
+from ledger.transaction import Transaction, compute_signature_check, decode_transaction
+from node.batch_book import BatchBook, Check
 
 NO_CHECKS: tuple[Check, ...] = ()
 
@@ -60,33 +53,24 @@ def compute_checks(
     """
     tx_id = transaction.tx_id
     signatures = transaction.envelope.signatures
-    if len(signatures) == 1:
-        signature = signatures[0]
-        if book is not None and signature.batch is not None:
-            root, is_good = book.find_root(signature, tx_id)
-            if is_good:
-                return NO_CHECKS
-            message = compute_batch_message(chain_id, root, signature.batch.size)
-            return ((signature.public_key, message, signature.signature),)
-        return (compute_signature_check(signature, chain_id, tx_id),)
-    return tuple([compute_signature_check(signature, chain_id, tx_id) for signature in signatures])
+    checks = tuple(
+        [compute_signature_check(signature, chain_id, tx_id) for signature in signatures]
+    )
+    if book is None:
+        return checks
+    if len(checks) == 1:
+        return NO_CHECKS if checks[0] in book else checks
+    return tuple([check for check in checks if check not in book])
 
 
 def select_checks(parsed: Iterable[Parsed]) -> list[Check]:
     """Return the distinct checks to make, in order of first appearance."""
-    wanted: dict[Check, None] = {}
-    for item in parsed:
-        for check in item.checks:
-            wanted[check] = None
-    return list(wanted)
+    return list(dict.fromkeys([check for item in parsed for check in item.checks]))
 
 
 def mark_good(parsed: Iterable[Parsed], book: BatchBook) -> None:
     """Remember the batch signatures of transactions all of whose signatures are good."""
-    seen = None
     for item in parsed:
-        if len(item.checks) == 1 and item.checks[0] != seen:
-            signature = item.candidate.transaction.envelope.signatures[0]
-            seen = item.checks[0]
-            if signature.batch is not None:
-                book.mark_good(signature, seen[1][-40:-8])
+        for check in item.checks:
+            if check[1].startswith(tags.BATCH_SIGNATURE) and check not in book:
+                book.add(check)

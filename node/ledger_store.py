@@ -21,7 +21,7 @@ from ledger.state_bucket import StateDamagedError
 from ledger.state_tree import StateTree
 from node.catch_up import reproduce_block
 from node.recent_rows import RecentRows
-from storage.chain import BlockWrite, ChainStore, TransactionRow
+from storage.chain import BlockWrite, ChainStore
 from storage.files import Damaged, Directory
 from storage.keyvalue import KeyValue
 
@@ -89,10 +89,6 @@ class LedgerStore:
 
     def commit(self, block: ExecutedBlock, certificate: bytes, before: Frontier) -> None:
         """Make a decided block durable; `before` is the log it grows from."""
-        rows = [
-            TransactionRow(row.tx_id, position, row.stream, row.reference_key, row.previous)
-            for position, row in enumerate(block.rows)
-        ]
         self.chain_store.commit_block(
             BlockWrite(
                 height=block.header.height,
@@ -103,7 +99,7 @@ class LedgerStore:
                 tiles=extend_tiles(before, block.leaf_hashes, self.read_tile).tiles,
                 state=block.stored,
                 buckets=block.tree.buckets,
-                transactions=rows,
+                transactions=block.rows,
             )
         )
         self._state.update(block.stored)

@@ -14,6 +14,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from genesis.document import Genesis
+from ledger.kernel import KERNEL
 from ledger.refusal import Reason
 from node.tls import PeerRefusal
 
@@ -33,6 +34,8 @@ class NodeMetrics:
     def __init__(self, genesis: Genesis) -> None:
         self._registry = CollectorRegistry()
         names = [institution.id for institution in genesis.institutions]
+        build = self._gauge("build_info", "Which kernel computes hashes here; always 1.", "kernel")
+        build.labels(KERNEL).set(1)
         self._height = self._gauge("height", "Highest applied height.")
         self._certified = self._gauge("certified_height", "Highest certified height.")
         self._view = self._gauge("view", "View of the height in progress.")

@@ -149,8 +149,8 @@ class Queries:
         return ContractView(
             stream=stream,
             height=chain.header.height,
-            count=state.frontier.size,
-            root=state.frontier.root(),
+            count=state.count,
+            root=state.root,
             record=None if record is None else _describe(record),
             merchant=merchant,
             custodian=custodian,
@@ -221,9 +221,9 @@ class Queries:
             raise NotFound(f"no entry ever named contract {contract}")
         height = self._shell.chain.header.height
         state = self._shell.chain.stream(stream)
-        if state.frontier.size > HISTORY_ENTRIES_MAX:
+        if state.count > HISTORY_ENTRIES_MAX:
             raise NotFound(
-                f"contract {contract} has {state.frontier.size} entries; a history holds at most "
+                f"contract {contract} has {state.count} entries; a history holds at most "
                 f"{HISTORY_ENTRIES_MAX}"
             )
         proven = self._prove_stream(stream)
@@ -321,7 +321,7 @@ class Queries:
         return format_tlog_proof(TlogProof(index, tuple(path), note))
 
     def _prove_stream(self, stream: str) -> ProvenStream:
-        value = self._shell.chain.stream(stream).encode()[0]
+        value = self._shell.chain.stream(stream).encode()
         proof = self._shell.chain.tree.prove(compute_state_key(stream))
         return ProvenStream(stream, value, encode_state_proof(proof))
 

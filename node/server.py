@@ -28,6 +28,7 @@ import uvloop
 from consensus.timers import Timing
 from contracts.execution import Chain
 from genesis.document import Parameters, parse_genesis
+from ledger.kernel import KERNEL
 from ledger.refusal import Reason, Rejected
 from node.api_server import make_api_server
 from node.collector import collect_cycles
@@ -278,12 +279,13 @@ class _Server:
             collecting = asyncio.create_task(collect_cycles(driver.pool))
             stack.callback(collecting.cancel)
             log.info(
-                "node %s (replica %d of %d) at height %d, chain %s",
+                "node %s (replica %d of %d) at height %d, chain %s, %s kernel",
                 service.node_id,
                 self._identity.replica,
                 len(genesis.validators),
                 chain.header.height,
                 genesis.chain_id.hex(),
+                KERNEL,
             )
             await self._serve(service)
         return self._status

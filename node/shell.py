@@ -21,7 +21,7 @@ from ledger import tags
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
 from ledger.transaction import decode_transaction
-from node.batch_book import BatchBook
+from node.batch_book import BatchBook, Check
 from node.driver import Driver
 from node.effects import (
     Admitted,
@@ -42,7 +42,7 @@ from node.effects import (
     Ticked,
     VerifyEnvelopes,
 )
-from node.intake import Check, Parsed, mark_good, parse_relayed, select_checks
+from node.intake import Parsed, mark_good, parse_relayed, select_checks
 from node.ledger_store import LedgerStore
 from node.messages import encode_frame
 from node.verification import VerifierUnavailable

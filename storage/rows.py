@@ -14,7 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, Protocol
 
 from storage.files import Damaged
 from storage.records import Appended, Place
@@ -31,17 +31,20 @@ TILE: Final = struct.Struct(">cBQ")
 _TX_ID_BYTES: Final = 32
 
 
-class TransactionRow(NamedTuple):
-    """What the index keeps of one transaction. A tuple, because one is made for each."""
+class TransactionRow(Protocol):
+    """What the index keeps of one transaction, as whoever executed it says."""
 
-    tx_id: bytes
-    entry: int
-    """Position in the block's entries."""
-    stream: str
-    reference_key: bytes
-    """32 bytes; empty when this transaction must not take the reference (it was used before)."""
-    previous: bytes
-    """tx_id of the stream's entry before this one, or `ZERO_TX_ID`."""
+    @property
+    def tx_id(self) -> bytes:
+        """32 bytes."""
+
+    @property
+    def reference_key(self) -> bytes:
+        """32 bytes; empty when it must not take the reference (it was used before)."""
+
+    @property
+    def previous(self) -> bytes:
+        """tx_id of the stream's entry before this one, or `ZERO_TX_ID`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class BlockWrite:
     buckets: Sequence[tuple[bytes, bytes | None]]
     """(bucket id, record) of the state tree; None removes it."""
     transactions: Sequence[TransactionRow]
+    """Of the first entries, in order: a block's other entries are no transactions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,7 @@ def transaction_rows(block: BlockWrite, appended: Appended) -> list[tuple[bytes,
     time = HEIGHT.pack(block.time_ms)
     puts: list[tuple[bytes, bytes]] = []
     put = puts.append
-    for row in block.transactions:
-        at = row.entry
+    for at, row in enumerate(block.transactions):
         tx_id = row.tx_id
         put((
             b"t" + tx_id,

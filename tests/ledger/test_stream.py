@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgpack
 import pytest
 
-from ledger.hashing import ZERO_HASH, sha256
+from ledger.hashing import sha256
 from ledger.merkle import Frontier, compute_root
 from ledger.refusal import Reason, Rejected
 from ledger.stream import (
@@ -16,9 +16,9 @@ from ledger.stream import (
     compute_value_hash,
     decode_stored_stream,
     decode_stream_value,
+    encode_stored_stream,
     encode_stream_value,
 )
-from ledger.wire import encode
 
 
 def test_an_empty_stream_has_the_root_of_nothing() -> None:
@@ -50,8 +50,8 @@ def test_what_storage_keeps_lets_the_stream_grow() -> None:
     leaves = [sha256(bytes([number])) for number in range(11)]
     frontier = Frontier.empty().extend(leaves[:7])
     value = encode_stream_value(StreamValue(7, frontier.root(), None))
-    stored = decode_stored_stream(encode(StoredStream(value, frontier.encode_peaks(), leaves[6])))
+    stored = decode_stored_stream(encode_stored_stream(value, frontier.peaks, leaves[6]))
     assert stored.newest == leaves[6]
     grown = Frontier.from_peaks(decode_stream_value(stored.value).count, stored.peaks)
     assert grown.extend(leaves[7:]).root() == compute_root(leaves)
-    assert StoredStream(value, b"").newest == ZERO_HASH
+    assert stored == StoredStream(value, frontier.peaks, leaves[6])

@@ -1,64 +1,68 @@
-"""The book of batch signatures gives the root that hashing the whole path gives."""
+"""The book of batch signatures: one verification serves a batch, and nothing but that batch."""
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
-from ledger.merkle import leaf_hash, root_from_inclusion
 from ledger.refusal import Reason, Rejected
 from ledger.signing import SeedSigner
-from ledger.transaction import BatchPath, Signature, compute_tx_id, sign_batch
+from ledger.transaction import BatchPath, Signature, Transaction, sign_batch, sign_transaction
 from ledger.transaction import decode_transaction as decode
 from node.batch_book import BatchBook
+from node.intake import Parsed, compute_checks, mark_good, parse_relayed, select_checks
 from tests.node.bodies import make_bodies
 
 CHAIN = b"c" * 32
 SIGNER = SeedSigner(b"s" * 32)
 
 
-def batch(size):
-    return [decode(raw) for raw in sign_batch(make_bodies(size), CHAIN, SIGNER)]
+def parsed_batch(size: int, book: BatchBook) -> list[Parsed]:
+    return [parse_relayed(raw, CHAIN, book) for raw in sign_batch(make_bodies(size), CHAIN, SIGNER)]
 
 
-def plain_root(transaction):
-    path = transaction.envelope.signatures[0].batch
-    return root_from_inclusion(leaf_hash(transaction.tx_id), path.index, path.size, path.hashes)
+def with_signature(transaction: Transaction, signature: Signature) -> Transaction:
+    """The same transaction under another signature."""
+    raw = decode(transaction.raw)
+    envelope = type(raw.envelope)(raw.envelope.body, [signature])
+    return Transaction(envelope, raw.raw, raw.envelope_hash, raw.tx_id, raw.body, raw.reference_key)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 8, 13, 100, 129])
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_any_order_gives_the_root_of_the_whole_path(size, seed):
-    transactions = batch(size)
-    random.Random(seed).shuffle(transactions)
+def passes_for_good(transaction: Transaction, book: BatchBook) -> bool:
+    try:
+        return compute_checks(transaction, CHAIN, book) == ()
+    except Rejected as rejected:
+        return rejected.reason is not Reason.BAD_BATCH_PATH
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 100, 129])
+def test_a_batch_is_one_check_and_none_once_it_was_good(size: int) -> None:
     book = BatchBook()
-    for transaction in transactions * 2:
-        signature = transaction.envelope.signatures[0]
-        assert book.find_root(signature, transaction.tx_id) == (plain_root(transaction), False)
+    parsed = parsed_batch(size, book)
+    (check,) = select_checks(parsed)
+    assert check not in book
+    mark_good(parsed, book)
+    assert check in book
+    assert select_checks(parsed_batch(size, book)) == []
 
 
-def test_a_good_signature_is_known_for_all_of_its_batch():
-    transactions = batch(20)
+def test_an_individual_signature_is_not_remembered() -> None:
     book = BatchBook()
-    first = transactions[0].envelope.signatures[0]
-    root, is_good = book.find_root(first, transactions[0].tx_id)
-    assert not is_good
-    book.mark_good(first, root)
-    for transaction in transactions:
-        assert book.find_root(transaction.envelope.signatures[0], transaction.tx_id) == (root, True)
+    parsed = [parse_relayed(sign_transaction(make_bodies(1)[0], CHAIN, [SIGNER]), CHAIN, book)]
+    (check,) = select_checks(parsed)
+    mark_good(parsed, book)
+    assert check not in book
 
 
 @pytest.mark.parametrize("size", [2, 7, 100])
-def test_no_change_of_a_path_passes_for_good(size):
-    transactions = batch(size)
+def test_no_change_of_a_path_passes_for_good(size: int) -> None:
     book = BatchBook()
-    for transaction in transactions:
-        signature = transaction.envelope.signatures[0]
-        book.mark_good(signature, book.find_root(signature, transaction.tx_id)[0])
-    for transaction in transactions:
+    parsed = parsed_batch(size, book)
+    mark_good(parsed, book)
+    for item in parsed:
+        transaction = item.candidate.transaction
         signature = transaction.envelope.signatures[0]
         path = signature.batch
+        assert path is not None
         mutants = [
             BatchPath(path.index, path.size, [*path.hashes, bytes(32)]),
             BatchPath(path.index, path.size, path.hashes[:-1]),
@@ -67,35 +71,30 @@ def test_no_change_of_a_path_passes_for_good(size):
         ]
         for at, sibling in enumerate(path.hashes):
             flipped = bytes([sibling[0] ^ 1]) + sibling[1:]
-            mutants.append(
-                BatchPath(
-                    path.index, path.size, [*path.hashes[:at], flipped, *path.hashes[at + 1 :]]
-                )
-            )
+            hashes = [*path.hashes[:at], flipped, *path.hashes[at + 1 :]]
+            mutants.append(BatchPath(path.index, path.size, hashes))
         for mutant in mutants:
             changed = Signature(signature.public_key, signature.signature, mutant)
-            try:
-                expected = root_from_inclusion(
-                    leaf_hash(transaction.tx_id), mutant.index, mutant.size, mutant.hashes
-                )
-            except Rejected:
-                with pytest.raises(Rejected) as caught:
-                    book.find_root(changed, transaction.tx_id)
-                assert caught.value.reason is Reason.BAD_BATCH_PATH
-            else:
-                assert book.find_root(changed, transaction.tx_id) == (expected, False)
-        other = compute_tx_id(b"another body")
-        assert book.find_root(signature, other)[1] is False
+            assert not passes_for_good(with_signature(transaction, changed), book)
 
 
-def test_another_key_or_signature_is_not_known():
-    transactions = batch(10)
+def test_another_key_signature_or_chain_is_not_known() -> None:
     book = BatchBook()
-    signature = transactions[3].envelope.signatures[0]
-    root, _ = book.find_root(signature, transactions[3].tx_id)
-    book.mark_good(signature, root)
+    parsed = parsed_batch(10, book)
+    mark_good(parsed, book)
+    transaction = parsed[3].candidate.transaction
+    signature = transaction.envelope.signatures[0]
     for changed in (
         Signature(bytes(32), signature.signature, signature.batch),
         Signature(signature.public_key, bytes(64), signature.batch),
     ):
-        assert book.find_root(changed, transactions[3].tx_id) == (root, False)
+        assert len(compute_checks(with_signature(transaction, changed), CHAIN, book)) == 1
+    assert len(compute_checks(transaction, b"d" * 32, book)) == 1
+
+
+def test_the_older_half_is_forgotten() -> None:
+    book = BatchBook(checks_max=4)
+    checks = [(bytes([at]) * 32, b"message", bytes(64)) for at in range(6)]
+    for check in checks:
+        book.add(check)
+    assert [check in book for check in checks] == [False, False, True, True, True, True]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.kinds import KINDS
+from ledger.hashing import sha256
 from ledger.merkle import leaf_hash, node_hash
 from ledger.refusal import Reason, Rejected
 from ledger.signing import verify_signature
@@ -142,7 +143,7 @@ def test_a_signer_cannot_make_nodes_differ_by_what_they_remember() -> None:
     leaves = [leaf_hash(compute_tx_id(body)) for body in bodies]
     key = WORLD.key("m-1")
     for odd in (b"x" * 31, b"x" * 33, b"", b"x" * 64):
-        left, right = node_hash(leaves[0], leaves[1]), node_hash(leaves[2], odd)
+        left, right = node_hash(leaves[0], leaves[1]), sha256(b"\x01" + leaves[2] + odd)
         signature = key.sign(compute_batch_message(WORLD.chain_id, node_hash(left, right), 4))
 
         def envelope(at: int, hashes: list[bytes], signature: bytes = signature) -> bytes:

@@ -8,11 +8,12 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from storage.audit import EntryFacts, verify_chain
-from storage.chain import ZERO_TX_ID, BlockWrite, ChainStore, TransactionRow
+from storage.chain import ZERO_TX_ID, BlockWrite, ChainStore
 from storage.files import Damaged, DiskDirectory, StorageFailure
 from storage.keyvalue import KeyValue
 from storage.memory import Fault, MemoryStore
@@ -49,6 +50,14 @@ def facts_of(index: int, entry: bytes) -> EntryFacts | None:
     return EntryFacts(digest(text["tx"]), text["stream"], reference)
 
 
+class Row(NamedTuple):
+    """A `storage.rows.TransactionRow`."""
+
+    tx_id: bytes
+    reference_key: bytes
+    previous: bytes
+
+
 class Chain:
     """Makes blocks 0, 1, 2 … as execution would, from what is already in the chain."""
 
@@ -66,9 +75,7 @@ class Chain:
             facts = facts_of(first + at, entry)
             assert facts is not None
             previous = self.previous.get(facts.stream, ZERO_TX_ID)
-            rows.append(
-                TransactionRow(facts.tx_id, at, facts.stream, facts.reference_key, previous)
-            )
+            rows.append(Row(facts.tx_id, facts.reference_key, previous))
             self.previous[facts.stream] = facts.tx_id
         entries.append(f"header {height}".encode())
         self.height += 1
@@ -106,13 +113,13 @@ def assert_is_chain(store: ChainStore, count: int) -> None:
     for block in blocks:
         assert store.block(block.height) == (block.entries, block.certificate)
         assert store.header_entry(block.height) == block.entries[-1]
-        for row in block.transactions:
+        for at, row in enumerate(block.transactions):
             position = store.transaction(row.tx_id)
             assert position is not None
-            assert position.index == block.first_index + row.entry
+            assert position.index == block.first_index + at
             assert position.height == block.height
             assert position.previous == row.previous
-            assert store.entry_of(position) == block.entries[row.entry]
+            assert store.entry_of(position) == block.entries[at]
             if row.reference_key:
                 assert store.reference(row.reference_key) == (row.tx_id, block.time_ms)
         for level, index, _ in block.tiles:
@@ -310,7 +317,7 @@ def with_takers(*takers: str) -> tuple[ChainStore, MemoryStore]:
         index = store.log_size
         text = {"index": index, "tx": name, "stream": name, "reference": "order"}
         entry = json.dumps(text).encode()
-        row = TransactionRow(digest(name), 0, name, digest("order"), ZERO_TX_ID)
+        row = Row(digest(name), digest("order"), ZERO_TX_ID)
         entries = [entry, b"header"]
         store.commit_block(
             BlockWrite(height, index, 1000 + height, entries, b"", [], [], [], [row])
@@ -340,7 +347,7 @@ def test_a_reference_of_anybody_but_the_newest_taker_is_damage(name: str, height
 def test_a_reference_of_a_later_transaction_that_did_not_take_it_is_damage() -> None:
     store, keyvalue = with_takers("a", "b")
     text = {"index": store.log_size, "tx": "c", "stream": "c", "reference": ""}
-    row = TransactionRow(digest("c"), 0, "c", b"", ZERO_TX_ID)
+    row = Row(digest("c"), b"", ZERO_TX_ID)
     entries = [json.dumps(text).encode(), b"header"]
     store.commit_block(BlockWrite(3, store.log_size, 1003, entries, b"", [], [], [], [row]))
     verify_chain(store, facts_of)

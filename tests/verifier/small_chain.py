@@ -47,12 +47,12 @@ from ledger.note import format_note
 from ledger.signing import SeedSigner
 from ledger.state_tree import StateTree, encode_state_proof
 from ledger.stream import (
-    StoredStream,
     StreamValue,
     compute_state_key,
     compute_value_hash,
     decode_stored_stream,
     decode_stream_value,
+    encode_stored_stream,
     encode_stream_value,
 )
 from ledger.tlog_proof import TlogProof, format_tlog_proof
@@ -64,7 +64,6 @@ from ledger.votes import (
     compute_vote_message,
     encode_commit_certificate,
 )
-from ledger.wire import encode
 
 START_MS = 1_767_225_600_000
 """2026-01-01T00:00:00Z."""
@@ -374,7 +373,7 @@ def forge(
         record = decode_stream_value(decode_stored_stream(stored).value).record
         record = (records or {}).get(stream, record)
         value = encode_stream_value(StreamValue(count, root, record))
-        lying.memory.streams[stream] = encode(StoredStream(value, b""))
+        lying.memory.streams[stream] = encode_stored_stream(value, b"", bytes(32))
         updates[compute_state_key(stream)] = compute_value_hash(value)
     plan = tree.plan(updates)
     for name, bucket in plan.buckets:

@@ -1,0 +1,67 @@
+"""The kernel: what is computed for every entry of the log, compiled where it can be.
+
+`ledger.kernel_plain` is the definition and runs everywhere; `ledger.kernel_native` is built from
+Cython when the project is installed with a C compiler at hand and gives the same bytes. Which of
+the two serves is said by `KERNEL`, in a node's log and in its metrics. Nothing else imports either.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ledger.kernel_plain import EMPTY, HASH_BYTES, ITEM_BYTES, KEY_BITS, MANY, ONE
+
+if TYPE_CHECKING:
+    from ledger.kernel_plain import (
+        TopChange,
+        TreeTop,
+        append_peak,
+        fold_bucket,
+        fold_path,
+        fold_peaks,
+        hash_pairs,
+        leaf_hash,
+        node_hash,
+        sha256,
+        tagged_hash,
+    )
+else:
+    try:
+        from ledger import kernel_native as _kernel
+    except ImportError:
+        from ledger import kernel_plain as _kernel
+    TopChange = _kernel.TopChange
+    TreeTop = _kernel.TreeTop
+    append_peak = _kernel.append_peak
+    fold_bucket = _kernel.fold_bucket
+    fold_path = _kernel.fold_path
+    fold_peaks = _kernel.fold_peaks
+    hash_pairs = _kernel.hash_pairs
+    leaf_hash = _kernel.leaf_hash
+    node_hash = _kernel.node_hash
+    sha256 = _kernel.sha256
+    tagged_hash = _kernel.tagged_hash
+
+KERNEL: Final = sha256.__module__.removeprefix("ledger.kernel_") if sha256.__module__ else "native"
+"""`native` or `plain`."""
+
+__all__ = [
+    "EMPTY",
+    "HASH_BYTES",
+    "ITEM_BYTES",
+    "KEY_BITS",
+    "KERNEL",
+    "MANY",
+    "ONE",
+    "TopChange",
+    "TreeTop",
+    "append_peak",
+    "fold_bucket",
+    "fold_path",
+    "fold_peaks",
+    "hash_pairs",
+    "leaf_hash",
+    "node_hash",
+    "sha256",
+    "tagged_hash",
+]

@@ -1,0 +1,444 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: embedsignature=False, binding=False
+"""The kernel compiled: the same functions as `ledger.kernel_plain`, to the byte.
+
+Most of what a block costs beside its signatures is SHA-256 over 65 to 700 bytes, by the thousand;
+called one at a time through `hashlib` four fifths of that is the calling. Here the loops are
+compiled and call the very libcrypto that `hashlib` has loaded: its SHA256_Init, _Update and _Final
+are looked up at import and tried on a known answer (FIPS 180-4, "abc"). Where they are not to be
+had this module raises `ImportError`, and the plain kernel serves.
+
+All lengths are checked before a byte is touched, so no input reads or writes out of bounds.
+"""
+
+import _hashlib
+import ctypes
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memcpy, memset
+
+HASH_BYTES = 32
+EMPTY = 0
+ONE = 1
+MANY = 2
+
+cdef enum:
+    HASH = 32
+    ITEM = 64
+    BITS = 256
+    KIND_EMPTY = 0
+    KIND_ONE = 1
+    KIND_MANY = 2
+    SMALL = 192  # inputs up to here are joined on the stack and hashed in one call
+
+ctypedef int (*init_t)(void *) noexcept nogil
+ctypedef int (*update_t)(void *, const void *, size_t) noexcept nogil
+ctypedef int (*final_t)(unsigned char *, void *) noexcept nogil
+
+cdef init_t sha_init
+cdef update_t sha_update
+cdef final_t sha_final
+
+
+cdef struct Context:
+    uint64_t room[32]  # SHA256_CTX has 112 bytes in every OpenSSL since 0.9.8
+
+
+cdef void _hash2(
+    unsigned char *out, const void *head, size_t head_bytes, const void *data, size_t data_bytes
+) noexcept nogil:
+    cdef Context context
+    cdef unsigned char joined[SMALL]
+    sha_init(&context)
+    if head_bytes + data_bytes <= SMALL:
+        memcpy(joined, head, head_bytes)
+        memcpy(joined + head_bytes, data, data_bytes)
+        sha_update(&context, joined, head_bytes + data_bytes)
+    else:
+        sha_update(&context, head, head_bytes)
+        sha_update(&context, data, data_bytes)
+    sha_final(out, &context)
+
+
+cdef void _hash_node(
+    unsigned char *out, const unsigned char *left, const unsigned char *right
+) noexcept nogil:
+    cdef Context context
+    cdef unsigned char joined[1 + 2 * HASH]
+    joined[0] = 1
+    memcpy(joined + 1, left, HASH)
+    memcpy(joined + 1 + HASH, right, HASH)
+    sha_init(&context)
+    sha_update(&context, joined, 1 + 2 * HASH)
+    sha_final(out, &context)
+
+
+cdef inline bytes _new_hash():
+    return PyBytes_FromStringAndSize(NULL, HASH)
+
+
+cdef inline unsigned char *_raw(bytes data) noexcept:
+    return <unsigned char *> PyBytes_AS_STRING(data)
+
+
+cdef unsigned char *_hash_of(object data) except NULL:
+    """Return the 32 bytes of a hash; anything else is a mistake of the caller."""
+    if type(data) is not bytes or PyBytes_GET_SIZE(data) != HASH:
+        raise ValueError("a hash is 32 bytes")
+    return <unsigned char *> PyBytes_AS_STRING(data)
+
+
+def sha256(bytes data not None):
+    cdef bytes out = _new_hash()
+    _hash2(_raw(out), b"", 0, _raw(data), PyBytes_GET_SIZE(data))
+    return out
+
+
+def tagged_hash(bytes tag not None, bytes data not None):
+    cdef bytes out = _new_hash()
+    _hash2(_raw(out), _raw(tag), PyBytes_GET_SIZE(tag), _raw(data), PyBytes_GET_SIZE(data))
+    return out
+
+
+def leaf_hash(bytes data not None):
+    cdef bytes out = _new_hash()
+    cdef unsigned char zero = 0
+    _hash2(_raw(out), &zero, 1, _raw(data), PyBytes_GET_SIZE(data))
+    return out
+
+
+def node_hash(bytes left not None, bytes right not None):
+    cdef bytes out = _new_hash()
+    _hash_node(_raw(out), _hash_of(left), _hash_of(right))
+    return out
+
+
+def hash_pairs(row not None):
+    cdef list nodes = row if type(row) is list else list(row)
+    cdef Py_ssize_t at
+    cdef bytes out
+    cdef list parents = []
+    for at in range(0, len(nodes) - 1, 2):
+        out = _new_hash()
+        _hash_node(_raw(out), _hash_of(nodes[at]), _hash_of(nodes[at + 1]))
+        parents.append(out)
+    return parents
+
+
+def fold_path(bytes leaf not None, index, size, path not None):
+    if not 0 <= index < size or size > 0x7FFFFFFFFFFFFFFF:
+        return None
+    cdef list siblings = path if type(path) is list else list(path)
+    cdef uint64_t fn = index
+    cdef uint64_t sn = size - 1
+    cdef bytes out = _new_hash()
+    cdef unsigned char *node = _raw(out)
+    cdef unsigned char *sibling
+    cdef Py_ssize_t at
+    memcpy(node, _hash_of(leaf), HASH)
+    for at in range(len(siblings)):
+        if sn == 0:
+            return None
+        sibling = _hash_of(siblings[at])
+        if fn & 1 or fn == sn:
+            _hash_node(node, sibling, node)
+            while fn and not fn & 1:
+                fn >>= 1
+                sn >>= 1
+        else:
+            _hash_node(node, node, sibling)
+        fn >>= 1
+        sn >>= 1
+    return None if sn else out
+
+
+def append_peak(size, bytes peaks not None, bytes leaf not None):
+    cdef uint64_t carry = size
+    cdef Py_ssize_t end = PyBytes_GET_SIZE(peaks)
+    cdef unsigned char node[HASH]
+    memcpy(node, _hash_of(leaf), HASH)
+    while carry & 1:
+        end -= HASH
+        if end < 0:
+            raise ValueError("the peaks do not belong to a tree of that size")
+        _hash_node(node, _raw(peaks) + end, node)
+        carry >>= 1
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, end + HASH)
+    memcpy(_raw(out), _raw(peaks), end)
+    memcpy(_raw(out) + end, node, HASH)
+    return out
+
+
+def fold_peaks(bytes peaks not None):
+    cdef Py_ssize_t at = PyBytes_GET_SIZE(peaks) - HASH
+    if at < 0 or at % HASH:
+        raise ValueError("peaks are one hash or more")
+    cdef bytes out = _new_hash()
+    cdef unsigned char *node = _raw(out)
+    memcpy(node, _raw(peaks) + at, HASH)
+    while at:
+        at -= HASH
+        _hash_node(node, _raw(peaks) + at, node)
+    return out
+
+
+cdef inline int _bit(const unsigned char *key, int at) noexcept nogil:
+    return key[at >> 3] >> (7 - (at & 7)) & 1
+
+
+cdef void _fold_range(
+    unsigned char *out, const unsigned char *items, Py_ssize_t count, int depth
+) noexcept nogil:
+    """Write the subtree's hash at `depth` over `count` ascending items."""
+    cdef unsigned char pair[2 * HASH]
+    cdef unsigned char zero[HASH]
+    cdef unsigned char mark = 0
+    cdef int branch = depth
+    cdef Py_ssize_t low = 0
+    cdef Py_ssize_t high
+    cdef Py_ssize_t middle
+    if count == 1:
+        _hash2(out, &mark, 1, items, ITEM)
+        return
+    # The subtree branches at the first bit in which its outermost keys differ.
+    cdef const unsigned char *last = items + (count - 1) * ITEM
+    while branch < BITS - 1 and _bit(items, branch) == _bit(last, branch):
+        branch += 1
+    high = count - 1
+    while low < high:
+        middle = (low + high) >> 1
+        if _bit(items + middle * ITEM, branch):
+            high = middle
+        else:
+            low = middle + 1
+    _fold_range(pair, items, low, branch + 1)
+    _fold_range(pair + HASH, items + low * ITEM, count - low, branch + 1)
+    _hash_node(out, pair, pair + HASH)
+    # Above the branch it is a chain of nodes with one empty side.
+    memset(zero, 0, HASH)
+    while branch > depth:
+        branch -= 1
+        if _bit(items, branch):
+            _hash_node(out, zero, out)
+        else:
+            _hash_node(out, out, zero)
+
+
+def fold_bucket(bytes items not None, int depth):
+    cdef Py_ssize_t count = PyBytes_GET_SIZE(items) // ITEM
+    cdef const unsigned char *raw = _raw(items)
+    cdef Py_ssize_t at
+    if count == 0 or PyBytes_GET_SIZE(items) % ITEM or not 0 <= depth <= BITS:
+        raise ValueError(f"{len(items)} bytes are no items at depth {depth}")
+    for at in range(count - 1):
+        if memcmp(raw + at * ITEM, raw + (at + 1) * ITEM, HASH) >= 0:
+            raise ValueError("the keys are not in ascending order")
+    for at in range(depth):
+        if _bit(raw, at) != _bit(raw + (count - 1) * ITEM, at):
+            raise ValueError(f"the keys do not share their first {depth} bits")
+    cdef bytes out = _new_hash()
+    _fold_range(_raw(out), raw, count, depth)
+    return out
+
+
+cdef class TopChange:
+    """See `ledger.kernel_plain.TopChange`: one block of memory, level after level."""
+
+    cdef readonly bytes root
+    cdef uint32_t *places
+    cdef unsigned char *hashes
+    cdef unsigned char *kinds
+    cdef size_t count
+
+    def __dealloc__(self):
+        free(self.places)
+        free(self.hashes)
+        free(self.kinds)
+
+    def __eq__(self, other):
+        if type(other) is not TopChange:
+            return NotImplemented
+        cdef TopChange that = other
+        return (
+            self.root == that.root
+            and self.count == that.count
+            and memcmp(self.places, that.places, self.count * sizeof(uint32_t)) == 0
+            and memcmp(self.hashes, that.hashes, self.count * HASH) == 0
+            and memcmp(self.kinds, that.kinds, self.count) == 0
+        )
+
+
+cdef class TreeTop:
+    """See `ledger.kernel_plain.TreeTop`: 33 bytes a node, in two blocks of memory."""
+
+    cdef uint32_t first
+    cdef uint32_t depth
+    cdef unsigned char *hashes
+    cdef unsigned char *kinds
+
+    def __cinit__(self, int depth):
+        if not 0 <= depth <= 26:
+            raise ValueError("a top has 0 to 26 levels below its root")
+        self.depth = depth
+        self.first = 1 << depth
+        self.hashes = <unsigned char *> calloc(2 * <size_t> self.first, HASH)
+        self.kinds = <unsigned char *> calloc(2 * <size_t> self.first, 1)
+        if self.hashes == NULL or self.kinds == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.hashes)
+        free(self.kinds)
+
+    cdef int _check(self, uint32_t place) except -1:
+        if not 0 < place < 2 * self.first:
+            raise IndexError("there is no such place in the top")
+        return 0
+
+    @property
+    def root(self):
+        return PyBytes_FromStringAndSize(<char *> self.hashes + HASH, HASH)
+
+    def hash_at(self, uint32_t place):
+        self._check(place)
+        return PyBytes_FromStringAndSize(<char *> self.hashes + <size_t> place * HASH, HASH)
+
+    def kind_at(self, uint32_t place):
+        self._check(place)
+        return self.kinds[place]
+
+    def set_lowest(self, uint32_t place, bytes node not None, unsigned char kind):
+        self._check(place)
+        memcpy(self.hashes + <size_t> place * HASH, _hash_of(node), HASH)
+        self.kinds[place] = kind
+
+    def join_all(self):
+        cdef size_t place
+        for place in range(self.first - 1, 0, -1):
+            if self.kinds[2 * place] or self.kinds[2 * place + 1]:
+                self.kinds[place] = _join(
+                    self.hashes + place * HASH,
+                    self.hashes + 2 * place * HASH,
+                    self.kinds[2 * place],
+                    self.hashes + (2 * place + 1) * HASH,
+                    self.kinds[2 * place + 1],
+                )
+
+    def plan(self, list places not None, list hashes not None, list kinds not None):
+        cdef size_t count = len(places)
+        if len(hashes) != count or len(kinds) != count:
+            raise ValueError("places, hashes and kinds differ in number")
+        cdef TopChange change = TopChange.__new__(TopChange)
+        # A level never has more changed nodes than the one below it.
+        cdef size_t room = count * (self.depth + 1)
+        change.places = <uint32_t *> malloc((room or 1) * sizeof(uint32_t))
+        change.hashes = <unsigned char *> malloc((room or 1) * HASH)
+        change.kinds = <unsigned char *> malloc(room or 1)
+        if change.places == NULL or change.hashes == NULL or change.kinds == NULL:
+            raise MemoryError
+        cdef uint32_t before = self.first - 1
+        cdef size_t at
+        for at in range(count):
+            change.places[at] = places[at]
+            if not before < change.places[at] < 2 * self.first:
+                raise ValueError("places must be of the lowest level and ascend")
+            before = change.places[at]
+            memcpy(change.hashes + at * HASH, _hash_of(hashes[at]), HASH)
+            change.kinds[at] = kinds[at]
+        change.count = count
+        if count == 0:
+            change.root = self.root
+            return change
+        cdef size_t begin = 0
+        cdef size_t end = count
+        while change.places[begin] > 1:
+            at = end
+            end = self._plan_parents(change, begin, end)
+            begin = at
+        change.count = end
+        change.root = PyBytes_FromStringAndSize(<char *> change.hashes + begin * HASH, HASH)
+        return change
+
+    cdef size_t _plan_parents(self, TopChange change, size_t begin, size_t end) noexcept:
+        """Append the parents of the changed nodes [begin, end); return the new end."""
+        cdef uint32_t *places = change.places
+        cdef size_t at = begin
+        cdef size_t to = end
+        cdef uint32_t place, beside
+        cdef unsigned char *own
+        cdef unsigned char *other
+        cdef unsigned char own_kind, other_kind
+        while at < end:
+            place = places[at]
+            own = change.hashes + at * HASH
+            own_kind = change.kinds[at]
+            at += 1
+            beside = place ^ 1
+            other = self.hashes + <size_t> beside * HASH
+            other_kind = self.kinds[beside]
+            if at < end and places[at] == beside:
+                other = change.hashes + at * HASH
+                other_kind = change.kinds[at]
+                at += 1
+            places[to] = place >> 1
+            if place & 1:
+                change.kinds[to] = _join(
+                    change.hashes + to * HASH, other, other_kind, own, own_kind
+                )
+            else:
+                change.kinds[to] = _join(
+                    change.hashes + to * HASH, own, own_kind, other, other_kind
+                )
+            to += 1
+        return to
+
+    def apply(self, TopChange change not None):
+        cdef size_t at
+        for at in range(change.count):
+            if change.places[at] >= 2 * self.first:
+                raise ValueError("the change was planned on another top")
+            memcpy(
+                self.hashes + <size_t> change.places[at] * HASH, change.hashes + at * HASH, HASH
+            )
+            self.kinds[change.places[at]] = change.kinds[at]
+
+
+cdef unsigned char _join(
+    unsigned char *out,
+    const unsigned char *left,
+    unsigned char left_kind,
+    const unsigned char *right,
+    unsigned char right_kind,
+) noexcept nogil:
+    if left_kind == KIND_EMPTY and right_kind != KIND_MANY:
+        memcpy(out, right, HASH)
+        return right_kind
+    if right_kind == KIND_EMPTY and left_kind != KIND_MANY:
+        memcpy(out, left, HASH)
+        return left_kind
+    _hash_node(out, left, right)
+    return KIND_MANY
+
+
+cdef void _find_libcrypto() except *:
+    """Take SHA-256 from the libcrypto that `hashlib` uses; raise `ImportError` otherwise."""
+    global sha_init, sha_update, sha_final
+    try:
+        library = ctypes.CDLL(_hashlib.__file__)
+        addresses = [
+            ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+            for name in ("SHA256_Init", "SHA256_Update", "SHA256_Final")
+        ]
+    except (AttributeError, OSError) as error:
+        raise ImportError(f"libcrypto's SHA-256 is not to be had: {error}") from None
+    sha_init = <init_t> <size_t> addresses[0]
+    sha_update = <update_t> <size_t> addresses[1]
+    sha_final = <final_t> <size_t> addresses[2]
+    known = bytes.fromhex("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+    if sha256(b"abc") != known:
+        raise ImportError("libcrypto's SHA-256 does not give the known answer")
+
+
+_find_libcrypto()

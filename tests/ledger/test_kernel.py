@@ -1,0 +1,203 @@
+"""The compiled kernel against the plain one, to the byte, and the plain one against hashlib."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger import kernel, kernel_plain
+
+try:
+    from ledger import kernel_native
+except ImportError:
+    kernel_native = None  # type: ignore[assignment]
+
+NEEDS_NATIVE = pytest.mark.skipif(
+    kernel_native is None, reason="the compiled kernel was not built here: no C compiler?"
+)
+KERNELS = [
+    pytest.param(kernel_plain, id="plain"),
+    pytest.param(kernel_native, id="native", marks=NEEDS_NATIVE),
+]
+hashes = st.binary(min_size=32, max_size=32)
+
+
+def digest(text: object) -> bytes:
+    return hashlib.sha256(str(text).encode()).digest()
+
+
+@NEEDS_NATIVE
+def test_the_compiled_kernel_serves_where_it_was_built() -> None:
+    assert kernel.KERNEL == "native"
+    assert kernel.leaf_hash is kernel_native.leaf_hash
+
+
+@NEEDS_NATIVE
+def test_both_offer_the_same_names() -> None:
+    for name in kernel.__all__:
+        if name != "KERNEL" and name not in ("ITEM_BYTES", "KEY_BITS"):
+            assert hasattr(kernel_plain, name), name
+            assert hasattr(kernel_native, name), name
+
+
+@pytest.mark.parametrize("module", KERNELS)
+@pytest.mark.parametrize("size", [*range(300), 1_000, 65_535, 1 << 20])
+def test_every_length_is_hashed_as_hashlib_does(module: ModuleType, size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    tag = data[: size % 40]
+    assert module.sha256(data) == hashlib.sha256(data).digest()
+    assert module.leaf_hash(data) == hashlib.sha256(b"\0" + data).digest()
+    assert module.tagged_hash(tag, data) == hashlib.sha256(tag + data).digest()
+
+
+@pytest.mark.parametrize("module", KERNELS)
+def test_nodes_and_pairs(module: ModuleType) -> None:
+    row = [digest(at) for at in range(9)]
+    node = hashlib.sha256(b"\1" + row[0] + row[1]).digest()
+    assert module.node_hash(row[0], row[1]) == node
+    assert module.hash_pairs(row)[0] == node
+    assert len(module.hash_pairs(row)) == 4
+    assert module.hash_pairs(tuple(row)) == module.hash_pairs(row)
+    assert module.hash_pairs(row[:1]) == module.hash_pairs([]) == []
+
+
+def same(call: Callable[[Any], Any]) -> None:
+    """Both kernels give the same value, or raise the same error with the same words."""
+    answers = []
+    for module in (kernel_plain, kernel_native):
+        try:
+            answers.append(call(module))
+        except (ValueError, IndexError) as error:
+            answers.append((type(error), str(error)))
+    assert answers[0] == answers[1]
+
+
+@NEEDS_NATIVE
+@given(
+    hashes,
+    st.integers(-2, 2**64),
+    st.one_of(st.integers(-1, 70), st.integers(2**62, 2**64)),
+    st.lists(hashes, max_size=66),
+)
+def test_paths_fold_alike(leaf: bytes, index: int, size: int, path: list[bytes]) -> None:
+    same(lambda module: module.fold_path(leaf, index, size, path))
+    if size > 0:
+        same(lambda module: module.fold_path(leaf, index % size, size, path))
+
+
+@NEEDS_NATIVE
+@pytest.mark.parametrize("size", range(1, 40))
+def test_true_paths_fold_alike_and_are_found(size: int) -> None:
+    from ledger.merkle import compute_root, inclusion_proofs, path_length
+
+    leaves = [digest(at) for at in range(size)]
+    root = compute_root(leaves)
+    for index, path in enumerate(inclusion_proofs(leaves)):
+        assert len(path) == path_length(index, size)
+        for module in (kernel_plain, kernel_native):
+            assert module.fold_path(leaves[index], index, size, path) == root
+            assert module.fold_path(leaves[index], index, size, tuple(path)) == root
+            assert module.fold_path(leaves[index], index, size, [*path, leaves[0]]) is None
+            assert module.fold_path(leaves[index], index, size, path[:-1]) is None or size == 1
+
+
+@NEEDS_NATIVE
+@given(st.integers(0, 2**20), hashes)
+def test_peaks_grow_and_fold_alike(size: int, leaf: bytes) -> None:
+    peaks = b"".join([digest(at) for at in range(size.bit_count())])
+    same(lambda module: module.append_peak(size, peaks, leaf))
+    if peaks:
+        same(lambda module: module.fold_peaks(peaks))
+
+
+@NEEDS_NATIVE
+@given(
+    st.dictionaries(st.one_of(st.integers(0, 2**256 - 1), st.integers(0, 40)), hashes, min_size=1),
+    st.integers(0, 256),
+)
+def test_buckets_fold_alike(pairs: dict[int, bytes], depth: int) -> None:
+    shared = (1 << 256) - (1 << (256 - depth)) if depth else 0
+    prefix = int.from_bytes(digest("prefix"), "big") & shared
+    keys = sorted({prefix | key & ~shared & ((1 << 256) - 1) for key in pairs})
+    items = b"".join([key.to_bytes(32, "big") + digest(key) for key in keys])
+    same(lambda module: module.fold_bucket(items, depth))
+
+
+@NEEDS_NATIVE
+@pytest.mark.parametrize(
+    ("items", "depth"),
+    [
+        (b"", 0),
+        (b"x" * 63, 0),
+        (b"x" * 128, 0),
+        (b"y" * 64 + b"x" * 64, 0),
+        (b"x" * 64, -1),
+        (b"x" * 64, 257),
+        (b"a" * 64 + b"b" * 64, 200),
+    ],
+)
+def test_bad_buckets_are_refused_alike(items: bytes, depth: int) -> None:
+    same(lambda module: module.fold_bucket(items, depth))
+    with pytest.raises(ValueError):
+        kernel_plain.fold_bucket(items, depth)
+
+
+@pytest.mark.parametrize("module", KERNELS)
+def test_what_is_no_hash_is_refused(module: ModuleType) -> None:
+    for wrong in (b"", b"x" * 31, b"x" * 33):
+        with pytest.raises(ValueError, match=r"^a hash is 32 bytes$"):
+            module.node_hash(wrong, digest(1))
+        with pytest.raises(ValueError, match=r"^a hash is 32 bytes$"):
+            module.hash_pairs([digest(1), wrong])
+
+
+@NEEDS_NATIVE
+@given(st.lists(st.dictionaries(st.integers(0, 31), st.integers(1, 2), max_size=32), max_size=6))
+def test_tops_change_alike(steps: list[dict[int, int]]) -> None:
+    plain, native = kernel_plain.TreeTop(5), kernel_native.TreeTop(5)
+    for number, step in enumerate(steps):
+        places = [32 + place for place in sorted(step)]
+        nodes = [digest((number, place)) for place in places]
+        kinds = [max(step[place - 32], plain.kind_at(place)) for place in places]
+        changes = [top.plan(places, nodes, kinds) for top in (plain, native)]
+        assert changes[0].root == changes[1].root
+        assert changes[1] == native.plan(places, nodes, kinds)
+        before = native.root
+        assert before == plain.root
+        plain.apply(changes[0])
+        native.apply(changes[1])
+        assert plain.root == native.root == changes[0].root
+        for place in range(1, 64):
+            assert plain.hash_at(place) == native.hash_at(place)
+            assert plain.kind_at(place) == native.kind_at(place)
+    rebuilt = [kernel_plain.TreeTop(5), kernel_native.TreeTop(5)]
+    for top in rebuilt:
+        for place in range(32, 64):
+            top.set_lowest(place, plain.hash_at(place), plain.kind_at(place))
+        top.join_all()
+        assert top.root == plain.root
+
+
+@NEEDS_NATIVE
+def test_a_compiled_top_touches_nothing_outside_itself() -> None:
+    top = kernel_native.TreeTop(3)
+    for place in (0, 16, 2**31):
+        with pytest.raises(IndexError, match=r"^there is no such place in the top$"):
+            top.kind_at(place)
+    for places in ([7], [16], [9, 8], [8, 8]):
+        with pytest.raises(ValueError, match=r"^places must be of the lowest level and ascend$"):
+            top.plan(places, [digest(1)] * len(places), [1] * len(places))
+    with pytest.raises(ValueError, match=r"^places, hashes and kinds differ in number$"):
+        top.plan([8], [], [1])
+    bigger = kernel_native.TreeTop(4).plan([31], [digest(1)], [1])
+    with pytest.raises(ValueError, match=r"^the change was planned on another top$"):
+        top.apply(bigger)
+    with pytest.raises(ValueError, match=r"^a top has 0 to 26 levels below its root$"):
+        kernel_native.TreeTop(27)
