@@ -6,10 +6,7 @@ party record per institution, so that institutions sign transactions by the same
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from contracts.execution import (
-    NEW_STREAM,
     Chain,
     ExecutedBlock,
     Limits,
@@ -49,14 +46,12 @@ def institution_record(genesis: Genesis, replica: int) -> PartyRecord:
 
 def compute_genesis_block(genesis: Genesis, tree: StateTree) -> ExecutedBlock:
     """Return block 0 over an empty state tree."""
-    streams: dict[str, StreamState] = {}
     stored: list[tuple[str, bytes]] = []
     updates: dict[bytes, bytes] = {}
     for replica, institution in enumerate(genesis.institutions):
         stream = party_stream(institution.id)
-        state = replace(NEW_STREAM, record=institution_record(genesis, replica))
+        state = StreamState(record=institution_record(genesis, replica))
         value = state.encode()
-        streams[stream] = state
         stored.append((stream, encode_stored_stream(value, state.peaks, state.newest)))
         updates[compute_state_key(stream)] = compute_value_hash(value)
     plan = tree.plan(updates)
@@ -88,7 +83,6 @@ def compute_genesis_block(genesis: Genesis, tree: StateTree) -> ExecutedBlock:
         leaf_hashes=[document_leaf, header_leaf],
         outcomes=[],
         rows=[],
-        streams=streams,
         stored=stored,
         tree=plan,
         log=log.append(header_leaf),

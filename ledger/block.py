@@ -11,6 +11,7 @@ roots → state root → log root → header → block hash → votes → the he
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -151,14 +152,26 @@ def decode_entry(raw: bytes) -> Entry:
     return decoder.decode(raw)  # type: ignore[no-any-return,attr-defined]
 
 
+_ARRAY_OF_FIVE: Final = encode((None,) * 5)[:1]
+"""How MessagePack begins an array of five."""
+
+
 def encode_genesis_entry(document: bytes) -> bytes:
     """Return entry 0."""
     return encode(GenesisEntry(0, 0, KIND_GENESIS, document))
 
 
-def join_transaction_entry(index: int, height: int, envelope: bytes, outcome: bytes) -> bytes:
-    """Return a transaction's entry from the bytes of its envelope and of its outcome."""
-    return encode((index, height, KIND_TRANSACTION, msgspec.Raw(envelope), msgspec.Raw(outcome)))
+def join_transaction_entries(
+    first_index: int, height: int, envelopes: Sequence[bytes], outcomes: Sequence[bytes]
+) -> list[bytes]:
+    """Return the entries of consecutive transactions from their envelopes' and outcomes' bytes."""
+    array = _ARRAY_OF_FIVE
+    middle = encode(height) + encode(KIND_TRANSACTION)
+    places = [encode(index) for index in range(first_index, first_index + len(envelopes))]
+    return [
+        b"".join((array, place, middle, envelope, outcome))
+        for place, envelope, outcome in zip(places, envelopes, outcomes, strict=True)
+    ]
 
 
 def encode_transaction_entry(

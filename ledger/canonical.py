@@ -61,7 +61,9 @@ OBJECT_TYPE: Final = dict[str, _value_type(DEPTH_MAX - 1)]  # type: ignore[misc]
 MEMBER_TYPE: Final = dict[str, _value_type(DEPTH_MAX - 2)]  # type: ignore[misc]
 """Type of an object that is itself a member of the outermost object."""
 
-_sorted_encoder = msgspec.json.Encoder(order="sorted")
+encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
+"""Return a value's JSON text, members by code point: RFC 8785's spelling where all is ASCII."""
+
 _value_decoder = msgspec.json.Decoder(VALUE_TYPE)
 
 
@@ -98,19 +100,27 @@ def check_canonical(raw: bytes, decoder: msgspec.json.Decoder[Any], name: str) -
         value = decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _explain(raw, name, error) from None
-    text = "" if raw.isascii() else raw.decode()
+    if raw.isascii():
+        if encode_sorted(value) != raw:
+            raise _not_canonical(name)
+        return value
+    text = raw.decode()
     is_plain = PLAIN_TEXT.fullmatch(text) is not None
-    if not (_sorted_encoder.encode(value) == raw if is_plain else _is_rfc8785(value, raw)):
-        raise Rejected(
-            Reason.NOT_CANONICAL,
-            f"{name}: not the RFC 8785 spelling (members sorted, no spaces, shortest escapes, "
-            "no duplicate members)",
-        )
+    if not (encode_sorted(value) == raw if is_plain else _is_rfc8785(value, raw)):
+        raise _not_canonical(name)
     if not is_plain and not NORMALIZATION.is_normalized("NFC", text):
         raise Rejected(
             Reason.NOT_CANONICAL, f"{name}: strings must be in Unicode Normalization Form C"
         )
     return value
+
+
+def _not_canonical(name: str) -> Rejected:
+    return Rejected(
+        Reason.NOT_CANONICAL,
+        f"{name}: not the RFC 8785 spelling (members sorted, no spaces, shortest escapes, "
+        "no duplicate members)",
+    )
 
 
 def _is_rfc8785(value: Any, raw: bytes) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ledger.kernel_plain import EMPTY, HASH_BYTES, ITEM_BYTES, KEY_BITS, MANY, ONE
+from ledger.kernel_plain import EMPTY, HASH_BYTES, ITEM_BYTES, KEY_BITS, MANY, ONE, Signed
 
 if TYPE_CHECKING:
     from ledger.kernel_plain import (
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         hash_pairs,
         leaf_hash,
         node_hash,
+        read_envelope,
         sha256,
         tagged_hash,
     )
@@ -39,6 +40,7 @@ else:
     hash_pairs = _kernel.hash_pairs
     leaf_hash = _kernel.leaf_hash
     node_hash = _kernel.node_hash
+    read_envelope = _kernel.read_envelope
     sha256 = _kernel.sha256
     tagged_hash = _kernel.tagged_hash
 
@@ -53,6 +55,7 @@ __all__ = [
     "KERNEL",
     "MANY",
     "ONE",
+    "Signed",
     "TopChange",
     "TreeTop",
     "append_peak",
@@ -62,6 +65,7 @@ __all__ = [
     "hash_pairs",
     "leaf_hash",
     "node_hash",
+    "read_envelope",
     "sha256",
     "tagged_hash",
 ]

@@ -28,6 +28,10 @@ cdef enum:
     HASH = 32
     ITEM = 64
     BITS = 256
+    KEY_AND_SIGNATURE = 1 + 2 + 32 + 2 + 64
+    HASH_ITEM = 2 + HASH
+    BATCH_SIZE_MAX = 65536  # as in ledger.transaction
+    SIGNERS_MAX = 8  # as in ledger.transaction
     KIND_EMPTY = 0
     KIND_ONE = 1
     KIND_MANY = 2
@@ -152,6 +156,130 @@ def fold_path(bytes leaf not None, index, size, path not None):
         fn >>= 1
         sn >>= 1
     return None if sn else out
+
+
+cdef inline Py_ssize_t _read_uint(const unsigned char *raw, Py_ssize_t left, uint32_t *value) noexcept:
+    """Read a MessagePack unsigned integer in its shortest form; return its bytes, or 0."""
+    if left < 1:
+        return 0
+    if raw[0] < 0x80:
+        value[0] = raw[0]
+        return 1
+    if raw[0] == 0xCC and left >= 2:
+        value[0] = raw[1]
+        return 2 if raw[1] >= 0x80 else 0
+    if raw[0] == 0xCD and left >= 3:
+        value[0] = <uint32_t> raw[1] << 8 | raw[2]
+        return 3 if raw[1] else 0
+    if raw[0] == 0xCE and left >= 5:
+        value[0] = (
+            <uint32_t> raw[1] << 24 | <uint32_t> raw[2] << 16 | <uint32_t> raw[3] << 8 | raw[4]
+        )
+        return 5 if raw[1] or raw[2] else 0
+    return 0
+
+
+def read_envelope(bytes raw not None, bytes id_tag not None):
+    """Read an envelope in one pass, if it is of the one spelling; None for anything else."""
+    cdef const unsigned char *p = _raw(raw)
+    cdef Py_ssize_t left = PyBytes_GET_SIZE(raw)
+    cdef Py_ssize_t length, used
+    cdef int count, at, hashes, step
+    cdef uint32_t index, size, fn, sn
+    cdef unsigned char leaf[HASH]
+    cdef unsigned char node[HASH]
+    cdef unsigned char mark = 0
+    cdef const unsigned char *sibling
+    cdef bytes body, tx_id, root
+    cdef list signed = []
+    if left < 4 or p[0] != 0x92:
+        return None
+    if p[1] == 0xC4:
+        length = p[2]
+        used = 3
+    elif p[1] == 0xC5:
+        length = <Py_ssize_t> p[2] << 8 | p[3]
+        used = 4
+        if length < 0x100:
+            return None
+    else:
+        return None
+    if left < used + length + 1:
+        return None
+    body = PyBytes_FromStringAndSize(<const char *> p + used, length)
+    tx_id = _new_hash()
+    _hash2(_raw(tx_id), _raw(id_tag), PyBytes_GET_SIZE(id_tag), p + used, length)
+    _hash2(leaf, &mark, 1, _raw(tx_id), HASH)
+    p += used + length
+    left -= used + length
+    if not 0x91 <= p[0] <= 0x90 + SIGNERS_MAX:
+        return None
+    count = p[0] & 0x0F
+    p += 1
+    left -= 1
+    for at in range(count):
+        if left < KEY_AND_SIGNATURE + 1 or p[0] != 0x93:
+            return None
+        if p[1] != 0xC4 or p[2] != 32 or p[35] != 0xC4 or p[36] != 64:
+            return None
+        key = PyBytes_FromStringAndSize(<const char *> p + 3, 32)
+        signature = PyBytes_FromStringAndSize(<const char *> p + 37, 64)
+        p += KEY_AND_SIGNATURE
+        left -= KEY_AND_SIGNATURE
+        if p[0] == 0xC0:
+            p += 1
+            left -= 1
+            signed.append((key, signature, b"", 0))
+            continue
+        if p[0] != 0x93:
+            return None
+        p += 1
+        left -= 1
+        used = _read_uint(p, left, &index)
+        if used == 0:
+            return None
+        p += used
+        left -= used
+        used = _read_uint(p, left, &size)
+        if used == 0 or size > BATCH_SIZE_MAX or index >= size:
+            return None
+        p += used
+        left -= used
+        if left >= 1 and p[0] & 0xF0 == 0x90:
+            hashes = p[0] & 0x0F
+            used = 1
+        elif left >= 3 and p[0] == 0xDC and p[1] == 0 and p[2] == 16:
+            hashes = 16
+            used = 3
+        else:
+            return None
+        p += used
+        left -= used
+        if left < hashes * HASH_ITEM:
+            return None
+        memcpy(node, leaf, HASH)
+        fn = index
+        sn = size - 1
+        for step in range(hashes):
+            if sn == 0 or p[0] != 0xC4 or p[1] != HASH:
+                return None
+            sibling = p + 2
+            if fn & 1 or fn == sn:
+                _hash_node(node, sibling, node)
+                while fn and not fn & 1:
+                    fn >>= 1
+                    sn >>= 1
+            else:
+                _hash_node(node, node, sibling)
+            fn >>= 1
+            sn >>= 1
+            p += HASH_ITEM
+        if sn:
+            return None
+        left -= hashes * HASH_ITEM
+        root = PyBytes_FromStringAndSize(<const char *> node, HASH)
+        signed.append((key, signature, root, size))
+    return None if left else (body, tx_id, tuple(signed))
 
 
 def append_peak(size, bytes peaks not None, bytes leaf not None):
@@ -325,6 +453,57 @@ cdef class TreeTop:
                     self.hashes + (2 * place + 1) * HASH,
                     self.kinds[2 * place + 1],
                 )
+
+    def plan_lone(self, list items not None, dict before not None):
+        cdef list places = []
+        cdef list hashes = []
+        cdef list kinds = []
+        cdef list starts = []
+        cdef Py_ssize_t at
+        cdef tuple item
+        cdef const unsigned char *key
+        cdef unsigned char kind
+        cdef unsigned char joined[2 * HASH]
+        cdef unsigned char node[HASH]
+        cdef unsigned char mark = 0
+        cdef uint32_t place
+        cdef uint32_t last = 0
+        cdef bytes out
+        for at in range(len(items)):
+            item = items[at]
+            key = _hash_of(item[0])
+            place = self.first + (
+                (<uint32_t> key[0] << 24 | <uint32_t> key[1] << 16 | <uint32_t> key[2] << 8 | key[3])
+                >> (32 - self.depth)
+                if self.depth
+                else 0
+            )
+            if place == last:
+                hashes[len(hashes) - 1] = None
+                continue
+            last = place
+            places.append(place)
+            starts.append(at)
+            kinds.append(KIND_ONE)
+            memcpy(joined, key, HASH)
+            kind = self.kinds[place]
+            if kind == KIND_ONE:
+                value = before.get(item[0])
+                if value is None:
+                    memset(joined + HASH, 0, HASH)
+                else:
+                    memcpy(joined + HASH, _hash_of(value), HASH)
+                _hash2(node, &mark, 1, joined, 2 * HASH)
+                if memcmp(node, self.hashes + <size_t> place * HASH, HASH) == 0:
+                    kind = KIND_EMPTY
+            if kind != KIND_EMPTY:
+                hashes.append(None)
+                continue
+            memcpy(joined + HASH, _hash_of(item[1]), HASH)
+            out = _new_hash()
+            _hash2(_raw(out), &mark, 1, joined, 2 * HASH)
+            hashes.append(out)
+        return places, hashes, kinds, starts
 
     def plan(self, list places not None, list hashes not None, list kinds not None):
         cdef size_t count = len(places)

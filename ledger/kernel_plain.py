@@ -8,7 +8,7 @@ nothing here knows what is hashed or where it is kept.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256 as _sha256
 from itertools import compress, pairwise
 from typing import Final
@@ -82,6 +82,20 @@ def fold_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> byte
         fn >>= 1
         sn >>= 1
     return None if sn else node
+
+
+Signed = tuple[bytes, bytes, bytes, int]
+"""Public key, signature, and what it covers: a batch's root and size, or empty and 0 for the
+transaction alone."""
+
+
+def read_envelope(raw: bytes, id_tag: bytes) -> tuple[bytes, bytes, tuple[Signed, ...]] | None:
+    """Return (body, transaction id, what each signature covers) of an envelope in its one spelling.
+
+    None for whatever `ledger.transaction` has to read slowly, to take it or to say what is wrong
+    with it. That is everything here; the compiled kernel reads the usual envelope at once.
+    """
+    return None
 
 
 def append_peak(size: int, peaks: bytes, leaf: bytes) -> bytes:
@@ -210,6 +224,36 @@ class TreeTop:
                     hashes[2 * place], kinds[2 * place],
                     hashes[2 * place + 1], kinds[2 * place + 1],
                 )  # fmt: skip
+
+    def plan_lone(
+        self, items: Sequence[tuple[bytes, bytes]], before: Mapping[bytes, bytes]
+    ) -> tuple[list[int], list[bytes | None], list[int], list[int]]:
+        """Plan the lowest nodes that hold a single key, new or known, of (key, value) hashes.
+
+        `items` ascend by key; `before` holds the value hashes that keys have now, where known: a
+        node that is that very leaf holds nothing else. Returns (places, hashes, kinds, starts),
+        place by place; `starts` are the places' first items. A hash is None where the caller has to
+        look what the place holds.
+        """
+        shift = KEY_BITS - self._first.bit_length() + 1
+        places: list[int] = []
+        hashes: list[bytes | None] = []
+        kinds: list[int] = []
+        starts: list[int] = []
+        for at, (key, value) in enumerate(items):
+            place = self._first + (int.from_bytes(key, "big") >> shift)
+            if places and places[-1] == place:
+                hashes[-1] = None
+                continue
+            kind = self._kinds[place]
+            places.append(place)
+            starts.append(at)
+            kinds.append(ONE)
+            is_lone = kind == EMPTY or (
+                kind == ONE and leaf_hash(key + before.get(key, _ZERO)) == self._hashes[place]
+            )
+            hashes.append(leaf_hash(key + value) if is_lone else None)
+        return places, hashes, kinds, starts
 
     def plan(
         self, places: Sequence[int], hashes: Sequence[bytes], kinds: Sequence[int]

@@ -22,10 +22,8 @@ from ledger.kernel import (
     EMPTY,
     KEY_BITS,
     MANY,
-    ONE,
     TopChange,
     TreeTop,
-    leaf_hash,
 )
 from ledger.state_bucket import (
     FAN_OUT_BITS,
@@ -58,13 +56,18 @@ _BUCKETS: Final = 1 << TOP_DEPTH
 _PREFIX_BYTES: Final = (TOP_DEPTH + 7) // 8
 _PREFIX_SHIFT: Final = _PREFIX_BYTES * 8 - TOP_DEPTH
 
-_NAME_BASE: Final = TOP_DEPTH << (8 * _PREFIX_BYTES)
+_NAME_BASE: Final = (TOP_DEPTH << (8 * _PREFIX_BYTES)) - (_BUCKETS << _PREFIX_SHIFT)
 _NAME_BYTES: Final = 1 + _PREFIX_BYTES
 
 NOTHING: Final[Mapping[bytes, bytes]] = {}
 
 PROGRESS_STEP: Final = 65_536
 """Buckets between two calls of a rebuild's progress callback: a few per second."""
+
+
+def _name_of(place: int) -> bytes:
+    """Return the id of the bucket below one of the top's lowest places."""
+    return (_NAME_BASE + (place << _PREFIX_SHIFT)).to_bytes(_NAME_BYTES, "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,40 +152,22 @@ class StateTree:
         buckets: list[tuple[bytes, bytes | None]],
     ) -> tuple[list[int], list[bytes], list[int]]:
         """Recompute each bucket that an update falls into, in key order."""
-        old_kind, old_hash = self._top.kind_at, self._top.hash_at
-        places: list[int] = []
-        hashes: list[bytes] = []
-        kinds: list[int] = []
         items = sorted(updates.items())
-        prefixes = [int.from_bytes(key[:_PREFIX_BYTES], "big") >> _PREFIX_SHIFT for key, _ in items]
-        prefixes.append(-1)
-        begin, count = 0, len(items)
-        while begin < count:
-            prefix = prefixes[begin]
-            end = begin + 1
-            while prefixes[end] == prefix:
-                end += 1
-            place = _BUCKETS + prefix
-            places.append(place)
-            kind = old_kind(place)
-            if end - begin == 1 and kind != MANY:
-                # The common case at up to a few hundred thousand keys: one key, new or alone. That
-                # it is alone shows in the node, which is then this very key's leaf.
-                key, value = items[begin]
-                if kind == EMPTY or leaf_hash(key + before.get(key, b"")) == old_hash(place):
-                    item = key + value
-                    hashes.append(leaf_hash(item))
-                    kinds.append(ONE)
-                    name = (_NAME_BASE | prefix << _PREFIX_SHIFT).to_bytes(_NAME_BYTES, "big")
-                    buckets.append((name, LEAF_RECORD + item))
-                    begin = end
-                    continue
-            reader = self._read_bucket if kind else None
-            node, kind = update_bucket(TOP_DEPTH, items[begin:end], reader, buckets)
-            hashes.append(node)
-            kinds.append(kind)
-            begin = end
-        return places, hashes, kinds
+        places, hashes, kinds, starts = self._top.plan_lone(items, dict(before))
+        nodes: list[bytes] = []
+        starts.append(len(items))
+        for at, lone in enumerate(hashes):
+            place = places[at]
+            if lone is not None:
+                key, value = items[starts[at]]
+                buckets.append((_name_of(place), b"%b%b%b" % (LEAF_RECORD, key, value)))
+                nodes.append(lone)
+                continue
+            reader = self._read_bucket if self._top.kind_at(place) else None
+            group = items[starts[at] : starts[at + 1]]
+            node, kinds[at] = update_bucket(TOP_DEPTH, group, reader, buckets)
+            nodes.append(node)
+        return places, nodes, kinds
 
     def apply(self, update: TreeUpdate) -> None:
         """Become what was planned; storage must hold the update's buckets from here on."""

@@ -18,9 +18,10 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from ledger import tags
-from ledger.canonical import MEMBER_TYPE, check_canonical, encode_canonical
+from ledger.canonical import MEMBER_TYPE, check_canonical, encode_canonical, encode_sorted
 from ledger.hashing import HASH_BYTES, tagged_hash
-from ledger.merkle import compute_root, inclusion_proofs, leaf_hash, root_from_inclusion
+from ledger.kernel import Signed, leaf_hash, read_envelope
+from ledger.merkle import compute_root, inclusion_proofs, root_from_inclusion
 from ledger.refusal import Reason, Rejected
 from ledger.signing import Signer, verify_signature
 from ledger.wire import StrictDecoder, encode
@@ -77,9 +78,33 @@ def decode_body(raw: bytes) -> Body:
         )
     body: Body = check_canonical(raw, _body_decoder, "body")
     _check_names(body)
-    if len(body.signers) > 1 and len(set(body.signers)) != len(body.signers):
-        raise Rejected(Reason.BAD_FIELD, f"body: signers {body.signers} names a party twice")
+    _check_signers(body)
     return body
+
+
+def _check_signers(body: Body) -> None:
+    if len(set(body.signers)) != len(body.signers):
+        raise Rejected(Reason.BAD_FIELD, f"body: signers {body.signers} names a party twice")
+
+
+def decode_bodies(raws: Sequence[bytes]) -> list[Body] | None:
+    """Return the bodies of plain ASCII text, step by step over all; None if any is not so or wrong.
+
+    Whoever gets None asks `decode_body` for each.
+    """
+    if not all(map(bytes.isascii, raws)) or max(map(len, raws), default=0) > BODY_BYTES_MAX:
+        return None
+    try:
+        bodies = [_body_decoder.decode(raw) for raw in raws]
+    except msgspec.DecodeError:
+        return None
+    if [encode_sorted(body) for body in bodies] != list(raws):
+        return None
+    for body in bodies:
+        _check_names(body)
+        if len(body.signers) > 1:
+            _check_signers(body)
+    return bodies
 
 
 _is_stream = re.compile(STREAM_PATTERN).match
@@ -187,41 +212,104 @@ _envelope_decoder = StrictDecoder(Envelope, "envelope")
 class Transaction(msgspec.Struct, frozen=True, gc=False):
     """An envelope, read once: what every later step needs and none computes again."""
 
-    envelope: Envelope
     raw: bytes
     """The envelope's bytes."""
     envelope_hash: bytes
     tx_id: bytes
     body: Body
+    signed: tuple[Signed, ...]
+    """What each signature covers, in the order of the body's signers."""
     reference_key: bytes
     """Hash of the first signer and its business reference."""
+
+    @property
+    def envelope(self) -> Envelope:
+        """The envelope, read again: for whoever wants its paths."""
+        return _envelope_decoder.decode(self.raw)
 
 
 def decode_transaction(raw: bytes) -> Transaction:
     """Read an envelope and its body strictly; signatures are not verified here.
 
-    Raises `Rejected`: everything `decode_body` raises, TOO_LARGE, SIGNATURE_COUNT.
+    Raises `Rejected`: everything `decode_body` raises, TOO_LARGE, SIGNATURE_COUNT, BAD_BATCH_PATH.
     """
+    body_bytes, tx_id, signed = _read_envelope(raw)
+    body = decode_body(body_bytes)
+    if len(signed) != len(body.signers):
+        raise Rejected(
+            Reason.SIGNATURE_COUNT,
+            f"envelope: {len(signed)} signatures for {len(body.signers)} signers "
+            f"({', '.join(body.signers)}); exactly one each, in that order",
+        )
+    return Transaction(
+        raw,
+        tagged_hash(tags.ENVELOPE, raw),
+        tx_id,
+        body,
+        signed,
+        compute_reference_key(body.signers[0], body.reference),
+    )
+
+
+def decode_transactions(raws: Sequence[bytes]) -> list[Transaction | Rejected]:
+    """Read envelopes as `decode_transaction` does, each in its place: the transaction, or why not.
+
+    Step by step over all of them, which costs half of one after another; if anything is wrong with
+    any, one after another all the same.
+    """
+    reads: list[tuple[bytes, bytes, tuple[Signed, ...]]] = []
+    bodies: list[Body] | None = None
+    try:
+        reads = [_read_envelope(raw) for raw in raws]
+        bodies = decode_bodies([body for body, _, _ in reads])
+    except Rejected:
+        pass
+    if bodies is None or [len(signed) for _, _, signed in reads] != [
+        len(body.signers) for body in bodies
+    ]:
+        return [_decode_or_reject(raw) for raw in raws]
+    hashes = [tagged_hash(tags.ENVELOPE, raw) for raw in raws]
+    keys = [compute_reference_key(body.signers[0], body.reference) for body in bodies]
+    return [
+        Transaction(raw, envelope_hash, tx_id, body, signed, key)
+        for raw, envelope_hash, (_, tx_id, signed), body, key in zip(
+            raws, hashes, reads, bodies, keys, strict=True
+        )
+    ]
+
+
+def _decode_or_reject(raw: bytes) -> Transaction | Rejected:
+    try:
+        return decode_transaction(raw)
+    except Rejected as rejected:
+        return rejected
+
+
+def _read_envelope(raw: bytes) -> tuple[bytes, bytes, tuple[Signed, ...]]:
+    """Return (body, transaction id, what each signature covers)."""
     if len(raw) > ENVELOPE_BYTES_MAX:
         raise Rejected(
             Reason.TOO_LARGE, f"envelope: {len(raw)} bytes; at most {ENVELOPE_BYTES_MAX} allowed"
         )
+    read = read_envelope(raw, tags.TX_ID)
+    if read is not None:
+        return read
     envelope = _envelope_decoder.decode(raw)
-    body = decode_body(envelope.body)
-    if len(envelope.signatures) != len(body.signers):
-        raise Rejected(
-            Reason.SIGNATURE_COUNT,
-            f"envelope: {len(envelope.signatures)} signatures for {len(body.signers)} signers "
-            f"({', '.join(body.signers)}); exactly one each, in that order",
-        )
-    return Transaction(
-        envelope=envelope,
-        raw=raw,
-        envelope_hash=tagged_hash(tags.ENVELOPE, raw),
-        tx_id=tagged_hash(tags.TX_ID, envelope.body),
-        body=body,
-        reference_key=compute_reference_key(body.signers[0], body.reference),
-    )
+    tx_id = compute_tx_id(envelope.body)
+    signed = tuple([_read_signature(each, tx_id) for each in envelope.signatures])
+    return envelope.body, tx_id, signed
+
+
+def _read_signature(signature: Signature, tx_id: bytes) -> Signed:
+    """Return what a signature covers; raise `Rejected` (BAD_BATCH_PATH) for a path to nowhere."""
+    batch = signature.batch
+    if batch is None:
+        return signature.public_key, signature.signature, b"", 0
+    try:
+        root = root_from_inclusion(leaf_hash(tx_id), batch.index, batch.size, batch.hashes)
+    except Rejected as error:
+        raise Rejected(Reason.BAD_BATCH_PATH, f"batch signature: {error.detail}") from None
+    return signature.public_key, signature.signature, root, batch.size
 
 
 def compute_reference_key(party: str, reference: str) -> bytes:
@@ -245,7 +333,7 @@ def compute_batch_message(chain_id: bytes, root: bytes, size: int) -> bytes:
     The size is signed because a root alone leaves it open: one path verifies at several sizes and
     places, and an envelope must have one spelling.
     """
-    return tags.BATCH_SIGNATURE + chain_id + root + size.to_bytes(8, "big")
+    return b"".join((tags.BATCH_SIGNATURE, chain_id, root, size.to_bytes(8, "big")))
 
 
 def sign_transaction(body: bytes, chain_id: bytes, signers: Iterable[Signer]) -> bytes:
@@ -272,37 +360,30 @@ def sign_batch(bodies: Sequence[bytes], chain_id: bytes, signer: Signer) -> list
     ]
 
 
-def compute_signature_check(
-    signature: Signature, chain_id: bytes, tx_id: bytes
-) -> tuple[bytes, bytes, bytes]:
-    """Return (public key, message, signature) that Ed25519 has to verify for `tx_id`.
+Check = tuple[bytes, bytes, bytes]
+"""Public key, message, signature: what Ed25519 has to verify."""
 
-    Transactions of one batch give the same triple, so a caller may verify it once. Raises
-    `Rejected` (BAD_BATCH_PATH) when the path cannot belong to a tree of that size.
+
+def compute_check(signed: Signed, chain_id: bytes, tx_id: bytes) -> Check:
+    """Return the check that one signature of transaction `tx_id` amounts to.
+
+    Transactions of one batch give the same check, so a caller may verify it once.
     """
-    batch = signature.batch
-    if batch is None:
-        message = tags.TX_SIGNATURE + chain_id + tx_id
-    else:
-        try:
-            root = root_from_inclusion(leaf_hash(tx_id), batch.index, batch.size, batch.hashes)
-        except Rejected as error:
-            raise Rejected(Reason.BAD_BATCH_PATH, f"batch signature: {error.detail}") from None
-        message = compute_batch_message(chain_id, root, batch.size)
-    return signature.public_key, message, signature.signature
+    public_key, signature, root, size = signed
+    if size:
+        return public_key, compute_batch_message(chain_id, root, size), signature
+    return public_key, compute_signed_message(chain_id, tx_id), signature
 
 
 def verify_transaction_signatures(transaction: Transaction, chain_id: bytes) -> None:
-    """Raise `Rejected` (BAD_SIGNATURE, BAD_BATCH_PATH) unless every signature verifies.
+    """Raise `Rejected` (BAD_SIGNATURE) unless every signature verifies.
 
     Whether the keys belong to the named parties at a height is not known here; see
     `contracts.parties.check_key`.
     """
-    for signer, signature in zip(
-        transaction.body.signers, transaction.envelope.signatures, strict=True
-    ):
-        key, message, raw = compute_signature_check(signature, chain_id, transaction.tx_id)
-        if not verify_signature(key, message, raw):
+    for signer, signed in zip(transaction.body.signers, transaction.signed, strict=True):
+        key, message, signature = compute_check(signed, chain_id, transaction.tx_id)
+        if not verify_signature(key, message, signature):
             raise Rejected(
                 Reason.BAD_SIGNATURE,
                 f"transaction {transaction.tx_id.hex()}: the signature of {signer} with key "

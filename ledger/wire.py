@@ -10,6 +10,7 @@ the verifier.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -21,12 +22,8 @@ T = TypeVar("T")
 WIRE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError)
 """What msgspec raises over foreign bytes: bad text and deep nesting are no `DecodeError` to it."""
 
-_encoder = msgspec.msgpack.Encoder()
-
-
-def encode(value: Any) -> bytes:
-    """Return the one encoding of a struct, list, int, str, bytes or None."""
-    return _encoder.encode(value)
+encode: Final[Callable[[Any], bytes]] = msgspec.msgpack.Encoder().encode
+"""Return the one encoding of a struct, list, int, str, bytes or None."""
 
 
 class StrictDecoder(Generic[T]):
@@ -37,16 +34,17 @@ class StrictDecoder(Generic[T]):
     """
 
     def __init__(self, type_: type[T], name: str) -> None:
-        self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(type_)
+        decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(type_)
+        self._decode = decoder.decode
         self._name = name
 
     def decode(self, raw: bytes) -> T:
         """Return the value; raise `Rejected` (MALFORMED or NOT_CANONICAL)."""
         try:
-            value = self._decoder.decode(raw)
+            value = self._decode(raw)
         except WIRE_ERRORS as error:
             raise Rejected(Reason.MALFORMED, f"{self._name}: {error}") from None
-        if _encoder.encode(value) != raw:
+        if encode(value) != raw:
             raise Rejected(
                 Reason.NOT_CANONICAL,
                 f"{self._name}: these {len(raw)} bytes are not the one encoding of their value",

@@ -7,12 +7,14 @@ block and names the first transaction at fault.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from consensus.events import Verdict
 from consensus.messages import Proposal
 from contracts.execution import (
+    CHUNK,
     Candidate,
     Chain,
     ExecutedBlock,
@@ -68,29 +70,37 @@ def build_block(
     The header's time is this node's clock, or just after the parent's if the clock is behind.
     """
     executor = Executor(chain, max(now_ms, chain.header.time_ms + 1))
-    count_max = limits.transactions_max // batch_divisor
-    bytes_left = limits.bytes_max // batch_divisor
+    count_left = limits.transactions_max // batch_divisor
     candidates: list[Candidate] = []
     dropped: list[tuple[bytes, Rejected]] = []
     poisoned: list[ExecutionFailed] = []
-    for candidate in waiting:
-        transaction = candidate.transaction
-        if len(candidates) >= count_max or len(transaction.raw) > bytes_left:
-            break
-        try:
-            executor.check_admissible(transaction)
-            executor.execute(candidate)
-        except Rejected as rejected:
-            if rejected.reason is not Reason.TOO_FAR_AHEAD:
-                dropped.append((transaction.tx_id, rejected))
-            continue
-        except ExecutionFailed as failure:
-            poisoned.append(failure)
-            continue
-        bytes_left -= len(transaction.raw)
-        candidates.append(candidate)
+    fitting = _take_bytes(waiting, limits.bytes_max // batch_divisor)
+    while chunk := list(islice(fitting, min(count_left, CHUNK))):
+        admitted: list[Candidate] = []
+        verdicts = executor.admit([candidate.transaction for candidate in chunk])
+        for candidate, rejected in zip(chunk, verdicts, strict=True):
+            if rejected is None:
+                admitted.append(candidate)
+            elif rejected.reason is not Reason.TOO_FAR_AHEAD:
+                dropped.append((candidate.transaction.tx_id, rejected))
+        failures = executor.execute(admitted)
+        if failures:
+            poisoned += failures
+            ill = {failure.tx_id for failure in failures}
+            admitted = [each for each in admitted if each.transaction.tx_id not in ill]
+        candidates += admitted
+        count_left -= len(admitted)
     block = executor.finish(replica, limits.rule_pack_version)
     return Built(block, candidates, dropped, poisoned)
+
+
+def _take_bytes(waiting: Iterable[Candidate], bytes_max: int) -> Iterator[Candidate]:
+    """Yield what waits until it is too many bytes; what is then left out counts too."""
+    for candidate in waiting:
+        bytes_max -= len(candidate.transaction.raw)
+        if bytes_max < 0:
+            return
+        yield candidate
 
 
 @dataclass(frozen=True, slots=True)

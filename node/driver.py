@@ -222,7 +222,7 @@ class Driver:
     def check_admission(self, candidate: Candidate) -> None:
         """Raise `Rejected` unless this could enter the next block, and the pool has room.
 
-        The same rule a block is held to (`Executor.check_admissible`), against the applied state
+        The same rule a block is held to (`Executor.admit`), against the applied state
         and this node's clock; signatures come after, because they cost most.
         """
         self._check_valid(candidate.transaction)
@@ -645,7 +645,7 @@ class Driver:
         self.pool.remove(tx_ids)
         self._recent.add(tx_ids)
         self._valid_keys.clear()
-        self._drop_revoked(block.streams)
+        self._drop_revoked([stream for stream, _ in block.stored])
         self.desk.clear()
         self.certification.open_height(height, block.header.log_size, block.log.root())
         for replica, early in self.certification.take_early(height):

@@ -7,15 +7,15 @@ amount to the same check, and to none at all once it was found good (`node.batch
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from contracts.execution import Candidate, parse_candidate
 from contracts.kinds import parse_data
-from ledger import tags
-from ledger.transaction import Transaction, compute_signature_check, decode_transaction
-from node.batch_book import BatchBook, Check
+from ledger.refusal import Rejected
+from ledger.transaction import Check, Transaction, compute_check, decode_transactions
+from node.batch_book import BatchBook
 
 NO_CHECKS: tuple[Check, ...] = ()
 
@@ -27,40 +27,77 @@ class Parsed(msgspec.Struct, frozen=True, gc=False):
     checks: tuple[Check, ...]
 
 
-def parse_submission(raw: bytes, chain_id: bytes, book: BatchBook | None = None) -> Parsed:
-    """Read what a client submitted; raise `Rejected`, also for an unknown kind or misshapen data.
+def parse_submissions(
+    raws: Sequence[bytes], chain_id: bytes, book: BatchBook | None = None
+) -> list[Parsed | Rejected]:
+    """Read what a client submitted, each in its place; also misshapen data is rejected.
 
     A client is told at the door. Only a lying primary can put misshapen data into a block, where
     it becomes a refused outcome.
     """
-    transaction = decode_transaction(raw)
-    kind, data = parse_data(transaction.body)
-    return Parsed(Candidate(transaction, kind, data), compute_checks(transaction, chain_id, book))
+    return _parse(raws, chain_id, book, _submitted)
+
+
+def parse_all_relayed(
+    raws: Sequence[bytes], chain_id: bytes, book: BatchBook | None = None
+) -> list[Parsed | Rejected]:
+    """Read what blocks hold or peers relay; misshapen data is for execution to refuse."""
+    return _parse(raws, chain_id, book, parse_candidate)
+
+
+def parse_submission(raw: bytes, chain_id: bytes, book: BatchBook | None = None) -> Parsed:
+    """Read one submission; raise `Rejected`."""
+    return _only(parse_submissions([raw], chain_id, book))
 
 
 def parse_relayed(raw: bytes, chain_id: bytes, book: BatchBook | None = None) -> Parsed:
-    """Read what a block holds or a peer relays; misshapen data is for execution to refuse."""
-    transaction = decode_transaction(raw)
-    return Parsed(parse_candidate(transaction), compute_checks(transaction, chain_id, book))
+    """Read one relayed envelope; raise `Rejected`."""
+    return _only(parse_all_relayed([raw], chain_id, book))
+
+
+def _only(parsed: Sequence[Parsed | Rejected]) -> Parsed:
+    (item,) = parsed
+    if isinstance(item, Rejected):
+        raise item
+    return item
+
+
+def _parse(
+    raws: Sequence[bytes],
+    chain_id: bytes,
+    book: BatchBook | None,
+    to_candidate: Callable[[Transaction], Candidate | Rejected],
+) -> list[Parsed | Rejected]:
+    transactions = decode_transactions(raws)
+    candidates = [
+        each if isinstance(each, Rejected) else to_candidate(each) for each in transactions
+    ]
+    return [
+        each
+        if isinstance(each, Rejected)
+        else Parsed(each, compute_checks(each.transaction, chain_id, book))
+        for each in candidates
+    ]
+
+
+def _submitted(transaction: Transaction) -> Candidate | Rejected:
+    try:
+        kind, data = parse_data(transaction.body)
+    except Rejected as rejected:
+        return rejected
+    return Candidate(transaction, kind, data)
 
 
 def compute_checks(
     transaction: Transaction, chain_id: bytes, book: BatchBook | None = None
 ) -> tuple[Check, ...]:
-    """Return the Ed25519 checks that an envelope's signatures still amount to.
-
-    Raises `Rejected` (BAD_BATCH_PATH).
-    """
-    tx_id = transaction.tx_id
-    signatures = transaction.envelope.signatures
-    checks = tuple(
-        [compute_signature_check(signature, chain_id, tx_id) for signature in signatures]
-    )
-    if book is None:
-        return checks
-    if len(checks) == 1:
-        return NO_CHECKS if checks[0] in book else checks
-    return tuple([check for check in checks if check not in book])
+    """Return the Ed25519 checks that an envelope's signatures still amount to."""
+    checks = [
+        compute_check(signed, chain_id, transaction.tx_id)
+        for signed in transaction.signed
+        if book is None or signed not in book
+    ]
+    return tuple(checks) if checks else NO_CHECKS
 
 
 def select_checks(parsed: Iterable[Parsed]) -> list[Check]:
@@ -71,6 +108,7 @@ def select_checks(parsed: Iterable[Parsed]) -> list[Check]:
 def mark_good(parsed: Iterable[Parsed], book: BatchBook) -> None:
     """Remember the batch signatures of transactions all of whose signatures are good."""
     for item in parsed:
-        for check in item.checks:
-            if check[1].startswith(tags.BATCH_SIGNATURE) and check not in book:
-                book.add(check)
+        if item.checks:
+            for signed in item.candidate.transaction.signed:
+                if signed[3] and signed not in book:
+                    book.add(signed)

@@ -20,8 +20,8 @@ from contracts.execution import Chain
 from ledger import tags
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
-from ledger.transaction import decode_transaction
-from node.batch_book import BatchBook, Check
+from ledger.transaction import Check, decode_transaction
+from node.batch_book import BatchBook
 from node.driver import Driver
 from node.effects import (
     Admitted,
@@ -42,7 +42,7 @@ from node.effects import (
     Ticked,
     VerifyEnvelopes,
 )
-from node.intake import Parsed, mark_good, parse_relayed, select_checks
+from node.intake import Parsed, mark_good, parse_all_relayed, select_checks
 from node.ledger_store import LedgerStore
 from node.messages import encode_frame
 from node.verification import VerifierUnavailable
@@ -288,17 +288,17 @@ class Shell:
             parsed: list[Parsed] = []
             rejected: list[tuple[bytes, Rejected]] = []
             chain_id = self.chain.chain_id
-            for at, raw in enumerate(envelopes, 1):
-                if at % PARSE_SLICE == 0:
+            for begin in range(0, len(envelopes), PARSE_SLICE):
+                if begin:
                     await asyncio.sleep(0)
-                try:
-                    item = parse_relayed(raw, chain_id, self.book)
-                except Rejected as error:
-                    self._say("warning", f"replica {replica} relayed what is refused: {error}")
-                    rejected.append((tagged_hash(tags.ENVELOPE, raw), error))
-                    continue
-                if replica is None or not self._find_same(item):
-                    parsed.append(item)
+                raws = envelopes[begin : begin + PARSE_SLICE]
+                items = parse_all_relayed(raws, chain_id, self.book)
+                for raw, item in zip(raws, items, strict=True):
+                    if isinstance(item, Rejected):
+                        self._say("warning", f"replica {replica} relayed what is refused: {item}")
+                        rejected.append((tagged_hash(tags.ENVELOPE, raw), item))
+                    elif replica is None or not self._find_same(item):
+                        parsed.append(item)
             try:
                 good, bad = await self.verify(parsed)
             except VerifierUnavailable as error:

@@ -18,7 +18,7 @@ from contracts.execution import Candidate, check_keys
 from ledger.receipt import BatchReceipt, IntakeReceipt, sign_batch_receipt, sign_receipt
 from ledger.refusal import Reason, Rejected
 from node.effects import Admitted
-from node.intake import Parsed, parse_submission
+from node.intake import Parsed, parse_submissions
 from node.shell import PARSE_SLICE, Shell
 from storage.files import StorageFailure
 
@@ -161,13 +161,16 @@ class Submissions:
         answers: list[Intake | None] = [None] * len(envelopes)
         parsed: dict[int, Parsed] = {}
         chain_id = self._shell.chain.chain_id
-        for at, raw in enumerate(envelopes):
-            if at % PARSE_SLICE == PARSE_SLICE - 1:
+        for begin in range(0, len(envelopes), PARSE_SLICE):
+            if begin:
                 await asyncio.sleep(0)
-            try:
-                parsed[at] = parse_submission(raw, chain_id, self._shell.book)
-            except Rejected as rejected:
-                answers[at] = self._refuse(rejected, None)
+            raws = envelopes[begin : begin + PARSE_SLICE]
+            items = parse_submissions(raws, chain_id, self._shell.book)
+            for at, item in enumerate(items, begin):
+                if isinstance(item, Rejected):
+                    answers[at] = self._refuse(item, None)
+                else:
+                    parsed[at] = item
         known = self._check(parsed, answers)
         _, bad = await self._shell.verify(list(parsed.values()))
         is_bad = {id(item) for item in bad}

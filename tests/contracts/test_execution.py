@@ -53,11 +53,8 @@ def executor_of(world: World) -> Executor:
 
 
 def why_inadmissible(world: World, envelope: bytes) -> Rejected | None:
-    try:
-        executor_of(world).check_admissible(read(envelope).transaction)
-    except Rejected as rejected:
-        return rejected
-    return None
+    (verdict,) = executor_of(world).admit([read(envelope).transaction])
+    return verdict
 
 
 # Admissible
@@ -153,12 +150,12 @@ def test_signatures_in_another_order_belong_to_other_parties() -> None:
 def test_a_key_found_good_for_one_party_is_not_good_for_another() -> None:
     world = open_world()
     executor = executor_of(world)
-    executor.check_admissible(read(prepay(world)).transaction)
     body = world.body("prepaid.prepay", CARD, {"amount": 1}, "m-2")
     stolen = sign_transaction(body, world.chain_id, [world.key("m-1")])
-    with pytest.raises(Rejected) as caught:
-        executor.check_admissible(read(stolen).transaction)
-    assert caught.value.reason is Reason.UNKNOWN_KEY
+    good, bad = executor.admit([read(prepay(world)).transaction, read(stolen).transaction])
+    assert good is None
+    assert bad is not None
+    assert bad.reason is Reason.UNKNOWN_KEY
 
 
 def test_a_block_names_the_first_inadmissible_transaction() -> None:
@@ -316,12 +313,11 @@ def test_an_exception_names_its_position_and_nothing_of_it_is_kept(
     )
     # Whoever goes on without it gets the block of whoever never saw it.
     executor = executor_of(world)
-    executor.execute(good)
-    with pytest.raises(ExecutionFailed):
-        executor.execute(bad)
-    assert executor.count == 1
-    executor.check_admissible(bad.transaction)
-    executor.execute(after)
+    assert executor.execute([good]) == []
+    (failure,) = executor.execute([bad, after])
+    assert str(failure) == str(caught.value)
+    assert executor.count == 2
+    assert executor.admit([bad.transaction]) == [None]
     without = execute_block(
         world.chain, world.next_ms, [good, after], proposer=0, rule_pack_version=1
     )
@@ -339,8 +335,8 @@ def test_an_outcome_or_an_entry_that_is_too_large_is_our_own_mistake(
     for effects in ([("n", "x" * EFFECTS_BYTES_MAX)], [("n", 1)] * EFFECTS_BYTES_MAX):
         large = Kind(kind.data, lambda _context, _data, e=effects: applied(*e), "large")  # type: ignore[misc]
         monkeypatch.setitem(KINDS, ("prepaid.prepay", 1), large)
-        with pytest.raises(ExecutionFailed, match="its outcome is too large"):
-            executor_of(world).execute(read(prepay(world)))
+        (failure,) = executor_of(world).execute([read(prepay(world))])
+        assert "ValueError: its outcome is too large: " in str(failure)
 
 
 def test_no_refusal_repeats_more_than_fits_its_outcome() -> None:

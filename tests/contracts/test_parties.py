@@ -26,11 +26,8 @@ STATEMENT = {"statement": "confirmed", "tx_id": "0" * 64}
 
 def why_inadmissible(world: World, envelope: bytes) -> Reason | None:
     """Why the envelope may not stand in the next block, if it may not."""
-    try:
-        Executor(world.chain, world.next_ms).check_admissible(read(envelope).transaction)
-    except Rejected as rejected:
-        return rejected.reason
-    return None
+    (verdict,) = Executor(world.chain, world.next_ms).admit([read(envelope).transaction])
+    return None if verdict is None else verdict.reason
 
 
 def signed_with(world: World, key: SeedSigner) -> bytes:
@@ -54,11 +51,11 @@ def test_a_party_signs_from_the_height_after_its_registration() -> None:
     data = {"keys": [KEYS[0].public_key.hex()], "party": "m-1", "role": "merchant"}
     registration = world.submit("party.register", "party/m-1", data, "bank-0")
     executor = Executor(world.chain, world.next_ms)
-    executor.check_admissible(read(registration).transaction)
-    assert executor.execute(read(registration)) == applied(("from_height", 2))
-    with pytest.raises(Rejected) as caught:  # in the very block that registers it
-        executor.check_admissible(read(envelope).transaction)
-    assert caught.value.reason is Reason.UNKNOWN_PARTY
+    assert executor.admit([read(registration).transaction]) == [None]
+    assert executor.execute([read(registration)]) == []
+    (verdict,) = executor.admit([read(envelope).transaction])  # in the very block that registers it
+    assert verdict is not None
+    assert verdict.reason is Reason.UNKNOWN_PARTY
     assert world.run(registration) == [applied(("from_height", 2))]
     assert world.chain.header.height == 1
     assert why_inadmissible(world, envelope) is None

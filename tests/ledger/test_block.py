@@ -22,7 +22,7 @@ from ledger.block import (
     encode_header,
     encode_header_entry,
     encode_transaction_entry,
-    join_transaction_entry,
+    join_transaction_entries,
 )
 from ledger.hashing import sha256
 from ledger.refusal import Reason, Rejected
@@ -113,8 +113,11 @@ def test_an_entry_joined_from_bytes_is_the_same_entry() -> None:
     path = BatchPath(0, 2, [bytes(32)])
     envelope = Envelope(b"{}" * 200, [Signature(bytes(32), bytes(64), path)] * 2)
     outcome = refused("not_entitled", ("signer", "m-2"), ("n", 2**40))
-    joined = join_transaction_entry(2**33, 300, encode(envelope), encode(outcome))
-    assert joined == encode_transaction_entry(2**33, 300, envelope, outcome)
+    for first in (0, 126, 254, 2**16 - 2, 2**32 - 2, 2**33):
+        joined = join_transaction_entries(first, 300, [encode(envelope)] * 3, [encode(outcome)] * 3)
+        assert joined == [
+            encode_transaction_entry(first + at, 300, envelope, outcome) for at in range(3)
+        ]
 
 
 @pytest.mark.parametrize("kind", [-1, 3, 255, 2**64 - 1])

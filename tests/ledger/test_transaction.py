@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import random
 import string
 from typing import Any
 
@@ -11,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
-from ledger import tags
+from ledger import kernel, tags
 from ledger.canonical import encode_canonical
 from ledger.hashing import sha256
-from ledger.merkle import compute_root, inclusion_proof, leaf_hash
+from ledger.merkle import compute_root, inclusion_proof, leaf_hash, root_from_inclusion
 from ledger.refusal import Reason, Rejected
 from ledger.signing import SeedSigner
 from ledger.transaction import (
@@ -25,11 +26,13 @@ from ledger.transaction import (
     Body,
     Envelope,
     Signature,
+    Transaction,
+    compute_check,
     compute_reference_key,
-    compute_signature_check,
     compute_tx_id,
     decode_body,
     decode_transaction,
+    decode_transactions,
     encode_body,
     encode_envelope,
     is_stream_name,
@@ -338,7 +341,8 @@ def test_a_batch_is_signed_once_for_any_size(size: int) -> None:
         verify_transaction_signatures(transaction, CHAIN)
         (signature,) = transaction.envelope.signatures
         assert signature.batch == BatchPath(index, size, inclusion_proof(leaves, index))
-        checks.add(compute_signature_check(signature, CHAIN, transaction.tx_id))
+        (signed,) = transaction.signed
+        checks.add(compute_check(signed, CHAIN, transaction.tx_id))
     size = len(leaves).to_bytes(8, "big")
     message = b"evidence-ledger/v1/batch-signature\0" + CHAIN + compute_root(leaves) + size
     assert checks == {
@@ -446,3 +450,89 @@ def test_decoding_gives_back_what_was_signed(data: dict[str, Any], numbers: list
     assert transaction.body.data == data
     verify_transaction_signatures(transaction, CHAIN)
     assert encode_envelope(raw, transaction.envelope.signatures) == envelope
+
+
+# Many at once, and in one pass
+
+
+def outcome_of(raw: bytes) -> Transaction | str:
+    try:
+        return decode_transaction(raw)
+    except Rejected as rejected:
+        return str(rejected)
+
+
+def spoilt(raw: bytes, chance: random.Random) -> bytes:
+    """An envelope with some bytes changed, cut off or added."""
+    data = bytearray(raw)
+    for _ in range(chance.choice((1, 1, 2))):
+        at = chance.randrange(len(data))
+        match chance.randrange(4):
+            case 0:
+                data[at] ^= 1 << chance.randrange(8)
+            case 1:
+                data[at] = chance.choice((0, 0x90, 0x91, 0x92, 0x93, 0xC0, 0xC4, 0xC5, 0xCC, 0xDC))
+            case 2:
+                del data[at : at + chance.choice((1, 2, 32))]
+            case _:
+                data[at:at] = chance.randbytes(chance.choice((1, 2)))
+        if not data:
+            return b""
+    return bytes(data)
+
+
+def some_envelopes(seed: int) -> list[bytes]:
+    chance = random.Random(seed)
+    size = chance.choice((1, 2, 3, 7, 100, 130))
+    bodies = [body(reference=f"R-{number}") for number in range(size)]
+    raws = sign_batch(bodies, CHAIN, signer(1))[:8]
+    raws += [sign_transaction(raw, CHAIN, [signer(1)]) for raw in bodies[:3]]
+    two, keys = two_signers()
+    raws.append(sign_transaction(two, CHAIN, keys))
+    raws.append(sign_transaction(body(data={"text": "中é😀"}), CHAIN, [signer(1)]))
+    raws.append(sign_transaction(fill(chance.choice((300, 2_000))), CHAIN, [signer(1)]))
+    chance.shuffle(raws)
+    return raws
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_many_are_read_as_each_is(seed: int) -> None:
+    chance = random.Random(seed)
+    raws = some_envelopes(seed)
+    if seed % 3:
+        for _ in range(chance.randrange(3)):
+            raws[chance.randrange(len(raws))] = spoilt(chance.choice(raws), chance)
+    answers = [
+        str(each) if isinstance(each, Rejected) else each for each in decode_transactions(raws)
+    ]
+    assert answers == [outcome_of(raw) for raw in raws]
+    assert decode_transactions([]) == []
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_one_pass_takes_nothing_that_the_strict_reading_refuses(seed: int) -> None:
+    """And what it takes it reads alike; None leaves it to the strict reading."""
+    chance = random.Random(seed)
+    decoder = StrictDecoder(Envelope, "envelope")
+    for raw in some_envelopes(seed):
+        for candidate in [raw, *[spoilt(raw, chance) for _ in range(150)]]:
+            read = kernel.read_envelope(candidate, tags.TX_ID)
+            if read is None:
+                continue
+            body_bytes, tx_id, signed = read
+            envelope = decoder.decode(candidate)
+            assert envelope.body == body_bytes
+            assert tx_id == compute_tx_id(body_bytes)
+            assert [each[:2] for each in signed] == [
+                (each.public_key, each.signature) for each in envelope.signatures
+            ]
+            for (_, _, root, size), each in zip(signed, envelope.signatures, strict=True):
+                if each.batch is None:
+                    assert (root, size) == (b"", 0)
+                    continue
+                leaf = leaf_hash(tx_id)
+                path = each.batch
+                assert size == path.size
+                assert root == root_from_inclusion(leaf, path.index, path.size, path.hashes)
+        if kernel.KERNEL == "native":
+            assert kernel.read_envelope(raw, tags.TX_ID) is not None

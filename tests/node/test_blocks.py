@@ -324,8 +324,7 @@ def test_a_header_of_another_version_or_spelling_is_inadmissible() -> None:
 def forced(world: World, candidates: Sequence[Candidate]) -> Proposal:
     """A block that a lying primary makes without asking what is admissible."""
     executor = Executor(world.chain, world.next_ms)
-    for candidate in candidates:
-        executor.execute(candidate)
+    assert executor.execute(candidates) == []
     return proposal_of(executor.finish(0, 1), candidates)
 
 
