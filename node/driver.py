@@ -446,7 +446,7 @@ class Driver:
             self._broadcast(Transactions(group), is_bulk=True)
 
     def _find(self, envelope_hash: bytes) -> Candidate | None:
-        return self.desk.find(envelope_hash) or self.pool.find_envelope(envelope_hash)
+        return self.pool.find_envelope(envelope_hash) or self.desk.find(envelope_hash)
 
     # The replica
 

@@ -8,6 +8,7 @@ so one merchant's flood cannot shut another out. Pure: time comes in with each c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
@@ -85,7 +86,7 @@ class Mempool:
         """Add a verified transaction; return False if it is there already or cannot be executed."""
         transaction = candidate.transaction
         tx_id = transaction.tx_id
-        if tx_id in self._quarantine:
+        if self._quarantine and tx_id in self._quarantine:
             return False
         held = self._items.get(tx_id)
         if held is not None:
@@ -139,19 +140,16 @@ class Mempool:
 
     def remove(self, tx_ids: Iterable[bytes]) -> None:
         """Forget transactions that a block holds or that may no longer enter one."""
-        for tx_id in tx_ids:
-            item = self._items.pop(tx_id, None)
-            if item is None:
-                continue
-            transaction = item.candidate.transaction
+        items = [self._items.pop(tx_id, None) for tx_id in tx_ids]
+        gone = [item.candidate.transaction for item in items if item is not None]
+        for transaction in gone:
             del self._by_envelope[transaction.envelope_hash]
-            submitter = transaction.body.signers[0]
-            held = self._submitters[submitter] - 1
-            if held:
-                self._submitters[submitter] = held
-            else:
-                del self._submitters[submitter]
-            self.bytes -= len(transaction.raw)
+        self.bytes -= sum([len(transaction.raw) for transaction in gone])
+        held = self._submitters
+        for submitter, count in Counter([each.body.signers[0] for each in gone]).items():
+            held[submitter] -= count
+            if not held[submitter]:
+                del held[submitter]
 
     def quarantine(self, tx_id: bytes) -> None:
         """Set aside a transaction whose execution raised here: it must not stop the chain."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from consensus.actions import CheckProposal
@@ -22,8 +23,8 @@ from node.blocks import split_hashes
 KEPT_MAX: Final = 6
 """Executed proposals kept at one height: one per failed view, the prepared one among them."""
 
-STASH_MAX: Final = KEPT_MAX * PROPOSAL_TRANSACTIONS_MAX
-"""Transactions of proposals at one height, so that each is found by its envelope's hash."""
+STASH_MAX: Final = PROPOSAL_TRANSACTIONS_MAX
+"""Transactions of the proposal that a restarted node finds in its pending slot."""
 
 WAITING_MAX: Final = 4
 ASK_AGAIN_TICKS: Final = 10
@@ -37,13 +38,18 @@ FETCHING_MAX: Final = 8
 Find = Callable[[bytes], Candidate | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kept:
     """A proposal that was executed here."""
 
     proposal: Proposal
     candidates: Sequence[Candidate]
     block: ExecutedBlock
+
+    @cached_property
+    def by_hash(self) -> dict[bytes, Candidate]:
+        """Its transactions by their envelopes' hashes; nearly always the pool has what is asked."""
+        return {each.transaction.envelope_hash: each for each in self.candidates}
 
 
 @dataclass(slots=True)
@@ -85,7 +91,7 @@ class ProposalDesk:
         self._pinned = b""
 
     def stash(self, candidates: Iterable[Candidate]) -> None:
-        """Keep the transactions of a proposal; beyond the bound the oldest go."""
+        """Keep the transactions of the pending slot; beyond the bound the oldest go."""
         for candidate in candidates:
             self._stash[candidate.transaction.envelope_hash] = candidate
         while len(self._stash) > STASH_MAX:
@@ -93,7 +99,10 @@ class ProposalDesk:
 
     def find(self, envelope_hash: bytes) -> Candidate | None:
         """Return a transaction that lies here and perhaps not in the pool."""
-        return self._stash.get(envelope_hash)
+        found = self._stash.get(envelope_hash)
+        for kept in self._kept.values():
+            found = found or kept.by_hash.get(envelope_hash)
+        return found
 
     # What was executed
 
@@ -102,7 +111,6 @@ class ProposalDesk:
     ) -> None:
         """Keep an executed proposal; beyond the bound the oldest goes, never the pinned one."""
         self._kept[block.block_hash] = Kept(proposal, candidates, block)
-        self.stash(candidates)
         while len(self._kept) > KEPT_MAX:
             del self._kept[next(name for name in self._kept if name != self._pinned)]
 

@@ -18,10 +18,12 @@ import plyvel
 from storage.files import Damaged, InUse, StorageFailure
 from storage.leveldb_files import cut_torn_log, verify_database, verify_outline
 
-_WRITE_BUFFER_BYTES: Final = 32 * 1024 * 1024
-"""Memory table and log file. With the default of 4 MB a full block stalls for 200–490 ms while it
-is compacted; 64 MB costs 1.5 times as much per put, because its skip list misses the cache
-(measured)."""
+_WRITE_BUFFER_BYTES: Final = 64 * 1024 * 1024
+"""Memory table and log file. Keys are hashes, so each table that is written is merged with all of
+the level below: the larger, the less often. Measured in processor time for each transaction, with
+100,000 contracts: merging 38 µs at 8 MB, 13 at 32, 8 at 64, 5 at 128; the puts themselves 14, 14,
+15 and 17, because a larger skip list misses the cache. With the default of 4 MB a full block also
+stalls for 200–490 ms."""
 
 _TABLE_BYTES: Final = 16 * 1024 * 1024
 """Size of a table file: 1,000 open tables (LevelDB's default limit) reach 16 GB of index."""
