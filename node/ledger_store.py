@@ -24,6 +24,7 @@ from node.recent_rows import RecentRows
 from storage.chain import BlockWrite, ChainStore
 from storage.files import Damaged, Directory
 from storage.keyvalue import KeyValue
+from storage.records import Appended
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total); total is 0 where it is not known."""
@@ -89,21 +90,28 @@ class LedgerStore:
 
     def commit(self, block: ExecutedBlock, certificate: bytes, before: Frontier) -> None:
         """Make a decided block durable; `before` is the log it grows from."""
-        self.chain_store.commit_block(
-            BlockWrite(
-                height=block.header.height,
-                first_index=block.header.first_index,
-                time_ms=block.header.time_ms,
-                entries=block.entries,
-                certificate=certificate,
-                tiles=extend_tiles(before, block.leaf_hashes, self.read_tile).tiles,
-                state=block.stored,
-                buckets=block.tree.buckets,
-                transactions=block.rows,
-            )
+        write = self.prepare(block, certificate, before)
+        self.finish(write, self.chain_store.append_block(write))
+
+    def prepare(self, block: ExecutedBlock, certificate: bytes, before: Frontier) -> BlockWrite:
+        """Return what has to be written; `chain_store.append_block` and `finish` write it."""
+        return BlockWrite(
+            height=block.header.height,
+            first_index=block.header.first_index,
+            time_ms=block.header.time_ms,
+            entries=block.entries,
+            certificate=certificate,
+            tiles=extend_tiles(before, block.leaf_hashes, self.read_tile).tiles,
+            state=block.stored,
+            buckets=block.tree.buckets,
+            transactions=block.rows,
         )
-        self._state.update(block.stored)
-        self._buckets.update(block.tree.buckets)
+
+    def finish(self, write: BlockWrite, appended: Appended) -> None:
+        """Write the index of a block that is in its segment; from here on it is read."""
+        self.chain_store.index_block(write, appended)
+        self._state.update(write.state)
+        self._buckets.update(write.buckets)
 
 
 def open_ledger(

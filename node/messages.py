@@ -125,6 +125,9 @@ Frame = (
 
 _decoder: Final = msgspec.msgpack.Decoder(Frame)
 
+TRANSACTIONS_START: Final = encode(Transactions([]))[:-1]
+"""How a frame of relayed transactions begins."""
+
 
 def encode_frame(frame: Frame) -> bytes:
     """Return a frame's bytes."""

@@ -19,6 +19,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -240,6 +241,8 @@ class _Server:
                 say=_say,
                 stop=self._fail,
                 end_recovery=lambda: clear_recovery(place.path),
+                disk_thread=stack.enter_context(ThreadPoolExecutor(1, "disk")),
+                spool_thread=stack.enter_context(ThreadPoolExecutor(1, "spool")),
             )
             queries = Queries(shell)
             submissions = Submissions(

@@ -1,17 +1,18 @@
 """The asyncio shell: moves bytes between the driver, the disk, the peers and the API.
 
-It decides nothing. Every event goes through `dispatch`, which steps the driver and performs the
-effects in their order before anything else happens; a disk that fails stops the node there, with
-nothing after it performed. Only two things wait: signature checks, which run in worker processes,
-and whoever asked to be told when a transaction is on the chain.
+It decides nothing. Every event goes through `dispatch`; one after another they step the driver, and
+the effects of a step are performed in their order before the next (`node.steps`). What syncs the
+disk is done on a thread; meanwhile the event loop reads what arrives and answers who asks, from the
+state as it is applied. A disk that fails stops the node there, with nothing after it performed.
+Signature checks run in worker processes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
 
@@ -44,23 +45,33 @@ from node.effects import (
 )
 from node.intake import Parsed, mark_good, parse_all_relayed, select_checks
 from node.ledger_store import LedgerStore
-from node.messages import encode_frame
+from node.messages import TRANSACTIONS_START, Transactions, decode_frame, encode_frame
+from node.steps import DiskWork, Steps
 from node.verification import VerifierUnavailable
 from storage.files import StorageFailure
 from storage.journal import Journal
 from storage.journal import Keep as JournalKeep
+from storage.records import Appended
 from storage.spool import Spool
 
 TICK_S: Final = 0.05
 """Length of a tick; `consensus.timers` counts in these."""
 
-RELAYED_IN_FLIGHT_MAX: Final = 40
-"""Frames of one peer's transactions that may wait for verification before that peer is held."""
+FRAMES_IN_FLIGHT_MAX: Final = 40
+"""Frames of one peer that may wait, for the driver or for verification, before that peer is held; a
+large one counts as several."""
+
+FRAME_WEIGHT_BYTES: Final = 1024 * 1024
 
 PARSE_SLICE: Final = 128
 """Transactions parsed before others get a turn on the event loop (about 3 ms)."""
 
 CLOCK_STEP_S: Final = 0.001
+
+
+def weight_of(payload: bytes) -> int:
+    """Return as how many a waiting frame counts."""
+    return 1 + len(payload) // FRAME_WEIGHT_BYTES
 
 
 class Carrier(Protocol):
@@ -122,7 +133,13 @@ class Shell:
         stop: Callable[[str], None],
         end_recovery: Callable[[], None],
         clock_ms: Callable[[], int] | None = None,
+        disk_thread: Executor | None = None,
+        spool_thread: Executor | None = None,
     ) -> None:
+        """Without threads the disk is synced where it is asked for.
+
+        The two threads, of one worker each, are the caller's; it ends them after `close`.
+        """
         self.driver = driver
         self.disk = disk
         self.carrier: Carrier | None = None
@@ -135,9 +152,9 @@ class Shell:
         self._clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight: dict[int, int] = {}
-        self._events: deque[NodeEvent] = deque()
+        self._spool_thread = spool_thread
+        self._steps = Steps(self._step, self._perform, self._failed, disk_thread)
         self._ticker: asyncio.Task[None] | None = None
-        self.is_stopped = False
 
     @property
     def chain(self) -> Chain:
@@ -150,44 +167,37 @@ class Shell:
 
     # Events
 
+    @property
+    def is_stopped(self) -> bool:
+        """Say whether nothing happens any more."""
+        return self._steps.is_stopped
+
     def dispatch(self, event: NodeEvent) -> None:
-        """Step the driver and perform what it asks, in order, before returning.
+        """Have an event stepped and its effects performed, after all that came before it."""
+        self._steps.put(event)
 
-        An event that an effect causes waits until that step's effects are all performed: a step
-        inside a step would save a newer record, and the outer one's older record over it.
-        """
-        self._events.append(event)
-        if len(self._events) > 1:  # the outer call goes on with it
-            return
-        try:
-            while self._events and not self.is_stopped:
-                for effect in self.driver.step(self._events[0], self._clock_ms()):
-                    if self._has_stopped():
-                        break
-                    self._perform(effect)
-                self._events.popleft()
-        except StorageFailure as failure:
-            self.fail(f"the disk failed: {failure}")
-        except Exception as error:
-            # A step that broke off may have voted in memory and not on disk: nothing may follow it.
-            self.fail(f"a mistake of this program: {type(error).__name__}: {error}")
-            raise
-        finally:
-            self._events.clear()
+    async def perform(self, event: NodeEvent) -> None:
+        """Dispatch an event and wait until its effects are performed; raise `StorageFailure`."""
+        await self._steps.perform(event)
 
-    def _has_stopped(self) -> bool:
-        return self.is_stopped
+    def _step(self, event: NodeEvent) -> list[Effect]:
+        if isinstance(event, FrameReceived):
+            self._end_frame(event.replica, weight_of(event.payload))
+        return self.driver.step(event, self._clock_ms())
 
     def fail(self, reason: str) -> None:
         """Stop at once: nothing that came after the failure may happen."""
-        self.is_stopped = True
+        self._steps.stop()
+        self._failed(reason)
+
+    def _failed(self, reason: str) -> None:
         self._say("error", f"stopping: {reason}")
         self._stop(reason)
 
     async def start(self) -> None:
         """Resume from the journal, take the spool back into the pool, begin ticking."""
         state = self.disk.journal.load()
-        self.dispatch(Started(state.record, state.pending))
+        await self.perform(Started(state.record, state.pending))
         spooled = self.disk.spool.load()
         if spooled:
             await self._verify_envelopes([raw for raw in spooled if self._is_owed(raw)], None)
@@ -208,15 +218,30 @@ class Shell:
 
     async def close(self) -> None:
         """Stop ticking and wait for what is under way."""
-        self.is_stopped = True
+        self._steps.stop()
         if self._ticker is not None:
             self._ticker.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._steps.close()
 
     def frame_arrived(self, replica: int, payload: bytes) -> None:
-        """A peer's frame (called by the transport)."""
+        """A peer's frame (called by the transport).
+
+        While a step waits for the disk, relayed transactions are read all the same: the driver
+        would only say to do so.
+        """
+        if self._steps.is_busy and payload.startswith(TRANSACTIONS_START):
+            try:
+                frame = decode_frame(payload)
+            except Rejected as rejected:
+                self._say("warning", f"replica {replica} sent what is refused: {rejected}")
+                return
+            if isinstance(frame, Transactions):
+                self._start_verification(VerifyEnvelopes(frame.envelopes, replica, is_urgent=False))
+            return
+        self._begin_frame(replica, weight_of(payload))
         self.dispatch(FrameReceived(replica, payload))
 
     def peer_changed(self, replica: int, is_connected: bool) -> None:
@@ -230,28 +255,34 @@ class Shell:
         while not self.is_stopped:
             due = max(due + TICK_S, loop.time() + CLOCK_STEP_S)
             await asyncio.sleep(due - loop.time())
-            self.dispatch(Ticked())
+            if not self._steps.is_busy:  # a late tick is not made up for
+                self.dispatch(Ticked())
             if self.disk.spool.is_full:
-                self._change_spool()
+                await self._change_spool()
 
-    def _change_spool(self) -> None:
-        waiting = [candidate.transaction.raw for candidate in self.driver.pool.local_candidates()]
+    async def _change_spool(self) -> None:
+        owed = [candidate.transaction.raw for candidate in self.driver.pool.local_candidates()]
         try:
-            self.disk.spool.change_over(waiting)
+            await self.write_spool(lambda: self.disk.spool.change_over(owed))
         except StorageFailure as failure:
             self.fail(f"the disk failed: {failure}")
 
+    async def write_spool(self, work: Callable[[], None]) -> None:
+        """Write to the spool, in the order of the calls; raise `StorageFailure`."""
+        if self._spool_thread is None:
+            work()
+        else:
+            await asyncio.get_running_loop().run_in_executor(self._spool_thread, work)
+
     # Effects
 
-    def _perform(self, effect: Effect) -> None:
+    def _perform(self, effect: Effect) -> DiskWork | None:
+        """Perform an effect, or return what it has to do on the disk."""
         match effect:
             case SaveJournal():
-                pending = JournalKeep.KEEP if effect.pending is KEEP else effect.pending
-                self.disk.journal.save(effect.record, pending)
+                return self._save_journal(effect)
             case CommitBlock():
-                self.disk.store.commit(effect.block, effect.certificate, self.chain.log)
-                self.dispatch(Committed(effect.block.header.height))
-                self._observer.committed(effect)
+                return self._commit(effect)
             case SendFrame():
                 if self.carrier is not None:
                     self.carrier.send(effect.replica, encode_frame(effect.frame), effect.is_bulk)
@@ -271,13 +302,44 @@ class Shell:
                 self._say(effect.level, effect.text)
             case _:
                 assert_never(effect)
+        return None
+
+    def _save_journal(self, effect: SaveJournal) -> DiskWork:
+        pending = JournalKeep.KEEP if effect.pending is KEEP else effect.pending
+        journal = self.disk.journal
+        return DiskWork(lambda: journal.save(effect.record, pending), lambda _: None)
+
+    def _commit(self, effect: CommitBlock) -> DiskWork:
+        """Append to the segment on the thread; what readers see changes here, on the loop."""
+        store = self.disk.store
+        write = store.prepare(effect.block, effect.certificate, self.chain.log)
+
+        def finish(appended: Appended) -> None:
+            store.finish(write, appended)
+            self._steps.put_first(Committed(write.height))
+            self._observer.committed(effect)
+
+        return DiskWork(lambda: store.chain_store.append_block(write), finish)
+
+    # What peers send
+
+    def _begin_frame(self, replica: int, weight: int = 1) -> None:
+        """Count a frame that is taken and not dealt with; hold the peer that has too many."""
+        count = self._in_flight.get(replica, 0)
+        self._in_flight[replica] = count + weight
+        if count < FRAMES_IN_FLIGHT_MAX <= count + weight and self.carrier is not None:
+            self.carrier.hold(replica)
+
+    def _end_frame(self, replica: int, weight: int = 1) -> None:
+        count = self._in_flight[replica]
+        self._in_flight[replica] = count - weight
+        half = FRAMES_IN_FLIGHT_MAX // 2
+        if count - weight <= half < count and self.carrier is not None:
+            self.carrier.release(replica)
 
     def _start_verification(self, effect: VerifyEnvelopes) -> None:
         replica = effect.from_replica
-        count = self._in_flight.get(replica, 0) + 1
-        self._in_flight[replica] = count
-        if count == RELAYED_IN_FLIGHT_MAX and self.carrier is not None:
-            self.carrier.hold(replica)
+        self._begin_frame(replica)
         task = asyncio.create_task(self._verify_envelopes(effect.envelopes, replica))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -313,21 +375,17 @@ class Shell:
                 )
                 rejected.append((transaction.envelope_hash, reason))
             candidates = [item.candidate for item in good]
-            self.dispatch(Admitted(candidates, rejected, is_local=replica is None))
+            await self.perform(Admitted(candidates, rejected, is_local=replica is None))
+        except StorageFailure:
+            return  # the node stops, and has said why
         finally:
             if replica is not None:
-                self._finish_verification(replica)
+                self._end_frame(replica)
 
     def _find_same(self, item: Parsed) -> bool:
         """Say whether the pool holds exactly this envelope, so that it is verified already."""
         envelope_hash = item.candidate.transaction.envelope_hash
         return self.driver.pool.find_envelope(envelope_hash) is not None
-
-    def _finish_verification(self, replica: int) -> None:
-        count = self._in_flight[replica] - 1
-        self._in_flight[replica] = count
-        if count == RELAYED_IN_FLIGHT_MAX // 2 and self.carrier is not None:
-            self.carrier.release(replica)
 
     async def verify(self, parsed: Sequence[Parsed]) -> tuple[list[Parsed], list[Parsed]]:
         """Return (those all of whose signatures are good, the others)."""

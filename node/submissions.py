@@ -101,6 +101,7 @@ class Submissions:
         self._at_the_door: list[asyncio.Future[None]] = []
         self._promises: dict[bytes, tuple[int, int]] = {}
         self._waiting: list[tuple[list[Candidate], asyncio.Future[None]]] = []
+        self._flushing: asyncio.Task[None] | None = None
 
     async def submit(self, envelopes: Sequence[bytes]) -> list[Intake]:
         """Take in envelopes; one answer each, in order."""
@@ -250,7 +251,7 @@ class Submissions:
         return Refused(rejected, transaction.tx_id, max(RETRY_AFTER_S, round(wait_s + 0.5)))
 
     async def _make_durable(self, candidates: list[Candidate]) -> None:
-        """Spool, then pool; what arrives in the same turn of the loop shares one sync."""
+        """Spool, then pool; what arrives while the disk syncs shares the next sync."""
         fresh = [
             candidate
             for candidate in candidates
@@ -259,26 +260,38 @@ class Submissions:
         if not fresh:
             return
         done = asyncio.get_running_loop().create_future()
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._flush)
         self._waiting.append((fresh, done))
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
         await done
 
-    def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        candidates = [candidate for group, _ in waiting for candidate in group]
+    async def _flush(self) -> None:
+        """Make durable whatever waits, until nothing does."""
         try:
-            self._shell.disk.spool.append([candidate.transaction.raw for candidate in candidates])
+            while self._waiting:
+                waiting, self._waiting = self._waiting, []
+                try:
+                    await self._flush_together([each for group, _ in waiting for each in group])
+                except StorageFailure as failure:
+                    for _, done in waiting:
+                        if not done.done():
+                            done.set_exception(failure)
+                else:
+                    for _, done in waiting:
+                        if not done.done():
+                            done.set_result(None)
+        finally:
+            self._flushing = None
+
+    async def _flush_together(self, candidates: list[Candidate]) -> None:
+        spool = self._shell.disk.spool
+        raws = [candidate.transaction.raw for candidate in candidates]
+        try:
+            await self._shell.write_spool(lambda: spool.append(raws))
         except StorageFailure as failure:
             self._shell.fail(f"the disk failed: {failure}")
-            for _, done in waiting:
-                if not done.done():
-                    done.set_exception(failure)
-            return
-        self._shell.dispatch(Admitted(candidates, [], is_local=True))
-        for _, done in waiting:
-            if not done.done():
-                done.set_result(None)
+            raise
+        await self._shell.perform(Admitted(candidates, [], is_local=True))
 
     def _promise(self, fresh: dict[int, Candidate], answers: list[Intake | None]) -> None:
         """Answer what is durable now: one receipt each, or one for all that came together."""

@@ -107,6 +107,13 @@ class ChainStore:
 
     def commit_block(self, block: BlockWrite) -> None:
         """Make a decided and executed block durable: its segment first, then one batch."""
+        self.index_block(block, self.append_block(block))
+
+    def append_block(self, block: BlockWrite) -> Appended:
+        """The first half of `commit_block`: the block in its segment, synced.
+
+        Nobody can read it yet, so this may run on another thread than the readers'.
+        """
         if block.height != self._next_height:
             raise ValueError(f"block {block.height} cannot follow, {self._next_height} is next")
         if block.first_index != self.log_size:
@@ -117,11 +124,18 @@ class ChainStore:
         if self._failure is not None:
             raise StorageFailure(f"block {block.height} is refused, because {self._failure}")
         try:
-            appended = self._append(block)
-            self._write_index(block, appended)
+            return self._append(block)
         except StorageFailure as failure:
             # The segment may hold a block that its fsync did not make durable: only a new process
             # may look whether it is there.
+            self._failure = str(failure)
+            raise
+
+    def index_block(self, block: BlockWrite, appended: Appended) -> None:
+        """The second half: everything else in one atomic synced batch; then it is applied."""
+        try:
+            self._write_index(block, appended)
+        except StorageFailure as failure:
             self._failure = str(failure)
             raise
 

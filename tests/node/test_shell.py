@@ -35,8 +35,16 @@ class RecordingDisk:
             raise StorageFailure("the disk is full")
         self.done.append(("save", record))
 
-    def commit(self, block, certificate, before):
-        self.done.append(("commit", block.header.height))
+    def prepare(self, block, certificate, before):
+        return SimpleNamespace(height=block.header.height)
+
+    def append_block(self, write):
+        self.done.append(("append", write.height))
+        return "place"
+
+    def finish(self, write, appended):
+        assert appended == "place"
+        self.done.append(("index", write.height))
 
     def put_checkpoint(self, height, note):
         self.done.append(("checkpoint", height))
@@ -48,7 +56,9 @@ def make_shell(script, failing=()):
     stopped = []
     shell = Shell(
         ScriptedDriver(script),
-        Disk(SimpleNamespace(commit=disk.commit, chain_store=disk), disk, None),
+        Disk(
+            SimpleNamespace(prepare=disk.prepare, finish=disk.finish, chain_store=disk), disk, None
+        ),
         None,
         SimpleNamespace(committed=lambda _: None, certified=lambda _: None),
         say=lambda level, text: said.append((level, text)),
@@ -70,7 +80,7 @@ def test_what_a_commit_causes_waits_for_the_effects_of_its_own_step():
         }
     )
     shell.dispatch(Ticked())
-    assert disk.done == [("commit", 7), ("save", b"older"), ("save", b"newer")]
+    assert disk.done == [("append", 7), ("index", 7), ("save", b"older"), ("save", b"newer")]
     assert shell.driver.events == [Ticked(), Committed(7)]
 
 
@@ -101,6 +111,7 @@ def test_a_mistake_of_our_own_stops_the_node():
     )
     with pytest.raises(AssertionError):
         shell.dispatch(Ticked())
+    assert shell.is_stopped
     assert stopped[0].startswith("a mistake of this program: AssertionError: ")
     shell.dispatch(Ticked())
     assert disk.done == []
