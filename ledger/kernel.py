@@ -13,6 +13,7 @@ from ledger.kernel_plain import EMPTY, HASH_BYTES, ITEM_BYTES, KEY_BITS, MANY, O
 
 if TYPE_CHECKING:
     from ledger.kernel_plain import (
+        KeyFilter,
         TopChange,
         TreeTop,
         append_peak,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         leaf_hash,
         node_hash,
         read_envelope,
+        set_item,
         sha256,
         tagged_hash,
     )
@@ -31,6 +33,7 @@ else:
         from ledger import kernel_native as _kernel
     except ImportError:
         from ledger import kernel_plain as _kernel
+    KeyFilter = _kernel.KeyFilter
     TopChange = _kernel.TopChange
     TreeTop = _kernel.TreeTop
     append_peak = _kernel.append_peak
@@ -41,6 +44,7 @@ else:
     leaf_hash = _kernel.leaf_hash
     node_hash = _kernel.node_hash
     read_envelope = _kernel.read_envelope
+    set_item = _kernel.set_item
     sha256 = _kernel.sha256
     tagged_hash = _kernel.tagged_hash
 
@@ -52,6 +56,7 @@ __all__ = [
     "HASH_BYTES",
     "ITEM_BYTES",
     "KEY_BITS",
+    "KeyFilter",
     "KERNEL",
     "MANY",
     "ONE",
@@ -66,6 +71,7 @@ __all__ = [
     "leaf_hash",
     "node_hash",
     "read_envelope",
+    "set_item",
     "sha256",
     "tagged_hash",
 ]

@@ -371,6 +371,77 @@ def fold_bucket(bytes items not None, int depth):
     return out
 
 
+cdef class KeyFilter:
+    """See `ledger.kernel_plain.KeyFilter`."""
+
+    cdef unsigned char *bits
+    cdef uint64_t blocks
+    cdef readonly Py_ssize_t count
+
+    def __cinit__(self, Py_ssize_t count_max):
+        self.blocks = max(1, -(-count_max * 16 // 512))
+        self.bits = <unsigned char *> calloc(self.blocks, 64)
+        if self.bits == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.bits)
+
+    def add_all(self, keys not None):
+        cdef const unsigned char *key
+        cdef unsigned char *block
+        cdef uint32_t probe
+        cdef int at
+        for each in keys:
+            key = _hash_of(each)
+            block = self._block(key)
+            for at in range(8, 20, 2):
+                probe = (<uint32_t> key[at] | <uint32_t> key[at + 1] << 8) & 511
+                block[probe >> 3] |= 1 << (probe & 7)
+            self.count += 1
+
+    def may_hold(self, bytes each not None):
+        cdef const unsigned char *key = _hash_of(each)
+        cdef unsigned char *block = self._block(key)
+        cdef uint32_t probe
+        cdef int at
+        for at in range(8, 20, 2):
+            probe = (<uint32_t> key[at] | <uint32_t> key[at + 1] << 8) & 511
+            if not block[probe >> 3] >> (probe & 7) & 1:
+                return False
+        return True
+
+    cdef inline unsigned char *_block(self, const unsigned char *key) noexcept:
+        cdef uint64_t first = 0
+        cdef int at
+        for at in range(7, -1, -1):
+            first = first << 8 | key[at]
+        return self.bits + first % self.blocks * 64
+
+
+def set_item(bytes record not None, bytes key not None, bytes value not None):
+    cdef Py_ssize_t length = PyBytes_GET_SIZE(record)
+    cdef const unsigned char *raw = _raw(record)
+    cdef const unsigned char *wanted = _hash_of(key)
+    cdef Py_ssize_t at = 1
+    cdef Py_ssize_t end
+    cdef int order = 1
+    if length < 1 or (length - 1) % ITEM:
+        raise ValueError("a record is one byte and whole items")
+    while at < length:
+        order = memcmp(raw + at, wanted, HASH)
+        if order >= 0:
+            break
+        at += ITEM
+    end = at + ITEM if at < length and order == 0 else at
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, length - (end - at) + ITEM)
+    memcpy(_raw(out), raw, at)
+    memcpy(_raw(out) + at, wanted, HASH)
+    memcpy(_raw(out) + at + HASH, _hash_of(value), HASH)
+    memcpy(_raw(out) + at + ITEM, raw + end, length - end)
+    return out
+
+
 cdef class TopChange:
     """See `ledger.kernel_plain.TopChange`: one block of memory, level after level."""
 

@@ -162,6 +162,57 @@ def _fold_range(
     return node
 
 
+FILTER_BITS: Final = 16
+"""Bits of a `KeyFilter` for each key: one absent key in some 400 is taken for present."""
+
+_BLOCK_BITS: Final = 512
+_PROBES: Final = 6
+
+
+class KeyFilter:
+    """A Bloom filter over hashes: tells for sure that a key was never added.
+
+    All bits of one key lie in one block of 64 bytes, a line of the processor's cache (Putze,
+    Sanders, Singler 2007).
+    """
+
+    __slots__ = ("_bits", "_blocks", "count")
+
+    def __init__(self, count_max: int) -> None:
+        """Make room for so many keys; more make it say "perhaps" more often."""
+        self._blocks = max(1, -(-count_max * FILTER_BITS // _BLOCK_BITS))
+        self._bits = bytearray(self._blocks * _BLOCK_BITS // 8)
+        self.count = 0
+        """Keys added."""
+
+    def add_all(self, keys: Sequence[bytes]) -> None:
+        """Add keys of 32 bytes."""
+        for key in keys:
+            for bit in self._places(key):
+                self._bits[bit >> 3] |= 1 << (bit & 7)
+        self.count += len(keys)
+
+    def may_hold(self, key: bytes) -> bool:
+        """Return False only for a key that was never added."""
+        return all(self._bits[bit >> 3] >> (bit & 7) & 1 for bit in self._places(key))
+
+    def _places(self, key: bytes) -> list[int]:
+        if len(key) != HASH_BYTES:
+            raise ValueError("a hash is 32 bytes")
+        first = int.from_bytes(key[:8], "little") % self._blocks * _BLOCK_BITS
+        probes = [int.from_bytes(key[at : at + 2], "little") for at in range(8, 20, 2)]
+        return [first + probe % _BLOCK_BITS for probe in probes]
+
+
+def set_item(record: bytes, key: bytes, value: bytes) -> bytes:
+    """Return a record (one byte, then items ascending by key) with one key's value set."""
+    at = 1
+    while at < len(record) and record[at : at + HASH_BYTES] < key:
+        at += ITEM_BYTES
+    end = at + ITEM_BYTES if record[at : at + HASH_BYTES] == key else at
+    return record[:at] + key + value + record[end:]
+
+
 class TopChange:
     """What setting some lowest nodes would make of a `TreeTop`; applies to nothing else."""
 

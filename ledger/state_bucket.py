@@ -15,10 +15,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ledger.hashing import HASH_BYTES, ZERO_HASH
-from ledger.kernel import EMPTY, ITEM_BYTES, KEY_BITS, MANY, ONE, fold_bucket, node_hash
+from ledger.kernel import EMPTY, ITEM_BYTES, KEY_BITS, MANY, ONE, fold_bucket, node_hash, set_item
 
 LEAF_COUNT_MAX: Final = 32
 """Most keys of a leaf bucket: 63 hashes and a 2 kB record to update one of them."""
+
+LEAF_BYTES_MAX: Final = 1 + LEAF_COUNT_MAX * ITEM_BYTES
 
 FAN_OUT_BITS: Final = 4
 """An inner bucket has 2^4 children: 15 hashes and a 529 byte record."""
@@ -124,43 +126,31 @@ def update_bucket(
     `read_bucket` is None when the bucket is known to be empty.
     """
     name = bucket_id(depth, updates[0][0])
-    record = None if read_bucket is None else read_bucket(name)
-    if record is None and read_bucket is not None:
-        raise StateDamagedError(f"bucket {name.hex()} is missing from storage")
+    record = LEAF_RECORD if read_bucket is None else read_bucket(name)
     if record is None:
-        items: dict[bytes, bytes] = {}
-    elif (replaced := _replace_value(record, updates)) is not None:
-        changed.append((name, replaced))
-        return compute_leaf_bucket(replaced[1:], depth)
-    elif record[:1] == INNER_RECORD:
+        raise StateDamagedError(f"bucket {name.hex()} is missing from storage")
+    if record[:1] == INNER_RECORD:
         place = len(changed)
         children = split_children(record)
         _update_children(depth, updates, children, read_bucket, changed)
         changed.insert(place, (name, encode_children(children)))
         return compute_inner_rows(children)[-1][0]
+    if read_bucket is not None:
+        check_leaf_record(record)
+    if len(updates) == 1:
+        record = set_item(record, *updates[0])
     else:
-        items = split_items(record)
-    items.update(updates)
-    if len(items) > LEAF_COUNT_MAX and depth + FAN_OUT_BITS < KEY_BITS:
+        items = {} if read_bucket is None else split_items(record)
+        items.update(updates)
+        record = LEAF_RECORD + b"".join([key + items[key] for key in sorted(items)])
+    if len(record) > LEAF_BYTES_MAX and depth + FAN_OUT_BITS < KEY_BITS:
         place = len(changed)
         children = [EMPTY_NODE] * FAN_OUT
-        _update_children(depth, sorted(items.items()), children, None, changed)
+        _update_children(depth, sorted(split_items(record).items()), children, None, changed)
         changed.insert(place, (name, encode_children(children)))
         return compute_inner_rows(children)[-1][0]
-    joined = b"".join([key + items[key] for key in sorted(items)])
-    changed.append((name, LEAF_RECORD + joined))
-    return compute_leaf_bucket(joined, depth)
-
-
-def _replace_value(record: bytes, updates: list[tuple[bytes, bytes]]) -> bytes | None:
-    """Return a leaf bucket with the value of one known key replaced, or None if it is not that."""
-    if len(updates) != 1 or record[:1] != LEAF_RECORD:
-        return None
-    key, value = updates[0]
-    at = record.find(key, 1)
-    if at < 1 or at % ITEM_BYTES != 1:
-        return None
-    return record[: at + HASH_BYTES] + value + record[at + ITEM_BYTES :]
+    changed.append((name, record))
+    return compute_leaf_bucket(record[1:], depth)
 
 
 def _update_children(

@@ -20,6 +20,7 @@ from ledger.refusal import Rejected
 from ledger.state_bucket import StateDamagedError
 from ledger.state_tree import StateTree
 from node.catch_up import reproduce_block
+from node.known_references import KnownReferences
 from node.recent_rows import RecentRows
 from storage.chain import BlockWrite, ChainStore
 from storage.files import Damaged, Directory
@@ -47,6 +48,7 @@ class LedgerStore:
         self.chain_store: Final = chain_store
         self._state: Final = RecentRows[str](chain_store.state, STATE_ROWS_MAX)
         self._buckets: Final = RecentRows[bytes](chain_store.bucket, BUCKET_ROWS_MAX)
+        self._references: Final = KnownReferences()
 
     # Ports of contracts.execution.StateReader and node.catch_up.BlockSource
 
@@ -65,7 +67,11 @@ class LedgerStore:
 
     def reference(self, key: bytes) -> tuple[bytes, int] | None:
         """Return (tx_id, header time) of the transaction that took a business reference."""
-        return self.chain_store.reference(key)
+        return self.chain_store.reference(key) if self._references.may_hold(key) else None
+
+    async def fill_references(self) -> None:
+        """Learn every reference that the index holds, in turns with other work."""
+        await self._references.fill(self.chain_store.scan_references())
 
     def block(self, height: int) -> tuple[Sequence[bytes], bytes]:
         """Return (entries, commit certificate) of an applied block."""
@@ -112,6 +118,7 @@ class LedgerStore:
         self.chain_store.index_block(write, appended)
         self._state.update(write.state)
         self._buckets.update(write.buckets)
+        self._references.add([row.reference_key for row in write.transactions if row.reference_key])
 
 
 def open_ledger(

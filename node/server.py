@@ -281,6 +281,8 @@ class _Server:
             stack.callback(watching.cancel)
             collecting = asyncio.create_task(collect_cycles(driver.pool))
             stack.callback(collecting.cancel)
+            filling = asyncio.create_task(store.fill_references())
+            stack.callback(filling.cancel)
             log.info(
                 "node %s (replica %d of %d) at height %d, chain %s, %s kernel",
                 service.node_id,

@@ -214,6 +214,11 @@ class ChainStore:
             return None
         return decode_reference(row)
 
+    def scan_references(self) -> Iterator[bytes]:
+        """Yield every reference key that was ever used."""
+        for key, _ in self.keyvalue.scan(b"r", b"s"):
+            yield key[1:]
+
     def state(self, stream: str) -> bytes | None:
         """Return a stream's state value, or None."""
         return self.keyvalue.get(b"s" + stream.encode())

@@ -201,3 +201,64 @@ def test_a_compiled_top_touches_nothing_outside_itself() -> None:
         top.apply(bigger)
     with pytest.raises(ValueError, match=r"^a top has 0 to 26 levels below its root$"):
         kernel_native.TreeTop(27)
+
+
+@NEEDS_NATIVE
+@given(st.integers(1, 400), st.lists(hashes, max_size=60), st.lists(hashes, max_size=60))
+def test_filters_agree_and_forget_nothing(
+    count_max: int, held: list[bytes], others: list[bytes]
+) -> None:
+    filters = [kernel_plain.KeyFilter(count_max), kernel_native.KeyFilter(count_max)]
+    for each in filters:
+        each.add_all(held[:20])
+        each.add_all(held[20:])
+        assert each.count == len(held)
+        assert all(each.may_hold(key) for key in held)
+    answers = [[each.may_hold(key) for key in others] for each in filters]
+    assert answers[0] == answers[1]
+    for wrong in (b"", b"x" * 31):
+        same(lambda module, wrong=wrong: module.KeyFilter(8).may_hold(wrong))  # type: ignore[misc]
+        same(lambda module, wrong=wrong: module.KeyFilter(8).add_all([wrong]))  # type: ignore[misc]
+
+
+@NEEDS_NATIVE
+@given(st.lists(st.tuples(st.integers(0, 30), hashes), max_size=40))
+def test_items_are_set_alike(updates: list[tuple[int, bytes]]) -> None:
+    records = {kernel_plain: b"\0", kernel_native: b"\0"}
+    model: dict[bytes, bytes] = {}
+    for number, value in updates:
+        model[digest(number)] = value
+        for module, record in records.items():
+            records[module] = module.set_item(record, digest(number), value)
+        expected = b"\0" + b"".join([key + model[key] for key in sorted(model)])
+        assert set(records.values()) == {expected}
+
+
+@NEEDS_NATIVE
+@given(
+    st.lists(st.tuples(st.integers(0, 63), hashes), max_size=30),
+    st.lists(st.tuples(st.integers(0, 255), hashes), max_size=12),
+    st.booleans(),
+)
+def test_lone_leaves_are_planned_alike(
+    before: list[tuple[int, bytes]], after: list[tuple[int, bytes]], is_known: bool
+) -> None:
+    """Keys over a top of 16 places: some empty, some alone, some not."""
+    held = {(number << 248).to_bytes(32, "big"): value for number, value in before}
+    updates = {(number << 248).to_bytes(32, "big"): value for number, value in after}
+    answers = []
+    for module in (kernel_plain, kernel_native):
+        top = module.TreeTop(4)
+        for place in range(16):
+            inside = [key for key in held if key[0] >> 4 == place]
+            if len(inside) == 1:
+                leaf = module.leaf_hash(inside[0] + held[inside[0]])
+                top.set_lowest(16 + place, leaf, module.ONE)
+            elif inside:
+                top.set_lowest(16 + place, digest(place), module.MANY)
+        known = held if is_known else {}
+        answers.append(top.plan_lone(sorted(updates.items()), known))
+    assert answers[0] == answers[1]
+    places, nodes, kinds, starts = answers[0]
+    assert sorted({16 + (key[0] >> 4) for key in updates}) == places
+    assert len(nodes) == len(kinds) == len(starts) == len(places)

@@ -20,7 +20,7 @@ def thread() -> Iterator[ThreadPoolExecutor]:
 
 
 class Line:
-    """Steps over a script: an event is its list of effects; `!x` syncs, `?x` fails, `+x` causes x."""
+    """Steps over a script: an event is its effects; `!x` syncs, `?x` fails, `+x` causes x."""
 
     def __init__(self, thread: ThreadPoolExecutor | None) -> None:
         self.done: list[str] = []

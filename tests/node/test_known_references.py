@@ -1,0 +1,43 @@
+"""The filter in front of the index never hides a reference that was used."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+
+from node.known_references import SLICE_COUNT, KnownReferences
+
+
+def key(number: int) -> bytes:
+    return hashlib.sha256(str(number).encode()).digest()
+
+
+async def test_everything_is_looked_up_until_the_index_was_read() -> None:
+    known = KnownReferences(first_count=16)
+    read: list[int] = []
+
+    def rows() -> Iterator[bytes]:
+        for number in range(3 * SLICE_COUNT):
+            read.append(number)
+            yield key(number)
+
+    filling = asyncio.create_task(known.fill(rows()))
+    await asyncio.sleep(0)
+    assert len(read) == SLICE_COUNT
+    assert known.may_hold(key(-1))
+    known.add([key(-2)])  # a block that is applied meanwhile
+    await filling
+    assert known.is_complete
+    assert all(known.may_hold(key(number)) for number in range(-2, 3 * SLICE_COUNT) if number + 1)
+
+
+async def test_it_grows_and_stays_sharp() -> None:
+    known = KnownReferences(first_count=16)
+    await known.fill([])
+    assert not known.may_hold(key(0))
+    for begin in range(0, 20_000, 100):
+        known.add([key(number) for number in range(begin, begin + 100)])
+    assert all(known.may_hold(key(number)) for number in range(20_000))
+    mistaken = sum([known.may_hold(key(number)) for number in range(20_000, 40_000)])
+    assert mistaken < 20_000 // 50
