@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import gc
 import json
 import os
@@ -54,7 +55,9 @@ class Result:
     rate: float
     """Committed transactions per second."""
     ratio: float
-    """`rate` ÷ the signature bound."""
+    """`rate` ÷ `bound`."""
+    bound: float
+    """Signature bound, tx/s: the mean of just before and just after this load."""
     cpu_us: float
     """CPU microseconds per transaction and replica, worker processes included."""
     sender_cpu_us: float
@@ -90,18 +93,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = make_parser().parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="evidence-ledger-bench-") as folder:
         home = arguments.home or Path(folder) / "devnet"
-        results, bound = _run(arguments, home)
-    _print_table(arguments, results, bound)
+        results = _run(arguments, home)
+    _print_table(arguments, results)
     if arguments.json is not None:
-        document = {"bound": bound, "results": [asdict(result) for result in results]}
+        document = {"results": [asdict(result) for result in results]}
         arguments.json.write_text(json.dumps(document, indent=2) + "\n")
     return 0
 
 
-def _run(arguments: argparse.Namespace, home: Path) -> tuple[list[Result], float]:
-    cores = os.cpu_count() or 1
-    _say(f"Measuring the signature bound on {cores} cores.")
-    bound = measure_bound(cores, arguments.nodes)
+def _run(arguments: argparse.Namespace, home: Path) -> list[Result]:
     state = open_devnet(Layout(home, arguments.nodes, is_tls=not arguments.no_tls), _say)
     _raise_quotas(state)
     with Devnet(home, state) as devnet:
@@ -110,12 +110,15 @@ def _run(arguments: argparse.Namespace, home: Path) -> tuple[list[Result], float
         bench = Bench(devnet, arguments)
         bench.register()
         bench.fill(arguments.contracts)
-        results = []
-        if arguments.load in ("individual", "both"):
-            results.append(bench.measure("individual", bound))
-        if arguments.load in ("batch", "both"):
-            results.append(bench.measure("batch", bound))
-    return results, bound
+        loads = ("individual", "batch") if arguments.load == "both" else (arguments.load,)
+        return [bench.measure(load) for load in loads]
+
+
+def _bound(node_count: int) -> float:
+    """Return the signature bound as the machine is now: its neighbours come and go."""
+    cores = os.cpu_count() or 1
+    _say(f"Measuring the signature bound on {cores} cores.")
+    return measure_bound(cores, node_count)
 
 
 class Bench:
@@ -170,11 +173,12 @@ class Bench:
         self._settle()
         _say(f"Opened at {count / (time.perf_counter() - begin):,.0f} a second.")
 
-    def measure(self, load: str, bound: float) -> Result:
+    def measure(self, load: str) -> Result:
         """Sign a load, post it, and return its figures."""
         arguments = self._arguments
         is_batch = load == "batch"
-        rate_max = arguments.rate_max if is_batch else int(bound)
+        before = _bound(arguments.nodes)
+        rate_max = arguments.rate_max if is_batch else int(before)
         count = int(rate_max * (arguments.seconds + 2 * WARM_UP_S))
         _say(f"Signing {count} transactions ({load}).")
         maker = self._maker()
@@ -191,11 +195,12 @@ class Bench:
         gc.collect()
         gc.freeze()
         _say(f"Posting for {arguments.seconds:g} s.")
-        return asyncio.run(self._measure(load, bound, iter(requests), probes))
+        before = _bound(arguments.nodes)  # signing took a while
+        result = asyncio.run(self._measure(load, iter(requests), probes))
+        bound = (before + _bound(arguments.nodes)) / 2
+        return dataclasses.replace(result, bound=bound, ratio=result.rate / bound)
 
-    async def _measure(
-        self, load: str, bound: float, requests: Iterator[bytes], probes: list[bytes]
-    ) -> Result:
+    async def _measure(self, load: str, requests: Iterator[bytes], probes: list[bytes]) -> Result:
         is_over = False
         pids = [self._devnet.process(node.replica).pid for node in self._devnet.state.nodes]
         posting = asyncio.create_task(
@@ -234,7 +239,8 @@ class Bench:
             seconds=end - begin,
             transactions=done,
             rate=rate,
-            ratio=rate / bound,
+            ratio=0.0,
+            bound=0.0,
             cpu_us=(end_cpu - begin_cpu) / max(done, 1) / len(pids) * 1e6,
             sender_cpu_us=own / max(done, 1) * 1e6,
             latency_ms={level: _percentiles(values) for level, values in latencies.items()},
@@ -302,13 +308,12 @@ def _raise_quotas(state: DevnetState) -> None:
             transactions_per_second_per_submitter=1_000_000,
             burst_per_submitter=1_000_000,
         )
-        import dataclasses
-
         home.config.write_text(render_config(dataclasses.replace(config, quotas=quotas)))
 
 
-def _print_table(arguments: argparse.Namespace, results: list[Result], bound: float) -> None:
-    print(f"\nsignature bound of this machine at n={arguments.nodes}: {bound:,.0f} tx/s")
+def _print_table(arguments: argparse.Namespace, results: list[Result]) -> None:
+    bounds = ", ".join([f"{result.bound:,.0f} ({result.load})" for result in results])
+    print(f"\nsignature bound of this machine at n={arguments.nodes}, tx/s: {bounds}")
     print("load        tx/s    ratio  cpu µs/tx/replica  sender µs/tx  committed ms 50/95/99")
     for result in results:
         latency = "/".join([f"{value:.0f}" for value in result.latency_ms["committed"]])

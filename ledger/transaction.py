@@ -100,9 +100,15 @@ def decode_bodies(raws: Sequence[bytes]) -> list[Body] | None:
         return None
     if [encode_sorted(body) for body in bodies] != list(raws):
         return None
+    if not all(map(_is_stream, [body.stream for body in bodies])):
+        return None
+    if not all(map(_is_salt, [body.salt for body in bodies])):
+        return None
+    if not _known_kinds.issuperset([body.kind for body in bodies]):
+        return None
     for body in bodies:
-        _check_names(body)
-        if len(body.signers) > 1:
+        if len(body.signers) > 1 or body.signers[0] not in _known_parties:
+            _check_names(body)
             _check_signers(body)
     return bodies
 
