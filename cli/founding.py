@@ -67,9 +67,10 @@ DEFAULT_PARAMETERS: Final = Parameters(
     replay_window_ms=3_600_000,
     view_timeout_ms=2_000,
 )
-"""4 MiB is a quarter of what JR/T 0314-2024 allows a block; some 6,000 transactions of the usual 700 bytes fill it, and
-a view's 2 s are ten times what such a block takes on two cores. A reference stays taken for ten
-years (records of cards are kept for five); an hour is ample to carry a signed transaction over."""
+"""4 MiB is a quarter of what JR/T 0314-2024 allows a block; some 6,000 transactions of the usual
+700 bytes fill it, and a view's 2 s are five times what such a block takes on two cores. A reference
+stays taken for ten years (records of cards are kept for five); an hour is ample to carry a signed
+transaction over."""
 
 DEFAULT_RULE_PACK: Final = RulePack(id="prepaid-base", version=1)
 
