@@ -57,11 +57,6 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkArrived:
-    """Transactions wait here now; lets a primary propose between ticks. Optional."""
-
-
-@dataclass(frozen=True, slots=True)
 class Received:
     """A decoded message came; nothing about it is believed yet."""
 
@@ -122,7 +117,6 @@ class SilenceSet:
 Event = (
     Restored
     | Tick
-    | WorkArrived
     | Received
     | PeerConnected
     | ProposalBuilt

@@ -39,7 +39,6 @@ from consensus.events import (
     Restored,
     SilenceSet,
     Tick,
-    WorkArrived,
 )
 from consensus.lateness import Lateness
 from consensus.membership import Membership
@@ -156,10 +155,6 @@ class Replica:
                 self._restore(event)
             case Tick():
                 self._tick(event)
-            case WorkArrived():
-                self._work_pending = True
-                self._state.build_from_tick = 0
-                ask_for_proposal(self._state, work_pending=True)
             case Received():
                 self._receive(event.message)
             case PeerConnected():

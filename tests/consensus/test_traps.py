@@ -940,15 +940,6 @@ def test_a_skipped_turn_is_not_a_failed_batch() -> None:
     assert [item.batch_divisor for item in skipped] == [2, 1]
 
 
-def test_work_between_ticks_is_proposed_at_once() -> None:
-    one = Alone(own=1)
-    one.node.work_pending = True
-    one.node.built_at_tick = 0
-    one.node.handle(ev.WorkArrived())
-    one.answer()
-    assert len(one.of(PrePrepare)) == 1
-
-
 def test_first_event_is_restored_and_only_once() -> None:
     one = Alone()
     with pytest.raises(RuntimeError, match="restored once"):
@@ -961,7 +952,7 @@ def test_first_event_is_restored_and_only_once() -> None:
         verify_signature=fake_verify,
     )
     with pytest.raises(RuntimeError, match="first event"):
-        cold.step(ev.WorkArrived())
+        cold.step(ev.Tick(0, work_pending=True))
 
 
 def test_own_messages_coming_back_are_ignored() -> None:
