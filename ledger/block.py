@@ -174,13 +174,6 @@ def join_transaction_entries(
     ]
 
 
-def encode_transaction_entry(
-    index: int, height: int, envelope: Envelope, outcome: Outcome
-) -> bytes:
-    """Return a transaction's entry."""
-    return encode((index, height, KIND_TRANSACTION, envelope, outcome))
-
-
 def encode_header_entry(header: Header) -> bytes:
     """Return a header's entry; its index and height are the header's own."""
     return encode(HeaderEntry(header.index, header.height, KIND_HEADER, header))

@@ -21,7 +21,6 @@ from ledger.block import (
     encode_genesis_entry,
     encode_header,
     encode_header_entry,
-    encode_transaction_entry,
     join_transaction_entries,
 )
 from ledger.hashing import sha256
@@ -104,9 +103,9 @@ def test_entries_are_read_by_their_kind() -> None:
     envelope = Envelope(b"{}", [Signature(bytes(32), bytes(64), None)])
     outcome = refused("not_entitled", ("signer", "m-2"))
     assert decode_entry(encode_genesis_entry(b"{}")) == GenesisEntry(0, 0, 0, b"{}")
-    assert decode_entry(encode_transaction_entry(9, 2, envelope, outcome)) == TransactionEntry(
-        9, 2, 1, envelope, outcome
-    )
+    assert decode_entry(
+        join_transaction_entries(9, 2, [encode(envelope)], [encode(outcome)])[0]
+    ) == TransactionEntry(9, 2, 1, envelope, outcome)
 
 
 def test_an_entry_joined_from_bytes_is_the_same_entry() -> None:
@@ -115,9 +114,7 @@ def test_an_entry_joined_from_bytes_is_the_same_entry() -> None:
     outcome = refused("not_entitled", ("signer", "m-2"), ("n", 2**40))
     for first in (0, 126, 254, 2**16 - 2, 2**32 - 2, 2**33):
         joined = join_transaction_entries(first, 300, [encode(envelope)] * 3, [encode(outcome)] * 3)
-        assert joined == [
-            encode_transaction_entry(first + at, 300, envelope, outcome) for at in range(3)
-        ]
+        assert joined == [encode((first + at, 300, 1, envelope, outcome)) for at in range(3)]
 
 
 @pytest.mark.parametrize("kind", [-1, 3, 255, 2**64 - 1])
@@ -158,7 +155,9 @@ def test_the_largest_transaction_with_the_largest_outcome_fits_an_entry() -> Non
     name = "n" * 1_000
     outcome = refused("c", *[(name, 1)] * 16, ("rest", "r" * (EFFECTS_BYTES_MAX - 16_100)))
     assert EFFECTS_BYTES_MAX - 100 < len(encode(outcome)) <= EFFECTS_BYTES_MAX
-    entry = encode_transaction_entry(NUMBER_MAX, NUMBER_MAX, envelope, outcome)
+    entry = join_transaction_entries(
+        NUMBER_MAX, NUMBER_MAX, [encode(envelope)], [encode(outcome)]
+    )[0]
     assert len(entry) <= ENTRY_BYTES_MAX
     # Even an envelope that is as long as one may be at all.
     assert ENVELOPE_BYTES_MAX + EFFECTS_BYTES_MAX + len(b"\x95" + 2 * b"\xcf12345678" + b"\1") <= (

@@ -17,7 +17,7 @@ from ledger.block import (
     encode_genesis_entry,
     encode_header,
     encode_header_entry,
-    encode_transaction_entry,
+    join_transaction_entries,
 )
 from ledger.refusal import Reason, Rejected
 from ledger.state_proof import StateProof
@@ -66,7 +66,10 @@ EXAMPLES = {
     "outcome-refused": ("outcome", encode(refused("insufficient_locked", ("locked", 2**40)))),
     "header": ("header", encode_header(HEADER)),
     "genesis-entry": ("entry", encode_genesis_entry(b'{"format":1}')),
-    "transaction-entry": ("entry", encode_transaction_entry(5, 2, ENVELOPE, applied(("n", 1)))),
+    "transaction-entry": (
+        "entry",
+        join_transaction_entries(5, 2, [encode(ENVELOPE)], [encode(applied(("n", 1)))])[0],
+    ),
     "header-entry": ("entry", encode_header_entry(HEADER)),
     "value-empty": ("value", encode_stream_value(StreamValue(0, H, None))),
     "value-party": (
