@@ -39,7 +39,7 @@ def test_a_transaction_is_in_the_pool_once_by_its_id() -> None:
     assert not add(pool, batched)  # the same transaction in another envelope
     assert len(pool) == 1
     assert single.transaction.tx_id in pool
-    assert pool.get(single.transaction.tx_id) is single
+    assert list(pool.candidates()) == [single]
     # By envelope it is found only under the bytes that are here.
     assert pool.find_envelope(single.transaction.envelope_hash) is single
     assert pool.find_envelope(batched.transaction.envelope_hash) is None
@@ -107,7 +107,7 @@ def test_removal_gives_back_what_was_taken_and_forgives_strangers() -> None:
     assert (len(pool), pool.bytes) == (0, 0)
     for candidate in candidates:
         assert pool.find_envelope(candidate.transaction.envelope_hash) is None
-        assert pool.get(candidate.transaction.tx_id) is None
+        assert candidate.transaction.tx_id not in pool
         assert add(pool, candidate)
 
 
