@@ -65,6 +65,8 @@ class VirtualDirectory:
         self._files: dict[str, _File] = {}
         self._durable_files: dict[str, _File] = {}
         self._failure: str | None = None
+        self.fsync_count = 0
+        """Fsyncs that went well so far."""
         self.room_bytes: int | None = None
         """Bytes that may still be written beyond the present sizes; None while there is plenty."""
         self.fsyncs_until_failure: int | None = None
@@ -95,16 +97,15 @@ class VirtualDirectory:
         self._step()
         file = self._file(name)
         growth = max(offset + len(data) - len(file.live), 0)
+        is_full = self.room_bytes is not None and growth > self.room_bytes
         if self.room_bytes is not None:
-            if growth > self.room_bytes:
-                data = data[: max(len(data) - (growth - self.room_bytes), 0)]
-                self._failure = f"write of {name} failed: No space left on device"
-            else:
-                self.room_bytes -= growth
+            missing = max(growth - self.room_bytes, 0)
+            data = data[: max(len(data) - missing, 0)]
+            self.room_bytes -= growth - missing
         _apply(file.live, (offset, data))
         file.changes.append((offset, data))
-        if self._failure is not None:
-            raise StorageFailure(f"{self._path}/{name}: {self._failure}")
+        if is_full:
+            raise self._failed("write", name, "No space left on device")
 
     def append(self, name: str, data: bytes) -> None:
         self.pwrite(name, self.size(name), data)
@@ -148,8 +149,7 @@ class VirtualDirectory:
 
     def power_loss(self, survival: Survival, chance: random.Random) -> None:
         """End the process that used it; lose what the survival says. Space and fsync are well."""
-        self._failure = None
-        self.room_bytes = self.fsyncs_until_failure = None
+        self.mend()
         if survival is Survival.ALL:
             return
         if survival is Survival.NONE or (survival is not Survival.ZEROS and chance.random() < 0.3):
@@ -165,8 +165,7 @@ class VirtualDirectory:
         """Return the directory as it would be found after the worst power loss now."""
         copy = VirtualDirectory(self._path)
         for name, file in self._durable_files.items():
-            bytes_left = bytearray(file.durable)
-            copy._files[name] = _File(bytes_left, bytes_left)
+            copy._files[name] = _File(bytearray(file.durable), bytearray(file.durable))
         copy._durable_files = dict(copy._files)
         return copy
 
@@ -179,17 +178,31 @@ class VirtualDirectory:
         file = self._files[name]
         used = len(file.durable.rstrip(b"\0")) or len(file.durable)
         offset = chance.randrange(used)
-        mask = 1 << chance.randrange(8)
+        self.flip(name, offset, 1 << chance.randrange(8))
+        return f"{name} offset {offset}"
+
+    def flip(self, name: str, offset: int, mask: int = 0x01) -> None:
+        """Change the bits of `mask` of one byte at rest."""
+        file = self._file(name)
         for data in (file.live, file.durable):
             if offset < len(data):
                 data[offset] ^= mask
-        return f"{name} offset {offset}"
+
+    def mend(self) -> None:
+        """There is room again, fsync goes well, and what failed may be tried again."""
+        self._failure = None
+        self.room_bytes = self.fsyncs_until_failure = None
 
     def wipe(self) -> None:
         """The disk was replaced by an empty one."""
         self._files = {}
         self._durable_files = {}
         self._failure = None
+
+    def _failed(self, verb: str, name: str, why: str) -> StorageFailure:
+        """Refuse everything from now on, with the sentences of `storage.files.DiskDirectory`."""
+        self._failure = f"{verb} of {name} failed: {why}"
+        return StorageFailure(f"{self._path}/{name}: {verb} failed: {why}")
 
     def _step(self) -> None:
         if self._failure is not None:
@@ -198,17 +211,16 @@ class VirtualDirectory:
             self._hook()
 
     def _count_fsync(self, name: str) -> None:
-        if self.fsyncs_until_failure is None:
+        if self.fsyncs_until_failure != 0:
+            self.fsync_count += 1
+            if self.fsyncs_until_failure is not None:
+                self.fsyncs_until_failure -= 1
             return
-        if self.fsyncs_until_failure > 0:
-            self.fsyncs_until_failure -= 1
-            return
-        self._failure = f"fsync of {name} failed: Input/output error"
         for file in self._files.values():
             # What could not be written is dropped from the cache, as the drive has the old bytes.
             file.live = bytearray(file.durable)
             file.changes.clear()
-        raise StorageFailure(f"{self._path}/{name}: {self._failure}")
+        raise self._failed("fsync", name, "Input/output error")
 
     def _file(self, name: str) -> _File:
         file = self._files.get(name)

@@ -142,7 +142,7 @@ class Faults:
             node.pace = Pace()
             node.clock_offset_ms = self._chance.randint(-50, 50)
             for directory in (node.votes, node.segments):
-                directory.room_bytes = directory.fsyncs_until_failure = None
+                directory.mend()
             self._world.after(self._chance.randint(0, 500) * MS, node.start)
 
     def _repeat(self, action: Callable[[], None], mean_us: int) -> None:

@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 import pytest
 
+from sim.disk import ProcessEnded, Survival
 from storage.audit import EntryFacts, verify_chain
 from storage.chain import ZERO_TX_ID, BlockWrite, ChainStore
 from storage.files import Damaged, DiskDirectory, StorageFailure
 from storage.keyvalue import KeyValue
 from storage.memory import Fault, MemoryStore
 from storage.records import StoredBlock
-from tests.storage.fake_disk import Crash, FakeDirectory, Survival
+from tests.storage.crashing import CrashingDirectory
 
 SEGMENT_BYTES = 1500
 BLOCKS = 6
@@ -133,7 +134,7 @@ def assert_is_chain(store: ChainStore, count: int) -> None:
     verify_chain(store, facts_of)
 
 
-def opened(disk: FakeDirectory, keyvalue: KeyValue) -> ChainStore:
+def opened(disk: CrashingDirectory, keyvalue: KeyValue) -> ChainStore:
     return ChainStore.open(disk, keyvalue, segment_bytes=SEGMENT_BYTES)
 
 
@@ -152,8 +153,8 @@ def replay(store: ChainStore) -> list[StoredBlock]:
     return replayed
 
 
-def filled(count: int = BLOCKS) -> tuple[FakeDirectory, MemoryStore]:
-    disk, keyvalue = FakeDirectory(), MemoryStore()
+def filled(count: int = BLOCKS) -> tuple[CrashingDirectory, MemoryStore]:
+    disk, keyvalue = CrashingDirectory(), MemoryStore()
     store = opened(disk, keyvalue)
     for block in blocks_of(count):
         store.commit_block(block)
@@ -216,7 +217,7 @@ def test_chain_on_disk_over_every_back_end(
 def test_crash_at_every_disk_step_of_every_commit(survival: Survival, seed: int) -> None:
     steps = filled()[0].step
     for step in range(steps + 1):
-        disk, keyvalue = FakeDirectory(), MemoryStore()
+        disk, keyvalue = CrashingDirectory(), MemoryStore()
         disk.crash_at = step
         committed = 0
         try:
@@ -224,9 +225,9 @@ def test_crash_at_every_disk_step_of_every_commit(survival: Survival, seed: int)
             for block in blocks_of(BLOCKS):
                 store.commit_block(block)
                 committed += 1
-        except Crash:
+        except ProcessEnded:
             pass
-        disk.power_loss(survival, seed=seed * 1000 + step)
+        disk.lose_power(survival, seed=seed * 1000 + step)
         store = opened(disk, keyvalue)
         assert (store.applied_height if committed else -1) == committed - 1
         assert 0 <= store.unapplied_count <= 1
@@ -241,7 +242,7 @@ def test_crash_at_every_disk_step_of_every_commit(survival: Survival, seed: int)
 @pytest.mark.parametrize("fault", [Fault.FAILS, Fault.FAILS_AFTERWARDS])
 def test_crash_at_every_index_batch(fault: Fault) -> None:
     for batch in range(BLOCKS):
-        disk, keyvalue = FakeDirectory(), MemoryStore()
+        disk, keyvalue = CrashingDirectory(), MemoryStore()
         keyvalue.plan_faults(*[None] * batch, fault)
         store = opened(disk, keyvalue)
         blocks = blocks_of(BLOCKS)
@@ -249,7 +250,7 @@ def test_crash_at_every_index_batch(fault: Fault) -> None:
             store.commit_block(block)
         with pytest.raises(StorageFailure):
             store.commit_block(blocks[batch])
-        disk.power_loss(Survival.NONE)
+        disk.lose_power(Survival.NONE)
         keyvalue.reopen()
         store = opened(disk, keyvalue)
         sizes = {name: disk.size(name) for name in disk.names()}
@@ -260,7 +261,7 @@ def test_crash_at_every_index_batch(fault: Fault) -> None:
 
 
 def test_index_behind_by_several_blocks_is_said_and_replayed() -> None:
-    disk, keyvalue = FakeDirectory(), MemoryStore()
+    disk, keyvalue = CrashingDirectory(), MemoryStore()
     store = opened(disk, keyvalue)
     for block in blocks_of(3):
         store.commit_block(block)
@@ -275,7 +276,7 @@ def test_index_behind_by_several_blocks_is_said_and_replayed() -> None:
 
 def test_batch_lost_between_two_kept_ones_is_noticed_by_the_cross_check() -> None:
     for lost in range(BLOCKS - 1):
-        disk, keyvalue = FakeDirectory(), MemoryStore()
+        disk, keyvalue = CrashingDirectory(), MemoryStore()
         keyvalue.plan_faults(*[None] * lost, Fault.IS_LOST)
         store = opened(disk, keyvalue)
         for block in blocks_of(BLOCKS):
@@ -310,7 +311,7 @@ def test_every_row_that_vanishes_or_changes_is_noticed() -> None:
 
 def with_takers(*takers: str) -> tuple[ChainStore, MemoryStore]:
     """A chain in which each block after the first is a transaction that takes one reference."""
-    disk, keyvalue = FakeDirectory(), MemoryStore()
+    disk, keyvalue = CrashingDirectory(), MemoryStore()
     store = opened(disk, keyvalue)
     store.commit_block(blocks_of(1)[0])
     for height, name in enumerate(takers, start=1):
@@ -359,10 +360,10 @@ def test_a_reference_of_a_later_transaction_that_did_not_take_it_is_damage() -> 
 def test_index_ahead_of_the_segments_is_damage() -> None:
     disk, keyvalue = filled()
     last = max(disk.names())
-    del disk.files[last].live[-1:]
+    disk.truncate(last, disk.size(last) - 1)
     with pytest.raises(Damaged, match=last):
         opened(disk, keyvalue)
-    del disk.files[last]
+    disk.remove(last)
     with pytest.raises(Damaged, match=f"{last}, offset 0: is missing, and the index has applied"):
         opened(disk, keyvalue)
 
@@ -448,9 +449,9 @@ def test_full_disk_and_failing_fsync_leave_the_chain_whole() -> None:
     probe = filled()[0]
     total = sum(probe.size(name) for name in probe.names())
     cases = [(capacity, None) for capacity in range(0, total, 61)]
-    for capacity, fsync in [*cases, *((None, n) for n in range(probe.fsyncs))]:
-        disk, keyvalue = FakeDirectory(), MemoryStore()
-        disk.capacity_bytes, disk.failing_fsync = capacity, fsync
+    for capacity, fsync in [*cases, *((None, n) for n in range(probe.fsync_count))]:
+        disk, keyvalue = CrashingDirectory(), MemoryStore()
+        disk.room_bytes, disk.fsyncs_until_failure = capacity, fsync
         committed = 0
         store = opened(disk, keyvalue)
         try:
@@ -461,7 +462,7 @@ def test_full_disk_and_failing_fsync_leave_the_chain_whole() -> None:
             with pytest.raises(StorageFailure):
                 store.commit_block(blocks_of(BLOCKS)[committed])
         assert committed < BLOCKS
-        disk.power_loss(Survival.NONE if capacity is None else Survival.ALL)
+        disk.lose_power(Survival.NONE if capacity is None else Survival.ALL)
         store = opened(disk, keyvalue)
         reached = committed + len(replay(store))
         assert_is_chain(store, reached)

@@ -1,4 +1,4 @@
-"""The real directory: the fake one keeps the same contract, and failures are final."""
+"""The real directory: the simulator's keeps the same contract, and failures are final."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from sim.disk import VirtualDirectory
 from storage import files
 from storage.files import Directory, DiskDirectory, InUse, StorageFailure
-from tests.storage.fake_disk import FakeDirectory
 
 Make = Callable[[Path], Directory]
 
 
-@pytest.fixture(params=[DiskDirectory, lambda path: FakeDirectory()], ids=["disk", "fake"])
+@pytest.fixture(
+    params=[DiskDirectory, lambda path: VirtualDirectory(str(path))], ids=["disk", "virtual"]
+)
 def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Directory:
     make: Make = request.param
     return make(tmp_path)

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from sim.disk import ProcessEnded, Survival
 from storage.files import Damaged, StorageFailure
 from storage.journal import (
     KEEP,
@@ -18,7 +19,7 @@ from storage.journal import (
     Keep,
     RecordTooLarge,
 )
-from tests.storage.fake_disk import Crash, FakeDirectory, Survival
+from tests.storage.crashing import CrashingDirectory
 
 PROGRAMME: list[tuple[bytes, bytes | Keep | None]] = [
     (b"vote 1", None),
@@ -41,14 +42,14 @@ def states() -> list[JournalState]:
     return found
 
 
-def fresh() -> FakeDirectory:
-    disk = FakeDirectory()
+def fresh() -> CrashingDirectory:
+    disk = CrashingDirectory()
     Journal.create(disk).load()
     return disk
 
 
 def test_a_new_journal_is_empty_and_remembers_what_is_saved() -> None:
-    disk = FakeDirectory()
+    disk = CrashingDirectory()
     journal = Journal.create(disk)
     assert journal.load() == JournalState(None, None)
     for (record, pending), expected in zip(PROGRAMME, states()[1:], strict=True):
@@ -79,15 +80,15 @@ def test_crash_at_every_step_forgets_nothing_acknowledged(survival: Survival, se
             for record, pending in PROGRAMME:
                 journal.save(record, pending)
                 saved += 1
-        except Crash:
+        except ProcessEnded:
             pass
-        disk.power_loss(survival, seed=seed * 1000 + step)
+        disk.lose_power(survival, seed=seed * 1000 + step)
         journal = Journal.open(disk)
         state = journal.load()
         found = expected.index(state)
         assert saved <= found <= saved + 1
         # What was returned stays, whatever happens before the next save.
-        disk.power_loss(Survival.NONE)
+        disk.lose_power(Survival.NONE)
         journal = Journal.open(disk)
         assert journal.load() == state
         for record, pending in PROGRAMME[found:]:
@@ -99,17 +100,17 @@ def test_crash_at_every_step_forgets_nothing_acknowledged(survival: Survival, se
 def test_crash_while_creating_leaves_a_journal_or_none(survival: Survival) -> None:
     steps = fresh().step
     for step in range(steps):
-        disk = FakeDirectory()
+        disk = CrashingDirectory()
         disk.crash_at = step
-        with pytest.raises(Crash):
+        with pytest.raises(ProcessEnded):
             Journal.create(disk).load()
-        disk.power_loss(survival, seed=step)
+        disk.lose_power(survival, seed=step)
         if VOTES_FILE not in disk.names():
             Journal.create(disk)
         assert Journal.open(disk).load() == JournalState(None, None)
 
 
-def saved_twice() -> FakeDirectory:
+def saved_twice() -> CrashingDirectory:
     disk = fresh()
     journal = Journal.open(disk)
     journal.load()
@@ -122,14 +123,15 @@ def test_every_flipped_byte_is_reported_and_none_changes_what_is_loaded() -> Non
     disk = saved_twice()
     assert Journal.open(disk).verify() == ()
     expected = JournalState(b"new vote", b"new block")
-    whole = {name: bytes(file.live) for name, file in disk.files.items()}
+    assert Journal.open(disk).load() == expected  # from here on all of it is durable
     for name in disk.names():
         size = disk.size(name)
         dense = {*range(200), *range(SLOT_BYTES - 8, SLOT_BYTES + 200), *range(size - 8200, size)}
         sparse = set(range(0, size, 997))
         for offset in sorted(at for at in dense | sparse if 0 <= at < size):
-            disk.flip(name, offset)
-            journal = Journal.open(disk)
+            flipped = disk.durable_copy()
+            flipped.flip(name, offset)
+            journal = Journal.open(flipped)
             assert any(name in finding for finding in journal.verify()), (name, offset)
             try:
                 assert journal.load() == expected
@@ -139,8 +141,6 @@ def test_every_flipped_byte_is_reported_and_none_changes_what_is_loaded() -> Non
                 # Loading writes a broken mark of the newest slot again, and says so.
                 stale_pending = name == PENDING_FILES[0]
                 assert journal.notices or stale_pending, (name, offset)
-            disk.files[name].live[:] = disk.files[name].durable[:] = whole[name]
-            assert Journal.open(disk).verify() == ()
 
 
 def test_damage_to_an_acknowledged_record_or_its_block_stops_the_vote() -> None:
@@ -161,7 +161,7 @@ def test_damage_to_an_acknowledged_record_or_its_block_stops_the_vote() -> None:
 
 def test_torn_unacknowledged_slot_is_ignored_and_said() -> None:
     disk = saved_twice()
-    disk.files[VOTES_FILE].live[SLOT_BYTES + 9] ^= 1
+    disk.flip(VOTES_FILE, SLOT_BYTES + 9)
     journal = Journal.open(disk)
     assert journal.load() == JournalState(b"new vote", b"new block")
     assert journal.notices == [
@@ -183,17 +183,17 @@ def test_power_loss_while_loading_after_a_kill_is_innocent(survival: Survival) -
         for load_step in range(6):
             disk = fresh()
             saved = run(disk, step)
-            disk.power_loss(Survival.ALL)
+            disk.lose_power(Survival.ALL)
             disk.crash_at = disk.step + load_step
             try:
                 Journal.open(disk).load()
-            except Crash:
-                disk.power_loss(survival, seed=step * 10 + load_step)
+            except ProcessEnded:
+                disk.lose_power(survival, seed=step * 10 + load_step)
             disk.crash_at = None
             assert saved <= expected.index(Journal.open(disk).load()) <= saved + 1
 
 
-def run(disk: FakeDirectory, crash_at: int | None) -> int:
+def run(disk: CrashingDirectory, crash_at: int | None) -> int:
     """Save the first three of the programme, or up to a crash; return how many were saved."""
     disk.crash_at = crash_at
     saved = 0
@@ -203,7 +203,7 @@ def run(disk: FakeDirectory, crash_at: int | None) -> int:
         for record, pending in PROGRAMME[:3]:
             journal.save(record, pending)
             saved += 1
-    except Crash:
+    except ProcessEnded:
         pass
     return saved
 
@@ -213,9 +213,9 @@ def test_loaded_record_counts_as_acknowledged() -> None:
     disk = saved_twice()
     disk.crash_at = disk.step + 6  # three fsyncs of loading, two writes and a fsync of saving
     journal = Journal.open(disk)
-    with pytest.raises(Crash):
+    with pytest.raises(ProcessEnded):
         save_after_loading(journal, b"third vote")
-    disk.power_loss(Survival.ALL)
+    disk.lose_power(Survival.ALL)
     assert Journal.open(disk).load().record == b"third vote"
     disk.flip(VOTES_FILE, SLOT_BYTES + 20)
     with pytest.raises(Damaged, match="an acknowledged record is unreadable"):
@@ -241,10 +241,10 @@ def test_journal_refuses_after_a_failure_even_if_the_disk_answers_again() -> Non
     disk = saved_twice()
     journal = Journal.open(disk)
     journal.load()
-    disk.failing_fsync = disk.fsyncs
+    disk.fsyncs_until_failure = 0
     with pytest.raises(StorageFailure, match="fsync failed"):
         journal.save(b"vote", None)
-    disk.failing_fsync, disk.is_failed = None, False
+    disk.mend()
     with pytest.raises(StorageFailure, match="fake: refused after a failed write"):
         journal.save(b"vote", None)
 
@@ -262,7 +262,7 @@ def test_both_slots_broken_is_damage() -> None:
 @pytest.mark.parametrize("name", [VOTES_FILE, *PENDING_FILES])
 def test_missing_file_is_damage_and_is_not_made_anew(name: str) -> None:
     disk = saved_twice()
-    del disk.files[name]
+    disk.remove(name)
     with pytest.raises(Damaged, match=f"fake/{name}, offset 0: is missing, so what this node"):
         Journal.open(disk)
 
@@ -325,15 +325,15 @@ def test_short_records_after_long_ones_leave_no_trace() -> None:
 
 def test_full_disk_and_failing_fsync_are_final_and_leave_the_last_record() -> None:
     probe = fresh()
-    start = probe.fsyncs
+    start = probe.fsync_count
     journal = Journal.open(probe)
     journal.load()
     for record, pending in PROGRAMME:
         journal.save(record, pending)
     expected = states()
-    for fsync in range(start, probe.fsyncs):
+    for fsync in range(probe.fsync_count - start):
         disk = fresh()
-        disk.failing_fsync = fsync
+        disk.fsyncs_until_failure = fsync
         saved, sentence = 0, ""
         journal = Journal.open(disk)
         try:
@@ -347,14 +347,14 @@ def test_full_disk_and_failing_fsync_are_final_and_leave_the_last_record() -> No
         assert saved < len(PROGRAMME)
         with pytest.raises((StorageFailure, RuntimeError)):
             journal.save(b"once more", None)
-        disk.power_loss(Survival.NONE)
+        disk.lose_power(Survival.NONE)
         assert Journal.open(disk).load() == expected[saved]
     disk = fresh()
     journal = Journal.open(disk)
     journal.load()
     journal.save(b"vote", b"block")
-    disk.capacity_bytes = sum(disk.size(name) for name in disk.names())
+    disk.room_bytes = 0
     with pytest.raises(StorageFailure, match="No space left on device"):
         journal.save(b"next", b"block" * 100)
-    disk.power_loss(Survival.ALL)
+    disk.lose_power(Survival.ALL)
     assert Journal.open(disk).load() == JournalState(b"vote", b"block")

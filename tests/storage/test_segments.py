@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from sim.disk import ProcessEnded, Survival
 from storage.files import Damaged, DiskDirectory, StorageFailure
 from storage.records import Place
 from storage.segments import SegmentLog, segment_name
-from tests.storage.fake_disk import Crash, FakeDirectory, Survival
+from tests.storage.crashing import CrashingDirectory
 
 
 def entries_of(height: int) -> list[bytes]:
@@ -31,8 +32,8 @@ def append(log: SegmentLog, *heights: int) -> list[Place]:
     return places
 
 
-def filled(blocks: int, segment_bytes: int = 1500) -> tuple[FakeDirectory, list[Place]]:
-    disk = FakeDirectory()
+def filled(blocks: int, segment_bytes: int = 1500) -> tuple[CrashingDirectory, list[Place]]:
+    disk = CrashingDirectory()
     log = SegmentLog.open(disk, None, segment_bytes=segment_bytes)
     return disk, append(log, *range(blocks))
 
@@ -71,7 +72,7 @@ def test_blocks_come_back_whole_and_by_entry(tmp_path: Path) -> None:
 
 
 def test_append_says_where_each_entry_lies() -> None:
-    log = SegmentLog.open(FakeDirectory(), None)
+    log = SegmentLog.open(CrashingDirectory(), None)
     appended = log.append_block(0, [b"one", b"", b"three"], b"c")
     assert list(appended.lengths) == [3, 0, 5]
     found = [
@@ -82,7 +83,7 @@ def test_append_says_where_each_entry_lies() -> None:
 
 
 def test_only_the_next_height_is_taken_and_one_unsynced_block() -> None:
-    log = SegmentLog.open(FakeDirectory(), None)
+    log = SegmentLog.open(CrashingDirectory(), None)
     with pytest.raises(ValueError, match="block 1 cannot follow, 0 is next"):
         log.append_block(1, [b"x"], b"")
     log.append_block(0, [b"x"], b"")
@@ -101,7 +102,7 @@ def test_crash_at_every_step_loses_only_the_block_being_written(
     blocks = 6
     probe, _ = filled(blocks)
     for step in range(probe.step + 1):
-        disk = FakeDirectory()
+        disk = CrashingDirectory()
         disk.crash_at = step
         synced = 0
         places: list[Place] = []
@@ -110,9 +111,9 @@ def test_crash_at_every_step_loses_only_the_block_being_written(
             for height in range(blocks):
                 places += append(log, height)
                 synced = height + 1
-        except Crash:
+        except ProcessEnded:
             pass
-        disk.power_loss(survival, seed=seed * 1000 + step)
+        disk.lose_power(survival, seed=seed * 1000 + step)
         for applied in (None, places[-1] if places else None):
             log = SegmentLog.open(disk, applied, segment_bytes=900)
             assert synced <= log.next_height <= synced + 1
@@ -130,26 +131,26 @@ def test_what_opening_has_seen_is_durable(survival: Survival) -> None:
     """A killed process leaves a whole record in the page cache; the index may then rely on it."""
     probe, _ = filled(4, segment_bytes=900)
     for step in range(probe.step):
-        disk = FakeDirectory()
+        disk = CrashingDirectory()
         disk.crash_at = step
         try:
             append(SegmentLog.open(disk, None, segment_bytes=900), *range(4))
-        except Crash:
+        except ProcessEnded:
             pass
-        disk.power_loss(Survival.ALL)
+        disk.lose_power(Survival.ALL)
         seen = SegmentLog.open(disk, None, segment_bytes=900).next_height
-        disk.power_loss(survival, seed=step)
+        disk.lose_power(survival, seed=step)
         assert_holds(SegmentLog.open(disk, None, segment_bytes=900), seen)
 
 
 def test_segments_refuse_after_a_failure_even_if_the_disk_answers_again() -> None:
     disk, places = filled(2)
     log = SegmentLog.open(disk, places[-1])
-    disk.failing_fsync = disk.fsyncs
+    disk.fsyncs_until_failure = 0
     log.append_block(2, entries_of(2), b"")
     with pytest.raises(StorageFailure, match="fsync failed"):
         log.sync()
-    disk.failing_fsync, disk.is_failed = None, False
+    disk.mend()
     with pytest.raises(StorageFailure, match="fake: refused after a failed write"):
         log.sync()
     with pytest.raises(StorageFailure, match="fake: refused after a failed write"):
@@ -158,7 +159,7 @@ def test_segments_refuse_after_a_failure_even_if_the_disk_answers_again() -> Non
 
 def test_torn_tail_is_cut_and_said() -> None:
     disk, places = filled(3, segment_bytes=10**6)
-    disk.files[segment_name(0)].live[places[2].end - 1] ^= 1
+    disk.flip(segment_name(0), places[2].end - 1)
     log = SegmentLog.open(disk, places[1])
     cut = places[2].length
     offset = places[2].offset
@@ -176,7 +177,7 @@ def test_torn_tail_is_cut_and_said() -> None:
 
 def test_tail_at_or_below_the_applied_height_is_never_cut() -> None:
     disk, places = filled(3, segment_bytes=10**6)
-    del disk.files[segment_name(0)].live[places[2].end - 1 :]
+    disk.truncate(segment_name(0), places[2].end - 1)
     size = disk.size(segment_name(0))
     with pytest.raises(Damaged, match=r"00000000\.segment, offset"):
         SegmentLog.open(disk, places[2])
@@ -203,25 +204,27 @@ def test_rot_before_the_last_block_is_never_taken_for_a_torn_tail() -> None:
     disk, places = filled(5, segment_bytes=10**6)
     name = segment_name(0)
     for offset in range(places[3].end):
-        before = bytes(disk.files[name].live)
+        before = disk.pread(name, 0, disk.size(name))
         disk.flip(name, offset)
         with pytest.raises(Damaged, match=name):
             list(SegmentLog.open(disk, None).scan())
         disk.flip(name, offset)
-        assert bytes(disk.files[name].live) == before
+        assert disk.pread(name, 0, disk.size(name)) == before
 
 
 def test_missing_segment_and_strange_file_are_named() -> None:
-    disk, places = filled(8, segment_bytes=900)
-    kept = dict(disk.files)
-    for number in range(len(kept) - 1):
-        disk.files = {name: file for name, file in kept.items() if name != segment_name(number)}
+    names = filled(8, segment_bytes=900)[0].names()
+    for number in range(len(names) - 1):
+        disk, places = filled(8, segment_bytes=900)
+        disk.remove(segment_name(number))
         with pytest.raises(Damaged, match=f"{segment_name(number)}, offset 0: is missing, while"):
             SegmentLog.open(disk, places[-1])
-    disk.files = {name: file for name, file in kept.items() if name != max(kept)}
+    disk, places = filled(8, segment_bytes=900)
+    disk.remove(max(names))
     with pytest.raises(Damaged, match="is missing, and the index has applied block 7 from it"):
         SegmentLog.open(disk, places[-1])
-    disk.files = {**kept, "stray": kept[segment_name(0)]}
+    disk, places = filled(8, segment_bytes=900)
+    disk.create("stray")
     with pytest.raises(Damaged, match="fake/stray, offset 0: is no segment of this log"):
         SegmentLog.open(disk, places[-1])
 
@@ -237,7 +240,8 @@ def test_bytes_after_the_end_are_noticed() -> None:
 def test_swapped_segments_are_noticed() -> None:
     disk, places = filled(8, segment_bytes=900)
     one, two = segment_name(1), segment_name(2)
-    disk.files[one], disk.files[two] = disk.files[two], disk.files[one]
+    for old, new in ((one, "other"), (two, one), ("other", two)):
+        disk.rename(old, new)
     with pytest.raises(Damaged, match="the file header is another segment's"):
         SegmentLog.open(disk, places[-1])
 
@@ -247,13 +251,13 @@ def test_full_disk_and_failing_fsync_leave_earlier_blocks_whole() -> None:
     total = sum(probe.size(name) for name in probe.names())
     for capacity in range(0, total, 37):
         assert_earlier_blocks_whole(capacity, None)
-    for fsync in range(probe.fsyncs):
+    for fsync in range(probe.fsync_count):
         assert_earlier_blocks_whole(None, fsync)
 
 
-def assert_earlier_blocks_whole(capacity: int | None, failing_fsync: int | None) -> None:
-    disk = FakeDirectory()
-    disk.capacity_bytes, disk.failing_fsync = capacity, failing_fsync
+def assert_earlier_blocks_whole(capacity: int | None, fsync: int | None) -> None:
+    disk = CrashingDirectory()
+    disk.room_bytes, disk.fsyncs_until_failure = capacity, fsync
     log = SegmentLog.open(disk, None, segment_bytes=900)
     synced, sentence = 0, ""
     places: list[Place] = []
@@ -267,7 +271,7 @@ def assert_earlier_blocks_whole(capacity: int | None, failing_fsync: int | None)
     assert synced < 4
     with pytest.raises((StorageFailure, RuntimeError)):
         append(log, synced)
-    disk.power_loss(Survival.ALL if capacity is not None else Survival.NONE)
+    disk.lose_power(Survival.ALL if capacity is not None else Survival.NONE)
     again = SegmentLog.open(disk, places[-1] if places else None, segment_bytes=900)
     assert synced <= again.next_height <= synced + 1
     assert_holds(again, again.next_height)
