@@ -13,6 +13,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from storage.files import sync_directory
+
 PRIVATE: Final = 0o600
 PUBLIC: Final = 0o644
 
@@ -36,17 +38,9 @@ def write_file(path: Path, content: bytes, *, mode: int = PRIVATE, replace: bool
             os.link(draft, path)  # fails if the name is taken; `rename` would not
     finally:
         draft.unlink(missing_ok=True)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def readable_by_others(path: Path) -> bool:
     """Return whether group or others may do anything with the file."""
     return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from storage.chain import ChainStore
-from storage.files import StorageFailure
+from storage.files import StorageFailure, sync_directory
 from storage.segments import segment_name
 
 RECOVER_MARKER: Final = "RECOVER"
@@ -172,8 +172,8 @@ def restore(source: Path, home: Path) -> Manifest:
             target = (home if name == file.name else partial) / name
             _write_file(target, _checked(read(file.name), file))
     os.rename(partial, home / SEGMENTS_DIRECTORY)
-    _sync_directory(home)
-    _sync_directory(home.parent)
+    sync_directory(home)
+    sync_directory(home.parent)
     return manifest
 
 
@@ -187,7 +187,7 @@ def import_checkpoints(store: ChainStore, home: Path) -> int:
         store.put_checkpoint(int(height), str(note).encode())
     store.flush_checkpoints()
     file.unlink()
-    _sync_directory(home)
+    sync_directory(home)
     return len(checkpoints)
 
 
@@ -204,7 +204,7 @@ def demand_recovery(home: Path, reason: str) -> None:
 def clear_recovery(home: Path) -> None:
     """Remove the marker: the node has recovered, and its new journal says so durably."""
     (home / RECOVER_MARKER).unlink(missing_ok=True)
-    _sync_directory(home)
+    sync_directory(home)
 
 
 _Chunks = Sequence[bytes] | Iterator[bytes]
@@ -227,10 +227,10 @@ def _writer(destination: Path) -> Iterator[_Write]:
     else:
         (partial / SEGMENTS_DIRECTORY).mkdir(parents=True)
         yield lambda name, size, chunks: _write_hashed(partial, name, size, chunks)
-        _sync_directory(partial / SEGMENTS_DIRECTORY)
-        _sync_directory(partial)
+        sync_directory(partial / SEGMENTS_DIRECTORY)
+        sync_directory(partial)
     os.rename(partial, destination)
-    _sync_directory(destination.parent)
+    sync_directory(destination.parent)
 
 
 @contextmanager
@@ -337,14 +337,6 @@ def _write_file(path: Path, chunks: _Chunks) -> None:
                 stream.write(chunk)
             stream.flush()
             os.fsync(stream.fileno())
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise StorageFailure(f"{path}: write failed: {error.strerror or error}") from error
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -124,7 +124,7 @@ class DiskDirectory:
         self._path = Path(path)
         if create and not self._path.is_dir():
             self._path.mkdir(parents=True)
-            _fsync_path(self._path.parent)
+            sync_directory(self._path.parent)
         if not self._path.is_dir():
             raise FileNotFoundError(f"{self._path} is not a directory")
         self._open: dict[str, _Descriptor] = {}
@@ -205,7 +205,7 @@ class DiskDirectory:
     def fsync_directory(self) -> None:
         self._refuse_after_failure(".")
         try:
-            _fsync_path(self._path)
+            sync_directory(self._path)
         except OSError as error:
             raise self._failed("fsync", ".", error) from error
 
@@ -284,7 +284,8 @@ def _fsync_data(fd: int) -> None:
         os.fsync(fd)
 
 
-def _fsync_path(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Make creations, renames and removals in a directory durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
