@@ -1,93 +1,89 @@
 """The node's API on its socket: uvicorn, its TLS and its bounds, and the tokens as they change.
 
-Whoever can reach the port can open connections and leave them, so they are counted, a request's
-head has a size and a time, and its body has both of the API's own (`api.settings`). What happens
-behind the socket is `api.app`'s business.
+How a connection comes to be and how long it may be idle is `node.api_listener`'s business, how many
+there may be `node.connection_table`'s; uvicorn bounds the head of a request and times the pause
+between two, and the API the body (`api.settings`). What happens behind the socket is `api.app`'s.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import ssl
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api.app import create_app
 from api.ports import LedgerService
 from api.settings import ApiSettings
 from api.tokens import Grant, TokenSet, parse_tokens
 from ledger.refusal import Rejected
+from node.api_listener import Listener
 from node.config import ApiConfig, ConfigError, NodeHome
+from node.connection_table import ConnectionTable
 from node.endpoint import parse_endpoint
 
 GRACE_S: Final = 3
 """How long answers under way may take once the node was asked to stop."""
 
-CONNECTIONS_MAX: Final = 1200
-"""A thousand requests may wait (`ApiSettings.waiters_max`), and some that do not come beside them;
-one more is answered 503. With files and peers it stays below 8,192 descriptors."""
-
 HEAD_BYTES_MAX: Final = 16 * 1024
 """Request line and headers: a token, a few ids and what proxies add have 2 kB."""
 
-HEAD_TIMEOUT_S: Final = 20.0
-"""Time for a request's head, after which (at the latest after twice as long) the connection is
-closed: uvicorn itself waits for one for ever."""
+KEEP_ALIVE_S: Final = 75
+"""How long a connection may be idle between two requests: longer than the 60 s after which proxies
+commonly close theirs, so that no request is on its way to a connection closed here."""
 
 log = logging.getLogger("evidence_ledger.node")
 
 
-class BoundedProtocol(H11Protocol):
-    """uvicorn's connection, closed when no whole head of a request comes in time."""
+class ApiServer:
+    """The server of a node's API."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._last_cycle: object = None
-        self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._look)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._timer.cancel()
-        super().connection_lost(exc)
-
-    def _look(self) -> None:
-        """Close the connection if no request began since the last look and none is under way."""
-        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
-        is_waiting = cycle is None or cycle.response_complete
-        if is_waiting and cycle is self._last_cycle:
-            self.transport.close()
-            return
-        self._last_cycle = cycle
-        self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._look)
-
-
-def make_api_server(
-    service: LedgerService, home: NodeHome, config: ApiConfig, tls_passphrase: bytes
-) -> uvicorn.Server:
-    """Return the server of a node's API, to be served; raise `ConfigError`."""
-    settings = ApiSettings(cors_origins=tuple(config.cors_origins))
-    host, port = parse_endpoint(config.listen)
-    served = uvicorn.Config(
-        create_app(service, LiveTokens(home.tokens), settings),
-        host=host,
-        port=port,
-        http=BoundedProtocol,
-        ws="none",
-        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
-        limit_concurrency=CONNECTIONS_MAX,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    if config.tls:
+    def __init__(
+        self,
+        service: LedgerService,
+        home: NodeHome,
+        config: ApiConfig,
+        tls_passphrase: bytes,
+        table: ConnectionTable,
+    ) -> None:
+        """Prepare; raise `ConfigError` when certificate or key cannot be used."""
+        settings = ApiSettings(cors_origins=tuple(config.cors_origins))
+        context = make_api_context(home, config, tls_passphrase) if config.tls else None
+        served = uvicorn.Config(
+            create_app(service, LiveTokens(home.tokens), settings),
+            ws="none",
+            h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
         served.load()
-        served.ssl = make_api_context(home, config, tls_passphrase)
-    return uvicorn.Server(served)
+        self._server = uvicorn.Server(served)
+        host, port = parse_endpoint(config.listen)
+        self._listener = Listener(host, port, context, table, served, self._server.server_state)
+
+    async def serve(self) -> None:
+        """Serve until `stop`; raise `OSError` if the address cannot be had."""
+        await self._listener.open()
+        try:
+            await self._server._serve(sockets=[])  # its `serve` would take the signals as well
+        finally:
+            self._listener.close()
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where it listens; none before it does."""
+        return self._listener.addresses
+
+    def stop(self) -> None:
+        """Accept no more; answers under way have `GRACE_S`."""
+        self._listener.close()
+        self._server.should_exit = True
 
 
 def make_api_context(home: NodeHome, config: ApiConfig, tls_passphrase: bytes) -> ssl.SSLContext:

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from genesis.document import Genesis
 from ledger.kernel import KERNEL
 from ledger.refusal import Reason
+from node.connection_table import ApiDrop
 from node.tls import PeerRefusal
 
 PREFIX: Final = "evidence_ledger"
@@ -74,6 +75,10 @@ class NodeMetrics:
         self._connected = [connected.labels(name) for name in names]
         refusals = self._counter("peer_refusals", "Peer connections refused or dropped.", "reason")
         self._refusals = {reason.value: refusals.labels(reason.value) for reason in PeerRefusal}
+        self._api_connections = self._gauge("api_connections", "Connections to the API.")
+        self._api_places = self._gauge("api_places", "How many connections there may be.")
+        drops = self._counter("api_drops", "API connections dropped or refused.", "reason")
+        self._api_drops = {reason: drops.labels(reason.value) for reason in ApiDrop}
         self._lag = self._histogram(
             "event_loop_lag_seconds", "How late the event loop runs a timer.", _LAG_BUCKETS
         )
@@ -108,6 +113,8 @@ class NodeMetrics:
         pool_count: Callable[[], int],
         pool_bytes: Callable[[], int],
         storage_bytes: Callable[[], int],
+        api_connections: Callable[[], int],
+        api_places: Callable[[], int],
     ) -> None:
         """Read these whenever the metrics are asked for."""
         self._view.set_function(view)
@@ -115,6 +122,14 @@ class NodeMetrics:
         self._pool_count.set_function(pool_count)
         self._pool_bytes.set_function(pool_bytes)
         self._storage.set_function(storage_bytes)
+        self._api_connections.set_function(api_connections)
+        self._api_places.set_function(api_places)
+
+    # The API's connections
+
+    def api_dropped(self, reason: ApiDrop) -> None:
+        """A client's connection was dropped or refused."""
+        self._api_drops[reason].inc()
 
     # Signatures (`node.verification.VerificationMeter`)
 

@@ -14,7 +14,6 @@ import contextlib
 import gc
 import logging
 import os
-import resource
 import signal
 import sys
 import time
@@ -31,9 +30,11 @@ from contracts.execution import Chain
 from genesis.document import Parameters, parse_genesis
 from ledger.kernel import KERNEL
 from ledger.refusal import Reason, Rejected
-from node.api_server import make_api_server
+from node.api_server import ApiServer
 from node.collector import collect_cycles
 from node.config import ConfigError, NodeConfig, NodeHome, load_config
+from node.connection_table import ConnectionTable
+from node.descriptors import ClientPlaces, TooFewDescriptors, raise_limit
 from node.driver import Driver, Identity, Signers
 from node.effects import CommitBlock
 from node.exceptions import make_exception_handler
@@ -59,8 +60,6 @@ EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_UNUSABLE: Final = 2
 
-DESCRIPTORS_MAX: Final = 65_536
-
 LOCK_FILE: Final = "node.lock"
 
 PROGRESS_INTERVAL_S: Final = 2.0
@@ -84,10 +83,10 @@ def run_node(home: Path, prompt: Callable[[], str] | None = None) -> int:
         return EXIT_UNUSABLE
     bind_context(node=identity.genesis.institutions[identity.replica].id, replica=identity.replica)
     gc.disable()
-    raise_descriptor_limit()
+    raise_limit()
     try:
         return uvloop.run(_Server(place, config, identity, keystore).run())
-    except (ConfigError, TlsIdentityError, VerifierUnavailable) as error:
+    except (ConfigError, TlsIdentityError, TooFewDescriptors, VerifierUnavailable) as error:
         log.error("this node cannot start: %s", error)
         return EXIT_UNUSABLE
     except InUse as error:
@@ -99,14 +98,6 @@ def run_node(home: Path, prompt: Callable[[], str] | None = None) -> int:
     except OSError as error:
         log.error("this node cannot start: %s", error)
     return EXIT_FAILED
-
-
-def raise_descriptor_limit() -> None:
-    """Allow as many open files as the system lets this process: idle clients must not use up what
-    the database needs."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def open_identity(
@@ -211,6 +202,8 @@ class _Server:
             loop.add_signal_handler(number, self._stopping.set)
         loop.set_exception_handler(make_exception_handler(self._fail))
         place, config, genesis = self._place, self._config, self._identity.genesis
+        places = ClientPlaces(len(genesis.validators) - 1, config.verification.workers)
+        places.check()
         is_recovering = is_recovery_demanded(place.path)
         home_directory = DiskDirectory(place.path)
         home_directory.lock(LOCK_FILE)
@@ -219,6 +212,7 @@ class _Server:
         spool_directory = DiskDirectory(place.spool)
         keyvalue = open_keyvalue(place, config)
         metrics = NodeMetrics(genesis)
+        table = ConnectionTable(places.count, metrics.api_dropped)
         verifier = SignatureVerifier(config.verification.workers, meter=metrics)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(home_directory.close)
@@ -276,6 +270,8 @@ class _Server:
                 pool_count=lambda: len(driver.pool),
                 pool_bytes=lambda: driver.pool.bytes,
                 storage_bytes=lambda: count_bytes(place.path),
+                api_connections=lambda: table.count,
+                api_places=lambda: table.limit,
             )
             watching = asyncio.create_task(metrics.watch_event_loop())
             stack.callback(watching.cancel)
@@ -292,7 +288,7 @@ class _Server:
                 genesis.chain_id.hex(),
                 KERNEL,
             )
-            await self._serve(service)
+            await self._serve(service, table)
         return self._status
 
     def _make_driver(self, chain: Chain, store: LedgerStore, is_recovering: bool) -> Driver:
@@ -323,16 +319,16 @@ class _Server:
             meter=metrics,
         )
 
-    async def _serve(self, service: NodeService) -> None:
+    async def _serve(self, service: NodeService, table: ConnectionTable) -> None:
         """Serve the API until told to stop."""
-        server = make_api_server(
-            service, self._place, self._config.api, self._keystore.tls_passphrase
+        server = ApiServer(
+            service, self._place, self._config.api, self._keystore.tls_passphrase, table
         )
-        serving = asyncio.create_task(server._serve())
+        serving = asyncio.create_task(server.serve())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         service.is_closing = True
-        server.should_exit = True
+        server.stop()
         stopping.cancel()
         await serving
 

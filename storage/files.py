@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, Protocol
 
-_OPEN_FILES_MAX: Final = 64
+OPEN_FILES_MAX: Final = 64
 """Descriptors kept open by one directory: far below the usual 1,024 of a process, far above the
 two or three files that are hot at once."""
 
@@ -258,7 +258,7 @@ class DiskDirectory:
 
     def _keep(self, name: str, descriptor: _Descriptor) -> _Descriptor:
         with self._guard:
-            if len(self._open) >= _OPEN_FILES_MAX:
+            if len(self._open) >= OPEN_FILES_MAX:
                 # A dirty file stays open: a new descriptor could miss its pending write error.
                 idle = next((key for key, value in self._open.items() if not value.is_dirty), None)
                 if idle is not None:

@@ -33,6 +33,10 @@ _WRITE_BUFFER_BYTES: Final = 64 * 1024 * 1024
 _BLOOM_BITS: Final = 10
 """As for LevelDB: about 1 % of the lookups of an absent key read a block."""
 
+_OPEN_TABLES_MAX: Final = 200
+"""Descriptors of table files: RocksDB's default is one for each there is, and clients' connections
+want some too (`node.descriptors`)."""
+
 CACHE_BYTES: Final = 64 * 1024 * 1024
 """Default size of the cache of blocks: as much as the write buffer."""
 
@@ -138,6 +142,7 @@ def _options(cache_bytes: int) -> Options:
     options.create_if_missing(True)
     options.set_paranoid_checks(True)
     options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
+    options.set_max_open_files(_OPEN_TABLES_MAX)
     options.set_compression_type(DBCompressionType.none())
     options.set_wal_recovery_mode(DBRecoveryMode.tolerate_corrupted_tail_records())
     options.set_block_based_table_factory(table)

@@ -8,6 +8,7 @@ import logging
 import os
 import pty
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,9 @@ import pytest
 
 from cli.devnet_addresses import Layout
 from cli.devnet_homes import create_devnet
-from node.config import NodeHome
+from node.config import NodeHome, load_config
+from node.descriptors import CONNECTIONS_MIN, count_own
+from node.endpoint import parse_endpoint
 from node.exceptions import make_exception_handler
 from node.ledger_store import REPLAY_PROGRESS, STATE_PROGRESS
 from node.server import ProgressLog, count_bytes, log_notices
@@ -159,10 +162,10 @@ def home(founded: Path, tmp_path: Path) -> NodeHome:
     return NodeHome(Path(shutil.copytree(founded, tmp_path / "home")))
 
 
-def run(home: NodeHome) -> tuple[int, str]:
-    """Run a node that is not expected to start."""
+def run(home: NodeHome, *before: str) -> tuple[int, str]:
+    """Run a node that is not expected to start, as an argument of another command perhaps."""
     result = subprocess.run(
-        [sys.executable, "-m", "cli", "node", "run", "--home", str(home.path)],
+        [*before, sys.executable, "-m", "cli", "node", "run", "--home", str(home.path)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -193,6 +196,27 @@ def test_an_api_key_that_fits_not_is_said_with_status_2(home: NodeHome) -> None:
     status, err = run(home)
     assert status == 2, err
     assert f"api: {home.api_certificate} and {home.api_key} are no certificate with its key" in err
+    assert "Traceback" not in err
+
+
+def test_too_few_descriptors_are_said_with_status_2(home: NodeHome) -> None:
+    status, err = run(home, "sh", "-c", 'ulimit -n 300; exec "$@"', "sh")
+    assert status == 2, err
+    workers = load_config(home).verification.workers
+    needed = count_own(300, peer_count=0, worker_count=workers) + CONNECTIONS_MIN
+    assert (
+        f"this node cannot start: this process may have 300 open files, and a node needs {needed}: "
+        "raise the limit (LimitNOFILE= in a systemd unit, ulimit -n in a shell)"
+    ) in err
+    assert "Traceback" not in err
+
+
+def test_an_api_address_that_is_taken_is_said_with_status_1(home: NodeHome) -> None:
+    host, port = parse_endpoint(load_config(home).api.listen)
+    with socket.create_server((host, port)):
+        status, err = run(home)
+    assert status == 1, err
+    assert "this node cannot start: [Errno 98] Address already in use" in err
     assert "Traceback" not in err
 
 

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ledger.refusal import Reason
+from node.connection_table import ApiDrop
 from node.metrics import NodeMetrics
 from node.tls import PeerRefusal
 
@@ -36,7 +37,11 @@ def test_every_fact_has_its_sample_and_no_series_appears_later(network: Any) -> 
         pool_count=lambda: 11,
         pool_bytes=lambda: 12,
         storage_bytes=lambda: 13,
+        api_connections=lambda: 14,
+        api_places=lambda: 15,
     )
+    for drop in ApiDrop:
+        metrics.api_dropped(drop)
     for reason in Reason:
         metrics.intake_refused(reason)
     metrics.verified(5, 2, 0.003)
@@ -70,6 +75,9 @@ def test_every_fact_has_its_sample_and_no_series_appears_later(network: Any) -> 
         "peer_dropped_frames_total{peer=bank-1,traffic=bulk}": 3,
         "peer_connected{peer=bank-1}": 1,
         "peer_refusals_total{reason=unlisted_certificate}": 1,
+        "api_connections{}": 14,
+        "api_places{}": 15,
+        "api_drops_total{reason=address_share}": 1,
     }
     assert {name: after[f"evidence_ledger_{name}"] for name in expected} == expected
 
@@ -92,6 +100,8 @@ def test_view_changes_are_counted_on_from_one_reading_to_the_next(network: Any) 
         pool_count=lambda: 0,
         pool_bytes=lambda: 0,
         storage_bytes=lambda: 0,
+        api_connections=lambda: 0,
+        api_places=lambda: 0,
     )
     seen = []
     for count in (0, 2, 2, 5):  # noqa: B007 the closure reads it
