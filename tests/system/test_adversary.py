@@ -343,7 +343,8 @@ def test_idle_connections_leave_descriptors_for_the_node(network: Network) -> No
             if number % 100 == 50:  # those who want something are served meanwhile
                 assert network.settle(2, network.opening()[1])["status"] == "applied"
         used = len(list(descriptors.iterdir()))
-        assert used <= used_before + places, f"{used} of 512 descriptors are in use"
+        # Beside the places: what is being closed just now, and peers that reconnect.
+        assert used <= used_before + places + 32, f"{used} of 512 descriptors are in use"
         with open_http(network, 2) as http:
             token = network.devnet.state.nodes[2].tokens["operator"]
             text = http.get("/metrics", headers={"Authorization": f"Bearer {token}"}).text
