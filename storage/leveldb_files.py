@@ -57,19 +57,37 @@ def verify_database(path: Path) -> None:
 
 def verify_outline(path: Path) -> None:
     """Check CURRENT and every MANIFEST: what LevelDB reads first."""
-    current = path / "CURRENT"
-    try:
-        data = current.read_bytes()
-    except FileNotFoundError:
-        raise Damaged(str(current), 0, "is missing") from None
-    if _CURRENT.fullmatch(data) is None:
-        raise Damaged(str(current), 0, f"names no manifest: {data[:40]!r}")
-    named = data[:-1].decode("ascii")
-    if not (path / named).is_file():
-        raise Damaged(str(current), 0, f"names {named}, which is missing")
+    _find_manifest(path)
     for name in sorted(os.listdir(path)):
         if _MANIFEST.fullmatch(name):
             verify_log(path / name)
+
+
+def reserve_numbers(path: Path, number: int) -> None:
+    """Have a closed database give new files numbers from `number` on, by one more manifest record.
+
+    A record is a version edit (db/version_edit.cc); its field 3 is the next file's number, and of
+    several edits the last one counts.
+    """
+    manifest = _find_manifest(path)
+    verify_log(manifest)
+    edit = bytes([3]) + _encode_varint(number)
+    data = b""
+    at = manifest.stat().st_size
+    kind = _FIRST
+    while edit or kind == _FIRST:
+        room = _LOG_BLOCK_BYTES - (at + len(data)) % _LOG_BLOCK_BYTES
+        if room < _LOG_HEADER.size:
+            data += bytes(room)
+            continue
+        piece, edit = edit[: room - _LOG_HEADER.size], edit[room - _LOG_HEADER.size :]
+        if not edit:
+            kind = _FULL if kind == _FIRST else _LAST
+        body = bytes([kind]) + piece
+        data += _LOG_HEADER.pack(_mask(crc32c(body)), len(piece), kind) + piece
+        kind = _MIDDLE
+    with open(manifest, "ab") as stream:
+        stream.write(data)
 
 
 def verify_log(path: Path) -> None:
@@ -143,9 +161,29 @@ def verify_table(path: Path) -> None:
         raise Damaged(name, end, f"no block covers the bytes from {end} to the footer at {start}")
 
 
+def _find_manifest(path: Path) -> Path:
+    """Return the manifest that CURRENT names."""
+    current = path / "CURRENT"
+    try:
+        data = current.read_bytes()
+    except FileNotFoundError:
+        raise Damaged(str(current), 0, "is missing") from None
+    if _CURRENT.fullmatch(data) is None:
+        raise Damaged(str(current), 0, f"names no manifest: {data[:40]!r}")
+    named = path / data[:-1].decode("ascii")
+    if not named.is_file():
+        raise Damaged(str(current), 0, f"names {named.name}, which is missing")
+    return named
+
+
+def _mask(crc: int) -> int:
+    """Return a CRC as LevelDB stores it."""
+    rotated = ((crc >> 15) | (crc << 17)) & 0xFFFFFFFF
+    return (rotated + _MASK_DELTA) & 0xFFFFFFFF
+
+
 def _is_crc(stored: int, computed: int) -> bool:
-    rotated = ((computed >> 15) | (computed << 17)) & 0xFFFFFFFF
-    return (rotated + _MASK_DELTA) & 0xFFFFFFFF == stored
+    return stored == _mask(computed)
 
 
 def _walk_log(data: bytes) -> tuple[int, tuple[int, str] | None]:
@@ -207,6 +245,14 @@ def _intact_kinds(data: bytes, at: int) -> Iterator[int]:
             return
         yield kind
         at += _LOG_HEADER.size + length
+
+
+def _encode_varint(value: int) -> bytes:
+    digits = []
+    while value >= 0x80:
+        digits.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*digits, value])
 
 
 def _read_varint(name: str, data: bytes, at: int, base: int) -> tuple[int, int]:
