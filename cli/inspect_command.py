@@ -7,6 +7,7 @@ byte (see `cli.inspection`).
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 
 from cli.arguments import Parser, add_command, add_node_options, make_clients
@@ -15,9 +16,12 @@ from cli.failure import FAILED, OK, unusable
 HELP = """\
 Show how nodes are, or check everything a stopped node stores. 查看节点状态，或离线检查节点数据。
 
-With --home the node must be stopped. Read are: the configuration, keys and genesis; every byte of
-segments, journal and index against its checksum; every block, executed again and compared; every
+With --home the node must be stopped, and not a byte of the home is changed: a copy of it, or one on
+a medium that cannot be written, will do. Read are: the configuration, keys and genesis; every byte
+of segments, journal and index against its checksum; every block, executed again and compared; every
 client's and validator's signature; every checkpoint. What is damaged is named with file and offset.
+It takes about a second and 1 MB of memory for a thousand transactions, and 64 MB where temporary
+files go (TMPDIR), more while the index is being tidied up there; nothing is left behind.
 
 examples:
   evidence-ledger inspect --devnet ./net
@@ -47,13 +51,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _inspect_home(path: Path) -> int:
     from cli.inspection import Inspection
+    from cli.progress import show_steps
     from node.config import NodeHome
 
-    inspection = Inspection(NodeHome(path))
     damages = 0
-    for finding in inspection.run():
-        damages += not finding.is_good
-        print(f"{'ok      ' if finding.is_good else 'DAMAGED '} {finding.what}: {finding.detail}")
+    with show_steps() as step, closing(Inspection(NodeHome(path), step).run()) as findings:
+        for finding in findings:
+            damages += not finding.is_good
+            mark = "ok      " if finding.is_good else "DAMAGED "
+            print(f"{mark} {finding.what}: {finding.detail}", flush=True)
     if damages:
         print(f"{damages} checks of {path} failed. 有 {damages} 项检查未通过。")
         return FAILED

@@ -7,23 +7,26 @@ each computed twice; and every signature is verified: the submitters' on their t
 validators' on each block, the cosigners' on each checkpoint. Checks go on where they can after one
 has failed, and each says what is damaged, with file and offset where there are such.
 
-The second index is kept in memory: about 1 kB for a transaction, so a chain of some million
-transactions asks for a machine with some gigabytes. Segments are read through a view that cannot
-write. Opening the stored index may finish what a killed node left behind, exactly as starting the
-node would, and says so.
+Not a byte of the home is changed. Segments, journal and spool are read through a view that cannot
+write; the index is opened in a working copy elsewhere (`storage.working_copy`), which takes the
+space of its logs and, while the store tidies up, at the most that of the index. The second index is
+kept in memory: about 1 kB for a transaction, so a chain of some million transactions asks for a
+machine with some gigabytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from cli.failure import Failure
 from cli.founding import read_genesis
-from cli.node_storage import hold_home
+from cli.node_storage import view_home
 from cli.read_only import ReadOnlyDirectory
+from cli.scratch import scratch_directory
 from contracts.execution import Chain
 from genesis.document import Genesis
 from ledger.block import (
@@ -45,12 +48,14 @@ from node.certification import cosigner_keys
 from node.config import NodeConfig, NodeHome
 from node.ledger_store import LedgerStore, open_ledger
 from node.server import open_keyvalue
-from storage.audit import EntryFacts, verify_chain
-from storage.files import Damaged, DiskDirectory, StorageFailure
+from storage.audit import EntryFacts, Progress, verify_chain
+from storage.files import Damaged, StorageFailure
 from storage.journal import Journal
+from storage.keyvalue import KeyValue
 from storage.leveldb_files import verify_database
 from storage.memory import MemoryStore
 from storage.spool import Spool
+from storage.working_copy import make_working_copy
 
 REFERENCE_REUSED: Final = "reference_reused"
 """Outcome of a transaction whose reference was taken, so that it has no reference row."""
@@ -86,18 +91,22 @@ Check = Callable[[], str]
 class Inspection:
     """The checks of one home; `run` yields a finding for each as it is made."""
 
-    def __init__(self, home: NodeHome) -> None:
+    def __init__(self, home: NodeHome, progress: Progress = lambda what, done, total: None) -> None:
+        """`progress` is told (what is done, how much of it, how much there is; 0 if unknown)."""
         self._home = home
+        self._progress = progress
         self._genesis: Genesis
         self._config: NodeConfig
-        self._segments: DiskDirectory
+        self._copy: Path
+        self._segments: ReadOnlyDirectory
         self._store: LedgerStore
         self._chain: Chain
 
-    def run(self) -> Iterator[Finding]:
+    def run(self) -> Generator[Finding, None, None]:
         """Make every check; raise `Failure` when there is nothing to check or the node runs."""
         with ExitStack() as stack:
-            self._config, self._segments = stack.enter_context(hold_home(self._home))
+            self._config = stack.enter_context(view_home(self._home))
+            self._copy = stack.enter_context(scratch_directory())
             genesis = self._try("genesis", self._check_genesis)
             yield genesis
             if not genesis.is_good:
@@ -105,11 +114,15 @@ class Inspection:
             yield self._try("identity", self._check_identity)
             yield self._try("vote journal", self._check_journal)
             yield self._try("spool", self._check_spool)
-            opened = self._try("chain", self._open_chain)
+            if self._is_unstarted():
+                yield Finding("chain", True, "no block is stored yet; genesis comes with the start")
+                return
+            stores = stack.enter_context(ExitStack())
+            opened = self._try("chain", lambda: self._open_chain(stores))
             yield opened
             if not opened.is_good:
                 return
-            stack.callback(self._store.chain_store.close)
+            yield self._try("torn ends", self._check_ends)
             yield self._try("files and rows", self._check_rows)
             yield self._try("execution", self._check_execution)
             yield self._try("state", self._check_state)
@@ -121,7 +134,8 @@ class Inspection:
         try:
             return Finding(what, True, check())
         except (Damaged, Failure, StorageFailure, OSError, ValueError) as error:
-            return Finding(what, False, str(error))
+            # People look for the home's own file, not for its link in the copy.
+            return Finding(what, False, str(error).replace(str(self._copy), str(self._home.index)))
         except Rejected as rejected:
             return Finding(what, False, rejected.detail)
 
@@ -143,10 +157,11 @@ class Inspection:
         return f"{self._genesis.institutions[replica].id}, replica {replica}"
 
     def _check_journal(self) -> str:
-        directory = DiskDirectory(self._home.journal)
+        if self._home.recover_marker.exists():
+            return "not looked at: the home is marked to recover, so that a new one takes its place"
+        directory = ReadOnlyDirectory(self._home.journal)
         try:
-            journal = Journal.open(directory)
-            complaints = journal.verify()
+            complaints = Journal.open(directory).verify()
         finally:
             directory.close()
         if complaints:
@@ -154,15 +169,12 @@ class Inspection:
         return "both slots, both marks and the pending block are intact"
 
     def _check_spool(self) -> str:
-        directory = DiskDirectory(self._home.spool, create=True)
+        directory = ReadOnlyDirectory(self._home.spool)
         try:
             if not directory.names():
                 return "empty; nothing was promised yet"
-            spool = Spool(ReadOnlyDirectory(directory))
-            try:
-                held = spool.load()
-            except StorageFailure:
-                raise Failure("; ".join(spool.notices)) from None
+            spool = Spool(directory)
+            held = spool.load()
         finally:
             directory.close()
         if spool.notices:
@@ -171,21 +183,52 @@ class Inspection:
 
     # The chain
 
-    def _open_chain(self) -> str:
-        keyvalue = open_keyvalue(self._home, self._config)
+    def _is_unstarted(self) -> bool:
+        folders = (self._home.chain, self._home.index)
+        return not any(path.is_dir() and any(path.iterdir()) for path in folders)
+
+    def _open_chain(self, stack: ExitStack) -> str:
+        self._segments = ReadOnlyDirectory(self._home.chain)
+        stack.callback(self._segments.close)
+        make_working_copy(self._home.index, self._copy, self._config.storage.backend)
         try:
-            self._store, self._chain = open_ledger(self._segments, keyvalue, self._genesis)
+            keyvalue = self._open_copy()
+            stack.callback(keyvalue.close)
+            self._store, self._chain = open_ledger(
+                self._segments, keyvalue, self._genesis, self._progress
+            )
         except Damaged:
-            keyvalue.close()
+            stack.pop_all().close()
             if self._config.storage.backend == "leveldb":
-                verify_database(self._home.index)  # names the file, where a file is at fault
+                verify_database(self._copy)  # names the file, where a file is at fault
             raise
-        except BaseException:
-            keyvalue.close()
-            raise
-        notices = " ".join(self._store.chain_store.notices)
+        stack.callback(self._store.chain_store.close)
         header = self._chain.header
-        return f"height {header.height}, {header.log_size} entries. {notices}".strip()
+        replayed = self._store.chain_store.notices[len(self._find_torn()) :]
+        return f"height {header.height}, {header.log_size} entries. {' '.join(replayed)}".strip()
+
+    def _open_copy(self) -> KeyValue:
+        storage = self._config.storage
+        if storage.backend == "rocksdb":
+            from storage.rocks import RocksStore
+
+            return RocksStore(self._copy, cache_bytes=storage.cache_bytes, is_strict=True)
+        return open_keyvalue(self._copy, storage)
+
+    def _find_torn(self) -> list[str]:
+        store = self._store.chain_store
+        return [*store.keyvalue.notices, *store.segments.notices]
+
+    def _check_ends(self) -> str:
+        """What the node would cut off at its start is either of a power loss or damaged."""
+        torn = self._find_torn()
+        if torn:
+            raise Failure(
+                "The power was lost during a write, or the end of a file is damaged; the node "
+                "would cut it off at its start and execute or fetch the block again. In a copy of "
+                f"the home that was tried: {' '.join(torn)}"
+            )
+        return "none"
 
     def _check_rows(self) -> str:
         def identify(index: int, raw: bytes) -> EntryFacts | None:
@@ -202,13 +245,13 @@ class Inspection:
                 b"" if is_taken else transaction.reference_key,
             )
 
-        verify_chain(self._store.chain_store, identify)
+        verify_chain(self._store.chain_store, identify, self._progress)
         return "every byte of segments and index, every row of the index"
 
     def _check_execution(self) -> str:
         """Execute the whole chain again into a second index and compare the two."""
         second = MemoryStore()
-        again, chain = open_ledger(ReadOnlyDirectory(self._segments), second, self._genesis)
+        again, chain = open_ledger(self._segments, second, self._genesis, self._progress)
         if chain.header_hash != self._chain.header_hash:
             raise Failure(
                 f"Executed again the chain ends in block {chain.header_hash.hex()}, and the index "
@@ -238,6 +281,7 @@ class Inspection:
             value = decode_stored_stream(raw).value
             updates[compute_state_key(stream)] = compute_value_hash(value)
             count += 1
+            self._progress("streams", count, 0)
             if len(updates) >= STATE_BATCH:
                 flush()
         flush()
@@ -255,7 +299,9 @@ class Inspection:
 
     def _check_signatures(self) -> str:
         count = 0
+        last = self._chain.header.height
         for block in self._store.chain_store.segments.scan():
+            self._progress("blocks' client signatures", block.place.height, last)
             for raw in block.entries:
                 entry = decode_entry(raw)
                 if not isinstance(entry, TransactionEntry):
@@ -268,6 +314,7 @@ class Inspection:
     def _check_certificates(self) -> str:
         height = self._chain.header.height
         for at in range(1, height + 1):
+            self._progress("commit certificates", at, height)
             header = self._store.header(at)
             raw = self._store.certificate(at)
             if raw is None:
@@ -296,6 +343,7 @@ class Inspection:
         )
         count = 0
         for height, note in self._store.chain_store.scan_checkpoints():
+            self._progress("checkpoints, by height", height, self._chain.header.height)
             checkpoint = verify_checkpoint(note, trust).checkpoint
             size = self._store.header(height).log_size
             root = root_from_tiles(size, self._store.read_tile)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from api.tokens import TokenRecord, encode_tokens, parse_tokens
@@ -35,28 +35,39 @@ def hold_home(home: NodeHome) -> Iterator[tuple[NodeConfig, DiskDirectory]]:
 
     Directories that are missing are made: only keys and configuration are brought back by hand.
     """
+    config, own = _lock(home, is_read_only=False)
+    with closing(own):
+        home.create()
+        with closing(DiskDirectory(home.chain)) as directory:
+            yield config, directory
+
+
+@contextmanager
+def view_home(home: NodeHome) -> Iterator[NodeConfig]:
+    """Hold a stopped node's home to look at it, changing nothing; raise `Failure` while it runs."""
+    config, own = _lock(home, is_read_only=True)
+    with closing(own):
+        yield config
+
+
+def _lock(home: NodeHome, *, is_read_only: bool) -> tuple[NodeConfig, DiskDirectory]:
     if not home.config.exists():
         raise unusable(f"{home.path} is not a node's home: it holds no node.toml.")
     config = load_config(home)
-    own = DiskDirectory(home.path)
+    own = DiskDirectory(home.path, is_read_only=is_read_only)
     try:
         own.lock(LOCK_FILE)
-    except InUse:
-        raise Failure(f"A node runs in {home.path}; stop it first.") from None
-    home.create()
-    directory = DiskDirectory(home.chain)
-    try:
-        yield config, directory
-    finally:
-        directory.close()
+    except InUse as error:
         own.close()
+        raise Failure(f"{error}; stop it first.") from None
+    return config, own
 
 
 @contextmanager
 def open_stopped_chain(home: NodeHome) -> Iterator[ChainStore]:
     """Open a stopped node's chain as it lies there."""
     with hold_home(home) as (config, directory):
-        store = ChainStore.open(directory, open_keyvalue(home, config))
+        store = ChainStore.open(directory, open_keyvalue(home.index, config.storage))
         try:
             yield store
         finally:

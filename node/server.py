@@ -32,7 +32,7 @@ from ledger.kernel import KERNEL
 from ledger.refusal import Reason, Rejected
 from node.api_server import ApiServer
 from node.collector import collect_cycles
-from node.config import ConfigError, NodeConfig, NodeHome, load_config
+from node.config import ConfigError, NodeConfig, NodeHome, StorageConfig, load_config
 from node.connection_table import ConnectionTable
 from node.descriptors import ClientPlaces, TooFewDescriptors, raise_limit
 from node.driver import Driver, Identity, Signers
@@ -147,16 +147,15 @@ def timing_of(parameters: Parameters) -> Timing:
     )
 
 
-def open_keyvalue(place: NodeHome, config: NodeConfig) -> KeyValue:
-    """Open the configured key-value store."""
-    path = place.index
-    if config.storage.backend == "rocksdb":
+def open_keyvalue(path: Path, config: StorageConfig) -> KeyValue:
+    """Open the configured key-value store in a directory."""
+    if config.backend == "rocksdb":
         from storage.rocks import RocksStore
 
-        return RocksStore(path, cache_bytes=config.storage.cache_bytes)
+        return RocksStore(path, cache_bytes=config.cache_bytes)
     from storage.leveldb import LevelDBStore
 
-    return LevelDBStore(path, cache_bytes=config.storage.cache_bytes)
+    return LevelDBStore(path, cache_bytes=config.cache_bytes)
 
 
 @dataclass(slots=True)
@@ -210,7 +209,7 @@ class _Server:
         chain_directory = DiskDirectory(place.chain)
         journal_directory = DiskDirectory(place.journal)
         spool_directory = DiskDirectory(place.spool)
-        keyvalue = open_keyvalue(place, config)
+        keyvalue = open_keyvalue(place.index, config.storage)
         metrics = NodeMetrics(genesis)
         table = ConnectionTable(places.count, metrics.api_dropped)
         verifier = SignatureVerifier(config.verification.workers, meter=metrics)

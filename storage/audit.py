@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from storage.chain import ZERO_TX_ID, ChainStore, TransactionPosition
 from storage.files import Damaged
 from storage.records import StoredBlock
-from storage.segments import Progress
 
 _ROWS_PREFIXES = (
     (b"t", "transaction"),
@@ -41,11 +40,17 @@ Identify = Callable[[int, bytes], EntryFacts | None]
 entry is not what the chain says stands there."""
 
 
-def verify_chain(store: ChainStore, identify: Identify, progress: Progress | None = None) -> None:
+Progress = Callable[[str, int, int], None]
+"""Called with (what is read, done, total)."""
+
+
+def verify_chain(
+    store: ChainStore, identify: Identify, progress: Progress = lambda what, done, total: None
+) -> None:
     """Read everything stored; raise `Damaged` at the first thing that is wrong."""
     if store.unapplied_count:
         raise ValueError(f"{store.unapplied_count} blocks are to be replayed before the check")
-    store.segments.verify(progress)
+    store.segments.verify(lambda done, total: progress("bytes of the segments", done, total))
     store.flush_checkpoints()
     store.keyvalue.verify()
     previous: dict[str, bytes] = {}
@@ -72,6 +77,7 @@ def verify_chain(store: ChainStore, identify: Identify, progress: Progress | Non
             if facts.reference_key:
                 counts[b"r"] += _verify_reference(store, facts, expected, time_ms, awaited)
         index += len(block.entries)
+        progress("rows of blocks", block.place.height + 1, store.segments.next_height)
     for tx_id in awaited.values():
         raise Damaged(
             "index", 0, f"has a reference taken by transaction {tx_id.hex()}, which did not take it"

@@ -120,8 +120,12 @@ class _Descriptor:
 class DiskDirectory:
     """The real directory. Reads may come from any thread; writes from one at a time."""
 
-    def __init__(self, path: str | os.PathLike[str], *, create: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, create: bool = False, is_read_only: bool = False
+    ) -> None:
+        """Open a directory; one that is read only needs no right to write and refuses to."""
         self._path = Path(path)
+        self._is_read_only = is_read_only
         if create and not self._path.is_dir():
             self._path.mkdir(parents=True)
             sync_directory(self._path.parent)
@@ -130,7 +134,7 @@ class DiskDirectory:
         self._open: dict[str, _Descriptor] = {}
         self._guard = Lock()
         self._lock: _Descriptor | None = None
-        self._failure: str | None = None
+        self._failure = "the directory is open for reading only" if is_read_only else None
 
     @property
     def path(self) -> str:
@@ -231,13 +235,20 @@ class DiskDirectory:
             raise self._failed("remove", name, error) from error
 
     def lock(self, name: str) -> None:
-        descriptor = _Descriptor(
-            os.open(self._file(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        )
+        """Hold the directory; read only, beside others that read, and without making the file."""
+        flags, kind = os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX
+        if self._is_read_only:
+            flags, kind = os.O_RDONLY, fcntl.LOCK_SH
         try:
-            fcntl.flock(descriptor.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptor = _Descriptor(os.open(self._file(name), flags | os.O_CLOEXEC, 0o600))
+        except FileNotFoundError:
+            if self._is_read_only:
+                return  # nobody has ever held it
+            raise
+        try:
+            fcntl.flock(descriptor.fd, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InUse(f"{self._path} is in use by another process") from None
+            raise InUse(f"{self._path} is in use by {_describe_holder(descriptor.fd)}") from None
         self._lock = descriptor
 
     def close(self) -> None:
@@ -254,7 +265,8 @@ class DiskDirectory:
         descriptor = self._open.get(name)
         if descriptor is not None:
             return descriptor
-        return self._keep(name, _Descriptor(os.open(self._file(name), os.O_RDWR | os.O_CLOEXEC)))
+        flags = os.O_RDONLY if self._is_read_only else os.O_RDWR
+        return self._keep(name, _Descriptor(os.open(self._file(name), flags | os.O_CLOEXEC)))
 
     def _keep(self, name: str, descriptor: _Descriptor) -> _Descriptor:
         with self._guard:
@@ -272,6 +284,20 @@ class DiskDirectory:
     def _failed(self, verb: str, name: str, error: OSError) -> StorageFailure:
         self._failure = f"{verb} of {name} failed: {error.strerror or error}"
         return StorageFailure(f"{self._path}/{name}: {verb} failed: {error.strerror or error}")
+
+
+def _describe_holder(fd: int) -> str:
+    """Return who holds a lock on this file, as far as the system says (Linux does)."""
+    status = os.fstat(fd)
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/locks").read_text("ascii").splitlines():
+            words = line.split()
+            if words[1] == "FLOCK" and words[5] == device and int(words[4]) > 0:
+                command = Path(f"/proc/{words[4]}/cmdline").read_bytes().replace(b"\0", b" ")
+                shown = command.decode("utf-8", "replace").strip()
+                return f"process {words[4]} ({shown})"
+    return "another process"
 
 
 def _fsync_data(fd: int) -> None:

@@ -44,13 +44,17 @@ CACHE_BYTES: Final = 64 * 1024 * 1024
 class RocksStore:
     """A RocksDB database in its own directory."""
 
-    def __init__(self, path: Path, *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self, path: Path, *, cache_bytes: int = CACHE_BYTES, is_strict: bool = False
+    ) -> None:
+        """Open or make it. A log that ends in a torn batch is cut there, or `Damaged` if strict:
+        RocksDB does not say whether it has cut anything."""
         self.notices: list[str] = []
         self._path = path
         self._is_broken = False
         path.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = Rdict(str(path), _options(cache_bytes))
+            self._db = Rdict(str(path), _options(cache_bytes, is_strict))
         except Exception as error:  # rocksdict raises nothing narrower
             if "lock" in str(error):
                 raise InUse(f"{path} is in use by another process") from error
@@ -134,7 +138,7 @@ def _read_options() -> ReadOptions:
     return options
 
 
-def _options(cache_bytes: int) -> Options:
+def _options(cache_bytes: int, is_strict: bool) -> Options:
     table = BlockBasedOptions()
     table.set_bloom_filter(_BLOOM_BITS, False)
     table.set_block_cache(Cache(cache_bytes))
@@ -144,6 +148,10 @@ def _options(cache_bytes: int) -> Options:
     options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
     options.set_max_open_files(_OPEN_TABLES_MAX)
     options.set_compression_type(DBCompressionType.none())
-    options.set_wal_recovery_mode(DBRecoveryMode.tolerate_corrupted_tail_records())
+    options.set_wal_recovery_mode(
+        DBRecoveryMode.absolute_consistency()
+        if is_strict
+        else DBRecoveryMode.tolerate_corrupted_tail_records()
+    )
     options.set_block_based_table_factory(table)
     return options

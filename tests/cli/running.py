@@ -52,7 +52,17 @@ class StoredChain:
 
     def __init__(self, directory: Path) -> None:
         self.state: DevnetState = create_devnet(Layout(directory=directory, node_count=1))
-        self.home = NodeHome(Path(self.state.nodes[0].home))
+        self._open(NodeHome(Path(self.state.nodes[0].home)))
+
+    @classmethod
+    def resume(cls, home: Path) -> StoredChain:
+        """Return the chain in a copy of its home, to be gone on with; it registers nobody."""
+        chain = cls.__new__(cls)
+        chain._open(NodeHome(home))
+        return chain
+
+    def _open(self, home: NodeHome) -> None:
+        self.home = home
         self.genesis: Genesis = parse_genesis(self.home.genesis.read_bytes())
         passphrase = self.home.passphrase.read_bytes().strip()
         self._keystore = Keystore.open(self.home.keystore, passphrase)
@@ -60,7 +70,7 @@ class StoredChain:
     def append(self, *groups: Sequence[Draft]) -> None:
         """Append one block for each group, with certificate and certified checkpoint."""
         directory = DiskDirectory(self.home.chain, create=True)
-        keyvalue = open_keyvalue(self.home, load_config(self.home))
+        keyvalue = open_keyvalue(self.home.index, load_config(self.home).storage)
         store, chain = open_ledger(directory, keyvalue, self.genesis)
         signer = self._keystore.signer
         certification = Certification(

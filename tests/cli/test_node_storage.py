@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ def test_a_whole_home_passes_every_check(command: Command, home: Path) -> None:
         "ok       vote journal",
         "ok       spool",
         "ok       chain",
+        "ok       torn ends",
         "ok       files and rows",
         "ok       execution",
         "ok       state",
@@ -36,17 +38,90 @@ def test_a_whole_home_passes_every_check(command: Command, home: Path) -> None:
     assert "every signature of 17 transactions" in command.out
 
 
-def test_inspecting_changes_nothing_but_the_stores_own_files(command: Command, home: Path) -> None:
-    def read() -> dict[str, bytes]:
-        return {
-            str(path.relative_to(home)): path.read_bytes()
-            for path in sorted(home.rglob("*"))
-            if path.is_file() and path.parent.name != "index" and path.name != LOCK_FILE
-        }
+def read_home(home: Path) -> dict[str, tuple[bytes, int, int]]:
+    """Everything that could tell that somebody was there, but for the time of reading."""
+    return {
+        str(path.relative_to(home)): (
+            path.read_bytes() if path.is_file() else b"",
+            path.stat().st_mtime_ns,
+            path.stat().st_ctime_ns,
+        )
+        for path in [home, *sorted(home.rglob("*"))]
+    }
 
-    before = read()
+
+def test_inspecting_changes_nothing(
+    command: Command, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    (home / LOCK_FILE).unlink(missing_ok=True)
+    before = read_home(home)
     assert command.run("inspect", "--home", home) == 0
-    assert read() == before
+    assert read_home(home) == before
+    flip(segment(home), 300)
+    before = read_home(home)
+    assert command.run("inspect", "--home", home) == 1
+    assert read_home(home) == before
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_home_that_never_started_is_in_order_and_stays_so(command: Command, home: Path) -> None:
+    place = NodeHome(home)
+    for path in (place.chain, place.index):
+        shutil.rmtree(path)
+        path.mkdir()
+    before = read_home(home)
+    assert command.run("inspect", "--home", home) == 0, command.out
+    assert "ok       chain: no block is stored yet; genesis comes with the start" in command.out
+    assert read_home(home) == before
+
+
+def test_a_removed_index_is_built_again_in_the_copy_only(command: Command, home: Path) -> None:
+    shutil.rmtree(NodeHome(home).index)
+    NodeHome(home).index.mkdir()
+    assert command.run("inspect", "--home", home) == 0, command.out
+    assert "The index is empty and the segments reach block 5: 6 to replay." in command.out
+    assert list(NodeHome(home).index.iterdir()) == []
+
+
+def test_a_block_that_a_killed_node_had_not_applied_is_no_damage(
+    command: Command, stored_chain: StoredChain, home: Path
+) -> None:
+    """Its segment is newer than its index, as after a kill between the two."""
+    index = shutil.copytree(NodeHome(home).index, home / "older")
+    chain = StoredChain.resume(home)
+    chain.append([])
+    shutil.rmtree(NodeHome(home).index)
+    index.rename(NodeHome(home).index)
+    before = read_home(home)
+    assert command.run("inspect", "--home", home) == 0, command.out
+    assert "The index is at block 5 and the segments reach block 6: 1 to replay." in command.out
+    assert read_home(home) == before
+
+
+@pytest.mark.parametrize("folder", ["index", "segments"])
+def test_an_end_that_would_be_cut_off_is_told_and_left(
+    command: Command, home: Path, folder: str
+) -> None:
+    """A power loss and a damaged end look the same, so neither passes in silence."""
+    if folder == "index":
+        file = next(path for path in NodeHome(home).index.iterdir() if path.suffix == ".log")
+        with file.open("ab") as stream:
+            stream.write(b"\x01\x02\x03\x04\x40\x00\x01 torn")
+    else:
+        file = segment(home)
+        with file.open("ab") as stream:
+            stream.write(file.read_bytes()[32:100])
+    before = read_home(home)
+    assert command.run("inspect", "--home", home) == 1
+    line = next(line for line in command.out.splitlines() if line.startswith("DAMAGED"))
+    assert line.startswith(
+        "DAMAGED  torn ends: The power was lost during a write, or the end of a file is damaged; "
+    )
+    assert str(file) in line
+    assert read_home(home) == before
 
 
 def segment(home: Path) -> Path:
@@ -62,7 +137,7 @@ def flip(path: Path, at: int) -> None:
 def change_row(home: Path, prefix: bytes, change: Callable[[bytes], bytes]) -> None:
     """Change the last row of a kind in the index, checksums intact."""
     place = NodeHome(home)
-    store = open_keyvalue(place, load_config(place))
+    store = open_keyvalue(place.index, load_config(place).storage)
     key, value = next(store.scan(prefix, bytes([prefix[0] + 1]), reverse=True))
     store.write([(key, change(value))])
     store.close()
@@ -113,7 +188,7 @@ def test_a_row_that_is_intact_and_wrong_is_found(
 
 def test_a_row_too_many_is_found(command: Command, home: Path) -> None:
     place = NodeHome(home)
-    store = open_keyvalue(place, load_config(place))
+    store = open_keyvalue(place.index, load_config(place).storage)
     store.write([(b"sparty/ghost", b"\x00")])
     store.close()
     assert command.run("inspect", "--home", home) == 1
@@ -137,9 +212,11 @@ def test_a_running_nodes_home_is_left_alone(command: Command, home: Path) -> Non
     held.lock(LOCK_FILE)
     try:
         assert command.run("inspect", "--home", home) == 1
-        assert command.err == f"A node runs in {home}; stop it first.\n"
+        own = Path("/proc/self/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        refusal = f"{home} is in use by process {os.getpid()} ({own}); stop it first.\n"
+        assert command.err == refusal
         assert command.run("node", "backup", "--home", home, "-o", home / "b.tar") == 1
-        assert command.err == f"A node runs in {home}; stop it first.\n"
+        assert command.err == refusal
     finally:
         held.close()
 

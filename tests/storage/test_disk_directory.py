@@ -77,11 +77,61 @@ def test_many_files_stay_usable_beyond_the_descriptors_kept(tmp_path: Path) -> N
 def test_second_holder_of_the_lock_is_refused(tmp_path: Path) -> None:
     first, second = DiskDirectory(tmp_path), DiskDirectory(tmp_path)
     first.lock("LOCK")
-    with pytest.raises(InUse, match="is in use by another process"):
+    with pytest.raises(InUse) as refused:
         second.lock("LOCK")
+    own = Path("/proc/self/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    assert str(refused.value) == f"{tmp_path} is in use by process {os.getpid()} ({own})"
     first.close()
     second.lock("LOCK")
     second.close()
+
+
+def test_where_the_system_does_not_say_who_holds_a_lock_it_is_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = DiskDirectory(tmp_path), DiskDirectory(tmp_path)
+    first.lock("LOCK")
+    monkeypatch.setattr(Path, "read_text", lambda path, encoding: "1: FLOCK\n")
+    with pytest.raises(InUse) as refused:
+        second.lock("LOCK")
+    assert str(refused.value) == f"{tmp_path} is in use by another process"
+    first.close()
+
+
+def test_read_only_nothing_is_made_changed_or_kept_from_other_readers(tmp_path: Path) -> None:
+    writer = DiskDirectory(tmp_path)
+    writer.create("a")
+    writer.pwrite("a", 0, b"kept")
+    for path in (tmp_path / "a", tmp_path):
+        path.chmod(0o500)
+    one, other = (DiskDirectory(tmp_path, is_read_only=True) for _ in range(2))
+    one.lock("LOCK")  # there is no such file, and none is made
+    assert one.names() == ["a"]
+    assert one.pread("a", 0, 9) == b"kept"
+    attempts: list[Callable[[], None]] = [
+        lambda: one.create("b"),
+        lambda: one.pwrite("a", 0, b"x"),
+        lambda: one.append("a", b"x"),
+        lambda: one.truncate("a", 0),
+        lambda: one.fsync("a"),
+        lambda: one.fsync_directory(),
+        lambda: one.rename("a", "b"),
+        lambda: one.remove("a"),
+    ]
+    for attempt in attempts:
+        with pytest.raises(StorageFailure, match="refused, because the directory is open for read"):
+            attempt()
+    for path in (tmp_path, tmp_path / "a"):
+        path.chmod(0o700)
+    writer.lock("LOCK")
+    with pytest.raises(InUse):
+        one.lock("LOCK")
+    writer.close()
+    one.lock("LOCK")
+    other.lock("LOCK")
+    with pytest.raises(InUse):
+        writer.lock("LOCK")
+    assert (tmp_path / "a").read_bytes() == b"kept"
 
 
 def test_failed_fsync_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
