@@ -20,8 +20,8 @@ With --home the node must be stopped, and not a byte of the home is changed: a c
 a medium that cannot be written, will do. Read are: the configuration, keys and genesis; every byte
 of segments, journal and index against its checksum; every block, executed again and compared; every
 client's and validator's signature; every checkpoint. What is damaged is named with file and offset.
-It takes about a second and 1 MB of memory for a thousand transactions, and 64 MB where temporary
-files go (TMPDIR), more while the index is being tidied up there; nothing is left behind.
+It takes half a second of one core and 1 MB of memory for a thousand transactions, and 64 MB where
+temporary files go (TMPDIR), more while the index is tidied up there; nothing is left behind.
 
 examples:
   evidence-ledger inspect --devnet ./net
