@@ -82,7 +82,7 @@ from node.messages import (
 )
 from node.proposals import ProposalDesk
 from node.recent_ids import RecentIds
-from node.recovery import SILENT_ALWAYS, Recovery
+from node.recovery import SILENT_ALWAYS, Recovery, find_amnesia
 from node.serving import collect_blocks, find_envelopes, split_by_bytes, whole_proposal
 
 STATUS_INTERVAL_TICKS: Final = 40
@@ -176,6 +176,8 @@ class Driver:
         """Keys found valid for the next height; forgotten with every block."""
         self._record = b""
         self._cosigned_size = 0
+        self._journal_height = 0
+        """Height that the journal on disk says this node had come to; never below the chain's."""
         self._certificate = b""
         self._answered: dict[int, int] = {}
         self._ticks = 0
@@ -242,8 +244,12 @@ class Driver:
         self._certificate = self._source.certificate(header.height) or b""
         record = None
         if event.record is not None:
-            record, self._cosigned_size = decode_node_record(event.record)
+            record, self._cosigned_size, self._journal_height = decode_node_record(event.record)
             self._record = record or b""
+        amnesia = find_amnesia(self._journal_height, header.height)
+        if amnesia and not self.recovery.is_active:
+            self._halt(amnesia)
+            return
         pending = None
         if event.pending is not None:
             pending = self._restore_pending(event.pending)
@@ -506,7 +512,9 @@ class Driver:
         self._save(raw)
 
     def _save(self, pending: bytes | act.Keep | None) -> None:
-        self._emit(SaveJournal(encode_node_record(self._record, self._cosigned_size), pending))
+        self._journal_height = self.chain.header.height + 1
+        record = encode_node_record(self._record, self._cosigned_size, self._journal_height)
+        self._emit(SaveJournal(record, pending))
 
     def _build(self, action: act.BuildProposal) -> ev.Event | None:
         if self._committing is not None or action.height != self.chain.header.height + 1:
@@ -629,6 +637,10 @@ class Driver:
     def _commit(self, block: ExecutedBlock, certificate: bytes) -> None:
         if self._committing is not None:
             return
+        if self._journal_height < block.header.height:
+            # Caught up without a vote: the journal hears of a height before the chain has it, so
+            # that one which has not is an old one, put back.
+            self._save(act.KEEP)
         self._committing = CommitBlock(block, certificate)
         self._emit(self._committing)
 
@@ -758,17 +770,19 @@ def _decided(raw: bytes) -> Decided:
 class _NodeRecord(msgspec.Struct, frozen=True, array_like=True):
     replica: bytes
     cosigned_size: int
+    height: int
 
 
 _record_decoder = StrictDecoder(_NodeRecord, "journal record")
 
 
-def encode_node_record(replica: bytes, cosigned_size: int) -> bytes:
-    """Return what the journal holds: the replica's record and the largest size cosigned."""
-    return encode(_NodeRecord(replica, cosigned_size))
+def encode_node_record(replica: bytes, cosigned_size: int, height: int) -> bytes:
+    """Return what the journal holds: the replica's record, the largest size cosigned, and the
+    height this node had come to: the one after its newest block, or the block it is applying."""
+    return encode(_NodeRecord(replica, cosigned_size, height))
 
 
-def decode_node_record(raw: bytes) -> tuple[bytes | None, int]:
+def decode_node_record(raw: bytes) -> tuple[bytes | None, int, int]:
     """Read a journal record; the replica's is None while it has never voted."""
     record = _record_decoder.decode(raw)
-    return record.replica or None, record.cosigned_size
+    return record.replica or None, record.cosigned_size, record.height

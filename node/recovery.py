@@ -4,6 +4,11 @@ A node on restored or empty storage asks its peers how far they are, each answer
 certificate. Once a quorum has answered, D is the highest height certified to it. Whatever this node
 signed before it lost its memory was for heights up to D+1, or it had helped decide a height above D
 that a quorum would know of; so it signs nothing at heights up to D+2 and may vote again after that.
+
+A journal that was put back from an old copy has forgotten as well, and says nothing of it. It is
+told by its height: the driver has the journal hear of each height before the chain has the block,
+so a journal below its chain is never its own. (Where the whole home is an old copy nothing here
+tells; such a node counts among the f.)
 """
 
 from __future__ import annotations
@@ -16,6 +21,17 @@ SILENT_ALWAYS: Final = 2**53 - 1
 """Sign nothing at any height: what holds until a quorum has answered."""
 
 MARGIN_HEIGHTS: Final = 2
+
+
+def find_amnesia(journal_height: int, chain_height: int) -> str:
+    """Return why a node must not vote on with the journal it has; empty if it may."""
+    if chain_height <= journal_height:
+        return ""
+    return (
+        f"the vote journal is older than the chain: it ends at height {journal_height}, and block "
+        f"{chain_height} is applied; what this node has signed since is unknown, so it must not "
+        "vote before `evidence-ledger node recover`"
+    )
 
 
 class Recovery:

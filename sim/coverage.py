@@ -17,7 +17,7 @@ EXPECTED: Final = (
     "partition", "partition one way", "flapping link", "connection reset",
     "frame lost", "frame doubled", "frame late",
     "disk full", "fsync failed", "bit rot", "index lost a batch", "index removed", "damage found",
-    "ledger removed", "recovery begun", "recovery ended",
+    "ledger removed", "recovery begun", "recovery ended", "journal put back", "old journal refused",
     "clock jump", "clock far off", "slow node", "paused node",
     "view change", "new view", "re-proposal", "catch-up", "evidence held", "evidence on chain",
     "transaction refused outcome", "submission repeated", "submission refused",

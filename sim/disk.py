@@ -169,6 +169,13 @@ class VirtualDirectory:
         copy._durable_files = dict(copy._files)
         return copy
 
+    def put_back(self, copy: VirtualDirectory) -> None:
+        """Hold what another directory holds, all of it durable: somebody restored an old copy."""
+        self.wipe()
+        for name, file in copy._files.items():
+            self._files[name] = _File(bytearray(file.durable), bytearray(file.durable))
+        self._durable_files = dict(self._files)
+
     def rot(self, chance: random.Random) -> str | None:
         """Flip one bit at rest somewhere; return where, or None if there is nothing."""
         names = [name for name in self.names() if self._files[name].durable]

@@ -293,6 +293,9 @@ class Faults:
         if not self._victims:
             return
         node = self._nodes[self._victims.pop()]
+        if self._chance.random() < 0.3:
+            self._put_back_later(node, node.keep_journal())
+            return
         if node.is_up:
             node.end(Survival.NONE)
         node.may_be_damaged = True
@@ -300,6 +303,20 @@ class Faults:
         if self._chance.random() < 0.5:
             node.remove_ledger()
         self._restart_later(node)
+
+    def _put_back_later(self, node: Node, put_back: Callable[[], bool]) -> None:
+        """Put an old copy of the journal under the newer chain."""
+
+        def again() -> None:
+            if self.is_healed:
+                return
+            if put_back():
+                self._coverage.count("journal put back")
+                self._restart_later(node)
+            else:
+                self._put_back_later(node, put_back)
+
+        self._world.after(self._chance.randint(200 * MS, 2 * SECOND), again)
 
     # Time
 

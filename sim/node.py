@@ -19,7 +19,7 @@ from consensus.actions import KEEP
 from ledger import tags
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
-from node.driver import Driver, Identity
+from node.driver import Driver, Identity, decode_node_record
 from node.effects import (
     Admitted,
     BroadcastFrame,
@@ -123,6 +123,8 @@ class Node:
         self.may_lose_tail = False
         """Whether a bit of its segments has rotted: a rotten record above what the index has
         applied cannot be told from a torn one, is cut off, and comes again from peers."""
+        self.has_old_journal = False
+        """Whether somebody put back a journal that ends below this node's chain: it must say so."""
         self.effects_until_crash: int | None = None
         self.steps_until_crash: int | None = None
         self.on_crash: Callable[[Node], None] = lambda _: None
@@ -208,6 +210,8 @@ class Node:
         self._world.trace(self.name, f"starts at height {chain.header.height}")
         around.went_up(self.number)
         self.receive(Started(state.record, state.pending))
+        if self.has_old_journal and self.is_up:
+            raise Violation("old journal taken", f"{self.name} goes on with a journal put back")
         self._world.after(self._chance.randint(1, self.tick_us), self._ticker())
 
     def end(self, survival: Survival) -> None:
@@ -269,11 +273,41 @@ class Node:
         self._around.coverage.count("recovery begun")
         self._world.trace(self.name, "recovers with an empty journal")
         self.steps_until_crash = None
+        self.has_old_journal = False
         self.votes.power_loss(Survival.ALL, self._chance)
         self.votes.wipe()
         Journal.create(self.votes)
         self.is_recovering = True
         self._around.checkers.votes.forgot(self)
+
+    def keep_journal(self) -> Callable[[], bool]:
+        """Copy the journal; return what puts the copy back once the chain has outgrown it."""
+        copy = self.votes.durable_copy()
+        record = Journal.open(copy).load().record
+        height = 0 if record is None else decode_node_record(record)[2]
+
+        def put_back() -> bool:
+            if self.height <= height:
+                return False
+            self.end(Survival.ALL)
+            self.votes.put_back(copy)
+            self.has_old_journal = True
+            self._world.trace(self.name, f"has its journal of height {height} put back")
+            return True
+
+        return put_back
+
+    def _refuse_old_journal(self) -> None:
+        """The node does not go on; its operator has it recover."""
+        self._around.coverage.count("old journal refused")
+        self._go_down("waits for its operator")
+
+        def operator() -> None:
+            if self.has_old_journal:
+                self.recover()
+                self.start()
+
+        self._world.after(OPERATOR_US, operator)
 
     def remove_index(self) -> None:
         """Remove the index; it is built again from the segments."""
@@ -434,6 +468,9 @@ class Node:
                 self.is_recovering = False
             case Halted():
                 self._world.trace(self.name, f"halts: {effect.reason}")
+                if self.has_old_journal:
+                    self._refuse_old_journal()
+                    raise ProcessEnded
                 if self.is_correct:
                     raise Violation("correct node halted", f"{self.name}: {effect.reason}")
             case Said():

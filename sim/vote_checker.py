@@ -234,7 +234,7 @@ class VoteChecker:
         return record, size, pending
 
     def _decode(self, node: Node, raw: bytes) -> tuple[DurableRecord | None, int]:
-        replica, cosigned_size = decode_node_record(raw)
+        replica, cosigned_size, _ = decode_node_record(raw)
         if replica is None:
             return None, cosigned_size
         return decode_record(replica, self._chain_id, node.number), cosigned_size

@@ -8,8 +8,9 @@ from dataclasses import replace
 import msgspec
 
 from consensus.messages import Commit, Prepare, decode_message, encode_message
+from contracts.execution import ExecutedBlock
 from ledger.votes import COMMIT, PREPARE, compute_vote_message
-from node.driver import Driver, encode_node_record
+from node.driver import Driver, decode_node_record, encode_node_record
 from node.effects import (
     BroadcastFrame,
     CommitBlock,
@@ -38,12 +39,32 @@ class SendsFirst(Driver):
 
 
 class Amnesiac(Driver):
-    """Does not read its journal when it starts."""
+    """Reads nothing but the height of its journal when it starts."""
 
     def step(self, event: NodeEvent, now_ms: int) -> list[Effect]:
         if isinstance(event, Started):
-            event = Started(None, None)
+            height = 0 if event.record is None else decode_node_record(event.record)[2]
+            event = Started(encode_node_record(b"", 0, height), None)
         return super().step(event, now_ms)
+
+
+class Trusting(Driver):
+    """Takes whatever journal it finds, however old."""
+
+    def step(self, event: NodeEvent, now_ms: int) -> list[Effect]:
+        if isinstance(event, Started) and event.record is not None:
+            record, cosigned_size, _ = decode_node_record(event.record)
+            event = Started(encode_node_record(record or b"", cosigned_size, 2**40), event.pending)
+        return super().step(event, now_ms)
+
+
+class LeavesItsJournalBehind(Driver):
+    """Catches up without telling its journal."""
+
+    def _commit(self, block: ExecutedBlock, certificate: bytes) -> None:
+        known, self._journal_height = self._journal_height, 2**40
+        super()._commit(block, certificate)
+        self._journal_height = known
 
 
 class DropsPending(Driver):
@@ -98,7 +119,7 @@ class ForgetsCosignature(Driver):
     """Saves its votes, and not how far it has cosigned."""
 
     def _save(self, pending: object) -> None:
-        self._emit(SaveJournal(encode_node_record(self._record, 0), pending))  # type: ignore[arg-type]
+        self._emit(SaveJournal(encode_node_record(self._record, 0, 2**40), pending))  # type: ignore[arg-type]
 
 
 class SkipsBlock(Driver):

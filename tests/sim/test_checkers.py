@@ -49,6 +49,20 @@ def test_a_broken_driver_is_caught(make_driver: type[Driver], rule: str) -> None
     assert result.violation.startswith(rule + ":"), result.violation
 
 
+def test_a_driver_that_takes_an_old_journal_is_caught() -> None:
+    result = first_violation(broken.Trusting, family="amnesia")
+    assert result.violation is not None
+    assert result.violation.split(":")[0] in {"old journal taken", "journal went back"}
+
+
+def test_a_driver_that_catches_up_behind_its_journals_back_is_caught() -> None:
+    """Killed on the way, it takes its own journal for an old one."""
+    result = first_violation(broken.LeavesItsJournalBehind, seeds=range(13, 27))
+    assert result.violation is not None
+    assert result.violation.startswith("correct node halted: "), result.violation
+    assert "the vote journal is older than the chain" in result.violation
+
+
 def test_a_driver_that_does_not_read_its_journal_is_caught() -> None:
     result = first_violation(broken.Amnesiac, family="blackouts")
     assert result.violation is not None
