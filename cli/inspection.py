@@ -17,7 +17,7 @@ machine with some gigabytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -46,7 +46,9 @@ from ledger.wire import encode
 from node.certificates import read_certificate
 from node.certification import cosigner_keys
 from node.config import NodeConfig, NodeHome
+from node.driver import decode_node_record
 from node.ledger_store import LedgerStore, open_ledger
+from node.recovery import find_amnesia
 from node.server import open_keyvalue
 from storage.audit import EntryFacts, Progress, verify_chain
 from storage.files import Damaged, StorageFailure
@@ -123,6 +125,7 @@ class Inspection:
             if not opened.is_good:
                 return
             yield self._try("torn ends", self._check_ends)
+            yield self._try("votes and chain", self._check_memory)
             yield self._try("files and rows", self._check_rows)
             yield self._try("execution", self._check_execution)
             yield self._try("state", self._check_state)
@@ -159,24 +162,18 @@ class Inspection:
     def _check_journal(self) -> str:
         if self._home.recover_marker.exists():
             return "not looked at: the home is marked to recover, so that a new one takes its place"
-        directory = ReadOnlyDirectory(self._home.journal)
-        try:
+        with closing(ReadOnlyDirectory(self._home.journal)) as directory:
             complaints = Journal.open(directory).verify()
-        finally:
-            directory.close()
         if complaints:
             raise Failure(" ".join(complaints))
         return "both slots, both marks and the pending block are intact"
 
     def _check_spool(self) -> str:
-        directory = ReadOnlyDirectory(self._home.spool)
-        try:
+        with closing(ReadOnlyDirectory(self._home.spool)) as directory:
             if not directory.names():
                 return "empty; nothing was promised yet"
             spool = Spool(directory)
             held = spool.load()
-        finally:
-            directory.close()
         if spool.notices:
             raise Failure("; ".join(spool.notices))
         return f"{len(held)} promised transactions, each intact"
@@ -229,6 +226,17 @@ class Inspection:
                 f"the home that was tried: {' '.join(torn)}"
             )
         return "none"
+
+    def _check_memory(self) -> str:
+        if self._home.recover_marker.exists():
+            return "the home is marked to recover: it votes two heights after its peers' proof"
+        with closing(ReadOnlyDirectory(self._home.journal)) as directory:
+            record = Journal.open(directory).newest()
+        height = 0 if record is None else decode_node_record(record)[2]
+        amnesia = find_amnesia(height, self._chain.header.height)
+        if amnesia:
+            raise Failure(f"{self._home.journal}: {amnesia}")
+        return f"the journal is of height {height}, the chain of {self._chain.header.height}"
 
     def _check_rows(self) -> str:
         def identify(index: int, raw: bytes) -> EntryFacts | None:

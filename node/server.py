@@ -256,6 +256,8 @@ class _Server:
             await shell.start()
             log_notices([*journal.notices, *spool.notices])
             stack.push_async_callback(shell.close)
+            if shell.is_stopped:
+                return self._status  # said already; nobody has heard of this node yet
             shell.carrier = transport
             await transport.start()
             stack.push_async_callback(transport.close)

@@ -239,6 +239,15 @@ class Journal:
         self._current = slot
         self._failed = False
 
+    def newest(self) -> bytes | None:
+        """Return the newest intact record, acknowledged or not, and change nothing.
+
+        To look at only: what may be voted on is what `load` returns.
+        """
+        slots = [slot for at in range(2) if (slot := self._read_slot(at)) is not None]
+        newest = max(slots, key=lambda slot: slot.sequence, default=None)
+        return None if newest is None or newest.sequence == 0 else newest.record
+
     def verify(self) -> tuple[str, ...]:
         """Return a sentence for every piece that is not intact, stale ones included.
 

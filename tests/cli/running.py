@@ -27,10 +27,12 @@ from ledger.votes import (
 )
 from node.certification import Certification
 from node.config import NodeHome, load_config
+from node.driver import encode_node_record
 from node.keystore import KeyPurpose, Keystore
 from node.ledger_store import LedgerStore, open_ledger
 from node.server import open_keyvalue
 from storage.files import DiskDirectory
+from storage.journal import Journal
 
 
 class Command:
@@ -80,6 +82,11 @@ class StoredChain:
             self._append_block(store, chain, certification, group)
         store.chain_store.close()
         directory.close()
+        journal_directory = DiskDirectory(self.home.journal)
+        journal = Journal.open(journal_directory)
+        journal.load()
+        journal.save(encode_node_record(b"", chain.header.log_size, chain.header.height + 1), None)
+        journal_directory.close()
 
     def _append_block(
         self, store: LedgerStore, chain: Chain, certification: Certification, group: Sequence[Draft]

@@ -27,6 +27,7 @@ def test_a_whole_home_passes_every_check(command: Command, home: Path) -> None:
         "ok       spool",
         "ok       chain",
         "ok       torn ends",
+        "ok       votes and chain",
         "ok       files and rows",
         "ok       execution",
         "ok       state",
@@ -199,6 +200,27 @@ def test_a_flipped_byte_of_the_vote_journal_is_named(command: Command, home: Pat
     flip(NodeHome(home).journal / "votes", 100)
     assert command.run("inspect", "--home", home) == 1
     assert "votes, offset 0: slot 0 is broken." in command.out
+
+
+OLD_JOURNAL = (
+    "the vote journal is older than the chain: it ends at height 6, and block 7 is applied; what "
+    "this node has signed since is unknown, so it must not vote before `evidence-ledger node "
+    "recover`"
+)
+
+
+def test_an_old_journal_under_a_newer_chain_is_told(command: Command, home: Path) -> None:
+    old = shutil.copytree(NodeHome(home).journal, home / "old")
+    chain = StoredChain.resume(home)
+    chain.append([])
+    assert command.run("inspect", "--home", home) == 0, command.out
+    assert "ok       votes and chain: the journal is of height 7, the chain of 6" in command.out
+    chain.append([])
+    shutil.rmtree(NodeHome(home).journal)
+    shutil.copytree(old, NodeHome(home).journal)
+    assert command.run("inspect", "--home", home) == 1
+    damaged = [line for line in command.out.splitlines() if line.startswith("DAMAGED")]
+    assert damaged == [f"DAMAGED  votes and chain: {NodeHome(home).journal}: {OLD_JOURNAL}"]
 
 
 def test_another_chains_certificate_is_found(command: Command, home: Path) -> None:

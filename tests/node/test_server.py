@@ -24,6 +24,7 @@ from node.exceptions import make_exception_handler
 from node.ledger_store import REPLAY_PROGRESS, STATE_PROGRESS
 from node.server import ProgressLog, count_bytes, log_notices
 from node.verification import VerifierUnavailable
+from tests.cli.running import StoredChain
 
 ROOT = Path(__file__).parents[2]
 
@@ -217,6 +218,26 @@ def test_an_api_address_that_is_taken_is_said_with_status_1(home: NodeHome) -> N
         status, err = run(home)
     assert status == 1, err
     assert "this node cannot start: [Errno 98] Address already in use" in err
+    assert "Traceback" not in err
+
+
+def test_an_old_journal_under_a_newer_chain_is_said_and_nobody_hears_of_the_node(
+    tmp_path: Path,
+) -> None:
+    chain = StoredChain(tmp_path / "net")
+    chain.append([])
+    old = shutil.copytree(chain.home.journal, tmp_path / "old")
+    chain.append([], [])
+    shutil.rmtree(chain.home.journal)
+    shutil.copytree(old, chain.home.journal)
+    status, err = run(chain.home)
+    assert status == 1, err
+    assert (
+        "this node stops: the vote journal is older than the chain: it ends at height 2, and block "
+        "3 is applied; what this node has signed since is unknown, so it must not vote before "
+        "`evidence-ledger node recover`"
+    ) in err
+    assert "at height 3, chain" not in err, "it went on to listen"
     assert "Traceback" not in err
 
 

@@ -48,6 +48,21 @@ def fresh() -> CrashingDirectory:
     return disk
 
 
+def test_looking_at_the_newest_record_changes_nothing() -> None:
+    disk = CrashingDirectory()
+    Journal.create(disk)
+    assert Journal.open(disk).newest() is None
+    journal = Journal.open(disk)
+    journal.load()
+    for record, pending in PROGRAMME:
+        journal.save(record, pending)
+        before = disk.step
+        assert Journal.open(disk).newest() == record
+        assert disk.step == before
+    disk.flip(VOTES_FILE, 9)  # of the slot that was written last
+    assert Journal.open(disk).newest() == PROGRAMME[-2][0]
+
+
 def test_a_new_journal_is_empty_and_remembers_what_is_saved() -> None:
     disk = CrashingDirectory()
     journal = Journal.create(disk)

@@ -138,6 +138,8 @@ def test_a_reader_written_from_the_texts_follows_the_log_to_its_root(network: Ne
     group = [network.opening() for _ in range(300)]  # more than one tile at the lowest level
     with network.client(0) as client:
         client.post_batch([envelope for _, envelope in group])
+        for _, envelope in group:  # a later one may be decided sooner, by way of another node
+            client.settle(envelope, "committed")
     tx_id, envelope = group[-1]
     place = network.settle(2, envelope, "certified")
     origin, policy = policy_of(Path(network.devnet.state.genesis).read_bytes())
@@ -296,6 +298,49 @@ def test_a_node_that_dies_is_said_with_its_log(network: Network) -> None:
     network.devnet.wait_ready([3])
 
 
+def test_an_old_journal_put_under_a_newer_chain_does_not_vote_until_recovered(
+    network: Network, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody restores `journal/` from a copy of files: the rest of the home is the newest."""
+    devnet = network.devnet
+    home = Path(devnet.state.nodes[3].home)
+    devnet.stop([3])
+    old = Path(shutil.copytree(home / "journal", home.with_name("old-journal")))
+    devnet.start([3])
+    devnet.wait_ready([3])
+    for _ in range(3):
+        place = network.settle(0, network.opening()[1])
+        network.wait_level(int(str(place["height"])))
+    devnet.stop([3])
+    shutil.rmtree(home / "journal")
+    shutil.copytree(old, home / "journal")
+    devnet.start([3])
+    said = "the vote journal is older than the chain: it ends at height "
+    with pytest.raises(Failure, match=said) as failed:
+        devnet.wait_ready([3])
+    assert "Node credit-a (replica 3) ended with status 1." in str(failed.value)
+    assert "`evidence-ledger node recover`" in str(failed.value)
+    devnet.kill(3)
+    assert main(["inspect", "--home", str(home)]) == 1
+    assert f"DAMAGED  votes and chain: {home}/journal: {said}" in capsys.readouterr().out
+    assert main(["node", "recover", "--home", str(home), "--reason", "an old journal"]) == 0
+    devnet.start([3])
+    devnet.wait_ready([3])
+    wait_recovered(network, home)
+    assert (home / "journal" / "votes.damaged-1").exists()
+    network.check_same_chain()
+
+
+def wait_recovered(network: Network, home: Path) -> None:
+    """Have the others decide until a recovering node is allowed to vote."""
+    deadline = time.monotonic() + 30
+    while (home / "RECOVER").exists():
+        network.settle(1, network.opening()[1])
+        assert time.monotonic() < deadline, "the mark of recovery is still there"
+    for _ in range(3):
+        network.settle(1, network.opening()[1])
+
+
 def test_a_node_restored_from_a_backup_recovers_and_votes_again(
     network: Network, tmp_path: Path
 ) -> None:
@@ -316,13 +361,8 @@ def test_a_node_restored_from_a_backup_recovers_and_votes_again(
     devnet.start([3])
     devnet.wait_ready([3])
     network.wait_level(max(int(str(place["height"])) for place in places))
+    wait_recovered(network, home)
     # With one of the others gone the network needs its vote.
-    deadline = time.monotonic() + 30
-    while (home / "RECOVER").exists():
-        network.settle(1, network.opening()[1])
-        assert time.monotonic() < deadline, "the mark of recovery is still there"
-    for _ in range(3):
-        network.settle(1, network.opening()[1])
     devnet.kill(0)
     assert network.settle(3, network.opening()[1])["status"] == "applied"
     devnet.start([0])
