@@ -69,15 +69,20 @@ example:
   evidence-ledger node run --home ./home
 """
 
+SERVES_ONLY = "The node will serve what it has and sign nothing."
+
 RECOVER_HELP = """\
 Mark a home whose vote journal is lost or old: the node starts in recovery. 标记为恢复启动。
 
 A node that has forgotten its votes could contradict them, which is what a traitor does. In recovery
 it asks its peers how far they are, needs a quorum of answers without its own, and signs nothing
 until the chain is two heights past the highest that was proven to it. It then votes again by
-itself. While more nodes are in recovery than n minus the quorum, the network stands still.
-In a network of one or two no quorum is left without this node: there recovery never ends by itself,
-the node only serves what it has, and what is to be done its operators must decide.
+itself. The node must be stopped.
+
+At most n minus the quorum may recover at once: one of four, two of seven. Beyond that the chain
+stands still, because nobody is left who could prove what was decided; docs/OPERATING.md says what
+the operators can do then. In a network of one or two that is so from the first: this command
+refuses, unless the node is only to serve what it has (--serve-only).
 
 example:
   evidence-ledger node recover --home ./home --reason 'disk replaced on 8 March'
@@ -135,6 +140,11 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     recover = add_command(inner, "recover", "start as one that has forgotten", RECOVER_HELP)
     _add_home(recover)
     recover.add_argument("--reason", required=True, help="kept in HOME/RECOVER for the record")
+    recover.add_argument(
+        "--serve-only",
+        action="store_true",
+        help="also where recovery can never end: the node serves what it has and never signs",
+    )
     recover.set_defaults(run=run_recover)
     _add_token(inner)
 
@@ -281,37 +291,31 @@ def run_backup(arguments: argparse.Namespace) -> int:
 
 def run_restore(arguments: argparse.Namespace) -> int:
     """Restore a backup into a home without a chain."""
-    from cli.node_storage import endless_recovery, restore_chain
+    from cli.node_storage import restore_chain
     from node.config import NodeHome
 
-    home = NodeHome(arguments.home)
-    manifest = restore_chain(arguments.backup, home)
+    manifest, endless = restore_chain(arguments.backup, NodeHome(arguments.home))
     print(
         f"Restored {manifest.log_size} entries up to height {manifest.applied_height}. The node "
         "starts in recovery: it asks a quorum how far the chain is before it votes again."
     )
-    print(endless_recovery(home), end="")
+    if endless:
+        print(f"{endless} {SERVES_ONLY}")
     return OK
 
 
 def run_recover(arguments: argparse.Namespace) -> int:
     """Leave the mark."""
-    from cli.node_storage import endless_recovery
+    from cli.node_storage import mark_recovery
     from node.config import NodeHome
-    from storage.backup import demand_recovery, is_recovery_demanded
 
     home = NodeHome(arguments.home)
-    if not home.config.exists():
-        raise unusable(f"{home.path} is not a node's home: it holds no node.toml.")
-    if is_recovery_demanded(home.path):
-        raise unusable(f"{home.recover_marker} is there already; nothing was changed.")
-    warning = endless_recovery(home)
-    home.create()
-    demand_recovery(home.path, arguments.reason)
+    endless = mark_recovery(home, arguments.reason, is_serving_only=arguments.serve_only)
     print(f"Left {home.recover_marker}. When the node starts, it will not vote until a quorum of")
     print("its peers has proven to it how far the chain is, and two heights more have passed.")
     print("The journal that is there is put aside under another name, not removed.")
-    print(warning, end="")
+    if endless:
+        print(f"{endless} {SERVES_ONLY}")
     return OK
 
 

@@ -74,8 +74,10 @@ def open_stopped_chain(home: NodeHome) -> Iterator[ChainStore]:
             store.close()
 
 
-def restore_chain(backup: Path, home: NodeHome) -> Manifest:
+def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, str]:
     """Restore a backup's chain into a home that has keys, configuration, genesis and no chain.
+
+    Returned beside the manifest is why the recovery that follows never ends, empty if it can.
 
     The mark that demands recovery is durable before the first segment is in its place, so no crash
     in between leaves an old chain that votes.
@@ -102,18 +104,38 @@ def restore_chain(backup: Path, home: NodeHome) -> Manifest:
             os.replace(path, home.chain / path.name)
         directory.fsync_directory()
         shutil.rmtree(staging)
-    return manifest
+        return manifest, endless_recovery(home, config)
 
 
-def endless_recovery(home: NodeHome) -> str:
-    """Return a warning, one line, if too few others exist for recovery to end by itself."""
-    validators = read_genesis(home.resolve(load_config(home).genesis)).validators
+def mark_recovery(home: NodeHome, reason: str, *, is_serving_only: bool) -> str:
+    """Have a stopped node start in recovery; return why it will never end, empty if it can.
+
+    A recovery that cannot end is refused unless the node is only to serve what it has.
+    """
+    with hold_home(home) as (config, _):
+        if home.recover_marker.exists():
+            raise unusable(f"{home.recover_marker} is there already; nothing was changed.")
+        endless = endless_recovery(home, config)
+        if endless and not is_serving_only:
+            raise Failure(
+                f"{endless} Nothing was changed. With --serve-only the node is marked all the "
+                "same: it then serves what it has and never signs again. What the operators can "
+                'do instead stands in docs/OPERATING.md, "When too many have forgotten".'
+            )
+        demand_recovery(home.path, reason)
+    return endless
+
+
+def endless_recovery(home: NodeHome, config: NodeConfig) -> str:
+    """Return why a recovery in this network never ends, empty if it can."""
+    validators = read_genesis(home.resolve(config.genesis)).validators
     others = len(validators) - 1
     if others >= validators.quorum:
         return ""
+    needed = "one other" if validators.quorum == 1 else f"{validators.quorum} others"
     return (
-        f"Recovery will not end by itself: it needs answers from {validators.quorum} other "
-        f"institutions, and this network has {others}. Its operators must decide what to do.\n"
+        f"Recovery cannot end in this network: it needs the answers of {needed}, and there "
+        f"{'is' if others == 1 else 'are'} {others or 'none'}."
     )
 
 

@@ -239,6 +239,9 @@ def test_a_running_nodes_home_is_left_alone(command: Command, home: Path) -> Non
         assert command.err == refusal
         assert command.run("node", "backup", "--home", home, "-o", home / "b.tar") == 1
         assert command.err == refusal
+        assert command.run("node", "recover", "--home", home, "--reason", "a try") == 1
+        assert command.err == refusal
+        assert not (home / "RECOVER").exists()
     finally:
         held.close()
 
@@ -259,6 +262,10 @@ def test_a_backup_restores_to_the_same_chain_in_recovery(
     assert {path.name: path.read_bytes() for path in place.chain.iterdir()} == kept
     assert place.recover_marker.read_text().startswith("Restored from a backup at height 5")
     assert not (home / "restore.partial").exists()
+    assert command.out.endswith(
+        "Recovery cannot end in this network: it needs the answers of one other, and there are none. "
+        "The node will serve what it has and sign nothing.\n"
+    )
     assert command.run("inspect", "--home", home) == 0, command.out
 
 
@@ -289,23 +296,41 @@ def test_recovery_of_a_home_with_nothing_else_makes_what_is_missing(
     place = NodeHome(home)
     for path in (place.chain, place.index, place.journal, place.spool):
         shutil.rmtree(path)
-    assert command.run("node", "recover", "--home", home, "--reason", "new disk") == 0
+    arguments = ("node", "recover", "--home", home, "--reason", "new disk", "--serve-only")
+    assert command.run(*arguments) == 0
     assert all(path.is_dir() for path in (place.chain, place.index, place.journal, place.spool))
 
 
-@pytest.mark.parametrize(("count", "is_endless"), [(1, True), (2, True), (3, False), (4, False)])
-def test_recovery_that_cannot_end_is_said(
-    command: Command, tmp_path: Path, count: int, is_endless: bool
+@pytest.mark.parametrize(
+    ("count", "missing"), [(1, "one other, and there are none"), (2, "2 others, and there is 1")]
+)
+def test_recovery_that_cannot_end_is_refused_and_taken_only_for_serving(
+    command: Command, tmp_path: Path, count: int, missing: str
 ) -> None:
     state = create_devnet(Layout(directory=tmp_path / "net", node_count=count))
-    home = Path(state.nodes[0].home)
-    assert command.run("node", "recover", "--home", home, "--reason", "disk replaced") == 0
-    sentence = (
-        f"Recovery will not end by itself: it needs answers from {count} other institutions, and "
-        f"this network has {count - 1}. Its operators must decide what to do.\n"
+    home = NodeHome(Path(state.nodes[0].home))
+    sentence = f"Recovery cannot end in this network: it needs the answers of {missing}."
+    arguments = ("node", "recover", "--home", home.path, "--reason", "disk replaced")
+    assert command.run(*arguments) == 1
+    assert command.err == (
+        f"{sentence} Nothing was changed. With --serve-only the node is marked all the same: it "
+        "then serves what it has and never signs again. What the operators can do instead stands "
+        'in docs/OPERATING.md, "When too many have forgotten".\n'
     )
-    assert command.out.endswith(sentence) is is_endless
-    assert ("by itself" in command.out) is is_endless
+    assert not home.recover_marker.exists()
+    assert command.run(*arguments, "--serve-only") == 0
+    assert command.out.endswith(f"{sentence} The node will serve what it has and sign nothing.\n")
+    assert home.recover_marker.read_text() == "disk replaced\n"
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_recovery_that_can_end_says_nothing_of_it(
+    command: Command, tmp_path: Path, count: int
+) -> None:
+    state = create_devnet(Layout(directory=tmp_path / "net", node_count=count))
+    arguments = ("--home", Path(state.nodes[0].home), "--reason", "disk replaced")
+    assert command.run("node", "recover", *arguments) == 0
+    assert "cannot end" not in command.out
 
 
 def test_a_backup_of_another_chain_is_refused(command: Command, home: Path, tmp_path: Path) -> None:
@@ -321,7 +346,7 @@ def test_a_backup_of_another_chain_is_refused(command: Command, home: Path, tmp_
 
 
 def test_recover_leaves_a_mark_with_its_reason(command: Command, home: Path) -> None:
-    arguments = ("node", "recover", "--home", home, "--reason", "disk replaced")
+    arguments = ("node", "recover", "--home", home, "--reason", "disk replaced", "--serve-only")
     assert command.run(*arguments) == 0
     assert (home / "RECOVER").read_text() == "disk replaced\n"
     assert command.run(*arguments) == 2

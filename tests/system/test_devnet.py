@@ -288,6 +288,20 @@ def wait_for_position(network: Network, tx_id: str) -> dict[str, object]:
             time.sleep(0.05)
 
 
+def test_a_running_node_is_named_to_whoever_wants_its_home(
+    network: Network, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = network.devnet.state.nodes[2].home
+    pid = network.devnet.process(2).pid
+    command = f"process {pid} ({sys.executable} -m cli node run --home {home} --until-stdin-closes)"
+    for arguments in (["recover", "--reason", "a try"], ["backup", "--output", "/nowhere/b.tar"]):
+        assert main(["node", *arguments, "--home", home]) == 1
+        assert capsys.readouterr().err == f"{home} is in use by {command}; stop it first.\n"
+    assert main(["inspect", "--home", home]) == 1
+    assert capsys.readouterr().err == f"{home} is in use by {command}; stop it first.\n"
+    assert not (Path(home) / "RECOVER").exists()
+
+
 def test_a_node_that_dies_is_said_with_its_log(network: Network) -> None:
     network.devnet.process(3).kill()
     network.devnet.process(3).wait()
