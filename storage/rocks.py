@@ -56,7 +56,7 @@ class RocksStore:
         try:
             self._db = Rdict(str(path), _options(cache_bytes, is_strict))
         except Exception as error:  # rocksdict raises nothing narrower
-            if "lock" in str(error):
+            if "lock file" in str(error).lower() or "lock hold" in str(error):
                 raise InUse(f"{path} is in use by another process") from error
             raise Damaged(str(path), 0, f"RocksDB cannot open it: {error}") from error
         self._synced = WriteOptions()

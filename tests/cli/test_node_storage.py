@@ -263,8 +263,8 @@ def test_a_backup_restores_to_the_same_chain_in_recovery(
     assert place.recover_marker.read_text().startswith("Restored from a backup at height 5")
     assert not (home / "restore.partial").exists()
     assert command.out.endswith(
-        "Recovery cannot end in this network: it needs the answers of one other, and there are none. "
-        "The node will serve what it has and sign nothing.\n"
+        "Recovery cannot end in this network: it needs the answers of one other, and there are "
+        "none. The node will serve what it has and sign nothing.\n"
     )
     assert command.run("inspect", "--home", home) == 0, command.out
 

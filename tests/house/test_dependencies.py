@@ -127,3 +127,10 @@ def test_package_imports_only_what_is_declared(package: str) -> None:
 def test_every_runtime_dependency_is_imported_by_some_package() -> None:
     imported = {name for package in PACKAGES for name in imported_distributions(package)}
     assert sorted(runtime_names() - imported) == []
+
+
+def test_the_tests_have_rocksdb_on_every_python() -> None:
+    """A node on RocksDB is tested in CI only where its package is locked without a condition."""
+    text = (ROOT / "requirements/test.txt").read_text("utf-8")
+    locked = re.findall(r"^rocksdict==(\S+)( ;.*)? \\$", text, flags=re.MULTILINE)
+    assert locked == [(locked_versions(ROOT / "requirements/run.txt")["rocksdict"], "")]

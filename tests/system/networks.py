@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +16,14 @@ from cli.demo import GATEWAY
 from cli.devnet import Devnet, open_devnet
 from cli.devnet_addresses import Layout
 from cli.drafts import Draft, complete_body
-from cli.founding import read_genesis
+from cli.founding import Backend, read_genesis
 from cli.registration import register_submitters
 from cli.submission import wait_height
 from genesis.document import Genesis
 from ledger.signing import SeedSigner
 from ledger.transaction import compute_tx_id, sign_transaction
+
+ROOT = Path(__file__).parents[2]
 
 
 def now_ms() -> int:
@@ -99,10 +104,40 @@ class Network:
         return chains[0]
 
 
+OFFLINE = """\
+import sys
+for name in ("socket", "_socket", "ssl", "asyncio", "urllib.request", "httpx", "msgspec"):
+    sys.modules[name] = None
+from verifier.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def verify_offline(file: Path, genesis_hash: str) -> subprocess.CompletedProcess[str]:
+    """Run the verifier in a process that cannot open a socket."""
+    return subprocess.run(
+        [sys.executable, "-c", OFFLINE, str(file), "--genesis-hash", genesis_hash],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def flip(home: Path, copy: Path, pattern: str, share: float) -> str:
+    """Copy a home, flip one bit at `share` of the first file that matches; return its name."""
+    shutil.copytree(home, copy)
+    file = next(file for file in sorted(copy.glob(pattern)) if file.stat().st_size)
+    raw = bytearray(file.read_bytes())
+    raw[round(share * (len(raw) - 1))] ^= 4
+    file.write_bytes(raw)
+    return file.name
+
+
 @contextmanager
-def running_network(directory: Path) -> Iterator[Network]:
+def running_network(directory: Path, backend: Backend | None = None) -> Iterator[Network]:
     """Make and start four nodes; nothing of them is left afterwards."""
-    layout = Layout(directory=directory, node_count=4, view_timeout_ms=1_000)
+    layout = Layout(directory=directory, node_count=4, view_timeout_ms=1_000, backend=backend)
     state = open_devnet(layout, print)
     with Devnet(directory, state) as devnet:
         devnet.start()

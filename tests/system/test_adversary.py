@@ -29,7 +29,7 @@ from cli.main import main
 from ledger.signing import SeedSigner
 from ledger.transaction import sign_batch, sign_transaction
 from node.descriptors import count_own
-from tests.system.networks import Network, now_ms, running_network
+from tests.system.networks import Network, flip, now_ms, running_network
 from verifier.main import main as verify
 
 pytestmark = pytest.mark.slow
@@ -239,16 +239,6 @@ def stopped_home(network: Network) -> Iterator[Path]:
     yield Path(network.devnet.state.nodes[3].home)
     network.devnet.start([3])
     network.devnet.wait_ready([3])
-
-
-def flip(home: Path, copy: Path, pattern: str, share: float) -> str:
-    """Copy a home, flip one bit at `share` of the first file that matches; return its name."""
-    shutil.copytree(home, copy)
-    file = next(file for file in sorted(copy.glob(pattern)) if file.stat().st_size)
-    raw = bytearray(file.read_bytes())
-    raw[round(share * (len(raw) - 1))] ^= 4
-    file.write_bytes(raw)
-    return file.name
 
 
 @pytest.mark.parametrize("share", [0.0, 0.37, 1.0])

@@ -9,7 +9,6 @@ import base64
 import hashlib
 import json
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -24,9 +23,7 @@ from cli.drafts import Draft
 from cli.failure import Failure
 from cli.main import main
 from tests.ledger import independent_c2sp
-from tests.system.networks import Network, running_network
-
-ROOT = Path(__file__).parents[2]
+from tests.system.networks import Network, running_network, verify_offline
 
 pytestmark = pytest.mark.slow
 
@@ -73,26 +70,6 @@ def test_a_wrong_signature_is_refused_by_name(network: Network) -> None:
     with network.client(1) as client, pytest.raises(ApiError) as refused:
         client.post(envelope[:-10] + bytes([envelope[-10] ^ 1]) + envelope[-9:])
     assert (refused.value.http_status, refused.value.reason) == (403, "bad_signature")
-
-
-OFFLINE = """\
-import sys
-for name in ("socket", "_socket", "ssl", "asyncio", "urllib.request", "httpx", "msgspec"):
-    sys.modules[name] = None
-from verifier.main import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-def verify_offline(file: Path, genesis_hash: str) -> subprocess.CompletedProcess[str]:
-    """Run the verifier in a process that cannot open a socket."""
-    return subprocess.run(
-        [sys.executable, "-c", OFFLINE, str(file), "--genesis-hash", genesis_hash],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_evidence_of_any_node_verifies_without_a_network(network: Network, tmp_path: Path) -> None:
