@@ -32,7 +32,7 @@ from node.descriptors import count_own
 from tests.system.networks import Network, flip, now_ms, running_network
 from verifier.main import main as verify
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("adversary")]
 
 Sig = list[object]
 MSGPACK = {"Content-Type": "application/msgpack"}

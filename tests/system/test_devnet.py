@@ -25,7 +25,7 @@ from cli.main import main
 from tests.ledger import independent_c2sp
 from tests.system.networks import Network, running_network, verify_offline
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("devnet")]
 
 
 @pytest.fixture(scope="module")

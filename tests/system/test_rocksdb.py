@@ -15,6 +15,7 @@ from tests.system.networks import Network, flip, running_network, verify_offline
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("rocksdb"),
     pytest.mark.skipif(
         importlib.util.find_spec("rocksdict") is None,
         reason="rocksdict is not installed: no node can run on RocksDB here",
