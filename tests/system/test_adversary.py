@@ -162,6 +162,17 @@ def mutate(chance: random.Random, raw: bytes) -> bytes:
     return bytes(bytes_)
 
 
+def resident_bytes(network: Network, replica: int) -> int:
+    pages = Path(f"/proc/{network.devnet.process(replica).pid}/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()
+
+
+def stream_of(size: int) -> Iterator[bytes]:
+    """A body whose length is not said beforehand."""
+    for _ in range(size // 65536):
+        yield bytes(65536)
+
+
 def test_mutated_input_is_refused_by_name_and_stops_nothing(network: Network) -> None:
     chance = random.Random(20260301)
     signer = network._signers["m-yoga"]
@@ -192,6 +203,14 @@ def test_mutated_input_is_refused_by_name_and_stops_nothing(network: Network) ->
             results = answer.json()["results"]
             assert len(results) == len(part)
             assert all(result["http_status"] < 500 for result in results)
+        memory_before = resident_bytes(network, 0)
+        for _ in range(40):
+            answer = http.post(
+                "/v1/transactions:batch", content=stream_of(9 * 1024 * 1024), headers=MSGPACK
+            )
+            assert (answer.status_code, answer.json()["reason"]) == (413, "too_large")
+        grown = resident_bytes(network, 0) - memory_before
+        assert grown < 100 * 1024 * 1024, f"360 MB of refused bodies left {grown} bytes behind"
         for deep in (b"[" * 100_000, b"\x91" * 100_000, b'{"a":' * 20_000):
             for kind in ("application/json", "application/msgpack"):
                 for path in ("/v1/transactions", "/v1/transactions:batch"):
