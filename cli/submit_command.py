@@ -7,10 +7,18 @@ refuse is on the chain as well: the attempt is evidence too, and no failure of t
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.arguments import Parser, add_command, add_node_options, make_clients
+from cli.arguments import (
+    Parser,
+    add_command,
+    add_node_options,
+    add_passphrase_option,
+    make_clients,
+    passphrase_prompt,
+)
 from cli.failure import FAILED, OK, unusable
 
 if TYPE_CHECKING:
@@ -24,12 +32,14 @@ are added here, or transactions signed elsewhere. A transaction is sent once the
 its stream is on the chain; --any-order sends everything at once.
 
 KEYS is a JSON object {"<party>": "<seed in hex>", …}, readable by you only; --devnet brings the
-demo submitters' own.
+demo submitters' own. An institution signs with the party key that lies sealed in its node's HOME
+(registering a merchant, say); the node may run meanwhile.
 
 examples:
   evidence-ledger submit examples/week.jsonl --devnet ./net
   evidence-ledger submit receipts.jsonl --api https://ledger.bank-a.example:8443 --keys keys.json \\
       --sign batch --wait certified --output results.jsonl
+  evidence-ledger submit register.json --api https://ledger.bank-a.example:8443 --home ./home
 
 exit status: 0 everything is on the chain (applied or refused), 1 something was not taken in
 """
@@ -40,6 +50,9 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = add_command(commands, "submit", "sign receipts and submit them", HELP)
     parser.add_argument("file", type=Path, metavar="FILE", help="JSON or JSONL; see above")
     parser.add_argument("--keys", type=Path, metavar="KEYS", help="seeds of the signing parties")
+    parser.add_argument(
+        "--home", type=Path, metavar="HOME", help="a node's home: sign as its institution"
+    )
     parser.add_argument(
         "--sign",
         choices=("each", "batch"),
@@ -55,6 +68,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("--any-order", action="store_true", help="do not keep streams in order")
     parser.add_argument("-o", "--output", type=Path, help="results, one JSON object a line")
     add_node_options(parser)
+    add_passphrase_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -74,18 +88,22 @@ def run(arguments: argparse.Namespace) -> int:
     items = read_items(arguments.file)
     if arguments.output is not None and arguments.output.exists():
         raise unusable(f"{arguments.output} exists and is not overwritten.")
-    clients = make_clients(arguments)
-    submitter = Submitter(
-        genesis=parse_genesis(clients[0].genesis()),
-        clients=clients,
-        signers=read_signers(arguments.keys, arguments.devnet),
-        now_ms=lambda: time.time_ns() // 1_000_000,
-        is_batch=arguments.sign == "batch",
-        level=arguments.wait,
-    )
-    begun = time.monotonic()
-    with show_progress("on the chain 已上链", len(items)) as progress:
-        results = submitter.submit(items, progress, is_ordered=not arguments.any_order)
+    signers = read_signers(arguments.keys, arguments.devnet)
+    if arguments.home is not None:
+        signers |= read_institution(arguments.home, arguments.passphrase_file)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(client) for client in make_clients(arguments)]
+        submitter = Submitter(
+            genesis=parse_genesis(clients[0].genesis()),
+            clients=clients,
+            signers=signers,
+            now_ms=lambda: time.time_ns() // 1_000_000,
+            is_batch=arguments.sign == "batch",
+            level=arguments.wait,
+        )
+        begun = time.monotonic()
+        with show_progress("on the chain 已上链", len(items)) as progress:
+            results = submitter.submit(items, progress, is_ordered=not arguments.any_order)
     print(f"{len(results)} transactions in {time.monotonic() - begun:.1f} s.")
     for sentence in summarise(results):
         print(sentence)
@@ -122,3 +140,22 @@ def read_signers(keys: Path | None, devnet: Path | None) -> dict[str, Signer]:
         return {party: SeedSigner(bytes.fromhex(seed)) for party, seed in seeds.items()}
     except ValueError:
         raise unusable(f"{keys}: a seed is not 64 hex digits.") from None
+
+
+def read_institution(path: Path, passphrase_file: Path | None) -> dict[str, Signer]:
+    """Return the signer of a home's institution: its party key, sealed in the keystore."""
+    import os
+
+    from cli.founding import read_genesis
+    from node.config import NodeHome, load_config
+    from node.keystore import KeyPurpose, Keystore, read_passphrase
+
+    home = NodeHome(path)
+    config = load_config(home)
+    file = passphrase_file
+    if file is None and config.keys.passphrase_file:
+        file = home.resolve(config.keys.passphrase_file)
+    passphrase = read_passphrase(file, environ=os.environ, prompt=passphrase_prompt(is_new=False))
+    keystore = Keystore.open(home.resolve(config.keys.keystore), passphrase)
+    institutions = read_genesis(home.resolve(config.genesis)).institutions
+    return {institutions[config.replica].id: keystore.signer(KeyPurpose.PARTY)}

@@ -20,13 +20,15 @@ import msgpack
 import pytest
 
 from cli.client import ApiError, Client, Unreachable
-from cli.drafts import Draft
+from cli.drafts import Draft, complete_body
 from cli.failure import Failure
 from cli.main import main
 from ledger.canonical import encode_canonical
 from ledger.receipt import decode_receipt, verify_receipt
+from ledger.signing import SeedSigner
+from ledger.transaction import sign_transaction
 from tests.ledger import independent_c2sp
-from tests.system.networks import Network, running_network, verify_offline
+from tests.system.networks import Network, now_ms, running_network, verify_offline
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("devnet")]
 
@@ -75,6 +77,33 @@ def test_a_reference_used_again_with_another_body_is_recorded_as_refused(network
         draft = Draft("prepaid.consume", {"amount": amount}, "contract/none", reference, ["m-yoga"])
         places.append(network.settle(replica, network.sign(draft)[1]))
     assert [place["code"] for place in places] == ["unknown_contract", "reference_reused"]
+
+
+def test_an_institution_registers_a_merchant_with_the_key_sealed_in_its_home(
+    network: Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node = network.devnet.state.nodes[1]
+    merchant = SeedSigner(secrets.token_bytes(32))
+    party = f"m-{secrets.token_hex(6)}"
+    draft = {
+        "kind": "party.register",
+        "stream": f"party/{party}",
+        "reference": f"register-{party}",
+        "signers": [node.id],
+        "data": {"party": party, "role": "merchant", "keys": [merchant.public_key.hex()]},
+    }
+    file = tmp_path / "register.json"
+    file.write_text(json.dumps(draft))
+    arguments = ["submit", str(file), "--api", node.api, "--home", node.home]
+    assert main([*arguments, "--authority", network.devnet.state.authority]) == 0
+    assert "1 applied, 0 recorded as refused, 0 not taken in." in capsys.readouterr().out
+    body = complete_body(
+        Draft("prepaid.consume", {"amount": 1}, "contract/none", "1", [party]),
+        now_ms() + 60_000,
+        {},
+    )
+    envelope = sign_transaction(body, network.genesis.chain_id, [merchant])
+    assert network.settle(3, envelope)["code"] == "unknown_contract", "the key is not known"
 
 
 def test_an_intake_receipt_is_a_promise_signed_by_its_institution(network: Network) -> None:
