@@ -191,6 +191,9 @@ class _Server:
         self._config = config
         self._identity = identity
         self._keystore = keystore
+        self._places = ClientPlaces(
+            len(identity.genesis.validators) - 1, config.verification.workers
+        )
         self._stopping = asyncio.Event()
         self._status = EXIT_OK
 
@@ -201,8 +204,7 @@ class _Server:
             loop.add_signal_handler(number, self._stopping.set)
         loop.set_exception_handler(make_exception_handler(self._fail))
         place, config, genesis = self._place, self._config, self._identity.genesis
-        places = ClientPlaces(len(genesis.validators) - 1, config.verification.workers)
-        places.check()
+        self._places.check()
         is_recovering = is_recovery_demanded(place.path)
         home_directory = DiskDirectory(place.path)
         home_directory.lock(LOCK_FILE)
@@ -211,7 +213,7 @@ class _Server:
         spool_directory = DiskDirectory(place.spool)
         keyvalue = open_keyvalue(place.index, config.storage)
         metrics = NodeMetrics(genesis)
-        table = ConnectionTable(places.count, metrics.api_dropped)
+        table = ConnectionTable(self._places.count, metrics.api_dropped)
         verifier = SignatureVerifier(config.verification.workers, meter=metrics)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(home_directory.close)
@@ -253,11 +255,10 @@ class _Server:
             await verifier.start()
             stack.push_async_callback(verifier.close)
             gc.freeze()
-            await shell.start()
-            log_notices([*journal.notices, *spool.notices])
             stack.push_async_callback(shell.close)
-            if shell.is_stopped:
+            if not await resume(shell):
                 return self._status  # said already; nobody has heard of this node yet
+            log_notices([*journal.notices, *spool.notices])
             shell.carrier = transport
             await transport.start()
             stack.push_async_callback(transport.close)
@@ -337,6 +338,17 @@ class _Server:
         log.error("this node stops: %s", reason)
         self._status = EXIT_FAILED
         self._stopping.set()
+
+
+async def resume(shell: Shell) -> bool:
+    """Go on where the journal ends; return False if the driver refuses to, and has said why."""
+    try:
+        await shell.start()
+    except StorageFailure:
+        if not shell.driver.halted:
+            raise
+        return False
+    return True
 
 
 def count_bytes(path: Path) -> int:

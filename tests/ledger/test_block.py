@@ -155,9 +155,9 @@ def test_the_largest_transaction_with_the_largest_outcome_fits_an_entry() -> Non
     name = "n" * 1_000
     outcome = refused("c", *[(name, 1)] * 16, ("rest", "r" * (EFFECTS_BYTES_MAX - 16_100)))
     assert EFFECTS_BYTES_MAX - 100 < len(encode(outcome)) <= EFFECTS_BYTES_MAX
-    entry = join_transaction_entries(
-        NUMBER_MAX, NUMBER_MAX, [encode(envelope)], [encode(outcome)]
-    )[0]
+    entry = join_transaction_entries(NUMBER_MAX, NUMBER_MAX, [encode(envelope)], [encode(outcome)])[
+        0
+    ]
     assert len(entry) <= ENTRY_BYTES_MAX
     # Even an envelope that is as long as one may be at all.
     assert ENVELOPE_BYTES_MAX + EFFECTS_BYTES_MAX + len(b"\x95" + 2 * b"\xcf12345678" + b"\1") <= (
