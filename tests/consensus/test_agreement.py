@@ -149,6 +149,7 @@ def twin(network: Network, number: int, sides: dict[int, int]) -> Node:
     evil = network.nodes[number]
     evil.is_twin = True
     other = Node(network, number, is_twin=True)
+    other.build_count = 1_000_000  # so that its blocks differ from the other face's
     network.nodes.append(other)
     plain_send = network.send
 
@@ -171,6 +172,12 @@ def test_equivocating_primary_forks_nobody_and_is_reported(count: int) -> None:
     network.start()
     honest = [i for i in range(count) if i != 1]
     network.run_to(5, ticks_max=400, only=honest)
+    proposed = {
+        message.proposal.block_hash
+        for sender, message in network.log
+        if sender == 1 and isinstance(message, PrePrepare) and message.height == 1
+    }
+    assert len(proposed) == 2, "it did propose two blocks"
 
 
 def test_random_schedules_agree_and_progress() -> None:
