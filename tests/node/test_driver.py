@@ -1,0 +1,350 @@
+"""The driver by itself: whose vote it is, what waits, what is durable before it is said."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from consensus.messages import Commit, Prepare, PrePrepare, ViewChange, encode_message
+from ledger.block import decode_header
+from ledger.votes import COMMIT, PREPARE, compute_vote_message
+from node.driver import (
+    ANSWERS_PER_TICK_MAX,
+    SPREAD_AGAIN_MS,
+    STATUS_INTERVAL_TICKS,
+    decode_node_record,
+)
+from node.effects import (
+    BroadcastFrame,
+    CommitBlock,
+    Committed,
+    PeerChanged,
+    SaveJournal,
+    SendFrame,
+    Started,
+)
+from node.intake import parse_relayed
+from node.messages import (
+    Blocks,
+    CertifiedBlock,
+    Consensus,
+    Cosigned,
+    FetchBlocks,
+    FetchedProposal,
+    FetchedTransactions,
+    FetchProposal,
+    FetchTransactions,
+    Status,
+    Transactions,
+)
+from tests.node.driving import Drivers, Machine
+
+NEXT = 1
+"""Height after genesis; its primary in view 0 is replica 1."""
+
+
+def vote(
+    network: Drivers, replica: int, kind: type[Prepare | Commit], block_hash: bytes
+) -> Consensus:
+    phase = COMMIT if kind is Commit else PREPARE
+    chain_id = network.deployment.genesis.chain_id
+    message = compute_vote_message(phase, chain_id, NEXT, 0, block_hash)
+    signature = network.deployment.signers[replica].vote.sign(message)
+    return Consensus(encode_message(kind(NEXT, 0, block_hash, replica, signature)))
+
+
+def proposed(network: Drivers) -> tuple[Machine, PrePrepare]:
+    """A machine 3 that was given the proposal of height 1 and nothing else."""
+    network.start()
+    network.loses = lambda _sender, receiver, _frame: receiver != 1
+    network.submit(1, network.transaction("r1"))
+    network.tick(1, 1, 3)
+    [proposal] = [item for item in network.machines[1].voted() if isinstance(item, PrePrepare)]
+    machine = network.machines[3]
+    for frame in network.machines[1].sent(Transactions):
+        machine.hear(1, frame)
+    machine.hear(1, Consensus(encode_message(proposal)))
+    return machine, proposal
+
+
+def test_a_vote_is_its_signers_whoever_brings_it() -> None:
+    """Trap 4: identity is the signature inside the message, not the connection."""
+    network = Drivers()
+    machine, proposal = proposed(network)
+    block_hash = proposal.proposal.block_hash
+    machine.hear(2, vote(network, 2, Prepare, bytes(32)))
+    assert [type(item) for item in machine.voted()] == [Prepare]
+    machine.hear(1, vote(network, 0, Prepare, block_hash))
+    assert [type(item) for item in machine.voted()] == [Prepare, Commit]
+
+
+def test_a_connection_lends_its_name_to_nobody() -> None:
+    """Trap 4: a peer that puts its own signature under another's number is refused."""
+    network = Drivers()
+    machine, proposal = proposed(network)
+    block_hash = proposal.proposal.block_hash
+    message = compute_vote_message(
+        PREPARE, network.deployment.genesis.chain_id, NEXT, 0, block_hash
+    )
+    signature = network.deployment.signers[2].vote.sign(message)
+    forged = Prepare(NEXT, 0, block_hash, 0, signature)
+    machine.hear(2, Consensus(encode_message(forged)))
+    assert [type(item) for item in machine.voted()] == [Prepare]
+    assert machine.said("info")[-1] == (
+        "bad_signature: prepare of height 1 view 0: the signature of replica 0 does not verify"
+    )
+
+
+def test_transactions_wait_until_their_block_is_on_disk() -> None:
+    """Trap 26: what is proposed is not sealed; if the view fails, it is proposed again."""
+    network = Drivers()
+    machine, _ = proposed(network)
+    primary = network.machines[1]
+    assert (len(primary.driver.pool), len(machine.driver.pool)) == (1, 1)
+    for frame in primary.sent(Transactions):
+        for replica in (0, 2):
+            network.machines[replica].hear(1, frame)
+    network.loses = lambda sender, receiver, _frame: 1 in {sender, receiver}
+    network.tick(60, 0, 2, 3)
+    assert [network.machines[i].height for i in (0, 2, 3)] == [1, 1, 1]
+    assert len(machine.driver.pool) == 0
+    header = machine.driver.chain.header
+    assert (header.proposer, header.count) == (2, 1)
+
+
+def test_a_decided_block_is_committed_once_though_it_comes_twice() -> None:
+    """Trap 27: while a block is being written, a peer's blocks bring the same height again."""
+    network = Drivers()
+    machine, proposal = proposed(network)
+    block_hash = proposal.proposal.block_hash
+    machine.holds = lambda effect: isinstance(effect, CommitBlock)
+    machine.hear(0, vote(network, 0, Prepare, block_hash))
+    for replica in (0, 1):
+        machine.hear(replica, vote(network, replica, Commit, block_hash))
+    assert len(machine.held) == 1
+    certificate = machine.held[0].certificate  # type: ignore[union-attr]
+    block = machine.held[0].block  # type: ignore[union-attr]
+    machine.step(PeerChanged(0, True))
+    machine.hear(0, Status(1, block.header_bytes, certificate, False))
+    machine.hear(0, Blocks([CertifiedBlock(list(block.entries), certificate)]))
+    machine.hear(2, vote(network, 2, Commit, block_hash))
+    assert len(machine.held) == 1
+    machine.holds = lambda _effect: False
+    machine.perform(machine.held[0])
+    machine.step(machine.caused.popleft())
+    assert machine.height == 1
+    network.tick(5, 3)
+    commits = [item for item in machine.done if isinstance(item, CommitBlock)]
+    assert [item.block.header.height for item in commits] == [1]
+
+
+def test_a_report_of_a_commit_nobody_asked_for_is_our_own_mistake() -> None:
+    network = Drivers().start()
+    with pytest.raises(
+        LookupError, match="height 1 was reported committed, and none was asked for"
+    ):
+        network.machines[0].step(Committed(1))
+
+
+def test_a_cosignature_is_in_the_journal_before_it_is_sent() -> None:
+    """Trap 50: check, save, send; in this order, in one step."""
+    network = Drivers().start()
+    network.grow(2)
+    for machine in network.machines:
+        saved = 0
+        for effect in machine.done:
+            if isinstance(effect, SaveJournal):
+                saved = decode_node_record(effect.record)[1]
+            elif isinstance(effect, BroadcastFrame | SendFrame) and isinstance(
+                effect.frame, Cosigned
+            ):
+                assert effect.frame.size <= saved
+        assert saved == machine.driver.chain.header.log_size
+
+
+def test_a_cosignature_that_was_lost_is_sent_again() -> None:
+    """Trap 50: a failed delivery is repeated, at intervals and to whoever connects."""
+    network = Drivers().start()
+    network.loses = lambda _sender, _receiver, frame: isinstance(frame, Cosigned)
+    network.grow(1)
+    assert {m.driver.certification.certified_height for m in network.machines} == {0}
+    network.loses = lambda _sender, _receiver, _frame: False
+    network.tick(STATUS_INTERVAL_TICKS)
+    heights = {m.driver.certification.certified_height for m in network.machines}
+    assert heights == {network.machines[0].height}
+    machine = network.machines[0]
+    before = len(machine.sent(Cosigned))
+    machine.step(PeerChanged(2, True))
+    assert len(machine.sent(Cosigned)) == before + 1
+
+
+def test_a_smaller_tree_is_never_cosigned_after_a_larger_one() -> None:
+    network = Drivers().start()
+    network.grow(3)
+    machine = network.machines[2]
+    size = machine.driver.chain.header.log_size
+    machine.segments.files.clear()
+    machine.segments.durable_files.clear()
+    machine.index = type(machine.index)()
+    machine.done.clear()
+    machine.start()
+    assert machine.height == 0
+    assert machine.sent(Cosigned) == []
+    assert decode_node_record(machine.journal.load().record or b"")[1] == size
+
+
+def test_another_root_of_the_same_size_is_told_and_not_counted() -> None:
+    """Trap 34: a divergent checkpoint is named with both roots; the own one stays."""
+    network = Drivers().start()
+    network.grow(1)
+    machine = network.machines[0]
+    checkpoint = machine.driver.certification
+    checkpoint.open_height(machine.height, machine.driver.chain.header.log_size, bytes(32))
+    true = network.machines[1].driver.certification.own
+    assert true is not None
+    machine.hear(1, true)
+    assert machine.said("error")[-1] == (
+        f"validator bank-1 cosigned size {true.size} with root {true.root.hex()} after block "
+        f"{true.height}, where this node has size {true.size} with root {bytes(32).hex()}: one of "
+        "the two has forked"
+    )
+    assert checkpoint.make_note(machine.height) is None
+
+
+def test_requests_of_one_peer_are_answered_so_often_per_tick() -> None:
+    """Trap 35: a peer that asks without end costs a bounded number of answers."""
+    network = Drivers().start()
+    network.grow(1)
+    machine = network.machines[0]
+    machine.done.clear()
+    for _ in range(3 * ANSWERS_PER_TICK_MAX):
+        machine.hear(2, FetchBlocks(1))
+    assert len(machine.done) == ANSWERS_PER_TICK_MAX
+    machine.hear(3, FetchBlocks(1))
+    assert len(machine.done) == ANSWERS_PER_TICK_MAX + 1
+    network.tick(1, 0)
+    machine.done.clear()
+    machine.hear(2, FetchBlocks(1))
+    assert len(machine.done) == 1
+
+
+def test_requests_for_what_is_not_here_are_not_answered() -> None:
+    network = Drivers().start()
+    machine = network.machines[0]
+    machine.done.clear()
+    machine.hear(1, FetchBlocks(machine.height + 1))
+    machine.hear(2, FetchProposal(NEXT, bytes(32)))
+    machine.hear(3, FetchTransactions(bytes(64)))
+    assert machine.sent(FetchedProposal) == []
+    assert machine.sent(FetchedTransactions) == []
+    assert [frame for frame in machine.done if isinstance(frame, SendFrame)] == []
+
+
+def test_a_transaction_that_was_just_committed_is_not_taken_again() -> None:
+    """Trap 38: the same bytes, again, from a client and from a peer."""
+    network = Drivers().start()
+    raw = network.transaction("once")
+    network.submit(0, raw)
+    network.tick(3)
+    machine = network.machines[0]
+    tx_id = parse_relayed(raw, machine.driver.chain.chain_id).candidate.transaction.tx_id
+    assert machine.driver.is_recent(tx_id)
+    assert machine.driver.is_known(tx_id)
+    network.submit(0, raw)
+    network.submit(0, raw, is_local=False)
+    assert len(machine.driver.pool) == 0
+
+
+def test_a_transaction_nobody_took_is_spread_again() -> None:
+    """Trap 22: what only this node holds reaches the others in the end."""
+    network = Drivers().start()
+    network.loses = lambda _sender, _receiver, frame: isinstance(frame, Transactions)
+    network.submit(3, network.transaction("r1"))
+    network.tick(1)
+    assert [len(machine.driver.pool) for machine in network.machines] == [0, 0, 0, 1]
+    network.loses = lambda _sender, _receiver, _frame: True
+    machine = network.machines[3]
+    machine.done.clear()
+    network.now_ms += SPREAD_AGAIN_MS
+    network.tick(STATUS_INTERVAL_TICKS, 3)
+    assert len(machine.sent(Transactions)) == 1
+
+
+def test_a_restarted_driver_serves_and_votes_for_its_pending_block() -> None:
+    """Trap 9: the bytes of what it committed to are there after a power cut, and executed again."""
+    network = Drivers()
+    machine, proposal = proposed(network)
+    block_hash = proposal.proposal.block_hash
+    machine.hear(0, vote(network, 0, Prepare, block_hash))
+    said = machine.voted()
+    machine.done.clear()
+    machine.start()
+    machine.step(PeerChanged(0, True))
+    assert machine.voted() == said
+    machine.hear(0, FetchProposal(NEXT, block_hash))
+    [served] = machine.sent(FetchedProposal)
+    assert served.header == proposal.proposal.header
+    assert len(served.envelopes) == decode_header(served.header).count == 1
+    for replica in (0, 1):
+        machine.hear(replica, vote(network, replica, Commit, block_hash))
+    assert machine.height == 1
+
+
+def test_a_view_change_of_idle_nodes_does_not_wait_for_stale_transactions() -> None:
+    """What no block may take any more is dropped, or it would look like a silent primary."""
+    network = Drivers().start()
+    network.loses = lambda _sender, _receiver, _frame: True
+    machine = network.machines[3]
+    network.submit(3, network.transaction("r1"))
+    assert len(machine.driver.pool) == 1
+    network.now_ms += 2 * 3_600_000
+    network.tick(20, 3)
+    assert len(machine.driver.pool) == 0
+
+
+def test_a_halted_driver_does_nothing_more() -> None:
+    network = Drivers().start()
+    machine = network.machines[0]
+    machine.driver._halt("for a test")
+    machine.done.clear()
+    network.tick(50, 0)
+    machine.hear(1, FetchBlocks(0))
+    assert machine.done == []
+
+
+def test_a_status_is_believed_with_its_proof_only() -> None:
+    """Trap 29: a height counts by its commit certificate."""
+    network = Drivers().start()
+    network.grow(3)
+    status = network.machines[1].driver._status()
+    fresh = Drivers()
+    fresh.machines[0].start()
+    machine = fresh.machines[0]
+    machine.step(PeerChanged(1, True))
+    first = network.machines[1].store.block(1)[1]
+    for lie in (
+        msgspec.structs.replace(status, height=status.height + 5),
+        msgspec.structs.replace(status, certificate=b""),
+        msgspec.structs.replace(status, certificate=first),
+    ):
+        machine.hear(1, lie)
+        assert machine.said("warning")[-1].startswith("replica 1 sent what is refused: ")
+    assert machine.sent(FetchBlocks) == []
+    machine.hear(1, status)
+    assert machine.sent(FetchBlocks) == [FetchBlocks(1)]
+
+
+def test_no_view_change_is_sent_while_all_is_well() -> None:
+    network = Drivers().start()
+    network.grow(4)
+    for machine in network.machines:
+        assert not any(isinstance(item, ViewChange) for item in machine.voted())
+        assert isinstance(machine.sent(Status)[0], Status)
+
+
+def test_started_comes_first() -> None:
+    network = Drivers()
+    machine = network.machines[0]
+    machine.start()
+    with pytest.raises(RuntimeError, match="restored once"):
+        machine.step(Started(None, None))
