@@ -23,7 +23,8 @@ def ask_all(liar: int) -> tuple[Exploration, Replicas]:
 def test_real_replicas_say_what_the_rules_say(liar: int) -> None:
     seen, replicas = ask_all(liar)
     assert seen.breach is None
-    assert documented("The real replica")[str(liar)] == [seen.state_count, replicas.question_count]
+    in_two_views = documented("The real replica")[str(liar)][:2]
+    assert in_two_views == [seen.state_count, replicas.question_count]
 
 
 @pytest.mark.parametrize(
