@@ -228,6 +228,18 @@ def test_trap_08_restart_repeats_the_same_vote_and_never_another() -> None:
     assert [message.block_hash for message in one.of(Commit)] == [block.block_hash]
 
 
+def test_trap_08_restarted_replica_commits_no_other_block_than_it_prepared() -> None:
+    one = Alone()
+    block, other = one.block(), one.block(salt=b"b")
+    one.hear(sign_pre_prepare(1, 1, block))
+    one.node.crash()
+    one.node.start()
+    one.tick()
+    one.hear(sign_pre_prepare(1, 1, other))
+    one.hear(*(sign_prepare(replica, 1, 0, other.block_hash) for replica in (0, 2)))
+    assert one.of(Commit) == []
+
+
 def test_trap_08_restarted_primary_repeats_its_proposal() -> None:
     one = Alone(own=1)
     one.node.work_pending = True
@@ -868,6 +880,20 @@ def test_one_false_body_of_a_committed_block_does_not_halt() -> None:
     assert len(one.node.disk.headers) == 2
 
 
+def test_one_false_body_fetched_for_a_decided_block_does_not_halt() -> None:
+    one = Alone()
+    block = one.block()
+    false = msgspec.structs.replace(block, envelope_hashes=b"\x01" * 64)
+    one.commit_in(0, block)
+    one.node.handle(ev.ProposalFetched(block.block_hash, false, 0))
+    one.answer()
+    assert one.node.halts == []
+    assert len(one.node.disk.headers) == 1
+    one.node.handle(ev.ProposalFetched(block.block_hash, block, 2))
+    one.answer()
+    assert len(one.node.disk.headers) == 2
+
+
 def test_trap_40_own_block_that_would_be_refused_is_not_proposed() -> None:
     one = Alone(own=1)
     one.node.work_pending = True
@@ -1133,6 +1159,29 @@ def test_restarted_replica_keeps_its_prepared_claim_through_later_views() -> Non
     one.node.start()
     assert one.of(ViewChange) == [message]
     assert one.node.running.is_changing_view
+
+
+def test_restarted_replica_stays_in_the_view_it_had_entered() -> None:
+    one = Alone()
+    one.hear(sign_new_view(2, 1, 1, changes(1), one.block(proposer=2)))
+    before = one.of(Prepare)
+    assert [message.view for message in before] == [1]
+    one.node.crash()
+    one.network.log.clear()
+    one.node.start()
+    one.tick()
+    one.hear(sign_pre_prepare(1, 1, one.block()))
+    assert one.of(Prepare) == before
+
+
+def test_second_proposal_of_a_view_does_not_replace_the_first() -> None:
+    one = Alone()
+    first, second = one.block(), one.block(salt=b"2")
+    for block in (first, second):
+        one.network.inject(3, sign_pre_prepare(1, 1, block))
+    one.answer()
+    assert [message.block_hash for message in one.of(Prepare)] == [first.block_hash]
+    assert len(one.node.evidence) == 1
 
 
 def test_second_new_view_of_a_view_does_not_replace_the_first() -> None:

@@ -193,6 +193,12 @@ def test_a_successor_is_taken() -> None:
             "header 5: first index 13, but the log has size 14",
         ),
         (
+            "first_index",
+            15,
+            Reason.BAD_FIELD,
+            "header 5: first index 15, but the log has size 14",
+        ),
+        (
             "time_ms",
             1_000,
             Reason.BAD_FIELD,

@@ -191,6 +191,19 @@ def test_every_mutant_of_a_consistency_proof_is_refused(size2: int, data: st.Dat
         refused(verify_consistency, size1, size2, proof, root2, root1)
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13])
+def test_a_proof_longer_than_its_place_is_refused_though_it_leads_to_the_root(size: int) -> None:
+    more = leaf_hash(b"more")
+    root = compute_root(LEAVES[:size])
+    for index in range(size):
+        proof = inclusion_proof(LEAVES, index, size)
+        refused(verify_inclusion, LEAVES[index], index, size, [*proof, more], node_hash(more, root))
+    for size1 in range(1, size):
+        proof = consistency_proof(LEAVES, size1, size)
+        roots = [node_hash(more, each) for each in (compute_root(LEAVES[:size1]), root)]
+        refused(verify_consistency, size1, size, [*proof, more], *roots)
+
+
 def test_whole_sentences() -> None:
     root = compute_root(LEAVES[:5])
     proof = inclusion_proof(LEAVES, 2, 5)

@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 
 from ledger.refusal import Reason, Rejected
 from ledger.state_bucket import LEAF_COUNT_MAX, StateDamagedError
-from ledger.state_proof import StateProof, verify_state_proof
+from ledger.state_proof import (
+    StateProof,
+    compute_leaf_hash,
+    fold_state_proof,
+    verify_state_proof,
+)
 from ledger.state_tree import (
     TOP_DEPTH,
     StateTree,
@@ -278,6 +283,7 @@ def test_every_mutant_of_a_state_proof_is_refused(key: bytes) -> None:
         less = proof.siblings[:at] + proof.siblings[at + 1 :]
         refused(root, key, value, replace(proof, siblings=less))
     refused(root, key, value, replace(proof, siblings=(*proof.siblings, root)))
+    refused(root, key, value, replace(proof, siblings=(root, *proof.siblings)))
     for bit in range(8 * len(proof.bitmap)):
         flipped = int.from_bytes(proof.bitmap, "big") ^ 1 << bit
         bitmap = flipped.to_bytes(len(proof.bitmap), "big")
@@ -295,6 +301,14 @@ def test_every_mutant_of_a_state_proof_is_refused(key: bytes) -> None:
         refused(root, key, value, replace(proof, other=(proof.other[0], b"x")))
         far = bytes([proof.other[0][0] ^ 128]) + proof.other[0][1:]
         refused(root, key, value, replace(proof, other=(far, proof.other[1])))
+
+
+def test_a_leaf_off_the_way_proves_no_absence_whatever_the_root() -> None:
+    """Also under a root that liars made so, another key's leaf stands only on its own way."""
+    key, stranger = digest(5), bytes([digest(5)[0] ^ 128]) + digest(5)[1:]
+    proof = StateProof(1, b"\x80", (digest(1),), (stranger, digest(2)))
+    root = fold_state_proof(key, compute_leaf_hash(stranger, digest(2)), proof)
+    assert "shares 0 bits" in refused(root, key, None, proof)
 
 
 def test_absence_ends_at_another_leaf_or_at_nothing() -> None:

@@ -30,6 +30,7 @@ from ledger.transaction import (
     compute_check,
     compute_reference_key,
     compute_tx_id,
+    decode_bodies,
     decode_body,
     decode_transaction,
     decode_transactions,
@@ -507,6 +508,34 @@ def test_many_are_read_as_each_is(seed: int) -> None:
     ]
     assert answers == [outcome_of(raw) for raw in raws]
     assert decode_transactions([]) == []
+
+
+def wrong_envelopes() -> dict[str, bytes]:
+    """Envelopes in plain ASCII with one thing wrong each."""
+    two, keys = two_signers()
+    good = body()
+    both = decode_transaction(sign_transaction(two, CHAIN, keys)).envelope.signatures
+    return {
+        "signature left out": encode_envelope(two, both[:1]),
+        "signature added": encode_envelope(good, both),
+        "space": sign_transaction(good.replace(b":", b": ", 1), CHAIN, [signer(1)]),
+        "signer twice": sign_transaction(body(signers=["m-1", "m-1"]), CHAIN, keys),
+        "stream": sign_transaction(body(stream="Contract/c-1"), CHAIN, [signer(1)]),
+        "no JSON": sign_transaction(good[:-1], CHAIN, [signer(1)]),
+        "too long": sign_transaction(fill(BODY_BYTES_MAX + 1), CHAIN, [signer(1)]),
+    }
+
+
+@pytest.mark.parametrize("wrong", wrong_envelopes())
+def test_one_wrong_among_many_plain_ones_is_found(wrong: str) -> None:
+    bodies = [body(reference=f"R-{number}") for number in range(5)]
+    assert decode_bodies(bodies) == [decode_body(raw) for raw in bodies], "all at once"
+    good = sign_batch(bodies, CHAIN, signer(1))
+    bad = wrong_envelopes()[wrong]
+    answers = decode_transactions([*good[:3], bad, *good[3:]])
+    assert isinstance(answers[3], Rejected)
+    assert str(answers.pop(3)) == outcome_of(bad)
+    assert answers == [decode_transaction(raw) for raw in good]
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from consensus.messages import Commit, Prepare, PrePrepare, ViewChange, encode_message
+from contracts.kinds import KINDS, Kind
 from ledger.block import decode_header
-from ledger.votes import COMMIT, PREPARE, compute_vote_message
+from ledger.votes import (
+    COMMIT,
+    PREPARE,
+    compute_vote_message,
+    decode_commit_certificate,
+    encode_commit_certificate,
+)
 from node.driver import (
     ANSWERS_PER_TICK_MAX,
     SPREAD_AGAIN_MS,
@@ -136,6 +145,31 @@ def test_a_decided_block_is_committed_once_though_it_comes_twice() -> None:
     network.tick(5, 3)
     commits = [item for item in machine.done if isinstance(item, CommitBlock)]
     assert [item.block.header.height for item in commits] == [1]
+
+
+def test_a_block_that_is_fetched_and_then_decided_is_committed_once() -> None:
+    """Trap 27: the other way round, the votes come while a fetched block is being written."""
+    network = Drivers()
+    machine, proposal = proposed(network)
+    block_hash = proposal.proposal.block_hash
+    network.loses = lambda _sender, receiver, _frame: receiver == 3
+    network.tick(1, 0, 2)
+    for replica in (0, 2):
+        for frame in network.machines[1].sent(Transactions):
+            network.machines[replica].hear(1, frame)
+        network.machines[replica].hear(1, Consensus(encode_message(proposal)))
+    network.settle()
+    status = network.machines[0].driver._status()
+    assert status.height == 1
+    entries, certificate = network.machines[0].store.block(1)
+    machine.holds = lambda effect: isinstance(effect, CommitBlock)
+    machine.step(PeerChanged(0, True))
+    machine.hear(0, status)
+    machine.hear(0, Blocks([CertifiedBlock(list(entries), certificate)]))
+    assert len(machine.held) == 1
+    for replica in (0, 1, 2):
+        machine.hear(replica, vote(network, replica, Commit, block_hash))
+    assert len(machine.held) == 1
 
 
 def test_a_report_of_a_commit_nobody_asked_for_is_our_own_mistake() -> None:
@@ -290,6 +324,32 @@ def test_a_restarted_driver_serves_and_votes_for_its_pending_block() -> None:
     assert machine.height == 1
 
 
+def test_what_cannot_be_executed_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One poisonous transaction stops neither primary nor chain, and is not taken again."""
+    network = Drivers().start()
+    kind = KINDS[("prepaid.prepay", 1)]
+
+    def apply(context: Any, data: Any) -> Any:
+        if context.stream == "contract/poison":
+            raise ZeroDivisionError("our own mistake")
+        return kind.apply(context, data)
+
+    monkeypatch.setitem(KINDS, ("prepaid.prepay", 1), Kind(kind.data, apply, kind.summary))
+    poison = network.transaction("poison", stream="contract/poison")
+    network.submit(1, poison)
+    network.grow(6)
+    primary = network.machines[1]
+    [line] = [text for text in primary.said("error") if text.startswith("set aside")]
+    assert line.endswith("could not be executed: ZeroDivisionError: our own mistake")
+    for machine in network.machines:
+        assert len(machine.driver.pool) == 0
+        assert len([text for text in machine.said("error") if "ZeroDivision" in text]) == 1
+        assert not any(isinstance(item, ViewChange) for item in machine.voted())
+    network.submit(1, poison)
+    network.submit(1, poison, is_local=False)
+    assert len(primary.driver.pool) == 0
+
+
 def test_a_view_change_of_idle_nodes_does_not_wait_for_stale_transactions() -> None:
     """What no block may take any more is dropped, or it would look like a silent primary."""
     network = Drivers().start()
@@ -322,10 +382,16 @@ def test_a_status_is_believed_with_its_proof_only() -> None:
     machine = fresh.machines[0]
     machine.step(PeerChanged(1, True))
     first = network.machines[1].store.block(1)[1]
+    true = decode_commit_certificate(status.certificate)
+    thin = msgspec.structs.replace(true, commits=true.commits[:2])
+    unsigned = msgspec.structs.replace(true.commits[0], signature=bytes(64))
+    forged = msgspec.structs.replace(true, commits=(unsigned, *true.commits[1:]))
     for lie in (
         msgspec.structs.replace(status, height=status.height + 5),
         msgspec.structs.replace(status, certificate=b""),
         msgspec.structs.replace(status, certificate=first),
+        msgspec.structs.replace(status, certificate=encode_commit_certificate(thin)),
+        msgspec.structs.replace(status, certificate=encode_commit_certificate(forged)),
     ):
         machine.hear(1, lie)
         assert machine.said("warning")[-1].startswith("replica 1 sent what is refused: ")

@@ -392,8 +392,9 @@ def test_wrong_height_and_wrong_index_are_refused_by_name() -> None:
     store = opened(disk, keyvalue)
     with pytest.raises(ValueError, match="block 1 cannot follow, 2 is next"):
         store.commit_block(blocks_of(2)[1])
-    with pytest.raises(ValueError, match="block 2 begins at entry 0, the log has"):
-        store.commit_block(BlockWrite(2, 0, 1, [b"header"], b"", [], [], [], []))
+    for wrong in (0, store.log_size + 1):
+        with pytest.raises(ValueError, match=f"block 2 begins at entry {wrong}, the log has"):
+            store.commit_block(BlockWrite(2, wrong, 1, [b"header"], b"", [], [], [], []))
 
 
 def test_reads_beyond_what_is_applied_are_key_errors() -> None:

@@ -82,6 +82,20 @@ def test_append_says_where_each_entry_lies() -> None:
     assert found == [b"one", b"", b"three"]
 
 
+def test_an_entry_that_is_read_alone_is_checked() -> None:
+    disk, places = filled(1)
+    log = SegmentLog.open(disk, places[0])
+    located = log.locate(places[0])
+    name = segment_name(0)
+    for offset, length, crc in zip(located.offsets, located.lengths, located.crcs, strict=False):
+        for at in range(offset, offset + length):
+            disk.flip(name, at)
+            with pytest.raises(Damaged, match=f"the CRC of an entry of {length} bytes is wrong"):
+                log.read_at(0, offset, length, crc)
+            disk.flip(name, at)
+        assert len(log.read_at(0, offset, length, crc)) == length
+
+
 def test_only_the_next_height_is_taken_and_one_unsynced_block() -> None:
     log = SegmentLog.open(CrashingDirectory(), None)
     with pytest.raises(ValueError, match="block 1 cannot follow, 0 is next"):
@@ -171,6 +185,7 @@ def test_torn_tail_is_cut_and_said() -> None:
         )
     ]
     assert log.next_height == 2
+    assert disk.size(segment_name(0)) == places[1].end
     append(log, 2)
     assert_holds(log, 3)
 

@@ -6,6 +6,7 @@ import pytest
 
 from storage.files import DiskDirectory
 from storage.spool import RECORD_BYTES_MAX, SPOOL_FILES, Spool
+from tests.storage.fake_disk import FakeDirectory, Survival
 
 ENVELOPES = [bytes([at]) * (100 + at) for at in range(20)]
 
@@ -44,6 +45,27 @@ def test_change_over_keeps_what_is_owed_at_every_moment(directory):
         _, found = reopen(directory)
         assert set(owed) <= set(found)
     assert sum(directory.size(name) for name in SPOOL_FILES) < 3000
+
+
+def test_change_over_carries_what_has_been_owed_for_long(directory):
+    spool = Spool(directory, file_bytes=500)
+    spool.load()
+    for envelope in ENVELOPES * 3:
+        spool.append([envelope])
+        if spool.is_full:
+            spool.change_over(ENVELOPES[:1])
+        assert ENVELOPES[0] in reopen(directory)[1]
+
+
+@pytest.mark.parametrize("survival", list(Survival))
+def test_what_was_appended_survives_a_power_cut(survival):
+    disk = FakeDirectory()
+    spool = Spool(disk)
+    spool.load()
+    for envelope in ENVELOPES:
+        spool.append([envelope])
+    disk.power_loss(survival)
+    assert reopen(disk)[1] == ENVELOPES
 
 
 def test_crash_inside_change_over_loses_nothing_owed(directory, monkeypatch):
