@@ -152,6 +152,14 @@ def test_one_update_of_a_ground_bucket_reads_and_writes_little() -> None:
     assert sum(len(record or b"") for _, record in update.buckets) < 4_000
 
 
+def test_a_second_key_of_a_bucket_stands_beside_the_first() -> None:
+    world = World()
+    for number in (0, 1, 2, 1):
+        world.commit({bytes(31) + bytes([number]): digest(number + len(world.pairs))})
+        assert world.tree.root == twin_root(world.pairs)
+    assert len(world.pairs) == 3
+
+
 def test_the_order_and_grouping_of_updates_do_not_matter() -> None:
     pairs = {digest(number): digest(-number) for number in range(400)}
     pairs.update({key: digest(key) for key in ground_keys(24, 100)})

@@ -6,7 +6,9 @@ import asyncio
 import hashlib
 from collections.abc import Iterator
 
+from node.intake import parse_relayed
 from node.known_references import SLICE_COUNT, KnownReferences
+from tests.node.driving import Drivers
 
 
 def key(number: int) -> bytes:
@@ -41,3 +43,17 @@ async def test_it_grows_and_stays_sharp() -> None:
     assert all(known.may_hold(key(number)) for number in range(20_000))
     mistaken = sum([known.may_hold(key(number)) for number in range(20_000, 40_000)])
     assert mistaken < 20_000 // 50
+
+
+async def test_the_store_learns_the_references_of_its_blocks() -> None:
+    network = Drivers().start()
+    machine = network.machines[0]
+    await machine.store.fill_references()
+    raw = network.transaction("R-1")
+    transaction = parse_relayed(raw, machine.driver.chain.chain_id).candidate.transaction
+    assert machine.store.reference(transaction.reference_key) is None
+    network.submit(0, raw)
+    network.tick(3)
+    taken = machine.store.reference(transaction.reference_key)
+    assert taken is not None
+    assert taken[0] == transaction.tx_id

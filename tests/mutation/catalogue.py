@@ -1,0 +1,22 @@
+"""All mutants, in the order of the packages they break."""
+
+from __future__ import annotations
+
+from tests.mutation import (
+    of_consensus,
+    of_contracts,
+    of_ledger,
+    of_node,
+    of_storage,
+    of_verifier,
+)
+from tests.mutation.mutant import Mutant
+
+MUTANTS: tuple[Mutant, ...] = (
+    *of_consensus.MUTANTS,
+    *of_ledger.MUTANTS,
+    *of_storage.MUTANTS,
+    *of_contracts.MUTANTS,
+    *of_node.MUTANTS,
+    *of_verifier.MUTANTS,
+)
