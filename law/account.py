@@ -1,0 +1,263 @@
+"""What a contract's facts come to: paid, delivered, in custody, and who said what.
+
+The fold reads facts in the order in which they happened and decides nothing that is open: a
+delivery the consumer objects to is kept with that mark, a rise without consent changes no price
+(art. 12), a merchant's own voucher is bonus and no payment. Sums only, so the order of independent
+facts of one day does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from law.days import Day, Ms, day_of
+from law.facts import Fact, Persons, Signed
+from law.terms import CONSUMER, LEDGER, PeriodDeal, Price, StoredDeal, Terms
+
+BOTH: Final = "both"
+NOWHERE: Final = "none"
+ORDERED: Final = "ordered"
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One prepayment: what came from consumer and issuers, and what the merchant added."""
+
+    position: int
+    at: Ms
+    paid: int
+    bonus: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery that was not reversed."""
+
+    position: int
+    item: str
+    units: int
+    objected: bool
+    face: int
+    """Stored value: what may be charged, at most the contract's price (art. 12)."""
+    before: int
+    """Stored value: its price before discount (art. 19)."""
+    overcharge: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A contract's facts, folded."""
+
+    signed: Signed
+    signed_at: Ms
+    signed_position: int
+    payments: tuple[Payment, ...]
+    own: int
+    issuers: tuple[tuple[str, int], ...]
+    """What each voucher issuer paid, in the order of their names."""
+    bonus: int
+    in_custody: int
+    ordered: int
+    """Of it, paid into an account supervised by order (art. 16(2))."""
+    account_id: str | None
+    released: int
+    deliveries: tuple[Delivery, ...]
+    facts: dict[str, tuple[Fact, ...]]
+    """By kind, in order."""
+
+    @property
+    def persons(self) -> Persons:
+        """Who is who."""
+        return self.signed.persons
+
+    @property
+    def paid(self) -> int:
+        """By consumer and issuers."""
+        return self.own + sum(amount for _, amount in self.issuers)
+
+    @property
+    def pot(self) -> int:
+        """In custody and not released: what can be returned from there."""
+        return max(0, self.in_custody - self.released)
+
+    def of(self, kind: str) -> tuple[Fact, ...]:
+        """Return the facts of a kind, in the order in which they happened."""
+        return self.facts.get(kind, ())
+
+    def positions(self, *kinds: str) -> list[int]:
+        """Return the entries of these kinds."""
+        return [fact.position for kind in kinds for fact in self.of(kind)]
+
+    def latest(self, kind: str) -> Fact | None:
+        """Return the fact of a kind that was recorded last."""
+        return max(self.of(kind), key=lambda fact: fact.position, default=None)
+
+    def latest_finding(self, kind: str) -> Fact | None:
+        """Return the finding of a kind that was recorded last; claims are passed over."""
+        found = [fact for fact in self.of(kind) if fact.is_finding]
+        return max(found, key=lambda fact: fact.position, default=None)
+
+    def find_arrival(self, notice: Fact, terms: Terms) -> Ms | None:
+        """Return when a notice arrived (civil code 137): as recorded, or, where the ledger is the
+        agreed system, when the ledger recorded the notice itself."""
+        times = [fact.at for fact in self.of("notice.arrived") if fact.data.of == notice.position]
+        if terms.notices == LEDGER:
+            times.append(notice.recorded)
+        return min(times, default=None)
+
+    def delivered(self, *, with_objected: bool) -> Iterator[Delivery]:
+        """Yield the deliveries that count."""
+        for delivery in self.deliveries:
+            if with_objected or not delivery.objected:
+                yield delivery
+
+
+def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
+    """Return what the facts come to; `facts` as `law.facts.read_facts` returns them."""
+    by_kind: dict[str, list[Fact]] = {}
+    for fact in facts:
+        by_kind.setdefault(fact.kind, []).append(fact)
+    kinds = {kind: tuple(found) for kind, found in by_kind.items()}
+    signed = kinds["contract.signed"][0]
+    merchant = signed.data.persons.merchant
+    payments: list[Payment] = []
+    issuers: dict[str, int] = {}
+    own = in_custody = ordered = 0
+    account_id: str | None = None
+    for fact in kinds.get("funds.locked", ()):
+        paid, bonus = fact.data.amount, fact.data.bonus
+        for voucher in fact.data.vouchers:
+            if voucher.issuer == merchant:
+                bonus += voucher.amount
+            else:
+                paid += voucher.amount
+                issuers[voucher.issuer] = issuers.get(voucher.issuer, 0) + voucher.amount
+        own += fact.data.amount
+        payments.append(Payment(fact.position, fact.at, paid, bonus))
+        if fact.data.custody != NOWHERE:
+            in_custody += paid
+        if fact.data.custody == ORDERED:
+            ordered += paid
+            account_id = account_id or fact.data.account
+    return Account(
+        signed=signed.data,
+        signed_at=signed.at,
+        signed_position=signed.position,
+        payments=tuple(payments),
+        own=own,
+        issuers=tuple(sorted(issuers.items())),
+        bonus=sum(payment.bonus for payment in payments),
+        in_custody=in_custody,
+        ordered=ordered,
+        account_id=account_id,
+        released=sum(fact.data.amount for fact in kinds.get("funds.released", ())),
+        deliveries=_fold_deliveries(terms, kinds),
+        facts=kinds,
+    )
+
+
+def _fold_deliveries(terms: Terms, kinds: dict[str, tuple[Fact, ...]]) -> tuple[Delivery, ...]:
+    taken_back: set[int] = set()
+    answers: dict[int, Fact] = {}
+    for fact in kinds.get("delivery.answered", ()):
+        if fact.data.answer == "reversed":
+            taken_back.add(fact.data.of)
+        elif fact.role in (CONSUMER, BOTH):
+            known = answers.get(fact.data.of)
+            if known is None or known.position < fact.position:
+                answers[fact.data.of] = fact
+    tills = _Tills(terms, kinds)
+    found = []
+    for fact in kinds.get("service.delivered", ()):
+        if fact.position in taken_back:
+            continue
+        answer = answers.get(fact.position)
+        face, before = tills.price(fact)
+        found.append(
+            Delivery(
+                position=fact.position,
+                item=fact.data.item,
+                units=fact.data.units,
+                objected=answer is not None and answer.data.answer == "objected",
+                face=face,
+                before=before,
+                overcharge=fact.data.debited - face,
+            )
+        )
+    return tuple(found)
+
+
+class _Tills:
+    """What one debit may be, by the price list and the changes the consumer agreed to."""
+
+    __slots__ = ("_changes", "_prices")
+
+    def __init__(self, terms: Terms, kinds: dict[str, tuple[Fact, ...]]) -> None:
+        self._prices: dict[str, Price] = {}
+        if isinstance(terms.deal, StoredDeal):
+            self._prices = {price.item: price for price in terms.deal.prices}
+        self._changes: dict[str, list[Fact]] = {}
+        for fact in kinds.get("price.changed", ()):
+            if fact.role == BOTH:
+                self._changes.setdefault(fact.data.item, []).append(fact)
+
+    def price(self, delivery: Fact) -> tuple[int, int]:
+        """Return (what may be charged, its price before discount), in fen."""
+        data = delivery.data
+        listed = self._prices.get(data.item)
+        if listed is None:
+            return data.debited, data.debited
+        price = listed.price
+        for change in self._changes.get(data.item, ()):
+            if change.key <= delivery.key:
+                price = change.data.price
+        before = listed.price if listed.undiscounted is None else listed.undiscounted
+        return min(data.debited, data.units * price), data.units * max(before, price)
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """Days without service that were followed by service again."""
+
+    stopped: Day
+    resumed: Day
+    positions: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Clockwork:
+    """How a period ran: when it began, when the service stopped for good, and its breaks."""
+
+    start: Day | None
+    start_position: int | None
+    stopped: Day | None
+    stop_position: int | None
+    interruptions: tuple[Interruption, ...]
+
+
+def read_period(
+    account: Account, deal: PeriodDeal, until: Day, *, claims: frozenset[str]
+) -> Clockwork:
+    """Return how a pass ran until a day; `claims` are the kinds of which mere claims count."""
+    start, start_position = deal.term.start, None
+    if start is None and account.of("card.activated"):
+        begun = account.of("card.activated")[0]
+        start, start_position = day_of(begun.at), begun.position
+    stopped: Day | None = None
+    stop_position: int | None = None
+    breaks = []
+    stops, resumes = (
+        [fact for fact in account.of(kind) if kind in claims or fact.is_admitted]
+        for kind in ("service.stopped", "service.resumed")
+    )
+    resumes = [fact for fact in resumes if day_of(fact.at) <= until]
+    for stop in stops:
+        day = day_of(stop.at)
+        again = next((fact for fact in resumes if fact.key > stop.key), None)
+        if again is not None:
+            breaks.append(Interruption(day, day_of(again.at), (stop.position, again.position)))
+        elif day < until and (stopped is None or day < stopped):
+            stopped, stop_position = day, stop.position
+    return Clockwork(start, start_position, stopped, stop_position, tuple(breaks))

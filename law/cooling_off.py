@@ -1,0 +1,139 @@
+"""Leaving without a reason within seven days of payment: art. 14, civil code arts 137, 201, 203.
+
+The day of payment is not counted; a last day on a rest day moves on; the period ends at 24:00, or
+when the merchant's business ends. Only the principal comes back, and no interest. The terms can
+make it longer and never shorter. Of several payments, older money counts as used first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from law.account import Account, Payment
+from law.days import Day, Ms, compute_deadline, compute_last_day, day_of, show_day
+from law.derivation import Input, Step, Working, from_entries, from_step, from_terms
+from law.published import Published
+from law.terms import NOT_DEDUCTED, UNSAID
+from law.valuation import TOUCHES_VALUE, Basis, Pick, Valuation
+
+DAYS: Final = 7
+"""Art. 14: 自付款之日起七日内."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The consumer's request, and when it was sent and arrived."""
+
+    position: int
+    sent: Ms
+    arrived: Ms | None
+
+
+class CoolingOff:
+    """Works out art. 14 for one contract on which leaving without a reason was requested."""
+
+    __slots__ = ("_deadlines", "account", "published", "request", "terms", "valuation")
+
+    def __init__(self, account: Account, published: Published, valuation: Valuation) -> None:
+        self.terms = valuation.terms
+        self.account = account
+        self.published = published
+        self.valuation = valuation
+        first = account.of("cooling_off.requested")[0]
+        arrived = account.find_arrival(first, self.terms)
+        self.request = Request(first.position, first.at, arrived)
+        self._deadlines: dict[int, tuple[Ms, Step]] = {}
+        """By the payment's position: the first instant that is too late, and its step."""
+
+    def reduce(self, pick: Pick) -> tuple[str, ...]:
+        """Return the answers that matter here, so that like cases are worked once."""
+        if pick["prior_use"] == "proven":
+            return ("proven", pick["request"])
+        deducts = {pick["use"], self.terms.cooling_off.use} - {NOT_DEDUCTED, UNSAID}
+        idle = () if deducts else TOUCHES_VALUE
+        return tuple(answer for name, answer in pick.items() if name not in idle)
+
+    def compute_principal(self, pick: Pick, working: Working) -> tuple[int, Day]:
+        """Return (principal in fen, day of the request); 0 where art. 14 gives nothing.
+
+        Raises `Refused` (MISSING_DATA) where the rest days of a deadline's year are not published.
+        """
+        request = self.request
+        instant = request.sent if pick["request"] == "sent" else request.arrived
+        day = day_of(request.sent if instant is None else instant)
+        asked = from_entries("asked", show_day(day), [request.position])
+        if instant is None:
+            working.text("W", "14; civil code 137", "the request has not arrived", "0", asked)
+            return 0, day
+        if pick["prior_use"] == "proven":
+            positions = self.account.positions("prior_use.stated")
+            said = from_entries("prior use", "proven", positions)
+            working.text("W", "14(1)", "the same goods or service had been had before", "0", said)
+            return 0, day
+        paid = [payment for payment in self.account.payments if payment.at <= instant]
+        if not paid:
+            working.text("W", "14", "nothing was paid before the request", "0", asked)
+            return 0, day
+        total = sum(payment.paid for payment in paid)
+        within = self._find_within(paid, total, instant, pick["window"], working)
+        working.exact(
+            "W", "14", "W = paid within the days", within,
+            from_entries("P", total, [payment.position for payment in paid]), asked,
+            Input("counted from", pick["window"], "rule"),
+        )  # fmt: skip
+        if not within:
+            return 0, day
+        best = self._deduct(pick["use"], pick, within, total, day, working)
+        agreed = self.terms.cooling_off.use
+        if agreed not in (UNSAID, pick["use"]):
+            other = self._deduct(agreed, pick, within, total, day, working)
+            if other > best:
+                working.exact(
+                    "R", "14(2)", "R = the better agreement", other, from_terms("use", agreed)
+                )
+            best = max(best, other)
+        return best, day
+
+    def _find_within(
+        self, paid: list[Payment], total: int, instant: Ms, window: str, working: Working
+    ) -> int:
+        """Return what was paid and may still be asked back."""
+        timely = [payment for payment in paid if instant < self._find_deadline(payment, working)]
+        if window == "each_payment":
+            return sum(payment.paid for payment in timely)
+        decisive = paid[0] if window == "first_payment" else paid[-1]
+        return total if decisive in timely else 0
+
+    def _deduct(
+        self, use: str, pick: Pick, within: int, total: int, day: Day, working: Working
+    ) -> int:
+        if use == NOT_DEDUCTED:
+            return within
+        value = self.valuation.compute_value(Basis(use), pick, day, working)
+        assert value is not None, "only a market price can be unknown"
+        rounding = self.terms.rounding
+        left = max(0, min(within, rounding.round(total - value)))
+        return working.rounded(
+            "R", "14", "R = min(W, max(0, P − v))", left, rounding,
+            from_step("W", within), from_step("v", value),
+        )  # fmt: skip
+
+    def _find_deadline(self, payment: Payment, working: Working) -> Ms:
+        """Return the first instant that is too late for one payment."""
+        if payment.position not in self._deadlines:
+            days = max(DAYS, self.terms.cooling_off.days)
+            paid_on = day_of(payment.at)
+            last = compute_last_day(paid_on, days, self.published.is_rest)
+            own = Working()
+            own.text(
+                "last day", "14; civil code 201, 203", "day of payment + days, past rest days",
+                show_day(last), from_entries("paid on", show_day(paid_on), [payment.position]),
+                from_terms("days", days),
+                Input("rest days", "", "published", (self.published.find_year(last).position,)),
+            )  # fmt: skip
+            deadline = compute_deadline(last, self.terms.closes_minute)
+            self._deadlines[payment.position] = deadline, own.steps[0]
+        deadline, step = self._deadlines[payment.position]
+        working.steps.append(step)
+        return deadline

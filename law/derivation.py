@@ -1,0 +1,298 @@
+"""A derivation: every figure with the inputs it comes from, so that anybody can work it again.
+
+A `Step` is one line of working: a name, the article, the formula, each input with its source (an
+entry of the log, a published page, the terms, an earlier step) and the exact value; where a figure
+was rounded, the step says how. Results stand side by side, one for each cause and each set of
+assumptions that changes a figure. A derivation is a value with one canonical spelling: two machines
+that derive from the same entries write the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+from law.amounts import Rounding, show_exact
+from law.canonical import encode
+from law.days import Day, show_day
+
+FORMAT: Final = "evidence-ledger/refund"
+VERSION: Final = 1
+
+ASSUMED: Final = "assumed"
+"""The contract has not ended: what would be owed if it ended on the as-of day."""
+
+Assumptions = tuple[tuple[str, str], ...]
+"""(question, answer), in the order of the questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One value a step uses, and where it stands."""
+
+    name: str
+    value: str
+    source: str
+    """`terms`, `entries`, `published`, `step`, `rule` or `as_of`."""
+    positions: tuple[int, ...] = ()
+    """Positions of the entries or pages it comes from."""
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the input as it is written."""
+        return {
+            "name": self.name,
+            "positions": list(self.positions),
+            "source": self.source,
+            "value": self.value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of working."""
+
+    name: str
+    article: str
+    formula: str
+    inputs: tuple[Input, ...]
+    value: str
+    rounding: Rounding | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the step as it is written."""
+        rounding = self.rounding
+        return {
+            "article": self.article,
+            "formula": self.formula,
+            "inputs": [given.to_document() for given in self.inputs],
+            "name": self.name,
+            "rounding": None
+            if rounding is None
+            else {"mode": rounding.mode, "unit": rounding.unit},
+            "value": self.value,
+        }
+
+
+class Working:
+    """Collects the steps of one result."""
+
+    __slots__ = ("steps",)
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def exact(
+        self, name: str, article: str, formula: str, value: Fraction | int, *inputs: Input
+    ) -> Fraction:
+        """Note an exact number and return it."""
+        self.steps.append(Step(name, article, formula, inputs, show_exact(value)))
+        return Fraction(value)
+
+    def rounded(
+        self,
+        name: str,
+        article: str,
+        formula: str,
+        value: int,
+        rounding: Rounding,
+        *inputs: Input,
+    ) -> int:
+        """Note a rounded amount and return it."""
+        self.steps.append(Step(name, article, formula, inputs, str(value), rounding))
+        return value
+
+    def text(self, name: str, article: str, formula: str, value: str, *inputs: Input) -> None:
+        """Note a day, or that something is not known."""
+        self.steps.append(Step(name, article, formula, inputs, value))
+
+
+def from_terms(name: str, value: Fraction | int | str) -> Input:
+    """Return an input that the terms say."""
+    return Input(name, value if isinstance(value, str) else show_exact(value), "terms")
+
+
+def from_step(name: str, value: Fraction | int) -> Input:
+    """Return an input that an earlier step came to."""
+    return Input(name, show_exact(value), "step")
+
+
+def from_entries(name: str, value: Fraction | int | str, positions: Sequence[int]) -> Input:
+    """Return an input that entries of the log say."""
+    shown = value if isinstance(value, str) else show_exact(value)
+    return Input(name, shown, "entries", tuple(positions))
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """Interest by one standard."""
+
+    standard: str
+    fen: int | None
+    """None where the rate is not known."""
+    outstanding: int | None
+    """Principal and interest, less what was paid back, at the as-of day."""
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the interest as it is written."""
+        return {"fen": self.fen, "outstanding": self.outstanding, "standard": self.standard}
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """What goes to whom, and from where."""
+
+    payee: str
+    """`consumer` (see the derivation's payees) or an issuer's id."""
+    source: str
+    """`custody` or `merchant`."""
+    fen: int
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the payment as it is written."""
+        return {"fen": self.fen, "payee": self.payee, "source": self.source}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What two results must share to be one: every amount that is owed or told."""
+
+    principal: int | None
+    """None where a price it depends on is not known."""
+    consumer: int = 0
+    issuers: tuple[tuple[str, int], ...] = ()
+    custody: int = 0
+    merchant: int = 0
+    interest: tuple[Interest, ...] = ()
+    beyond: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """An agreement, and what it would give."""
+
+    number: int
+    """Its place in the terms' `agreements`; −1 for the order in which a bonus is spent."""
+    what: str
+    fen: int | None
+    prevails: bool
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the agreement as it is written."""
+        return {
+            "fen": self.fen,
+            "number": self.number,
+            "prevails": self.prevails,
+            "what": self.what,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What is owed under one route, cause and set of assumptions."""
+
+    route: str
+    cause: str
+    assumptions: Assumptions
+    ended: Day
+    figures: Figures
+    payments: tuple[Payment, ...]
+    considered: tuple[Considered, ...]
+    fees: tuple[tuple[int, int], ...]
+    """(number of the agreement, fen): agreed fees, which are never deducted."""
+    steps: tuple[Step, ...]
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the result as it is written."""
+        figures = self.figures
+        return {
+            "agreements": [one.to_document() for one in self.considered],
+            "assumptions": [list(pair) for pair in self.assumptions],
+            "beyond": figures.beyond,
+            "cause": self.cause,
+            "consumer": figures.consumer,
+            "custody": figures.custody,
+            "ended": show_day(self.ended),
+            "fees": [list(pair) for pair in self.fees],
+            "interest": [one.to_document() for one in figures.interest],
+            "issuers": [list(pair) for pair in figures.issuers],
+            "merchant": figures.merchant,
+            "payments": [payment.to_document() for payment in self.payments],
+            "principal": figures.principal,
+            "route": self.route,
+            "steps": [step.to_document() for step in self.steps],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Payee:
+    """Who is paid the consumer's share, through whom, and if this is open why."""
+
+    payee: str
+    through: str
+    assumption: str
+    positions: tuple[int, ...]
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the payee as it is written."""
+        return {
+            "assumption": self.assumption,
+            "payee": self.payee,
+            "positions": list(self.positions),
+            "through": self.through,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something that is reported and not decided: an overcharge, a gift, a ground."""
+
+    what: str
+    article: str
+    fen: int | None
+    detail: str
+    positions: tuple[int, ...]
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the report as it is written."""
+        return {
+            "article": self.article,
+            "detail": self.detail,
+            "fen": self.fen,
+            "positions": list(self.positions),
+            "what": self.what,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """Everything that is owed under a contract, as of a day."""
+
+    terms_hash: str
+    as_of: Day
+    paid: int
+    """By the consumer and by voucher issuers, in fen."""
+    returned: tuple[int, ...]
+    """Paid back so far, from custody and by the merchant, in fen."""
+    results: tuple[Result, ...]
+    payees: tuple[Payee, ...]
+    told: tuple[Told, ...]
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the derivation as it is written."""
+        return {
+            "as_of": show_day(self.as_of),
+            "format": FORMAT,
+            "paid": self.paid,
+            "payees": [payee.to_document() for payee in self.payees],
+            "results": [result.to_document() for result in self.results],
+            "returned": list(self.returned),
+            "terms": self.terms_hash,
+            "told": [told.to_document() for told in self.told],
+            "version": VERSION,
+        }
+
+    def encode(self) -> bytes:
+        """Return the derivation's canonical bytes; their hash is what a chain keeps."""
+        return encode(self.to_document(), "derivation")

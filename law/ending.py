@@ -1,0 +1,92 @@
+"""How a contract ended, and on which day: arts 10, 14, 15, 17 and civil code arts 562 and 565.
+
+There are three routes to a refund: leaving without a reason within seven days (art. 14), a finding
+that the contract is invalid, revoked or without effect (art. 10, 15), and termination. What ends a
+contract by termination is a judgment that names the day; else an agreement; else a notice when it
+arrived (or when its time to perform ran out) or a complaint when it was served, and if there are
+both, both stand. Nothing here asks whether there was a right to end it: that is a finding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from law.account import Account
+from law.days import Day, day_of
+from law.derivation import ASSUMED
+from law.terms import Terms
+
+COOLING_OFF: Final = "cooling_off"
+INVALIDITY: Final = "invalidity"
+TERMINATION: Final = "termination"
+
+JUDGMENT: Final = "judgment"
+AGREEMENT: Final = "agreement"
+NOTICE: Final = "notice"
+COMPLAINT: Final = "complaint"
+
+CAPACITY: Final = "capacity"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What may have ended the contract, and when."""
+
+    how: str
+    day: Day
+    positions: tuple[int, ...]
+
+
+def find_endings(terms: Terms, account: Account) -> tuple[Ending, ...]:
+    """Return what ended the contract: one, two where a court must choose, none if nothing did."""
+    judged = account.latest("termination.judged")
+    if judged is not None:
+        return (Ending(JUDGMENT, judged.data.day, (judged.position,)),)
+    agreed = account.of("termination.agreed")
+    if agreed:
+        return (Ending(AGREEMENT, day_of(agreed[0].at), (agreed[0].position,)),)
+    found = []
+    notices = []
+    for notice in account.of("termination.requested"):
+        arrived = account.find_arrival(notice, terms)
+        if arrived is not None:
+            day = day_of(arrived)
+            if notice.data.cure_until is not None:
+                day = max(day, day_of(notice.data.cure_until))
+            notices.append(Ending(NOTICE, day, (notice.position,)))
+    if notices:
+        found.append(min(notices, key=lambda ending: (ending.day, ending.positions)))
+    served = account.of("complaint.served")
+    if served:
+        found.append(Ending(COMPLAINT, day_of(served[0].at), (served[0].position,)))
+    return tuple(found)
+
+
+def assume_ending(as_of: Day) -> Ending:
+    """Return the ending of a contract that has not ended: as if it did on the as-of day."""
+    return Ending(ASSUMED, as_of, ())
+
+
+def find_routes(terms: Terms, account: Account) -> tuple[str, ...]:
+    """Return the routes to a refund that the facts open."""
+    routes = []
+    if account.of("cooling_off.requested"):
+        routes.append(COOLING_OFF)
+    if account.of("invalidity.found"):
+        routes.append(INVALIDITY)
+    if find_endings(terms, account) or not routes:
+        routes.append(TERMINATION)
+    return tuple(routes)
+
+
+def find_invalidity(account: Account) -> tuple[str, Ending]:
+    """Return the ground of invalidity and the day on which it was found (art. 17)."""
+    found = account.latest("invalidity.found")
+    assert found is not None
+    return found.data.ground, Ending(found.data.ground, day_of(found.at), (found.position,))
+
+
+def is_limited_in_capacity(account: Account) -> bool:
+    """Whether the contract was found invalid for want of capacity (art. 10)."""
+    return bool(account.of("invalidity.found")) and find_invalidity(account)[0] == CAPACITY

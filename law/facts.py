@@ -1,0 +1,569 @@
+"""Facts: what somebody put on the ledger about a contract, each the content of one transaction.
+
+A fact has its entry's position, when it happened (`at`) and when it was recorded, who said it and
+in which role. A claim stays a claim: what only a court, an arbitrator, a regulator or both parties
+together can settle is a finding only from them. The table `KINDS` is the vocabulary; the engine
+folds facts and never edits them. Nothing personal is in a fact: persons are ids or commitments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, get_args, get_type_hints
+
+from law.canonical import INTEGER_MAX
+from law.days import Day, Ms
+from law.fields import FEN_MAX, MS_MAX, Fields
+from law.refusal import Code, Refused
+from law.terms import CAUSES, UNITS_MAX
+
+ROLES: Final = (
+    "consumer",
+    "merchant",
+    "custodian",
+    "issuer",
+    "platform",
+    "consumer_council",
+    "district",
+    "regulator",
+    "arbitrator",
+    "court",
+    "both",
+)
+"""`both`: signed by consumer and merchant."""
+
+FINDERS: Final = ("court", "arbitrator", "regulator", "both")
+"""Who can settle a question; from anybody else a finding counts as a claim."""
+
+FACTS_MAX: Final = 100_000
+"""Facts of one contract: ten years of thirty a day."""
+
+
+Reader = Callable[[Fields, str], Any]
+"""Takes a member of that name from the fields."""
+
+
+def _one_of(*choices: str) -> Reader:
+    return lambda fields, name: fields.choice(name, choices)
+
+
+def _within(lowest: int, highest: int) -> Reader:
+    return lambda fields, name: fields.integer(name, lowest, highest)
+
+
+def _prior_source(fields: Fields, _: str) -> str:
+    return fields.choice("from", ("none", "this_merchant", "other_merchant"))
+
+
+def _inner(shape: type[Any]) -> Reader:
+    return lambda fields, name: _read(shape, fields.object(name))
+
+
+def _each(shape: type[Any], length_max: int) -> Reader:
+    return lambda fields, name: tuple(
+        _read(shape, inner) for inner in fields.objects(name, length_max)
+    )
+
+
+Word = Annotated[str, Fields.word]
+OptionalWord = Annotated[str | None, Fields.optional_word]
+Fen = Annotated[int, Fields.fen]
+SomeFen = Annotated[int, _within(1, FEN_MAX)]
+Total = Annotated[int, _within(0, INTEGER_MAX)]
+Flag = Annotated[bool, Fields.flag]
+Hash = Annotated[str, Fields.hash]
+CivilDay = Annotated[Day, Fields.day]
+OptionalMs = Annotated[Ms | None, lambda fields, name: fields.optional_integer(name, 0, MS_MAX)]
+Position = Annotated[int, _within(0, INTEGER_MAX)]
+Standing = Annotated[str, _one_of("claim", "finding")]
+"""A member's type beside its reader: `_read` takes the one, mypy the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Persons:
+    """Who is who in the contract."""
+
+    party: Word
+    merchant: Word
+    payer: OptionalWord
+    beneficiary: OptionalWord
+    guardian: OptionalWord
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """Proof that a burdensome clause was pointed out and explained."""
+
+    clause: Word
+    proof: Hash
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The contract was made; `terms` is the hash of its terms."""
+
+    terms: Hash
+    persons: Annotated[Persons, _inner(Persons)]
+    card: Annotated[str, _one_of("named", "bearer")]
+    prompted: Annotated[tuple[Prompted, ...], _each(Prompted, 64)]
+
+
+@dataclass(frozen=True, slots=True)
+class Voucher:
+    """What an issuer paid of a price."""
+
+    issuer: Word
+    amount: SomeFen
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A prepayment. `custody`: nowhere, held by a custodian, or supervised by order (16(2))."""
+
+    amount: Fen
+    bonus: Fen
+    vouchers: Annotated[tuple[Voucher, ...], _each(Voucher, 16)]
+    custody: Annotated[str, _one_of("none", "held", "ordered")]
+    account: OptionalWord
+    channel: Annotated[
+        str, _one_of("ecny", "transfer", "wechat", "alipay", "bank_card", "cash", "loan")
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """So many of an item; `debited` is what the till took from the card, in fen."""
+
+    item: Word
+    units: Annotated[int, _within(0, UNITS_MAX)]
+    debited: Fen
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Somebody speaks to an earlier delivery; the last answer counts."""
+
+    of: Position
+    answer: Annotated[str, _one_of("confirmed", "silence", "objected", "reversed")]
+
+
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """Goods or services given along (art. 21); `worth` as the merchant stated it."""
+
+    item: Word
+    worth: Fen
+
+
+@dataclass(frozen=True, slots=True)
+class PriceChanged:
+    """A new price; it counts only if both sides signed it, so that consent is on record (12)."""
+
+    item: Word
+    price: Fen
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Money moved inside custody."""
+
+    amount: SomeFen
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """An authority froze an amount."""
+
+    amount: SomeFen
+    until: OptionalMs
+
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """About an earlier fact."""
+
+    of: Position
+
+
+@dataclass(frozen=True, slots=True)
+class RefundPaid:
+    """Money went back to a payee."""
+
+    amount: SomeFen
+    source: Annotated[str, _one_of("custody", "merchant")]
+    payee: Word
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The fact says all by its kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriorUse:
+    """Whether the same goods or service had been had before (art. 14(1))."""
+
+    source: Annotated[str, _prior_source]
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Termination:
+    """A notice that ends the contract, perhaps only after a time to perform (civil code 565)."""
+
+    cure_until: OptionalMs
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The day on which the contract ended, by judgment or award."""
+
+    day: CivilDay
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidity:
+    """The contract was found invalid, revoked or without effect."""
+
+    ground: Annotated[str, _one_of("capacity", "void", "revoked", "not_effective")]
+
+
+@dataclass(frozen=True, slots=True)
+class CauseStated:
+    """Who caused the return of the money."""
+
+    cause: Annotated[str, _one_of(*CAUSES)]
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class GroundStated:
+    """A ground to end the contract (art. 13, civil code 563)."""
+
+    ground: Annotated[
+        str,
+        _one_of(
+            "premises_moved",
+            "obligation_transferred",
+            "unlimited_not_available",
+            "grave_change",
+            "breach",
+            "agreed_ground",
+            "other",
+        ),
+    ]
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class MinorService:
+    """Whether online paid games and the like were unlawfully provided to a minor (art. 10(3))."""
+
+    unlawful: Flag
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class SalesRecords:
+    """Sales at the price before discount were shown for these items (art. 19(2))."""
+
+    items: Annotated[tuple[str, ...], Fields.words]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketPrice:
+    """Market price of one, at the place of performance when the contract was made (art. 19(2))."""
+
+    item: Word
+    price: Fen
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The consumer's claim passes on; `whole`: the contract does, if both sides signed it."""
+
+    assignee: Word
+    whole: Flag
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsRequested:
+    """Records under the merchant's control were asked for, until a day (art. 25)."""
+
+    until: CivilDay
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsRefused:
+    """The merchant refuses earlier requested records, for a reason."""
+
+    of: Position
+    reason: Word
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """The merchant told consumers of something that takes effect on a day."""
+
+    effective: CivilDay
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceReported:
+    """An issuer's prepaid balance at a quarter's end, and what of it is in custody."""
+
+    quarter_end: CivilDay
+    balance: Total
+    custody: Total
+    issuer_class: Annotated[str, _one_of("scale", "group", "brand", "other")]
+
+
+Data = (
+    Signed | Locked | Delivered | Answered | Gift | PriceChanged | Amount | Frozen | Of | RefundPaid
+    | Nothing | PriorUse | Termination | Judged | Invalidity | CauseStated | GroundStated
+    | MinorService | SalesRecords | MarketPrice | Assignment | RecordsRequested | RecordsRefused
+    | Notified | BalanceReported
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a kind of fact carries, who may state it at all, and what it says."""
+
+    data: type[Any]
+    roles: tuple[str, ...]
+    en: str
+    zh: str
+
+
+_ANYBODY: Final = ROLES
+_AUTHORITY: Final = ("court", "arbitrator", "regulator")
+
+KINDS: Final[dict[str, Kind]] = {
+    "contract.signed": Kind(Signed, ("merchant", "both"), "contract signed", "合同订立"),
+    "funds.locked": Kind(Locked, ("custodian", "merchant", "both"), "prepayment", "预付款"),
+    "funds.released": Kind(Amount, ("custodian",), "released to the merchant", "释放给经营者"),
+    "funds.frozen": Kind(Frozen, _AUTHORITY, "frozen", "冻结"),
+    "funds.unfrozen": Kind(Of, _AUTHORITY, "unfrozen", "解冻"),
+    "interest.accrued": Kind(Amount, ("custodian",), "account interest credited", "账户结息"),
+    "card.activated": Kind(Nothing, ("merchant", "both"), "first use", "首次启用"),
+    "service.delivered": Kind(Delivered, ("merchant", "both"), "delivered", "已提供"),
+    "delivery.answered": Kind(
+        Answered,
+        ("consumer", "merchant", "both", "custodian", "platform"),
+        "a delivery confirmed or denied",
+        "确认或异议",
+    ),
+    "gift.given": Kind(Gift, ("merchant", "both"), "gift given", "赠品"),
+    "price.changed": Kind(PriceChanged, ("merchant", "both"), "price changed", "价格变更"),
+    "premises.moved": Kind(Nothing, _ANYBODY, "premises moved", "变更经营场所"),
+    "obligation.transferred": Kind(Nothing, _ANYBODY, "obligations passed on", "义务转移"),
+    "service.stopped": Kind(Nothing, _ANYBODY, "service stopped", "停止提供"),
+    "service.resumed": Kind(Nothing, _ANYBODY, "service resumed", "恢复提供"),
+    "cooling_off.requested": Kind(Nothing, ("consumer",), "refund without reason", "无理由退款"),
+    "prior_use.stated": Kind(PriorUse, _ANYBODY, "same service had before", "此前获得过"),
+    "termination.requested": Kind(
+        Termination, ("consumer", "merchant"), "notice of termination", "解除通知"
+    ),
+    "notice.arrived": Kind(
+        Of,
+        ("merchant", "consumer", "custodian", "platform", *_AUTHORITY, "both"),
+        "notice arrived",
+        "通知到达",
+    ),
+    "complaint.served": Kind(
+        Nothing, ("court", "arbitrator"), "complaint served", "起诉状副本送达"
+    ),
+    "termination.agreed": Kind(Nothing, ("both",), "ended by agreement", "协议解除"),
+    "termination.judged": Kind(
+        Judged, ("court", "arbitrator"), "end named by judgment", "裁判确定解除日"
+    ),
+    "invalidity.found": Kind(
+        Invalidity, ("court", "arbitrator"), "found invalid", "确认无效或撤销"
+    ),
+    "cause.stated": Kind(CauseStated, _ANYBODY, "cause", "退款原因"),
+    "ground.stated": Kind(GroundStated, _ANYBODY, "ground to end", "解除事由"),
+    "deduction.claimed": Kind(Nothing, ("merchant",), "deduction claimed", "主张抵扣"),
+    "minor_service.stated": Kind(MinorService, _ANYBODY, "unlawful to minors", "违法向未成年人"),
+    "price.disputed": Kind(Nothing, ("consumer",), "price disputed", "主张原价不合理"),
+    "sales_records.produced": Kind(SalesRecords, ("merchant",), "sales shown", "提供交易记录"),
+    "market_price.stated": Kind(MarketPrice, _ANYBODY, "market price", "市场价格"),
+    "assignment.notified": Kind(Assignment, ("consumer", "both"), "assignment", "债权转让"),
+    "actual_rate.requested": Kind(Nothing, ("consumer",), "account rate asked", "请求实际利率"),
+    "refund.paid": Kind(
+        RefundPaid,
+        ("custodian", "merchant", "consumer", *_AUTHORITY, "both"),
+        "refund paid",
+        "已退款",
+    ),
+    "card.lost": Kind(Nothing, ("consumer", "both"), "loss reported", "挂失"),
+    "card.reissued": Kind(Of, ("merchant", "both"), "card reissued", "补办"),
+    "balance.forfeited": Kind(Amount, ("merchant",), "balance taken", "扣除余额"),
+    "records.requested": Kind(RecordsRequested, _ANYBODY, "records requested", "请求提交记录"),
+    "records.produced": Kind(Of, ("merchant", "custodian"), "records produced", "提交记录"),
+    "records.refused": Kind(RecordsRefused, ("merchant",), "records refused", "拒绝提交"),
+    "risk.declared": Kind(
+        Nothing, ("merchant", "regulator", "district"), "major risk", "重大经营风险"
+    ),
+    "closing.notified": Kind(Notified, ("merchant",), "closing announced", "停业告知"),
+    "moving.notified": Kind(Notified, ("merchant",), "moving announced", "迁移告知"),
+    "balance.reported": Kind(
+        BalanceReported, ("merchant", "custodian"), "quarter's balance", "季末预收余额"
+    ),
+    "business.closed": Kind(Nothing, _ANYBODY, "business closed", "终止营业"),
+    "liquidation.opened": Kind(Nothing, _ANYBODY, "liquidation opened", "进入清算"),
+}
+"""Every kind of fact, and who may state it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact with its place on the ledger."""
+
+    position: int
+    """Index of its entry in the log."""
+    kind: str
+    at: Ms
+    """When it happened."""
+    recorded: Ms
+    """The block's time."""
+    author: str
+    role: str
+    data: Any
+
+    @property
+    def key(self) -> tuple[Ms, int]:
+        """Facts are folded in this order: by when they happened, then by position."""
+        return self.at, self.position
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether this settles its question."""
+        return bool(self.data.standing == "finding") and self.role in FINDERS
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether whoever states this states it against itself, or can find it: a merchant's stop,
+        a consumer's word that service came back or money arrived. Anybody else only claims it."""
+        if self.kind == "refund.paid" and self.data.source == "custody":
+            return self.role == "custodian"
+        return self.role in ADMITS[self.kind]
+
+
+def read_fact(document: Any, path: str) -> Fact:
+    """Return a fact; raise `Refused` where it is not one."""
+    outer = Fields(document, path)
+    kind_name = outer.choice("kind", tuple(KINDS))
+    kind = KINDS[kind_name]
+    role = outer.choice("role", ROLES)
+    if role not in kind.roles:
+        raise Refused(
+            Code.NOT_ENTITLED,
+            f"{path}: {kind_name} is stated by {role}; {' or '.join(kind.roles)} is expected",
+        )
+    fact = Fact(
+        position=outer.integer("position", 0, INTEGER_MAX),
+        kind=kind_name,
+        at=outer.ms("at"),
+        recorded=outer.ms("recorded"),
+        author=outer.word("author"),
+        role=role,
+        data=_read(kind.data, outer.object("data")),
+    )
+    outer.end()
+    return fact
+
+
+def read_facts(documents: Sequence[Any]) -> tuple[Fact, ...]:
+    """Return a contract's facts in the order in which they are folded; its merchant's own facts may
+    stand among them (a risk declared, a closing announced).
+
+    Raises `Refused`: a malformed fact, one position twice, not exactly one `contract.signed`, an
+    answer to what is no delivery, an arrival of what is no notice.
+    """
+    facts = read_stream(documents)
+    signed = [fact for fact in facts if fact.kind == "contract.signed"]
+    if len(signed) != 1:
+        raise Refused(
+            Code.INCONSISTENT, f"{len(signed)} facts are contract.signed; exactly one is expected"
+        )
+    return facts
+
+
+def read_stream(documents: Sequence[Any]) -> tuple[Fact, ...]:
+    """Return the facts of any stream, a merchant's for one, in the order in which they are folded;
+    raise `Refused` as `read_facts` does, but for `contract.signed`."""
+    if len(documents) > FACTS_MAX:
+        raise Refused(
+            Code.TOO_LARGE, f"{len(documents)} facts; at most {FACTS_MAX} of a contract are taken"
+        )
+    facts = [read_fact(document, f"facts[{place}]") for place, document in enumerate(documents)]
+    kinds = {fact.position: fact.kind for fact in facts}
+    if len(kinds) != len(facts):
+        raise Refused(Code.INCONSISTENT, "two facts have one position; each entry is one fact")
+    for fact in facts:
+        _check_answer(fact)
+        for kind, targets in REFERS.items():
+            if fact.kind == kind and kinds.get(fact.data.of) not in targets:
+                raise Refused(
+                    Code.INCONSISTENT,
+                    f"the {kind} at entry {fact.position} is about entry {fact.data.of}, which is "
+                    f"{kinds.get(fact.data.of, 'no fact of this contract')}; "
+                    f"{' or '.join(targets)} is expected",
+                )
+    roles = {fact.position: fact.role for fact in facts}
+    for fact in facts:
+        if fact.kind == "notice.arrived" and fact.role == roles[fact.data.of]:
+            raise Refused(
+                Code.NOT_ENTITLED,
+                f"the notice.arrived at entry {fact.position} is stated by {fact.role}, who sent "
+                "the notice; whoever received it, or a third, says that it arrived",
+            )
+    return tuple(sorted(facts, key=lambda fact: fact.key))
+
+
+def _check_answer(fact: Fact) -> None:
+    """A delivery is taken back by the merchant, and objected to by the consumer."""
+    if fact.kind != "delivery.answered":
+        return
+    side = {"reversed": "merchant", "objected": "consumer"}.get(fact.data.answer)
+    if side is not None and fact.role not in (side, "both"):
+        raise Refused(
+            Code.NOT_ENTITLED,
+            f"the delivery.answered at entry {fact.position} says {fact.data.answer} and is stated "
+            f"by {fact.role}; {side} or both is expected",
+        )
+
+
+ADMITS: Final[dict[str, tuple[str, ...]]] = {
+    "service.stopped": ("merchant", "district", *FINDERS),
+    "service.resumed": ("consumer", "district", *FINDERS),
+    "refund.paid": ("consumer", "custodian", *FINDERS),
+}
+"""Whose word is enough for what helps the other side."""
+
+REFERS: Final[dict[str, tuple[str, ...]]] = {
+    "delivery.answered": ("service.delivered",),
+    "notice.arrived": ("termination.requested", "cooling_off.requested", "assignment.notified"),
+    "funds.unfrozen": ("funds.frozen",),
+    "card.reissued": ("card.lost",),
+    "records.produced": ("records.requested",),
+    "records.refused": ("records.requested",),
+}
+"""What a fact may be about."""
+
+
+def _read(shape: type[Any], fields: Fields) -> Any:
+    readers = _READERS.get(shape)
+    if readers is None:
+        hints = get_type_hints(shape, include_extras=True)
+        readers = _READERS[shape] = {name: get_args(hint)[-1] for name, hint in hints.items()}
+    values = {name: reader(fields, name) for name, reader in readers.items()}
+    fields.end()
+    return shape(**values)
+
+
+_READERS: Final[dict[type[Any], dict[str, Reader]]] = {}
+"""The reader of each member, as its type says it; found once for each shape."""

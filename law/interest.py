@@ -1,0 +1,274 @@
+"""Interest on what is returned: arts 16 and 17 of 法释〔2025〕4号.
+
+    standard   agreed; else by cause: 1-year LPR (merchant), 1-year deposit benchmark (consumer);
+               neither's cause: not said, so all stand. Rates are those at formation (16(1)).
+    account    money supervised by order bears that account's rate, if the consumer asks (16(2))
+    from       the end, or the finding; a better agreed start prevails (17)
+
+Interest runs day by day on what is still owed; it is exact until the one rounding at the end. A
+payment out of custody returns principal; one by the merchant goes to interest first (civil code
+561) unless the terms say otherwise. Payments of a day count from the next day on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Final
+
+from law.account import Account
+from law.days import Day, day_of, days_in_year, show_day, start_of_year, year_of
+from law.derivation import Input, Interest, Step, Working, from_entries, from_step, from_terms
+from law.ending import COOLING_OFF, TERMINATION, Ending
+from law.facts import Fact
+from law.published import ACCOUNT, DEPOSIT_1Y, LPR_1Y, Published, Rate
+from law.terms import CONSUMER, MERCHANT, NEITHER, PRINCIPAL_FIRST, Terms
+
+AGREED: Final = "agreed"
+NONE: Final = "none"
+AT_ACCOUNT: Final = "+account"
+PPM: Final = 1_000_000
+
+BY_CAUSE: Final[dict[str, tuple[str, ...]]] = {
+    MERCHANT: (LPR_1Y,),
+    CONSUMER: (DEPOSIT_1Y,),
+    NEITHER: (LPR_1Y, DEPOSIT_1Y, NONE),
+}
+"""Art. 16(1), and what stands where it says nothing."""
+
+
+def find_standards(terms: Terms, route: str, cause: str) -> tuple[str, ...]:
+    """Return the standards of interest that may apply."""
+    if route == COOLING_OFF:
+        return ()
+    if terms.interest.ppm is None:
+        return BY_CAUSE[cause]
+    if route == TERMINATION:
+        return (AGREED,)
+    # In a contract found invalid the agreed rate is itself a term of it (civil code 155, 157).
+    return (AGREED, *BY_CAUSE[cause])
+
+
+def find_start(terms: Terms, account: Account, ending: Ending) -> tuple[Day, tuple[int, ...]]:
+    """Return the day from which interest runs: the end, or a better agreed day (art. 17)."""
+    start: list[tuple[Day, tuple[int, ...]]] = [(ending.day, ending.positions)]
+    agreed = terms.interest.start
+    if agreed == "formation":
+        start.append((day_of(account.signed_at), (account.signed_position,)))
+    elif agreed == "first_payment" and account.payments:
+        first = account.payments[0]
+        start.append((day_of(first.at), (first.position,)))
+    elif agreed == "request":
+        for kind in ("termination.requested", "cooling_off.requested"):
+            start += [(day_of(fact.at), (fact.position,)) for fact in account.of(kind)]
+    return min(start)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What every standard of one result has in common."""
+
+    principal: int
+    supervised: int
+    start: Day
+    begin: Day
+    """First day that bears interest."""
+    end: Day
+    """First day that does not any more."""
+    positions: tuple[int, ...]
+    repaid: tuple[Fact, ...]
+
+
+class Accrual:
+    """Works out the interest of a contract's results."""
+
+    __slots__ = ("_known", "account", "as_of", "published", "terms")
+
+    def __init__(self, terms: Terms, account: Account, published: Published, as_of: Day) -> None:
+        self._known: dict[tuple[object, ...], tuple[tuple[Interest, ...], tuple[Step, ...]]] = {}
+        """Interest worked before, with its steps."""
+        self.terms = terms
+        self.account = account
+        self.published = published
+        self.as_of = as_of
+
+    def compute(
+        self, route: str, cause: str, consumer: int, ending: Ending, working: Working
+    ) -> tuple[Interest, ...]:
+        """Return interest on the consumer's share by every standard that may apply."""
+        key = (route, cause, consumer, ending)
+        if key not in self._known:
+            own = Working()
+            found = self._work(route, cause, consumer, ending, own)
+            self._known[key] = found, tuple(own.steps)
+        found, steps = self._known[key]
+        working.steps.extend(steps)
+        return found
+
+    def _work(
+        self, route: str, cause: str, consumer: int, ending: Ending, working: Working
+    ) -> tuple[Interest, ...]:
+        supervised = min(consumer, self.account.pot, self.account.ordered)
+        run = self._begin(consumer, supervised, ending)
+        asked = bool(self.account.of("actual_rate.requested"))
+        found = []
+        for standard in find_standards(self.terms, route, cause):
+            rate = self._find_rate(standard)
+            if not (supervised and asked):
+                plain = _Run(
+                    run.principal, 0, run.start, run.begin, run.end, run.positions, run.repaid
+                )
+                found.append(self._accrue(standard, rate, plain, working))
+            if supervised:
+                found.append(self._accrue(standard + AT_ACCOUNT, rate, run, working))
+        return tuple(found)
+
+    def _begin(self, principal: int, supervised: int, ending: Ending) -> _Run:
+        how = self.terms.interest
+        start, positions = find_start(self.terms, self.account, ending)
+        issuers = {issuer for issuer, _ in self.account.issuers}
+        repaid = [
+            fact
+            for fact in self.account.of("refund.paid")
+            if fact.is_admitted and fact.data.payee not in issuers and day_of(fact.at) <= self.as_of
+        ]
+        return _Run(
+            principal,
+            supervised,
+            start,
+            start if how.first_day else start + 1,
+            self.as_of + 1 if how.last_day else self.as_of,
+            positions,
+            tuple(sorted(repaid, key=lambda fact: (day_of(fact.at), fact.key))),
+        )
+
+    def _find_rate(self, standard: str) -> tuple[int, Input] | None:
+        if standard == AGREED:
+            ppm = self.terms.interest.ppm or 0
+            return ppm, from_terms("ppm", ppm)
+        if standard == NONE:
+            return 0, Input("ppm", "0", "rule")
+        rate = self.published.find_rate(standard, self.account.signed_at)
+        if rate is None:
+            return None
+        return rate.ppm, Input("ppm", str(rate.ppm), "published", (rate.position,))
+
+    def _accrue(
+        self, standard: str, rate: tuple[int, Input] | None, run: _Run, working: Working
+    ) -> Interest:
+        account_rates: tuple[Rate, ...] = ()
+        if run.supervised:
+            account_rates = self.published.rates.get(f"{ACCOUNT}{self.account.account_id}", ())
+        debt = _Debt(run, self.terms.debts == PRINCIPAL_FIRST)
+        ppm = None if rate is None else rate[0]
+        cuts = self._find_cuts(run, account_rates)
+        for begin, end in pairwise(cuts):
+            debt.settle_before(begin)
+            account = _rate_on(account_rates, begin)
+            if not debt.accrue(ppm, account, Fraction(end - begin, self._year(begin))):
+                working.text(
+                    f"I {standard}", "16", "the rate is not published", "unknown",
+                    from_entries("from", show_day(run.start), run.positions),
+                )  # fmt: skip
+                return Interest(standard, None, None)
+        fen = self.terms.rounding.round(debt.accrued)
+        returned = sum(fact.data.amount for fact in run.repaid)
+        inputs = [
+            from_step("principal", run.principal),
+            from_entries("from", show_day(run.start), run.positions),
+            Input("to", show_day(self.as_of), "as_of"),
+            from_terms("basis", self.terms.interest.basis),
+            Input("exact", _show(debt.accrued), "step"),
+        ]
+        if rate is not None:
+            inputs.append(rate[1])
+        if run.supervised:
+            inputs.append(from_step("in the account", run.supervised))
+            pages = tuple(sorted({point.position for point in account_rates}))
+            inputs.append(Input("account rate", "", "published", pages))
+        if run.repaid:
+            inputs.append(
+                from_entries("paid back", returned, [fact.position for fact in run.repaid])
+            )
+        working.rounded(
+            f"I {standard}", "16, 17", "I = Σ owed × ppm/1000000 × days/basis", fen,
+            self.terms.rounding, *inputs,
+        )  # fmt: skip
+        return Interest(standard, fen, max(0, run.principal + fen - returned))
+
+    def _find_cuts(self, run: _Run, rates: Sequence[Rate]) -> list[Day]:
+        """Return the days at which something changes, from the first to past the last."""
+        if run.begin >= run.end:
+            return []
+        cuts = {run.begin, run.end}
+        cuts |= {day_of(fact.at) + 1 for fact in run.repaid}
+        cuts |= {rate.since for rate in rates}
+        if self.terms.interest.basis == "actual":
+            years = range(year_of(run.begin) + 1, year_of(run.end) + 1)
+            cuts |= {start_of_year(year) for year in years}
+        return sorted(day for day in cuts if run.begin <= day <= run.end)
+
+    def _year(self, day: Day) -> int:
+        basis = self.terms.interest.basis
+        return days_in_year(year_of(day)) if basis == "actual" else int(basis)
+
+
+class _Debt:
+    """What is owed while interest runs."""
+
+    __slots__ = ("_left", "_principal_first", "accrued", "owed", "supervised", "unpaid")
+
+    def __init__(self, run: _Run, principal_first: bool) -> None:
+        self.owed = Fraction(run.principal)
+        self.supervised = Fraction(run.supervised)
+        self.accrued = Fraction(0)
+        self.unpaid = Fraction(0)
+        self._left = list(reversed(run.repaid))
+        self._principal_first = principal_first
+
+    def settle_before(self, day: Day) -> None:
+        """Take account of what was paid back on earlier days."""
+        while self._left and day_of(self._left[-1].at) < day:
+            self._settle(self._left.pop())
+
+    def _settle(self, fact: Fact) -> None:
+        amount = Fraction(fact.data.amount)
+        if fact.data.source == "custody":
+            self.supervised = max(Fraction(0), self.supervised - min(amount, self.owed))
+        elif not self._principal_first:
+            to_interest = min(amount, self.unpaid)
+            self.unpaid -= to_interest
+            amount -= to_interest
+        to_principal = min(amount, self.owed)
+        self.owed -= to_principal
+        self.unpaid = max(Fraction(0), self.unpaid - (amount - to_principal))
+
+    def accrue(self, ppm: int | None, account: Rate | None, years: Fraction) -> bool:
+        """Let a stretch of days pass; False if a rate that it needs is not known."""
+        at_account = min(self.supervised, self.owed)
+        rest = self.owed - at_account
+        if (at_account and account is None) or (rest and ppm is None):
+            return False
+        more = Fraction(0)
+        if account is not None:
+            more += at_account * account.ppm
+        if ppm is not None:
+            more += rest * ppm
+        more = more * years / PPM
+        self.accrued += more
+        self.unpaid += more
+        return True
+
+
+def _rate_on(rates: Sequence[Rate], day: Day) -> Rate | None:
+    found = None
+    for rate in rates:
+        if rate.since <= day:
+            found = rate
+    return found
+
+
+def _show(amount: Fraction) -> str:
+    return f"{amount.numerator}/{amount.denominator}"

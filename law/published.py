@@ -1,0 +1,159 @@
+"""Published data: rates and rest days, each page signed onto the ledger by who is competent.
+
+A page says a series and its points; later pages add to earlier ones, and one that speaks again of
+the same instant or day corrects it. Which date selects a point is the rule's: arts 16(1) take the
+rate at the formation of the contract, that is the last one published at or before it; art. 16(2)
+takes an account's rate day by day; civil code 203 takes the rest days of a deadline's year. What no
+page says is not guessed: a rate is then unknown, a missing year of rest days is refused.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from law.days import Day, Ms, show_day, year_of
+from law.fields import PPM_MAX, Fields
+from law.refusal import Code, Refused
+
+FORMAT: Final = "evidence-ledger/published"
+VERSION: Final = 1
+
+LPR_1Y: Final = "lpr_1y"
+"""一年期贷款市场报价利率."""
+DEPOSIT_1Y: Final = "deposit_1y"
+"""中国人民银行公布的一年定期存款基准利率."""
+REST_DAYS: Final = "rest_days"
+ACCOUNT: Final = "account/"
+"""Before a supervised account's id: the rate it actually bears."""
+
+POINTS_MAX: Final = 1_000
+SATURDAY: Final = 6
+"""`Day % 7`: day 1 was a Monday, so Saturday leaves 6 and Sunday 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A rate a year in millionths, since an instant or day, and the page that says so."""
+
+    since: int
+    ppm: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestYear:
+    """One year's rest days beside the weekends, and weekends that are worked."""
+
+    rest: frozenset[Day]
+    worked: frozenset[Day]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """All pages together."""
+
+    rates: dict[str, tuple[Rate, ...]]
+    """By series, in order of `since`: instants for LPR and deposit benchmark, days for accounts."""
+    years: dict[int, RestYear]
+
+    def find_rate(self, series: str, since: Ms | Day) -> Rate | None:
+        """Return the last rate of a series at or before an instant (or day)."""
+        points = self.rates.get(series, ())
+        place = bisect_right(points, since, key=lambda rate: rate.since)
+        return points[place - 1] if place else None
+
+    def find_year(self, day: Day) -> RestYear:
+        """Return the rest days of a day's year; raise `Refused` (MISSING_DATA) without a page."""
+        year = year_of(day)
+        found = self.years.get(year)
+        if found is None:
+            raise Refused(
+                Code.MISSING_DATA,
+                f"the rest days of {year} are not published; a deadline on {show_day(day)} needs "
+                f"the page {REST_DAYS} of that year",
+            )
+        return found
+
+    def is_rest(self, day: Day) -> bool:
+        """Whether a day is a rest day (civil code 203): a published one, or a weekend that is not
+        worked. Raises `Refused` (MISSING_DATA)."""
+        year = self.find_year(day)
+        if day in year.worked:
+            return False
+        return day in year.rest or day % 7 in (0, SATURDAY)
+
+
+def read_published(documents: Sequence[Any]) -> Published:
+    """Return the pages' data; raise `Refused` for a page that is not one."""
+    rates: dict[str, dict[int, Rate]] = {}
+    years: dict[int, RestYear] = {}
+    pages = [_Page(document, f"published[{n}]") for n, document in enumerate(documents)]
+    positions = [page.position for page in pages]
+    if len(set(positions)) != len(positions):
+        raise Refused(Code.INCONSISTENT, "two pages have one position; each entry is one page")
+    for page in sorted(pages, key=lambda page: page.position):
+        if page.year is not None:
+            years[page.year] = RestYear(page.rest, page.worked, page.position)
+        for since, ppm in page.points:
+            rates.setdefault(page.series, {})[since] = Rate(since, ppm, page.position)
+    return Published(
+        {
+            series: tuple(sorted(points.values(), key=lambda rate: rate.since))
+            for series, points in rates.items()
+        },
+        years,
+    )
+
+
+class _Page:
+    __slots__ = ("points", "position", "rest", "series", "worked", "year")
+
+    def __init__(self, document: Any, path: str) -> None:
+        fields = Fields(document, path)
+        fields.format(FORMAT, VERSION)
+        self.position = fields.integer("position", 0, 2**53 - 1)
+        self.series = fields.word("series")
+        fields.text("source")
+        self.points: list[tuple[int, int]] = []
+        self.year: int | None = None
+        self.rest: frozenset[Day] = frozenset()
+        self.worked: frozenset[Day] = frozenset()
+        if self.series == REST_DAYS:
+            fields.ms("published")
+            self.year = fields.integer("year", 1990, 2248)
+            self.rest = self._read_days(fields, "rest")
+            self.worked = self._read_days(fields, "worked")
+        elif self.series.startswith(ACCOUNT):
+            for point in fields.objects("points", POINTS_MAX, 1):
+                self.points.append((point.day("from"), point.integer("ppm", 0, PPM_MAX)))
+                point.end()
+        elif self.series in (LPR_1Y, DEPOSIT_1Y):
+            for point in fields.objects("points", POINTS_MAX, 1):
+                self.points.append((point.ms("published"), point.integer("ppm", 0, PPM_MAX)))
+                point.end()
+        else:
+            fields.refuse(
+                Code.UNKNOWN_WORD,
+                "series",
+                f"is {self.series!r}; {LPR_1Y}, {DEPOSIT_1Y}, {REST_DAYS} or {ACCOUNT}… is "
+                "expected",
+            )
+        fields.end()
+
+    def _read_days(self, fields: Fields, member: str) -> frozenset[Day]:
+        days = frozenset(
+            Fields({"day": value}, f"{fields.path}.{member}").day("day")
+            for value in fields.items(member)
+        )
+        for day in days:
+            if year_of(day) != self.year:
+                fields.refuse(
+                    Code.INCONSISTENT,
+                    member,
+                    f"holds {show_day(day)}; days of {self.year} are expected",
+                )
+        return days

@@ -1,0 +1,272 @@
+"""The questions that the law leaves open, and the answers that the facts still allow.
+
+Each question stands here once, with the article and what would settle it. `find_questions` returns
+those that the facts raise under one route and cause; the engine works every combination and then
+drops the questions whose answers change no figure (`drop_idle`). Adding a fact that settles a
+question removes alternatives and never adds a figure that was not there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Final, TypeVar
+
+from law.account import Account
+from law.ending import COOLING_OFF, INVALIDITY, TERMINATION, is_limited_in_capacity
+from law.terms import (
+    CONSUMER,
+    DISCOUNTED,
+    MERCHANT,
+    NOT_DEDUCTED,
+    PRO_RATA,
+    UNDISCOUNTED,
+    UNLIMITED,
+    UNSAID,
+    VOUCHER_FIRST,
+    PeriodDeal,
+    StoredDeal,
+    Terms,
+    UnitsDeal,
+    Words,
+)
+from law.valuation import MARKET, Valuation
+
+ARTICLE_22: Final = "article_22"
+ARTICLE_19: Final = "article_19"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An open question: the article that leaves it open, and what each answer assumes."""
+
+    article: str
+    answers: Mapping[str, Words]
+
+
+QUESTIONS: Final[dict[str, Question]] = {
+    "ended_by": Question(
+        "17; civil code 565",
+        {
+            "judgment": Words("the day the judgment names", "裁判确定之日"),
+            "agreement": Words("the day of the agreement", "协议解除之日"),
+            "notice": Words("the notice ended the contract when it arrived", "通知到达时解除"),
+            "complaint": Words("the served complaint ended the contract", "起诉状副本送达时解除"),
+            "assumed": Words("the contract ends on the as-of day", "假设合同于截止日终止"),
+        },
+    ),
+    "disputed": Question(
+        "25",
+        {
+            "counted": Words("the deliveries objected to happened", "有异议的提供确已发生"),
+            "not_counted": Words("they did not happen", "有异议的提供并未发生"),
+        },
+    ),
+    "bonus_units": Question(
+        "18(2), 21",
+        {
+            "bonus": Words("the extra units lower the price of all", "赠送次数摊低单价"),
+            "gift": Words("the extra units are gifts and are not netted", "赠送次数属于赠品"),
+        },
+    ),
+    "topups": Question(
+        "18(2)",
+        {
+            "pooled": Words("one ratio over all top-ups", "各次充值合并计算比例"),
+            "in_turn": Words("each top-up at its own ratio, oldest first", "逐笔依次按各自比例"),
+        },
+    ),
+    "price": Question(
+        "19(2)",
+        {
+            UNDISCOUNTED: Words("the price before discount is taken", "按打折前价格"),
+            MARKET: Words("the court takes the market price", "法院按市场价格"),
+        },
+    ),
+    "pass": Question(
+        "19, 22",
+        {
+            ARTICLE_22: Words("art. 22 applies whatever the cause", "适用第二十二条，不分原因"),
+            ARTICLE_19: Words("art. 19 applies to a discounted pass", "折扣卡适用第十九条"),
+        },
+    ),
+    "stopped": Question(
+        "22(2), 25",
+        {
+            "happened": Words("the service stopped, as is claimed", "如所主张，服务已停止"),
+            "not_happened": Words("it did not stop", "服务并未停止"),
+        },
+    ),
+    "resumed": Question(
+        "22(2), 25",
+        {
+            "happened": Words("the service came back, as is claimed", "如所主张，服务已恢复"),
+            "not_happened": Words("it did not come back", "服务并未恢复"),
+        },
+    ),
+    "interruption": Question(
+        "22(2)",
+        {
+            "used": Words("days without service count as used", "中断期间计为已用"),
+            "remaining": Words("days without service count as remaining", "中断期间计为剩余"),
+        },
+    ),
+    "voucher": Question(
+        "15, 18(2)",
+        {
+            PRO_RATA: Words("voucher and own money were used in proportion", "按比例使用"),
+            VOUCHER_FIRST: Words("the voucher was used first", "先用消费券"),
+        },
+    ),
+    "deduction": Question(
+        "10(3)",
+        {
+            "claimed": Words("the merchant asks for the deduction", "经营者主张抵扣"),
+            "not_claimed": Words("the merchant does not ask", "经营者未主张抵扣"),
+        },
+    ),
+    "minor_service": Question(
+        "10(3)",
+        {
+            "lawful": Words("the service was lawfully provided", "服务系合法提供"),
+            "unlawful": Words("it was unlawfully provided to a minor", "违法向未成年人提供"),
+        },
+    ),
+    "request": Question(
+        "14; civil code 137",
+        {
+            "sent": Words("asking counts when it is sent", "以发出为准"),
+            "arrived": Words("asking counts when it arrives", "以到达为准"),
+        },
+    ),
+    "prior_use": Question(
+        "14(1)",
+        {
+            "not_proven": Words("the same had not been had before", "此前未获得过相同商品或服务"),
+            "proven": Words("the same had been had before", "此前已获得过相同商品或服务"),
+        },
+    ),
+    "window": Question(
+        "14",
+        {
+            "each_payment": Words("seven days from each payment, for it", "逐笔付款各自起算"),
+            "first_payment": Words("seven days from the first payment", "自首次付款起算"),
+            "last_payment": Words("seven days from the last payment", "自末次付款起算"),
+        },
+    ),
+    "use": Question(
+        "14",
+        {
+            NOT_DEDUCTED: Words("use inside the days is not deducted", "期间内已用部分不扣减"),
+            DISCOUNTED: Words("it is deducted at the discounted price", "按折扣价扣减"),
+            UNDISCOUNTED: Words("it is deducted at the price before discount", "按打折前价格扣减"),
+        },
+    ),
+}
+"""Every question, in the order in which assumptions are named."""
+
+
+def find_questions(
+    terms: Terms, account: Account, valuation: Valuation, route: str, cause: str
+) -> dict[str, tuple[str, ...]]:
+    """Return the answers that the facts still allow to each question; one if it is settled."""
+    allowed: dict[str, tuple[str, ...]] = {
+        "disputed": ("counted",),
+        "bonus_units": ("bonus",),
+        "topups": ("pooled",),
+        "price": (UNDISCOUNTED,),
+        "pass": (ARTICLE_22,),
+        "stopped": ("happened",),
+        "resumed": ("happened",),
+        "interruption": ("used",),
+        "voucher": (PRO_RATA,),
+        "deduction": ("claimed",),
+        "minor_service": ("lawful",),
+    }
+    deal = terms.deal
+    if any(delivery.objected for delivery in account.deliveries):
+        allowed["disputed"] = ("counted", "not_counted")
+    if isinstance(deal, UnitsDeal) and any(line.bonus for line in deal.lines):
+        allowed["bonus_units"] = ("bonus", "gift")
+    if isinstance(deal, StoredDeal) and len(account.payments) > 1:
+        allowed["topups"] = ("pooled", "in_turn")
+    if cause == CONSUMER and account.of("price.disputed") and valuation.items - valuation.shown:
+        allowed["price"] = (UNDISCOUNTED, MARKET)
+    if isinstance(deal, PeriodDeal):
+        if deal.kind == UNLIMITED and (deal.undiscounted or 0) > deal.price:
+            allowed["pass"] = (ARTICLE_22, ARTICLE_19)
+        for name in ("stopped", "resumed"):
+            if not all(fact.is_admitted for fact in account.of(f"service.{name}")):
+                allowed[name] = ("happened", "not_happened")
+        if account.of("service.resumed"):
+            allowed["interruption"] = ("used", "remaining")
+    if account.issuers:
+        said = terms.voucher
+        allowed["voucher"] = (PRO_RATA, VOUCHER_FIRST) if said == UNSAID else (said,)
+    if route == INVALIDITY and is_limited_in_capacity(account):
+        allowed |= _find_capacity_questions(account)
+    if route == COOLING_OFF:
+        allowed["request"] = ("sent", "arrived")
+        allowed["prior_use"] = find_prior_use(terms, account)
+        allowed["window"] = ("each_payment", "first_payment", "last_payment")
+        allowed["use"] = (NOT_DEDUCTED, DISCOUNTED, UNDISCOUNTED)
+    return allowed
+
+
+def is_ratio_pass(terms: Terms, route: str) -> bool:
+    """Whether art. 22 speaks of this contract: unlimited use, ended by termination."""
+    return route == TERMINATION and terms.deal.kind == UNLIMITED
+
+
+def find_prior_use(terms: Terms, account: Account) -> tuple[str, ...]:
+    """Return whether the exception of art. 14(1) stands: found, admitted, or only claimed."""
+    if terms.cooling_off.despite_prior:
+        return ("not_proven",)
+    finding = account.latest_finding("prior_use.stated")
+    if finding is not None:
+        return ("not_proven",) if finding.data.source == "none" else ("proven",)
+    saying = {fact.role for fact in account.of("prior_use.stated") if fact.data.source != "none"}
+    if CONSUMER in saying:
+        return ("proven",)
+    return ("not_proven", "proven") if MERCHANT in saying else ("not_proven",)
+
+
+def _find_capacity_questions(account: Account) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    if not account.of("deduction.claimed"):
+        found["deduction"] = ("claimed", "not_claimed")
+    finding = account.latest_finding("minor_service.stated")
+    if finding is not None:
+        found["minor_service"] = ("unlawful",) if finding.data.unlawful else ("lawful",)
+    elif any(fact.data.unlawful for fact in account.of("minor_service.stated")):
+        found["minor_service"] = ("lawful", "unlawful")
+    return found
+
+
+Answers = tuple[str, ...]
+Figure = TypeVar("Figure")
+
+
+def list_picks(allowed: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Return every combination of answers."""
+    return [dict(zip(allowed, answers, strict=True)) for answers in product(*allowed.values())]
+
+
+def find_idle(
+    allowed: Mapping[str, Sequence[str]], figures: Mapping[Answers, Figure]
+) -> frozenset[str]:
+    """Return the questions whose answers change no figure, all others being equal."""
+    idle = set()
+    for place, (name, choices) in enumerate(allowed.items()):
+        if len(choices) == 1:
+            idle.add(name)
+            continue
+        groups: dict[Answers, Figure] = {}
+        for answers, figure in figures.items():
+            rest = answers[:place] + answers[place + 1 :]
+            if groups.setdefault(rest, figure) != figure:
+                break
+        else:
+            idle.add(name)
+    return frozenset(idle)

@@ -1,0 +1,497 @@
+"""What is owed under a contract: the refund rules of 法释〔2025〕4号, arts 3 and 10 to 25.
+
+`derive` takes the terms, the facts of the contract, published data and a day, and returns every
+result that the law leaves possible: by route (within seven days, invalid, terminated), by cause
+(all three until it is found), and by the questions that are open (`law.questions`), each with its
+working. It is a function of its arguments, to the byte. Always: 0 ≤ principal ≤ paid; the
+consumer's and the issuers' shares add up to the principal, and so do custody and merchant; an
+agreement never lowers a figure; gifts are never netted; nothing is decided that a court must
+decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Final
+
+from law.account import BOTH, Account, fold
+from law.amounts import FEN
+from law.cooling_off import CoolingOff
+from law.days import Day, day_of
+from law.derivation import (
+    Assumptions,
+    Considered,
+    Derivation,
+    Figures,
+    Payee,
+    Payment,
+    Result,
+    Step,
+    Told,
+    Working,
+    from_entries,
+    from_step,
+    from_terms,
+)
+from law.ending import (
+    COOLING_OFF,
+    INVALIDITY,
+    TERMINATION,
+    Ending,
+    assume_ending,
+    find_endings,
+    find_invalidity,
+    find_routes,
+    is_limited_in_capacity,
+)
+from law.facts import Fact
+from law.interest import Accrual
+from law.published import Published
+from law.questions import (
+    ARTICLE_19,
+    QUESTIONS,
+    Answers,
+    find_idle,
+    find_questions,
+    is_ratio_pass,
+    list_picks,
+)
+from law.refusal import Code, Refused
+from law.terms import (
+    BONUS_FIRST,
+    CAUSES,
+    CONSUMER,
+    DISCOUNTED,
+    PRINCIPAL_FIRST,
+    VOUCHER_FIRST,
+    PeriodDeal,
+    StoredDeal,
+    Terms,
+    UnitsDeal,
+)
+from law.valuation import PRICES, Basis, Valuation
+
+ANY: Final = "any"
+"""The cause of a refund that needs no reason (art. 14)."""
+
+SPEND_ORDER: Final = -1
+"""Stands for the agreed order of spending in the list of agreements considered."""
+
+PAYEE_CONSUMER: Final = "consumer"
+SOURCES: Final = ("custody", "merchant")
+
+
+def derive(terms: Terms, facts: Sequence[Fact], published: Published, as_of: Day) -> Derivation:
+    """Return what is owed under a contract as of a day.
+
+    `facts` are as `law.facts.read_facts` returns them. Raises `Refused`: INCONSISTENT where the
+    contract was signed on other terms, MISSING_DATA where the rest days of a deadline's year are
+    not published.
+    """
+    account = fold(terms, facts)
+    if account.signed.terms != terms.hash:
+        raise Refused(
+            Code.INCONSISTENT,
+            f"the contract at entry {account.signed_position} was signed on the terms "
+            f"{account.signed.terms}, not on {terms.hash}",
+        )
+    engine = _Engine(terms, account, published, as_of)
+    results = [
+        result
+        for route in find_routes(terms, account)
+        for cause in ((ANY,) if route == COOLING_OFF else find_causes(account))
+        for result in engine.work(route, cause)
+    ]
+    return Derivation(
+        terms_hash=terms.hash,
+        as_of=as_of,
+        paid=account.paid,
+        returned=tuple(
+            sum(
+                fact.data.amount
+                for fact in account.of("refund.paid")
+                if fact.is_admitted and fact.data.source == where
+            )
+            for where in SOURCES
+        ),
+        results=tuple(results),
+        payees=find_payees(terms, account),
+        told=tell(terms, account, as_of),
+    )
+
+
+def find_causes(account: Account) -> tuple[str, ...]:
+    """Return the cause that was found, or all three while none was."""
+    finding = account.latest_finding("cause.stated")
+    return CAUSES if finding is None else (finding.data.cause,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One combination of answers, worked."""
+
+    ended: Day
+    figures: Figures
+    payments: tuple[Payment, ...]
+    considered: tuple[Considered, ...]
+    fees: tuple[tuple[int, int], ...]
+    steps: tuple[Step, ...]
+
+
+class _Engine:
+    __slots__ = ("account", "accrual", "cooling_off", "terms", "valuation")
+
+    def __init__(self, terms: Terms, account: Account, published: Published, as_of: Day) -> None:
+        self.terms = terms
+        self.account = account
+        self.valuation = Valuation(terms, account)
+        self.cooling_off: CoolingOff | None = None
+        if account.of("cooling_off.requested"):
+            self.cooling_off = CoolingOff(account, published, self.valuation)
+        self.accrual = Accrual(terms, account, published, as_of)
+
+    def work(self, route: str, cause: str) -> list[Result]:
+        """Return the results of one route and cause, an alternative only where it matters."""
+        endings = self._find_endings(route)
+        allowed = find_questions(self.terms, self.account, self.valuation, route, cause)
+        if endings:
+            allowed = {"ended_by": tuple(endings), **allowed}
+        cases: dict[Answers, _Case] = {}
+        worked: dict[Answers, _Case] = {}
+        for pick in list_picks(allowed):
+            answers = tuple(pick.values())
+            like = answers
+            if route == COOLING_OFF and self.cooling_off is not None:
+                like = self.cooling_off.reduce(pick)
+            if like not in worked:
+                ending = endings.get(pick.get("ended_by", ""))
+                worked[like] = self._work_case(route, cause, pick, ending)
+            cases[answers] = worked[like]
+        idle = find_idle(allowed, {answers: case.figures for answers, case in cases.items()})
+        named = [name for name in QUESTIONS if name in allowed and name not in idle]
+        results: dict[Assumptions, Result] = {}
+        for pick in list_picks(allowed):
+            assumptions = tuple((name, pick[name]) for name in named)
+            if assumptions not in results:
+                case = cases[tuple(pick.values())]
+                results[assumptions] = Result(
+                    route,
+                    cause,
+                    assumptions,
+                    case.ended,
+                    case.figures,
+                    case.payments,
+                    case.considered,
+                    case.fees,
+                    case.steps,
+                )
+        return list(results.values())
+
+    def _find_endings(self, route: str) -> Mapping[str, Ending]:
+        if route != TERMINATION:
+            return {}
+        found = find_endings(self.terms, self.account)
+        return {ending.how: ending for ending in found or (assume_ending(self.accrual.as_of),)}
+
+    def _work_case(
+        self, route: str, cause: str, pick: Mapping[str, str], ending: Ending | None
+    ) -> _Case:
+        working = Working()
+        considered: tuple[Considered, ...] = ()
+        principal: int | None
+        if route == COOLING_OFF and self.cooling_off is not None:
+            principal, day = self.cooling_off.compute_principal(pick, working)
+            ending = Ending(COOLING_OFF, day, (self.cooling_off.request.position,))
+        else:
+            if ending is None:
+                ending = find_invalidity(self.account)[1]
+            legal = self._apply_law(route, cause, pick, ending.day, working)
+            principal, considered = self._apply_agreements(legal, cause, pick, ending, working)
+        if principal is None:
+            steps = tuple(working.steps)
+            return _Case(ending.day, Figures(None), (), considered, (), steps)
+        consumer, issuers = self._share(principal, pick, working)
+        payments = self._draw(consumer, issuers)
+        interest = self.accrual.compute(route, cause, consumer, ending, working)
+        beyond = 0 if route == COOLING_OFF else self._tell_beyond(pick, ending.day)
+        custody = min(principal, self.account.pot)
+        figures = Figures(
+            principal, consumer, issuers, custody, principal - custody, interest, beyond
+        )
+        fees = tuple(
+            (number, FEN.round(principal * agreement.share))
+            for number, agreement in enumerate(self.terms.agreements)
+            if agreement.what == "fee" and cause in agreement.when
+        )
+        return _Case(ending.day, figures, payments, considered, fees, tuple(working.steps))
+
+    # -- arts 10, 15, 18, 19, 22
+
+    def _apply_law(
+        self, route: str, cause: str, pick: Mapping[str, str], until: Day, working: Working
+    ) -> Fraction | None:
+        """Return the principal by the articles, exact; None where a price is not known."""
+        account = self.account
+        paid_by = [payment.position for payment in account.payments]
+        if route == INVALIDITY and is_limited_in_capacity(account):
+            is_deducted = pick["deduction"] == "claimed" and pick["minor_service"] == "lawful"
+            if not is_deducted:
+                return working.exact(
+                    "R", "10", "R = P", account.paid, from_entries("P", account.paid, paid_by)
+                )
+        deal = self.terms.deal
+        by_price = cause == CONSUMER and pick["pass"] == ARTICLE_19
+        if isinstance(deal, PeriodDeal) and is_ratio_pass(self.terms, route) and not by_price:
+            return self.valuation.compute_remaining(deal, pick, until, working)
+        basis = Basis(pick["price"] if cause == CONSUMER else DISCOUNTED)
+        value = self.valuation.compute_value(basis, pick, until, working)
+        if value is None:
+            return None
+        return working.exact(
+            "R", "15", "R = P − v", account.paid - value,
+            from_entries("P", account.paid, paid_by), from_step("v", value),
+        )  # fmt: skip
+
+    def _settle(self, exact: Fraction) -> int:
+        """Round once; never below 0 (art. 20 and ours), never above what was paid."""
+        return max(0, min(self.account.paid, self.terms.rounding.round(exact)))
+
+    def _apply_agreements(
+        self,
+        legal: Fraction | None,
+        cause: str,
+        pick: Mapping[str, str],
+        ending: Ending,
+        working: Working,
+    ) -> tuple[int | None, tuple[Considered, ...]]:
+        """Return the principal, and every agreement with what it would give: a better one
+        prevails (arts 18(2), 19(3)), a worse one changes nothing."""
+        if legal is None:
+            return None, ()
+        by_law = self._settle(legal)
+        offers: list[tuple[int, str, int | None]] = []
+        for number, agreement in enumerate(self.terms.agreements):
+            if cause not in agreement.when or agreement.what == "fee":
+                continue
+            if agreement.what == "share":
+                offer: Fraction | None = self.account.paid * agreement.share
+            else:
+                word = PRICES if agreement.what == "prices" else agreement.basis
+                offer = self._offer(Basis(word, agreement), pick, ending.day, working)
+            offers.append((number, agreement.what, None if offer is None else self._settle(offer)))
+        if self._has_bonus() and self.terms.spend_order in (BONUS_FIRST, PRINCIPAL_FIRST):
+            offer = self._offer(Basis(self.terms.spend_order), pick, ending.day, working)
+            offers.append(
+                (
+                    SPEND_ORDER,
+                    self.terms.spend_order,
+                    None if offer is None else self._settle(offer),
+                )
+            )
+        best = max([by_law, *(fen for _, _, fen in offers if fen is not None)])
+        working.rounded(
+            "principal", "15, 18(2), 19(3), 20",
+            "principal = max(0, min(P, best of law and agreements))",
+            best, self.terms.rounding, from_step("R", legal),
+            *(from_terms(f"agreement {number}", fen) for number, _, fen in offers if fen),
+        )  # fmt: skip
+        considered = tuple(
+            Considered(number, what, fen, fen is not None and fen == best > by_law)
+            for number, what, fen in offers
+        )
+        return best, considered
+
+    def _offer(
+        self, basis: Basis, pick: Mapping[str, str], until: Day, working: Working
+    ) -> Fraction | None:
+        value = self.valuation.compute_value(basis, pick, until, working)
+        return None if value is None else self.account.paid - value
+
+    def _has_bonus(self) -> bool:
+        deal = self.terms.deal
+        if isinstance(deal, UnitsDeal):
+            return any(line.bonus for line in deal.lines)
+        return isinstance(deal, StoredDeal) and self.account.bonus > 0
+
+    def _tell_beyond(self, pick: Mapping[str, str], until: Day) -> int:
+        """Return what was delivered beyond the prepayment, at the discounted price: art. 20 does
+        not decide it, so it is told."""
+        value = self.valuation.compute_value(Basis(DISCOUNTED), pick, until, Working())
+        assert value is not None, "only a market price can be unknown"
+        return FEN.round(max(Fraction(0), value - self.account.paid))
+
+    # -- shares and sources
+
+    def _share(
+        self, principal: int, pick: Mapping[str, str], working: Working
+    ) -> tuple[int, tuple[tuple[str, int], ...]]:
+        """Return the consumer's share and each issuer's.
+
+        The issuers' part is rounded down together, so that a better refund never lowers the
+        consumer's; among them it is split so that the parts add up.
+        """
+        account = self.account
+        if not account.issuers:
+            return principal, ()
+        vouchers = account.paid - account.own
+        positions = [payment.position for payment in account.payments]
+        given = (
+            from_step("principal", principal),
+            from_entries("vouchers", vouchers, positions),
+            from_entries("P", account.paid, positions),
+        )
+        if pick["voucher"] == VOUCHER_FIRST:
+            part = max(0, vouchers - (account.paid - principal))
+            formula = "issuers = max(0, vouchers − (P − principal))"
+        else:
+            part = principal * vouchers // account.paid
+            formula = "issuers = ⌊principal × vouchers/P⌋"
+        working.exact("issuers", "15", formula, part, *given)
+        working.exact(
+            "consumer", "15", "consumer = principal − issuers", principal - part,
+            given[0], from_step("issuers", part),
+        )  # fmt: skip
+        bounds = [0]
+        for _, amount in account.issuers:
+            bounds.append(bounds[-1] + amount)
+        cuts = [part * bound // vouchers for bound in bounds]
+        back = tuple(
+            (issuer, end - begin)
+            for (issuer, _), (begin, end) in zip(account.issuers, pairwise(cuts), strict=True)
+        )
+        return principal - part, back
+
+    def _draw(self, consumer: int, issuers: Sequence[tuple[str, int]]) -> tuple[Payment, ...]:
+        """Return who is paid from where: custody before the merchant, the consumer first."""
+        left = self.account.pot
+        payments = []
+        for payee, fen in ((PAYEE_CONSUMER, consumer), *issuers):
+            from_custody = min(left, fen)
+            left -= from_custody
+            for source, part in zip(SOURCES, (from_custody, fen - from_custody), strict=True):
+                if part:
+                    payments.append(Payment(payee, source, part))
+        return tuple(payments)
+
+
+# -- persons
+
+
+def find_payees(terms: Terms, account: Account) -> tuple[Payee, ...]:
+    """Return who is paid the consumer's share; more than one where the law leaves it open."""
+    persons = account.persons
+    signed = (account.signed_position,)
+    if is_limited_in_capacity(account):
+        _, found = find_invalidity(account)
+        return (Payee(persons.party, persons.guardian or "", "", (*signed, *found.positions)),)
+    ended = min((ending.day for ending in find_endings(terms, account)), default=None)
+    effective: list[tuple[int, int, Fact]] = []
+    for fact in account.of("assignment.notified"):
+        arrived = account.find_arrival(fact, terms)
+        if arrived is not None and (ended is None or day_of(arrived) <= ended):
+            effective.append((arrived, fact.position, fact))
+    if not effective:
+        return (Payee(persons.party, "", "", signed),)
+    effective.sort(key=lambda one: one[:2])
+    holders = [persons.party]
+    positions = [*signed]
+    for _, position, fact in effective:
+        positions.append(position)
+        if fact.data.whole and fact.role == BOTH:
+            holders = []
+        holders.append(fact.data.assignee)
+    if len(holders) == 1:
+        return (Payee(holders[0], "", "", tuple(positions)),)
+    return (
+        Payee(holders[-1], "", "the assignment covers the refund", tuple(positions)),
+        Payee(holders[-2], "", "the assignment does not cover the refund", tuple(positions)),
+    )
+
+
+# -- what is reported and not decided
+
+
+def tell(terms: Terms, account: Account, as_of: Day) -> tuple[Told, ...]:
+    """Return what a reader must know and the engine does not decide."""
+    told = []
+    overcharged = [delivery for delivery in account.deliveries if delivery.overcharge > 0]
+    if isinstance(terms.deal, StoredDeal) and overcharged:
+        told.append(
+            Told(
+                "overcharge",
+                "12",
+                sum(delivery.overcharge for delivery in overcharged),
+                "debited above the contract's price without recorded consent",
+                tuple(delivery.position for delivery in overcharged),
+            )
+        )
+    gifts = account.of("gift.given")
+    if gifts:
+        told.append(
+            Told(
+                "gifts",
+                "21",
+                sum(gift.data.worth for gift in gifts),
+                "never netted; the court may support the merchant's claim from 0 up to this value",
+                tuple(gift.position for gift in gifts),
+            )
+        )
+    sold = Valuation(terms, account).items
+    unknown = [
+        d for d in account.deliveries if isinstance(terms.deal, UnitsDeal) and d.item not in sold
+    ]
+    if unknown:
+        told.append(
+            Told(
+                "unpriced",
+                "8, 15",
+                None,
+                "delivered, but the terms have no price for it",
+                tuple(delivery.position for delivery in unknown),
+            )
+        )
+    for fact in account.of("ground.stated"):
+        standing = "found" if fact.is_finding else "claimed"
+        detail = f"{fact.data.ground}, {standing} by {fact.role}"
+        told.append(Told("ground", "13", None, detail, (fact.position,)))
+    for fact in account.of("cause.stated"):
+        standing = "found" if fact.is_finding else "claimed"
+        detail = f"{fact.data.cause}, {standing} by {fact.role}"
+        told.append(Told("cause", "16, 18, 19", None, detail, (fact.position,)))
+    claimed = [fact for fact in account.of("refund.paid") if not fact.is_admitted]
+    if claimed:
+        told.append(
+            Told(
+                "refund_claimed",
+                "",
+                sum(fact.data.amount for fact in claimed),
+                "said to be paid back by whoever owes it, and by nobody else",
+                tuple(fact.position for fact in claimed),
+            )
+        )
+    frozen = _find_frozen(account, as_of)
+    if frozen:
+        told.append(
+            Told(
+                "frozen",
+                "",
+                sum(fact.data.amount for fact in frozen),
+                "in custody and frozen: paid only when it is lifted",
+                tuple(fact.position for fact in frozen),
+            )
+        )
+    return tuple(told)
+
+
+def _find_frozen(account: Account, as_of: Day) -> list[Fact]:
+    """Return the freezes that stand: not lifted, and not lapsed by themselves."""
+    lifted = {fact.data.of for fact in account.of("funds.unfrozen")}
+    return [
+        fact
+        for fact in account.of("funds.frozen")
+        if fact.position not in lifted
+        and (fact.data.until is None or day_of(fact.data.until) >= as_of)
+    ]

@@ -1,0 +1,389 @@
+"""What was delivered is worth: arts 15, 18, 19 and 22 of 法释〔2025〕4号.
+
+    units      v = Σ k · a/(n + b)            at the discounted price (18)
+               v = Σ k · u                    at the price before discount (19)
+    card       v = F · P/(P + B)              at the ratio of paid and bonus (18(2))
+    period     v = price · used/whole         and for unlimited use P · remaining/whole (22)
+
+Everything is exact; nothing is rounded here. A `Basis` says at which price, the assumptions say
+what is open (`law.questions`). The value is None where a price is not known: that is a result, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from law.account import Account, Delivery, read_period
+from law.days import Day, add_months, count_months_begun, day_of, show_day
+from law.derivation import Input, Step, Working, from_entries, from_step, from_terms
+from law.terms import (
+    BONUS_FIRST,
+    CONSUMER,
+    DISCOUNTED,
+    PASS_ITEM,
+    PRINCIPAL_FIRST,
+    UNDISCOUNTED,
+    Agreement,
+    Line,
+    PeriodDeal,
+    StoredDeal,
+    Terms,
+    UnitsDeal,
+)
+
+MARKET: Final = "market"
+PRICES: Final = "prices"
+
+Pick = Mapping[str, str]
+"""The answer assumed for each open question."""
+
+TOUCHES_VALUE: Final = (
+    "disputed",
+    "bonus_units",
+    "topups",
+    "stopped",
+    "resumed",
+    "interruption",
+)
+"""The questions whose answers a value depends on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """At which price: discounted, before discount, market, agreed, or by an order of spending."""
+
+    word: str
+    agreement: Agreement | None = None
+
+    def agreed_price(self, item: str) -> int | None:
+        """Return the agreed price of one, if this basis is a list of them."""
+        if self.agreement is not None:
+            for known, price in self.agreement.prices:
+                if known == item:
+                    return price
+        return None
+
+
+ARTICLES: Final = {
+    DISCOUNTED: "15, 18",
+    UNDISCOUNTED: "19(1)",
+    MARKET: "19(2)",
+    PRICES: "18(2), 19(3)",
+    BONUS_FIRST: "18(2), 19(3)",
+    PRINCIPAL_FIRST: "18(2), 19(3)",
+}
+
+
+class Valuation:
+    """Values one contract's deliveries."""
+
+    __slots__ = ("_known", "account", "shown", "terms")
+
+    def __init__(self, terms: Terms, account: Account) -> None:
+        self.terms = terms
+        self.account = account
+        self._known: dict[tuple[object, ...], tuple[Fraction | None, tuple[Step, ...]]] = {}
+        """Values worked before, with their steps: many combinations of answers share them."""
+        self.shown: frozenset[str] = frozenset(
+            item for fact in account.of("sales_records.produced") for item in fact.data.items
+        )
+        """Items at whose price before discount the merchant has shown sales (art. 19(2))."""
+
+    @property
+    def items(self) -> frozenset[str]:
+        """Everything that has a price."""
+        deal = self.terms.deal
+        if isinstance(deal, PeriodDeal):
+            return frozenset((PASS_ITEM,))
+        rows = deal.lines if isinstance(deal, UnitsDeal) else deal.prices
+        return frozenset(row.item for row in rows)
+
+    def compute_value(
+        self, basis: Basis, pick: Pick, until: Day, working: Working
+    ) -> Fraction | None:
+        """Return the value of what was delivered, in fen; None where a price is not known."""
+        key = (basis, until, *(pick[name] for name in TOUCHES_VALUE))
+        if key not in self._known:
+            own = Working()
+            value = self._work_value(basis, pick, until, own)
+            self._known[key] = value, tuple(own.steps)
+        value, steps = self._known[key]
+        working.steps.extend(steps)
+        return value
+
+    def _work_value(
+        self, basis: Basis, pick: Pick, until: Day, working: Working
+    ) -> Fraction | None:
+        deal = self.terms.deal
+        if isinstance(deal, UnitsDeal):
+            return self._value_units(deal, basis, pick, working)
+        if isinstance(deal, StoredDeal):
+            return self._value_card(deal, basis, pick, working)
+        return self._value_period(deal, basis, pick, until, working)
+
+    def find_market_price(self, item: str) -> tuple[int, int] | None:
+        """Return (price, entry): a finding, else what the consumer asserts, else any claim; the
+        latest of its rank."""
+        rows = [fact for fact in self.account.of("market_price.stated") if fact.data.item == item]
+        asserted = [fact for fact in rows if fact.role == CONSUMER]
+        rows = [fact for fact in rows if fact.is_finding] or asserted or rows
+        last = max(rows, key=lambda fact: fact.position, default=None)
+        return None if last is None else (last.data.price, last.position)
+
+    # -- units and milestones
+
+    def _value_units(
+        self, deal: UnitsDeal, basis: Basis, pick: Pick, working: Working
+    ) -> Fraction | None:
+        total = Fraction(0)
+        parts: list[Input] = []
+        for line in deal.lines:
+            taken, positions = self._count(line.item, pick)
+            charged = self._charged_units(line, taken, basis, pick)
+            priced = self._price_unit(line, basis, pick)
+            if priced is None:
+                if charged:
+                    working.text(
+                        "v", ARTICLES[basis.word], "market price not stated", "unknown",
+                        from_terms("item", line.item),
+                    )  # fmt: skip
+                    return None
+                continue
+            each, source = priced
+            total += charged * each
+            parts.append(from_entries(f"k {line.item}", charged, positions))
+            parts.append(source)
+        return working.exact("v", ARTICLES[basis.word], "v = Σ k × price", total, *parts)
+
+    def _count(self, item: str, pick: Pick) -> tuple[int, list[int]]:
+        units, positions = 0, []
+        for delivery in self._delivered(pick):
+            if delivery.item == item:
+                units += delivery.units
+                positions.append(delivery.position)
+        return units, positions
+
+    def _charged_units(self, line: Line, taken: int, basis: Basis, pick: Pick) -> int:
+        """Return how many of the units taken are charged: gifts are not (art. 21)."""
+        by_order = basis.word in (BONUS_FIRST, PRINCIPAL_FIRST)
+        if not by_order and pick["bonus_units"] != "gift":
+            return taken
+        if (basis.word if by_order else self.terms.spend_order) == BONUS_FIRST:
+            return max(0, taken - line.bonus)
+        return taken - min(line.bonus, max(0, taken - line.units))
+
+    def _price_unit(self, line: Line, basis: Basis, pick: Pick) -> tuple[Fraction, Input] | None:
+        """Return the price of one unit and where it comes from."""
+        item = line.item
+        paid_units = Fraction(line.amount, line.units)
+        before = paid_units if line.undiscounted is None else Fraction(line.undiscounted)
+        if basis.word == MARKET and item not in self.shown:
+            found = self.find_market_price(item)
+            if found is None:
+                return None
+            return Fraction(found[0]), from_entries(f"m {item}", found[0], [found[1]])
+        if basis.word in (UNDISCOUNTED, MARKET):
+            return before, from_terms(f"u {item}", before)
+        spread = basis.word not in (BONUS_FIRST, PRINCIPAL_FIRST) and pick["bonus_units"] != "gift"
+        each = Fraction(line.amount, line.units + line.bonus) if spread else paid_units
+        agreed = basis.agreed_price(item)
+        if agreed is not None:
+            each = Fraction(agreed)
+        return each, from_terms(f"a {item}", each)
+
+    # -- stored value
+
+    def _value_card(
+        self, deal: StoredDeal, basis: Basis, pick: Pick, working: Working
+    ) -> Fraction | None:
+        rows = list(self._delivered(pick))
+        positions = [row.position for row in rows]
+        article = ARTICLES[basis.word]
+        if basis.word == MARKET:
+            return self._value_card_at_market(deal, rows, working)
+        if basis.word == UNDISCOUNTED:
+            total = Fraction(sum(row.before for row in rows))
+            return working.exact(
+                "v", article, "v = Σ units × price before discount", total,
+                from_entries("Σ", total, positions),
+            )  # fmt: skip
+        if basis.word == PRICES:
+            total = Fraction(0)
+            for row in rows:
+                agreed = basis.agreed_price(row.item)
+                total += row.face if agreed is None else row.units * agreed
+            return working.exact(
+                "v", article, "v = Σ units × agreed price", total,
+                from_entries("Σ", total, positions),
+            )  # fmt: skip
+        face = working.exact(
+            "F", "12, 15", "F = Σ min(debited, units × contract price)",
+            sum(row.face for row in rows), from_entries("Σ", sum(r.face for r in rows), positions),
+        )  # fmt: skip
+        paid, bonus = self.account.paid, self.account.bonus
+        given = (
+            from_step("F", face),
+            from_entries("P", paid, [p.position for p in self.account.payments]),
+            from_entries("B", bonus, [p.position for p in self.account.payments]),
+        )
+        if basis.word == BONUS_FIRST:
+            return working.exact(
+                "v", article, "v = max(0, F − B)", max(face - bonus, Fraction(0)), *given
+            )
+        if basis.word == PRINCIPAL_FIRST:
+            beyond = max(face - paid - bonus, Fraction(0))
+            return working.exact(
+                "v",
+                article,
+                "v = min(F, P) + max(0, F − P − B)",
+                min(face, Fraction(paid)) + beyond,
+                *given,
+            )
+        if pick["topups"] == "pooled":
+            return working.exact(
+                "v", "18(2)", "v = F × P/(P + B)", _apply_ratio(face, paid, bonus), *given
+            )
+        total, left = Fraction(0), face
+        for payment in self.account.payments:
+            part = min(left, Fraction(payment.paid + payment.bonus))
+            total += _apply_ratio(part, payment.paid, payment.bonus)
+            left -= part
+        return working.exact(
+            "v", "18(2)", "v = Σ over top-ups, oldest first: F × P/(P + B)", total + left, *given
+        )
+
+    def _value_card_at_market(
+        self, deal: StoredDeal, rows: list[Delivery], working: Working
+    ) -> Fraction | None:
+        listed = {price.item for price in deal.prices}
+        total = Fraction(0)
+        sources: list[int] = []
+        for row in rows:
+            if row.item in self.shown or row.item not in listed:
+                total += row.before
+                continue
+            found = self.find_market_price(row.item)
+            if found is None:
+                working.text(
+                    "v", "19(2)", "market price not stated", "unknown", from_terms("item", row.item)
+                )
+                return None
+            total += row.units * found[0]
+            sources.append(found[1])
+        positions = [row.position for row in rows] + sorted(set(sources))
+        return working.exact(
+            "v", "19(2)", "v = Σ units × market price", total, from_entries("Σ", total, positions)
+        )
+
+    # -- periods
+
+    def _value_period(
+        self, deal: PeriodDeal, basis: Basis, pick: Pick, until: Day, working: Working
+    ) -> Fraction | None:
+        price, source = deal.price, from_terms("price", deal.price)
+        if basis.word in (UNDISCOUNTED, MARKET) and deal.undiscounted is not None:
+            price = deal.undiscounted
+            source = from_terms("price before discount", price)
+        if basis.word == MARKET and PASS_ITEM not in self.shown:
+            found = self.find_market_price(PASS_ITEM)
+            if found is None:
+                working.text("v", "19(2)", "market price not stated", "unknown")
+                return None
+            price, source = found[0], from_entries("market price", found[0], [found[1]])
+        agreed = basis.agreed_price(PASS_ITEM)
+        if agreed is not None:
+            price, source = agreed, from_terms("agreed price", agreed)
+        used, whole = self.compute_used(deal, pick, until, working)
+        return working.exact(
+            "v", ARTICLES[basis.word], "v = price × used/whole", Fraction(price * used, whole),
+            source, from_step("used", used), from_step("whole", whole),
+        )  # fmt: skip
+
+    def compute_used(
+        self, deal: PeriodDeal, pick: Pick, until: Day, working: Working
+    ) -> tuple[int, int]:
+        """Return (used, whole) in the term's unit of count, as of the day the contract ended or,
+        if the merchant had stopped before, of the stop (art. 22 paragraphs 1 and 2)."""
+        term = deal.term
+        claims = frozenset(
+            f"service.{name}" for name in ("stopped", "resumed") if pick[name] == "happened"
+        )
+        clock = read_period(self.account, deal, until, claims=claims)
+        anchor = day_of(self.account.signed_at) if clock.start is None else clock.start
+        days = term.length
+        if term.unit == "month":
+            days = add_months(anchor, term.length) - anchor
+        in_months = term.counted_in == "month"
+        whole = term.length if in_months else days
+        last = until if clock.stopped is None else clock.stopped
+        takes_last = term.last == "used"
+        if clock.start is None:
+            used = 0
+        elif in_months:
+            begun = min(count_months_begun(clock.start, last), term.length)
+            under_way = begun > 0 and last < add_months(clock.start, begun)
+            used = begun - (under_way and not takes_last)
+        else:
+            end = max(clock.start, min(clock.start + days, last + takes_last))
+            used = end - clock.start
+            if pick["interruption"] == "remaining":
+                gaps = [
+                    (max(clock.start, gap.stopped + takes_last), min(end, gap.resumed))
+                    for gap in clock.interruptions
+                ]
+                used -= _count_union(gaps)
+        start = "not begun" if clock.start is None else show_day(clock.start)
+        inputs = [
+            from_terms("start", start)
+            if clock.start_position is None
+            else from_entries("start", start, [clock.start_position]),
+            from_terms("counted in", term.counted_in),
+            from_terms("last", term.last),
+        ]
+        if clock.stop_position is None:
+            inputs.append(Input("until", show_day(last), "step"))
+        else:
+            inputs.append(from_entries("stopped", show_day(last), [clock.stop_position]))
+        gap_positions = [p for gap in clock.interruptions for p in gap.positions]
+        if gap_positions:
+            inputs.append(from_entries("interrupted", pick["interruption"], gap_positions))
+        working.exact("used", "22", "used = part of the term before the end", used, *inputs)
+        working.exact("whole", "22", "whole = the full term", whole, *inputs[:2])
+        return used, whole
+
+    def compute_remaining(
+        self, deal: PeriodDeal, pick: Pick, until: Day, working: Working
+    ) -> Fraction:
+        """Return paid × remaining/whole (art. 22)."""
+        used, whole = self.compute_used(deal, pick, until, working)
+        paid = self.account.paid
+        return working.exact(
+            "R", "22", "R = P × (whole − used)/whole", Fraction(paid * (whole - used), whole),
+            from_entries("P", paid, [p.position for p in self.account.payments]),
+            from_step("used", used), from_step("whole", whole),
+        )  # fmt: skip
+
+    def _delivered(self, pick: Pick) -> list[Delivery]:
+        return list(self.account.delivered(with_objected=pick["disputed"] == "counted"))
+
+
+def _apply_ratio(face: Fraction, paid: int, bonus: int) -> Fraction:
+    """Return face value at paid/(paid + bonus); what is beyond the card's value counts in full."""
+    held = paid + bonus
+    if face >= held:
+        return paid + (face - held)
+    return face * paid / held
+
+
+def _count_union(spans: list[tuple[int, int]]) -> int:
+    """Return how many days lie in at least one half-open span."""
+    total, reached = 0, None
+    for begin, end in sorted(span for span in spans if span[0] < span[1]):
+        start = begin if reached is None else max(begin, reached)
+        if end > start:
+            total += end - start
+            reached = end
+    return total

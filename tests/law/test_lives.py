@@ -1,0 +1,163 @@
+"""Properties of the refund engine over random lives, and that each check can fail.
+
+The lives come from `tests.law.random_lives`, here with Hypothesis as their source of chance, so
+that a failing one is made small. `python -m tests.law.lives` runs them by the million.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from law.derivation import Derivation, Result
+from law.terms import read_terms
+from tests.law.life_checks import (
+    Broken,
+    check_agreement,
+    check_better,
+    check_conservation,
+    check_finding,
+    check_life,
+    check_not_less,
+    check_order,
+    check_replay,
+    run_engine,
+)
+from tests.law.random_lives import Life, make_life
+
+ROOT = Path(__file__).parents[2]
+RANDOMS = st.randoms(use_true_random=False)
+FEW = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+    ],
+)
+
+
+@FEW
+@given(RANDOMS)
+def test_both_implementations_agree_and_nothing_is_lost(rng: random.Random) -> None:
+    case = Life(rng).make()
+    derivation = run_engine(case)
+    check_agreement(case, derivation)
+    check_conservation(derivation)
+
+
+@FEW
+@given(RANDOMS)
+def test_replay_order_agreements_and_findings(rng: random.Random) -> None:
+    case = Life(rng).make()
+    terms = read_terms(case.terms)
+    derivation = run_engine(case, terms)
+    check_replay(case, terms, derivation, rng)
+    check_order(case, terms, derivation, rng)
+    check_better(case, derivation, rng)
+    check_finding(case, terms, derivation, rng)
+
+
+@pytest.mark.parametrize("first", range(0, 200, 50))
+def test_seeded_lives(first: int) -> None:
+    for seed in range(first, first + 50):
+        assert check_life(seed) >= 1, seed
+
+
+def test_two_issuers_never_take_more_than_a_better_refund_gives() -> None:
+    """A better agreement once lowered the consumer's share by a fen: two issuers rounded apart."""
+    case = make_life(0)
+    case.terms["deal"] = {
+        "kind": "counted_units",
+        "lines": [
+            {"amount": 100, "bonus": 0, "item": "lesson", "undiscounted": None, "units": 100}
+        ],
+    }
+    case.terms |= {
+        "agreements": [],
+        "items": [{"en": "lesson", "id": "lesson", "zh": "课"}],
+        "rounding": {"mode": "half_up", "unit": 1},
+        "spend_order": "unsaid",
+        "voucher": "pro_rata",
+    }
+    signed = next(fact for fact in case.facts if fact["kind"] == "contract.signed")
+    paid = copy.deepcopy(next(fact for fact in case.facts if fact["kind"] == "funds.locked"))
+    paid["data"] |= {
+        "amount": 34,
+        "bonus": 0,
+        "vouchers": [{"amount": 33, "issuer": "bank"}, {"amount": 33, "issuer": "city"}],
+    }
+    delivered = {
+        **paid,
+        "data": {"debited": 0, "item": "lesson", "units": 0},
+        "kind": "service.delivered",
+        "position": 1,
+        "role": "merchant",
+    }
+    shares = []
+    for units in range(101):
+        delivered["data"] = {"debited": 0, "item": "lesson", "units": units}
+        case.facts = [signed, paid, delivered]
+        figures = run_engine(case).results[0].figures
+        assert figures.principal == 100 - units
+        shares.append(figures.consumer)
+    assert shares == sorted(shares, reverse=True)
+
+
+def altered(derivation: Derivation, **figures: int) -> Derivation:
+    """The derivation with its first result's figures changed."""
+    first = derivation.results[0]
+    wrong = dataclasses.replace(first, figures=dataclasses.replace(first.figures, **figures))
+    return dataclasses.replace(derivation, results=(wrong, *derivation.results[1:]))
+
+
+def example() -> tuple[Derivation, Result]:
+    derivation = run_engine(make_life(7))
+    result = derivation.results[0]
+    assert result.figures.principal
+    return derivation, result
+
+
+def test_the_checks_notice_what_is_wrong() -> None:
+    derivation, result = example()
+    principal, paid = result.figures.principal, derivation.paid
+    assert principal is not None
+    with pytest.raises(Broken, match=r"^termination.*the engine says"):
+        check_agreement(make_life(7), altered(derivation, beyond=result.figures.beyond + 1))
+    with pytest.raises(Broken, match=f"^principal {paid + 1} is not within 0 and {paid}$"):
+        check_conservation(altered(derivation, principal=paid + 1))
+    with pytest.raises(Broken, match=r"^the shares .* are not the principal"):
+        check_conservation(altered(derivation, consumer=result.figures.consumer + 1))
+    with pytest.raises(Broken, match=r"^\d+ \+ \d+ is not \d+$"):
+        check_conservation(altered(derivation, custody=result.figures.custody + 1))
+    with pytest.raises(
+        Broken, match=r"^another order of the same entries gives another derivation$"
+    ):
+        check_replay(
+            make_life(7),
+            read_terms(make_life(7).terms),
+            dataclasses.replace(derivation, paid=paid + 1),
+            random.Random(1),
+        )
+    lower = dataclasses.replace(
+        result, figures=dataclasses.replace(result.figures, principal=principal - 1)
+    )
+    with pytest.raises(Broken, match=f"^{principal - 1} is less than {principal}$"):
+        check_not_less(result, lower)
+
+
+def test_the_command_runs_and_reports() -> None:
+    command = [sys.executable, "-m", "tests.law.lives", "--lives", "8", "--workers", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("8 lives, ")
+    assert done.stdout.splitlines()[-1].endswith(" results, 0 failed")
