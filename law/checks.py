@@ -1,0 +1,585 @@
+"""The checks that rule packs name: each looks at a contract's facts and tells what breaks a rule.
+
+A check is a generator of findings over one contract, given the rule's numbers and the days on which
+it holds; every event is judged by the version of its own day. Checks see everything that was
+recorded and change nothing. `find_breaches` runs every rule in force for the contract's industry;
+`find_issuer_breaches` those that look at a merchant as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from law.account import BOTH, Account, fold
+from law.amounts import show_percent, show_yuan
+from law.clauses import Phrases, check_clauses
+from law.days import MINUTE_MS, Day, add_months, day_of, show_day, start_of
+from law.facts import Fact
+from law.finding import GRAVE, NOTICE, Finding
+from law.rules import DRAFT, InForce, Rule
+from law.terms import PeriodDeal, StoredDeal, Terms, UnitsDeal
+
+CARD_NAMED: Final = "named"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a check is given."""
+
+    rule: Rule
+    pack: InForce
+    terms: Terms
+    account: Account
+    facts: Sequence[Fact]
+    on: Day
+    """The day on which one looks: deadlines before it have passed."""
+
+    def number(self, name: str) -> int:
+        """Return one of the rule's numbers."""
+        return self.rule.parameters[name]
+
+    def during(self, kind: str) -> Iterator[Fact]:
+        """Yield the facts of a kind from the days on which the rule holds."""
+        for fact in self.account.of(kind):
+            if self.pack.holds_on(day_of(fact.at)):
+                yield fact
+
+    @property
+    def is_signed_during(self) -> bool:
+        """Whether the contract was made while the rule held."""
+        return self.pack.holds_on(day_of(self.account.signed_at))
+
+    def find(
+        self,
+        en: str,
+        zh: str,
+        positions: Sequence[int],
+        *values: tuple[str, int | str],
+        severity: str = "",
+    ) -> Finding:
+        """Return a finding of this rule; one of a draft is a notice and says so."""
+        draft = self.pack.pack.status == DRAFT
+        return Finding(
+            f"{self.pack.pack.name}/{self.rule.id}",
+            self.rule.article,
+            NOTICE if draft else (severity or self.rule.severity),
+            f"{en} (By a draft.)" if draft else en,
+            f"{zh}（依征求意见稿。）" if draft else zh,
+            values,
+            tuple(positions),
+        )
+
+
+def find_breaches(
+    packs: Sequence[InForce], terms: Terms, facts: Sequence[Fact], on: Day
+) -> tuple[Finding, ...]:
+    """Return what breaks the rules in force for a contract, seen on a day; facts as
+    `law.facts.read_facts` returns them."""
+    account = fold(terms, facts)
+    found: list[Finding] = []
+    for pack in packs:
+        if terms.industry not in pack.pack.industries:
+            continue
+        for rule in pack.pack.rules:
+            check = CHECKS.get(rule.check)
+            if check is not None:
+                found += check(Look(rule, pack, terms, account, facts, on))
+    return tuple(found)
+
+
+def find_issuer_breaches(
+    packs: Sequence[InForce], industry: str, facts: Sequence[Fact]
+) -> tuple[Finding, ...]:
+    """Return what breaks the rules for a merchant as a whole; facts of its own stream."""
+    found: list[Finding] = []
+    for pack in packs:
+        if industry not in pack.pack.industries:
+            continue
+        for rule in pack.pack.rules:
+            if rule.check != "custody_ratio":
+                continue
+            for fact in facts:
+                if fact.kind == "balance.reported" and pack.holds_on(fact.data.quarter_end):
+                    found += _check_custody(pack, rule, fact)
+    return tuple(found)
+
+
+def _check_custody(pack: InForce, rule: Rule, fact: Fact) -> Iterator[Finding]:
+    data = fact.data
+    ppm = rule.parameters.get(f"{data.issuer_class}_ppm", 0)
+    if data.custody * 1_000_000 >= data.balance * ppm:
+        return
+    quarter = show_day(data.quarter_end)
+    yield Finding(
+        f"{pack.pack.name}/{rule.id}",
+        rule.article,
+        rule.severity,
+        f"At {quarter} {show_yuan(data.custody)} yuan were in custody, less than "
+        f"{show_percent(ppm)} % of the balance of {show_yuan(data.balance)}.",
+        f"{quarter} 存管资金 {show_yuan(data.custody)} 元，低于预收资金余额 "
+        f"{show_yuan(data.balance)} 元的 {show_percent(ppm)}%。",
+        (("balance", data.balance), ("custody", data.custody), ("ppm", ppm)),
+        (fact.position,),
+    )
+
+
+# -- what is taken in
+
+
+def _payment_max(look: Look) -> Iterator[Finding]:
+    limit = look.number("fen")
+    for fact in look.during("funds.locked"):
+        taken = fact.data.amount + sum(voucher.amount for voucher in fact.data.vouchers)
+        if taken > limit:
+            yield look.find(
+                f"{show_yuan(taken)} yuan were taken at once; at most {show_yuan(limit)} may be.",
+                f"一次收取 {show_yuan(taken)} 元，超过 {show_yuan(limit)} 元。",
+                [fact.position],
+                ("taken", taken),
+                ("limit", limit),
+            )
+
+
+def _units_max(look: Look) -> Iterator[Finding]:
+    deal, limit = look.terms.deal, look.number("units")
+    if not isinstance(deal, UnitsDeal) or not look.is_signed_during:
+        return
+    units = sum(line.units + line.bonus for line in deal.lines)
+    if units > limit:
+        yield look.find(
+            f"The contract sells {units} units at once; at most {limit} may be charged.",
+            f"合同一次收取 {units} 课时（次）的费用，超过 {limit}。",
+            [look.account.signed_position],
+            ("units", units),
+            ("limit", limit),
+        )
+
+
+def _span_max(look: Look) -> Iterator[Finding]:
+    deal, limit = look.terms.deal, look.number("months")
+    if not isinstance(deal, PeriodDeal) or not look.is_signed_during:
+        return
+    start = day_of(look.account.signed_at) if deal.term.start is None else deal.term.start
+    if deal.term.unit == "month":
+        end = add_months(start, deal.term.length)
+    else:
+        end = start + deal.term.length
+    if end > add_months(start, limit):
+        yield look.find(
+            f"The charge spans {show_day(start)} to {show_day(end - 1)}, more than {limit} months.",
+            f"收费时间跨度为 {show_day(start)} 至 {show_day(end - 1)}，超过 {limit} 个月。",
+            [look.account.signed_position],
+            ("days", end - start),
+            ("months", limit),
+        )
+
+
+def _account_required(look: Look) -> Iterator[Finding]:
+    accounts: set[str | None] = set()
+    for fact in look.during("funds.locked"):
+        accounts.add(fact.data.account)
+        if fact.data.custody == "none" or fact.data.account is None:
+            yield look.find(
+                f"{show_yuan(fact.data.amount)} yuan did not go into the supervised account.",
+                f"{show_yuan(fact.data.amount)} 元未进入监管账户。",
+                [fact.position],
+                ("amount", fact.data.amount),
+            )
+        elif len(accounts - {None}) > 1:
+            yield look.find(
+                "Prepayments went into more than one account.",
+                "预收费进入了一个以上的账户。",
+                [fact.position],
+                ("account", fact.data.account),
+            )
+
+
+def _no_loan(look: Look) -> Iterator[Finding]:
+    for fact in look.during("funds.locked"):
+        if fact.data.channel == "loan":
+            yield look.find(
+                "The fee was paid by a training loan.",
+                "以培训贷方式缴纳费用。",
+                [fact.position],
+                ("amount", fact.data.amount),
+            )
+
+
+def _no_cash(look: Look) -> Iterator[Finding]:
+    limit = look.number("from_fen")
+    for fact in look.during("funds.locked"):
+        if fact.data.channel == "cash" and fact.data.amount >= limit:
+            yield look.find(
+                f"{show_yuan(fact.data.amount)} yuan were paid in cash; from {show_yuan(limit)} a "
+                "transfer is required.",
+                f"以现金支付 {show_yuan(fact.data.amount)} 元；{show_yuan(limit)} 元以上须转账。",
+                [fact.position],
+                ("amount", fact.data.amount),
+                ("limit", limit),
+            )
+
+
+def _real_name(look: Look) -> Iterator[Finding]:
+    limit, signed = look.number("bearer_from_fen"), look.account.signed
+    if signed.card == CARD_NAMED or signed.persons.payer is not None:
+        return
+    for fact in look.during("funds.locked"):
+        if fact.data.amount >= limit:
+            yield look.find(
+                f"{show_yuan(fact.data.amount)} yuan were paid for bearer cards at once and no "
+                "buyer is recorded.",
+                f"一次性购买不记名卡 {show_yuan(fact.data.amount)} 元，未登记购卡人。",
+                [fact.position],
+                ("amount", fact.data.amount),
+                ("limit", limit),
+            )
+
+
+def _card_value_max(look: Look) -> Iterator[Finding]:
+    if not isinstance(look.terms.deal, StoredDeal):
+        return
+    limit = look.number(f"{look.account.signed.card}_fen")
+    debits = {delivery.position: delivery.face for delivery in look.account.deliveries}
+    loads = {payment.position: payment for payment in look.account.payments}
+    balance = 0
+    for fact in look.facts:
+        balance -= debits.get(fact.position, 0)
+        load = loads.get(fact.position)
+        if load is None:
+            continue
+        balance += load.paid + load.bonus
+        if balance > limit and look.pack.holds_on(day_of(fact.at)):
+            yield look.find(
+                f"The card holds {show_yuan(balance)} yuan; at most {show_yuan(limit)} may be on "
+                f"a {look.account.signed.card} card.",
+                f"卡内金额 {show_yuan(balance)} 元，超过限额 {show_yuan(limit)} 元。",
+                [fact.position],
+                ("balance", balance),
+                ("limit", limit),
+            )
+
+
+def _card_validity(look: Look) -> Iterator[Finding]:
+    months, lowest = look.terms.expiry_months, look.number("bearer_months")
+    if months is None or not look.is_signed_during:
+        return
+    if look.account.signed.card == CARD_NAMED:
+        yield look.find(
+            f"The terms let a named card expire after {months} months; it must not expire.",
+            f"合同约定记名卡 {months} 个月有效；记名卡不得设有效期。",
+            [look.account.signed_position],
+            ("months", months),
+        )
+    elif months < lowest:
+        yield look.find(
+            f"The terms let a bearer card expire after {months} months; {lowest} are the least.",
+            f"合同约定不记名卡 {months} 个月有效，少于 {lowest} 个月。",
+            [look.account.signed_position],
+            ("months", months),
+            ("lowest", lowest),
+        )
+
+
+# -- what is released and delivered
+
+
+def _release_in_step(look: Look) -> Iterator[Finding]:
+    """Releases must not run ahead of what was delivered, at the contract's price."""
+    progress = _Progress(look.terms)
+    released = 0
+    for fact in look.facts:
+        progress.take(fact)
+        if fact.kind != "funds.released":
+            continue
+        released += fact.data.amount
+        delivered = progress.compute_value(day_of(fact.at))
+        if released > delivered and look.pack.holds_on(day_of(fact.at)):
+            yield look.find(
+                f"{show_yuan(released)} yuan were released when {show_yuan(int(delivered))} had "
+                "been delivered.",
+                f"已释放 {show_yuan(released)} 元，而当时已提供的价款为 "
+                f"{show_yuan(int(delivered))} 元。",
+                [fact.position],
+                ("released", released),
+                ("delivered", int(delivered)),
+            )
+
+
+class _Progress:
+    """The value delivered so far, kept up fact by fact."""
+
+    __slots__ = ("_counted", "_deal", "_each", "_held", "_paid", "_start", "_value")
+
+    def __init__(self, terms: Terms) -> None:
+        self._deal = terms.deal
+        self._counted: dict[int, Fraction] = {}
+        self._value = Fraction(0)
+        self._paid = self._held = 0
+        self._start: Day | None = None
+        self._each: dict[str, Fraction] = {}
+        if isinstance(terms.deal, UnitsDeal):
+            for line in terms.deal.lines:
+                self._each[line.item] = Fraction(line.amount, line.units + line.bonus)
+        elif isinstance(terms.deal, PeriodDeal):
+            self._start = terms.deal.term.start
+
+    def take(self, fact: Fact) -> None:
+        """Take account of one more fact."""
+        data = fact.data
+        if fact.kind == "funds.locked":
+            paid = data.amount + sum(voucher.amount for voucher in data.vouchers)
+            self._paid += paid
+            self._held += paid + data.bonus
+        elif fact.kind == "card.activated" and self._start is None:
+            self._start = day_of(fact.at)
+        elif fact.kind == "service.delivered":
+            each = self._each.get(data.item)
+            value = Fraction(data.debited) if each is None else data.units * each
+            self._counted[fact.position] = value
+            self._value += value
+        elif fact.kind == "delivery.answered" and data.answer == "reversed":
+            self._value -= self._counted.pop(data.of, Fraction(0))
+
+    def compute_value(self, day: Day) -> Fraction:
+        """Return the value delivered by a day, in fen, at most what was paid."""
+        deal = self._deal
+        if isinstance(deal, PeriodDeal):
+            if self._start is None or day < self._start:
+                return Fraction(0)
+            days = deal.term.length
+            if deal.term.unit == "month":
+                days = add_months(self._start, days) - self._start
+            value = Fraction(deal.price * min(days, day - self._start + 1), days)
+        elif isinstance(deal, StoredDeal) and self._held:
+            value = self._value * self._paid / self._held
+        else:
+            value = self._value
+        return min(value, Fraction(self._paid))
+
+
+def _ends_by(look: Look) -> Iterator[Finding]:
+    minute = look.number("minute")
+    clock = f"{minute // 60:02d}:{minute % 60:02d}"
+    for fact in look.during("service.delivered"):
+        ended = (fact.at - start_of(day_of(fact.at))) // MINUTE_MS
+        if ended > minute:
+            shown = f"{ended // 60:02d}:{ended % 60:02d}"
+            yield look.find(
+                f"The lesson ended at {shown}; {clock} is the latest.",
+                f"课程于 {shown} 结束，晚于 {clock}。",
+                [fact.position],
+                ("minute", int(ended)),
+                ("latest", minute),
+            )
+
+
+def _no_debit_after_loss(look: Look) -> Iterator[Finding]:
+    reissued = {fact.data.of: fact for fact in look.account.of("card.reissued")}
+    for loss in look.account.of("card.lost"):
+        again = reissued.get(loss.position)
+        for fact in look.during("service.delivered"):
+            if fact.at > loss.recorded and (again is None or fact.key < again.key):
+                yield look.find(
+                    f"The card was debited after its loss had been reported at entry "
+                    f"{loss.position}.",
+                    f"挂失（第 {loss.position} 条）之后仍有扣款。",
+                    [loss.position, fact.position],
+                    ("debited", fact.data.debited),
+                )
+
+
+# -- what the terms and the merchant say
+
+
+def _written_terms(look: Look) -> Iterator[Finding]:
+    if not look.is_signed_during:
+        return
+    missing = [
+        name
+        for name, text in (
+            ("refund", look.terms.refund_method),
+            ("liability", look.terms.liability),
+        )
+        if not text.zh
+    ]
+    if missing:
+        yield look.find(
+            f"The written contract lacks {' and '.join(missing)}.",
+            f"书面合同缺少：{'、'.join(_MISSING[name] for name in missing)}。",
+            [look.account.signed_position],
+            ("missing", " ".join(missing)),
+        )
+
+
+_MISSING: Final = {"refund": "预付款退还方式", "liability": "违约责任"}
+
+
+def _no_intake_after_risk(look: Look) -> Iterator[Finding]:
+    for risk in look.account.of("risk.declared"):
+        for fact in look.during("funds.locked"):
+            if fact.key > risk.key:
+                yield look.find(
+                    f"{show_yuan(fact.data.amount)} yuan were taken after a major business risk "
+                    f"was declared at entry {risk.position}.",
+                    f"出现重大经营风险（第 {risk.position} 条）之后仍收取 "
+                    f"{show_yuan(fact.data.amount)} 元。",
+                    [risk.position, fact.position],
+                    ("amount", fact.data.amount),
+                    severity=GRAVE,
+                )
+
+
+_ANNOUNCED: Final = {
+    "business.closed": ("closing.notified", "closed", "停业"),
+    "premises.moved": ("moving.notified", "moved", "迁移"),
+}
+
+
+def _notice_before_closing(look: Look) -> Iterator[Finding]:
+    lead = look.number("lead_days")
+    for kind, (notice_kind, verb, word) in _ANNOUNCED.items():
+        for fact in look.during(kind):
+            day = day_of(fact.at)
+            told = [n for n in look.account.of(notice_kind) if n.key < fact.key]
+            days = [day - day_of(notice.at) for notice in told]
+            if not days:
+                yield look.find(
+                    f"The merchant {verb} on {show_day(day)} without telling consumers before.",
+                    f"经营者于 {show_day(day)} {word}，未提前告知消费者。",
+                    [fact.position],
+                    ("lead_days", lead),
+                )
+            elif max(days) < lead:
+                yield look.find(
+                    f"The merchant {verb} on {show_day(day)}, {max(days)} days after telling "
+                    f"consumers; {lead} are required.",
+                    f"经营者于 {show_day(day)} {word}，仅提前 {max(days)} 日告知，"
+                    f"应提前 {lead} 日。",
+                    [*(notice.position for notice in told), fact.position],
+                    ("days", max(days)),
+                    ("lead_days", lead),
+                )
+
+
+def _no_unilateral_rise(look: Look) -> Iterator[Finding]:
+    deal = look.terms.deal
+    rows = deal.prices if isinstance(deal, StoredDeal) else ()
+    prices = {row.item: row.price for row in rows}
+    for fact in look.account.of("price.changed"):
+        old = prices.get(fact.data.item)
+        if fact.role == BOTH:
+            prices[fact.data.item] = fact.data.price
+        elif old is not None and fact.data.price > old and look.pack.holds_on(day_of(fact.at)):
+            yield look.find(
+                f"The price of {fact.data.item} was raised from {show_yuan(old)} to "
+                f"{show_yuan(fact.data.price)} yuan without the consumer's recorded consent.",
+                f"未经消费者同意，{fact.data.item} 由 {show_yuan(old)} 元涨至 "
+                f"{show_yuan(fact.data.price)} 元。",
+                [fact.position],
+                ("from", old),
+                ("to", fact.data.price),
+            )
+
+
+def _no_forfeiture(look: Look) -> Iterator[Finding]:
+    for fact in look.during("balance.forfeited"):
+        yield look.find(
+            f"{show_yuan(fact.data.amount)} yuan of balance were taken; expiry never takes a "
+            "balance.",
+            f"扣除余额 {show_yuan(fact.data.amount)} 元；过期不没收余额。",
+            [fact.position],
+            ("amount", fact.data.amount),
+        )
+
+
+def _records_in_time(look: Look) -> Iterator[Finding]:
+    produced = {fact.data.of for fact in look.account.of("records.produced")}
+    refused = {fact.data.of: fact for fact in look.account.of("records.refused")}
+    for fact in look.during("records.requested"):
+        if fact.position in produced or look.on <= fact.data.until:
+            continue
+        until = show_day(fact.data.until)
+        refusal = refused.get(fact.position)
+        if refusal is None:
+            yield look.find(
+                f"Records requested until {until} were neither produced nor refused.",
+                f"请求于 {until} 前提交的记录既未提交也未说明理由。",
+                [fact.position],
+                ("until", until),
+            )
+        else:
+            yield look.find(
+                f"Records requested until {until} were refused for “{refusal.data.reason}”; "
+                "whether that is a good reason, a court says.",
+                f"请求于 {until} 前提交的记录被拒绝，理由“{refusal.data.reason}”是否正当"
+                "由法院认定。",
+                [fact.position, refusal.position],
+                ("until", until),
+                ("reason", refusal.data.reason),
+                severity=NOTICE,
+            )
+
+
+def _refund_within(look: Look) -> Iterator[Finding]:
+    """Something must have been paid back by the day; how much is due is the derivation's to say."""
+    asked = [
+        (kind, look.number(name))
+        for kind, name in (
+            ("cooling_off.requested", "cooling_off_days"),
+            ("termination.requested", "ended_days"),
+        )
+        if look.number(name)
+    ]
+    for kind, days in asked:
+        for fact in look.during(kind):
+            due = day_of(fact.at) + days
+            paid = [
+                refund
+                for refund in look.account.of("refund.paid")
+                if refund.key > fact.key and day_of(refund.at) <= due
+            ]
+            if look.on > due and not paid:
+                yield look.find(
+                    f"Nothing was paid back within {days} days, by {show_day(due)}.",
+                    f"未在 {days} 日内（{show_day(due)} 前）退款。",
+                    [fact.position],
+                    ("days", days),
+                    ("due", show_day(due)),
+                )
+
+
+def _void_phrases(look: Look) -> Iterator[Finding]:
+    if not look.is_signed_during:
+        return
+    phrases = Phrases(look.rule.effect, look.rule.phrases, f"{look.pack.pack.name}/{look.rule.id}")
+    for finding in check_clauses(look.terms, [phrases]):
+        if finding.rule.startswith(phrases.rule):
+            yield finding
+
+
+CHECKS: Final[dict[str, Callable[[Look], Iterator[Finding]]]] = {
+    "payment_max": _payment_max,
+    "units_max": _units_max,
+    "span_max": _span_max,
+    "account_required": _account_required,
+    "no_loan": _no_loan,
+    "release_in_step": _release_in_step,
+    "ends_by": _ends_by,
+    "card_value_max": _card_value_max,
+    "real_name": _real_name,
+    "no_cash": _no_cash,
+    "card_validity": _card_validity,
+    "written_terms": _written_terms,
+    "no_intake_after_risk": _no_intake_after_risk,
+    "notice_before_closing": _notice_before_closing,
+    "no_unilateral_rise": _no_unilateral_rise,
+    "no_forfeiture": _no_forfeiture,
+    "no_debit_after_loss": _no_debit_after_loss,
+    "records_in_time": _records_in_time,
+    "refund_within": _refund_within,
+    "void_phrases": _void_phrases,
+}
+"""Checks of one contract, by the name a pack uses."""

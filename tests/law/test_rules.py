@@ -1,0 +1,531 @@
+"""Rule packs and their checks: every rule broken and kept, each finding's whole sentence."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from law.checks import CHECKS, find_breaches, find_issuer_breaches
+from law.days import parse_day
+from law.facts import read_facts, read_stream
+from law.finding import Finding
+from law.refusal import Code, Refused
+from law.rules import PARAMETERS, Pack, check_publisher, parse_pack, read_pack, schedule
+from law.terms import INDUSTRIES, read_terms
+from tests.law.case_language import Case, instant, parse_case
+
+ROOT = Path(__file__).parents[2]
+PACKS = {
+    path.stem: json.loads(path.read_text("utf-8"))
+    for path in sorted((ROOT / "examples/rules").glob("*.v*.json"))
+}
+COMPETENCE = json.loads((ROOT / "examples/rules/competence.json").read_text("utf-8"))
+SEEN_ON = "2026-03-01"
+
+
+def day(text: str) -> int:
+    found = parse_day(text)
+    assert found is not None
+    return found
+
+
+def look(name: str, case: Case, on: str = SEEN_ON, **terms: Any) -> list[Finding]:
+    """Findings of one pack over one case, seen on a day."""
+    case.terms.update(terms)
+    packs = schedule([read_pack(PACKS[name])])
+    return list(find_breaches(packs, read_terms(case.terms), read_facts(case.facts), day(on)))
+
+
+def add(case: Case, kind: str, on: str, data: Any, role: str, clock: str = "12:00") -> int:
+    """Add a fact; return its position."""
+    position = max(fact["position"] for fact in case.facts) + 1
+    at = instant(on, clock)
+    case.facts.append(
+        {"at": at, "author": role, "data": data, "kind": kind, "position": position,
+         "recorded": at, "role": role}
+    )  # fmt: skip
+    return position
+
+
+def lessons(text: str = "") -> Case:
+    return parse_case(f"units lesson 20 for 2000; paid 2000 2025-06-03 ordered{text}", [])
+
+
+def card(text: str = "") -> Case:
+    case = parse_case(f"card; price cut 30; paid 1000 2025-06-03{text}", [])
+    case.terms["industry"] = "hair_beauty"
+    return case
+
+
+def sentences(findings: list[Finding]) -> list[tuple[str, str, str, str]]:
+    return [(f.rule, f.severity, f.en, f.zh) for f in findings]
+
+
+# -- packs
+
+
+@pytest.mark.parametrize("name", PACKS)
+def test_a_pack_is_named_by_its_file_and_its_publisher_is_competent(name: str) -> None:
+    pack = read_pack(PACKS[name])
+    assert f"{pack.id}.v{pack.version}" == name
+    assert parse_pack(pack.raw) == pack
+    check_publisher(pack, COMPETENCE)
+
+
+def test_the_packs_use_every_check_and_every_industry_has_one() -> None:
+    rules = [rule for pack in PACKS.values() for rule in read_pack(pack).rules]
+    assert {rule.check for rule in rules} == set(PARAMETERS) == {*CHECKS, "custody_ratio"}
+    assert {i for pack in PACKS.values() for i in pack["industries"]} == set(INDUSTRIES)
+
+
+def test_the_documents_list_every_pack_and_every_check() -> None:
+    for name in ("docs/LAW.md", "docs/LAW.zh-CN.md"):
+        text = (ROOT / name).read_text("utf-8")
+        for pack in PACKS.values():
+            assert f"`{pack['pack']['id']}`" in text, (name, pack["pack"]["id"])
+    text = (ROOT / "docs/TERMS.md").read_text("utf-8").partition("## Rule packs")[2]
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", text.partition("\n## ")[0], re.MULTILINE)
+    listed = {check: set(re.findall(r"`(\w+)`", members)) for check, members in rows}
+    expected = {check: set(members) for check, members in PARAMETERS.items()}
+    expected["void_phrases"] = {"effect", "phrases"}
+    assert listed == expected
+
+
+def version(number: int, begins: str | None, ends: str | None = None) -> Pack:
+    document = copy.deepcopy(PACKS["offcampus-training.v1"])
+    document["pack"]["version"] = number
+    document["effective_from"], document["effective_until"] = begins, ends
+    document["status"] = "draft" if begins is None else "in_force"
+    return read_pack(document)
+
+
+def test_a_later_version_ends_an_earlier_one_on_the_day_it_begins() -> None:
+    one, two = version(1, "2025-01-01"), version(2, "2025-07-01", "2026-01-01")
+    days = {
+        held.pack.version: (held.begin, held.end) for held in schedule([two, one, version(3, None)])
+    }
+    assert days == {
+        1: (day("2025-01-01"), day("2025-07-01")),
+        2: (day("2025-07-01"), day("2026-01-01")),
+    }
+    with pytest.raises(
+        Refused, match=r"^inconsistent: rules offcampus-training@1 are there twice$"
+    ):
+        schedule([one, one])
+
+
+def test_an_event_is_judged_by_the_version_of_its_own_day() -> None:
+    document = copy.deepcopy(PACKS["offcampus-training.v1"])
+    document["pack"]["version"] = 2
+    document["effective_from"] = "2025-07-01"
+    document["rules"] = [
+        {"article": "new", "check": "payment_max", "id": "amount", "parameters": {"fen": 100_000},
+         "severity": "breach"}
+    ]  # fmt: skip
+    packs = schedule([read_pack(PACKS["offcampus-training.v1"]), read_pack(document)])
+    for paid_on, rules in (("2025-06-30", []), ("2025-07-01", ["offcampus-training@2/amount"])):
+        case = parse_case(f"units lesson 20 for 2000; paid 2000 {paid_on} ordered", [])
+        found = find_breaches(packs, read_terms(case.terms), read_facts(case.facts), day(SEEN_ON))
+        assert [finding.rule for finding in found] == rules
+
+
+REFUSALS: list[tuple[Callable[[dict[str, Any]], Any], Code, str]] = [
+    (lambda p: p.update(effective_from=None), Code.INCONSISTENT,
+     ("rules offcampus-training@1 are in force and have no effective_from; only a draft may lack "
+      "it")),
+    (lambda p: p["rules"].append(p["rules"][0]), Code.INCONSISTENT,
+     "rules.rules has 'amount' more than once"),
+    (lambda p: p["rules"][0].update(severity="fatal"), Code.UNKNOWN_WORD,
+     "rules.rules[0].severity is 'fatal'; one of notice, breach, grave is expected"),
+    (lambda p: p["rules"][0]["parameters"].update(yuan=1), Code.UNKNOWN_MEMBER,
+     "rules.rules[0].parameters has the unknown member 'yuan'"),
+    (lambda p: p["rules"][0]["parameters"].clear(), Code.MISSING_MEMBER,
+     "rules.rules[0].parameters lacks the member 'fen'"),
+    (lambda p: p.update(industries=["casino"]), Code.UNKNOWN_WORD,
+     ("rules.industries holds 'casino'; some of training, catering, housekeeping, fitness, "
+     "vocational, culture_sports, pets, hair_beauty, driving, car_wash are expected")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "code", "sentence"), REFUSALS)
+def test_packs_are_refused_by_name(
+    change: Callable[[dict[str, Any]], Any], code: Code, sentence: str
+) -> None:
+    document = copy.deepcopy(PACKS["offcampus-training.v1"])
+    change(document)
+    with pytest.raises(Refused) as caught:
+        read_pack(document)
+    assert (caught.value.code, caught.value.detail) == (code, sentence)
+
+
+def test_a_department_publishes_for_its_own_industries_only() -> None:
+    document = copy.deepcopy(PACKS["offcampus-training.v1"])
+    document["industries"] = ["training", "driving"]
+    with pytest.raises(Refused) as caught:
+        check_publisher(read_pack(document), COMPETENCE)
+    assert caught.value.code == Code.NOT_ENTITLED
+    assert caught.value.detail == (
+        "rules offcampus-training@1 are published by the department education for driving; it is "
+        "competent for training"
+    )
+
+
+# -- off-campus training
+
+
+def test_a_lawful_training_contract_breaks_nothing() -> None:
+    case = lessons("; took 5 lesson 2025-07-01; released 500 2025-07-02")
+    assert look("offcampus-training.v1", case) == []
+
+
+def test_too_much_too_many_lessons_and_too_long() -> None:
+    case = parse_case("units lesson 58 for 5800 +3; paid 5800 2025-06-03 ordered", [])
+    assert sentences(look("offcampus-training.v1", case)) == [
+        ("offcampus-training@1/amount", "breach",
+         "5,800.00 yuan were taken at once; at most 5,000.00 may be.",
+         "一次收取 5,800.00 元，超过 5,000.00 元。"),
+        ("offcampus-training@1/lessons", "breach",
+         "The contract sells 61 units at once; at most 60 may be charged.",
+         "合同一次收取 61 课时（次）的费用，超过 60。"),
+    ]  # fmt: skip
+    case = parse_case("pass 4 months from 2025-09-01 for 2400; paid 2400 2025-08-25 ordered", [])
+    assert sentences(look("offcampus-training.v1", case)) == [
+        ("offcampus-training@1/months", "breach",
+         "The charge spans 2025-09-01 to 2025-12-31, more than 3 months.",
+         "收费时间跨度为 2025-09-01 至 2025-12-31，超过 3 个月。"),
+    ]  # fmt: skip
+    case = parse_case("pass 3 months from 2025-09-01 for 2400; paid 2400 2025-08-25 ordered", [])
+    assert look("offcampus-training.v1", case) == []
+
+
+def test_exactly_the_limits_are_allowed() -> None:
+    case = parse_case("units lesson 60 for 5000; paid 5000 2025-06-03 ordered", [])
+    assert look("offcampus-training.v1", case) == []
+
+
+def test_money_past_the_supervised_account_and_by_loan() -> None:
+    case = parse_case("units lesson 20 for 2000; paid 1000 2025-06-03; paid 1000 2025-06-04", [])
+    case.facts[-1]["data"]["channel"] = "loan"
+    position = case.facts[-1]["position"]
+    found = look("offcampus-training.v1", case)
+    assert sentences(found) == [
+        ("offcampus-training@1/account", "grave",
+         "1,000.00 yuan did not go into the supervised account.",
+         "1,000.00 元未进入监管账户。"),
+        ("offcampus-training@1/account", "grave",
+         "1,000.00 yuan did not go into the supervised account.",
+         "1,000.00 元未进入监管账户。"),
+        ("offcampus-training@1/loan", "breach",
+         "The fee was paid by a training loan.", "以培训贷方式缴纳费用。"),
+    ]  # fmt: skip
+    assert found[-1].positions == (position,)
+
+
+def test_two_accounts_are_one_too_many() -> None:
+    case = lessons("; paid 100 2025-06-04 ordered")
+    case.facts[-1]["data"]["account"] = "a-2"
+    assert [f.en for f in look("offcampus-training.v1", case)] == [
+        "Prepayments went into more than one account."
+    ]
+
+
+def test_releases_ahead_of_delivery() -> None:
+    case = lessons(
+        "; took 5 lesson 2025-07-01; released 500 2025-07-02; released 1 2025-07-03; "
+        "took 1 lesson 2025-07-04; released 99 2025-07-05"
+    )
+    found = look("offcampus-training.v1", case)
+    assert sentences(found) == [
+        ("offcampus-training@1/step", "grave",
+         "501.00 yuan were released when 500.00 had been delivered.",
+         "已释放 501.00 元，而当时已提供的价款为 500.00 元。"),
+    ]  # fmt: skip
+    assert found[0].values == (("released", 50_100), ("delivered", 50_000))
+
+
+def test_a_delivery_taken_back_was_no_delivery_for_a_release() -> None:
+    case = lessons("; took 5 lesson 2025-07-01 reversed; released 100 2025-07-02")
+    assert [f.values for f in look("offcampus-training.v1", case)] == [
+        (("released", 10_000), ("delivered", 0))
+    ]
+
+
+def test_a_pass_is_released_by_the_day() -> None:
+    case = parse_case(
+        "pass 90 days from 2025-09-01 for 2700; paid 2700 2025-08-28 ordered; "
+        "released 300 2025-09-10; released 1 2025-09-10",
+        [],
+    )
+    assert [f.en for f in look("offcampus-training.v1", case)] == [
+        "301.00 yuan were released when 300.00 had been delivered."
+    ]
+
+
+def test_lessons_end_in_the_evening() -> None:
+    case = lessons("; took 1 lesson 2025-07-01 20:30; took 1 lesson 2025-07-02 20:31")
+    assert sentences(look("offcampus-training.v1", case)) == [
+        ("offcampus-training@1/hours", "notice",
+         "The lesson ended at 20:31; 20:30 is the latest.", "课程于 20:31 结束，晚于 20:30。"),
+    ]  # fmt: skip
+
+
+# -- single-purpose cards
+
+
+def test_a_lawful_card_breaks_nothing() -> None:
+    assert look("single-purpose-card.v1", card("; took 5 cut 2025-07-01 debit 150")) == []
+
+
+def test_the_limits_of_named_and_bearer_cards() -> None:
+    case = card("; took 1 cut 2025-06-10 debit 30; paid 4030 2025-06-11; paid 0.01 2025-06-12")
+    assert sentences(look("single-purpose-card.v1", case)) == [
+        ("single-purpose-card@1/limit", "breach",
+         "The card holds 5,000.01 yuan; at most 5,000.00 may be on a named card.",
+         "卡内金额 5,000.01 元，超过限额 5,000.00 元。"),
+    ]  # fmt: skip
+    case = card("; paid 0.01 2025-06-11")
+    case.facts[0]["data"]["card"] = "bearer"
+    assert [f.values for f in look("single-purpose-card.v1", case)] == [
+        (("balance", 100_001), ("limit", 100_000))
+    ]
+
+
+def test_names_transfers_and_validity() -> None:
+    case = parse_case("card; price cut 30; paid 50000 2025-06-03", [])
+    case.facts[0]["data"]["card"] = "bearer"
+    case.facts[-1]["data"]["channel"] = "cash"
+    case.terms["industry"] = "catering"
+    case.terms["expiry"] = {"after": "reactivates", "months": 35}
+    found = sentences(look("single-purpose-card.v1", case))
+    assert found[1:] == [
+        ("single-purpose-card@1/name", "breach",
+         "50,000.00 yuan were paid for bearer cards at once and no buyer is recorded.",
+         "一次性购买不记名卡 50,000.00 元，未登记购卡人。"),
+        ("single-purpose-card@1/cash", "breach",
+         "50,000.00 yuan were paid in cash; from 50,000.00 a transfer is required.",
+         "以现金支付 50,000.00 元；50,000.00 元以上须转账。"),
+        ("single-purpose-card@1/validity", "breach",
+         "The terms let a bearer card expire after 35 months; 36 are the least.",
+         "合同约定不记名卡 35 个月有效，少于 36 个月。"),
+    ]  # fmt: skip
+    case.facts[0]["data"]["card"] = "named"
+    assert sentences(look("single-purpose-card.v1", case))[-1] == (
+        "single-purpose-card@1/validity", "breach",
+        "The terms let a named card expire after 35 months; it must not expire.",
+        "合同约定记名卡 35 个月有效；记名卡不得设有效期。",
+    )  # fmt: skip
+
+
+def test_what_an_issuer_keeps_in_custody() -> None:
+    packs = schedule([read_pack(PACKS["single-purpose-card.v1"])])
+
+    def reported(custody: int, issuer_class: str) -> list[Finding]:
+        data = {"balance": 1_000_000, "custody": custody, "issuer_class": issuer_class,
+                "quarter_end": "2025-06-30"}  # fmt: skip
+        document = {"at": 0, "author": "m", "data": data, "kind": "balance.reported",
+                    "position": 3, "recorded": 0, "role": "merchant"}  # fmt: skip
+        return list(find_issuer_breaches(packs, "catering", read_stream([document])))
+
+    for issuer_class, least in (("scale", 200_000), ("group", 300_000), ("brand", 400_000)):
+        assert reported(least, issuer_class) == []
+        assert len(reported(least - 1, issuer_class)) == 1
+    assert reported(0, "other") == []
+    assert sentences(reported(199_999, "scale")) == [
+        ("single-purpose-card@1/custody", "grave",
+         "At 2025-06-30 1,999.99 yuan were in custody, less than 20 % of the balance of 10,000.00.",
+         "2025-06-30 存管资金 1,999.99 元，低于预收资金余额 10,000.00 元的 20%。"),
+    ]  # fmt: skip
+    assert find_issuer_breaches(packs, "training", []) == ()
+
+
+# -- the regulation on consumer protection
+
+
+def test_the_written_contract_says_how_one_gets_out() -> None:
+    case = lessons()
+    case.terms["refund"] = {"en": "", "within_days": 0, "zh": ""}
+    case.terms["liability"] = {"en": "", "zh": ""}
+    assert sentences(look("consumer-regulation-22.v1", case)) == [
+        ("consumer-regulation-22@1/written", "breach",
+         "The written contract lacks refund and liability.",
+         "书面合同缺少：预付款退还方式、违约责任。"),
+    ]  # fmt: skip
+
+
+def test_money_taken_after_a_major_risk_was_declared() -> None:
+    case = lessons()
+    risk = add(case, "risk.declared", "2025-06-04", {}, "regulator")
+    assert look("consumer-regulation-22.v1", case) == []
+    later = add(case, "funds.locked", "2025-06-05", case.facts[1]["data"], "custodian")
+    found = look("consumer-regulation-22.v1", case)
+    assert sentences(found) == [
+        ("consumer-regulation-22@1/risk", "grave",
+         f"2,000.00 yuan were taken after a major business risk was declared at entry {risk}.",
+         f"出现重大经营风险（第 {risk} 条）之后仍收取 2,000.00 元。"),
+    ]  # fmt: skip
+    assert found[0].positions == (risk, later)
+
+
+def test_closing_and_moving_are_told_before() -> None:
+    case = lessons()
+    add(case, "business.closed", "2025-08-01", {}, "district")
+    assert sentences(look("consumer-regulation-22.v1", case)) == [
+        ("consumer-regulation-22@1/notice", "breach",
+         "The merchant closed on 2025-08-01 without telling consumers before.",
+         "经营者于 2025-08-01 停业，未提前告知消费者。"),
+    ]  # fmt: skip
+    add(case, "closing.notified", "2025-07-31", {"effective": "2025-08-01"}, "merchant")
+    assert look("consumer-regulation-22.v1", case) == []
+
+
+def test_thirty_days_before_where_a_rule_says_thirty() -> None:
+    case = card()
+    told = add(case, "moving.notified", "2025-07-03", {"effective": "2025-08-01"}, "merchant")
+    moved = add(case, "premises.moved", "2025-08-01", {}, "merchant")
+    found = look("shanghai-2019.v1", case)
+    assert sentences(found) == [
+        ("shanghai-2019@1/notice", "breach",
+         "The merchant moved on 2025-08-01, 29 days after telling consumers; 30 are required.",
+         "经营者于 2025-08-01 迁移，仅提前 29 日告知，应提前 30 日。"),
+    ]  # fmt: skip
+    assert found[0].positions == (told, moved)
+    add(case, "moving.notified", "2025-07-02", {"effective": "2025-08-01"}, "merchant")
+    assert look("shanghai-2019.v1", case) == []
+
+
+def test_a_rise_without_consent() -> None:
+    case = card("; consented cut 35 2025-06-20; raised cut 45 2025-06-21; raised cut 20 2025-06-22")
+    assert sentences(look("consumer-regulation-22.v1", case)) == [
+        ("consumer-regulation-22@1/rise", "breach",
+         ("The price of cut was raised from 35.00 to 45.00 yuan without the consumer's recorded "
+         "consent."),
+         "未经消费者同意，cut 由 35.00 元涨至 45.00 元。"),
+    ]  # fmt: skip
+
+
+# -- 法释〔2025〕4号 arts 9, 24, 25
+
+
+def test_expiry_never_takes_a_balance() -> None:
+    case = card()
+    add(case, "balance.forfeited", "2025-12-01", {"amount": 12_300}, "merchant")
+    assert sentences(look("spc-prepaid-arts-9-24-25.v1", case)) == [
+        ("spc-prepaid-arts-9-24-25@1/forfeit", "grave",
+         "123.00 yuan of balance were taken; expiry never takes a balance.",
+         "扣除余额 123.00 元；过期不没收余额。"),
+    ]  # fmt: skip
+
+
+def test_a_lost_card_is_not_debited_until_it_is_reissued() -> None:
+    case = card("; took 1 cut 2025-07-01 debit 30")
+    loss = add(case, "card.lost", "2025-07-05", {}, "consumer")
+    assert look("spc-prepaid-arts-9-24-25.v1", case) == []
+    debit = add(case, "service.delivered", "2025-07-06", case.facts[2]["data"], "merchant")
+    add(case, "card.reissued", "2025-07-07", {"of": loss}, "merchant")
+    add(case, "service.delivered", "2025-07-08", case.facts[2]["data"], "merchant")
+    found = look("spc-prepaid-arts-9-24-25.v1", case)
+    assert sentences(found) == [
+        ("spc-prepaid-arts-9-24-25@1/loss", "breach",
+         f"The card was debited after its loss had been reported at entry {loss}.",
+         f"挂失（第 {loss} 条）之后仍有扣款。"),
+    ]  # fmt: skip
+    assert found[0].positions == (loss, debit)
+
+
+def test_records_are_produced_in_time_or_provably_not() -> None:
+    case = lessons()
+    asked = add(case, "records.requested", "2025-07-01", {"until": "2025-07-15"}, "consumer")
+    pack = "spc-prepaid-arts-9-24-25.v1"
+    assert look(pack, case, on="2025-07-15") == []
+    found = look(pack, case, on="2025-07-16")
+    assert sentences(found) == [
+        ("spc-prepaid-arts-9-24-25@1/records", "breach",
+         "Records requested until 2025-07-15 were neither produced nor refused.",
+         "请求于 2025-07-15 前提交的记录既未提交也未说明理由。"),
+    ]  # fmt: skip
+    refused = copy.deepcopy(case)
+    add(refused, "records.refused", "2025-07-10", {"of": asked, "reason": "flood"}, "merchant")
+    assert sentences(look(pack, refused, on="2025-07-16")) == [
+        ("spc-prepaid-arts-9-24-25@1/records", "notice",
+         ("Records requested until 2025-07-15 were refused for “flood”; whether that is a good "
+         "reason, a court says."),
+         "请求于 2025-07-15 前提交的记录被拒绝，理由“flood”是否正当由法院认定。"),
+    ]  # fmt: skip
+    add(case, "records.produced", "2025-07-15", {"of": asked}, "merchant")
+    assert look(pack, case, on="2025-07-16") == []
+
+
+def test_words_of_void_clauses() -> None:
+    case = lessons()
+    clause = {"burdensome": False, "effects": [], "en": "No refunds. We explain it.", "id": "c9",
+              "prompt": {"en": "", "zh": ""}, "zh": "概不退款，最终解释权归我方"}  # fmt: skip
+    found = look("spc-prepaid-arts-9-24-25.v1", case, clauses=[clause])
+    assert [(f.rule, f.article, f.severity, f.values) for f in found] == [
+        ("spc-prepaid-arts-9-24-25@1/no-refund/c9", "9(1)", "notice",
+         (("effect", "no_refund"), ("phrase", "概不退款"))),
+        ("spc-prepaid-arts-9-24-25@1/other/c9", "9(7)", "notice",
+         (("effect", "unfair_other"), ("phrase", "最终解释权"))),
+    ]  # fmt: skip
+
+
+# -- drafts and comparators
+
+
+def test_a_draft_does_nothing_until_a_date_is_set_and_then_only_notes() -> None:
+    case = lessons("; cooling-off 2025-06-05")
+    assert look("shenzhen-draft.v1", case) == []
+    document = copy.deepcopy(PACKS["shenzhen-draft.v1"])
+    document["effective_from"] = "2025-06-01"
+    packs = schedule([read_pack(document)])
+
+    def found(on: str) -> list[Finding]:
+        facts = read_facts(case.facts)
+        return list(find_breaches(packs, read_terms(case.terms), facts, day(on)))
+
+    assert found("2025-06-15") == []
+    assert sentences(found("2025-06-16")) == [
+        ("shenzhen-draft@1/refund", "notice",
+         "Nothing was paid back within 10 days, by 2025-06-15. (By a draft.)",
+         "未在 10 日内（2025-06-15 前）退款。（依征求意见稿。）"),
+    ]  # fmt: skip
+
+
+def test_refunds_within_five_and_fifteen_days() -> None:
+    case = lessons("; cooling-off 2025-06-05; notice 2025-06-20")
+    assert [f.en for f in look("beijing-2022.v1", case)] == [
+        "Nothing was paid back within 5 days, by 2025-06-10.",
+        "Nothing was paid back within 15 days, by 2025-07-05.",
+    ]
+    data = {"amount": 200_000, "payee": "consumer", "source": "custody"}
+    add(case, "refund.paid", "2025-06-10", data, "custodian")
+    assert [f.en for f in look("beijing-2022.v1", case)] == [
+        "Nothing was paid back within 15 days, by 2025-07-05."
+    ]
+
+
+def test_rules_of_other_industries_are_left_alone() -> None:
+    case = lessons()
+    case.terms["industry"] = "driving"
+    case.facts[-1]["data"]["channel"] = "loan"
+    assert look("offcampus-training.v1", case) == []
+
+
+def test_a_finding_is_a_document_in_both_languages() -> None:
+    case = card()
+    position = add(case, "balance.forfeited", "2025-12-01", {"amount": 5}, "merchant")
+    (finding,) = look("spc-prepaid-arts-9-24-25.v1", case)
+    assert finding.to_document() == {
+        "article": "24",
+        "en": "0.05 yuan of balance were taken; expiry never takes a balance.",
+        "positions": [position],
+        "rule": "spc-prepaid-arts-9-24-25@1/forfeit",
+        "severity": "grave",
+        "values": [["amount", 5]],
+        "zh": "扣除余额 0.05 元；过期不没收余额。",
+    }
