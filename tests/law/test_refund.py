@@ -1,0 +1,237 @@
+"""The refund engine at its edges, and that it is pure: no clock, no float, nothing but Python."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from law.canonical import decode, encode
+from law.derivation import Derivation
+from law.facts import read_facts
+from law.published import read_published
+from law.refund import derive
+from law.refusal import Code, Refused
+from law.terms import read_terms
+from tests.law.case_language import Case, parse_case
+from tests.law.life_checks import run_engine
+from tests.law.random_lives import make_life
+from tests.law.test_cases import PUBLISHED
+
+ROOT = Path(__file__).parents[2]
+TWENTY = "units lesson 20 for 2000; paid 2000 2025-06-03; took 8 lesson 2025-07-10"
+
+
+def case(text: str) -> Case:
+    return parse_case(text, PUBLISHED)
+
+
+def principals(derivation: Derivation) -> list[tuple[str, str, tuple[Any, ...], int | None]]:
+    return [(r.route, r.cause, r.assumptions, r.figures.principal) for r in derivation.results]
+
+
+def test_a_contract_that_has_not_ended_is_told_as_if_it_ended_today() -> None:
+    derivation = run_engine(case(f"{TWENTY}; cause merchant; as of 2025-08-01"))
+    assert principals(derivation) == [("termination", "merchant", (), 120_000)]
+    assert [one.fen for one in derivation.results[0].figures.interest] == [0]
+
+
+def test_several_routes_stand_side_by_side() -> None:
+    text = f"{TWENTY}; cooling-off 2025-06-05; invalid void 2025-08-05; notice 2025-08-01"
+    routes = {r.route for r in run_engine(case(text)).results}
+    assert routes == {"cooling_off", "invalidity", "termination"}
+
+
+def test_other_terms_than_those_signed_are_refused() -> None:
+    given = case(TWENTY)
+    terms = read_terms(given.terms)
+    with pytest.raises(Refused) as caught:
+        derive(terms, read_facts(given.facts), read_published(PUBLISHED), 739_000)
+    assert caught.value.code == Code.INCONSISTENT
+    assert caught.value.detail == (
+        f"the contract at entry 9 was signed on the terms {'0' * 64}, not on {terms.hash}"
+    )
+
+
+def test_a_deadline_without_published_rest_days_is_refused() -> None:
+    given = parse_case("units lesson 20 for 2000; paid 2000 2031-06-02; cooling-off 2031-06-05", [])
+    with pytest.raises(Refused) as caught:
+        run_engine(given)
+    assert caught.value.code == Code.MISSING_DATA
+    assert caught.value.detail == (
+        "the rest days of 2031 are not published; a deadline on 2031-06-09 needs the page "
+        "rest_days of that year"
+    )
+
+
+def test_delivered_without_a_price_is_told_and_counts_nothing() -> None:
+    derivation = run_engine(case(f"{TWENTY}; took 1 massage 2025-07-11; notice 2025-08-01"))
+    assert {r.figures.principal for r in derivation.results} == {120_000}
+    (told,) = derivation.told
+    assert (told.what, told.detail, told.positions) == (
+        "unpriced", "delivered, but the terms have no price for it", (12,),
+    )  # fmt: skip
+
+
+def test_a_freeze_is_told_until_it_is_lifted_or_lapses() -> None:
+    given = case(f"{TWENTY}; notice 2025-08-01; as of 2025-08-10")
+    at = given.facts[-1]["at"]
+    frozen = {
+        "at": at, "author": "court", "data": {"amount": 30_000, "until": None},
+        "kind": "funds.frozen", "position": 90, "recorded": at, "role": "court",
+    }  # fmt: skip
+    given.facts.append(frozen)
+    assert [(t.what, t.fen, t.positions) for t in run_engine(given).told] == [
+        ("frozen", 30_000, (90,))
+    ]
+    frozen["data"] = {"amount": 30_000, "until": at}
+    assert run_engine(given).told == ()
+    frozen["data"] = {"amount": 30_000, "until": None}
+    lifted = {**frozen, "data": {"of": 90}, "kind": "funds.unfrozen", "position": 91}
+    given.facts.append(lifted)
+    assert run_engine(given).told == ()
+
+
+def test_claims_about_cause_and_ground_are_told_with_their_author() -> None:
+    given = case(f"{TWENTY}; notice 2025-08-01")
+    at = given.facts[-1]["at"]
+    for position, kind, data, role in (
+        (80, "cause.stated", {"cause": "merchant", "standing": "claim"}, "consumer"),
+        (81, "cause.stated", {"cause": "consumer", "standing": "finding"}, "merchant"),
+        (82, "ground.stated", {"ground": "premises_moved", "standing": "finding"}, "court"),
+    ):
+        given.facts.append(
+            {"at": at, "author": role, "data": data, "kind": kind, "position": position,
+             "recorded": at, "role": role}
+        )  # fmt: skip
+    derivation = run_engine(given)
+    assert {r.cause for r in derivation.results} == {"merchant", "neither", "consumer"}
+    assert [(t.what, t.article, t.detail) for t in derivation.told] == [
+        ("ground", "13", "premises_moved, found by court"),
+        ("cause", "16, 18, 19", "merchant, claimed by consumer"),
+        ("cause", "16, 18, 19", "consumer, claimed by merchant"),
+    ]
+
+
+def test_what_was_paid_back_is_added_up_by_source() -> None:
+    text = f"{TWENTY}; notice 2025-08-01; repaid 500 custody 2025-08-02"
+    text += "; repaid 100 merchant 2025-08-03"
+    assert run_engine(case(text)).returned == (50_000, 10_000)
+
+
+PINNED = [
+    (
+        f"{TWENTY}; notice 2025-08-01; as of 2025-10-10",
+        "6dddbf45c3d730d57ab19519160759a05961fb19125719d182ee8ed359d6a080",
+    ),
+    (
+        (
+            "card; paid 1000 2025-06-03 bonus 200 voucher 300 city ordered; "
+            "account 0.35% 2025-01-01; took 1 meal 2025-07-10 debit 300 objected; "
+            "notice 2025-08-01; served 2025-08-20; "
+            "repaid 500 custody 2025-09-01; gift towel 59 2025-07-01; as of 2025-10-10"
+        ),
+        "d9c68639d4380bccf88adf69e2c38cadc300d1703062920f758f6032e1c17c00",
+    ),
+    (
+        (
+            "unlimited 12 months from 2025-07-01 for 1200 list 1500; paid 1200 2025-06-28; "
+            "stopped 2025-08-01 claimed; cooling-off 2025-07-03; notice 2025-10-08"
+        ),
+        "5651a4f16710e8bb630089b4838460a40b6afea45ee4c9a2752e14e0998c0534",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "digest"), PINNED)
+def test_the_bytes_of_a_derivation_are_pinned(text: str, digest: str) -> None:
+    """If this fails, derivations made before are spelled or worked differently: then the engine
+    needs a new version, and the old one stays."""
+    assert hashlib.sha256(run_engine(case(text)).encode()).hexdigest() == digest
+
+
+def test_a_derivation_is_canonical_and_holds_no_fraction_but_as_text() -> None:
+    for seed in range(60):
+        document = run_engine(make_life(seed)).to_document()
+        raw = encode(document)
+        assert json.loads(raw) == document
+        if len(raw) <= 32_768:
+            assert decode(raw) == document
+
+
+def test_amounts_beyond_the_bound_are_refused_and_not_rounded() -> None:
+    given = case(TWENTY)
+    given.facts[1]["data"]["amount"] = 10**10 + 1
+    with pytest.raises(Refused, match=r"data\.amount is 10000000001; 0 to 10000000000 is expected"):
+        run_engine(given)
+
+
+def test_reading_leaves_its_input_alone() -> None:
+    given = case(f"{TWENTY}; notice 2025-08-01")
+    before = copy.deepcopy(given)
+    run_engine(given)
+    assert given == before
+
+
+PURE = """
+import sys
+sys.path.insert(0, {root!r})
+import law.checks, law.derivation_text, law.facts, law.published, law.refund, law.rules
+import law.terms_text
+known = set(sys.stdlib_module_names) | {{"law"}}
+strangers = sorted(name for name in {{n.partition(".")[0] for n in sys.modules}} - known)
+print([name for name in strangers if not name.startswith("_")])
+"""
+
+
+def test_the_law_runs_on_bare_python() -> None:
+    """`-I -S`: no site packages at all, as on a court's machine."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", PURE.format(root=str(ROOT))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_the_law_knows_no_float() -> None:
+    found = []
+    for path in sorted((ROOT / "law").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            is_float = isinstance(node, ast.Constant) and isinstance(node.value, float)
+            names_it = isinstance(node, ast.Name) and node.id in ("float", "round", "Decimal")
+            if is_float or names_it:
+                found.append(f"{path.name}:{node.lineno}")  # type: ignore[attr-defined]
+    assert found == []
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1", "4711"])
+def test_hash_seeds_change_nothing(hash_seed: str) -> None:
+    program = (
+        "import hashlib\n"
+        "from tests.law.life_checks import run_engine\n"
+        "from tests.law.random_lives import make_life\n"
+        "d = hashlib.sha256()\n"
+        "for s in range(25): d.update(run_engine(make_life(s)).encode())\n"
+        "print(d.hexdigest())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+        env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+        text=True,
+    )
+    digest = hashlib.sha256()
+    for seed in range(25):
+        digest.update(run_engine(make_life(seed)).encode())
+    assert done.stdout.strip() == digest.hexdigest()

@@ -1,0 +1,128 @@
+"""Derivations as people read them, in both languages, and the documents' lists of questions."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from law.derivation_text import FORMULAS, LABELS, LEGEND, ROUTES, STANDARDS, TOLD, render_derivation
+from law.questions import QUESTIONS
+from law.terms_text import LANGUAGES
+from tests.law.case_language import parse_case
+from tests.law.life_checks import run_engine
+from tests.law.random_lives import make_life
+from tests.law.test_cases import CASES, PUBLISHED
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_step_of_every_case_and_many_lives_has_words_in_both_languages() -> None:
+    formulas, labels = set(), set()
+    derivations = [run_engine(parse_case(row[2], PUBLISHED)) for row in CASES]
+    derivations += [run_engine(make_life(seed)) for seed in range(150)]
+    for derivation in derivations:
+        for lang in LANGUAGES:
+            assert render_derivation(derivation, lang)
+        for result in derivation.results:
+            for step in result.steps:
+                formulas.add(step.formula)
+                labels |= {given.name for given in step.inputs} | {step.name}
+    assert formulas == set(FORMULAS)
+    named = {label if label in LABELS else label.partition(" ")[0] for label in labels}
+    assert named - set(LABELS) == {
+        "B", "F", "I", "P", "R", "W", "a", "k", "m", "u", "v", "Σ",
+    }  # fmt: skip
+    assert set(LABELS) <= named
+
+
+def test_a_derivation_reads_well() -> None:
+    case = parse_case(
+        "units lesson 30 for 3000 +5; agreed any fee 1/10; paid 2700 2025-06-03 voucher 300 city "
+        "held; voucher pro_rata; took 10 lesson 2025-07-10; gift towel 59 2025-07-10; notice "
+        "2025-08-01; cause merchant; as of 2025-10-10",
+        PUBLISHED,
+    )
+    derivation = run_engine(case)
+    english = render_derivation(derivation, "en").splitlines()
+    assert english[1:4] == ["Payee: consumer", LEGEND.en, ""]
+    assert english[4:17] == [
+        "1. ended (arts 13, 15) · the merchant's cause",
+        "   Assuming bonus_units=bonus: the extra units lower the price of all (18(2), 21)",
+        "   Ended 2025-08-01",
+        (
+            "     [15, 18] v = Σ k × price : v = 857.14…  ← k lesson 10 (entries 11), "
+            "a lesson 85.71…"
+        ),
+        "     [15] R = P − v : R = 2,142.86…  ← P 3,000.00 (entries 10), v 857.14…",
+        (
+            "     [15, 18(2), 19(3), 20] principal = max(0, min(P, best of law and agreements)) : "
+            "principal = 2,142.86 (half up)  ← R 2,142.86…"
+        ),
+        (
+            "     [15] issuers = ⌊principal × vouchers/P⌋ : issuers = 214.28  ← principal "
+            "2,142.86, vouchers 300.00 (entries 10), P 3,000.00 (entries 10)"
+        ),
+        (
+            "     [15] consumer = principal − issuers : consumer = 1,928.58  ← principal 2,142.86, "
+            "issuers 214.28"
+        ),
+        (
+            "     [16, 17] I = Σ owed × ppm/1000000 × days/basis : I lpr_1y = 11.10 (half up)  ← "
+            "principal 1,928.58, from 2025-08-01 (entries 13), to 2025-10-10, basis 365, exact "
+            "11.10…, ppm 30000"
+        ),
+        "   Principal: 2,142.86",
+        "     custody → consumer: 1,928.58",
+        "     custody → city: 214.28",
+        "   Interest (one-year LPR): 11.10, still owed 1,939.68",
+    ]
+    chinese = render_derivation(derivation, "zh").splitlines()
+    assert chinese[4:7] == [
+        "1. 合同解除（第十三、十五条） · 因经营者原因",
+        "   假设 bonus_units=bonus: 赠送次数摊低单价 (18(2), 21)",
+        "   终止日 2025-08-01",
+    ]
+    assert "   约定 0 的手续费 214.29：不扣减，另行主张" in chinese
+    assert chinese[-1] == "条文未定之处并列各种结果及其假设，由法院或仲裁机构决定。"
+    assert "  赠品，从不冲抵；0 至此数 59.00 (21)（第 12 条）" in chinese
+    assert "  gifts, never netted; from 0 to this value 59.00 (21) (entries 12)" in english
+
+
+def test_what_is_not_known_is_said() -> None:
+    case = parse_case(
+        "units lesson 20 for 2000 list 150; paid 2000 2018-06-04; took 8 lesson 2018-07-10; "
+        "disputes price; cause consumer; notice 2025-08-01; as of 2025-10-10",
+        [],
+    )
+    english = render_derivation(run_engine(case), "en")
+    chinese = render_derivation(run_engine(case), "zh")
+    assert "   Principal: not known" in english
+    assert "   本金：未知" in chinese
+    assert "   Interest (one-year deposit benchmark): not known" in english
+    assert "   利息（一年期存款基准利率）：未知" in chinese
+    assert "   Assuming price=market: the court takes the market price (19(2))" in english
+    assert "   Ended 2025-08-01" in english
+    with pytest.raises(ValueError, match="language 'fr'; zh or en"):
+        render_derivation(run_engine(case), "fr")
+
+
+@pytest.mark.parametrize("name", ["docs/LAW.md", "docs/LAW.zh-CN.md"])
+def test_the_documents_list_every_question_and_answer(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (`.+?) \| .+ \|$", text, re.MULTILINE)
+    listed = {question: set(re.findall(r"`(\w+)`", answers)) for question, answers in rows}
+    assert {q: listed.get(q) for q in QUESTIONS} == {
+        q: set(known.answers) for q, known in QUESTIONS.items()
+    }
+    for standard in STANDARDS:
+        assert f"`{standard}`" in text
+
+
+def test_the_words_are_whole() -> None:
+    for table in (ROUTES, STANDARDS, TOLD):
+        assert all(words.en and words.zh for words in table.values())
+    for question in QUESTIONS.values():
+        assert question.article
+        assert all(words.en and words.zh for words in question.answers.values())
