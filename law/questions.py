@@ -207,10 +207,7 @@ def find_questions(
     if route == INVALIDITY and is_limited_in_capacity(account):
         allowed |= _find_capacity_questions(account)
     if route == COOLING_OFF:
-        allowed["request"] = ("sent", "arrived")
-        allowed["prior_use"] = find_prior_use(terms, account)
-        allowed["window"] = ("each_payment", "first_payment", "last_payment")
-        allowed["use"] = (NOT_DEDUCTED, DISCOUNTED, UNDISCOUNTED)
+        allowed |= _find_cooling_off_questions(terms, account)
     return allowed
 
 
@@ -230,6 +227,19 @@ def find_prior_use(terms: Terms, account: Account) -> tuple[str, ...]:
     if CONSUMER in saying:
         return ("proven",)
     return ("not_proven", "proven") if MERCHANT in saying else ("not_proven",)
+
+
+def _find_cooling_off_questions(terms: Terms, account: Account) -> dict[str, tuple[str, ...]]:
+    """Return the questions of art. 14; those that cannot matter have one answer from the start."""
+    request = account.of("cooling_off.requested")[0]
+    is_one_instant = account.find_arrival(request, terms) == request.at
+    windows = ("each_payment", "first_payment", "last_payment")
+    return {
+        "request": ("sent",) if is_one_instant else ("sent", "arrived"),
+        "prior_use": find_prior_use(terms, account),
+        "window": windows if len(account.payments) > 1 else windows[:1],
+        "use": (NOT_DEDUCTED, DISCOUNTED, UNDISCOUNTED),
+    }
 
 
 def _find_capacity_questions(account: Account) -> dict[str, tuple[str, ...]]:

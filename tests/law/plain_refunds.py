@@ -613,8 +613,11 @@ class Clerk:
                 continue
             total_paid += fact["data"]["amount"]
             paid_back.setdefault(day, []).append(fact)
-        owed, special = Fraction(principal), Fraction(supervised)
-        accrued = unpaid = Fraction(0)
+        owed: Fraction | int = principal
+        special: Fraction | int = supervised
+        # Days of one kind of year add up by themselves: amount × millionths, per length of year.
+        by_year: dict[int, Fraction | int] = {}
+        to_interest = Fraction(0)
         days = sorted(set(paid_back) | set(range(start, self.as_of + 1)))
         for day in days:
             counts = start <= day <= self.as_of
@@ -625,31 +628,40 @@ class Clerk:
             if counts and owed:
                 year = int(how["basis"]) if how["basis"] != "actual" else self.year_days(day)
                 at_account = min(special, owed)
-                more = Fraction(0)
+                more: Fraction | int = 0
                 if at_account:
                     account = self.account_rate(day)
                     if account is None:
                         return None
-                    more += at_account * account / (1_000_000 * year)
+                    more += at_account * account
                 if owed > at_account:
                     if rate is None:
                         return None
-                    more += (owed - at_account) * rate / (1_000_000 * year)
-                accrued += more
-                unpaid += more
+                    more += (owed - at_account) * rate
+                by_year[year] = by_year.get(year, 0) + more
             for fact in paid_back.get(day, []):
                 amount = Fraction(fact["data"]["amount"])
+                unpaid = self.add_years(by_year) - to_interest
                 if fact["data"]["source"] == "custody":
-                    special = max(Fraction(0), special - min(amount, owed))
+                    special = max(0, special - min(amount, owed))
                 elif self.terms["debts"] == "interest_first":
                     first = min(amount, unpaid)
+                    to_interest += first
                     unpaid -= first
                     amount -= first
                 part = min(amount, owed)
                 owed -= part
-                unpaid = max(Fraction(0), unpaid - (amount - part))
+                to_interest += min(unpaid, amount - part)
+        accrued = self.add_years(by_year)
         interest = self.round(accrued)
         return interest, max(0, principal + interest - total_paid)
+
+    @staticmethod
+    def add_years(by_year: dict[int, Fraction | int]) -> Fraction:
+        """Return the interest of all days, in fen."""
+        return sum(
+            (Fraction(amount) / (1_000_000 * year) for year, amount in by_year.items()), Fraction(0)
+        )
 
     @staticmethod
     def is_received(fact: Fact) -> bool:
