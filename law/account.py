@@ -8,7 +8,7 @@ facts of one day does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +47,16 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """All deliveries of one item together."""
+
+    units: int
+    face: int
+    before: int
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """A contract's facts, folded."""
 
@@ -64,6 +74,10 @@ class Account:
     account_id: str | None
     released: int
     deliveries: tuple[Delivery, ...]
+    tallies: dict[str, Tally]
+    """Everything delivered, by item."""
+    undisputed: dict[str, Tally]
+    """The same without what the consumer objects to."""
     facts: dict[str, tuple[Fact, ...]]
     """By kind, in order."""
 
@@ -107,12 +121,6 @@ class Account:
             times.append(notice.recorded)
         return min(times, default=None)
 
-    def delivered(self, *, with_objected: bool) -> Iterator[Delivery]:
-        """Yield the deliveries that count."""
-        for delivery in self.deliveries:
-            if with_objected or not delivery.objected:
-                yield delivery
-
 
 def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
     """Return what the facts come to; `facts` as `law.facts.read_facts` returns them."""
@@ -141,6 +149,7 @@ def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
         if fact.data.custody == ORDERED:
             ordered += paid
             account_id = account_id or fact.data.account
+    deliveries = _fold_deliveries(terms, kinds)
     return Account(
         signed=signed.data,
         signed_at=signed.at,
@@ -153,7 +162,9 @@ def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
         ordered=ordered,
         account_id=account_id,
         released=sum(fact.data.amount for fact in kinds.get("funds.released", ())),
-        deliveries=_fold_deliveries(terms, kinds),
+        deliveries=deliveries,
+        tallies=_tally(deliveries),
+        undisputed=_tally([delivery for delivery in deliveries if not delivery.objected]),
         facts=kinds,
     )
 
@@ -187,6 +198,22 @@ def _fold_deliveries(terms: Terms, kinds: dict[str, tuple[Fact, ...]]) -> tuple[
             )
         )
     return tuple(found)
+
+
+def _tally(deliveries: Sequence[Delivery]) -> dict[str, Tally]:
+    """Return the deliveries by item, in the order of the items' names."""
+    items: dict[str, list[Delivery]] = {}
+    for delivery in deliveries:
+        items.setdefault(delivery.item, []).append(delivery)
+    return {
+        item: Tally(
+            sum(delivery.units for delivery in found),
+            sum(delivery.face for delivery in found),
+            sum(delivery.before for delivery in found),
+            tuple(sorted(delivery.position for delivery in found)),
+        )
+        for item, found in sorted(items.items())
+    }
 
 
 class _Tills:

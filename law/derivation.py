@@ -2,9 +2,10 @@
 
 A `Step` is one line of working: a name, the article, the formula, each input with its source (an
 entry of the log, a published page, the terms, an earlier step) and the exact value; where a figure
-was rounded, the step says how. Results stand side by side, one for each cause and each set of
-assumptions that changes a figure. A derivation is a value with one canonical spelling: two machines
-that derive from the same entries write the same bytes.
+was rounded, the step says how. Positions of entries are written once, as sets. Results stand side
+by side, one for each cause and each set of assumptions that changes a figure. A derivation is a
+value with one canonical spelling: two machines that derive from the same entries write the same
+bytes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,23 @@ Assumptions = tuple[tuple[str, str], ...]
 """(question, answer), in the order of the questions."""
 
 
+class Sets:
+    """The sets of positions that a derivation speaks of, each written once."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, ...], int] = {(): 0}
+
+    def index(self, positions: tuple[int, ...]) -> int:
+        """Return the set's place in the list; 0 is the empty set."""
+        return self._known.setdefault(positions, len(self._known))
+
+    def to_document(self) -> list[list[int]]:
+        """Return the sets in the order in which they were first spoken of."""
+        return [list(positions) for positions in self._known]
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """One value a step uses, and where it stands."""
@@ -39,11 +57,11 @@ class Input:
     positions: tuple[int, ...] = ()
     """Positions of the entries or pages it comes from."""
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self, sets: Sets) -> dict[str, Any]:
         """Return the input as it is written."""
         return {
             "name": self.name,
-            "positions": list(self.positions),
+            "set": sets.index(self.positions),
             "source": self.source,
             "value": self.value,
         }
@@ -60,13 +78,13 @@ class Step:
     value: str
     rounding: Rounding | None = None
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self, sets: Sets) -> dict[str, Any]:
         """Return the step as it is written."""
         rounding = self.rounding
         return {
             "article": self.article,
             "formula": self.formula,
-            "inputs": [given.to_document() for given in self.inputs],
+            "inputs": [given.to_document(sets) for given in self.inputs],
             "name": self.name,
             "rounding": None
             if rounding is None
@@ -203,7 +221,7 @@ class Result:
     """(number of the agreement, fen): agreed fees, which are never deducted."""
     steps: tuple[Step, ...]
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self, sets: Sets) -> dict[str, Any]:
         """Return the result as it is written."""
         figures = self.figures
         return {
@@ -221,7 +239,7 @@ class Result:
             "payments": [payment.to_document() for payment in self.payments],
             "principal": figures.principal,
             "route": self.route,
-            "steps": [step.to_document() for step in self.steps],
+            "steps": [step.to_document(sets) for step in self.steps],
         }
 
 
@@ -234,12 +252,12 @@ class Payee:
     assumption: str
     positions: tuple[int, ...]
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self, sets: Sets) -> dict[str, Any]:
         """Return the payee as it is written."""
         return {
             "assumption": self.assumption,
             "payee": self.payee,
-            "positions": list(self.positions),
+            "set": sets.index(self.positions),
             "through": self.through,
         }
 
@@ -254,13 +272,13 @@ class Told:
     detail: str
     positions: tuple[int, ...]
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self, sets: Sets) -> dict[str, Any]:
         """Return the report as it is written."""
         return {
             "article": self.article,
             "detail": self.detail,
             "fen": self.fen,
-            "positions": list(self.positions),
+            "set": sets.index(self.positions),
             "what": self.what,
         }
 
@@ -281,17 +299,19 @@ class Derivation:
 
     def to_document(self) -> dict[str, Any]:
         """Return the derivation as it is written."""
-        return {
+        sets = Sets()
+        document = {
             "as_of": show_day(self.as_of),
             "format": FORMAT,
             "paid": self.paid,
-            "payees": [payee.to_document() for payee in self.payees],
-            "results": [result.to_document() for result in self.results],
+            "payees": [payee.to_document(sets) for payee in self.payees],
+            "results": [result.to_document(sets) for result in self.results],
             "returned": list(self.returned),
             "terms": self.terms_hash,
-            "told": [told.to_document() for told in self.told],
+            "told": [told.to_document(sets) for told in self.told],
             "version": VERSION,
         }
+        return document | {"sets": sets.to_document()}
 
     def encode(self) -> bytes:
         """Return the derivation's canonical bytes; their hash is what a chain keeps."""

@@ -47,10 +47,11 @@ TOLD: Final[dict[str, Words]] = {
 }
 
 LEGEND: Final = Words(
-    "P paid, B bonus, F face value charged, k units, a price of one, u before discount, m market, "
+    "P paid, B bonus, F face value charged, U the same before discount, k units, a price of one, "
+    "u before discount, m market, "
     "v value delivered, W paid within the days, R to return before rounding, I interest",
-    "P 已付，B 赠送金额，F 计费面值，k 数量，a 单价，u 打折前单价，m 市场单价，v 已提供价款，"
-    "W 期间内已付，R 取整前应退，I 利息",
+    "P 已付，B 赠送金额，F 计费面值，U 打折前面值，k 数量，a 单价，u 打折前单价，m 市场单价，"
+    "v 已提供价款，W 期间内已付，R 取整前应退，I 利息",
 )
 
 FORMULAS: Final[dict[str, str]] = {
@@ -81,9 +82,7 @@ FORMULAS: Final[dict[str, str]] = {
     "v = price × used/whole": "v = 价款 × 已用/全部期限",
     "v = Σ k × price": "v = Σ k × 单价",
     "v = Σ over top-ups, oldest first: F × P/(P + B)": "v = Σ 逐笔（先充先用）F × P/(P + B)",
-    "v = Σ units × agreed price": "v = Σ 数量 × 约定单价",
-    "v = Σ units × market price": "v = Σ 数量 × 市场单价",
-    "v = Σ units × price before discount": "v = Σ 数量 × 打折前单价",
+    "v = Σ k × price + Σ U + Σ F": "v = Σ k × 单价 + Σ U + Σ F",
     "whole = the full term": "全部期限",
 }
 """Every formula a step can have, in Chinese; in English it stands as it is."""
@@ -128,7 +127,7 @@ LABELS: Final[dict[str, str]] = {
 
 AMOUNTS: Final = frozenset(
     (
-        *"vRWFPBaumIΣ", "agreed price", "agreement", "consumer", "exact", "in the account",
+        *"vRWFPBaumIU", "agreed price", "agreement", "consumer", "exact", "in the account",
         "issuers", "market price", "paid back", "price", "price before discount", "principal",
         "vouchers",
     )

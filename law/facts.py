@@ -85,10 +85,21 @@ class Persons:
     """Who is who in the contract."""
 
     party: Word
+    """The consumer of the contract; a guardian who contracts for a child (art. 3)."""
     merchant: Word
+    age_band: Annotated[str, _one_of("adult", "8_to_17", "under_8", "unknown")]
+    """Of the party at signing: 18 or older, 8 to 17, below 8 (civil code 18 to 20)."""
     payer: OptionalWord
     beneficiary: OptionalWord
+    holder: OptionalWord
     guardian: OptionalWord
+    lender: OptionalWord
+    franchisor: OptionalWord
+    """Art. 5."""
+    landlord: OptionalWord
+    """Art. 6."""
+    liquidation_obligor: OptionalWord
+    """Art. 7."""
 
 
 @dataclass(frozen=True, slots=True)

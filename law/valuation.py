@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from law.account import Account, Delivery, read_period
+from law.account import Account, Tally, read_period
 from law.days import Day, add_months, count_months_begun, day_of, show_day
 from law.derivation import Input, Step, Working, from_entries, from_step, from_terms
 from law.terms import (
@@ -140,31 +140,25 @@ class Valuation:
     ) -> Fraction | None:
         total = Fraction(0)
         parts: list[Input] = []
+        tallies = self._tallies(pick)
         for line in deal.lines:
-            taken, positions = self._count(line.item, pick)
-            charged = self._charged_units(line, taken, basis, pick)
+            tally = tallies.get(line.item, NOTHING)
+            charged = self._charged_units(line, tally.units, basis, pick)
             priced = self._price_unit(line, basis, pick)
             if priced is None:
                 if charged:
-                    working.text(
-                        "v", ARTICLES[basis.word], "market price not stated", "unknown",
-                        from_terms("item", line.item),
-                    )  # fmt: skip
+                    self._note_unknown(line.item, working)
                     return None
                 continue
             each, source = priced
             total += charged * each
-            parts.append(from_entries(f"k {line.item}", charged, positions))
+            parts.append(from_entries(f"k {line.item}", charged, tally.positions))
             parts.append(source)
         return working.exact("v", ARTICLES[basis.word], "v = Σ k × price", total, *parts)
 
-    def _count(self, item: str, pick: Pick) -> tuple[int, list[int]]:
-        units, positions = 0, []
-        for delivery in self._delivered(pick):
-            if delivery.item == item:
-                units += delivery.units
-                positions.append(delivery.position)
-        return units, positions
+    @staticmethod
+    def _note_unknown(item: str, working: Working) -> None:
+        working.text("v", "19(2)", "market price not stated", "unknown", from_terms("item", item))
 
     def _charged_units(self, line: Line, taken: int, basis: Basis, pick: Pick) -> int:
         """Return how many of the units taken are charged: gifts are not (art. 21)."""
@@ -199,35 +193,21 @@ class Valuation:
     def _value_card(
         self, deal: StoredDeal, basis: Basis, pick: Pick, working: Working
     ) -> Fraction | None:
-        rows = list(self._delivered(pick))
-        positions = [row.position for row in rows]
+        tallies = self._tallies(pick)
         article = ARTICLES[basis.word]
-        if basis.word == MARKET:
-            return self._value_card_at_market(deal, rows, working)
-        if basis.word == UNDISCOUNTED:
-            total = Fraction(sum(row.before for row in rows))
-            return working.exact(
-                "v", article, "v = Σ units × price before discount", total,
-                from_entries("Σ", total, positions),
-            )  # fmt: skip
-        if basis.word == PRICES:
-            total = Fraction(0)
-            for row in rows:
-                agreed = basis.agreed_price(row.item)
-                total += row.face if agreed is None else row.units * agreed
-            return working.exact(
-                "v", article, "v = Σ units × agreed price", total,
-                from_entries("Σ", total, positions),
-            )  # fmt: skip
+        if basis.word in (UNDISCOUNTED, MARKET, PRICES):
+            return self._value_card_by_item(deal, basis, tallies, working)
         face = working.exact(
             "F", "12, 15", "F = Σ min(debited, units × contract price)",
-            sum(row.face for row in rows), from_entries("Σ", sum(r.face for r in rows), positions),
+            sum(tally.face for tally in tallies.values()),
+            *(from_entries(f"F {i}", t.face, t.positions) for i, t in tallies.items()),
         )  # fmt: skip
         paid, bonus = self.account.paid, self.account.bonus
+        payments = [payment.position for payment in self.account.payments]
         given = (
             from_step("F", face),
-            from_entries("P", paid, [p.position for p in self.account.payments]),
-            from_entries("B", bonus, [p.position for p in self.account.payments]),
+            from_entries("P", paid, payments),
+            from_entries("B", bonus, payments),
         )
         if basis.word == BONUS_FIRST:
             return working.exact(
@@ -235,13 +215,8 @@ class Valuation:
             )
         if basis.word == PRINCIPAL_FIRST:
             beyond = max(face - paid - bonus, Fraction(0))
-            return working.exact(
-                "v",
-                article,
-                "v = min(F, P) + max(0, F − P − B)",
-                min(face, Fraction(paid)) + beyond,
-                *given,
-            )
+            value = min(face, Fraction(paid)) + beyond
+            return working.exact("v", article, "v = min(F, P) + max(0, F − P − B)", value, *given)
         if pick["topups"] == "pooled":
             return working.exact(
                 "v", "18(2)", "v = F × P/(P + B)", _apply_ratio(face, paid, bonus), *given
@@ -255,27 +230,36 @@ class Valuation:
             "v", "18(2)", "v = Σ over top-ups, oldest first: F × P/(P + B)", total + left, *given
         )
 
-    def _value_card_at_market(
-        self, deal: StoredDeal, rows: list[Delivery], working: Working
+    def _value_card_by_item(
+        self, deal: StoredDeal, basis: Basis, tallies: Mapping[str, Tally], working: Working
     ) -> Fraction | None:
+        """Return the value at prices of single items, without the ratio (art. 19)."""
         listed = {price.item for price in deal.prices}
-        total = Fraction(0)
-        sources: list[int] = []
-        for row in rows:
-            if row.item in self.shown or row.item not in listed:
-                total += row.before
-                continue
-            found = self.find_market_price(row.item)
-            if found is None:
-                working.text(
-                    "v", "19(2)", "market price not stated", "unknown", from_terms("item", row.item)
-                )
+        total = 0
+        parts: list[Input] = []
+        for item, tally in tallies.items():
+            at_market = basis.word == MARKET and item in listed and item not in self.shown
+            found = self.find_market_price(item) if at_market else None
+            agreed = basis.agreed_price(item)
+            if at_market and found is None:
+                self._note_unknown(item, working)
                 return None
-            total += row.units * found[0]
-            sources.append(found[1])
-        positions = [row.position for row in rows] + sorted(set(sources))
+            if found is not None:
+                total += tally.units * found[0]
+                parts.append(from_entries(f"k {item}", tally.units, tally.positions))
+                parts.append(from_entries(f"m {item}", found[0], [found[1]]))
+            elif agreed is not None:
+                total += tally.units * agreed
+                parts.append(from_entries(f"k {item}", tally.units, tally.positions))
+                parts.append(from_terms(f"a {item}", agreed))
+            elif basis.word == PRICES:
+                total += tally.face
+                parts.append(from_entries(f"F {item}", tally.face, tally.positions))
+            else:
+                total += tally.before
+                parts.append(from_entries(f"U {item}", tally.before, tally.positions))
         return working.exact(
-            "v", "19(2)", "v = Σ units × market price", total, from_entries("Σ", total, positions)
+            "v", ARTICLES[basis.word], "v = Σ k × price + Σ U + Σ F", total, *parts
         )
 
     # -- periods
@@ -366,8 +350,12 @@ class Valuation:
             from_step("used", used), from_step("whole", whole),
         )  # fmt: skip
 
-    def _delivered(self, pick: Pick) -> list[Delivery]:
-        return list(self.account.delivered(with_objected=pick["disputed"] == "counted"))
+    def _tallies(self, pick: Pick) -> Mapping[str, Tally]:
+        is_counted = pick["disputed"] == "counted"
+        return self.account.tallies if is_counted else self.account.undisputed
+
+
+NOTHING: Final = Tally(0, 0, 0, ())
 
 
 def _apply_ratio(face: Fraction, paid: int, bonus: int) -> Fraction:

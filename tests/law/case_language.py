@@ -78,6 +78,17 @@ def bare_terms(deal: Document) -> Document:
     }
 
 
+def bare_persons(party: str, merchant: str) -> Document:
+    """Persons of a contract between two, and nobody else in it."""
+    others = ("beneficiary", "franchisor", "guardian", "holder", "landlord", "lender")
+    return {
+        **dict.fromkeys((*others, "liquidation_obligor", "payer")),
+        "age_band": "adult",
+        "merchant": merchant,
+        "party": party,
+    }
+
+
 @dataclass
 class Case:
     """One row, as an engine is given it."""
@@ -100,13 +111,7 @@ class Reader:
         self.signed: tuple[str, str] | None = None
         self.as_of = ""
         self.days: list[str] = []
-        self.persons: Document = {
-            "beneficiary": None,
-            "guardian": None,
-            "merchant": "merchant",
-            "party": "consumer",
-            "payer": None,
-        }
+        self.persons: Document = bare_persons("consumer", "merchant")
 
     def read(self, text: str) -> Case:
         for sentence in text.split(";"):
@@ -282,7 +287,7 @@ class Reader:
         if words[0] == "guardian":
             self.persons |= {"beneficiary": "child", "guardian": "guardian", "party": "guardian"}
         else:
-            self.persons |= {"guardian": "guardian", "party": "minor"}
+            self.persons |= {"age_band": "8_to_17", "guardian": "guardian", "party": "minor"}
 
     # -- the facts
 

@@ -11,7 +11,14 @@ import datetime
 import random
 from typing import Any
 
-from tests.law.case_language import CAUSES, Case, Document, bare_terms, instant
+from tests.law.case_language import (
+    CAUSES,
+    Case,
+    Document,
+    bare_persons,
+    bare_terms,
+    instant,
+)
 
 FIRST_DAY = datetime.date(2025, 4, 20).toordinal()
 ITEMS = ("lesson", "visit", "wash")
@@ -46,13 +53,7 @@ class Life:
         self.terms = bare_terms(self.deal)
         self.items: list[str] = []
         self.last = FIRST_DAY
-        self.persons: Document = {
-            "beneficiary": None,
-            "guardian": "g",
-            "merchant": "m",
-            "party": "c",
-            "payer": None,
-        }
+        self.persons: Document = bare_persons("c", "m") | {"guardian": "g"}
 
     def make(self) -> Case:
         rng = self.rng

@@ -11,10 +11,10 @@ import pytest
 
 from law.facts import ADMITS, KINDS, REFERS, ROLES, read_facts, read_stream
 from law.refusal import Code, Refused
+from tests.law.case_language import bare_persons
 
 ROOT = Path(__file__).parents[2]
-PERSONS = {"beneficiary": None, "guardian": None, "merchant": "m", "party": "c", "payer": None}
-SIGNED = {"card": "named", "persons": PERSONS, "prompted": [], "terms": "0" * 64}
+SIGNED = {"card": "named", "persons": bare_persons("c", "m"), "prompted": [], "terms": "0" * 64}
 PAID = {
     "account": None, "amount": 100, "bonus": 0, "channel": "ecny", "custody": "none",
     "vouchers": [],

@@ -32,7 +32,7 @@ def test_every_step_of_every_case_and_many_lives_has_words_in_both_languages() -
     assert formulas == set(FORMULAS)
     named = {label if label in LABELS else label.partition(" ")[0] for label in labels}
     assert named - set(LABELS) == {
-        "B", "F", "I", "P", "R", "W", "a", "k", "m", "u", "v", "Σ",
+        "B", "F", "I", "P", "R", "U", "W", "a", "k", "m", "u", "v",
     }  # fmt: skip
     assert set(LABELS) <= named
 
