@@ -17,20 +17,18 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
-from law.account import BOTH, Account, fold
+from law.account import Account, fold
 from law.amounts import FEN
 from law.cooling_off import CoolingOff
-from law.days import Day, day_of
+from law.days import Day
 from law.derivation import (
     Assumptions,
     Considered,
     Derivation,
     Figures,
-    Payee,
     Payment,
     Result,
     Step,
-    Told,
     Working,
     from_entries,
     from_step,
@@ -49,6 +47,7 @@ from law.ending import (
 )
 from law.facts import Fact
 from law.interest import Accrual
+from law.payees import find_payees
 from law.published import Published
 from law.questions import (
     ARTICLE_19,
@@ -72,6 +71,7 @@ from law.terms import (
     Terms,
     UnitsDeal,
 )
+from law.told import tell
 from law.valuation import PRICES, Basis, Valuation
 
 ANY: Final = "any"
@@ -375,123 +375,3 @@ class _Engine:
                 if part:
                     payments.append(Payment(payee, source, part))
         return tuple(payments)
-
-
-# -- persons
-
-
-def find_payees(terms: Terms, account: Account) -> tuple[Payee, ...]:
-    """Return who is paid the consumer's share; more than one where the law leaves it open."""
-    persons = account.persons
-    signed = (account.signed_position,)
-    if is_limited_in_capacity(account):
-        _, found = find_invalidity(account)
-        return (Payee(persons.party, persons.guardian or "", "", (*signed, *found.positions)),)
-    ended = min((ending.day for ending in find_endings(terms, account)), default=None)
-    effective: list[tuple[int, int, Fact]] = []
-    for fact in account.of("assignment.notified"):
-        arrived = account.find_arrival(fact, terms)
-        if arrived is not None and (ended is None or day_of(arrived) <= ended):
-            effective.append((arrived, fact.position, fact))
-    if not effective:
-        return (Payee(persons.party, "", "", signed),)
-    effective.sort(key=lambda one: one[:2])
-    holders = [persons.party]
-    positions = [*signed]
-    for _, position, fact in effective:
-        positions.append(position)
-        if fact.data.whole and fact.role == BOTH:
-            holders = []
-        holders.append(fact.data.assignee)
-    if len(holders) == 1:
-        return (Payee(holders[0], "", "", tuple(positions)),)
-    return (
-        Payee(holders[-1], "", "the assignment covers the refund", tuple(positions)),
-        Payee(holders[-2], "", "the assignment does not cover the refund", tuple(positions)),
-    )
-
-
-# -- what is reported and not decided
-
-
-def tell(terms: Terms, account: Account, as_of: Day) -> tuple[Told, ...]:
-    """Return what a reader must know and the engine does not decide."""
-    told = []
-    overcharged = [delivery for delivery in account.deliveries if delivery.overcharge > 0]
-    if isinstance(terms.deal, StoredDeal) and overcharged:
-        told.append(
-            Told(
-                "overcharge",
-                "12",
-                sum(delivery.overcharge for delivery in overcharged),
-                "debited above the contract's price without recorded consent",
-                tuple(delivery.position for delivery in overcharged),
-            )
-        )
-    gifts = account.of("gift.given")
-    if gifts:
-        told.append(
-            Told(
-                "gifts",
-                "21",
-                sum(gift.data.worth for gift in gifts),
-                "never netted; the court may support the merchant's claim from 0 up to this value",
-                tuple(gift.position for gift in gifts),
-            )
-        )
-    sold = Valuation(terms, account).items
-    unknown = [
-        d for d in account.deliveries if isinstance(terms.deal, UnitsDeal) and d.item not in sold
-    ]
-    if unknown:
-        told.append(
-            Told(
-                "unpriced",
-                "8, 15",
-                None,
-                "delivered, but the terms have no price for it",
-                tuple(delivery.position for delivery in unknown),
-            )
-        )
-    for fact in account.of("ground.stated"):
-        standing = "found" if fact.is_finding else "claimed"
-        detail = f"{fact.data.ground}, {standing} by {fact.role}"
-        told.append(Told("ground", "13", None, detail, (fact.position,)))
-    for fact in account.of("cause.stated"):
-        standing = "found" if fact.is_finding else "claimed"
-        detail = f"{fact.data.cause}, {standing} by {fact.role}"
-        told.append(Told("cause", "16, 18, 19", None, detail, (fact.position,)))
-    claimed = [fact for fact in account.of("refund.paid") if not fact.is_admitted]
-    if claimed:
-        told.append(
-            Told(
-                "refund_claimed",
-                "",
-                sum(fact.data.amount for fact in claimed),
-                "said to be paid back by whoever owes it, and by nobody else",
-                tuple(fact.position for fact in claimed),
-            )
-        )
-    frozen = _find_frozen(account, as_of)
-    if frozen:
-        told.append(
-            Told(
-                "frozen",
-                "",
-                sum(fact.data.amount for fact in frozen),
-                "in custody and frozen: paid only when it is lifted",
-                tuple(fact.position for fact in frozen),
-            )
-        )
-    return tuple(told)
-
-
-def _find_frozen(account: Account, as_of: Day) -> list[Fact]:
-    """Return the freezes that stand: not lifted, and not lapsed by themselves."""
-    lifted = {fact.data.of for fact in account.of("funds.unfrozen")}
-    return [
-        fact
-        for fact in account.of("funds.frozen")
-        if fact.position not in lifted
-        and (fact.data.until is None or day_of(fact.data.until) >= as_of)
-    ]

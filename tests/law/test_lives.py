@@ -6,6 +6,7 @@ that a failing one is made small. `python -m tests.law.lives` runs them by the m
 
 from __future__ import annotations
 
+import ast
 import copy
 import dataclasses
 import random
@@ -111,6 +112,22 @@ def test_two_issuers_never_take_more_than_a_better_refund_gives() -> None:
         assert figures.principal == 100 - units
         shares.append(figures.consumer)
     assert shares == sorted(shares, reverse=True)
+
+
+def test_the_second_implementation_knows_nothing_of_the_first() -> None:
+    tree = ast.parse((ROOT / "tests/law/plain_refunds.py").read_text("utf-8"))
+    imported = {
+        name
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported == {"__future__", "datetime", "fractions", "itertools", "typing"}
 
 
 def altered(derivation: Derivation, **figures: int) -> Derivation:

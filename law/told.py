@@ -1,0 +1,98 @@
+"""What a reader must know and the engine does not decide: overcharges, gifts, grounds, freezes.
+
+Each report has its article and the entries it stands on. None of it enters a figure; a gift is
+never netted (art. 21), a ground is a finding and not an event (art. 13), a payment that only its
+payer claims is not taken off.
+"""
+
+from __future__ import annotations
+
+from law.account import Account
+from law.days import Day, day_of
+from law.derivation import Told
+from law.facts import Fact
+from law.terms import StoredDeal, Terms, UnitsDeal
+from law.valuation import Valuation
+
+
+def tell(terms: Terms, account: Account, as_of: Day) -> tuple[Told, ...]:
+    """Return what a reader must know and the engine does not decide."""
+    told = []
+    overcharged = [delivery for delivery in account.deliveries if delivery.overcharge > 0]
+    if isinstance(terms.deal, StoredDeal) and overcharged:
+        told.append(
+            Told(
+                "overcharge",
+                "12",
+                sum(delivery.overcharge for delivery in overcharged),
+                "debited above the contract's price without recorded consent",
+                tuple(delivery.position for delivery in overcharged),
+            )
+        )
+    gifts = account.of("gift.given")
+    if gifts:
+        told.append(
+            Told(
+                "gifts",
+                "21",
+                sum(gift.data.worth for gift in gifts),
+                "never netted; the court may support the merchant's claim from 0 up to this value",
+                tuple(gift.position for gift in gifts),
+            )
+        )
+    sold = Valuation(terms, account).items
+    unknown = [
+        d for d in account.deliveries if isinstance(terms.deal, UnitsDeal) and d.item not in sold
+    ]
+    if unknown:
+        told.append(
+            Told(
+                "unpriced",
+                "8, 15",
+                None,
+                "delivered, but the terms have no price for it",
+                tuple(delivery.position for delivery in unknown),
+            )
+        )
+    for fact in account.of("ground.stated"):
+        standing = "found" if fact.is_finding else "claimed"
+        detail = f"{fact.data.ground}, {standing} by {fact.role}"
+        told.append(Told("ground", "13", None, detail, (fact.position,)))
+    for fact in account.of("cause.stated"):
+        standing = "found" if fact.is_finding else "claimed"
+        detail = f"{fact.data.cause}, {standing} by {fact.role}"
+        told.append(Told("cause", "16, 18, 19", None, detail, (fact.position,)))
+    claimed = [fact for fact in account.of("refund.paid") if not fact.is_admitted]
+    if claimed:
+        told.append(
+            Told(
+                "refund_claimed",
+                "",
+                sum(fact.data.amount for fact in claimed),
+                "said to be paid back by whoever owes it, and by nobody else",
+                tuple(fact.position for fact in claimed),
+            )
+        )
+    frozen = _find_frozen(account, as_of)
+    if frozen:
+        told.append(
+            Told(
+                "frozen",
+                "",
+                sum(fact.data.amount for fact in frozen),
+                "in custody and frozen: paid only when it is lifted",
+                tuple(fact.position for fact in frozen),
+            )
+        )
+    return tuple(told)
+
+
+def _find_frozen(account: Account, as_of: Day) -> list[Fact]:
+    """Return the freezes that stand: not lifted, and not lapsed by themselves."""
+    lifted = {fact.data.of for fact in account.of("funds.unfrozen")}
+    return [
+        fact
+        for fact in account.of("funds.frozen")
+        if fact.position not in lifted
+        and (fact.data.until is None or day_of(fact.data.until) >= as_of)
+    ]
