@@ -53,6 +53,7 @@ class Life:
         self.terms = bare_terms(self.deal)
         self.items: list[str] = []
         self.last = FIRST_DAY
+        self.is_calm = rng.randrange(10) < 7
         self.persons: Document = bare_persons("c", "m") | {"guardian": "g"}
 
     def make(self) -> Case:
@@ -76,6 +77,10 @@ class Life:
 
     def chance(self, percent: int) -> bool:
         return self.rng.randrange(100) < percent
+
+    def event(self, percent: int) -> bool:
+        """Whether something happens that most contracts never see; a calm life has half of it."""
+        return self.rng.randrange(100) < (percent // 2 if self.is_calm else percent)
 
     def amount(self) -> int:
         rng = self.rng
@@ -206,7 +211,7 @@ class Life:
         rng = self.rng
         for _ in range(rng.choice([1, 1, 1, 2, 3])):
             vouchers = []
-            if self.chance(25):
+            if self.event(30):
                 names = rng.sample(["city", "bank", "m"], rng.randrange(1, 3))
                 vouchers = [{"amount": self.amount(), "issuer": name} for name in names]
             custody = rng.choice(["none", "held", "ordered"])
@@ -228,7 +233,7 @@ class Life:
             name = rng.choice(names if self.chance(20) else names[:-1] or names)
             data = {"debited": self.amount(), "item": name, "units": rng.randrange(0, 5)}
             fact = self.add("service.delivered", self.day(), data, "merchant")
-            while self.chance(30):
+            while self.event(30):
                 answer, role = rng.choice(ANSWERS)
                 data = {"answer": answer, "of": fact["position"]}
                 self.add("delivery.answered", self.day(), data, role)
@@ -258,17 +263,17 @@ class Life:
             if self.chance(20):
                 notice["data"]["cure_until"] = notice["at"] + rng.randrange(20) * DAY_MS
             self.arrive(notice)
-        if self.chance(20):
+        if self.event(30):
             self.add("complaint.served", self.day(), {}, "court")
         if self.chance(6):
             self.add("termination.agreed", self.day(), {}, "both")
         if self.chance(8):
             day = datetime.date.fromordinal(self.day()).isoformat()
             self.add("termination.judged", self.day(), {"day": day}, "court")
-        if self.chance(40):
+        if self.event(40):
             day = self.signed_day + rng.choice([5, 6, 7, 7, 8, 8, 9, 10, 11, 30])
             self.arrive(self.add("cooling_off.requested", day, {}))
-        if self.chance(15):
+        if self.event(20):
             ground = rng.choice(["capacity", "capacity", "void", "revoked", "not_effective"])
             self.add("invalidity.found", self.day(), {"ground": ground}, "court")
 
@@ -282,7 +287,7 @@ class Life:
         finder = ["court", "regulator", "both", "merchant", "consumer"]
 
         def say(percent: int, kind: str, data: Any, roles: list[str]) -> None:
-            while self.chance(percent):
+            while self.event(percent):
                 self.add(kind, self.day(), data(), rng.choice(roles))
 
         def standing() -> str:
@@ -388,14 +393,14 @@ class Life:
         for year in (2025, 2026):
             start = datetime.date(year, 1, 1).toordinal()
             near = range(FIRST_DAY - start, FIRST_DAY - start + 120) if year == 2025 else range(365)
-            # A seed of its own: sixty draws that mean little would drown the ones that matter.
-            days = [start + n for n in random.Random(rng.randrange(10**6)).sample(near, 60)]
+            # A seed of its own: so many draws that mean little would drown the ones that matter.
+            days = [start + n for n in random.Random(rng.randrange(10**6)).sample(near, 45)]
             texts = [datetime.date.fromordinal(day).isoformat() for day in days]
             page(
                 "rest_days",
                 published=0,
-                rest=sorted(texts[:35]),
-                worked=sorted(texts[35:]),
+                rest=sorted(texts[:28]),
+                worked=sorted(texts[28:]),
                 year=year,
             )
         rng.shuffle(pages)
