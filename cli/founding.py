@@ -59,7 +59,7 @@ MEMBER_FORMAT: Final = "evidence-ledger/member/v1"
 
 DEFAULT_PARAMETERS: Final = Parameters(
     block_bytes_max=4 * 1024 * 1024,
-    block_transactions_max=8192,
+    block_transactions_max=4096,
     idle_block_interval_ms=60_000,
     intake_heights=100,
     proposal_clock_skew_ms=10_000,
