@@ -315,12 +315,13 @@ class Executor:
         self._references: dict[bytes, bytes] = {}
         """Reference keys that are taken, by which transaction: in this block, or on the chain where
         `admit` found so."""
-        self._parties: dict[str, PartyRecord | None] = {}
+        self._party = chain.parties.get
         self._keys: set[tuple[str, bytes]] = set()
         self._context = Context(
             self.height, time_ms, "", (), None, self._party, chain.chain_id, chain.validators
         )
-        """Set anew for each transaction."""
+        """Set anew for each transaction. Nothing in it leads back here: such a cycle would keep
+        the whole block in memory until the collector runs."""
         self._streams: dict[str, StreamState] = {}
         """Streams read so far; those of `_changed` as this block leaves them."""
         self._changed: dict[str, StreamState] = {}
@@ -494,12 +495,6 @@ class Executor:
         except Refusal as refusal:
             return refusal.outcome(), record
         return outcome, context.record
-
-    def _party(self, party: str) -> PartyRecord | None:
-        """Return a party as it was before this block."""
-        if party not in self._parties:
-            self._parties[party] = self._chain.party(party)
-        return self._parties[party]
 
 
 def execute_block(

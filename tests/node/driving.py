@@ -43,7 +43,7 @@ from sim.world import EPOCH_MS
 from storage.journal import Journal
 from storage.journal import Keep as JournalKeep
 from storage.memory import MemoryStore
-from tests.storage.fake_disk import FakeDirectory
+from tests.storage.crashing import CrashingDirectory
 
 NOW_MS = EPOCH_MS + 10_000
 MEMORY = SignatureMemory()
@@ -58,8 +58,8 @@ class Machine:
 
     number: int
     network: Drivers
-    segments: FakeDirectory = field(default_factory=FakeDirectory)
-    votes: FakeDirectory = field(default_factory=FakeDirectory)
+    segments: CrashingDirectory = field(default_factory=CrashingDirectory)
+    votes: CrashingDirectory = field(default_factory=CrashingDirectory)
     index: MemoryStore = field(default_factory=MemoryStore)
     done: list[Effect] = field(default_factory=list)
     """Effects in the order in which they were performed."""

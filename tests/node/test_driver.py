@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import msgspec
 import pytest
 
 from consensus.messages import Commit, Prepare, PrePrepare, ViewChange, encode_message
+from contracts.execution import Executor
 from contracts.kinds import KINDS, Kind
 from ledger.block import decode_header
 from ledger.votes import (
@@ -414,3 +416,17 @@ def test_started_comes_first() -> None:
     machine.start()
     with pytest.raises(RuntimeError, match="restored once"):
         machine.step(Started(None, None))
+
+
+def test_blocks_are_freed_without_the_collector() -> None:
+    """A node runs with it off: what a block is made of must not hold itself."""
+    network = Drivers().start()
+    gc.collect()
+    gc.disable()
+    try:
+        for height in range(1, 4):
+            network.submit(0, network.transaction(f"R-{height}"))
+            network.tick(3)
+            assert [type(item) for item in gc.get_objects() if isinstance(item, Executor)] == []
+    finally:
+        gc.enable()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from sim.disk import Survival
 from storage.files import DiskDirectory
 from storage.spool import RECORD_BYTES_MAX, SPOOL_FILES, Spool
-from tests.storage.fake_disk import FakeDirectory, Survival
+from tests.storage.crashing import CrashingDirectory
 
 ENVELOPES = [bytes([at]) * (100 + at) for at in range(20)]
 
@@ -59,12 +60,12 @@ def test_change_over_carries_what_has_been_owed_for_long(directory):
 
 @pytest.mark.parametrize("survival", list(Survival))
 def test_what_was_appended_survives_a_power_cut(survival):
-    disk = FakeDirectory()
+    disk = CrashingDirectory()
     spool = Spool(disk)
     spool.load()
     for envelope in ENVELOPES:
         spool.append([envelope])
-    disk.power_loss(survival)
+    disk.lose_power(survival)
     assert reopen(disk)[1] == ENVELOPES
 
 
