@@ -46,7 +46,7 @@ from ledger.wire import encode
 from node.certificates import read_certificate
 from node.certification import cosigner_keys
 from node.config import NodeConfig, NodeHome
-from node.driver import decode_node_record
+from node.journal_record import decode_journal_record
 from node.ledger_store import LedgerStore, open_ledger
 from node.recovery import find_amnesia
 from node.server import open_keyvalue
@@ -232,7 +232,7 @@ class Inspection:
             return "the home is marked to recover: it votes two heights after its peers' proof"
         with closing(ReadOnlyDirectory(self._home.journal)) as directory:
             record = Journal.open(directory).newest()
-        height = 0 if record is None else decode_node_record(record)[2]
+        height = 0 if record is None else decode_journal_record(record)[2]
         amnesia = find_amnesia(height, self._chain.header.height)
         if amnesia:
             raise Failure(f"{self._home.journal}: {amnesia}")

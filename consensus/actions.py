@@ -11,7 +11,8 @@ from enum import Enum
 from typing import Final
 
 from consensus.messages import Message, Proposal
-from ledger.votes import CommitCertificate, Equivocation
+from ledger.equivocation import Equivocation
+from ledger.votes import CommitCertificate
 
 
 class Keep(Enum):

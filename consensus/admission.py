@@ -19,13 +19,10 @@ from consensus.messages import (
     NewView,
     Prepare,
     PrePrepare,
-    SignedClaim,
     ViewChange,
-    claim_of,
-    compute_view_change_message,
 )
 from ledger.refusal import Reason, Rejected
-from ledger.votes import PRE_PREPARE, VIEW_MAX, Vote
+from ledger.votes import PRE_PREPARE, ViewClaim, Vote, claim_of
 
 
 def pre_prepare_vote(message: PrePrepare | NewView, membership: Membership) -> Vote:
@@ -38,6 +35,21 @@ def pre_prepare_vote(message: PrePrepare | NewView, membership: Membership) -> V
         membership.validators.primary(message.height, message.view),
         message.signature,
     )
+
+
+def statement_of(message: Message, membership: Membership) -> Vote | ViewClaim | None:
+    """Return what a message's own signature is on; a `Decided` has none."""
+    match message:
+        case PrePrepare() | NewView():
+            return pre_prepare_vote(message, membership)
+        case Prepare() | Commit():
+            return message.vote
+        case ViewChange():
+            return message.statement
+        case Decided():
+            return None
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def signer_of(message: Message, membership: Membership) -> int | None:
@@ -79,7 +91,7 @@ def verify_signer(message: Message, membership: Membership) -> None:
         case Prepare() | Commit():
             _verify_vote(message.vote, membership)
         case ViewChange():
-            _verify_claim(message.height, message.view, message.claim, membership)
+            _verify_claim(message.statement, membership)
         case Decided():
             message.certificate.verify(
                 membership.validators, membership.chain_id, membership.verify_signature
@@ -105,30 +117,8 @@ def _verify_vote(vote: Vote, membership: Membership) -> None:
     vote.verify(membership.validators, membership.chain_id, membership.verify_signature)
 
 
-def _verify_claim(height: int, view: int, signed: SignedClaim, membership: Membership) -> None:
-    name = f"view-change of height {height} to view {view}"
-    if not 1 <= height < 2**53 or not 1 <= view <= VIEW_MAX:
-        raise Rejected(Reason.BAD_FIELD, f"{name}: heights start at 1, views are 1 to {VIEW_MAX}")
-    if signed.claim is not None and not 0 <= signed.claim.view < view:
-        raise Rejected(
-            Reason.BAD_FIELD,
-            f"{name}: replica {signed.replica} claims to have prepared in view "
-            f"{signed.claim.view}, which is not an earlier one",
-        )
-    if not membership.validators.is_member(signed.replica):
-        raise Rejected(
-            Reason.NOT_A_VALIDATOR,
-            f"{name}: replica {signed.replica} is not one of {len(membership.validators)}",
-        )
-    if not membership.verify_signature(
-        membership.validators[signed.replica].vote_key,
-        compute_view_change_message(membership.chain_id, height, view, signed.claim),
-        signed.signature,
-    ):
-        raise Rejected(
-            Reason.BAD_SIGNATURE,
-            f"{name}: the signature of replica {signed.replica} does not verify",
-        )
+def _verify_claim(claim: ViewClaim, membership: Membership) -> None:
+    claim.verify(membership.validators, membership.chain_id, membership.verify_signature)
 
 
 def _verify_prepared(message: ViewChange | NewView, membership: Membership) -> None:
@@ -191,4 +181,4 @@ def _verify_new_view(message: NewView, membership: Membership) -> None:
             )
     _verify_prepared(message, membership)
     for signed in message.view_changes:
-        _verify_claim(message.height, message.view, signed, membership)
+        _verify_claim(signed.at(message.height, message.view), membership)

@@ -19,7 +19,6 @@ from typing import Annotated, Final
 
 import msgspec
 
-from ledger import tags
 from ledger.block import Count, Hash, compute_block_hash
 from ledger.hashing import HASH_BYTES
 from ledger.refusal import Reason, Rejected
@@ -29,10 +28,13 @@ from ledger.votes import (
     PREPARE,
     CommitCertificate,
     PreparedCertificate,
+    PreparedClaim,
     ReplicaNumber,
     Signature,
     View,
+    ViewClaim,
     Vote,
+    claim_of,
 )
 from ledger.wire import StrictDecoder, encode
 
@@ -105,13 +107,6 @@ class Commit(msgspec.Struct, frozen=True, array_like=True, tag=3, gc=False):
         return Vote(COMMIT, self.height, self.view, self.block_hash, self.replica, self.signature)
 
 
-class PreparedClaim(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The highest view in which a replica says it prepared a block, and that block."""
-
-    view: View
-    block_hash: Hash
-
-
 class ViewChange(msgspec.Struct, frozen=True, array_like=True, tag=4):
     """A replica leaves every view below `view` and will not vote in them again."""
 
@@ -127,6 +122,11 @@ class ViewChange(msgspec.Struct, frozen=True, array_like=True, tag=4):
         """What a new-view repeats of this."""
         return SignedClaim(self.replica, claim_of(self.prepared), self.signature)
 
+    @property
+    def statement(self) -> ViewClaim:
+        """What the signature is on."""
+        return self.claim.at(self.height, self.view)
+
 
 class SignedClaim(msgspec.Struct, frozen=True, array_like=True):
     """A view-change without its certificate, as a new-view lists it."""
@@ -134,6 +134,10 @@ class SignedClaim(msgspec.Struct, frozen=True, array_like=True):
     replica: ReplicaNumber
     claim: PreparedClaim | None
     signature: Signature
+
+    def at(self, height: int, view: int) -> ViewClaim:
+        """Return the whole statement; a new-view lists claims of its own height and view."""
+        return ViewClaim(height, view, self.claim, self.replica, self.signature)
 
 
 class NewView(msgspec.Struct, frozen=True, array_like=True, tag=5):
@@ -173,21 +177,3 @@ def decode_message(raw: bytes) -> Message:
             Reason.TOO_LARGE, f"message: {len(raw)} bytes; at most {MESSAGE_BYTES_MAX} are allowed"
         )
     return _decoder.decode(raw)
-
-
-def claim_of(prepared: PreparedCertificate | None) -> PreparedClaim | None:
-    """Return what a view-change signs about a certificate."""
-    return None if prepared is None else PreparedClaim(prepared.view, prepared.block_hash)
-
-
-def compute_view_change_message(
-    chain_id: bytes, height: int, view: int, claim: PreparedClaim | None
-) -> bytes:
-    """Return the bytes a view-change signs.
-
-    Tag ‖ chain id ‖ u64 height ‖ u64 view ‖ 0, or instead of 0: 1 ‖ u64 prepared view ‖ block hash.
-    """
-    start = tags.VIEW_CHANGE + chain_id + height.to_bytes(8, "big") + view.to_bytes(8, "big")
-    if claim is None:
-        return start + b"\x00"
-    return start + b"\x01" + claim.view.to_bytes(8, "big") + claim.block_hash

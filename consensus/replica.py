@@ -23,6 +23,7 @@ from consensus.admission import (
     height_of,
     pre_prepare_vote,
     signer_of,
+    statement_of,
     verify_justification,
     verify_signer,
 )
@@ -327,15 +328,30 @@ class Replica:
             self._answer_late(signer, message)
         elif height == state.height:
             self._admit_now(signer, message)
-        elif height == state.height + 1 and self._inbox.is_news(signer, message):
-            verify_signer(message, self._membership)
-            verify_justification(message, self._membership)
-            self._inbox.put(height, signer, message)
-            self._lateness.add_claim(signer, height)
+        elif height == state.height + 1 and self._is_early_news(signer, message):
+            self._admit_early(signer, message)
         elif self._lateness.is_claim_news(signer, height):
             verify_signer(message, self._membership)
             self._lateness.add_claim(signer, height)
             self._ask_to_catch_up()
+
+    def _is_early_news(self, signer: int, message: Message) -> bool:
+        """Return whether a message of the next height is to be kept or to be compared."""
+        if self._inbox.is_news(signer, message):
+            return True
+        statement = statement_of(message, self._membership)
+        return statement is not None and self._inbox.is_contradiction(height_of(message), statement)
+
+    def _admit_early(self, signer: int, message: Message) -> None:
+        """Keep a message of the next height; what contradicts an earlier one is reported."""
+        height = height_of(message)
+        verify_signer(message, self._membership)
+        statement = statement_of(message, self._membership)
+        if statement is not None:
+            self._state.report(self._inbox.compare(height, statement))
+        self._lateness.add_claim(signer, height)
+        verify_justification(message, self._membership)
+        self._inbox.put(height, signer, message)
 
     def _admit_now(self, signer: int, message: Message) -> None:
         state = self._state
@@ -360,12 +376,18 @@ class Replica:
                     self._help(signer, message)
                     return
                 if not state.view_changes.is_news(message):
+                    if state.statements.is_contradiction(message.statement):
+                        verify_signer(message, self._membership)
+                        state.record_claim(message.statement)
                     return
             case Decided():
                 return
             case _ as unreachable:
                 assert_never(unreachable)
         verify_signer(message, self._membership)
+        if isinstance(message, ViewChange):
+            # Said by its signature alone: what it claims is compared, proven or not.
+            state.record_claim(message.statement)
         verify_justification(message, self._membership)
         self._take(message)
         advance(self._state)

@@ -21,21 +21,24 @@ from consensus.messages import (
     PrePrepare,
     Proposal,
     ViewChange,
-    claim_of,
-    compute_view_change_message,
 )
 from consensus.proposal import HeldProposal, ProposalStore
+from consensus.statements import Statements
 from consensus.timers import Timing
 from consensus.view_change_book import ViewChangeBook
 from consensus.vote_book import VoteBook
 from ledger.block import Header
+from ledger.equivocation import Equivocation
 from ledger.votes import (
     COMMIT,
     PHASE_NAMES,
     PRE_PREPARE,
     CommitCertificate,
     PreparedCertificate,
+    ViewClaim,
     Vote,
+    claim_of,
+    compute_view_change_message,
     compute_vote_message,
 )
 
@@ -96,7 +99,7 @@ class HeightState:
     bad_sources: set[int] = field(default_factory=set)
     """Who gave a body of the decided block that could not be reproduced."""
 
-    votes: VoteBook = field(default_factory=VoteBook)
+    statements: Statements = field(default_factory=Statements)
     view_changes: ViewChangeBook = field(default_factory=ViewChangeBook)
     proposals: ProposalStore = field(default_factory=ProposalStore)
 
@@ -114,6 +117,11 @@ class HeightState:
     def height(self) -> int:
         """The height being decided."""
         return self.parent.height + 1
+
+    @property
+    def votes(self) -> VoteBook:
+        """The votes seen at this height."""
+        return self.statements.votes
 
     @property
     def primary(self) -> int:
@@ -139,13 +147,17 @@ class HeightState:
 
     def record_vote(self, vote: Vote) -> None:
         """Count a verified vote of anybody, reporting a contradiction."""
-        equivocation = self.votes.add(vote)
+        self.report(self.statements.add_vote(vote))
+
+    def record_claim(self, claim: ViewClaim) -> None:
+        """Keep what somebody's view-change says, reporting a contradiction."""
+        self.report(self.statements.add_claim(claim))
+
+    def report(self, equivocation: Equivocation | None) -> None:
+        """Have evidence put on the chain."""
         if equivocation is not None:
             self.emit(ReportEvidence(equivocation))
-            self.note(
-                f"replica {vote.replica} signed two {PHASE_NAMES[vote.phase]} votes in view "
-                f"{vote.view}"
-            )
+            self.note(f"replica {equivocation.replica} contradicted itself: {equivocation.slot}")
 
     def sign_vote(self, phase: int, block_hash: bytes) -> Vote:
         """Sign the one vote of a phase in the current view."""

@@ -47,7 +47,8 @@ def join_higher_view(state: HeightState) -> None:
 
 
 def take_view_change(state: HeightState, message: ViewChange) -> None:
-    """Keep a verified view-change, and the votes its certificate consists of."""
+    """Count a verified view-change, and the votes its certificate consists of."""
+    state.record_claim(message.statement)
     state.view_changes.add(message)
     if message.prepared is not None:
         for vote in message.prepared.votes(state.height, state.membership.validators):
@@ -137,6 +138,8 @@ def accept_new_view(state: HeightState, message: NewView, vote: Vote, now_ms: in
     and doing it again would keep a view change from ever ending.
     """
     state.record_vote(vote)
+    for signed in message.view_changes:
+        state.record_claim(signed.at(message.height, message.view))
     if not is_new_view_useful(state, message) or not may_accept(state, vote):
         return
     try:

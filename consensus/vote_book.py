@@ -1,9 +1,10 @@
 """The votes of one height, counted by (phase, view, block hash), and contradictions among them.
 
 The first vote of a validator in a slot (phase, height, view) stays; the same again is ignored; one
-for another block becomes evidence, once, and is never counted. Votes of every view are kept, also
-older and newer ones than the replica's own, because a quorum of commits decides whenever it comes
-together; votes of different views never count together. Bounded: per validator and phase the
+for another block becomes evidence, once, and is never counted. A primary's pre-prepare is its
+prepare, so a prepare from it for another block becomes evidence too. Votes of every view are kept,
+also older and newer ones than the replica's own, because a quorum of commits decides whenever it
+comes together; votes of different views never count together. Bounded: per validator and phase the
 `VIEWS_KEPT` highest views, so a liar can only crowd out its own votes.
 Everything given to `add` has been verified.
 """
@@ -13,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.votes import COMMIT, CommitCertificate, Equivocation, SignedBy, Vote
+from ledger.equivocation import VoteEquivocation
+from ledger.votes import COMMIT, PRE_PREPARE, PREPARE, CommitCertificate, SignedBy, Vote
 
 VIEWS_KEPT: Final = 8
 """Views per validator and phase whose votes are kept. A correct replica votes in rising views and
@@ -43,7 +45,16 @@ class VoteBook:
             return slot.vote.block_hash != vote.block_hash and not slot.is_reported
         return len(views) < VIEWS_KEPT or vote.view > min(views)
 
-    def add(self, vote: Vote) -> Equivocation | None:
+    def is_contradiction(self, vote: Vote) -> bool:
+        """Return whether `add` would give evidence that was not given yet."""
+        slot = self._slots.get((vote.phase, vote.replica), {}).get(vote.view)
+        if slot is not None:
+            return slot.vote.block_hash != vote.block_hash and not slot.is_reported
+        other = {PRE_PREPARE: PREPARE, PREPARE: PRE_PREPARE}.get(vote.phase)
+        slot = None if other is None else self._slots.get((other, vote.replica), {}).get(vote.view)
+        return slot is not None and slot.vote.block_hash != vote.block_hash
+
+    def add(self, vote: Vote) -> VoteEquivocation | None:
         """Count a verified vote, or return the evidence that it contradicts an earlier one."""
         if not self.is_news(vote):
             return None
@@ -51,12 +62,17 @@ class VoteBook:
         slot = views.get(vote.view)
         if slot is not None:
             slot.is_reported = True
-            return Equivocation.of(slot.vote, vote)
+            return VoteEquivocation.of(slot.vote, vote)
         if len(views) >= VIEWS_KEPT:
             self._forget(views.pop(min(views)).vote)
         views[vote.view] = _Slot(vote)
         self._tallies.setdefault((vote.phase, vote.view, vote.block_hash), {})[vote.replica] = vote
-        return None
+        return self._compare_phases(vote)
+
+    def of(self, phase: int, replica: int) -> tuple[Vote, ...]:
+        """Return the votes of one replica in one phase that are kept, one per view."""
+        views = self._slots.get((phase, replica), {})
+        return tuple(slot.vote for slot in views.values())
 
     def votes(self, phase: int, view: int, block_hash: bytes) -> tuple[Vote, ...]:
         """Return the votes for one block in one slot, ascending by replica."""
@@ -72,6 +88,22 @@ class VoteBook:
                 commits = tuple(SignedBy(voter, tally[voter].signature) for voter in voters)
                 return CommitCertificate(height, view, block_hash, commits)
         return None
+
+    def _compare_phases(self, vote: Vote) -> VoteEquivocation | None:
+        """Return the evidence that a primary prepared another block than it proposed.
+
+        Only the primary of a view signs a pre-prepare there, so whoever has both is one.
+        """
+        if vote.phase not in {PRE_PREPARE, PREPARE}:
+            return None
+        proposed = self._slots.get((PRE_PREPARE, vote.replica), {}).get(vote.view)
+        prepared = self._slots.get((PREPARE, vote.replica), {}).get(vote.view)
+        if proposed is None or prepared is None or proposed.is_reported:
+            return None
+        if proposed.vote.block_hash == prepared.vote.block_hash:
+            return None
+        proposed.is_reported = True
+        return VoteEquivocation.of(proposed.vote, prepared.vote)
 
     def _forget(self, vote: Vote) -> None:
         key = (vote.phase, vote.view, vote.block_hash)

@@ -1,8 +1,8 @@
 """Equivocation on the record: a validator signed two things that cannot both be honest.
 
 Whoever holds both statements submits them as an ordinary transaction in the stream
-`validator/<id>`. The two signatures prove themselves, so it does not matter who submits them; a
-proof is recorded once per validator and slot (phase, height, view).
+`validator/<id>`. The two signatures prove themselves (`ledger.equivocation`), so it does not matter
+who submits them; a proof is recorded once per validator and slot.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Annotated, Final
 import msgspec
 
 from contracts.handling import Context, Refusal
+from ledger.equivocation import decode_equivocation
 from ledger.refusal import Rejected
 from ledger.transaction import Outcome, applied
-from ledger.votes import PHASE_NAMES, Equivocation, decode_equivocation
 
-EVIDENCE_HEX_MAX: Final = 2048
-"""Two votes of about 150 bytes each, in hex, with room."""
+EVIDENCE_HEX_MAX: Final = 6144
+"""Two cosigned trees of about 120 bytes and a consistency proof of at most 64 hashes, in hex."""
 
 SLOTS_MAX: Final = 512
 """Slots remembered per validator: whoever lied so often is known as a liar."""
@@ -29,7 +29,7 @@ class EquivocationData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evidence: Annotated[
         str, msgspec.Meta(pattern=r"^([0-9a-f]{2})+$(?!\n)", max_length=EVIDENCE_HEX_MAX)
     ]
-    """MessagePack of `ledger.votes.Equivocation`, in hex."""
+    """MessagePack of `ledger.equivocation.Equivocation`, in hex."""
 
 
 class ValidatorRecord(msgspec.Struct, frozen=True, array_like=True, tag="validator", gc=False):
@@ -41,12 +41,6 @@ class ValidatorRecord(msgspec.Struct, frozen=True, array_like=True, tag="validat
 def validator_stream(validator: str) -> str:
     """Return the stream under which a validator's equivocations are kept."""
     return f"validator/{validator}"
-
-
-def slot_name(evidence: Equivocation) -> str:
-    """Return `phase/height/view` of the slot in which the two statements collide."""
-    phase, height, view = evidence.slot
-    return f"{PHASE_NAMES[phase]}/{height}/{view}"
 
 
 def apply_equivocation(context: Context, data: EquivocationData) -> Outcome:
@@ -61,10 +55,10 @@ def apply_equivocation(context: Context, data: EquivocationData) -> Outcome:
         raise Refusal(
             "wrong_stream", ("stream", context.stream), ("expected", validator_stream(validator))
         )
-    if evidence.slot[1] > context.height:
+    if evidence.height > context.height:
         raise Refusal("evidence_invalid", ("reason", "height_not_reached"))
     record = context.record if isinstance(context.record, ValidatorRecord) else ValidatorRecord([])
-    slot = slot_name(evidence)
+    slot = evidence.slot
     if slot in record.slots:
         raise Refusal("evidence_known", ("slot", slot))
     if len(record.slots) >= SLOTS_MAX:

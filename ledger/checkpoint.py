@@ -10,7 +10,7 @@ inconsistent trees, is the node's care; this module only makes and checks the by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -159,7 +159,12 @@ def _cosigned_message(text: str, time_s: int) -> bytes:
     return f"cosignature/v1\ntime {time_s}\n{text}".encode()
 
 
-def verify_cosignature(text: str, key: VerifierKey, signature: bytes) -> int:
+def verify_cosignature(
+    text: str,
+    key: VerifierKey,
+    signature: bytes,
+    verify: Callable[[bytes, bytes, bytes], bool] = verify_signature,
+) -> int:
     """Return the time of this cosignature, in seconds; raise `Rejected`(BAD_SIGNATURE).
 
     `text` is a checkpoint's text and `signature` the bytes after the key id. A time of zero is
@@ -170,9 +175,7 @@ def verify_cosignature(text: str, key: VerifierKey, signature: bytes) -> int:
         key.algorithm != ED25519_COSIGNATURE
         or len(signature) != TIMESTAMP_BYTES + SIGNATURE_BYTES
         or not 0 < time_s <= TIMESTAMP_MAX_S
-        or not verify_signature(
-            key.public_key, _cosigned_message(text, time_s), signature[TIMESTAMP_BYTES:]
-        )
+        or not verify(key.public_key, _cosigned_message(text, time_s), signature[TIMESTAMP_BYTES:])
     ):
         _refuse(
             Reason.BAD_SIGNATURE,

@@ -5,10 +5,10 @@ in the signed bytes as a domain tag, so a prepare can never be read as a commit,
 chain as one of another. Three values are made of votes:
 - `PreparedCertificate`: the primary's pre-prepare and the others' prepares of one view, together a
   quorum (Castro & Liskov, OSDI '99, section 4.2, predicate *prepared*);
-- `CommitCertificate`: a quorum of commits of one view, what makes a block decided (*committed*);
-- `Equivocation`: two votes of one validator in one slot for different blocks.
+- `CommitCertificate`: a quorum of commits of one view, what makes a block decided (*committed*).
 A certificate states its view once and its signatures are verified against that view, so votes of
 different views cannot be mixed in one: there is no place to write a second view.
+A view-change signs a *claim* beside them: which block its replica prepared last, if any.
 Nothing here is believed before `verify`, which raises `Rejected` with the reason's name.
 """
 
@@ -174,26 +174,39 @@ class PreparedCertificate(msgspec.Struct, frozen=True, array_like=True):
         )
 
 
-class Equivocation(msgspec.Struct, frozen=True, array_like=True):
-    """Proof that one validator signed for two blocks in one slot; lower block hash first."""
+class PreparedClaim(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The highest view in which a replica says it prepared a block, and that block."""
 
-    first: Vote
-    second: Vote
+    view: View
+    block_hash: Hash
 
-    @classmethod
-    def of(cls, one: Vote, other: Vote) -> Equivocation:
-        """Return the evidence in its one order, whichever vote came first."""
-        return cls(one, other) if one.block_hash < other.block_hash else cls(other, one)
 
-    @property
-    def replica(self) -> int:
-        """The validator that contradicted itself."""
-        return self.first.replica
+def claim_of(prepared: PreparedCertificate | None) -> PreparedClaim | None:
+    """Return what a view-change signs about a certificate."""
+    return None if prepared is None else PreparedClaim(prepared.view, prepared.block_hash)
 
-    @property
-    def slot(self) -> tuple[int, int, int]:
-        """(phase, height, view): evidence is kept once per validator and slot."""
-        return (self.first.phase, self.first.height, self.first.view)
+
+def compute_view_change_message(
+    chain_id: bytes, height: int, view: int, claim: PreparedClaim | None
+) -> bytes:
+    """Return the bytes a view-change signs.
+
+    Tag ‖ chain id ‖ u64 height ‖ u64 view ‖ 0, or instead of 0: 1 ‖ u64 prepared view ‖ block hash.
+    """
+    start = tags.VIEW_CHANGE + chain_id + height.to_bytes(8, "big") + view.to_bytes(8, "big")
+    if claim is None:
+        return start + b"\x00"
+    return start + b"\x01" + claim.view.to_bytes(8, "big") + claim.block_hash
+
+
+class ViewClaim(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a view-change says, without its proof: left for `view`, with this block prepared."""
+
+    height: Count
+    view: View
+    claim: PreparedClaim | None
+    replica: ReplicaNumber
+    signature: Signature
 
     def verify(
         self,
@@ -201,34 +214,25 @@ class Equivocation(msgspec.Struct, frozen=True, array_like=True):
         chain_id: bytes,
         verify_signature: VerifySignature = signing.verify_signature,
     ) -> None:
-        """Raise `Rejected` unless both votes are genuine and contradict each other."""
-        first, second = self.first, self.second
-        name = f"equivocation of height {first.height} view {first.view}"
-        if first.replica != second.replica:
+        """Raise `Rejected` unless the named validator signed this."""
+        name = f"view-change of height {self.height} to view {self.view}"
+        if not 1 <= self.height < 2**53 or not 1 <= self.view <= VIEW_MAX:
+            raise Rejected(
+                Reason.BAD_FIELD, f"{name}: heights start at 1, views are 1 to {VIEW_MAX}"
+            )
+        if self.claim is not None and not 0 <= self.claim.view < self.view:
             raise Rejected(
                 Reason.BAD_FIELD,
-                f"{name}: votes of two validators, {first.replica} and {second.replica}",
+                f"{name}: replica {self.replica} claims to have prepared in view "
+                f"{self.claim.view}, which is not an earlier one",
             )
-        if self.slot != (second.phase, second.height, second.view):
-            raise Rejected(
-                Reason.BAD_FIELD,
-                f"{name}: slots {self.slot} and {(second.phase, second.height, second.view)} "
-                "(phase, height, view) differ, so the votes do not contradict each other",
-            )
-        if first.block_hash == second.block_hash:
-            raise Rejected(
-                Reason.BAD_FIELD, f"{name}: both votes are for block {first.block_hash.hex()}"
-            )
-        if first.block_hash > second.block_hash:
-            raise Rejected(
-                Reason.NOT_CANONICAL, f"{name}: the vote for the lower block hash stands second"
-            )
-        first.verify(validators, chain_id, verify_signature)
-        second.verify(validators, chain_id, verify_signature)
+        _check_member(name, self.replica, validators)
+        message = compute_view_change_message(chain_id, self.height, self.view, self.claim)
+        signed = (SignedBy(self.replica, self.signature),)
+        _check_signatures(name, message, signed, validators, verify_signature)
 
 
 _commit_certificate_decoder = StrictDecoder(CommitCertificate, "commit certificate")
-_equivocation_decoder = StrictDecoder(Equivocation, "equivocation")
 
 
 def encode_commit_certificate(certificate: CommitCertificate) -> bytes:
@@ -239,16 +243,6 @@ def encode_commit_certificate(certificate: CommitCertificate) -> bytes:
 def decode_commit_certificate(raw: bytes) -> CommitCertificate:
     """Read a commit certificate strictly, without believing it; raise `Rejected`."""
     return _commit_certificate_decoder.decode(raw)
-
-
-def encode_equivocation(equivocation: Equivocation) -> bytes:
-    """Return the evidence's bytes."""
-    return encode(equivocation)
-
-
-def decode_equivocation(raw: bytes) -> Equivocation:
-    """Read evidence strictly, without believing it; raise `Rejected`."""
-    return _equivocation_decoder.decode(raw)
 
 
 def _check_slot(name: str, height: int, view: int) -> None:

@@ -58,6 +58,9 @@ class BlockSource(Protocol):
     def transaction_height(self, tx_id: bytes) -> int | None:
         """Return the height of a transaction on the chain."""
 
+    def read_tile(self, level: int, index: int) -> bytes:
+        """Return a tile of the log's hashes."""
+
 
 class CatchUp:
     """Whom to ask for which blocks, and the blocks that have come and wait to be applied."""

@@ -3,12 +3,13 @@
 After each block every validator cosigns the checkpoint of the log that ends with it. A quorum of
 cosignatures makes the block *certified*: what a court needs is then a C2SP note that any
 tlog tool can read. Cosignatures that come before this node has the block wait, one per replica.
-Two cosignatures of one validator for one size and different roots convict it; this module reports
-them. Pure; it holds a bounded number of heights.
+One of a tree that is not this log is a `Doubt`: said at once, and evidence as soon as the same
+validator is seen to contradict it (`node.forks`). Pure; it holds a bounded number of heights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,13 +21,29 @@ from ledger.checkpoint import (
     sign_checkpoint,
     verify_cosignature,
 )
+from ledger.equivocation import CheckpointFork, CosignedTree
+from ledger.log import root_from_tiles
 from ledger.note import NoteSignature, VerifierKey, format_note
 from ledger.refusal import Rejected
 from ledger.signing import Signer
+from node.forks import ForkWatch
 from node.messages import Cosigned
 
 HEIGHTS_MAX: Final = 256
 """Heights whose cosignatures are still collected; a later checkpoint covers the older ones."""
+
+
+ReadTile = Callable[[int, int], bytes]
+VerifySignature = Callable[[bytes, bytes, bytes], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What is wrong with a cosignature, and what it proves against its signer."""
+
+    complaint: str
+    """A sentence for people; empty when only earlier doubts are proven by it."""
+    evidence: tuple[CheckpointFork, ...]
 
 
 @dataclass(slots=True)
@@ -51,8 +68,19 @@ def cosigner_keys(genesis: Genesis) -> list[VerifierKey]:
 class Certification:
     """Cosignatures of recent heights; see the module's text."""
 
-    def __init__(self, genesis: Genesis, replica: int, cosign: Signer, log: Signer) -> None:
+    def __init__(
+        self,
+        genesis: Genesis,
+        replica: int,
+        cosign: Signer,
+        log: Signer,
+        read_tile: ReadTile,
+        verify: VerifySignature,
+    ) -> None:
         self._genesis = genesis
+        self._read_tile = read_tile
+        self._verify = verify
+        self._forks = ForkWatch(genesis.origin, read_tile)
         self._replica = replica
         self._cosign = cosign
         self._log = log
@@ -87,30 +115,56 @@ class Certification:
             del self._early[replica]
         return found
 
-    def add(self, replica: int, item: Cosigned, applied_height: int) -> str | None:
-        """Take a peer's cosignature; return a complaint if it is wrong or contradicts this log."""
+    def add(self, replica: int, item: Cosigned, applied_height: int) -> Doubt | None:
+        """Take a peer's cosignature; return what is doubtful about it, if anything is."""
         if item.height > applied_height:
             early = self._early.get(replica)
             if early is None or early.height < item.height:
                 self._early[replica] = item
             return None
         opened = self._heights.get(item.height)
-        if opened is None or replica in opened.signatures:
+        if opened is None:
             return None
         checkpoint = Checkpoint(self._genesis.origin, item.size, item.root)
+        if checkpoint != opened.checkpoint:
+            return self._doubt(replica, item, checkpoint, self._heights[applied_height])
+        if replica in opened.signatures:
+            return None
+        complaint = self._find_fault(replica, item, checkpoint)
+        if complaint:
+            return Doubt(complaint, ())
+        opened.signatures[replica] = item.signature
+        proven = self._forks.add_true(replica, _tree_of(item))
+        return Doubt("", tuple(proven)) if proven else None
+
+    def _doubt(
+        self, replica: int, item: Cosigned, checkpoint: Checkpoint, newest: _Height
+    ) -> Doubt | None:
+        """Judge a cosigned tree that is not the one this node has after that block."""
+        if not 0 < item.size <= newest.checkpoint.size:
+            return None
+        if not self._forks.is_news(replica, item.size, item.root):
+            return None
+        complaint = self._find_fault(replica, item, checkpoint)
+        if complaint:
+            return Doubt(complaint, ())
+        root = root_from_tiles(item.size, self._read_tile)
+        if root == item.root:
+            return None
+        complaint = (
+            f"validator {self._genesis.institutions[replica].id} cosigned size {item.size} with "
+            f"root {item.root.hex()}, where this node's log has root {root.hex()}: one of the two "
+            "has forked"
+        )
+        return Doubt(complaint, tuple(self._forks.add_strange(replica, _tree_of(item))))
+
+    def _find_fault(self, replica: int, item: Cosigned, checkpoint: Checkpoint) -> str:
+        """Return why a cosignature is not its validator's word; empty if it is."""
         try:
-            verify_cosignature(checkpoint.text(), self._keys[replica], item.signature)
+            verify_cosignature(checkpoint.text(), self._keys[replica], item.signature, self._verify)
         except Rejected as rejected:
             return rejected.detail
-        if checkpoint != opened.checkpoint:
-            return (
-                f"validator {self._genesis.institutions[replica].id} cosigned size {item.size} "
-                f"with root {item.root.hex()} after block {item.height}, where this node has size "
-                f"{opened.checkpoint.size} with root {opened.checkpoint.root.hex()}: one of the "
-                "two has forked"
-            )
-        opened.signatures[replica] = item.signature
-        return None
+        return ""
 
     def make_note(self, height: int) -> bytes | None:
         """Return the certified checkpoint of a height once a quorum has cosigned it."""
@@ -123,3 +177,7 @@ class Certification:
             key = self._keys[replica]
             lines.append(NoteSignature(key.name, key.key_id, opened.signatures[replica]))
         return format_note(opened.checkpoint.text(), lines)
+
+
+def _tree_of(item: Cosigned) -> CosignedTree:
+    return CosignedTree(item.size, item.root, item.signature)

@@ -1,46 +1,103 @@
-"""Submitting what convicts a validator: two contradictory votes, as an ordinary transaction.
+"""Proof against validators that this node owes to the chain.
 
-Everything in it follows from the evidence and the chain (the salt too), so the same node that finds
-the same proof again makes the same body again, and a repeat is recognised as one.
+Whoever holds two contradictory statements of a validator submits them as an ordinary transaction
+(`contracts.equivocation`), and again until the validator's stream records that slot: a full pool, a
+transaction that went stale while nothing was decided, or another one in its place must not let a
+liar off. Everything in it follows from the evidence and the chain (the salt too), so the same proof
+found again soon makes the same body again, and a repeat is recognised as one. Bounded per
+validator, as its record on the chain is.
 """
 
 from __future__ import annotations
 
-from contracts.equivocation import slot_name, validator_stream
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from contracts.equivocation import SLOTS_MAX, ValidatorRecord, validator_stream
+from contracts.execution import Chain
 from genesis.document import Genesis
 from ledger import tags
 from ledger.block import Header
+from ledger.equivocation import Equivocation, encode_equivocation
 from ledger.hashing import tagged_hash
 from ledger.signing import Signer
 from ledger.transaction import encode_body, sign_transaction
-from ledger.votes import Equivocation, encode_equivocation
+
+OWED_MAX: Final = 64
+"""Proofs of one validator kept until they are on the chain; the next ones wait for room."""
 
 
-def make_conviction(
-    equivocation: Equivocation,
-    genesis: Genesis,
-    header: Header,
-    *,
-    replica: int,
-    party: Signer,
-    now_ms: int,
-) -> bytes:
-    """Return the envelope in which institution `replica` reports an equivocation.
+class Convictions:
+    """The proofs one node holds; see the module's text."""
 
-    Its `not_after` is near the chain's own time, so that a wrong clock here does not make it
-    inadmissible elsewhere.
-    """
-    evidence = encode_equivocation(equivocation)
-    window_ms = genesis.parameters.replay_window_ms
-    near_ms = min(max(now_ms, header.time_ms), header.time_ms + window_ms // 2)
-    body = encode_body(
-        data={"evidence": evidence.hex()},
-        kind="validator.equivocation",
-        not_after=near_ms + window_ms // 2,
-        reference=f"equivocation/{equivocation.replica}/{slot_name(equivocation)}"[:64],
-        salt=tagged_hash(tags.REFERENCE, evidence).hex()[:43],
-        signers=[genesis.institutions[replica].id],
-        stream=validator_stream(genesis.validators[equivocation.replica].id),
-        version=1,
-    )
-    return sign_transaction(body, genesis.chain_id, [party])
+    def __init__(self, genesis: Genesis, replica: int, party: Signer) -> None:
+        self._genesis = genesis
+        self._replica = replica
+        self._party = party
+        self._owed: dict[int, dict[str, Equivocation]] = {}
+        self._streams = {
+            validator_stream(validator.id): number
+            for number, validator in enumerate(genesis.validators.validators)
+        }
+
+    def __len__(self) -> int:
+        return sum([len(proofs) for proofs in self._owed.values()])
+
+    def add(self, equivocation: Equivocation, chain: Chain) -> bool:
+        """Keep a proof; return False if it is kept or on the chain already, or there is no room."""
+        owed = self._owed.get(equivocation.replica, {})
+        if equivocation.slot in owed or len(owed) >= OWED_MAX:
+            return False
+        if self._is_recorded(equivocation, chain):
+            return False
+        self._owed.setdefault(equivocation.replica, {})[equivocation.slot] = equivocation
+        return True
+
+    def block_applied(self, streams: Iterable[str], chain: Chain) -> None:
+        """Forget what a block has put on the chain, whoever submitted it."""
+        for stream in streams:
+            number = self._streams.get(stream)
+            owed = None if number is None else self._owed.get(number)
+            if owed is None:
+                continue
+            for slot, equivocation in list(owed.items()):
+                if self._is_recorded(equivocation, chain):
+                    del owed[slot]
+
+    def make_envelopes(self, chain: Chain, now_ms: int) -> Iterator[bytes]:
+        """Yield the envelope of each proof that may enter the next block."""
+        for owed in self._owed.values():
+            for equivocation in owed.values():
+                if equivocation.height <= chain.header.height + 1:
+                    yield self._make_envelope(equivocation, chain.header, now_ms)
+
+    def _make_envelope(self, equivocation: Equivocation, header: Header, now_ms: int) -> bytes:
+        """Return the envelope in which this institution reports an equivocation.
+
+        Its `not_after` is near the chain's own time, so that a wrong clock here does not make it
+        inadmissible elsewhere, and of a fixed grid, so that soon the same is made again.
+        """
+        evidence = encode_equivocation(equivocation)
+        half_ms = self._genesis.parameters.replay_window_ms // 2
+        near_ms = min(max(now_ms, header.time_ms), header.time_ms + half_ms)
+        step_ms = max(half_ms // 2, 1)
+        body = encode_body(
+            data={"evidence": evidence.hex()},
+            kind="validator.equivocation",
+            not_after=near_ms // step_ms * step_ms + half_ms,
+            reference=f"equivocation/{equivocation.replica}/{equivocation.slot}"[:64],
+            salt=tagged_hash(tags.REFERENCE, evidence).hex()[:43],
+            signers=[self._genesis.institutions[self._replica].id],
+            stream=self._stream_of(equivocation),
+            version=1,
+        )
+        return sign_transaction(body, self._genesis.chain_id, [self._party])
+
+    def _is_recorded(self, equivocation: Equivocation, chain: Chain) -> bool:
+        record = chain.stream(self._stream_of(equivocation)).record
+        if not isinstance(record, ValidatorRecord):
+            return False
+        return equivocation.slot in record.slots or len(record.slots) >= SLOTS_MAX
+
+    def _stream_of(self, equivocation: Equivocation) -> str:
+        return validator_stream(self._genesis.validators[equivocation.replica].id)

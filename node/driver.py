@@ -2,10 +2,11 @@
 
     for effect in driver.step(event, now_ms): perform(effect)
 
-The replica decides about votes and knows only hashes; the driver gives it blocks to vote on and
-turns what it decides into effects. Nothing here reads a clock, draws a number, opens a file or
-waits: time comes with each event, and whatever must be durable before something is sent stands
-earlier in the list. The asyncio shell and the simulator run this same code.
+The replica decides about votes and knows only hashes; the driver gives it blocks to vote on
+(`node.workbench`), fills its pool (`node.pool_admission`) and turns what it decides into effects.
+Nothing here reads a clock, draws a number, opens a file or waits: time comes with each event, and
+whatever must be durable before something is sent stands earlier in the list. The asyncio shell and
+the simulator run this same code.
 
 A decided block becomes one `CommitBlock`. The state here moves on when `Committed` says that it is
 on disk, and not before, so a step never reads what is not there yet.
@@ -13,37 +14,28 @@ on disk, and not before, so a step never reads what is not there yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
-
-import msgspec
 
 from consensus import actions as act
 from consensus import events as ev
 from consensus.messages import Decided, Message, Proposal, decode_message, encode_message
 from consensus.replica import Replica
 from consensus.timers import Timing
-from contracts.equivocation import slot_name
-from contracts.execution import Candidate, Chain, ExecutedBlock, check_keys, check_time
-from contracts.parties import PARTY_PREFIX
+from contracts.execution import Candidate, Chain, ExecutedBlock
 from genesis.document import Genesis
 from ledger import tags
 from ledger.block import decode_header
+from ledger.equivocation import Equivocation
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
 from ledger.signing import Signer, verify_signature
-from ledger.transaction import Transaction
-from ledger.votes import (
-    Equivocation,
-    decode_commit_certificate,
-    encode_commit_certificate,
-)
-from ledger.wire import StrictDecoder, encode
-from node.blocks import Limits, build_block, check_block, proposal_of
+from ledger.votes import decode_commit_certificate, encode_commit_certificate
+from node.blocks import Limits
 from node.catch_up import BlockSource, CatchUp, read_certified_block
 from node.certification import Certification
-from node.convictions import make_conviction
+from node.convictions import Convictions
 from node.effects import (
     Admitted,
     BroadcastFrame,
@@ -64,6 +56,7 @@ from node.effects import (
     VerifyEnvelopes,
 )
 from node.intake import parse_relayed
+from node.journal_record import decode_journal_record, encode_journal_record
 from node.mempool import Mempool
 from node.messages import (
     Blocks,
@@ -78,20 +71,16 @@ from node.messages import (
     Status,
     Transactions,
     decode_frame,
-    encode_frame,
 )
-from node.proposals import ProposalDesk
-from node.recent_ids import RecentIds
+from node.pool_admission import PoolAdmission
 from node.recovery import SILENT_ALWAYS, Recovery, find_amnesia
 from node.serving import collect_blocks, find_envelopes, split_by_bytes, whole_proposal
+from node.workbench import Workbench
 
 STATUS_INTERVAL_TICKS: Final = 40
 """Between status frames to every peer (2 s at 50 ms): how a lagging node notices."""
 
 PURGE_INTERVAL_TICKS: Final = 20
-PURGE_COUNT: Final = 5_000
-"""Waiting transactions looked at once a second, oldest first (1 ms)."""
-
 SPREAD_AGAIN_MS: Final = 20_000
 """A local transaction still waiting after this long is sent to everyone again."""
 
@@ -145,7 +134,7 @@ class Driver:
         genesis = identity.genesis
         self.identity = identity
         self.chain = chain
-        self.pool = pool or Mempool()
+        self.pool = Mempool() if pool is None else pool
         self.replica = Replica(
             own=identity.replica,
             validators=genesis.validators,
@@ -155,25 +144,35 @@ class Driver:
             timing=timing,
         )
         self.certification = Certification(
-            genesis, identity.replica, identity.signers.cosign, identity.signers.log
+            genesis,
+            identity.replica,
+            identity.signers.cosign,
+            identity.signers.log,
+            source.read_tile,
+            verify,
         )
+        self.convictions = Convictions(genesis, identity.replica, identity.signers.party)
         self.recovery = Recovery(genesis.validators, identity.replica, is_recovering)
         self.catch_up = CatchUp(len(genesis.validators), identity.replica)
-        self.desk = ProposalDesk()
+        self.bench = Workbench(
+            chain,
+            self.pool,
+            Limits(
+                genesis.parameters.block_transactions_max,
+                genesis.parameters.block_bytes_max,
+                genesis.rule_pack.version,
+            ),
+            identity.replica,
+            self._say,
+        )
         self.halted = ""
         """Why this node stopped, once it has."""
         self._source = source
         self._verify = verify
-        self._limits = Limits(
-            genesis.parameters.block_transactions_max,
-            genesis.parameters.block_bytes_max,
-            genesis.rule_pack.version,
-        )
         self._connected: set[int] = set()
         self._committing: CommitBlock | None = None
-        self._recent = RecentIds()
-        self._valid_keys: set[tuple[str, bytes]] = set()
-        """Keys found valid for the next height; forgotten with every block."""
+        self._admission = PoolAdmission(chain, self.pool, self._say)
+        self._has_new_evidence = False
         self._record = b""
         self._cosigned_size = 0
         self._journal_height = 0
@@ -211,11 +210,13 @@ class Driver:
                 self._advance(event.height)
             case _:
                 assert_never(event)
+        if self._has_new_evidence:
+            self._submit_convictions()
         return effects
 
     def is_recent(self, tx_id: bytes) -> bool:
         """Say whether a transaction was committed just now; False means nothing."""
-        return tx_id in self._recent
+        return self._admission.is_recent(tx_id)
 
     def is_known(self, tx_id: bytes) -> bool:
         """Say whether a transaction is on the chain already."""
@@ -227,14 +228,7 @@ class Driver:
         The same rule a block is held to (`Executor.admit`), against the applied state
         and this node's clock; signatures come after, because they cost most.
         """
-        self._check_valid(candidate.transaction)
-        if candidate.transaction.tx_id not in self.pool:
-            self.pool.check_room(candidate)
-
-    def _check_valid(self, transaction: Transaction) -> None:
-        time_ms = max(self._now_ms, self.chain.header.time_ms + 1)
-        check_time(transaction, time_ms, self.chain.limits.replay_window_ms)
-        check_keys(transaction, self.chain.header.height + 1, self.chain.party, self._valid_keys)
+        self._admission.check(candidate, self._now_ms)
 
     # Start, time, peers
 
@@ -244,56 +238,37 @@ class Driver:
         self._certificate = self._source.certificate(header.height) or b""
         record = None
         if event.record is not None:
-            record, self._cosigned_size, self._journal_height = decode_node_record(event.record)
+            record, self._cosigned_size, self._journal_height = decode_journal_record(event.record)
             self._record = record or b""
         amnesia = find_amnesia(self._journal_height, header.height)
         if amnesia and not self.recovery.is_active:
             self._halt(amnesia)
             return
-        pending = None
-        if event.pending is not None:
-            pending = self._restore_pending(event.pending)
+        pending = None if event.pending is None else self.bench.restore(event.pending)
         silent = SILENT_ALWAYS if self.recovery.is_active else 0
         self._drive(ev.Restored(record, pending, header, silent))
         self._cosign()
-
-    def _restore_pending(self, raw: bytes) -> Proposal:
-        """Read the pending slot this node itself wrote; its signatures were verified then."""
-        stored = decode_frame(raw)
-        if not isinstance(stored, FetchedProposal):
-            raise Rejected(Reason.MALFORMED, "pending slot: not a proposal")
-        candidates = [
-            parse_relayed(envelope, self.chain.chain_id).candidate for envelope in stored.envelopes
-        ]
-        self.desk.stash(candidates)
-        return Proposal(
-            stored.header,
-            b"".join([candidate.transaction.envelope_hash for candidate in candidates]),
-            stored.leaf_hashes,
-        )
 
     def _tick(self) -> None:
         self._ticks += 1
         self._answered.clear()
         self._drive(ev.Tick(self._now_ms, len(self.pool) > 0))
         self._ask_for_missing()
+        for verdict in self.bench.expire(self._ticks):
+            self._drive(verdict)
         peer = self.catch_up.tick(self._connected)
         if peer is not None:
             self._send(peer, FetchBlocks(self.chain.header.height + 1))
         if self._ticks % PURGE_INTERVAL_TICKS == 0:
-            self._purge()
+            skew_ms = self.identity.genesis.parameters.proposal_clock_skew_ms
+            self._admission.purge(self._now_ms, skew_ms)
         if self._ticks % STATUS_INTERVAL_TICKS == 0:
             self._broadcast(self._status(), is_bulk=True)
             if self.certification.own is not None:
                 self._broadcast(self.certification.own, is_bulk=True)
             old = self.pool.find_local_before(self._now_ms - SPREAD_AGAIN_MS, SPREAD_AGAIN_COUNT)
             self._spread(old)
-
-    def _purge(self) -> None:
-        """Drop what no block may take any more: waiting for it would look like a silent primary."""
-        skew_ms = self.identity.genesis.parameters.proposal_clock_skew_ms
-        time_ms = max(self._now_ms - skew_ms, self.chain.header.time_ms)
-        self.pool.remove(self.pool.find_stale(time_ms, PURGE_COUNT))
+            self._submit_convictions()
 
     def _change_peer(self, event: PeerChanged) -> None:
         if not event.is_connected:
@@ -333,7 +308,7 @@ class Driver:
             case FetchTransactions():
                 self._answer_transactions(replica, frame.envelope_hashes)
             case FetchedTransactions():
-                if self.desk.is_waiting:
+                if self.bench.desk.is_waiting:
                     self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=True))
             case FetchProposal():
                 self._answer_proposal(replica, frame)
@@ -358,11 +333,11 @@ class Driver:
         return count <= ANSWERS_PER_TICK_MAX
 
     def _answer_transactions(self, replica: int, hashes: bytes) -> None:
-        for frame in find_envelopes(hashes, self._find):
+        for frame in find_envelopes(hashes, self.bench.find):
             self._send(replica, frame, is_bulk=True)
 
     def _answer_proposal(self, replica: int, frame: FetchProposal) -> None:
-        prepared = self.desk.find_prepared(frame.block_hash)
+        prepared = self.bench.desk.find_prepared(frame.block_hash)
         if prepared is not None:
             proposal, candidates = prepared
             self._send(replica, whole_proposal(proposal, candidates), is_bulk=True)
@@ -373,7 +348,7 @@ class Driver:
             b"".join([tagged_hash(tags.ENVELOPE, raw) for raw in frame.envelopes]),
             frame.leaf_hashes,
         )
-        if not self.desk.is_fetching(proposal.block_hash):
+        if not self.bench.desk.is_fetching(proposal.block_hash):
             return
         self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=True))
         self._drive(ev.ProposalFetched(proposal.block_hash, proposal, replica))
@@ -419,40 +394,32 @@ class Driver:
             self._send(replica, blocks, is_bulk=True)
 
     def _take_cosignature(self, replica: int, frame: Cosigned) -> None:
-        complaint = self.certification.add(replica, frame, self.chain.header.height)
-        if complaint is not None:
-            self._say("error", complaint)
+        doubt = self.certification.add(replica, frame, self.chain.header.height)
+        if doubt is not None:
+            if doubt.complaint:
+                self._say("error", doubt.complaint)
+            for fork in doubt.evidence:
+                self._report(fork)
         self._certify(frame.height)
 
     # The pool
 
     def _admit(self, event: Admitted) -> None:
-        fresh: list[Candidate] = []
-        is_awaited = self.desk.is_waiting
-        for candidate in event.candidates:
-            if is_awaited:
-                self.desk.offer(candidate)
-            transaction = candidate.transaction
-            if transaction.tx_id in self._recent:
-                continue
-            try:
-                self._check_valid(transaction)
-                if self.pool.add(candidate, is_local=event.is_local, now_ms=self._now_ms):
-                    fresh.append(candidate)
-            except Rejected as rejected:
-                self._say("debug", f"transaction {transaction.tx_id.hex()}: {rejected}")
+        desk = self.bench.desk
+        if desk.is_waiting:
+            for candidate in event.candidates:
+                desk.offer(candidate)
+        fresh = self._admission.admit(event.candidates, self._now_ms, is_local=event.is_local)
         for envelope_hash, reason in event.rejected:
-            self.desk.refuse(envelope_hash, reason)
+            desk.refuse(envelope_hash, reason)
         if fresh and event.is_local:
             self._spread(fresh)
-        self._check_waiting()
+        for verdict in self.bench.check_waiting():
+            self._drive(verdict)
 
     def _spread(self, candidates: Sequence[Candidate]) -> None:
         for group in split_by_bytes(candidate.transaction.raw for candidate in candidates):
             self._broadcast(Transactions(group), is_bulk=True)
-
-    def _find(self, envelope_hash: bytes) -> Candidate | None:
-        return self.pool.find_envelope(envelope_hash) or self.desk.find(envelope_hash)
 
     # The replica
 
@@ -474,11 +441,11 @@ class Driver:
             case act.Send():
                 self._send(action.replica, _consensus(action.message))
             case act.BuildProposal():
-                return self._build(action)
+                return self.bench.build(action, self._now_ms)
             case act.CheckProposal():
                 return self._check(action)
             case act.FetchProposal():
-                self.desk.fetch(action.block_hash)
+                self.bench.desk.fetch(action.block_hash)
                 for replica in action.from_replicas:
                     self._send(replica, FetchProposal(action.height, action.block_hash))
             case act.Decide():
@@ -499,111 +466,29 @@ class Driver:
 
     def _persist(self, action: act.Persist) -> None:
         pending = action.pending
-        raw: bytes | act.Keep | None
-        if isinstance(pending, bytes):
-            prepared = self.desk.find_prepared(pending)
-            if prepared is None:
-                raise LookupError(f"the bytes of block {pending.hex()} are not at hand")
-            self.desk.pin(pending)
-            raw = encode_frame(whole_proposal(*prepared))
-        else:
-            raw = pending
+        raw = self.bench.pin(pending) if isinstance(pending, bytes) else pending
         self._record = action.record
         self._save(raw)
 
     def _save(self, pending: bytes | act.Keep | None) -> None:
         self._journal_height = self.chain.header.height + 1
-        record = encode_node_record(self._record, self._cosigned_size, self._journal_height)
+        record = encode_journal_record(self._record, self._cosigned_size, self._journal_height)
         self._emit(SaveJournal(record, pending))
 
-    def _build(self, action: act.BuildProposal) -> ev.Event | None:
-        if self._committing is not None or action.height != self.chain.header.height + 1:
-            return ev.ProposalBuilt(action.height, action.view, None)
-        built = build_block(
-            self.chain,
-            self.pool.candidates(),
-            self._limits,
-            replica=self.identity.replica,
-            now_ms=self._now_ms,
-            batch_divisor=action.batch_divisor,
-        )
-        self.pool.remove([tx_id for tx_id, _ in built.dropped])
-        for tx_id, rejected in built.dropped:
-            self._say("debug", f"transaction {tx_id.hex()} leaves the pool: {rejected}")
-        for failure in built.poisoned:
-            self.pool.quarantine(failure.tx_id)
-            self._say("error", f"set aside, not proposed: {failure}")
-        if not built.candidates and not action.allow_empty:
-            return ev.ProposalBuilt(action.height, action.view, None)
-        proposal = proposal_of(built.block, built.candidates)
-        self.desk.keep(proposal, built.candidates, built.block)
-        return ev.ProposalBuilt(action.height, action.view, proposal)
-
     def _check(self, action: act.CheckProposal) -> ev.Event | None:
-        block_hash = action.proposal.block_hash
-        if self.desk.find_executed(block_hash) is not None:
-            return ev.ProposalChecked(action.height, action.view, block_hash, ev.Verdict.OK)
-        if self._committing is not None or action.height != self.chain.header.height + 1:
-            return ev.ProposalChecked(
-                action.height, action.view, block_hash, ev.Verdict.UNAVAILABLE, "not that height"
-            )
-        self.desk.wait(action, self._find)
-        verdict = self._check_if_complete(block_hash)
+        verdict = self.bench.check(action)
         if verdict is None:
             self._ask_for_missing()
         return verdict
 
-    def _check_waiting(self) -> None:
-        """Check the proposals whose envelopes have all arrived, or can no longer."""
-        for block_hash in self.desk.waiting_hashes():
-            verdict = self._check_if_complete(block_hash)
-            if verdict is not None:
-                self._drive(verdict)
-
-    def _check_if_complete(self, block_hash: bytes) -> ev.Event | None:
-        waiting = self.desk.find_waiting(block_hash)
-        if waiting is None:
-            return None
-        action = waiting.action
-        if waiting.refused is not None:
-            self.desk.stop_waiting(block_hash)
-            return ev.ProposalChecked(
-                action.height,
-                action.view,
-                block_hash,
-                ev.Verdict.INADMISSIBLE,
-                str(waiting.refused),
-            )
-        candidates = waiting.candidates()
-        if candidates is None:
-            return None
-        self.desk.stop_waiting(block_hash)
-        if action.height != self.chain.header.height + 1:
-            return None
-        checked = check_block(self.chain, action.proposal, candidates, self._limits)
-        if checked.block is not None:
-            self.desk.keep(action.proposal, candidates, checked.block)
-        return ev.ProposalChecked(
-            action.height, action.view, block_hash, checked.verdict, checked.detail
-        )
-
     def _ask_for_missing(self) -> None:
-        for peer, hashes in self.desk.requests(self._ticks, sorted(self._connected)):
+        """Ask for envelopes that proposals lack."""
+        for peer, hashes in self.bench.desk.requests(self._ticks, sorted(self._connected)):
             self._send(peer, FetchTransactions(hashes))
-        for action in self.desk.expire(self._ticks):
-            self._drive(
-                ev.ProposalChecked(
-                    action.height,
-                    action.view,
-                    action.proposal.block_hash,
-                    ev.Verdict.UNAVAILABLE,
-                    "its envelopes could not be had from any peer",
-                )
-            )
 
     def _decide(self, action: act.Decide) -> None:
-        block = self.desk.find_executed(action.block_hash)
-        if block is None or block.header.height != self.chain.header.height + 1:
+        block = self.bench.find_executed(action.height, action.block_hash)
+        if block is None:
             self._begin_catch_up(action.height, self.chain.validators.primary(action.height, 0))
             return
         self._commit(block, encode_commit_certificate(action.certificate))
@@ -615,22 +500,23 @@ class Driver:
             self._send(action.to_replica, Consensus(message))
 
     def _report(self, equivocation: Equivocation) -> None:
-        """Submit the evidence as an ordinary transaction of this institution."""
-        genesis = self.identity.genesis
-        convicted = genesis.validators[equivocation.replica].id
-        self._say(
-            "error", f"validator {convicted} contradicted itself in {slot_name(equivocation)}"
-        )
-        raw = make_conviction(
-            equivocation,
-            genesis,
-            self.chain.header,
-            replica=self.identity.replica,
-            party=self.identity.signers.party,
-            now_ms=self._now_ms,
-        )
-        candidate = parse_relayed(raw, genesis.chain_id).candidate
-        self._admit(Admitted([candidate], [], is_local=True))
+        """Owe evidence to the chain: it goes there as a transaction of this institution."""
+        if not self.convictions.add(equivocation, self.chain):
+            return
+        convicted = self.identity.genesis.validators[equivocation.replica].id
+        self._say("error", f"validator {convicted} contradicted itself: {equivocation.slot}")
+        self._has_new_evidence = True
+
+    def _submit_convictions(self) -> None:
+        """Put what is owed to the chain into the pool, unless it waits there."""
+        self._has_new_evidence = False
+        chain_id = self.chain.chain_id
+        candidates = [
+            parse_relayed(raw, chain_id).candidate
+            for raw in self.convictions.make_envelopes(self.chain, self._now_ms)
+        ]
+        if candidates:
+            self._admit(Admitted(candidates, [], is_local=True))
 
     # Blocks that are decided
 
@@ -642,6 +528,7 @@ class Driver:
             # that one which has not is an old one, put back.
             self._save(act.KEEP)
         self._committing = CommitBlock(block, certificate)
+        self.bench.is_closed = True
         self._emit(self._committing)
 
     def _advance(self, height: int) -> None:
@@ -653,12 +540,10 @@ class Driver:
         block = done.block
         self.chain.adopt(block)
         self._certificate = done.certificate
-        tx_ids = [row.tx_id for row in block.rows]
-        self.pool.remove(tx_ids)
-        self._recent.add(tx_ids)
-        self._valid_keys.clear()
-        self._drop_revoked([stream for stream, _ in block.stored])
-        self.desk.clear()
+        self.bench.block_applied()
+        streams = [stream for stream, _ in block.stored]
+        self._admission.block_applied([row.tx_id for row in block.rows], streams)
+        self.convictions.block_applied(streams, self.chain)
         self.certification.open_height(height, block.header.log_size, block.log.root())
         for replica, early in self.certification.take_early(height):
             self._take_cosignature(replica, early)
@@ -671,21 +556,6 @@ class Driver:
             peer = self.catch_up.advance(height, self._connected)
             if peer is not None:
                 self._send(peer, FetchBlocks(height + 1))
-
-    def _drop_revoked(self, streams: Iterable[str]) -> None:
-        """Drop what waits under keys that a block has just ended: no block may take it any more."""
-        if not any(stream.startswith(PARTY_PREFIX) for stream in streams):
-            return
-        height = self.chain.header.height + 1
-        lost = []
-        for candidate in self.pool.candidates():
-            transaction = candidate.transaction
-            try:
-                check_keys(transaction, height, self.chain.party, self._valid_keys)
-            except Rejected as rejected:
-                lost.append(transaction.tx_id)
-                self._say("info", f"{transaction.tx_id.hex()} leaves the pool: {rejected}")
-        self.pool.remove(lost)
 
     def _cosign(self) -> None:
         """Cosign the newest checkpoint, in order, once, and durably before it is sent."""
@@ -765,24 +635,3 @@ def _consensus(message: Message) -> Consensus:
 
 def _decided(raw: bytes) -> Decided:
     return Decided(decode_commit_certificate(raw))
-
-
-class _NodeRecord(msgspec.Struct, frozen=True, array_like=True):
-    replica: bytes
-    cosigned_size: int
-    height: int
-
-
-_record_decoder = StrictDecoder(_NodeRecord, "journal record")
-
-
-def encode_node_record(replica: bytes, cosigned_size: int, height: int) -> bytes:
-    """Return what the journal holds: the replica's record, the largest size cosigned, and the
-    height this node had come to: the one after its newest block, or the block it is applying."""
-    return encode(_NodeRecord(replica, cosigned_size, height))
-
-
-def decode_node_record(raw: bytes) -> tuple[bytes | None, int, int]:
-    """Read a journal record; the replica's is None while it has never voted."""
-    record = _record_decoder.decode(raw)
-    return record.replica or None, record.cosigned_size, record.height

@@ -22,12 +22,17 @@ from consensus.messages import (
     PrePrepare,
     Proposal,
     ViewChange,
-    compute_view_change_message,
     decode_message,
     encode_message,
 )
 from ledger.block import decode_header, encode_header
-from ledger.votes import COMMIT, PRE_PREPARE, PREPARE, compute_vote_message
+from ledger.votes import (
+    COMMIT,
+    PRE_PREPARE,
+    PREPARE,
+    compute_view_change_message,
+    compute_vote_message,
+)
 from node.blocks import Limits, build_block, proposal_of
 from node.driver import Driver, Signers
 from node.messages import (

@@ -18,6 +18,7 @@ from ledger.block import (
     decode_entry,
     encode_header,
 )
+from ledger.equivocation import decode_equivocation
 from ledger.merkle import compute_root, leaf_hash
 from ledger.transaction import compute_tx_id, decode_body
 from ledger.validators import ValidatorSet
@@ -26,7 +27,6 @@ from ledger.votes import (
     CommitCertificate,
     compute_vote_message,
     decode_commit_certificate,
-    decode_equivocation,
 )
 from node.ledger_store import LedgerStore
 from sim.coverage import Coverage
@@ -55,8 +55,8 @@ class ChainChecker:
         self.tx_heights: dict[bytes, int] = {}
         self.outcomes: dict[bytes, tuple[bool, str]] = {}
         """(whether applied, code) by transaction id."""
-        self.evidence: set[Slot] = set()
-        """Slots whose equivocation is recorded on the chain."""
+        self.evidence: set[tuple[int, str]] = set()
+        """(replica, slot) of every equivocation recorded on the chain."""
         self._validators = validators
         self._chain_id = chain_id
         self._memory = memory
@@ -183,8 +183,7 @@ class ChainChecker:
         body = decode_body(entry.envelope.body)
         if body.kind == "validator.equivocation":
             proof = decode_equivocation(bytes.fromhex(_member(body.data, "evidence")))
-            phase, at, view = proof.slot
-            self.evidence.add((proof.replica, phase, at, view))
+            self.evidence.add((proof.replica, proof.slot))
             self._coverage.count("evidence on chain")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from consensus.messages import Commit, Prepare, PrePrepare, decode_message
 from ledger.refusal import Rejected
 from ledger.validators import ValidatorSet
-from ledger.votes import PRE_PREPARE, PREPARE, Vote
+from ledger.votes import PHASE_NAMES, PRE_PREPARE, PREPARE, Vote
 from node.messages import Consensus, decode_frame
 from sim.chain_checker import ChainChecker, Slot
 from sim.coverage import Coverage
@@ -94,5 +94,5 @@ class EvidenceChecker:
             (number, slot)
             for number, slots in sorted(self._owed.items())
             for slot in sorted(slots)
-            if slot not in self._chain.evidence
+            if (slot[0], f"{PHASE_NAMES[slot[1]]}/{slot[2]}/{slot[3]}") not in self._chain.evidence
         ]

@@ -19,7 +19,7 @@ from consensus.actions import KEEP
 from ledger import tags
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
-from node.driver import Driver, Identity, decode_node_record
+from node.driver import Driver, Identity
 from node.effects import (
     Admitted,
     BroadcastFrame,
@@ -40,6 +40,7 @@ from node.effects import (
     VerifyEnvelopes,
 )
 from node.intake import Parsed, parse_relayed, parse_submission
+from node.journal_record import decode_journal_record
 from node.ledger_store import LedgerStore, open_ledger
 from node.messages import Frame, encode_frame
 from sim.byzantine import Liar
@@ -284,7 +285,7 @@ class Node:
         """Copy the journal; return what puts the copy back once the chain has outgrown it."""
         copy = self.votes.durable_copy()
         record = Journal.open(copy).load().record
-        height = 0 if record is None else decode_node_record(record)[2]
+        height = 0 if record is None else decode_journal_record(record)[2]
 
         def put_back() -> bool:
             if self.height <= height:

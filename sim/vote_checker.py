@@ -16,16 +16,14 @@ from consensus.messages import (
     Decided,
     NewView,
     Prepare,
-    PreparedClaim,
     PrePrepare,
     ViewChange,
-    claim_of,
     decode_message,
 )
 from ledger.block import compute_block_hash
 from ledger.validators import ValidatorSet
-from ledger.votes import COMMIT, PHASE_NAMES, PRE_PREPARE, PREPARE
-from node.driver import decode_node_record
+from ledger.votes import COMMIT, PHASE_NAMES, PRE_PREPARE, PREPARE, PreparedClaim, claim_of
+from node.journal_record import decode_journal_record
 from node.messages import Blocks, Consensus, Cosigned, FetchedProposal, Frame, decode_frame
 from sim.chain_checker import ChainChecker, Slot
 from sim.coverage import Coverage
@@ -234,7 +232,7 @@ class VoteChecker:
         return record, size, pending
 
     def _decode(self, node: Node, raw: bytes) -> tuple[DurableRecord | None, int]:
-        replica, cosigned_size, _ = decode_node_record(raw)
+        replica, cosigned_size, _ = decode_journal_record(raw)
         if replica is None:
             return None, cosigned_size
         return decode_record(replica, self._chain_id, node.number), cosigned_size

@@ -27,7 +27,7 @@ from ledger.votes import (
 )
 from node.certification import Certification
 from node.config import NodeHome, load_config
-from node.driver import encode_node_record
+from node.journal_record import encode_journal_record
 from node.keystore import KeyPurpose, Keystore
 from node.ledger_store import LedgerStore, open_ledger
 from node.server import open_keyvalue
@@ -85,7 +85,9 @@ class StoredChain:
         journal_directory = DiskDirectory(self.home.journal)
         journal = Journal.open(journal_directory)
         journal.load()
-        journal.save(encode_node_record(b"", chain.header.log_size, chain.header.height + 1), None)
+        journal.save(
+            encode_journal_record(b"", chain.header.log_size, chain.header.height + 1), None
+        )
         journal_directory.close()
 
     def _append_block(

@@ -26,8 +26,6 @@ from consensus.messages import (
     PrePrepare,
     Proposal,
     ViewChange,
-    claim_of,
-    compute_view_change_message,
     decode_message,
     encode_message,
 )
@@ -44,6 +42,8 @@ from ledger.votes import (
     PreparedCertificate,
     SignedBy,
     Vote,
+    claim_of,
+    compute_view_change_message,
     compute_vote_message,
 )
 

@@ -24,8 +24,6 @@ from consensus.messages import (
     Proposal,
     SignedClaim,
     ViewChange,
-    claim_of,
-    compute_view_change_message,
     decode_message,
     encode_message,
 )
@@ -40,7 +38,16 @@ from ledger.hashing import sha256
 from ledger.refusal import Reason, Rejected
 from ledger.signing import SeedSigner, verify_signature
 from ledger.validators import VALIDATORS_MAX, Validator, ValidatorSet
-from ledger.votes import COMMIT, PREPARE, VIEW_MAX, PreparedCertificate, SignedBy, Vote
+from ledger.votes import (
+    COMMIT,
+    PREPARE,
+    VIEW_MAX,
+    PreparedCertificate,
+    SignedBy,
+    Vote,
+    claim_of,
+    compute_view_change_message,
+)
 from tests.consensus.network import (
     CHAIN_ID,
     START_MS,

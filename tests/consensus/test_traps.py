@@ -185,7 +185,7 @@ def test_trap_05_conflicting_votes_are_evidence_once_and_the_first_counts() -> N
 def test_trap_05_two_proposals_of_a_primary_are_evidence() -> None:
     one = Alone()
     one.hear(sign_pre_prepare(1, 1, one.block()), sign_pre_prepare(1, 1, one.block(salt=b"b")))
-    assert [item.equivocation.slot for item in one.node.evidence] == [(0, 1, 0)]
+    assert [item.equivocation.slot for item in one.node.evidence] == ["pre-prepare/1/0"]
     assert len(one.of(Prepare)) == 1
 
 
@@ -1011,7 +1011,7 @@ def test_conflicting_new_views_are_evidence_and_only_the_first_is_prepared() -> 
     first, second = one.block(proposer=2, salt=b"1"), one.block(proposer=2, salt=b"2")
     one.hear(sign_new_view(2, 1, 1, changes(1), first))
     one.hear(sign_new_view(2, 1, 1, changes(1), second))
-    assert [item.equivocation.slot for item in one.node.evidence] == [(0, 1, 1)]
+    assert [item.equivocation.slot for item in one.node.evidence] == ["pre-prepare/1/1"]
     assert [message.block_hash for message in one.of(Prepare)] == [first.block_hash]
 
 

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from contracts.attest import STATEMENTS
-from contracts.equivocation import SLOTS_MAX, ValidatorRecord, apply_equivocation
+from contracts.equivocation import EVIDENCE_HEX_MAX, SLOTS_MAX, ValidatorRecord, apply_equivocation
 from contracts.handling import Context, Refusal
 from contracts.kinds import parse_data
+from ledger.checkpoint import Checkpoint, cosign_checkpoint
+from ledger.equivocation import (
+    ORIGIN_CHARS_MAX,
+    PROOF_HASHES_MAX,
+    Amnesia,
+    CheckpointFork,
+    CosignedTree,
+    Equivocation,
+    ViewChangeEquivocation,
+    VoteEquivocation,
+    encode_equivocation,
+)
+from ledger.merkle import compute_root, consistency_proof, leaf_hash
 from ledger.transaction import Outcome, applied, decode_body, refused
 from ledger.votes import (
     COMMIT,
     PRE_PREPARE,
     PREPARE,
-    Equivocation,
+    PreparedClaim,
+    ViewClaim,
     Vote,
+    compute_view_change_message,
     compute_vote_message,
-    encode_equivocation,
 )
 from tests.contracts.world import CARD, World, open_world, settled_world
 from tests.verifier.small_chain import signer
@@ -94,7 +109,7 @@ def vote(
 
 
 def accuse(world: World, first: Vote, second: Vote, stream: str = "validator/bank-2") -> Outcome:
-    raw = encode_equivocation(Equivocation(first, second))
+    raw = encode_equivocation(VoteEquivocation(first, second))
     return world.one("validator.equivocation", stream, {"evidence": raw.hex()}, "m-1")
 
 
@@ -149,7 +164,7 @@ def test_bytes_that_are_no_evidence_are_refused() -> None:
         data = {"evidence": raw}
         outcome = world.one("validator.equivocation", "validator/bank-2", data, "m-1")
         assert outcome == refused("evidence_invalid", ("reason", reason))
-    for raw in ("", "0", "0G", "00\n", "00" * 1_025):
+    for raw in ("", "0", "0G", "00\n", "00" * 3_073):
         data = {"evidence": raw}
         outcome = world.one("validator.equivocation", "validator/bank-2", data, "m-1")
         assert outcome == refused("malformed_data", ("kind", "validator.equivocation"))
@@ -165,7 +180,7 @@ def test_evidence_stands_in_the_validators_own_stream() -> None:
 
 def test_a_validators_slots_are_bounded() -> None:
     world = settled_world()
-    raw = encode_equivocation(Equivocation(vote(world, ONE), vote(world, OTHER)))
+    raw = encode_equivocation(VoteEquivocation(vote(world, ONE), vote(world, OTHER)))
     stream = "validator/bank-2"
     body = world.body("validator.equivocation", stream, {"evidence": raw.hex()}, "m-1")
     _, data = parse_data(decode_body(body))
@@ -176,3 +191,63 @@ def test_a_validators_slots_are_bounded() -> None:
         apply_equivocation(context, data)
     assert caught.value.outcome() == refused("evidence_enough", ("slots", SLOTS_MAX))
     assert context.record is full
+
+
+# The other kinds of evidence
+
+
+def claim(world: World, view: int, said: PreparedClaim | None, replica: int = 2) -> ViewClaim:
+    message = compute_view_change_message(world.chain_id, 1, view, said)
+    key = signer(f"{world.network} bank-{replica} vote")
+    return ViewClaim(1, view, said, replica, key.sign(message))
+
+
+def cosign(world: World, size: int, root: bytes, replica: int = 2) -> CosignedTree:
+    origin = f"{world.network}/{world.chain_id.hex()[:16]}"
+    key = signer(f"{world.network} bank-{replica} cosign")
+    line = cosign_checkpoint(Checkpoint(origin, size, root), f"{origin}/bank-{replica}", key, 9)
+    return CosignedTree(size, root, line.signature)
+
+
+def record(world: World, evidence: Equivocation) -> Outcome:
+    data = {"evidence": encode_equivocation(evidence).hex()}
+    return world.one("validator.equivocation", "validator/bank-2", data, "m-1")
+
+
+def test_two_claims_for_one_view_and_a_denied_commit_share_a_slot() -> None:
+    world = settled_world()
+    said = PreparedClaim(0, ONE)
+    both = ViewChangeEquivocation.of(claim(world, 1, said), claim(world, 1, None))
+    outcome = record(world, both)
+    assert outcome == applied(("validator", "bank-2"), ("slot", "view-change/1/1"))
+    denied = Amnesia(vote(world, ONE), claim(world, 1, None))
+    assert record(world, denied) == refused("evidence_known", ("slot", "view-change/1/1"))
+    later = Amnesia(vote(world, ONE, view=1), claim(world, 2, said))
+    assert not record(world, later).refused
+    slots = ["view-change/1/1", "view-change/1/2"]
+    assert world.record("validator/bank-2") == ValidatorRecord(slots)
+
+
+def test_a_fork_of_the_log_is_recorded_once_per_size() -> None:
+    world = settled_world()
+    origin = f"{world.network}/{world.chain_id.hex()[:16]}"
+    leaves = [leaf_hash(b"%d" % number) for number in range(9)]
+    whole = cosign(world, 9, compute_root(leaves))
+    evidence = CheckpointFork(
+        2, origin, cosign(world, 4, ONE), whole, compute_root(leaves[:4]),
+        tuple(consistency_proof(leaves, 4)),
+    )  # fmt: skip
+    outcome = record(world, evidence)
+    assert outcome == applied(("validator", "bank-2"), ("slot", "checkpoint/4"))
+    again = msgspec.structs.replace(evidence, smaller=cosign(world, 4, OTHER))
+    assert record(world, again) == refused("evidence_known", ("slot", "checkpoint/4"))
+    honest = msgspec.structs.replace(evidence, smaller=cosign(world, 4, compute_root(leaves[:4])))
+    assert record(world, honest) == refused("evidence_invalid", ("reason", "bad_field"))
+
+
+def test_the_longest_evidence_there_can_be_is_taken() -> None:
+    deepest = CheckpointFork(
+        63, "n" * ORIGIN_CHARS_MAX, CosignedTree(2**53 - 1, ONE, bytes(72)),
+        CosignedTree(2**53 - 1, ONE, bytes(72)), ONE, (ONE,) * PROOF_HASHES_MAX,
+    )  # fmt: skip
+    assert len(encode_equivocation(deepest).hex()) <= EVIDENCE_HEX_MAX

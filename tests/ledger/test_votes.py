@@ -17,15 +17,12 @@ from ledger.votes import (
     PREPARE,
     VIEW_MAX,
     CommitCertificate,
-    Equivocation,
     PreparedCertificate,
     SignedBy,
     Vote,
     compute_vote_message,
     decode_commit_certificate,
-    decode_equivocation,
     encode_commit_certificate,
-    encode_equivocation,
 )
 
 CHAIN = sha256(b"chain")
@@ -213,35 +210,3 @@ def test_prepared_certificate_counts_the_primary_once() -> None:
     assert refusal(wrong, 5)[0] is Reason.BAD_SIGNATURE
     as_commits = msgspec.structs.replace(prepared(0, 0, 2), prepares=commits(0, 2))
     assert refusal(as_commits, 5)[0] is Reason.BAD_SIGNATURE
-
-
-def test_equivocation_is_ordered_round_trips_and_verifies() -> None:
-    one, other = sign(1, PREPARE), sign(1, PREPARE, block_hash=OTHER)
-    evidence = Equivocation.of(other, one)
-    assert evidence == Equivocation.of(one, other) == Equivocation(one, other)
-    evidence.verify(VALIDATORS, CHAIN)
-    assert (evidence.replica, evidence.slot) == (1, (PREPARE, 5, 0))
-    assert decode_equivocation(encode_equivocation(evidence)) == evidence
-
-
-def test_equivocations_that_are_none() -> None:
-    one, other = sign(1), sign(1, block_hash=OTHER)
-    assert refusal(Equivocation(one, sign(2, block_hash=OTHER))) == (
-        Reason.BAD_FIELD,
-        "equivocation of height 5 view 0: votes of two validators, 1 and 2",
-    )
-    for elsewhere in (
-        sign(1, view=1, block_hash=OTHER),
-        sign(1, PREPARE, block_hash=OTHER),
-        sign(1, height=6, block_hash=OTHER),
-    ):
-        assert "do not contradict each other" in refusal(Equivocation(one, elsewhere))[1]
-    assert refusal(Equivocation(one, one)) == (
-        Reason.BAD_FIELD,
-        f"equivocation of height 5 view 0: both votes are for block {BLOCK.hex()}",
-    )
-    assert refusal(Equivocation(other, one))[0] is Reason.NOT_CANONICAL
-    forged = msgspec.structs.replace(other, signature=one.signature)
-    assert refusal(Equivocation(one, forged))[0] is Reason.BAD_SIGNATURE
-    forged = msgspec.structs.replace(one, signature=other.signature)
-    assert refusal(Equivocation(forged, other))[0] is Reason.BAD_SIGNATURE

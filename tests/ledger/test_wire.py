@@ -19,6 +19,15 @@ from ledger.block import (
     encode_header_entry,
     join_transaction_entries,
 )
+from ledger.equivocation import (
+    Amnesia,
+    CheckpointFork,
+    CosignedTree,
+    ViewChangeEquivocation,
+    VoteEquivocation,
+    decode_equivocation,
+    encode_equivocation,
+)
 from ledger.refusal import Reason, Rejected
 from ledger.state_proof import StateProof
 from ledger.state_tree import decode_state_proof, encode_state_proof
@@ -34,13 +43,12 @@ from ledger.transaction import (
 )
 from ledger.votes import (
     CommitCertificate,
-    Equivocation,
+    PreparedClaim,
     SignedBy,
+    ViewClaim,
     Vote,
     decode_commit_certificate,
-    decode_equivocation,
     encode_commit_certificate,
-    encode_equivocation,
 )
 from ledger.wire import StrictDecoder, encode
 
@@ -85,7 +93,32 @@ EXAMPLES = {
     "equivocation": (
         "equivocation",
         encode_equivocation(
-            Equivocation(Vote(2, 5, 0, H, 1, S), Vote(2, 5, 0, bytes(reversed(H)), 1, S))
+            VoteEquivocation(Vote(2, 5, 0, H, 1, S), Vote(2, 5, 0, bytes(reversed(H)), 1, S))
+        ),
+    ),
+    "two-view-changes": (
+        "equivocation",
+        encode_equivocation(
+            ViewChangeEquivocation(
+                ViewClaim(5, 2, None, 1, S), ViewClaim(5, 2, PreparedClaim(1, H), 1, S)
+            )
+        ),
+    ),
+    "amnesia": (
+        "equivocation",
+        encode_equivocation(Amnesia(Vote(2, 5, 0, H, 1, S), ViewClaim(5, 1, None, 1, S))),
+    ),
+    "fork": (
+        "equivocation",
+        encode_equivocation(
+            CheckpointFork(
+                1,
+                "n/0123456789abcdef",
+                CosignedTree(5, H, S + S[:8]),
+                CosignedTree(9, H, S + S[:8]),
+                H,
+                (H, H),
+            )
         ),
     ),
 }

@@ -23,7 +23,6 @@ from node.driver import (
     ANSWERS_PER_TICK_MAX,
     SPREAD_AGAIN_MS,
     STATUS_INTERVAL_TICKS,
-    decode_node_record,
 )
 from node.effects import (
     BroadcastFrame,
@@ -35,6 +34,7 @@ from node.effects import (
     Started,
 )
 from node.intake import parse_relayed
+from node.journal_record import decode_journal_record
 from node.messages import (
     Blocks,
     CertifiedBlock,
@@ -190,7 +190,7 @@ def test_a_cosignature_is_in_the_journal_before_it_is_sent() -> None:
         saved = 0
         for effect in machine.done:
             if isinstance(effect, SaveJournal):
-                saved = decode_node_record(effect.record)[1]
+                saved = decode_journal_record(effect.record)[1]
             elif isinstance(effect, BroadcastFrame | SendFrame) and isinstance(
                 effect.frame, Cosigned
             ):
@@ -226,7 +226,7 @@ def test_a_smaller_tree_is_never_cosigned_after_a_larger_one() -> None:
     machine.start()
     assert machine.height == 0
     assert machine.sent(Cosigned) == []
-    assert decode_node_record(machine.journal.load().record or b"")[1] == size
+    assert decode_journal_record(machine.journal.load().record or b"")[1] == size
 
 
 def test_another_root_of_the_same_size_is_told_and_not_counted() -> None:

@@ -10,7 +10,7 @@ import msgspec
 from consensus.messages import Commit, Prepare, decode_message, encode_message
 from contracts.execution import ExecutedBlock
 from ledger.votes import COMMIT, PREPARE, compute_vote_message
-from node.driver import Driver, decode_node_record, encode_node_record
+from node.driver import Driver
 from node.effects import (
     BroadcastFrame,
     CommitBlock,
@@ -21,6 +21,7 @@ from node.effects import (
     Started,
     Ticked,
 )
+from node.journal_record import decode_journal_record, encode_journal_record
 from node.messages import Consensus, Cosigned
 
 
@@ -43,8 +44,8 @@ class Amnesiac(Driver):
 
     def step(self, event: NodeEvent, now_ms: int) -> list[Effect]:
         if isinstance(event, Started):
-            height = 0 if event.record is None else decode_node_record(event.record)[2]
-            event = Started(encode_node_record(b"", 0, height), None)
+            height = 0 if event.record is None else decode_journal_record(event.record)[2]
+            event = Started(encode_journal_record(b"", 0, height), None)
         return super().step(event, now_ms)
 
 
@@ -53,8 +54,10 @@ class Trusting(Driver):
 
     def step(self, event: NodeEvent, now_ms: int) -> list[Effect]:
         if isinstance(event, Started) and event.record is not None:
-            record, cosigned_size, _ = decode_node_record(event.record)
-            event = Started(encode_node_record(record or b"", cosigned_size, 2**40), event.pending)
+            record, cosigned_size, _ = decode_journal_record(event.record)
+            event = Started(
+                encode_journal_record(record or b"", cosigned_size, 2**40), event.pending
+            )
         return super().step(event, now_ms)
 
 
@@ -119,7 +122,7 @@ class ForgetsCosignature(Driver):
     """Saves its votes, and not how far it has cosigned."""
 
     def _save(self, pending: object) -> None:
-        self._emit(SaveJournal(encode_node_record(self._record, 0, 2**40), pending))  # type: ignore[arg-type]
+        self._emit(SaveJournal(encode_journal_record(self._record, 0, 2**40), pending))  # type: ignore[arg-type]
 
 
 class SkipsBlock(Driver):

@@ -49,6 +49,11 @@ PARTY = ("the record", [
     ("keys", [("a key", ["public key", "from height", "until height (0: it is open)"])]),
 ])  # fmt: skip
 VOTE = ("a vote", ["phase (2: commit)", "height", "view", "block hash", "replica", "signature"])
+CLAIM = ("a view-change", [
+    "height", "view", ("claim: what was prepared before", ["view", "block hash"]), "replica",
+    "signature",
+])  # fmt: skip
+TREE = ("a cosigned tree", ["size", "root", "u64 seconds ‖ signature"])
 
 
 def main() -> int:
@@ -244,7 +249,21 @@ EXAMPLES: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
         "votes",
         "certificate",
     ),
-    "equivocation": dump(("two votes", [VOTE]), "votes", "equivocation"),
+    "two_votes": dump(
+        ("the evidence", ["kind (1: two votes)", VOTE, VOTE]), "evidence", "two_votes"
+    ),
+    "two_view_changes": dump(
+        ("the evidence", ["kind (2: two view-changes)", CLAIM, CLAIM]),
+        "evidence",
+        "two_view_changes",
+    ),
+    "amnesia": dump(("the evidence", ["kind (3: amnesia)", VOTE, CLAIM]), "evidence", "amnesia"),
+    "fork": dump(
+        ("the evidence", ["kind (4: a fork of the log)", "replica", "origin", TREE, TREE,
+         "root of the larger tree's prefix", ("consistency proof", ["hash"])]),
+        "evidence",
+        "fork",
+    ),
     "contract_value": dump(
         ("the state value", ["count", "RFC 9162 root", PREPAID]), "state", "contract", "value"
     ),

@@ -276,12 +276,42 @@ def test_a_stranger_verifies_the_votes() -> None:
     for replica, signature in commits:
         key = bytes(key_of(f"bank-{replica}", "vote").verify_key)
         assert is_signed(key, commit + block_hash, signature)
-    first, second = msgpack.unpackb(unhex("votes", "equivocation"))
-    assert first[:3] == second[:3] == [2, 3, 0]
+
+
+def test_a_stranger_convicts_the_liar() -> None:
+    block_hash = unhex("block", "block_hash")
+    commit = tag("commit") + CHAIN_ID + (3).to_bytes(8, "big") + (0).to_bytes(8, "big")
+    start = tag("view-change") + CHAIN_ID + (3).to_bytes(8, "big") + (1).to_bytes(8, "big")
+    prepared = start + b"\1" + (0).to_bytes(8, "big") + block_hash
+    voter = bytes(key_of("bank-3", "vote").verify_key)
+    kind, first, second = msgpack.unpackb(unhex("evidence", "two_votes"))
+    assert (kind, first[:3], second[:3]) == (1, [2, 3, 0], [2, 3, 0])
     assert first[3] < second[3]
     for vote in (first, second):
-        key = bytes(key_of(f"bank-{vote[4]}", "vote").verify_key)
-        assert is_signed(key, commit + vote[3], vote[5])
+        assert vote[4] == 3
+        assert is_signed(voter, commit + vote[3], vote[5])
+    kind, first, second = msgpack.unpackb(unhex("evidence", "two_view_changes"))
+    assert (kind, first[:4], second[:4]) == (
+        2, [3, 1, None, 3], [3, 1, [0, block_hash], 3],
+    )  # fmt: skip
+    assert is_signed(voter, start + b"\0", first[4])
+    assert is_signed(voter, prepared, second[4])
+    kind, vote, change = msgpack.unpackb(unhex("evidence", "amnesia"))
+    assert (kind, vote[:5], change[:4]) == (3, [2, 3, 0, block_hash, 3], [3, 1, None, 3])
+    assert is_signed(voter, commit + block_hash, vote[5])
+    assert is_signed(voter, start + b"\0", change[4])
+
+    kind, replica, origin, smaller, larger, prefix, _ = msgpack.unpackb(unhex("evidence", "fork"))
+    assert (kind, replica, origin) == (4, 3, FORMATS["genesis"]["origin"])
+    leaves = [leaf(raw) for raw in LOG]
+    assert (larger[0], larger[1]) == (len(leaves), tree(leaves))
+    assert prefix == tree(leaves[: smaller[0]]) != smaller[1]
+    cosigner = bytes(key_of("bank-3", "cosign").verify_key)
+    for size, root, signature in (smaller, larger):
+        time_s = int.from_bytes(signature[:8], "big")
+        text = f"{origin}\n{size}\n{base64.b64encode(root).decode()}\n"
+        signed = f"cosignature/v1\ntime {time_s}\n{text}".encode()
+        assert is_signed(cosigner, signed, signature[8:])
 
 
 def test_a_stranger_verifies_checkpoint_and_proof() -> None:

@@ -14,9 +14,23 @@ import msgspec
 
 from contracts.prepaid import compute_consumer_commitment
 from ledger.block import compute_block_hash, encode_header
-from ledger.checkpoint import Checkpoint, cosigner_verifier_key, log_verifier_key
+from ledger.checkpoint import (
+    Checkpoint,
+    cosign_checkpoint,
+    cosigner_verifier_key,
+    log_verifier_key,
+)
+from ledger.equivocation import (
+    Amnesia,
+    CheckpointFork,
+    CosignedTree,
+    Equivocation,
+    ViewChangeEquivocation,
+    VoteEquivocation,
+    encode_equivocation,
+)
 from ledger.hashing import sha256
-from ledger.merkle import compute_root, leaf_hash
+from ledger.merkle import compute_root, consistency_proof, leaf_hash
 from ledger.note import parse_note
 from ledger.receipt import batch_receipt_form, encode_receipt, sign_batch_receipt, sign_receipt
 from ledger.state_tree import encode_state_proof
@@ -33,10 +47,11 @@ from ledger.votes import (
     COMMIT,
     PRE_PREPARE,
     PREPARE,
-    Equivocation,
+    PreparedClaim,
+    ViewClaim,
     Vote,
+    compute_view_change_message,
     compute_vote_message,
-    encode_equivocation,
 )
 from tests.contracts.world import World, terms
 from tests.verifier.small_chain import signer
@@ -213,9 +228,10 @@ def compute_vectors(example: Example) -> dict[str, dict[str, Any]]:
             },
         },
         "votes": votes
-        | {
-            "certificate": world.certificate(header).hex(),
-            "equivocation": encode_equivocation(equivocate(world, block_hash)).hex(),
+        | {"certificate": world.certificate(header).hex()},
+        "evidence": {
+            name: encode_equivocation(evidence).hex()
+            for name, evidence in equivocate(world, block_hash).items()
         },
         "checkpoint": {
             "text": checkpoint.text(),
@@ -240,14 +256,43 @@ def compute_vectors(example: Example) -> dict[str, dict[str, Any]]:
     }  # fmt: skip
 
 
-def equivocate(world: World, block_hash: bytes) -> Equivocation:
-    """Two commits of one validator in one slot."""
+def equivocate(world: World, block_hash: bytes) -> dict[str, Equivocation]:
+    """Every way in which bank 3 could contradict itself about height 3."""
+    chain_id, other = world.chain_id, bytes([0xEE]) * 32
     key = signer(f"{NETWORK} bank-3 vote")
-    votes = []
-    for named in (block_hash, bytes([0xEE]) * 32):
-        message = compute_vote_message(COMMIT, world.chain_id, 3, 0, named)
-        votes.append(Vote(COMMIT, 3, 0, named, 3, key.sign(message)))
-    return Equivocation.of(*votes)
+
+    def commit(named: bytes) -> Vote:
+        message = compute_vote_message(COMMIT, chain_id, 3, 0, named)
+        return Vote(COMMIT, 3, 0, named, 3, key.sign(message))
+
+    def change(claim: PreparedClaim | None) -> ViewClaim:
+        message = compute_view_change_message(chain_id, 3, 1, claim)
+        return ViewClaim(3, 1, claim, 3, key.sign(message))
+
+    def cosign(size: int, root: bytes) -> CosignedTree:
+        name = f"{world.genesis.origin}/bank-3"
+        checkpoint = Checkpoint(world.genesis.origin, size, root)
+        cosigner = signer(f"{NETWORK} bank-3 cosign")
+        line = cosign_checkpoint(checkpoint, name, cosigner, world.chain.header.time_ms // 1000)
+        return CosignedTree(size, root, line.signature)
+
+    leaves = [leaf_hash(leaf) for leaf in world.leaves]
+    size = world.chain.header.first_index
+    return {
+        "two_votes": VoteEquivocation.of(commit(block_hash), commit(other)),
+        "two_view_changes": ViewChangeEquivocation.of(
+            change(None), change(PreparedClaim(0, block_hash))
+        ),
+        "amnesia": Amnesia(commit(block_hash), change(None)),
+        "fork": CheckpointFork(
+            3,
+            world.genesis.origin,
+            cosign(size, other),
+            cosign(len(leaves), compute_root(leaves)),
+            compute_root(leaves[:size]),
+            tuple(consistency_proof(leaves, size)),
+        ),
+    }
 
 
 def submission_of(envelope: bytes) -> dict[str, Any]:

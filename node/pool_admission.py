@@ -1,0 +1,94 @@
+"""Which transactions may wait for a block: the rule of a block's content, asked at the pool's door.
+
+`Executor.admit` holds a block to the same rule; here it is asked against the applied
+state and this node's clock, so that what cannot enter the next block does not wait for it.
+Signatures come after, because they cost most, and are no concern of this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from contracts.execution import Candidate, Chain, check_keys, check_time
+from contracts.parties import PARTY_PREFIX
+from ledger.refusal import Rejected
+from ledger.transaction import Transaction
+from node.mempool import Mempool
+from node.recent_ids import RecentIds
+
+PURGE_COUNT: Final = 5_000
+"""Waiting transactions looked at once a second, oldest first (1 ms)."""
+
+Say = Callable[[str, str], None]
+"""(level, text), for the log."""
+
+
+class PoolAdmission:
+    """The pool's door at one height; the pool itself is `node.mempool`."""
+
+    def __init__(self, chain: Chain, pool: Mempool, say: Say) -> None:
+        self._chain = chain
+        self._pool = pool
+        self._say = say
+        self._recent = RecentIds()
+        self._valid_keys: set[tuple[str, bytes]] = set()
+        """Keys found valid for the next height; forgotten with every block."""
+
+    def is_recent(self, tx_id: bytes) -> bool:
+        """Say whether a transaction was committed just now; False means nothing."""
+        return tx_id in self._recent
+
+    def check(self, candidate: Candidate, now_ms: int) -> None:
+        """Raise `Rejected` unless this could enter the next block, and the pool has room."""
+        self._check_valid(candidate.transaction, now_ms)
+        if candidate.transaction.tx_id not in self._pool:
+            self._pool.check_room(candidate)
+
+    def admit(
+        self, candidates: Iterable[Candidate], now_ms: int, *, is_local: bool
+    ) -> list[Candidate]:
+        """Add what may wait; return what was not there before."""
+        fresh: list[Candidate] = []
+        for candidate in candidates:
+            transaction = candidate.transaction
+            if transaction.tx_id in self._recent:
+                continue
+            try:
+                self._check_valid(transaction, now_ms)
+                if self._pool.add(candidate, is_local=is_local, now_ms=now_ms):
+                    fresh.append(candidate)
+            except Rejected as rejected:
+                self._say("debug", f"transaction {transaction.tx_id.hex()}: {rejected}")
+        return fresh
+
+    def purge(self, now_ms: int, skew_ms: int) -> None:
+        """Drop what no block may take any more: waiting for it would look like a silent primary."""
+        time_ms = max(now_ms - skew_ms, self._chain.header.time_ms)
+        self._pool.remove(self._pool.find_stale(time_ms, PURGE_COUNT))
+
+    def block_applied(self, tx_ids: list[bytes], streams: Iterable[str]) -> None:
+        """Forget what a block holds, and what waits under keys that it has just ended."""
+        self._pool.remove(tx_ids)
+        self._recent.add(tx_ids)
+        self._valid_keys.clear()
+        if any(stream.startswith(PARTY_PREFIX) for stream in streams):
+            self._drop_revoked()
+
+    def _drop_revoked(self) -> None:
+        height = self._chain.header.height + 1
+        lost = []
+        for candidate in self._pool.candidates():
+            transaction = candidate.transaction
+            try:
+                check_keys(transaction, height, self._chain.party, self._valid_keys)
+            except Rejected as rejected:
+                lost.append(transaction.tx_id)
+                self._say("info", f"{transaction.tx_id.hex()} leaves the pool: {rejected}")
+        self._pool.remove(lost)
+
+    def _check_valid(self, transaction: Transaction, now_ms: int) -> None:
+        chain = self._chain
+        time_ms = max(now_ms, chain.header.time_ms + 1)
+        check_time(transaction, time_ms, chain.limits.replay_window_ms)
+        check_keys(transaction, chain.header.height + 1, chain.party, self._valid_keys)
