@@ -52,19 +52,6 @@ def statement_of(message: Message, membership: Membership) -> Vote | ViewClaim |
             assert_never(unreachable)
 
 
-def signer_of(message: Message, membership: Membership) -> int | None:
-    """Return who claims to have signed a message; nobody signs a `Decided`."""
-    match message:
-        case PrePrepare() | NewView():
-            return membership.validators.primary(message.height, message.view)
-        case Prepare() | Commit() | ViewChange():
-            return message.replica
-        case Decided():
-            return None
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
 def height_of(message: Message) -> int:
     """Return the height a message is about."""
     return message.certificate.height if isinstance(message, Decided) else message.height

@@ -22,7 +22,6 @@ from consensus.actions import KEEP, Action, Note, Persist, SendDecided
 from consensus.admission import (
     height_of,
     pre_prepare_vote,
-    signer_of,
     statement_of,
     verify_justification,
     verify_signer,
@@ -56,6 +55,7 @@ from consensus.progress import advance, tick
 from consensus.proposal import check_proposal
 from consensus.restart import compose_record, resume
 from consensus.state import HeightState, Outbox
+from consensus.statements import Statements
 from consensus.timers import Timing
 from consensus.turns import TurnTable
 from consensus.view_change import (
@@ -71,7 +71,7 @@ from ledger.block import Header, compute_block_hash, encode_header
 from ledger.refusal import Rejected
 from ledger.signing import Signer
 from ledger.validators import ValidatorSet
-from ledger.votes import VerifySignature
+from ledger.votes import VerifySignature, ViewClaim, Vote
 
 ANSWERS_PER_TICK_MAX: Final = 4
 """Certificates of decided heights sent to one replica per tick; it votes on one height at a time,
@@ -226,7 +226,7 @@ class Replica:
             self._outbox.is_dirty = self._silent_through_height > 0
         advance(self._state)
 
-    def _enter_height(self, applied: Header) -> None:
+    def _enter_height(self, applied: Header, statements: Statements | None = None) -> None:
         floor, event = self._floor, self._floor_event
         height = applied.height + 1
         if floor is not None and floor.height <= height:
@@ -234,6 +234,8 @@ class Replica:
         self._state_or_none = HeightState(
             self._membership, self._timing, self._outbox, applied, self._is_silent_at(height)
         )
+        if statements is not None:
+            self._state_or_none.statements = statements
         if floor is not None and event is not None and floor.height == height:
             resume(self._state, floor, event.pending)
 
@@ -299,8 +301,8 @@ class Replica:
             self._membership.validators.primary(header.height, 0), header.proposer
         )
         self._lateness.block_applied(header.height)
-        self._enter_height(header)
-        kept = self._inbox.take(self._state.height)
+        statements, kept = self._inbox.take(header.height + 1)
+        self._enter_height(header, statements)
         for message in kept:
             self._take(message)
         ask_for_proposal(self._state, self._work_pending)
@@ -318,37 +320,30 @@ class Replica:
         """Verify a message as far as it is of any use, and put it where it belongs."""
         state = self._state
         height = height_of(message)
-        signer = signer_of(message, self._membership)
-        if isinstance(message, Decided):
-            self._admit_decided(message)
+        statement = statement_of(message, self._membership)
+        if statement is None:
+            if isinstance(message, Decided):
+                self._admit_decided(message)
             return
-        if signer is None or signer == self._membership.own:
+        signer = statement.replica
+        if signer == self._membership.own:
             return
         if height < state.height:
             self._answer_late(signer, message)
         elif height == state.height:
             self._admit_now(signer, message)
-        elif height == state.height + 1 and self._is_early_news(signer, message):
-            self._admit_early(signer, message)
+        elif height == state.height + 1 and self._inbox.is_news(height, signer, message, statement):
+            self._admit_early(signer, message, statement)
         elif self._lateness.is_claim_news(signer, height):
             verify_signer(message, self._membership)
             self._lateness.add_claim(signer, height)
             self._ask_to_catch_up()
 
-    def _is_early_news(self, signer: int, message: Message) -> bool:
-        """Return whether a message of the next height is to be kept or to be compared."""
-        if self._inbox.is_news(signer, message):
-            return True
-        statement = statement_of(message, self._membership)
-        return statement is not None and self._inbox.is_contradiction(height_of(message), statement)
-
-    def _admit_early(self, signer: int, message: Message) -> None:
+    def _admit_early(self, signer: int, message: Message, statement: Vote | ViewClaim) -> None:
         """Keep a message of the next height; what contradicts an earlier one is reported."""
         height = height_of(message)
         verify_signer(message, self._membership)
-        statement = statement_of(message, self._membership)
-        if statement is not None:
-            self._state.report(self._inbox.compare(height, statement))
+        self._state.report(self._inbox.add(height, statement))
         self._lateness.add_claim(signer, height)
         verify_justification(message, self._membership)
         self._inbox.put(height, signer, message)
@@ -376,7 +371,7 @@ class Replica:
                     self._help(signer, message)
                     return
                 if not state.view_changes.is_news(message):
-                    if state.statements.is_contradiction(message.statement):
+                    if state.statements.is_news(message.statement):
                         verify_signer(message, self._membership)
                         state.record_claim(message.statement)
                     return

@@ -147,15 +147,15 @@ class HeightState:
 
     def record_vote(self, vote: Vote) -> None:
         """Count a verified vote of anybody, reporting a contradiction."""
-        self.report(self.statements.add_vote(vote))
+        self.report(self.statements.add(vote))
 
     def record_claim(self, claim: ViewClaim) -> None:
         """Keep what somebody's view-change says, reporting a contradiction."""
-        self.report(self.statements.add_claim(claim))
+        self.report(self.statements.add(claim))
 
-    def report(self, equivocation: Equivocation | None) -> None:
+    def report(self, evidence: tuple[Equivocation, ...]) -> None:
         """Have evidence put on the chain."""
-        if equivocation is not None:
+        for equivocation in evidence:
             self.emit(ReportEvidence(equivocation))
             self.note(f"replica {equivocation.replica} contradicted itself: {equivocation.slot}")
 

@@ -4,15 +4,24 @@ Votes are counted in the vote book and view-changes in the view-change book; thi
 that compares a statement with the others of its signer, so that two votes in one slot, two claims
 for one view, and a commit that a later view-change denies all become evidence, once per slot
 (`ledger.equivocation`). A view-change counts as said by its signature alone: the certificate that
-travels with it proves the claim and is no part of it. Bounded: the votes the book keeps, and one
-claim per validator. Everything given to it has its signature verified.
+travels with it proves the claim and is no part of it. Bounded per validator, the highest views
+winning, so a liar can only crowd out its own statements. Everything given to it has its signature
+verified.
 """
 
 from __future__ import annotations
 
-from consensus.vote_book import VoteBook
+from dataclasses import dataclass
+
+from consensus.vote_book import VIEWS_KEPT, VoteBook
 from ledger.equivocation import Amnesia, Equivocation, ViewChangeEquivocation, is_forgotten
 from ledger.votes import COMMIT, ViewClaim, Vote
+
+
+@dataclass(slots=True)
+class _Said:
+    claim: ViewClaim
+    is_reported: bool = False
 
 
 class Statements:
@@ -20,59 +29,61 @@ class Statements:
 
     def __init__(self) -> None:
         self.votes = VoteBook()
-        self._claims: dict[int, ViewClaim] = {}
-        """Each validator's claim for the highest view."""
-        self._reported: dict[int, int] = {}
-        """The highest view for which a validator's view-change was reported as false."""
+        self._claims: dict[int, dict[int, _Said]] = {}
+        """replica → view → what its view-change to that view claims."""
 
-    def is_contradiction(self, statement: Vote | ViewClaim) -> bool:
-        """Return whether this contradicts what is kept; asked before it is verified."""
+    def is_news(self, statement: Vote | ViewClaim) -> bool:
+        """Return whether `add` would keep this or prove something; asked before it is verified."""
         if isinstance(statement, ViewClaim):
-            return self._find(statement) is not None
-        return self.votes.is_contradiction(statement) or self._find_denied(statement) is not None
+            said = self._claims.get(statement.replica, {}).get(statement.view)
+            if said is None:
+                return self._has_room(statement)
+            return said.claim.claim != statement.claim and not said.is_reported
+        return self.votes.is_news(statement)
 
-    def add(self, statement: Vote | ViewClaim) -> Equivocation | None:
-        """Keep a statement; return the evidence if it contradicts another one."""
+    def add(self, statement: Vote | ViewClaim) -> tuple[Equivocation, ...]:
+        """Keep a statement; return the evidence that it contradicts others."""
         if isinstance(statement, ViewClaim):
-            return self.add_claim(statement)
-        return self.add_vote(statement)
+            return self._add_claim(statement)
+        evidence = self.votes.add(statement)
+        found: list[Equivocation] = [] if evidence is None else [evidence]
+        for said in self._find_denials(statement):
+            said.is_reported = True
+            found.append(Amnesia(statement, said.claim))
+        return tuple(found)
 
-    def add_vote(self, vote: Vote) -> Equivocation | None:
-        """Count a vote; return the evidence if it contradicts another statement."""
-        evidence = self.votes.add(vote)
-        denied = self._find_denied(vote) if evidence is None else None
-        if denied is None:
-            return evidence
-        self._reported[denied.replica] = denied.view
-        return Amnesia(vote, denied)
+    def _add_claim(self, claim: ViewClaim) -> tuple[Equivocation, ...]:
+        views = self._claims.setdefault(claim.replica, {})
+        said = views.get(claim.view)
+        if said is not None:
+            if said.claim.claim == claim.claim or said.is_reported:
+                return ()
+            said.is_reported = True
+            return (ViewChangeEquivocation.of(said.claim, claim),)
+        if not self._has_room(claim):
+            return ()
+        if len(views) >= VIEWS_KEPT:
+            del views[min(views)]
+        commit = self._find_commit(claim)
+        views[claim.view] = _Said(claim, is_reported=commit is not None)
+        return () if commit is None else (Amnesia(commit, claim),)
 
-    def add_claim(self, claim: ViewClaim) -> Equivocation | None:
-        """Keep what a view-change says; return the evidence if it contradicts another statement."""
-        evidence = self._find(claim)
-        if evidence is not None:
-            self._reported[claim.replica] = claim.view
-        known = self._claims.get(claim.replica)
-        if known is None or claim.view > known.view:
-            self._claims[claim.replica] = claim
-        return evidence
+    def _has_room(self, claim: ViewClaim) -> bool:
+        views = self._claims.get(claim.replica, {})
+        return len(views) < VIEWS_KEPT or claim.view > min(views)
 
-    def _find(self, claim: ViewClaim) -> Equivocation | None:
-        if not self._is_open(claim):
-            return None
-        known = self._claims.get(claim.replica)
-        if known is not None and known.view == claim.view and known.claim != claim.claim:
-            return ViewChangeEquivocation.of(known, claim)
-        for commit in self.votes.of(COMMIT, claim.replica):
-            if is_forgotten(commit, claim):
-                return Amnesia(commit, claim)
-        return None
+    def _find_commit(self, claim: ViewClaim) -> Vote | None:
+        """Return a commit of its signer that a view-change denies."""
+        commits = self.votes.of(COMMIT, claim.replica)
+        return next((commit for commit in commits if is_forgotten(commit, claim)), None)
 
-    def _find_denied(self, vote: Vote) -> ViewClaim | None:
-        """Return the view-change that denies a commit which comes after it."""
-        claim = self._claims.get(vote.replica)
-        if vote.phase != COMMIT or claim is None or not self._is_open(claim):
-            return None
-        return claim if is_forgotten(vote, claim) else None
-
-    def _is_open(self, claim: ViewClaim) -> bool:
-        return claim.view > self._reported.get(claim.replica, 0)
+    def _find_denials(self, vote: Vote) -> list[_Said]:
+        """Return the view-changes of its signer that deny a commit which comes after them."""
+        if vote.phase != COMMIT:
+            return []
+        views = self._claims.get(vote.replica, {})
+        return [
+            said
+            for said in views.values()
+            if not said.is_reported and is_forgotten(vote, said.claim)
+        ]

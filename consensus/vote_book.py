@@ -45,15 +45,6 @@ class VoteBook:
             return slot.vote.block_hash != vote.block_hash and not slot.is_reported
         return len(views) < VIEWS_KEPT or vote.view > min(views)
 
-    def is_contradiction(self, vote: Vote) -> bool:
-        """Return whether `add` would give evidence that was not given yet."""
-        slot = self._slots.get((vote.phase, vote.replica), {}).get(vote.view)
-        if slot is not None:
-            return slot.vote.block_hash != vote.block_hash and not slot.is_reported
-        other = {PRE_PREPARE: PREPARE, PREPARE: PRE_PREPARE}.get(vote.phase)
-        slot = None if other is None else self._slots.get((other, vote.replica), {}).get(vote.view)
-        return slot is not None and slot.vote.block_hash != vote.block_hash
-
     def add(self, vote: Vote) -> VoteEquivocation | None:
         """Count a verified vote, or return the evidence that it contradicts an earlier one."""
         if not self.is_news(vote):

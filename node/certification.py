@@ -50,6 +50,8 @@ class Doubt:
 class _Height:
     checkpoint: Checkpoint
     signatures: dict[int, bytes]
+    noted_count: int = 0
+    """Cosignatures in the newest note that was made of it."""
 
 
 def cosigner_name(origin: str, institution: str) -> str:
@@ -166,11 +168,27 @@ class Certification:
             return rejected.detail
         return ""
 
+    def certify(self, height: int) -> bytes | None:
+        """Return the certified checkpoint of a height as soon as a quorum has cosigned it."""
+        opened = self._heights.get(height)
+        if opened is None or opened.noted_count:
+            return None
+        return self.make_note(height)
+
+    def find_grown(self) -> list[int]:
+        """Return the certified heights that have been cosigned by more since they were noted."""
+        return [
+            height
+            for height, opened in self._heights.items()
+            if 0 < opened.noted_count < len(opened.signatures)
+        ]
+
     def make_note(self, height: int) -> bytes | None:
-        """Return the certified checkpoint of a height once a quorum has cosigned it."""
+        """Return a height's checkpoint with all its cosignatures, if they are a quorum."""
         opened = self._heights.get(height)
         if opened is None or len(opened.signatures) < self._genesis.validators.quorum:
             return None
+        opened.noted_count = len(opened.signatures)
         self.certified_height = max(self.certified_height, height)
         lines = [sign_checkpoint(opened.checkpoint, self._log)]
         for replica in sorted(opened.signatures):

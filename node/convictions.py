@@ -69,9 +69,9 @@ class Convictions:
         for owed in self._owed.values():
             for equivocation in owed.values():
                 if equivocation.height <= chain.header.height + 1:
-                    yield self._make_envelope(equivocation, chain.header, now_ms)
+                    yield self.make_envelope(equivocation, chain.header, now_ms)
 
-    def _make_envelope(self, equivocation: Equivocation, header: Header, now_ms: int) -> bytes:
+    def make_envelope(self, equivocation: Equivocation, header: Header, now_ms: int) -> bytes:
         """Return the envelope in which this institution reports an equivocation.
 
         Its `not_after` is near the chain's own time, so that a wrong clock here does not make it

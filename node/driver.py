@@ -252,7 +252,7 @@ class Driver:
     def _tick(self) -> None:
         self._ticks += 1
         self._answered.clear()
-        self._drive(ev.Tick(self._now_ms, len(self.pool) > 0))
+        self._drive(ev.Tick(self._now_ms, self._admission.has_work))
         self._ask_for_missing()
         for verdict in self.bench.expire(self._ticks):
             self._drive(verdict)
@@ -269,6 +269,10 @@ class Driver:
             old = self.pool.find_local_before(self._now_ms - SPREAD_AGAIN_MS, SPREAD_AGAIN_COUNT)
             self._spread(old)
             self._submit_convictions()
+            for height in self.certification.find_grown():
+                note = self.certification.make_note(height)
+                if note is not None:
+                    self._emit(PutCheckpoint(height, note))
 
     def _change_peer(self, event: PeerChanged) -> None:
         if not event.is_connected:
@@ -573,7 +577,7 @@ class Driver:
         self._certify(header.height)
 
     def _certify(self, height: int) -> None:
-        note = self.certification.make_note(height)
+        note = self.certification.certify(height)
         if note is not None:
             self._emit(PutCheckpoint(height, note))
 

@@ -3,6 +3,10 @@
 `Executor.admit` holds a block to the same rule; here it is asked against the applied
 state and this node's clock, so that what cannot enter the next block does not wait for it.
 Signatures come after, because they cost most, and are no concern of this module.
+
+This node's clock may be wrong, and what was submitted here is promised. So it leaves the pool as
+too late only when the chain's own time says so; while only this clock does, it waits and makes no
+work: waiting for what no block takes would look like a silent primary.
 """
 
 from __future__ import annotations
@@ -20,6 +24,9 @@ from node.recent_ids import RecentIds
 PURGE_COUNT: Final = 5_000
 """Waiting transactions looked at once a second, oldest first (1 ms)."""
 
+ANY_WINDOW_MS: Final = 2**53
+"""No bound on how late a transaction may stay valid: what is too far ahead now waits."""
+
 Say = Callable[[str, str], None]
 """(level, text), for the log."""
 
@@ -34,10 +41,17 @@ class PoolAdmission:
         self._recent = RecentIds()
         self._valid_keys: set[tuple[str, bytes]] = set()
         """Keys found valid for the next height; forgotten with every block."""
+        self._overdue: set[bytes] = set()
+        """What is promised and too late by this clock, and not by the chain's time."""
 
     def is_recent(self, tx_id: bytes) -> bool:
         """Say whether a transaction was committed just now; False means nothing."""
         return tx_id in self._recent
+
+    @property
+    def has_work(self) -> bool:
+        """Say whether anything waits that a block may take, as far as this clock knows."""
+        return len(self._pool) > len(self._overdue)
 
     def check(self, candidate: Candidate, now_ms: int) -> None:
         """Raise `Rejected` unless this could enter the next block, and the pool has room."""
@@ -55,7 +69,10 @@ class PoolAdmission:
             if transaction.tx_id in self._recent:
                 continue
             try:
-                self._check_valid(transaction, now_ms)
+                if is_local:
+                    self._check_promised(transaction)
+                else:
+                    self._check_valid(transaction, now_ms)
                 if self._pool.add(candidate, is_local=is_local, now_ms=now_ms):
                     fresh.append(candidate)
             except Rejected as rejected:
@@ -63,13 +80,24 @@ class PoolAdmission:
         return fresh
 
     def purge(self, now_ms: int, skew_ms: int) -> None:
-        """Drop what no block may take any more: waiting for it would look like a silent primary."""
-        time_ms = max(now_ms - skew_ms, self._chain.header.time_ms)
-        self._pool.remove(self._pool.find_stale(time_ms, PURGE_COUNT))
+        """Drop what no block may take any more; of what is promised the chain's time decides."""
+        chain_ms = self._chain.header.time_ms
+        stale = self._pool.find_stale(max(now_ms - skew_ms, chain_ms), PURGE_COUNT)
+        self._overdue = set()
+        if not stale:
+            return
+        promised = {
+            candidate.transaction.tx_id
+            for candidate in self._pool.local_candidates()
+            if candidate.transaction.body.not_after >= chain_ms
+        }
+        self._overdue = promised.intersection(stale)
+        self._pool.remove([tx_id for tx_id in stale if tx_id not in promised])
 
     def block_applied(self, tx_ids: list[bytes], streams: Iterable[str]) -> None:
         """Forget what a block holds, and what waits under keys that it has just ended."""
         self._pool.remove(tx_ids)
+        self._overdue.difference_update(tx_ids)
         self._recent.add(tx_ids)
         self._valid_keys.clear()
         if any(stream.startswith(PARTY_PREFIX) for stream in streams):
@@ -86,6 +114,13 @@ class PoolAdmission:
                 lost.append(transaction.tx_id)
                 self._say("info", f"{transaction.tx_id.hex()} leaves the pool: {rejected}")
         self._pool.remove(lost)
+        self._overdue.difference_update(lost)
+
+    def _check_promised(self, transaction: Transaction) -> None:
+        """Raise `Rejected` if the chain itself says that no block may take this any more."""
+        chain = self._chain
+        check_time(transaction, chain.header.time_ms, ANY_WINDOW_MS)
+        check_keys(transaction, chain.header.height + 1, chain.party, self._valid_keys)
 
     def _check_valid(self, transaction: Transaction, now_ms: int) -> None:
         chain = self._chain

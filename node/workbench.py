@@ -66,9 +66,10 @@ class Workbench:
             now_ms=now_ms,
             batch_divisor=action.batch_divisor,
         )
-        self._pool.remove([tx_id for tx_id, _ in built.dropped])
         for tx_id, rejected in built.dropped:
-            self._say("debug", f"transaction {tx_id.hex()} leaves the pool: {rejected}")
+            if not self._may_wait(tx_id, rejected):
+                self._pool.remove([tx_id])
+                self._say("debug", f"transaction {tx_id.hex()} leaves the pool: {rejected}")
         for failure in built.poisoned:
             self._pool.quarantine(failure.tx_id)
             self._say("error", f"set aside, not proposed: {failure}")
@@ -77,6 +78,15 @@ class Workbench:
         proposal = proposal_of(built.block, built.candidates)
         self.desk.keep(proposal, built.candidates, built.block)
         return ev.ProposalBuilt(action.height, action.view, proposal)
+
+    def _may_wait(self, tx_id: bytes, rejected: Rejected) -> bool:
+        """Say whether only this clock keeps a transaction out, and not the chain's time."""
+        candidate = self._pool.get(tx_id)
+        return (
+            rejected.reason is Reason.STALE
+            and candidate is not None
+            and candidate.transaction.body.not_after >= self._chain.header.time_ms
+        )
 
     def check(self, action: act.CheckProposal) -> ev.ProposalChecked | None:
         """Return the verdict on a proposal, or None while it waits for envelopes."""

@@ -1,7 +1,8 @@
 """`python -m sim`: one seed with its whole trace, or a range of seeds on every core.
 
-A failure is one line that reproduces it, and exit code 1. A range shows its progress and ends with
-what it has met: a table of faults and protocol events, and what it never met although it should.
+A failure is one line that reproduces it, made as short as it gets, and exit status 1. A range shows
+its progress and ends with what it has met, by number of nodes, and what it never met although it
+should.
 """
 
 from __future__ import annotations
@@ -9,20 +10,38 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from itertools import islice
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sim.coverage import Coverage
-from sim.faults import FAMILIES
+from sim.campaign import Campaign, run_all
+from sim.coverage import SIZES
+from sim.plan import FAMILIES
+from sim.shrink import RUNS_MAX, Shrinker
 from sim.simulation import Options, Result, run_seed
 
-WAITING_PER_WORKER = 4
-"""Seeds given out in advance: enough to keep a worker busy, few enough to stop at once."""
+SHRUNK_MAX: Final = 3
+"""Failures of a range that are shrunk, the first ones; each takes minutes."""
+
+TABLE_WIDTH: Final = 160
+"""Columns a table needs that has one for each number of nodes."""
+
+EPILOG: Final = """\
+examples:
+  python -m sim --seed 8                       one seed, with one line per event
+  python -m sim --seed 8 --quiet               its plan and its digests only
+  python -m sim --seeds 0:200 --keep-going     a range, on all cores, and what it met
+  python -m sim --seeds 0:50 --family liars --nodes 7
+
+A seed that fails is shrunk: run again with fewer faults, earlier healing and fewer liars, as long
+as the same rule is broken. The line that is printed then runs the shortest of these.
+
+exit status: 0 nothing failed, 1 a seed failed, 2 not asked rightly
+"""
 
 
 def reproduction(seed: int, options: Options) -> str:
@@ -30,7 +49,7 @@ def reproduction(seed: int, options: Options) -> str:
     return f"python -m sim --seed {seed}{options.arguments()}"
 
 
-def run_one(seed: int, options: Options, *, is_quiet: bool) -> int:
+def run_one(seed: int, options: Options, *, is_quiet: bool, shrinks: bool) -> int:
     """Run one seed, printing its trace."""
     result = run_seed(seed, options, None if is_quiet else print)
     print(f"plan   {result.plan}")
@@ -43,15 +62,15 @@ def run_one(seed: int, options: Options, *, is_quiet: bool) -> int:
     if result.violation is None:
         return 0
     print(f"FAILED {result.violation}\n{reproduction(seed, options)}")
+    if shrinks:
+        _shrink(Console(stderr=True), Console(), result, options)
     return 1
 
 
-def run_range(seeds: range, options: Options, workers: int, *, keeps_going: bool) -> int:
+def run_range(campaign: Campaign, workers: int, *, keeps_going: bool, shrinks: bool) -> int:
     """Run many seeds; print each failure as it comes and the coverage at the end."""
     console = Console()
-    coverage = Coverage()
-    failed: list[int] = []
-    slowest_ms = 0
+    options = campaign.options
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -59,13 +78,11 @@ def run_range(seeds: range, options: Options, workers: int, *, keeps_going: bool
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("seeds", total=len(seeds))
-        for result in _results(seeds, options, workers):
+        task = progress.add_task("seeds", total=len(campaign.seeds))
+        for result in run_all(campaign.seeds, options, workers):
             progress.advance(task)
-            coverage.add(result.counts)
-            slowest_ms = max(slowest_ms, result.healing_ms)
+            campaign.add(result)
             if result.violation is not None:
-                failed.append(result.seed)
                 console.print(
                     f"[red]seed {result.seed}[/red] {result.violation}\n  {result.plan}\n"
                     f"  {reproduction(result.seed, options)}",
@@ -74,43 +91,59 @@ def run_range(seeds: range, options: Options, workers: int, *, keeps_going: bool
                 )
                 if not keeps_going:
                     break
-    console.print(_table(coverage))
-    missing = coverage.missing()
-    if missing:
-        console.print(f"never met: {', '.join(missing)}", soft_wrap=True)
-    console.print(f"slowest healing: {slowest_ms} virtual ms")
-    console.print(f"{len(failed)} of {len(seeds)} seeds failed: {sorted(failed)}", soft_wrap=True)
-    return 1 if failed else 0
+    _print_table(console, campaign)
+    for result in campaign.failed[:SHRUNK_MAX] if shrinks else ():
+        _shrink(console, console, result, options)
+    seeds = sorted(result.seed for result in campaign.failed)
+    console.print(f"{len(seeds)} of {campaign.done} seeds failed: {seeds}", soft_wrap=True)
+    return 1 if campaign.failed else 0
 
 
-def _results(seeds: range, options: Options, workers: int) -> Iterator[Result]:
-    """Yield results as they come, with a bounded number of seeds given out."""
-    if workers == 1:
-        yield from (run_seed(seed, options) for seed in seeds)
-        return
-    left = iter(seeds)
-    with ProcessPoolExecutor(workers) as pool:
-        waiting: set[Future[Result]] = {
-            pool.submit(run_seed, seed, options)
-            for seed in islice(left, workers * WAITING_PER_WORKER)
-        }
-        try:
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-                for seed in islice(left, len(done)):
-                    waiting.add(pool.submit(run_seed, seed, options))
-        finally:
-            pool.shutdown(cancel_futures=True)
+def _shrink(progress_console: Console, console: Console, result: Result, options: Options) -> None:
+    """Make a failure short, and print the line that runs it."""
+    seed = result.seed
+    shrinker = Shrinker(seed, options, result, lambda options: run_seed(seed, options))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=progress_console, transient=True) as progress:
+        task = progress.add_task(f"shrinking seed {seed}", total=RUNS_MAX)
+        shortest = shrinker.shrink(lambda count, _: progress.update(task, completed=count))
+    console.print(
+        f"shortest of {shrinker.run_count} runs: {shrinker.result.violation}\n"
+        f"  {reproduction(seed, shortest)}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
-def _table(coverage: Coverage) -> Table:
-    table = Table("what", "times", title="coverage")
-    table.columns[1].justify = "right"
-    for name, count in sorted(coverage.counts.items()):
-        table.add_row(name, f"{count:,}")
-    return table
+def _print_table(console: Console, campaign: Campaign) -> None:
+    table = campaign.table
+    sizes = [size for size in SIZES if table.count("seeds", size)]
+    view = Table("what", "all", *[f"n={size}" for size in sizes], title="coverage")
+    for column in view.columns[1:]:
+        column.justify = "right"
+        column.no_wrap = True
+    for name in ("seeds", "heights"):
+        view.add_row(name, *[_number(table.count(name, size)) for size in (None, *sizes)])
+    view.add_section()
+    for name in table.names():
+        if name not in {"seeds", "heights"}:
+            view.add_row(name, *[_number(table.count(name, size)) for size in (None, *sizes)])
+    Console(width=max(console.width, TABLE_WIDTH), file=console.file).print(view)
+    empty = campaign.empty_cells()
+    console.print(f"never met: {'; '.join(empty) or 'nothing'}", soft_wrap=True, highlight=False)
+    console.print(
+        f"slowest healing {campaign.slowest_healing_ms} virtual ms, longest view after it "
+        f"{campaign.longest_view_ms} virtual ms, most items in a driver {campaign.most_items}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _number(count: int) -> str:
+    """Return a count that fits in a narrow column."""
+    if count < 100_000:
+        return f"{count:,}"
+    return f"{count // 1_000:,}k"
 
 
 def parse_range(text: str) -> range:
@@ -122,26 +155,54 @@ def parse_range(text: str) -> range:
     return seeds
 
 
+def parse_numbers(text: str) -> tuple[int, ...]:
+    """Return the numbers of a list with commas; `none` is the empty one."""
+    return () if text == "none" else tuple(sorted({int(item) for item in text.split(",")}))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and run."""
+    usual = Options()
     parser = argparse.ArgumentParser(
         prog="python -m sim",
         description="Simulate a network of nodes that everything happens to, from a seed.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--seed", type=int, help="one seed, with its trace")
     which.add_argument("--seeds", type=parse_range, metavar="A:B", help="seeds A to B-1")
-    parser.add_argument("--heights", type=int, default=Options().heights, help="default: 10")
-    parser.add_argument("--nodes", type=int, default=None, help="default: the seed decides")
-    parser.add_argument("--family", choices=FAMILIES, default=None, help="main family of faults")
+    parser.add_argument("--heights", type=int, default=usual.heights, help="default: %(default)s")
+    parser.add_argument("--nodes", type=int, choices=SIZES, help="default: the seed decides")
+    parser.add_argument("--family", choices=FAMILIES, help="main family of faults")
+    parser.add_argument(
+        "--faults", type=parse_numbers, metavar="N,N", help="only these faults of the schedule"
+    )
+    parser.add_argument(
+        "--honest", type=parse_numbers, default=(), metavar="N,N", help="faulty nodes that behave"
+    )
+    parser.add_argument(
+        "--until", type=int, default=usual.until_ms, metavar="MS",
+        help="virtual time at which everything heals at the latest; default: %(default)s",
+    )  # fmt: skip
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="default: cores")
     parser.add_argument("--quiet", action="store_true", help="no trace")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at a failure")
+    parser.add_argument("--no-shrink", action="store_true", help="do not shorten failures")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the sums of a range")
     chosen = parser.parse_args(arguments)
-    options = Options(chosen.heights, chosen.nodes, chosen.family)
+    options = Options(
+        chosen.heights, chosen.nodes, chosen.family, chosen.faults, chosen.honest, chosen.until
+    )
+    shrinks = not chosen.no_shrink
     if chosen.seed is not None:
-        return run_one(chosen.seed, options, is_quiet=chosen.quiet)
-    return run_range(chosen.seeds, options, chosen.workers, keeps_going=chosen.keep_going)
+        return run_one(chosen.seed, options, is_quiet=chosen.quiet, shrinks=shrinks)
+    campaign = Campaign(chosen.seeds, options)
+    try:
+        return run_range(campaign, chosen.workers, keeps_going=chosen.keep_going, shrinks=shrinks)
+    finally:
+        if chosen.json is not None:
+            campaign.save(chosen.json)
 
 
 if __name__ == "__main__":

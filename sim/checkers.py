@@ -1,54 +1,61 @@
 """All checkers of one simulation; a breach of any raises `Violation` and ends it.
 
-The checkers know nothing of how the driver works: they watch what correct nodes commit, save, send
-and receive. `chain_checker`, `vote_checker` and `evidence_checker` say what must hold; what must
-hold at the end, once everything is healed, stands in `ending`. Here are the bounds.
+They watch from outside what correct nodes commit, save, send, receive and hold; none of them shares
+code with what it watches. What must hold at the end, once everything is healed, stands in `ending`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from ledger.validators import ValidatorSet
+from contracts.execution import ExecutedBlock
+from sim.bounds_checker import BoundsChecker
 from sim.chain_checker import ChainChecker
 from sim.coverage import Coverage
-from sim.deployment import SignatureMemory
+from sim.deployment import Deployment
 from sim.evidence_checker import EvidenceChecker
-from sim.violation import Violation
+from sim.inclusion_checker import InclusionChecker
+from sim.view_checker import ViewChecker
 from sim.vote_checker import VoteChecker
+from sim.world import World
 
 if TYPE_CHECKING:
     from sim.node import Node
-
-INBOX_MAX: Final = 20_000
-"""Events one node may have waiting; a tenth of it is never seen in a healthy campaign."""
-
-POOL_MAX: Final = 2_000
-"""Transactions waiting at one node: far more than any workload here makes."""
 
 
 class Checkers:
     """See the module's text."""
 
-    def __init__(
-        self,
-        validators: ValidatorSet,
-        chain_id: bytes,
-        memory: SignatureMemory,
-        coverage: Coverage,
-    ) -> None:
-        self.chain: Final = ChainChecker(validators, chain_id, memory, coverage)
-        self.votes: Final = VoteChecker(validators, chain_id, self.chain, coverage)
-        self.evidence: Final = EvidenceChecker(validators, chain_id, memory, self.chain, coverage)
+    def __init__(self, deployment: Deployment, world: World, coverage: Coverage) -> None:
+        self.nodes: Sequence[Node] = ()
+        genesis = deployment.genesis
+        self.chain: Final = ChainChecker(genesis, world, coverage)
+        self.votes: Final = VoteChecker(genesis.validators, genesis.chain_id, self.chain, coverage)
+        self.evidence: Final = EvidenceChecker(genesis, self.chain, coverage)
+        self.inclusion: Final = InclusionChecker(genesis)
+        self.views: Final = ViewChecker(world)
+        self.bounds: Final = BoundsChecker(len(genesis.validators))
+
+    def watch(self, nodes: Sequence[Node]) -> None:
+        """Begin; these are the nodes of the simulation."""
+        self.nodes = nodes
+        self.chain.faulty = {node.number for node in nodes if not node.is_correct}
+
+    def ended(self, node: Node) -> None:
+        """A process ended."""
+        self.evidence.ended(node)
+        self.views.ended(node)
+
+    def committed(self, node: Node, block: ExecutedBlock, certificate: bytes) -> None:
+        """A correct node made a block durable."""
+        is_first = block.header.height == len(self.chain.blocks)
+        self.chain.committed(node, block, certificate)
+        if is_first:
+            self.inclusion.committed(self.nodes, block, certificate)
 
     def settled(self, node: Node) -> None:
-        """A node has dealt with an event."""
-        driver = node.driver
-        if driver is None:
-            return
-        if node.inbox_count > INBOX_MAX or len(driver.pool) > POOL_MAX:
-            raise Violation(
-                "bounds",
-                f"{node.name} has {node.inbox_count} events and {len(driver.pool)} transactions "
-                "waiting",
-            )
+        """A correct node has dealt with an event."""
+        self.chain.settled(node)
+        self.bounds.settled(node)
+        self.views.settled(node)

@@ -1,33 +1,34 @@
 """Clients: merchants' and banks' gateways that keep asking until their transaction is on the chain.
 
-One merchant is registered by an institution; contracts are opened, paid into, consumed, refunded
-and overdrawn. A client submits to a random node, asks later whether it is committed, and submits
-the same envelope again, perhaps elsewhere, while it is not: the same bytes at many nodes must come
-onto the chain once. Some transactions reuse a business reference with another body, some lack a
-valid signature; these must never be applied.
+Two merchants are registered by institutions; contracts are opened, paid into, consumed, refunded
+and overdrawn. A client submits to a random node and, as long as no correct node has promised to put
+it on the chain, asks later and submits the same envelope again, perhaps elsewhere: the same bytes
+at many nodes must come onto the chain once. What a correct node promised it has to do by itself;
+only when its disk was destroyed the client asks again. Some transactions reuse a business reference
+with another body, some lack a valid signature; these must never be applied.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ledger.hashing import sha256
 from ledger.refusal import Rejected
 from ledger.signing import Signer
 from ledger.transaction import decode_transaction, encode_body, sign_transaction
-from sim.checkers import Checkers
+from sim.chain_checker import ChainChecker
 from sim.coverage import Coverage
-from sim.deployment import Deployment, make_signer
+from sim.deployment import CENSORED_MERCHANT, Deployment, make_signer
 from sim.node import Node
 from sim.world import MS, SECOND, World
 
 NOT_AFTER_MS: Final = 1_800_000
 """Longer than any simulation, so that no honest transaction may be given up."""
 
-MERCHANT: Final = "m-1"
+MERCHANTS: Final = ("m-1", CENSORED_MERCHANT)
 
 
 @dataclass(slots=True)
@@ -39,15 +40,25 @@ class Ordered:
     label: str
     must_commit: bool
     attempts: int = 0
+    promised_by: list[Node] = field(default_factory=list)
+
+    @property
+    def is_promised(self) -> bool:
+        """Whether a node that has kept its disk has promised it."""
+        return any(node.is_correct and not node.may_be_damaged for node in self.promised_by)
 
 
 class Clients:
     """All clients of one simulation."""
 
     def __init__(
-        self, world: World, deployment: Deployment, nodes: Sequence[Node], checkers: Checkers,
+        self,
+        world: World,
+        deployment: Deployment,
+        nodes: Sequence[Node],
+        chain: ChainChecker,
         coverage: Coverage,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.ordered: list[Ordered] = []
         self.interval_us = 1_000 * MS
         """Mean span between two orders."""
@@ -55,20 +66,24 @@ class Clients:
         self._world = world
         self._deployment = deployment
         self._nodes = nodes
-        self._checkers = checkers
+        self._chain = chain
         self._coverage = coverage
         self._chance = world.chance("clients")
-        self._merchant = make_signer("merchant")
         self._stranger = make_signer("stranger")
         self._references = 0
-        self._contracts: list[str] = []
+        self._contracts: list[tuple[str, str]] = []
+        """(stream, merchant)."""
 
     def start(self) -> None:
-        """Register the merchant and begin."""
-        bank = self._chance.randrange(len(self._nodes))
-        data = {"keys": [self._merchant.public_key.hex()], "party": MERCHANT, "role": "merchant"}
-        signer = self._deployment.signers[bank].party
-        self._order("register", "party.register", f"party/{MERCHANT}", data, f"bank-{bank}", signer)
+        """Register the merchants and begin."""
+        for merchant in MERCHANTS:
+            bank = self._chance.randrange(len(self._deployment.signers))
+            key = make_signer(merchant).public_key.hex()
+            data = {"keys": [key], "party": merchant, "role": "merchant"}
+            signer = self._deployment.signers[bank].party
+            self._order(
+                "register", "party.register", f"party/{merchant}", data, f"bank-{bank}", signer
+            )
         self._world.after(SECOND, self._next)
 
     def outstanding(self) -> list[Ordered]:
@@ -76,12 +91,12 @@ class Clients:
         return [
             item
             for item in self.ordered
-            if item.must_commit and item.tx_id not in self._checkers.chain.tx_heights
+            if item.must_commit and item.tx_id not in self._chain.tx_heights
         ]
 
     def order_marker(self) -> Ordered:
         """Order one more transaction, to see whether the healed network takes it."""
-        bank = self._chance.randrange(len(self._nodes))
+        bank = self._chance.randrange(len(self._deployment.signers))
         signer = self._deployment.signers[bank].party
         data = {"amount": 1}
         return self._order(
@@ -117,23 +132,24 @@ class Clients:
 
     def _open(self) -> None:
         name = f"contract/c-{len(self._contracts)}"
-        self._contracts.append(name)
+        merchant = self._chance.choice(MERCHANTS)
+        self._contracts.append((name, merchant))
         data = {
             "consumer": sha256(name.encode()).hex(),
             "custodian": "bank-0",
             "industry": "fitness",
-            "merchant": MERCHANT,
+            "merchant": merchant,
             "terms_hash": sha256(b"terms").hex(),
         }
-        self._order("open", "prepaid.open", name, data, MERCHANT, self._merchant)
+        self._order("open", "prepaid.open", name, data, merchant, make_signer(merchant))
 
     def _amount(
         self, what: str, amount: int, reference: str | None = None, signer: Signer | None = None
     ) -> None:
-        stream = self._chance.choice(self._contracts)
+        stream, merchant = self._chance.choice(self._contracts)
         self._order(
-            what, f"prepaid.{what}", stream, {"amount": amount}, MERCHANT,
-            signer or self._merchant, reference,
+            what, f"prepaid.{what}", stream, {"amount": amount}, merchant,
+            signer or make_signer(merchant), reference,
         )  # fmt: skip
 
     def _order(
@@ -154,33 +170,35 @@ class Clients:
             version=1,
         )
         raw = sign_transaction(body, self._deployment.genesis.chain_id, [signer])
-        transaction = decode_transaction(raw)
-        item = Ordered(raw, transaction.tx_id, label, signer is not self._stranger)
+        tx_id = decode_transaction(raw).tx_id
+        item = Ordered(raw, tx_id, label, signer is not self._stranger)
         self.ordered.append(item)
+        if item.must_commit:
+            self._chain.ordered.add(tx_id)
         self._submit(item)
         return item
 
     def _submit(self, item: Ordered) -> None:
-        """Submit, or submit again, until it is on the chain."""
-        if item.tx_id in self._checkers.chain.tx_heights:
+        """Submit, or submit again, until it is promised by who keeps promises, or on the chain."""
+        if item.tx_id in self._chain.tx_heights:
             return
-        item.attempts += 1
-        if item.attempts > 1:
-            self._coverage.count("submission repeated")
-        targets = self._chance.sample(
-            range(len(self._nodes)), min(self._chance.choice([1, 1, 2]), len(self._nodes))
-        )
-        for target in targets:
-            self._world.after(self._chance.randint(1, 5) * MS, self._knock(item, target))
+        if not item.is_promised:
+            item.attempts += 1
+            if item.attempts > 1:
+                self._coverage.count("submission repeated")
+            count = min(self._chance.choice([1, 1, 2]), len(self._nodes))
+            for node in self._chance.sample(list(self._nodes), count):
+                self._world.after(self._chance.randint(1, 5) * MS, self._knock(item, node))
         if item.must_commit:
             self._world.after(self._chance.randint(1500, 4000) * MS, lambda: self._submit(item))
 
-    def _knock(self, item: Ordered, target: int) -> Any:
+    def _knock(self, item: Ordered, node: Node) -> Callable[[], None]:
         def knock() -> None:
-            if item.tx_id in self._checkers.chain.tx_heights and self._chance.random() < 0.5:
+            if item.tx_id in self._chain.tx_heights and self._chance.random() < 0.5:
                 return
             try:
-                self._nodes[target].submit(item.raw)
+                if node.submit(item.raw):
+                    item.promised_by.append(node)
             except ConnectionError:
                 self._coverage.count("submission found a node down")
             except Rejected as rejected:

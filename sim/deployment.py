@@ -1,8 +1,8 @@
 """A small network's genesis, keys and timing, made from nothing but the number of nodes.
 
 Keys come from fixed seeds, so every simulation of n nodes has the same trust root and the genesis
-work is done once per process. Signature checks are remembered per process too, by the whole triple:
-n nodes ask the same question n times.
+work is done once per process. What was signed here is remembered as validly signed, and every other
+answer of libsodium by the whole triple: n nodes ask the same question n times.
 """
 
 from __future__ import annotations
@@ -44,8 +44,60 @@ TIMING: Final = Timing(
 virtual second costs real time too."""
 
 REPLAY_WINDOW_MS: Final = 3_600_000
-MEMORY_MAX: Final = 200_000
+MEMORY_MAX: Final = 300_000
 """Signature checks remembered; at the bound all are forgotten."""
+
+SIGNED_MAX: Final = 4_000
+"""Signatures remembered by one signer; at the bound all are forgotten."""
+
+
+CENSORED_MERCHANT: Final = "m-2"
+"""Whose transactions a censoring primary leaves out."""
+
+
+class SignatureMemory:
+    """Ed25519 verification that remembers its answers."""
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[bytes, bytes, bytes], bool] = {}
+
+    def verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
+        """Return whether libsodium accepts the signature."""
+        key = (public_key, message, signature)
+        answer = self._answers.get(key)
+        if answer is None:
+            answer = verify_signature(public_key, message, signature)
+            self.remember(public_key, message, signature, answer)
+        return answer
+
+    def remember(self, public_key: bytes, message: bytes, signature: bytes, answer: bool) -> None:
+        """Keep an answer."""
+        if len(self._answers) >= MEMORY_MAX:
+            self._answers.clear()
+        self._answers[public_key, message, signature] = answer
+
+
+MEMORY: Final = SignatureMemory()
+"""One for the process: signatures and answers are the same in every simulation."""
+
+
+class RememberingSigner:
+    """A signer whose signatures need no verification here: they are its own."""
+
+    def __init__(self, name: str) -> None:
+        self._signer = SeedSigner(sha256(name.encode()))
+        self._signed: dict[bytes, bytes] = {}
+        self.public_key: Final = self._signer.public_key
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the one Ed25519 signature on a message (RFC 8032 is deterministic)."""
+        signature = self._signed.get(message)
+        if signature is None:
+            if len(self._signed) >= SIGNED_MAX:
+                self._signed.clear()
+            signature = self._signed[message] = self._signer.sign(message)
+        MEMORY.remember(self.public_key, message, signature, True)
+        return signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +108,10 @@ class Deployment:
     signers: tuple[Signers, ...]
 
 
-def make_signer(name: str) -> SeedSigner:
+@cache
+def make_signer(name: str) -> RememberingSigner:
     """Return the signer that belongs to a name."""
-    return SeedSigner(sha256(name.encode()))
+    return RememberingSigner(name)
 
 
 @cache
@@ -103,20 +156,3 @@ def _institution(number: int, signers: Signers) -> Institution:
         role="bank",
         tls_certificate=base64.b64encode(b"certificate %d" % number).decode(),
     )
-
-
-class SignatureMemory:
-    """Ed25519 verification that remembers its answers."""
-
-    def __init__(self) -> None:
-        self._answers: dict[tuple[bytes, bytes, bytes], bool] = {}
-
-    def verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
-        """Return whether libsodium accepts the signature."""
-        key = (public_key, message, signature)
-        answer = self._answers.get(key)
-        if answer is None:
-            if len(self._answers) >= MEMORY_MAX:
-                self._answers.clear()
-            answer = self._answers[key] = verify_signature(public_key, message, signature)
-        return answer

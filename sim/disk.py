@@ -5,13 +5,14 @@ become `durable` with `fsync`; names become durable with `fsync_directory`. Ever
 step, and a process can be ended before any of them. `power_loss` decides what of the unsynced
 survives, as file systems and drives do: nothing, everything, sectors in any order, a torn last
 write, or sizes without contents (Pillai et al., OSDI '14; Rebello et al., USENIX ATC 2020).
-`VirtualStore` is the in-memory key-value store, able to lose its newest batch or everything.
+`VirtualStore` is the in-memory key-value store, able to fail or lose a batch, or lose everything.
+Both can be copied and put back: an old backup is what a disk once held.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -28,7 +29,8 @@ SCATTERED_SECTORS_MAX: Final = 4096
 Change = tuple[int, bytes | None]
 """(offset, bytes written there) or (new size, None)."""
 
-StepHook = Callable[[], None]
+StepHook = Callable[[str], None]
+"""Called before each change with its name: `journal fsync`, `index write`."""
 
 
 class ProcessEnded(BaseException):
@@ -61,6 +63,7 @@ class VirtualDirectory:
 
     def __init__(self, path: str, hook: StepHook | None = None) -> None:
         self._path = path
+        self._name = path.rpartition("/")[2]
         self._hook = hook
         self._files: dict[str, _File] = {}
         self._durable_files: dict[str, _File] = {}
@@ -85,7 +88,7 @@ class VirtualDirectory:
         return len(self._file(name).live)
 
     def create(self, name: str) -> None:
-        self._step()
+        self._step("create")
         if name in self._files:
             raise FileExistsError(name)
         self._files[name] = _File()
@@ -94,7 +97,7 @@ class VirtualDirectory:
         return bytes(self._file(name).live[offset : offset + length])
 
     def pwrite(self, name: str, offset: int, data: bytes) -> None:
-        self._step()
+        self._step("pwrite")
         file = self._file(name)
         growth = max(offset + len(data) - len(file.live), 0)
         is_full = self.room_bytes is not None and growth > self.room_bytes
@@ -111,13 +114,13 @@ class VirtualDirectory:
         self.pwrite(name, self.size(name), data)
 
     def truncate(self, name: str, size: int) -> None:
-        self._step()
+        self._step("truncate")
         file = self._file(name)
         _apply(file.live, (size, None))
         file.changes.append((size, None))
 
     def fsync(self, name: str) -> None:
-        self._step()
+        self._step("fsync")
         file = self._file(name)
         self._count_fsync(name)
         for change in file.changes:
@@ -125,16 +128,16 @@ class VirtualDirectory:
         file.changes.clear()
 
     def fsync_directory(self) -> None:
-        self._step()
+        self._step("fsync_directory")
         self._count_fsync(".")
         self._durable_files = dict(self._files)
 
     def rename(self, old: str, new: str) -> None:
-        self._step()
+        self._step("rename")
         self._files[new] = self._files.pop(old)
 
     def remove(self, name: str) -> None:
-        self._step()
+        self._step("remove")
         if name not in self._files:
             raise FileNotFoundError(name)
         del self._files[name]
@@ -164,17 +167,31 @@ class VirtualDirectory:
     def durable_copy(self) -> VirtualDirectory:
         """Return the directory as it would be found after the worst power loss now."""
         copy = VirtualDirectory(self._path)
-        for name, file in self._durable_files.items():
-            copy._files[name] = _File(bytearray(file.durable), bytearray(file.durable))
-        copy._durable_files = dict(copy._files)
+        copy.restore(self.backup())
         return copy
 
-    def put_back(self, copy: VirtualDirectory) -> None:
-        """Hold what another directory holds, all of it durable: somebody restored an old copy."""
-        self.wipe()
-        for name, file in copy._files.items():
-            self._files[name] = _File(bytearray(file.durable), bytearray(file.durable))
+    def durable_view(self) -> DurableView:
+        """Return the same to be read only: it shares the bytes, and what is written to it is lost.
+
+        Good until the next change of this directory.
+        """
+        view = DurableView(self._path)
+        view._files = {
+            name: _File(file.durable, file.durable) for name, file in self._durable_files.items()
+        }
+        return view
+
+    def backup(self) -> dict[str, bytes]:
+        """Return what is durable now, by name."""
+        return {name: bytes(file.durable) for name, file in self._durable_files.items()}
+
+    def restore(self, backup: Mapping[str, bytes]) -> None:
+        """Put an old backup in place of everything."""
+        self._files = {
+            name: _File(bytearray(data), bytearray(data)) for name, data in backup.items()
+        }
         self._durable_files = dict(self._files)
+        self._failure = None
 
     def rot(self, chance: random.Random) -> str | None:
         """Flip one bit at rest somewhere; return where, or None if there is nothing."""
@@ -202,20 +219,18 @@ class VirtualDirectory:
 
     def wipe(self) -> None:
         """The disk was replaced by an empty one."""
-        self._files = {}
-        self._durable_files = {}
-        self._failure = None
+        self.restore({})
 
     def _failed(self, verb: str, name: str, why: str) -> StorageFailure:
         """Refuse everything from now on, with the sentences of `storage.files.DiskDirectory`."""
         self._failure = f"{verb} of {name} failed: {why}"
         return StorageFailure(f"{self._path}/{name}: {verb} failed: {why}")
 
-    def _step(self) -> None:
+    def _step(self, what: str) -> None:
         if self._failure is not None:
             raise StorageFailure(f"{self._path}: refused, because {self._failure}")
         if self._hook is not None:
-            self._hook()
+            self._hook(f"{self._name} {what}")
 
     def _count_fsync(self, name: str) -> None:
         if self.fsyncs_until_failure != 0:
@@ -236,6 +251,19 @@ class VirtualDirectory:
         return file
 
 
+class DurableView(VirtualDirectory):
+    """What a directory would be after the worst power loss now, to be read; it never changes."""
+
+    def _step(self, what: str) -> None:
+        pass
+
+    def pwrite(self, name: str, offset: int, data: bytes) -> None:
+        pass
+
+    def truncate(self, name: str, size: int) -> None:
+        pass
+
+
 class VirtualStore(MemoryStore):
     """The index: batches are atomic and durable, unless the world takes them away."""
 
@@ -246,10 +274,16 @@ class VirtualStore(MemoryStore):
 
     def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes] = ()) -> None:
         if self._hook is not None:
-            self._hook()
+            self._hook("index write")
         puts, deletes = list(puts), list(deletes)
         undo = [(key, self.get(key)) for key in [*(key for key, _ in puts), *deletes]]
-        super().write(puts, deletes)
+        try:
+            super().write(puts, deletes)
+        except StorageFailure:
+            if any(self._values.get(key) != value for key, value in puts):
+                raise  # nothing of it was kept
+            self._undo = undo
+            raise
         self._undo = undo
 
     def lose_newest_batch(self) -> None:
@@ -260,8 +294,16 @@ class VirtualStore(MemoryStore):
 
     def wipe(self) -> None:
         """The index was removed."""
+        self.restore([])
+
+    def backup(self) -> list[tuple[bytes, bytes]]:
+        """Return every row."""
+        return [*self.scan(b"", b"\xff" * 8)]
+
+    def restore(self, backup: Sequence[tuple[bytes, bytes]]) -> None:
+        """Put an old backup in place of everything."""
         self.reopen()
-        super().write([], [key for key, _ in self.scan(b"", b"\xff" * 8)])
+        super().write(backup, {key for key, _ in self.backup()} - {key for key, _ in backup})
         self._undo = []
 
 

@@ -1,98 +1,242 @@
 """Evidence: what contradicts itself before a correct node's eyes must come onto the chain.
 
-A node *holds* two contradictory votes when one process of it received both, verified, while it was
-at their height. It then owes the proof to the chain, until that process ends.
+A node *holds* two contradictory statements of a validator when one process of it received both,
+verified, while it kept them: votes and view-changes while it was at their height or one below,
+cosignatures while it had the block and collected for it. It then owes the proof to the chain, until
+that process ends. What counts as kept is what the bounds of the books promise, modelled here anew.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from consensus.messages import Commit, Prepare, PrePrepare, decode_message
+from consensus.messages import Commit, Message, Prepare, PrePrepare, ViewChange, decode_message
+from genesis.document import Genesis
+from ledger.checkpoint import Checkpoint, cosigner_verifier_key, verify_cosignature
 from ledger.refusal import Rejected
 from ledger.validators import ValidatorSet
-from ledger.votes import PHASE_NAMES, PRE_PREPARE, PREPARE, Vote
-from node.messages import Consensus, decode_frame
-from sim.chain_checker import ChainChecker, Slot
+from ledger.votes import COMMIT, PHASE_NAMES, PRE_PREPARE, PREPARE, ViewClaim, Vote
+from node.messages import Consensus, Cosigned, decode_frame
+from sim.chain_checker import ChainChecker
 from sim.coverage import Coverage
-from sim.deployment import SignatureMemory
+from sim.deployment import MEMORY
 
 if TYPE_CHECKING:
     from sim.node import Node
+
+VIEWS_KEPT: Final = 8
+"""Views per validator and phase whose statements a node keeps; the highest win."""
+
+STRANGE_KEPT: Final = 8
+"""Cosigned trees of one validator that are not the log's, kept unproven."""
+
+T = TypeVar("T")
+
+Accusation = tuple[int, str]
+"""(replica, slot)."""
+
+
+@dataclass(slots=True)
+class _Height:
+    """What one process holds of one height."""
+
+    votes: dict[tuple[int, int], dict[int, bytes]] = field(default_factory=dict)
+    """(replica, phase) → view → block hash."""
+    claims: dict[int, dict[int, ViewClaim]] = field(default_factory=dict)
+    """replica → view → what its view-change to that view said."""
+
+
+@dataclass(slots=True)
+class _Cosigned:
+    """What one process holds of one validator's cosignatures."""
+
+    strange: dict[int, bytes] = field(default_factory=dict)
+    newest_true: int = 0
+
+
+@dataclass(slots=True)
+class _Held:
+    """What one process holds."""
+
+    begun_height: int
+    heights: dict[int, _Height] = field(default_factory=dict)
+    cosigned: dict[int, _Cosigned] = field(default_factory=dict)
+    owed: set[Accusation] = field(default_factory=set)
 
 
 class EvidenceChecker:
     """Who has seen which contradiction."""
 
-    def __init__(
-        self,
-        validators: ValidatorSet,
-        chain_id: bytes,
-        memory: SignatureMemory,
-        chain: ChainChecker,
-        coverage: Coverage,
-    ) -> None:
-        self._validators = validators
-        self._chain_id = chain_id
-        self._memory = memory
+    def __init__(self, genesis: Genesis, chain: ChainChecker, coverage: Coverage) -> None:
+        self._genesis = genesis
+        self._validators = genesis.validators
         self._chain = chain
         self._coverage = coverage
-        self._heard: dict[int, dict[Slot, bytes]] = {}
-        self._owed: dict[int, set[Slot]] = {}
+        self._keys = [
+            cosigner_verifier_key(f"{genesis.origin}/{item.id}", item.cosign_key)
+            for item in genesis.validators.validators
+        ]
+        self._held: dict[str, _Held] = {}
 
-    def received(self, node: Node, payload: bytes) -> None:
-        """A correct node gets a frame: remember the votes it now holds."""
+    def received(self, node: Node, sender: int, payload: bytes) -> None:
+        """A correct node gets a frame: remember what it now holds."""
         if node.driver is None:
             return
         try:
             frame = decode_frame(payload)
-            if not isinstance(frame, Consensus):
-                return
-            vote = self._vote_in(decode_message(frame.payload))
+            message = decode_message(frame.payload) if isinstance(frame, Consensus) else None
         except Rejected:
             return
-        if vote is None or vote.height != node.driver.replica.height:
-            return
-        if vote.replica == node.number:
-            return
-        slot = (vote.replica, vote.phase, vote.height, vote.view)
-        known = self._heard.setdefault(node.number, {}).setdefault(slot, vote.block_hash)
-        owed = self._owed.setdefault(node.number, set())
-        if known != vote.block_hash and slot not in owed:
-            owed.add(slot)
-            self._coverage.count("evidence held")
-
-    def _vote_in(self, message: object) -> Vote | None:
-        """Return the verified vote a message is, if it is one that counts."""
-        if isinstance(message, PrePrepare):
-            vote = Vote(
-                PRE_PREPARE,
-                message.height,
-                0,
-                message.proposal.block_hash,
-                self._validators.primary(message.height, 0),
-                message.signature,
-            )
-        elif isinstance(message, Prepare | Commit):
-            vote = message.vote
-            primary = self._validators.primary(vote.height, vote.view)
-            if vote.phase == PREPARE and vote.replica == primary:
-                return None  # a primary's prepare is no vote
-        else:
-            return None
-        vote.verify(self._validators, self._chain_id, self._memory.verify)
-        return vote
+        held = self._held.get(node.name)
+        if held is None:
+            held = self._held[node.name] = _Held(node.driver.chain.header.height)
+        if isinstance(frame, Cosigned):
+            self._hear_cosignature(node, held, sender, frame)
+        elif message is not None:
+            self._hear(node, held, message)
 
     def ended(self, node: Node) -> None:
         """A process ended: what it held only in memory is gone, and nobody owes it any more."""
-        self._heard.pop(node.number, None)
-        self._owed.pop(node.number, None)
+        self._held.pop(node.name, None)
 
-    def find_missing(self) -> list[tuple[int, Slot]]:
-        """Return (node, slot) of what a node held that is not on the chain."""
+    def find_missing(self) -> list[tuple[str, Accusation]]:
+        """Return (node, accusation) of what a node owes and the chain does not have."""
         return [
-            (number, slot)
-            for number, slots in sorted(self._owed.items())
-            for slot in sorted(slots)
-            if (slot[0], f"{PHASE_NAMES[slot[1]]}/{slot[2]}/{slot[3]}") not in self._chain.evidence
+            (name, accusation)
+            for name, held in sorted(self._held.items())
+            for accusation in sorted(held.owed)
+            if accusation not in self._chain.evidence
         ]
+
+    def _owe(self, held: _Held, replica: int, slot: str) -> None:
+        if (replica, slot) not in held.owed:
+            held.owed.add((replica, slot))
+            self._coverage.count("evidence held")
+            self._coverage.count(f"held: {slot.partition('/')[0]}")
+
+    # Votes and view-changes
+
+    def _hear(self, node: Node, held: _Held, message: Message) -> None:
+        statement = _statement_in(message, self._validators)
+        if statement is None or node.driver is None or statement.replica == node.number:
+            return
+        current = node.driver.replica.height
+        if statement.height not in {current, current + 1} or not self._is_signed(statement):
+            return
+        held.heights = {at: kept for at, kept in held.heights.items() if at >= current}
+        book = held.heights.setdefault(statement.height, _Height())
+        if isinstance(statement, ViewClaim):
+            self._hear_claim(held, book, statement)
+        else:
+            self._hear_vote(held, book, statement)
+
+    def _hear_vote(self, held: _Held, book: _Height, vote: Vote) -> None:
+        replica, phase, view = vote.replica, vote.phase, vote.view
+        views = book.votes.setdefault((replica, phase), {})
+        if view in views:
+            if views[view] != vote.block_hash:
+                self._owe(held, replica, f"{PHASE_NAMES[phase]}/{vote.height}/{view}")
+            return
+        if not _make_room(views, view):
+            return
+        views[view] = vote.block_hash
+        other = {PRE_PREPARE: PREPARE, PREPARE: PRE_PREPARE}.get(phase)
+        is_primary = replica == self._validators.primary(vote.height, view)
+        if other is not None and is_primary:
+            paired = book.votes.get((replica, other), {}).get(view)
+            if paired is not None and paired != vote.block_hash:
+                self._owe(held, replica, f"pre-prepare/{vote.height}/{view}")
+        if phase == COMMIT:
+            for claim in book.claims.get(replica, {}).values():
+                if _denies(claim, view, vote.block_hash):
+                    self._owe(held, replica, f"view-change/{vote.height}/{claim.view}")
+
+    def _hear_claim(self, held: _Held, book: _Height, said: ViewClaim) -> None:
+        views = book.claims.setdefault(said.replica, {})
+        slot = f"view-change/{said.height}/{said.view}"
+        if said.view in views:
+            if views[said.view].claim != said.claim:
+                self._owe(held, said.replica, slot)
+            return
+        if not _make_room(views, said.view):
+            return
+        views[said.view] = said
+        commits = book.votes.get((said.replica, COMMIT), {})
+        if any(_denies(said, view, block_hash) for view, block_hash in commits.items()):
+            self._owe(held, said.replica, slot)
+
+    def _is_signed(self, statement: Vote | ViewClaim) -> bool:
+        try:
+            statement.verify(self._validators, self._genesis.chain_id, MEMORY.verify)
+        except Rejected:
+            return False
+        return True
+
+    # Cosignatures
+
+    def _hear_cosignature(self, node: Node, held: _Held, sender: int, item: Cosigned) -> None:
+        if node.driver is None:
+            return
+        applied = node.driver.chain.header.height
+        if not held.begun_height <= item.height <= applied:
+            return
+        size, root = self._chain.root_after(item.height)
+        newest_size, _ = self._chain.root_after(applied)
+        is_true = (item.size, item.root) == (size, root)
+        if not is_true and not 0 < item.size <= newest_size:
+            return
+        if not is_true and self._chain.root_at(item.size) == item.root:
+            return
+        text = Checkpoint(self._genesis.origin, item.size, item.root).text()
+        try:
+            verify_cosignature(text, self._keys[sender], item.signature, MEMORY.verify)
+        except Rejected:
+            return
+        of_sender = held.cosigned.setdefault(sender, _Cosigned())
+        if is_true:
+            of_sender.newest_true = max(of_sender.newest_true, item.size)
+            for strange in [at for at in of_sender.strange if at <= item.size]:
+                del of_sender.strange[strange]
+                self._owe(held, sender, f"checkpoint/{strange}")
+            return
+        known = of_sender.strange.get(item.size)
+        if of_sender.newest_true >= item.size or known not in {None, item.root}:
+            of_sender.strange.pop(item.size, None)
+            self._owe(held, sender, f"checkpoint/{item.size}")
+        elif len(of_sender.strange) < STRANGE_KEPT:
+            of_sender.strange[item.size] = item.root
+
+
+def _statement_in(message: Message, validators: ValidatorSet) -> Vote | ViewClaim | None:
+    """Return what the sender of a message signed; a new-view may be refused for other reasons."""
+    match message:
+        case PrePrepare():
+            primary = validators.primary(message.height, 0)
+            block_hash = message.proposal.block_hash
+            return Vote(PRE_PREPARE, message.height, 0, block_hash, primary, message.signature)
+        case Prepare() | Commit():
+            return message.vote
+        case ViewChange():
+            return message.statement
+        case _:
+            return None
+
+
+def _make_room(views: dict[int, T], view: int) -> bool:
+    """Make room for a view if it is among the highest; return whether it is."""
+    if len(views) >= VIEWS_KEPT:
+        if view <= min(views):
+            return False
+        del views[min(views)]
+    return True
+
+
+def _denies(claim: ViewClaim, commit_view: int, block_hash: bytes) -> bool:
+    """Return whether a view-change says that what was committed in a view was never prepared."""
+    if claim.view <= commit_view:
+        return False
+    said = claim.claim
+    if said is None:
+        return True
+    return said.view < commit_view or (said.view == commit_view and said.block_hash != block_hash)

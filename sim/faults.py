@@ -1,98 +1,36 @@
-"""What goes wrong in a simulation: a plan drawn from the seed, and the processes that carry it out.
+"""Carries a plan's schedule out: one function per kind of fault, and what heals them all.
 
-A plan holds the size of the network, its manner, the families of faults and who may be a liar or
-lose its disk: together at most f, because nothing is promised beyond. Crashes, power cuts of all at
-once, partitions, bad weather and slow machines may meet everybody. `heal` ends all of it; from then
-on the network owes progress.
+A fault looks at the world as it finds it (a node that is down cannot crash) and draws everything
+else from its own stream. Crashes, power cuts, partitions, bad weather and slow machines may strike
+everybody; what destroys synced data strikes the plan's victims. `heal` ends all of it; from then on
+the network owes progress.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
-from sim.byzantine import LIARS, Liar
 from sim.coverage import Coverage
 from sim.disk import Survival
 from sim.network import Conditions, Network
-from sim.node import Node, Pace
+from sim.node import BOUNDARIES, Backup, Clock, Node, Pace, PlannedCrash
+from sim.plan import Fault, Plan
 from sim.world import MS, SECOND, World
-
-FAMILIES: Final = (
-    "calm",
-    "crashes",
-    "blackouts",
-    "partitions",
-    "weather",
-    "disks",
-    "amnesia",
-    "clocks",
-    "slowness",
-    "liars",
-)
-COUNTS: Final = (4, 4, 4, 4, 4, 4, 1, 2, 3, 5, 6, 7)
-"""Sizes drawn from: n=4 is where a quorum has no slack, the others are where arithmetic slips."""
+from storage.memory import Fault as BatchFault
 
 HOUR_MS: Final = 3_600_000
 DOWN_US_MAX: Final = 8 * SECOND
+FAR_MS: Final = 5_000
+"""A clock further off than this is one of the f that may be."""
 
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything the seed decides before the first event."""
-
-    count: int
-    families: frozenset[str]
-    is_stream: bool
-    liars: dict[int, type[Liar]] = field(default_factory=dict)
-    victims: tuple[int, ...] = ()
-    """Nodes whose disk may be destroyed; with the liars at most f."""
-    mean_us: int = 3 * SECOND
-    """Mean span between two faults of one family."""
-
-    def describe(self) -> str:
-        """Return the plan in one line."""
-        liars = ", ".join(f"{number} {kind.kind}" for number, kind in sorted(self.liars.items()))
-        return (
-            f"{self.count} nodes, {'stream' if self.is_stream else 'datagram'} network, "
-            f"families {' '.join(sorted(self.families))}, liars: "
-            f"{liars or 'none'}, victims: {list(self.victims)}"
-        )
-
-
-def draw_plan(
-    chance: random.Random, seed: int, count: int | None = None, family: str | None = None
-) -> Plan:
-    """Draw a plan; the main family follows from the seed, so that a range of seeds meets all."""
-    main = family or FAMILIES[seed % len(FAMILIES)]
-    others = [name for name in FAMILIES[1:] if chance.random() < 0.2]
-    families = {main} if main == "calm" else {main, *others}
-    drawn = chance.choice(COUNTS)
-    if main in {"liars", "amnesia"}:
-        drawn = max(drawn, 4)
-    size = count or drawn
-    faulty = (size - 1) // 3
-    bad = chance.sample(range(size), faulty)
-    liar_count = 0
-    if "liars" in families:
-        liar_count = faulty if "amnesia" not in families else chance.randint(0, faulty)
-    liars = {number: chance.choice(LIARS) for number in bad[:liar_count]}
-    can_lose = {"amnesia", "disks"} & families
-    is_stream = "weather" not in families and chance.random() < 0.6
-    return Plan(
-        count=size,
-        families=frozenset(families),
-        is_stream=is_stream,
-        liars=liars,
-        victims=tuple(bad[liar_count:]) if can_lose else (),
-        mean_us=chance.choice([400, 1_000, 2_000, 4_000]) * MS,
-    )
+POWER_LOSSES: Final = tuple(item for item in Survival if item is not Survival.ALL)
 
 
 class Faults:
-    """Carries a plan out."""
+    """See the module's text."""
 
     def __init__(
         self, world: World, plan: Plan, nodes: Sequence[Node], network: Network, coverage: Coverage
@@ -100,91 +38,134 @@ class Faults:
         self.is_healed = False
         self._world = world
         self._plan = plan
-        self._nodes = nodes
+        self._nodes = [node for node in nodes if node.number not in plan.dead]
         self._network = network
         self._coverage = coverage
-        self._chance = world.chance("faults")
-        self._victims = list(plan.victims)
+        self._backups: dict[int, Backup] = {}
+        chance = world.chance("faults")
         for node in nodes:
-            node.on_crash = self._crash
-            node.clock_offset_ms = self._chance.randint(-50, 50)
-
-    def start(self) -> None:
-        """Begin whatever the plan's families ask for."""
-        families = self._plan.families
-        processes: dict[str, Callable[[], None]] = {
-            "crashes": self._arm_crash,
-            "blackouts": self._blackout,
-            "partitions": self._partition,
+            node.clock = Clock(offset_ms=chance.randint(-50, 50))
+        self._perform: dict[str, Callable[[random.Random], None]] = {
+            "crash at once": self._crash_at_once,
+            "crash at an effect": self._crash_at_an_effect,
+            "crash at a disk step": self._crash_at_a_disk_step,
+            "crash of several at once": self._crash_several,
+            "crash while starting": self._crash_while_starting,
+            "all nodes cut": self._cut_all,
+            "partition": self._partition,
+            "partition one way": self._partition_one_way,
+            "node cut off": self._cut_off,
+            "flapping link": self._flap,
+            "connection reset": self._reset,
             "weather": self._change_weather,
-            "disks": self._trouble_disk,
-            "amnesia": self._destroy,
-            "clocks": self._move_clock,
-            "slowness": self._slow_down,
+            "disk full": self._fill_disk,
+            "fsync failed": self._fail_fsync,
+            "index batch failed": partial(self._fail_batch, BatchFault.FAILS),
+            "index batch failed afterwards": partial(self._fail_batch, BatchFault.FAILS_AFTERWARDS),
+            "index lost a batch": self._lose_batch,
+            "index removed": self._remove_index,
+            "bit rot": self._rot,
+            "journal lost": self._lose_journal,
+            "disk lost": self._lose_disk,
+            "backup taken": self._take_backup,
+            "backup restored": self._restore_backup,
+            "journal put back": self._put_back_journal,
+            "clock jump": self._jump_clock,
+            "clock drift": self._drift_clock,
+            "clock far off": self._set_clock_far_off,
+            "slow node": self._slow_down,
+            "slow disk": self._slow_disk,
+            "slow signatures": self._slow_signatures,
+            "paused node": self._pause,
         }
-        if "clocks" in families:
-            for node in self._nodes:
-                node.clock_offset_ms = self._chance.randint(-2_000, 2_000)
-                node.tick_us += self._chance.randint(-500, 500)
-        if "weather" in families:
-            self._change_weather()
-        for name, action in processes.items():
-            if name in families:
-                rarity = 2 if name in {"blackouts", "amnesia"} else 1
-                self._repeat(action, self._plan.mean_us * rarity)
+
+    def start(self, end_us: int) -> None:
+        """Have everything happen that the schedule holds before `end_us`, relative to now."""
+        for number in self._plan.dead:
+            self._coverage.count("dead node")
+            self._world.trace(f"node-{number}", "is dead")
+        for fault in self._plan.schedule:
+            if fault.at_us < end_us:
+                self._world.after(fault.at_us, partial(self._strike, fault))
 
     def heal(self) -> None:
-        """End every fault; liars stay liars."""
+        """End every fault; liars stay liars, and the dead stay dead."""
         self.is_healed = True
         self._network.heal()
+        chance = self._world.chance("healing")
         for node in self._nodes:
-            node.effects_until_crash = node.steps_until_crash = None
+            node.planned_crash = None
             node.pace = Pace()
-            node.clock_offset_ms = self._chance.randint(-50, 50)
-            for directory in (node.votes, node.segments):
+            node.set_clock(chance.randint(-50, 50), 0)
+            node.index.plan_faults()
+            for directory in node.directories:
                 directory.mend()
-            self._world.after(self._chance.randint(0, 500) * MS, node.start)
+            self._world.after(chance.randint(0, 500) * MS, node.start)
 
-    def _repeat(self, action: Callable[[], None], mean_us: int) -> None:
-        def again() -> None:
-            if not self.is_healed:
-                action()
-                self._repeat(action, mean_us)
+    def _strike(self, fault: Fault) -> None:
+        if not self.is_healed:
+            self._world.trace("fault", f"{fault.number} {fault.kind}")
+            self._perform[fault.kind](self._world.chance(f"fault-{fault.number}"))
 
-        self._world.after(self._chance.randint(mean_us // 4, mean_us * 7 // 4), again)
+    def _victims(self) -> list[Node]:
+        return [node for node in self._nodes if node.number in self._plan.victims]
 
-    def _some_node(self) -> Node:
-        return self._chance.choice(self._nodes)
+    # Processes
 
-    # Crashes
+    def _crash_at_once(self, chance: random.Random) -> None:
+        node = chance.choice(self._nodes)
+        if node.is_up:
+            self._coverage.count("crash at once")
+            self._crash(node, chance)
 
-    def _arm_crash(self) -> None:
-        node, chance = self._some_node(), self._chance
-        if not node.is_up:
-            node.steps_until_crash = chance.randint(0, 30) if chance.random() < 0.5 else None
-            return
-        match chance.randrange(3):
-            case 0:
-                node.effects_until_crash = chance.randint(0, 25)
-            case 1:
-                node.steps_until_crash = chance.randint(0, 25)
-            case _:
-                self._coverage.count("crash at once")
-                self._crash(node)
-
-    def _crash(self, node: Node) -> None:
-        chance = self._chance
-        survival = Survival.ALL if chance.random() < 0.3 else chance.choice(list(Survival)[1:])
-        node.end(survival)
-        if "disks" in self._plan.families and chance.random() < 0.15:
-            self._coverage.count("index lost a batch")
-            node.index.lose_newest_batch()
-        self._restart_later(node)
-
-    def _restart_later(self, node: Node) -> None:
-        down_us = self._chance.choice(
-            [self._chance.randint(1, 300) * MS, self._chance.randint(300 * MS, DOWN_US_MAX)]
+    def _crash_at_an_effect(self, chance: random.Random) -> None:
+        self._plan_crash(
+            chance.choice(self._nodes), chance.choice(BOUNDARIES), chance.randint(0, 6), chance
         )
+
+    def _crash_at_a_disk_step(self, chance: random.Random) -> None:
+        self._plan_crash(chance.choice(self._nodes), "disk step", chance.randint(0, 25), chance)
+
+    def _plan_crash(self, node: Node, where: str, countdown: int, chance: random.Random) -> None:
+        def crash() -> None:
+            self._crash(node, chance)
+
+        node.planned_crash = PlannedCrash(where, countdown, crash)
+
+    def _crash_several(self, chance: random.Random) -> None:
+        up = [node for node in self._nodes if node.is_up]
+        if len(up) < 2:
+            return
+        self._coverage.count("crash of several at once")
+        for node in chance.sample(up, chance.randint(2, len(up))):
+            self._crash(node, chance)
+
+    def _crash_while_starting(self, chance: random.Random) -> None:
+        node = chance.choice(self._nodes)
+        if node.is_up:
+            node.end(chance.choice(list(Survival)))
+        self._plan_crash(node, "disk step", chance.randint(0, 8), chance)
+        self._restart_later(node, chance)
+
+    def _cut_all(self, chance: random.Random) -> None:
+        """The power goes everywhere at once."""
+        self._coverage.count("all nodes cut")
+        survival = chance.choice([Survival.NONE, Survival.TORN, Survival.SCATTERED])
+        for node in self._nodes:
+            if node.is_up:
+                node.end(survival)
+                self._restart_later(node, chance)
+
+    def _crash(self, node: Node, chance: random.Random) -> None:
+        survival = Survival.ALL if chance.random() < 0.3 else chance.choice(POWER_LOSSES)
+        node.end(survival)
+        self._restart_later(node, chance)
+
+    def _restart_later(self, node: Node, chance: random.Random) -> None:
+        if chance.random() < 0.5:
+            down_us = chance.randint(1, 300) * MS
+        else:
+            down_us = chance.randint(300 * MS, DOWN_US_MAX)
 
         def restart() -> None:
             if not node.is_up:
@@ -193,60 +174,68 @@ class Faults:
 
         self._world.after(down_us, restart)
 
-    def _blackout(self) -> None:
-        """The power goes everywhere at once."""
-        self._coverage.count("all nodes cut")
-        survival = self._chance.choice([Survival.NONE, Survival.TORN, Survival.SCATTERED])
-        for node in self._nodes:
-            if node.is_up:
-                node.end(survival)
-                self._restart_later(node)
+    # Links
 
-    # Network
-
-    def _partition(self) -> None:
-        chance, count = self._chance, len(self._nodes)
-        if count < 2:
+    def _cut(self, pairs: Sequence[tuple[int, int]], span_us: int) -> None:
+        if not pairs:
             return
-        kind = chance.randrange(4)
-        if kind == 3 and self._network.is_stream:
-            self._coverage.count("connection reset")
-            one, other = chance.sample(range(count), 2)
-            self._network.reset(one, other)
-            return
-        side = set(chance.sample(range(count), chance.randint(1, count - 1)))
-        pairs = [(a, b) for a in side for b in range(count) if b not in side]
-        if kind == 0:
-            self._coverage.count("partition one way")
-        elif kind == 1 and len(pairs) > 1:
-            self._coverage.count("flapping link")
-            pairs = [chance.choice(pairs)]
-            self._flap(pairs, chance.randint(3, 8))
-            return
-        else:
-            self._coverage.count("partition")
-            pairs += [(b, a) for a, b in pairs]
         self._world.trace("network", f"cuts {sorted(pairs)}")
         self._network.block(sorted(pairs))
-        self._world.after(
-            chance.randint(200 * MS, 10 * SECOND), lambda: self._network.unblock(sorted(pairs))
-        )
+        self._world.after(span_us, lambda: self._network.unblock(sorted(pairs)))
 
-    def _flap(self, pairs: list[tuple[int, int]], times: int) -> None:
-        if self.is_healed:
+    def _between(self, side: set[int]) -> list[tuple[int, int]]:
+        return [(a, b) for a, b in self._network.pairs if a in side and b not in side]
+
+    def _sides(self, chance: random.Random) -> set[int]:
+        count = len(self._nodes)
+        chosen = chance.sample(self._nodes, chance.randint(1, count - 1))
+        return {node.process for node in chosen}
+
+    def _partition(self, chance: random.Random) -> None:
+        if len(self._nodes) < 2:
             return
-        span_us = self._chance.randint(50, 400) * MS
-        if times % 2:
-            self._network.block(pairs)
-        else:
-            self._network.unblock(pairs)
-        if times > 0:
-            self._world.after(span_us, lambda: self._flap(pairs, times - 1))
-        else:
-            self._network.unblock(pairs)
+        self._coverage.count("partition")
+        pairs = self._between(self._sides(chance))
+        pairs += [(b, a) for a, b in pairs]
+        self._cut(pairs, chance.randint(200 * MS, 10 * SECOND))
 
-    def _change_weather(self) -> None:
-        chance = self._chance
+    def _partition_one_way(self, chance: random.Random) -> None:
+        if len(self._nodes) < 2:
+            return
+        self._coverage.count("partition one way")
+        self._cut(self._between(self._sides(chance)), chance.randint(200 * MS, 10 * SECOND))
+
+    def _cut_off(self, chance: random.Random) -> None:
+        if len(self._nodes) < 2:
+            return
+        self._coverage.count("node cut off")
+        pairs = self._between({chance.choice(self._nodes).process})
+        pairs += [(b, a) for a, b in pairs]
+        self._cut(pairs, chance.randint(SECOND, 15 * SECOND))
+
+    def _flap(self, chance: random.Random) -> None:
+        if len(self._nodes) < 2:
+            return
+        self._coverage.count("flapping link")
+        pair = [chance.choice(self._network.pairs)]
+
+        def flap(times: int) -> None:
+            if times % 2 and not self.is_healed:
+                self._network.block(pair)
+            else:
+                self._network.unblock(pair)
+            if times > 0 and not self.is_healed:
+                self._world.after(chance.randint(50, 400) * MS, partial(flap, times - 1))
+
+        flap(chance.randint(3, 8))
+
+    def _reset(self, chance: random.Random) -> None:
+        if len(self._nodes) < 2:
+            return
+        self._coverage.count("connection reset")
+        self._network.reset(*chance.choice(self._network.pairs))
+
+    def _change_weather(self, chance: random.Random) -> None:
         self._network.conditions = Conditions(
             delay_us_min=chance.choice([100, 1 * MS, 20 * MS]),
             delay_us_max=chance.choice([20 * MS, 100 * MS, 600 * MS]),
@@ -257,96 +246,147 @@ class Faults:
 
     # Disks
 
-    def _trouble_disk(self) -> None:
-        node, chance = self._some_node(), self._chance
-        directory = chance.choice([node.votes, node.segments])
-        kind = chance.randrange(4)
-        if kind == 0:
-            self._coverage.count("disk full")
-            directory.room_bytes = chance.randint(0, 2_000)
-        elif kind == 1:
-            self._coverage.count("fsync failed")
-            directory.fsyncs_until_failure = chance.randint(0, 5)
-        elif kind == 2 and node.is_up:
+    def _fill_disk(self, chance: random.Random) -> None:
+        self._coverage.count("disk full")
+        directory = chance.choice(chance.choice(self._nodes).directories)
+        directory.room_bytes = chance.randint(0, 2_000)
+
+    def _fail_fsync(self, chance: random.Random) -> None:
+        self._coverage.count("fsync failed")
+        directory = chance.choice(chance.choice(self._nodes).directories)
+        directory.fsyncs_until_failure = chance.randint(0, 5)
+
+    def _fail_batch(self, kind: BatchFault, chance: random.Random) -> None:
+        node = chance.choice(self._nodes)
+        node.index.plan_faults(*[None] * chance.randint(0, 2), kind)
+
+    def _lose_batch(self, chance: random.Random) -> None:
+        """The machine loses power, and its index had not kept what it said it had."""
+        node = chance.choice(self._nodes)
+        if node.is_up:
+            self._coverage.count("index lost a batch")
+            node.end(chance.choice(POWER_LOSSES))
+            node.index.lose_newest_batch()
+            self._restart_later(node, chance)
+
+    def _remove_index(self, chance: random.Random) -> None:
+        node = chance.choice(self._nodes)
+        if node.is_up:
             node.end(Survival.ALL)
             node.remove_index()
-            self._restart_later(node)
-        elif self._victims:
-            self._rot(self._nodes[chance.choice(self._victims)])
+            self._restart_later(node, chance)
 
-    def _rot(self, node: Node) -> None:
+    # What destroys synced data
+
+    def _rot(self, chance: random.Random) -> None:
         """Flip a bit on a victim's disk, and have the process find it at its next start."""
-        directory = self._chance.choice([node.votes, node.segments])
-        where = directory.rot(self._chance)
+        if not self._victims():
+            return
+        node = chance.choice(self._victims())
+        directory = chance.choice(node.directories)
+        where = directory.rot(chance)
         if where is None:
             return
         self._coverage.count("bit rot")
         self._world.trace(node.name, f"rots: {directory.path}/{where}")
-        node.may_be_damaged = True
-        node.may_lose_tail |= directory is node.segments
+        node.has_rotted(directory)
         if node.is_up:
             node.end(Survival.ALL)
-            self._restart_later(node)
+            self._restart_later(node, chance)
 
-    def _destroy(self) -> None:
-        """A victim loses its journal, perhaps its whole disk, and recovers."""
-        if not self._victims:
+    def _lose_journal(self, chance: random.Random) -> None:
+        """A victim loses its journal, and recovers."""
+        if not self._victims():
             return
-        node = self._nodes[self._victims.pop()]
-        if self._chance.random() < 0.3:
-            self._put_back_later(node, node.keep_journal())
+        self._coverage.count("journal lost")
+        node = chance.choice(self._victims())
+        self._destroy(node, chance)
+        node.recover()
+
+    def _lose_disk(self, chance: random.Random) -> None:
+        """A victim loses everything, and recovers."""
+        if not self._victims():
             return
+        node = chance.choice(self._victims())
+        self._destroy(node, chance)
+        node.recover()
+        node.remove_ledger()
+
+    def _take_backup(self, chance: random.Random) -> None:
+        if not self._victims():
+            return
+        node = chance.choice(self._victims())
+        self._backups[node.process] = node.back_up()
+
+    def _restore_backup(self, chance: random.Random) -> None:
+        """A victim's disk is put back as it once was; the operator runs `recover`, or forgets to.
+
+        Whoever forgets to is among the f: it may contradict what it signed after the backup.
+        """
+        known = [node for node in self._victims() if node.process in self._backups]
+        if not known:
+            return
+        node = chance.choice(known)
+        backup = self._backups[node.process]
+        self._destroy(node, chance)
+        is_told = chance.random() < 0.7
+        self._coverage.count("backup restored" if is_told else "backup restored in silence")
+        node.restore(backup, is_told=is_told)
+        if is_told:
+            node.recover()
+
+    def _put_back_journal(self, chance: random.Random) -> None:
+        """A victim's journal alone is put back as it once was, under a chain that has gone on."""
+        known = [node for node in self._victims() if node.process in self._backups and node.is_up]
+        if not known:
+            return
+        node = chance.choice(known)
+        if node.put_back_journal(self._backups[node.process]):
+            self._coverage.count("journal put back")
+            self._restart_later(node, chance)
+
+    def _destroy(self, node: Node, chance: random.Random) -> None:
         if node.is_up:
             node.end(Survival.NONE)
         node.may_be_damaged = True
-        node.recover()
-        if self._chance.random() < 0.5:
-            node.remove_ledger()
-        self._restart_later(node)
-
-    def _put_back_later(self, node: Node, put_back: Callable[[], bool]) -> None:
-        """Put an old copy of the journal under the newer chain."""
-
-        def again() -> None:
-            if self.is_healed:
-                return
-            if put_back():
-                self._coverage.count("journal put back")
-                self._restart_later(node)
-            else:
-                self._put_back_later(node, put_back)
-
-        self._world.after(self._chance.randint(200 * MS, 2 * SECOND), again)
+        self._restart_later(node, chance)
 
     # Time
 
-    def _move_clock(self) -> None:
-        chance, count = self._chance, len(self._nodes)
-        faulty = (count - 1) // 3
-        far = [node for node in self._nodes if abs(node.clock_offset_ms) > 5_000]
-        if faulty and (len(far) >= faulty or chance.random() < 0.3):
-            for node in far:
-                node.clock_offset_ms = chance.randint(-2_000, 2_000)
-        elif faulty and chance.random() < 0.5:
-            self._coverage.count("clock far off")
-            self._some_node().clock_offset_ms = chance.choice([-1, 1]) * chance.choice(
-                [20_000, HOUR_MS]
-            )
-            return
+    def _jump_clock(self, chance: random.Random) -> None:
+        """A clock is set; now and then that ends one that was far off."""
         self._coverage.count("clock jump")
-        node = self._some_node()
-        if abs(node.clock_offset_ms) <= 5_000:
-            node.clock_offset_ms = chance.randint(-2_000, 2_000)
+        node = chance.choice(self._nodes)
+        node.set_clock(chance.randint(-2_000, 2_000), node.clock.drift_ppm)
 
-    def _slow_down(self) -> None:
-        node, chance = self._some_node(), self._chance
-        if chance.random() < 0.4:
-            self._coverage.count("paused node")
-            node.pause(chance.randint(100 * MS, 6 * SECOND))
+    def _drift_clock(self, chance: random.Random) -> None:
+        """A clock runs fast or slow, timers and all; a bad quartz is a hundred ppm off."""
+        self._coverage.count("clock drift")
+        node = chance.choice(self._nodes)
+        node.set_clock(node.clock_offset_ms, chance.choice([-20_000, -200, 200, 20_000]))
+
+    def _set_clock_far_off(self, chance: random.Random) -> None:
+        """At most f clocks may be far off at once: only the others' say counts then."""
+        far = {node.number for node in self._nodes if abs(node.clock_offset_ms) > FAR_MS}
+        node = chance.choice(self._nodes)
+        if len(far | {node.number}) > (self._plan.count - 1) // 3:
             return
+        self._coverage.count("clock far off")
+        offset_ms = chance.choice([-1, 1]) * chance.choice([20_000, HOUR_MS])
+        node.set_clock(offset_ms, node.clock.drift_ppm)
+
+    def _slow_down(self, chance: random.Random) -> None:
         self._coverage.count("slow node")
-        node.pace = Pace(
-            event_us=chance.choice([100, 2 * MS, 10 * MS]),
-            fsync_us=chance.choice([500, 20 * MS, 200 * MS]),
-            verify_us=chance.choice([2 * MS, 100 * MS, 1 * SECOND]),
-        )
+        chance.choice(self._nodes).pace.event_us = chance.choice([100, 2 * MS, 10 * MS])
+
+    def _slow_disk(self, chance: random.Random) -> None:
+        self._coverage.count("slow disk")
+        chance.choice(self._nodes).pace.fsync_us = chance.choice([500, 20 * MS, 200 * MS])
+
+    def _slow_signatures(self, chance: random.Random) -> None:
+        self._coverage.count("slow signatures")
+        chance.choice(self._nodes).pace.verify_us = chance.choice([2 * MS, 100 * MS, SECOND])
+
+    def _pause(self, chance: random.Random) -> None:
+        self._coverage.count("paused node")
+        chance.choice(self._nodes).pause(chance.randint(100 * MS, 6 * SECOND))

@@ -1,4 +1,4 @@
-"""The network between nodes: delay, loss, duplication, reordering, partitions, broken connections.
+"""The network between processes: delay, loss, duplication, reordering, partitions, broken links.
 
 Two manners. A *stream* network is what TLS over TCP gives: per link in order, nothing lost while
 the connection stands; trouble breaks the connection, loses what is in flight and is told to both
@@ -9,7 +9,7 @@ than production and must be survived too. A block is directed: a → b can be cu
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,13 +19,10 @@ from sim.world import MS, World
 NOTICE_US: Final = 20 * MS
 """Until both ends of a broken or new connection have been told."""
 
-IN_FLIGHT_MAX: Final = 20_000
-"""Frames on one link at once; more means that somebody floods without bound."""
-
 Deliver = Callable[[int, int, bytes], None]
 """(from, to, payload)."""
 Notify = Callable[[int, int, bool], None]
-"""(node that is told, its peer, whether connected)."""
+"""(process that is told, its peer, whether connected)."""
 
 
 @dataclass(slots=True)
@@ -53,27 +50,34 @@ class _Link:
 
 
 class Network:
-    """All directed links among `count` nodes."""
+    """All directed links among processes; two of one identity (twins) have none."""
 
     def __init__(
-        self, world: World, count: int, is_stream: bool, deliver: Deliver, notify: Notify,
-        coverage: Coverage,
+        self, world: World, identities: Sequence[int], is_stream: bool, deliver: Deliver,
+        notify: Notify, coverage: Coverage,
     ) -> None:  # fmt: skip
         self.conditions = Conditions()
         self.is_stream: Final = is_stream
+        self.most_in_flight = 0
+        """Most frames that were ever on one link at once."""
         self._world = world
         self._chance: random.Random = world.chance("network")
-        self._links = {(a, b): _Link() for a in range(count) for b in range(count) if a != b}
-        self._up = [False] * count
+        self._peers = [
+            [peer for peer, other in enumerate(identities) if other != identity]
+            for identity in identities
+        ]
+        self._links = {
+            (process, peer): _Link() for process, peers in enumerate(self._peers) for peer in peers
+        }
+        self._up = [False] * len(identities)
         self._deliver = deliver
         self._notify = notify
         self._coverage = coverage
-        self._count = count
 
     @property
-    def in_flight_max(self) -> int:
-        """Most frames now on any one link."""
-        return max((link.in_flight for link in self._links.values()), default=0)
+    def pairs(self) -> list[tuple[int, int]]:
+        """Every directed link."""
+        return list(self._links)
 
     def send(self, sender: int, receiver: int, payload: bytes, at_us: int) -> None:
         """Put a frame on its way at a time."""
@@ -94,28 +98,32 @@ class Network:
                 self._coverage.count("frame doubled")
                 copies = 2
         for _ in range(copies):
-            delay_us = chance.randint(conditions.delay_us_min, conditions.delay_us_max)
+            span_us = conditions.delay_us_max - conditions.delay_us_min
+            delay_us = conditions.delay_us_min + int(chance.random() * span_us)
             if conditions.straggling and chance.random() < conditions.straggling:
                 self._coverage.count("frame late")
                 delay_us += chance.randint(0, conditions.straggle_us_max)
             arrival_us = at_us + delay_us
-            if self.is_stream:
-                arrival_us = link.last_us = max(arrival_us, link.last_us)
+            if arrival_us < link.last_us:
+                if self.is_stream:
+                    arrival_us = link.last_us
+                else:
+                    self._coverage.count("frame overtaken")
+            link.last_us = arrival_us
             self._fly(sender, receiver, link, payload, arrival_us)
 
-    def node_up(self, node: int) -> None:
+    def node_up(self, process: int) -> None:
         """A process started: connect it with everyone it can reach."""
-        self._up[node] = True
-        for peer in range(self._count):
-            if peer != node and self._up[peer]:
-                self._connect(node, peer)
+        self._up[process] = True
+        for peer in self._peers[process]:
+            if self._up[peer]:
+                self._connect(process, peer)
 
-    def node_down(self, node: int) -> None:
+    def node_down(self, process: int) -> None:
         """A process ended: its connections break."""
-        self._up[node] = False
-        for peer in range(self._count):
-            if peer != node:
-                self._disconnect(node, peer)
+        self._up[process] = False
+        for peer in self._peers[process]:
+            self._disconnect(process, peer)
 
     def block(self, pairs: Iterable[tuple[int, int]]) -> None:
         """Cut directed links."""
@@ -160,12 +168,12 @@ class Network:
         self._tell(one, other, False)
         self._tell(other, one, False)
 
-    def _tell(self, node: int, peer: int, is_connected: bool) -> None:
-        generation = self._links[node, peer].generation
+    def _tell(self, process: int, peer: int, is_connected: bool) -> None:
+        generation = self._links[process, peer].generation
 
         def tell() -> None:
-            if self._up[node] and self._links[node, peer].generation == generation:
-                self._notify(node, peer, is_connected)
+            if self._up[process] and self._links[process, peer].generation == generation:
+                self._notify(process, peer, is_connected)
 
         self._world.after(NOTICE_US if is_connected else 0, tell)
 
@@ -174,6 +182,7 @@ class Network:
     ) -> None:
         generation = link.generation
         link.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, link.in_flight)
 
         def land() -> None:
             if link.generation != generation:

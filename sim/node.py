@@ -1,16 +1,17 @@
-"""One node: the real driver, journal and chain store on a virtual machine that can fail anywhere.
+"""One node: the real driver, journal, chain store and spool on a machine that can fail anywhere.
 
 The shell of production is replaced, and nothing inside it: effects are performed exactly as
 `node.shell.Shell` does, a `Committed` after the step that caused it. A process can be ended
 before and after every effect and at every change of its disk; what it had sent by then is on the
 wire, what it had not synced may be gone. A machine found damaged goes to the operator, who does
 what the manual says: remove the index, fetch the ledger again, or `recover` a lost journal.
+Twins are two nodes with one identity: each has a process and a disk of its own.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, assert_never
@@ -19,6 +20,7 @@ from consensus.actions import KEEP
 from ledger import tags
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
+from ledger.transaction import decode_transaction
 from node.driver import Driver, Identity
 from node.effects import (
     Admitted,
@@ -43,25 +45,42 @@ from node.intake import Parsed, parse_relayed, parse_submission
 from node.journal_record import decode_journal_record
 from node.ledger_store import LedgerStore, open_ledger
 from node.messages import Frame, encode_frame
-from sim.byzantine import Liar
 from sim.checkers import Checkers
 from sim.coverage import Coverage
-from sim.deployment import TICK_MS, TIMING, Deployment, SignatureMemory
+from sim.deployment import MEMORY, TICK_MS, TIMING, Deployment
 from sim.disk import ProcessEnded, Survival, VirtualDirectory, VirtualStore
+from sim.liars.liar import Liar
+from sim.telling import describe_event
 from sim.violation import Violation
 from sim.world import MS, SECOND, World
 from storage.files import Damaged, StorageFailure
 from storage.journal import Journal
 from storage.journal import Keep as JournalKeep
+from storage.spool import Spool
 
 OPERATOR_US: Final = 1 * SECOND
 """Until an operator has looked at a machine that will not start."""
+
+SPOOL_BYTES: Final = 4_096
+"""Size after which the spool changes over: a few dozen transactions, so that it happens."""
 
 DriverFactory = Callable[..., Driver]
 """Called as `Driver` is; tests pass a broken one to see a checker catch it."""
 
 Send = Callable[[int, int, bytes, int], None]
-"""(from, to, payload, departure in µs)."""
+"""(from process, to replica, payload, departure in µs)."""
+
+_EFFECTS: Final[Mapping[type[Effect], str]] = {
+    SaveJournal: "a save",
+    CommitBlock: "a commit",
+    SendFrame: "a send",
+    BroadcastFrame: "a send",
+    PutCheckpoint: "a checkpoint",
+}
+BOUNDARIES: Final = tuple(
+    f"{when} {what}" for when in ("before", "after") for what in dict.fromkeys(_EFFECTS.values())
+)
+"""Where between two effects a process can be made to end."""
 
 
 class Wait(Enum):
@@ -83,12 +102,48 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """What a machine's clock shows: off from the true time, and running away from it."""
+
+    offset_ms: int = 0
+    drift_ppm: int = 0
+    """Microseconds gained in a second; timers run on the same quartz."""
+    since_us: int = 0
+
+    def offset_at(self, now_us: int) -> int:
+        """Return by how many milliseconds it is off at a time."""
+        return self.offset_ms + (now_us - self.since_us) * self.drift_ppm // 1_000_000_000
+
+
+@dataclass(slots=True)
+class PlannedCrash:
+    """Where the process will end: at the `countdown`-th passing of a place."""
+
+    where: str
+    countdown: int
+    then: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A whole disk as it once was."""
+
+    directories: tuple[Mapping[str, bytes], ...]
+    index: Sequence[tuple[bytes, bytes]]
+    is_recovering: bool
+
+    @property
+    def journal(self) -> Mapping[str, bytes]:
+        """The vote journal's files."""
+        return self.directories[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """What all nodes share."""
 
     world: World
     deployment: Deployment
-    memory: SignatureMemory
     checkers: Checkers
     coverage: Coverage
     send: Send
@@ -101,22 +156,26 @@ class Node:
 
     def __init__(
         self,
+        process: int,
         number: int,
         around: Surroundings,
         *,
         make_driver: DriverFactory = Driver,
         liar: Liar | None = None,
+        is_twin: bool = False,
         wait: Wait = Wait.AFTERWARDS,
     ) -> None:
+        self.process: Final = process
         self.number: Final = number
-        self.name: Final = f"node-{number}"
+        """The replica it is."""
+        is_second = is_twin and process != number
+        self.name: Final = f"node-{number}{'b' if is_second else ''}"
         self.liar: Final = liar
         self.driver: Driver | None = None
         self.store: LedgerStore | None = None
         self.incarnation = 0
         self.pace = Pace()
-        self.clock_offset_ms = 0
-        self.tick_us = TICK_MS * MS
+        self.clock = Clock()
         self.is_recovering = False
         """The marker that `recover` leaves on the disk until `RecoveryEnded`."""
         self.may_be_damaged = False
@@ -126,20 +185,21 @@ class Node:
         applied cannot be told from a torn one, is cut off, and comes again from peers."""
         self.has_old_journal = False
         """Whether somebody put back a journal that ends below this node's chain: it must say so."""
-        self.effects_until_crash: int | None = None
-        self.steps_until_crash: int | None = None
-        self.on_crash: Callable[[Node], None] = lambda _: None
-        """What a crash that was planned does next: lose power, restart later."""
+        self.planned_crash: PlannedCrash | None = None
         self.segments: Final = VirtualDirectory(f"{self.name}/segments", self._disk_step)
         self.votes: Final = VirtualDirectory(f"{self.name}/journal", self._disk_step)
+        self.promises: Final = VirtualDirectory(f"{self.name}/spool", self._disk_step)
         self.index: Final = VirtualStore(self._disk_step)
         self.save_count = 0
+        self._is_twin = is_twin
+        self._has_lied = False
         self._around = around
         self._world = around.world
         self._make_driver = make_driver
         self._wait = wait
         self._chance = around.world.chance(self.name)
         self._journal: Journal | None = None
+        self._spool: Spool | None = None
         self._inbox: deque[NodeEvent] = deque()
         self._caused: deque[NodeEvent] = deque()
         self._busy_until_us = 0
@@ -156,7 +216,7 @@ class Node:
     @property
     def is_correct(self) -> bool:
         """Whether this node is expected to keep every promise."""
-        return self.liar is None
+        return self.liar is None and not self._is_twin and not self._has_lied
 
     @property
     def height(self) -> int:
@@ -168,9 +228,23 @@ class Node:
         """Events that wait for this node's attention."""
         return len(self._inbox)
 
+    @property
+    def directories(self) -> tuple[VirtualDirectory, ...]:
+        """Everything on its disk but the index."""
+        return (self.votes, self.segments, self.promises)
+
+    @property
+    def clock_offset_ms(self) -> int:
+        """By how much its clock is off now."""
+        return self.clock.offset_at(self._world.now_us)
+
     def now_ms(self) -> int:
         """Return what this node's clock shows."""
         return self._world.true_ms + self.clock_offset_ms
+
+    def set_clock(self, offset_ms: int, drift_ppm: int) -> None:
+        """Set the clock, and how it runs from now on."""
+        self.clock = Clock(offset_ms, drift_ppm, self._world.now_us)
 
     # Life
 
@@ -184,10 +258,13 @@ class Node:
             store, chain = open_ledger(self.segments, self.index, around.deployment.genesis)
             journal = Journal.open(self.votes)
             state = journal.load()
+            spool = Spool(self.promises, SPOOL_BYTES)
+            owed = spool.load()
             if self.is_correct:
                 around.checkers.chain.started(self, store, chain)
         except ProcessEnded:
-            self._planned_crash("crash at a disk step")
+            around.coverage.count("crash while starting")
+            self._crash()
             return
         except StorageFailure as failure:
             self._stop(f"does not start: {failure}")
@@ -195,7 +272,7 @@ class Node:
         except Damaged as damage:
             self._call_operator(damage)
             return
-        self.store, self._journal = store, journal
+        self.store, self._journal, self._spool = store, journal, spool
         identity = Identity(
             self.number, around.deployment.genesis, around.deployment.signers[self.number]
         )
@@ -204,16 +281,31 @@ class Node:
             chain,
             store,
             TIMING,
+            pool=None if self.liar is None else self.liar.make_pool(),
             is_recovering=self.is_recovering,
-            verify=around.memory.verify,
+            verify=MEMORY.verify,
         )
         self._busy_until_us = self._world.now_us
         self._world.trace(self.name, f"starts at height {chain.header.height}")
-        around.went_up(self.number)
+        around.went_up(self.process)
         self.receive(Started(state.record, state.pending))
-        if self.has_old_journal and self.is_up:
+        if self.has_old_journal and self.is_up and not self.may_lose_tail:
             raise Violation("old journal taken", f"{self.name} goes on with a journal put back")
-        self._world.after(self._chance.randint(1, self.tick_us), self._ticker())
+        ticker = self._ticker()
+        owed = [raw for raw in owed if self._is_owed(raw)]
+        if owed:  # time stands still until they wait in the pool again
+            around.coverage.count("promise kept through a crash")
+            self._admit_later(owed, is_local=True, then=ticker)
+        else:
+            self._world.after(self._chance.randint(1, self._tick_us()), ticker)
+
+    def _is_owed(self, raw: bytes) -> bool:
+        """Say whether a promised transaction is not on the chain yet."""
+        try:
+            tx_id = decode_transaction(raw).tx_id
+        except Rejected:
+            return False
+        return self.driver is not None and not self.driver.is_known(tx_id)
 
     def end(self, survival: Survival) -> None:
         """End the process now; unless it was only killed, the machine loses power too."""
@@ -222,37 +314,50 @@ class Node:
             "process killed" if survival is Survival.ALL else f"power loss: {name}"
         )
         self._go_down(f"ends; of what was not synced survives: {name}")
-        self.votes.power_loss(survival, self._chance)
-        self.segments.power_loss(survival, self._chance)
+        self._lose(survival)
+
+    def _lose(self, survival: Survival) -> None:
+        for directory in self.directories:
+            directory.power_loss(survival, self._chance)
 
     def _go_down(self, text: str) -> None:
         self._world.trace(self.name, text)
         was_up = self.is_up
-        self.driver = self.store = self._journal = None
+        self.driver = self.store = self._journal = self._spool = None
         self._inbox.clear()
-        self.effects_until_crash = self.steps_until_crash = None
+        self.planned_crash = None
         self.index.reopen()
         self.incarnation += 1
-        self._around.checkers.evidence.ended(self)
+        self._around.checkers.ended(self)
         if was_up:
-            self._around.went_down(self.number)
+            self._around.went_down(self.process)
 
     def _stop(self, why: str) -> None:
         """The node stops itself, as it must when its disk fails; the service manager restarts."""
+        for sign, name in (
+            ("No space left", "disk full met"),
+            ("Input/output", "fsync failure met"),
+            ("after it was kept", "index batch failed afterwards"),
+            ("as planned", "index batch failed"),
+        ):
+            if sign in why:
+                self._around.coverage.count(name)
+                break
         self._go_down(why)
-        self.votes.power_loss(Survival.ALL, self._chance)
-        self.segments.power_loss(Survival.ALL, self._chance)
+        self._lose(Survival.ALL)
         self._world.after(self._chance.randint(100 * MS, SECOND), self.start)
 
-    def _planned_crash(self, kind: str) -> None:
-        self._around.coverage.count(kind)
-        self._world.trace(self.name, kind)
-        self.on_crash(self)
+    def _crash(self) -> None:
+        """End at the planned place."""
+        planned = self.planned_crash
+        self.planned_crash = None
+        if planned is not None:
+            planned.then()
 
     def _call_operator(self, damage: Damaged) -> None:
         self._around.coverage.count("damage found")
         self._go_down(f"damaged: {damage}")
-        if not self.may_be_damaged:
+        if not self.may_be_damaged and self.is_correct:
             raise Violation(
                 "damage out of nothing", f"{self.name}: nobody damaged this disk: {damage}"
             )
@@ -269,11 +374,13 @@ class Node:
             self.remove_ledger()
         self.start()
 
+    # What operators do, and what happens to disks
+
     def recover(self) -> None:
         """Begin a new journal, as `recover` does, and mark the node as one that lost its memory."""
         self._around.coverage.count("recovery begun")
         self._world.trace(self.name, "recovers with an empty journal")
-        self.steps_until_crash = None
+        self.planned_crash = None
         self.has_old_journal = False
         self.votes.power_loss(Survival.ALL, self._chance)
         self.votes.wipe()
@@ -281,22 +388,19 @@ class Node:
         self.is_recovering = True
         self._around.checkers.votes.forgot(self)
 
-    def keep_journal(self) -> Callable[[], bool]:
-        """Copy the journal; return what puts the copy back once the chain has outgrown it."""
-        copy = self.votes.durable_copy()
+    def put_back_journal(self, backup: Backup) -> bool:
+        """Put an old journal under the newer chain; return whether the chain has outgrown it."""
+        copy = VirtualDirectory(f"{self.name}/journal")
+        copy.restore(backup.journal)
         record = Journal.open(copy).load().record
         height = 0 if record is None else decode_journal_record(record)[2]
-
-        def put_back() -> bool:
-            if self.height <= height:
-                return False
-            self.end(Survival.ALL)
-            self.votes.put_back(copy)
-            self.has_old_journal = True
-            self._world.trace(self.name, f"has its journal of height {height} put back")
-            return True
-
-        return put_back
+        if self.is_recovering or self.height <= height:
+            return False
+        self.end(Survival.ALL)
+        self.votes.restore(backup.journal)
+        self.has_old_journal = True
+        self._world.trace(self.name, f"has its journal of height {height} put back")
+        return True
 
     def _refuse_old_journal(self) -> None:
         """The node does not go on; its operator has it recover."""
@@ -326,11 +430,38 @@ class Node:
         self.may_lose_tail = False
         self._around.checkers.chain.ledger_removed(self)
 
+    def has_rotted(self, directory: VirtualDirectory) -> None:
+        """A bit of a directory was flipped."""
+        self.may_be_damaged = True
+        self.may_lose_tail |= directory is self.segments
+
+    def back_up(self) -> Backup:
+        """Copy what is durable on this disk."""
+        self._world.trace(self.name, "is backed up")
+        return Backup(
+            tuple(directory.backup() for directory in self.directories),
+            self.index.backup(),
+            self.is_recovering,
+        )
+
+    def restore(self, backup: Backup, *, is_told: bool) -> None:
+        """Put the disk back as it was; whoever is not told goes on as if nothing had happened."""
+        self._world.trace(self.name, "has an old backup in place of its disk")
+        for directory, files in zip(self.directories, backup.directories, strict=True):
+            directory.restore(files)
+        self.index.restore(backup.index)
+        self.is_recovering = backup.is_recovering
+        self.has_old_journal = False
+        if not is_told:
+            self._has_lied = True
+            self._around.checkers.chain.faulty.add(self.number)
+        self._around.checkers.chain.ledger_removed(self)
+
     # Events
 
     def receive(self, event: NodeEvent) -> None:
         """Take an event now, or when this node has time."""
-        if not self.is_up:
+        if self.driver is None:
             return
         if self._inbox or self._world.now_us < self._busy_until_us:
             self._inbox.append(event)
@@ -342,28 +473,42 @@ class Node:
         """Stop the process for a span, as a long collection or a suspended machine would."""
         self._busy_until_us = max(self._busy_until_us, self._world.now_us + span_us)
 
-    def submit(self, raw: bytes) -> None:
-        """Take a client's submission; raise `Rejected`, or `ConnectionError` while down."""
-        driver = self.driver
-        if driver is None:
+    def submit(self, raw: bytes) -> bool:
+        """Take a client's submission; return whether it is a promise that has to be kept.
+
+        Raises `Rejected`, or `ConnectionError` when there is no answer.
+        """
+        driver, spool = self.driver, self._spool
+        if driver is None or spool is None:
             raise ConnectionError(f"{self.name} is down")
         parsed = parse_submission(raw, self._around.deployment.genesis.chain_id)
         if not self._is_signed(parsed):
             raise Rejected(Reason.BAD_SIGNATURE, "a signature does not verify")
         driver.check_admission(parsed.candidate)
+        try:
+            spool.append([raw])
+        except ProcessEnded:
+            raise ConnectionError(f"{self.name} went down") from None
+        except StorageFailure as failure:
+            self._stop(f"stops: {failure}")
+            raise ConnectionError(f"{self.name} stopped") from None
         self.receive(Admitted([parsed.candidate], [], is_local=True))
+        return self.is_correct and not self.may_be_damaged
 
     def _ticker(self) -> Callable[[], None]:
         incarnation = self.incarnation
 
         def tick() -> None:
-            if self.incarnation != incarnation or not self.is_up:
+            if self.incarnation != incarnation or self.driver is None:
                 return
-            if Ticked() not in self._inbox:  # a late tick is not made up for
+            if not self._inbox or Ticked() not in self._inbox:  # a late tick is not made up for
                 self.receive(Ticked())
-            self._world.after(self.tick_us, tick)
+            self._world.after(self._tick_us(), tick)
 
         return tick
+
+    def _tick_us(self) -> int:
+        return TICK_MS * MS - TICK_MS * MS * self.clock.drift_ppm // 1_000_000
 
     def _wake_later(self) -> None:
         if self._is_woken:
@@ -372,7 +517,7 @@ class Node:
 
         def wake() -> None:
             self._is_woken = False
-            if not self.is_up or not self._inbox:
+            if self.driver is None or not self._inbox:
                 return
             if self._world.now_us >= self._busy_until_us:
                 self._handle(self._inbox.popleft())
@@ -384,11 +529,18 @@ class Node:
     def _handle(self, event: NodeEvent) -> None:
         self._busy_until_us = max(self._busy_until_us, self._world.now_us) + self.pace.event_us
         checkers = self._around.checkers
-        if self.is_correct and isinstance(event, FrameReceived):
-            checkers.evidence.received(self, event.payload)
+        if isinstance(event, FrameReceived):
+            self._world.trace_event(self.name, event.payload, lambda: describe_event(event))
+            if self.is_correct:
+                checkers.evidence.received(self, event.replica, event.payload)
+            elif self.liar is not None:
+                self.liar.overhear(event.payload)
+        elif not isinstance(event, Ticked):
+            self._world.trace_event(self.name, b"", lambda: describe_event(event))
         try:
             self._dispatch(event)
-            self._boundary()
+            if isinstance(event, Ticked):
+                self._change_spool()
         except ProcessEnded:
             return
         except StorageFailure as failure:
@@ -422,28 +574,44 @@ class Node:
 
     def _step(self, driver: Driver, event: NodeEvent) -> None:
         for effect in driver.step(event, self.now_ms()):
-            self._boundary()
+            if self.planned_crash is None:
+                self._perform(driver, effect)
+                continue
+            what = _EFFECTS.get(type(effect), "")
+            self._boundary(f"before {what}")
             self._perform(driver, effect)
+            self._boundary(f"after {what}")
 
-    def _boundary(self) -> None:
+    def _boundary(self, where: str) -> None:
         """Between two effects: the process may end here."""
-        if self.effects_until_crash is None:
+        planned = self.planned_crash
+        if planned is None or planned.where != where:
             return
-        self.effects_until_crash -= 1
-        if self.effects_until_crash < 0:
-            self._planned_crash("crash at an effect")
+        planned.countdown -= 1
+        if planned.countdown < 0:
+            self._around.coverage.count(f"crash {where}")
+            self._world.trace(self.name, f"crash {where}")
+            self._crash()
             raise ProcessEnded
 
-    def _disk_step(self) -> None:
+    def _disk_step(self, what: str) -> None:
         """Before a change of the disk: the process may end here."""
-        if self.steps_until_crash is None:
+        planned = self.planned_crash
+        if planned is None or planned.where != "disk step":
             return
-        self.steps_until_crash -= 1
-        if self.steps_until_crash < 0:
-            self.steps_until_crash = None
-            if self.is_up:
-                self._planned_crash("crash at a disk step")
-            raise ProcessEnded
+        planned.countdown -= 1
+        if planned.countdown >= 0:
+            return
+        self._around.coverage.count(f"crash at a disk step: {what}")
+        self._world.trace(self.name, f"crash at a disk step: {what}")
+        if self.is_up:
+            self._crash()
+        raise ProcessEnded
+
+    def _change_spool(self) -> None:
+        if self._spool is not None and self._spool.is_full and self.driver is not None:
+            waiting = self.driver.pool.local_candidates()
+            self._spool.change_over([candidate.transaction.raw for candidate in waiting])
 
     # Effects
 
@@ -459,7 +627,7 @@ class Node:
                 count = len(self._around.deployment.signers)
                 self._emit(effect.frame, [peer for peer in range(count) if peer != self.number])
             case VerifyEnvelopes():
-                self._verify(effect)
+                self._admit_later(effect.envelopes, is_local=False)
             case PutCheckpoint():
                 if self.store is not None:
                     self.store.chain_store.put_checkpoint(effect.height, effect.note)
@@ -502,26 +670,36 @@ class Node:
             f"{effect.block.header.count} transactions",
         )
         if self.is_correct:
-            self._around.checkers.chain.committed(self, effect.block, effect.certificate)
+            self._around.checkers.committed(self, effect.block, effect.certificate)
         if self._wait is Wait.NESTED:
             self._step(driver, Committed(height))
         else:
             self._caused.append(Committed(height))
 
     def _emit(self, frame: Frame, peers: Sequence[int]) -> None:
+        send, process, at_us = self._around.send, self.process, self._busy_until_us
         if self.liar is not None and self.driver is not None:
-            for peer, payload in self.liar.tamper(self.driver, frame, peers):
-                self._around.send(self.number, peer, payload, self._busy_until_us)
+            if peers:
+                for packet in self.liar.tamper(self.driver, frame, peers):
+                    send(process, packet.replica, packet.payload, at_us + packet.delay_us)
             return
-        self._around.checkers.votes.sending(self, frame)
+        if self.is_correct:
+            self._around.checkers.votes.sending(self, frame)
         payload = encode_frame(frame)
         for peer in peers:
-            self._around.send(self.number, peer, payload, self._busy_until_us)
+            send(process, peer, payload, at_us)
 
-    def _verify(self, effect: VerifyEnvelopes) -> None:
+    def _admit_later(
+        self,
+        envelopes: Sequence[bytes],
+        *,
+        is_local: bool,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Verify what a peer relayed or the spool held, and hand it to the driver."""
         incarnation = self.incarnation
         candidates, rejected = [], []
-        for raw in effect.envelopes:
+        for raw in envelopes:
             try:
                 parsed = parse_relayed(raw, self._around.deployment.genesis.chain_id)
                 if not self._is_signed(parsed):
@@ -532,12 +710,13 @@ class Node:
 
         def done() -> None:
             if self.incarnation == incarnation:
-                self.receive(Admitted(candidates, rejected, is_local=False))
+                self.receive(Admitted(candidates, rejected, is_local=is_local))
+                then()
 
         self._world.after(self._chance.randint(1, self.pace.verify_us), done)
 
     def _is_signed(self, parsed: Parsed) -> bool:
-        return all(self._around.memory.verify(*check) for check in parsed.checks)
+        return all(MEMORY.verify(*check) for check in parsed.checks)
 
 
 def peer_event(peer: int, is_connected: bool) -> PeerChanged:

@@ -16,21 +16,21 @@ from typing import Final
 from node.driver import Driver
 from node.effects import FrameReceived
 from sim import ending
-from sim.byzantine import Liar
 from sim.checkers import Checkers
 from sim.client import Clients
 from sim.coverage import Coverage
-from sim.deployment import TICK_MS, TIMING, Deployment, SignatureMemory, make_deployment
+from sim.deployment import TICK_MS, TIMING, Deployment, make_deployment
 from sim.disk import ProcessEnded
-from sim.faults import Faults, Plan, draw_plan
-from sim.network import IN_FLIGHT_MAX, Network
+from sim.faults import Faults
+from sim.liars.kinds import TWINS
+from sim.liars.liar import Liar
+from sim.network import Network
 from sim.node import DriverFactory, Node, Surroundings, Wait, peer_event
+from sim.plan import FAULTS_US_MAX, Plan, draw_plan, narrow
 from sim.violation import Violation
 from sim.world import MS, SECOND, World
 
 FAULTS_US_MIN: Final = 8 * SECOND
-FAULTS_US_MAX: Final = 90 * SECOND
-"""Faults end after so long even if the chain stood still, as it may while they last."""
 
 PROGRESS_TIMEOUTS_MAX: Final = 10
 """Longest view timeouts (16 s) after healing within which everything ordered must be on every
@@ -41,24 +41,40 @@ PROGRESS_US: Final = PROGRESS_TIMEOUTS_MAX * TIMING.view_timeout_ticks_max * TIC
 MARKERS: Final = 3
 """Transactions ordered after healing: the network must take new work, not only finish the old."""
 
+BEGIN_US: Final = 300 * MS
+"""When faults begin: the processes have started and the first transactions are under way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a simulation is asked for."""
+    """What a simulation is asked for; what is not given the seed decides."""
 
-    heights: int = 10
+    heights: int = 20
     count: int | None = None
     family: str | None = None
+    faults: tuple[int, ...] | None = None
+    """Numbers of the faults to keep of the seed's schedule."""
+    honest: tuple[int, ...] = ()
+    """Faulty replicas of the plan that behave."""
+    until_ms: int = FAULTS_US_MAX // MS
+    """Virtual time at which everything is healed, if it was not before."""
 
     def arguments(self) -> str:
         """Return the command line's arguments that ask for this."""
+        usual = Options()
         parts = []
-        if self.heights != Options().heights:
+        if self.heights != usual.heights:
             parts.append(f" --heights {self.heights}")
         if self.count is not None:
             parts.append(f" --nodes {self.count}")
         if self.family is not None:
             parts.append(f" --family {self.family}")
+        if self.faults is not None:
+            parts.append(f" --faults {','.join(map(str, self.faults)) or 'none'}")
+        if self.honest:
+            parts.append(f" --honest {','.join(map(str, self.honest))}")
+        if self.until_ms != usual.until_ms:
+            parts.append(f" --until {self.until_ms}")
         return "".join(parts)
 
 
@@ -67,6 +83,7 @@ class Result:
     """How a seed ended."""
 
     seed: int
+    count: int
     plan: str
     violation: str | None
     height: int
@@ -74,9 +91,18 @@ class Result:
     virtual_ms: int
     healing_ms: int
     """Virtual time from healing until everything was well; 0 if it never was."""
+    longest_view_ms: int
+    """Longest that a correct node was in one view after healing."""
+    most_items: int
+    """Most items that a driver held in memory."""
     trace_digest: str
     chain_digest: str
     counts: Counter[str]
+
+    @property
+    def rule(self) -> str | None:
+        """The rule that was broken."""
+        return None if self.violation is None else self.violation.partition(":")[0]
 
 
 class Simulation:
@@ -96,56 +122,58 @@ class Simulation:
         self.world: Final = World(seed, show)
         self.options: Final = options
         self.coverage: Final = Coverage()
-        self.plan: Final[Plan] = draw_plan(
-            self.world.chance("plan"), seed, options.count, options.family
-        )
+        drawn = draw_plan(self.world.chance("plan"), seed, options.count, options.family)
+        kept = None if options.faults is None else frozenset(options.faults)
+        self.plan: Final[Plan] = narrow(drawn, kept, frozenset(options.honest))
         self.deployment: Final[Deployment] = make_deployment(self.plan.count)
-        genesis = self.deployment.genesis
-        memory = SignatureMemory()
-        self.checkers: Final = Checkers(
-            genesis.validators,
-            genesis.chain_id,
-            memory,
-            self.coverage,
-        )
+        self.checkers: Final = Checkers(self.deployment, self.world, self.coverage)
+        identities = [*range(self.plan.count), *self.plan.twins]
         self.network: Final = Network(
             self.world,
-            self.plan.count,
+            identities,
             self.plan.is_stream,
             self._deliver,
             self._notify,
             self.coverage,
         )
+        self._processes: Final = [
+            [process for process, number in enumerate(identities) if number == replica]
+            for replica in range(self.plan.count)
+        ]
         around = Surroundings(
             self.world,
             self.deployment,
-            memory,
             self.checkers,
             self.coverage,
-            self.network.send,
+            self._send,
             self.network.node_up,
             self.network.node_down,
         )
         self.nodes: Final = [
             Node(
+                process,
                 number,
                 around,
                 make_driver=make_driver if broken is None or number in broken else Driver,
                 liar=self._make_liar(number),
+                is_twin=number in self.plan.twins,
                 wait=wait,
             )
-            for number in range(self.plan.count)
+            for process, number in enumerate(identities)
         ]
+        self.checkers.watch(self.nodes)
+        living = [node for node in self.nodes if node.number not in self.plan.dead]
         self.clients: Final = Clients(
-            self.world, self.deployment, self.nodes, self.checkers, self.coverage
+            self.world, self.deployment, living, self.checkers.chain, self.coverage
         )
         self.faults: Final = Faults(self.world, self.plan, self.nodes, self.network, self.coverage)
+        self._living: Final = living
         self._healed_us = 0
 
     @property
     def correct(self) -> list[Node]:
         """The nodes that owe everything."""
-        return [node for node in self.nodes if node.is_correct]
+        return [node for node in self._living if node.is_correct]
 
     def run(self) -> Result:
         """Run the seed to its end."""
@@ -155,37 +183,43 @@ class Simulation:
         try:
             self._go()
             healing_us = self.world.now_us - self._healed_us
-            ending.check(self.nodes, self.deployment, self.checkers)
+            ending.check(self.correct, self.deployment, self.checkers)
         except Violation as error:
             violation = str(error)
             self.world.trace("VIOLATION", violation)
         except (Exception, ProcessEnded) as error:  # noqa: BLE001 - a campaign goes on and tells
             violation = "the simulator raised: " + "".join(traceback.format_exception(error))
             self.world.trace("VIOLATION", type(error).__name__)
-        self.coverage.count(f"nodes: {self.plan.count}")
         for family in self.plan.families:
             self.coverage.count(f"family: {family}")
         return Result(
             seed=self.world.seed,
+            count=self.plan.count,
             plan=self.plan.describe(),
             violation=violation,
             height=len(self.checkers.chain.blocks) - 1,
             event_count=self.world.event_count,
             virtual_ms=self.world.now_us // MS,
             healing_ms=healing_us // MS,
+            longest_view_ms=self.checkers.views.longest_us // MS,
+            most_items=self.checkers.bounds.most_items,
             trace_digest=self.world.digest,
             chain_digest=ending.digest(self.checkers),
             counts=self.coverage.counts,
         )
 
     def _go(self) -> None:
-        for node in self.nodes:
-            self.world.after(node.number * MS, node.start)
+        for node in self._living:
+            self.world.after(node.process * MS, node.start)
+        for _ in self.plan.twins:
+            self.coverage.count(f"liar: {TWINS}")
+        until_us = self.options.until_ms * MS
         self.world.after(200 * MS, self.clients.start)
-        self.world.after(300 * MS, self.faults.start)
-        self._run_until(self._is_tried, FAULTS_US_MAX)
+        self.world.after(BEGIN_US, lambda: self.faults.start(until_us))
+        self._run_until(self._is_tried, until_us)
         self.world.trace("faults", "healed")
         self.faults.heal()
+        self.checkers.views.healed()
         self.clients.is_ordering = False
         self._healed_us = self.world.now_us
         for number in range(MARKERS):
@@ -201,8 +235,7 @@ class Simulation:
             if not self.world.step():
                 break
             if self.world.event_count % 32 == 0:
-                if self.network.in_flight_max > IN_FLIGHT_MAX:
-                    raise Violation("bounds", f"{self.network.in_flight_max} frames on one link")
+                self.checkers.bounds.check_links(self.network.most_in_flight)
                 if is_done():
                     return True
         return False
@@ -230,18 +263,17 @@ class Simulation:
         kind = self.plan.liars.get(number)
         if kind is None:
             return None
-        return kind(
-            number,
-            self.deployment.signers[number],
-            self.world.chance(f"liar-{number}"),
-            self.coverage,
-        )
+        return kind(number, self.deployment, self.world, self.coverage)
+
+    def _send(self, process: int, replica: int, payload: bytes, at_us: int) -> None:
+        for receiver in self._processes[replica]:
+            self.network.send(process, receiver, payload, at_us)
 
     def _deliver(self, sender: int, receiver: int, payload: bytes) -> None:
-        self.nodes[receiver].receive(FrameReceived(sender, payload))
+        self.nodes[receiver].receive(FrameReceived(self.nodes[sender].number, payload))
 
-    def _notify(self, node: int, peer: int, is_connected: bool) -> None:
-        self.nodes[node].receive(peer_event(peer, is_connected))
+    def _notify(self, process: int, peer: int, is_connected: bool) -> None:
+        self.nodes[process].receive(peer_event(self.nodes[peer].number, is_connected))
 
 
 def run_seed(seed: int, options: Options, show: Callable[[str], None] | None = None) -> Result:

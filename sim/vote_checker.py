@@ -221,7 +221,7 @@ class VoteChecker:
         key = (node.incarnation << 32) | node.save_count
         if seen is not None and seen[0] == key:
             return seen[1:]
-        state = Journal.open(node.votes.durable_copy()).load()
+        state = Journal.open(node.votes.durable_view()).load()
         record, size = (None, 0) if state.record is None else self._decode(node, state.record)
         pending = None
         if state.pending is not None:

@@ -22,8 +22,8 @@ SECOND: Final = 1_000 * MS
 EPOCH_MS: Final = 1_700_000_000_000
 """What the true clock shows, in milliseconds since 1970, when a simulation begins."""
 
-EVENTS_MAX: Final = 3_000_000
-"""Events of one simulation; an ordinary one needs ten to fifty thousand."""
+EVENTS_MAX: Final = 5_000_000
+"""Events of one simulation; an ordinary one needs ten to two hundred thousand."""
 
 Action = Callable[[], None]
 Print = Callable[[str], None]
@@ -59,7 +59,8 @@ class World:
     def at(self, time_us: int, action: Action) -> None:
         """Have something happen at a time; never in the past."""
         self._sequence += 1
-        heapq.heappush(self._queue, (max(time_us, self.now_us), self._sequence, action))
+        due_us = time_us if time_us > self.now_us else self.now_us
+        heapq.heappush(self._queue, (due_us, self._sequence, action))
 
     def after(self, delay_us: int, action: Action) -> None:
         """Have something happen after a span."""
@@ -77,8 +78,14 @@ class World:
         return True
 
     def trace(self, who: str, text: str) -> None:
-        """Write one line of the trace."""
-        line = f"{self.now_us / SECOND:12.6f} {who:<9} {text}"
-        self._digest.update(line.encode())
+        """Write one line of the trace: something that happened."""
+        self._digest.update(f"{self.now_us} {who} {text}".encode())
         if self._show is not None:
-            self._show(line)
+            self._show(f"{self.now_us / SECOND:12.6f} {who:<9} {text}")
+
+    def trace_event(self, who: str, raw: bytes, describe: Callable[[], str]) -> None:
+        """Write one line of the trace: an event a node takes. Its words are made only to be read;
+        the digest is over what it was."""
+        self._digest.update(b"%d %d " % (self.now_us, len(raw)) + who.encode() + raw)
+        if self._show is not None:
+            self._show(f"{self.now_us / SECOND:12.6f} {who:<9} {describe()}")

@@ -81,7 +81,8 @@ class Spool:
             head = self._directory.pread(name, at, min(_RECORD.size, size - at))
             length, crc = _RECORD.unpack(head) if len(head) == _RECORD.size else (size, 0)
             end = at + _RECORD.size + length
-            if length > RECORD_BYTES_MAX or end > size:
+            # Zeros are what a file is that grew and lost power before its bytes were there.
+            if not 0 < length <= RECORD_BYTES_MAX or end > size:
                 self.notices.append(f"{name}: torn at byte {at} of {size}; cut off there")
                 self._directory.truncate(name, at)
                 self._directory.fsync(name)

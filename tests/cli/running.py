@@ -16,7 +16,7 @@ from cli.drafts import Draft, complete_body
 from cli.main import main
 from contracts.execution import Chain, execute_block, parse_candidate
 from genesis.document import Genesis, parse_genesis
-from ledger.signing import SeedSigner
+from ledger.signing import SeedSigner, verify_signature
 from ledger.transaction import decode_transaction, sign_transaction
 from ledger.votes import (
     COMMIT,
@@ -76,7 +76,12 @@ class StoredChain:
         store, chain = open_ledger(directory, keyvalue, self.genesis)
         signer = self._keystore.signer
         certification = Certification(
-            self.genesis, 0, signer(KeyPurpose.COSIGN), signer(KeyPurpose.LOG)
+            self.genesis,
+            0,
+            signer(KeyPurpose.COSIGN),
+            signer(KeyPurpose.LOG),
+            store.read_tile,
+            verify_signature,
         )
         for group in groups:
             self._append_block(store, chain, certification, group)

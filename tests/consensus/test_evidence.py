@@ -127,6 +127,14 @@ def test_a_commit_that_is_claimed_or_overtaken_convicts_nobody() -> None:
     assert slots(one) == []
 
 
+def test_a_view_change_that_no_longer_counts_is_still_a_word() -> None:
+    """Its sender has asked for a later view since; what it denies may come to light afterwards."""
+    one = Alone()
+    one.hear(sign_view_change(0, 1, 900, None), sign_view_change(0, 1, 3, None))
+    one.hear(sign_commit(0, 1, 2, OTHER))
+    assert sorted(slots(one)) == [(0, "view-change/1/3"), (0, "view-change/1/900")]
+
+
 def test_the_replica_itself_never_denies_its_commit() -> None:
     one = Alone()
     one.prepare_block(one.block())

@@ -27,7 +27,7 @@ from consensus.messages import (
     decode_message,
     encode_message,
 )
-from consensus.next_height import VOTES_KEPT, NextHeightInbox
+from consensus.next_height import NextHeightInbox
 from consensus.proposal import PROPOSALS_KEPT, HeldProposal, ProposalStore
 from consensus.replica import Replica
 from consensus.timers import Timing, compute_batch_divisor
@@ -266,22 +266,39 @@ def test_proposal_store_is_bounded_and_keeps_what_is_needed() -> None:
     assert store.hold(needed[0], HeldProposal(BLOCK, 9, False), full) is first
 
 
-def test_inbox_has_places_for_each_replica_and_only_one_height() -> None:
+def test_inbox_keeps_one_height_and_a_place_of_each_kind_for_each_replica() -> None:
+    inbox = NextHeightInbox()
+    early, late = sign_view_change(0, 2, 2, None), sign_view_change(0, 2, 3, None)
+    messages = (late, early, sign_view_change(1, 2, 2, None))
+    for message in messages:
+        assert inbox.is_news(2, message.replica, message, message.statement)
+        inbox.add(2, message.statement)
+        inbox.put(2, message.replica, message)
+    for message in messages:
+        assert not inbox.is_news(2, message.replica, message, message.statement)
+    statements, kept = inbox.take(2)
+    assert [(item.replica, item.view) for item in kept] == [(0, 3), (1, 2)]
+    assert statements.votes.of(COMMIT, 0) == ()
+    assert inbox.take(2)[1] == ()
+    inbox.put(3, 0, sign_view_change(0, 3, 1, None))
+    inbox.put(4, 0, sign_view_change(0, 4, 1, None))
+    assert inbox.take(3)[1] == ()
+
+
+def test_inbox_keeps_votes_as_the_current_height_does() -> None:
     inbox = NextHeightInbox()
     for view in range(50):
         message = sign_prepare(0, 2, view, HASH)
-        assert inbox.is_news(0, message) == (view < VOTES_KEPT)
-        inbox.put(2, 0, message)
-    inbox.put(2, 1, sign_prepare(1, 2, 0, HASH))
-    inbox.put(2, 0, sign_view_change(0, 2, 3, None))
-    inbox.put(2, 0, sign_view_change(0, 2, 2, None))
-    kept = inbox.take(2)
-    assert len(kept) == VOTES_KEPT + 2
-    assert [item.view for item in kept if isinstance(item, ViewChange)] == [3]
-    assert inbox.take(2) == ()
-    inbox.put(3, 0, sign_prepare(0, 3, 0, HASH))
-    inbox.put(4, 0, sign_prepare(0, 4, 0, HASH))
-    assert inbox.take(3) == ()
+        assert inbox.is_news(2, 0, message, message.vote)
+        inbox.add(2, message.vote)
+        assert not inbox.is_news(2, 0, message, message.vote)
+    other = sign_prepare(0, 2, 49, OTHER)
+    assert inbox.is_news(2, 0, other, other.vote)
+    assert [item.slot for item in inbox.add(2, other.vote)] == ["prepare/2/49"]
+    assert not inbox.is_news(2, 0, other, other.vote)
+    statements, kept = inbox.take(2)
+    assert len(statements.votes.of(PREPARE, 0)) == VIEWS_KEPT
+    assert kept == ()
 
 
 def test_height_claims_take_the_weak_quorum_th_highest() -> None:

@@ -47,3 +47,58 @@ def test_the_pool_that_an_operator_limits_is_the_pool_that_is_used():
     pool = Mempool(transactions_max=1)
     identity = Identity(0, deployment.genesis, deployment.signers[0])
     assert Driver(identity, chain, store, TIMING, pool=pool).pool is pool
+
+
+# A clock that is wrong
+
+
+class Door:
+    """An admission over a chain whose time the test sets, with one party that may sign."""
+
+    def __init__(self):
+        keys = [PartyKey(SIGNER.public_key, 0, 0)]
+        party = PartyRecord("m-1", "merchant", "", "bank", 0, 0, keys)
+        self.header = SimpleNamespace(height=4, time_ms=1_000)
+        limits = SimpleNamespace(replay_window_ms=500)
+        chain = SimpleNamespace(header=self.header, party={"m-1": party}.get, limits=limits)
+        self.pool = Mempool()
+        self.admission = PoolAdmission(chain, self.pool, lambda level, text: None)
+
+    def candidates(self, not_after):
+        return [
+            Candidate(decode_transaction(sign_transaction(body, b"c" * 32, [SIGNER])), None, None)
+            for body in make_bodies(1, not_after=not_after)
+        ]
+
+
+def test_a_clock_that_jumped_ahead_does_not_break_a_promise():
+    """An hour ahead for a second, a node once dropped all it had promised."""
+    door = Door()
+    door.admission.admit(door.candidates(1_400), now_ms=1_000, is_local=True)
+    assert door.admission.has_work
+    door.admission.purge(now_ms=3_600_000, skew_ms=10)
+    assert len(door.pool) == 1
+    assert not door.admission.has_work, "nothing to wait for, as far as this clock knows"
+    door.admission.purge(now_ms=1_100, skew_ms=10)
+    assert door.admission.has_work
+    door.header.time_ms = 1_401
+    door.admission.purge(now_ms=1_100, skew_ms=10)
+    assert len(door.pool) == 0, "the chain itself says that it is too late"
+
+
+def test_what_is_not_promised_goes_by_this_clock():
+    door = Door()
+    door.admission.admit(door.candidates(1_400), now_ms=1_000, is_local=False)
+    door.admission.purge(now_ms=3_600_000, skew_ms=10)
+    assert len(door.pool) == 0
+    door.admission.admit(door.candidates(1_400), now_ms=3_600_000, is_local=False)
+    assert len(door.pool) == 0
+
+
+def test_a_restart_under_a_wrong_clock_takes_back_what_was_promised():
+    for now_ms in (0, 3_600_000):
+        door = Door()
+        assert door.admission.admit(door.candidates(1_400), now_ms=now_ms, is_local=True)
+        assert len(door.pool) == 1
+    late = Door()
+    assert not late.admission.admit(late.candidates(999), now_ms=0, is_local=True)

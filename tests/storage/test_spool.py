@@ -121,3 +121,15 @@ def test_absurd_length_ends_the_reading(directory):
     again, found = reopen(directory)
     assert found == ENVELOPES[:1]
     assert len(again.notices) == 1
+
+
+def test_zeros_at_the_end_are_torn_and_no_promise(directory):
+    """What is left of a file that grew, with its bytes lost: no record of nothing."""
+    Spool(directory).append([b"first"])
+    name = SPOOL_FILES[0]
+    size = directory.size(name)
+    directory.append(name, bytes(40))
+    again = Spool(directory)
+    assert again.load() == [b"first"]
+    assert again.notices == [f"{name}: torn at byte {size} of {size + 40}; cut off there"]
+    assert directory.size(name) == size
