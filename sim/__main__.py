@@ -27,6 +27,9 @@ from sim.simulation import Options, Result, run_seed
 SHRUNK_MAX: Final = 3
 """Failures of a range that are shrunk, the first ones; each takes minutes."""
 
+SAVED_EVERY: Final = 50
+"""Seeds between two writes of a range's sums, so that a long campaign leaves something behind."""
+
 TABLE_WIDTH: Final = 160
 """Columns a table needs that has one for each number of nodes."""
 
@@ -67,8 +70,13 @@ def run_one(seed: int, options: Options, *, is_quiet: bool, shrinks: bool) -> in
     return 1
 
 
-def run_range(campaign: Campaign, workers: int, *, keeps_going: bool, shrinks: bool) -> int:
-    """Run many seeds; print each failure as it comes and the coverage at the end."""
+def run_range(
+    campaign: Campaign, workers: int, path: Path | None, *, keeps_going: bool, shrinks: bool
+) -> int:
+    """Run many seeds; print each failure as it comes and the coverage at the end.
+
+    The sums are written to `path`, now and then and at the end.
+    """
     console = Console()
     options = campaign.options
     columns = (
@@ -82,6 +90,8 @@ def run_range(campaign: Campaign, workers: int, *, keeps_going: bool, shrinks: b
         for result in run_all(campaign.seeds, options, workers):
             progress.advance(task)
             campaign.add(result)
+            if path is not None and campaign.done % SAVED_EVERY == 0:
+                campaign.save(path)
             if result.violation is not None:
                 console.print(
                     f"[red]seed {result.seed}[/red] {result.violation}\n  {result.plan}\n"
@@ -91,6 +101,8 @@ def run_range(campaign: Campaign, workers: int, *, keeps_going: bool, shrinks: b
                 )
                 if not keeps_going:
                     break
+    if path is not None:
+        campaign.save(path)
     _print_table(console, campaign)
     for result in campaign.failed[:SHRUNK_MAX] if shrinks else ():
         _shrink(console, console, result, options)
@@ -197,12 +209,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shrinks = not chosen.no_shrink
     if chosen.seed is not None:
         return run_one(chosen.seed, options, is_quiet=chosen.quiet, shrinks=shrinks)
-    campaign = Campaign(chosen.seeds, options)
-    try:
-        return run_range(campaign, chosen.workers, keeps_going=chosen.keep_going, shrinks=shrinks)
-    finally:
-        if chosen.json is not None:
-            campaign.save(chosen.json)
+    return run_range(
+        Campaign(chosen.seeds, options),
+        chosen.workers,
+        chosen.json,
+        keeps_going=chosen.keep_going,
+        shrinks=shrinks,
+    )
 
 
 if __name__ == "__main__":

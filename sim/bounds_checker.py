@@ -19,6 +19,7 @@ from ledger.validators import ValidatorSet
 from node.ledger_store import LedgerStore
 from node.mempool import Mempool
 from node.recent_ids import RecentIds
+from sim.chain_checker import ChainChecker
 from sim.violation import Violation
 
 if TYPE_CHECKING:
@@ -33,12 +34,16 @@ POOL_MAX: Final = 2_000
 IN_FLIGHT_MAX: Final = 20_000
 """Frames on one link at once; more means that somebody floods without bound."""
 
-ITEMS_MAX: Final = 6_000
-"""Items a driver may keep whatever the number of validators: 256 heights of certification, four
-proposals with their transactions' hashes."""
+ITEMS_MAX: Final = 2_000
+"""Items a driver may keep whatever the number of validators: six proposals of a height with the
+hashes of their transactions, requests, what waits."""
 
-ITEMS_PER_VALIDATOR_MAX: Final = 1_200
-"""Items it may keep of each validator: 256 cosignatures, 24 votes twice, evidence, claims."""
+ITEMS_PER_VALIDATOR_MAX: Final = 300
+"""Items it may keep of each validator: 24 votes and 8 view-changes of two heights, each counted in
+two or three places, and the proofs against it."""
+
+HEIGHTS_MAX: Final = 256
+"""Newest heights whose cosignatures it collects, one of each validator."""
 
 INTERVAL: Final = 512
 """Events between two counts: counting takes a millisecond or two."""
@@ -50,9 +55,10 @@ _OWN: Final = ("consensus.", "node.")
 class BoundsChecker:
     """See the module's text."""
 
-    def __init__(self, validator_count: int) -> None:
+    def __init__(self, validator_count: int, chain: ChainChecker) -> None:
         self.most_items = 0
-        self._items_max = ITEMS_MAX + validator_count * ITEMS_PER_VALIDATOR_MAX
+        self._validator_count = validator_count
+        self._chain = chain
         self._event_count = 0
 
     def settled(self, node: Node) -> None:
@@ -71,10 +77,16 @@ class BoundsChecker:
             return
         items = count_items(driver)
         self.most_items = max(self.most_items, items)
-        if items > self._items_max:
+        items_max = self._compute_items_max()
+        if items > items_max:
             raise Violation(
-                "bounds", f"{node.name} keeps {items} items; at most {self._items_max} are allowed"
+                "bounds", f"{node.name} keeps {items} items; at most {items_max} are allowed"
             )
+
+    def _compute_items_max(self) -> int:
+        count = self._validator_count
+        heights = min(len(self._chain.blocks), HEIGHTS_MAX)
+        return ITEMS_MAX + count * ITEMS_PER_VALIDATOR_MAX + heights * (count + 3)
 
     def check_links(self, most_in_flight: int) -> None:
         """No link may ever have held more than this."""
@@ -102,7 +114,7 @@ def count_items(root: object) -> int:
             waiting += item
         elif isinstance(item, (msgspec.Struct, ExecutedBlock)):
             count += 1  # a value; what it holds was bounded when it was read
-        elif type(item).__module__.startswith(_OWN):
+        elif any(kind.__module__.startswith(_OWN) for kind in type(item).__mro__):
             waiting += getattr(item, "__dict__", {}).values()
             waiting += [
                 getattr(item, name)

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from sim import allocator
 from sim.coverage import EXPECTED, SIZES, CoverageTable
 from sim.liars.kinds import LIARS, TWINS
 from sim.plan import FAMILIES, NEEDS_FAULTY
@@ -102,15 +103,22 @@ def expected_cells() -> dict[str, int]:
     return dict(EXPECTED) | families | liars | convicted
 
 
+def _run_one(seed: int, options: Options) -> Result:
+    result = run_seed(seed, options)
+    allocator.collect()
+    return result
+
+
 def run_all(seeds: range, options: Options, workers: int) -> Iterator[Result]:
     """Yield results as they come, with a bounded number of seeds given out."""
     if workers == 1:
-        yield from (run_seed(seed, options) for seed in seeds)
+        allocator.prepare()
+        yield from (_run_one(seed, options) for seed in seeds)
         return
     left = iter(seeds)
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=allocator.prepare) as pool:
         waiting: set[Future[Result]] = {
-            pool.submit(run_seed, seed, options)
+            pool.submit(_run_one, seed, options)
             for seed in islice(left, workers * WAITING_PER_WORKER)
         }
         try:
@@ -119,6 +127,6 @@ def run_all(seeds: range, options: Options, workers: int) -> Iterator[Result]:
                 for future in done:
                     yield future.result()
                 for seed in islice(left, len(done)):
-                    waiting.add(pool.submit(run_seed, seed, options))
+                    waiting.add(pool.submit(_run_one, seed, options))
         finally:
             pool.shutdown(cancel_futures=True)

@@ -34,8 +34,8 @@ class Checkers:
         self.votes: Final = VoteChecker(genesis.validators, genesis.chain_id, self.chain, coverage)
         self.evidence: Final = EvidenceChecker(genesis, self.chain, coverage)
         self.inclusion: Final = InclusionChecker(genesis)
-        self.views: Final = ViewChecker(world)
-        self.bounds: Final = BoundsChecker(len(genesis.validators))
+        self.views: Final = ViewChecker(world, self.chain)
+        self.bounds: Final = BoundsChecker(len(genesis.validators), self.chain)
 
     def watch(self, nodes: Sequence[Node]) -> None:
         """Begin; these are the nodes of the simulation."""

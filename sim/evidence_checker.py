@@ -9,6 +9,7 @@ that process ends. What counts as kept is what the bounds of the books promise, 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from consensus.messages import Commit, Message, Prepare, PrePrepare, ViewChange, decode_message
@@ -83,18 +84,16 @@ class EvidenceChecker:
         """A correct node gets a frame: remember what it now holds."""
         if node.driver is None:
             return
-        try:
-            frame = decode_frame(payload)
-            message = decode_message(frame.payload) if isinstance(frame, Consensus) else None
-        except Rejected:
+        said = _read(payload)
+        if said is None:
             return
         held = self._held.get(node.name)
         if held is None:
             held = self._held[node.name] = _Held(node.driver.chain.header.height)
-        if isinstance(frame, Cosigned):
-            self._hear_cosignature(node, held, sender, frame)
-        elif message is not None:
-            self._hear(node, held, message)
+        if isinstance(said, Cosigned):
+            self._hear_cosignature(node, held, sender, said)
+        else:
+            self._hear(node, held, said)
 
     def ended(self, node: Node) -> None:
         """A process ended: what it held only in memory is gone, and nobody owes it any more."""
@@ -124,8 +123,10 @@ class EvidenceChecker:
         current = node.driver.replica.height
         if statement.height not in {current, current + 1} or not self._is_signed(statement):
             return
-        held.heights = {at: kept for at, kept in held.heights.items() if at >= current}
-        book = held.heights.setdefault(statement.height, _Height())
+        book = held.heights.get(statement.height)
+        if book is None:
+            held.heights = {at: kept for at, kept in held.heights.items() if at >= current}
+            book = held.heights[statement.height] = _Height()
         if isinstance(statement, ViewClaim):
             self._hear_claim(held, book, statement)
         else:
@@ -206,6 +207,18 @@ class EvidenceChecker:
             self._owe(held, sender, f"checkpoint/{item.size}")
         elif len(of_sender.strange) < STRANGE_KEPT:
             of_sender.strange[item.size] = item.root
+
+
+@lru_cache(maxsize=4_096)
+def _read(payload: bytes) -> Message | Cosigned | None:
+    """Return what a frame says, of what matters here; most frames come to many nodes."""
+    try:
+        frame = decode_frame(payload)
+        if isinstance(frame, Consensus):
+            return decode_message(frame.payload)
+    except Rejected:
+        return None
+    return frame if isinstance(frame, Cosigned) else None
 
 
 def _statement_in(message: Message, validators: ValidatorSet) -> Vote | ViewClaim | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from contracts.execution import ExecutedBlock
 from genesis.document import Genesis
 from ledger.votes import decode_commit_certificate
+from node.mempool import Mempool
 from sim.violation import Violation
 
 if TYPE_CHECKING:
@@ -71,9 +72,10 @@ class InclusionChecker:
 
 
 def _pool_ids(node: Node) -> list[bytes]:
+    """Return what waits, asked of the pool as it is and not of one that hides something."""
     if node.driver is None:
         return []
-    return [candidate.transaction.tx_id for candidate in node.driver.pool.candidates()]
+    return [candidate.transaction.tx_id for candidate in Mempool.candidates(node.driver.pool)]
 
 
 def _is_admissible(node: Node, tx_id: bytes, time_ms: int) -> bool:

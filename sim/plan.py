@@ -34,8 +34,9 @@ FAMILIES: Final = (
 NEEDS_FAULTY: Final = frozenset({"amnesia", "liars", "twins", "dead"})
 """Families that need somebody to be faulty: n ≥ 4."""
 
-COUNTS: Final = (4, 4, 4, 4, 4, 4, 5, 6, 7, 7, *SIZES)
-"""Sizes drawn from: n=4 is where a quorum has no slack, the others are where arithmetic slips."""
+COUNTS: Final = (*SIZES, *[4] * 10, *[1, 2, 3, 5, 5, 6, 6, 7, 7])
+"""Sizes drawn from: n=4 is where a quorum has no slack, the others are where arithmetic slips; a
+large one takes as long as four small ones."""
 
 FAULTS_US_MAX: Final = 90 * SECOND
 """Faults end after so long even if the chain stood still, as it may while they last."""

@@ -183,7 +183,7 @@ class Simulation:
         try:
             self._go()
             healing_us = self.world.now_us - self._healed_us
-            ending.check(self.correct, self.deployment, self.checkers)
+            ending.check(self.correct, self.deployment, self.checkers, self.world.seed)
         except Violation as error:
             violation = str(error)
             self.world.trace("VIOLATION", violation)
@@ -225,7 +225,7 @@ class Simulation:
         for number in range(MARKERS):
             self.world.after((2 + number) * SECOND, self._mark)
         if not self._run_until(self._is_well, self._healed_us + PROGRESS_US):
-            raise Violation("progress", self._why_not_well())
+            raise Violation(*self._why_not_well())
 
     def _mark(self) -> None:
         self.clients.order_marker()
@@ -253,11 +253,14 @@ class Simulation:
         """Return what still keeps the healed network from being well."""
         return ending.find_unwell(self.correct, self.clients, self.checkers)
 
-    def _why_not_well(self) -> str:
-        return (
-            f"{PROGRESS_US // SECOND} s after healing ({PROGRESS_TIMEOUTS_MAX} longest view "
-            f"timeouts): {'; '.join(self._unwell()) or 'nothing happens any more'}"
-        )
+    def _why_not_well(self) -> tuple[str, str]:
+        """Return the rule that is broken, and what is still missing."""
+        unwell = self._unwell()
+        is_well_otherwise = len(unwell) == 1 and self.checkers.evidence.find_missing()
+        rule = "evidence" if is_well_otherwise else "progress"
+        missing = "; ".join(unwell) or "nothing happens any more"
+        timeouts = f"{PROGRESS_TIMEOUTS_MAX} longest view timeouts"
+        return rule, f"{PROGRESS_US // SECOND} s after healing ({timeouts}): {missing}"
 
     def _make_liar(self, number: int) -> Liar | None:
         kind = self.plan.liars.get(number)

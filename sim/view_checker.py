@@ -2,13 +2,15 @@
 
 A view lasts at most as long as the cap of the doubling timeouts, counted from when a quorum wants
 it (Castro & Liskov, OSDI '99, section 4.5.2). So once everything is healed, a correct node that is
-in the same view of the same height for twice the cap has a timer that runs away, or none.
+in the same view of the newest height for twice the cap has a timer that runs away, or none. A node
+that is behind is not judged here: it owes progress.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sim.chain_checker import ChainChecker
 from sim.deployment import TICK_MS, TIMING
 from sim.violation import Violation
 from sim.world import MS, SECOND, World
@@ -25,9 +27,10 @@ VIEW_US_MAX: Final = CAPS_MAX * TIMING.view_timeout_ticks_max * TICK_MS * MS
 class ViewChecker:
     """When each correct node came into the view it is in."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, chain: ChainChecker) -> None:
         self.longest_us = 0
         self._world = world
+        self._chain = chain
         self._healed_us: int | None = None
         self._since: dict[str, tuple[tuple[int, int], int]] = {}
 
@@ -47,7 +50,8 @@ class ViewChecker:
         at = (replica.height, replica.view)
         now_us = self._world.now_us
         known = self._since.get(node.name)
-        if known is None or known[0] != at:
+        is_behind = replica.height < len(self._chain.blocks)
+        if is_behind or known is None or known[0] != at:
             self._since[node.name] = (at, now_us)
             return
         span_us = now_us - max(known[1], self._healed_us)
