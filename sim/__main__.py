@@ -58,7 +58,8 @@ def run_one(seed: int, options: Options, *, is_quiet: bool, shrinks: bool) -> in
     print(f"plan   {result.plan}")
     print(
         f"seed {seed}: height {result.height}, {result.event_count} events, "
-        f"{result.virtual_ms} virtual ms, well {result.healing_ms} ms after healing"
+        f"{result.virtual_ms} virtual ms; {result.resuming_ms} ms after healing a new block "
+        f"everywhere, {result.settling_ms} ms after the last order everything well"
     )
     print(f"trace  {result.trace_digest}")
     print(f"chain  {result.chain_digest}")
@@ -144,8 +145,10 @@ def _print_table(console: Console, campaign: Campaign) -> None:
     empty = campaign.empty_cells()
     console.print(f"never met: {'; '.join(empty) or 'nothing'}", soft_wrap=True, highlight=False)
     console.print(
-        f"slowest healing {campaign.slowest_healing_ms} virtual ms, longest view after it "
-        f"{campaign.longest_view_ms} virtual ms, most items in a driver {campaign.most_items}",
+        f"in virtual ms: from healing to a new block everywhere at most "
+        f"{campaign.slowest_resuming_ms}, from the last order until all is well at most "
+        f"{campaign.slowest_settling_ms}, longest in one view {campaign.longest_view_ms}; most "
+        f"items in a driver {campaign.most_items}",
         highlight=False,
         soft_wrap=True,
     )

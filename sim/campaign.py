@@ -39,7 +39,8 @@ class Campaign:
         self.heights = 0
         self.events = 0
         self.virtual_ms = 0
-        self.slowest_healing_ms = 0
+        self.slowest_resuming_ms = 0
+        self.slowest_settling_ms = 0
         self.longest_view_ms = 0
         self.most_items = 0
         self._begun_s = time.monotonic()
@@ -52,7 +53,8 @@ class Campaign:
         self.heights += result.height
         self.events += result.event_count
         self.virtual_ms += result.virtual_ms
-        self.slowest_healing_ms = max(self.slowest_healing_ms, result.healing_ms)
+        self.slowest_resuming_ms = max(self.slowest_resuming_ms, result.resuming_ms)
+        self.slowest_settling_ms = max(self.slowest_settling_ms, result.settling_ms)
         self.longest_view_ms = max(self.longest_view_ms, result.longest_view_ms)
         self.most_items = max(self.most_items, result.most_items)
         if result.violation is not None:
@@ -86,7 +88,8 @@ class Campaign:
             "virtual_hours": round(self.virtual_ms / 3_600_000, 1),
             "hours": round((time.monotonic() - self._begun_s) / 3600, 2),
             "failed": sorted(result.seed for result in self.failed),
-            "slowest_healing_ms": self.slowest_healing_ms,
+            "slowest_resuming_ms": self.slowest_resuming_ms,
+            "slowest_settling_ms": self.slowest_settling_ms,
             "longest_view_ms": self.longest_view_ms,
             "most_items": self.most_items,
             "empty_cells": self.empty_cells(),

@@ -22,7 +22,7 @@ from sim.world import MS, SECOND, World
 from storage.memory import Fault as BatchFault
 
 HOUR_MS: Final = 3_600_000
-DOWN_US_MAX: Final = 8 * SECOND
+DOWN_US_MAX: Final = 5 * SECOND
 FAR_MS: Final = 5_000
 """A clock further off than this is one of the f that may be."""
 
@@ -100,7 +100,7 @@ class Faults:
             node.index.plan_faults()
             for directory in node.directories:
                 directory.mend()
-            self._world.after(chance.randint(0, 500) * MS, node.start)
+            self._world.after(chance.randint(0, 300) * MS, node.start)
 
     def _strike(self, fault: Fault) -> None:
         if not self.is_healed:
@@ -197,13 +197,13 @@ class Faults:
         self._coverage.count("partition")
         pairs = self._between(self._sides(chance))
         pairs += [(b, a) for a, b in pairs]
-        self._cut(pairs, chance.randint(200 * MS, 10 * SECOND))
+        self._cut(pairs, chance.randint(200 * MS, 6 * SECOND))
 
     def _partition_one_way(self, chance: random.Random) -> None:
         if len(self._nodes) < 2:
             return
         self._coverage.count("partition one way")
-        self._cut(self._between(self._sides(chance)), chance.randint(200 * MS, 10 * SECOND))
+        self._cut(self._between(self._sides(chance)), chance.randint(200 * MS, 6 * SECOND))
 
     def _cut_off(self, chance: random.Random) -> None:
         if len(self._nodes) < 2:
@@ -211,7 +211,7 @@ class Faults:
         self._coverage.count("node cut off")
         pairs = self._between({chance.choice(self._nodes).process})
         pairs += [(b, a) for a, b in pairs]
-        self._cut(pairs, chance.randint(SECOND, 15 * SECOND))
+        self._cut(pairs, chance.randint(SECOND, 10 * SECOND))
 
     def _flap(self, chance: random.Random) -> None:
         if len(self._nodes) < 2:

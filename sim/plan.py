@@ -38,7 +38,7 @@ COUNTS: Final = (*SIZES, *[4] * 10, *[1, 2, 3, 5, 5, 6, 6, 7, 7])
 """Sizes drawn from: n=4 is where a quorum has no slack, the others are where arithmetic slips; a
 large one takes as long as four small ones."""
 
-FAULTS_US_MAX: Final = 90 * SECOND
+FAULTS_US_MAX: Final = 60 * SECOND
 """Faults end after so long even if the chain stood still, as it may while they last."""
 
 KINDS: Final[dict[str, tuple[str, ...]]] = {
@@ -153,7 +153,7 @@ def draw_plan(
         role = main if at == 0 and main in shared else chance.choice(roles)
         shared[role].append(number)
     is_stream = "weather" not in families and chance.random() < 0.6
-    mean_us = chance.choice([400, 1_000, 2_000, 4_000]) * MS
+    mean_us = chance.choice([250, 500, 1_000, 2_000]) * MS
     return Plan(
         count=size,
         families=frozenset(families),

@@ -1,8 +1,9 @@
 """One seed from beginning to end: build the world, let it go wrong, heal it, and demand progress.
 
 The phases: faults, until the chain has the wanted height or the time is over; then healing, after
-which every correct node must hold every transaction that was ordered, have the same bytes, and be
-certified, within `PROGRESS_TIMEOUTS_MAX` of the longest view timeouts.
+which every correct node must apply a new block within `PROGRESS_TIMEOUTS_MAX` of the longest view
+timeouts; then whatever of the wanted heights is still missing; then, within as long again, every
+correct node must hold every transaction that was ordered, have the same bytes, and be certified.
 """
 
 from __future__ import annotations
@@ -30,16 +31,20 @@ from sim.plan import FAULTS_US_MAX, Plan, draw_plan, narrow
 from sim.violation import Violation
 from sim.world import MS, SECOND, World
 
-FAULTS_US_MIN: Final = 8 * SECOND
+FAULTS_US_MIN: Final = 6 * SECOND
 
 PROGRESS_TIMEOUTS_MAX: Final = 10
-"""Longest view timeouts (16 s) after healing within which everything ordered must be on every
-correct node and certified. A healed network first sits out a timeout that has doubled to the cap,
-may pass the turns of f liars in a row, and meets them again at later heights."""
+"""Longest view timeouts (16 s) after healing within which every correct node must have applied a
+new block, and after the last order within which everything must be on every correct node and
+certified. A healed network first sits out a timeout that has doubled to the cap, may pass the turns
+of f liars in a row, and meets them again at later heights."""
 
 PROGRESS_US: Final = PROGRESS_TIMEOUTS_MAX * TIMING.view_timeout_ticks_max * TICK_MS * MS
 MARKERS: Final = 3
 """Transactions ordered after healing: the network must take new work, not only finish the old."""
+
+MARKER_US: Final = 700 * MS
+"""Between two of these."""
 
 BEGIN_US: Final = 300 * MS
 """When faults begin: the processes have started and the first transactions are under way."""
@@ -89,8 +94,10 @@ class Result:
     height: int
     event_count: int
     virtual_ms: int
-    healing_ms: int
-    """Virtual time from healing until everything was well; 0 if it never was."""
+    resuming_ms: int
+    """Virtual time from healing until every correct node had applied a new block; 0 if never."""
+    settling_ms: int
+    """Virtual time from the last order until everything was well; 0 if it never was."""
     longest_view_ms: int
     """Longest that a correct node was in one view after healing."""
     most_items: int
@@ -169,6 +176,10 @@ class Simulation:
         self.faults: Final = Faults(self.world, self.plan, self.nodes, self.network, self.coverage)
         self._living: Final = living
         self._healed_us = 0
+        self._healed_height = 0
+        self._ordered_us = 0
+        self._resuming_us = 0
+        self._settling_us = 0
 
     @property
     def correct(self) -> list[Node]:
@@ -178,11 +189,9 @@ class Simulation:
     def run(self) -> Result:
         """Run the seed to its end."""
         violation = None
-        healing_us = 0
         self.world.trace("plan", self.plan.describe())
         try:
             self._go()
-            healing_us = self.world.now_us - self._healed_us
             ending.check(self.correct, self.deployment, self.checkers, self.world.seed)
         except Violation as error:
             violation = str(error)
@@ -200,7 +209,8 @@ class Simulation:
             height=len(self.checkers.chain.blocks) - 1,
             event_count=self.world.event_count,
             virtual_ms=self.world.now_us // MS,
-            healing_ms=healing_us // MS,
+            resuming_ms=self._resuming_us // MS,
+            settling_ms=self._settling_us // MS,
             longest_view_ms=self.checkers.views.longest_us // MS,
             most_items=self.checkers.bounds.most_items,
             trace_digest=self.world.digest,
@@ -220,12 +230,20 @@ class Simulation:
         self.world.trace("faults", "healed")
         self.faults.heal()
         self.checkers.views.healed()
-        self.clients.is_ordering = False
         self._healed_us = self.world.now_us
+        self._healed_height = len(self.checkers.chain.blocks) - 1
+        if not self._run_until(self._is_resumed, self._healed_us + PROGRESS_US):
+            raise Violation("progress", self._why_not_resumed())
+        self._resuming_us = self.world.now_us - self._healed_us
+        deadline_us = self.world.now_us + self.options.heights * PROGRESS_US
+        self._run_until(self._is_high, deadline_us)
+        self.clients.is_ordering = False
+        self._ordered_us = self.world.now_us
         for number in range(MARKERS):
-            self.world.after((2 + number) * SECOND, self._mark)
-        if not self._run_until(self._is_well, self._healed_us + PROGRESS_US):
+            self.world.after((number + 1) * MARKER_US, self._mark)
+        if not self._run_until(self._is_well, self._ordered_us + PROGRESS_US):
             raise Violation(*self._why_not_well())
+        self._settling_us = self.world.now_us - self._ordered_us
 
     def _mark(self) -> None:
         self.clients.order_marker()
@@ -241,17 +259,29 @@ class Simulation:
         return False
 
     def _is_tried(self) -> bool:
-        is_high = len(self.checkers.chain.blocks) > self.options.heights
-        return is_high and self.world.now_us >= FAULTS_US_MIN
+        return self._is_high() and self.world.now_us >= FAULTS_US_MIN
+
+    def _is_high(self) -> bool:
+        return len(self.checkers.chain.blocks) > self.options.heights
+
+    def _is_resumed(self) -> bool:
+        return all(node.height > self._healed_height for node in self.correct)
 
     def _is_well(self) -> bool:
-        if self.world.now_us < self._healed_us + (2 + MARKERS) * SECOND:
+        if self.world.now_us < self._ordered_us + (MARKERS + 1) * MARKER_US:
             return False
         return not self._unwell()
 
     def _unwell(self) -> list[str]:
         """Return what still keeps the healed network from being well."""
         return ending.find_unwell(self.correct, self.clients, self.checkers)
+
+    def _why_not_resumed(self) -> str:
+        heights = {node.name: node.height for node in self.correct}
+        return (
+            f"{PROGRESS_US // SECOND} s after healing ({PROGRESS_TIMEOUTS_MAX} longest view "
+            f"timeouts) at height {self._healed_height}, the heights are {heights}"
+        )
 
     def _why_not_well(self) -> tuple[str, str]:
         """Return the rule that is broken, and what is still missing."""
@@ -260,7 +290,7 @@ class Simulation:
         rule = "evidence" if is_well_otherwise else "progress"
         missing = "; ".join(unwell) or "nothing happens any more"
         timeouts = f"{PROGRESS_TIMEOUTS_MAX} longest view timeouts"
-        return rule, f"{PROGRESS_US // SECOND} s after healing ({timeouts}): {missing}"
+        return rule, f"{PROGRESS_US // SECOND} s after the last order ({timeouts}): {missing}"
 
     def _make_liar(self, number: int) -> Liar | None:
         kind = self.plan.liars.get(number)
