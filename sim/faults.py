@@ -23,9 +23,6 @@ from storage.memory import Fault as BatchFault
 
 HOUR_MS: Final = 3_600_000
 DOWN_US_MAX: Final = 5 * SECOND
-FAR_MS: Final = 5_000
-"""A clock further off than this is one of the f that may be."""
-
 POWER_LOSSES: Final = tuple(item for item in Survival if item is not Survival.ALL)
 
 
@@ -44,6 +41,7 @@ class Faults:
         self._backups: dict[int, Backup] = {}
         chance = world.chance("faults")
         for node in nodes:
+            node.is_astray = node.number in plan.astray
             node.clock = Clock(offset_ms=chance.randint(-50, 50))
         self._perform: dict[str, Callable[[random.Random], None]] = {
             "crash at once": self._crash_at_once,
@@ -366,11 +364,11 @@ class Faults:
         node.set_clock(node.clock_offset_ms, chance.choice([-20_000, -200, 200, 20_000]))
 
     def _set_clock_far_off(self, chance: random.Random) -> None:
-        """At most f clocks may be far off at once: only the others' say counts then."""
-        far = {node.number for node in self._nodes if abs(node.clock_offset_ms) > FAR_MS}
-        node = chance.choice(self._nodes)
-        if len(far | {node.number}) > (self._plan.count - 1) // 3:
+        """The clocks of f nodes, always the same, may be far off: only the others' say counts."""
+        astray = [node for node in self._nodes if node.number in self._plan.astray]
+        if not astray:
             return
+        node = chance.choice(astray)
         self._coverage.count("clock far off")
         offset_ms = chance.choice([-1, 1]) * chance.choice([20_000, HOUR_MS])
         node.set_clock(offset_ms, node.clock.drift_ppm)

@@ -45,7 +45,7 @@ class InclusionChecker:
     def _check(self, nodes: Sequence[Node], block: ExecutedBlock, certificate: bytes) -> None:
         proposer = block.header.proposer
         node = next((item for item in nodes if item.number == proposer and item.is_correct), None)
-        if node is None or node.driver is None or not self._waiting:
+        if node is None or node.driver is None or node.is_astray or not self._waiting:
             return
         if self._incarnations.get(proposer) != node.incarnation:
             return  # a restarted node's pool is another

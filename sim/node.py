@@ -120,6 +120,7 @@ class PlannedCrash:
     """Where the process will end: at the `countdown`-th passing of a place."""
 
     where: str
+    """One of `BOUNDARIES`, `any boundary`, or `disk step`."""
     countdown: int
     then: Callable[[], None]
 
@@ -176,6 +177,8 @@ class Node:
         self.incarnation = 0
         self.pace = Pace()
         self.clock = Clock()
+        self.is_astray = False
+        """Whether its clock may be far off: then it may take for stale what is not."""
         self.is_recovering = False
         """The marker that `recover` leaves on the disk until `RecoveryEnded`."""
         self.may_be_damaged = False
@@ -585,7 +588,7 @@ class Node:
     def _boundary(self, where: str) -> None:
         """Between two effects: the process may end here."""
         planned = self.planned_crash
-        if planned is None or planned.where != where:
+        if planned is None or planned.where not in {where, "any boundary"}:
             return
         planned.countdown -= 1
         if planned.countdown < 0:

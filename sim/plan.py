@@ -110,6 +110,8 @@ class Plan:
     """Replicas that never run."""
     victims: tuple[int, ...] = ()
     """Replicas whose disk may be destroyed."""
+    astray: tuple[int, ...] = ()
+    """Replicas whose clock may be far off: f others, for a quorum outvotes f liars and f clocks."""
     schedule: tuple[Fault, ...] = ()
 
     @property
@@ -131,6 +133,8 @@ class Plan:
             parts.append(f"dead: {list(self.dead)}")
         if self.victims:
             parts.append(f"victims: {list(self.victims)}")
+        if self.astray:
+            parts.append(f"clocks far off: {list(self.astray)}")
         return ", ".join(parts)
 
 
@@ -152,6 +156,7 @@ def draw_plan(
         # The main family is never left without; the others share what is over.
         role = main if at == 0 and main in shared else chance.choice(roles)
         shared[role].append(number)
+    astray = chance.sample(range(size), (size - 1) // 3) if "clocks" in families else []
     is_stream = "weather" not in families and chance.random() < 0.6
     mean_us = chance.choice([250, 500, 1_000, 2_000]) * MS
     return Plan(
@@ -162,6 +167,7 @@ def draw_plan(
         twins=tuple(sorted(shared.get("twins", []))),
         dead=tuple(sorted(shared.get("dead", []))),
         victims=tuple(sorted(shared.get("amnesia", []))),
+        astray=tuple(sorted(astray)),
         schedule=_draw_schedule(chance, families, mean_us),
     )
 

@@ -124,12 +124,16 @@ class Simulation:
         make_driver: DriverFactory = Driver,
         broken: frozenset[int] | None = None,
         wait: Wait = Wait.AFTERWARDS,
+        plan: Plan | None = None,
     ) -> None:
-        """`make_driver` is used for the nodes in `broken`, for all of them if that is None."""
+        """`make_driver` is used for the nodes in `broken`, for all of them if that is None.
+
+        A `plan` given here takes the place of the seed's.
+        """
         self.world: Final = World(seed, show)
         self.options: Final = options
         self.coverage: Final = Coverage()
-        drawn = draw_plan(self.world.chance("plan"), seed, options.count, options.family)
+        drawn = plan or draw_plan(self.world.chance("plan"), seed, options.count, options.family)
         kept = None if options.faults is None else frozenset(options.faults)
         self.plan: Final[Plan] = narrow(drawn, kept, frozenset(options.honest))
         self.deployment: Final[Deployment] = make_deployment(self.plan.count)
