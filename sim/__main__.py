@@ -115,7 +115,7 @@ def run_range(
 def _shrink(progress_console: Console, console: Console, result: Result, options: Options) -> None:
     """Make a failure short, and print the line that runs it."""
     seed = result.seed
-    shrinker = Shrinker(seed, options, result, lambda options: run_seed(seed, options))
+    shrinker = Shrinker(seed, options, result, lambda asked: run_seed(seed, asked), RUNS_MAX)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=progress_console, transient=True) as progress:
         task = progress.add_task(f"shrinking seed {seed}", total=RUNS_MAX)
@@ -170,9 +170,14 @@ def parse_range(text: str) -> range:
     return seeds
 
 
+def parse_names(text: str) -> tuple[str, ...]:
+    """Return the names of a list with commas; `none` is the empty one."""
+    return () if text == "none" else tuple(text.split(","))
+
+
 def parse_numbers(text: str) -> tuple[int, ...]:
-    """Return the numbers of a list with commas; `none` is the empty one."""
-    return () if text == "none" else tuple(sorted({int(item) for item in text.split(",")}))
+    """Return the numbers of a list with commas."""
+    return tuple(sorted({int(item) for item in text.split(",")}))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -191,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--nodes", type=int, choices=SIZES, help="default: the seed decides")
     parser.add_argument("--family", choices=FAMILIES, help="main family of faults")
     parser.add_argument(
-        "--faults", type=parse_numbers, metavar="N,N", help="only these faults of the schedule"
+        "--faults", type=parse_names, metavar="NAME,…", help="only these faults; none for none"
     )
     parser.add_argument(
         "--honest", type=parse_numbers, default=(), metavar="N,N", help="faulty nodes that behave"

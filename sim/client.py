@@ -41,6 +41,8 @@ class Ordered:
     must_commit: bool
     attempts: int = 0
     promised_by: list[Node] = field(default_factory=list)
+    promised_height: int | None = None
+    """Newest height decided anywhere when a correct node first promised it."""
 
     @property
     def is_promised(self) -> bool:
@@ -199,6 +201,8 @@ class Clients:
             try:
                 if node.submit(item.raw):
                     item.promised_by.append(node)
+                    if item.promised_height is None:
+                        item.promised_height = len(self._chain.blocks) - 1
             except ConnectionError:
                 self._coverage.count("submission found a node down")
             except Rejected as rejected:

@@ -102,8 +102,8 @@ class Faults:
 
     def _strike(self, fault: Fault) -> None:
         if not self.is_healed:
-            self._world.trace("fault", f"{fault.number} {fault.kind}")
-            self._perform[fault.kind](self._world.chance(f"fault-{fault.number}"))
+            self._world.trace("fault", f"{fault.name}: {fault.kind}")
+            self._perform[fault.kind](self._world.chance(f"fault/{fault.name}"))
 
     def _victims(self) -> list[Node]:
         return [node for node in self._nodes if node.number in self._plan.victims]

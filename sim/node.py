@@ -647,6 +647,8 @@ class Node:
                     raise Violation("correct node halted", f"{self.name}: {effect.reason}")
             case Said():
                 self._world.trace(self.name, f"{effect.level}: {effect.text}")
+                if effect.text.endswith("failed its last turns"):
+                    self._around.coverage.count("skipped turn")
             case _:
                 assert_never(effect)
 

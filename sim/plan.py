@@ -2,7 +2,7 @@
 
 A plan holds the size of the network, its manner, who may be a liar, be dead or lose its disk
 (together at most f, because nothing is promised beyond), and the schedule: every fault with its
-time and number, drawn beforehand. A fault draws what else it needs from a stream of its own, so
+time and name, drawn beforehand. A fault draws what else it needs from a stream of its own, so
 leaving some out changes none of the others: that is what lets a failing seed shrink.
 """
 
@@ -15,7 +15,7 @@ from typing import Final
 from sim.coverage import SIZES
 from sim.liars.kinds import LIARS, TWINS
 from sim.liars.liar import Liar
-from sim.world import MS, SECOND
+from sim.world import MS, SECOND, World
 
 FAMILIES: Final = (
     "calm",
@@ -82,6 +82,21 @@ KINDS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The faults of each family that has any; one named twice comes twice as often."""
 
+STANDING: Final[dict[str, tuple[str, ...]]] = {
+    "weather": ("weather",),
+    "clocks": ("clock jump", "clock drift"),
+}
+"""What is so from the beginning in a family."""
+
+MEANS_US: Final = (250 * MS, 500 * MS, 1_000 * MS, 2_000 * MS)
+"""Mean spans between two faults of one family; one of them holds for a whole seed."""
+
+OTHERS_PART: Final = 0.15
+"""How often a seed has a further family beside its main one, each for itself."""
+
+STREAM_PART: Final = 0.6
+"""How often the network is one of streams."""
+
 RARE: Final = frozenset({"blackouts", "amnesia"})
 """Families whose faults come half as often: each sets the whole network back."""
 
@@ -90,8 +105,8 @@ RARE: Final = frozenset({"blackouts", "amnesia"})
 class Fault:
     """One thing that goes wrong."""
 
-    number: int
-    """Its place in the schedule, and the name of its stream of chance."""
+    name: str
+    """Its family and its place in that family's schedule: `crashes-3`."""
     at_us: int
     kind: str
 
@@ -138,63 +153,79 @@ class Plan:
         return ", ".join(parts)
 
 
-def draw_plan(
-    chance: random.Random, seed: int, count: int | None = None, family: str | None = None
-) -> Plan:
-    """Draw a plan; the main family follows from the seed, so that a range of seeds meets all."""
-    main = family or FAMILIES[seed % len(FAMILIES)]
-    others = [name for name in FAMILIES[1:] if chance.random() < 0.15]
+def draw_plan(world: World, count: int | None = None, family: str | None = None) -> Plan:
+    """Draw a seed's plan; the main family follows from the seed, so that a range meets all.
+
+    Each part has a stream of its own, so that a further draw in one leaves the others as they were.
+    """
+    main = family or FAMILIES[world.seed % len(FAMILIES)]
+    others = [
+        name for name in FAMILIES[1:] if world.chance(f"plan/family/{name}").random() < OTHERS_PART
+    ]
     families = {main} if main == "calm" else {main, *others}
-    drawn = chance.choice(COUNTS)
+    drawn = world.chance("plan/count").choice(COUNTS)
     size = count or (max(drawn, 4) if main in NEEDS_FAULTY else drawn)
-    bad = chance.sample(range(size), (size - 1) // 3)
-    roles = sorted(families & NEEDS_FAULTY)
-    if "disks" in families and "amnesia" not in families:
-        roles.append("amnesia")
-    shared: dict[str, list[int]] = {role: [] for role in roles}
-    for at, number in enumerate(bad if roles else []):
-        # The main family is never left without; the others share what is over.
-        role = main if at == 0 and main in shared else chance.choice(roles)
-        shared[role].append(number)
-    astray = chance.sample(range(size), (size - 1) // 3) if "clocks" in families else []
-    is_stream = "weather" not in families and chance.random() < 0.6
-    mean_us = chance.choice([250, 500, 1_000, 2_000]) * MS
+    roles = _draw_roles(world, size, main, families)
+    kinds = world.chance("plan/liars")
+    astray = world.chance("plan/clocks").sample(range(size), (size - 1) // 3)
+    is_stream = "weather" not in families and world.chance("plan/network").random() < STREAM_PART
     return Plan(
         count=size,
         families=frozenset(families),
         is_stream=is_stream,
-        liars={number: chance.choice(LIARS) for number in shared.get("liars", [])},
-        twins=tuple(sorted(shared.get("twins", []))),
-        dead=tuple(sorted(shared.get("dead", []))),
-        victims=tuple(sorted(shared.get("amnesia", []))),
-        astray=tuple(sorted(astray)),
-        schedule=_draw_schedule(chance, families, mean_us),
+        liars={number: kinds.choice(LIARS) for number in roles.get("liars", ())},
+        twins=roles.get("twins", ()),
+        dead=roles.get("dead", ()),
+        victims=roles.get("amnesia", ()),
+        astray=tuple(sorted(astray)) if "clocks" in families else (),
+        schedule=_draw_schedule(world, families),
     )
 
 
-def _draw_schedule(chance: random.Random, families: set[str], mean_us: int) -> tuple[Fault, ...]:
-    drawn: list[tuple[int, str]] = []
-    for family in FAMILIES:
-        if family not in families or family not in KINDS:
-            continue
-        if family in {"weather", "clocks"}:
-            drawn += [(0, kind) for kind in dict.fromkeys(KINDS[family]) if kind != "clock far off"]
-        span_us = mean_us * (2 if family in RARE else 1)
-        at_us = 0
-        while True:
-            at_us += chance.randint(span_us // 4, span_us * 7 // 4)
-            if at_us >= FAULTS_US_MAX:
-                break
-            drawn.append((at_us, chance.choice(KINDS[family])))
-    drawn.sort(key=lambda item: item[0])
-    return tuple(Fault(number, at_us, kind) for number, (at_us, kind) in enumerate(drawn))
+def _draw_roles(
+    world: World, size: int, main: str, families: set[str]
+) -> dict[str, tuple[int, ...]]:
+    """Return who may be faulty in which way: f replicas at most."""
+    chance = world.chance("plan/roles")
+    roles = sorted(families & NEEDS_FAULTY)
+    if "disks" in families and "amnesia" not in families:
+        roles.append("amnesia")
+    shared: dict[str, list[int]] = {role: [] for role in roles}
+    for at, number in enumerate(chance.sample(range(size), (size - 1) // 3) if roles else []):
+        # The main family is never left without; the others share what is over.
+        role = main if at == 0 and main in shared else chance.choice(roles)
+        shared[role].append(number)
+    return {role: tuple(sorted(numbers)) for role, numbers in shared.items()}
 
 
-def narrow(plan: Plan, kept: frozenset[int] | None, honest: frozenset[int]) -> Plan:
+def _draw_schedule(world: World, families: set[str]) -> tuple[Fault, ...]:
+    mean_us = world.chance("plan/pace").choice(MEANS_US)
+    drawn: list[Fault] = []
+    for family in sorted(families & KINDS.keys()):
+        chance = world.chance(f"schedule/{family}")
+        times = _draw_times(chance, mean_us * (2 if family in RARE else 1))
+        faults = [(at_us, chance.choice(KINDS[family])) for at_us in times]
+        if family in STANDING:
+            faults = [(0, kind) for kind in STANDING[family]] + faults
+        drawn += [Fault(f"{family}-{at}", *fault) for at, fault in enumerate(faults)]
+    return tuple(sorted(drawn, key=lambda fault: (fault.at_us, fault.name)))
+
+
+def _draw_times(chance: random.Random, mean_us: int) -> list[int]:
+    times: list[int] = []
+    at_us = 0
+    while True:
+        at_us += chance.randint(mean_us // 4, mean_us * 7 // 4)
+        if at_us >= FAULTS_US_MAX:
+            return times
+        times.append(at_us)
+
+
+def narrow(plan: Plan, kept: frozenset[str] | None, honest: frozenset[int]) -> Plan:
     """Return the plan with only these faults of its schedule, and some faulty replicas behaving."""
     schedule = plan.schedule
     if kept is not None:
-        schedule = tuple(fault for fault in schedule if fault.number in kept)
+        schedule = tuple(fault for fault in schedule if fault.name in kept)
     return replace(
         plan,
         liars={number: kind for number, kind in plan.liars.items() if number not in honest},

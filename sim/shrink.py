@@ -25,29 +25,27 @@ Run = Callable[[Options], Result]
 class Shrinker:
     """Shrinks one seed; see the module's text."""
 
-    def __init__(self, seed: int, options: Options, first: Result, run: Run) -> None:
+    def __init__(
+        self, seed: int, options: Options, first: Result, run: Run, runs_max: int = RUNS_MAX
+    ) -> None:
         self.options = options
         self.result = first
         self.run_count = 0
         self._seed = seed
         self._run = run
+        self._runs_max = runs_max
         self._tried: set[Options] = set()
 
     def shrink(self, tell: Callable[[int, Options], None] = lambda *_: None) -> Options:
         """Return the shortest options found; `tell` hears the runs so far and the best so far."""
         self._tell = tell
-        plan = draw_plan(
-            World(self._seed).chance("plan"),
-            self._seed,
-            self.options.count,
-            self.options.family,
-        )
+        plan = draw_plan(World(self._seed), self.options.count, self.options.family)
         kept = self.options.faults
         if kept is None:
-            kept = tuple(fault.number for fault in plan.schedule)
+            kept = tuple(fault.name for fault in plan.schedule)
         self._shorten()
         end_us = self.options.until_ms * MS - BEGIN_US
-        times = {fault.number: fault.at_us for fault in plan.schedule}
+        times = {fault.name: fault.at_us for fault in plan.schedule}
         self._try(replace(self.options, faults=tuple(at for at in kept if times[at] < end_us)))
         while True:
             before = self.options
@@ -58,12 +56,12 @@ class Shrinker:
                     self._try(replace(self.options, honest=honest))
             self._lower_heights()
             self._shorten()
-            if self.options == before or self.run_count >= RUNS_MAX:
+            if self.options == before or self.run_count >= self._runs_max:
                 return self.options
 
     def _try(self, options: Options) -> bool:
         """Keep these options if they still break the same rule."""
-        if options == self.options or options in self._tried or self.run_count >= RUNS_MAX:
+        if options == self.options or options in self._tried or self.run_count >= self._runs_max:
             return False
         self._tried.add(options)
         self.run_count += 1
@@ -98,7 +96,7 @@ class Shrinker:
                     return
                 size //= 2
 
-    def _drop_one_of(self, faults: Sequence[int], size: int) -> bool:
+    def _drop_one_of(self, faults: Sequence[str], size: int) -> bool:
         for begin in range(0, len(faults), size):
             left = (*faults[:begin], *faults[begin + size :])
             if self._try(replace(self.options, faults=left)):

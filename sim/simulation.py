@@ -57,8 +57,8 @@ class Options:
     heights: int = 20
     count: int | None = None
     family: str | None = None
-    faults: tuple[int, ...] | None = None
-    """Numbers of the faults to keep of the seed's schedule."""
+    faults: tuple[str, ...] | None = None
+    """Names of the faults to keep of the seed's schedule."""
     honest: tuple[int, ...] = ()
     """Faulty replicas of the plan that behave."""
     until_ms: int = FAULTS_US_MAX // MS
@@ -75,7 +75,7 @@ class Options:
         if self.family is not None:
             parts.append(f" --family {self.family}")
         if self.faults is not None:
-            parts.append(f" --faults {','.join(map(str, self.faults)) or 'none'}")
+            parts.append(f" --faults {','.join(self.faults) or 'none'}")
         if self.honest:
             parts.append(f" --honest {','.join(map(str, self.honest))}")
         if self.until_ms != usual.until_ms:
@@ -133,7 +133,7 @@ class Simulation:
         self.world: Final = World(seed, show)
         self.options: Final = options
         self.coverage: Final = Coverage()
-        drawn = plan or draw_plan(self.world.chance("plan"), seed, options.count, options.family)
+        drawn = plan or draw_plan(self.world, options.count, options.family)
         kept = None if options.faults is None else frozenset(options.faults)
         self.plan: Final[Plan] = narrow(drawn, kept, frozenset(options.honest))
         self.deployment: Final[Deployment] = make_deployment(self.plan.count)

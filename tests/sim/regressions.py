@@ -1,29 +1,87 @@
-"""Seeds that once failed, each with its story. A seed never leaves this list.
+"""Runs that once failed, each with its story. A run never leaves this list.
 
-What a seed means changes when the simulator draws differently; where a story names the mistake, a
-test makes that mistake again and sees that the seed still finds it.
+A run is a seed and what was asked of it, as `python -m sim` prints it, shrunk or not. What a seed
+means changes when the simulator draws differently; where the mistake is named, a test makes it
+again and sees that the run still finds it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-STEP_INSIDE_A_STEP: Final[dict[int, str]] = {
-    31: "Four nodes that crash: the cosigned size in the journal goes back by one block.",
-    33: (
-        "A single node. The shell stepped `Committed` inside the effects of the step that caused "
-        "it, so the outer step's journal record was written over the inner step's newer one, and "
-        "a smaller tree was cosigned after a larger one."
-    ),
-    54: "Five nodes in bad weather: a vote of the next height was sent and then forgotten.",
-}
+import pytest
 
-REGRESSIONS: Final[dict[int, str]] = {
-    **STEP_INSIDE_A_STEP,
-    8: "Three slow nodes catch up; the same mistake, found when the simulator drew otherwise.",
-    48: "Six nodes with a liar and a recovery; likewise.",
-    3343: (
-        "A node whose clock is an hour ahead dated its evidence of a double voter by that clock; "
-        "no other node would take it."
+from sim.node import Wait
+from sim.simulation import Options
+from tests.sim import broken
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A run that failed, and must not fail again."""
+
+    seed: int
+    options: Options
+    story: str
+    rule: str = ""
+    """The rule it broke."""
+    mistake: Callable[[pytest.MonkeyPatch], None] | None = None
+    """Makes the mistake again, with which the run must break the rule again."""
+    wait: Wait = Wait.AFTERWARDS
+    """Likewise, where the mistake was in the shell."""
+
+
+SHORT: Final = Options(heights=10)
+
+REGRESSIONS: Final[tuple[Regression, ...]] = (
+    Regression(
+        205,
+        Options(heights=1, faults=(1,), until_ms=2121),
+        "The shell stepped `Committed` inside the effects of the step that caused it, so the outer "
+        "step's journal record was written over the inner step's newer one, and a smaller tree was "
+        "cosigned after a larger one. First found with seed 33, in a network of one node.",
+        rule="journal went back",
+        wait=Wait.NESTED,
     ),
-}
+    Regression(
+        127,
+        Options(heights=20, faults=(3,), until_ms=1383),
+        "A replica compared only the view-changes it counts. One whose sender had already asked "
+        "for a later view was dropped, so a commit that it denied did not convict its sender.",
+        rule="evidence",
+        mistake=broken.forgets_overtaken_view_changes,
+    ),
+    Regression(
+        153,
+        Options(heights=1, faults=(), until_ms=0),
+        "A primary's prepare for another block than it proposed was not compared with its "
+        "pre-prepare, and so convicted nobody.",
+        rule="evidence",
+        mistake=broken.ignores_a_primarys_prepares,
+    ),
+    Regression(31, SHORT, "Four nodes that crash: the cosigned size in the journal goes back."),
+    Regression(33, SHORT, "A single node, where a step inside a step was found first."),
+    Regression(54, SHORT, "Five nodes in bad weather: a vote of the next height was forgotten."),
+    Regression(8, SHORT, "Three slow nodes catch up; a step inside a step once more."),
+    Regression(48, SHORT, "Six nodes with a liar and a recovery; likewise."),
+    Regression(
+        3343,
+        SHORT,
+        "A node whose clock is an hour ahead dated its evidence of a double voter by that clock; "
+        "no other node would take it. Evidence is now owed until it is on the chain.",
+    ),
+    Regression(
+        23,
+        SHORT,
+        "A spool file that had grown and lost its bytes to a power cut was read as records of "
+        "nothing, a promise each.",
+    ),
+    Regression(
+        127,
+        SHORT,
+        "A clock jumped an hour ahead for a second, and the node dropped all that it had promised "
+        "as too late.",
+    ),
+)

@@ -14,7 +14,9 @@ from sim.plan import Plan
 from sim.simulation import Options, Simulation
 from sim.world import MS
 
-HEIGHTS = 3
+HEIGHTS = 2
+UNTIL_MS = 1_400
+"""Long enough for both heights: a crash later than that would meet nothing new."""
 CALM = Plan(count=4, families=frozenset({"calm"}), is_stream=True)
 VICTIM = 1
 
@@ -23,7 +25,7 @@ class CrashAt:
     """A simulation whose node 1 ends at the n-th passing of a place, and starts again."""
 
     def __init__(self, where: str, passing: int, survival: Survival) -> None:
-        options = Options(heights=HEIGHTS, until_ms=8_000)
+        options = Options(heights=HEIGHTS, until_ms=UNTIL_MS)
         self.simulation = Simulation(7, options, plan=CALM)
         self.has_crashed = False
         self._survival = survival
@@ -32,6 +34,7 @@ class CrashAt:
 
     def _crash(self, node: Node) -> None:
         self.has_crashed = True
+        assert not self.simulation.faults.is_healed
         node.end(self._survival)
         self.simulation.world.after(300 * MS, node.start)
 
@@ -42,7 +45,7 @@ class CrashAt:
 
 
 @pytest.mark.parametrize("survival", [Survival.NONE, Survival.ALL], ids=["power", "kill"])
-@pytest.mark.parametrize(("where", "step"), [("any boundary", 5), ("disk step", 7)])
+@pytest.mark.parametrize(("where", "step"), [("any boundary", 6), ("disk step", 5)])
 def test_a_crash_at_every_place(where: str, step: int, survival: Survival) -> None:
     """Every `step`-th place in one run, beginning at another for each way of dying."""
     passing = 0 if survival is Survival.NONE else step // 2
@@ -54,4 +57,4 @@ def test_a_crash_at_every_place(where: str, step: int, survival: Survival) -> No
             break
         crashes += 1
         passing += step
-    assert crashes >= 20
+    assert crashes >= 10

@@ -1,0 +1,83 @@
+"""Every kind of liar, f of them among four and among seven: the others go on, and proof names it.
+
+Now and then a node is paused, so that there are view changes for those who lie about views.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.liars.kinds import LIARS, TWINS
+from sim.liars.liar import Liar
+from sim.plan import Fault, Plan
+from sim.simulation import Options, Result, Simulation
+from sim.world import MS
+
+HEIGHTS = 12
+CONVICTED_OF = {
+    "equivocating primary": "pre-prepare",
+    "wrong root": None,
+    "primary just under the timeout": None,
+    "censoring primary": None,
+    "forged new-view": None,
+    "double voter": "commit",
+    "primary that prepares": "pre-prepare",
+    "two claims for one view": "view-change",
+    "denied commit": "view-change",
+    "stale messages": None,
+    "forged view-change": None,
+    "wrong prepared certificate": "view-change",
+    "huge views and heights": "view-change",
+    "silent": None,
+    "selective": None,
+    "withholder": None,
+    "babbler": None,
+    "oversized frames": None,
+    "flooder": "view-change",
+    "false historian": None,
+    "forked cosignature": "checkpoint",
+    "false witness": None,
+}
+"""What each kind signs itself into; None where it says nothing that two signatures disprove."""
+
+
+def pauses(count: int) -> tuple[Fault, ...]:
+    return tuple(
+        Fault(f"slowness-{at}", 1_500 * MS * (at + 1), "paused node") for at in range(count)
+    )
+
+
+def run(plan: Plan, seed: int) -> Result:
+    return Simulation(seed, Options(heights=HEIGHTS), plan=plan).run()
+
+
+@pytest.mark.parametrize("count", [4, 7])
+@pytest.mark.parametrize("kind", LIARS, ids=lambda kind: kind.kind)
+def test_f_liars_of_a_kind(kind: type[Liar], count: int) -> None:
+    liars = dict.fromkeys(range(1, 1 + (count - 1) // 3), kind)
+    plan = Plan(count, frozenset({"liars"}), is_stream=True, liars=liars, schedule=pauses(6))
+    wanted = CONVICTED_OF[kind.kind]
+    for seed in range(12):
+        result = run(plan, seed)
+        assert result.violation is None, f"seed {seed}"
+        has_lied = result.counts[f"liar: {kind.kind}"] > 0
+        if has_lied and (wanted is None or result.counts[f"convicted: {wanted}"]):
+            return
+    pytest.fail(f"none of the seeds saw {kind.kind} lie and be convicted of {wanted}")
+
+
+def test_every_kind_is_in_the_table() -> None:
+    assert list(CONVICTED_OF) == [kind.kind for kind in LIARS]
+
+
+@pytest.mark.parametrize("count", [4, 7])
+def test_two_processes_with_one_identity(count: int) -> None:
+    twins = tuple(range(1, 1 + (count - 1) // 3))
+    plan = Plan(count, frozenset({"twins"}), is_stream=True, twins=twins, schedule=pauses(4))
+    for seed in range(12):
+        result = run(plan, seed)
+        assert result.violation is None, f"seed {seed}"
+        assert result.counts[f"liar: {TWINS}"] == len(twins)
+        if result.counts["evidence on chain"]:
+            return
+    pytest.fail("none of the seeds saw twins contradict each other")
