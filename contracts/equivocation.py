@@ -19,7 +19,7 @@ from ledger.transaction import Outcome, applied
 EVIDENCE_HEX_MAX: Final = 6144
 """Two cosigned trees of about 120 bytes and a consistency proof of at most 64 hashes, in hex."""
 
-SLOTS_MAX: Final = 512
+SLOTS_MAX: Final = 128
 """Slots remembered per validator: whoever lied so often is known as a liar."""
 
 

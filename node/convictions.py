@@ -3,14 +3,18 @@
 Whoever holds two contradictory statements of a validator submits them as an ordinary transaction
 (`contracts.equivocation`), and again until the validator's stream records that slot: a full pool, a
 transaction that went stale while nothing was decided, or another one in its place must not let a
-liar off. Everything in it follows from the evidence and the chain (the salt too), so the same proof
-found again soon makes the same body again, and a repeat is recognised as one. Bounded per
-validator, as its record on the chain is.
+liar off. Whoever stands next after the liar submits at once and the others one after another, so
+that usually one proof comes onto the chain and not n. After a conviction all wait a little, since
+each makes a block, and a liar that lies in every block would keep the chain running for nothing but
+its own convictions. Everything in it follows from the evidence
+and the chain (the salt too), so the same proof found again soon makes the same body again, and a
+repeat is recognised as one. Bounded per validator, as its record on the chain is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from contracts.equivocation import SLOTS_MAX, ValidatorRecord, validator_stream
@@ -27,6 +31,23 @@ OWED_MAX: Final = 64
 """Proofs of one validator kept until they are on the chain; the next ones wait for room."""
 
 
+PATIENCE_TICKS: Final = 10
+"""How long each waits for the one before it (0.5 s at 50 ms): about a block."""
+
+PATIENCE_RANKS_MAX: Final = 8
+"""After so many the rest submit together: a liar is convicted within seconds in any network."""
+
+AGAIN_TICKS: Final = 40
+"""Between two submissions of a proof that is not on the chain yet, and after a conviction of the
+same validator (2 s)."""
+
+
+@dataclass(slots=True)
+class _Owed:
+    equivocation: Equivocation
+    due_tick: int
+
+
 class Convictions:
     """The proofs one node holds; see the module's text."""
 
@@ -34,7 +55,9 @@ class Convictions:
         self._genesis = genesis
         self._replica = replica
         self._party = party
-        self._owed: dict[int, dict[str, Equivocation]] = {}
+        self._owed: dict[int, dict[str, _Owed]] = {}
+        self._open_tick: dict[int, int] = {}
+        """From when on proofs against a validator may be submitted again."""
         self._streams = {
             validator_stream(validator.id): number
             for number, validator in enumerate(genesis.validators.validators)
@@ -43,33 +66,39 @@ class Convictions:
     def __len__(self) -> int:
         return sum([len(proofs) for proofs in self._owed.values()])
 
-    def add(self, equivocation: Equivocation, chain: Chain) -> bool:
+    def add(self, equivocation: Equivocation, chain: Chain, tick: int) -> bool:
         """Keep a proof; return False if it is kept or on the chain already, or there is no room."""
         owed = self._owed.get(equivocation.replica, {})
         if equivocation.slot in owed or len(owed) >= OWED_MAX:
             return False
         if self._is_recorded(equivocation, chain):
             return False
-        self._owed.setdefault(equivocation.replica, {})[equivocation.slot] = equivocation
+        item = _Owed(equivocation, tick + self._patience(equivocation.replica))
+        self._owed.setdefault(equivocation.replica, {})[equivocation.slot] = item
         return True
 
-    def block_applied(self, streams: Iterable[str], chain: Chain) -> None:
+    def block_applied(self, streams: Iterable[str], chain: Chain, tick: int) -> None:
         """Forget what a block has put on the chain, whoever submitted it."""
         for stream in streams:
             number = self._streams.get(stream)
-            owed = None if number is None else self._owed.get(number)
-            if owed is None:
+            if number is None:
                 continue
-            for slot, equivocation in list(owed.items()):
-                if self._is_recorded(equivocation, chain):
+            self._open_tick[number] = tick + AGAIN_TICKS + self._patience(number)
+            owed = self._owed.get(number, {})
+            for slot, item in list(owed.items()):
+                if self._is_recorded(item.equivocation, chain):
                     del owed[slot]
 
-    def make_envelopes(self, chain: Chain, now_ms: int) -> Iterator[bytes]:
-        """Yield the envelope of each proof that may enter the next block."""
-        for owed in self._owed.values():
-            for equivocation in owed.values():
-                if equivocation.height <= chain.header.height + 1:
-                    yield self.make_envelope(equivocation, chain.header, now_ms)
+    def take_due(self, chain: Chain, tick: int, now_ms: int) -> Iterator[bytes]:
+        """Yield the envelope of each proof whose turn it is and that may enter the next block."""
+        for number, owed in self._owed.items():
+            if tick < self._open_tick.get(number, 0):
+                continue
+            for item in owed.values():
+                is_reached = item.equivocation.height <= chain.header.height + 1
+                if is_reached and tick >= item.due_tick:
+                    item.due_tick = tick + AGAIN_TICKS
+                    yield self.make_envelope(item.equivocation, chain.header, now_ms)
 
     def make_envelope(self, equivocation: Equivocation, header: Header, now_ms: int) -> bytes:
         """Return the envelope in which this institution reports an equivocation.
@@ -92,6 +121,11 @@ class Convictions:
             version=1,
         )
         return sign_transaction(body, self._genesis.chain_id, [self._party])
+
+    def _patience(self, convicted: int) -> int:
+        """Return for how many ticks this node lets those before it go first."""
+        rank = (self._replica - convicted - 1) % len(self._genesis.validators)
+        return min(rank, PATIENCE_RANKS_MAX) * PATIENCE_TICKS
 
     def _is_recorded(self, equivocation: Equivocation, chain: Chain) -> bool:
         record = chain.stream(self._stream_of(equivocation)).record

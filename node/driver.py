@@ -80,6 +80,7 @@ from node.workbench import Workbench
 STATUS_INTERVAL_TICKS: Final = 40
 """Between status frames to every peer (2 s at 50 ms): how a lagging node notices."""
 
+CONVICTION_INTERVAL_TICKS: Final = 10
 PURGE_INTERVAL_TICKS: Final = 20
 SPREAD_AGAIN_MS: Final = 20_000
 """A local transaction still waiting after this long is sent to everyone again."""
@@ -259,6 +260,8 @@ class Driver:
         peer = self.catch_up.tick(self._connected)
         if peer is not None:
             self._send(peer, FetchBlocks(self.chain.header.height + 1))
+        if self._ticks % CONVICTION_INTERVAL_TICKS == 0 and self.convictions:
+            self._submit_convictions()
         if self._ticks % PURGE_INTERVAL_TICKS == 0:
             skew_ms = self.identity.genesis.parameters.proposal_clock_skew_ms
             self._admission.purge(self._now_ms, skew_ms)
@@ -268,7 +271,6 @@ class Driver:
                 self._broadcast(self.certification.own, is_bulk=True)
             old = self.pool.find_local_before(self._now_ms - SPREAD_AGAIN_MS, SPREAD_AGAIN_COUNT)
             self._spread(old)
-            self._submit_convictions()
             for height in self.certification.find_grown():
                 note = self.certification.make_note(height)
                 if note is not None:
@@ -505,7 +507,7 @@ class Driver:
 
     def _report(self, equivocation: Equivocation) -> None:
         """Owe evidence to the chain: it goes there as a transaction of this institution."""
-        if not self.convictions.add(equivocation, self.chain):
+        if not self.convictions.add(equivocation, self.chain, self._ticks):
             return
         convicted = self.identity.genesis.validators[equivocation.replica].id
         self._say("error", f"validator {convicted} contradicted itself: {equivocation.slot}")
@@ -517,7 +519,7 @@ class Driver:
         chain_id = self.chain.chain_id
         candidates = [
             parse_relayed(raw, chain_id).candidate
-            for raw in self.convictions.make_envelopes(self.chain, self._now_ms)
+            for raw in self.convictions.take_due(self.chain, self._ticks, self._now_ms)
         ]
         if candidates:
             self._admit(Admitted(candidates, [], is_local=True))
@@ -547,7 +549,7 @@ class Driver:
         self.bench.block_applied()
         streams = [stream for stream, _ in block.stored]
         self._admission.block_applied([row.tx_id for row in block.rows], streams)
-        self.convictions.block_applied(streams, self.chain)
+        self.convictions.block_applied(streams, self.chain, self._ticks)
         self.certification.open_height(height, block.header.log_size, block.log.root())
         for replica, early in self.certification.take_early(height):
             self._take_cosignature(replica, early)

@@ -8,6 +8,7 @@ that process ends. What counts as kept is what the bounds of the books promise, 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 VIEWS_KEPT: Final = 8
 """Views per validator and phase whose statements a node keeps; the highest win."""
+
+CONVICTIONS_MAX: Final = 128
+"""Convictions of one validator after which the chain takes no more."""
 
 STRANGE_KEPT: Final = 8
 """Cosigned trees of one validator that are not the log's, kept unproven."""
@@ -101,11 +105,13 @@ class EvidenceChecker:
 
     def find_missing(self) -> list[tuple[str, Accusation]]:
         """Return (node, accusation) of what a node owes and the chain does not have."""
+        convictions = Counter(replica for replica, _ in self._chain.evidence)
         return [
             (name, accusation)
             for name, held in sorted(self._held.items())
             for accusation in sorted(held.owed)
             if accusation not in self._chain.evidence
+            and convictions[accusation[0]] < CONVICTIONS_MAX
         ]
 
     def _owe(self, held: _Held, replica: int, slot: str) -> None:

@@ -14,7 +14,7 @@ from ledger.signing import verify_signature
 from ledger.transaction import decode_body, decode_transaction
 from ledger.votes import COMMIT, Vote, compute_vote_message
 from node.certification import Certification, cosigner_name
-from node.convictions import OWED_MAX, Convictions
+from node.convictions import AGAIN_TICKS, OWED_MAX, PATIENCE_TICKS, Convictions
 from node.forks import FORKS_KEPT, ForkWatch
 from node.messages import Cosigned
 from tests.contracts.world import World, read, settled_world
@@ -172,52 +172,78 @@ def test_a_proof_is_owed_until_the_chain_has_it_whoever_brings_it() -> None:
     world = settled_world()
     mine, theirs = convictions_of(world, 1), convictions_of(world, 3)
     evidence = votes(world)
-    assert mine.add(evidence, world.chain)
-    assert not mine.add(evidence, world.chain)
-    assert theirs.add(evidence, world.chain)
-    (envelope,) = theirs.make_envelopes(world.chain, world.next_ms)
+    assert mine.add(evidence, world.chain, 0)
+    assert not mine.add(evidence, world.chain, 0)
+    assert theirs.add(evidence, world.chain, 0)
+    (envelope,) = theirs.take_due(world.chain, 0, world.next_ms)
     body = decode_body(decode_transaction(envelope).envelope.body)
     assert body.signers == ["bank-3"]
     assert decode_equivocation(bytes.fromhex(str(body.data["evidence"]))) == evidence
-    mine.block_applied(["contract/c"], world.chain)
+    mine.block_applied(["contract/c"], world.chain, 0)
     assert len(mine) == 1
     world.run(envelope)
-    mine.block_applied([validator_stream("bank-2")], world.chain)
+    mine.block_applied([validator_stream("bank-2")], world.chain, 0)
     assert len(mine) == 0
-    assert not mine.add(evidence, world.chain)
+    assert not mine.add(evidence, world.chain, 0)
 
 
 def test_the_same_proof_is_the_same_body_for_a_while_and_fits_any_clock() -> None:
     world = settled_world()
-    mine = convictions_of(world)
-    mine.add(votes(world), world.chain)
+    mine = convictions_of(world, 3)
+    mine.add(votes(world), world.chain, 0)
     now_ms = world.chain.header.time_ms
     window_ms = world.genesis.parameters.replay_window_ms
-    first = [*mine.make_envelopes(world.chain, now_ms)]
-    assert first == [*mine.make_envelopes(world.chain, now_ms + 1)]
-    for clock_ms in (0, now_ms, now_ms + window_ms, now_ms + 10**9):
-        (envelope,) = mine.make_envelopes(world.chain, clock_ms)
+    first = [*mine.take_due(world.chain, 0, now_ms)]
+    assert first == [*mine.take_due(world.chain, AGAIN_TICKS, now_ms + 1)]
+    for at, clock_ms in enumerate((0, now_ms, now_ms + window_ms, now_ms + 10**9), 2):
+        (envelope,) = mine.take_due(world.chain, at * AGAIN_TICKS, clock_ms)
         not_after = decode_transaction(envelope).body.not_after
         assert now_ms < not_after <= now_ms + window_ms
         read(envelope)
 
 
+def test_the_next_after_the_liar_submits_at_once_and_the_others_in_turn() -> None:
+    world = settled_world()
+    due: dict[int, list[int]] = {}
+    for replica in (3, 0, 1):
+        mine = convictions_of(world, replica)
+        mine.add(votes(world), world.chain, 100)
+        ticks = range(100, 100 + AGAIN_TICKS + 3 * PATIENCE_TICKS)
+        due[replica] = [tick for tick in ticks if [*mine.take_due(world.chain, tick, 0)]]
+    assert due == {3: [100, 140], 0: [110, 150], 1: [120, 160]}
+
+
+def test_after_a_conviction_further_proofs_wait_and_go_together() -> None:
+    """Each conviction is a block, in which a liar lies again: the chain must not run on that."""
+    world = settled_world()
+    mine = convictions_of(world, 3)
+    mine.block_applied([validator_stream("bank-2")], world.chain, 100)
+    for view in range(5):
+        mine.add(votes(world, view=view), world.chain, 100 + view)
+    assert [*mine.take_due(world.chain, 99 + AGAIN_TICKS, 0)] == []
+    assert len([*mine.take_due(world.chain, 100 + AGAIN_TICKS, 0)]) == 5
+    other = convictions_of(world, 3)
+    other.block_applied([validator_stream("bank-1")], world.chain, 100)
+    other.add(votes(world), world.chain, 101)
+    assert len([*other.take_due(world.chain, 101, 0)]) == 1, "another validator was convicted"
+
+
 def test_a_proof_of_a_height_not_yet_begun_waits() -> None:
     world = settled_world()
-    mine = convictions_of(world)
-    mine.add(votes(world, height=world.chain.header.height + 2), world.chain)
-    assert [*mine.make_envelopes(world.chain, 0)] == []
-    mine.add(votes(world, height=world.chain.header.height + 1), world.chain)
-    assert len([*mine.make_envelopes(world.chain, 0)]) == 1
+    mine = convictions_of(world, 3)
+    mine.add(votes(world, height=world.chain.header.height + 2), world.chain, 0)
+    assert [*mine.take_due(world.chain, 0, 0)] == []
+    mine.add(votes(world, height=world.chain.header.height + 1), world.chain, 0)
+    assert len([*mine.take_due(world.chain, 0, 0)]) == 1
 
 
 def test_a_liar_is_owed_so_much_and_no_more() -> None:
     world = settled_world()
     mine = convictions_of(world)
     for view in range(OWED_MAX):
-        assert mine.add(votes(world, view=view), world.chain)
-    assert not mine.add(votes(world, view=OWED_MAX), world.chain)
-    assert mine.add(votes(world, replica=3), world.chain)
+        assert mine.add(votes(world, view=view), world.chain, 0)
+    assert not mine.add(votes(world, view=OWED_MAX), world.chain, 0)
+    assert mine.add(votes(world, replica=3), world.chain, 0)
 
 
 class FullRecord:
@@ -237,4 +263,4 @@ class FullRecord:
 def test_nothing_is_owed_against_a_validator_whose_record_is_full() -> None:
     world = settled_world()
     chain = FullRecord(world.chain)
-    assert not convictions_of(world).add(votes(world, view=7), chain)  # type: ignore[arg-type]
+    assert not convictions_of(world).add(votes(world, view=7), chain, 0)  # type: ignore[arg-type]
