@@ -74,6 +74,8 @@ class ChainChecker:
         self._world = world
         self._coverage = coverage
         self._leaves: list[bytes] = []
+        self._settled: dict[str, Header] = {}
+        """The header at which each node's state was last compared."""
         self._decided: dict[int, bytes] = {}
         self._durable_height: dict[int, int] = {}
         self._roots: dict[int, bytes] = {}
@@ -117,6 +119,9 @@ class ChainChecker:
             return
         chain = node.driver.chain
         header = chain.header
+        if self._settled.get(node.name) is header:
+            return
+        self._settled[node.name] = header
         if chain.tree.root != header.state_root or chain.log.size != header.log_size:
             raise Violation(
                 "state root",
@@ -177,6 +182,11 @@ class ChainChecker:
             return
         if _hash_of(entries) != block_hash:
             raise Violation("agreement", f"{node.name}: block {height} has not its header's hash")
+        leaves = [*self._leaves, *[leaf_hash(entry) for entry in entries[:-1]]]
+        if compute_root(leaves) != _header_of(entries).log_root:
+            raise Violation(
+                "agreement", f"{node.name}: the entries of block {height} are not its header's"
+            )
         self._append(block_hash, entries)
         if len(entries) == 1:
             self._coverage.count("header-only block")

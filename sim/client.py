@@ -62,7 +62,7 @@ class Clients:
         coverage: Coverage,
     ) -> None:
         self.ordered: list[Ordered] = []
-        self.interval_us = 400 * MS
+        self.interval_us = 250 * MS
         """Mean span between two orders."""
         self.is_ordering = True
         self._world = world

@@ -181,6 +181,14 @@ class VirtualDirectory:
         }
         return view
 
+    def has_unsynced(self, matters: Callable[[str, int], bool]) -> bool:
+        """Say whether a write is unsynced that matters, by file name and offset."""
+        return any(
+            matters(name, offset)
+            for name, file in self._files.items()
+            for offset, _ in file.changes
+        )
+
     def backup(self) -> dict[str, bytes]:
         """Return what is durable now, by name."""
         return {name: bytes(file.durable) for name, file in self._durable_files.items()}

@@ -661,7 +661,7 @@ class Node:
         self._busy_until_us += self.pace.fsync_us
         self._world.trace(self.name, f"saves {tagged_hash(b'', effect.record).hex()[:12]}")
         if self.is_correct:
-            self._around.checkers.votes.saved(self, effect.record)
+            self._around.checkers.votes.saved(self, effect.record, effect.pending)
 
     def _commit(self, driver: Driver, effect: CommitBlock) -> None:
         if self.store is None:

@@ -38,7 +38,7 @@ COUNTS: Final = (*SIZES, *[4] * 10, *[1, 2, 3, 5, 5, 6, 6, 7, 7])
 """Sizes drawn from: n=4 is where a quorum has no slack, the others are where arithmetic slips; a
 large one takes as long as four small ones."""
 
-FAULTS_US_MAX: Final = 60 * SECOND
+FAULTS_US_MAX: Final = 45 * SECOND
 """Faults end after so long even if the chain stood still, as it may while they last."""
 
 KINDS: Final[dict[str, tuple[str, ...]]] = {
@@ -88,7 +88,7 @@ STANDING: Final[dict[str, tuple[str, ...]]] = {
 }
 """What is so from the beginning in a family."""
 
-MEANS_US: Final = (250 * MS, 500 * MS, 1_000 * MS, 2_000 * MS)
+MEANS_US: Final = (200 * MS, 400 * MS, 800 * MS, 1_600 * MS)
 """Mean spans between two faults of one family; one of them holds for a whole seed."""
 
 OTHERS_PART: Final = 0.15

@@ -31,7 +31,7 @@ from sim.plan import FAULTS_US_MAX, Plan, draw_plan, narrow
 from sim.violation import Violation
 from sim.world import MS, SECOND, World
 
-FAULTS_US_MIN: Final = 6 * SECOND
+FAULTS_US_MIN: Final = 4 * SECOND
 
 PROGRESS_TIMEOUTS_MAX: Final = 10
 """Longest view timeouts (16 s) after healing within which every correct node must have applied a
@@ -45,6 +45,9 @@ MARKERS: Final = 3
 
 MARKER_US: Final = 700 * MS
 """Between two of these."""
+
+EVENTS_BETWEEN: Final = 64
+"""Events between two looks at whether a phase is over."""
 
 BEGIN_US: Final = 300 * MS
 """When faults begin: the processes have started and the first transactions are under way."""
@@ -256,7 +259,7 @@ class Simulation:
         while self.world.now_us < deadline_us:
             if not self.world.step():
                 break
-            if self.world.event_count % 32 == 0:
+            if self.world.event_count % EVENTS_BETWEEN == 0:
                 self.checkers.bounds.check_links(self.network.most_in_flight)
                 if is_done():
                     return True

@@ -8,8 +8,10 @@ and are of the agreed log. The disk is read as a power loss at that moment would
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from consensus.actions import Keep
 from consensus.durable import DurableRecord, decode_record
 from consensus.messages import (
     Commit,
@@ -27,15 +29,43 @@ from node.journal_record import decode_journal_record
 from node.messages import Blocks, Consensus, Cosigned, FetchedProposal, Frame, decode_frame
 from sim.chain_checker import ChainChecker, Slot
 from sim.coverage import Coverage
+from sim.disk import VirtualDirectory
 from sim.violation import Violation
-from storage.journal import Journal
+from storage.journal import SLOT_BYTES, VOTES_FILE, Journal
 
 if TYPE_CHECKING:
     from sim.node import Node
 
 
+READ_EVERY: Final = 8
+"""Saves of a node after which its disk is read although everything is synced."""
+
 _VIEW_CHANGE: Final = 3
 """Stands where a vote has its phase (0 to 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Durable:
+    """What a power loss leaves of a journal."""
+
+    record: DurableRecord | None
+    cosigned_size: int
+    pending: bytes | None
+    """Hash of the block in the pending slot."""
+
+
+def _pending_hash(raw: bytes | None) -> bytes | None:
+    if raw is None:
+        return None
+    stored = decode_frame(raw)
+    return compute_block_hash(stored.header) if isinstance(stored, FetchedProposal) else None
+
+
+def _is_synced(directory: VirtualDirectory) -> bool:
+    """Whether everything but the marks behind the slots, which nothing rests on, is synced."""
+    return not directory.has_unsynced(
+        lambda name, offset: name != VOTES_FILE or offset < 2 * SLOT_BYTES
+    )
 
 
 class VoteChecker:
@@ -56,11 +86,20 @@ class VoteChecker:
         self._saved: dict[int, tuple[int, int]] = {}
         self._cosigned: dict[int, tuple[int, bytes]] = {}
         self._cosigned_saved: dict[int, int] = {}
-        self._journal_seen: dict[int, tuple[int, DurableRecord | None, int, bytes | None]] = {}
+        self._believed: dict[int, tuple[tuple[int, int], _Durable]] = {}
+        self._read: dict[int, tuple[tuple[int, int], _Durable]] = {}
 
-    def saved(self, node: Node, raw: bytes) -> None:
+    def saved(self, node: Node, raw: bytes, pending: bytes | Keep | None) -> None:
         """A node saved its record: it may not take back what it promised before."""
         record, cosigned_size = self._decode(node, raw)
+        known = self._believed.get(node.number)
+        is_followed = known is not None and known[0] == (node.incarnation, node.save_count - 1)
+        if not isinstance(pending, Keep):
+            held = _Durable(record, cosigned_size, _pending_hash(pending))
+            self._believed[node.number] = ((node.incarnation, node.save_count), held)
+        elif known is not None and is_followed:
+            held = _Durable(record, cosigned_size, known[1].pending)
+            self._believed[node.number] = ((node.incarnation, node.save_count), held)
         if cosigned_size < self._cosigned_saved.get(node.number, 0):
             raise Violation(
                 "journal went back",
@@ -138,7 +177,8 @@ class VoteChecker:
 
     def _send_vote(self, node: Node, phase: int, height: int, view: int, block_hash: bytes) -> None:
         self._sign(node, phase, height, view, block_hash)
-        record, _, pending = self._durable(node)
+        durable = self._durable(node)
+        record, pending = durable.record, durable.pending
         name = f"{PHASE_NAMES[phase]} of height {height} view {view}"
         slot = (node.number, phase, height, view)
         if self._is_repetition(slot, record):
@@ -175,7 +215,7 @@ class VoteChecker:
                 f"{node.name} signs two view-changes of height {message.height} to view "
                 f"{message.view}",
             )
-        record, _, _ = self._durable(node)
+        record = self._durable(node).record
         slot = (node.number, _VIEW_CHANGE, message.height, message.view)
         if self._is_repetition(slot, record):
             return
@@ -210,26 +250,37 @@ class VoteChecker:
                 f"before it cosigned size {size} root {root.hex()}",
             )
         self._cosigned[node.number] = (frame.size, frame.root)
-        if self._durable(node)[1] < frame.size:
+        if self._durable(node).cosigned_size < frame.size:
             raise Violation(
                 "durable before sent", f"{node.name} cosigns size {frame.size} before it is synced"
             )
 
-    def _durable(self, node: Node) -> tuple[DurableRecord | None, int, bytes | None]:
-        """Return (record, cosigned size, pending block hash) as a power loss now would leave it."""
-        seen = self._journal_seen.get(node.number)
-        key = (node.incarnation << 32) | node.save_count
-        if seen is not None and seen[0] == key:
-            return seen[1:]
+    def _durable(self, node: Node) -> _Durable:
+        """Return what a power loss now would leave of the journal.
+
+        While nothing that was saved is unsynced, that is what was saved last; now and then, and
+        whenever something is unsynced, the disk is read.
+        """
+        believed = self._believed.get(node.number)
+        key = (node.incarnation, node.save_count)
+        if believed is not None and believed[0] == key:
+            if node.save_count % READ_EVERY and _is_synced(node.votes):
+                return believed[1]
+        elif node.number in self._read and self._read[node.number][0] == key:
+            return self._read[node.number][1]
+        found = self._read_disk(node)
+        if believed is not None and believed[0] == key and found != believed[1]:
+            raise Violation(
+                "durable before sent",
+                f"{node.name} has saved its record, and its disk does not hold it",
+            )
+        self._read[node.number] = (key, found)
+        return found
+
+    def _read_disk(self, node: Node) -> _Durable:
         state = Journal.open(node.votes.durable_view()).load()
         record, size = (None, 0) if state.record is None else self._decode(node, state.record)
-        pending = None
-        if state.pending is not None:
-            stored = decode_frame(state.pending)
-            if isinstance(stored, FetchedProposal):
-                pending = compute_block_hash(stored.header)
-        self._journal_seen[node.number] = (key, record, size, pending)
-        return record, size, pending
+        return _Durable(record, size, _pending_hash(state.pending))
 
     def _decode(self, node: Node, raw: bytes) -> tuple[DurableRecord | None, int]:
         replica, cosigned_size, _ = decode_journal_record(raw)
