@@ -25,13 +25,14 @@ from ledger.block import (
 )
 from ledger.equivocation import decode_equivocation
 from ledger.merkle import compute_root, leaf_hash
-from ledger.transaction import compute_signature_check, compute_tx_id, decode_body
+from ledger.transaction import compute_check, compute_tx_id, decode_body, decode_transaction
 from ledger.votes import (
     COMMIT,
     CommitCertificate,
     compute_vote_message,
     decode_commit_certificate,
 )
+from ledger.wire import encode
 from node.ledger_store import LedgerStore
 from sim.coverage import Coverage
 from sim.deployment import MEMORY, TIMING
@@ -239,11 +240,11 @@ class ChainChecker:
             self._convict(proof.replica, proof.slot)
 
     def _check_transaction(self, tx_id: bytes, entry: TransactionEntry) -> None:
-        body = decode_body(entry.envelope.body)
-        signatures = entry.envelope.signatures
-        is_signed = len(signatures) == len(body.signers) and all(
-            MEMORY.verify(*compute_signature_check(signature, self._chain_id, tx_id))
-            for signature in signatures
+        transaction = decode_transaction(encode(entry.envelope))
+        body = transaction.body
+        is_signed = all(
+            MEMORY.verify(*compute_check(signed, self._chain_id, tx_id))
+            for signed in transaction.signed
         )
         is_known = tx_id in self.ordered or body.kind == "validator.equivocation"
         if not is_signed or not is_known:
