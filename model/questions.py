@@ -23,12 +23,10 @@ from consensus.messages import (
     Message,
     NewView,
     Prepare,
-    PreparedClaim,
     PrePrepare,
     Proposal,
     SignedClaim,
     ViewChange,
-    compute_view_change_message,
     decode_message,
     encode_message,
 )
@@ -42,7 +40,9 @@ from ledger.votes import (
     PRE_PREPARE,
     PREPARE,
     PreparedCertificate,
+    PreparedClaim,
     SignedBy,
+    compute_view_change_message,
     compute_vote_message,
 )
 from model.properties import describe

@@ -15,11 +15,10 @@ from consensus.messages import (
     Message,
     NewView,
     Prepare,
-    PreparedClaim,
     PrePrepare,
     ViewChange,
-    claim_of,
 )
+from ledger.votes import PreparedClaim, claim_of
 from model.statements import Block, Claim, Kind, Statement, make_ask
 
 NameOf = Callable[[bytes], Block]

@@ -106,6 +106,11 @@ class Mempool:
         tx_id = self._by_envelope.get(envelope_hash)
         return None if tx_id is None else self._items[tx_id].candidate
 
+    def get(self, tx_id: bytes) -> Candidate | None:
+        """Return a waiting transaction."""
+        item = self._items.get(tx_id)
+        return None if item is None else item.candidate
+
     def candidates(self) -> Iterator[Candidate]:
         """Yield what waits, oldest first; the pool must not be changed meanwhile."""
         for item in self._items.values():

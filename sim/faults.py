@@ -67,7 +67,6 @@ class Faults:
             "disk lost": self._lose_disk,
             "backup taken": self._take_backup,
             "backup restored": self._restore_backup,
-            "journal put back": self._put_back_journal,
             "clock jump": self._jump_clock,
             "clock drift": self._drift_clock,
             "clock far off": self._set_clock_far_off,
@@ -319,29 +318,24 @@ class Faults:
     def _restore_backup(self, chance: random.Random) -> None:
         """A victim's disk is put back as it once was; the operator runs `recover`, or forgets to.
 
-        Whoever forgets to is among the f: it may contradict what it signed after the backup.
+        Whoever forgets to is among the f: it may contradict what it signed after the backup. If
+        only the journal is put back, under a chain that has gone on, the node itself says so.
         """
         known = [node for node in self._victims() if node.process in self._backups]
         if not known:
             return
         node = chance.choice(known)
         backup = self._backups[node.process]
+        if node.is_up and chance.random() < 0.3 and node.put_back_journal(backup):
+            self._coverage.count("journal put back")
+            self._restart_later(node, chance)
+            return
         self._destroy(node, chance)
         is_told = chance.random() < 0.7
         self._coverage.count("backup restored" if is_told else "backup restored in silence")
         node.restore(backup, is_told=is_told)
         if is_told:
             node.recover()
-
-    def _put_back_journal(self, chance: random.Random) -> None:
-        """A victim's journal alone is put back as it once was, under a chain that has gone on."""
-        known = [node for node in self._victims() if node.process in self._backups and node.is_up]
-        if not known:
-            return
-        node = chance.choice(known)
-        if node.put_back_journal(self._backups[node.process]):
-            self._coverage.count("journal put back")
-            self._restart_later(node, chance)
 
     def _destroy(self, node: Node, chance: random.Random) -> None:
         if node.is_up:

@@ -292,7 +292,8 @@ class Node:
         self._world.trace(self.name, f"starts at height {chain.header.height}")
         around.went_up(self.process)
         self.receive(Started(state.record, state.pending))
-        if self.has_old_journal and self.is_up and not self.may_lose_tail:
+        is_running = self.driver is not None
+        if self.has_old_journal and is_running and not self.may_lose_tail:
             raise Violation("old journal taken", f"{self.name} goes on with a journal put back")
         ticker = self._ticker()
         owed = [raw for raw in owed if self._is_owed(raw)]

@@ -70,13 +70,7 @@ KINDS: Final[dict[str, tuple[str, ...]]] = {
         "index removed",
         "bit rot",
     ),
-    "amnesia": (
-        "journal lost",
-        "disk lost",
-        "backup taken",
-        "backup restored",
-        "journal put back",
-    ),
+    "amnesia": ("journal lost", "disk lost", "backup taken", "backup restored"),
     "clocks": ("clock jump", "clock jump", "clock drift", "clock far off"),
     "slowness": ("slow node", "slow disk", "slow signatures", "paused node"),
 }

@@ -20,7 +20,7 @@ class CrashingDirectory(VirtualDirectory):
         self.crash_at = None
         self.power_loss(survival, random.Random(seed))
 
-    def _count(self) -> None:
+    def _count(self, _: str) -> None:
         if self.step == self.crash_at:
             raise ProcessEnded
         self.step += 1
