@@ -35,6 +35,13 @@ from consensus.messages import (
     encode_message,
 )
 from ledger.block import decode_header
+from ledger.equivocation import (
+    Amnesia,
+    CheckpointFork,
+    Equivocation,
+    ViewChangeEquivocation,
+    VoteEquivocation,
+)
 from tests.consensus.network import Network, Node
 from tests.consensus.test_agreement import twin
 
@@ -101,6 +108,19 @@ class Recorder:
     def claim(self, claim: PreparedClaim | None) -> str:
         """What a view-change claims."""
         return "nothing" if claim is None else f"{self.name(claim.block_hash)} of view {claim.view}"
+
+    def pair(self, equivocation: Equivocation) -> str:
+        """The two statements that contradict each other."""
+        match equivocation:
+            case VoteEquivocation(first, second):
+                return f"{self.name(first.block_hash)} and {self.name(second.block_hash)}"
+            case ViewChangeEquivocation(first, second):
+                return f"claims of {self.claim(first.claim)} and of {self.claim(second.claim)}"
+            case Amnesia(commit, view_change):
+                claim = self.claim(view_change.claim)
+                return f"a commit to {self.name(commit.block_hash)} and a claim of {claim}"
+            case CheckpointFork():
+                return "two trees"
 
     def tell_message(self, message: Message) -> str:
         """A message in a few words."""
@@ -188,9 +208,7 @@ class Recorder:
             case act.SendDecided():
                 return f"sends {action.to_replica} the certificate of {action.height}"
             case act.ReportEvidence():
-                first, second = action.equivocation.first, action.equivocation.second
-                pair = f"{self.name(first.block_hash)} and {self.name(second.block_hash)}"
-                return f"REPORTS {action.equivocation.replica} for {pair}"
+                return f"REPORTS {action.equivocation.replica} for {self.pair(action.equivocation)}"
             case act.Halt():
                 return f"HALTS at {action.height}"
             case act.Note():

@@ -14,7 +14,7 @@ from consensus.restart import resume
 from consensus.state import HeightState
 from ledger.votes import CommitCertificate
 from model.refinement import HEIGHTS_KEPT, NotAStep, Refinement
-from sim.faults import FAMILIES
+from sim.plan import FAMILIES
 from sim.simulation import Options
 from tests.consensus import test_agreement
 from tests.consensus.network import (

@@ -54,7 +54,8 @@ def watch_simulation(
     with monkeypatch.context() as patch:
         patch.setattr(SimulatedNetwork, "send", send)
         simulation = Simulation(seed, options)
-        refinement = Refinement(simulation.plan.count, frozenset(simulation.plan.liars))
+        plan = simulation.plan
+        refinement = Refinement(plan.count, plan.faulty | frozenset(plan.victims))
         return simulation.run().violation, refinement
 
 
