@@ -1,4 +1,8 @@
-"""Nodes that send garbage, too much, and too large."""
+"""Nodes that send garbage, too much, and too large.
+
+Each connection has bounded queues and requests have a price, so that what they send costs their
+own connection and no one else's.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Every kind of liar there is, in the order in which seeds choose among them."""
+"""Every kind of liar there is, in the order in which seeds choose among them.
+
+The order is part of what a seed means: a new kind is added at the end.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Nodes that mislead those who catch up, who certify, and who accuse."""
+"""Nodes that mislead those who catch up, who certify, and who accuse.
+
+What they send is well signed and false: only checking against the chain shows it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Replicas that vote twice, deny what they voted, and claim what they never prepared."""
+"""Replicas that vote twice, deny what they voted, and claim what they never prepared.
+
+Each contradiction is signed, and so is evidence against its maker.
+"""
 
 from __future__ import annotations
 

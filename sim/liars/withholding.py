@@ -1,4 +1,7 @@
-"""Nodes that keep silent, speak with some only, or keep the data to themselves."""
+"""Nodes that keep silent, speak with some only, or keep the data to themselves.
+
+Silence is signed by nobody: it proves nothing, and the others must go on without them.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from cli.main import main
 from genesis.document import parse_genesis
 from node.metrics import NodeMetrics
 from sim.deployment import make_deployment
-from sim.faults import FAMILIES
+from sim.plan import FAMILIES
 from verifier.verify import FILE_STEP, STEPS
 
 ROOT = Path(__file__).parents[2]

@@ -46,8 +46,7 @@ def test_a_recovering_node_signs_nothing_through_two_heights_more() -> None:
     network = Drivers().start()
     network.grow(3)
     machine = network.machines[3]
-    machine.votes.files.clear()
-    machine.votes.durable_files.clear()
+    machine.votes.wipe()
     Journal.create(machine.votes)
     machine.done.clear()
     machine.start(is_recovering=True)
