@@ -352,7 +352,6 @@ def convicts_again(patch: pytest.MonkeyPatch) -> None:
 def takes_duplicates(patch: pytest.MonkeyPatch) -> None:
     """An executor, and a pool, that do not ask whether a transaction is on the chain."""
     patch.setattr(Executor, "_is_on_chain", lambda *_: False)
-    patch.setattr(Executor, "_reference_taken_by", lambda *_: None)
     patch.setattr(PoolAdmission, "is_recent", lambda *_: False)
     patch.setattr("node.recent_ids.RecentIds.__contains__", lambda *_: False)
 

@@ -37,8 +37,8 @@ SHORT: Final = Options(heights=10)
 
 REGRESSIONS: Final[tuple[Regression, ...]] = (
     Regression(
-        205,
-        Options(heights=1, faults=(1,), until_ms=2121),
+        4,
+        Options(heights=8),
         "The shell stepped `Committed` inside the effects of the step that caused it, so the outer "
         "step's journal record was written over the inner step's newer one, and a smaller tree was "
         "cosigned after a larger one. First found with seed 33, in a network of one node.",
@@ -46,16 +46,16 @@ REGRESSIONS: Final[tuple[Regression, ...]] = (
         wait=Wait.NESTED,
     ),
     Regression(
-        127,
-        Options(heights=20, faults=(3,), until_ms=1383),
+        29,
+        Options(heights=8, family="liars"),
         "A replica compared only the view-changes it counts. One whose sender had already asked "
         "for a later view was dropped, so a commit that it denied did not convict its sender.",
         rule="evidence",
         mistake=broken.forgets_overtaken_view_changes,
     ),
     Regression(
-        153,
-        Options(heights=1, faults=(), until_ms=0),
+        26,
+        Options(heights=8, family="liars"),
         "A primary's prepare for another block than it proposed was not compared with its "
         "pre-prepare, and so convicted nobody.",
         rule="evidence",
