@@ -240,9 +240,12 @@ def test_another_root_of_the_same_size_is_told_and_not_counted() -> None:
     size = machine.driver.chain.header.log_size
     liar.open_height(machine.height, size, bytes(32))
     machine.hear(1, liar.cosign(machine.height, network.now_ms // 1000))
-    assert machine.said("error")[-2:] == [
+    told = (
         f"validator bank-1 cosigned size {size} with root {'00' * 32}, where this node's log has "
-        + f"root {root.hex()}: one of the two has forked",
+        f"root {root.hex()}: one of the two has forked"
+    )
+    assert machine.said("error")[-2:] == [
+        told,
         f"validator bank-1 contradicted itself: checkpoint/{size}",
     ]
     note = machine.driver.certification.make_note(machine.height)
