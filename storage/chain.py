@@ -11,6 +11,7 @@ unapplied, which is how it is rebuilt. It does not know what entries, states, ti
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from storage.files import Damaged, Directory, StorageFailure
@@ -39,10 +40,37 @@ __all__ = [
     "ZERO_TX_ID",
     "BlockPosition",
     "BlockWrite",
+    "ChainStart",
     "ChainStore",
+    "GENESIS_START",
+    "NotHeld",
     "TransactionPosition",
     "TransactionRow",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainStart:
+    """What a chain on disk begins with: genesis, or the first block beside a snapshot."""
+
+    height: int
+    """Its first block."""
+    log_size: int
+    """Entries of the log before that block."""
+
+
+GENESIS_START: Final = ChainStart(0, 0)
+
+
+class NotHeld(Exception):
+    """What is asked for stands before this chain's start: another node has to be asked."""
+
+    def __init__(self, what: str, start: ChainStart) -> None:
+        super().__init__(
+            f"{what} is not held here: this node began with a snapshot and holds blocks from "
+            f"{start.height} and entries from {start.log_size} on; ask another node"
+        )
+
 
 _CHECKPOINTS_WAITING_MAX: Final = 16
 """Checkpoints held for the next block's batch; with one per block there are one or two, and an
@@ -52,7 +80,14 @@ idle chain still makes a block a minute."""
 class ChainStore:
     """The chain of one node. One thread commits; any thread may read what is applied."""
 
-    def __init__(self, segments: SegmentLog, keyvalue: KeyValue, applied: BlockPosition | None):
+    def __init__(
+        self,
+        segments: SegmentLog,
+        keyvalue: KeyValue,
+        applied: BlockPosition | None,
+        start: ChainStart = GENESIS_START,
+    ):
+        self.start: Final = start
         self.segments: Final = segments
         self.keyvalue: Final = keyvalue
         self.notices: list[str] = [*keyvalue.notices, *segments.notices]
@@ -67,6 +102,7 @@ class ChainStore:
         keyvalue: KeyValue,
         *,
         segment_bytes: int = SEGMENT_BYTES,
+        start: ChainStart = GENESIS_START,
     ) -> ChainStore:
         """Open the segments in `directory` and the index beside them, and compare the two.
 
@@ -74,8 +110,10 @@ class ChainStore:
         """
         applied = _read_applied(keyvalue)
         place = applied.place if applied is not None else None
-        segments = SegmentLog.open(directory, place, segment_bytes=segment_bytes)
-        store = cls(segments, keyvalue, applied)
+        segments = SegmentLog.open(
+            directory, place, segment_bytes=segment_bytes, first_height=start.height
+        )
+        store = cls(segments, keyvalue, applied, start)
         count = store.unapplied_count
         if count:
             at = "is empty" if applied is None else f"is at block {applied.place.height}"
@@ -93,7 +131,7 @@ class ChainStore:
     @property
     def log_size(self) -> int:
         """Number of entries of all applied blocks."""
-        return 0 if self._applied is None else self._applied.end_index
+        return self.start.log_size if self._applied is None else self._applied.end_index
 
     @property
     def unapplied_count(self) -> int:
@@ -142,7 +180,11 @@ class ChainStore:
     # -- blocks and entries
 
     def block_position(self, height: int) -> BlockPosition:
-        """Return where an applied block lies; `KeyError` above the applied height."""
+        """Return where an applied block lies; `KeyError` above the applied height.
+
+        Raises `NotHeld` for one before this chain's start.
+        """
+        self._check_held(height, "block", self.start.height)
         if not 0 <= height < self._next_height:
             raise KeyError(f"block {height} is not applied here, {self._next_height} is next")
         row = self.keyvalue.get(b"b" + HEIGHT.pack(height))
@@ -162,7 +204,11 @@ class ChainStore:
         return self.segments.read_entries(position.place, count - 1, count)[0]
 
     def block_of(self, index: int) -> BlockPosition:
-        """Return the block that holds an entry of the log; `KeyError` beyond the log."""
+        """Return the block that holds an entry of the log; `KeyError` beyond the log.
+
+        Raises `NotHeld` for an entry before this chain's start.
+        """
+        self._check_held(index, "entry", self.start.log_size)
         if not 0 <= index < self.log_size:
             raise KeyError(f"entry {index} is not in the log of {self.log_size}")
         rows = self.keyvalue.scan(b"f", b"f" + HEIGHT.pack(index + 1), reverse=True)
@@ -181,7 +227,7 @@ class ChainStore:
         return self.segments.read_entries(position.place, at, at + 1)[0]
 
     def entries(self, begin: int, end: int) -> list[bytes]:
-        """Return the entries [begin, end) of the log; `KeyError` beyond it."""
+        """Return the entries [begin, end) of the log; `KeyError` beyond it, `NotHeld` before."""
         if not 0 <= begin <= end <= self.log_size:
             raise KeyError(f"entries [{begin}, {end}) are not all in the log of {self.log_size}")
         found: list[bytes] = []
@@ -318,7 +364,11 @@ class ChainStore:
 
     @property
     def _next_height(self) -> int:
-        return 0 if self._applied is None else self._applied.place.height + 1
+        return self.start.height if self._applied is None else self._applied.place.height + 1
+
+    def _check_held(self, number: int, what: str, first: int) -> None:
+        if 0 <= number < first:
+            raise NotHeld(f"{what} {number}", self.start)
 
     def _appended_before(self, block: BlockWrite) -> Appended:
         """Return where a replayed block already lies, after comparing it byte for byte.

@@ -1,4 +1,4 @@
-"""The five methods that the chain needs of a sorted key-value store.
+"""The six methods that the chain needs of a sorted key-value store.
 
 LevelDB is behind it today, RocksDB can take over (plyvel is dormant), and an in-memory twin serves
 the simulator; all three pass the same contract tests. What always holds: a batch is written whole
@@ -10,7 +10,7 @@ replayed, never patched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Protocol
 
 
@@ -38,6 +38,14 @@ class KeyValue(Protocol):
         """Yield the pairs with start ≤ key < stop in key order, or backwards.
 
         Whether a scan sees writes made after it began is not promised.
+        """
+        ...
+
+    def freeze(self, start: bytes, stop: bytes) -> Generator[tuple[bytes, bytes], None, None]:
+        """Return the pairs with start ≤ key < stop as they are at this call, in key order.
+
+        They may be read slowly, from any thread, whatever is written meanwhile. What is not read to
+        its end is closed, and before the store itself is.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""LevelDB behind the five methods of `storage.keyvalue`.
+"""LevelDB behind the six methods of `storage.keyvalue`.
 
 Before LevelDB may open, its log, manifest and CURRENT are read by `storage.leveldb_files`, because
 LevelDB itself drops a damaged tail of its log without a word and then deletes that log. Blocks are
@@ -8,7 +8,7 @@ write all are refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -86,6 +86,20 @@ class LevelDBStore:
                 yield from pairs
         except plyvel.Error as error:
             raise self._translated(error) from error
+
+    def freeze(self, start: bytes, stop: bytes) -> Generator[tuple[bytes, bytes], None, None]:
+        # An iterator of LevelDB reads the moment at which it was made. What is read once and in
+        # order must not push the chain's own rows out of the cache.
+        pairs = self._db.iterator(start=start, stop=stop, verify_checksums=True, fill_cache=False)
+
+        def walk() -> Generator[tuple[bytes, bytes], None, None]:
+            try:
+                with pairs:
+                    yield from pairs
+            except plyvel.Error as error:
+                raise self._translated(error) from error
+
+        return walk()
 
     def verify(self) -> None:
         """Close the database, read every byte of its files, open it again and walk every pair."""

@@ -8,7 +8,7 @@ disk). Batches are never torn: no store that is atomic tears them.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from enum import Enum, auto
 
 from storage.files import StorageFailure
@@ -79,6 +79,10 @@ class MemoryStore:
         begin, end = bisect_left(self._keys, start), bisect_left(self._keys, stop)
         order = range(end - 1, begin - 1, -1) if reverse else range(begin, end)
         return self._pairs(self._keys, order)
+
+    def freeze(self, start: bytes, stop: bytes) -> Generator[tuple[bytes, bytes], None, None]:
+        copy = list(self.scan(start, stop))
+        return (pair for pair in copy)
 
     def verify(self) -> None:
         self._refuse_closed()

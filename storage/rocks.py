@@ -1,4 +1,4 @@
-"""RocksDB behind the five methods of `storage.keyvalue`, for the day plyvel has no wheel.
+"""RocksDB behind the six methods of `storage.keyvalue`, for the day plyvel has no wheel.
 
 An optional back end: `rocksdict` is imported here and nowhere else. It passes the same contract
 tests; what it lacks is an independent reader of its files, so `verify` sees what RocksDB's own
@@ -7,7 +7,7 @@ checksums see, and `ChainStore.verify` compares the rest with the segments.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -91,7 +91,15 @@ class RocksStore:
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        pairs = self._db.iter(_read_options())
+        return self._walk(self._db.iter(_read_options()), start, stop, reverse)
+
+    def freeze(self, start: bytes, stop: bytes) -> Generator[tuple[bytes, bytes], None, None]:
+        # An iterator of RocksDB reads the moment at which it was made.
+        return self._walk(self._db.iter(_read_options()), start, stop, False)
+
+    def _walk(
+        self, pairs: RdictIter, start: bytes, stop: bytes, reverse: bool
+    ) -> Generator[tuple[bytes, bytes], None, None]:
         if reverse:
             pairs.seek_for_prev(stop)
             if pairs.valid() and pairs.key() == stop:

@@ -62,12 +62,13 @@ def segment_name(number: int) -> str:
 class SegmentLog:
     """All segments of one directory. Reads may come from any thread, writes from one."""
 
-    def __init__(self, directory: Directory, segment_bytes: int) -> None:
+    def __init__(self, directory: Directory, segment_bytes: int, first_height: int = 0) -> None:
         self._directory = directory
         self._segment_bytes = segment_bytes
+        self._first_height = first_height
         self._first_heights: list[int] = []
         self._end = 0
-        self._next_height = 0
+        self._next_height = first_height
         self._unsynced: Place | None = None
         self._recent: tuple[Place, _Table] | None = None
         self._failed = False
@@ -80,12 +81,14 @@ class SegmentLog:
         applied: Place | None,
         *,
         segment_bytes: int = SEGMENT_BYTES,
+        first_height: int = 0,
     ) -> SegmentLog:
         """Open the segments, cutting off a torn record above `applied` (None: nothing applied).
 
-        Everything after `applied` is walked; what lies before it is left to `verify`.
+        Everything after `applied` is walked; what lies before it is left to `verify`. A log that
+        was begun by a snapshot has `first_height` as its first block, and none before it.
         """
-        log = cls(directory, segment_bytes)
+        log = cls(directory, segment_bytes, first_height)
         log._read_names(applied)
         log._find_end(applied)
         if log._first_heights:
@@ -96,8 +99,13 @@ class SegmentLog:
 
     @property
     def next_height(self) -> int:
-        """Height of the next block to append; 0 when empty."""
+        """Height of the next block to append."""
         return self._next_height
+
+    @property
+    def first_height(self) -> int:
+        """Height of the first block that stands here, or will."""
+        return self._first_height
 
     @property
     def end(self) -> tuple[int, int]:
@@ -184,7 +192,7 @@ class SegmentLog:
         """Yield where the blocks after `after` lie, reading record headers only."""
         last, end = self.end
         number, offset = (0, _FILE_HEADER.size) if after is None else (after.segment, after.end)
-        height = 0 if after is None else after.height + 1
+        height = self._first_height if after is None else after.height + 1
         while height < self._next_height:
             size = end if number == last else self._directory.size(segment_name(number))
             if offset == size and number < last:
@@ -266,8 +274,10 @@ class SegmentLog:
     def _find_end(self, applied: Place | None) -> None:
         if applied is None:
             place, self._end = None, _FILE_HEADER.size if self._first_heights else 0
-            if self._first_heights and self._first_heights[0] != 0:
-                raise self._damaged(0, 0, f"begins at height {self._first_heights[0]}, not 0")
+            if self._first_heights and self._first_heights[0] != self._first_height:
+                raise self._damaged(
+                    0, 0, f"begins at height {self._first_heights[0]}, not {self._first_height}"
+                )
         else:
             if applied.segment >= len(self._first_heights):
                 raise self._damaged(

@@ -156,3 +156,18 @@ def test_twin_loses_a_batch_in_silence() -> None:
     store.write([(b"a", b"1")])
     store.write([(b"b", b"2")])
     assert list(store.scan(b"", b"z")) == [(b"b", b"2")]
+
+
+def test_frozen_pairs_are_those_of_the_call_whatever_is_written_before_they_are_read(
+    store: KeyValue,
+) -> None:
+    store.write([(b"a%d" % at, b"%d" % at) for at in range(9)])
+    begun, waiting, left = (store.freeze(b"a1", b"a7") for _ in range(3))
+    assert next(begun) == (b"a1", b"1")
+    assert next(left) == (b"a1", b"1")
+    store.write([(b"a3", b"new"), (b"a55", b"new"), (b"b", b"new")], [b"a5"])
+    old = [(b"a%d" % at, b"%d" % at) for at in range(1, 7)]
+    assert list(begun) == old[1:]
+    assert list(waiting) == old
+    left.close()
+    assert list(store.freeze(b"a5", b"z"))[:2] == [(b"a55", b"new"), (b"a6", b"6")]
