@@ -50,7 +50,11 @@ from node.journal_record import decode_journal_record
 from node.ledger_store import LedgerStore, open_ledger
 from node.recovery import find_amnesia
 from node.server import open_keyvalue
+from node.snapshot_files import Base
+from node.snapshot_index import build_index
+from node.snapshot_install import open_base
 from storage.audit import EntryFacts, Progress, verify_chain
+from storage.chain import GENESIS_START, ChainStart
 from storage.files import Damaged, StorageFailure
 from storage.journal import Journal
 from storage.keyvalue import KeyValue
@@ -103,6 +107,7 @@ class Inspection:
         self._segments: ReadOnlyDirectory
         self._store: LedgerStore
         self._chain: Chain
+        self._base: Base | None = None
 
     def run(self) -> Generator[Finding, None, None]:
         """Make every check; raise `Failure` when there is nothing to check or the node runs."""
@@ -191,8 +196,9 @@ class Inspection:
         try:
             keyvalue = self._open_copy()
             stack.callback(keyvalue.close)
+            self._base = open_base(self._home)
             self._store, self._chain = open_ledger(
-                self._segments, keyvalue, self._genesis, self._progress
+                self._segments, keyvalue, self._genesis, self._progress, self._start
             )
         except Damaged:
             stack.pop_all().close()
@@ -203,6 +209,10 @@ class Inspection:
         header = self._chain.header
         replayed = self._store.chain_store.notices[len(self._find_torn()) :]
         return f"height {header.height}, {header.log_size} entries. {' '.join(replayed)}".strip()
+
+    @property
+    def _start(self) -> ChainStart:
+        return GENESIS_START if self._base is None else self._base.start
 
     def _open_copy(self) -> KeyValue:
         storage = self._config.storage
@@ -259,7 +269,11 @@ class Inspection:
     def _check_execution(self) -> str:
         """Execute the whole chain again into a second index and compare the two."""
         second = MemoryStore()
-        again, chain = open_ledger(self._segments, second, self._genesis, self._progress)
+        if self._base is not None:
+            build_index(self._base, self._segments, second, self._progress)
+        again, chain = open_ledger(
+            self._segments, second, self._genesis, self._progress, self._start
+        )
         if chain.header_hash != self._chain.header_hash:
             raise Failure(
                 f"Executed again the chain ends in block {chain.header_hash.hex()}, and the index "
@@ -270,7 +284,13 @@ class Inspection:
         for start, stop, name in COMPARED:
             ours = again.chain_store.keyvalue.scan(start, stop)
             count += _compare(stored.scan(start, stop), ours, name)
-        return f"{chain.header.height + 1} blocks executed again; {count} rows are the same"
+        first = 0
+        told = ""
+        if self._base is not None:
+            first = self._base.header.height + 1
+            told = f" from the snapshot of block {first - 1}, whose state is what it certifies"
+        blocks = chain.header.height + 1 - first
+        return f"{blocks} blocks executed again{told}; {count} rows are the same"
 
     def _check_state(self) -> str:
         """Build the state root from the streams' values, and the log root from the tiles."""
@@ -321,7 +341,8 @@ class Inspection:
 
     def _check_certificates(self) -> str:
         height = self._chain.header.height
-        for at in range(1, height + 1):
+        first = max(self._start.height, 1)
+        for at in range(first, height + 1):
             self._progress("commit certificates", at, height)
             header = self._store.header(at)
             raw = self._store.certificate(at)
@@ -334,7 +355,7 @@ class Inspection:
             ):
                 raise Damaged("segments", 0, f"the certificate of block {at} is for another block")
             certificate.verify(self._genesis.validators, self._genesis.chain_id)
-        return f"a quorum's signatures on each of {height} blocks"
+        return f"a quorum's signatures on each of {height + 1 - first} blocks"
 
     def _check_checkpoints(self) -> str:
         genesis = self._genesis

@@ -1,8 +1,9 @@
-"""`node init`, `run`, `backup`, `restore`, `recover`, `token`: one institution's node.
+"""`node init`, `run`, `backup`, `restore`, `recover`, `join`, `token`: one institution's node.
 
 A node's home is one directory; every command but `run` wants the node stopped, except `token list`.
 A chain that comes from a backup has forgotten what this node signed after it, so `restore` and
-`recover` leave the mark that makes the node ask a quorum how far it is before it votes again.
+`recover` leave the mark that makes the node ask a quorum how far it is before it votes again; `join`
+leaves it beside its own.
 """
 
 from __future__ import annotations
@@ -88,6 +89,24 @@ example:
   evidence-ledger node recover --home ./home --reason 'disk replaced on 8 March'
 """
 
+JOIN_HELP = """\
+Mark a home to take a snapshot of its peers at the next start. 标记为以快照加入。
+
+For a new home, or one that is so far behind that catching up block by block would take too long.
+The state comes from the members' newest common snapshot (they make one at every height divisible by
+snapshot.interval_blocks), checked against what a quorum has signed; blocks after it are fetched and
+executed as ever. It takes as long as the state is large, however long the chain is. A node that is
+stopped meanwhile goes on where it was.
+
+What comes before the snapshot and its replay window this node will not hold: it says so when asked,
+and other members answer. A home that holds blocks gives them up; that has to be allowed with
+--discard-blocks. The node also starts in recovery (see `node recover --help`).
+
+example:
+  evidence-ledger node join --home ./home --reason 'new machine, 8 March'
+  evidence-ledger node run --home ./home
+"""
+
 ACCESS_HELP = """\
 Access tokens of this node's API. 接口访问令牌。
 
@@ -146,6 +165,15 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
         help="also where recovery can never end: the node serves what it has and never signs",
     )
     recover.set_defaults(run=run_recover)
+    join = add_command(inner, "join", "start from a snapshot of the peers", JOIN_HELP)
+    _add_home(join)
+    join.add_argument("--reason", required=True, help="kept in HOME/JOIN for the record")
+    join.add_argument(
+        "--discard-blocks",
+        action="store_true",
+        help="give up the blocks that the home holds, once a snapshot is fetched",
+    )
+    join.set_defaults(run=run_join)
     _add_token(inner)
 
 
@@ -316,6 +344,20 @@ def run_recover(arguments: argparse.Namespace) -> int:
     print("The journal that is there is put aside under another name, not removed.")
     if endless:
         print(f"{endless} {SERVES_ONLY}")
+    return OK
+
+
+def run_join(arguments: argparse.Namespace) -> int:
+    """Leave the marks."""
+    from cli.node_storage import mark_join
+    from node.config import NodeHome
+
+    home = NodeHome(arguments.home)
+    count = mark_join(home, arguments.reason, is_discarding=arguments.discard_blocks)
+    print(f"Left {home.join_marker}. When the node starts, it takes a snapshot from its peers and")
+    print(f"then recovers: {home.recover_marker} is there as well.")
+    if count:
+        print(f"The {count} blocks in {home.chain} are removed once a snapshot is fetched.")
     return OK
 
 

@@ -18,15 +18,18 @@ from cli.founding import read_genesis
 from node.config import NodeConfig, NodeHome, load_config
 from node.private_files import write_file
 from node.server import LOCK_FILE, open_keyvalue
+from node.snapshot_install import open_base
 from storage.backup import (
+    BASE_DIRECTORY,
     CHECKPOINTS_FILE,
     SEGMENTS_DIRECTORY,
     Manifest,
     demand_recovery,
     restore,
 )
-from storage.chain import ChainStore
+from storage.chain import GENESIS_START, ChainStore
 from storage.files import DiskDirectory, InUse
+from storage.segments import SegmentLog
 
 
 @contextmanager
@@ -67,7 +70,9 @@ def _lock(home: NodeHome, *, is_read_only: bool) -> tuple[NodeConfig, DiskDirect
 def open_stopped_chain(home: NodeHome) -> Iterator[ChainStore]:
     """Open a stopped node's chain as it lies there."""
     with hold_home(home) as (config, directory):
-        store = ChainStore.open(directory, open_keyvalue(home.index, config.storage))
+        base = open_base(home)
+        start = GENESIS_START if base is None else base.start
+        store = ChainStore.open(directory, open_keyvalue(home.index, config.storage), start=start)
         try:
             yield store
         finally:
@@ -99,12 +104,47 @@ def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, str]:
         )
         if not home.recover_marker.exists():
             demand_recovery(home.path, reason)
+        if (staging / BASE_DIRECTORY).exists():
+            if home.base.exists():
+                shutil.rmtree(home.base)
+            os.rename(staging / BASE_DIRECTORY, home.base)
         os.replace(staging / CHECKPOINTS_FILE, home.path / CHECKPOINTS_FILE)
         for path in sorted((staging / SEGMENTS_DIRECTORY).iterdir()):
             os.replace(path, home.chain / path.name)
         directory.fsync_directory()
         shutil.rmtree(staging)
         return manifest, endless_recovery(home, config)
+
+
+def mark_join(home: NodeHome, reason: str, *, is_discarding: bool) -> int:
+    """Have a stopped node take a snapshot at its next start; return the blocks it then gives up.
+
+    It starts in recovery as well: a chain that comes from others says nothing of one's own votes.
+    """
+    with hold_home(home) as (config, directory):
+        if home.join_marker.exists():
+            raise unusable(f"{home.join_marker} is there already; nothing was changed.")
+        endless = endless_recovery(home, config)
+        if endless:
+            raise Failure(
+                f"{endless} Nothing was changed: a node that joins by a snapshot has to recover."
+            )
+        base = open_base(home)
+        start = GENESIS_START if base is None else base.start
+        segments = SegmentLog.open(directory, None, first_height=start.height)
+        count = max(segments.next_height - max(start.height, 1), 0)
+        if count and not is_discarding:
+            raise Failure(
+                f"{home.chain} holds blocks {max(start.height, 1)} to {segments.next_height - 1}, "
+                "which this node would give up and could not serve any more; a node that is behind "
+                "catches up by blocks when it is started. Nothing was changed. With "
+                "--discard-blocks they are removed once a snapshot is fetched: be sure that other "
+                "members hold them."
+            )
+        if not home.recover_marker.exists():
+            demand_recovery(home.path, f"Joining by a snapshot: {reason}")
+        write_file(home.join_marker, reason.encode() + b"\n")
+        return count
 
 
 def mark_recovery(home: NodeHome, reason: str, *, is_serving_only: bool) -> str:

@@ -179,6 +179,22 @@ def encode_header_entry(header: Header) -> bytes:
     return encode(HeaderEntry(header.index, header.height, KIND_HEADER, header))
 
 
+def read_block_header(entries: Sequence[bytes]) -> Header:
+    """Return the header that a block's entries end with; raise `Rejected`."""
+    if not entries:
+        raise Rejected(Reason.MALFORMED, "block without entries")
+    last = decode_entry(entries[-1])
+    if not isinstance(last, HeaderEntry):
+        raise Rejected(Reason.MALFORMED, "block whose last entry is not its header")
+    if last.header.count != len(entries) - 1:
+        raise Rejected(
+            Reason.BAD_FIELD,
+            f"header counts {last.header.count} entries before it, the block has "
+            f"{len(entries) - 1}",
+        )
+    return last.header
+
+
 def check_successor(parent: Header, header: Header) -> None:
     """Raise `Rejected` unless `header` follows `parent` on the chain."""
     expected_parent = compute_block_hash(encode_header(parent))

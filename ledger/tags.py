@@ -37,3 +37,5 @@ NEW_VIEW = _tag("new-view")
 STATUS = _tag("status")
 INTAKE_RECEIPT = _tag("intake-receipt")
 BATCH_RECEIPT = _tag("batch-receipt")
+SNAPSHOT = _tag("snapshot")
+"""Hash of a snapshot's manifest: what institutions must agree on."""

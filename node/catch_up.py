@@ -25,12 +25,12 @@ from contracts.execution import (
 )
 from ledger.block import (
     Header,
-    HeaderEntry,
     TransactionEntry,
     check_successor,
     compute_block_hash,
     decode_entry,
     encode_header,
+    read_block_header,
 )
 from ledger.merkle import leaf_hash
 from ledger.refusal import Reason, Rejected
@@ -52,6 +52,14 @@ class BlockSource(Protocol):
     def block(self, height: int) -> tuple[Sequence[bytes], bytes]:
         """Return (entries, commit certificate) of an applied block."""
 
+    @property
+    def first_height(self) -> int:
+        """The first block held here; those before it are others' to give."""
+
+    @property
+    def first_size(self) -> int:
+        """Entries of the log before that block: proofs lead to no smaller tree."""
+
     def certificate(self, height: int) -> bytes | None:
         """Return an applied block's commit certificate; None or empty at height 0."""
 
@@ -71,6 +79,7 @@ class CatchUp:
         self._target = 0
         self._asked: int | None = None
         self._ticks = 0
+        self._lacking: set[int] = set()
         self._blocks: deque[tuple[int, CertifiedBlock]] = deque()
 
     @property
@@ -104,10 +113,25 @@ class CatchUp:
         if replica != self._asked or self.has_blocks:
             return False
         self._asked = None
+        self._lacking.clear()
         self._blocks.extend([(replica, block) for block in blocks[:QUEUE_BLOCKS_MAX]])
         if not blocks and self._target > applied:
             self._ticks = ANSWER_TICKS_MAX
         return self.has_blocks
+
+    def lacks(self, replica: int, connected: Collection[int]) -> bool:
+        """A peer does not hold the block asked for: another is asked at the next tick.
+
+        Returns whether all that are connected have now said so, one after another.
+        """
+        if replica != self._asked:
+            return False
+        self._ticks = ANSWER_TICKS_MAX
+        self._lacking.add(replica)
+        if not self._lacking.issuperset(connected):
+            return False
+        self._lacking.clear()
+        return True
 
     def next_block(self) -> tuple[int, CertifiedBlock] | None:
         """Return and forget the next block to apply, with the peer who gave it."""
@@ -205,21 +229,11 @@ def reproduce_block(entries: Sequence[bytes], chain: Chain) -> ExecutedBlock | s
 
 
 def _read_entries(entries: Sequence[bytes]) -> tuple[Header, list[Candidate]]:
-    if not entries:
-        raise Rejected(Reason.MALFORMED, "block without entries")
-    last = decode_entry(entries[-1])
-    if not isinstance(last, HeaderEntry):
-        raise Rejected(Reason.MALFORMED, "block whose last entry is not its header")
-    if last.header.count != len(entries) - 1:
-        raise Rejected(
-            Reason.BAD_FIELD,
-            f"header counts {last.header.count} entries before it, the block has "
-            f"{len(entries) - 1}",
-        )
+    header = read_block_header(entries)
     candidates = []
     for raw in entries[:-1]:
         entry = decode_entry(raw)
         if not isinstance(entry, TransactionEntry):
             raise Rejected(Reason.MALFORMED, "block with an entry that is no transaction")
         candidates.append(parse_candidate(decode_transaction(encode(entry.envelope))))
-    return last.header, candidates
+    return header, candidates

@@ -78,8 +78,11 @@ class Certification:
         log: Signer,
         read_tile: ReadTile,
         verify: VerifySignature,
+        size_min: int = 0,
     ) -> None:
+        """`size_min`: a node that began with a snapshot knows no root of a smaller tree."""
         self._genesis = genesis
+        self._size_min = size_min
         self._read_tile = read_tile
         self._verify = verify
         self._forks = ForkWatch(genesis.origin, read_tile)
@@ -143,7 +146,7 @@ class Certification:
         self, replica: int, item: Cosigned, checkpoint: Checkpoint, newest: _Height
     ) -> Doubt | None:
         """Judge a cosigned tree that is not the one this node has after that block."""
-        if not 0 < item.size <= newest.checkpoint.size:
+        if not max(self._size_min, 1) <= item.size <= newest.checkpoint.size:
             return None
         if not self._forks.is_news(replica, item.size, item.root):
             return None

@@ -149,6 +149,18 @@ class StorageConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotConfig:
+    """Snapshots of the state, from which a new or long absent node joins."""
+
+    interval_blocks: int = _key(
+        "One is made at every height divisible by this; 0 makes none. A node that joins wants the\n"
+        "same one from several members, so all of a network set the same number.",
+        _between(0, 1_000_000_000),
+        default=4096,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class QuotaConfig:
     """How much this node takes in before it says "later"."""
 
@@ -202,6 +214,7 @@ class NodeConfig:
     api: ApiConfig = field(default_factory=ApiConfig)
     keys: KeysConfig = field(default_factory=KeysConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
+    snapshot: SnapshotConfig = field(default_factory=SnapshotConfig)
     quotas: QuotaConfig = field(default_factory=QuotaConfig)
     log: LogConfig = field(default_factory=LogConfig)
     verification: VerificationConfig = field(default_factory=VerificationConfig)
@@ -303,13 +316,34 @@ class NodeHome:
         return self.path / "tokens.json"
 
     @property
+    def snapshots(self) -> Path:
+        """The snapshots this node has made and serves."""
+        return self.path / "snapshots"
+
+    @property
+    def base(self) -> Path:
+        """The snapshot this node's chain began with, if not with genesis."""
+        return self.path / "base"
+
+    @property
+    def joining(self) -> Path:
+        """A snapshot that is being fetched."""
+        return self.path / "joining"
+
+    @property
+    def join_marker(self) -> Path:
+        """If this file is there, the node takes a snapshot from its peers before it starts."""
+        return self.path / "JOIN"
+
+    @property
     def recover_marker(self) -> Path:
         """If this file is there, the node starts as one that has forgotten what it signed."""
         return self.path / "RECOVER"
 
     def create(self) -> None:
         """Make the directories, open to this user only."""
-        for path in (self.path, self.chain, self.index, self.journal, self.spool, self.keys):
+        folders = (self.chain, self.index, self.journal, self.spool, self.snapshots, self.keys)
+        for path in (self.path, *folders):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def resolve(self, path: str) -> Path:

@@ -60,14 +60,21 @@ from node.journal_record import decode_journal_record, encode_journal_record
 from node.mempool import Mempool
 from node.messages import (
     Blocks,
+    BlocksBegin,
     Consensus,
     Cosigned,
     FetchBlocks,
+    FetchChunk,
     FetchedProposal,
     FetchedTransactions,
+    FetchManifest,
     FetchProposal,
+    FetchSnapshots,
     FetchTransactions,
     Frame,
+    SnapshotChunk,
+    SnapshotManifest,
+    Snapshots,
     Status,
     Transactions,
     decode_frame,
@@ -75,6 +82,7 @@ from node.messages import (
 from node.pool_admission import PoolAdmission
 from node.recovery import SILENT_ALWAYS, Recovery, find_amnesia
 from node.serving import collect_blocks, find_envelopes, split_by_bytes, whole_proposal
+from node.snapshot_serving import NoSnapshots, SnapshotAnswers
 from node.workbench import Workbench
 
 STATUS_INTERVAL_TICKS: Final = 40
@@ -92,7 +100,9 @@ ANSWERS_PER_TICK_MAX: Final = 8
 second is not behind but attacking."""
 
 
-REQUESTS: Final = (FetchTransactions, FetchProposal, FetchBlocks)
+Request = (
+    FetchTransactions | FetchProposal | FetchBlocks | FetchSnapshots | FetchManifest | FetchChunk
+)
 """Frames that cost this node reading and sending."""
 
 
@@ -131,6 +141,7 @@ class Driver:
         pool: Mempool | None = None,
         is_recovering: bool = False,
         verify: VerifySignature = verify_signature,
+        snapshots: SnapshotAnswers = NoSnapshots(),  # noqa: B008 it has no state
     ) -> None:
         genesis = identity.genesis
         self.identity = identity
@@ -151,6 +162,7 @@ class Driver:
             identity.signers.log,
             source.read_tile,
             verify,
+            source.first_size,
         )
         self.convictions = Convictions(genesis, identity.replica, identity.signers.party)
         self.recovery = Recovery(genesis.validators, identity.replica, is_recovering)
@@ -170,6 +182,7 @@ class Driver:
         """Why this node stopped, once it has."""
         self._source = source
         self._verify = verify
+        self._snapshots = snapshots
         self._connected: set[int] = set()
         self._committing: CommitBlock | None = None
         self._admission = PoolAdmission(chain, self.pool, self._say)
@@ -299,8 +312,6 @@ class Driver:
     def _receive(self, replica: int, payload: bytes) -> None:
         try:
             frame = decode_frame(payload)
-            if isinstance(frame, REQUESTS) and not self._may_answer(replica):
-                return
             self._take(replica, frame)
         except Rejected as rejected:
             self._say("warning", f"replica {replica} sent what is refused: {rejected}")
@@ -311,26 +322,39 @@ class Driver:
                 self._drive(ev.Received(decode_message(frame.payload)))
             case Transactions():
                 self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=False))
-            case FetchTransactions():
-                self._answer_transactions(replica, frame.envelope_hashes)
             case FetchedTransactions():
                 if self.bench.desk.is_waiting:
                     self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=True))
-            case FetchProposal():
-                self._answer_proposal(replica, frame)
             case FetchedProposal():
                 self._take_proposal(replica, frame)
             case Status():
                 self._take_status(replica, frame)
-            case FetchBlocks():
-                self._answer_blocks(replica, frame.height)
             case Blocks():
                 if self.catch_up.take(replica, frame.blocks, self.chain.header.height):
                     self._apply_next()
             case Cosigned():
                 self._take_cosignature(replica, frame)
+            case BlocksBegin():
+                self._take_beginning(replica, frame.height)
+            case Snapshots() | SnapshotManifest() | SnapshotChunk():
+                pass  # answers to a node that joins, which has no driver yet (`node.joining`)
             case _:
-                assert_never(frame)
+                self._answer(replica, frame)
+
+    def _answer(self, replica: int, request: Request) -> None:
+        if not self._may_answer(replica):
+            return
+        match request:
+            case FetchTransactions():
+                self._answer_transactions(replica, request.envelope_hashes)
+            case FetchProposal():
+                self._answer_proposal(replica, request)
+            case FetchBlocks():
+                self._answer_blocks(replica, request.height)
+            case FetchSnapshots() | FetchManifest() | FetchChunk():
+                self._send(replica, self._snapshots.answer(request), is_bulk=True)
+            case _:
+                assert_never(request)
 
     def _may_answer(self, replica: int) -> bool:
         """Count a peer's request; say whether it is still within what a tick allows."""
@@ -398,6 +422,22 @@ class Driver:
         blocks = collect_blocks(self._source, height, self.chain.header.height)
         if blocks is not None:
             self._send(replica, blocks, is_bulk=True)
+
+    def _take_beginning(self, replica: int, first_height: int) -> None:
+        """A peer began with a snapshot and holds no block before `first_height`."""
+        wanted = self.chain.header.height + 1
+        if self.catch_up.lacks(replica, self._connected):
+            self._say(
+                "error",
+                f"no connected peer holds block {wanted}: each has begun with a snapshot after it; "
+                "connect one that holds it, or let this node join by a snapshot "
+                "(`evidence-ledger node join`)",
+            )
+        else:
+            self._say(
+                "info",
+                f"replica {replica} holds blocks from {first_height} on, and not block {wanted}",
+            )
 
     def _take_cosignature(self, replica: int, frame: Cosigned) -> None:
         doubt = self.certification.add(replica, frame, self.chain.header.height)

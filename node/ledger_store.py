@@ -22,7 +22,7 @@ from ledger.state_tree import StateTree
 from node.catch_up import reproduce_block
 from node.known_references import KnownReferences
 from node.recent_rows import RecentRows
-from storage.chain import BlockWrite, ChainStore
+from storage.chain import GENESIS_START, BlockWrite, ChainStart, ChainStore
 from storage.files import Damaged, Directory
 from storage.keyvalue import KeyValue
 from storage.records import Appended
@@ -77,9 +77,19 @@ class LedgerStore:
         """Return (entries, commit certificate) of an applied block."""
         return self.chain_store.block(height)
 
+    @property
+    def first_height(self) -> int:
+        """The first block held here."""
+        return self.chain_store.start.height
+
+    @property
+    def first_size(self) -> int:
+        """Entries of the log before that block."""
+        return self.chain_store.start.log_size
+
     def certificate(self, height: int) -> bytes | None:
-        """Return an applied block's commit certificate."""
-        if height > (self.chain_store.applied_height or 0):
+        """Return the commit certificate of an applied block that is held here."""
+        if not self.first_height <= height <= (self.chain_store.applied_height or 0):
             return None
         return self.chain_store.block(height)[1] or None
 
@@ -126,14 +136,19 @@ def open_ledger(
     keyvalue: KeyValue,
     genesis: Genesis,
     progress: Progress | None = None,
+    start: ChainStart = GENESIS_START,
 ) -> tuple[LedgerStore, Chain]:
     """Open a chain, beginning it with genesis if it is empty; return it as it stands.
 
-    Raises `Damaged` when what is stored is not this chain or does not reproduce.
+    One that began with a snapshot has its `start` there, and the snapshot's state in its index
+    already (`node.snapshot_index`). Raises `Damaged` when what is stored is not this chain or does
+    not reproduce.
     """
-    store = LedgerStore(ChainStore.open(directory, keyvalue))
+    store = LedgerStore(ChainStore.open(directory, keyvalue, start=start))
     chain_store = store.chain_store
     if chain_store.applied_height is None:
+        if start.height:
+            raise Damaged("index", 0, "is empty, and this chain did not begin with genesis")
         chain = _begin(store, genesis)
     else:
         chain = _resume(store, genesis, progress)

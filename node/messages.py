@@ -1,9 +1,9 @@
 """What nodes say to one another: one frame, one MessagePack array that begins with its type.
 
 Consensus messages travel as the bytes the consensus package made; everything else here serves the
-pool (transactions and the proposal's missing ones), catch-up (status, blocks) and certification
-(cosignatures). A frame says nothing about who sent it: the transport knows that, and whatever must
-be believed carries its own signatures.
+pool (transactions and the proposal's missing ones), catch-up (status, blocks, snapshots) and
+certification (cosignatures). A frame says nothing about who sent it: the transport knows that, and
+whatever must be believed carries its own signatures.
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ FETCH_HASHES_MAX: Final = 65_536
 
 BLOCKS_BYTES_MAX: Final = 8 * 1024 * 1024
 """Entries one answer to `FetchBlocks` carries, one block at least; well below a frame."""
+
+OFFERS_MAX: Final = 16
+"""Snapshots that one peer may offer; a node keeps two."""
+
+PROOF_HASHES_MAX: Final = 64
+"""Hashes of an inclusion proof in a log of 2^53 entries, with room."""
 
 GOSSIP_BYTES_MAX: Final = 1024 * 1024
 """Envelopes in one `Transactions` frame."""
@@ -110,6 +116,63 @@ class Cosigned(Message, frozen=True, array_like=True, tag=9):
     """Big-endian u64 seconds and the Ed25519 signature (tlog-cosignature)."""
 
 
+class FetchSnapshots(Message, frozen=True, array_like=True, tag=10):
+    """Ask which snapshots a peer has."""
+
+
+class SnapshotOffer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A snapshot that the sender has."""
+
+    height: Count
+    digest: Hash
+    """Hash of its manifest."""
+
+
+class Snapshots(Message, frozen=True, array_like=True, tag=11):
+    """The answer."""
+
+    offers: Annotated[list[SnapshotOffer], msgspec.Meta(max_length=OFFERS_MAX)]
+
+
+class FetchManifest(Message, frozen=True, array_like=True, tag=12):
+    """Ask for a snapshot's manifest."""
+
+    height: Count
+
+
+class SnapshotManifest(Message, frozen=True, array_like=True, tag=13):
+    """The answer, with what certifies its block; an empty manifest where there is none."""
+
+    height: Count
+    manifest: bytes
+    certificate: bytes
+    note: bytes
+    """A certified checkpoint."""
+    proof: Annotated[list[Hash], msgspec.Meta(max_length=PROOF_HASHES_MAX)]
+    """Inclusion of the header's entry in it."""
+
+
+class FetchChunk(Message, frozen=True, array_like=True, tag=14):
+    """Ask for a chunk of a snapshot."""
+
+    height: Count
+    index: Count
+
+
+class SnapshotChunk(Message, frozen=True, array_like=True, tag=15):
+    """The answer; empty where the sender has that snapshot no longer."""
+
+    height: Count
+    index: Count
+    chunk: bytes
+
+
+class BlocksBegin(Message, frozen=True, array_like=True, tag=16):
+    """The answer to `FetchBlocks` of a block the sender does not hold: the first one it does."""
+
+    height: Count
+
+
 Frame = (
     Consensus
     | Transactions
@@ -121,6 +184,13 @@ Frame = (
     | FetchBlocks
     | Blocks
     | Cosigned
+    | FetchSnapshots
+    | Snapshots
+    | FetchManifest
+    | SnapshotManifest
+    | FetchChunk
+    | SnapshotChunk
+    | BlocksBegin
 )
 
 _decoder: Final = msgspec.msgpack.Decoder(Frame)

@@ -32,7 +32,13 @@ from ledger.evidence import (
     encode_transaction_evidence,
 )
 from ledger.hashing import ZERO_HASH
-from ledger.log import TILE_WIDTH, encode_bundle, inclusion_proof_from_tiles, tile_width
+from ledger.log import (
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    encode_bundle,
+    inclusion_proof_from_tiles,
+    tile_width,
+)
 from ledger.note import parse_note
 from ledger.state_tree import encode_state_proof
 from ledger.stream import compute_state_key
@@ -129,6 +135,11 @@ class Queries:
             stream=_read_head(entry).stream,
         )
 
+    def check_absence(self, tx_id: bytes) -> None:
+        """Raise `NotFound` if what is not found here may stand before this node's start."""
+        if self._store.start.height:
+            raise NotFound(f"transaction {tx_id.hex()}, if it is on the chain, {self._held_from()}")
+
     def entry(self, tx_id: bytes) -> bytes | None:
         """Return a transaction's leaf data."""
         found = self._store.transaction(tx_id)
@@ -161,6 +172,7 @@ class Queries:
         """Return a decided block without bodies."""
         if not 0 <= height <= self._shell.chain.header.height:
             return None
+        self._check_held(height)
         entries, raw = self._store.block(height)
         header = self._shell.disk.store.header(height)
         certificate = None
@@ -241,6 +253,11 @@ class Queries:
                 for signer in _read_head(entry).signers:
                     signers[signer] = None
             newest = found.previous
+        if len(entries) < state.count:
+            raise NotFound(
+                f"{state.count - len(entries)} of the {state.count} entries of contract {contract} "
+                f"{self._held_from()}"
+            )
         parties = self._prove_parties(list(signers))
         entries.reverse()
         note, size = await self._certified_checkpoint(height)
@@ -266,6 +283,7 @@ class Queries:
         """Return `width` hashes of a tile of the certified tree."""
         if width > tile_width(level, index, self.certified_size()):
             return None
+        self._check_tile(level, index)
         data = self._shell.disk.store.read_tile(level, index)
         wanted = width * len(ZERO_HASH)
         return data[:wanted] if len(data) >= wanted else None
@@ -275,6 +293,8 @@ class Queries:
         if width > tile_width(0, index, self.certified_size()):
             return None
         begin = index * TILE_WIDTH
+        if begin < self._store.start.log_size:
+            raise NotFound(f"entry {begin} {self._held_from()}")
         return encode_bundle(self._store.entries(begin, begin + width))
 
     def certified_size(self) -> int:
@@ -288,12 +308,30 @@ class Queries:
     def _store(self) -> ChainStore:
         return self._shell.disk.store.chain_store
 
+    def _held_from(self) -> str:
+        """End a sentence about what a node that began with a snapshot does not have."""
+        start = self._store.start
+        return (
+            f"is not held here: this node began with a snapshot and holds blocks from "
+            f"{start.height} and entries from {start.log_size} on; ask another node"
+        )
+
+    def _check_held(self, height: int) -> None:
+        if height < self._store.start.height:
+            raise NotFound(f"block {height} {self._held_from()}")
+
+    def _check_tile(self, level: int, index: int) -> None:
+        """Raise `NotFound` for a tile of which a part stands before this node's start."""
+        if index < self._store.start.log_size >> (TILE_HEIGHT * level) >> TILE_HEIGHT:
+            raise NotFound(f"tile {level}/{index} {self._held_from()}")
+
     def _is_certified(self, height: int) -> bool:
         return self._store.first_checkpoint_at_or_after(height) is not None
 
     def _find(self, tx_id: bytes) -> TransactionPosition:
         found = self._store.transaction(tx_id)
         if found is None:
+            self.check_absence(tx_id)
             raise NotFound(f"transaction {tx_id.hex()} is not on the chain")
         return found
 

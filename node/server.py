@@ -1,6 +1,7 @@
 """One node process: opens its home, joins its peers, serves its API, and stops in order.
 
     home ─► keys, genesis ─► chain (replayed if need be) ─► driver ─► shell ─► transport, API
+                      └────► a snapshot from the peers, if the home is marked JOIN ─► chain
 
 Opening comes before listening: a node that cannot reproduce its own chain never speaks. Stopping
 goes the other way round: no new requests, no new events, then the disk is closed; what was
@@ -38,14 +39,20 @@ from node.descriptors import ClientPlaces, TooFewDescriptors, raise_limit
 from node.driver import Driver, Identity, Signers
 from node.effects import CommitBlock
 from node.exceptions import make_exception_handler
+from node.joining import fetch_snapshot
 from node.keystore import KeyPurpose, Keystore, KeystoreError, read_passphrase
-from node.ledger_store import REPLAY_PROGRESS, LedgerStore, open_ledger
+from node.ledger_store import REPLAY_PROGRESS, STATE_PROGRESS, LedgerStore, open_ledger
 from node.logs import bind_context, configure_logs
 from node.mempool import Mempool
 from node.metrics import NodeMetrics
+from node.peer_meter import NO_METER, PeerMeter
 from node.queries import Queries
 from node.service import NodeService
 from node.shell import TICK_S, Disk, Shell
+from node.snapshot_export import SnapshotExport
+from node.snapshot_install import install, is_complete, prepare_chain
+from node.snapshot_serving import ShelfAnswers
+from node.snapshot_shelf import SnapshotShelf
 from node.submissions import Quota, Submissions
 from node.tls import TlsIdentity, TlsIdentityError
 from node.transport import Transport
@@ -163,6 +170,7 @@ class _Observer:
     """Tells metrics and waiting requests what happened."""
 
     metrics: NodeMetrics
+    export: SnapshotExport
     queries: Queries | None = None
     submissions: Submissions | None = None
 
@@ -176,6 +184,7 @@ class _Observer:
         self.metrics.block_applied(
             height=block.header.height, applied=len(tx_ids) - refused, refused=refused
         )
+        self.export.block_applied(block.header)
 
     def certified(self, height: int) -> None:
         self.metrics.height_certified(height)
@@ -206,28 +215,38 @@ class _Server:
         place, config, genesis = self._place, self._config, self._identity.genesis
         self._places.check()
         is_recovering = is_recovery_demanded(place.path)
-        home_directory = DiskDirectory(place.path)
-        home_directory.lock(LOCK_FILE)
-        chain_directory = DiskDirectory(place.chain)
-        journal_directory = DiskDirectory(place.journal)
-        spool_directory = DiskDirectory(place.spool)
-        keyvalue = open_keyvalue(place.index, config.storage)
         metrics = NodeMetrics(genesis)
         table = ConnectionTable(self._places.count, metrics.api_dropped)
         verifier = SignatureVerifier(config.verification.workers, meter=metrics)
         async with contextlib.AsyncExitStack() as stack:
-            stack.callback(home_directory.close)
-            stack.callback(chain_directory.close)
-            stack.callback(journal_directory.close)
-            stack.callback(spool_directory.close)
-            store, chain = open_ledger(chain_directory, keyvalue, genesis, ProgressLog())
+            _open_folder(stack, place.path).lock(LOCK_FILE)
+            if not await self._join():
+                return self._status
+            start = prepare_chain(place, self._open_keyvalue, ProgressLog())
+            store, chain = open_ledger(
+                _open_folder(stack, place.chain),
+                self._open_keyvalue(place.index),
+                genesis,
+                ProgressLog(),
+                start,
+            )
             stack.callback(store.chain_store.close)
             log_notices(store.chain_store.notices)
             import_checkpoints(store.chain_store, place.path)
-            journal = open_journal(journal_directory, is_recovering)
-            spool = Spool(spool_directory)
-            driver = self._make_driver(chain, store, is_recovering)
-            observer = _Observer(metrics)
+            journal = open_journal(_open_folder(stack, place.journal), is_recovering)
+            spool = Spool(_open_folder(stack, place.spool))
+            shelf = SnapshotShelf(_open_folder(stack, place.snapshots))
+            driver = self._make_driver(chain, store, is_recovering, shelf)
+            export = SnapshotExport(
+                store,
+                chain.limits,
+                shelf,
+                config.snapshot.interval_blocks,
+                stack.enter_context(ThreadPoolExecutor(1, "snapshot")),
+                _say,
+            )
+            stack.push_async_callback(export.close)
+            observer = _Observer(metrics, export)
             shell = Shell(
                 driver,
                 Disk(store, journal, spool),
@@ -251,14 +270,14 @@ class _Server:
             )
             observer.queries, observer.submissions = queries, submissions
             service = NodeService(shell, submissions, queries, metrics)
-            transport = self._make_transport(shell, metrics)
+            transport = self._make_transport(shell.frame_arrived, shell.peer_changed, metrics)
             await verifier.start()
             stack.push_async_callback(verifier.close)
             gc.freeze()
             stack.push_async_callback(shell.close)
             if not await resume(shell):
                 return self._status  # said already; nobody has heard of this node yet
-            log_notices([*journal.notices, *spool.notices])
+            log_notices([*journal.notices, *spool.notices, *shelf.notices])
             shell.carrier = transport
             await transport.start()
             stack.push_async_callback(transport.close)
@@ -293,7 +312,31 @@ class _Server:
             await self._serve(service, table)
         return self._status
 
-    def _make_driver(self, chain: Chain, store: LedgerStore, is_recovering: bool) -> Driver:
+    async def _join(self) -> bool:
+        """Take a snapshot from the peers if this home is marked for it; return whether to go on."""
+        place, meter = self._place, NO_METER
+        if place.join_marker.exists() and not is_complete(place):
+            failure = await fetch_snapshot(
+                place,
+                self._identity.genesis,
+                lambda on_frame, on_peer: self._make_transport(on_frame, on_peer, meter),
+                self._stopping,
+            )
+            if failure:
+                self._fail(failure)
+            if not is_complete(place):
+                return False
+        if is_complete(place):
+            install(place)
+            log.info("the snapshot is in its place; blocks after it come from the peers")
+        return True
+
+    def _open_keyvalue(self, path: Path) -> KeyValue:
+        return open_keyvalue(path, self._config.storage)
+
+    def _make_driver(
+        self, chain: Chain, store: LedgerStore, is_recovering: bool, shelf: SnapshotShelf
+    ) -> Driver:
         quotas = self._config.quotas
         return Driver(
             self._identity,
@@ -302,9 +345,15 @@ class _Server:
             timing_of(self._identity.genesis.parameters),
             pool=Mempool(quotas.pool_transactions_max, quotas.pool_bytes_max),
             is_recovering=is_recovering,
+            snapshots=ShelfAnswers(shelf, store),
         )
 
-    def _make_transport(self, shell: Shell, metrics: NodeMetrics) -> Transport:
+    def _make_transport(
+        self,
+        on_frame: Callable[[int, bytes], None],
+        on_peer: Callable[[int, bool], None],
+        meter: PeerMeter,
+    ) -> Transport:
         config = self._config
         return Transport(
             replica=config.replica,
@@ -316,9 +365,9 @@ class _Server:
                 key=self._place.tls_key,
                 passphrase=self._keystore.tls_passphrase,
             ),
-            on_frame=shell.frame_arrived,
-            on_peer=shell.peer_changed,
-            meter=metrics,
+            on_frame=on_frame,
+            on_peer=on_peer,
+            meter=meter,
         )
 
     async def _serve(self, service: NodeService, table: ConnectionTable) -> None:
@@ -349,6 +398,12 @@ async def resume(shell: Shell) -> bool:
             raise
         return False
     return True
+
+
+def _open_folder(stack: contextlib.AsyncExitStack, path: Path) -> DiskDirectory:
+    directory = DiskDirectory(path, create=True)
+    stack.callback(directory.close)
+    return directory
 
 
 def count_bytes(path: Path) -> int:
@@ -402,5 +457,7 @@ class ProgressLog:
         self._said_s = now_s
         if what == REPLAY_PROGRESS:
             log.info("replayed %d of %d blocks", done, total)
+        elif what == STATE_PROGRESS:
+            log.info("read %d buckets of the state", done)
         else:
-            log.info("read %d buckets of the %s", done, what)
+            log.info("building the index: %d %s", done, what)

@@ -74,7 +74,7 @@ class NodeService:
         return self._queries.position(tx_id)
 
     def position(self, tx_id: bytes) -> Position | Pending | None:
-        """Return where a transaction is."""
+        """Return where a transaction is; raise `NotFound` where it may be on another node only."""
         found = self._queries.position(tx_id)
         if found is not None:
             return found
@@ -83,6 +83,7 @@ class NodeService:
             return Pending(tx_id, promise[0], promise[1])
         if tx_id in self._shell.driver.pool:
             return Pending(tx_id, 0, 0)
+        self._queries.check_absence(tx_id)
         return None
 
     def entry(self, tx_id: bytes) -> bytes | None:

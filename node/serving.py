@@ -16,6 +16,7 @@ from node.messages import (
     FETCH_HASHES_MAX,
     GOSSIP_BYTES_MAX,
     Blocks,
+    BlocksBegin,
     CertifiedBlock,
     FetchedProposal,
     FetchedTransactions,
@@ -46,8 +47,13 @@ def find_envelopes(
         yield FetchedTransactions(group)
 
 
-def collect_blocks(source: BlockSource, height: int, applied: int) -> Blocks | None:
-    """Return decided blocks from `height` on, one at least and no more than fit; None above."""
+def collect_blocks(source: BlockSource, height: int, applied: int) -> Blocks | BlocksBegin | None:
+    """Return decided blocks from `height` on, one at least and no more than fit; None above.
+
+    Below the first block held here the answer is which one that is.
+    """
+    if max(height, 1) < source.first_height:
+        return BlocksBegin(source.first_height)
     blocks: list[CertifiedBlock] = []
     size = 0
     for at in range(max(height, 1), applied + 1):

@@ -16,16 +16,27 @@ from ledger.refusal import Rejected
 from node.effects import Admitted, FrameReceived, NodeEvent, PeerChanged, Started, Ticked
 from node.messages import (
     Blocks,
+    BlocksBegin,
     Consensus,
     Cosigned,
     FetchBlocks,
+    FetchChunk,
     FetchedProposal,
     FetchedTransactions,
+    FetchManifest,
     FetchProposal,
+    FetchSnapshots,
     FetchTransactions,
+    SnapshotChunk,
+    SnapshotManifest,
+    Snapshots,
     Status,
     Transactions,
     decode_frame,
+)
+
+SnapshotFrame = (
+    FetchSnapshots | Snapshots | FetchManifest | SnapshotManifest | FetchChunk | SnapshotChunk
 )
 
 
@@ -71,12 +82,32 @@ def describe_payload(payload: bytes) -> str:
         case Status():
             question = ", and asks" if frame.wants_answer else ""
             return f"is at height {frame.height}{question}"
+        case BlocksBegin():
+            return f"holds blocks from height {frame.height} on"
         case FetchBlocks():
             return f"asks for blocks from height {frame.height} on"
         case Blocks():
             return f"{len(frame.blocks)} blocks"
         case Cosigned():
             return f"cosigns size {frame.size} root {_short(frame.root)} after {frame.height}"
+        case _:
+            return _describe_snapshot_frame(frame)
+
+
+def _describe_snapshot_frame(frame: SnapshotFrame) -> str:
+    match frame:
+        case FetchSnapshots():
+            return "asks for snapshots"
+        case Snapshots():
+            return f"has snapshots of {[offer.height for offer in frame.offers]}"
+        case FetchManifest():
+            return f"asks for the manifest of snapshot {frame.height}"
+        case SnapshotManifest():
+            return f"the manifest of snapshot {frame.height}, {len(frame.manifest)} bytes"
+        case FetchChunk():
+            return f"asks for chunk {frame.index} of snapshot {frame.height}"
+        case SnapshotChunk():
+            return f"chunk {frame.index} of snapshot {frame.height}, {len(frame.chunk)} bytes"
 
 
 def describe_message(message: Message) -> str:

@@ -1,12 +1,13 @@
 """Backup and restore of one node's chain.
 
-A backup is the segments up to the applied block, the certified checkpoints and the files named by
-the caller (the genesis document), with a manifest of SHA-256 per file; the index is not in it,
-because it is built again from the segments. The vote journal is never in it: restored votes would
-be old ones, and a node that has forgotten its newest votes can break the quorum's promise (silent
-amnesia). So `restore` leaves the durable marker file `RECOVER`, and a node that finds it starts in
-`recover`. The marker is written first and removed by nobody but the node that has recovered.
-A running node makes its own backup: what is applied lies still, later blocks are left out.
+A backup is the segments up to the applied block, the snapshot that the chain began with if it did
+not begin with genesis, the certified checkpoints and the files named by the caller (the genesis
+document), with a manifest of SHA-256 per file; the index is not in it, because it is built again
+from the segments. The vote journal is never in it: restored votes would be old ones, and a node
+that has forgotten its newest votes can break the quorum's promise (silent amnesia). So `restore`
+leaves the durable marker file `RECOVER`, and a node that finds it starts in `recover`. The marker
+is written first and removed by nobody but the node that has recovered. A running node makes its own
+backup: what is applied lies still, later blocks are left out.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ RECOVER_MARKER: Final = "RECOVER"
 """Name of the file in a node's home that makes it start in `recover`."""
 
 SEGMENTS_DIRECTORY: Final = "segments"
+BASE_DIRECTORY: Final = "base"
+"""The snapshot that a chain began with; there is none where it began with genesis."""
+
 CHECKPOINTS_FILE: Final = "checkpoints.json"
 MANIFEST_FILE: Final = "manifest.json"
 
@@ -39,10 +43,14 @@ _CHUNK_BYTES: Final = 4 * 1024 * 1024
 """Bytes copied and hashed at a time."""
 _MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024
 """Largest manifest read: 100 bytes per segment, so 40 PB of chain."""
-_NAME: Final = re.compile(r"segments/[0-9]{8}\.segment|[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NAME: Final = re.compile(
+    r"base/[A-Za-z]{1,20}|segments/[0-9]{8}\.segment|[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+)
 
 
-_RESERVED: Final = frozenset({RECOVER_MARKER, MANIFEST_FILE, SEGMENTS_DIRECTORY, "votes"})
+_RESERVED: Final = frozenset(
+    {RECOVER_MARKER, MANIFEST_FILE, SEGMENTS_DIRECTORY, BASE_DIRECTORY, "votes"}
+)
 """Names that a backup may not bring into a home."""
 
 
@@ -130,6 +138,9 @@ def back_up(
             size = last.place.end if is_last else store.segments.size(number)
             chunks = store.segments.copy(number, size)
             files.append(write(f"{SEGMENTS_DIRECTORY}/{segment_name(number)}", size, chunks))
+        for path in sorted((home / BASE_DIRECTORY).glob("*")) if store.start.height else ():
+            name = f"{BASE_DIRECTORY}/{path.name}"
+            files.append(write(name, path.stat().st_size, _read_chunks(path)))
         for name in extra_names:
             data = (home / name).read_bytes()
             files.append(write(name, len(data), [data]))
@@ -170,6 +181,7 @@ def restore(source: Path, home: Path) -> Manifest:
         for file in manifest.files:
             name = file.name.removeprefix(SEGMENTS_DIRECTORY + "/")
             target = (home if name == file.name else partial) / name
+            target.parent.mkdir(exist_ok=True)
             _write_file(target, _checked(read(file.name), file))
     os.rename(partial, home / SEGMENTS_DIRECTORY)
     sync_directory(home)
@@ -226,8 +238,12 @@ def _writer(destination: Path) -> Iterator[_Write]:
             os.fsync(stream.fileno())
     else:
         (partial / SEGMENTS_DIRECTORY).mkdir(parents=True)
+        (partial / BASE_DIRECTORY).mkdir()
         yield lambda name, size, chunks: _write_hashed(partial, name, size, chunks)
         sync_directory(partial / SEGMENTS_DIRECTORY)
+        sync_directory(partial / BASE_DIRECTORY)
+        if not any((partial / BASE_DIRECTORY).iterdir()):
+            (partial / BASE_DIRECTORY).rmdir()
         sync_directory(partial)
     os.rename(partial, destination)
     sync_directory(destination.parent)
@@ -276,6 +292,12 @@ def _write_hashed(directory: Path, name: str, size: int, chunks: _Chunks) -> Bac
 
     _write_file(directory / name, observed())
     return BackedUpFile(name, size, digest.hexdigest())
+
+
+def _read_chunks(path: Path) -> Iterator[bytes]:
+    with open(path, "rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            yield chunk
 
 
 class _Stream:

@@ -1,0 +1,135 @@
+"""The snapshots that this node has made and serves: a few, each in two files.
+
+`<height>.rows` holds the chunks one after another and is written first; `<height>.manifest` makes
+the snapshot one, and comes under its name only once all is durable. So what a crash leaves behind
+has no manifest and is removed at the next start. Disk space is bounded: `KEPT` snapshots and the
+one being written. A chunk is compared with its manifest before it is given away.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate
+from typing import Final
+
+from ledger.refusal import Rejected
+from ledger.snapshot import ChunkId, Manifest, compute_digest, decode_manifest, name_chunk
+from storage.files import Directory
+
+KEPT: Final = 2
+"""Snapshots served: whoever is fetching one may go on while the next is made."""
+
+_NAME: Final = re.compile(r"([0-9]{16})\.(rows|manifest)")
+
+
+class SnapshotShelf:
+    """See the module's text. Written by one thread; read by any."""
+
+    def __init__(self, directory: Directory) -> None:
+        """Open, and remove what no manifest makes whole."""
+        self.notices: list[str] = []
+        self._directory = directory
+        self._held: dict[int, tuple[bytes, Manifest, list[int]]] = {}
+        names = set(directory.names())
+        for name in sorted(names):
+            match = _NAME.fullmatch(name)
+            if match is not None and match[2] == "manifest":
+                self._load(int(match[1]), names)
+        for name in sorted(names):
+            match = _NAME.fullmatch(name)
+            if match is None or int(match[1]) not in self._held:
+                directory.remove(name)
+
+    @property
+    def heights(self) -> list[int]:
+        """Heights of the snapshots held, ascending."""
+        return sorted(self._held)
+
+    def offers(self) -> list[tuple[int, bytes]]:
+        """Return (height, digest) of each, ascending."""
+        return [(height, compute_digest(self._held[height][0])) for height in self.heights]
+
+    def manifest(self, height: int) -> bytes | None:
+        """Return a snapshot's manifest, or None."""
+        held = self._held.get(height)
+        return None if held is None else held[0]
+
+    def chunk(self, height: int, index: int) -> bytes | None:
+        """Return a chunk; None where there is none, or where the disk has changed it."""
+        held = self._held.get(height)
+        if held is None or not 0 <= index < len(held[1].chunks):
+            return None
+        _, manifest, offsets = held
+        wanted = manifest.chunks[index]
+        try:
+            data = self._directory.pread(_rows(height), offsets[index], wanted.size)
+        except FileNotFoundError:
+            return None  # a newer snapshot has just taken its place
+        if name_chunk(data) != wanted:
+            del self._held[height]
+            self.notices.append(
+                f"{self._directory.path}/{_rows(height)}, offset {offsets[index]}: chunk {index} "
+                "is not what its manifest says; this snapshot is no longer served."
+            )
+            return None
+        return data
+
+    # One writer
+
+    def begin(self, height: int) -> None:
+        """Start the rows of a snapshot."""
+        if _rows(height) in self._directory.names():
+            self._directory.remove(_rows(height))
+        self._directory.create(_rows(height))
+
+    def append(self, height: int, chunk: bytes) -> None:
+        """Write the next chunk."""
+        self._directory.append(_rows(height), chunk)
+
+    def finish(self, height: int, raw: bytes) -> None:
+        """Make the snapshot durable and serve it; the oldest one too many is removed."""
+        partial = f"{height:016d}.partial"
+        self._directory.fsync(_rows(height))
+        if partial in self._directory.names():
+            self._directory.remove(partial)
+        self._directory.create(partial)
+        self._directory.pwrite(partial, 0, raw)
+        self._directory.fsync(partial)
+        self._directory.rename(partial, _manifest(height))
+        self._directory.fsync_directory()
+        self._keep(height, raw, decode_manifest(raw))
+        for old in self.heights[:-KEPT]:
+            del self._held[old]
+            self._directory.remove(_manifest(old))
+            self._directory.remove(_rows(old))
+        self._directory.fsync_directory()
+
+    # Inside
+
+    def _load(self, height: int, names: set[str]) -> None:
+        name = _manifest(height)
+        raw = self._directory.pread(name, 0, self._directory.size(name))
+        try:
+            manifest = decode_manifest(raw)
+        except Rejected as rejected:
+            self.notices.append(f"{self._directory.path}/{name}: removed; {rejected}.")
+            return
+        size = sum(chunk.size for chunk in manifest.chunks)
+        if _rows(height) in names and self._directory.size(_rows(height)) == size:
+            self._keep(height, raw, manifest)
+
+    def _keep(self, height: int, raw: bytes, manifest: Manifest) -> None:
+        self._held[height] = raw, manifest, find_offsets(manifest.chunks)
+
+
+def find_offsets(chunks: tuple[ChunkId, ...]) -> list[int]:
+    """Return where each chunk begins in a file of all chunks, and where the last one ends."""
+    return list(accumulate((chunk.size for chunk in chunks), initial=0))
+
+
+def _rows(height: int) -> str:
+    return f"{height:016d}.rows"
+
+
+def _manifest(height: int) -> str:
+    return f"{height:016d}.manifest"
