@@ -2,8 +2,8 @@
 
 A node's home is one directory; every command but `run` wants the node stopped, except `token list`.
 A chain that comes from a backup has forgotten what this node signed after it, so `restore` and
-`recover` leave the mark that makes the node ask a quorum how far it is before it votes again; `join`
-leaves it beside its own.
+`recover` leave the mark that makes the node ask a quorum how far it is before it votes again, and
+`join` leaves it beside its own.
 """
 
 from __future__ import annotations

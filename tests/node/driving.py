@@ -38,8 +38,11 @@ from node.effects import (
 from node.intake import parse_relayed
 from node.ledger_store import open_ledger
 from node.messages import Consensus, Frame, encode_frame
+from node.snapshot_serving import ShelfAnswers
+from node.snapshot_shelf import SnapshotShelf
 from sim.deployment import REPLAY_WINDOW_MS, TICK_MS, TIMING, SignatureMemory, make_deployment
 from sim.world import EPOCH_MS
+from storage.chain import GENESIS_START, ChainStart
 from storage.journal import Journal
 from storage.journal import Keep as JournalKeep
 from storage.memory import MemoryStore
@@ -61,6 +64,11 @@ class Machine:
     segments: CrashingDirectory = field(default_factory=CrashingDirectory)
     votes: CrashingDirectory = field(default_factory=CrashingDirectory)
     index: MemoryStore = field(default_factory=MemoryStore)
+    shelf: SnapshotShelf = field(
+        default_factory=lambda: SnapshotShelf(VirtualDirectory("snapshots"))
+    )
+    begins: ChainStart = GENESIS_START
+    """What the chain on the disks begins with."""
     done: list[Effect] = field(default_factory=list)
     """Effects in the order in which they were performed."""
     holds: Callable[[Effect], bool] = lambda _: False
@@ -70,7 +78,7 @@ class Machine:
     def start(self, *, is_recovering: bool = False) -> None:
         """Open what is on the disks and begin."""
         deployment = self.network.deployment
-        store, chain = open_ledger(self.segments, self.index, deployment.genesis)
+        store, chain = open_ledger(self.segments, self.index, deployment.genesis, start=self.begins)
         if not self.votes.names():
             Journal.create(self.votes)
         self.journal = Journal.open(self.votes)
@@ -83,6 +91,7 @@ class Machine:
             TIMING,
             is_recovering=is_recovering,
             verify=MEMORY.verify,
+            snapshots=ShelfAnswers(self.shelf, store),
         )
         self.caused: deque[NodeEvent] = deque()
         self.step(Started(state.record, state.pending))
