@@ -44,6 +44,10 @@ class Layout:
     """None for what this Python has."""
     view_timeout_ms: int = 0
     """0 for the default."""
+    replay_window_ms: int = 0
+    """0 for the default."""
+    snapshot_blocks: int = 0
+    """Between two snapshots; 0 for the default."""
 
     def __post_init__(self) -> None:
         """Refuse a number of nodes that no genesis document holds."""

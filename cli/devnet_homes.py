@@ -59,6 +59,7 @@ from node.config import (
     NodeConfig,
     NodeHome,
     PeerConfig,
+    SnapshotConfig,
     StorageConfig,
     VerificationConfig,
     load_config,
@@ -152,9 +153,12 @@ def _passphrase(home: NodeHome) -> bytes:
 
 
 def _parameters(layout: Layout) -> Parameters:
-    if not layout.view_timeout_ms:
-        return DEFAULT_PARAMETERS
-    return msgspec.structs.replace(DEFAULT_PARAMETERS, view_timeout_ms=layout.view_timeout_ms)
+    own = {
+        "view_timeout_ms": layout.view_timeout_ms,
+        "replay_window_ms": layout.replay_window_ms,
+    }
+    given = {name: value for name, value in own.items() if value}
+    return msgspec.structs.replace(DEFAULT_PARAMETERS, **given)
 
 
 def _finish(
@@ -171,6 +175,7 @@ def _finish(
         api=ApiConfig(listen=address.api_listen, tls=layout.is_tls),
         keys=KeysConfig(passphrase_file="keys/passphrase"),  # noqa: S106 - a file's name
         storage=StorageConfig(backend=layout.backend or default_backend()),
+        snapshot=SnapshotConfig(layout.snapshot_blocks or SnapshotConfig().interval_blocks),
         verification=VerificationConfig(workers=_workers(layout.node_count)),
     )
     keystore = Keystore.open(home.keystore, _passphrase(home))

@@ -50,6 +50,10 @@ ASK_INTERVAL_TICKS: Final = 20
 ANSWER_TICKS_MAX: Final = 100
 """How long a peer may take over one answer (5 s): 8 MiB of blocks on a line of 13 Mbit/s."""
 
+ASKS_PER_TICK_MAX: Final = 4
+"""Requests to one peer in a tick: half of what it answers (`node.driver`), because its ticks do not
+begin with ours. With chunks of half a mebibyte that is 40 MB/s from each."""
+
 REST_TICKS: Final = 200
 """How long a peer is left alone that answered falsely or not at all (10 s)."""
 
@@ -133,6 +137,8 @@ class SnapshotFetch:
         self._begun: _Begun | None = None
         self._asked: dict[int, tuple[Frame, int]] = {}
         """What each peer was asked, and at which tick."""
+        self._asks: dict[int, int] = {}
+        """How often each peer was asked in this tick."""
         self._resting: dict[int, int] = {}
         """Until which tick a peer is left alone."""
         self._lacking: set[int] = set()
@@ -174,6 +180,7 @@ class SnapshotFetch:
     def tick(self) -> list[Effect]:
         """A fixed span passed."""
         self._ticks += 1
+        self._asks.clear()
         effects: list[Effect] = []
         for replica, (frame, since) in list(self._asked.items()):
             if self._ticks - since >= ANSWER_TICKS_MAX:
@@ -309,10 +316,12 @@ class SnapshotFetch:
             return [Complete()]
         effects: list[Effect] = []
         for replica in sorted(self._connected - self._asked.keys()):
-            if self._resting.get(replica, 0) > self._ticks:
+            asks = self._asks.get(replica, 0)
+            if self._resting.get(replica, 0) > self._ticks or asks >= ASKS_PER_TICK_MAX:
                 continue
             frame = self._next_request(replica, begun)
             if frame is not None:
+                self._asks[replica] = asks + 1
                 self._asked[replica] = frame, self._ticks
                 effects.append(Ask(replica, frame))
         return effects

@@ -72,7 +72,7 @@ def ensure_index(
     home: NodeHome, base: Base, open_store: Callable[[Path], KeyValue], progress: Progress
 ) -> None:
     """Build the index of a chain that began with `base` if there is none; raise `Damaged`."""
-    if any(home.index.iterdir()):
+    if home.index.is_dir() and any(home.index.iterdir()):
         return
     partial = home.path / "index.partial"
     _remove(partial)

@@ -102,13 +102,13 @@ class Joiner:
     def run(self, ticks: int = 2_000) -> None:
         """Take what comes, and let time pass when nothing does, until it is done."""
         for _ in range(ticks):
-            while self.inbox:
+            while self.inbox and not self.is_done:
                 replica, frame = self.inbox.popleft()
                 arrived = self.tampers(replica, frame)
                 if arrived is not None:
                     self.joining.frame_arrived(replica, encode_frame(arrived))
-                if self.is_done:
-                    return
+            if self.is_done:
+                return
             self.network.tick(1, *range(JOINER))
             self.joining._perform(self.joining._fetch.tick())
         raise AssertionError("the snapshot is not complete")

@@ -51,7 +51,8 @@ class Network:
 
     def sign(self, draft: Draft) -> tuple[str, bytes]:
         """Return (tx id, envelope)."""
-        body = complete_body(draft, now_ms() + 600_000, {})
+        window_ms = self.genesis.parameters.replay_window_ms
+        body = complete_body(draft, now_ms() + min(600_000, window_ms // 2), {})
         signers = [self._signers[party] for party in draft.signers]
         envelope = sign_transaction(body, self.genesis.chain_id, signers)
         return compute_tx_id(body).hex(), envelope
@@ -104,6 +105,14 @@ class Network:
         return chains[0]
 
 
+def wait_recovered(network: Network, home: Path) -> None:
+    """Have the others decide until a recovering node is allowed to vote."""
+    while (home / "RECOVER").exists():
+        network.settle(1, network.opening()[1])
+    for _ in range(3):
+        network.settle(1, network.opening()[1])
+
+
 OFFLINE = """\
 import sys
 for name in ("socket", "_socket", "ssl", "asyncio", "urllib.request", "httpx", "msgspec"):
@@ -135,9 +144,22 @@ def flip(home: Path, copy: Path, pattern: str, share: float) -> str:
 
 
 @contextmanager
-def running_network(directory: Path, backend: Backend | None = None) -> Iterator[Network]:
+def running_network(
+    directory: Path,
+    backend: Backend | None = None,
+    *,
+    replay_window_ms: int = 0,
+    snapshot_blocks: int = 0,
+) -> Iterator[Network]:
     """Make and start four nodes; nothing of them is left afterwards."""
-    layout = Layout(directory=directory, node_count=4, view_timeout_ms=1_000, backend=backend)
+    layout = Layout(
+        directory=directory,
+        node_count=4,
+        view_timeout_ms=1_000,
+        backend=backend,
+        replay_window_ms=replay_window_ms,
+        snapshot_blocks=snapshot_blocks,
+    )
     state = open_devnet(layout, print)
     with Devnet(directory, state) as devnet:
         devnet.start()

@@ -28,7 +28,13 @@ from ledger.receipt import decode_receipt, verify_receipt
 from ledger.signing import SeedSigner
 from ledger.transaction import sign_transaction
 from tests.ledger import independent_c2sp
-from tests.system.networks import Network, now_ms, running_network, verify_offline
+from tests.system.networks import (
+    Network,
+    now_ms,
+    running_network,
+    verify_offline,
+    wait_recovered,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("devnet")]
 
@@ -394,16 +400,6 @@ def test_an_old_journal_put_under_a_newer_chain_does_not_vote_until_recovered(
     wait_recovered(network, home)
     assert (home / "journal" / "votes.damaged-1").exists()
     network.check_same_chain()
-
-
-def wait_recovered(network: Network, home: Path) -> None:
-    """Have the others decide until a recovering node is allowed to vote."""
-    deadline = time.monotonic() + 30
-    while (home / "RECOVER").exists():
-        network.settle(1, network.opening()[1])
-        assert time.monotonic() < deadline, "the mark of recovery is still there"
-    for _ in range(3):
-        network.settle(1, network.opening()[1])
 
 
 def test_a_node_restored_from_a_backup_recovers_and_votes_again(

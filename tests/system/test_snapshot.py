@@ -1,0 +1,156 @@
+"""A real node whose home is lost joins by a snapshot, while the others go on."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.client import ApiError
+from cli.main import main
+from node.config import NodeHome
+from node.snapshot_files import Base
+from storage.files import DiskDirectory
+from tests.system.networks import Network, running_network, verify_offline, wait_recovered
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("snapshot")]
+
+WINDOW_MS = 24_000
+"""Of replay: what is older need not come along with a snapshot."""
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    directory = tmp_path_factory.mktemp("snapshot") / "net"
+    with running_network(directory, replay_window_ms=WINDOW_MS, snapshot_blocks=8) as running:
+        yield running
+
+
+def home_of(network: Network, replica: int) -> NodeHome:
+    return NodeHome(Path(network.devnet.state.nodes[replica].home))
+
+
+def newest_snapshot(network: Network, replica: int) -> int:
+    names = home_of(network, replica).snapshots.glob("*.manifest")
+    return max((int(name.stem) for name in names), default=0)
+
+
+def settle_beyond_window(network: Network, height: int) -> None:
+    """Have replicas 0 to 2 go on until a snapshot does not reach back to a height any more."""
+    with network.client(0) as client:
+        since_ms = int(client.block(height)["header"]["time_ms"])
+    while True:
+        place = network.settle(0, network.opening()[1])
+        snapshot = min(newest_snapshot(network, replica) for replica in range(3))
+        with network.client(0) as client:
+            if (
+                snapshot
+                and int(client.block(snapshot)["header"]["time_ms"]) > since_ms + WINDOW_MS + 3_000
+            ):
+                return
+        assert int(str(place["height"])) < 100_000, "no snapshot is made"
+        time.sleep(0.05)
+
+
+def test_a_lost_node_joins_by_a_snapshot_and_has_the_same_chain(
+    network: Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old_id, old = network.opening()
+    place = network.settle(0, old, "certified")
+    home = home_of(network, 3)
+    network.devnet.kill(3)
+    for name in ("segments", "index", "journal", "spool", "snapshots"):
+        shutil.rmtree(home.path / name)
+    settle_beyond_window(network, int(str(place["height"])))
+    assert main(["node", "join", "--home", str(home.path), "--reason", "disk lost"]) == 0
+    network.devnet.start([3])
+    network.settle(1, network.opening()[1])  # the others do not wait for it
+    network.devnet.wait_ready([3])
+    wait_recovered(network, home.path)
+    assert not home.join_marker.exists()
+
+    base = Base(DiskDirectory(home.base, is_read_only=True))
+    assert base.start.height > int(str(place["height"]))
+    new_id, new = network.opening()
+    newest = int(str(network.settle(3, new, "certified")["height"]))
+    network.wait_level(newest)
+    with network.client(0) as one, network.client(3) as joined:
+        for height in range(base.start.height, newest + 1):
+            blocks = [one.block(height), joined.block(height)]
+            assert blocks[0]["block_hash"] == blocks[1]["block_hash"]
+            assert blocks[0]["transactions"] == blocks[1]["transactions"]
+        held = (
+            f"is not held here: this node began with a snapshot and holds blocks from "
+            f"{base.start.height} and entries from {base.start.log_size} on; ask another node"
+        )
+        for ask, what in (
+            (lambda: joined.block(1), "block 1"),
+            (lambda: joined.proof(old_id), f"transaction {old_id}, if it is on the chain,"),
+            (lambda: joined.evidence(old_id), f"transaction {old_id}, if it is on the chain,"),
+        ):
+            with pytest.raises(ApiError) as refused:
+                ask()
+            assert (refused.value.http_status, refused.value.detail) == (404, f"{what} {held}")
+        old_position = one.position(old_id)
+        assert old_position is not None
+        contract = str(old_position["stream"]).removeprefix("contract/")
+        with pytest.raises(ApiError) as refused:
+            joined.history(contract)
+        assert refused.value.detail == f"1 of the 1 entries of contract {contract} {held}"
+        file = tmp_path / "new.evidence.json"
+        file.write_bytes(joined.evidence(new_id))
+    result = verify_offline(file, network.devnet.state.genesis_hash)
+    assert result.returncode == 0, result.stdout + result.stderr
+    # With one of the others gone the network needs its vote.
+    network.devnet.kill(0)
+    assert network.settle(3, network.opening()[1])["status"] == "applied"
+    network.devnet.start([0])
+    network.devnet.wait_ready([0])
+    capsys.readouterr()
+
+
+def test_what_a_joined_node_holds_is_whole_and_its_index_is_built_again(network: Network) -> None:
+    home = home_of(network, 3)
+    network.devnet.stop([3])
+    assert main(["inspect", "--home", str(home.path)]) == 0
+    shutil.rmtree(home.index)
+    network.devnet.start([3])
+    network.devnet.wait_ready([3])
+    network.settle(3, network.opening()[1], "certified")
+    network.devnet.stop([3])
+    assert main(["inspect", "--home", str(home.path)]) == 0
+    network.devnet.start([3])
+    network.devnet.wait_ready([3])
+
+
+def test_a_joined_node_is_restored_from_its_backup(network: Network, tmp_path: Path) -> None:
+    home = home_of(network, 3)
+    backup = tmp_path / "backup.tar"
+    network.devnet.stop([3])
+    assert main(["node", "backup", "--home", str(home.path), "-o", str(backup)]) == 0
+    for name in ("segments", "index", "journal", "spool", "snapshots", "base"):
+        shutil.rmtree(home.path / name)
+    assert main(["node", "restore", str(backup), "--home", str(home.path)]) == 0
+    network.devnet.start([3])
+    network.devnet.wait_ready([3])
+    wait_recovered(network, home.path)
+    network.settle(3, network.opening()[1], "certified")
+
+
+def test_blocks_are_given_up_only_when_that_is_said(
+    network: Network, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = home_of(network, 2)
+    network.devnet.stop([2])
+    arguments = ["node", "join", "--home", str(home.path), "--reason", "a try"]
+    assert main(arguments) == 1
+    assert "catches up by blocks when it is started. Nothing was changed." in (
+        capsys.readouterr().err
+    )
+    assert not home.join_marker.exists()
+    assert not home.recover_marker.exists()
+    network.devnet.start([2])
+    network.devnet.wait_ready([2])
