@@ -3,7 +3,9 @@
 A devnet of n nodes runs on loopback with everything switched on (TLS, durable votes, state tree,
 receipts, cosignatures). Contracts are opened until the state is as large as asked for; then two
 loads are posted through the API of all nodes, each signed beforehand: individually signed, and
-batch-signed by 100. What counts is what is committed, read from the nodes themselves.
+batch-signed by 100. What counts is what is committed, read from the nodes themselves. With
+`--catch-up` one node is then killed, the others go on without it, and it has to fetch and execute
+what it missed: the ratio is its rate to that of the individually signed live load just measured.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -41,6 +43,10 @@ PER_NODE: Final = 3
 """Requests under way at each node; with 500 transactions each, 6,000 in four nodes' hands."""
 
 PROBE_INTERVAL_S: Final = 0.5
+CATCH_UP_POLL_S: Final = 0.1
+NODES_FOR_ONE_AWAY: Final = 4
+"""The fewest of which a quorum remains when one is away."""
+
 WARM_UP_S: Final = 5.0
 """Posted before the clock starts, so that pools and caches are as they stay."""
 
@@ -70,6 +76,22 @@ class Result:
     """Largest resident memory of a node."""
 
 
+@dataclass(frozen=True, slots=True)
+class CatchUpResult:
+    """How fast a node that was away caught up by blocks, nobody posting."""
+
+    transactions: int
+    """How many it was behind."""
+    seconds: float
+    """From its first answer until it was at the others' height."""
+    rate: float
+    """Transactions per second."""
+    ratio: float
+    """`rate` ÷ the individually signed live rate of the same run."""
+    start_s: float
+    """From the process's start to its first answer."""
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
     parser = argparse.ArgumentParser(
@@ -81,6 +103,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=60, help="per load (default 60)")
     parser.add_argument("--contracts", type=int, default=100_000, help="in the state before")
     parser.add_argument("--load", choices=("individual", "batch", "both"), default="both")
+    parser.add_argument(
+        "--catch-up",
+        type=int,
+        default=0,
+        metavar="N",
+        help="then leave a node N transactions behind and measure how fast it catches up",
+    )
     parser.add_argument("--rate-max", type=int, default=14_000, help="loads are signed for this")
     parser.add_argument("--no-tls", action="store_true", help="plain HTTP on loopback")
     parser.add_argument("--home", type=Path, help="keep the network's folder here")
@@ -90,18 +119,29 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark and print its table."""
-    arguments = make_parser().parse_args(argv)
+    parser = make_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.catch_up and (arguments.load == "batch" or arguments.nodes < NODES_FOR_ONE_AWAY):
+        parser.error(
+            f"--catch-up wants the individually signed load beside it, and at least "
+            f"{NODES_FOR_ONE_AWAY} nodes, so that the others go on without one"
+        )
     with tempfile.TemporaryDirectory(prefix="evidence-ledger-bench-") as folder:
         home = arguments.home or Path(folder) / "devnet"
-        results = _run(arguments, home)
+        results, caught_up = _run(arguments, home)
     _print_table(arguments, results)
+    if caught_up is not None:
+        _print_catch_up(caught_up)
     if arguments.json is not None:
-        document = {"results": [asdict(result) for result in results]}
+        document = {
+            "results": [asdict(result) for result in results],
+            "catch_up": None if caught_up is None else asdict(caught_up),
+        }
         arguments.json.write_text(json.dumps(document, indent=2) + "\n")
     return 0
 
 
-def _run(arguments: argparse.Namespace, home: Path) -> list[Result]:
+def _run(arguments: argparse.Namespace, home: Path) -> tuple[list[Result], CatchUpResult | None]:
     state = open_devnet(Layout(home, arguments.nodes, is_tls=not arguments.no_tls), _say)
     _raise_quotas(state)
     with Devnet(home, state) as devnet:
@@ -111,7 +151,10 @@ def _run(arguments: argparse.Namespace, home: Path) -> list[Result]:
         bench.register()
         bench.fill(arguments.contracts)
         loads = ("individual", "batch") if arguments.load == "both" else (arguments.load,)
-        return [bench.measure(load) for load in loads]
+        results = [bench.measure(load) for load in loads]
+        if not arguments.catch_up:
+            return results, None
+        return results, bench.catch_up(arguments.catch_up, results[0].rate)
 
 
 def _bound(node_count: int) -> float:
@@ -248,20 +291,53 @@ class Bench:
             memory_mb=memory / 1e6,
         )
 
-    def _committed(self) -> tuple[int, int, float]:
-        """Return (transactions committed at the slowest node, its height, time)."""
+    def catch_up(self, count: int, live_rate: float) -> CatchUpResult:
+        """Kill the last node, let the others commit `count`, and time how it catches up."""
+        away = len(self._apis) - 1
+        others = range(away)
+        known, _, _ = self._committed([away])
+        self._devnet.kill(away)
+        _say(f"Posting {count} transactions to the other {away}.")
+        requests = self._maker().prepayments(
+            self._arguments.contracts, count, REQUEST_SIZE, is_batch_signed=True
+        )
+        asyncio.run(
+            post_load(
+                self._apis[:away],
+                self._context,
+                requests,
+                per_node=PER_NODE,
+                is_over=lambda: False,
+            )
+        )
+        self._settle(others)
+        target, _, _ = self._committed(others)
+        _say(f"The node is {target - known} transactions behind and starts.")
+        started = time.perf_counter()
+        self._devnet.start([away])
+        at, _, begin = self._committed([away])  # waits until it answers
+        done, end = at, begin
+        while done < target:
+            time.sleep(CATCH_UP_POLL_S)
+            done, _, end = self._committed([away])
+        rate = (target - at) / max(end - begin, CATCH_UP_POLL_S)
+        return CatchUpResult(target - at, end - begin, rate, rate / live_rate, begin - started)
+
+    def _committed(self, replicas: Iterable[int] | None = None) -> tuple[int, int, float]:
+        """Return (transactions committed at the slowest of these nodes, its height, time)."""
         counts = []
-        for replica in range(len(self._apis)):
+        for replica in range(len(self._apis)) if replicas is None else replicas:
             with self._devnet.client(replica) as client:
                 status = client.status()
                 counts.append((status["log_size"] - status["height"] - 2, status["height"]))
         return *min(counts), time.perf_counter()
 
-    def _settle(self) -> None:
-        """Wait until all pools are empty and all nodes are at one height."""
+    def _settle(self, replicas: Iterable[int] | None = None) -> None:
+        """Wait until these nodes' pools are empty and they are at one height."""
+        chosen = list(range(len(self._apis)) if replicas is None else replicas)
         while True:
             seen = []
-            for replica in range(len(self._apis)):
+            for replica in chosen:
                 with self._devnet.client(replica) as client:
                     status = client.status()
                     seen.append((status["height"], status["pool_count"]))
@@ -326,6 +402,14 @@ def _print_table(arguments: argparse.Namespace, results: list[Result]) -> None:
             f"           certified ms 50/95/99 {latency}; {result.block_size:,.0f} tx a block; "
             f"memory {result.memory_mb:.0f} MB"
         )
+
+
+def _print_catch_up(result: CatchUpResult) -> None:
+    print(
+        f"\ncatching up by blocks, no live load: {result.transactions:,} transactions in "
+        f"{result.seconds:.1f} s, {result.rate:,.0f} tx/s, {result.ratio:.2f} times the "
+        f"individually signed live rate; {result.start_s:.1f} s until its first answer"
+    )
 
 
 def _say(text: str) -> None:
