@@ -11,7 +11,15 @@ import pytest
 from contracts.execution import Executor
 from ledger.block import TransactionEntry, decode_entry, decode_header
 from ledger.refusal import Reason, Rejected
-from ledger.snapshot import StreamChunk, decode_chunk, decode_manifest, edge_from_tiles
+from ledger.snapshot import (
+    ReferenceRow,
+    StreamChunk,
+    StreamRow,
+    decode_chunk,
+    decode_manifest,
+    edge_from_tiles,
+    read_rows,
+)
 from ledger.snapshot_blocks import SnapshotBlocks
 from ledger.wire import encode
 from node.effects import PeerChanged, SendFrame, Ticked
@@ -42,6 +50,10 @@ from storage.memory import MemoryStore
 from storage.rows import APPLIED_KEY
 from tests.node.driving import Drivers, Machine
 from tests.node.snapshotting import JOINER, Joiner, join, make_snapshot, old_network
+
+
+REFERENCE_WINDOW_MS = 10**10
+"""`sim.deployment`'s."""
 
 
 def newest(network: Drivers) -> int:
@@ -494,3 +506,32 @@ def test_a_chunk_that_the_disk_has_changed_is_not_given_away() -> None:
         "longer served."
     )
     assert shelf.offers() == []
+
+
+def test_what_is_fetched_does_not_grow_with_the_chain() -> None:
+    """Once references are free again and the replay window is past, older blocks cost nothing."""
+    network = Drivers()
+    network.start(0, 1, 2)
+    network.grow(20)
+    network.now_ms += REFERENCE_WINDOW_MS + REPLAY_WINDOW_MS
+    recent_ms = network.now_ms
+    network.grow(2)
+    network.now_ms += REPLAY_WINDOW_MS
+    network.grow(2)
+    for machine in network.machines[:JOINER]:
+        make_snapshot(machine)
+    joiner = Joiner(network)
+    joiner.begin()
+    joiner.run()
+    base = Base(joiner.directory)
+    rows = list(read_rows(base.chunks()))
+    references = [row for row in rows if isinstance(row, ReferenceRow)]
+    assert references
+    assert all(row.time_ms >= recent_ms for row in references)
+    streams = [row.name for row in rows if isinstance(row, StreamRow)]
+    assert streams == ["contract/c-1", *(f"party/bank-{at}" for at in range(4))]
+    times = [network.machines[0].store.header(at).time_ms for at in range(base.header.height)]
+    assert base.start.height > 20
+    assert times[base.start.height] < base.header.time_ms - REPLAY_WINDOW_MS
+    assert times[base.start.height + 1] >= base.header.time_ms - REPLAY_WINDOW_MS
+    assert joiner.install().begins == base.start
