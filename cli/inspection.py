@@ -43,6 +43,7 @@ from ledger.stream import compute_state_key, compute_value_hash, decode_stored_s
 from ledger.transaction import decode_transaction, verify_transaction_signatures
 from ledger.votes import decode_commit_certificate
 from ledger.wire import encode
+from node.archived import open_segments
 from node.certificates import read_certificate
 from node.certification import cosigner_keys
 from node.config import NodeConfig, NodeHome
@@ -53,9 +54,10 @@ from node.server import open_keyvalue
 from node.snapshot_files import Base
 from node.snapshot_index import build_index
 from node.snapshot_install import open_base
+from storage.archive import NotMounted
 from storage.audit import EntryFacts, Progress, verify_chain
 from storage.chain import GENESIS_START, ChainStart
-from storage.files import Damaged, StorageFailure
+from storage.files import Damaged, Directory, StorageFailure
 from storage.journal import Journal
 from storage.keyvalue import KeyValue
 from storage.leveldb_files import verify_database
@@ -104,7 +106,7 @@ class Inspection:
         self._genesis: Genesis
         self._config: NodeConfig
         self._copy: Path
-        self._segments: ReadOnlyDirectory
+        self._segments: Directory
         self._store: LedgerStore
         self._chain: Chain
         self._base: Base | None = None
@@ -141,7 +143,7 @@ class Inspection:
     def _try(self, what: str, check: Check) -> Finding:
         try:
             return Finding(what, True, check())
-        except (Damaged, Failure, StorageFailure, OSError, ValueError) as error:
+        except (Damaged, NotMounted, Failure, StorageFailure, OSError, ValueError) as error:
             # People look for the home's own file, not for its link in the copy.
             return Finding(what, False, str(error).replace(str(self._copy), str(self._home.index)))
         except Rejected as rejected:
@@ -190,7 +192,9 @@ class Inspection:
         return not any(path.is_dir() and any(path.iterdir()) for path in folders)
 
     def _open_chain(self, stack: ExitStack) -> str:
-        self._segments = ReadOnlyDirectory(self._home.chain)
+        self._segments = open_segments(
+            self._home, self._config, self._genesis.chain_id, ReadOnlyDirectory(self._home.chain)
+        )
         stack.callback(self._segments.close)
         make_working_copy(self._home.index, self._copy, self._config.storage.backend)
         try:

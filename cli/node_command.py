@@ -1,4 +1,4 @@
-"""`node init`, `run`, `backup`, `restore`, `recover`, `join`, `token`: one institution's node.
+"""`node init`, `run`, `backup`, `restore`, `recover`, `join`, `prune`, `token`: one node's commands.
 
 A node's home is one directory; every command but `run` wants the node stopped, except `token list`.
 A chain that comes from a backup has forgotten what this node signed after it, so `restore` and
@@ -107,6 +107,22 @@ example:
   evidence-ledger node run --home ./home
 """
 
+PRUNE_HELP = """\
+Move old segments of a stopped node to its archive. 将旧数据段移入归档。
+
+The archive is the folder that storage.archive in HOME/node.toml names, on another disk perhaps.
+Index, state, tiles and checkpoints stay: proofs are served as before. Entries, evidence and blocks
+in moved segments are read from the archive while it is mounted, and otherwise refused by name.
+
+Only whole segments move, and only such as are older than the replay window, than every snapshot
+that is served, and than the newest --keep-blocks. Each is read whole, copied, and read back before
+the original is removed; nothing is moved where that is not certain. Whatever step it is killed in,
+run it again.
+
+example:
+  evidence-ledger node prune --home ./home
+"""
+
 ACCESS_HELP = """\
 Access tokens of this node's API. 接口访问令牌。
 
@@ -174,6 +190,16 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
         help="give up the blocks that the home holds, once a snapshot is fetched",
     )
     join.set_defaults(run=run_join)
+    pruning = add_command(inner, "prune", "move old segments to the archive", PRUNE_HELP)
+    _add_home(pruning)
+    pruning.add_argument(
+        "--keep-blocks",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="newest blocks that stay (default 10000)",
+    )
+    pruning.set_defaults(run=run_prune)
     _add_token(inner)
 
 
@@ -299,6 +325,7 @@ def run_backup(arguments: argparse.Namespace) -> int:
     """Back a chain up."""
     from cli.node_storage import open_stopped_chain
     from node.config import NodeHome
+    from storage.archive import NotMounted
     from storage.backup import back_up
 
     home = NodeHome(arguments.home)
@@ -308,7 +335,10 @@ def run_backup(arguments: argparse.Namespace) -> int:
                 f"The node was killed with {store.unapplied_count} blocks not yet applied; start "
                 "it and stop it once, then back up."
             )
-        manifest = back_up(store, arguments.output, home.path, ("genesis.json",))
+        try:
+            manifest = back_up(store, arguments.output, home.path, ("genesis.json",))
+        except NotMounted as missing:
+            raise Failure(f"A backup is of the whole chain: {missing}.") from None
     print(
         f"Backed up {manifest.log_size} entries up to height {manifest.applied_height} to "
         f"{arguments.output} ({sum(file.size_bytes for file in manifest.files)} bytes)."
@@ -358,6 +388,28 @@ def run_join(arguments: argparse.Namespace) -> int:
     print(f"then recovers: {home.recover_marker} is there as well.")
     if count:
         print(f"The {count} blocks in {home.chain} are removed once a snapshot is fetched.")
+    return OK
+
+
+def run_prune(arguments: argparse.Namespace) -> int:
+    """Move old segments."""
+    from cli.pruning import prune
+    from node.config import NodeHome
+    from storage.archive import NotMounted
+    from storage.files import Damaged, StorageFailure
+
+    if arguments.keep_blocks < 1:
+        raise unusable(f"--keep-blocks {arguments.keep_blocks}: at least the newest block stays.")
+    try:
+        pruned = prune(NodeHome(arguments.home), arguments.keep_blocks)
+    except (Damaged, NotMounted, StorageFailure) as error:
+        raise Failure(f"{error}. What was moved before is in the archive and listed.") from None
+    print(
+        f"Moved {pruned.count} segments ({pruned.size_bytes} bytes); blocks from "
+        f"{pruned.kept_from} on are in the home."
+    )
+    if not pruned.count:
+        print(f"Segments that hold block {pruned.limit} or a later one stay.")
     return OK
 
 

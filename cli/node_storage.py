@@ -15,6 +15,7 @@ from pathlib import Path
 from api.tokens import TokenRecord, encode_tokens, parse_tokens
 from cli.failure import Failure, unusable
 from cli.founding import read_genesis
+from node.archived import open_segments
 from node.config import NodeConfig, NodeHome, load_config
 from node.private_files import write_file
 from node.server import LOCK_FILE, open_keyvalue
@@ -72,7 +73,9 @@ def open_stopped_chain(home: NodeHome) -> Iterator[ChainStore]:
     with hold_home(home) as (config, directory):
         base = open_base(home)
         start = GENESIS_START if base is None else base.start
-        store = ChainStore.open(directory, open_keyvalue(home.index, config.storage), start=start)
+        chain_id = read_genesis(home.resolve(config.genesis)).chain_id
+        segments = open_segments(home, config, chain_id, directory)
+        store = ChainStore.open(segments, open_keyvalue(home.index, config.storage), start=start)
         try:
             yield store
         finally:

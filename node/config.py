@@ -24,6 +24,7 @@ from typing import Any, Final, Literal
 
 from genesis.document import INSTITUTIONS_MAX, Genesis
 from node.endpoint import parse_endpoint
+from storage.archive import LIST_FILE
 
 CONFIG_BYTES_MAX: Final = 256 * 1024
 """A configuration has 3 kB; more is another file."""
@@ -142,6 +143,11 @@ class StorageConfig:
 
     backend: Literal["leveldb", "rocksdb"] = _key(
         "Store for index and state. One cannot read the other's files.", default="leveldb"
+    )
+    archive: str = _key(
+        "Folder to which `node prune` moves old segments, perhaps on another disk. While it is\n"
+        "not mounted their entries are refused by name; proofs are served all the same.",
+        default="",
     )
     cache_bytes: int = _key(
         "Memory for blocks read from the store.", _between(MIB, 64 * 1024 * MIB), default=64 * MIB
@@ -314,6 +320,11 @@ class NodeHome:
     def tokens(self) -> Path:
         """Hashes of the API's bearer tokens."""
         return self.path / "tokens.json"
+
+    @property
+    def archived(self) -> Path:
+        """Which segments were moved to the archive."""
+        return self.path / LIST_FILE
 
     @property
     def snapshots(self) -> Path:

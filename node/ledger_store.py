@@ -22,6 +22,7 @@ from ledger.state_tree import StateTree
 from node.catch_up import reproduce_block
 from node.known_references import KnownReferences
 from node.recent_rows import RecentRows
+from storage.archive import NotMounted
 from storage.chain import GENESIS_START, BlockWrite, ChainStart, ChainStore
 from storage.files import Damaged, Directory
 from storage.keyvalue import KeyValue
@@ -91,7 +92,10 @@ class LedgerStore:
         """Return the commit certificate of an applied block that is held here."""
         if not self.first_height <= height <= (self.chain_store.applied_height or 0):
             return None
-        return self.chain_store.block(height)[1] or None
+        try:
+            return self.chain_store.block(height)[1] or None
+        except NotMounted:
+            return None
 
     def read_tile(self, level: int, index: int) -> bytes:
         """Return a log tile's hashes; empty when there is none."""

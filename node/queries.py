@@ -9,6 +9,8 @@ for a block is kept, so a proof asked again years later is the same proof.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +22,7 @@ from api.ports import (
     NotCertified,
     NotFound,
     Position,
+    Unavailable,
 )
 from contracts.parties import party_stream
 from contracts.prepaid import PrepaidRecord
@@ -46,14 +49,27 @@ from ledger.tlog_proof import TlogProof, format_tlog_proof
 from ledger.transaction import compute_tx_id
 from ledger.votes import decode_commit_certificate
 from node.shell import Shell
+from storage.archive import NotMounted
 from storage.chain import ChainStore, TransactionPosition
 
 CERTIFICATION_WAIT_S: Final = 3.0
 """How long an answer waits for a quorum's cosignatures before it says when to come back."""
 
 RETRY_AFTER_S: Final = 1
+ARCHIVE_RETRY_AFTER_S: Final = 3600
+"""A person has to mount the archive."""
+
 HISTORY_ENTRIES_MAX: Final = 100_000
 """Entries of one history; the file then has some 100 MB, and no contract comes near."""
+
+
+@contextmanager
+def _archive_named() -> Iterator[None]:
+    """Answer what only an archive holds that is not mounted as unavailable, with the reason."""
+    try:
+        yield
+    except NotMounted as missing:
+        raise Unavailable(str(missing), ARCHIVE_RETRY_AFTER_S) from None
 
 
 class Queries:
@@ -116,6 +132,7 @@ class Queries:
 
     # Positions
 
+    @_archive_named()
     def position(self, tx_id: bytes) -> Position | None:
         """Return where a transaction stands, with its outcome."""
         found = self._store.transaction(tx_id)
@@ -140,6 +157,7 @@ class Queries:
         if self._store.start.height:
             raise NotFound(f"transaction {tx_id.hex()}, if it is on the chain, {self._held_from()}")
 
+    @_archive_named()
     def entry(self, tx_id: bytes) -> bytes | None:
         """Return a transaction's leaf data."""
         found = self._store.transaction(tx_id)
@@ -168,6 +186,7 @@ class Queries:
             consumer_party=consumer_party,
         )
 
+    @_archive_named()
     def block(self, height: int) -> BlockView | None:
         """Return a decided block without bodies."""
         if not 0 <= height <= self._shell.chain.header.height:
@@ -209,13 +228,15 @@ class Queries:
         entry = self._transaction_entry(found)
         state_height = self._shell.chain.header.height
         parties = self._prove_parties(_read_head(entry).signers)
-        entries, certificate = store.block(found.height)
+        with _archive_named():
+            entries, certificate = store.block(found.height)
+            header = store.header(found.height)
+            raw = self._store.entry_of(found)
         note, size = await self._certified_checkpoint(state_height)
-        header = store.header(found.height)
         state_header = store.header(state_height)
         return encode_transaction_evidence(
             genesis=self._shell.driver.identity.genesis.raw,
-            entry=self._store.entry_of(found),
+            entry=raw,
             proof=self._prove_entry(found.index, note, size),
             header=entries[-1],
             header_proof=self._prove_entry(header.index, note, size),
@@ -246,7 +267,8 @@ class Queries:
             found = self._store.transaction(newest)
             if found is None:
                 raise NotFound(f"entry of transaction {newest.hex()} is not in the index")
-            raw = self._store.entry_of(found)
+            with _archive_named():
+                raw = self._store.entry_of(found)
             entries.append(raw)
             entry = decode_entry(raw)
             if isinstance(entry, TransactionEntry):
@@ -288,6 +310,7 @@ class Queries:
         wanted = width * len(ZERO_HASH)
         return data[:wanted] if len(data) >= wanted else None
 
+    @_archive_named()
     def entry_bundle(self, index: int, width: int) -> bytes | None:
         """Return `width` entries of the certified tree, each after its length."""
         if width > tile_width(0, index, self.certified_size()):
@@ -335,6 +358,7 @@ class Queries:
             raise NotFound(f"transaction {tx_id.hex()} is not on the chain")
         return found
 
+    @_archive_named()
     def _transaction_entry(self, found: TransactionPosition) -> TransactionEntry:
         entry = decode_entry(self._store.entry_of(found))
         if not isinstance(entry, TransactionEntry):

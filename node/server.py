@@ -32,6 +32,7 @@ from genesis.document import Parameters, parse_genesis
 from ledger.kernel import KERNEL
 from ledger.refusal import Reason, Rejected
 from node.api_server import ApiServer
+from node.archived import open_segments
 from node.collector import collect_cycles
 from node.config import ConfigError, NodeConfig, NodeHome, StorageConfig, load_config
 from node.connection_table import ConnectionTable
@@ -57,6 +58,7 @@ from node.submissions import Quota, Submissions
 from node.tls import TlsIdentity, TlsIdentityError
 from node.transport import Transport
 from node.verification import SignatureVerifier, VerifierUnavailable
+from storage.archive import NotMounted
 from storage.backup import clear_recovery, import_checkpoints, is_recovery_demanded
 from storage.files import Damaged, DiskDirectory, InUse, StorageFailure
 from storage.journal import Journal
@@ -98,6 +100,8 @@ def run_node(home: Path, prompt: Callable[[], str] | None = None) -> int:
         return EXIT_UNUSABLE
     except InUse as error:
         log.error("another process holds this home: %s", error)
+    except NotMounted as error:
+        log.error("this node cannot start: its index has to be built again, and %s", error)
     except Damaged as error:
         log.error("what is stored here is damaged, and this node does not start: %s", error)
     except StorageFailure as error:
@@ -224,7 +228,7 @@ class _Server:
                 return self._status
             start = prepare_chain(place, self._open_keyvalue, ProgressLog())
             store, chain = open_ledger(
-                _open_folder(stack, place.chain),
+                open_segments(place, config, genesis.chain_id, _open_folder(stack, place.chain)),
                 self._open_keyvalue(place.index),
                 genesis,
                 ProgressLog(),

@@ -21,6 +21,7 @@ from node.messages import (
     FetchedProposal,
     FetchedTransactions,
 )
+from storage.archive import NotMounted
 
 
 def split_by_bytes(envelopes: Iterator[bytes]) -> Iterator[list[bytes]]:
@@ -50,14 +51,17 @@ def find_envelopes(
 def collect_blocks(source: BlockSource, height: int, applied: int) -> Blocks | BlocksBegin | None:
     """Return decided blocks from `height` on, one at least and no more than fit; None above.
 
-    Below the first block held here the answer is which one that is.
+    Below the first block that can be read here the answer is which one that is.
     """
     if max(height, 1) < source.first_height:
         return BlocksBegin(source.first_height)
     blocks: list[CertifiedBlock] = []
     size = 0
     for at in range(max(height, 1), applied + 1):
-        entries, certificate = source.block(at)
+        try:
+            entries, certificate = source.block(at)
+        except NotMounted as missing:
+            return Blocks(blocks) if blocks else BlocksBegin(missing.held_from)
         size += sum([len(entry) for entry in entries])
         if blocks and size > BLOCKS_BYTES_MAX:
             break

@@ -45,6 +45,11 @@ class SnapshotShelf:
         """Heights of the snapshots held, ascending."""
         return sorted(self._held)
 
+    @property
+    def base_heights(self) -> list[int]:
+        """First block that belongs to each."""
+        return [held[1].base_height for held in self._held.values()]
+
     def offers(self) -> list[tuple[int, bytes]]:
         """Return (height, digest) of each, ascending."""
         return [(height, compute_digest(self._held[height][0])) for height in self.heights]

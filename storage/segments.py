@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
@@ -52,6 +53,15 @@ Progress = Callable[[int, int], None]
 
 _Table = tuple[RecordHeader, tuple[int, ...], tuple[int, ...], bytes]
 """A record's header, the lengths and CRCs of its entries, and its certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSegment:
+    """A segment that nothing is appended to any more."""
+
+    name: str
+    first_height: int
+    last_height: int
 
 
 def segment_name(number: int) -> str:
@@ -111,6 +121,19 @@ class SegmentLog:
     def end(self) -> tuple[int, int]:
         """The (segment, offset) after the last record; (0, 0) when there is no file."""
         return max(len(self._first_heights) - 1, 0), self._end
+
+    @property
+    def last_first_height(self) -> int:
+        """First block of the newest segment."""
+        return self._first_heights[-1] if self._first_heights else self._first_height
+
+    def sealed(self) -> list[SealedSegment]:
+        """Return the segments before the newest, oldest first."""
+        heights = self._first_heights
+        return [
+            SealedSegment(segment_name(number), first, heights[number + 1] - 1)
+            for number, first in enumerate(heights[:-1])
+        ]
 
     def append_block(self, height: int, entries: Sequence[bytes], certificate: bytes) -> Appended:
         """Write one record after the last; durable only after `sync`."""

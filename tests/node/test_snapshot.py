@@ -51,7 +51,6 @@ from storage.rows import APPLIED_KEY
 from tests.node.driving import Drivers, Machine
 from tests.node.snapshotting import JOINER, Joiner, join, make_snapshot, old_network
 
-
 REFERENCE_WINDOW_MS = 10**10
 """`sim.deployment`'s."""
 

@@ -1,0 +1,41 @@
+"""A home's segments as one directory, whether they lie there or in the archive of `node.toml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from node.config import NodeConfig, NodeHome
+from storage.archive import MARK_FILE, ArchivedFile, ArchivedSegments, decode_list
+from storage.files import Directory, DiskDirectory
+
+
+def read_archived(home: NodeHome) -> list[ArchivedFile]:
+    """Return which segments have moved; raise `Damaged`."""
+    if not home.archived.exists():
+        return []
+    return decode_list(home.archived.read_bytes(), str(home.archived))
+
+
+def is_mounted(place: Path, chain_id: bytes) -> bool:
+    """Say whether a folder is the archive of this chain."""
+    mark = place / MARK_FILE
+    return mark.is_file() and mark.read_bytes() == encode_mark(chain_id)
+
+
+def encode_mark(chain_id: bytes) -> bytes:
+    """Return what an archive's mark holds."""
+    return b"evidence-ledger archive of chain %s\n" % chain_id.hex().encode()
+
+
+def open_segments(
+    home: NodeHome, config: NodeConfig, chain_id: bytes, segments: Directory
+) -> Directory:
+    """Return `segments` with those that have moved; raise `Damaged` if the list is damaged."""
+    moved = read_archived(home)
+    if not moved:
+        return segments
+    place = home.resolve(config.storage.archive) if config.storage.archive else None
+    archive = None
+    if place is not None and is_mounted(place, chain_id):
+        archive = DiskDirectory(place, is_read_only=True)
+    return ArchivedSegments(segments, archive, moved, "" if place is None else str(place))
