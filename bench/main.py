@@ -30,6 +30,7 @@ from bench.bound import measure_bound
 from bench.load import LoadMaker, Merchant
 from bench.posting import post_load, post_probes
 from bench.processes import read_cpu_s, read_memory_bytes
+from cli.client import Unreachable
 from cli.devnet import Devnet, open_devnet
 from cli.devnet_addresses import Layout
 from cli.devnet_state import DevnetState
@@ -315,13 +316,24 @@ class Bench:
         _say(f"The node is {target - known} transactions behind and starts.")
         started = time.perf_counter()
         self._devnet.start([away])
-        at, _, begin = self._committed([away])  # waits until it answers
+        at, begin = self._first_answer(away)
         done, end = at, begin
         while done < target:
             time.sleep(CATCH_UP_POLL_S)
             done, _, end = self._committed([away])
         rate = (target - at) / max(end - begin, CATCH_UP_POLL_S)
         return CatchUpResult(target - at, end - begin, rate, rate / live_rate, begin - started)
+
+    def _first_answer(self, replica: int) -> tuple[int, float]:
+        """Return (transactions committed at a node that starts, time) as soon as it answers."""
+        while True:
+            self._devnet.check_alive()
+            try:
+                count, _, at = self._committed([replica])
+            except Unreachable:
+                time.sleep(CATCH_UP_POLL_S)
+            else:
+                return count, at
 
     def _committed(self, replicas: Iterable[int] | None = None) -> tuple[int, int, float]:
         """Return (transactions committed at the slowest of these nodes, its height, time)."""

@@ -1,4 +1,4 @@
-"""`node init`, `run`, `backup`, `restore`, `recover`, `join`, `prune`, `token`: one node's commands.
+"""`node init`, `run`, `backup`, `restore`, `recover`, `join`, `prune`, `token`: of one node.
 
 A node's home is one directory; every command but `run` wants the node stopped, except `token list`.
 A chain that comes from a backup has forgotten what this node signed after it, so `restore` and

@@ -112,7 +112,7 @@ def _find_limit(home: NodeHome, store: ChainStore, genesis: Genesis, keep_blocks
     if home.snapshots.is_dir():
         with closing(DiskDirectory(home.snapshots)) as directory:
             needed += SnapshotShelf(directory).base_heights
-    return min(needed)
+    return max(min(needed), 0)
 
 
 def _check(store: ChainStore, sealed: SealedSegment) -> None:

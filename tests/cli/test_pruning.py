@@ -1,0 +1,303 @@
+"""`node prune`: old segments move to an archive, and nothing is lost at any step."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from api.ports import Unavailable
+from cli import pruning
+from contracts.execution import Chain
+from ledger.block import TransactionEntry, decode_entry
+from ledger.transaction import compute_tx_id
+from node.archived import open_segments
+from node.config import NodeHome, load_config, render_config
+from node.ledger_store import LedgerStore, open_ledger
+from node.messages import BlocksBegin
+from node.queries import Queries
+from node.server import LOCK_FILE, open_keyvalue
+from node.serving import collect_blocks
+from storage.archive import MARK_FILE, NotMounted
+from storage.chain import ChainStore
+from storage.files import DiskDirectory
+from tests.cli.running import Command, StoredChain, amount, opening, registrations
+
+HOUR_MS = 3_600_000
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture(scope="module")
+def long_chain(tmp_path_factory: pytest.TempPathFactory) -> StoredChain:
+    """Eight blocks in segments of their own; the last two are three hours younger."""
+    chain = StoredChain(tmp_path_factory.mktemp("stored") / "net")
+    defaults = ChainStore.open.__func__.__kwdefaults__  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(defaults, "segment_bytes", 100)
+        chain.append(registrations(chain.state), [opening("a")])
+        chain.append(*[[amount("prepaid.prepay", "a", 100, f"pay-{at}")] for at in range(3)])
+        now_ns = time.time_ns()
+        patch.setattr("tests.cli.running.time.time_ns", lambda: now_ns + 3 * HOUR_MS * 10**6)
+        chain.append([amount("prepaid.prepay", "a", 100, "late")], [])
+    return chain
+
+
+@pytest.fixture
+def home(long_chain: StoredChain, tmp_path: Path) -> NodeHome:
+    """A copy of that home, whose configuration names an archive."""
+    place = NodeHome(Path(shutil.copytree(long_chain.home.path, tmp_path / "home")))
+    (tmp_path / "archive").mkdir()
+    set_archive(place, str(tmp_path / "archive"))
+    return place
+
+
+def set_archive(home: NodeHome, path: str) -> None:
+    text = render_config(load_config(home))
+    old = next(line for line in text.splitlines() if line.startswith("archive = "))
+    home.config.write_text(text.replace(old, f'archive = "{path}"'))
+
+
+def archive_of(home: NodeHome) -> Path:
+    return home.resolve(load_config(home).storage.archive)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.segment"))
+
+
+def opened(home: NodeHome, genesis: Any) -> tuple[LedgerStore, Chain, Callable[[], None]]:
+    config = load_config(home)
+    directory = DiskDirectory(home.chain)
+    segments = open_segments(home, config, genesis.chain_id, directory)
+    store, chain = open_ledger(segments, open_keyvalue(home.index, config.storage), genesis)
+
+    def close() -> None:
+        store.chain_store.close()
+        segments.close()
+
+    return store, chain, close
+
+
+def all_blocks(home: NodeHome, genesis: Any) -> list[Any]:
+    store, chain, close = opened(home, genesis)
+    found = [store.block(height) for height in range(chain.header.height + 1)]
+    close()
+    return found
+
+
+def prune(command: Command, home: NodeHome, keep: int = 1) -> int:
+    return command.run("node", "prune", "--home", home.path, "--keep-blocks", str(keep))
+
+
+def test_old_segments_move_and_are_read_from_the_archive(
+    command: Command, long_chain: StoredChain, home: NodeHome
+) -> None:
+    before = all_blocks(home, long_chain.genesis)
+    everything = names(home.chain)
+    assert prune(command, home) == 0, command.err
+    moved = names(archive_of(home))
+    assert len(moved) >= 4
+    assert moved + names(home.chain) == everything
+    assert f"Moved {len(moved)} segments (" in command.out
+    assert all_blocks(home, long_chain.genesis) == before
+    assert command.run("inspect", "--home", home.path) == 0, command.out
+    assert prune(command, home) == 0
+    assert command.out.startswith("Moved 0 segments (0 bytes); blocks from ")
+    assert command.run("node", "backup", "--home", home.path, "-o", home.path / "b.tar") == 0
+
+
+def test_the_replay_window_and_the_newest_blocks_stay(
+    command: Command, long_chain: StoredChain, home: NodeHome
+) -> None:
+    """The window reaches back to the last block before the three hours."""
+    assert prune(command, home, keep=10_000) == 0
+    assert names(archive_of(home)) == []
+    assert "Segments that hold block 0 or a later one stay." in command.out
+    assert prune(command, home) == 0
+    store, chain, close = opened(home, long_chain.genesis)
+    newest = chain.header
+    in_home = [
+        sealed.first_height
+        for sealed in store.chain_store.segments.sealed()
+        if sealed.name in names(home.chain)
+    ]
+    window = newest.time_ms - long_chain.genesis.parameters.replay_window_ms
+    assert store.header(min(in_home)).time_ms < window
+    assert store.header(min(in_home) + 1).time_ms >= window
+    close()
+
+
+async def test_without_its_archive_a_node_proves_as_before_and_names_what_it_lacks(
+    command: Command, long_chain: StoredChain, home: NodeHome
+) -> None:
+    assert prune(command, home) == 0
+    place = archive_of(home)
+    lost = names(place)[0]
+    place.rename(place.with_name("elsewhere"))
+    store, chain, close = opened(home, long_chain.genesis)
+    held_from = min(
+        sealed.first_height
+        for sealed in store.chain_store.segments.sealed()
+        if sealed.name in names(home.chain)
+    )
+    sentence = (
+        f"{lost} was moved to the archive, which is not mounted at {place}; blocks from "
+        f"{held_from} on are held here"
+    )
+    with pytest.raises(NotMounted) as missing:
+        store.block(0)
+    assert str(missing.value) == sentence
+    assert store.certificate(1) is None
+    assert collect_blocks(store, 1, chain.header.height) == BlocksBegin(held_from)
+    assert collect_blocks(store, held_from, chain.header.height) is not None
+    queries = Queries(SimpleNamespace(disk=SimpleNamespace(store=store), chain=chain))  # type: ignore[arg-type]
+    with pytest.raises(Unavailable) as unavailable:
+        queries.block(0)
+    assert str(unavailable.value) == sentence
+    close()
+    place.with_name("elsewhere").rename(place)
+    mounted, _, close = opened(home, long_chain.genesis)
+    entry = decode_entry(mounted.block(2)[0][0])
+    assert isinstance(entry, TransactionEntry)
+    tx_id = compute_tx_id(entry.envelope.body)
+    with_archive = await Queries(
+        SimpleNamespace(disk=SimpleNamespace(store=mounted), chain=chain)  # type: ignore[arg-type]
+    ).proof(tx_id)
+    close()
+    place.rename(place.with_name("elsewhere"))
+    store, chain, close = opened(home, long_chain.genesis)
+    queries = Queries(SimpleNamespace(disk=SimpleNamespace(store=store), chain=chain))  # type: ignore[arg-type]
+    assert await queries.proof(tx_id) == with_archive
+    assert queries.tile(0, 0, 2)
+    for ask in (queries.position, queries.entry):
+        with pytest.raises(Unavailable, match="which is not mounted at"):
+            ask(tx_id)
+    with pytest.raises(Unavailable, match="which is not mounted at"):
+        await queries.evidence(tx_id)
+    with pytest.raises(Unavailable, match="which is not mounted at"):
+        await queries.history("a")
+    close()
+    assert command.run("inspect", "--home", home.path) == 1
+    assert "which is not mounted at" in command.out
+    assert command.run("node", "backup", "--home", home.path, "-o", home.path / "b.tar") == 1
+    assert "A backup is of the whole chain: " in command.err
+    assert prune(command, home) == 1
+    assert f"{place} (storage.archive) is no folder, or not mounted." in command.err
+
+
+def test_a_lost_index_is_built_from_the_archive_too(
+    command: Command, long_chain: StoredChain, home: NodeHome
+) -> None:
+    before = all_blocks(home, long_chain.genesis)
+    assert prune(command, home) == 0
+    shutil.rmtree(home.index)
+    home.index.mkdir()
+    assert all_blocks(home, long_chain.genesis) == before
+
+
+def test_what_cannot_be_done_safely_is_refused(
+    command: Command, long_chain: StoredChain, home: NodeHome
+) -> None:
+    place = archive_of(home)
+    running = DiskDirectory(home.path)
+    running.lock(LOCK_FILE)
+    assert prune(command, home) == 1
+    assert "stop it first" in command.err
+    running.close()
+    (place / "holiday.jpg").write_bytes(b"")
+    assert prune(command, home) == 1
+    assert "is not empty and not the archive of this chain; nothing was moved." in command.err
+    (place / "holiday.jpg").unlink()
+    assert prune(command, home, keep=0) == 2
+    assert names(place) == []
+    assert prune(command, home) == 0
+    for path in place.iterdir():
+        path.unlink()
+    assert prune(command, home) == 1
+    assert "is empty, and segments were moved there: mount the archive first." in command.err
+    (place / MARK_FILE).write_bytes(b"evidence-ledger archive of chain 00\n")
+    assert prune(command, home) == 1
+    assert "not the archive of this chain" in command.err
+    set_archive(home, "")
+    assert prune(command, home) == 2
+    assert "names no archive" in command.err
+
+
+def test_a_segment_that_is_damaged_is_not_archived(
+    command: Command, long_chain: StoredChain, home: NodeHome
+) -> None:
+    first = home.chain / names(home.chain)[1]
+    raw = bytearray(first.read_bytes())
+    raw[-3] ^= 1
+    first.write_bytes(raw)
+    assert prune(command, home) == 1
+    assert f"{first}, offset " in command.err
+    assert first.read_bytes() == raw
+    assert names(archive_of(home)) == [names(archive_of(home))[0]] == ["00000000.segment"]
+
+
+def test_a_copy_that_reads_back_otherwise_costs_nothing(
+    command: Command, home: NodeHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, everything = archive_of(home), names(home.chain)
+    real = DiskDirectory.pread
+
+    def rotten(self: DiskDirectory, name: str, offset: int, length: int) -> bytes:
+        data = real(self, name, offset, length)
+        return b"\0" + data[1:] if self.path == str(place) else data
+
+    monkeypatch.setattr(DiskDirectory, "pread", rotten)
+    assert prune(command, home) == 1
+    assert "was written; nothing was removed" in command.err
+    assert names(home.chain) == everything
+
+
+def test_a_kill_at_any_step_loses_nothing_and_the_next_run_ends_well(
+    command: Command, long_chain: StoredChain, home: NodeHome, tmp_path: Path
+) -> None:
+    before = all_blocks(home, long_chain.genesis)
+    number, is_through = 0, False
+    while not is_through:
+        number += 1
+        copy = NodeHome(Path(shutil.copytree(home.path, tmp_path / f"home-{number}")))
+        (tmp_path / f"archive-{number}").mkdir()
+        set_archive(copy, str(tmp_path / f"archive-{number}"))
+        with pytest.MonkeyPatch.context() as patch:
+            kill_before(patch, number)
+            try:
+                assert pruning.prune(copy, 1).count
+                is_through = True
+            except Killed:
+                pass
+        assert all_blocks(copy, long_chain.genesis) == before
+        pruning.prune(copy, 1)
+        assert all_blocks(copy, long_chain.genesis) == before
+        shutil.rmtree(copy.path)
+    assert number > 20
+
+
+def kill_before(patch: pytest.MonkeyPatch, number: int) -> None:
+    """End the process before the `number`-th change of a disk."""
+    count = 0
+
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def change(*arguments: Any, **more: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == number:
+                raise Killed
+            return real(*arguments, **more)
+
+        return change
+
+    for name in ("create", "pwrite", "fsync", "fsync_directory", "rename", "remove"):
+        patch.setattr(DiskDirectory, name, counted(getattr(DiskDirectory, name)))
+    patch.setattr(pruning, "write_file", counted(pruning.write_file))
