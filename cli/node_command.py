@@ -383,11 +383,11 @@ def run_join(arguments: argparse.Namespace) -> int:
     from node.config import NodeHome
 
     home = NodeHome(arguments.home)
-    count = mark_join(home, arguments.reason, is_discarding=arguments.discard_blocks)
+    gives_up = mark_join(home, arguments.reason, is_discarding=arguments.discard_blocks)
     print(f"Left {home.join_marker}. When the node starts, it takes a snapshot from its peers and")
     print(f"then recovers: {home.recover_marker} is there as well.")
-    if count:
-        print(f"The {count} blocks in {home.chain} are removed once a snapshot is fetched.")
+    if gives_up:
+        print(f"The blocks in {home.chain} are removed once a snapshot is fetched.")
     return OK
 
 

@@ -30,7 +30,6 @@ from storage.backup import (
 )
 from storage.chain import GENESIS_START, ChainStore
 from storage.files import DiskDirectory, InUse
-from storage.segments import SegmentLog
 
 
 @contextmanager
@@ -107,9 +106,10 @@ def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, str]:
         )
         if not home.recover_marker.exists():
             demand_recovery(home.path, reason)
+        home.archived.unlink(missing_ok=True)
+        if home.base.exists():
+            shutil.rmtree(home.base)
         if (staging / BASE_DIRECTORY).exists():
-            if home.base.exists():
-                shutil.rmtree(home.base)
             os.rename(staging / BASE_DIRECTORY, home.base)
         os.replace(staging / CHECKPOINTS_FILE, home.path / CHECKPOINTS_FILE)
         for path in sorted((staging / SEGMENTS_DIRECTORY).iterdir()):
@@ -119,8 +119,8 @@ def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, str]:
         return manifest, endless_recovery(home, config)
 
 
-def mark_join(home: NodeHome, reason: str, *, is_discarding: bool) -> int:
-    """Have a stopped node take a snapshot at its next start; return the blocks it then gives up.
+def mark_join(home: NodeHome, reason: str, *, is_discarding: bool) -> bool:
+    """Have a stopped node take a snapshot at its next start; say whether it then gives up blocks.
 
     It starts in recovery as well: a chain that comes from others says nothing of one's own votes.
     """
@@ -132,22 +132,18 @@ def mark_join(home: NodeHome, reason: str, *, is_discarding: bool) -> int:
             raise Failure(
                 f"{endless} Nothing was changed: a node that joins by a snapshot has to recover."
             )
-        base = open_base(home)
-        start = GENESIS_START if base is None else base.start
-        segments = SegmentLog.open(directory, None, first_height=start.height)
-        count = max(segments.next_height - max(start.height, 1), 0)
-        if count and not is_discarding:
+        has_blocks = bool(directory.names()) or home.archived.exists()
+        if has_blocks and not is_discarding:
             raise Failure(
-                f"{home.chain} holds blocks {max(start.height, 1)} to {segments.next_height - 1}, "
-                "which this node would give up and could not serve any more; a node that is behind "
-                "catches up by blocks when it is started. Nothing was changed. With "
-                "--discard-blocks they are removed once a snapshot is fetched: be sure that other "
-                "members hold them."
+                f"{home.chain} holds blocks, which this node would give up and could not serve any "
+                "more; a node that is behind catches up by blocks when it is started. Nothing was "
+                "changed. With --discard-blocks they are removed once a snapshot is fetched: be "
+                "sure that other members hold them."
             )
         if not home.recover_marker.exists():
             demand_recovery(home.path, f"Joining by a snapshot: {reason}")
         write_file(home.join_marker, reason.encode() + b"\n")
-        return count
+        return has_blocks
 
 
 def mark_recovery(home: NodeHome, reason: str, *, is_serving_only: bool) -> str:

@@ -38,6 +38,7 @@ def install(home: NodeHome) -> None:
     segments = home.joining / JOINING_SEGMENTS
     if segments.exists():
         _empty(home.index)
+        home.archived.unlink(missing_ok=True)  # its numbers are the old segments'
         _remove(home.chain)
         os.rename(segments, home.chain)
         sync_directory(home.joining)

@@ -13,7 +13,6 @@ from ledger.block import decode_header
 from ledger.checkpoint import parse_checkpoint_text
 from ledger.log import inclusion_proof_from_tiles
 from ledger.note import parse_note
-from ledger.snapshot import decode_manifest
 from node.ledger_store import LedgerStore
 from node.messages import (
     FetchChunk,
@@ -71,13 +70,14 @@ class ShelfAnswers:
                 return SnapshotChunk(request.height, request.index, chunk or b"")
 
     def _manifest(self, height: int) -> SnapshotManifest:
-        raw = self._shelf.manifest(height)
+        held = self._shelf.manifest(height)
         certificate = self._store.certificate(height)
         covering = self._store.chain_store.first_checkpoint_at_or_after(height)
-        if raw is None or certificate is None or covering is None:
+        if held is None or certificate is None or covering is None:
             return SnapshotManifest(height, b"", b"", b"", [])
         note = covering[1]
-        header = decode_header(decode_manifest(raw).header)
+        raw, header_bytes = held
+        header = decode_header(header_bytes)
         size = parse_checkpoint_text(parse_note(note).text).size
         proof = inclusion_proof_from_tiles(header.index, size, self._store.read_tile)
         return SnapshotManifest(height, raw, certificate, note, proof)

@@ -9,6 +9,7 @@ one being written. A chunk is compared with its manifest before it is given away
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
@@ -22,6 +23,14 @@ KEPT: Final = 2
 _NAME: Final = re.compile(r"([0-9]{16})\.(rows|manifest)")
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    raw: bytes
+    digest: bytes
+    manifest: Manifest
+    offsets: list[int]
+
+
 class SnapshotShelf:
     """See the module's text. Written by one thread; read by any."""
 
@@ -29,7 +38,7 @@ class SnapshotShelf:
         """Open, and remove what no manifest makes whole."""
         self.notices: list[str] = []
         self._directory = directory
-        self._held: dict[int, tuple[bytes, Manifest, list[int]]] = {}
+        self._held: dict[int, _Held] = {}
         names = set(directory.names())
         for name in sorted(names):
             match = _NAME.fullmatch(name)
@@ -48,24 +57,23 @@ class SnapshotShelf:
     @property
     def base_heights(self) -> list[int]:
         """First block that belongs to each."""
-        return [held[1].base_height for held in self._held.values()]
+        return [held.manifest.base_height for held in self._held.values()]
 
     def offers(self) -> list[tuple[int, bytes]]:
         """Return (height, digest) of each, ascending."""
-        return [(height, compute_digest(self._held[height][0])) for height in self.heights]
+        return [(height, self._held[height].digest) for height in self.heights]
 
-    def manifest(self, height: int) -> bytes | None:
-        """Return a snapshot's manifest, or None."""
+    def manifest(self, height: int) -> tuple[bytes, bytes] | None:
+        """Return (manifest, header) of a snapshot, or None."""
         held = self._held.get(height)
-        return None if held is None else held[0]
+        return None if held is None else (held.raw, held.manifest.header)
 
     def chunk(self, height: int, index: int) -> bytes | None:
         """Return a chunk; None where there is none, or where the disk has changed it."""
         held = self._held.get(height)
-        if held is None or not 0 <= index < len(held[1].chunks):
+        if held is None or not 0 <= index < len(held.manifest.chunks):
             return None
-        _, manifest, offsets = held
-        wanted = manifest.chunks[index]
+        offsets, wanted = held.offsets, held.manifest.chunks[index]
         try:
             data = self._directory.pread(_rows(height), offsets[index], wanted.size)
         except FileNotFoundError:
@@ -124,7 +132,8 @@ class SnapshotShelf:
             self._keep(height, raw, manifest)
 
     def _keep(self, height: int, raw: bytes, manifest: Manifest) -> None:
-        self._held[height] = raw, manifest, find_offsets(manifest.chunks)
+        offsets = find_offsets(manifest.chunks)
+        self._held[height] = _Held(raw, compute_digest(raw), manifest, offsets)
 
 
 def find_offsets(chunks: tuple[ChunkId, ...]) -> list[int]:
