@@ -301,3 +301,20 @@ def kill_before(patch: pytest.MonkeyPatch, number: int) -> None:
     for name in ("create", "pwrite", "fsync", "fsync_directory", "rename", "remove"):
         patch.setattr(DiskDirectory, name, counted(getattr(DiskDirectory, name)))
     patch.setattr(pruning, "write_file", counted(pruning.write_file))
+
+
+def test_a_pruned_home_is_restored_whole_and_its_list_goes(
+    command: Command, long_chain: StoredChain, home: NodeHome, tmp_path: Path
+) -> None:
+    before = all_blocks(home, long_chain.genesis)
+    assert prune(command, home) == 0
+    backup = tmp_path / "backup.tar"
+    assert command.run("node", "backup", "--home", home.path, "-o", backup) == 0
+    for folder in (home.chain, home.index):
+        shutil.rmtree(folder)
+    home.base.mkdir()
+    (home.base / "manifest").write_bytes(b"of another time")
+    assert command.run("node", "restore", backup, "--home", home.path) == 0, command.err
+    assert not home.archived.exists()
+    assert not home.base.exists()
+    assert all_blocks(home, long_chain.genesis) == before
