@@ -41,6 +41,7 @@ from node.messages import Consensus, Frame, encode_frame
 from node.snapshot_serving import ShelfAnswers
 from node.snapshot_shelf import SnapshotShelf
 from sim.deployment import REPLAY_WINDOW_MS, TICK_MS, TIMING, SignatureMemory, make_deployment
+from sim.disk import VirtualDirectory
 from sim.world import EPOCH_MS
 from storage.chain import GENESIS_START, ChainStart
 from storage.journal import Journal
