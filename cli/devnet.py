@@ -69,18 +69,31 @@ class Devnet:
         write_state(self.directory, self.state)
 
     def _start(self, node: DevnetNode) -> None:
-        command = [sys.executable, "-m", "cli", "node", "run", "--home", node.home]
         with open(node.log, "ab") as log:
             process = subprocess.Popen(
-                [*command, "--until-stdin-closes"],
+                self.command(node),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 process_group=0,
-                env=_environment(),
+                env=self.environment(node),
             )
         self._processes[node.replica] = process
         node.pid = process.pid
+
+    def command(self, node: DevnetNode) -> list[str]:
+        """Return the command line of a node's process."""
+        run = [sys.executable, "-m", "cli", "node", "run", "--home", node.home]
+        return [*run, "--until-stdin-closes"]
+
+    def environment(self, node: DevnetNode) -> dict[str, str]:
+        """Return the environment of a node's process: from a checkout, it finds this very code."""
+        environment = dict(os.environ)
+        root = Path(__file__).parents[1]
+        if (root / "pyproject.toml").exists():
+            path = environment.get("PYTHONPATH", "")
+            environment["PYTHONPATH"] = f"{root}{os.pathsep}{path}" if path else str(root)
+        return environment
 
     def process(self, replica: int) -> subprocess.Popen[bytes]:
         """Return a node's process, for whoever watches it."""
@@ -167,13 +180,3 @@ def log_tail(node: DevnetNode) -> str:
         lines = []
     shown = "\n".join(f"    {line}" for line in lines[-LOG_TAIL_LINES:]) or "    (empty)"
     return f"The end of {node.log}:\n{shown}"
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of a node: from a checkout, it finds this very code."""
-    environment = dict(os.environ)
-    root = Path(__file__).parents[1]
-    if (root / "pyproject.toml").exists():
-        path = environment.get("PYTHONPATH", "")
-        environment["PYTHONPATH"] = f"{root}{os.pathsep}{path}" if path else str(root)
-    return environment
