@@ -1,6 +1,6 @@
 """Many seeds: run them on every core, add up what they met, and keep it for the record.
 
-A campaign's sums go into a file that `scripts/campaign` makes a row of docs/CAMPAIGN.md from, so
+A campaign's sums go into a file that `scripts/campaign-row` makes a row of docs/CAMPAIGN.md from, so
 every row can be traced to a run.
 """
 

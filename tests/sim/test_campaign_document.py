@@ -18,8 +18,8 @@ RUN: dict[str, Any] = {
 
 
 def load_script() -> ModuleType:
-    """Import `scripts/campaign`, which has no suffix."""
-    path = ROOT / "scripts/campaign"
+    """Import `scripts/campaign-row`, which has no suffix."""
+    path = ROOT / "scripts/campaign-row"
     loader = importlib.machinery.SourceFileLoader("campaign_script", str(path))
     spec = importlib.util.spec_from_loader(loader.name, loader)
     assert spec is not None

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from cli.client import Client
 from cli.demo import GATEWAY
 from cli.devnet import Devnet, open_devnet
 from cli.devnet_addresses import Layout
+from cli.devnet_state import DevnetState
 from cli.drafts import Draft, complete_body
 from cli.founding import Backend, read_genesis
 from cli.registration import register_submitters
@@ -148,20 +149,22 @@ def running_network(
     directory: Path,
     backend: Backend | None = None,
     *,
+    node_count: int = 4,
     replay_window_ms: int = 0,
     snapshot_blocks: int = 0,
+    make: Callable[[Path, DevnetState], Devnet] = Devnet,
 ) -> Iterator[Network]:
-    """Make and start four nodes; nothing of them is left afterwards."""
+    """Make and start four nodes or another number; nothing of them is left afterwards."""
     layout = Layout(
         directory=directory,
-        node_count=4,
+        node_count=node_count,
         view_timeout_ms=1_000,
         backend=backend,
         replay_window_ms=replay_window_ms,
         snapshot_blocks=snapshot_blocks,
     )
     state = open_devnet(layout, print)
-    with Devnet(directory, state) as devnet:
+    with make(directory, state) as devnet:
         devnet.start()
         devnet.wait_ready()
         register_submitters(state)

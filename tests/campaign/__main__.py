@@ -1,0 +1,98 @@
+"""`scripts/campaign`: a real network of processes under faults for as long as wanted.
+
+Exit status 0: everything promised holds. 1: a promise was broken, and its sentence says which; the
+network's directory is then kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from cli.devnet import Devnet
+from cli.progress import show_progress
+from tests.campaign.invariants import Violated
+from tests.campaign.kills import run_kills
+from tests.campaign.soak import run_soak
+from tests.system.networks import running_network
+
+DESCRIPTION = """\
+Run a network of real processes on loopback under load, break it, and check through the REST API and
+the offline verifier alone that nothing promised was lost, doubled or changed, and that every node
+came back by itself."""
+
+EPILOG = """\
+examples:
+  scripts/campaign kills --count 100 --seed 1      a hundred kill -9 at random moments
+  scripts/campaign soak --minutes 20 --rate 40     twenty minutes of load with kills and pauses
+  scripts/campaign soak --minutes 240 --csv soak.csv
+
+docs/CAMPAIGN-PROCESSES.md keeps what was run, and says how to read it."""
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/campaign",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    kills = commands.add_parser("kills", help="kill -9 at random moments over all nodes")
+    kills.add_argument("--count", type=int, default=100, help="kills (default 100)")
+    soak = commands.add_parser("soak", help="load with faults; memory, descriptors, disk, latency")
+    soak.add_argument("--minutes", type=float, default=20, help="how long (default 20)")
+    soak.add_argument("--csv", type=Path, default=Path("soak.csv"), help="samples, one a line")
+    for command in (kills, soak):
+        command.add_argument("--seed", type=int, default=1, help="of faults and their moments")
+        command.add_argument("--nodes", type=int, default=4, help="nodes (default 4)")
+        command.add_argument("--rate", type=float, default=60, help="transactions per second")
+        command.add_argument("--home", type=Path, help="directory of the network, kept afterwards")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> int:
+    """Run one campaign; return the exit status."""
+    arguments = parse_arguments(argv)
+    chance = random.Random(f"{arguments.command} {arguments.seed}")
+    home = arguments.home or Path(tempfile.mkdtemp(prefix="campaign-"))
+    is_kept = arguments.home is not None
+    try:
+        with running_network(home, node_count=arguments.nodes, make=Devnet) as network:
+            if arguments.command == "kills":
+                with show_progress("kills", arguments.count) as progress:
+                    tally = run_kills(
+                        network, arguments.count, chance, arguments.rate, _saying(progress.advance)
+                    )
+                print(tally.summary())
+            else:
+                with show_progress("minutes", round(arguments.minutes)) as progress:
+                    verdict = run_soak(network, arguments, chance, print, progress.advance)
+                print(verdict.text)
+                return 0 if verdict.is_good else 1
+    except Violated as violated:
+        is_kept = True
+        print(f"VIOLATED: {violated}\nThe network is kept in {home}.", file=sys.stderr)
+        return 1
+    finally:
+        if not is_kept:
+            shutil.rmtree(home, ignore_errors=True)
+    return 0
+
+
+def _saying(advance: Callable[[], None]) -> Callable[[str], None]:
+    def say(line: str) -> None:
+        print(line, flush=True)
+        advance()
+
+    return say
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
