@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from cli.devnet import Devnet
 from cli.progress import show_progress
+from tests.campaign.devnets import PatientDevnet
 from tests.campaign.invariants import Violated
 from tests.campaign.kills import run_kills
 from tests.campaign.soak import run_soak
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
     home = arguments.home or Path(tempfile.mkdtemp(prefix="campaign-"))
     is_kept = arguments.home is not None
     try:
-        with running_network(home, node_count=arguments.nodes, make=Devnet) as network:
+        with running_network(home, node_count=arguments.nodes, make=PatientDevnet) as network:
             if arguments.command == "kills":
                 with show_progress("kills", arguments.count) as progress:
                     tally = run_kills(

@@ -38,6 +38,9 @@ DESCRIPTOR_GROWTH_MAX = 8.0
 LATENCY_GROWTH_MAX = 1.0
 """Part by which the median latency of the last quarter may exceed that of the second."""
 
+WARM_UP_S = 120.0
+"""A process' first minutes are not judged: caches and pools fill."""
+
 MB = 1_000_000
 
 
@@ -90,7 +93,7 @@ def run_soak(
             while not stop.wait(chance.uniform(*FAULT_EVERY_S)):
                 faults.append(_break_one(network, chance, stop))
                 say(f"{(time.monotonic() - begin) / 60:6.1f} min  {faults[-1]}")
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 said by the main thread
             problem.append(error)
 
     threads = [threading.Thread(target=sample), threading.Thread(target=break_things)]
@@ -175,7 +178,7 @@ def _measure(network: Network, load: Load, at_s: float) -> list[Sample]:
                 height_of(network, node.replica) if _is_running(pid) else -1,
                 len(load.committed),
                 latency_ms,
-            )  # fmt: skip
+            )
         )
     return found
 
@@ -210,8 +213,10 @@ def _judge(head: str, samples: Sequence[Sample], load: Load, seconds: float) -> 
     for replica in sorted({one.replica for one in samples}):
         own = [one for one in samples if one.replica == replica]
         pid = own[-1].pid
-        late = [one for one in own if one.pid == pid and one.at_s >= half_s]
-        lived_s = own[-1].at_s - next(one.at_s for one in own if one.pid == pid)
+        born_s = next(one.at_s for one in own if one.pid == pid)
+        lived_s = own[-1].at_s - born_s
+        begin_s = max(half_s, born_s + WARM_UP_S)
+        late = [one for one in own if one.pid == pid and one.at_s >= begin_s] or own[-1:]
         memory_slope = slope([(one.at_s, one.memory_bytes) for one in late])
         descriptor_slope = slope([(one.at_s, one.descriptors) for one in late])
         disk_slope = slope([(one.at_s, one.disk_bytes) for one in own if one.at_s >= half_s])
@@ -223,7 +228,7 @@ def _judge(head: str, samples: Sequence[Sample], load: Load, seconds: float) -> 
             f"{descriptor_slope * 3600:+.1f}/h; disk {own[-1].disk_bytes / MB:.1f} MB, "
             f"{disk_slope * 3600 / MB:+.0f} MB/h."
         )
-        if lived_s < half_s:
+        if span_s < seconds / 4:
             continue  # killed lately: its slope is that of a start
         if memory_slope * span_s > MEMORY_GROWTH_MAX * late[0].memory_bytes:
             is_good = False
