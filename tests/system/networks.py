@@ -75,8 +75,11 @@ class Network:
             return client.settle(envelope, level)
 
     def heights(self) -> list[int]:
+        return self.heights_of(self.replicas)
+
+    def heights_of(self, replicas: Sequence[int]) -> list[int]:
         found = []
-        for replica in self.replicas:
+        for replica in replicas:
             with self.client(replica) as client:
                 found.append(int(client.status()["height"]))
         return found

@@ -1,0 +1,195 @@
+"""f institutions run a node that lies: real processes, real sockets, the liar's own keys.
+
+The others go on committing, whoever contradicts itself is named on the chain by an entry that a
+court can check without them, and nobody honest ever is. What is read comes through the REST API.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.devnet import Devnet
+from cli.devnet_state import DevnetNode, DevnetState
+from sim.byzantine import LIARS
+from tests.system.networks import Network, running_network, verify_offline
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("liars")]
+
+HEIGHTS = 8
+"""Heights each liar sees: it is the primary of every fourth."""
+
+CONTRADICTS_ITSELF = {"equivocating primary", "double voter"}
+
+
+class LyingDevnet(Devnet):
+    """Runs `tests.system.liar_node` for those nodes that `kinds` names."""
+
+    def __init__(self, directory: Path, state: DevnetState) -> None:
+        super().__init__(directory, state)
+        self.kinds: dict[int, str] = {}
+
+    def command(self, node: DevnetNode) -> list[str]:
+        kind = self.kinds.get(node.replica)
+        if kind is None:
+            return super().command(node)
+        seed = os.environ.get("LIAR_SEED", "1")
+        return [sys.executable, "-m", "tests.system.liar_node", kind, seed, node.home]
+
+
+def become(network: Network, replica: int, kind: str) -> None:
+    """Restart a node as a liar, or honest again for `""`."""
+    devnet = network.devnet
+    assert isinstance(devnet, LyingDevnet)
+    devnet.stop([replica])
+    devnet.kinds.pop(replica, None)
+    if kind:
+        devnet.kinds[replica] = kind
+    devnet.start([replica])
+    devnet.wait_ready([replica])
+
+
+def convicted(network: Network, replica: int, begin: int = 0) -> dict[str, list[str]]:
+    """Return the ids of applied equivocation entries from a height on, by who is named."""
+    found: dict[str, list[str]] = {}
+    with network.client(replica) as client:
+        for height in range(begin, int(client.status()["height"]) + 1):
+            transactions: Any = client.block(height)["transactions"]
+            for tx_id in transactions:
+                place = client.position(tx_id)
+                assert place is not None
+                stream = str(place["stream"])
+                if stream.startswith("validator/") and place["status"] == "applied":
+                    found.setdefault(stream.removeprefix("validator/"), []).append(tx_id)
+    return found
+
+
+def commit_through(network: Network, honest: Sequence[int], heights: int) -> None:
+    """Post to every honest node in turn until so many heights have passed."""
+    start = network.heights()[honest[0]]
+    turn = 0
+    while True:
+        replica = honest[turn % len(honest)]
+        place = network.settle(replica, network.opening()[1])
+        assert place["status"] == "applied"
+        if int(str(place["height"])) >= start + heights:
+            network.wait_level(int(str(place["height"])), honest)
+            return
+        turn += 1
+
+
+def check_honest_agree(network: Network, honest: Sequence[int]) -> None:
+    heights = network.heights()
+    end = min(heights[replica] for replica in honest) + 1
+    chains = [network.blocks(replica, end) for replica in honest]
+    assert all(chain == chains[0] for chain in chains)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    directory = tmp_path_factory.mktemp("liars") / "net"
+    with running_network(directory, make=LyingDevnet) as running:
+        yield running
+
+
+@pytest.mark.parametrize("kind", [liar.kind for liar in LIARS])
+def test_one_liar_of_four_stops_nobody_and_is_named_if_it_contradicts_itself(
+    network: Network, kind: str, tmp_path: Path
+) -> None:
+    liar, honest = 3, [0, 1, 2]
+    begin = max(network.heights())
+    become(network, liar, kind)
+    commit_through(network, honest, HEIGHTS)
+    if kind in CONTRADICTS_ITSELF:
+        wait_convicted(network, liar, begin, honest, tmp_path)
+    check_honest_agree(network, honest)
+    names = {network.genesis.institutions[replica].id for replica in honest}
+    assert not names & set(convicted(network, 0, begin)), "an honest institution is convicted"
+    become(network, liar, "")
+    place = network.settle(0, network.opening()[1])
+    network.wait_level(int(str(place["height"])))
+    network.check_same_chain()
+
+
+def wait_convicted(
+    network: Network, liar: int, begin: int, honest: Sequence[int], directory: Path
+) -> None:
+    """Go on until the chain names the liar, and have the entry's evidence checked offline."""
+    name = network.genesis.institutions[liar].id
+    for _ in range(20):
+        found = convicted(network, honest[0], begin).get(name)
+        if found:
+            break
+        commit_through(network, honest, 2)
+    else:
+        pytest.fail(f"{name} contradicts itself and no entry of the chain says so")
+    network.settle(honest[0], network.opening()[1], "certified")
+    with network.client(honest[-1]) as client:
+        file = directory / "evidence.json"
+        file.write_bytes(client.evidence(found[0]))
+    result = verify_offline(file, network.devnet.state.genesis_hash)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert name in result.stdout
+
+
+def test_n_minus_quorum_plus_one_silent_decide_nothing_and_lose_nothing(network: Network) -> None:
+    """One says nothing, another is paused: the two left promise, and keep it when one returns."""
+    become(network, 3, "mute")
+    process = network.devnet.process(2)
+    process.send_signal(19)  # SIGSTOP
+    try:
+        time.sleep(0.5)  # what was under way
+        before = network.heights_of([0, 1])
+        promised = []
+        for replica in (0, 1):
+            tx_id, envelope = network.opening()
+            with network.client(replica) as client:
+                assert client.post(envelope)["status"] == "accepted"
+            promised.append(tx_id)
+        time.sleep(3)  # three view timeouts
+        assert network.heights_of([0, 1]) == before, "a block without a quorum"
+    finally:
+        process.send_signal(18)  # SIGCONT
+    honest = [0, 1, 2]
+    place = network.settle(1, network.opening()[1])
+    network.wait_level(int(str(place["height"])), honest)
+    with network.client(2) as client:
+        for tx_id in promised:
+            assert wait_applied(client, tx_id)
+    check_honest_agree(network, honest)
+    become(network, 3, "")
+    network.wait_level(int(str(place["height"])))
+    network.check_same_chain()
+
+
+def wait_applied(client: Any, tx_id: str) -> bool:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        place = client.position(tx_id)
+        if place is not None and place["status"] == "applied":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_two_liars_of_seven_stop_nobody_and_both_are_named(tmp_path: Path) -> None:
+    liars, honest = {2: "double voter", 5: "equivocating primary"}, [0, 1, 3, 4, 6]
+
+    def make(directory: Path, state: DevnetState) -> LyingDevnet:
+        devnet = LyingDevnet(directory, state)
+        devnet.kinds = dict(liars)
+        return devnet
+
+    with running_network(tmp_path / "net", node_count=7, make=make) as network:
+        commit_through(network, honest, 14)
+        for liar in liars:
+            wait_convicted(network, liar, 0, honest, tmp_path)
+        check_honest_agree(network, honest)
+        names = {network.genesis.institutions[liar].id for liar in liars}
+        assert set(convicted(network, 0)) == names
