@@ -6,13 +6,18 @@ machine that is busy with other things is slow, a node that hangs is wrong.
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import signal
+import subprocess
+import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 from bench.processes import read_cpu_s
 from cli.devnet import Devnet, log_tail
-from cli.devnet_state import DevnetNode
+from cli.devnet_state import DevnetNode, DevnetState
 from cli.failure import Failure
 
 READY_S: Final = 300.0
@@ -41,3 +46,95 @@ class PatientDevnet(Devnet):
                     f"{failure}\nIt had used {used_s:.1f} s of CPU and stood here:\n"
                     f"{log_tail(self.state.nodes[replica])}"
                 ) from None
+
+
+LIBFAKETIME: Final = next(
+    (
+        path
+        for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64")
+        for path in Path(folder).glob("faketime/libfaketimeMT.so.1")
+    ),
+    None,
+)
+"""Where Debian and others put it; None where it is not installed."""
+
+
+class ClockedDevnet(PatientDevnet):
+    """Gives each node a wall clock that can be put forward and back while it runs.
+
+    Its monotonic clock goes on as it is, as when an operator sets the time.
+    """
+
+    def environment(self, node: DevnetNode) -> dict[str, str]:
+        file = self._clock(node.replica)
+        if not file.exists():
+            file.write_text("+0\n")
+        return super().environment(node) | {
+            "LD_PRELOAD": str(LIBFAKETIME),
+            "FAKETIME_TIMESTAMP_FILE": str(file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def _clock(self, replica: int) -> Path:
+        return self.directory / f"clock-{replica}"
+
+    def set_clock(self, replica: int, offset_s: int) -> None:
+        """Put a node's clock so far before (or, below 0, behind) this machine's."""
+        new = self._clock(replica).with_suffix(".new")
+        new.write_text(f"{offset_s:+d}\n")
+        new.replace(self._clock(replica))
+
+
+class SmallDiskDevnet(PatientDevnet):
+    """Keeps one node's home on a file system of its own, of a few megabytes."""
+
+    REPLICA: Final = 3
+    SIZE: Final = "48m"
+
+    def __init__(self, directory: Path, state: DevnetState) -> None:
+        super().__init__(directory, state)
+        self.home = Path(state.nodes[self.REPLICA].home)
+        kept = self.home.with_name("kept")
+        self.home.rename(kept)
+        self.home.mkdir(mode=0o700)
+        if not mount_tmpfs(self.home, self.SIZE):
+            raise Failure("a file system of limited size cannot be mounted here")
+        shutil.copytree(kept, self.home, dirs_exist_ok=True)
+        shutil.rmtree(kept)
+
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
+        subprocess.run(["umount", self.home], check=True)
+
+    def fill(self, left_bytes: int) -> None:
+        """Leave so much room."""
+        with (self.home / "ballast").open("wb", buffering=0) as file:
+            with contextlib.suppress(OSError):  # full, though the node writes at the same time
+                while file.write(bytes(65_536)):
+                    pass
+            if left_bytes:
+                file.truncate(file.tell() - left_bytes)
+
+    def empty(self) -> None:
+        """Give the room back."""
+        (self.home / "ballast").unlink()
+
+
+def mount_tmpfs(path: Path, size: str) -> bool:
+    """Mount a file system of limited size; return False where that is not allowed."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", path]
+    try:
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def can_mount() -> bool:
+    """Say whether this process may mount a file system of limited size."""
+    with tempfile.TemporaryDirectory() as place:
+        if not mount_tmpfs(Path(place), "1m"):
+            return False
+        subprocess.run(["umount", place], check=True)
+    return True

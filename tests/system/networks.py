@@ -153,6 +153,7 @@ def running_network(
     backend: Backend | None = None,
     *,
     node_count: int = 4,
+    host: str = "",
     replay_window_ms: int = 0,
     snapshot_blocks: int = 0,
     make: Callable[[Path, DevnetState], Devnet] = Devnet,
@@ -161,6 +162,7 @@ def running_network(
     layout = Layout(
         directory=directory,
         node_count=node_count,
+        host=host,
         view_timeout_ms=1_000,
         backend=backend,
         replay_window_ms=replay_window_ms,
