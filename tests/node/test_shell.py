@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+from concurrent.futures import Executor, Future
 from types import SimpleNamespace
 
 import pytest
 
 from consensus.actions import KEEP
-from node.effects import CommitBlock, Committed, Halted, PutCheckpoint, Said, SaveJournal, Ticked
+from node.effects import (
+    CommitBlock,
+    Committed,
+    FrameReceived,
+    Halted,
+    PutCheckpoint,
+    Said,
+    SaveJournal,
+    Ticked,
+)
 from node.shell import Disk, Shell
 from storage.files import StorageFailure
 
@@ -50,7 +62,7 @@ class RecordingDisk:
         self.done.append(("checkpoint", height))
 
 
-def make_shell(script, failing=()):
+def make_shell(script, failing=(), disk_thread=None):
     disk = RecordingDisk(failing)
     said = []
     stopped = []
@@ -65,6 +77,7 @@ def make_shell(script, failing=()):
         stop=stopped.append,
         end_recovery=lambda: None,
         clock_ms=lambda: 1,
+        disk_thread=disk_thread,
     )
     return shell, disk, said, stopped
 
@@ -115,3 +128,50 @@ def test_a_mistake_of_our_own_stops_the_node():
     assert stopped[0].startswith("a mistake of this program: AssertionError: ")
     shell.dispatch(Ticked())
     assert disk.done == []
+
+
+class SlowDisk(Executor):
+    """A thread that finishes its work when the test says so."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def submit(self, work):
+        future = Future()
+        self.waiting.append((work, future))
+        return future
+
+    async def finish(self):
+        work, future = self.waiting.pop(0)
+        future.set_result(work())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+async def test_time_passes_in_a_node_that_is_never_idle():
+    """Found by a soak: a node far behind on a busy machine had its clock stand still."""
+    disk_thread = SlowDisk()
+    shell, _, _, _ = make_shell(
+        {FrameReceived: [SaveJournal(b"vote", KEEP)]}, disk_thread=disk_thread
+    )
+    for _ in range(10):  # a next frame always waits before the disk has done with the last
+        shell.frame_arrived(1, b"frame")
+        shell.frame_arrived(1, b"frame")
+        shell.tick()
+        await disk_thread.finish()
+    while disk_thread.waiting:
+        await disk_thread.finish()
+    assert Counter(map(type, shell.driver.events)) == {FrameReceived: 20, Ticked: 3}
+
+
+async def test_a_disk_that_takes_long_costs_one_tick():
+    disk_thread = SlowDisk()
+    shell, _, _, _ = make_shell(
+        {FrameReceived: [SaveJournal(b"vote", KEEP)]}, disk_thread=disk_thread
+    )
+    shell.frame_arrived(1, b"frame")
+    for _ in range(100):
+        shell.tick()
+    await disk_thread.finish()
+    assert list(map(type, shell.driver.events)) == [FrameReceived, Ticked]
