@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +34,7 @@ examples:
   scripts/campaign soak --minutes 20 --rate 40     twenty minutes of load with kills and pauses
   scripts/campaign soak --minutes 240 --csv soak.csv
 
+Ctrl-C ends the faults early; what was promised is checked all the same.
 docs/CAMPAIGN-PROCESSES.md keeps what was run, and says how to read it."""
 
 
@@ -63,17 +66,26 @@ def main(argv: list[str]) -> int:
     chance = random.Random(f"{arguments.command} {arguments.seed}")
     home = arguments.home or Path(tempfile.mkdtemp(prefix="campaign-"))
     is_kept = arguments.home is not None
+    over = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: over.set())
     try:
         with running_network(home, node_count=arguments.nodes, make=PatientDevnet) as network:
             if arguments.command == "kills":
                 with show_progress("kills", arguments.count) as progress:
                     tally = run_kills(
-                        network, arguments.count, chance, arguments.rate, _saying(progress.advance)
+                        network,
+                        arguments.count,
+                        chance,
+                        arguments.rate,
+                        _saying(progress.advance),
+                        over.is_set,
                     )
                 print(tally.summary())
             else:
                 with show_progress("minutes", round(arguments.minutes)) as progress:
-                    verdict = run_soak(network, arguments, chance, print, progress.advance)
+                    verdict = run_soak(
+                        network, arguments, chance, print, progress.advance, over.is_set
+                    )
                 print(verdict.text)
                 return 0 if verdict.is_good else 1
     except Violated as violated:

@@ -54,14 +54,19 @@ class Tally:
 
 
 def run_kills(
-    network: Network, count: int, chance: random.Random, rate_per_s: float, say: Say
+    network: Network,
+    count: int,
+    chance: random.Random,
+    rate_per_s: float,
+    say: Say,
+    is_over: Callable[[], bool],
 ) -> Tally:
-    """Kill `count` times and check; raise `Violated`."""
+    """Kill `count` times, or until it is over, and check; raise `Violated`."""
     tally = Tally()
     begin = time.monotonic()
     load = Load(network, rate_per_s)
     try:
-        while tally.count < count:
+        while tally.count < count and not is_over():
             time.sleep(chance.uniform(0.0, 2.0))
             _kill_some(network, load, tally, chance, count, say)
         _wait_committed_more(load)

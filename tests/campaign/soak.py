@@ -74,6 +74,7 @@ def run_soak(
     chance: random.Random,
     say: Callable[[str], None],
     advance: Callable[[], None],
+    is_over: Callable[[], bool],
 ) -> Verdict:
     """Load, break and measure for so many minutes; write the samples; raise `Violated`."""
     load = Load(network, arguments.rate)
@@ -101,7 +102,7 @@ def run_soak(
         thread.start()
     minutes = 0
     try:
-        while (now := time.monotonic()) < end and not problem:
+        while (now := time.monotonic()) < end and not problem and not is_over():
             time.sleep(0.5)
             if (now - begin) // 60 > minutes:
                 minutes += 1
