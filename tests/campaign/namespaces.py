@@ -39,7 +39,9 @@ def why_not() -> str:
     if made.returncode != 0:
         return f"no network namespace can be made: {made.stderr.strip()}"
     try:
-        bridged = run("ip", "-n", f"{PREFIX}t", "link", "add", "b", "type", "bridge", check=False)
+        bridged = run(
+            "ip", "-n", f"{PREFIX}t", "link", "add", "name", "br0", "type", "bridge", check=False
+        )
         return "" if bridged.returncode == 0 else f"no bridge: {bridged.stderr.strip()}"
     finally:
         run("ip", "netns", "del", f"{PREFIX}t")
@@ -78,16 +80,16 @@ def namespaces(count: int) -> Iterator[None]:
         for name in names:
             run("ip", "netns", "add", name)
             run("ip", "-n", name, "link", "set", "lo", "up")
-        run("ip", "-n", SWITCH, "link", "add", "br", "type", "bridge")
-        run("ip", "-n", SWITCH, "addr", "add", "10.77.0.9/24", "dev", "br")
-        run("ip", "-n", SWITCH, "link", "set", "br", "up")
+        run("ip", "-n", SWITCH, "link", "add", "name", "br0", "type", "bridge")
+        run("ip", "-n", SWITCH, "addr", "add", "10.77.0.9/24", "dev", "br0")
+        run("ip", "-n", SWITCH, "link", "set", "br0", "up")
         for replica, name in enumerate(names[1:]):
             cable = f"cable{replica}"
             run(
                 *("ip", "-n", SWITCH, "link", "add", cable, "type", "veth"),
                 *("peer", "name", "eth0", "netns", name),
             )
-            run("ip", "-n", SWITCH, "link", "set", cable, "master", "br", "up")
+            run("ip", "-n", SWITCH, "link", "set", cable, "master", "br0", "up")
             address = HOST.format(replica=replica)
             run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
             run("ip", "-n", name, "link", "set", "eth0", "up")
