@@ -1,7 +1,7 @@
 """Many seeds: run them on every core, add up what they met, and keep it for the record.
 
-A campaign's sums go into a file that `scripts/campaign-row` makes a row of docs/CAMPAIGN.md from, so
-every row can be traced to a run.
+A campaign's sums go into a file, of which `scripts/campaign-row` makes a row of docs/CAMPAIGN.md,
+so every row can be traced to a run.
 """
 
 from __future__ import annotations
