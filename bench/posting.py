@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 LATER_S: Final = 0.1
+UNAVAILABLE: Final = 503
+"""Status of a node that cannot answer just now, as when its verifier has just been replaced."""
 
 
 class _Counts(msgspec.Struct):
@@ -98,7 +100,10 @@ async def post_load(
                 if body is None:
                     return
                 while not is_over():
-                    _, answer = await connection.post("/v1/transactions:batch", body)
+                    status, answer = await connection.post("/v1/transactions:batch", body)
+                    if status == UNAVAILABLE:  # a problem, and no counts: nothing was taken in
+                        await asyncio.sleep(LATER_S)
+                        continue
                     counts = _counts_decoder.decode(answer)
                     posted.accepted += counts.accepted
                     if not counts.refused:

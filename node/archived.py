@@ -1,4 +1,9 @@
-"""A home's segments as one directory, whether they lie there or in the archive of `node.toml`."""
+"""A home's segments as one directory, whether they lie there or in the archive of `node.toml`.
+
+Which have moved stands in the home's list (`storage.archive`). A folder counts as this chain's
+archive only if its mark says so: an empty mount point, or another chain's archive, is none. What is
+read from where is decided in `storage.archive`, when it is read.
+"""
 
 from __future__ import annotations
 
