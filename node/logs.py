@@ -80,6 +80,13 @@ def configure_logs(config: LogConfig, stream: TextIO | None = None) -> None:
                 colors=target.isatty(), pad_event_to=0, pad_level=True, sort_keys=False
             ),
         ]
+    # Loggers of structlog itself write by their own rules until they are told to go the same way.
+    structlog.configure(
+        processors=[structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[
             structlog.stdlib.ExtraAdder(),

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from ledger.signing import SeedSigner
 from node.config import LogConfig
@@ -35,6 +36,7 @@ def _restored_logging() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     bind_context(replica=None, height=None, view=None)
+    structlog.reset_defaults()
 
 
 def start(form: str, level: str = "info") -> io.StringIO:
@@ -165,3 +167,20 @@ class TestRepetition:
         for number in range(5000):
             self.passes("x" * (number % 100) + chr(0x4E00 + number))
         assert len(self.filter._shapes) == SHAPES_MAX
+
+
+@pytest.mark.parametrize("form", ["human", "json"])
+def test_a_logger_of_structlog_goes_the_same_way_and_shows_no_variables(form: str) -> None:
+    """Found on a full disk: a failed request wrote every frame's variables, to another stream."""
+    stream = start(form)
+    body = "a body that is nobody's business"
+    try:
+        raise RuntimeError(f"{len(body)} characters")
+    except RuntimeError:
+        structlog.get_logger("api").exception("request_failed", request_id="here")
+    said = stream.getvalue()
+    assert "request_failed" in said
+    assert "here" in said
+    assert "RuntimeError: 32 characters" in said
+    assert "locals" not in said
+    assert body not in said
