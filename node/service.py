@@ -24,6 +24,7 @@ from node.queries import Queries
 from node.shell import Shell
 from node.submissions import Submissions
 from node.verification import VerifierUnavailable
+from storage.files import StorageFailure
 
 VERSION: Final = "0.1.0"
 
@@ -61,6 +62,9 @@ class NodeService:
             return await self._submissions.submit(envelopes)
         except VerifierUnavailable as error:
             raise Unavailable(f"signatures cannot be checked just now: {error}") from error
+        except StorageFailure as failure:
+            # The shell has said which file; the node stops, and nothing was promised.
+            raise Unavailable("nothing can be written to this node's disk; it stops") from failure
 
     async def wait(self, tx_id: bytes, level: Level, timeout_s: float) -> Position | None:
         """Return the position once `level` is reached, None when the time is over."""
