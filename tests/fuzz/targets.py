@@ -21,6 +21,7 @@ from genesis.document import parse_genesis
 from ledger.block import decode_entry, decode_header
 from ledger.canonical import decode_canonical
 from ledger.checkpoint import parse_checkpoint_text
+from ledger.equivocation import decode_equivocation
 from ledger.log import decode_bundle
 from ledger.note import parse_note, parse_signature_line, parse_verifier_key
 from ledger.receipt import decode_receipt
@@ -29,7 +30,7 @@ from ledger.state_tree import decode_state_proof
 from ledger.stream import decode_stream_value
 from ledger.tlog_proof import parse_tlog_proof
 from ledger.transaction import decode_bodies, decode_body, decode_transaction, decode_transactions
-from ledger.votes import decode_commit_certificate, decode_equivocation
+from ledger.votes import decode_commit_certificate
 from node.config import ConfigError, parse_config
 from node.driver import decode_node_record
 from node.intake import parse_relayed, parse_submission

@@ -20,14 +20,19 @@ from consensus.messages import (
     Prepare,
     PrePrepare,
     ViewChange,
-    compute_view_change_message,
     decode_message,
     encode_message,
 )
 from ledger import tags
 from ledger.hashing import tagged_hash
 from ledger.refusal import Rejected
-from ledger.votes import COMMIT, PRE_PREPARE, PREPARE, compute_vote_message
+from ledger.votes import (
+    COMMIT,
+    PRE_PREPARE,
+    PREPARE,
+    compute_view_change_message,
+    compute_vote_message,
+)
 from node.effects import Admitted, Effect, FrameReceived, VerifyEnvelopes
 from node.intake import parse_relayed
 from node.messages import Consensus, Frame, decode_frame, encode_frame

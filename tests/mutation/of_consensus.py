@@ -6,6 +6,7 @@ from tests.mutation.mutant import Mutant
 
 VALIDATORS = "tests/ledger/test_validators.py::"
 VOTES = "tests/ledger/test_votes.py::"
+EQUIVOCATION = "tests/ledger/test_equivocation.py::"
 TRAPS = "tests/consensus/test_traps.py::"
 PARTS = "tests/consensus/test_parts.py::"
 AGREEMENT = "tests/consensus/test_agreement.py::"
@@ -135,27 +136,27 @@ MUTANTS = (
     ),
     Mutant(
         "evidence-of-one-block",
-        "ledger/votes.py",
+        "ledger/equivocation.py",
         "        if first.block_hash == second.block_hash:",
         "        if first.block_hash == second.block_hash and first.phase < 0:",
         "two votes for one block are evidence",
-        VOTES + "test_equivocations_that_are_none",
+        EQUIVOCATION + "test_votes_that_do_not_contradict_each_other",
     ),
     Mutant(
         "evidence-of-two-slots",
-        "ledger/votes.py",
-        "        if self.slot != (second.phase, second.height, second.view):",
-        "        if self.slot[0] != second.phase:",
+        "ledger/equivocation.py",
+        "        if (first.height, first.view) != (second.height, second.view) or not (",
+        "        if first.height != second.height or not (",
         "votes of two views convict an honest validator",
-        VOTES + "test_equivocations_that_are_none",
+        EQUIVOCATION + "test_votes_that_do_not_contradict_each_other",
     ),
     Mutant(
         "evidence-half-verified",
-        "ledger/votes.py",
-        "        second.verify(validators, chain_id, verify_signature)\n",
-        "",
+        "ledger/equivocation.py",
+        "        second.verify(validators, chain_id, verify_signature)\n\n\nclass ViewChangeEquiv",
+        "\n\nclass ViewChangeEquiv",
         "one genuine vote and an invented one convict",
-        VOTES + "test_equivocations_that_are_none",
+        EQUIVOCATION + "test_votes_that_do_not_contradict_each_other",
     ),
     Mutant(
         "certificate-of-mixed-views",
@@ -174,7 +175,7 @@ MUTANTS = (
     Mutant(
         "second-vote-overwrites",
         "consensus/vote_book.py",
-        "            slot.is_reported = True\n            return Equivocation.of(slot.vote, vote)",
+        "            slot.is_reported = True\n            return VoteEquivocation.of(slot.vote, vote)",
         "            slot.vote = vote\n            return None",
         "a contradictory vote replaces the first and is no evidence",
         TRAPS + "test_trap_05_conflicting_votes_are_evidence_once_and_the_first_counts",
@@ -476,15 +477,15 @@ MUTANTS = (
     ),
     Mutant(
         "claim-of-the-same-view",
-        "consensus/admission.py",
-        "not 0 <= signed.claim.view < view:",
-        "not 0 <= signed.claim.view <= view:",
+        "ledger/votes.py",
+        "not 0 <= self.claim.view < self.view:",
+        "not 0 <= self.claim.view <= self.view:",
         "a claim may be of the view that is asked for",
         IBFT + "test_a_claimed_round_is_an_earlier_one",
     ),
     Mutant(
         "claim-not-signed",
-        "consensus/messages.py",
+        "ledger/votes.py",
         '    return start + b"\\x01" + claim.view.to_bytes(8, "big") + claim.block_hash',
         '    return start + b"\\x01" + claim.block_hash',
         "a view-change does not sign the view of its claim",
@@ -571,12 +572,12 @@ MUTANTS = (
         PARTS + "test_height_claims_take_the_weak_quorum_th_highest",
     ),
     Mutant(
-        "inbox-without-bound",
+        "inbox-of-every-height",
         "consensus/next_height.py",
-        "self._count_votes(replica) < VOTES_KEPT",
-        "self._count_votes(replica) >= 0",
-        "a peer's votes of the next height are kept without bound",
-        PARTS + "test_inbox_has_places_for_each_replica_and_only_one_height",
+        "            self._places = {}\n            self._statements = Statements()\n",
+        "",
+        "what was said of one height is taken for what is said of another",
+        PARTS + "test_inbox_keeps_one_height_and_a_place_of_each_kind_for_each_replica",
     ),
     Mutant(
         "turn-never-given-back",
