@@ -8,6 +8,7 @@ problem. Whoever posts holds the body, so the answer may say what became of it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Final, TypeVar
 
@@ -168,12 +169,14 @@ class Submission:
         return wait, timeout_s  # type: ignore[return-value]
 
     async def _wait(self, tx_id: bytes, level: Level, timeout_s: int) -> Position | None:
-        """Wait unless too many others do; then the receipt has to be enough."""
+        """Wait, unless too many do or the server stops; then the receipt has to be enough."""
         if self._waiting >= self._settings.waiters_max:
             return None
         self._waiting += 1
         try:
             return await self._service.wait(tx_id, level, timeout_s)
+        except asyncio.CancelledError:  # only a server that stops cancels; the promise stands
+            return None
         finally:
             self._waiting -= 1
 

@@ -44,7 +44,7 @@ class LevelDBStore:
         self.notices: list[str] = []
         self._path = path
         self._cache_bytes = cache_bytes
-        self._is_broken = False
+        self._failure = ""
         self._db: Any = None
         self._open()
 
@@ -58,8 +58,8 @@ class LevelDBStore:
         return value
 
     def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes] = ()) -> None:
-        if self._is_broken:
-            raise StorageFailure(f"{self._path}: refused after a failed write")
+        if self._failure:
+            raise StorageFailure(f"{self._path}: refused after a failed write ({self._failure})")
         batch = self._db.write_batch(sync=True)
         put = batch.put
         # In key order the skip list is walked where it was just walked: 30 % less per put
@@ -71,7 +71,7 @@ class LevelDBStore:
         try:
             batch.write()
         except plyvel.Error as error:
-            self._is_broken = True
+            self._failure = str(error)
             raise StorageFailure(f"{self._path}: write failed: {error}") from error
 
     def scan(

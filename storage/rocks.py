@@ -51,7 +51,7 @@ class RocksStore:
         RocksDB does not say whether it has cut anything."""
         self.notices: list[str] = []
         self._path = path
-        self._is_broken = False
+        self._failure = ""
         path.mkdir(parents=True, exist_ok=True)
         try:
             self._db = Rdict(str(path), _options(cache_bytes, is_strict))
@@ -73,8 +73,8 @@ class RocksStore:
         return None if value is None else bytes(value)
 
     def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes] = ()) -> None:
-        if self._is_broken:
-            raise StorageFailure(f"{self._path}: refused after a failed write")
+        if self._failure:
+            raise StorageFailure(f"{self._path}: refused after a failed write ({self._failure})")
         batch = WriteBatch(raw_mode=True)
         for key, value in puts:
             batch.put(key, value)
@@ -85,7 +85,7 @@ class RocksStore:
         except DbClosedError:
             raise
         except Exception as error:  # rocksdict raises nothing narrower
-            self._is_broken = True
+            self._failure = str(error)
             raise StorageFailure(f"{self._path}: write failed: {error}") from error
 
     def scan(

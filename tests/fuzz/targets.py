@@ -32,8 +32,8 @@ from ledger.tlog_proof import parse_tlog_proof
 from ledger.transaction import decode_bodies, decode_body, decode_transaction, decode_transactions
 from ledger.votes import decode_commit_certificate
 from node.config import ConfigError, parse_config
-from node.driver import decode_node_record
 from node.intake import parse_relayed, parse_submission
+from node.journal_record import decode_journal_record
 from node.messages import decode_frame
 from storage.files import Damaged
 from storage.records import decode_header as decode_record_header
@@ -97,7 +97,7 @@ TARGETS: Final = (
     Target("genesis", parse_genesis, "genesis"),
     Target("consensus message", decode_message, "messages"),
     Target("durable record", lambda raw: decode_durable(raw, CHAIN_ID, 0), "node-records"),
-    Target("node record", decode_node_record, "node-records"),
+    Target("node record", decode_journal_record, "node-records"),
     Target("frame", decode_frame, "frames"),
     Target("node.toml", _text(parse_config), "configs", (ConfigError,)),
     Target("record header", decode_record_header, "records", ()),

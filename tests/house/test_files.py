@@ -19,8 +19,8 @@ PACKAGES: list[str] = PYPROJECT["tool"]["importlinter"]["root_packages"]
 
 NOT_PACKAGES = {"docs", "examples", "requirements", "scripts", "tests", "vectors"}
 
-NOT_OURS = ("vectors/", "requirements/", "LICENSE")
-"""Written by others or by a tool: their bytes are as they came."""
+NOT_OURS = ("vectors/", "requirements/", "LICENSE", "tests/fuzz/corpus/")
+"""Written by others or by a tool, or no text: their bytes are as they came."""
 
 PROVENANCE = [
     r"/work/",

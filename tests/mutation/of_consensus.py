@@ -175,7 +175,8 @@ MUTANTS = (
     Mutant(
         "second-vote-overwrites",
         "consensus/vote_book.py",
-        "            slot.is_reported = True\n            return VoteEquivocation.of(slot.vote, vote)",
+        "            slot.is_reported = True\n"
+        "            return VoteEquivocation.of(slot.vote, vote)",
         "            slot.vote = vote\n            return None",
         "a contradictory vote replaces the first and is no evidence",
         TRAPS + "test_trap_05_conflicting_votes_are_evidence_once_and_the_first_counts",

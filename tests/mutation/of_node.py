@@ -179,7 +179,8 @@ MUTANTS = (
     Mutant(
         "cosignature-not-verified",
         "node/certification.py",
-        "verify_cosignature(checkpoint.text(), self._keys[replica], item.signature, self._verify)\n",
+        "verify_cosignature("
+        "checkpoint.text(), self._keys[replica], item.signature, self._verify)\n",
         "str(checkpoint.text())\n",
         "a peer's cosignature is not verified",
         "tests/consensus/test_pbft_sentences.py::"
@@ -214,7 +215,9 @@ MUTANTS = (
     Mutant(
         "committed-twice",
         "node/driver.py",
-        "        if self._committing is not None:\n            return\n        if self._journal_height <",
+        "        if self._committing is not None:\n"
+        "            return\n"
+        "        if self._journal_height <",
         "        if self._journal_height <",
         "a block that is being written is written again",
         DRIVER + "test_a_block_that_is_fetched_and_then_decided_is_committed_once",
@@ -254,7 +257,7 @@ MUTANTS = (
     Mutant(
         "stale-stays-in-the-pool",
         "node/pool_admission.py",
-        "        self._pool.remove([tx_id for tx_id in stale if tx_id not in promised])\n",
+        "        self._overdue = promised.intersection(stale)\n",
         "",
         "what no block may take keeps the nodes changing views",
         DRIVER + "test_a_view_change_of_idle_nodes_does_not_wait_for_stale_transactions",
