@@ -29,6 +29,25 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def joined(network: Network) -> tuple[str, int]:
+    """Replica 3 has lost its home and joined by a snapshot; of an older transaction: id, height."""
+    old_id, old = network.opening()
+    height = int(str(network.settle(0, old, "certified")["height"]))
+    home = home_of(network, 3)
+    network.devnet.kill(3)
+    for name in ("segments", "index", "journal", "spool", "snapshots"):
+        shutil.rmtree(home.path / name)
+    settle_beyond_window(network, height)
+    assert main(["node", "join", "--home", str(home.path), "--reason", "disk lost"]) == 0
+    network.devnet.start([3])
+    network.settle(1, network.opening()[1])  # the others do not wait for it
+    network.devnet.wait_ready([3])
+    wait_recovered(network, home.path)
+    assert not home.join_marker.exists()
+    return old_id, height
+
+
 def home_of(network: Network, replica: int) -> NodeHome:
     return NodeHome(Path(network.devnet.state.nodes[replica].home))
 
@@ -56,30 +75,18 @@ def settle_beyond_window(network: Network, height: int) -> None:
 
 
 def test_a_lost_node_joins_by_a_snapshot_and_has_the_same_chain(
-    network: Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    network: Network, joined: tuple[str, int], tmp_path: Path
 ) -> None:
-    old_id, old = network.opening()
-    place = network.settle(0, old, "certified")
+    old_id, old_height = joined
     home = home_of(network, 3)
-    network.devnet.kill(3)
-    for name in ("segments", "index", "journal", "spool", "snapshots"):
-        shutil.rmtree(home.path / name)
-    settle_beyond_window(network, int(str(place["height"])))
-    assert main(["node", "join", "--home", str(home.path), "--reason", "disk lost"]) == 0
-    network.devnet.start([3])
-    network.settle(1, network.opening()[1])  # the others do not wait for it
-    network.devnet.wait_ready([3])
-    wait_recovered(network, home.path)
-    assert not home.join_marker.exists()
-
     base = Base(DiskDirectory(home.base, is_read_only=True))
-    assert base.start.height > int(str(place["height"]))
+    assert base.start.height > old_height
     new_id, new = network.opening()
     newest = int(str(network.settle(3, new, "certified")["height"]))
     network.wait_level(newest)
-    with network.client(0) as one, network.client(3) as joined:
+    with network.client(0) as one, network.client(3) as three:
         for height in range(base.start.height, newest + 1):
-            blocks = [one.block(height), joined.block(height)]
+            blocks = [one.block(height), three.block(height)]
             assert blocks[0]["block_hash"] == blocks[1]["block_hash"]
             assert blocks[0]["transactions"] == blocks[1]["transactions"]
         held = (
@@ -87,9 +94,9 @@ def test_a_lost_node_joins_by_a_snapshot_and_has_the_same_chain(
             f"{base.start.height} and entries from {base.start.log_size} on; ask another node"
         )
         for ask, what in (
-            (lambda: joined.block(1), "block 1"),
-            (lambda: joined.proof(old_id), f"transaction {old_id}, if it is on the chain,"),
-            (lambda: joined.evidence(old_id), f"transaction {old_id}, if it is on the chain,"),
+            (lambda: three.block(1), "block 1"),
+            (lambda: three.proof(old_id), f"transaction {old_id}, if it is on the chain,"),
+            (lambda: three.evidence(old_id), f"transaction {old_id}, if it is on the chain,"),
         ):
             with pytest.raises(ApiError) as refused:
                 ask()
@@ -98,10 +105,10 @@ def test_a_lost_node_joins_by_a_snapshot_and_has_the_same_chain(
         assert old_position is not None
         contract = str(old_position["stream"]).removeprefix("contract/")
         with pytest.raises(ApiError) as refused:
-            joined.history(contract)
+            three.history(contract)
         assert refused.value.detail == f"1 of the 1 entries of contract {contract} {held}"
         file = tmp_path / "new.evidence.json"
-        file.write_bytes(joined.evidence(new_id))
+        file.write_bytes(three.evidence(new_id))
     result = verify_offline(file, network.devnet.state.genesis_hash)
     assert result.returncode == 0, result.stdout + result.stderr
     # With one of the others gone the network needs its vote.
@@ -109,9 +116,9 @@ def test_a_lost_node_joins_by_a_snapshot_and_has_the_same_chain(
     assert network.settle(3, network.opening()[1])["status"] == "applied"
     network.devnet.start([0])
     network.devnet.wait_ready([0])
-    capsys.readouterr()
 
 
+@pytest.mark.usefixtures("joined")
 def test_what_a_joined_node_holds_is_whole_and_its_index_is_built_again(network: Network) -> None:
     home = home_of(network, 3)
     network.devnet.stop([3])
@@ -126,6 +133,7 @@ def test_what_a_joined_node_holds_is_whole_and_its_index_is_built_again(network:
     network.devnet.wait_ready([3])
 
 
+@pytest.mark.usefixtures("joined")
 def test_a_joined_node_is_restored_from_its_backup(network: Network, tmp_path: Path) -> None:
     home = home_of(network, 3)
     backup = tmp_path / "backup.tar"
