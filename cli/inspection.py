@@ -35,7 +35,7 @@ from ledger.block import (
     decode_entry,
     encode_header,
 )
-from ledger.checkpoint import LogTrust, log_verifier_key, verify_checkpoint
+from ledger.checkpoint import verify_checkpoint
 from ledger.log import root_from_tiles
 from ledger.refusal import Rejected
 from ledger.state_tree import StateTree
@@ -45,7 +45,7 @@ from ledger.votes import decode_commit_certificate
 from ledger.wire import encode
 from node.archived import open_segments
 from node.certificates import read_certificate
-from node.certification import cosigner_keys
+from node.certification import log_trust
 from node.config import NodeConfig, NodeHome
 from node.journal_record import decode_journal_record
 from node.ledger_store import LedgerStore, open_ledger
@@ -362,18 +362,7 @@ class Inspection:
         return f"a quorum's signatures on each of {height + 1 - first} blocks"
 
     def _check_checkpoints(self) -> str:
-        genesis = self._genesis
-        trust = LogTrust(
-            origin=genesis.origin,
-            log_keys=tuple(
-                [
-                    log_verifier_key(genesis.origin, validator.log_key)
-                    for validator in genesis.validators.validators
-                ]
-            ),
-            cosigner_keys=tuple(cosigner_keys(genesis)),
-            quorum=genesis.validators.quorum,
-        )
+        trust = log_trust(self._genesis)
         count = 0
         for height, note in self._store.chain_store.scan_checkpoints():
             self._progress("checkpoints, by height", height, self._chain.header.height)

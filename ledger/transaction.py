@@ -82,6 +82,21 @@ def decode_body(raw: bytes) -> Body:
     return body
 
 
+class BodyHead(msgspec.Struct):
+    """Who said it, and of what: as much as a reader of the chain needs to find it."""
+
+    signers: list[str]
+    stream: str
+
+
+_head_decoder = msgspec.json.Decoder(BodyHead)
+
+
+def read_head(raw: bytes) -> BodyHead:
+    """Return the head of a body that stands on the chain, and so was read strictly before."""
+    return _head_decoder.decode(raw)
+
+
 def _check_signers(body: Body) -> None:
     if len(set(body.signers)) != len(body.signers):
         raise Rejected(Reason.BAD_FIELD, f"body: signers {body.signers} names a party twice")

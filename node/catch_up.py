@@ -11,7 +11,7 @@ correct replicas, has verified them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Protocol
 
 from contracts.execution import (
@@ -35,7 +35,7 @@ from ledger.block import (
 from ledger.merkle import leaf_hash
 from ledger.refusal import Reason, Rejected
 from ledger.transaction import decode_transaction
-from ledger.votes import decode_commit_certificate
+from ledger.votes import VerifySignature, decode_commit_certificate
 from ledger.wire import encode
 from node.messages import CertifiedBlock
 
@@ -172,9 +172,6 @@ class CatchUp:
             if peer != self._replica and peer in connected:
                 return peer
         return None
-
-
-VerifySignature = Callable[[bytes, bytes, bytes], bool]
 
 
 def read_certified_block(

@@ -9,32 +9,30 @@ validator is seen to contradict it (`node.forks`). Pure; it holds a bounded numb
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from genesis.document import Genesis
 from ledger.checkpoint import (
     Checkpoint,
+    LogTrust,
     cosign_checkpoint,
     cosigner_verifier_key,
+    log_verifier_key,
     sign_checkpoint,
     verify_cosignature,
 )
 from ledger.equivocation import CheckpointFork, CosignedTree
-from ledger.log import root_from_tiles
+from ledger.log import ReadTile, root_from_tiles
 from ledger.note import NoteSignature, VerifierKey, format_note
 from ledger.refusal import Rejected
 from ledger.signing import Signer
+from ledger.votes import VerifySignature
 from node.forks import ForkWatch
 from node.messages import Cosigned
 
 HEIGHTS_MAX: Final = 256
 """Heights whose cosignatures are still collected; a later checkpoint covers the older ones."""
-
-
-ReadTile = Callable[[int, int], bytes]
-VerifySignature = Callable[[bytes, bytes, bytes], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +63,16 @@ def cosigner_keys(genesis: Genesis) -> list[VerifierKey]:
         cosigner_verifier_key(cosigner_name(genesis.origin, validator.id), validator.cosign_key)
         for validator in genesis.validators.validators
     ]
+
+
+def log_trust(genesis: Genesis) -> LogTrust:
+    """Return whose lines make a checkpoint of this log a certified one."""
+    keys = [
+        log_verifier_key(genesis.origin, item.log_key) for item in genesis.validators.validators
+    ]
+    return LogTrust(
+        genesis.origin, tuple(keys), tuple(cosigner_keys(genesis)), genesis.validators.quorum
+    )
 
 
 class Certification:

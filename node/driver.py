@@ -14,7 +14,7 @@ on disk, and not before, so a step never reads what is not there yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -31,7 +31,7 @@ from ledger.equivocation import Equivocation
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
 from ledger.signing import Signer, verify_signature
-from ledger.votes import decode_commit_certificate, encode_commit_certificate
+from ledger.votes import VerifySignature, decode_commit_certificate, encode_commit_certificate
 from node.blocks import Limits
 from node.catch_up import BlockSource, CatchUp, read_certified_block
 from node.certification import Certification
@@ -123,9 +123,6 @@ class Identity:
     replica: int
     genesis: Genesis
     signers: Signers
-
-
-VerifySignature = Callable[[bytes, bytes, bytes], bool]
 
 
 class Driver:

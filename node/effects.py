@@ -7,7 +7,7 @@ nothing later in the list may happen as if it had succeeded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from consensus.actions import Keep
@@ -130,6 +130,10 @@ class Halted:
     """This node must not go on; a person has to look."""
 
     reason: str
+
+
+Say = Callable[[str, str], None]
+"""Called with a line for the log: level and text, as in `Said`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,16 @@ occupies only its own places. Pure; whoever adds a tree has verified its cosigna
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import Final
 
 from ledger.equivocation import CheckpointFork, CosignedTree
-from ledger.log import consistency_proof_from_tiles, root_from_tiles
+from ledger.log import ReadTile, consistency_proof_from_tiles, root_from_tiles
 
 FORKS_KEPT: Final = 8
 """Strange trees kept of one validator: one convicts it, and more only say so again."""
 
 REPORTED_KEPT: Final = 64
 """Sizes remembered per validator for which proof was found: it is proven once per size."""
-
-ReadTile = Callable[[int, int], bytes]
 
 
 class ForkWatch:

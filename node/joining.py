@@ -16,10 +16,9 @@ from contextlib import ExitStack
 from typing import Final, Protocol
 
 from genesis.document import Genesis
-from ledger.checkpoint import LogTrust, log_verifier_key
 from ledger.refusal import Rejected
 from ledger.snapshot import SnapshotTrust
-from node.certification import cosigner_keys
+from node.certification import log_trust
 from node.config import NodeHome
 from node.messages import decode_frame, encode_frame
 from node.shell import TICK_S
@@ -47,12 +46,10 @@ _LEVELS: Final = {"info": logging.INFO, "warning": logging.WARNING}
 
 def trust_of(genesis: Genesis) -> SnapshotTrust:
     """Return what a snapshot is held against."""
-    validators = genesis.validators
-    keys = [log_verifier_key(genesis.origin, item.log_key) for item in validators.validators]
     return SnapshotTrust(
         genesis.chain_id,
-        validators,
-        LogTrust(genesis.origin, tuple(keys), tuple(cosigner_keys(genesis)), validators.quorum),
+        genesis.validators,
+        log_trust(genesis),
         genesis.parameters.replay_window_ms,
     )
 

@@ -11,13 +11,14 @@ work: waiting for what no block takes would look like a silent primary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from contracts.execution import Candidate, Chain, check_keys, check_time
 from contracts.parties import PARTY_PREFIX
 from ledger.refusal import Rejected
 from ledger.transaction import Transaction
+from node.effects import Say
 from node.mempool import Mempool
 from node.recent_ids import RecentIds
 
@@ -26,9 +27,6 @@ PURGE_COUNT: Final = 5_000
 
 ANY_WINDOW_MS: Final = 2**53
 """No bound on how late a transaction may stay valid: what is too far ahead now waits."""
-
-Say = Callable[[str, str], None]
-"""(level, text), for the log."""
 
 
 class PoolAdmission:

@@ -46,7 +46,7 @@ from ledger.note import parse_note
 from ledger.state_tree import encode_state_proof
 from ledger.stream import compute_state_key
 from ledger.tlog_proof import TlogProof, format_tlog_proof
-from ledger.transaction import compute_tx_id
+from ledger.transaction import compute_tx_id, read_head
 from ledger.votes import decode_commit_certificate
 from node.shell import Shell
 from storage.archive import NotMounted
@@ -149,13 +149,15 @@ class Queries:
             code=entry.outcome.code,
             effects=entry.outcome.effects,
             certified=self._is_certified(found.height),
-            stream=_read_head(entry).stream,
+            stream=read_head(entry.envelope.body).stream,
         )
 
     def check_absence(self, tx_id: bytes) -> None:
         """Raise `NotFound` if what is not found here may stand before this node's start."""
         if self._store.start.height:
-            raise NotFound(f"transaction {tx_id.hex()}, if it is on the chain, {self._held_from()}")
+            raise NotFound(
+                f"transaction {tx_id.hex()}, if it is on the chain, {self._store.start.not_held}"
+            )
 
     @_archive_named()
     def entry(self, tx_id: bytes) -> bytes | None:
@@ -227,7 +229,7 @@ class Queries:
         store = self._shell.disk.store
         entry = self._transaction_entry(found)
         state_height = self._shell.chain.header.height
-        parties = self._prove_parties(_read_head(entry).signers)
+        parties = self._prove_parties(read_head(entry.envelope.body).signers)
         with _archive_named():
             entries, certificate = store.block(found.height)
             header = store.header(found.height)
@@ -272,13 +274,13 @@ class Queries:
             entries.append(raw)
             entry = decode_entry(raw)
             if isinstance(entry, TransactionEntry):
-                for signer in _read_head(entry).signers:
+                for signer in read_head(entry.envelope.body).signers:
                     signers[signer] = None
             newest = found.previous
         if len(entries) < state.count:
             raise NotFound(
                 f"{state.count - len(entries)} of the {state.count} entries of contract {contract} "
-                f"{self._held_from()}"
+                f"{self._store.start.not_held}"
             )
         parties = self._prove_parties(list(signers))
         entries.reverse()
@@ -317,7 +319,7 @@ class Queries:
             return None
         begin = index * TILE_WIDTH
         if begin < self._store.start.log_size:
-            raise NotFound(f"entry {begin} {self._held_from()}")
+            raise NotFound(f"entry {begin} {self._store.start.not_held}")
         return encode_bundle(self._store.entries(begin, begin + width))
 
     def certified_size(self) -> int:
@@ -331,22 +333,14 @@ class Queries:
     def _store(self) -> ChainStore:
         return self._shell.disk.store.chain_store
 
-    def _held_from(self) -> str:
-        """End a sentence about what a node that began with a snapshot does not have."""
-        start = self._store.start
-        return (
-            f"is not held here: this node began with a snapshot and holds blocks from "
-            f"{start.height} and entries from {start.log_size} on; ask another node"
-        )
-
     def _check_held(self, height: int) -> None:
         if height < self._store.start.height:
-            raise NotFound(f"block {height} {self._held_from()}")
+            raise NotFound(f"block {height} {self._store.start.not_held}")
 
     def _check_tile(self, level: int, index: int) -> None:
         """Raise `NotFound` for a tile of which a part stands before this node's start."""
         if index < self._store.start.log_size >> (TILE_HEIGHT * level) >> TILE_HEIGHT:
-            raise NotFound(f"tile {level}/{index} {self._held_from()}")
+            raise NotFound(f"tile {level}/{index} {self._store.start.not_held}")
 
     def _is_certified(self, height: int) -> bool:
         return self._store.first_checkpoint_at_or_after(height) is not None
@@ -393,18 +387,6 @@ class Queries:
 
 def _size_of(note: bytes) -> int:
     return parse_checkpoint_text(parse_note(note).text).size
-
-
-class _BodyHead(msgspec.Struct):
-    signers: list[str]
-    stream: str
-
-
-_head_decoder = msgspec.json.Decoder(_BodyHead)
-
-
-def _read_head(entry: TransactionEntry) -> _BodyHead:
-    return _head_decoder.decode(entry.envelope.body)
 
 
 def _describe(record: Any) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from node.effects import (
     RecoveryEnded,
     Said,
     SaveJournal,
+    Say,
     SendFrame,
     Started,
     Ticked,
@@ -114,9 +115,6 @@ class Disk:
     store: LedgerStore
     journal: Journal
     spool: Spool
-
-
-Say = Callable[[str, str], None]
 
 
 class Shell:

@@ -31,6 +31,7 @@ from ledger.snapshot import (
     pack_chunks,
 )
 from ledger.stream import decode_stored_stream
+from node.effects import Say
 from node.ledger_store import LedgerStore
 from node.snapshot_shelf import SnapshotShelf
 from storage.chain import ChainStore
@@ -45,8 +46,6 @@ ROWS_SKIPPED_MAX: Final = 2_000
 """References that are free again and looked at between two pauses (about 3 ms)."""
 
 Pairs = Generator[tuple[bytes, bytes], None, None]
-Say = Callable[[str, str], None]
-"""(level, text), for the log."""
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from ledger.wire import StrictDecoder, encode
 from node.messages import CertifiedBlock
 from node.snapshot_shelf import find_offsets
 from storage.chain import ChainStart
-from storage.files import Damaged, Directory
+from storage.files import Damaged, Directory, write_whole
 from storage.segments import SegmentLog
 
 MANIFEST_FILE: Final = "manifest"
@@ -98,11 +98,7 @@ class SnapshotFiles:
         self.discard()
         self._directory.create(ROWS_FILE)
         self._directory.fsync(ROWS_FILE)
-        self._directory.create(_PARTIAL)
-        self._directory.pwrite(_PARTIAL, 0, encode(_Kept(raw, note)))
-        self._directory.fsync(_PARTIAL)
-        self._directory.rename(_PARTIAL, MANIFEST_FILE)
-        self._directory.fsync_directory()
+        write_whole(self._directory, _PARTIAL, MANIFEST_FILE, encode(_Kept(raw, note)))
         self._open(decode_manifest(raw))
 
     def keep_chunk(self, index: int, chunk: bytes) -> None:

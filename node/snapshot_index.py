@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-import msgspec
-
 from contracts.execution import EntryRow
 from ledger.block import TransactionEntry, decode_entry, read_block_header
 from ledger.checkpoint import parse_checkpoint_text
@@ -28,13 +26,13 @@ from ledger.refusal import Rejected
 from ledger.snapshot import Row, StreamRow, compute_base, read_rows
 from ledger.state_tree import StateTree
 from ledger.stream import compute_state_key, compute_value_hash, encode_stored_stream
-from ledger.transaction import compute_tx_id
+from ledger.transaction import compute_tx_id, read_head
 from node.snapshot_files import Base
 from storage.chain import BlockWrite, ChainStore
 from storage.files import Damaged, Directory
 from storage.keyvalue import KeyValue
 from storage.records import StoredBlock
-from storage.rows import HEIGHT, TILE
+from storage.rows import HEIGHT, TILE, encode_reference
 
 BATCH_ROWS: Final = 10_000
 """Rows put into the store, and streams into the state tree, at a time."""
@@ -44,13 +42,6 @@ Progress = Callable[[str, int, int], None]
 
 ROWS_PROGRESS: Final = "rows of the snapshot"
 BLOCKS_PROGRESS: Final = "blocks beside the snapshot"
-
-
-class _BodyHead(msgspec.Struct):
-    stream: str
-
-
-_head_decoder = msgspec.json.Decoder(_BodyHead)
 
 
 def build_index(
@@ -103,7 +94,7 @@ def _transactions(entries: Sequence[bytes]) -> Iterator[tuple[bytes, str]]:
         if not isinstance(entry, TransactionEntry):
             raise Damaged("segments", 0, f"entry {entry.index} is no transaction")
         body = entry.envelope.body
-        yield compute_tx_id(body), _head_decoder.decode(body).stream
+        yield compute_tx_id(body), read_head(body).stream
 
 
 def _put_rows(base: Base, keyvalue: KeyValue, newest: dict[str, bytes], progress: Progress) -> None:
@@ -119,7 +110,7 @@ def _put_rows(base: Base, keyvalue: KeyValue, newest: dict[str, bytes], progress
                 puts.append((b"s" + row.name.encode(), stored))
                 updates[compute_state_key(row.name)] = compute_value_hash(row.value)
             else:
-                puts.append((b"r" + row.key, row.tx_id + HEIGHT.pack(row.time_ms)))
+                puts.append((b"r" + row.key, encode_reference(row.tx_id, row.time_ms)))
         plan = tree.plan(updates)
         puts += [(b"k" + name, record) for name, record in plan.buckets if record is not None]
         keyvalue.write(puts)

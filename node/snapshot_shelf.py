@@ -15,7 +15,7 @@ from typing import Final
 
 from ledger.refusal import Rejected
 from ledger.snapshot import ChunkId, Manifest, compute_digest, decode_manifest, name_chunk
-from storage.files import Directory
+from storage.files import Directory, write_whole
 
 KEPT: Final = 2
 """Snapshots served: whoever is fetching one may go on while the next is made."""
@@ -101,15 +101,8 @@ class SnapshotShelf:
 
     def finish(self, height: int, raw: bytes) -> None:
         """Make the snapshot durable and serve it; the oldest one too many is removed."""
-        partial = f"{height:016d}.partial"
         self._directory.fsync(_rows(height))
-        if partial in self._directory.names():
-            self._directory.remove(partial)
-        self._directory.create(partial)
-        self._directory.pwrite(partial, 0, raw)
-        self._directory.fsync(partial)
-        self._directory.rename(partial, _manifest(height))
-        self._directory.fsync_directory()
+        write_whole(self._directory, f"{height:016d}.partial", _manifest(height), raw)
         self._keep(height, raw, decode_manifest(raw))
         for old in self.heights[:-KEPT]:
             del self._held[old]

@@ -9,7 +9,7 @@ move, and whatever is asked then is asked again after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from consensus import actions as act
@@ -18,14 +18,12 @@ from consensus.messages import Proposal
 from contracts.execution import Candidate, Chain, ExecutedBlock
 from ledger.refusal import Reason, Rejected
 from node.blocks import Limits, build_block, check_block, proposal_of
+from node.effects import Say
 from node.intake import parse_relayed
 from node.mempool import Mempool
 from node.messages import FetchedProposal, decode_frame, encode_frame
 from node.proposals import ProposalDesk
 from node.serving import whole_proposal
-
-Say = Callable[[str, str], None]
-"""(level, text), for the log."""
 
 
 class Workbench:

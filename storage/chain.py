@@ -58,6 +58,14 @@ class ChainStart:
     log_size: int
     """Entries of the log before that block."""
 
+    @property
+    def not_held(self) -> str:
+        """The end of a sentence about something before it."""
+        return (
+            "is not held here: this node began with a snapshot and holds blocks from "
+            f"{self.height} and entries from {self.log_size} on; ask another node"
+        )
+
 
 GENESIS_START: Final = ChainStart(0, 0)
 
@@ -66,10 +74,7 @@ class NotHeld(Exception):
     """What is asked for stands before this chain's start: another node has to be asked."""
 
     def __init__(self, what: str, start: ChainStart) -> None:
-        super().__init__(
-            f"{what} is not held here: this node began with a snapshot and holds blocks from "
-            f"{start.height} and entries from {start.log_size} on; ask another node"
-        )
+        super().__init__(f"{what} {start.not_held}")
 
 
 _CHECKPOINTS_WAITING_MAX: Final = 16

@@ -286,6 +286,20 @@ class DiskDirectory:
         return StorageFailure(f"{self._path}/{name}: {verb} failed: {error.strerror or error}")
 
 
+def write_whole(directory: Directory, partial: str, name: str, data: bytes) -> None:
+    """Write a file that is under its name only when all of it is durable, replacing what had it.
+
+    Until then it is under `partial`, as a write that was broken off may have left one.
+    """
+    if partial in directory.names():
+        directory.remove(partial)
+    directory.create(partial)
+    directory.pwrite(partial, 0, data)
+    directory.fsync(partial)
+    directory.rename(partial, name)
+    directory.fsync_directory()
+
+
 def _describe_holder(fd: int) -> str:
     """Return who holds a lock on this file, as far as the system says (Linux does)."""
     status = os.fstat(fd)

@@ -28,7 +28,7 @@ from typing import Final
 
 from google_crc32c import value as crc32c
 
-from storage.files import Damaged, Directory, StorageFailure
+from storage.files import Damaged, Directory, StorageFailure, write_whole
 
 SLOT_BYTES: Final = 256 * 1024
 """Size of a slot. The record is a node's own votes of one height and its view-change, which carries
@@ -119,15 +119,9 @@ class Journal:
             directory.truncate(name, 0)
             directory.pwrite(name, 0, _encode_pending(0, b""))
             directory.fsync(name)
-        unborn = VOTES_FILE + ".new"
-        if unborn in directory.names():
-            directory.remove(unborn)
         empty = _encode_slot(_Slot(0, b"", None))
-        directory.create(unborn)
-        directory.pwrite(unborn, 0, empty + empty + _encode_mark(0) + _encode_mark(0))
-        directory.fsync(unborn)
-        directory.rename(unborn, VOTES_FILE)
-        directory.fsync_directory()
+        votes = empty + empty + _encode_mark(0) + _encode_mark(0)
+        write_whole(directory, VOTES_FILE + ".new", VOTES_FILE, votes)
         return cls(directory)
 
     @classmethod

@@ -44,7 +44,7 @@ class LevelDBStore:
         self.notices: list[str] = []
         self._path = path
         self._cache_bytes = cache_bytes
-        self._failure = ""
+        self._failure: Exception | None = None
         self._db: Any = None
         self._open()
 
@@ -58,7 +58,7 @@ class LevelDBStore:
         return value
 
     def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes] = ()) -> None:
-        if self._failure:
+        if self._failure is not None:
             raise StorageFailure(f"{self._path}: refused after a failed write ({self._failure})")
         batch = self._db.write_batch(sync=True)
         put = batch.put
@@ -71,7 +71,7 @@ class LevelDBStore:
         try:
             batch.write()
         except plyvel.Error as error:
-            self._failure = str(error)
+            self._failure = error
             raise StorageFailure(f"{self._path}: write failed: {error}") from error
 
     def scan(

@@ -51,7 +51,7 @@ class RocksStore:
         RocksDB does not say whether it has cut anything."""
         self.notices: list[str] = []
         self._path = path
-        self._failure = ""
+        self._failure: Exception | None = None
         path.mkdir(parents=True, exist_ok=True)
         try:
             self._db = Rdict(str(path), _options(cache_bytes, is_strict))
@@ -73,7 +73,7 @@ class RocksStore:
         return None if value is None else bytes(value)
 
     def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes] = ()) -> None:
-        if self._failure:
+        if self._failure is not None:
             raise StorageFailure(f"{self._path}: refused after a failed write ({self._failure})")
         batch = WriteBatch(raw_mode=True)
         for key, value in puts:
@@ -85,7 +85,7 @@ class RocksStore:
         except DbClosedError:
             raise
         except Exception as error:  # rocksdict raises nothing narrower
-            self._failure = str(error)
+            self._failure = error
             raise StorageFailure(f"{self._path}: write failed: {error}") from error
 
     def scan(

@@ -148,6 +148,11 @@ def decode_transaction(row: bytes) -> TransactionPosition:
     return TransactionPosition(index, height, segment, offset, length, crc, previous)
 
 
+def encode_reference(tx_id: bytes, time_ms: int) -> bytes:
+    """Return a reference row, as `transaction_rows` writes one for each transaction of a block."""
+    return tx_id + HEIGHT.pack(time_ms)
+
+
 def decode_reference(row: bytes) -> tuple[bytes, int]:
     """Read a reference row: (tx_id, block time in ms)."""
     if len(row) != _TX_ID_BYTES + HEIGHT.size:

@@ -17,7 +17,8 @@ import pytest
 
 from cli.devnet import Devnet
 from cli.devnet_state import DevnetNode, DevnetState
-from sim.byzantine import LIARS
+from sim.liars.kinds import LIARS
+from tests.system import liar_node
 from tests.system.networks import Network, running_network, verify_offline
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("liars")]
@@ -37,6 +38,7 @@ KINDS = [
         ),
     )
     for liar in LIARS
+    if liar.kind in liar_node.KINDS
 ]
 
 CONTRADICTS_ITSELF = {"equivocating primary", "double voter"}
