@@ -24,6 +24,7 @@ from api.ports import (
     Position,
     Unavailable,
 )
+from contracts.custody import ContractRecord
 from contracts.parties import party_stream
 from contracts.prepaid import PrepaidRecord
 from ledger.block import TransactionEntry, compute_block_hash, decode_entry, encode_header
@@ -171,7 +172,7 @@ class Queries:
         state = chain.stream(stream)
         record = state.record
         merchant = custodian = consumer_party = ""
-        if isinstance(record, PrepaidRecord):
+        if isinstance(record, PrepaidRecord | ContractRecord):
             merchant = record.merchant
             custodian = record.custodian
             consumer_party = record.consumer_party

@@ -181,7 +181,7 @@ def in_a_process(
 
 ALONE = """
 import importlib.abc, sys
-ALLOWED = {"nacl", "_cffi_backend", "cffi", "msgpack", "ledger", "verifier"}
+ALLOWED = {"nacl", "_cffi_backend", "cffi", "msgpack", "law", "ledger", "verifier"}
 REFUSED = {"socket", "ssl", "asyncio", "http", "urllib.request", "selectors", "subprocess"}
 class Gate(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
