@@ -365,18 +365,9 @@ class _Sight:
 
     def history(self, stream: str, count_max: int) -> list[Past] | None:
         """Return a stream's earlier transactions, oldest first; None if they are more."""
-        raw = self._reader.state(stream)
-        tx_id = ZERO_HASH if raw is None else decode_stored_stream(raw).newest
-        found: list[Past] = []
-        while tx_id != ZERO_HASH:
-            stored = self._reader.entry(tx_id)
-            if stored is None:
-                raise LookupError(f"entry {tx_id.hex()} of {stream} is not stored")
-            found.append(_read_past(stored, tx_id))
-            if len(found) > count_max:
-                return None
-            tx_id = stored.previous
-        found.reverse()
+        found = read_history(self._reader, stream, count_max)
+        if found is None:
+            return None
         found += [
             self._past(place)
             for place, transaction in enumerate(self.executed)
@@ -597,6 +588,23 @@ class Executor:
         for state, (name, record) in zip(states, writes.items(), strict=True):
             state.record = record
             self._changed[name] = state
+
+
+def read_history(reader: StateReader, stream: str, count_max: int) -> list[Past] | None:
+    """Return a stream's transactions at the applied height, oldest first; None if they are more."""
+    raw = reader.state(stream)
+    tx_id = ZERO_HASH if raw is None else decode_stored_stream(raw).newest
+    found: list[Past] = []
+    while tx_id != ZERO_HASH:
+        stored = reader.entry(tx_id)
+        if stored is None:
+            raise LookupError(f"entry {tx_id.hex()} of {stream} is not stored")
+        found.append(_read_past(stored, tx_id))
+        if len(found) > count_max:
+            return None
+        tx_id = stored.previous
+    found.reverse()
+    return found
 
 
 def _read_past(stored: StoredEntry, tx_id: bytes) -> Past:

@@ -11,17 +11,19 @@ is bounded by `contracts.handling.READS_MAX` for all of a block.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from contracts.contract import Effects
-from contracts.custody import MERCHANT_PREFIX, ContractRecord, read_static
+from contracts.custody import MERCHANT_PREFIX, STATIC_PREFIX, ContractRecord, SignedRecord
 from contracts.documents import (
     DETAIL_CHARS_MAX,
+    DOCUMENT_PREFIX,
     RULES_PREFIX,
+    DocumentRecord,
     VersionsRecord,
     published_stream,
     read_document,
@@ -29,65 +31,80 @@ from contracts.documents import (
 from contracts.events import ComputedData, FindingsData
 from contracts.handling import Context, Past, Refusal
 from contracts.lifecycle import MERCHANT_EVENTS
+from contracts.parties import PartyRecord
 from contracts.standing import find_role
 from law.account import fold
 from law.canonical import compute_hash, encode
+from law.case import Case, build_case, find_range
 from law.checks import find_breaches
 from law.clauses import check_clauses, check_prompting
 from law.days import parse_day
-from law.derivation import Derivation
 from law.entries import StreamEntry, to_facts
-from law.facts import Fact, read_facts
-from law.published import ACCOUNT, DEPOSIT_1Y, LPR_1Y, REST_DAYS, Published, read_published
+from law.published import ACCOUNT, DEPOSIT_1Y, LPR_1Y, REST_DAYS
 from law.refund import derive
 from law.refusal import Refused
 from law.rules import Pack, parse_pack, schedule
-from law.terms import Terms, parse_terms
 
 RULES_NAMED_MAX: Final = 32
 """Broken rules that an outcome names; the count says how many there are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """Everything the law reads about one contract, and the hash that names it."""
-
-    terms: Terms
-    facts: tuple[Fact, ...]
-    published: Published
-    basis: str
-    """SHA-256 of the list of (position, hash) of terms and pages and of the facts' documents."""
-
-
 def read_case(context: Context, record: ContractRecord) -> Case:
     """Return the case of the contract whose stream this is; refuse what cannot be read."""
-    static = read_static(context)
-    raw = read_document(context, static.terms)
-    assert raw is not None, "a contract's terms are never removed"
-    entries = [
-        *_read_entries(context, record, context.history(context.stream)),
-        *_read_entries(
-            context, record, context.history(MERCHANT_PREFIX + record.merchant), MERCHANT_EVENTS
-        ),
-    ]
-    documents = to_facts(entries)
+    merchant = MERCHANT_PREFIX + record.merchant
+    past = context.history(context.stream)
+    papers = gather(
+        context.read, context.party, context.stream, record, past, context.history(merchant)
+    )
     try:
-        facts = read_facts(documents)
-        pages = _read_pages(context, facts)
-        published = read_published(pages)
-        basis = compute_hash(encode({"facts": _digest(documents), "pages": _digest(pages)}))
+        return build_case(papers.terms, papers.entries, papers.merchant_facts, papers.pages)
     except Refused as refused:
         raise _not_computable(refused) from None
-    return Case(parse_terms(raw), facts, published, basis)
 
 
-def _digest(documents: Sequence[Any]) -> str:
-    """Return the SHA-256 of documents one after another, each in its one spelling."""
-    return compute_hash(b"".join([encode(document) for document in documents]))
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """What a case is built from, for the node itself and for a stranger's evidence file."""
+
+    terms: bytes
+    entries: list[StreamEntry]
+    merchant_facts: list[dict[str, Any]]
+    pages: list[dict[str, Any]]
+
+
+def gather(
+    read: Callable[[str], Any],
+    party: Callable[[str], PartyRecord | None],
+    stream: str,
+    record: ContractRecord,
+    past: Sequence[Past],
+    merchant_past: Sequence[Past],
+) -> Papers:
+    """Return a contract's papers; `read` gives the record of a row."""
+    static = read(STATIC_PREFIX + stream)
+    assert isinstance(static, SignedRecord), "a contract's record has its static part beside it"
+    terms = read(DOCUMENT_PREFIX + static.terms.hex())
+    assert isinstance(terms, DocumentRecord), "a contract's terms are never removed"
+    entries = _read_entries(party, record, past)
+    accounts = [
+        ACCOUNT + str(entry.data["account"])
+        for entry in entries
+        if entry.kind == "funds.locked" and entry.data["account"] is not None
+    ]
+    pages = []
+    for series in dict.fromkeys([LPR_1Y, DEPOSIT_1Y, REST_DAYS, *accounts]):
+        versions = read(published_stream(series))
+        if isinstance(versions, VersionsRecord):
+            for version in versions.versions:
+                page = read(DOCUMENT_PREFIX + version.hash.hex())
+                assert isinstance(page, DocumentRecord), "a published page is never removed"
+                pages.append({**json.loads(page.raw), "position": version.position})
+    merchant_entries = _read_entries(party, record, merchant_past, MERCHANT_EVENTS)
+    return Papers(terms.raw, entries, to_facts(merchant_entries), pages)
 
 
 def _read_entries(
-    context: Context,
+    party: Callable[[str], PartyRecord | None],
     record: ContractRecord,
     past: Sequence[Past],
     kinds: Sequence[str] | None = None,
@@ -101,31 +118,12 @@ def _read_entries(
             kind=each.kind,
             data=each.data,
             signers=each.signers,
-            roles=[find_role(context, record, signer) or "stranger" for signer in each.signers],
+            roles=[find_role(party, record, signer) or "stranger" for signer in each.signers],
             effects=each.effects,
         )
         for each in past
         if not each.refused and (kinds is None or each.kind in kinds)
     ]
-
-
-def _read_pages(context: Context, facts: Sequence[Fact]) -> list[dict[str, Any]]:
-    """Return the published pages that a derivation may select from, each with its position."""
-    series = [LPR_1Y, DEPOSIT_1Y, REST_DAYS]
-    for fact in facts:
-        if fact.kind == "funds.locked" and fact.data.account is not None:
-            name = ACCOUNT + fact.data.account
-            if name not in series:
-                series.append(name)
-    pages = []
-    for name in series:
-        record = context.read(published_stream(name))
-        if isinstance(record, VersionsRecord):
-            for version in record.versions:
-                raw = read_document(context, version.hash)
-                assert raw is not None, "a published page is never removed"
-                pages.append({**json.loads(raw), "position": version.position})
-    return pages
 
 
 def compute(
@@ -151,23 +149,6 @@ def compute(
         ("due_high", high),
         ("owed", after.owed),
     ]
-
-
-def find_range(derivation: Derivation) -> tuple[int, int]:
-    """Return the lowest and the highest of principal and interest over all results.
-
-    A result whose price is not known counts from nothing to everything that was paid; interest
-    whose rate is not known counts as none.
-    """
-    sums = []
-    for result in derivation.results:
-        principal = result.figures.principal
-        if principal is None:
-            sums += [0, derivation.paid]
-            continue
-        interest = [each.fen or 0 for each in result.figures.interest] or [0]
-        sums += [principal + min(interest), principal + max(interest)]
-    return min(sums), max(sums)
 
 
 def compute_findings(

@@ -8,13 +8,14 @@ long as there is no such document. Keys and revocation were checked before (`con
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from contracts.custody import ContractRecord, SignedRecord
 from contracts.documents import find_competence
 from contracts.handling import Context, Refusal
 from contracts.lifecycle import find_attesters
+from contracts.parties import PartyRecord
 from law.entries import choose_role
 
 ROLE_OF: Final[dict[str, str]] = {
@@ -30,7 +31,9 @@ ROLE_OF: Final[dict[str, str]] = {
 """Role towards a contract that somebody has who is not named in it."""
 
 
-def find_role(context: Context, record: ContractRecord, signer: str) -> str | None:
+def find_role(
+    find_party: Callable[[str], PartyRecord | None], record: ContractRecord, signer: str
+) -> str | None:
     """Return a signer's role towards a contract; None for a stranger."""
     if signer == record.merchant:
         return "merchant"
@@ -38,7 +41,7 @@ def find_role(context: Context, record: ContractRecord, signer: str) -> str | No
         return "custodian"
     if signer == record.consumer_party:
         return "consumer"
-    party = context.party(signer)
+    party = find_party(signer)
     if party is None:
         return None
     if party.role == "gateway":
@@ -50,7 +53,7 @@ def find_roles(context: Context, record: ContractRecord, signers: Sequence[str])
     """Return each signer's role; refuse a stranger (`not_entitled`)."""
     roles = []
     for signer in signers:
-        role = find_role(context, record, signer)
+        role = find_role(context.party, record, signer)
         if role is None:
             raise Refusal("not_entitled", ("signer", signer))
         roles.append(role)

@@ -25,6 +25,7 @@ from api.ports import (
     Unavailable,
 )
 from contracts.custody import ContractRecord
+from contracts.papers import make_papers
 from contracts.parties import party_stream
 from contracts.prepaid import PrepaidRecord
 from ledger.block import TransactionEntry, compute_block_hash, decode_entry, encode_header
@@ -261,6 +262,7 @@ class Queries:
                 f"{HISTORY_ENTRIES_MAX}"
             )
         proven = self._prove_stream(stream)
+        papers = make_papers(self._shell.chain, stream, HISTORY_ENTRIES_MAX)
         entries: list[bytes] = []
         signers: dict[str, None] = {}
         newest = state.newest
@@ -293,6 +295,7 @@ class Queries:
             state=proven,
             entries=entries,
             parties=parties,
+            law=papers,
         )
 
     # The log

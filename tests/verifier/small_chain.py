@@ -26,6 +26,7 @@ from contracts.execution import (
     execute_block,
     parse_candidate,
 )
+from contracts.papers import make_papers
 from contracts.parties import INSTITUTION_ROLES, party_stream
 from genesis.block import chain_at, compute_genesis_block
 from genesis.document import (
@@ -349,6 +350,7 @@ class SmallChain:
             "state": self.proven(stream) if stream in self.memory.streams else None,
             "entries": [self.leaves[index] for index in self.indices_of(stream)],
             "parties": self.parties(signers),
+            "law": make_papers(self.chain, stream, len(self.leaves)),
         }
         members |= changes
         return encode_history_evidence(**members)
