@@ -26,7 +26,6 @@ from contracts.custody import (
     check_movable,
     count_device,
     read_merchant,
-    read_static,
     settle,
 )
 from contracts.documents import read_document
@@ -90,7 +89,7 @@ def apply_signed(context: Context, data: SignedData) -> Outcome:
         raise Refusal("unknown_terms", ("terms", data.terms))
     terms = parse_terms(raw)
     record = ContractRecord(RECORD_VERSION, data.merchant, data.custodian, data.consumer_party)
-    attest(context, record, None, "contract.signed")
+    attest(context, record, "contract.signed")
     static = SignedRecord(
         version=RECORD_VERSION,
         terms=bytes.fromhex(data.terms),
@@ -124,7 +123,7 @@ def make_event(event: str, deed: Deed) -> Callable[[Context, Any], Outcome]:
         if is_by_merchant and "merchant" in find_attesters(event):
             role = "merchant"
         else:
-            role = attest(context, record, read_static(context), event)
+            role = attest(context, record, event)
         moved = _move(record, event)
         if isinstance(data, OfData):
             _check_target(context, event, data.of)

@@ -192,12 +192,17 @@ def settle(context: Context, before: ContractRecord | None, after: ContractRecor
         raise Refusal("amount_too_large", ("paid", after.paid), ("allowed", INTEGER_MAX))
     check_conservation(context.stream, after)
     context.record = after
-    old = before or ContractRecord(RECORD_VERSION, after.merchant, after.custodian, "")
-    moved = {name: getattr(after, name) - getattr(old, name) for name in _SUMS}
-    owed, found = after.owed - old.owed, after.findings - old.findings
     opened = int(before is None)
-    if not (opened or owed or found or any(moved.values())):
+    old = before or ContractRecord(RECORD_VERSION, after.merchant, after.custodian, "")
+    is_moved = (
+        after.locked != old.locked
+        or after.deposited != old.deposited
+        or after.released != old.released
+    )
+    owed, found = after.owed - old.owed, after.findings - old.findings
+    if not (opened or owed or found or is_moved):
         return
+    moved = {name: getattr(after, name) - getattr(old, name) for name in _SUMS}
     merchant = read_merchant(context, after.merchant)
     merchant = replace(
         merchant,
@@ -208,7 +213,7 @@ def settle(context: Context, before: ContractRecord | None, after: ContractRecor
     )
     check_conservation(MERCHANT_PREFIX + after.merchant, merchant)
     context.write(MERCHANT_PREFIX + after.merchant, merchant)
-    if opened or any(moved.values()):
+    if opened or is_moved:
         name = CUSTODIAN_PREFIX + after.custodian
         known = context.read(name)
         custodian = known if isinstance(known, CustodianRecord) else CustodianRecord(RECORD_VERSION)

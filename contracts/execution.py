@@ -353,7 +353,14 @@ class _Sight:
 
     def record(self, name: str) -> Record | None:
         """Return a row's record as it stands so far in this block."""
-        return self.streams([name])[0].record
+        return self.stream(name).record
+
+    def stream(self, name: str) -> StreamState:
+        """Return one stream as it stands so far in this block."""
+        state = self._read.get(name)
+        if state is None:
+            state = self._read[name] = decode_stream_state(self._reader.state(name))
+        return state
 
     def find(self, tx_id: bytes) -> Past | None:
         """Return an earlier transaction."""
@@ -584,8 +591,8 @@ class Executor:
 
     def _write_records(self, writes: dict[str, Any]) -> None:
         """Keep the rows that a transaction changed beside its own stream's."""
-        states = self._sight.streams(list(writes))
-        for state, (name, record) in zip(states, writes.items(), strict=True):
+        for name, record in writes.items():
+            state = self._sight.stream(name)
             state.record = record
             self._changed[name] = state
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from contracts.custody import ContractRecord, SignedRecord
+from contracts.custody import ContractRecord, read_static
 from contracts.documents import find_competence
 from contracts.handling import Context, Refusal
 from contracts.lifecycle import find_attesters
@@ -60,9 +60,7 @@ def find_roles(context: Context, record: ContractRecord, signers: Sequence[str])
     return roles
 
 
-def attest(
-    context: Context, record: ContractRecord, static: SignedRecord | None, event: str
-) -> str:
+def attest(context: Context, record: ContractRecord, event: str) -> str:
     """Return the role in which an event is attested; refuse whoever may not attest it."""
     allowed = find_attesters(event)
     roles = find_roles(context, record, context.signers)
@@ -71,7 +69,8 @@ def attest(
         raise Refusal(
             "not_attested", ("signers", " ".join(context.signers)), ("needed", " ".join(allowed))
         )
-    if static is not None:
+    if "district" in roles or "regulator" in roles:
+        static = read_static(context)
         check_scopes(context, roles, static.district, static.industry)
     return role
 
