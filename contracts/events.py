@@ -55,7 +55,7 @@ class DeviceEvent(Event, frozen=True, forbid_unknown_fields=True, kw_only=True, 
 
 
 class Persons(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everybody but the merchant, as commitments (`contracts.commitments`) or ids."""
+    """Everybody but the merchant: commitments (`contracts.prepaid`), or ids of companies."""
 
     party: HexKey
     age_band: Literal["adult", "8_to_17", "under_8", "unknown"]

@@ -330,7 +330,7 @@ class _Sight:
     It knows neither the executor nor the context, so that nothing of a block is kept by a cycle.
     """
 
-    __slots__ = ("_first_index", "_read", "_reader", "_time_ms", "executed", "outcomes")
+    __slots__ = ("_first_index", "_places", "_read", "_reader", "_time_ms", "executed", "outcomes")
 
     def __init__(self, reader: StateReader, first_index: int, time_ms: int) -> None:
         self._reader = reader
@@ -338,6 +338,8 @@ class _Sight:
         self._time_ms = time_ms
         self._read: dict[str, StreamState] = {}
         """Streams read so far, as this block leaves them."""
+        self._places: dict[bytes, int] = {}
+        """Of the executed ones, as far as somebody looked for one."""
         self.executed: list[Transaction] = []
         """In order; `outcomes` beside it."""
         self.outcomes: list[Outcome] = []
@@ -364,9 +366,10 @@ class _Sight:
 
     def find(self, tx_id: bytes) -> Past | None:
         """Return an earlier transaction."""
-        for place, transaction in enumerate(self.executed):
-            if transaction.tx_id == tx_id:
-                return self._past(place)
+        for place in range(len(self._places), len(self.executed)):
+            self._places[self.executed[place].tx_id] = place
+        if tx_id in self._places:
+            return self._past(self._places[tx_id])
         stored = self._reader.entry(tx_id)
         return None if stored is None else _read_past(stored, tx_id)
 
