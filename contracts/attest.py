@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from contracts.custody import ContractRecord
 from contracts.handling import Context, Refusal
 from contracts.parties import HexKey, Word
 from contracts.prepaid import PrepaidRecord
@@ -35,7 +36,7 @@ def apply_attest(context: Context, data: AttestData) -> Outcome:
     if data.statement not in STATEMENTS:
         raise Refusal("unknown_statement", ("statement", data.statement))
     record = context.record
-    if not isinstance(record, PrepaidRecord):
+    if not isinstance(record, PrepaidRecord | ContractRecord):
         raise Refusal("unknown_contract", ("stream", context.stream))
     own = (record.merchant, record.custodian, record.consumer_party)
     for signer in context.signers:

@@ -20,13 +20,15 @@ from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
-from contracts.handling import Context, Refusal
+from contracts.handling import Context, Past, Refusal
 from contracts.kinds import Kind, Record, parse_data
 from contracts.parties import PARTY_PREFIX, PartyRecord, check_key, party_stream
 from ledger.block import (
     HEADER_VERSION,
     Header,
+    TransactionEntry,
     compute_block_hash,
+    decode_entry,
     encode_header,
     encode_header_entry,
     join_transaction_entries,
@@ -43,7 +45,14 @@ from ledger.stream import (
     decode_stored_stream,
     encode_stored_stream,
 )
-from ledger.transaction import EFFECTS_BYTES_MAX, Outcome, Transaction, refused
+from ledger.transaction import (
+    EFFECTS_BYTES_MAX,
+    Body,
+    Outcome,
+    Transaction,
+    decode_body,
+    refused,
+)
 from ledger.validators import ValidatorSet
 from ledger.wire import encode
 
@@ -70,6 +79,18 @@ class Inadmissible(Exception):
         self.rejected = rejected
 
 
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """A transaction's entry as storage has it."""
+
+    raw: bytes
+    """Leaf data."""
+    time_ms: int
+    """Of its block's header."""
+    previous: bytes
+    """Transaction id of the stream's entry before it, or 32 zero bytes."""
+
+
 class StateReader(Protocol):
     """What execution reads of the state before the block; storage implements it."""
 
@@ -81,6 +102,9 @@ class StateReader(Protocol):
 
     def reference(self, key: bytes) -> tuple[bytes, int] | None:
         """Return (tx_id, header time) of the last transaction under a reference key."""
+
+    def entry(self, tx_id: bytes) -> StoredEntry | None:
+        """Return a transaction's entry, or None; read only by the few kinds that look back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +324,79 @@ would meet the code of every stage anew: more than the processor's first cache h
 for each transaction (counted) instead of 470. More would not stay in the second cache."""
 
 
+class _Sight:
+    """What a block's transactions see of the state and of earlier entries, this block's included.
+
+    It knows neither the executor nor the context, so that nothing of a block is kept by a cycle.
+    """
+
+    __slots__ = ("_first_index", "_places", "_read", "_reader", "_time_ms", "executed", "outcomes")
+
+    def __init__(self, reader: StateReader, first_index: int, time_ms: int) -> None:
+        self._reader = reader
+        self._first_index = first_index
+        self._time_ms = time_ms
+        self._read: dict[str, StreamState] = {}
+        """Streams read so far, as this block leaves them."""
+        self._places: dict[bytes, int] = {}
+        """Of the executed ones, as far as somebody looked for one."""
+        self.executed: list[Transaction] = []
+        """In order; `outcomes` beside it."""
+        self.outcomes: list[Outcome] = []
+
+    def streams(self, names: list[str]) -> list[StreamState]:
+        """Return each stream as it stands so far in this block."""
+        streams = self._read
+        read = self._reader.state
+        new = [name for name in dict.fromkeys(names) if name not in streams]
+        stored = [read(name) for name in new]
+        streams.update(zip(new, [decode_stream_state(raw) for raw in stored], strict=True))
+        return [streams[name] for name in names]
+
+    def record(self, name: str) -> Record | None:
+        """Return a row's record as it stands so far in this block."""
+        return self.stream(name).record
+
+    def stream(self, name: str) -> StreamState:
+        """Return one stream as it stands so far in this block."""
+        state = self._read.get(name)
+        if state is None:
+            state = self._read[name] = decode_stream_state(self._reader.state(name))
+        return state
+
+    def find(self, tx_id: bytes) -> Past | None:
+        """Return an earlier transaction."""
+        for place in range(len(self._places), len(self.executed)):
+            self._places[self.executed[place].tx_id] = place
+        if tx_id in self._places:
+            return self._past(self._places[tx_id])
+        stored = self._reader.entry(tx_id)
+        return None if stored is None else _read_past(stored, tx_id)
+
+    def history(self, stream: str, count_max: int) -> list[Past] | None:
+        """Return a stream's earlier transactions, oldest first; None if they are more."""
+        found = read_history(self._reader, stream, count_max)
+        if found is None:
+            return None
+        found += [
+            self._past(place)
+            for place, transaction in enumerate(self.executed)
+            if transaction.body.stream == stream
+        ]
+        return found if len(found) <= count_max else None
+
+    def _past(self, place: int) -> Past:
+        """Return a transaction that this block executed."""
+        transaction = self.executed[place]
+        return _make_past(
+            self._first_index + place,
+            transaction.tx_id,
+            self._time_ms,
+            transaction.body,
+            self.outcomes[place],
+        )
+
+
 class Executor:
     """Executes one block over a `Chain`, stage by stage, without changing it.
 
@@ -317,17 +414,16 @@ class Executor:
         `admit` found so."""
         self._party = chain.parties.get
         self._keys: set[tuple[str, bytes]] = set()
+        self._sight = _Sight(chain.reader, self._first_index, time_ms)
         self._context = Context(
-            self.height, time_ms, "", (), None, self._party, chain.chain_id, chain.validators
-        )
+            self.height, time_ms, "", (), None, self._party, chain.chain_id, chain.validators,
+            self._sight.record, self._sight.find, self._sight.history,
+        )  # fmt: skip
         """Set anew for each transaction. Nothing in it leads back here: such a cycle would keep
         the whole block in memory until the collector runs."""
-        self._streams: dict[str, StreamState] = {}
-        """Streams read so far; those of `_changed` as this block leaves them."""
         self._changed: dict[str, StreamState] = {}
         self._entries: list[bytes] = []
         self._leaf_hashes: list[bytes] = []
-        self._outcomes: list[Outcome] = []
         self._rows: list[EntryRow] = []
 
     @property
@@ -380,7 +476,9 @@ class Executor:
         the others follow on one another without it.
         """
         failures: list[ExecutionFailed] = []
-        states = self._read_streams([candidate.transaction.body.stream for candidate in candidates])
+        states = self._sight.streams(
+            [candidate.transaction.body.stream for candidate in candidates]
+        )
         done: list[tuple[Transaction, StreamState, bytes]] = []
         encoded: list[bytes] = []
         for candidate, state in zip(candidates, states, strict=True):
@@ -389,7 +487,9 @@ class Executor:
             taken_by = self._references.get(key)
             record = state.record
             try:
+                self._context.writes = {}
                 if taken_by is None:
+                    self._context.position = self._first_index + len(self._sight.executed)
                     outcome, record = self._apply(candidate, record)
                 else:
                     outcome = refused("reference_reused", ("taken_by", taken_by.hex()))
@@ -397,17 +497,20 @@ class Executor:
                 if len(raw) > EFFECTS_BYTES_MAX:
                     raise ValueError(f"its outcome is too large: {len(raw)} bytes")
             except Exception as error:  # noqa: BLE001 whatever a rule raises, the node goes on
-                position = len(self._entries) + len(done)
+                position = len(self._sight.executed)
                 failures.append(ExecutionFailed(position, transaction.tx_id, error))
                 continue
             state.record = record
+            if self._context.writes:
+                self._write_records(self._context.writes)
+            self._sight.executed.append(transaction)
             if taken_by is None:
                 self._references[key] = transaction.tx_id
             else:
                 key = b""
             done.append((transaction, state, key))
             encoded.append(raw)
-            self._outcomes.append(outcome)
+            self._sight.outcomes.append(outcome)
         entries = join_transaction_entries(
             self._first_index + len(self._entries),
             self.height,
@@ -424,15 +527,6 @@ class Executor:
         self._entries += entries
         self._leaf_hashes += leaves
         return failures
-
-    def _read_streams(self, names: list[str]) -> list[StreamState]:
-        """Return each stream as it stands so far in this block."""
-        streams = self._streams
-        read = self._chain.reader.state
-        new = [name for name in dict.fromkeys(names) if name not in streams]
-        stored = [read(name) for name in new]
-        streams.update(zip(new, [decode_stream_state(raw) for raw in stored], strict=True))
-        return [streams[name] for name in names]
 
     def finish(self, proposer: int, rule_pack_version: int) -> ExecutedBlock:
         """Compute roots and header over what was executed."""
@@ -475,7 +569,7 @@ class Executor:
             block_hash=compute_block_hash(header_bytes),
             entries=[*self._entries, header_entry],
             leaf_hashes=[*self._leaf_hashes, header_leaf],
-            outcomes=self._outcomes,
+            outcomes=self._sight.outcomes,
             rows=self._rows,
             stored=stored,
             tree=tree,
@@ -490,11 +584,52 @@ class Executor:
         context.stream = body.stream
         context.signers = body.signers
         context.record = record
+        context.tx_id = candidate.transaction.tx_id
         try:
             outcome = candidate.kind.apply(context, candidate.data)
         except Refusal as refusal:
+            context.writes = {}
             return refusal.outcome(), record
         return outcome, context.record
+
+    def _write_records(self, writes: dict[str, Any]) -> None:
+        """Keep the rows that a transaction changed beside its own stream's."""
+        for name, record in writes.items():
+            state = self._sight.stream(name)
+            state.record = record
+            self._changed[name] = state
+
+
+def read_history(reader: StateReader, stream: str, count_max: int) -> list[Past] | None:
+    """Return a stream's transactions at the applied height, oldest first; None if they are more."""
+    raw = reader.state(stream)
+    tx_id = ZERO_HASH if raw is None else decode_stored_stream(raw).newest
+    found: list[Past] = []
+    while tx_id != ZERO_HASH:
+        stored = reader.entry(tx_id)
+        if stored is None:
+            raise LookupError(f"entry {tx_id.hex()} of {stream} is not stored")
+        found.append(_read_past(stored, tx_id))
+        if len(found) > count_max:
+            return None
+        tx_id = stored.previous
+    found.reverse()
+    return found
+
+
+def _read_past(stored: StoredEntry, tx_id: bytes) -> Past:
+    entry = decode_entry(stored.raw)
+    if not isinstance(entry, TransactionEntry):
+        raise LookupError(f"entry {tx_id.hex()} is no transaction")
+    body = decode_body(entry.envelope.body)
+    return _make_past(entry.index, tx_id, stored.time_ms, body, entry.outcome)
+
+
+def _make_past(position: int, tx_id: bytes, time_ms: int, body: Body, outcome: Outcome) -> Past:
+    return Past(
+        position, tx_id, time_ms, body.stream, body.kind, body.data, body.signers,
+        outcome.refused, dict(outcome.effects),
+    )  # fmt: skip
 
 
 def execute_block(

@@ -2,15 +2,17 @@
 
 A handler is a function `(context, data) → Outcome`. The context is its whole world: the height and
 time of the block, who signed (their keys already found valid), the record of the stream the
-transaction names, and the records of parties. A handler that applies sets `context.record`; one
-that refuses raises `Refusal` and leaves no trace but the outcome. Any other exception is a mistake
-of ours: the node cannot vote on that block, and no outcome is recorded for it.
+transaction names, the records of parties, other rows of the state as this block has left them so
+far, and a stream's earlier entries. A handler that applies sets `context.record` and may `write`
+other rows; one that refuses raises `Refusal` and leaves no trace but the outcome. Any other
+exception is a mistake of ours: the node cannot vote on that block, and no outcome is recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from ledger.transaction import Outcome, refused
 from ledger.validators import ValidatorSet
@@ -32,18 +34,46 @@ class Refusal(Exception):
         return refused(self.code, *self.effects)
 
 
+READS_MAX: Final = 20_000
+"""Earlier entries that all transactions of one block together may read: about a second's work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier transaction on the chain, this block's included."""
+
+    position: int
+    """Index of its entry in the log."""
+    tx_id: bytes
+    time_ms: int
+    """Of its block."""
+    stream: str
+    kind: str
+    data: Mapping[str, Any]
+    signers: Sequence[str]
+    refused: bool
+    effects: Mapping[str, int | str]
+
+
 class Context:
     """One transaction's view of the state."""
 
     __slots__ = (
+        "_find",
+        "_history",
+        "_read",
         "chain_id",
         "height",
         "party",
+        "position",
+        "reads_left",
         "record",
         "signers",
         "stream",
         "time_ms",
+        "tx_id",
         "validators",
+        "writes",
     )
 
     def __init__(
@@ -56,6 +86,9 @@ class Context:
         party: Callable[[str], PartyRecord | None],
         chain_id: bytes,
         validators: ValidatorSet,
+        read: Callable[[str], Any],
+        find: Callable[[bytes], Past | None],
+        history: Callable[[str, int], list[Past] | None],
     ) -> None:
         self.height = height
         self.time_ms = time_ms
@@ -69,3 +102,35 @@ class Context:
         self.chain_id = chain_id
         self.validators = validators
         """The set that votes on this block."""
+        self.tx_id = b""
+        self.position = 0
+        """Index that this transaction's entry gets in the log."""
+        self.writes: dict[str, Any] = {}
+        """Rows that this transaction changes beside its own stream's."""
+        self.reads_left = READS_MAX
+        self._read = read
+        self._find = find
+        self._history = history
+
+    def read(self, name: str) -> Any:
+        """Return another row's record as this block has left it so far; None if there is none."""
+        return self.writes[name] if name in self.writes else self._read(name)
+
+    def write(self, name: str, record: Any) -> None:
+        """Let another row hold `record`, if this transaction is applied."""
+        self.writes[name] = record
+
+    def find(self, tx_id: bytes) -> Past | None:
+        """Return an earlier transaction, wherever it stands."""
+        return self._find(tx_id)
+
+    def history(self, stream: str) -> list[Past]:
+        """Return a stream's earlier transactions, oldest first.
+
+        Raises `Refusal` (too_much_to_read) beyond `READS_MAX` of one block.
+        """
+        found = self._history(stream, self.reads_left)
+        if found is None:
+            raise Refusal("too_much_to_read", ("stream", stream), ("allowed", READS_MAX))
+        self.reads_left -= len(found) + 1
+        return found

@@ -14,17 +14,39 @@ from typing import Any, Final
 
 import msgspec
 
-from contracts import attest, equivocation, parties, prepaid
+from contracts import attest, documents, equivocation, parties, prepaid, refunds
 from contracts.attest import AttestData
+from contracts.contract import DEEDS, Deed, apply_signed, make_event, make_merchant_event, note
+from contracts.custody import ContractRecord, CustodianRecord, MerchantRecord, SignedRecord
+from contracts.documents import (
+    CompetenceData,
+    CompetenceRecord,
+    DocumentRecord,
+    PublishData,
+    VersionsRecord,
+)
 from contracts.equivocation import EquivocationData, ValidatorRecord
+from contracts.events import DATA
 from contracts.handling import Context
+from contracts.lifecycle import EVENTS, MERCHANT_EVENTS
 from contracts.parties import KeyData, PartyRecord, RegisterData, RevokeData
 from contracts.prepaid import AmountData, OpenData, PrepaidRecord
 from ledger.refusal import Reason, Rejected
 from ledger.transaction import Body, Outcome
 
-Record = PartyRecord | PrepaidRecord | ValidatorRecord
-"""Whatever a stream may hold."""
+Record = (
+    PartyRecord
+    | PrepaidRecord
+    | ValidatorRecord
+    | ContractRecord
+    | SignedRecord
+    | MerchantRecord
+    | CustodianRecord
+    | VersionsRecord
+    | DocumentRecord
+    | CompetenceRecord
+)
+"""Whatever a row of the state may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +56,26 @@ class Kind:
     data: type[msgspec.Struct]
     apply: Callable[[Context, Any], Outcome]
     summary: str
+
+
+_COMPUTED: Final[dict[str, Deed]] = {
+    "refund.computed": refunds.compute,
+    "findings.computed": refunds.compute_findings,
+}
+
+
+def _list_events() -> dict[tuple[str, int], Kind]:
+    """Return the kinds of the lifecycle's table."""
+    events: dict[tuple[str, int], Kind] = {}
+    for event in EVENTS:
+        apply = make_event(event, _COMPUTED.get(event) or DEEDS.get(event, note))
+        events[event, 1] = Kind(DATA[event], apply, "an event of a contract's life")
+    events["contract.signed", 1] = Kind(DATA["contract.signed"], apply_signed, "sign a contract")
+    for event in MERCHANT_EVENTS:
+        events[event, 1] = Kind(
+            DATA[event], make_merchant_event(event), "an event of a merchant's life"
+        )
+    return events
 
 
 KINDS: Final[dict[tuple[str, int], Kind]] = {
@@ -49,6 +91,13 @@ KINDS: Final[dict[tuple[str, int], Kind]] = {
     ("validator.equivocation", 1): Kind(
         EquivocationData, equivocation.apply_equivocation, "two contradictory signed statements"
     ),
+    ("terms.publish", 1): Kind(PublishData, documents.apply_terms, "publish terms"),
+    ("rules.publish", 1): Kind(PublishData, documents.apply_rules, "publish a rule pack"),
+    ("data.publish", 1): Kind(PublishData, documents.apply_data, "publish rates or rest days"),
+    ("competence.publish", 1): Kind(
+        CompetenceData, documents.apply_competence, "say who is competent for what"
+    ),
+    **_list_events(),
 }
 
 

@@ -30,8 +30,11 @@ INSTITUTION_ROLES: Final = (
 )
 """Roles an institution of genesis may have."""
 
-SUBMITTER_ROLES: Final = ("merchant", "gateway", "consumer", "platform")
+SUBMITTER_ROLES: Final = ("merchant", "gateway", "consumer", "platform", "court", "arbitrator")
 """Roles that are registered on the chain; a gateway acts for the bank that registered it."""
+
+AUTHORITY_ROLES: Final = ("court", "arbitrator")
+"""Who decides, freezes and finds is registered by a regulator."""
 
 PARTY_PREFIX: Final = "party/"
 
@@ -143,11 +146,13 @@ class KeyData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def apply_register(context: Context, data: RegisterData) -> Outcome:
     """Register a new party; its keys sign from the next height on."""
     _check_stream(context, data.party)
-    _require_institution(context)
+    signer = _require_institution(context)
     if context.record is not None:
         raise Refusal("party_exists", ("party", data.party))
     if data.role not in SUBMITTER_ROLES:
         raise Refusal("unknown_role", ("role", data.role), ("known", " ".join(SUBMITTER_ROLES)))
+    if data.role in AUTHORITY_ROLES and signer.role != "regulator":
+        raise Refusal("not_entitled", ("signer", signer.party))
     if len(set(data.keys)) != len(data.keys):
         raise Refusal("key_exists", ("party", data.party))
     start = context.height + 1

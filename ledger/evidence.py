@@ -22,6 +22,8 @@ MEDIA_TYPE: Final = "application/vnd.evidence-ledger.evidence+json"
 
 TRANSACTION: Final = "transaction"
 HISTORY: Final = "history"
+CASE: Final = "case"
+"""A history with everything that the law reads about the contract."""
 
 MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     TRANSACTION: (
@@ -48,8 +50,23 @@ MEMBERS: Final[dict[str, tuple[str, ...]]] = {
         "parties",
         "state",
     ),
+    CASE: (
+        "contract",
+        "entries",
+        "format",
+        "genesis",
+        "header",
+        "header_proof",
+        "kind",
+        "law",
+        "parties",
+        "state",
+    ),
 }
 """Members of each kind of file, all of them required."""
+
+LAW_MEMBERS: Final = ("merchant", "pages", "terms", "times")
+"""Members of `law`."""
 
 STREAM_MEMBERS: Final = ("proof", "stream", "value")
 """Members of `state` and of each of `parties`."""
@@ -68,6 +85,20 @@ class ProvenStream:
     """`ledger.stream.StreamValue`, encoded."""
     proof: bytes
     """`ledger.state_proof.StateProof`, encoded (`ledger.state_tree.encode_state_proof`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LawPapers:
+    """What the law reads about a contract beside its entries."""
+
+    terms: bytes
+    """The terms in their one spelling; their hash is in the contract's first entry."""
+    times: tuple[int, ...]
+    """Time of each entry's block, milliseconds since 1970."""
+    merchant: tuple[dict[str, Any], ...]
+    """Facts of the merchant's own stream (`law.facts`)."""
+    pages: tuple[dict[str, Any], ...]
+    """Published pages (`law.published`), each with its position."""
 
 
 def encode_transaction_evidence(
@@ -115,21 +146,31 @@ def encode_history_evidence(
     state: ProvenStream,
     entries: Iterable[bytes],
     parties: Iterable[ProvenStream],
+    law: LawPapers | None = None,
 ) -> bytes:
-    """Return the evidence file of a contract's whole history.
+    """Return the evidence file of a contract's whole history, with papers for the law as a `case`.
 
     `state` is the contract's stream and `parties` the records of all its signers, under the state
     root of `header`; `entries` is the leaf data of all the stream's entries up to it, in order.
     """
+    papers: dict[str, Any] = {}
+    if law is not None:
+        papers["law"] = {
+            "merchant": list(law.merchant),
+            "pages": list(law.pages),
+            "terms": encode_base64(law.terms),
+            "times": list(law.times),
+        }
     return _encode(
-        {
+        papers
+        | {
             "contract": contract,
             "entries": [encode_base64(entry) for entry in entries],
             "format": FORMAT,
             "genesis": encode_base64(genesis),
             "header": encode_base64(header),
             "header_proof": header_proof.decode(),
-            "kind": HISTORY,
+            "kind": CASE if papers else HISTORY,
             "parties": _parties(parties),
             "state": _stream(state),
         }

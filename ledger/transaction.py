@@ -38,7 +38,9 @@ SIGNERS_MAX: Final = 8
 BATCH_SIZE_MAX: Final = 65_536
 """Transactions under one batch signature: a path of at most 16 hashes."""
 
-STREAM_PATTERN: Final = r"^(contract|party|validator)/[a-z0-9][a-z0-9._-]{0,79}$(?!\n)"
+STREAM_PATTERN: Final = (
+    r"^(contract|merchant|party|published|rules|terms|validator)/[a-z0-9][a-z0-9._-]{0,79}$(?!\n)"
+)
 PARTY_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,47}$(?!\n)"
 KIND_PATTERN: Final = r"^[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){0,3}$(?!\n)"
 SALT_PATTERN: Final = r"^[A-Za-z0-9_-]{22,64}$(?!\n)"
@@ -62,7 +64,7 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     signers: Annotated[list[str], msgspec.Meta(min_length=1, max_length=SIGNERS_MAX)]
     """Parties whose signatures the envelope must carry, in this order."""
     stream: str
-    """The contract (or `party/<id>`, `validator/<id>`) whose record this joins."""
+    """The contract (or merchant, party, document, validator) whose record this joins."""
     version: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
     """Version of the kind's rules it is to run under."""
 

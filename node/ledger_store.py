@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from contracts.execution import Chain, ExecutedBlock
+from contracts.execution import Chain, ExecutedBlock, StoredEntry
 from genesis.block import chain_at, compute_genesis_block
 from genesis.document import Genesis
 from ledger.block import Header, HeaderEntry, decode_entry
@@ -69,6 +69,17 @@ class LedgerStore:
     def reference(self, key: bytes) -> tuple[bytes, int] | None:
         """Return (tx_id, header time) of the transaction that took a business reference."""
         return self.chain_store.reference(key) if self._references.may_hold(key) else None
+
+    def entry(self, tx_id: bytes) -> StoredEntry | None:
+        """Return a transaction's entry with its block's time and its stream's entry before it."""
+        position = self.chain_store.transaction(tx_id)
+        if position is None:
+            return None
+        return StoredEntry(
+            self.chain_store.entry_of(position),
+            self.header(position.height).time_ms,
+            position.previous,
+        )
 
     async def fill_references(self) -> None:
         """Learn every reference that the index holds, in turns with other work."""

@@ -24,6 +24,8 @@ from api.ports import (
     Position,
     Unavailable,
 )
+from contracts.custody import ContractRecord
+from contracts.papers import make_papers
 from contracts.parties import party_stream
 from contracts.prepaid import PrepaidRecord
 from ledger.block import TransactionEntry, compute_block_hash, decode_entry, encode_header
@@ -173,7 +175,7 @@ class Queries:
         state = chain.stream(stream)
         record = state.record
         merchant = custodian = consumer_party = ""
-        if isinstance(record, PrepaidRecord):
+        if isinstance(record, PrepaidRecord | ContractRecord):
             merchant = record.merchant
             custodian = record.custodian
             consumer_party = record.consumer_party
@@ -262,6 +264,7 @@ class Queries:
                 f"{HISTORY_ENTRIES_MAX}"
             )
         proven = self._prove_stream(stream)
+        papers = make_papers(self._shell.chain, stream, HISTORY_ENTRIES_MAX)
         entries: list[bytes] = []
         signers: dict[str, None] = {}
         newest = state.newest
@@ -294,6 +297,7 @@ class Queries:
             state=proven,
             entries=entries,
             parties=parties,
+            law=papers,
         )
 
     # The log

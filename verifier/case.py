@@ -17,7 +17,7 @@ from ledger.tlog_proof import TlogProof
 from verifier.evidence_file import EvidenceFile
 from verifier.formats import Body, Entry, Header
 from verifier.report import FactValue
-from verifier.state_formats import StateValue, read_state_proof, read_state_value
+from verifier.state_formats import PartyRecord, StateValue, read_state_proof, read_state_value
 from verifier.trust_root import TrustRoot
 
 
@@ -39,6 +39,8 @@ class Case:
     """Set by step 6."""
     bodies: tuple[Body, ...]
     """Set by step 7, in the order of the entries."""
+    parties: dict[str, PartyRecord]
+    """Set by step 9: the signers' records, by id."""
     state_value: StateValue
     """Set by step 12: the contract's own state value."""
 

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from ledger.evidence import (
+    CASE,
     FILE_BYTES_MAX,
     FORMAT,
     HISTORY,
+    LAW_MEMBERS,
     MEMBERS,
     STREAM_MEMBERS,
     TRANSACTION,
+    LawPapers,
     ProvenStream,
 )
 from ledger.note import decode_base64
@@ -54,6 +57,8 @@ class HistoryFile:
     state: ProvenStream
     entries: tuple[bytes, ...]
     parties: tuple[ProvenStream, ...]
+    law: LawPapers | None
+    """In a file of kind `case`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +94,9 @@ def read_evidence(raw: bytes) -> TransactionFile | HistoryFile:
             state_header_proof=_take_proof(members, "state_header_proof"),
             parties=_take_parties(members),
         )
-    if kind != HISTORY:
-        _refuse(Reason.BAD_FIELD, f"kind is neither {TRANSACTION!r} nor {HISTORY!r}")
-    take_members(members, "evidence file", MEMBERS[HISTORY])
+    if kind not in (HISTORY, CASE):
+        _refuse(Reason.BAD_FIELD, f"kind is none of {TRANSACTION!r}, {HISTORY!r} and {CASE!r}")
+    take_members(members, "evidence file", MEMBERS[str(kind)])
     contract = members["contract"]
     if not isinstance(contract, str) or not _CONTRACT.fullmatch(contract):
         _refuse(Reason.BAD_FIELD, f"contract is not an id that matches {_CONTRACT.pattern}")
@@ -108,7 +113,35 @@ def read_evidence(raw: bytes) -> TransactionFile | HistoryFile:
             ]
         ),
         parties=_take_parties(members),
+        law=_take_law(members["law"]) if kind == CASE else None,
     )
+
+
+def _take_law(value: JsonValue) -> LawPapers:
+    if not isinstance(value, dict):
+        _refuse(Reason.BAD_FIELD, "law is not an object")
+    take_members(value, "evidence file: law", LAW_MEMBERS)
+    times: list[int] = []
+    for place, item in enumerate(_take_list(value, "times")):
+        if type(item) is not int or item < 0:
+            _refuse(Reason.BAD_FIELD, f"law.times[{place}] is no time")
+        times.append(item)
+    return LawPapers(
+        terms=_decode(value["terms"], "law.terms"),
+        times=tuple(times),
+        merchant=_take_placed(value, "merchant"),
+        pages=_take_placed(value, "pages"),
+    )
+
+
+def _take_placed(value: dict[str, JsonValue], name: str) -> tuple[dict[str, JsonValue], ...]:
+    """Take a list of documents with a position; their content is the law's to read."""
+    found = []
+    for place, item in enumerate(_take_list(value, name)):
+        if not isinstance(item, dict) or type(item.get("position")) is not int:
+            _refuse(Reason.BAD_FIELD, f"law.{name}[{place}] is no document with a position")
+        found.append(item)
+    return tuple(found)
 
 
 def _take_parties(members: dict[str, JsonValue]) -> tuple[ProvenStream, ...]:

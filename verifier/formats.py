@@ -42,7 +42,9 @@ KIND_TRANSACTION: Final = 1
 KIND_HEADER: Final = 2
 _KINDS: Final = ("genesis", "transaction", "header")
 
-_STREAM: Final = re.compile(r"(?:contract|party|validator)/[a-z0-9][a-z0-9._-]{0,79}")
+_STREAM: Final = re.compile(
+    r"(?:contract|merchant|party|published|rules|terms|validator)/[a-z0-9][a-z0-9._-]{0,79}"
+)
 _PARTY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,31}(?:\.[a-z][a-z0-9_]{0,31}){0,3}")
 _SALT: Final = re.compile(r"[A-Za-z0-9_-]{22,64}")

@@ -13,6 +13,7 @@ from ledger.merkle import Frontier
 from ledger.refusal import Reason
 from verifier.case import Case
 from verifier.evidence_file import HistoryFile
+from verifier.life_replay import SIGNED, replay_life
 from verifier.prepaid_replay import replay
 from verifier.report import NotRun, Refuted, Words
 from verifier.wording import format_fen
@@ -78,6 +79,16 @@ def check_balances(case: Case) -> Words:
             "此文件只涉及一笔交易；余额复算须有全部记录。",
             "This file is about one transaction; balances are derived from a whole record.",
         )
+    first = next(
+        (
+            body
+            for entry, body in zip(case.entries, case.bodies, strict=True)
+            if not entry.outcome.refused
+        ),
+        None,
+    )
+    if first is not None and first.kind == SIGNED:
+        return _check_books(case)
     balance = replay(case.entries, case.bodies, case.state_value.record)
     if balance is None:
         case.facts["balance_fen"] = {"paid": 0, "locked": 0, "released": 0, "refunded": 0}
@@ -100,4 +111,18 @@ def check_balances(case: Case) -> Words:
         f"{paid.zh}，与链上状态一致。",
         f"Replayed: locked {locked.en} + released {released.en} + refunded {refunded.en} = paid "
         f"{paid.en}, as the state holds it.",
+    )
+
+
+def _check_books(case: Case) -> Words:
+    """The same of a contract under terms."""
+    amounts = replay_life(case.entries, case.bodies, case.state_value.record).amounts
+    names = ("locked", "released", "refunded", "deposited", "interest")
+    case.facts["balance_fen"] = {name: amounts[name] for name in ("paid", *names)}
+    locked, released, refunded, deposited, interest = (format_fen(amounts[name]) for name in names)
+    return Words(
+        f"逐条复算：锁定 {locked.zh} + 已释放 {released.zh} + 已退款 {refunded.zh} = 存入 "
+        f"{deposited.zh} + 结息 {interest.zh}，与链上状态一致。",
+        f"Replayed: locked {locked.en} + released {released.en} + refunded {refunded.en} = "
+        f"deposited {deposited.en} + interest {interest.en}, as the state holds it.",
     )

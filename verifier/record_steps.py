@@ -135,6 +135,7 @@ def check_keys(case: Case) -> Words:
     for entry, body in zip(case.entries, case.bodies, strict=True):
         for signer, signature in zip(body.signers, entry.signatures, strict=True):
             _check_key(records[signer], signature.public_key, entry.height)
+    case.parties = records
     zh = "；".join([_describe_party(record).zh for record in records.values()])
     en = "; ".join([_describe_party(record).en for record in records.values()])
     return Words(f"签名时密钥均有效。{zh}。", f"Every key was valid when it signed. {en}.")

@@ -18,6 +18,7 @@ The steps, numbered here once and everywhere else by this numbering:
 11. The commit certificate: a quorum of one view committed to this block.
 12. In a history: the entries are all there are; count and root are computed again.
 13. In a history: the balances are derived again from the entries and compared with the state.
+14. In a case: what was computed to be owed is derived again by the law from entries and papers.
 
 The first step that fails ends the examination; what comes after it is *not run*. A file is
 consistent when none failed. Nothing here reads a clock, a network or a file.
@@ -33,6 +34,7 @@ from ledger.refusal import Rejected
 from verifier.case import Case
 from verifier.evidence_file import BareProof, EvidenceFile, HistoryFile, read_evidence
 from verifier.history_steps import check_balances, check_completeness
+from verifier.law_steps import check_owed
 from verifier.log_steps import (
     check_checkpoint,
     check_entries,
@@ -64,6 +66,7 @@ STEPS: Final[tuple[tuple[int, Words, Callable[[Case], Words]], ...]] = (
     (11, Words("提交证书", "commit certificate"), check_certificate),
     (12, Words("记录完整", "completeness"), check_completeness),
     (13, Words("余额复算", "balances"), check_balances),
+    (14, Words("应退复算", "what is owed"), check_owed),
 )
 
 

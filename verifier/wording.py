@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
+from law.facts import KINDS as FACTS
 from verifier.formats import Body, Outcome
 from verifier.report import Words
 from verifier.trust_root import Institution
@@ -25,6 +26,23 @@ KIND_WORDS: Final[Mapping[str, Words]] = {
     "prepaid.refund": Words("退款", "refund"),
     "attest": Words("事后陈述", "a later statement"),
     "validator.equivocation": Words("验证者自相矛盾的证据", "proof of a validator's equivocation"),
+    "terms.publish": Words("公布合同条款", "publish terms"),
+    "rules.publish": Words("公布规则", "publish a rule pack"),
+    "data.publish": Words("公布利率或放假安排", "publish rates or rest days"),
+    "competence.publish": Words("公布职权分工", "say who is competent for what"),
+    "wallet.opened": Words("开立钱包", "wallet opened"),
+    "card.replaced": Words("换卡", "card replaced"),
+    "card.expired": Words("卡片到期", "card expired"),
+    "refund.computed": Words("计算应退金额", "refund computed"),
+    "findings.computed": Words("查核规则", "rules looked at"),
+    "contract.closed": Words("合同了结", "contract closed"),
+    "dispute.opened": Words("提起争议", "dispute opened"),
+    "evidence.attached": Words("提交证据", "evidence attached"),
+    "dispute.resolved": Words("争议解决", "dispute resolved"),
+    "court.linked": Words("关联案号", "court case linked"),
+    "finance.linked": Words("关联金融业务", "loan, policy or voucher linked"),
+    "risk.lifted": Words("风险解除", "risk lifted"),
+    **{name: Words(kind.zh, kind.en) for name, kind in FACTS.items()},
 }
 
 REFUSAL_WORDS: Final[Mapping[str, Words]] = {
@@ -59,6 +77,42 @@ REFUSAL_WORDS: Final[Mapping[str, Words]] = {
     "unknown_party": Words("主体未登记", "the party is not registered"),
     "unknown_role": Words("角色未知", "the role is not known"),
     "unknown_statement": Words("陈述种类未知", "the statement is not of a known sort"),
+    "amount_or_share": Words("金额与比例须择一", "either an amount or a share is wanted"),
+    "counter_repeated": Words("设备流水号重复", "the device's counter was used before"),
+    "document_refused": Words("文件不合格式", "the document is not of its format"),
+    "freeze_over": Words("冻结期限已过", "the freeze would be over already"),
+    "frozen": Words("资金已被冻结", "the money is frozen"),
+    "intake_suspended": Words("已暂停收取预付款", "the merchant may take in no more"),
+    "no_legal_basis": Words("缺少法律依据或文号", "it names no legal basis or no document"),
+    "no_majority": Words("签名未过监管机构半数", "no majority of the regulators signed"),
+    "no_such_day": Words("日期不存在", "there is no such day"),
+    "no_such_freeze": Words("该冻结不存在", "there is no such freeze"),
+    "not_a_regulator": Words("签名者不是监管机构", "the signer is no regulator"),
+    "not_attested": Words("签名者无权证明此事", "nobody signed who may attest this"),
+    "not_competent": Words("该行业不在职权范围内", "the industry is outside its competence"),
+    "not_competent_for_series": Words(
+        "该数据不在职权范围内", "the series is outside its competence"
+    ),
+    "not_computable": Words("无法计算", "it cannot be computed"),
+    "not_computed": Words("尚未计算应退金额", "what is owed was not computed yet"),
+    "not_enough_approvers": Words("批准机关不足", "too few approved"),
+    "not_the_side": Words("应由另一方陈述", "it is for the other side to say"),
+    "nothing_paid": Words("未付任何金额", "nothing was paid"),
+    "own_notice": Words("通知人不得自证送达", "who sent a notice cannot say that it arrived"),
+    "published_by_another": Words("该名称由他人公布", "another publishes under this name"),
+    "refund_above_due": Words("退款超过应退金额", "it is more than is owed"),
+    "still_locked": Words("尚有锁定资金", "money is still locked"),
+    "too_many_devices": Words("设备数量已达上限", "too many devices"),
+    "too_many_freezes": Words("冻结数量已达上限", "too many freezes"),
+    "too_many_versions": Words("版本数量已达上限", "too many versions"),
+    "too_much_to_read": Words("本区块可读记录已达上限", "a block reads no more earlier entries"),
+    "transition_not_allowed": Words("当前状态下不可办理", "the state does not allow this event"),
+    "unknown_entry": Words("所指记录不存在", "the entry it speaks of is not there"),
+    "unknown_rules": Words("规则未公布", "no such rules are published"),
+    "unknown_terms": Words("条款未公布", "the terms are not published"),
+    "version_not_above": Words("版本号须递增", "the version is not above the newest"),
+    "wrong_entry": Words("所指记录种类不符", "the entry it speaks of is of the wrong kind"),
+    "wrong_district": Words("不属本区", "it is another district's"),
     "wrong_stream": Words("记录归属不符", "it names the wrong stream"),
 }
 

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.attest import STATEMENTS
 from contracts.equivocation import EVIDENCE_HEX_MAX, SLOTS_MAX, ValidatorRecord, apply_equivocation
-from contracts.handling import Context, Refusal
+from contracts.handling import Refusal
 from contracts.kinds import parse_data
 from ledger.checkpoint import Checkpoint, cosign_checkpoint
 from ledger.equivocation import (
@@ -35,7 +35,7 @@ from ledger.votes import (
     compute_view_change_message,
     compute_vote_message,
 )
-from tests.contracts.world import CARD, World, open_world, settled_world
+from tests.contracts.world import CARD, World, lone_context, open_world, settled_world
 from tests.verifier.small_chain import signer
 
 TX_ID = "ef" * 32
@@ -185,8 +185,7 @@ def test_a_validators_slots_are_bounded() -> None:
     body = world.body("validator.equivocation", stream, {"evidence": raw.hex()}, "m-1")
     _, data = parse_data(decode_body(body))
     full = ValidatorRecord([f"commit/{number}/9" for number in range(SLOTS_MAX)])
-    chain = world.chain
-    context = Context(5, 0, stream, ["m-1"], full, chain.party, world.chain_id, chain.validators)
+    context = lone_context(world, stream, full, "m-1")
     with pytest.raises(Refusal) as caught:
         apply_equivocation(context, data)
     assert caught.value.outcome() == refused("evidence_enough", ("slots", SLOTS_MAX))

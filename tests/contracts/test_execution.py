@@ -15,11 +15,13 @@ from contracts.execution import (
     Executor,
     Inadmissible,
     Parties,
+    StoredEntry,
     check_time,
     execute_block,
     parse_candidate,
 )
 from contracts.kinds import KINDS, Kind, find_kind, parse_data
+from contracts.lifecycle import EVENTS, MERCHANT_EVENTS
 from ledger.block import ENTRY_BYTES_MAX, TransactionEntry, decode_entry, encode_header_entry
 from ledger.hashing import ZERO_HASH
 from ledger.merkle import compute_root, leaf_hash
@@ -239,7 +241,8 @@ def test_the_table_of_kinds() -> None:
         for name in (
             "party.register", "party.revoke", "party.add_key", "party.revoke_key",
             "prepaid.open", "prepaid.prepay", "prepaid.consume", "prepaid.refund",
-            "attest", "validator.equivocation",
+            "attest", "validator.equivocation", "terms.publish", "rules.publish", "data.publish",
+            "competence.publish", *EVENTS, *MERCHANT_EVENTS,
         )
     }  # fmt: skip
     assert all(kind.summary for kind in KINDS.values())
@@ -462,6 +465,9 @@ class CountingReader:
         raise NotImplementedError
 
     def reference(self, key: bytes) -> tuple[bytes, int] | None:
+        raise NotImplementedError
+
+    def entry(self, tx_id: bytes) -> StoredEntry | None:
         raise NotImplementedError
 
 

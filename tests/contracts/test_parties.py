@@ -8,6 +8,7 @@ import pytest
 
 from contracts.execution import Executor
 from contracts.parties import (
+    AUTHORITY_ROLES,
     INSTITUTION_ROLES,
     KEYS_MAX,
     SUBMITTER_ROLES,
@@ -153,13 +154,20 @@ def test_each_refusal_of_a_key_is_a_sentence() -> None:
 
 @pytest.mark.parametrize("role", SUBMITTER_ROLES)
 def test_each_role_of_a_submitter_is_registered(role: str) -> None:
-    assert not register(World(), role=role).refused
+    if role in AUTHORITY_ROLES:
+        assert register(World(), role=role) == refused("not_entitled", ("signer", "bank-0"))
+        by_regulator = World(roles=["bank", "regulator"])
+        assert not register(by_regulator, by="bank-1", role=role).refused
+    else:
+        assert not register(World(), role=role).refused
 
 
 @pytest.mark.parametrize("role", [*INSTITUTION_ROLES, "", "Merchant"])
 def test_no_other_role_is(role: str) -> None:
     assert register(World(), role=role) == refused(
-        "unknown_role", ("role", role), ("known", "merchant gateway consumer platform")
+        "unknown_role",
+        ("role", role),
+        ("known", "merchant gateway consumer platform court arbitrator"),
     )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from contracts.handling import Context
 from contracts.parties import CUSTODIAN_ROLES
 from contracts.prepaid import (
     INDUSTRIES,
@@ -24,7 +23,7 @@ from contracts.prepaid import (
 from ledger.canonical import INTEGER_MAX
 from ledger.hashing import sha256
 from ledger.transaction import Outcome, applied, refused
-from tests.contracts.world import CARD, World, open_world, settled_world, terms
+from tests.contracts.world import CARD, World, lone_context, open_world, settled_world, terms
 
 MERCHANT = ["merchant"]
 
@@ -330,9 +329,7 @@ def test_a_record_that_does_not_conserve_is_our_mistake_and_no_outcome(
     fields = {name: getattr(record, name) for name in record.__struct_fields__}
     spoilt = PrepaidRecord(**fields | {"paid": 10, "locked": locked, "released": released + 1})
     world = open_world()
-    context = Context(
-        3, 0, CARD, ["m-1"], spoilt, world.chain.party, world.chain_id, world.chain.validators
-    )
+    context = lone_context(world, CARD, spoilt, "m-1")
     with pytest.raises(ConservationError, match="is not paid 10"):
         apply_consume(context, AmountData(amount=1))
     assert context.record is spoilt
@@ -343,8 +340,7 @@ def test_a_negative_balance_is_our_mistake_even_where_the_sum_is_right() -> None
     record = world.record(CARD)
     assert isinstance(record, PrepaidRecord)
     spoilt = msgspec.structs.replace(record, paid=10, locked=-5, released=15)
-    chain = world.chain
-    context = Context(3, 0, CARD, ["m-1"], spoilt, chain.party, world.chain_id, chain.validators)
+    context = lone_context(world, CARD, spoilt, "m-1")
     with pytest.raises(ConservationError):
         apply_prepay(context, AmountData(amount=1))
 

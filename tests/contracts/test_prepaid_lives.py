@@ -105,6 +105,7 @@ class Life:
         kind, parsed = parse_data(body)
         context = Context(
             7, 1_000, body.stream, signers, self.record, PARTIES.get, b"", None,  # type: ignore[arg-type]
+            lambda _: None, lambda _: None, lambda _name, _max: [],
         )  # fmt: skip
         try:
             outcome = kind.apply(context, parsed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.execution import Candidate, ExecutedBlock, decode_record, parse_candidate
+from contracts.handling import Context
 from contracts.kinds import Record
 from ledger.stream import decode_stored_stream
 from ledger.transaction import Outcome, decode_transaction
@@ -48,6 +49,16 @@ class World(SmallChain):
         """Return the record a stream holds."""
         raw = self.memory.streams.get(stream)
         return None if raw is None else decode_record(decode_stored_stream(raw).value)
+
+
+def lone_context(
+    world: SmallChain, stream: str, record: Any, *signers: str, height: int = 3
+) -> Context:
+    """A context that sees parties and its own record, and nothing else."""
+    return Context(
+        height, 0, stream, signers, record, world.chain.party, world.chain_id,
+        world.chain.validators, lambda _: None, lambda _: None, lambda _name, _max: [],
+    )  # fmt: skip
 
 
 def read(envelope: bytes) -> Candidate:

@@ -19,7 +19,14 @@ from typing import Any
 import msgpack
 import msgspec
 
-from contracts.execution import Chain, ExecutedBlock, execute_block, parse_candidate
+from contracts.execution import (
+    Chain,
+    ExecutedBlock,
+    StoredEntry,
+    execute_block,
+    parse_candidate,
+)
+from contracts.papers import make_papers
 from contracts.parties import INSTITUTION_ROLES, party_stream
 from genesis.block import chain_at, compute_genesis_block
 from genesis.document import (
@@ -84,6 +91,7 @@ class MemoryState:
     heights: dict[bytes, int] = field(default_factory=dict)
     references: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     buckets: dict[bytes, bytes] = field(default_factory=dict)
+    entries: dict[bytes, StoredEntry] = field(default_factory=dict)
 
     def state(self, stream: str) -> bytes | None:
         return self.streams.get(stream)
@@ -94,8 +102,11 @@ class MemoryState:
     def reference(self, key: bytes) -> tuple[bytes, int] | None:
         return self.references.get(key)
 
+    def entry(self, tx_id: bytes) -> StoredEntry | None:
+        return self.entries.get(tx_id)
 
-def make_genesis(count: int, network: str) -> bytes:
+
+def make_genesis(count: int, network: str, roles: Sequence[str] = ()) -> bytes:
     institutions = [
         Institution(
             district="nanshan",
@@ -108,7 +119,7 @@ def make_genesis(count: int, network: str) -> bytes:
                 }
             ),
             name=Name(en=f"Bank {at}", zh=f"第{at}银行"),
-            role=INSTITUTION_ROLES[0],
+            role=roles[at] if at < len(roles) else INSTITUTION_ROLES[0],
             tls_certificate=base64.b64encode(b"certificate %d" % at).decode(),
         )
         for at in range(count)
@@ -152,9 +163,11 @@ class Parts:
 class SmallChain:
     """The chain, its leaves, and everybody's keys."""
 
-    def __init__(self, count: int = 4, network: str = "test.evidence.example") -> None:
+    def __init__(
+        self, count: int = 4, network: str = "test.evidence.example", roles: Sequence[str] = ()
+    ) -> None:
         self.network = network
-        self.genesis: Genesis = parse_genesis(make_genesis(count, network))
+        self.genesis: Genesis = parse_genesis(make_genesis(count, network, roles))
         self.memory = MemoryState()
         tree = StateTree(self.memory.buckets.get)
         first = compute_genesis_block(self.genesis, tree)
@@ -213,8 +226,11 @@ class SmallChain:
             proposer=height % len(self.genesis.institutions),
             rule_pack_version=1,
         )
-        for row in block.rows:
+        for place, row in enumerate(block.rows):
             self.memory.heights[row.tx_id] = height
+            self.memory.entries[row.tx_id] = StoredEntry(
+                block.entries[place], block.header.time_ms, row.previous
+            )
             if row.reference_key:
                 self.memory.references[row.reference_key] = (row.tx_id, block.header.time_ms)
         self._store(block)
@@ -334,6 +350,7 @@ class SmallChain:
             "state": self.proven(stream) if stream in self.memory.streams else None,
             "entries": [self.leaves[index] for index in self.indices_of(stream)],
             "parties": self.parties(signers),
+            "law": make_papers(self.chain, stream, len(self.leaves)),
         }
         members |= changes
         return encode_history_evidence(**members)

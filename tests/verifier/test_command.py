@@ -69,7 +69,7 @@ def test_json_report(evidence: str) -> None:
     status, text = run(evidence, "--genesis-hash", genesis_hash(), "--json")
     report = json.loads(text)
     assert (status, report["conclusion"], report["conclusion_zh"]) == (0, "consistent", "一致")
-    assert [step["number"] for step in report["steps"]] == list(range(1, 14))
+    assert [step["number"] for step in report["steps"]] == list(range(1, 15))
     assert {step["result"] for step in report["steps"]} == {"ok", "not-run"}
     assert report["facts"]["chain_id"] == genesis_hash()
     assert report["failed_step"] == 0
@@ -181,7 +181,7 @@ def in_a_process(
 
 ALONE = """
 import importlib.abc, sys
-ALLOWED = {"nacl", "_cffi_backend", "cffi", "msgpack", "ledger", "verifier"}
+ALLOWED = {"nacl", "_cffi_backend", "cffi", "msgpack", "law", "ledger", "verifier"}
 REFUSED = {"socket", "ssl", "asyncio", "http", "urllib.request", "selectors", "subprocess"}
 class Gate(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from contracts.kinds import KINDS
-from ledger.evidence import FORMAT, HISTORY, MEMBERS, TRANSACTION
+from ledger.evidence import CASE, FORMAT, HISTORY, MEMBERS, TRANSACTION
 from tests.verifier.small_chain import CARD_SIGNERS, busy_chain
 from verifier import verify
 from verifier.main import main
@@ -48,7 +48,7 @@ def test_steps_are_numbered_alike_in_document_docstring_and_code() -> None:
 
 
 def test_members_are_documented() -> None:
-    for kind in (TRANSACTION, HISTORY):
+    for kind in (TRANSACTION, HISTORY, CASE):
         table = DOCUMENT.split(f'`"kind":"{kind}"`')[1].split("\n\n")[1]
         assert re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE) == list(MEMBERS[kind])
         assert f"| `format` | `{FORMAT}` |" in table

@@ -114,7 +114,7 @@ FILES: dict[str, tuple[Callable[[], bytes], Reason, str]] = {
     "other-kind": (
         lambda: edit(honest().encode(), kind="receipt"),
         Reason.BAD_FIELD,
-        "kind is neither",
+        "kind is none of",
     ),
     "kind-of-the-other": (
         lambda: edit(honest().encode(), kind="history"),

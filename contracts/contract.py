@@ -1,0 +1,443 @@
+"""The prepaid contract under its terms: what each event of its life does.
+
+An event is checked against the table (`contracts.lifecycle`), attested by whoever may state it
+(`contracts.standing`), moves the books (`contracts.custody`) and stands in the contract's stream as
+a fact of the law. What breaks an invariant is refused by name; what breaks a rule is done, and the
+outcome carries a `finding`, because history is not to be hidden. Nothing here judges: what is owed
+is for `contracts.refunds`, which reads the same entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from contracts.custody import (
+    FREEZES_MAX,
+    MERCHANT_PREFIX,
+    RECORD_VERSION,
+    STATIC_PREFIX,
+    ContractRecord,
+    Freeze,
+    MerchantRecord,
+    SignedRecord,
+    check_movable,
+    count_device,
+    read_merchant,
+    settle,
+)
+from contracts.documents import read_document
+from contracts.events import (
+    AmountData,
+    AnsweredData,
+    DeliveredData,
+    Event,
+    EvidenceData,
+    FrozenData,
+    LockedData,
+    OfData,
+    PriceData,
+    RefundPaidData,
+    SignedData,
+)
+from contracts.handling import Context, Refusal
+from contracts.lifecycle import (
+    CARD,
+    CONTRACT,
+    DISPUTE,
+    ENDING,
+    LOST,
+    MERCHANT,
+    TRADING,
+    find_attesters,
+    find_next,
+)
+from contracts.parties import CUSTODIAN_ROLES, PartyRecord
+from contracts.standing import ROLE_OF, attest, check_scopes, find_roles
+from law.entries import choose_role
+from law.facts import REFERS
+from law.terms import parse_terms
+from ledger.transaction import Outcome, applied
+
+Effects = list[tuple[str, int | str]]
+Deed = Callable[[Context, ContractRecord, Any, str], tuple[ContractRecord, Effects]]
+"""What an event does to the books: (context, record in its new state, data, role) → record."""
+
+PPM: Final = 1_000_000
+
+
+def apply_signed(context: Context, data: SignedData) -> Outcome:
+    """Sign a contract under published terms; merchant, custodian and terms must be known."""
+    if not context.stream.startswith("contract/"):
+        raise Refusal("wrong_stream", ("stream", context.stream), ("expected", "contract/…"))
+    if context.record is not None:
+        raise Refusal("already_open", ("stream", context.stream))
+    merchant = _find_standing(context, data.merchant)
+    if merchant is None or merchant.role != "merchant":
+        raise Refusal("unknown_merchant", ("merchant", data.merchant))
+    custodian = _find_standing(context, data.custodian)
+    if custodian is None or custodian.role not in CUSTODIAN_ROLES:
+        raise Refusal("unknown_custodian", ("custodian", data.custodian))
+    if data.consumer_party and _find_standing(context, data.consumer_party) is None:
+        raise Refusal("unknown_consumer_party", ("consumer_party", data.consumer_party))
+    if data.consumer_party in (data.merchant, data.custodian):
+        raise Refusal("consumer_party_not_distinct", ("consumer_party", data.consumer_party))
+    raw = read_document(context, bytes.fromhex(data.terms))
+    if raw is None:
+        raise Refusal("unknown_terms", ("terms", data.terms))
+    terms = parse_terms(raw)
+    record = ContractRecord(RECORD_VERSION, data.merchant, data.custodian, data.consumer_party)
+    attest(context, record, "contract.signed")
+    static = SignedRecord(
+        version=RECORD_VERSION,
+        terms=bytes.fromhex(data.terms),
+        template=terms.template,
+        template_version=terms.template_version,
+        industry=terms.industry,
+        district=merchant.district,
+        card=data.card,
+        party=bytes.fromhex(data.persons.party),
+        signed_height=context.height,
+        signed_ms=context.time_ms,
+    )
+    context.write(STATIC_PREFIX + context.stream, static)
+    settle(context, None, record)
+    return applied(
+        ("state", record.phase),
+        ("template", terms.template),
+        ("template_version", terms.template_version),
+        ("industry", terms.industry),
+    )
+
+
+def make_event(event: str, deed: Deed) -> Callable[[Context, Any], Outcome]:
+    """Return the handler of a contract's event that does `deed`."""
+
+    def apply(context: Context, data: Event) -> Outcome:
+        record = context.record
+        if not isinstance(record, ContractRecord):
+            raise Refusal("unknown_contract", ("stream", context.stream))
+        is_by_merchant = len(context.signers) == 1 and context.signers[0] == record.merchant
+        if is_by_merchant and "merchant" in find_attesters(event):
+            role = "merchant"
+        else:
+            role = attest(context, record, event)
+        moved = _move(record, event)
+        if isinstance(data, OfData):
+            _check_target(context, event, data.of)
+        after, effects = deed(context, moved, data, role)
+        if any(name == "finding" for name, _ in effects):
+            found = sum(name == "finding" for name, _ in effects)
+            after = replace(after, findings=after.findings + found)
+        settle(context, record, after)
+        return applied(("state", after.phase), *effects)
+
+    return apply
+
+
+def make_merchant_event(event: str) -> Callable[[Context, Any], Outcome]:
+    """Return the handler of an event in the stream `merchant/<id>`."""
+
+    def apply(context: Context, data: Event) -> Outcome:
+        merchant = context.stream.removeprefix(MERCHANT_PREFIX)
+        party = context.party(merchant)
+        if not context.stream.startswith(MERCHANT_PREFIX) or party is None:
+            raise Refusal("unknown_merchant", ("merchant", merchant))
+        record = context.record
+        if not isinstance(record, MerchantRecord):
+            record = MerchantRecord(RECORD_VERSION)
+        allowed = find_attesters(event)
+        roles = []
+        for signer in context.signers:
+            other = context.party(signer)
+            role = "merchant" if signer == merchant else None
+            if role is None and other is not None:
+                role = "custodian" if other.role in CUSTODIAN_ROLES else ROLE_OF.get(other.role)
+            if role is None:
+                raise Refusal("not_entitled", ("signer", signer))
+            roles.append(role)
+        if choose_role(allowed, roles) is None:
+            raise Refusal(
+                "not_attested",
+                ("signers", " ".join(context.signers)),
+                ("needed", " ".join(allowed)),
+            )
+        check_scopes(context, roles, party.district, "")
+        target = find_next(event, MERCHANT, record.state)
+        if target is None:
+            raise _not_allowed(event, MERCHANT, record.state)
+        context.record = replace(record, state=target)
+        return applied(("state", target))
+
+    return apply
+
+
+def _find_standing(context: Context, party: str) -> PartyRecord | None:
+    """Return a party that was registered before this block and is not revoked."""
+    record = context.party(party)
+    return None if record is None or record.is_revoked_at(context.height) else record
+
+
+def _move(record: ContractRecord, event: str) -> ContractRecord:
+    """Return the record in its states after an event; refuse one the table does not allow."""
+    phase = find_next(event, CONTRACT, record.phase)
+    if phase is None:
+        raise _not_allowed(event, CONTRACT, record.phase)
+    card = find_next(event, CARD, record.card)
+    if card is None:
+        raise _not_allowed(event, CARD, record.card)
+    dispute = find_next(event, DISPUTE, record.dispute)
+    if dispute is None:
+        raise _not_allowed(event, DISPUTE, record.dispute)
+    if phase == record.phase and card == record.card and dispute == record.dispute:
+        return record
+    return replace(record, phase=phase, card=card, dispute=dispute)
+
+
+def _not_allowed(event: str, region: str, state: str) -> Refusal:
+    return Refusal("transition_not_allowed", ("event", event), ("region", region), ("state", state))
+
+
+# -- what single events do
+
+
+def note(
+    context: Context, record: ContractRecord, data: Event, role: str
+) -> tuple[ContractRecord, Effects]:
+    """The entry says all; nothing moves."""
+    return record, [("role", role)]
+
+
+def _lock(
+    context: Context, record: ContractRecord, data: LockedData, role: str
+) -> tuple[ContractRecord, Effects]:
+    vouchers = bonus = 0
+    for voucher in data.vouchers:
+        if voucher.issuer == record.merchant:
+            bonus += voucher.amount
+        else:
+            vouchers += voucher.amount
+    paid = data.amount + vouchers
+    if not paid + data.bonus + bonus:
+        raise Refusal("nothing_paid", ("amount", data.amount))
+    counters, effects = count_device(record, data.device, data.counter)
+    is_kept = data.custody != "none"
+    state = read_merchant(context, record.merchant).state
+    if state != TRADING:
+        if is_kept:
+            raise Refusal("intake_suspended", ("merchant", record.merchant), ("state", state))
+        effects.append(("finding", "intake_after_risk"))
+    deposited = paid if is_kept else 0
+    after = replace(
+        record,
+        paid=record.paid + paid,
+        vouchers=record.vouchers + vouchers,
+        bonus=record.bonus + data.bonus + bonus,
+        deposited=record.deposited + deposited,
+        locked=record.locked + deposited,
+        counters=counters,
+    )
+    return after, [("paid", after.paid), ("locked", after.locked), *effects]
+
+
+def _release(
+    context: Context, record: ContractRecord, data: AmountData, role: str
+) -> tuple[ContractRecord, Effects]:
+    check_movable(context, record, data.amount)
+    after = replace(
+        record, locked=record.locked - data.amount, released=record.released + data.amount
+    )
+    effects: Effects = [("locked", after.locked), ("released", after.released)]
+    if not record.deliveries:
+        effects.append(("finding", "released_before_delivery"))
+    return after, effects
+
+
+def _credit(
+    context: Context, record: ContractRecord, data: AmountData, role: str
+) -> tuple[ContractRecord, Effects]:
+    after = replace(
+        record, locked=record.locked + data.amount, interest=record.interest + data.amount
+    )
+    return after, [("locked", after.locked), ("interest", after.interest)]
+
+
+def _freeze(
+    context: Context, record: ContractRecord, data: FrozenData, role: str
+) -> tuple[ContractRecord, Effects]:
+    if not data.legal_basis.strip() or not data.document.strip():
+        raise Refusal("no_legal_basis", ("authority", data.authority), ("document", data.document))
+    authorities = [
+        each for each in find_roles(context, record, context.signers)
+        if each in ("regulator", "district")
+    ]  # fmt: skip
+    if role == "regulator" and len(authorities) < 2:
+        raise Refusal("not_enough_approvers", ("approvers", len(authorities)), ("needed", 2))
+    if bool(data.amount) == bool(data.share_ppm):
+        raise Refusal("amount_or_share", ("amount", data.amount), ("share_ppm", data.share_ppm))
+    if data.until is not None and data.until <= max(context.time_ms, data.starts_at):
+        raise Refusal("freeze_over", ("until", data.until), ("time_ms", context.time_ms))
+    standing = [
+        freeze
+        for freeze in record.freezes
+        if not freeze.until_ms or context.time_ms < freeze.until_ms
+    ]
+    if len(standing) >= FREEZES_MAX:
+        raise Refusal("too_many_freezes", ("freezes", len(standing)), ("allowed", FREEZES_MAX))
+    amount = data.amount or max(1, record.locked * data.share_ppm // PPM)
+    freeze = Freeze(context.tx_id, amount, data.starts_at, data.until or 0, data.rank)
+    after = replace(record, freezes=[*standing, freeze])
+    return after, [
+        ("frozen", amount),
+        ("frozen_now", after.compute_frozen(context.time_ms)),
+        ("locked", record.locked),
+    ]
+
+
+def _unfreeze(
+    context: Context, record: ContractRecord, data: OfData, role: str
+) -> tuple[ContractRecord, Effects]:
+    tx_id = bytes.fromhex(data.of)
+    left = [freeze for freeze in record.freezes if freeze.tx_id != tx_id]
+    if len(left) == len(record.freezes):
+        raise Refusal("no_such_freeze", ("of", data.of))
+    after = replace(record, freezes=left)
+    return after, [("frozen_now", after.compute_frozen(context.time_ms)), ("locked", record.locked)]
+
+
+def _deliver(
+    context: Context, record: ContractRecord, data: DeliveredData, role: str
+) -> tuple[ContractRecord, Effects]:
+    counters, effects = count_device(record, data.device, data.counter)
+    at = data.occurred_at or context.time_ms
+    if at > context.time_ms:
+        effects.append(("finding", "occurred_in_the_future"))
+    if record.card == LOST:
+        effects.append(("finding", "debit_after_loss"))
+    if record.phase == ENDING:
+        effects.append(("finding", "delivered_after_the_end"))
+    after = replace(
+        record,
+        debited=record.debited + data.debited,
+        deliveries=record.deliveries + 1,
+        last_delivery_ms=max(record.last_delivery_ms, at),
+        counters=counters,
+    )
+    if after.debited > record.paid + record.bonus:
+        effects.append(("finding", "delivered_beyond_payment"))
+    return after, [("debited", after.debited), ("deliveries", after.deliveries), *effects]
+
+
+def _answer(
+    context: Context, record: ContractRecord, data: AnsweredData, role: str
+) -> tuple[ContractRecord, Effects]:
+    side = {"reversed": "merchant", "objected": "consumer"}.get(data.answer)
+    if side is not None and role not in (side, "both"):
+        raise Refusal("not_the_side", ("answer", data.answer), ("role", role), ("expected", side))
+    return record, [("role", role), ("answer", data.answer)]
+
+
+def _change_price(
+    context: Context, record: ContractRecord, data: PriceData, role: str
+) -> tuple[ContractRecord, Effects]:
+    effects: Effects = [("role", role)]
+    if data.occurred_at and data.occurred_at <= record.last_delivery_ms:
+        effects.append(("finding", "price_change_backdated"))
+    return record, effects
+
+
+def _forfeit(
+    context: Context, record: ContractRecord, data: AmountData, role: str
+) -> tuple[ContractRecord, Effects]:
+    return record, [("amount", data.amount), ("finding", "balance_forfeited")]
+
+
+def _arrive(
+    context: Context, record: ContractRecord, data: OfData, role: str
+) -> tuple[ContractRecord, Effects]:
+    notice = context.find(bytes.fromhex(data.of))
+    assert notice is not None, "the entry it speaks of was found before"
+    roles = find_roles(context, record, notice.signers)
+    if choose_role(find_attesters(notice.kind), roles) == role:
+        raise Refusal("own_notice", ("of", data.of), ("role", role))
+    return record, [("role", role)]
+
+
+def _repay(
+    context: Context, record: ContractRecord, data: RefundPaidData, role: str
+) -> tuple[ContractRecord, Effects]:
+    if record.due_high < 0:
+        raise Refusal("not_computed", ("stream", context.stream))
+    is_custody = data.source == "custody"
+    if role != "custodian" and (is_custody or role == "merchant"):
+        return record, [("role", role), ("finding", "claimed_only")]
+    returned = record.refunded + record.repaid
+    if returned + data.amount > record.due_high:
+        raise Refusal(
+            "refund_above_due",
+            ("due", record.due_high),
+            ("returned", returned),
+            ("amount", data.amount),
+        )
+    if is_custody:
+        check_movable(context, record, data.amount)
+        after = replace(
+            record, locked=record.locked - data.amount, refunded=record.refunded + data.amount
+        )
+    else:
+        after = replace(record, repaid=record.repaid + data.amount)
+    return after, [
+        ("payee", data.payee),
+        ("locked", after.locked),
+        ("refunded", after.refunded),
+        ("repaid", after.repaid),
+        ("owed", after.owed),
+    ]
+
+
+def _close(
+    context: Context, record: ContractRecord, data: Event, role: str
+) -> tuple[ContractRecord, Effects]:
+    if record.locked:
+        raise Refusal("still_locked", ("locked", record.locked))
+    return record, [("role", role), ("owed", record.owed)]
+
+
+def _attach(
+    context: Context, record: ContractRecord, data: EvidenceData, role: str
+) -> tuple[ContractRecord, Effects]:
+    return record, [("role", role), ("hash", data.hash)]
+
+
+def _check_target(context: Context, event: str, of: str) -> None:
+    """Refuse an event about an entry that is of another contract or of the wrong kind."""
+    target = context.find(bytes.fromhex(of))
+    if target is None or target.stream != context.stream or target.refused:
+        raise Refusal("unknown_entry", ("of", of))
+    if target.kind not in REFERS[event]:
+        raise Refusal(
+            "wrong_entry",
+            ("of", of),
+            ("kind", target.kind),
+            ("expected", " ".join(REFERS[event])),
+        )
+
+
+DEEDS: Final[dict[str, Deed]] = {
+    "funds.locked": _lock,
+    "funds.released": _release,
+    "interest.accrued": _credit,
+    "funds.frozen": _freeze,
+    "funds.unfrozen": _unfreeze,
+    "service.delivered": _deliver,
+    "delivery.answered": _answer,
+    "notice.arrived": _arrive,
+    "price.changed": _change_price,
+    "balance.forfeited": _forfeit,
+    "refund.paid": _repay,
+    "contract.closed": _close,
+    "evidence.attached": _attach,
+}
+"""Events that do more than stand in the record."""

@@ -1,0 +1,275 @@
+"""A contract's books: what moves with every event, what never changes, and the totals above it.
+
+In custody, after every event, for the contract and for the sums of merchant and custodian:
+
+    locked + released + refunded = deposited + interest,    none below 0
+
+`deposited` is what was paid into custody; what a merchant took in itself counts in `paid` alone.
+Bonuses are no money and vouchers are kept apart. The static part of a contract is a row of its own
+and is not touched again, so that an event reads and writes only what moves. The check is made here
+each time; were it ever to fail, that would be a mistake of ours and no outcome. `contracts.audit`
+adds everything up again by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from contracts.handling import Context, Refusal
+from contracts.lifecycle import CARD, CONTRACT, DISPUTE, REGIONS, TRADING
+from contracts.prepaid import ConservationError
+from ledger.canonical import INTEGER_MAX
+
+RECORD_VERSION: Final = 1
+
+FREEZES_MAX: Final = 16
+"""Freezes of one contract at a time."""
+DEVICES_MAX: Final = 16
+"""Devices whose counters one contract remembers."""
+WINDOW: Final = 32
+"""Counters below the highest of a device that are told apart one by one (RFC 6347 section 4.1.2.6:
+an anti-replay window has at least 32)."""
+
+STATIC_PREFIX: Final = "signed/"
+MERCHANT_PREFIX: Final = "merchant/"
+CUSTODIAN_PREFIX: Final = "custodian/"
+
+UNKNOWN: Final = -1
+"""What is owed before it was computed."""
+
+
+class Freeze(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An amount that may not move."""
+
+    tx_id: bytes
+    amount: int
+    starts_ms: int
+    until_ms: int
+    """First millisecond at which it has lapsed; 0: it stands until it is lifted."""
+    rank: int
+
+
+class Counter(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What was seen of one device."""
+
+    device: str
+    highest: int
+    window: int
+    """Bit i: the counter `highest - i` was seen."""
+
+
+class ContractRecord(msgspec.Struct, frozen=True, array_like=True, tag="contract", gc=False):
+    """A contract as it moves; the state value of its stream."""
+
+    version: int
+    merchant: str
+    custodian: str
+    consumer_party: str
+    phase: str = REGIONS[CONTRACT][1]
+    card: str = REGIONS[CARD][0]
+    dispute: str = REGIONS[DISPUTE][0]
+    paid: int = 0
+    """By the consumer and voucher issuers, wherever it went."""
+    vouchers: int = 0
+    """Of it, by issuers."""
+    bonus: int = 0
+    """What the merchant added; no money."""
+    deposited: int = 0
+    """Of what was paid, into custody."""
+    interest: int = 0
+    """Credited by the account."""
+    locked: int = 0
+    released: int = 0
+    refunded: int = 0
+    """From custody."""
+    repaid: int = 0
+    """By the merchant itself, as the other side or an authority says."""
+    debited: int = 0
+    """What the till took for deliveries, at face value."""
+    deliveries: int = 0
+    last_delivery_ms: int = 0
+    due_low: int = UNKNOWN
+    """Principal and interest by the lowest of the possible results, as computed last."""
+    due_high: int = UNKNOWN
+    findings: int = 0
+    counters: list[Counter] = []
+    freezes: list[Freeze] = []
+
+    def compute_frozen(self, time_ms: int) -> int:
+        """Return what freezes hold at a time, at most what is locked."""
+        if not self.freezes:
+            return 0
+        held = sum(
+            freeze.amount
+            for freeze in self.freezes
+            if freeze.starts_ms <= time_ms and (not freeze.until_ms or time_ms < freeze.until_ms)
+        )
+        return min(self.locked, held)
+
+    @property
+    def owed(self) -> int:
+        """The highest that is still to be paid, as far as it was computed."""
+        return max(0, self.due_high - self.refunded - self.repaid)
+
+
+class SignedRecord(msgspec.Struct, frozen=True, array_like=True, tag="signed", gc=False):
+    """What a contract is from its signing on."""
+
+    version: int
+    terms: bytes
+    """SHA-256 of the terms."""
+    template: str
+    template_version: int
+    industry: str
+    district: str
+    """The merchant's."""
+    card: str
+    party: bytes
+    """Commitment to the consumer."""
+    signed_height: int
+    signed_ms: int
+
+
+class MerchantRecord(msgspec.Struct, frozen=True, array_like=True, tag="merchant", gc=False):
+    """A merchant as a whole: its state and the sums over its contracts."""
+
+    version: int
+    state: str = TRADING
+    contracts: int = 0
+    deposited: int = 0
+    interest: int = 0
+    locked: int = 0
+    released: int = 0
+    refunded: int = 0
+    owed: int = 0
+    """Sum of what its contracts still owe at most, as far as computed."""
+    findings: int = 0
+
+
+class CustodianRecord(msgspec.Struct, frozen=True, array_like=True, tag="custodian", gc=False):
+    """A custodian as a whole: the sums over the contracts whose money it keeps."""
+
+    version: int
+    contracts: int = 0
+    deposited: int = 0
+    interest: int = 0
+    locked: int = 0
+    released: int = 0
+    refunded: int = 0
+
+
+_SUMS: Final = ("deposited", "interest", "locked", "released", "refunded")
+
+
+def read_static(context: Context) -> SignedRecord:
+    """Return the static part of the contract whose stream this is."""
+    static = context.read(STATIC_PREFIX + context.stream)
+    assert isinstance(static, SignedRecord), "a contract's record has its static part beside it"
+    return static
+
+
+def read_merchant(context: Context, merchant: str) -> MerchantRecord:
+    """Return a merchant as a whole; one not heard of yet trades and has nothing."""
+    record = context.read(MERCHANT_PREFIX + merchant)
+    return record if isinstance(record, MerchantRecord) else MerchantRecord(RECORD_VERSION)
+
+
+def check_movable(context: Context, record: ContractRecord, amount: int) -> None:
+    """Refuse an amount that is not locked, or is frozen now."""
+    if amount > record.locked:
+        raise Refusal("insufficient_locked", ("locked", record.locked), ("amount", amount))
+    frozen = record.compute_frozen(context.time_ms)
+    if amount > record.locked - frozen:
+        raise Refusal("frozen", ("locked", record.locked), ("frozen", frozen), ("amount", amount))
+
+
+def settle(context: Context, before: ContractRecord | None, after: ContractRecord) -> None:
+    """Make `after` the contract's record and carry the difference into the sums above it."""
+    if after.paid > INTEGER_MAX:
+        raise Refusal("amount_too_large", ("paid", after.paid), ("allowed", INTEGER_MAX))
+    check_conservation(context.stream, after)
+    context.record = after
+    opened = int(before is None)
+    old = before or ContractRecord(RECORD_VERSION, after.merchant, after.custodian, "")
+    is_moved = (
+        after.locked != old.locked
+        or after.deposited != old.deposited
+        or after.released != old.released
+    )
+    owed, found = after.owed - old.owed, after.findings - old.findings
+    if not (opened or owed or found or is_moved):
+        return
+    moved = {name: getattr(after, name) - getattr(old, name) for name in _SUMS}
+    merchant = read_merchant(context, after.merchant)
+    merchant = replace(
+        merchant,
+        contracts=merchant.contracts + opened,
+        owed=merchant.owed + owed,
+        findings=merchant.findings + found,
+        **{name: getattr(merchant, name) + moved[name] for name in _SUMS},
+    )
+    check_conservation(MERCHANT_PREFIX + after.merchant, merchant)
+    context.write(MERCHANT_PREFIX + after.merchant, merchant)
+    if opened or is_moved:
+        name = CUSTODIAN_PREFIX + after.custodian
+        known = context.read(name)
+        custodian = known if isinstance(known, CustodianRecord) else CustodianRecord(RECORD_VERSION)
+        custodian = replace(
+            custodian,
+            contracts=custodian.contracts + opened,
+            **{each: getattr(custodian, each) + moved[each] for each in _SUMS},
+        )
+        check_conservation(name, custodian)
+        context.write(name, custodian)
+
+
+def check_conservation(
+    name: str, record: ContractRecord | MerchantRecord | CustodianRecord
+) -> None:
+    """Raise `ConservationError` unless what is in custody is what went in."""
+    parts = (record.locked, record.released, record.refunded)
+    if sum(parts) != record.deposited + record.interest or min(parts) < 0:
+        raise ConservationError(
+            f"{name}: locked {record.locked} + released {record.released} + refunded "
+            f"{record.refunded} is not deposited {record.deposited} + interest {record.interest}"
+        )
+
+
+def count_device(
+    record: ContractRecord, device: str, counter: int
+) -> tuple[list[Counter], list[tuple[str, int | str]]]:
+    """Return the counters after a receipt, and what is to be said of it.
+
+    A number seen before is refused as `counter_repeated`. One below the window cannot be told from
+    a repeat and is a finding; so is a gap, which a late receipt fills again.
+    """
+    if not counter:
+        return record.counters, []
+    place = next((n for n, known in enumerate(record.counters) if known.device == device), None)
+    if place is None:
+        if len(record.counters) >= DEVICES_MAX:
+            raise Refusal(
+                "too_many_devices", ("devices", len(record.counters)), ("allowed", DEVICES_MAX)
+            )
+        return [*record.counters, Counter(device, counter, 1)], []
+    known = record.counters[place]
+    ahead = counter - known.highest
+    found: list[tuple[str, int | str]] = []
+    if ahead > 0:
+        window = ((known.window << ahead) | 1) & (2**WINDOW - 1) if ahead < WINDOW else 1
+        moved = Counter(device, counter, window)
+        if ahead > 1:
+            found = [("finding", "counter_gap"), ("missing", ahead - 1)]
+    elif -ahead >= WINDOW:
+        moved = known
+        found = [("finding", "counter_below_window")]
+    elif known.window >> -ahead & 1:
+        raise Refusal("counter_repeated", ("device", device), ("counter", counter))
+    else:
+        moved = Counter(device, known.highest, known.window | 1 << -ahead)
+    counters = list(record.counters)
+    counters[place] = moved
+    return counters, found

@@ -1,0 +1,254 @@
+"""Documents of the law on the ledger: terms, rule packs, rates and rest days, and who is competent.
+
+Each is canonical JSON inside the body that publishes it; its bytes are kept under `document/<hash>`
+and are never replaced, so that a contract made under an old version stays under it for ever. A
+stream for each name counts its versions: a version follows a lower one and comes from the same
+publisher. What may be published by whom is the competence document's, which a majority of the
+regulators of genesis signs; until there is one, every regulator is competent for everything.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from contracts.handling import Context, Refusal
+from law.canonical import compute_hash, encode
+from law.published import ACCOUNT, read_published
+from law.refusal import Refused
+from law.rules import check_publisher, parse_pack
+from law.terms import INDUSTRIES, parse_terms
+from ledger.transaction import Outcome, applied
+
+DOCUMENT_PREFIX: Final = "document/"
+TERMS_PREFIX: Final = "terms/"
+RULES_PREFIX: Final = "rules/"
+PUBLISHED_PREFIX: Final = "published/"
+COMPETENCE_STREAM: Final = "published/competence"
+
+VERSIONS_MAX: Final = 256
+"""Versions of one document, or pages of one series: twenty years of a monthly rate."""
+REGULATORS_MAX: Final = 64
+DETAIL_CHARS_MAX: Final = 400
+"""Of the sentence in which the law refuses a document."""
+
+EVERYTHING: Final = ("*",)
+
+Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class PublishData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`terms.publish`, `rules.publish`, `data.publish`: the document itself."""
+
+    document: dict[str, Any]
+
+
+class Competent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one regulator may do."""
+
+    regulator: Word
+    department: Word
+    industries: Annotated[list[Word], msgspec.Meta(max_length=16)]
+    """`*` for all."""
+    series: Annotated[list[Word], msgspec.Meta(max_length=16)]
+    """Of `data.publish`."""
+
+
+class CompetenceData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`competence.publish`: all regulators with their competence, replacing what stood before."""
+
+    regulators: Annotated[list[Competent], msgspec.Meta(min_length=1, max_length=REGULATORS_MAX)]
+
+
+class Version(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One version of a document, or one page of a series."""
+
+    version: int
+    hash: bytes
+    position: int
+    """Index of the entry that published it."""
+
+
+class VersionsRecord(msgspec.Struct, frozen=True, array_like=True, tag="versions", gc=False):
+    """What was published under one name."""
+
+    publisher: str
+    versions: list[Version]
+
+
+class DocumentRecord(msgspec.Struct, frozen=True, array_like=True, tag="document", gc=False):
+    """The bytes of one document."""
+
+    raw: bytes
+
+
+class CompetenceRecord(msgspec.Struct, frozen=True, array_like=True, tag="competence", gc=False):
+    """(regulator, department, industries, series) of each."""
+
+    regulators: list[tuple[str, str, list[str], list[str]]]
+
+
+def find_competence(context: Context, regulator: str) -> tuple[str, tuple[str, ...]]:
+    """Return (department, industries) of a regulator; `*` stands for all industries."""
+    record = context.read(COMPETENCE_STREAM)
+    if not isinstance(record, CompetenceRecord):
+        return "", EVERYTHING
+    for known, department, industries, _ in record.regulators:
+        if known == regulator:
+            return department, tuple(industries)
+    return "", ()
+
+
+def read_document(context: Context, digest: bytes) -> bytes | None:
+    """Return a published document's bytes."""
+    record = context.read(DOCUMENT_PREFIX + digest.hex())
+    return record.raw if isinstance(record, DocumentRecord) else None
+
+
+def apply_terms(context: Context, data: PublishData) -> Outcome:
+    """Publish terms: a template, or one contract's own; by a merchant or an institution."""
+    raw = _encode(data.document)
+    try:
+        terms = parse_terms(raw)
+    except Refused as refused:
+        raise _misread(refused) from None
+    for signer in context.signers:
+        party = context.party(signer)
+        if party is None or not (party.role == "merchant" or party.is_institution):
+            raise Refusal("not_entitled", ("signer", signer))
+    _check_stream(context, TERMS_PREFIX + terms.template)
+    return _add(context, raw, terms.template_version)
+
+
+def apply_rules(context: Context, data: PublishData) -> Outcome:
+    """Publish a rule pack; by the regulator it names, competent for its industries."""
+    raw = _encode(data.document)
+    try:
+        pack = parse_pack(raw)
+    except Refused as refused:
+        raise _misread(refused) from None
+    signer = _require_regulator(context)
+    department, industries = find_competence(context, signer)
+    if pack.publisher != signer or (department and pack.department != department):
+        raise Refusal("not_entitled", ("signer", signer))
+    try:
+        check_publisher(pack, {pack.department: industries})
+    except Refused as refused:
+        raise _misread(refused) from None
+    _check_stream(context, RULES_PREFIX + pack.id)
+    return _add(context, raw, pack.version)
+
+
+def apply_data(context: Context, data: PublishData) -> Outcome:
+    """Publish a page of rates or rest days; an account's rate by an institution, the rest by the
+    regulator whose competence names the series."""
+    if "position" in data.document:
+        raise Refusal(
+            "document_refused",
+            ("why", "unknown_member"),
+            ("detail", "document.position is given by the ledger; leave it out"),
+        )
+    raw = _encode(data.document)
+    try:
+        read_published([{**data.document, "position": context.position}])
+    except Refused as refused:
+        raise _misread(refused) from None
+    series = str(data.document["series"])
+    _check_stream(context, published_stream(series))
+    if series.startswith(ACCOUNT):
+        signer = context.signers[0]
+        party = context.party(signer)
+        if len(context.signers) != 1 or party is None or not party.is_institution:
+            raise Refusal("not_an_institution", ("signers", " ".join(context.signers)))
+    else:
+        signer = _require_regulator(context)
+        record = context.read(COMPETENCE_STREAM)
+        if isinstance(record, CompetenceRecord) and not any(
+            known == signer and series in allowed for known, _, _, allowed in record.regulators
+        ):
+            raise Refusal("not_competent_for_series", ("signer", signer), ("series", series))
+    known = context.record
+    count = len(known.versions) if isinstance(known, VersionsRecord) else 0
+    return _add(context, raw, count + 1)
+
+
+def apply_competence(context: Context, data: CompetenceData) -> Outcome:
+    """Say which regulator is competent for what; signed by a majority of genesis' regulators."""
+    _check_stream(context, COMPETENCE_STREAM)
+    regulators = []
+    for validator in context.validators.validators:
+        party = context.party(validator.id)
+        if party is not None and party.role == "regulator":
+            regulators.append(validator.id)
+    for signer in context.signers:
+        if signer not in regulators:
+            raise Refusal("not_entitled", ("signer", signer))
+    needed = len(regulators) // 2 + 1
+    if len(context.signers) < needed:
+        raise Refusal("no_majority", ("signed", len(context.signers)), ("needed", needed))
+    for each in data.regulators:
+        for industry in each.industries:
+            if industry != "*" and industry not in INDUSTRIES:
+                raise Refusal("unknown_industry", ("industry", industry))
+    context.record = CompetenceRecord(
+        [
+            (each.regulator, each.department, each.industries, each.series)
+            for each in data.regulators
+        ]
+    )
+    return applied(("regulators", len(data.regulators)))
+
+
+def published_stream(series: str) -> str:
+    """Return the stream of a series: `published/lpr_1y`, `published/account.<id>`."""
+    return PUBLISHED_PREFIX + series.replace("/", ".")
+
+
+def _add(context: Context, raw: bytes, version: int) -> Outcome:
+    """Add a version to the stream's record, and its bytes to the state."""
+    publisher = context.signers[0]
+    record = context.record
+    versions: list[Version] = []
+    if isinstance(record, VersionsRecord):
+        if record.publisher != publisher:
+            raise Refusal("published_by_another", ("publisher", record.publisher))
+        versions = record.versions
+    if versions and version <= versions[-1].version:
+        raise Refusal("version_not_above", ("version", version), ("newest", versions[-1].version))
+    if len(versions) >= VERSIONS_MAX:
+        raise Refusal("too_many_versions", ("versions", len(versions)), ("allowed", VERSIONS_MAX))
+    digest = bytes.fromhex(compute_hash(raw))
+    context.record = VersionsRecord(
+        publisher, [*versions, Version(version, digest, context.position)]
+    )
+    context.write(DOCUMENT_PREFIX + digest.hex(), DocumentRecord(raw))
+    return applied(("hash", digest.hex()), ("version", version))
+
+
+def _encode(document: dict[str, Any]) -> bytes:
+    try:
+        return encode(document)
+    except Refused as refused:
+        raise _misread(refused) from None
+
+
+def _misread(refused: Refused) -> Refusal:
+    return Refusal(
+        "document_refused",
+        ("why", str(refused.code)),
+        ("detail", refused.detail[:DETAIL_CHARS_MAX]),
+    )
+
+
+def _require_regulator(context: Context) -> str:
+    signer = context.signers[0]
+    party = context.party(signer)
+    if len(context.signers) != 1 or party is None or party.role != "regulator":
+        raise Refusal("not_a_regulator", ("signers", " ".join(context.signers)))
+    return signer
+
+
+def _check_stream(context: Context, expected: str) -> None:
+    if context.stream != expected:
+        raise Refusal("wrong_stream", ("stream", context.stream), ("expected", expected))

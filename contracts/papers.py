@@ -1,0 +1,36 @@
+"""What a stranger is given beside a contract's entries: terms, times, merchant's facts, pages.
+
+All of it is bound by what stands on the chain: the terms by their hash in the first entry, the rest
+by the `basis` in the outcome of each computation (`law.case`). So a node can leave something out or
+alter it only in a way that whoever derives again notices.
+"""
+
+from __future__ import annotations
+
+from contracts.custody import MERCHANT_PREFIX, ContractRecord
+from contracts.execution import Chain, read_history
+from contracts.refunds import gather
+from ledger.evidence import LawPapers
+
+
+def make_papers(chain: Chain, stream: str, count_max: int) -> LawPapers | None:
+    """Return what a stranger needs beside a contract's entries to compute again what is owed.
+
+    None for a contract without terms, or one with more than `count_max` entries.
+    """
+    record = chain.stream(stream).record
+    if not isinstance(record, ContractRecord):
+        return None
+    past = read_history(chain.reader, stream, count_max)
+    merchant = read_history(chain.reader, MERCHANT_PREFIX + record.merchant, count_max)
+    if past is None or merchant is None:
+        return None
+    papers = gather(
+        lambda name: chain.stream(name).record, chain.party, stream, record, past, merchant
+    )
+    return LawPapers(
+        terms=papers.terms,
+        times=tuple([each.time_ms for each in past]),
+        merchant=tuple(papers.merchant_facts),
+        pages=tuple(papers.pages),
+    )

@@ -1,0 +1,199 @@
+"""What is owed, computed on the ledger: the facts are the contract's own entries.
+
+`refund.computed` reads every entry of the contract and of its merchant, the terms by their hash and
+the published pages by their positions, and lets `law.refund` derive. The outcome keeps the
+derivation's hash, the lowest and the highest that may be owed, and the hash of what was read; the
+derivation itself is longer than an outcome may be, and whoever holds the same entries derives the
+same bytes. `findings.computed` lets the rule packs in force look at the same facts. What both read
+is bounded by `contracts.handling.READS_MAX` for all of a block.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from contracts.contract import Effects
+from contracts.custody import MERCHANT_PREFIX, STATIC_PREFIX, ContractRecord, SignedRecord
+from contracts.documents import (
+    DETAIL_CHARS_MAX,
+    DOCUMENT_PREFIX,
+    RULES_PREFIX,
+    DocumentRecord,
+    VersionsRecord,
+    published_stream,
+    read_document,
+)
+from contracts.events import ComputedData, FindingsData
+from contracts.handling import Context, Past, Refusal
+from contracts.lifecycle import MERCHANT_EVENTS
+from contracts.parties import PartyRecord
+from contracts.standing import find_role
+from law.account import fold
+from law.canonical import compute_hash, encode
+from law.case import Case, build_case, find_range
+from law.checks import find_breaches
+from law.clauses import check_clauses, check_prompting
+from law.days import parse_day
+from law.entries import StreamEntry, to_facts
+from law.published import ACCOUNT, DEPOSIT_1Y, LPR_1Y, REST_DAYS
+from law.refund import derive
+from law.refusal import Refused
+from law.rules import Pack, parse_pack, schedule
+
+RULES_NAMED_MAX: Final = 32
+"""Broken rules that an outcome names; the count says how many there are."""
+
+
+def read_case(context: Context, record: ContractRecord) -> Case:
+    """Return the case of the contract whose stream this is; refuse what cannot be read."""
+    merchant = MERCHANT_PREFIX + record.merchant
+    past = context.history(context.stream)
+    papers = gather(
+        context.read, context.party, context.stream, record, past, context.history(merchant)
+    )
+    try:
+        return build_case(papers.terms, papers.entries, papers.merchant_facts, papers.pages)
+    except Refused as refused:
+        raise _not_computable(refused) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """What a case is built from, for the node itself and for a stranger's evidence file."""
+
+    terms: bytes
+    entries: list[StreamEntry]
+    merchant_facts: list[dict[str, Any]]
+    pages: list[dict[str, Any]]
+
+
+def gather(
+    read: Callable[[str], Any],
+    party: Callable[[str], PartyRecord | None],
+    stream: str,
+    record: ContractRecord,
+    past: Sequence[Past],
+    merchant_past: Sequence[Past],
+) -> Papers:
+    """Return a contract's papers; `read` gives the record of a row."""
+    static = read(STATIC_PREFIX + stream)
+    assert isinstance(static, SignedRecord), "a contract's record has its static part beside it"
+    terms = read(DOCUMENT_PREFIX + static.terms.hex())
+    assert isinstance(terms, DocumentRecord), "a contract's terms are never removed"
+    entries = _read_entries(party, record, past)
+    accounts = [
+        ACCOUNT + str(entry.data["account"])
+        for entry in entries
+        if entry.kind == "funds.locked" and entry.data["account"] is not None
+    ]
+    pages = []
+    for series in dict.fromkeys([LPR_1Y, DEPOSIT_1Y, REST_DAYS, *accounts]):
+        versions = read(published_stream(series))
+        if isinstance(versions, VersionsRecord):
+            for version in versions.versions:
+                page = read(DOCUMENT_PREFIX + version.hash.hex())
+                assert isinstance(page, DocumentRecord), "a published page is never removed"
+                pages.append({**json.loads(page.raw), "position": version.position})
+    merchant_entries = _read_entries(party, record, merchant_past, MERCHANT_EVENTS)
+    return Papers(terms.raw, entries, to_facts(merchant_entries), pages)
+
+
+def _read_entries(
+    party: Callable[[str], PartyRecord | None],
+    record: ContractRecord,
+    past: Sequence[Past],
+    kinds: Sequence[str] | None = None,
+) -> list[StreamEntry]:
+    """Return the applied entries as the law reads them, perhaps of some kinds only."""
+    return [
+        StreamEntry(
+            position=each.position,
+            tx_id=each.tx_id.hex(),
+            recorded=each.time_ms,
+            kind=each.kind,
+            data=each.data,
+            signers=each.signers,
+            roles=[find_role(party, record, signer) or "stranger" for signer in each.signers],
+            effects=each.effects,
+        )
+        for each in past
+        if not each.refused and (kinds is None or each.kind in kinds)
+    ]
+
+
+def compute(
+    context: Context, record: ContractRecord, data: ComputedData, role: str
+) -> tuple[ContractRecord, Effects]:
+    """`refund.computed`: derive what is owed as of a day."""
+    as_of = parse_day(data.as_of)
+    if as_of is None:
+        raise Refusal("no_such_day", ("as_of", data.as_of))
+    case = read_case(context, record)
+    try:
+        derivation = derive(case.terms, case.facts, case.published, as_of)
+    except Refused as refused:
+        raise _not_computable(refused) from None
+    low, high = find_range(derivation)
+    after = replace(record, due_low=low, due_high=high)
+    return after, [
+        ("derivation", compute_hash(derivation.encode())),
+        ("basis", case.basis),
+        ("results", len(derivation.results)),
+        ("facts", len(case.facts)),
+        ("due_low", low),
+        ("due_high", high),
+        ("owed", after.owed),
+    ]
+
+
+def compute_findings(
+    context: Context, record: ContractRecord, data: FindingsData, role: str
+) -> tuple[ContractRecord, Effects]:
+    """`findings.computed`: let clauses and rule packs look at the contract's facts."""
+    as_of = parse_day(data.as_of)
+    if as_of is None:
+        raise Refusal("no_such_day", ("as_of", data.as_of))
+    packs = _read_packs(context, data.packs)
+    case = read_case(context, record)
+    try:
+        found = dict.fromkeys(
+            [
+                *check_clauses(case.terms),
+                *check_prompting(case.terms, fold(case.terms, case.facts)),
+                *find_breaches(schedule(packs), case.terms, case.facts, as_of),
+            ]
+        )
+    except Refused as refused:
+        raise _not_computable(refused) from None
+    documents = [finding.to_document() for finding in found]
+    named = list(dict.fromkeys(finding.rule for finding in found))[:RULES_NAMED_MAX]
+    return record, [
+        ("findings", compute_hash(encode({"findings": documents}))),
+        ("basis", case.basis),
+        ("count", len(found)),
+        *[("rule", rule) for rule in named],
+    ]
+
+
+def _read_packs(context: Context, names: Sequence[str]) -> list[Pack]:
+    packs = []
+    for name in dict.fromkeys(names):
+        record = context.read(RULES_PREFIX + name)
+        if not isinstance(record, VersionsRecord):
+            raise Refusal("unknown_rules", ("rules", name))
+        for version in record.versions:
+            raw = read_document(context, version.hash)
+            assert raw is not None, "a published pack is never removed"
+            packs.append(parse_pack(raw))
+    return packs
+
+
+def _not_computable(refused: Refused) -> Refusal:
+    return Refusal(
+        "not_computable", ("why", str(refused.code)), ("detail", refused.detail[:DETAIL_CHARS_MAX])
+    )

@@ -1,0 +1,89 @@
+"""Who somebody is towards a contract, and whether that entitles him to what he signs.
+
+Merchant, custodian and the consumer's party are named in the contract; everybody else has the role
+under which the ledger knows him. A district acts for merchants of its own district; a regulator
+for the industries that the competence document gives to its department, and for all of them as
+long as there is no such document. Keys and revocation were checked before (`contracts.parties`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from contracts.custody import ContractRecord, read_static
+from contracts.documents import find_competence
+from contracts.handling import Context, Refusal
+from contracts.lifecycle import find_attesters
+from contracts.parties import PartyRecord
+from law.entries import choose_role
+
+ROLE_OF: Final[dict[str, str]] = {
+    "regulator": "regulator",
+    "district": "district",
+    "consumer_council": "consumer_council",
+    "court": "court",
+    "arbitrator": "arbitrator",
+    "platform": "platform",
+    "bank": "issuer",
+    "payment": "issuer",
+}
+"""Role towards a contract that somebody has who is not named in it."""
+
+
+def find_role(
+    find_party: Callable[[str], PartyRecord | None], record: ContractRecord, signer: str
+) -> str | None:
+    """Return a signer's role towards a contract; None for a stranger."""
+    if signer == record.merchant:
+        return "merchant"
+    if signer == record.custodian:
+        return "custodian"
+    if signer == record.consumer_party:
+        return "consumer"
+    party = find_party(signer)
+    if party is None:
+        return None
+    if party.role == "gateway":
+        return "custodian" if party.registrar == record.custodian else None
+    return ROLE_OF.get(party.role)
+
+
+def find_roles(context: Context, record: ContractRecord, signers: Sequence[str]) -> list[str]:
+    """Return each signer's role; refuse a stranger (`not_entitled`)."""
+    roles = []
+    for signer in signers:
+        role = find_role(context.party, record, signer)
+        if role is None:
+            raise Refusal("not_entitled", ("signer", signer))
+        roles.append(role)
+    return roles
+
+
+def attest(context: Context, record: ContractRecord, event: str) -> str:
+    """Return the role in which an event is attested; refuse whoever may not attest it."""
+    allowed = find_attesters(event)
+    roles = find_roles(context, record, context.signers)
+    role = choose_role(allowed, roles)
+    if role is None:
+        raise Refusal(
+            "not_attested", ("signers", " ".join(context.signers)), ("needed", " ".join(allowed))
+        )
+    if "district" in roles or "regulator" in roles:
+        static = read_static(context)
+        check_scopes(context, roles, static.district, static.industry)
+    return role
+
+
+def check_scopes(context: Context, roles: Sequence[str], district: str, industry: str) -> None:
+    """Refuse a district or a regulator outside its scope; an empty industry asks for none."""
+    for signer, role in zip(context.signers, roles, strict=True):
+        if role == "district":
+            party = context.party(signer)
+            own = "" if party is None else party.district
+            if own != district:
+                raise Refusal("wrong_district", ("district", own), ("expected", district))
+        elif role == "regulator" and industry:
+            _, industries = find_competence(context, signer)
+            if "*" not in industries and industry not in industries:
+                raise Refusal("not_competent", ("signer", signer), ("industry", industry))

@@ -1,0 +1,99 @@
+"""From entries of a contract's stream to the facts that the engine reads.
+
+An entry says more than a fact: where the statement came from, which device made it, on what
+authority. Those members belong to the ledger and are taken off here; what is left is the fact's own
+data. An entry speaks of an earlier one by its transaction id, a fact by its position, so ids are
+looked up. Who stated a fact follows from the roles of its signers. The node and the offline
+verifier both read through this module, so that both read the same facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from law.facts import KINDS
+from law.refusal import Code, Refused
+
+BOTH: Final = "both"
+
+LEDGER_MEMBERS: Final = frozenset(
+    {"counter", "custodian", "device", "occurred_at", "provenance", "merchant", "consumer_party"}
+)
+"""Members of any entry's data that are the ledger's own."""
+
+FREEZE_MEMBERS: Final = frozenset({"authority", "document", "legal_basis", "rank", "starts_at"})
+"""Further ones of `funds.frozen`: on what authority."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEntry:
+    """One transaction of a stream that was applied, as whoever holds the entry reads it."""
+
+    position: int
+    """Index of the entry in the log."""
+    tx_id: str
+    recorded: int
+    """The block's time, milliseconds since 1970."""
+    kind: str
+    data: Mapping[str, Any]
+    signers: Sequence[str]
+    roles: Sequence[str]
+    """Role of each signer towards this contract: merchant, consumer, custodian, regulator…"""
+    effects: Mapping[str, int | str]
+
+
+def choose_role(allowed: Sequence[str], roles: Sequence[str]) -> str | None:
+    """Return the role in which signers state something, or None if none of theirs may.
+
+    Consumer and merchant together are `both`, the strongest; else the first allowed role that
+    somebody has.
+    """
+    if BOTH in allowed and "merchant" in roles and "consumer" in roles:
+        return BOTH
+    return next((role for role in allowed if role in roles), None)
+
+
+def to_facts(entries: Iterable[StreamEntry]) -> list[dict[str, Any]]:
+    """Return the documents of the facts that these entries state; other kinds state none.
+
+    Raises `Refused` (INCONSISTENT) for an entry about one that is not among them.
+    """
+    known = list(entries)
+    positions = {entry.tx_id: entry.position for entry in known}
+    return [_to_fact(entry, positions) for entry in known if entry.kind in KINDS]
+
+
+def _to_fact(entry: StreamEntry, positions: Mapping[str, int]) -> dict[str, Any]:
+    role = choose_role(KINDS[entry.kind].roles, entry.roles)
+    if role is None:
+        raise Refused(
+            Code.NOT_ENTITLED,
+            f"entry {entry.position}: {entry.kind} is signed by {', '.join(entry.roles)}; "
+            f"{' or '.join(KINDS[entry.kind].roles)} is expected",
+        )
+    taken = LEDGER_MEMBERS | FREEZE_MEMBERS if entry.kind == "funds.frozen" else LEDGER_MEMBERS
+    data = {name: value for name, value in entry.data.items() if name not in taken}
+    if entry.kind == "contract.signed":
+        data["persons"] = {**data["persons"], "merchant": entry.data["merchant"]}
+    elif entry.kind == "funds.frozen":
+        data["amount"] = entry.effects["frozen"]
+        data.pop("share_ppm", None)
+    if "of" in data:
+        if data["of"] not in positions:
+            raise Refused(
+                Code.INCONSISTENT,
+                f"entry {entry.position} speaks of transaction {data['of']}, which is not among "
+                "the entries",
+            )
+        data["of"] = positions[data["of"]]
+    return {
+        "at": entry.data.get("occurred_at") or entry.recorded,
+        "author": entry.signers[0],
+        "data": data,
+        "kind": entry.kind,
+        "position": entry.position,
+        "recorded": entry.recorded,
+        "role": role,
+    }

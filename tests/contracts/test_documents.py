@@ -1,0 +1,170 @@
+"""Terms, rule packs, published pages and competence on the chain: who may publish what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.documents import DocumentRecord, VersionsRecord
+from ledger.transaction import Outcome, applied, refused
+from tests.contracts.life_world import LifeWorld, hash_of, load, paid_world
+from tests.contracts.samples import SAMPLES
+
+COMPETENCE = {
+    "regulators": [
+        {
+            "department": "market_regulation",
+            "industries": ["*"],
+            "regulator": "bank-1",
+            "series": ["lpr_1y", "deposit_1y"],
+        },
+        {
+            "department": "education",
+            "industries": ["training"],
+            "regulator": "bank-2",
+            "series": [],
+        },
+    ]
+}
+
+
+def pack(**changes: Any) -> dict[str, Any]:
+    return load("rules/offcampus-training.v1.json") | {"publisher": "bank-2"} | changes
+
+
+def publish(
+    world: LifeWorld, kind: str, document: dict[str, Any], signer: str, stream: str
+) -> Outcome:
+    return world.one(kind, stream, {"document": document}, signer)
+
+
+def agree(world: LifeWorld) -> None:
+    world.must("competence.publish", "published/competence", COMPETENCE, "bank-1", "bank-2")
+
+
+def test_terms_are_kept_by_hash_and_versions_only_go_up() -> None:
+    world = LifeWorld()
+    second = load("terms/hair-card.v2.json")
+    outcome = publish(world, "terms.publish", second, "m-1", "terms/hair-card")
+    assert outcome == applied(("hash", hash_of(second)), ("version", 2))
+    record = world.record("terms/hair-card")
+    assert isinstance(record, VersionsRecord)
+    assert [version.version for version in record.versions] == [1, 2]
+    assert world.leaves[record.versions[1].position] == world.block.entries[0]
+    kept = world.record(f"document/{hash_of(second)}")
+    assert isinstance(kept, DocumentRecord)
+    assert publish(world, "terms.publish", world.terms, "m-1", "terms/hair-card") == refused(
+        "version_not_above", ("version", 1), ("newest", 2)
+    )
+    third = second | {"template": {"id": "hair-card", "version": 3}}
+    assert publish(world, "terms.publish", third, "m-2", "terms/hair-card") == refused(
+        "published_by_another", ("publisher", "m-1")
+    )
+    assert publish(world, "terms.publish", third, "c-1", "terms/hair-card") == refused(
+        "not_entitled", ("signer", "c-1")
+    )
+    assert publish(world, "terms.publish", third, "m-1", "terms/other") == refused(
+        "wrong_stream", ("stream", "terms/other"), ("expected", "terms/hair-card")
+    )
+
+
+def test_a_document_that_is_none_is_refused_in_a_sentence() -> None:
+    world = LifeWorld()
+    wrong = world.terms | {"industry": "banking"}
+    outcome = publish(world, "terms.publish", wrong, "m-1", "terms/hair-card")
+    assert outcome.code == "document_refused"
+    assert dict(outcome.effects)["why"] == "unknown_word"
+    assert str(dict(outcome.effects)["detail"]).startswith(
+        "terms.industry is 'banking'; one of training, "
+    )
+
+
+def test_versions_are_bounded() -> None:
+    world = LifeWorld()
+    for version in range(2, 257):
+        document = world.terms | {"template": {"id": "hair-card", "version": version}}
+        assert publish(world, "terms.publish", document, "m-1", "terms/hair-card").code == ""
+    document = world.terms | {"template": {"id": "hair-card", "version": 257}}
+    assert publish(world, "terms.publish", document, "m-1", "terms/hair-card") == refused(
+        "too_many_versions", ("versions", 256), ("allowed", 256)
+    )
+
+
+def test_a_majority_of_the_regulators_says_who_is_competent() -> None:
+    world = LifeWorld()
+    stream = "published/competence"
+    assert world.one("competence.publish", stream, COMPETENCE, "bank-1") == refused(
+        "no_majority", ("signed", 1), ("needed", 2)
+    )
+    assert world.one("competence.publish", stream, COMPETENCE, "bank-1", "bank-0") == refused(
+        "not_entitled", ("signer", "bank-0")
+    )
+    wrong = {"regulators": [COMPETENCE["regulators"][0] | {"industries": ["banking"]}]}
+    assert world.one("competence.publish", stream, wrong, "bank-1", "bank-2") == refused(
+        "unknown_industry", ("industry", "banking")
+    )
+    outcome = world.one("competence.publish", stream, COMPETENCE, "bank-1", "bank-2")
+    assert outcome == applied(("regulators", 2))
+
+
+def test_rules_are_published_by_the_competent_regulator() -> None:
+    world = LifeWorld()
+    agree(world)
+    stream = "rules/offcampus-training"
+    assert publish(world, "rules.publish", pack(), "bank-2", stream).code == ""
+    assert publish(world, "rules.publish", pack(), "bank-1", stream) == refused(
+        "not_entitled", ("signer", "bank-1")
+    )
+    assert publish(world, "rules.publish", pack(), "m-1", stream) == refused(
+        "not_a_regulator", ("signers", "m-1")
+    )
+    wider = pack(
+        industries=["training", "fitness"], pack={"id": "offcampus-training", "version": 2}
+    )
+    outcome = publish(world, "rules.publish", wider, "bank-2", stream)
+    assert outcome.code == "document_refused"
+    assert dict(outcome.effects)["detail"] == (
+        "rules offcampus-training@2 are published by the department education for fitness; it is "
+        "competent for training"
+    )
+
+
+def test_rates_are_published_by_whom_their_series_is() -> None:
+    world = LifeWorld()
+    agree(world)
+    page = load("published/lpr-1y.json")
+    page.pop("position", None)
+    assert publish(world, "data.publish", page, "bank-1", "published/lpr_1y").code == ""
+    assert publish(world, "data.publish", page, "bank-2", "published/lpr_1y") == refused(
+        "not_competent_for_series", ("signer", "bank-2"), ("series", "lpr_1y")
+    )
+    assert publish(world, "data.publish", page, "bank-0", "published/lpr_1y") == refused(
+        "not_a_regulator", ("signers", "bank-0")
+    )
+    placed = page | {"position": 3}
+    assert publish(world, "data.publish", placed, "bank-1", "published/lpr_1y") == refused(
+        "document_refused",
+        ("why", "unknown_member"),
+        ("detail", "document.position is given by the ledger; leave it out"),
+    )
+    account = {
+        "format": "evidence-ledger/published",
+        "points": [{"from": "2026-01-01", "ppm": 3500}],
+        "series": "account/acc-1",
+        "source": "the bank's own rate",
+        "version": 1,
+    }
+    assert publish(world, "data.publish", account, "m-1", "published/account.acc-1") == refused(
+        "not_an_institution", ("signers", "m-1")
+    )
+    assert publish(world, "data.publish", account, "bank-0", "published/account.acc-1").code == ""
+
+
+def test_a_regulator_without_competence_for_the_industry_freezes_nothing() -> None:
+    world = paid_world()
+    agree(world)
+    frozen = SAMPLES["funds.frozen"]
+    assert world.event("funds.frozen", frozen, "bank-1", "bank-2") == refused(
+        "not_competent", ("signer", "bank-2"), ("industry", "hair_beauty")
+    )
+    assert world.event("funds.frozen", frozen, "bank-1", "bank-3").code == "wrong_district"
+    assert world.event("funds.frozen", frozen, "court-1").code == ""

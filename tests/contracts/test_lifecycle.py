@@ -1,0 +1,238 @@
+"""The table of a contract's life: every transition in it is taken, every other refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import product
+from typing import Any, get_type_hints
+
+import msgspec
+import pytest
+
+from contracts.custody import ContractRecord, CustodianRecord, MerchantRecord, SignedRecord
+from contracts.documents import DocumentRecord
+from contracts.events import DATA, DeviceEvent, Event
+from contracts.handling import Context, Past, Refusal
+from contracts.kinds import KINDS
+from contracts.lifecycle import (
+    CARD as CARD_REGION,
+)
+from contracts.lifecycle import (
+    CLOSED,
+    CONTRACT,
+    DISPUTE,
+    EVENTS,
+    MERCHANT,
+    MERCHANT_EVENTS,
+    NONE,
+    REGIONS,
+    ROWS,
+    TABLE,
+    find_attesters,
+    find_next,
+)
+from contracts.parties import PartyRecord
+from law.canonical import encode
+from law.entries import FREEZE_MEMBERS, LEDGER_MEMBERS, StreamEntry, to_facts
+from law.facts import KINDS as FACTS
+from law.facts import REFERS, read_fact
+from ledger.transaction import Outcome, refused
+from tests.contracts.life_world import CARD, load
+from tests.contracts.make_tables import DOCUMENTS, ROOT, redraw
+from tests.contracts.samples import OF, SAMPLES, SIGNER_OF
+from tests.contracts.world import World
+
+PARTIES = {
+    "m-1": "merchant",
+    "c-1": "consumer",
+    "bank-0": "bank",
+    "pay-1": "payment",
+    "bank-1": "regulator",
+    "bank-2": "regulator",
+    "bank-3": "district",
+    "bank-4": "consumer_council",
+    "platform-1": "platform",
+    "court-1": "court",
+    "arbitrator-1": "arbitrator",
+}
+SUMS = ("deposited", "interest", "locked", "released", "refunded")
+VALIDATORS = World().chain.validators
+TERMS = encode(load("terms/hair-card.v1.json"))
+
+
+def party(name: str) -> PartyRecord | None:
+    role = PARTIES.get(name)
+    return None if role is None else PartyRecord(name, role, "nanshan", "bank-0", 1, 0, [])
+
+
+def context_of(event: str, record: Any, stream: str = CARD) -> Context:
+    """A context in which everything but the state is as the event wants it."""
+    rows: dict[str, Any] = {
+        f"signed/{CARD}": SignedRecord(
+            1, bytes(32), "hair-card", 1, "hair_beauty", "nanshan", "named", bytes(32), 2, 2
+        ),
+        "document/" + "cd" * 32: DocumentRecord(TERMS),
+        "document/" + "00" * 32: DocumentRecord(TERMS),
+    }
+    if isinstance(record, MerchantRecord):
+        rows["merchant/m-1"] = record
+    if isinstance(record, ContractRecord):
+        sums = {each: getattr(record, each) for each in SUMS}
+        rows["merchant/m-1"] = MerchantRecord(1, contracts=1, owed=record.owed, **sums)
+        rows["custodian/bank-0"] = CustodianRecord(1, contracts=1, **sums)
+    about = REFERS.get(event, ("contract.signed",))[0]
+    earlier = Past(7, bytes.fromhex(OF), 5, CARD, about, {}, ["c-1"], False, {})
+    signers = SIGNER_OF[find_attesters(event)[0]]
+    if event == "notice.arrived":
+        signers = ("m-1",)
+    context = Context(
+        9, 10_000, stream, signers, record, party, b"", VALIDATORS,
+        rows.get, lambda _: earlier, lambda _name, _max: [],
+    )  # fmt: skip
+    context.tx_id = b"t" * 32
+    return context
+
+
+def run(event: str, context: Context) -> Outcome:
+    kind = KINDS[event, 1]
+    data = msgspec.convert(SAMPLES.get(event, {}), kind.data)
+    try:
+        return kind.apply(context, data)
+    except Refusal as refusal:
+        return refusal.outcome()
+
+
+def contract_in(phase: str, card: str, dispute: str) -> ContractRecord | None:
+    if phase == NONE:
+        return None
+    freezes = [msgspec.convert([bytes.fromhex(OF), 1, 0, 0, 1], type=FREEZE)]
+    return ContractRecord(
+        1, "m-1", "bank-0", "c-1", phase, card, dispute,
+        paid=1000, deposited=1000, locked=0 if phase == CLOSED else 400,
+        released=1000 if phase == CLOSED else 600, due_low=400, due_high=1400, deliveries=1,
+        freezes=freezes,
+    )  # fmt: skip
+
+
+FREEZE = get_type_hints(ContractRecord)["freezes"].__args__[0]
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_event_in_every_state(event: str) -> None:
+    taken = set()
+    regions = (CONTRACT, CARD_REGION, DISPUTE)
+    for states in product(*(REGIONS[region] for region in regions)):
+        record = contract_in(*states)
+        if record is None and states[1:] != (REGIONS[CARD_REGION][0], REGIONS[DISPUTE][0]):
+            continue
+        if event == "contract.closed" and record is not None:
+            record = msgspec.structs.replace(record, locked=0, released=1000)
+        if event == "refund.paid" and record is not None and states[0] == CLOSED:
+            record = msgspec.structs.replace(record, locked=400, released=600)
+        context = context_of(event, record)
+        outcome = run(event, context)
+        expected = [find_next(event, *pair) for pair in zip(regions, states, strict=True)]
+        if record is None:
+            if event == "contract.signed":
+                assert outcome.code == "", outcome
+                assert context.record.phase == expected[0]
+                taken.add((CONTRACT, states[0]))
+            else:
+                assert outcome == refused("unknown_contract", ("stream", CARD))
+            continue
+        if event == "contract.signed":
+            assert outcome == refused("already_open", ("stream", CARD))
+            continue
+        blocked = next((n for n, state in enumerate(expected) if state is None), None)
+        if blocked is not None:
+            assert outcome == refused(
+                "transition_not_allowed",
+                ("event", event),
+                ("region", regions[blocked]),
+                ("state", states[blocked]),
+            )
+            assert context.record is record
+            continue
+        taken.update(zip(regions, states, strict=True))
+        if event in ("refund.computed", "findings.computed"):
+            assert outcome.code == "not_computable"
+            continue
+        assert outcome.code == "", outcome
+        after = context.record
+        assert [after.phase, after.card, after.dispute] == expected
+        assert dict(outcome.effects)["state"] == after.phase
+    for row in TABLE:
+        if row.event == event:
+            assert {(row.region, state) for state in row.sources} <= taken
+
+
+@pytest.mark.parametrize("event", MERCHANT_EVENTS)
+def test_every_event_of_a_merchant_in_every_state(event: str) -> None:
+    for state in REGIONS[MERCHANT]:
+        context = context_of(event, MerchantRecord(1, state), "merchant/m-1")
+        outcome = run(event, context)
+        after = find_next(event, MERCHANT, state)
+        if after is None:
+            assert outcome == refused(
+                "transition_not_allowed",
+                ("event", event),
+                ("region", MERCHANT),
+                ("state", state),
+            )
+        else:
+            assert outcome.effects == [("state", after)]
+            assert context.record.state == after
+
+
+def test_the_table_is_consistent() -> None:
+    assert len(ROWS) == len(TABLE), "a row stands twice"
+    for row in TABLE:
+        assert set(row.sources) <= set(REGIONS[row.region])
+        assert row.target in {"", *REGIONS[row.region]}
+    assert set(DATA) == {*EVENTS, *MERCHANT_EVENTS}
+    facts_elsewhere: set[str] = set()
+    assert set(FACTS) - {*EVENTS, *MERCHANT_EVENTS} == facts_elsewhere
+    for event in (*EVENTS, *MERCHANT_EVENTS):
+        assert set(find_attesters(event)) <= set(SIGNER_OF)
+        if event in FACTS:
+            assert set(find_attesters(event)) <= set(FACTS[event].roles)
+            assert event in MERCHANT_EVENTS or find_attesters(event) == FACTS[event].roles
+
+
+@pytest.mark.parametrize("event", [event for event in DATA if event in FACTS])
+def test_an_event_carries_what_the_law_reads(event: str) -> None:
+    """Every member of the law's fact, required, and what an example says is read by the law."""
+    own = set(LEDGER_MEMBERS) | (
+        {"share_ppm", *FREEZE_MEMBERS} if event == "funds.frozen" else set()
+    )
+    fields = {field.encode_name: field for field in msgspec.structs.fields(DATA[event])}
+    carried = set(fields) - own
+    shape = FACTS[event].data
+    expected = {"from" if n == "source" and event == "prior_use.stated" else n
+                for n in (field.name for field in dataclasses.fields(shape))}  # fmt: skip
+    assert carried == expected
+    assert all(fields[name].required for name in carried)
+    data = SAMPLES.get(event, {})
+    role = find_attesters(event)[0]
+    roles = ["merchant", "consumer"] if role == "both" else [role]
+    entries = [
+        StreamEntry(3, OF, 5, "wallet.opened", {}, ["x"], ["custodian"], {}),
+        StreamEntry(4, "t", 5, event, data, ["x"], roles, {"frozen": 100}),
+    ]
+    document = to_facts(entries)[-1]
+    fact = read_fact(document, "fact")
+    assert fact.kind == event
+    assert fact.at == fact.recorded == 5
+
+
+def test_every_event_may_say_when_it_happened() -> None:
+    for shape in DATA.values():
+        assert issubclass(shape, Event)
+        assert ("counter" in shape.__struct_fields__) == issubclass(shape, DeviceEvent)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_documents_are_drawn_from_the_tables(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    assert text.count("<!-- table: ") >= 1
+    assert redraw(text) == text

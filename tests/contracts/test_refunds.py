@@ -1,0 +1,188 @@
+"""What is owed, computed on the chain: the outcome is what the law derives from the entries."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from contracts import handling
+from law.canonical import compute_hash, encode
+from law.days import parse_day
+from law.entries import StreamEntry, to_facts
+from law.facts import read_facts
+from law.published import read_published
+from law.refund import derive
+from law.terms import read_terms
+from ledger.block import TransactionEntry, decode_entry
+from ledger.transaction import compute_tx_id, refused
+from tests.contracts.life_world import CARD, LifeWorld, effects, load, paid_world
+from tests.contracts.test_contract import CUT, audited
+
+ROLE = {"m-1": "merchant", "c-1": "consumer", "bank-0": "custodian", "court-1": "court"}
+AS_OF = "2026-01-20"
+
+
+def entries_of(world: LifeWorld, stream: str) -> list[StreamEntry]:
+    """The stream read from the leaves alone, as one who holds an evidence file would."""
+    found = []
+    for position in world.indices_of(stream):
+        entry = decode_entry(world.leaves[position])
+        assert isinstance(entry, TransactionEntry)
+        body = json.loads(entry.envelope.body)
+        if entry.outcome.refused:
+            continue
+        time_ms = next(h.time_ms for h in world.headers if h.height == entry.height)
+        found.append(
+            StreamEntry(
+                position,
+                compute_tx_id(entry.envelope.body).hex(),
+                time_ms,
+                body["kind"],
+                body["data"],
+                body["signers"],
+                [ROLE.get(signer, "regulator") for signer in body["signers"]],
+                dict(entry.outcome.effects),
+            )
+        )
+    return found
+
+
+def derive_anew(world: LifeWorld, count: int | None = None) -> Any:
+    """The derivation from leaves, terms and pages, without the chain's state."""
+    entries = [*entries_of(world, CARD)[:count], *entries_of(world, "merchant/m-1")]
+    pages = []
+    for series in ("lpr_1y", "deposit_1y", "rest_days"):
+        for entry in entries_of(world, f"published/{series}"):
+            pages.append(entry.data["document"] | {"position": entry.position})
+    facts = read_facts(to_facts(entries))
+    day = parse_day(AS_OF)
+    assert day is not None
+    return derive(read_terms(world.terms), facts, read_published(pages), day)
+
+
+def busy_world() -> LifeWorld:
+    world = paid_world()
+    world.publish_data()
+    world.done("service.delivered", CUT)
+    disputed = world.done("service.delivered", CUT)
+    world.done("delivery.answered", {"answer": "objected", "of": disputed}, "c-1")
+    world.done("funds.frozen", {
+        "amount": 0, "share_ppm": 10_000, "authority": "court", "document": "1",
+        "legal_basis": "civil procedure law art. 106", "until": None,
+    }, "court-1")  # fmt: skip
+    notice = world.done("termination.requested", {"cure_until": None}, "c-1")
+    world.done("notice.arrived", {"of": notice}, "m-1")
+    world.must("risk.declared", "merchant/m-1", {}, "bank-1")
+    return world
+
+
+def test_the_outcome_is_what_anybody_derives_from_the_entries() -> None:
+    world = busy_world()
+    derivation = derive_anew(world)
+    outcome = world.event("refund.computed", {"as_of": AS_OF}, "c-1")
+    said = effects(outcome)
+    assert said["derivation"] == compute_hash(derivation.encode())
+    assert said["results"] == len(derivation.results) > 1
+    assert said["facts"] == 9
+    sums = [
+        (result.figures.principal or 0) + (interest.fen or 0)
+        for result in derivation.results
+        for interest in result.figures.interest
+    ]
+    assert said["due_low"] == min(sums) == world.card.due_low
+    assert said["due_high"] == max(sums) == world.card.due_high
+    assert said["owed"] == said["due_high"] == world.merchant.owed
+    assert audited(world) == []
+
+
+def test_entries_of_the_same_block_count() -> None:
+    world = busy_world()
+    computed = {"as_of": AS_OF}
+    outcomes = world.run(
+        world.submit("cause.stated", CARD, {"cause": "merchant", "standing": "finding"}, "court-1"),
+        world.submit("refund.computed", CARD, computed, "c-1"),
+    )
+    assert [outcome.code for outcome in outcomes] == ["", ""]
+    assert effects(outcomes[1])["derivation"] == compute_hash(derive_anew(world, -1).encode())
+
+
+def test_a_refund_is_computed_first_paid_once_and_never_above_what_is_due() -> None:
+    world = busy_world()
+    pay = {"amount": 100, "payee": "consumer", "source": "custody"}
+    assert world.event("refund.paid", pay, "bank-0") == refused("not_computed", ("stream", CARD))
+    world.done("refund.computed", {"as_of": AS_OF}, "bank-0")
+    due = world.card.due_high
+    assert world.event("refund.paid", pay | {"amount": due + 1}, "bank-0") == refused(
+        "refund_above_due", ("due", due), ("returned", 0), ("amount", due + 1)
+    )
+    assert world.event("refund.paid", pay, "m-1").effects == [
+        ("state", "ending"), ("role", "merchant"), ("finding", "claimed_only"),
+    ]  # fmt: skip
+    assert world.event("refund.paid", pay | {"amount": 90_000}, "bank-0").code == ""
+    repaid = world.event("refund.paid", pay | {"source": "merchant"}, "c-1")
+    assert effects(repaid)["repaid"] == 100
+    rest = due - 90_100
+    assert world.event("refund.paid", pay | {"amount": rest + 1}, "bank-0") == refused(
+        "refund_above_due", ("due", due), ("returned", 90_100), ("amount", rest + 1)
+    )
+    assert world.merchant.owed == rest
+    assert world.event("contract.closed", {}, "bank-0") == refused(
+        "still_locked", ("locked", 10_000)
+    )
+    assert audited(world) == []
+
+
+def test_what_cannot_be_computed_is_said() -> None:
+    world = paid_world()
+    assert world.event("refund.computed", {"as_of": "2026-02-31"}, "bank-0") == refused(
+        "no_such_day", ("as_of", "2026-02-31")
+    )
+    world.done("cooling_off.requested", {}, "c-1")
+    outcome = world.event("refund.computed", {"as_of": AS_OF}, "bank-0")
+    assert outcome.code == "not_computable"
+    assert dict(outcome.effects)["why"] == "missing_data"
+    assert str(dict(outcome.effects)["detail"]).startswith(
+        "the rest days of 2026 are not published"
+    )
+
+
+def test_a_block_reads_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = busy_world()
+    monkeypatch.setattr(handling, "READS_MAX", 15)
+    one = world.submit("refund.computed", CARD, {"as_of": AS_OF}, "c-1")
+    two = world.submit("refund.computed", CARD, {"as_of": AS_OF}, "bank-0")
+    outcomes = world.run(one, two)
+    assert outcomes[0].code == ""
+    assert outcomes[1] == refused("too_much_to_read", ("stream", CARD), ("allowed", 15))
+    assert world.event("refund.computed", {"as_of": AS_OF}, "bank-0").code == ""
+
+
+def test_rule_packs_find_and_block_nothing() -> None:
+    world = paid_world()
+    world.done("price.changed", {"item": "cut", "price": 9000})
+    rules = load("rules/consumer-regulation-22.v1.json") | {"publisher": "bank-1"}
+    world.must("rules.publish", "rules/consumer-regulation-22", {"document": rules}, "bank-1")
+    wanted = {"as_of": AS_OF, "packs": ["consumer-regulation-22"]}
+    outcome = world.event("findings.computed", wanted, "bank-4")
+    rules_named = [value for name, value in outcome.effects if name == "rule"]
+    assert "consumer-regulation-22@1/rise" in rules_named
+    assert effects(outcome)["count"] == len(rules_named)
+    assert world.event("findings.computed", wanted | {"packs": ["nothing"]}, "bank-4") == refused(
+        "unknown_rules", ("rules", "nothing")
+    )
+    assert world.event("findings.computed", wanted | {"as_of": "2026-13-01"}, "bank-4").code == (
+        "no_such_day"
+    )
+
+
+def test_the_basis_names_what_was_read() -> None:
+    world = busy_world()
+    first = effects(world.event("refund.computed", {"as_of": AS_OF}, "c-1"))
+    again = effects(world.event("refund.computed", {"as_of": AS_OF}, "bank-0"))
+    assert first["basis"] == again["basis"]
+    world.done("service.stopped")
+    later = effects(world.event("refund.computed", {"as_of": AS_OF}, "bank-0"))
+    assert later["basis"] != first["basis"]
+    assert len(encode({"basis": later["basis"]})) == 76

@@ -1,0 +1,260 @@
+"""Step 14: what is owed, derived again from a file alone, and ways to tamper with its papers."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ledger.canonical import encode_canonical
+from ledger.refusal import Reason
+from tests.contracts.life_world import CARD, LOCKED, LifeWorld
+from tests.contracts.test_refunds import AS_OF, busy_world
+from tests.verifier.small_chain import forge
+from verifier.report import Report, Result
+from verifier.verify import verify_evidence
+
+SIGNERS = ("m-1", "c-1", "bank-0", "court-1")
+
+
+@functools.cache
+def world() -> LifeWorld:
+    made = busy_world()
+    made.done("refund.computed", {"as_of": AS_OF}, "c-1")
+    made.event("refund.paid", {"amount": 10**9, "payee": "consumer", "source": "custody"}, "bank-0")
+    made.done("cause.stated", {"cause": "merchant", "standing": "finding"}, "court-1")
+    made.done("refund.computed", {"as_of": AS_OF}, "bank-0")
+    made.done("refund.paid", {"amount": 400, "payee": "consumer", "source": "custody"}, "bank-0")
+    made.must("risk.lifted", "merchant/m-1", {}, "bank-2")
+    made.must("closing.notified", "merchant/m-1", {"effective": "2026-03-01"}, "m-1")
+    return made
+
+
+@functools.cache
+def file() -> bytes:
+    return world().history("card-1", SIGNERS)
+
+
+def examine(raw: bytes) -> Report:
+    return verify_evidence(raw, world().chain_id)
+
+
+def with_law(change: Callable[[dict[str, Any]], None]) -> bytes:
+    document = json.loads(file())
+    change(document["law"])
+    return encode_canonical(document)
+
+
+def test_the_file_alone_gives_the_figures_again() -> None:
+    report = examine(file())
+    assert report.is_consistent, [s for s in report.steps if s.result is Result.FAILED]
+    step = report.steps[13]
+    assert (step.number, step.result) == (14, Result.OK)
+    assert report.facts["owed_fen"] == {
+        "high": world().card.due_high,
+        "low": world().card.due_low,
+        "results": 2,
+    }
+    assert step.explanation.en == (
+        "All 2 computations are derived again; the last has 2 results, principal and interest "
+        f"from {world().card.due_low / 100:.2f} yuan to {world().card.due_high / 100:.2f} yuan."
+    )
+
+
+def drop_page(law: dict[str, Any]) -> None:
+    del law["pages"][0]
+
+
+def alter_rate(law: dict[str, Any]) -> None:
+    law["pages"][0]["points"][-1]["ppm"] += 1
+
+
+def drop_merchant(law: dict[str, Any]) -> None:
+    del law["merchant"][0]
+
+
+def move_time(law: dict[str, Any]) -> None:
+    law["times"][1] += 1
+
+
+def add_page(law: dict[str, Any]) -> None:
+    law["pages"].append(law["pages"][0] | {"position": 1})
+
+
+@pytest.mark.parametrize("change", [drop_page, alter_rate, drop_merchant, move_time, add_page])
+def test_papers_that_are_not_those_that_were_read(change: Callable[[Any], None]) -> None:
+    report = examine(with_law(change))
+    step = report.steps[13]
+    assert (step.result, step.reason) == (Result.FAILED, Reason.ROOT_MISMATCH)
+    assert " states basis " in step.explanation.en
+
+
+def test_other_terms() -> None:
+    def change(law: dict[str, Any]) -> None:
+        import base64
+
+        law["terms"] = base64.b64encode(b"{}").decode()
+
+    step = examine(with_law(change)).steps[13]
+    assert step.explanation.en == (
+        "The terms in the file are not those that the contract was signed on."
+    )
+
+
+def test_a_time_too_few() -> None:
+    step = examine(with_law(lambda law: law["times"].pop())).steps[13]
+    assert step.explanation.en.endswith(" times.")
+    assert step.reason is Reason.BAD_FIELD
+
+
+def test_papers_that_cannot_be_read() -> None:
+    def change(law: dict[str, Any]) -> None:
+        law["pages"][0]["series"] = "lpr_1y"
+        law["pages"][0]["points"] = "?"
+
+    step = examine(with_law(change)).steps[13]
+    assert (step.result, step.reason) == (Result.FAILED, Reason.BAD_FIELD)
+    assert "cannot be derived again" in step.explanation.en
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda law: law.update(times="x"), "evidence file: times is not a list"),
+        (lambda law: law.update(times=[-1]), "evidence file: law.times[0] is no time"),
+        (
+            lambda law: law.update(pages=[{}]),
+            "evidence file: law.pages[0] is no document with a position",
+        ),
+        (
+            lambda law: law.update(merchant=[1]),
+            "evidence file: law.merchant[0] is no document with a position",
+        ),
+    ],
+)
+def test_papers_out_of_shape_make_the_file_unusable(change: Any, sentence: str) -> None:
+    report = examine(with_law(change))
+    assert report.steps[0].result is Result.FAILED
+    assert report.steps[0].explanation.en.endswith(f"{sentence}.") or (
+        sentence in report.steps[0].explanation.en
+    )
+
+
+def test_a_figure_that_a_quorum_of_liars_put_on_the_chain() -> None:
+    """The signatures all verify; the law gives another figure."""
+    from tests.verifier.small_chain import alter
+
+    index = world().indices_of(CARD)[-2]
+
+    def lie(fields: list[Any]) -> None:
+        effects = fields[4][2]
+        place = next(n for n, (name, _) in enumerate(effects) if name == "due_high")
+        effects[place][1] += 100
+
+    lying = forge(world(), {index: alter(world().leaves[index], lie)})
+    report = verify_evidence(lying.history("card-1", SIGNERS, law=papers()), lying.chain_id)
+    failed = next(step for step in report.steps if step.result is Result.FAILED)
+    assert failed.number in (13, 14)
+
+
+def papers() -> Any:
+    from contracts.papers import make_papers
+
+    return make_papers(world().chain, CARD, 10_000)
+
+
+def test_a_contract_for_which_nothing_was_computed() -> None:
+    made = busy_world()
+    raw = made.history("card-1", SIGNERS)
+    report = verify_evidence(raw, made.chain_id)
+    assert report.is_consistent
+    assert report.steps[13].explanation.en == "What is owed was not computed yet."
+
+
+# Step 13: the books
+
+
+def entry_with(kind: str, change: Callable[[list[Any]], None]) -> Report:
+    """The report on a chain whose quorum lied about the first applied entry of a kind."""
+    from tests.verifier.small_chain import alter
+
+    index = next(
+        index
+        for index in world().indices_of(CARD)
+        if f'"kind":"{kind}"'.encode() in world().leaves[index]
+    )
+    lying = forge(world(), {index: alter(world().leaves[index], change)})
+    return verify_evidence(lying.history("card-1", SIGNERS, law=papers()), lying.chain_id)
+
+
+def test_the_books_are_replayed() -> None:
+    report = examine(file())
+    assert report.steps[12].explanation.en == (
+        "Replayed: locked 996.00 yuan + released 0.00 yuan + refunded 4.00 yuan = deposited "
+        "1000.00 yuan + interest 0.00 yuan, as the state holds it."
+    )
+    assert report.facts["balance_fen"] == {
+        "deposited": 100_000, "interest": 0, "locked": 99_600, "paid": 100_000,
+        "refunded": 400, "released": 0,
+    }  # fmt: skip
+
+
+def test_a_balance_that_does_not_follow() -> None:
+    def lie(fields: list[Any]) -> None:
+        place = next(n for n, (name, _) in enumerate(fields[4][2]) if name == "locked")
+        fields[4][2][place][1] += 1
+
+    step = entry_with("funds.locked", lie).steps[12]
+    assert step.explanation.en == (
+        "entries[1]: it states locked 100001, but the entries give 100000 (fen)."
+    )
+
+
+def test_a_record_that_does_not_follow() -> None:
+    import msgpack
+
+    from ledger.stream import decode_stored_stream
+
+    record = msgpack.unpackb(decode_stored_stream(world().memory.streams[CARD]).value)[2]
+    record[8] += 1
+    lying = forge(world(), records={CARD: record})
+    report = verify_evidence(lying.history("card-1", SIGNERS, law=papers()), lying.chain_id)
+    assert report.steps[12].explanation.en == (
+        "The state holds paid 100001; the entries give 100000."
+    )
+
+
+def test_a_refusal_that_names_another_balance() -> None:
+    made = LifeWorld()
+    made.sign()
+    made.done("funds.locked", LOCKED, "bank-0")
+    made.event("funds.released", {"amount": 100_001}, "bank-0")
+    signers = ("m-1", "c-1", "bank-0")
+    assert verify_evidence(made.history("card-1", signers), made.chain_id).is_consistent
+    index = made.indices_of(CARD)[-1]
+
+    def lie(fields: list[Any]) -> None:
+        fields[4][2][0][1] = 7
+
+    from contracts.papers import make_papers
+    from tests.verifier.small_chain import alter
+
+    law = make_papers(made.chain, CARD, 100)
+    lying = forge(made, {index: alter(made.leaves[index], lie)})
+    report = verify_evidence(lying.history("card-1", signers, law=law), lying.chain_id)
+    assert report.steps[12].explanation.en == (
+        "entries[2]: refused 100001 fen as more than is locked, but 100000 fen were locked."
+    )
+
+
+def test_money_that_was_not_there() -> None:
+    def lie(fields: list[Any]) -> None:
+        fields[4] = [False, "", [["state", "ending"], ["finding", "none"]]]
+
+    step = entry_with("refund.paid", lie).steps[12]
+    assert step.explanation.en == (
+        "entries[9]: 1000000000 fen were moved, but only 100000 were locked."
+    )

@@ -1,0 +1,153 @@
+"""Step 14: what was computed to be owed is derived again, by the law, from what the file holds.
+
+The facts are the contract's own entries, whose record was found complete (step 12). Whatever else
+the law reads comes with the file and is bound by what the entries say: the terms by their hash, the
+times, the merchant's facts and the published pages by the `basis` that the outcome of each
+computation names. So a file that leaves one out, adds one or alters one is inconsistent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from law.canonical import compute_hash
+from law.case import build_case, find_range
+from law.days import parse_day
+from law.derivation import Derivation
+from law.entries import StreamEntry
+from law.refund import derive
+from law.refusal import Refused
+from ledger.evidence import LawPapers
+from ledger.refusal import Reason
+from verifier.case import Case
+from verifier.evidence_file import HistoryFile
+from verifier.formats import Body
+from verifier.report import NotRun, Refuted, Words
+from verifier.state_formats import PartyRecord
+from verifier.wording import format_fen
+
+COMPUTED: Final = "refund.computed"
+_ROLE_OF: Final[Mapping[str, str]] = {"bank": "issuer", "payment": "issuer"}
+"""Roles of institutions that are not the contract's custodian; others keep their name."""
+
+
+def check_owed(case: Case) -> Words:
+    """Step 14: each computation of what is owed gives again what its outcome says."""
+    file = case.file
+    if not isinstance(file, HistoryFile) or file.law is None:
+        raise NotRun(
+            "此文件不含条款与公布数据，应退金额未复算。",
+            "The file has no terms and no published data; what is owed is not derived.",
+        )
+    entries = _read_entries(case, file.law)
+    last: Derivation | None = None
+    count = 0
+    for place, entry in enumerate(entries):
+        if entry.kind == COMPUTED:
+            last = _derive_again(entries[:place], entry, file.law)
+            count += 1
+    if last is None:
+        raise NotRun("尚未计算过应退金额。", "What is owed was not computed yet.")
+    low, high = find_range(last)
+    case.facts["owed_fen"] = {"low": low, "high": high, "results": len(last.results)}
+    first, second = format_fen(low), format_fen(high)
+    return Words(
+        f"{count} 次计算均复算一致；最近一次共 {len(last.results)} 种结果，本息合计 {first.zh} 至 "
+        f"{second.zh}。",
+        f"All {count} computations are derived again; the last has {len(last.results)} results, "
+        f"principal and interest from {first.en} to {second.en}.",
+    )
+
+
+def _read_entries(case: Case, papers: LawPapers) -> list[StreamEntry]:
+    """Return the applied entries as the law reads them, with the times the file gives."""
+    if len(papers.times) != len(case.entries):
+        raise Refuted(
+            Reason.BAD_FIELD,
+            f"文件有 {len(case.entries)} 条记录，而时间有 {len(papers.times)} 个。",
+            f"The file has {len(case.entries)} entries and {len(papers.times)} times.",
+        )
+    signed: Body | None = None
+    found = []
+    for entry, body, time_ms in zip(case.entries, case.bodies, papers.times, strict=True):
+        if entry.outcome.refused:
+            continue
+        if signed is None:
+            signed = body
+            if body.kind != "contract.signed" or body.data["terms"] != compute_hash(papers.terms):
+                raise Refuted(
+                    Reason.ROOT_MISMATCH,
+                    "所附条款不是合同订立时的条款。",
+                    "The terms in the file are not those that the contract was signed on.",
+                )
+        found.append(
+            StreamEntry(
+                position=entry.index,
+                tx_id=body.tx_id.hex(),
+                recorded=time_ms,
+                kind=body.kind,
+                data=body.data,
+                signers=body.signers,
+                roles=[_find_role(case.parties[signer], signed) for signer in body.signers],
+                effects=dict(entry.outcome.effects),
+            )
+        )
+    return found
+
+
+def _find_role(party: PartyRecord, signed: Body) -> str:
+    """Return a signer's role towards the contract."""
+    for member, role in (
+        ("merchant", "merchant"),
+        ("custodian", "custodian"),
+        ("consumer_party", "consumer"),
+    ):
+        if signed.data.get(member) == party.party:
+            return role
+    if party.role == "gateway":
+        return "custodian" if party.registrar == signed.data["custodian"] else "stranger"
+    return _ROLE_OF.get(party.role, party.role)
+
+
+def _derive_again(
+    entries: list[StreamEntry], computed: StreamEntry, papers: LawPapers
+) -> Derivation:
+    """Return the derivation; raise `Refuted` where the outcome says anything else."""
+    before = computed.position
+    merchant, pages = (
+        [document for document in documents if int(document["position"]) < before]
+        for documents in (papers.merchant, papers.pages)
+    )
+    try:
+        built = build_case(papers.terms, entries, merchant, pages)
+        as_of = parse_day(str(computed.data["as_of"]))
+        if as_of is None:
+            raise _differs(computed, "as_of", str(computed.data["as_of"]), "a day")
+        derivation = derive(built.terms, built.facts, built.published, as_of)
+    except Refused as refused:
+        raise Refuted(
+            Reason.BAD_FIELD,
+            f"第 {before} 号条目：无法复算：{refused.detail}",
+            f"Entry {before} cannot be derived again: {refused.detail}",
+        ) from None
+    low, high = find_range(derivation)
+    said = computed.effects
+    for name, value in (
+        ("basis", built.basis),
+        ("derivation", compute_hash(derivation.encode())),
+        ("due_low", low),
+        ("due_high", high),
+        ("results", len(derivation.results)),
+    ):
+        if said.get(name) != value:
+            raise _differs(computed, name, str(said.get(name)), str(value))
+    return derivation
+
+
+def _differs(computed: StreamEntry, name: str, said: str, derived: str) -> Refuted:
+    return Refuted(
+        Reason.ROOT_MISMATCH,
+        f"第 {computed.position} 号条目所载 {name} 为 {said}，复算为 {derived}。",
+        f"Entry {computed.position} states {name} {said}; derived again it is {derived}.",
+    )
