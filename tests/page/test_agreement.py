@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
+from ledger.transaction import sign_batch
 from tests.page.conftest import JavaScript
 from tests.verifier import (
     test_file,
     test_history,
     test_log_mutations,
     test_record_mutations,
-    test_transaction,
 )
-from tests.verifier.mutating import CARD, honest
-from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain
+from tests.verifier.mutating import CARD, honest, set_field
+from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, alter, busy_chain, forge
 from verifier.report import Report
 from verifier.verify import verify_evidence
 
@@ -150,8 +150,27 @@ def test_stale_state_and_another_trusted_hash(javascript: JavaScript) -> None:
 
 
 def test_batch_signatures(javascript: JavaScript) -> None:
-    chain, parts = test_transaction.batch_evidence()
+    chain = SmallChain()
+    data = {"keys": [chain.key("m-1").public_key.hex()], "party": "m-1", "role": "merchant"}
+    chain.commit(chain.submit("party.register", "party/m-1", data, "bank-0"))
+    bodies = [
+        chain.body("prepaid.prepay", f"contract/k-{at}", {"amount": 1}, "m-1") for at in range(3)
+    ]
+    chain.commit(*sign_batch(bodies, chain.chain_id, chain.key("m-1")))
+    (index,) = chain.indices_of("contract/k-2")
+    parts = chain.transaction(index, ["m-1"])
     assert agree(javascript, parts.encode(), chain.chain_id).exit_status == 0
+    for change in (
+        set_field(3, 1, 0, 2, 0, value=1),
+        set_field(3, 1, 0, 2, 1, value=7),
+        set_field(3, 1, 0, 2, 2, value=[bytes(32)]),
+        set_field(3, 1, 0, 2, 2, 0, value=bytes(32)),
+    ):
+        lying = forge(chain, {index: alter(chain.leaves[index], change)})
+        spoilt = lying.transaction(index, ["m-1"])
+        report = agree(javascript, spoilt.encode(), chain.chain_id)
+        assert report.failed is not None
+        assert report.failed.number == 8
 
 
 @pytest.mark.parametrize("kind", ["transaction", "history"])
