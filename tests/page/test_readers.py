@@ -24,7 +24,7 @@ needs_vectors = pytest.mark.skipif(
     not VECTORS.is_dir(), reason="Ed25519 vectors (../shared/vectors/ed25519) are not here"
 )
 REFUSED = json.loads((Path(__file__).parents[1] / "vectors/refused.json").read_text("utf-8"))
-ROUNDS = 1_000
+ROUNDS = 400
 
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
