@@ -89,7 +89,9 @@ class Browser:
     def drop(self, path: Path, selector: str) -> None:
         """Drop a file on an element, as a hand would."""
         box = self.run(
-            "const b = document.querySelector(arguments[0]).getBoundingClientRect();"
+            "const e = document.querySelector(arguments[0]);"
+            "e.scrollIntoView({ block: 'center', behavior: 'instant' });"
+            "const b = e.getBoundingClientRect();"
             "return [b.x + b.width / 2, b.y + b.height / 2];",
             selector,
         )
@@ -126,7 +128,11 @@ class Browser:
         )
         self.cdp(
             "Emulation.setEmulatedMedia",
-            features=[{"name": "prefers-color-scheme", "value": scheme}],
+            media="",
+            features=[
+                {"name": "prefers-color-scheme", "value": scheme},
+                {"name": "prefers-reduced-motion", "value": "reduce"},
+            ],
         )
 
     def screenshot(self, whole: bool = True) -> bytes:
