@@ -1,8 +1,8 @@
 """The verification page, the same bytes from every node: GET /verify.
 
-The page needs nothing from the node that serves it, and asks it for nothing: its policy forbids every
-request, so a node that serves it learns no more than that somebody fetched it. Whoever does not want
-to trust a node for the page either writes it with `evidence-ledger page` from software of their own.
+The page asks the node that serves it for nothing: its policy forbids every request, so a node
+learns no more than that somebody fetched it. Whoever does not want to trust a node for the page
+either writes it with `evidence-ledger page`, from software of their own.
 """
 
 from __future__ import annotations

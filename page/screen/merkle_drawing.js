@@ -50,7 +50,8 @@ export function drawPath(language, title, leaf, index, size, walk) {
   }
   for (const [level, node] of nodes.entries()) {
     const isRoot = level === walk.length;
-    const caption = isRoot ? say(language, "root") : level === 0 ? `${say(language, "leaf")} ${index}` : "";
+    const leafCaption = level === 0 ? `${say(language, "leaf")} ${index}` : say(language, "computed");
+    const caption = isRoot ? say(language, "root") : leafCaption;
     svg.append(box(placeOf(level), yOf(level), caption, toHex(node), isRoot ? "way root" : "way"));
     if (!isRoot) {
       const { sibling, isSiblingLeft } = walk[level];

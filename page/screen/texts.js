@@ -75,6 +75,7 @@ export const TEXTS = {
   pathOfHeader: ["区块头的路径", "Path of the block's header"],
   leaf: ["叶子", "leaf"],
   root: ["根 = 检查点", "root = checkpoint"],
+  computed: ["算得", "computed"],
   sibling: ["相邻", "sibling"],
   hashes: ["全部哈希", "All hashes"],
   contents: ["文件里有什么，没有什么", "What is in the file and what is not"],

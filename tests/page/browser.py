@@ -49,7 +49,9 @@ class Browser:
     def command(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Run a WebDriver command; return its value."""
         answer = self._client.request(
-            method, f"/session/{self._session}{path}", json=(body or {}) if method == "POST" else None
+            method,
+            f"/session/{self._session}{path}",
+            json=(body or {}) if method == "POST" else None,
         )
         value = answer.json()["value"]
         assert answer.status_code == 200, value
@@ -79,9 +81,7 @@ class Browser:
 
     def press(self, *keys: str) -> None:
         """Press keys one after another, wherever the focus is."""
-        actions = [
-            {"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")
-        ]
+        actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
         self.command(
             "POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]}
         )

@@ -1,4 +1,4 @@
-"""Two verifiers that share no line say the same of every file: step, result, reason and sentence."""
+"""Two verifiers that share no line say the same of every file: step, result, reason, sentence."""
 
 from __future__ import annotations
 
@@ -119,9 +119,7 @@ def test_good_file_is_consistent_for_both(javascript: JavaScript, name: str) -> 
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_mutation_is_refused_by_both_for_the_same_reason(
-    javascript: JavaScript, name: str
-) -> None:
+def test_mutation_is_refused_by_both_for_the_same_reason(javascript: JavaScript, name: str) -> None:
     raw = bytes_of(MUTATIONS[name]())
     report = agree(javascript, raw, busy_chain().chain_id, name not in OTHER_SENTENCE)
     assert report.failed is not None

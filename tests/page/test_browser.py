@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, tmp_path: Path) -> Browser:
-    """The page, opened from a file in light colours on a desktop, with the trusted hash typed in."""
+    """The page, opened from a file, on a desktop in light colours."""
     file = tmp_path / "verify.html"
     file.write_bytes(build_page())
     browser.look(1200, 900, "light")
@@ -77,7 +77,8 @@ def test_a_good_history(page: Browser, tmp_path: Path) -> None:
     assert report.file_sha256 in page.text("#conclusion dl")
     assert len(page.texts(".timeline li")) == 7
     assert page.texts(".timeline .balances")[1] == (
-        "after it: paid 1000.00 yuan · locked 1000.00 yuan · released 0.00 yuan · refunded 0.00 yuan"
+        "after it: paid 1000.00 yuan · locked 1000.00 yuan · "
+        "released 0.00 yuan · refunded 0.00 yuan"
     )
     assert page.texts(".timeline .why") == [
         "recorded as refused: there is no such contract",

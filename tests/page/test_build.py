@@ -32,7 +32,9 @@ def text_between(tag: str) -> str:
 
 def test_same_bytes_from_another_process() -> None:
     script = "import sys; from page.build import build_page; sys.stdout.buffer.write(build_page())"
-    other = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True)
+    other = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True
+    )
     assert other.stdout == build_page()
 
 
@@ -50,16 +52,14 @@ def test_policy_allows_exactly_the_script_and_the_style() -> None:
 
 def test_nothing_outside_is_named() -> None:
     class Attributes(HTMLParser):
-        found: list[tuple[str, str | None]] = []
-
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            self.found += attrs
+            found.extend(attrs)
 
-    parser = Attributes()
-    parser.feed(build_page().decode())
-    outside = [(n, v) for n, v in parser.found if n in ("src", "href", "action", "style")]
+    found: list[tuple[str, str | None]] = []
+    Attributes().feed(build_page().decode())
+    outside = [(n, v) for n, v in found if n in ("src", "href", "action", "style")]
     assert outside == [("href", "data:,"), ("href", "#examination")]
-    assert not [name for name, _ in parser.found if name.startswith("on")]
+    assert not [name for name, _ in found if name.startswith("on")]
     addresses = set(re.findall(r"https?://[^\s\"'`]+", build_page().decode()))
     assert addresses == {"http://www.w3.org/2000/svg"}
 

@@ -193,7 +193,20 @@ def test_messagepack_of_depth(javascript: JavaScript, depth: int) -> None:
 def test_base64_has_one_spelling(javascript: JavaScript) -> None:
     chance = random.Random("page: base64")
     alphabet = "AQgw0+/=_- \né"
-    texts = ["", "=", "==", "A===", "AA==", "AB==", "AAA=", "AAB=", "AAAA", "AA=A", "AAAA=", "AA==AA=="]
+    texts = [
+        "",
+        "=",
+        "==",
+        "A===",
+        "AA==",
+        "AB==",
+        "AAA=",
+        "AAB=",
+        "AAAA",
+        "AA=A",
+        "AAAA=",
+        "AA==AA==",
+    ]
     texts += ["".join(chance.choices(alphabet, k=chance.randrange(9))) for _ in range(ROUNDS)]
     for text in texts:
         found = decode_base64(text)
@@ -210,9 +223,7 @@ def test_normalization_is_that_of_unicode_3_2(javascript: JavaScript) -> None:
     later = [one for one in every if NORMALIZATION.category(one) == "Cn"]
     composing = [one for one in known if NORMALIZATION.decomposition(one)]
     texts = ["".join(chance.choices(known, k=30)) for _ in range(200)]
-    texts += [
-        chance.choice(composing) + "".join(chance.choices(marks, k=3)) for _ in range(ROUNDS)
-    ]
+    texts += [chance.choice(composing) + "".join(chance.choices(marks, k=3)) for _ in range(ROUNDS)]
     texts += [unicodedata.normalize("NFD", one)[:2] for one in chance.sample(composing, 500)]
     texts += ["a" + one + "b" for one in chance.sample(later, 500)]
     texts += [one for one in later if unicodedata.decomposition(one)]
