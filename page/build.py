@@ -2,10 +2,11 @@
 
 The scripts of `page/verifier` and `page/screen` are ES modules for whoever reads or tests them.
 Here each becomes a function that gives what it exports, in the order in which they need one
-another, and all stand in one inline script. The page's Content-Security-Policy allows that script and that style
-by their hashes and nothing else: no request, no frame, no form, no evaluation of text. The same
-sources give the same bytes. A module may import names from modules in the two folders and from
-nowhere else; whatever else is written is a mistake of ours and raises `ValueError`.
+another, and all stand in one inline script. The page's Content-Security-Policy allows that script
+and that style by their hashes and nothing else: no request, no frame, no form, no evaluation of
+text. The same sources give the same bytes. A module may import names from modules in the two
+folders and from nowhere else; whatever else is written is a mistake of ours and raises
+`ValueError`.
 """
 
 from __future__ import annotations

@@ -54,7 +54,8 @@ class Browser:
             json=(body or {}) if method == "POST" else None,
         )
         value = answer.json()["value"]
-        assert answer.status_code == 200, value
+        if answer.status_code != 200:
+            raise RuntimeError(f"{method} {path}: {value}")
         return value
 
     def cdp(self, command: str, **parameters: Any) -> Any:
