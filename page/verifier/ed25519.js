@@ -29,23 +29,26 @@ const KEYS_MAX = 4096;
 let support = null;
 
 /** Whether 32 bytes may encode a point: y < p, and not one of small order. */
-export function isStrictPoint(encoded) {
+function isStrictPoint(encoded) {
   const y = fromLittleEndian(encoded) & Y_MASK;
   return y < P && !SMALL_ORDER.has(y);
-}
-
-/** Whether the half S of a signature is its one spelling. */
-export function isCanonicalScalar(encoded) {
-  return fromLittleEndian(encoded) < L;
 }
 
 /** Say whether libsodium would accept; never throws for what is merely wrong. */
 export async function verifySignature(publicKey, message, signature) {
   await requireEd25519();
-  if (signature.length !== SIGNATURE_BYTES || publicKey.length !== PUBLIC_KEY_BYTES) return false;
-  if (!isCanonicalScalar(signature.subarray(32))) return false;
-  if (!isStrictPoint(signature.subarray(0, 32)) || !isStrictPoint(publicKey)) return false;
-  return verifyWithWebCrypto(publicKey, message, signature);
+  return isStrict(publicKey, signature) && verifyWithWebCrypto(publicKey, message, signature);
+}
+
+/** Whether key and signature have the form that libsodium asks for; nothing is verified. */
+export function isStrict(publicKey, signature) {
+  return (
+    signature.length === SIGNATURE_BYTES &&
+    publicKey.length === PUBLIC_KEY_BYTES &&
+    fromLittleEndian(signature.subarray(32)) < L &&
+    isStrictPoint(signature.subarray(0, 32)) &&
+    isStrictPoint(publicKey)
+  );
 }
 
 /** Raise `Unsupported` unless this browser has an Ed25519 that passes RFC 8032's own test. */

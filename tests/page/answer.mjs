@@ -3,7 +3,7 @@
 import { createInterface } from "node:readline";
 
 import { fromBase64, fromHex, toHex } from "../../page/verifier/bytes.js";
-import { verifySignature } from "../../page/verifier/ed25519.js";
+import { isStrict, verifySignature } from "../../page/verifier/ed25519.js";
 import { Rejected } from "../../page/verifier/refusal.js";
 import { readObject } from "../../page/verifier/strict_json.js";
 import { readArray } from "../../page/verifier/strict_msgpack.js";
@@ -35,6 +35,7 @@ const QUESTIONS = {
   signature: async ({ key, message, signature }) => ({
     value: await verifySignature(fromHex(key), fromHex(message), fromHex(signature)),
   }),
+  strict: async ({ key, signature }) => ({ value: isStrict(fromHex(key), fromHex(signature)) }),
   json: async ({ raw }) => orRefusal(() => readObject(fromHex(raw), "value")),
   msgpack: async ({ raw }) => orRefusal(() => readArray(fromHex(raw), "value")),
   base64: async ({ text }) => {

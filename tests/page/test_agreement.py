@@ -97,12 +97,23 @@ def agree(javascript: JavaScript, raw: bytes, chain_id: bytes, words: bool = Tru
 def good_files() -> dict[str, tuple[bytes, SmallChain]]:
     chain = busy_chain()
     grown = test_history.grown(65)
+    spent = SmallChain()
+    data = {"keys": [spent.key("m-1").public_key.hex()], "party": "m-1", "role": "merchant"}
+    spent.commit(spent.submit("party.register", "party/m-1", data, "bank-0"))
+    spent.commit(
+        spent.submit("prepaid.open", CARD, test_history.TERMS, "m-1"),
+        spent.submit("prepaid.prepay", CARD, {"amount": 2**53 - 1}, "m-1"),
+        spent.submit("prepaid.consume", CARD, {"amount": 1}, "m-1"),
+        spent.submit("prepaid.refund", CARD, {"amount": 2**53 - 2}, "m-1"),
+        spent.submit("prepaid.consume", CARD, {"amount": 1}, "m-1"),
+    )
     one = SmallChain(count=1, network="one.evidence.example")
     one.commit(one.submit("prepaid.prepay", CARD, {"amount": 1}, "bank-0"))
     files = {
         "history": (chain.history("card-1", CARD_SIGNERS), chain),
         "history-of-another-card": (chain.history("card-2", ["m-1"]), chain),
         "history-never-opened": (grown.history("card-1", ["bank-0"]), grown),
+        "history-of-a-card-all-spent": (spent.history("card-1", ["m-1"]), spent),
         "history-of-one-institution": (one.history("card-1", ["bank-0"]), one),
     }
     for place, index in enumerate(chain.indices_of(CARD)):

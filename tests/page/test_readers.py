@@ -267,6 +267,28 @@ def test_signatures_of_every_edge(javascript: JavaScript) -> None:
         assert not signature_agrees(javascript, (good + good)[:length], message, good)
 
 
+def test_form_is_checked_before_any_browser_is_asked(javascript: JavaScript) -> None:
+    """Whatever a browser's Ed25519 would let pass."""
+    signer = SeedSigner(bytes(range(32)))
+    key, good = signer.public_key, signer.sign(b"page")
+
+    def is_strict(key: bytes, signature: bytes) -> bool:
+        answer: bool = javascript.ask("strict", key=key.hex(), signature=signature.hex())["value"]
+        return answer
+
+    assert is_strict(key, good)
+    assert is_strict(key, good[:32] + (L - 1).to_bytes(32, "little"))
+    for scalar in (L, L + 1, 2**255, 2**256 - 1):
+        assert not is_strict(key, good[:32] + scalar.to_bytes(32, "little"))
+    for y in (*SMALL_ORDER, *range(P, 2**255)):
+        for sign in (0, 1):
+            point = (y | sign << 255).to_bytes(32, "little")
+            assert not is_strict(point, good)
+            assert not is_strict(key, point + good[32:])
+    assert not is_strict(key[:31], good)
+    assert not is_strict(key, good[:63])
+
+
 @needs_vectors
 def test_cctv_accepts_the_same_43(javascript: JavaScript) -> None:
     cases = json.loads((VECTORS / "cctv.json").read_text())
