@@ -1,6 +1,6 @@
 // The life of a contract, entry by entry, from what verification has proven and from nothing else.
 //
-// It is shown only when the steps behind it passed. A long life is shown by its first and last
+// It is shown only when no step failed. A long life is shown by its first and last
 // entries; verification covered all of them.
 
 import { toHex } from "../verifier/bytes.js";
@@ -12,12 +12,10 @@ import { LANGUAGES, say } from "./texts.js";
 
 const SHOWN_AT_EACH_END = 100;
 
-/** The section, or null while entries and bodies are not proven. */
-export function showTimeline(language, { steps, subject }) {
+/** The section, or null where nothing is proven or there is no entry. */
+export function showTimeline(language, { failedAt, subject }) {
   const { file, entries, bodies, header } = subject;
-  const last = file?.kind === HISTORY ? 12 : 11;
-  if (steps.some((step) => step.number <= last && step.result === "failed")) return null;
-  if (entries === undefined || bodies === undefined || entries.length === 0) return null;
+  if (failedAt !== 0 || entries.length === 0) return null;
   const isHistory = file.kind === HISTORY;
   const places = [...entries.keys()].filter(
     (at) => at < SHOWN_AT_EACH_END || at >= entries.length - SHOWN_AT_EACH_END,
