@@ -20,7 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api import documentation
+from api import documentation, verify_page
 from api.access import Access
 from api.chain import chain_router
 from api.edge import Edge
@@ -119,7 +119,7 @@ def _add_documentation(app: FastAPI) -> None:
 
     app.openapi = openapi  # type: ignore[method-assign]
     app.add_route("/openapi.json", get_openapi_document, methods=["GET"])
-    for path, endpoint in documentation.ROUTES.items():
+    for path, endpoint in {**documentation.ROUTES, **verify_page.ROUTES}.items():
         app.add_route(path, endpoint, methods=["GET"])
 
 

@@ -52,6 +52,7 @@ def make_parser() -> Parser:
         genesis_command,
         inspect_command,
         node_command,
+        page_command,
         proof_command,
         submit_command,
         verify_command,
@@ -73,6 +74,7 @@ def make_parser() -> Parser:
         submit_command,
         proof_command,
         verify_command,
+        page_command,
         inspect_command,
         bench_command,
     ):

@@ -33,6 +33,7 @@ PUBLIC = [
     "/healthz",
     "/readyz",
     "/docs",
+    "/verify",
     "/openapi.json",
 ]
 OF_C1 = [

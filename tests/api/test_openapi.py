@@ -23,6 +23,7 @@ NOT_DESCRIBED = {
     "/docs/start.js",
     "/docs/swagger-ui-bundle.js",
     "/docs/swagger-ui.css",
+    "/verify",
 }
 TILES = {
     "/tile/{level}/{index}",

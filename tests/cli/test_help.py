@@ -32,6 +32,7 @@ COMMANDS = [
     ["evidence"],
     ["history"],
     ["verify"],
+    ["page"],
     ["inspect"],
 ]
 

@@ -1,0 +1,125 @@
+// A report on the screen: conclusion with its limits, the steps, the contract's life, the path through
+// the tree, and what the file holds. A report is a value; it is shown again when the language changes.
+
+import { toHex } from "../verifier/bytes.js";
+import { HISTORY } from "../verifier/evidence_file.js";
+import { walkInclusion } from "../verifier/merkle.js";
+import { make, makeSection, printable } from "./elements.js";
+import { drawPath } from "./merkle_drawing.js";
+import { say } from "./texts.js";
+import { showTimeline } from "./timeline.js";
+
+const MOODS = { 0: "good", 1: "bad", 2: "idle" };
+
+/** The sections of a report, in the order in which they are read. */
+export async function showReport(language, report, fileName) {
+  const sections = [
+    showConclusion(language, report, fileName),
+    showSteps(language, report),
+    showTimeline(language, report),
+    await showPaths(language, report),
+    showContents(language, report),
+  ];
+  return sections.filter((section) => section !== null);
+}
+
+/** The conclusion in one sentence, for those who hear the page. */
+export function sayConclusion(language, { conclusion, steps, failedAt }) {
+  const failed = steps.find((step) => step.number === failedAt);
+  const behind = failed
+    ? say(language, "failedAt", failedAt, failed.name[language])
+    : say(language, "allPassed");
+  return { verdict: say(language, conclusion.en), behind };
+}
+
+function showConclusion(language, report, fileName) {
+  const { verdict, behind } = sayConclusion(language, report);
+  const failed = report.steps.find((step) => step.result === "failed");
+  const limits = report.limits.map((limit) => make("li", {}, limit[language]));
+  const facts = make("dl");
+  const add = (name, value, className = "") =>
+    facts.append(make("dt", {}, say(language, name)), make("dd", { class: className }, value));
+  add("file", printable(fileName));
+  add("sha256", report.sha256, "mono");
+  add("trusted", toHex(report.subject.trustedChainId), "mono");
+  add("browser", say(language, "browserValue"));
+  return makeSection(
+    "conclusion",
+    say(language, "conclusion"),
+    `conclusion ${MOODS[report.conclusion.exitStatus]}`,
+    make("p", { class: "verdict" }, verdict),
+    make("p", {}, behind),
+    failed ? make("p", {}, printable(failed.explanation[language])) : null,
+    limits.length > 0 ? make("ul", {}, ...limits) : null,
+    facts,
+  );
+}
+
+function showSteps(language, { steps }) {
+  const list = make("ol", { class: "steps" });
+  for (const { number, name, result, explanation, reason } of steps) {
+    const code = reason ? ` [${say(language, "reason")}: ${reason}]` : "";
+    list.append(
+      make(
+        "li",
+        { class: result },
+        make("span", { class: "number" }, String(number)),
+        make("span", { class: "mark" }, say(language, result)),
+        make("h3", {}, name[language]),
+        make("p", {}, printable(explanation[language] + code)),
+      ),
+    );
+  }
+  return makeSection("steps", say(language, "steps"), "", list);
+}
+
+async function showPaths(language, { steps, subject }) {
+  const isPassed = (number) => steps.some((step) => step.number === number && step.result === "ok");
+  const { file, tree, proofs, header, entries } = subject;
+  const paths = [];
+  if (file?.kind !== HISTORY && isPassed(6)) {
+    paths.push(["pathOfEntry", entries[0].leaf, proofs.get("proof")]);
+  }
+  if (isPassed(5)) paths.push(["pathOfHeader", header.leaf, proofs.get("header_proof")]);
+  if (paths.length === 0) return null;
+  const figures = [];
+  for (const [title, leaf, { index, path }] of paths) {
+    const walk = await walkInclusion(leaf, index, tree.size, path);
+    figures.push(drawPath(language, say(language, title), leaf, index, tree.size, walk));
+  }
+  const columns = make("div", { class: "columns" }, ...figures);
+  return makeSection("path", say(language, "path"), "", columns);
+}
+
+function showContents(language, { failedAt, subject }) {
+  if (failedAt !== 0) return null;
+  const { file, root, cosignedBy, header, stateHeader, entries, records } = subject;
+  const isHistory = file.kind === HISTORY;
+  const states = [...records.keys()].map((party) => `party/${party}`);
+  if (isHistory) states.push(file.state.stream);
+  const inside = [
+    say(language, "insideGenesis", root.institutions.length),
+    say(language, "insideCheckpoint", cosignedBy.size),
+    say(language, "insideHeader", header.height),
+    say(language, "insideEntries", entries.length),
+    say(language, "insideState", stateHeader.height, states.join(", ")),
+  ];
+  if (!isHistory) inside.push(say(language, "insideCertificate"));
+  const outside = [
+    say(language, "outsideConsumer"),
+    say(language, "outsideTerms"),
+    ...(isHistory ? [] : [say(language, "outsideSame")]),
+    say(language, "outsideOthers"),
+    ...(isHistory ? [say(language, "outsideLater", stateHeader.height)] : []),
+    say(language, "outsideTruth"),
+  ];
+  const column = (title, items) =>
+    make(
+      "div",
+      {},
+      make("h3", {}, say(language, title)),
+      make("ul", {}, ...items.map((item) => make("li", {}, printable(item)))),
+    );
+  const columns = make("div", { class: "columns" }, column("inside", inside), column("outside", outside));
+  return makeSection("contents", say(language, "contents"), "", columns);
+}

@@ -1,0 +1,80 @@
+// The life of a contract, entry by entry, from what verification has proven and from nothing else.
+//
+// It is shown only when no step failed. A long life is shown by its first and last
+// entries; verification covered all of them.
+
+import { toHex } from "../verifier/bytes.js";
+import { HISTORY } from "../verifier/evidence_file.js";
+import { isInteger } from "../verifier/strict_msgpack.js";
+import { MONEY, REFUSAL_WORDS, describeKind, formatFen, formatTimeMs } from "../verifier/wording.js";
+import { make, makeSection, printable } from "./elements.js";
+import { LANGUAGES, say } from "./texts.js";
+
+const SHOWN_AT_EACH_END = 100;
+
+/** The section, or null where nothing is proven or there is no entry. */
+export function showTimeline(language, { failedAt, subject }) {
+  const { file, entries, bodies, header } = subject;
+  if (failedAt !== 0 || entries.length === 0) return null;
+  const isHistory = file.kind === HISTORY;
+  const places = [...entries.keys()].filter(
+    (at) => at < SHOWN_AT_EACH_END || at >= entries.length - SHOWN_AT_EACH_END,
+  );
+  const list = make("ol", { class: "timeline" });
+  for (const at of places) {
+    list.append(showEntry(language, entries[at], bodies[at], isHistory ? null : header.timeMs));
+  }
+  const title = say(language, isHistory ? "timeline" : "timelineOne");
+  return makeSection(
+    "timeline",
+    title,
+    "",
+    isHistory ? make("p", { class: "help" }, say(language, "timelineNote")) : null,
+    places.length < entries.length
+      ? make("p", { class: "help" }, say(language, "shownOf", places.length, entries.length))
+      : null,
+    list,
+  );
+}
+
+function showEntry(language, entry, body, blockTimeMs) {
+  const { outcome } = entry;
+  const time = formatTimeMs(blockTimeMs ?? body.notAfter)[language];
+  const when = blockTimeMs === null ? say(language, "by", time) : time;
+  const kind = describeKind(body.kind, body.version)[language];
+  const amount = body.data.get("amount");
+  const money =
+    body.kind.startsWith("prepaid.") && typeof amount === "number"
+      ? ` · ${say(language, "amount", formatFen(amount)[language])}`
+      : "";
+  const why = REFUSAL_WORDS.get(outcome.code)?.[LANGUAGES.indexOf(language)] ?? outcome.code;
+  const effects = outcome.effects.map(([name, value]) => spellEffect(language, name, value));
+  return make(
+    "li",
+    { class: outcome.refused ? "refused" : "applied" },
+    make("div", { class: "when" }, `${when} · ${say(language, "height", entry.height, entry.index)}`),
+    make("h3", {}, printable(`${kind}${money}`)),
+    outcome.refused
+      ? make("div", { class: "why" }, printable(say(language, "refused", why)))
+      : null,
+    effects.length > 0 && !outcome.refused
+      ? make("div", { class: "balances" }, printable(say(language, "after", effects.join(" · "))))
+      : null,
+    make("div", { class: "when" }, say(language, "signedBy", body.signers.join(", "))),
+    make(
+      "details",
+      {},
+      make("summary", {}, say(language, "said")),
+      make("p", { class: "mono" }, `tx_id ${toHex(body.txId)}`),
+      make("p", { class: "mono" }, printable(new TextDecoder().decode(entry.body))),
+    ),
+  );
+}
+
+function spellEffect(language, name, value) {
+  const label = MONEY.get(name);
+  if (label !== undefined && isInteger(value)) {
+    return `${label[LANGUAGES.indexOf(language)]} ${formatFen(value)[language]}`;
+  }
+  return `${name} = ${value}`;
+}

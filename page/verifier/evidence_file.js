@@ -1,0 +1,111 @@
+// Reading an evidence file into bytes that belong together, without believing any of them.
+//
+// Canonical JSON, exactly the members of its kind, binary values in the one spelling of standard
+// base64. Whatever is wrong here makes the file unusable, which is another answer than inconsistent.
+
+import { fromBase64, toUtf8 } from "./bytes.js";
+import { pattern, takeMembers } from "./formats.js";
+import { quote } from "./quoting.js";
+import { refuse } from "./refusal.js";
+import { readObjectSlowly } from "./strict_json.js";
+
+export const FILE_BYTES_MAX = 256 * 1024 * 1024;
+export const FORMAT = "evidence-ledger/evidence/v1";
+export const TRANSACTION = "transaction";
+export const HISTORY = "history";
+
+const MEMBERS = {
+  [TRANSACTION]: [
+    "certificate", "entry", "format", "genesis", "header", "header_proof", "kind", "parties",
+    "proof", "state_header", "state_header_proof",
+  ],
+  [HISTORY]: [
+    "contract", "entries", "format", "genesis", "header", "header_proof", "kind", "parties", "state",
+  ],
+};
+const STREAM_MEMBERS = ["proof", "stream", "value"];
+const CONTRACT = pattern("[a-z0-9][a-z0-9._-]{0,79}");
+
+/** Read an evidence file; throws `Rejected` for anything but its one spelling. */
+export async function readEvidence(raw, pause) {
+  if (raw.length > FILE_BYTES_MAX) fail("too_large", `more than ${FILE_BYTES_MAX} bytes`);
+  const members = await readObjectSlowly(raw, "evidence file", pause);
+  if (members.get("format") !== FORMAT) fail("bad_field", `format is not ${quote(FORMAT)}`);
+  const kind = members.get("kind");
+  if (kind !== TRANSACTION && kind !== HISTORY) {
+    fail("bad_field", `kind is neither ${quote(TRANSACTION)} nor ${quote(HISTORY)}`);
+  }
+  takeMembers(members, "evidence file", MEMBERS[kind]);
+  const blob = (name) => decode(members.get(name), name);
+  if (kind === TRANSACTION) {
+    return {
+      kind,
+      genesis: blob("genesis"),
+      entry: blob("entry"),
+      proof: takeProof(members, "proof"),
+      header: blob("header"),
+      headerProof: takeProof(members, "header_proof"),
+      certificate: blob("certificate"),
+      stateHeader: blob("state_header"),
+      stateHeaderProof: takeProof(members, "state_header_proof"),
+      parties: takeParties(members),
+    };
+  }
+  const contract = members.get("contract");
+  if (typeof contract !== "string" || !CONTRACT.whole.test(contract)) {
+    fail("bad_field", `contract is not an id that matches ${CONTRACT.source}`);
+  }
+  const file = {
+    kind,
+    contract,
+    genesis: blob("genesis"),
+    header: blob("header"),
+    headerProof: takeProof(members, "header_proof"),
+    state: takeStream(members.get("state"), "state"),
+    entries: [],
+  };
+  for (const [place, item] of takeList(members, "entries").entries()) {
+    file.entries.push(decode(item, `entries[${place}]`));
+    if (place % 256 === 255) await pause(raw.length);
+  }
+  file.parties = takeParties(members);
+  return file;
+}
+
+function takeParties(members) {
+  return takeList(members, "parties").map((item, place) => takeStream(item, `parties[${place}]`));
+}
+
+function takeStream(value, name) {
+  if (!(value instanceof Map)) fail("bad_field", `${name} is not an object`);
+  takeMembers(value, `evidence file: ${name}`, STREAM_MEMBERS);
+  const stream = value.get("stream");
+  if (typeof stream !== "string") fail("bad_field", `${name}.stream is not a string`);
+  return {
+    stream,
+    value: decode(value.get("value"), `${name}.value`),
+    proof: decode(value.get("proof"), `${name}.proof`),
+  };
+}
+
+function takeList(members, name) {
+  const value = members.get(name);
+  if (!Array.isArray(value)) fail("bad_field", `${name} is not a list`);
+  return value;
+}
+
+function takeProof(members, name) {
+  const value = members.get(name);
+  if (typeof value !== "string") fail("bad_field", `${name} is not a string`);
+  return toUtf8(value);
+}
+
+function decode(value, name) {
+  const blob = typeof value === "string" ? fromBase64(value) : null;
+  if (blob === null) fail("bad_field", `${name} is not canonical standard base64`);
+  return blob;
+}
+
+function fail(reason, detail) {
+  refuse(reason, `evidence file: ${detail}`);
+}

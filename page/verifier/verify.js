@@ -1,0 +1,159 @@
+// Offline verification of evidence, step by step: bytes and a trusted hash in, a report out.
+//
+// The steps are those of docs/EVIDENCE.md, under the same numbers, and this is a second implementation
+// of them, written from that page. The first step that fails ends the examination; what comes after it
+// is not run. Nothing here reads a clock, a network or a file; `pause` lets a page stay alive.
+
+import { toHex } from "./bytes.js";
+import { requireEd25519 } from "./ed25519.js";
+import { HISTORY, readEvidence } from "./evidence_file.js";
+import { sha256 } from "./hashing.js";
+import { checkBalances, checkCompleteness } from "./history_steps.js";
+import { checkCheckpoint, checkEntries, checkGenesis, checkHeaders, checkValidators } from "./log_steps.js";
+import { checkBodies, checkCertificate, checkKeys, checkOutcome, checkSignatures } from "./record_steps.js";
+import { NotRun, Refuted, Rejected } from "./refusal.js";
+import { REASON_ZH } from "./wording.js";
+
+export const STEPS = [
+  { number: 1, zh: "文件可读", en: "the file can be read" },
+  { number: 2, zh: "创世文件", en: "the trusted genesis", check: checkGenesis },
+  { number: 3, zh: "验证者与法定多数", en: "validators and quorum", check: checkValidators },
+  { number: 4, zh: "检查点与联署", en: "checkpoint and cosignatures", check: checkCheckpoint },
+  { number: 5, zh: "区块头在日志中", en: "the header in the log", check: checkHeaders },
+  { number: 6, zh: "条目的位置", en: "the entry in its place", check: checkEntries },
+  { number: 7, zh: "正文与交易号", en: "body and transaction id", check: checkBodies },
+  { number: 8, zh: "签名", en: "signatures", check: checkSignatures },
+  { number: 9, zh: "签名者的密钥", en: "the signers' keys", check: checkKeys },
+  { number: 10, zh: "执行结果", en: "the outcome", check: checkOutcome },
+  { number: 11, zh: "提交证书", en: "commit certificate", check: checkCertificate },
+  { number: 12, zh: "记录完整", en: "completeness", check: checkCompleteness },
+  { number: 13, zh: "余额复算", en: "balances", check: checkBalances },
+];
+
+/**
+ * Verify an evidence file against the genesis hash a person trusts (32 bytes).
+ *
+ * `onProgress(step, done, total)` may be async; it is awaited between pieces of work and lets the page
+ * breathe. Throws `Unsupported` where the browser cannot verify, and whatever `onProgress` throws.
+ */
+export async function verifyEvidence(raw, trustedChainId, onProgress = async () => {}, onStep = () => {}) {
+  await requireEd25519();
+  const subject = { trustedChainId };
+  const steps = [];
+  const add = (step, result, words, reason = "") => {
+    const { number, zh, en } = step;
+    const told = { number, name: { zh, en }, result, explanation: words, reason };
+    steps.push(told);
+    onStep(told);
+  };
+  const [first, ...others] = STEPS;
+  await onProgress(1, 0, raw.length);
+  const digest = toHex(await sha256(raw));
+  let failedAt = 0;
+  try {
+    subject.file = await readEvidence(raw, (at) => onProgress(1, at, raw.length));
+    const { kind } = subject.file;
+    add(first, "ok", {
+      zh: `${raw.length} 字节，规范 JSON，种类 ${kind}。`,
+      en: `${raw.length} bytes of canonical JSON, kind ${kind}.`,
+    });
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    failedAt = 1;
+    add(first, "failed", wordsOf(error), error.reason);
+  }
+  for (const step of others) {
+    const { number } = step;
+    if (failedAt) {
+      add(step, "not-run", {
+        zh: `因第 ${failedAt} 步失败而未执行。`,
+        en: `Not run, because step ${failedAt} failed.`,
+      });
+      continue;
+    }
+    await onProgress(number, 0, 0);
+    try {
+      add(step, "ok", await step.check(subject, (done, total) => onProgress(number, done, total)));
+    } catch (error) {
+      if (error instanceof NotRun) {
+        add(step, "not-run", error.words);
+      } else if (error instanceof Refuted || error instanceof Rejected) {
+        failedAt = number;
+        add(step, "failed", error instanceof Refuted ? error.words : wordsOf(error), error.reason);
+      } else {
+        throw error;
+      }
+    }
+  }
+  return {
+    steps,
+    failedAt,
+    conclusion: conclude(failedAt),
+    limits: failedAt === 1 ? [] : limitsOf(subject, failedAt === 0),
+    sha256: digest,
+    subject,
+  };
+}
+
+function conclude(failedAt) {
+  if (failedAt === 0) return { exitStatus: 0, zh: "一致", en: "consistent" };
+  if (failedAt === 1) return { exitStatus: 2, zh: "无法核验", en: "unusable" };
+  return { exitStatus: 1, zh: "不一致", en: "inconsistent" };
+}
+
+function wordsOf({ reason, detail }) {
+  return { zh: `${REASON_ZH.get(reason) ?? "被拒绝"}（${reason}）。原文：${detail}`, en: `${detail}.` };
+}
+
+/** What the conclusion does not say. */
+function limitsOf({ root, file, stateHeader, isReplayed }, isConsistent) {
+  if (!isConsistent) {
+    return [
+      {
+        zh: "“不一致”只说明此文件不能证明其内容，并不说明账本本身被改动；可另取一份文件再核验。",
+        en:
+          "“Inconsistent” says that this file does not prove its content. It does not say that the " +
+          "ledger was altered; another copy may verify.",
+      },
+    ];
+  }
+  const limits = [
+    {
+      zh: "证明：自上链之时起内容未被改动（《人民法院在线诉讼规则》第十六条）。",
+      en:
+        "Proven: the content is unchanged since it was put on the chain (Rules of Online Litigation " +
+        "of People's Courts, art. 16).",
+    },
+    {
+      zh:
+        "不证明：上链之前即为真实。上链前的真实性须结合来源、生成机制、存储过程、公证、第三方见证" +
+        "及关联印证数据另行审查（同规则第十八条）。",
+      en:
+        "Not proven: that it was true before. That turns on source, generation, storage, notarisation, " +
+        "witnesses and corroborating data (the same, art. 18).",
+    },
+    {
+      zh:
+        `前提：${root.institutions.length} 家机构中至多 ${root.faultyMax} 家不诚实，且创世哈希` +
+        "取自可信来源。",
+      en:
+        `Assumed: at most ${root.faultyMax} of ${root.institutions.length} institutions lie, and the ` +
+        "genesis hash came from a source that is trusted.",
+    },
+  ];
+  if (file.kind === HISTORY) {
+    limits.push({
+      zh: `完整性截至高度 ${stateHeader.height}；其后的记录不在此文件之内。`,
+      en: `Completeness is up to height ${stateHeader.height}; what came later is not in this file.`,
+    });
+    if (!isReplayed) {
+      limits.push({ zh: "余额未经复算。", en: "The balances were not derived again." });
+    }
+  } else {
+    limits.push({
+      zh: "此文件只涉及一笔交易，不说明同一合同的其他记录。",
+      en: "This file is about one transaction and says nothing of the contract's others.",
+    });
+  }
+  return limits;
+}

@@ -1,0 +1,52 @@
+// Reads one question a line, answers one line: the page's verifier under Node, asked by pytest.
+
+import { createInterface } from "node:readline";
+
+import { fromBase64, fromHex, toHex } from "../../page/verifier/bytes.js";
+import { isStrict, verifySignature } from "../../page/verifier/ed25519.js";
+import { Rejected } from "../../page/verifier/refusal.js";
+import { readObject } from "../../page/verifier/strict_json.js";
+import { readArray } from "../../page/verifier/strict_msgpack.js";
+import { isNormalized } from "../../page/verifier/unicode_3_2.js";
+import { verifyEvidence } from "../../page/verifier/verify.js";
+
+function plain(value) {
+  if (value instanceof Map) return { object: [...value].map(([name, held]) => [name, plain(held)]) };
+  if (Array.isArray(value)) return { array: value.map(plain) };
+  if (value instanceof Uint8Array) return { bytes: toHex(value) };
+  return typeof value === "bigint" ? { integer: String(value) } : value;
+}
+
+function orRefusal(read) {
+  try {
+    return { value: plain(read()) };
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    return { reason: error.reason, detail: error.detail };
+  }
+}
+
+const QUESTIONS = {
+  async evidence({ file, chain_id }) {
+    const report = await verifyEvidence(new Uint8Array(Buffer.from(file, "base64")), fromHex(chain_id));
+    const { subject, ...rest } = report;
+    return rest;
+  },
+  signature: async ({ key, message, signature }) => ({
+    value: await verifySignature(fromHex(key), fromHex(message), fromHex(signature)),
+  }),
+  strict: async ({ key, signature }) => ({ value: isStrict(fromHex(key), fromHex(signature)) }),
+  json: async ({ raw }) => orRefusal(() => readObject(fromHex(raw), "value")),
+  msgpack: async ({ raw }) => orRefusal(() => readArray(fromHex(raw), "value")),
+  base64: async ({ text }) => {
+    const bytes = fromBase64(text);
+    return { value: bytes === null ? null : toHex(bytes) };
+  },
+  normalized: async ({ text }) => ({ value: isNormalized(text) }),
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { ask, ...question } = JSON.parse(line);
+  const answer = await QUESTIONS[ask](question);
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}

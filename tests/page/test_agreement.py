@@ -1,0 +1,199 @@
+"""Two verifiers that share no line say the same of every file: step, result, reason, sentence."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ledger.transaction import sign_batch
+from tests.page.conftest import JavaScript
+from tests.verifier import (
+    test_file,
+    test_history,
+    test_log_mutations,
+    test_record_mutations,
+)
+from tests.verifier.mutating import CARD, honest, set_field
+from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, alter, busy_chain, forge
+from verifier.report import Report
+from verifier.verify import verify_evidence
+
+MUTATIONS: dict[str, Callable[[], Any]] = {
+    f"{kind}-{name}": mutation[0]
+    for kind, mutations in (
+        ("file", test_file.FILES),
+        ("history", test_history.MUTATIONS),
+        ("log", test_log_mutations.MUTATIONS),
+        ("record", test_record_mutations.MUTATIONS),
+    )
+    for name, mutation in mutations.items()
+}
+
+OTHER_SENTENCE = {"file-not-utf-8"}
+"""The same step and reason; the byte that is told is that of the string, not of the bad byte."""
+
+NOISE = 300
+"""Flipped bits and exchanged pieces of each kind of file."""
+
+
+def bytes_of(made: Any) -> bytes:
+    return made if isinstance(made, bytes) else made.encode()
+
+
+def told(report: Report) -> list[tuple[int, str, str, str, str, str, str]]:
+    return [
+        (
+            step.number,
+            step.name.zh,
+            step.name.en,
+            step.result.value,
+            str(step.reason or ""),
+            step.explanation.zh,
+            step.explanation.en,
+        )
+        for step in report.steps
+    ]
+
+
+def told_by_page(report: dict[str, Any]) -> list[tuple[int, str, str, str, str, str, str]]:
+    return [
+        (
+            step["number"],
+            step["name"]["zh"],
+            step["name"]["en"],
+            step["result"],
+            step["reason"],
+            step["explanation"]["zh"],
+            step["explanation"]["en"],
+        )
+        for step in report["steps"]
+    ]
+
+
+def agree(javascript: JavaScript, raw: bytes, chain_id: bytes, words: bool = True) -> Report:
+    """Both say the same; return the Python verifier's report."""
+    ours = verify_evidence(raw, chain_id)
+    page = javascript.verify(raw, chain_id)
+    if words:
+        assert told_by_page(page) == told(ours)
+    else:
+        assert [row[:5] for row in told_by_page(page)] == [row[:5] for row in told(ours)]
+    assert (page["conclusion"]["zh"], page["conclusion"]["en"]) == (
+        ours.conclusion.zh,
+        ours.conclusion.en,
+    )
+    assert page["conclusion"]["exitStatus"] == ours.exit_status
+    assert [(one["zh"], one["en"]) for one in page["limits"]] == [
+        (one.zh, one.en) for one in ours.limits
+    ]
+    assert page["sha256"] == ours.file_sha256
+    return ours
+
+
+def good_files() -> dict[str, tuple[bytes, SmallChain]]:
+    chain = busy_chain()
+    grown = test_history.grown(65)
+    spent = SmallChain()
+    data = {"keys": [spent.key("m-1").public_key.hex()], "party": "m-1", "role": "merchant"}
+    spent.commit(spent.submit("party.register", "party/m-1", data, "bank-0"))
+    spent.commit(
+        spent.submit("prepaid.open", CARD, test_history.TERMS, "m-1"),
+        spent.submit("prepaid.prepay", CARD, {"amount": 2**53 - 1}, "m-1"),
+        spent.submit("prepaid.consume", CARD, {"amount": 1}, "m-1"),
+        spent.submit("prepaid.refund", CARD, {"amount": 2**53 - 2}, "m-1"),
+        spent.submit("prepaid.consume", CARD, {"amount": 1}, "m-1"),
+    )
+    one = SmallChain(count=1, network="one.evidence.example")
+    one.commit(one.submit("prepaid.prepay", CARD, {"amount": 1}, "bank-0"))
+    files = {
+        "history": (chain.history("card-1", CARD_SIGNERS), chain),
+        "history-of-another-card": (chain.history("card-2", ["m-1"]), chain),
+        "history-never-opened": (grown.history("card-1", ["bank-0"]), grown),
+        "history-of-a-card-all-spent": (spent.history("card-1", ["m-1"]), spent),
+        "history-of-one-institution": (one.history("card-1", ["bank-0"]), one),
+    }
+    for place, index in enumerate(chain.indices_of(CARD)):
+        signers = {0: ("m-1",), 1: ("m-1",), 2: ("m-1", "bank-1"), 5: ("m-1",), 6: ("bank-2",)}
+        parts = chain.transaction(index, signers.get(place, ("m-1", "c-1")))
+        files[f"transaction-{place}"] = (parts.encode(), chain)
+    return files
+
+
+@pytest.mark.parametrize("name", good_files())
+def test_good_file_is_consistent_for_both(javascript: JavaScript, name: str) -> None:
+    raw, chain = good_files()[name]
+    assert agree(javascript, raw, chain.chain_id).exit_status == 0
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_mutation_is_refused_by_both_for_the_same_reason(javascript: JavaScript, name: str) -> None:
+    raw = bytes_of(MUTATIONS[name]())
+    report = agree(javascript, raw, busy_chain().chain_id, name not in OTHER_SENTENCE)
+    assert report.failed is not None
+
+
+def test_there_are_enough_mutations_of_each_kind() -> None:
+    count = Counter(name.partition("-")[0] for name in MUTATIONS)
+    assert count["history"] >= 30
+    assert count["log"] + count["record"] >= 30
+
+
+def test_rules_that_are_not_known_are_not_replayed(javascript: JavaScript) -> None:
+    raw = test_history.rebodied(6, "prepaid.freeze", {}, "m-1", version=3)
+    raw = test_history.edit_parties(raw, ("m-1", "c-1", "bank-1"))
+    assert agree(javascript, raw, busy_chain().chain_id).exit_status == 0
+    raw = test_history.forged_record(1, 2)
+    assert agree(javascript, raw, busy_chain().chain_id).exit_status == 0
+
+
+def test_stale_state_and_another_trusted_hash(javascript: JavaScript) -> None:
+    chain_id = SmallChain().chain_id
+    assert agree(javascript, test_history.stale_state(), chain_id).exit_status == 1
+    report = agree(javascript, honest().encode(), bytes(32))
+    assert report.failed is not None
+    assert report.failed.number == 2
+
+
+def test_batch_signatures(javascript: JavaScript) -> None:
+    chain = SmallChain()
+    data = {"keys": [chain.key("m-1").public_key.hex()], "party": "m-1", "role": "merchant"}
+    chain.commit(chain.submit("party.register", "party/m-1", data, "bank-0"))
+    bodies = [
+        chain.body("prepaid.prepay", f"contract/k-{at}", {"amount": 1}, "m-1") for at in range(3)
+    ]
+    chain.commit(*sign_batch(bodies, chain.chain_id, chain.key("m-1")))
+    (index,) = chain.indices_of("contract/k-2")
+    parts = chain.transaction(index, ["m-1"])
+    assert agree(javascript, parts.encode(), chain.chain_id).exit_status == 0
+    for change in (
+        set_field(3, 1, 0, 2, 0, value=1),
+        set_field(3, 1, 0, 2, 1, value=7),
+        set_field(3, 1, 0, 2, 2, value=[bytes(32)]),
+        set_field(3, 1, 0, 2, 2, 0, value=bytes(32)),
+    ):
+        lying = forge(chain, {index: alter(chain.leaves[index], change)})
+        spoilt = lying.transaction(index, ["m-1"])
+        report = agree(javascript, spoilt.encode(), chain.chain_id)
+        assert report.failed is not None
+        assert report.failed.number == 8
+
+
+@pytest.mark.parametrize("kind", ["transaction", "history"])
+def test_noise_is_judged_alike(javascript: JavaScript, kind: str) -> None:
+    raw = honest().encode() if kind == "transaction" else test_history.history()
+    chance = random.Random(f"page: noise in a {kind}")
+    for _ in range(NOISE):
+        spoilt = bytearray(raw)
+        if chance.random() < 0.7:
+            bit = chance.randrange(len(raw) * 8)
+            spoilt[bit // 8] ^= 1 << bit % 8
+        else:
+            length = chance.randrange(1, 200)
+            at, to = (chance.randrange(len(raw) - length) for _ in range(2))
+            spoilt[to : to + length] = raw[at : at + length]
+        if spoilt != raw:
+            agree(javascript, bytes(spoilt), busy_chain().chain_id, words=False)

@@ -1,0 +1,325 @@
+"""The page in a real browser: what a clerk sees, and that nothing leaves it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.evidence import FILE_BYTES_MAX
+from page.build import build_page
+from tests.page.browser import CHROMIUM, DRIVER, Browser, start_browser
+from tests.verifier import test_history
+from tests.verifier.mutating import CARD, honest
+from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain
+from verifier.verify import STEPS, verify_evidence
+
+pytestmark = [
+    pytest.mark.skipif(
+        CHROMIUM is None or DRIVER is None,
+        reason="the page's tests in a browser need `chromium` and `chromedriver` on PATH",
+    ),
+    pytest.mark.xdist_group("browser"),
+]
+
+TAB, ENTER = "\ue004", "\ue007"
+SEVERAL_SECONDS = 3_000
+"""Entries of a contract that keep the page busy long enough to be looked at meanwhile."""
+
+HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>\u202eevil'
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with start_browser() as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: Browser, tmp_path: Path) -> Browser:
+    """The page, opened from a file, on a desktop in light colours."""
+    file = tmp_path / "verify.html"
+    file.write_bytes(build_page())
+    browser.look(1200, 900, "light")
+    browser.open(file.as_uri())
+    browser.requests()
+    return browser
+
+
+def trust(page: Browser, chain: SmallChain) -> None:
+    page.type_into("#genesis", chain.chain_id.hex())
+
+
+def shown(page: Browser, raw: bytes, path: Path) -> str:
+    """Drop a file, wait for its result, and return the verdict."""
+    path.write_bytes(raw)
+    page.drop(path, "#drop")
+    page.wait_for(
+        "const shown = document.querySelector('#conclusion dd');"
+        f"return shown && shown.innerText === {json.dumps(path.name)}"
+        " && document.getElementById('announcement').innerText !== ''"
+    )
+    return page.text(".verdict")
+
+
+def test_a_good_history(page: Browser, tmp_path: Path) -> None:
+    chain = busy_chain()
+    trust(page, chain)
+    raw = chain.history("card-1", CARD_SIGNERS)
+    assert shown(page, raw, tmp_path / "card-1.history.json") == "Consistent"
+    report = verify_evidence(raw, chain.chain_id)
+    assert page.texts(".steps h3") == ["the file can be read", *[name.en for _, name, _ in STEPS]]
+    assert page.texts(".steps p") == [step.explanation.en for step in report.steps]
+    assert page.texts(".steps .mark") == ["ok"] * 10 + ["not run", "ok", "ok"]
+    assert page.texts("#conclusion li") == [limit.en for limit in report.limits]
+    assert report.file_sha256 in page.text("#conclusion dl")
+    assert len(page.texts(".timeline li")) == 7
+    assert page.texts(".timeline .balances")[1] == (
+        "after it: paid 1000.00 yuan · locked 1000.00 yuan · "
+        "released 0.00 yuan · refunded 0.00 yuan"
+    )
+    assert page.texts(".timeline .why") == [
+        "recorded as refused: there is no such contract",
+        "recorded as refused: less is locked than was asked for",
+    ]
+    assert page.run("return document.querySelectorAll('#path svg').length") == 1
+    assert "whatever came after height 5" in page.text("#contents")
+    assert page.requests() == []
+
+
+def test_a_good_transaction_in_chinese(page: Browser, tmp_path: Path) -> None:
+    trust(page, busy_chain())
+    raw = honest().encode()
+    assert shown(page, raw, tmp_path / "t.evidence.json") == "Consistent"
+    page.click("#language")
+    page.wait_for("return document.querySelector('.verdict').innerText === '一致'")
+    assert page.run("return document.documentElement.lang") == "zh-CN"
+    report = verify_evidence(raw, busy_chain().chain_id)
+    assert page.texts(".steps p") == [step.explanation.zh for step in report.steps]
+    assert page.texts(".steps h3") == ["文件可读", *[name.zh for _, name, _ in STEPS]]
+    assert page.run("return document.querySelectorAll('#path svg').length") == 2
+    assert page.requests() == []
+    assert page.run("return [localStorage.length, document.cookie]") == [0, ""]
+
+
+def test_a_tampered_file(page: Browser, tmp_path: Path) -> None:
+    trust(page, busy_chain())
+    kept = test_history.entries()
+    raw = busy_chain().history("card-1", CARD_SIGNERS, entries=[*kept[:4], *kept[5:]])
+    assert shown(page, raw, tmp_path / "cut.history.json") == "Inconsistent"
+    assert page.text("#conclusion").count("Step 12 failed: completeness") == 1
+    assert "The state counts 7 entries and the file holds 6: 1 missing." in page.text("#steps")
+    assert "[reason: root_mismatch]" in page.text(".steps .failed")
+    assert page.texts(".steps .mark")[-2:] == ["failed", "not run"]
+    assert page.texts(".timeline") == []
+    flipped = honest().encode().replace(b"AA", b"AB", 1)
+    assert shown(page, flipped, tmp_path / "bit.evidence.json") in ("Inconsistent", "Unusable")
+    assert shown(page, b"%PDF-1.7\n", tmp_path / "scan.pdf") == "Unusable"
+    assert page.text("#conclusion li") == ""
+
+
+def test_another_hash_is_another_trust(page: Browser, tmp_path: Path) -> None:
+    page.type_into("#genesis", "0" * 63)
+    assert page.text("#genesis-state") == "64 hex digits are expected, not 63 characters."
+    path = tmp_path / "t.evidence.json"
+    path.write_bytes(honest().encode())
+    page.drop(path, "#drop")
+    page.wait_for("return document.getElementById('file-state').innerText !== ''")
+    assert page.run("return document.getElementById('result').hidden")
+    page.type_into("#genesis", "0")
+    page.wait_for("return document.querySelector('.verdict')?.innerText === 'Inconsistent'")
+    assert "Step 2 failed: the trusted genesis" in page.text("#conclusion")
+
+
+def test_hostile_text_is_only_text(page: Browser, tmp_path: Path) -> None:
+    chain = SmallChain()
+    data = {"keys": [chain.key("m-1").public_key.hex()], "party": "m-1", "role": "merchant"}
+    chain.commit(chain.submit("party.register", "party/m-1", data, "bank-0"))
+    more = {"amount": 100, "item": HOSTILE}
+    chain.commit(chain.submit("prepaid.prepay", CARD, more, "m-1", reference=HOSTILE[:60]))
+    (index,) = chain.indices_of(CARD)
+    trust(page, chain)
+    title = page.run("return document.title")
+    path = tmp_path / "<img src=x onerror=alert(1)>.json"
+    assert shown(page, chain.transaction(index, ["m-1"]).encode(), path) == "Consistent"
+    assert HOSTILE[:60] in page.text(".steps li:nth-child(7) p")
+    assert r"\u{202e}evil" in page.run("return document.querySelector('.timeline').textContent")
+    assert page.run("return document.title") == title
+    assert page.run("return document.querySelectorAll('img, #result script').length") == 0
+    assert page.requests() == []
+
+
+def test_a_large_history_keeps_the_page_alive(page: Browser, tmp_path: Path) -> None:
+    chain = SmallChain()
+    for _ in range(SEVERAL_SECONDS // 1000):
+        chain.commit(
+            *(chain.submit("prepaid.prepay", CARD, {"amount": 1}, "bank-0") for _ in range(1000))
+        )
+    path = tmp_path / "large.history.json"
+    path.write_bytes(chain.history("card-1", ["bank-0"]))
+    page.run(
+        "window.seen = new Set();"
+        "new MutationObserver(() => seen.add(document.getElementById('progress-label').innerText))"
+        ".observe(document.getElementById('progress-label'), { childList: true });"
+    )
+    trust(page, chain)
+    page.drop(path, "#drop")
+    page.wait_for("return document.getElementById('announcement').innerText !== ''")
+    assert page.text(".verdict") == "Consistent"
+    assert f"these {SEVERAL_SECONDS} entries are the whole record" in page.text("#steps")
+    assert page.text("#timeline").count("deadline") == 200 + 1
+    seen = page.run("return [...seen]")
+    assert any("Step 8 of 13: signatures (" in label for label in seen), seen
+    assert len(seen) > 10
+    # Stopped half-way there is no conclusion, and the page says so.
+    page.drop(path, "#drop")
+    page.wait_for("return document.getElementById('progress-label').innerText.includes('Step')")
+    page.run("document.getElementById('stop').click()")
+    assert page.text("#notice") == "Stopped; there is no conclusion."
+    assert page.run("return document.getElementById('result').hidden")
+    assert page.requests() == []
+
+
+def test_a_file_beyond_the_bound_is_not_read(page: Browser, tmp_path: Path) -> None:
+    trust(page, busy_chain())
+    path = tmp_path / "huge.history.json"
+    with path.open("wb") as file:
+        file.truncate(FILE_BYTES_MAX + 1)
+    page.drop(path, "#drop")
+    page.wait_for("return !document.getElementById('notice').hidden")
+    assert page.text("#notice") == (
+        f"huge.history.json has {FILE_BYTES_MAX + 1} bytes, more than the bound of "
+        f"{FILE_BYTES_MAX}; it was not read."
+    )
+
+
+def test_a_browser_without_ed25519_is_named(page: Browser, tmp_path: Path) -> None:
+    script = page.cdp(
+        "Page.addScriptToEvaluateOnNewDocument",
+        source="SubtleCrypto.prototype.importKey = () => "
+        "Promise.reject(new DOMException('', 'NotSupportedError'));",
+    )
+    page.command("POST", "/refresh")
+    page.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
+    trust(page, busy_chain())
+    path = tmp_path / "t.evidence.json"
+    path.write_bytes(honest().encode())
+    page.drop(path, "#drop")
+    page.wait_for("return document.getElementById('file-state').innerText !== ''")
+    page.wait_for("return !document.getElementById('notice').hidden")
+    assert page.text("#notice").startswith("This browser's WebCrypto has no working Ed25519")
+    assert page.run("return document.getElementById('result').hidden")
+
+
+def test_the_policy_forbids_what_the_page_never_does(page: Browser) -> None:
+    """A script put into the page can reach nobody, and a handler in markup does not run."""
+    page.run(
+        "window.refused = []; document.addEventListener('securitypolicyviolation',"
+        "(event) => refused.push(event.effectiveDirective));"
+        "fetch('https://example.org/').catch(() => {});"
+        "const image = document.createElement('img'); image.src = 'https://example.org/a.png';"
+        "document.body.append(image);"
+        "const script = document.createElement('script'); script.textContent = 'window.ran = 1';"
+        "document.body.append(script);"
+        "const form = document.createElement('form'); form.action = 'https://example.org/';"
+        "document.body.append(form); form.submit();"
+    )
+    found = page.wait_for("return refused.length >= 4 && refused")
+    assert {"connect-src", "img-src", "script-src-elem", "form-action"} <= set(found)
+    assert page.run("return window.ran ?? null") is None
+
+
+def test_the_keyboard_alone_is_enough(page: Browser, tmp_path: Path) -> None:
+    order = []
+    for _ in range(4):
+        page.press(TAB)
+        order.append(
+            page.run("return document.activeElement.id || document.activeElement.className")
+        )
+    assert order == ["skip", "language", "genesis", "file"]
+    assert page.run("return document.activeElement.labels.length") == 1
+    path = tmp_path / "t.evidence.json"
+    path.write_bytes(honest().encode())
+    trust(page, busy_chain())
+    page.type_into("#file", str(path))  # what the browser's own file dialogue does
+    page.wait_for("return document.getElementById('announcement').innerText !== ''")
+    assert page.text("#announcement") == (
+        "Verification is over. Conclusion: Consistent. Every step that applies to this file passed."
+    )
+
+
+def test_names_for_who_hears_the_page(page: Browser, tmp_path: Path) -> None:
+    trust(page, busy_chain())
+    shown(page, busy_chain().history("card-1", CARD_SIGNERS), tmp_path / "h.json")
+    nodes = page.cdp("Accessibility.getFullAXTree")["nodes"]
+    named = {
+        (node["role"]["value"], node.get("name", {}).get("value", ""))
+        for node in nodes
+        if not node["ignored"]
+    }
+    for role, name in (
+        ("textbox", "The genesis hash that you trust"),
+        ("main", ""),
+        ("banner", ""),
+        ("contentinfo", ""),
+        ("heading", "Evidence verification"),
+        ("region", "Conclusion"),
+        ("region", "The steps"),
+        ("region", "The life of the contract"),
+        ("button", "Print"),
+    ):
+        assert (role, name) in named, sorted(named)
+    drawings = [name for role, name in named if role in ("image", "img")]
+    assert any(name.startswith("Path of the block's header. From the leaf at") for name in drawings)
+    unnamed = [role for role, name in named if role in ("button", "textbox") and not name]
+    assert unnamed == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1200])
+def test_fits_and_can_be_read(page: Browser, tmp_path: Path, width: int, scheme: str) -> None:
+    trust(page, busy_chain())
+    shown(page, busy_chain().history("card-1", CARD_SIGNERS), tmp_path / "h.json")
+    page.look(width, 800, scheme)
+    assert page.run("return document.documentElement.scrollWidth") <= width
+    faint = page.run(CONTRAST)
+    assert faint == []
+
+
+CONTRAST = """
+const luminance = (rgb) => rgb.map((v) => v / 255)
+  .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+  .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
+const numbers = (text) => text.match(/[0-9.]+/g).map(Number);
+const paper = (e) => {
+  for (let at = e; at; at = at.parentElement) {
+    const rgb = numbers(getComputedStyle(at).backgroundColor);
+    if (rgb.length === 3) return rgb;
+  }
+  return [255, 255, 255];
+};
+const faint = [];
+for (const e of document.querySelectorAll("body *:not(script):not(style):not(noscript)")) {
+  const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+  if (!own || e.namespaceURI.endsWith("svg") || !e.checkVisibility()) continue;
+  const [a, b] = [luminance(numbers(getComputedStyle(e).color).slice(0, 3)), luminance(paper(e))];
+  const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  if (ratio < 4.5) faint.push([e.className, e.textContent.slice(0, 20), ratio]);
+}
+return faint;
+"""
+"""What has less contrast than WCAG 2.2 (1.4.3) asks for text: 4.5 to 1."""
+
+
+def test_prints(page: Browser, tmp_path: Path) -> None:
+    trust(page, busy_chain())
+    shown(page, busy_chain().history("card-1", CARD_SIGNERS), tmp_path / "h.json")
+    printed = page.print_page()
+    assert printed.startswith(b"%PDF-")
+    assert 2 <= printed.count(b"/Type /Page\n") <= 5
+    page.cdp("Emulation.setEmulatedMedia", media="print")
+    assert not page.run("return document.getElementById('examination').checkVisibility()")
+    assert page.run("return document.getElementById('conclusion').checkVisibility()")
+    page.cdp("Emulation.setEmulatedMedia", media="")
