@@ -350,4 +350,13 @@ MUTANTS = (
         "a business reference that a block just used is taken for a new one",
         REFERENCES + "test_the_store_learns_the_references_of_its_blocks",
     ),
+    Mutant(
+        "proof-that-never-moves-forward",
+        "node/convictions.py",
+        " - overtaken) * PATIENCE_TICKS",
+        ") * PATIENCE_TICKS",
+        "new lies keep an old proof waiting for ever",
+        "tests/node/test_evidence.py::"
+        "test_a_proof_that_others_overtake_moves_forward_until_it_is_first",
+    ),
 )
