@@ -88,7 +88,10 @@ def apply_signed(context: Context, data: SignedData) -> Outcome:
     if raw is None:
         raise Refusal("unknown_terms", ("terms", data.terms))
     terms = parse_terms(raw)
-    record = ContractRecord(RECORD_VERSION, data.merchant, data.custodian, data.consumer_party)
+    whole = read_merchant(context, data.merchant)
+    record = ContractRecord(
+        RECORD_VERSION, data.merchant, data.custodian, data.consumer_party, place=whole.contracts
+    )
     attest(context, record, "contract.signed")
     static = SignedRecord(
         version=RECORD_VERSION,
@@ -101,6 +104,7 @@ def apply_signed(context: Context, data: SignedData) -> Outcome:
         party=bytes.fromhex(data.persons.party),
         signed_height=context.height,
         signed_ms=context.time_ms,
+        previous=whole.newest,
     )
     context.write(STATIC_PREFIX + context.stream, static)
     settle(context, None, record)

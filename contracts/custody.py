@@ -22,6 +22,7 @@ from contracts.handling import Context, Refusal
 from contracts.lifecycle import CARD, CONTRACT, DISPUTE, REGIONS, TRADING
 from contracts.prepaid import ConservationError
 from ledger.canonical import INTEGER_MAX
+from ledger.sum_tree import AMOUNT_MAX, EMPTY
 
 RECORD_VERSION: Final = 1
 
@@ -97,6 +98,8 @@ class ContractRecord(msgspec.Struct, frozen=True, array_like=True, tag="contract
     findings: int = 0
     counters: list[Counter] = []
     freezes: list[Freeze] = []
+    place: int = 0
+    """Among its merchant's contracts, the first being 0 (`contracts.claims`)."""
 
     def compute_frozen(self, time_ms: int) -> int:
         """Return what freezes hold at a time, at most what is locked."""
@@ -131,6 +134,8 @@ class SignedRecord(msgspec.Struct, frozen=True, array_like=True, tag="signed", g
     """Commitment to the consumer."""
     signed_height: int
     signed_ms: int
+    previous: str
+    """Stream of the merchant's contract before this one; empty for its first."""
 
 
 class MerchantRecord(msgspec.Struct, frozen=True, array_like=True, tag="merchant", gc=False):
@@ -147,6 +152,10 @@ class MerchantRecord(msgspec.Struct, frozen=True, array_like=True, tag="merchant
     owed: int = 0
     """Sum of what its contracts still owe at most, as far as computed."""
     findings: int = 0
+    newest: str = ""
+    """Stream of the contract signed last."""
+    claims: bytes = EMPTY.hash
+    """Hash of the total of its sum tree (`contracts.claims`)."""
 
 
 class CustodianRecord(msgspec.Struct, frozen=True, array_like=True, tag="custodian", gc=False):
@@ -209,8 +218,17 @@ def settle(context: Context, before: ContractRecord | None, after: ContractRecor
         contracts=merchant.contracts + opened,
         owed=merchant.owed + owed,
         findings=merchant.findings + found,
+        newest=context.stream if opened else merchant.newest,
         **{name: getattr(merchant, name) + moved[name] for name in _SUMS},
     )
+    if merchant.deposited + merchant.interest > AMOUNT_MAX or merchant.owed > AMOUNT_MAX:
+        raise Refusal(
+            "total_too_large",
+            ("merchant", after.merchant),
+            ("deposited", merchant.deposited),
+            ("owed", merchant.owed),
+            ("allowed", AMOUNT_MAX),
+        )
     check_conservation(MERCHANT_PREFIX + after.merchant, merchant)
     context.write(MERCHANT_PREFIX + after.merchant, merchant)
     if opened or is_moved:
