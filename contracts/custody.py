@@ -26,6 +26,8 @@ from ledger.sum_tree import AMOUNT_MAX, EMPTY
 
 RECORD_VERSION: Final = 1
 
+CUSTODIANS_MAX: Final = 64
+"""Banks and gateways that keep one merchant's money: more than genesis names."""
 FREEZES_MAX: Final = 16
 """Freezes of one contract at a time."""
 DEVICES_MAX: Final = 16
@@ -156,6 +158,10 @@ class MerchantRecord(msgspec.Struct, frozen=True, array_like=True, tag="merchant
     """Stream of the contract signed last."""
     claims: bytes = EMPTY.hash
     """Hash of the total of its sum tree (`contracts.claims`)."""
+    industries: list[str] = []
+    """Of its contracts, in the order in which they came."""
+    custodians: list[str] = []
+    """Who keeps money of its contracts."""
 
 
 class CustodianRecord(msgspec.Struct, frozen=True, array_like=True, tag="custodian", gc=False):
@@ -184,6 +190,27 @@ def read_merchant(context: Context, merchant: str) -> MerchantRecord:
     """Return a merchant as a whole; one not heard of yet trades and has nothing."""
     record = context.read(MERCHANT_PREFIX + merchant)
     return record if isinstance(record, MerchantRecord) else MerchantRecord(RECORD_VERSION)
+
+
+def join_merchant(context: Context, merchant: str, custodian: str, industry: str) -> None:
+    """Let a merchant's record know who keeps its money and in which industry it contracts."""
+    record = read_merchant(context, merchant)
+    custodians, industries = record.custodians, record.industries
+    if custodian in custodians and industry in industries:
+        return
+    if custodian not in custodians:
+        if len(custodians) >= CUSTODIANS_MAX:
+            raise Refusal(
+                "too_many_custodians",
+                ("custodians", len(custodians)),
+                ("allowed", CUSTODIANS_MAX),
+            )
+        custodians = [*custodians, custodian]
+    if industry not in industries:
+        industries = [*industries, industry]
+    context.write(
+        MERCHANT_PREFIX + merchant, replace(record, custodians=custodians, industries=industries)
+    )
 
 
 def check_movable(context: Context, record: ContractRecord, amount: int) -> None:

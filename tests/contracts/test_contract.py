@@ -227,7 +227,7 @@ def test_a_district_acts_for_its_own_merchants_only() -> None:
     world = paid_world()
     data = SAMPLES["dispute.opened"]
     assert world.event("dispute.opened", data, "bank-3") == refused(
-        "wrong_district", ("district", "nanshan"), ("expected", "")
+        "wrong_district", ("signer", "bank-3"), ("district", "nanshan"), ("expected", "")
     )
 
 
