@@ -34,6 +34,8 @@ def check_scope(
     if party.role != "regulator":
         return
     competence = find_competence(context, signer)
+    if not competence.industries:
+        raise Refusal("not_competent", ("signer", signer), ("industry", " ".join(industries)))
     if competence.districts != EVERYTHING and district not in competence.districts:
         raise Refusal(
             "wrong_district",
