@@ -21,11 +21,9 @@ _REPAID: Final = 16
 _DUE_HIGH: Final = 21
 _PLACE: Final = 25
 _SIGNED_PARTY: Final = 8
-_PREVIOUS: Final = 11
 _MERCHANT: Final = {"deposited": 4, "interest": 5, "locked": 6, "released": 7, "refunded": 8}
 _OWED: Final = 9
-_NEWEST: Final = 11
-_CLAIMS: Final = 12
+_CLAIMS: Final = 11
 _CUSTODIAN: Final = {"deposited": 3, "interest": 4, "locked": 5, "released": 6, "refunded": 7}
 """Places in the records' arrays, the tag being place 0 (docs/FORMATS.md, State)."""
 
@@ -39,6 +37,7 @@ def audit(rows: Iterable[tuple[str, bytes]]) -> list[str]:
     sums: list[tuple[str, list[Any]]] = []
     claims: dict[str, dict[int, tuple[str, int, int]]] = defaultdict(dict)
     signed: dict[str, list[Any]] = {}
+    listed: dict[str, list[Any]] = {}
     found: list[str] = []
     for name, value in rows:
         record = msgspec.msgpack.decode(value)[2]
@@ -56,6 +55,8 @@ def audit(rows: Iterable[tuple[str, bytes]]) -> list[str]:
             claims[record[2]][record[_PLACE]] = (name, amounts["locked"], max(0, owed))
         elif kind == "signed":
             signed[name.partition("/")[2]] = record
+        elif kind == "listed":
+            listed[name] = record[2:]
         elif kind in ("merchant", "custodian"):
             sums.append((name, record))
     for name, record in sums:
@@ -65,7 +66,7 @@ def audit(rows: Iterable[tuple[str, bytes]]) -> list[str]:
             places = places | {"contracts": 2}
         owner = name.partition("/")[2]
         if is_merchant:
-            found += _check_claims(name, record, claims.pop(owner, {}), signed)
+            found += _check_claims(name, record, claims.pop(owner, {}), signed, listed)
         below = (merchants if is_merchant else custodians).pop(owner, {})
         for each, place in places.items():
             if record[place] != below.get(each, 0):
@@ -74,6 +75,7 @@ def audit(rows: Iterable[tuple[str, bytes]]) -> list[str]:
                     f"{below.get(each, 0)}"
                 )
         found += _check(name, {each: record[place] for each, place in places.items()})
+    found += [f"{row}: there is no such contract" for row in sorted(listed)]
     for kind, left in (("merchant", merchants), ("custodian", custodians)):
         found += [f"{kind}/{name}: there is no sum of its contracts" for name in sorted(left)]
     return found
@@ -97,6 +99,7 @@ def _check_claims(
     record: list[Any],
     claims: dict[int, tuple[str, int, int]],
     signed: dict[str, list[Any]],
+    listed: dict[str, list[Any]],
 ) -> Iterator[str]:
     """Say where a merchant's sum tree is not the tree over its contracts."""
     count = record[3]
@@ -108,17 +111,15 @@ def _check_claims(
     if lacking:
         yield f"{name}: {lacking[0]} has no static part"
         return
-    linked = [*[signed[stream][_PREVIOUS] for stream in streams], record[_NEWEST]]
-    if linked != ["", *streams]:
-        yield f"{name}: its contracts are {streams}, and each names the one before as {linked}"
+    names = [_hash("claim", signed[stream][_SIGNED_PARTY] + stream.encode()) for stream in streams]
+    for place, pair in enumerate(zip(streams, names, strict=True)):
+        row = f"listed/{name}/{place}"
+        if listed.pop(row, None) != [*pair]:
+            yield f"{row}: it does not list {pair[0]} under the name {pair[1].hex()}"
     if any(amount < 0 for _, *amounts in claims.values() for amount in amounts):
         return
-    top = _sum_tree(
-        [
-            (_hash("claim", signed[stream][_SIGNED_PARTY] + stream.encode()), locked, owed)
-            for stream, locked, owed in (claims[place] for place in range(count))
-        ]
-    )
+    amounts = [claims[place][1:] for place in range(count)]
+    top = _sum_tree([(claim, *each) for claim, each in zip(names, amounts, strict=True)])
     total = _hash("sum-total", count.to_bytes(8, "big") + top[0] + _amounts(*top[1:]))
     if total != record[_CLAIMS]:
         yield f"{name}: its claims have total {total.hex()}, and it says {record[_CLAIMS].hex()}"

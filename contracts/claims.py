@@ -1,10 +1,10 @@
 """A merchant's claims: its contracts as the leaves of a sum tree whose total is in its record.
 
-Contracts stand in the order in which they were signed; each knows its place, and the static part of
-each names the one before it, so that the merchant's record commits to all of them and none can be
-left out. A leaf is named by a hash of the commitment to the consumer and the contract's id: nobody
-who does not hold the contract can tell whose it is. After every block that moves what is locked or
-owed, the record holds the new total, and what it says is what the books say.
+Contracts stand in the order in which they were signed. Each has a row that lists it under its place
+(`list_contract`), and the merchant's record says how many there are, so none can be left out. A
+leaf is named by a hash of the commitment to the consumer and the contract's id: nobody who does not
+hold the contract can tell whose it is. After every block that moves what is locked or owed, the
+record holds the new total, and what it says is what the books say.
 
 The tree itself is no row of the state. It follows from what the state holds, is built when it is
 first asked for, and then kept in memory (`Claims`), 130 bytes for each contract.
@@ -21,11 +21,13 @@ from msgspec.structs import replace
 
 from contracts.custody import (
     MERCHANT_PREFIX,
-    STATIC_PREFIX,
+    RECORD_VERSION,
     ContractRecord,
+    ListedRecord,
     MerchantRecord,
-    SignedRecord,
+    listed_row,
 )
+from contracts.handling import Context
 from contracts.prepaid import ConservationError
 from ledger import tags
 from ledger.hashing import HASH_BYTES, tagged_hash
@@ -42,6 +44,12 @@ class ClaimsDamagedError(Exception):
 def compute_claim(party: bytes, stream: str) -> bytes:
     """Return the name of a contract's leaf; `party` is the commitment to its consumer."""
     return tagged_hash(tags.CLAIM, party + stream.encode())
+
+
+def list_contract(context: Context, record: ContractRecord, party: bytes) -> None:
+    """List a contract that is being signed under its place among its merchant's."""
+    listed = ListedRecord(RECORD_VERSION, context.stream, compute_claim(party, context.stream))
+    context.write(listed_row(record.merchant, record.place), listed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ class Claims:
     def plan(
         self,
         merchant: str,
-        contracts: Iterable[tuple[str, ContractRecord]],
+        contracts: Iterable[ContractRecord],
         read: Callable[[str], Any],
     ) -> ClaimsUpdate | None:
         """Return what these contracts of one merchant change in its tree; None: nothing.
@@ -91,7 +99,7 @@ class Claims:
         size = claims.tree.size
         changes: dict[int, bytes] = {}
         names: dict[int, bytes] = {}
-        for stream, record in contracts:
+        for record in contracts:
             place, locked, owed = record.place, record.locked, record.owed
             if place < size:
                 amounts = locked.to_bytes(8, "big") + owed.to_bytes(8, "big")
@@ -99,8 +107,7 @@ class Claims:
                     continue
                 name = claims.name_at(place)
             else:
-                static = read(STATIC_PREFIX + stream)
-                name = names[place] = compute_claim(static.party, stream)
+                name = names[place] = read(listed_row(merchant, place)).claim
             changes[place] = compute_leaf(name, locked, owed)
         if not changes:
             return None
@@ -136,37 +143,33 @@ class Claims:
             count -= forgotten.tree.size
 
     def _build(self, merchant: str) -> _Claims:
-        """Build a merchant's tree from the state: the newest contract first, then the one before.
-
-        Raises `ClaimsDamagedError`.
-        """
+        """Build a merchant's tree from the state; raise `ClaimsDamagedError`."""
         whole = self._read(MERCHANT_PREFIX + merchant)
         if not isinstance(whole, MerchantRecord):
             return _Claims(SumTree(), bytearray())
         names: list[bytes] = []
         leaves: list[bytes] = []
-        stream = whole.newest
-        for place in reversed(range(whole.contracts)):
-            record, static = self._read(stream), self._read(STATIC_PREFIX + stream)
-            if (
-                not isinstance(record, ContractRecord)
-                or not isinstance(static, SignedRecord)
-                or (record.merchant, record.place) != (merchant, place)
+        for place in range(whole.contracts):
+            listed = self._read(listed_row(merchant, place))
+            if not isinstance(listed, ListedRecord):
+                raise ClaimsDamagedError(f"no contract is listed at {place} of merchant {merchant}")
+            record = self._read(listed.contract)
+            if not isinstance(record, ContractRecord) or (record.merchant, record.place) != (
+                merchant,
+                place,
             ):
                 raise ClaimsDamagedError(
-                    f"{stream!r} is not contract {place} of merchant {merchant}"
+                    f"{listed.contract!r} is not contract {place} of merchant {merchant}"
                 )
-            name = compute_claim(static.party, stream)
-            names.append(name)
-            leaves.append(compute_leaf(name, record.locked, record.owed))
-            stream = static.previous
-        tree = SumTree(reversed(leaves))
+            names.append(listed.claim)
+            leaves.append(compute_leaf(listed.claim, record.locked, record.owed))
+        tree = SumTree(leaves)
         if tree.total.hash != whole.claims:
             raise ClaimsDamagedError(
                 f"the {whole.contracts} contracts of merchant {merchant} have the total "
                 f"{tree.total.hash.hex()}, and its record says {whole.claims.hex()}"
             )
-        return _Claims(tree, bytearray(b"".join(reversed(names))))
+        return _Claims(tree, bytearray(b"".join(names)))
 
 
 def seal(merchant: str, record: MerchantRecord, update: ClaimsUpdate) -> MerchantRecord:

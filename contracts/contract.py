@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from contracts.claims import list_contract
 from contracts.custody import (
     FREEZES_MAX,
     MERCHANT_PREFIX,
@@ -107,11 +108,11 @@ def apply_signed(context: Context, data: SignedData) -> Outcome:
         party=bytes.fromhex(data.persons.party),
         signed_height=context.height,
         signed_ms=context.time_ms,
-        previous=whole.newest,
     )
     context.write(STATIC_PREFIX + context.stream, static)
     attest(context, record, "contract.signed")
     join_merchant(context, data.merchant, data.custodian, terms.industry)
+    list_contract(context, record, static.party)
     settle(context, None, record)
     return applied(
         ("state", record.phase),

@@ -38,6 +38,7 @@ an anti-replay window has at least 32)."""
 
 STATIC_PREFIX: Final = "signed/"
 MERCHANT_PREFIX: Final = "merchant/"
+LISTED_PREFIX: Final = "listed/merchant/"
 CUSTODIAN_PREFIX: Final = "custodian/"
 
 UNKNOWN: Final = -1
@@ -136,8 +137,6 @@ class SignedRecord(msgspec.Struct, frozen=True, array_like=True, tag="signed", g
     """Commitment to the consumer."""
     signed_height: int
     signed_ms: int
-    previous: str
-    """Stream of the merchant's contract before this one; empty for its first."""
 
 
 class MerchantRecord(msgspec.Struct, frozen=True, array_like=True, tag="merchant", gc=False):
@@ -154,14 +153,26 @@ class MerchantRecord(msgspec.Struct, frozen=True, array_like=True, tag="merchant
     owed: int = 0
     """Sum of what its contracts still owe at most, as far as computed."""
     findings: int = 0
-    newest: str = ""
-    """Stream of the contract signed last."""
     claims: bytes = EMPTY.hash
     """Hash of the total of its sum tree (`contracts.claims`)."""
     industries: list[str] = []
     """Of its contracts, in the order in which they came."""
     custodians: list[str] = []
     """Who keeps money of its contracts."""
+
+
+class ListedRecord(msgspec.Struct, frozen=True, array_like=True, tag="listed", gc=False):
+    """The contract at one place among its merchant's (`contracts.claims`).
+
+    Rows of their own, so that whoever is shown one contract or the merchant's record learns no
+    other contract's id.
+    """
+
+    version: int
+    contract: str
+    """Its stream."""
+    claim: bytes
+    """Its name in the merchant's sum tree."""
 
 
 class CustodianRecord(msgspec.Struct, frozen=True, array_like=True, tag="custodian", gc=False):
@@ -190,6 +201,11 @@ def read_merchant(context: Context, merchant: str) -> MerchantRecord:
     """Return a merchant as a whole; one not heard of yet trades and has nothing."""
     record = context.read(MERCHANT_PREFIX + merchant)
     return record if isinstance(record, MerchantRecord) else MerchantRecord(RECORD_VERSION)
+
+
+def listed_row(merchant: str, place: int) -> str:
+    """Return the name of the row that says which contract has a place."""
+    return f"{LISTED_PREFIX}{merchant}/{place}"
 
 
 def join_merchant(context: Context, merchant: str, custodian: str, industry: str) -> None:
@@ -245,7 +261,6 @@ def settle(context: Context, before: ContractRecord | None, after: ContractRecor
         contracts=merchant.contracts + opened,
         owed=merchant.owed + owed,
         findings=merchant.findings + found,
-        newest=context.stream if opened else merchant.newest,
         **{name: getattr(merchant, name) + moved[name] for name in _SUMS},
     )
     if merchant.deposited + merchant.interest > AMOUNT_MAX or merchant.owed > AMOUNT_MAX:

@@ -594,11 +594,11 @@ class Executor:
 
         Once for a block, because contracts of one merchant share most of the way to its root.
         """
-        moved: dict[str, list[tuple[str, ContractRecord]]] = {}
-        for name, state in self._changed.items():
+        moved: dict[str, list[ContractRecord]] = {}
+        for state in self._changed.values():
             record = state.record
             if isinstance(record, ContractRecord):
-                moved.setdefault(record.merchant, []).append((name, record))
+                moved.setdefault(record.merchant, []).append(record)
         updates: dict[str, ClaimsUpdate] = {}
         for merchant, contracts in moved.items():
             update = self._chain.claims.plan(merchant, contracts, self._sight.record)

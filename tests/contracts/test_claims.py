@@ -135,9 +135,8 @@ def test_a_refused_signing_takes_no_place() -> None:
     world.must("contract.signed", stream_of(9), world.signing(), "m-1", "c-1")
     record: Any = world.record(stream_of(9))
     assert record.place == 2
-    static: Any = world.record(f"signed/{stream_of(9)}")
-    assert static.previous == stream_of(1)
-    assert world.merchant.newest == stream_of(9)
+    listed: Any = world.record("listed/merchant/m-1/2")
+    assert (listed.contract, listed.claim) == (stream_of(9), compute_claim(PARTY, stream_of(9)))
 
 
 def test_no_merchants_total_passes_what_json_can_say() -> None:
@@ -166,8 +165,8 @@ def world_context(world: LifeWorld, merchant: MerchantRecord) -> Any:
 def test_a_total_that_is_not_the_trees_is_our_mistake() -> None:
     claims = Claims({}.get)
     record = ContractRecord(1, "m-1", "bank-0", "", locked=5, deposited=5)
-    static = crowded(1).record(f"signed/{stream_of(0)}")
-    update = claims.plan("m-1", [(stream_of(0), record)], lambda _: static)
+    listed = crowded(1).record("listed/merchant/m-1/0")
+    update = claims.plan("m-1", [record], lambda _: listed)
     assert update is not None
     with pytest.raises(ConservationError) as caught:
         seal("m-1", MerchantRecord(1, contracts=1, deposited=4, locked=4), update)
@@ -261,6 +260,11 @@ def test_a_state_that_contradicts_itself_is_named() -> None:
     with pytest.raises(ClaimsDamagedError) as caught:
         Claims(rows.get).prove("m-1", 0)
     assert str(caught.value) == "'contract/k-1' is not contract 1 of merchant m-1"
+    del rows["listed/merchant/m-1/2"]
+    rows[stream_of(1)] = record
+    with pytest.raises(ClaimsDamagedError) as caught:
+        Claims(rows.get).prove("m-1", 0)
+    assert str(caught.value) == "no contract is listed at 2 of merchant m-1"
 
 
 # The auditor
@@ -276,24 +280,26 @@ def test_the_auditor_builds_the_trees_again() -> None:
         return audit((rows | {name: msgspec.msgpack.encode(changed)}).items())
 
     root = world.merchant.claims.hex()
-    assert spoilt("merchant/m-1", 12, bytes(32)) == [
+    assert spoilt("merchant/m-1", 11, bytes(32)) == [
         f"merchant/m-1: its claims have total {root}, and it says {bytes(32).hex()}"
     ]
-    assert spoilt(stream_of(2), 25, 7) == [
+    assert spoilt(stream_of(2), 25, 7)[0] == (
         "merchant/m-1: its 4 contracts have the places [0, 1, 3, 7]"
-    ]
-    streams = [stream_of(at) for at in range(4)]
-    linked = ["", *streams[:3], stream_of(2)]
-    assert spoilt("merchant/m-1", 11, stream_of(2)) == [
-        f"merchant/m-1: its contracts are {streams}, and each names the one before as {linked}"
-    ]
-    assert spoilt(f"signed/{stream_of(2)}", 11, stream_of(0))[0].startswith(
-        f"merchant/m-1: its contracts are {streams}, and each names the one before as "
     )
-    (wrong,) = spoilt(f"signed/{stream_of(2)}", 8, bytes(32))
+    name = compute_claim(PARTY, stream_of(2)).hex()
+    row = "listed/merchant/m-1/2"
+    for place, value in ((2, stream_of(1)), (3, bytes(32))):
+        assert spoilt(row, place, value) == [
+            f"{row}: it does not list {stream_of(2)} under the name {name}"
+        ]
+    more = {"listed/merchant/m-1/9": rows[row]}
+    assert audit((rows | more).items()) == ["listed/merchant/m-1/9: there is no such contract"]
+    other = compute_claim(bytes(32), stream_of(2)).hex()
+    unlisted, wrong = spoilt(f"signed/{stream_of(2)}", 8, bytes(32))
+    assert unlisted == f"{row}: it does not list {stream_of(2)} under the name {other}"
     assert wrong.startswith("merchant/m-1: its claims have total ")
     del rows[f"signed/{stream_of(1)}"]
-    assert audit(rows.items()) == [f"merchant/m-1: {stream_of(1)} has no static part"]
+    assert audit(rows.items())[0] == f"merchant/m-1: {stream_of(1)} has no static part"
 
 
 def test_the_state_as_stored_is_what_the_claims_read() -> None:

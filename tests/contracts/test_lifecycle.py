@@ -69,7 +69,7 @@ def context_of(event: str, record: Any, stream: str = CARD) -> Context:
     """A context in which everything but the state is as the event wants it."""
     rows: dict[str, Any] = {
         f"signed/{CARD}": SignedRecord(
-            1, bytes(32), "hair-card", 1, "hair_beauty", "nanshan", "named", bytes(32), 2, 2, ""
+            1, bytes(32), "hair-card", 1, "hair_beauty", "nanshan", "named", bytes(32), 2, 2
         ),
         "document/" + "cd" * 32: DocumentRecord(TERMS),
         "document/" + "00" * 32: DocumentRecord(TERMS),
