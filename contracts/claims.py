@@ -7,7 +7,7 @@ hold the contract can tell whose it is. After every block that moves what is loc
 record holds the new total, and what it says is what the books say.
 
 The tree itself is no row of the state. It follows from what the state holds, is built when it is
-first asked for, and then kept in memory (`Claims`), 130 bytes for each contract.
+first asked for, and then kept in memory (`Claims`), some 220 bytes for each contract.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from ledger import tags
 from ledger.hashing import HASH_BYTES, tagged_hash
 from ledger.sum_tree import SumTree, SumUpdate, compute_leaf
 
-CLAIMS_MAX: Final = 2_000_000
-"""Contracts whose leaves are kept in memory, in the trees used last: some 260 MB."""
+CLAIMS_MAX: Final = 1_000_000
+"""Contracts whose leaves are kept in memory, in the trees used last: some 220 MB."""
 
 
 class ClaimsDamagedError(Exception):

@@ -101,9 +101,9 @@ def compute_leaf(name: bytes, locked: int, owed: int) -> bytes:
     return tagged_hash(tags.SUM_LEAF, name + amounts) + amounts
 
 
-def _unpack(raw: bytes | bytearray) -> SumNode:
+def _unpack(raw: bytes) -> SumNode:
     return SumNode(
-        bytes(raw[:HASH_BYTES]),
+        raw[:HASH_BYTES],
         int.from_bytes(raw[HASH_BYTES : HASH_BYTES + 8], "big"),
         int.from_bytes(raw[HASH_BYTES + 8 :], "big"),
     )
@@ -136,10 +136,10 @@ class SumTree:
         """Build the tree over encoded leaves; raise `Rejected` if a sum is too large."""
         row = list(leaves)
         self.size = len(row)
-        self._levels: list[bytearray] = []
-        """Nodes of each level, one after another; the last level is the root alone."""
+        self._levels: list[list[bytes]] = []
+        """Encoded nodes of each level; the last level is the top node alone."""
         while row:
-            self._levels.append(bytearray(b"".join(row)))
+            self._levels.append(row)
             if len(row) == 1:
                 break
             above = [_join(row[at], row[at + 1]) for at in range(0, len(row) - 1, 2)]
@@ -150,13 +150,13 @@ class SumTree:
     @property
     def total(self) -> SumTotal:
         """The tree as a whole."""
-        return compute_total(self.size, _unpack(self._levels[-1])) if self.size else EMPTY
+        return compute_total(self.size, _unpack(self._levels[-1][0])) if self.size else EMPTY
 
     def leaf(self, index: int) -> bytes:
         """Return an encoded leaf."""
         if not 0 <= index < self.size:
             raise IndexError(f"leaf {index} of {self.size}")
-        return self._read(0, index)
+        return self._levels[0][index]
 
     def plan(self, changes: Mapping[int, bytes]) -> SumUpdate:
         """Return what other or further leaves would make of the tree; changes nothing.
@@ -170,22 +170,16 @@ class SumTree:
         changed = dict(changes)
         width = size
         while changed:
+            row = self._levels[len(levels)] if len(levels) < len(self._levels) else []
             levels.append(changed)
             if width == 1:
                 break
-            level = len(levels) - 1
             above: dict[int, bytes] = {}
-            for place in changed:
-                parent = place >> 1
-                if parent in above:
-                    continue
-                left_at = parent << 1
-                left = changed.get(left_at) or self._read(level, left_at)
-                if left_at + 1 == width:
-                    above[parent] = left
-                else:
-                    right = changed.get(left_at + 1) or self._read(level, left_at + 1)
-                    above[parent] = _join(left, right)
+            for parent in {place >> 1 for place in changed}:
+                at = parent << 1
+                left = changed.get(at) or row[at]
+                at += 1
+                above[parent] = left if at == width else _join(left, changed.get(at) or row[at])
             changed = above
             width = (width + 1) >> 1
         total = compute_total(size, _unpack(levels[-1][0])) if levels else self.total
@@ -195,11 +189,13 @@ class SumTree:
         """Become what was planned on this tree."""
         for level, nodes in enumerate(update.levels):
             if level == len(self._levels):
-                self._levels.append(bytearray())
+                self._levels.append([])
             row = self._levels[level]
             for place in sorted(nodes):
-                begin = place * NODE_BYTES
-                row[begin : begin + NODE_BYTES] = nodes[place]
+                if place < len(row):
+                    row[place] = nodes[place]
+                else:
+                    row.append(nodes[place])
         self.size = update.total.size
 
     def prove(self, index: int) -> list[bytes]:
@@ -210,14 +206,10 @@ class SumTree:
         for level in range(len(self._levels) - 1):
             sibling = index ^ 1
             if sibling < width:
-                path.append(self._read(level, sibling))
+                path.append(self._levels[level][sibling])
             index >>= 1
             width = (width + 1) >> 1
         return path
-
-    def _read(self, level: int, place: int) -> bytes:
-        begin = place * NODE_BYTES
-        return bytes(self._levels[level][begin : begin + NODE_BYTES])
 
 
 def fold_sum_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> SumTotal:
