@@ -87,9 +87,9 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         return Response(await service.history(contract_id), media_type=JSON)
 
     @router.get(
-        "/v1/contracts/{contract_id}/liability",
+        "/v1/contracts/{contract_id}/claim",
         tags=["contracts"],
-        operation_id="getLiability",
+        operation_id="getClaim",
         summary="The proof that a contract is in its merchant's total",
         description="What is locked and owed in all, and that this contract is counted in it. Of "
         "the merchant's other contracts it holds sums and hashes, and says nobody's name.",
@@ -102,14 +102,14 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         },
         openapi_extra=SECURITY_TOKEN,
     )
-    async def get_liability(contract_id: ContractId, request: Request) -> Response:
+    async def get_claim(contract_id: ContractId, request: Request) -> Response:
         access.require_stream(request, parse_contract_id(contract_id))
         return Response(await service.liabilities([contract_id], is_shown=True), media_type=JSON)
 
     @router.get(
-        "/v1/liabilities",
+        "/v1/claims",
         tags=["contracts"],
-        operation_id="getLiabilities",
+        operation_id="getClaims",
         summary="The proof that several contracts are in their one merchant's total, unnamed",
         description="For a class of consumers: so many contracts, so much in all, none counted "
         "twice, and not whose they are. The token must cover each of them.",
@@ -122,7 +122,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         },
         openapi_extra=SECURITY_TOKEN,
     )
-    async def get_liabilities(contract: ContractIds, request: Request) -> Response:
+    async def get_claims(contract: ContractIds, request: Request) -> Response:
         wanted = list(dict.fromkeys(contract))
         if len(wanted) > CLAIMS_MAX:
             raise Problem(

@@ -31,6 +31,7 @@ COMMANDS = [
     ["proof"],
     ["evidence"],
     ["history"],
+    ["claim"],
     ["verify"],
     ["page"],
     ["inspect"],
