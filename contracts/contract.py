@@ -44,10 +44,12 @@ from contracts.events import (
 )
 from contracts.handling import Context, Refusal
 from contracts.lifecycle import (
+    AFTERLIFE_MS,
     CARD,
     CONTRACT,
     DISPUTE,
     ENDING,
+    LOOKING_BACK,
     LOST,
     MERCHANT,
     TRADING,
@@ -125,6 +127,10 @@ def make_event(event: str, deed: Deed) -> Callable[[Context, Any], Outcome]:
         else:
             role = attest(context, record, event)
         moved = _move(record, event)
+        if event in LOOKING_BACK and record.is_over_at(context.time_ms):
+            raise Refusal(
+                "contract_over", ("closed_ms", record.closed_ms), ("allowed_ms", AFTERLIFE_MS)
+            )
         if isinstance(data, OfData):
             _check_target(context, event, data.of)
         after, effects = deed(context, moved, data, role)
@@ -402,7 +408,8 @@ def _close(
 ) -> tuple[ContractRecord, Effects]:
     if record.locked:
         raise Refusal("still_locked", ("locked", record.locked))
-    return record, [("role", role), ("owed", record.owed)]
+    after = replace(record, closed_ms=context.time_ms)
+    return after, [("role", role), ("owed", record.owed)]
 
 
 def _attach(
