@@ -19,6 +19,7 @@ from contracts.execution import StoredEntry, StreamState, decode_stream_state
 from contracts.lookback import PREFIXES, may_look_back
 from ledger.block import TransactionEntry, decode_entry
 from ledger.hashing import ZERO_HASH
+from ledger.merkle import BackwardFrontier, leaf_hash
 from ledger.transaction import read_head
 from node.ledger_store import LedgerStore, Progress
 from storage.chain import KeptEntry
@@ -31,6 +32,7 @@ BATCH_ROWS: Final = 1_000
 """Rows looked at between two pauses, and dropped in one batch (about 20 ms)."""
 
 KEPT_PROGRESS: Final = "entries kept as rows"
+VERIFIED_PROGRESS: Final = "entries that may be read again"
 
 
 def freeze_streams(keyvalue: KeyValue) -> Generator[tuple[str, StreamState], None, None]:
@@ -73,6 +75,28 @@ def walk_back(
             raise Damaged("index", 0, f"lacks {left} of the {state.count} entries of {stream}")
         yield tx_id, stored
         tx_id = stored.previous
+
+
+def verify_entries(
+    store: LedgerStore, time_ms: int, progress: Progress = lambda what, done, total: None
+) -> tuple[int, int]:
+    """Hold all entries that blocks after `time_ms`, the newest one's, may read against the roots.
+
+    Returns how many streams and entries these are. Raises `Damaged`, and `NotMounted`.
+    """
+    streams = count = 0
+    for stream, state in freeze_streams(store.chain_store.keyvalue):
+        if not may_look_back(stream, state, time_ms):
+            continue
+        edge = BackwardFrontier(state.count)
+        for _, entry in walk_back(store, stream, state):
+            edge.prepend(leaf_hash(entry.raw))
+            count += 1
+            progress(VERIFIED_PROGRESS, count, 0)
+        if edge.peaks != state.peaks:
+            raise Damaged("index", 0, f"the entries of {stream} do not give its root")
+        streams += 1
+    return streams, count
 
 
 def keep_before(
