@@ -1,4 +1,4 @@
-"""A contract under terms lives on hand-stepped drivers: the same facts, the same law, real nodes."""
+"""A contract under terms lives on hand-stepped drivers: real facts, real law, real nodes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from ledger.block import TransactionEntry, decode_entry
 from ledger.hashing import sha256
 from ledger.signing import SeedSigner, Signer
 from ledger.transaction import Outcome, decode_transaction, encode_body, sign_transaction
-from node.intake import parse_relayed
 from sim.deployment import REPLAY_WINDOW_MS
 from tests.contracts.life_world import LOCKED, PERSONS, hash_of, load
 from tests.node.driving import Drivers, Machine
@@ -124,6 +123,7 @@ def old_lives() -> Lives:
     network = Lives()
     network.start(*range(JOINER))
     network.begin_life()
+    network.grow(1)  # the last block before the window comes along
     network.now_ms += REPLAY_WINDOW_MS
     network.grow(2)
     network.must("cause.stated", CARD, {"cause": "merchant", "standing": "claim"}, "c-1")
