@@ -43,6 +43,7 @@ from storage.rows import APPLIED_KEY
 from tests.node.driving import Machine
 from tests.node.lives import AS_OF, CARD, Lives, members, old_lives
 from tests.node.snapshotting import JOINER, Joiner, join, make_snapshot
+from tests.node.test_snapshot_export import Export
 from verifier.verify import verify_evidence
 
 COMPUTED = {"as_of": AS_OF}
@@ -421,6 +422,24 @@ def test_what_is_over_is_carried_no_more_and_its_rows_are_dropped() -> None:
     network.snapshot()
     assert len({each.shelf.offers()[-1] for each in network.machines}) == 1
     assert heads(network) == {machine.driver.chain.header_hash}
+
+
+async def test_the_next_snapshot_drops_what_is_over() -> None:
+    network = old_lives()
+    machine = join(network)
+    network.grow(4)
+    end_life(network)
+    network.now_ms += AFTERLIFE_MS + 1_000
+    network.grow(2)
+    other = len(kept_ids(machine)) - 7
+    export = Export(machine)
+    export.export.block_applied(machine.driver.chain.header)
+    await export.finish()
+    assert [text for _, text in export.said][1:] == [
+        "dropped 7 kept entries of contracts that are over"
+    ]
+    assert len(kept_ids(machine)) == other
+    assert export.shelf.heights == [machine.height]
 
 
 async def test_the_history_of_one_whose_rows_are_dropped_is_refused_by_name() -> None:
