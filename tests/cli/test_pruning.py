@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,10 +32,12 @@ from node.serving import collect_blocks
 from storage.archive import MARK_FILE, NotMounted
 from storage.chain import ChainStore
 from storage.files import DiskDirectory
+from storage.rows import KEPT, KEPT_BEFORE_KEY
 from tests.cli.running import Command, StoredChain, amount, opening, registrations
 from tests.contracts.life_world import LOCKED, PERSONS, hash_of, load
 
 HOUR_MS = 3_600_000
+ROOT = Path(__file__).parents[2]
 
 
 class Killed(BaseException):
@@ -272,6 +276,26 @@ def test_a_lost_index_is_built_from_the_archive_too(
     close()
     with unmounted(home):
         assert execute_later(home, long_chain) == expected
+
+
+def test_a_node_starts_without_its_archive_only_if_it_has_kept_what_it_may_read(
+    command: Command, long_chain: StoredChain, home: NodeHome
+) -> None:
+    """As one pruned before there were such rows: it reads them once from the mounted archive."""
+    assert prune(command, home) == 0
+    index = open_keyvalue(home.index, load_config(home).storage)
+    assert index.get(KEPT_BEFORE_KEY) is not None
+    index.write([], [KEPT_BEFORE_KEY, *(key for key, _ in index.freeze(KEPT, KEPT_BEFORE_KEY))])
+    index.close()
+    run = [sys.executable, "-m", "cli", "node", "run", "--home", str(home.path)]
+    with unmounted(home):
+        ended = subprocess.run(run, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ended.returncode == 1
+    assert (
+        "this node cannot start: it has to read its oldest blocks once more, and 0000"
+        in ended.stdout + ended.stderr
+    )
+    assert "was moved to the archive, which is not mounted at" in ended.stdout + ended.stderr
 
 
 def test_what_cannot_be_done_safely_is_refused(
