@@ -149,7 +149,8 @@ def drop_ended(store: LedgerStore, time_ms: int) -> Iterator[int]:
     ended: list[bytes] = []
     for seen, kept in enumerate(store.chain_store.scan_kept(), 1):
         stream = _read_stream(kept)
-        if not may_look_back(stream, decode_stream_state(store.state(stream)), time_ms):
+        raw = store.chain_store.state(stream)  # not by the rows at hand, which blocks need
+        if not may_look_back(stream, decode_stream_state(raw), time_ms):
             ended.append(kept.tx_id)
         if seen % BATCH_ROWS == 0:
             yield _drop(store, ended)

@@ -37,6 +37,7 @@ from node.effects import Say
 from node.kept_entries import drop_ended, freeze_streams, walk_back
 from node.ledger_store import LedgerStore
 from node.snapshot_shelf import SnapshotShelf
+from storage.archive import NotMounted
 from storage.chain import ChainStore
 from storage.files import Damaged, StorageFailure
 from storage.rows import decode_reference
@@ -48,6 +49,8 @@ PAUSE_S_MIN: Final = 0.001
 ROWS_SKIPPED_MAX: Final = 2_000
 """References that are free again, or streams that nothing looks back on, between two pauses (about
 3 ms, and 10)."""
+ENTRIES_READ_MAX: Final = 256
+"""Entries read between two pauses (about 5 ms)."""
 
 Pairs = Generator[tuple[bytes, bytes], None, None]
 
@@ -82,10 +85,14 @@ class Frozen:
                 skipped += 1
                 if skipped % ROWS_SKIPPED_MAX == 0:
                     yield None
+        read = 0
         for stream, state in self.looked_back:
             if may_look_back(stream, state, self.header.time_ms):
                 for _, entry in walk_back(self.store, stream, state):
                     yield KeptRow(entry.time_ms, entry.raw)
+                    read += 1
+                    if read % ENTRIES_READ_MAX == 0:
+                        yield None
             else:
                 skipped += 1
                 if skipped % ROWS_SKIPPED_MAX == 0:
@@ -193,7 +200,7 @@ class SnapshotExport:
         try:
             chunks = await self._write_rows(height, frozen)
             await self._on_thread(lambda: self._shelf.finish(height, frozen.manifest(chunks)))
-        except (StorageFailure, Damaged, OSError, Rejected) as error:
+        except (StorageFailure, Damaged, NotMounted, OSError, Rejected) as error:
             self._interval = 0
             self._say(
                 "error",

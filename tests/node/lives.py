@@ -63,7 +63,10 @@ class Lives(Drivers):
             if all(each is not None for each in stored):
                 break
             self.tick(1, *(machine.number for machine in up))
-        (entry,) = {each.raw for each in stored if each is not None}
+        entries = {None if each is None else each.raw for each in stored}
+        assert len(entries) == 1, f"{kind} is not the same, or not at all, on all that are up"
+        (entry,) = entries
+        assert entry is not None, f"{kind} is not decided"
         decoded = decode_entry(entry)
         assert isinstance(decoded, TransactionEntry)
         return decoded.outcome
