@@ -15,6 +15,7 @@ from law.canonical import compute_hash
 from law.case import build_case, find_range
 from law.days import parse_day
 from law.derivation import Derivation
+from law.derivation_text import render_derivation
 from law.entries import StreamEntry
 from law.refund import derive
 from law.refusal import Refused
@@ -51,6 +52,8 @@ def check_owed(case: Case) -> Words:
         raise NotRun("尚未计算过应退金额。", "What is owed was not computed yet.")
     low, high = find_range(last)
     case.facts["owed_fen"] = {"low": low, "high": high, "results": len(last.results)}
+    case.facts["owed_articles"] = last.list_articles()
+    case.working = Words(render_derivation(last, "zh"), render_derivation(last, "en"))
     first, second = format_fen(low), format_fen(high)
     return Words(
         f"{count} 次计算均复算一致；最近一次共 {len(last.results)} 种结果，本息合计 {first.zh} 至 "
