@@ -46,6 +46,32 @@ TOLD: Final[dict[str, Words]] = {
     "frozen": Words("frozen in custody", "托管资金被冻结"),
 }
 
+GROUNDS: Final[dict[str, str]] = {
+    "premises_moved": "变更经营场所",
+    "obligation_transferred": "义务转移",
+    "unlimited_not_available": "不限次服务无法实现",
+    "grave_change": "重大变化",
+    "breach": "违约",
+    "agreed_ground": "约定事由",
+    "other": "其他",
+}
+"""Each ground of `law.facts.GroundStated` in Chinese."""
+
+SPEAKERS: Final[dict[str, str]] = {
+    "consumer": "消费者",
+    "merchant": "经营者",
+    "custodian": "托管机构",
+    "issuer": "其他金融机构",
+    "platform": "平台",
+    "consumer_council": "消委会",
+    "district": "区政府",
+    "regulator": "监管部门",
+    "arbitrator": "仲裁机构",
+    "court": "法院",
+    "both": "双方",
+}
+"""Each role of `law.facts.ROLES` in Chinese."""
+
 LEGEND: Final = Words(
     "P paid, B bonus, F face value charged, U the same before discount, k units, a price of one, "
     "u before discount, m market, "
@@ -170,7 +196,7 @@ def _render(derivation: Derivation, lang: str) -> Iterator[str]:
         label = told.what if words is None else pick(words, lang)
         article = f" ({told.article})" if told.article else ""
         entries = _show_entries(told.positions, lang)
-        detail = f": {told.detail}" if told.what in ("ground", "cause") else ""
+        detail = _show_statement(told.detail, lang) if told.what in ("ground", "cause") else ""
         yield f"  {label}{amount}{article}{detail}{entries}"
     yield ""
     yield (
@@ -212,6 +238,16 @@ def _render_step(step: Step, lang: str) -> str:
     formula = FORMULAS[step.formula] if lang == "zh" else step.formula
     working = f"[{step.article}] {formula} : {_show_label(step.name, lang)} = {value}"
     return f"{working}  ← {', '.join(inputs)}" if inputs else working
+
+
+def _show_statement(detail: str, lang: str) -> str:
+    """Write what `law.told` says of a ground or cause: what, found or claimed, by whom."""
+    if lang != "zh":
+        return f": {detail}"
+    what, _, how = detail.partition(", ")
+    standing, _, role = how.partition(" by ")
+    shown = GROUNDS.get(what) or name(what, lang)
+    return f"：{shown}（{SPEAKERS[role]}{'认定' if standing == 'found' else '主张'}）"
 
 
 def _split(label: str) -> tuple[str, str]:
