@@ -10,7 +10,6 @@ bytes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,9 +21,6 @@ from law.days import Day, show_day
 
 FORMAT: Final = "evidence-ledger/refund"
 VERSION: Final = 1
-
-_ARTICLE: Final = re.compile(r"(?P<law>\D*)(?P<number>[0-9]+).*")
-"""`19(2)`, `civil code 565`."""
 
 ASSUMED: Final = "assumed"
 """The contract has not ended: what would be owed if it ended on the as-of day."""
@@ -301,12 +297,6 @@ class Derivation:
     payees: tuple[Payee, ...]
     told: tuple[Told, ...]
 
-    def list_articles(self) -> list[str]:
-        """Return the articles that its steps and what it tells name, each once, in order."""
-        named = {step.article for result in self.results for step in result.steps}
-        named |= {told.article for told in self.told}
-        return sorted({one for words in named for one in _split(words)}, key=_order)
-
     def to_document(self) -> dict[str, Any]:
         """Return the derivation as it is written."""
         sets = Sets()
@@ -326,19 +316,3 @@ class Derivation:
     def encode(self) -> bytes:
         """Return the derivation's canonical bytes; their hash is what a chain keeps."""
         return encode(self.to_document(), "derivation")
-
-
-def _split(words: str) -> list[str]:
-    """Return the articles of a step one by one: `14; civil code 201, 203` has three."""
-    found = []
-    for part in words.split("; ") if words else []:
-        first, *others = part.split(", ")
-        law = _ARTICLE.sub(r"\g<law>", first)
-        found += [first, *(f"{law}{other}" for other in others)]
-    return found
-
-
-def _order(article: str) -> tuple[str, int, str]:
-    match = _ARTICLE.fullmatch(article)
-    assert match is not None, "an article has a number"
-    return match["law"], int(match["number"]), article

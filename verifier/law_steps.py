@@ -15,7 +15,7 @@ from law.canonical import compute_hash
 from law.case import build_case, find_range
 from law.days import parse_day
 from law.derivation import Derivation
-from law.derivation_text import render_derivation
+from law.derivation_text import list_articles, render_derivation
 from law.entries import StreamEntry
 from law.refund import derive
 from law.refusal import Refused
@@ -52,7 +52,7 @@ def check_owed(case: Case) -> Words:
         raise NotRun("尚未计算过应退金额。", "What is owed was not computed yet.")
     low, high = find_range(last)
     case.facts["owed_fen"] = {"low": low, "high": high, "results": len(last.results)}
-    case.facts["owed_articles"] = last.list_articles()
+    case.facts["owed_articles"] = list_articles(last)
     case.working = Words(render_derivation(last, "zh"), render_derivation(last, "en"))
     first, second = format_fen(low), format_fen(high)
     zh, en = (
