@@ -174,3 +174,19 @@ def test_bounds_of_the_parameters() -> None:
     line = next(line for line in FORMATS.splitlines() if line.startswith("- `parameters`"))
     for part in ("131,072 to 16,777,216", "1 to 16,384", "1 to 1,000,000", "to 10^14", "10^12"):
         assert part in line
+
+
+def test_every_finding_of_the_contracts_is_explained() -> None:
+    section = CONTRACTS.partition("### What is found\n")[2].partition("\n### ")[0]
+    explained = {
+        name
+        for row in re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+        if name != "finding"
+    }
+    written = {
+        name
+        for path in (ROOT / "contracts").glob("*.py")
+        for name in re.findall(r'"finding", "(\w+)"', path.read_text("utf-8"))
+    }
+    assert explained == written
