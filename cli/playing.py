@@ -300,8 +300,9 @@ def _compare(event: LifeEvent, result: Result) -> str:
             f"{f'refused as {result.code}' if result.code else 'applied'}, where "
             f"{f'refused as {event.refused}' if event.refused else 'applied'} was written"
         )
-    if event.finding and event.finding not in result.findings:
-        return f"no finding {event.finding}; there are {', '.join(result.findings) or 'none'}"
+    if result.findings != ([event.finding] if event.finding else []):
+        found = ", ".join(result.findings) or "none"
+        return f"found {found}, where {event.finding or 'none'} was written"
     if event.owed is not None:
         said = dict(result.effects)
         for name, by_hand in (
@@ -337,4 +338,5 @@ def verify_offline(file: Path, genesis_hash: str) -> dict[str, Any]:
 def describe_failed(report: Mapping[str, Any]) -> str:
     """Return the step at which an offline report failed, and why."""
     step = report["steps"][report["failed_step"] - 1]
-    return f"step {step['number']}, {step['name']['en']}: {step['explanation']['en']}"
+    said = step["explanation"]["en"].removesuffix(".")
+    return f"step {step['number']}, {step['name']['en']}: {said}"

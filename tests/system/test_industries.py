@@ -272,7 +272,7 @@ def written_otherwise(tmp_path: Path, **changes: Any) -> Path:
         (
             {"service_delivered": {"finding": "debit_after_loss"}},
             "event 7, service.delivered of 2026-06-08 09:00",
-            "no finding debit_after_loss; there are none",
+            "found none, where debit_after_loss was written",
         ),
         (
             {"service_delivered": {"data": {"item": "day", "units": -1, "debited": 0}}},
