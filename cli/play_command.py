@@ -64,13 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
     lives = [read_life(path) for path in find_files(arguments.files)]
     player = Player(read_state(arguments.devnet))
     directory = arguments.output or arguments.devnet / f"lives-{player.run}"
-    try:
-        directory.mkdir(parents=True)
-    except FileExistsError:
-        raise unusable(f"{directory} exists and is not overwritten.") from None
+    if directory.exists():
+        raise unusable(f"{directory} exists and is not overwritten.")
     begun = time.monotonic()
     with show_progress("events 事件", sum(len(life.file.events) for life in lives)) as progress:
         played = player.play(lives, progress)
+    directory.mkdir(parents=True)
     player.write_keys(directory / "keys.json")
     seconds = time.monotonic() - begun
     nodes = len(player.state.nodes)

@@ -112,7 +112,7 @@ class Player:
         try:
             casts = [self._make_cast(life) for life in lives]
             self._register(lives, casts, clients)
-            submitter = self._submitter(clients, "committed")
+            submitter = self._submitter(clients)
             self._publish(lives, casts, submitter)
             played = [Played(life, cast) for life, cast in zip(lives, casts, strict=True)]
             for place in range(max(len(life.file.events) for life in lives)):
@@ -132,14 +132,13 @@ class Player:
         }
         return Cast(f"{name}-{self.run}", parties, make_commitments(life))
 
-    def _submitter(self, clients: Sequence[Client], level: str) -> Submitter:
+    def _submitter(self, clients: Sequence[Client]) -> Submitter:
         seeds = self.seeds | self.own
         return Submitter(
             genesis=self.genesis,
             clients=clients,
             signers={party: SeedSigner(seed) for party, seed in seeds.items()},
             now_ms=_now_ms,
-            level=level,
         )
 
     # Before the first event
@@ -169,7 +168,7 @@ class Player:
                     signers=[registrar],
                 )
             )
-        results = self._submitter(clients, "committed").submit(drafts, _Silent(), is_ordered=False)
+        results = self._submitter(clients).submit(drafts, _Silent(), is_ordered=False)
         _require(results, frozenset())
         for client in clients:
             wait_height(client, max(result.height for result in results))
