@@ -114,7 +114,7 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
             said = why.words if isinstance(why, Refuted) else words_of(why)
             steps.append(Step(number, name, Result.FAILED, said, why.reason))
             return Report((*steps, *_not_run(number)), case.facts, _limits(case, False), digest)
-    return Report(tuple(steps), case.facts, _limits(case, True), digest)
+    return Report(tuple(steps), case.facts, _limits(case, True), digest, case.working)
 
 
 def _not_run(failed: int) -> list[Step]:

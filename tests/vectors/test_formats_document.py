@@ -196,3 +196,19 @@ def test_what_a_snapshot_carries() -> None:
     assert re.findall(r"`\[([0-9]), \[\[[a-z]", section) == [
         str(shape.__struct_config__.tag) for shape in shapes
     ]
+
+
+def test_every_finding_of_the_contracts_is_explained() -> None:
+    section = CONTRACTS.partition("### What is found\n")[2].partition("\n### ")[0]
+    explained = {
+        name
+        for row in re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+        if name != "finding"
+    }
+    written = {
+        name
+        for path in (ROOT / "contracts").glob("*.py")
+        for name in re.findall(r'"finding", "(\w+)"', path.read_text("utf-8"))
+    }
+    assert explained == written
