@@ -6,9 +6,9 @@ transaction that went stale while nothing was decided, or another one in its pla
 liar off. Whoever stands next after the liar submits at once and the others one after another, so
 that usually one proof comes onto the chain and not n. After a conviction all wait a little, since
 each makes a block, and a liar that lies in every block would keep the chain running for nothing but
-its own convictions. Everything in it follows from the evidence
-and the chain (the salt too), so the same proof found again soon makes the same body again, and a
-repeat is recognised as one. Bounded per validator, as its record on the chain is.
+its own convictions. Everything in a proof's body follows from the evidence and the chain (the salt
+too), so the same proof found again soon makes the same body again, and a repeat is recognised as
+one. Bounded per validator, as its record on the chain is.
 """
 
 from __future__ import annotations
