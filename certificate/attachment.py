@@ -46,7 +46,11 @@ def _read_attachments(pdf: bytes) -> list[bytes]:
     import pypdf
 
     try:
-        reader = pypdf.PdfReader(io.BytesIO(pdf), strict=True)
-        return list(reader.attachments.get(ATTACHMENT_NAME, []))
+        with pypdf.apply_configuration(
+            maximum_declared_stream_length=PDF_BYTES_MAX,
+            zlib_maximum_output_length=FILE_BYTES_MAX,
+        ):
+            reader = pypdf.PdfReader(io.BytesIO(pdf), strict=True)
+            return list(reader.attachments.get(ATTACHMENT_NAME, []))
     except Exception as error:  # noqa: BLE001 - a hostile PDF fails in any way its reader can
         raise NoEvidence(f"the PDF cannot be read: {type(error).__name__}") from None

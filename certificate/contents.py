@@ -56,7 +56,7 @@ def make_certificate(raw: bytes, report: Report, genesis_hash: str, software: st
         root = read_trust_root(file.genesis)
         sections += [
             describe_signers(file, root),
-            *describe_record(file, report),
+            *describe_record(file, report, root),
             describe_position(file, report),
             describe_institutions(file, root, report),
         ]

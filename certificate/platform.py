@@ -205,11 +205,13 @@ def _say_ties(file: EvidenceFile, report: Report) -> Words:
             "No signer of the record is a validator. Other ties between a party and an operator "
             "are to be declared.",
         )
+    quorum, faulty = report.facts["quorum"], report.facts["faulty_max"]
     return Words(
-        f"签名主体 {'、'.join(tied)} 同时是验证机构。任一机构不能单独形成法定多数，也不能单独改动"
-        "已上链内容；其他关系须另行声明。",
-        f"The signers {', '.join(tied)} are also validators. None of them makes a quorum by itself "
-        "or can alter what is on the chain; other ties are to be declared.",
+        f"签名主体 {'、'.join(tied)} 同时是验证机构，共 {len(tied)} 家；法定多数须 "
+        f"{quorum} 家，至多 {faulty} 家不诚实时账本仍可靠。其他关系须另行声明。",
+        f"Signers that are validators too: {', '.join(tied)}, {len(tied)} in all; a quorum takes "
+        f"{quorum}, and the ledger holds while at most {faulty} lie. Other ties are to be "
+        "declared.",
     )
 
 

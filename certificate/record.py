@@ -140,11 +140,13 @@ def _say_since(party: PartyRecord) -> Words:
     )
 
 
-def describe_record(file: TransactionFile | HistoryFile, report: Report) -> list[Section]:
+def describe_record(
+    file: TransactionFile | HistoryFile, report: Report, root: TrustRoot
+) -> list[Section]:
     """Return what was recorded: one transaction's content, or a contract's books and entries."""
     if isinstance(file, TransactionFile):
         return [_describe_transaction(file)]
-    return _describe_history(file, report)
+    return _describe_history(file, report, root)
 
 
 def _describe_transaction(file: TransactionFile) -> Section:
@@ -222,9 +224,11 @@ def _show_member(name: str, value: JsonValue) -> tuple[Words, Text | Exact]:
     return label, str(value)
 
 
-def _describe_history(file: HistoryFile, report: Report) -> list[Section]:
+def _describe_history(file: HistoryFile, report: Report, root: TrustRoot) -> list[Section]:
     entries = [read_transaction_entry(raw, "entry") for raw in file.entries[:1]]
-    sections = [Section(Words("合同与账目", "The contract and its books"), _books(file, report))]
+    sections = [
+        Section(Words("合同与账目", "The contract and its books"), _books(file, report, root))
+    ]
     terms = _describe_terms(file, entries)
     if terms is not None:
         sections.append(terms)
@@ -232,7 +236,15 @@ def _describe_history(file: HistoryFile, report: Report) -> list[Section]:
     return sections
 
 
-def _books(file: HistoryFile, report: Report) -> tuple[Block, ...]:
+def _show_party(name: str, value: JsonValue, root: TrustRoot) -> tuple[Words, Text | Exact]:
+    """Return a member of the opening body; an institution of genesis by its name."""
+    one = next((one for one in root.institutions if one.id == value), None)
+    if one is None or name == "industry":
+        return _show_member(name, value)
+    return MEMBERS[name], format_institutions([one])
+
+
+def _books(file: HistoryFile, report: Report, root: TrustRoot) -> tuple[Block, ...]:
     facts = report.facts
     rows: list[tuple[Words, Text | Exact]] = []
     opening = _find_opening(file)
@@ -248,7 +260,7 @@ def _books(file: HistoryFile, report: Report) -> tuple[Block, ...]:
             "terms_hash",
         ):
             if name in body.data:
-                rows.append(_show_member(name, body.data[name]))
+                rows.append(_show_party(name, body.data[name], root))
     count = facts.get("entries", 0)
     height = facts.get("state_height", 0)
     rows.append(

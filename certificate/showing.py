@@ -17,8 +17,8 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Final
 
-TEXT_CHARS_MAX: Final = 1_500
-"""Longest text of one cell, half a page of Chinese; more is cut, and the cut is said."""
+TEXT_CHARS_MAX: Final = 1_000
+"""Longest text of one cell, a third of a page of Chinese; more is cut, and the cut is said."""
 
 PIECE_CHARS: Final = 8
 RUN_CHARS_MAX: Final = 16

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cli.arguments import Parser, add_command, write_output
-from cli.failure import FAILED, OK, Failure, unusable
+from cli.failure import FAILED, OK, UNUSABLE, Failure, unusable
 
 if TYPE_CHECKING:
     from verifier.report import Report
@@ -99,46 +99,48 @@ def run_make(arguments: argparse.Namespace) -> int:
 
     raw = _read(arguments.file, FILE_BYTES_MAX)
     chain_id = _read_hash(arguments.genesis_hash)
-    report, pdf = _certify(raw, chain_id, arguments.lang)
-    write_output(arguments.output, pdf, "the certificate")
-    if report.failed is None:
+    report = _verify(raw, chain_id)
+    write_output(arguments.output, _make(raw, report, chain_id, arguments.lang), "the certificate")
+    failed = report.failed
+    if failed is None:
         return OK
     raise Failure(
-        f"The evidence is inconsistent, and the certificate says so: step {report.failed.number}, "
-        f"{report.failed.name.en}. {report.failed.explanation.en}"
+        f"The evidence is inconsistent, and the document says so: step {failed.number}, "
+        f"{failed.name.en}. {failed.explanation.en}"
     )
 
 
 def run_extract(arguments: argparse.Namespace) -> int:
     """Take the evidence out."""
-    write_output(arguments.output, _extract(arguments.file), "the evidence")
+    from certificate.attachment import PDF_BYTES_MAX
+
+    pdf = _read(arguments.file, PDF_BYTES_MAX)
+    write_output(arguments.output, _extract(arguments.file, pdf), "the evidence")
     return OK
 
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Verify the evidence and compare the pages."""
+    from certificate.attachment import PDF_BYTES_MAX
     from certificate.render import CHOICES
     from verifier.report import format_text
 
     chain_id = _read_hash(arguments.genesis_hash)
-    evidence = _extract(arguments.file)
-    pdf = arguments.file.read_bytes()
-    report = None
+    pdf = _read(arguments.file, PDF_BYTES_MAX)
+    evidence = _extract(arguments.file, pdf)
+    report = _verify(evidence, chain_id)
     for language in CHOICES:
-        report, made = _certify(evidence, chain_id, language)
-        if made == pdf:
+        if _make(evidence, report, chain_id, language) == pdf:
             break
     else:
         raise Failure(
-            f"The pages are not what this software ({_software()}) makes of the evidence inside: "
-            "another version made them, or somebody changed them. Trust the evidence and not the "
-            "pages: evidence-ledger verify "
-            f"{arguments.file} --genesis-hash {arguments.genesis_hash}"
+            f"The pages are not what {_software()} makes of the evidence inside and this genesis "
+            "hash: they were made with another hash or version, or somebody changed them. Do not "
+            "rely on them; `evidence-ledger verify` judges the evidence alone."
         )
     for line in format_text(report, language):
         print(line)
-    print()
-    print("证书纸面与附件一致，逐字节相同。The pages are byte for byte what the evidence gives.")
+    print("证书纸面与附件逐字节相符。The pages are, byte for byte, what the evidence gives.")
     return OK if report.is_consistent else FAILED
 
 
@@ -154,28 +156,32 @@ def unpack(raw: bytes) -> bytes:
         raise unusable(f"No evidence was taken out of the PDF: {error}.") from None
 
 
-def _extract(path: Path) -> bytes:
-    from certificate.attachment import PDF_BYTES_MAX, is_pdf
+def _extract(path: Path, raw: bytes) -> bytes:
+    from certificate.attachment import is_pdf
 
-    raw = _read(path, PDF_BYTES_MAX)
     if not is_pdf(raw):
         raise unusable(f"{path} is not a PDF.")
     return unpack(raw)
 
 
-def _certify(raw: bytes, chain_id: bytes, language: str) -> tuple[Report, bytes]:
-    from certificate.contents import find_time_s, make_certificate
-    from certificate.qr import format_code
-    from certificate.render import render
+def _verify(raw: bytes, chain_id: bytes) -> Report:
     from verifier.verify import verify_evidence
 
     report = verify_evidence(raw, chain_id)
-    if report.exit_status == 2:
-        step = report.steps[0]
-        raise unusable(f"The file is not evidence: {step.explanation.en} Nothing was certified.")
+    if report.exit_status == UNUSABLE:
+        said = report.steps[0].explanation.en
+        raise unusable(f"It is no evidence file, and nothing can be certified of it: {said}")
+    return report
+
+
+def _make(raw: bytes, report: Report, chain_id: bytes, language: str) -> bytes:
+    from certificate.contents import find_time_s, make_certificate
+    from certificate.qr import format_code
+    from certificate.render import render
+
     certificate = make_certificate(raw, report, chain_id.hex(), _software())
     code = format_code(report.file_sha256, chain_id.hex())
-    return report, render(certificate, raw, code, find_time_s(report), language)
+    return render(certificate, raw, code, find_time_s(report), language)
 
 
 def _software() -> str:

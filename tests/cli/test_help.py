@@ -32,6 +32,9 @@ COMMANDS = [
     ["evidence"],
     ["history"],
     ["verify"],
+    ["certificate", "make"],
+    ["certificate", "extract"],
+    ["certificate", "check"],
     ["page"],
     ["inspect"],
 ]
