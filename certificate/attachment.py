@@ -10,8 +10,9 @@ from __future__ import annotations
 import io
 from typing import Final
 
-from certificate.naming import ATTACHMENT_NAME
 from ledger.evidence import FILE_BYTES_MAX
+
+ATTACHMENT_NAME: Final = "evidence.json"
 
 PDF_BYTES_MAX: Final = FILE_BYTES_MAX + 16 * 1024 * 1024
 """Largest PDF that is read: the largest evidence file, not compressed, and the pages."""

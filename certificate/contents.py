@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from certificate.attachment import ATTACHMENT_NAME
 from certificate.document import Certificate, Exact, Fields, Section, Sentences, Table, Text
 from certificate.platform import describe_articles, describe_institutions, describe_platform
 from certificate.record import describe_position, describe_record, describe_signers
-from verifier.evidence_file import HistoryFile, TransactionFile, read_evidence
+from verifier.evidence_file import EvidenceFile, HistoryFile, TransactionFile, read_evidence
 from verifier.report import RESULT_ZH, Report, Result, Step, Words
+from verifier.strict_json import read_object
 from verifier.trust_root import read_trust_root
 from verifier.wording import format_time_ms
 
@@ -50,7 +52,7 @@ def make_certificate(raw: bytes, report: Report, genesis_hash: str, software: st
     `genesis_hash` is the trusted one in hex, `software` the name and version of this program. The
     file must be readable (`report.exit_status` 0 or 1).
     """
-    file = read_evidence(raw)
+    file = _read(raw)
     sections = [_summarise(raw, report, genesis_hash)]
     if report.is_consistent and isinstance(file, TransactionFile | HistoryFile):
         root = read_trust_root(file.genesis)
@@ -60,6 +62,8 @@ def make_certificate(raw: bytes, report: Report, genesis_hash: str, software: st
             describe_position(file, report),
             describe_institutions(file, root, report),
         ]
+    elif report.is_consistent:
+        sections.append(_list_facts(report))
     sections.append(_list_steps(report))
     if report.is_consistent:
         sections += [describe_articles(file, report), describe_platform(report)]
@@ -76,6 +80,11 @@ def make_certificate(raw: bytes, report: Report, genesis_hash: str, software: st
         meaning=_say_conclusion(report),
         sections=tuple(sections),
     )
+
+
+def _read(raw: bytes) -> EvidenceFile:
+    """Return the file, of any kind that the verifier knows, now or later."""
+    return read_evidence(raw)
 
 
 def _say_conclusion(report: Report) -> Words:
@@ -117,7 +126,7 @@ def _summarise(raw: bytes, report: Report, genesis_hash: str) -> Section:
         (
             Fields(
                 (
-                    (Words("证据种类", "What it is"), KINDS[_kind_of(raw)]),
+                    (Words("证据种类", "What it is"), _name_kind(raw)),
                     *rows,
                     (Words("证据文件大小", "Size of the file"), _count_bytes(len(raw))),
                     (Words("证据文件 SHA-256", "SHA-256 of the file"), Exact(report.file_sha256)),
@@ -128,15 +137,30 @@ def _summarise(raw: bytes, report: Report, genesis_hash: str) -> Section:
     )
 
 
-def _kind_of(raw: bytes) -> str:
-    file = read_evidence(raw)
-    if isinstance(file, HistoryFile):
-        return "history" if file.law is None else "case"
-    return "transaction"
+def _name_kind(raw: bytes) -> Words:
+    kind = str(read_object(raw, "evidence file").get("kind"))
+    return KINDS.get(kind, Words(kind, kind))
 
 
 def _count_bytes(count: int) -> Words:
     return Words(f"{count} 字节", f"{count} bytes")
+
+
+def _list_facts(report: Report) -> Section:
+    """Return what the steps established, by its names: for a kind with no section of its own."""
+    rows: list[tuple[Words, Text | Exact]] = []
+    for name, value in report.facts.items():
+        if isinstance(value, dict):
+            rows += [
+                (Words(f"{name}.{one}", f"{name}.{one}"), str(it)) for one, it in value.items()
+            ]
+        elif isinstance(value, list):
+            rows.append(
+                (Words(name, name), Words("、".join(value) or "—", ", ".join(value) or "—"))
+            )
+        else:
+            rows.append((Words(name, name), str(value)))
+    return Section(Words("已核验的事实", "What was verified"), (Fields(tuple(rows)),))
 
 
 def _list_steps(report: Report) -> Section:
@@ -207,7 +231,7 @@ def _describe_attachment(report: Report, genesis_hash: str) -> Section:
         (
             Fields(
                 (
-                    (Words("附件", "Attachment"), "evidence.json"),
+                    (Words("附件", "Attachment"), ATTACHMENT_NAME),
                     (Words("附件 SHA-256", "Its SHA-256"), Exact(report.file_sha256)),
                     (
                         Words("复核附件", "Verify the attachment"),

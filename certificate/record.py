@@ -8,9 +8,11 @@ entries, and how many are left out is said.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Final
 
 from certificate.document import Block, Exact, Fields, Section, Sentences, Table, Text
+from law.canonical import compute_hash
 from law.terms import parse_terms
 from law.terms_text import NAMES, render_terms
 from ledger.tlog_proof import parse_tlog_proof
@@ -38,6 +40,7 @@ SIGNERS_SHOWN_MAX: Final = 100
 """Lines of the signers' table; a contract has a few, a record of years perhaps dozens."""
 
 TERMS_LINES_MAX: Final = 200
+"""Lines of the terms in words: some four pages; a document of terms is bounded itself."""
 
 ROLES: Final = {
     "arbitrator": Words("仲裁机构", "arbitrator"),
@@ -225,11 +228,10 @@ def _show_member(name: str, value: JsonValue) -> tuple[Words, Text | Exact]:
 
 
 def _describe_history(file: HistoryFile, report: Report, root: TrustRoot) -> list[Section]:
-    entries = [read_transaction_entry(raw, "entry") for raw in file.entries[:1]]
     sections = [
         Section(Words("合同与账目", "The contract and its books"), _books(file, report, root))
     ]
-    terms = _describe_terms(file, entries)
+    terms = _describe_terms(file)
     if terms is not None:
         sections.append(terms)
     sections.append(_list_entries(file))
@@ -304,13 +306,22 @@ def _find_opening(file: HistoryFile) -> tuple[Entry, Body] | None:
     return None
 
 
-def _describe_terms(file: HistoryFile, entries: list[Entry]) -> Section | None:
-    if file.law is None or not entries:
+def _describe_terms(file: HistoryFile) -> Section | None:
+    """Return the terms in words, if they are those on which the contract was signed.
+
+    Nothing else binds the terms in a file: in one whose entries were all refused they are anyone's.
+    """
+    opening = _find_opening(file)
+    if file.law is None or opening is None:
+        return None
+    if opening[1].data.get("terms") != compute_hash(file.law.terms):
         return None
     terms = parse_terms(file.law.terms)
-    zh = [line for line in render_terms(terms, "zh").splitlines() if line.strip()]
-    en = [line for line in render_terms(terms, "en").splitlines() if line.strip()]
-    lines = [Words(one.strip(), other.strip()) for one, other in zip(zh, en, strict=False)]
+    zh, en = (
+        [line.strip() for line in render_terms(terms, language).splitlines() if line.strip()]
+        for language in ("zh", "en")
+    )
+    lines = [Words(one, other) for one, other in zip_longest(zh, en, fillvalue="")]
     return Section(
         Words("合同条款", "The contract's terms"),
         (Sentences(tuple(lines[:TERMS_LINES_MAX]), are_marked=False),),
@@ -346,7 +357,7 @@ def _list_entries(file: HistoryFile) -> Section:
             (
                 str(place + 1),
                 Words(f"{entry.height}／{entry.index}", f"{entry.height} / {entry.index}"),
-                _say_when(file, place, body),
+                _say_when(body),
                 describe_outcome(body, entry.outcome),
                 Words("、".join(body.signers), ", ".join(body.signers)),
             )
@@ -355,7 +366,7 @@ def _list_entries(file: HistoryFile) -> Section:
         (
             Words("序号", "No."),
             Words("高度／位置", "Height / index"),
-            Words("时间", "Time"),
+            Words("发生时间（所陈述）", "Occurred (as stated)"),
             Words("事项与结果", "What, and its outcome"),
             Words("签名主体", "Signers"),
         ),
@@ -365,10 +376,11 @@ def _list_entries(file: HistoryFile) -> Section:
     return Section(Words("全部记录", "The record"), (*note, table))
 
 
-def _say_when(file: HistoryFile, place: int, body: Body) -> Text:
-    """The block's time where the file has it, else what the signers say."""
-    if file.law is not None and place < len(file.law.times):
-        return format_time_ms(file.law.times[place])
+def _say_when(body: Body) -> Text:
+    """Return when it happened, as the signers say; the times of blocks are not in a history.
+
+    The times that a case brings for the law are bound by its computations only, and not shown.
+    """
     occurred = body.data.get("occurred_at")
     return format_time_ms(occurred) if type(occurred) is int and occurred else "—"
 

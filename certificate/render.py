@@ -17,8 +17,8 @@ from typing import Final
 
 import typst
 
+from certificate.attachment import ATTACHMENT_NAME
 from certificate.document import LANGUAGES, Certificate, encode_document
-from certificate.naming import ATTACHMENT_NAME
 from certificate.qr import draw_code
 
 LAYOUT: Final = "layout.typ"

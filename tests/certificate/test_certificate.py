@@ -18,14 +18,22 @@ import pytest
 from pypdf.generic import DictionaryObject
 
 from certificate.attachment import extract
-from certificate.contents import make_number
-from certificate.document import Certificate, Exact, Section, Sentences, Table, encode_document
+from certificate.contents import make_certificate, make_number
+from certificate.document import (
+    Certificate,
+    Exact,
+    Fields,
+    Section,
+    Sentences,
+    Table,
+    encode_document,
+)
 from certificate.record import ENTRIES_SHOWN_MAX, describe_record
 from certificate.render import render
 from certificate.showing import TEXT_CHARS_MAX, is_shown, show_exact, show_text
 from tests.certificate.papers import evidence, make, paper, refuted, squeeze
 from tests.verifier.small_chain import SmallChain, busy_chain
-from verifier.evidence_file import HistoryFile, read_evidence
+from verifier.evidence_file import BareProof, HistoryFile, read_evidence
 from verifier.report import Words
 from verifier.trust_root import read_trust_root
 from verifier.verify import verify_evidence
@@ -236,6 +244,43 @@ def test_every_character_that_is_shown_has_a_glyph() -> None:
         nothing, "", "", nothing, True, nothing, (Section(nothing, (Sentences(lines),)),)
     )
     assert render(page, b"{}", "A", 0, "zh").startswith(b"%PDF-1.7")
+
+
+def test_a_kind_without_sections_of_its_own_shows_what_was_verified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    raw, chain_id = evidence("history")
+    report = verify_evidence(raw, chain_id)
+    monkeypatch.setattr(
+        "certificate.contents.read_evidence", lambda _: BareProof(b"genesis", b"entry", b"proof")
+    )
+    made = make_certificate(raw, report, chain_id.hex(), "software")
+    titles = [section.title.en for section in made.sections]
+    assert titles[:3] == ["The evidence", "What was verified", "The steps of verification"]
+    (fields,) = made.sections[1].blocks
+    assert isinstance(fields, Fields)
+    shown = {label.en: value for label, value in fields.rows}
+    assert shown["balance_fen.locked"] == "90000"
+    assert shown["cosigned_by"] == Words(
+        "bank-0、bank-1、bank-2、bank-3", "bank-0, bank-1, bank-2, bank-3"
+    )
+
+
+def test_terms_that_no_entry_binds_are_not_shown() -> None:
+    raw, chain_id = evidence("case")
+    file = read_evidence(raw)
+    assert isinstance(file, HistoryFile)
+    assert file.law is not None
+    other = dataclasses.replace(file, law=dataclasses.replace(file.law, terms=b"{}"))
+    report, root = verify_evidence(raw, chain_id), read_trust_root(file.genesis)
+    titles = [
+        [section.title.en for section in describe_record(given, report, root)]
+        for given in (file, other)
+    ]
+    assert titles == [
+        ["The contract and its books", "The contract's terms", "The record"],
+        ["The contract and its books", "The record"],
+    ]
 
 
 # What a file may hold to mislead.
