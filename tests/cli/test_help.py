@@ -33,6 +33,9 @@ COMMANDS = [
     ["evidence"],
     ["history"],
     ["verify"],
+    ["certificate", "make"],
+    ["certificate", "extract"],
+    ["certificate", "check"],
     ["page"],
     ["inspect"],
 ]
