@@ -72,6 +72,13 @@ Deed = Callable[[Context, ContractRecord, Any, str], tuple[ContractRecord, Effec
 
 PPM: Final = 1_000_000
 
+BLANK: Final = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+"""White space, written out: what `str.strip` takes for it is up to the interpreter's Unicode, and
+two nodes would disagree about an outcome (ADR 0025)."""
+
 
 def apply_signed(context: Context, data: SignedData) -> Outcome:
     """Sign a contract under published terms; merchant, custodian and terms must be known."""
@@ -289,7 +296,7 @@ def _credit(
 def _freeze(
     context: Context, record: ContractRecord, data: FrozenData, role: str
 ) -> tuple[ContractRecord, Effects]:
-    if not data.legal_basis.strip() or not data.document.strip():
+    if not data.legal_basis.strip(BLANK) or not data.document.strip(BLANK):
         raise Refusal("no_legal_basis", ("authority", data.authority), ("document", data.document))
     authorities = [
         each for each in find_roles(context, record, context.signers)

@@ -8,9 +8,11 @@ import msgspec
 import pytest
 
 from contracts.audit import audit
+from contracts.contract import BLANK
 from contracts.custody import ContractRecord, Counter, count_device, settle
 from contracts.handling import Refusal
 from contracts.prepaid import ConservationError
+from ledger.canonical import is_normal
 from ledger.stream import decode_stored_stream
 from ledger.transaction import applied, refused
 from tests.contracts.life_world import (
@@ -420,6 +422,17 @@ def test_a_freeze_may_begin_later() -> None:
     while world.next_ms < starts:
         world.commit()
     assert world.event("funds.released", {"amount": 1}, "bank-0").code == "frozen"
+
+
+def test_blank_text_is_blank_in_every_interpreter() -> None:
+    assert len(set(BLANK)) == len(BLANK) == 29
+    assert not BLANK.strip()
+    world = paid_world()
+    for blank in filter(is_normal, BLANK):
+        outcome = world.event("funds.frozen", FREEZE | {"document": f" {blank} "}, "court-1")
+        assert outcome.code == "no_legal_basis", ascii(blank)
+    later = "\u180e"  # Unicode took it for a space before 6.3
+    assert world.event("funds.frozen", FREEZE | {"document": later}, "court-1").code == ""
 
 
 def test_a_freeze_without_ground_or_approvers_is_refused_and_recorded() -> None:
