@@ -17,9 +17,10 @@ from api.access import Access, is_loopback
 from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems
 from api.ports import LedgerService
 from api.problems import Problem
-from api.requests import parse_contract_id, parse_height
+from api.requests import HEIGHT_MAX, parse_contract_id, parse_height
 from api.schemas import Block, Contract, Healthy, Status
 from api.settings import ApiSettings
+from api.tokens import CONTRACT_PATTERN
 
 JSON: Final = "application/json"
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -29,9 +30,22 @@ GENESIS_CACHE: Final = "public, max-age=3600"
 CLAIMS_MAX: Final = 256
 """Contracts of one request: a few milliseconds' work, and an address of some 16 kB."""
 
+# The document says what `api.requests` checks, with a better sentence than the framework's.
 ContractId = Annotated[
     str,
-    Path(description="the contract's id, without `contract/`", examples=[examples.CONTRACT_ID]),
+    Path(
+        description="the contract's id, without `contract/`",
+        examples=[examples.CONTRACT_ID],
+        json_schema_extra={"pattern": f"^{CONTRACT_PATTERN}$"},
+    ),
+]
+Height = Annotated[
+    str,
+    Path(
+        description="decimal, 0 is genesis",
+        examples=[examples.HEIGHT],
+        json_schema_extra={"type": "integer", "minimum": 0, "maximum": HEIGHT_MAX},
+    ),
 ]
 ContractIds = Annotated[
     list[str],
@@ -40,7 +54,6 @@ ContractIds = Annotated[
         examples=[[examples.CONTRACT_ID]],
     ),
 ]
-Height = Annotated[str, Path(description="decimal, 0 is genesis", examples=[str(examples.HEIGHT)])]
 
 
 def _shows(example: Any) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from contracts.custody import (
     count_device,
     join_merchant,
     read_merchant,
+    read_static,
     settle,
 )
 from contracts.documents import read_document
@@ -46,10 +47,13 @@ from contracts.events import (
 )
 from contracts.handling import Context, Refusal
 from contracts.lifecycle import (
+    AFTERLIFE_MS,
     CARD,
     CONTRACT,
     DISPUTE,
     ENDING,
+    ISSUED,
+    LOOKING_BACK,
     LOST,
     MERCHANT,
     TRADING,
@@ -59,9 +63,10 @@ from contracts.lifecycle import (
 from contracts.parties import CUSTODIAN_ROLES, PartyRecord
 from contracts.scope import check_scope
 from contracts.standing import ROLE_OF, attest, find_roles
+from law.days import day_of
 from law.entries import choose_role
 from law.facts import REFERS
-from law.terms import parse_terms
+from law.terms import PeriodDeal, parse_terms
 from ledger.transaction import Outcome, applied
 
 Effects = list[tuple[str, int | str]]
@@ -69,6 +74,13 @@ Deed = Callable[[Context, ContractRecord, Any, str], tuple[ContractRecord, Effec
 """What an event does to the books: (context, record in its new state, data, role) → record."""
 
 PPM: Final = 1_000_000
+
+BLANK: Final = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+"""White space, written out: what `str.strip` takes for it is up to the interpreter's Unicode, and
+two nodes would disagree about an outcome (ADR 0025)."""
 
 
 def apply_signed(context: Context, data: SignedData) -> Outcome:
@@ -135,6 +147,10 @@ def make_event(event: str, deed: Deed) -> Callable[[Context, Any], Outcome]:
         else:
             role = attest(context, record, event)
         moved = _move(record, event)
+        if event in LOOKING_BACK and record.is_over_at(context.time_ms):
+            raise Refusal(
+                "contract_over", ("closed_ms", record.closed_ms), ("allowed_ms", AFTERLIFE_MS)
+            )
         if isinstance(data, OfData):
             _check_target(context, event, data.of)
         after, effects = deed(context, moved, data, role)
@@ -274,9 +290,22 @@ def _release(
         record, locked=record.locked - data.amount, released=record.released + data.amount
     )
     effects: Effects = [("locked", after.locked), ("released", after.released)]
-    if not record.deliveries:
+    if not record.deliveries and not _is_pass_running(context, record, data):
         effects.append(("finding", "released_before_delivery"))
     return after, effects
+
+
+def _is_pass_running(context: Context, record: ContractRecord, data: Event) -> bool:
+    """Whether time itself is what the terms sell, and it has begun: no single delivery is needed
+    before money for it is released."""
+    raw = read_document(context, read_static(context).terms)
+    assert raw is not None, "a contract's terms are never removed"
+    deal = parse_terms(raw).deal
+    if not isinstance(deal, PeriodDeal):
+        return False
+    if deal.term.start is None:
+        return record.card != ISSUED
+    return deal.term.start <= day_of(data.occurred_at or context.time_ms)
 
 
 def _credit(
@@ -291,7 +320,7 @@ def _credit(
 def _freeze(
     context: Context, record: ContractRecord, data: FrozenData, role: str
 ) -> tuple[ContractRecord, Effects]:
-    if not data.legal_basis.strip() or not data.document.strip():
+    if not data.legal_basis.strip(BLANK) or not data.document.strip(BLANK):
         raise Refusal("no_legal_basis", ("authority", data.authority), ("document", data.document))
     authorities = [
         each for each in find_roles(context, record, context.signers)
@@ -426,7 +455,8 @@ def _close(
 ) -> tuple[ContractRecord, Effects]:
     if record.locked:
         raise Refusal("still_locked", ("locked", record.locked))
-    return record, [("role", role), ("owed", record.owed)]
+    after = replace(record, closed_ms=context.time_ms)
+    return after, [("role", role), ("owed", record.owed)]
 
 
 def _attach(

@@ -23,7 +23,7 @@ from verifier.strict_msgpack import take_array, take_bytes, take_integer, take_t
 from verifier.wording import format_fen
 
 _MERCHANT: Final = 14
-_CONTRACT: Final = 26
+_CONTRACT: Final = 27
 _SIGNED: Final = 11
 """Members of the three records, their kind included (docs/FORMATS.md, State)."""
 
@@ -126,7 +126,7 @@ def _check_shown(
     party = take_bytes(signed[8], f"{shown.signed.stream}: party", HASH_BYTES)
     expected = {
         "merchant": (merchant, file.merchant.stream),
-        "place": (take_integer(record[25], f"{stream}: place"), claim.place),
+        "place": (take_integer(record[26], f"{stream}: place"), claim.place),
         "locked": (take_integer(record[13], f"{stream}: locked"), claim.locked),
         "owed": (max(0, due - refunded - repaid), claim.owed),
         "name": (tagged_hash(tags.CLAIM, party + stream.encode()).hex(), claim.name.hex()),

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn, TextIO
 
 from ledger.evidence import FILE_BYTES_MAX
 from ledger.refusal import Rejected
 from verifier.evidence_file import read_evidence
-from verifier.report import Report, format_json, format_text, printable
+from verifier.report import Report, format_json, format_text, format_working, printable
 from verifier.trust_root import compute_chain_id
 from verifier.verify import verify_bare_proof, verify_evidence
 
@@ -25,6 +25,7 @@ INCONSISTENT: Final = 1
 UNUSABLE: Final = 2
 
 HASH_HEX_CHARS: Final = 64
+PDF_MAGIC: Final = b"%PDF-"
 
 HELP_HEAD: Final = """\
 Verify evidence of the ledger, offline: no network, no account, no trust in any node.
@@ -38,6 +39,8 @@ examples:
   %(prog)s card-8c1.evidence.json --genesis-hash 5f0c…e1 --lang zh
   %(prog)s card-8c1.evidence.json --genesis-hash 5f0c…e1 --json
       the same for programs
+  %(prog)s gym.case.json --genesis-hash 5f0c…e1 --working
+      with every step by which what is owed was derived
   %(prog)s --entry 17.entry --proof 17.tlog-proof --genesis genesis.json --genesis-hash 5f0c…e1
       an entry and its C2SP tlog-proof, without the records of its signers
 
@@ -78,6 +81,11 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         "--lang", choices=("zh", "en", "both"), default="both", help="language (default: both)"
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--working",
+        action="store_true",
+        help="after the report, show how what is owed was derived: article, formula, entries",
+    )
     bare = parser.add_argument_group("instead of FILE")
     bare.add_argument("--entry", metavar="FILE", help="an entry's bytes (leaf data)")
     bare.add_argument("--proof", metavar="FILE", help="its C2SP tlog-proof")
@@ -85,13 +93,22 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str], prog: str = "python -m verifier", out: TextIO | None = None) -> int:
-    """Verify what `argv` names and print the report; return the exit status."""
+def main(
+    argv: Sequence[str],
+    prog: str = "python -m verifier",
+    out: TextIO | None = None,
+    unpack: Callable[[bytes], bytes] | None = None,
+) -> int:
+    """Verify what `argv` names and print the report; return the exit status.
+
+    `unpack` takes the evidence out of a file that holds it, as a certificate does; the verifier by
+    itself reads evidence files only.
+    """
     stream = out or sys.stdout
     _print_what_the_terminal_lacks(stream)
     try:
         arguments = make_parser(prog).parse_args(argv)
-        report = _verify(arguments)
+        report = _verify(arguments, unpack)
     except _Unusable as error:
         stream.write(f"{printable(str(error))}\n")
         return UNUSABLE
@@ -101,10 +118,12 @@ def main(argv: Sequence[str], prog: str = "python -m verifier", out: TextIO | No
         stream.write(format_json(report) + "\n")
     else:
         stream.writelines(f"{line}\n" for line in format_text(report, arguments.lang))
+        if arguments.working:
+            stream.writelines(f"{line}\n" for line in format_working(report, arguments.lang))
     return report.exit_status
 
 
-def _verify(arguments: argparse.Namespace) -> Report:
+def _verify(arguments: argparse.Namespace, unpack: Callable[[bytes], bytes] | None) -> Report:
     bare = (arguments.genesis, arguments.entry, arguments.proof)
     if arguments.file is None and all(bare):
         genesis, entry, proof = (_read_file(path) for path in bare)
@@ -113,6 +132,17 @@ def _verify(arguments: argparse.Namespace) -> Report:
     if arguments.file is None or any(bare):
         raise _Unusable("give either FILE, or --entry, --proof and --genesis; see --help")
     raw = _read_file(arguments.file)
+    if raw.startswith(PDF_MAGIC):
+        if unpack is None:
+            raise _Unusable(
+                f"{arguments.file} is a PDF. Take the evidence out of it first: save its "
+                "attachment, or run evidence-ledger certificate extract."
+            )
+        raw = unpack(raw)
+        sys.stderr.write(
+            "Verified is the evidence attached to the PDF; its pages are not looked at "
+            "(evidence-ledger certificate check does). 核验的是附件，不是纸面。\n"
+        )
     return verify_evidence(raw, _trusted_hash(arguments.genesis_hash, raw))
 
 

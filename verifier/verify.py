@@ -138,7 +138,7 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
             return Report(
                 (*steps, *_not_run(number, plan)), case.facts, _limits(case, False), digest
             )
-    return Report(tuple(steps), case.facts, _limits(case, True), digest)
+    return Report(tuple(steps), case.facts, _limits(case, True), digest, case.working)
 
 
 def _not_run(failed: int, plan: Sequence[tuple[int, Words, Callable[[Case], Words]]]) -> list[Step]:

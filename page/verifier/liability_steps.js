@@ -14,7 +14,7 @@ import { checkAmounts, computeLeaf, verifyClaim } from "./sum_tree.js";
 import { formatFen } from "./wording.js";
 
 const MERCHANT = 14;
-const CONTRACT = 26;
+const CONTRACT = 27;
 const SIGNED = 11;
 
 /** Step 15: what the merchant's record says of all its contracts, under the state root. */
@@ -107,7 +107,7 @@ async function checkShown(subject, claim) {
   const party = takeBytes(fixed[8], `${signed.stream}: party`, HASH_BYTES);
   const expected = [
     ["merchant", merchant, subject.file.merchant.stream],
-    ["place", takeInteger(record[25], `${stream}: place`), claim.place],
+    ["place", takeInteger(record[26], `${stream}: place`), claim.place],
     ["locked", takeInteger(record[13], `${stream}: locked`), claim.locked],
     ["owed", left > 0n ? left : 0n, claim.owed],
     ["name", toHex(await sha256(TAGS.claim, party, toUtf8(stream))), toHex(claim.name)],

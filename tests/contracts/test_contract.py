@@ -9,9 +9,11 @@ import pytest
 
 from contracts.audit import audit
 from contracts.claims import compute_claim
+from contracts.contract import BLANK
 from contracts.custody import ContractRecord, Counter, count_device, settle
 from contracts.handling import Refusal
 from contracts.prepaid import ConservationError
+from ledger.canonical import is_normal
 from ledger.stream import decode_stored_stream
 from ledger.sum_tree import SumTree, compute_leaf
 from ledger.transaction import applied, refused
@@ -148,6 +150,35 @@ def test_a_release_before_any_delivery_is_found() -> None:
     outcome = world.event("funds.released", {"amount": 10}, "bank-0")
     assert findings(outcome) == ["released_before_delivery"]
     assert world.card.findings == world.merchant.findings == 1
+
+
+def pass_world(name: str) -> LifeWorld:
+    """`CARD` under another template, and 1,000 yuan in custody."""
+    world = LifeWorld()
+    world.terms = load(f"terms/{name}.json")
+    template = world.terms["template"]["id"]
+    world.must("terms.publish", f"terms/{template}", {"document": world.terms}, "m-1")
+    assert world.sign().code == ""
+    world.done("funds.locked", LOCKED, "bank-0")
+    return world
+
+
+def test_a_pass_delivers_by_running_and_not_before_its_first_use() -> None:
+    world = pass_world("fitness-year.v1")
+    early = world.event("funds.released", {"amount": 10}, "bank-0")
+    assert findings(early) == ["released_before_delivery"]
+    world.done("card.activated")
+    assert findings(world.event("funds.released", {"amount": 10}, "bank-0")) == []
+
+
+def test_a_pass_from_a_day_delivers_from_that_day() -> None:
+    world = pass_world("training-term.v1")  # from 2025-09-01 in China
+    for occurred_at, expected in (
+        (1_756_655_999_999, ["released_before_delivery"]),
+        (1_756_656_000_000, []),
+    ):
+        data = {"amount": 10, "occurred_at": occurred_at}
+        assert findings(world.event("funds.released", data, "bank-0")) == expected
 
 
 def test_nothing_paid_and_too_much_paid() -> None:
@@ -398,6 +429,17 @@ def test_a_freeze_may_begin_later() -> None:
     while world.next_ms < starts:
         world.commit()
     assert world.event("funds.released", {"amount": 1}, "bank-0").code == "frozen"
+
+
+def test_blank_text_is_blank_in_every_interpreter() -> None:
+    assert len(set(BLANK)) == len(BLANK) == 29
+    assert not BLANK.strip()
+    world = paid_world()
+    for blank in filter(is_normal, BLANK):
+        outcome = world.event("funds.frozen", FREEZE | {"document": f" {blank} "}, "court-1")
+        assert outcome.code == "no_legal_basis", ascii(blank)
+    later = "\u180e"  # Unicode took it for a space before 6.3
+    assert world.event("funds.frozen", FREEZE | {"document": later}, "court-1").code == ""
 
 
 def test_a_freeze_without_ground_or_approvers_is_refused_and_recorded() -> None:

@@ -357,7 +357,7 @@ MUTATIONS: dict[str, Mutation] = {
         16,
         Reason.ROOT_MISMATCH,
     ),
-    "quorum-lies-of-its-place": (forged(stream_of(OF), 25, 5), 16, Reason.ROOT_MISMATCH),
+    "quorum-lies-of-its-place": (forged(stream_of(OF), 26, 5), 16, Reason.ROOT_MISMATCH),
     "quorum-lies-of-its-merchant": (forged(stream_of(OF), 2, "m-2"), 16, Reason.ROOT_MISMATCH),
     "quorum-lies-of-its-consumer": (
         forged(f"signed/{stream_of(OF)}", 8, bytes(32)),
