@@ -83,6 +83,8 @@ REFUSAL_WORDS: Final[Mapping[str, Words]] = {
     "freeze_over": Words("冻结期限已过", "the freeze would be over already"),
     "frozen": Words("资金已被冻结", "the money is frozen"),
     "intake_suspended": Words("已暂停收取预付款", "the merchant may take in no more"),
+    "total_too_large": Words("经营者合计超过上限", "the merchant's total would be too large"),
+    "too_many_custodians": Words("托管机构过多", "too many keep this merchant's money"),
     "no_legal_basis": Words("缺少法律依据或文号", "it names no legal basis or no document"),
     "no_majority": Words("签名未过监管机构半数", "no majority of the regulators signed"),
     "no_such_day": Words("日期不存在", "there is no such day"),

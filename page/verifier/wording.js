@@ -113,6 +113,8 @@ export const REFUSAL_WORDS = new Map([
   ["freeze_over", ["冻结期限已过", "the freeze would be over already"]],
   ["frozen", ["资金已被冻结", "the money is frozen"]],
   ["intake_suspended", ["已暂停收取预付款", "the merchant may take in no more"]],
+  ["total_too_large", ["经营者合计超过上限", "the merchant's total would be too large"]],
+  ["too_many_custodians", ["托管机构过多", "too many keep this merchant's money"]],
   ["no_legal_basis", ["缺少法律依据或文号", "it names no legal basis or no document"]],
   ["no_majority", ["签名未过监管机构半数", "no majority of the regulators signed"]],
   ["no_such_day", ["日期不存在", "there is no such day"]],
