@@ -380,4 +380,10 @@ def read_kept(row: KeptRow) -> tuple[int, bytes, str]:
     if not isinstance(entry, TransactionEntry):
         raise Rejected(Reason.BAD_FIELD, f"snapshot: entry {entry.index} is no transaction")
     body = entry.envelope.body
-    return entry.index, compute_tx_id(body), read_head(body).stream
+    try:
+        stream = read_head(body).stream
+    except msgspec.MsgspecError:
+        raise Rejected(
+            Reason.MALFORMED, f"snapshot: the body of entry {entry.index} cannot be read"
+        ) from None
+    return entry.index, compute_tx_id(body), stream

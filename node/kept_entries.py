@@ -3,7 +3,7 @@
 Execution reads earlier entries of some streams (`contracts.lookback`). A node that began with a
 snapshot has none of the blocks before it, and one that was pruned may be without its archive. So
 what of those streams stands in such blocks is a row of the index, and below `kept_before` all of
-it is. Rows of contracts that are over are dropped. Where the blocks are at hand there are no rows.
+it is. Rows of contracts that are over are dropped. Blocks that stay in the home need no rows.
 
     a snapshot is installed   its entries become rows, `kept_before` is its first block
     segments are archived     first the rows, then `kept_before`, then the segments go

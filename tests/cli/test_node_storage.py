@@ -31,6 +31,7 @@ def test_a_whole_home_passes_every_check(command: Command, home: Path) -> None:
         "ok       files and rows",
         "ok       execution",
         "ok       state",
+        "ok       earlier entries",
         "ok       client signatures",
         "ok       commit certificates",
         "ok       checkpoints",

@@ -10,12 +10,13 @@ import random
 from collections.abc import Callable
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from api.ports import NotFound
 from contracts.lifecycle import AFTERLIFE_MS
 from contracts.lookback import may_look_back
-from ledger.block import decode_entry, encode_header_entry
+from ledger.block import TransactionEntry, decode_entry, encode_header_entry
 from ledger.snapshot import (
     Chunk,
     KeptChunk,
@@ -356,6 +357,18 @@ def test_entries_before_other_rows_and_rows_of_no_transaction_are_refused() -> N
     header = encode_header_entry(base.header)
     assert forge_kept(lambda rows: [KeptRow(1, header), *rows]) == (
         f"bad_field: snapshot: entry {base.header.index} is no transaction"
+    )
+
+    def unreadable(rows: list[KeptRow]) -> list[KeptRow]:
+        entry = decode_entry(rows[0].entry)
+        assert isinstance(entry, TransactionEntry)
+        envelope = msgspec.structs.replace(entry.envelope, body=b"{")
+        rows[0] = KeptRow(1, encode(msgspec.structs.replace(entry, envelope=envelope)))
+        return rows
+
+    newest = decode_entry(kept.rows[0].entry).index
+    assert forge_kept(unreadable) == (
+        f"malformed: snapshot: the body of entry {newest} cannot be read"
     )
 
 
