@@ -386,8 +386,16 @@ def _say_when(body: Body) -> Text:
 
 
 def describe_position(file: TransactionFile | HistoryFile, report: Report) -> Section:
-    """Return where it stands: block, log, tree and the path between them."""
+    """Return where it stands: block, log, tree and the path between them.
+
+    Of a history, the block up to which it is the whole record.
+    """
     facts = report.facts
+    height_label = Words("区块高度", "Block height")
+    time_label = Words("上链时间（区块时间）", "Put on the chain (block time)")
+    if isinstance(file, HistoryFile):
+        height_label = Words("记录截至区块高度", "Record up to block height")
+        time_label = Words("该区块时间", "Time of that block")
     proof = parse_tlog_proof(file.proof if isinstance(file, TransactionFile) else file.header_proof)
     rows: list[tuple[Words, Text | Exact]] = []
     for name, label in (
@@ -397,11 +405,8 @@ def describe_position(file: TransactionFile | HistoryFile, report: Report) -> Se
         if name in facts:
             rows.append((label, Exact(str(facts[name]))))
     rows += [
-        (Words("区块高度", "Block height"), str(facts["height"])),
-        (
-            Words("上链时间（区块时间）", "Put on the chain (block time)"),
-            format_time_ms(int(str(facts["block_time_ms"]))),
-        ),
+        (height_label, str(facts["height"])),
+        (time_label, format_time_ms(int(str(facts["block_time_ms"])))),
         (Words("区块哈希", "Block hash"), Exact(str(facts["block_hash"]))),
         (Words("前一区块哈希", "Hash of the block before"), Exact(str(facts["parent_hash"]))),
         (Words("日志位置", "Index in the log"), str(proof.index)),
