@@ -52,6 +52,14 @@ class Books:
 def replay_life(
     entries: Sequence[Entry], bodies: Sequence[Body], record: list[Any] | None
 ) -> Books:
+    """Return what `fold_life` does, compared with the record in the state."""
+    books = fold_life(entries, bodies)
+    assert books is not None, "the first applied entry signed the contract"
+    _compare(books, record)
+    return books
+
+
+def fold_life(entries: Sequence[Entry], bodies: Sequence[Body]) -> Books | None:
     """Return the books that the entries lead to; raise `Refuted` where anything contradicts."""
     books: Books | None = None
     for place, (entry, body) in enumerate(zip(entries, bodies, strict=True)):
@@ -80,8 +88,6 @@ def replay_life(
                     f"所载 {name} 为 {value}，复算为 {books.amounts[name]}（分）",
                     f"it states {name} {value}, but the entries give {books.amounts[name]} (fen)",
                 )
-    assert books is not None, "the first applied entry signed the contract"
-    _compare(books, record)
     return books
 
 

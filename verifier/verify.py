@@ -19,9 +19,12 @@ The steps, numbered here once and everywhere else by this numbering:
 12. In a history: the entries are all there are; count and root are computed again.
 13. In a history: the balances are derived again from the entries and compared with the state.
 14. In a case: what was computed to be owed is derived again by the law from entries and papers.
+15. What the file is for beside that: the growth of the log, a value in the state, a validator's
+    contradiction, or the answer to a question about a part of a contract's record.
 
-The first step that fails ends the examination; what comes after it is *not run*. A file is
-consistent when none failed. Nothing here reads a clock, a network or a file.
+A kind of file has the steps that concern it (`CONCERN`). The first step that fails ends the
+examination; what comes after it is *not run*. A file is consistent when none failed. Nothing here
+reads a clock, a network or a file.
 """
 
 from __future__ import annotations
@@ -29,11 +32,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ledger.evidence import CASE, HISTORY, TRANSACTION
 from ledger.hashing import sha256
 from ledger.refusal import Rejected
+from verifier.answer_steps import check_answer
 from verifier.case import Case
-from verifier.evidence_file import BareProof, EvidenceFile, HistoryFile, read_evidence
+from verifier.evidence_file import (
+    BareProof,
+    ConsistencyFile,
+    EquivocationFile,
+    EvidenceFile,
+    HistoryFile,
+    RecordFile,
+    StateFile,
+    kind_of,
+    read_evidence,
+)
 from verifier.history_steps import check_balances, check_completeness
 from verifier.law_steps import check_owed
 from verifier.log_steps import (
@@ -68,7 +81,16 @@ STEPS: Final[tuple[tuple[int, Words, Callable[[Case], Words]], ...]] = (
     (12, Words("记录完整", "completeness"), check_completeness),
     (13, Words("余额复算", "balances"), check_balances),
     (14, Words("应退复算", "what is owed"), check_owed),
+    (15, Words("所证事项", "what is asked"), check_answer),
 )
+
+CONCERN: Final[dict[type, frozenset[int]]] = {
+    ConsistencyFile: frozenset({2, 3, 4, 15}),
+    StateFile: frozenset({2, 3, 4, 5, 15}),
+    RecordFile: frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15}),
+    EquivocationFile: frozenset({2, 3, 15}),
+}
+"""The steps that concern a kind of file; all of them for a kind that is not here."""
 
 
 def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
@@ -79,9 +101,7 @@ def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
     except Rejected as rejected:
         failed = Step(1, FILE_STEP, Result.FAILED, words_of(rejected), rejected.reason)
         return Report((failed, *_not_run(1)), {}, (), digest)
-    kind = TRANSACTION
-    if isinstance(file, HistoryFile):
-        kind = HISTORY if file.law is None else CASE
+    kind = kind_of(file)
     words = Words(
         f"{len(raw)} 字节，规范 JSON，种类 {kind}。",
         f"{len(raw)} bytes of canonical JSON, kind {kind}.",
@@ -105,7 +125,11 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
     case = Case(trusted_chain_id)
     case.file = file
     steps = [Step(1, FILE_STEP, Result.OK, words)]
+    concern = CONCERN.get(type(file))
     for number, name, check in STEPS:
+        if concern is not None and number not in concern:
+            steps.append(Step(number, name, Result.NOT_RUN, _NO_CONCERN))
+            continue
         try:
             steps.append(Step(number, name, Result.OK, check(case)))
         except NotRun as why:
@@ -115,6 +139,11 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
             steps.append(Step(number, name, Result.FAILED, said, why.reason))
             return Report((*steps, *_not_run(number)), case.facts, _limits(case, False), digest)
     return Report(tuple(steps), case.facts, _limits(case, True), digest, case.working)
+
+
+_NO_CONCERN: Final = Words(
+    "此步与这种文件无关。", "This step does not concern a file of this kind."
+)
 
 
 def _not_run(failed: int) -> list[Step]:
@@ -135,6 +164,22 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
             ),
         )
     root = case.root
+    if isinstance(case.file, EquivocationFile):
+        return (
+            Words(
+                "证明：该验证者的密钥签署了两份不能同真的陈述，凭创世文件即可核验。",
+                "Proven: that validator's key signed two statements of which not both can be "
+                "true; genesis alone decides.",
+            ),
+            Words(
+                "不证明：何人使用该密钥，以及出于何种原因。",
+                "Not proven: who used the key, and why.",
+            ),
+            Words(
+                "前提：创世哈希取自可信来源。",
+                "Assumed: the genesis hash is from a trusted source.",
+            ),
+        )
     limits = [
         Words(
             "证明：自上链之时起内容未被改动（《人民法院在线诉讼规则》第十六条）。",
@@ -162,6 +207,28 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
                 "completeness.",
             )
         )
+    elif isinstance(case.file, ConsistencyFile):
+        limits.append(
+            Words(
+                "此文件不含条目，不说明条目的内容。",
+                "The file holds no entries and does not say what they are.",
+            )
+        )
+    elif isinstance(case.file, StateFile | RecordFile):
+        limits.append(
+            Words(
+                f"所证截至高度 {case.state_header.height}；其后的记录不在此文件之内。",
+                f"What is proven is up to height {case.state_header.height}; what came later is "
+                "not in this file.",
+            )
+        )
+        if isinstance(case.file, RecordFile):
+            limits.append(
+                Words(
+                    "时间是区块的时间：记录上链之时，而不是事情发生之时。",
+                    "Times are those of blocks: when it was recorded, not when it happened.",
+                )
+            )
     elif isinstance(case.file, HistoryFile):
         limits.append(
             Words(

@@ -23,7 +23,12 @@ export const TAGS = Object.freeze({
   batchSignature: tag("batch-signature"),
   stateKey: tag("state-key"),
   stateValue: tag("state-value"),
+  prePrepare: tag("pre-prepare"),
+  prepare: tag("prepare"),
   commit: tag("commit"),
+  viewChange: tag("view-change"),
+  intakeReceipt: tag("intake-receipt"),
+  batchReceipt: tag("batch-receipt"),
 });
 
 /** SHA-256 of the parts, one after another. */

@@ -4,9 +4,10 @@
 // of them, written from that page. The first step that fails ends the examination; what comes after it
 // is not run. Nothing here reads a clock, a network or a file; `pause` lets a page stay alive.
 
+import { checkAnswer } from "./answer_steps.js";
 import { toHex } from "./bytes.js";
 import { requireEd25519 } from "./ed25519.js";
-import { HISTORY, readEvidence } from "./evidence_file.js";
+import { CONSISTENCY, EQUIVOCATION, HISTORY, RECORD, STATE, readEvidence } from "./evidence_file.js";
 import { sha256 } from "./hashing.js";
 import { checkBalances, checkCompleteness, checkOwed } from "./history_steps.js";
 import { checkCheckpoint, checkEntries, checkGenesis, checkHeaders, checkValidators } from "./log_steps.js";
@@ -29,7 +30,16 @@ export const STEPS = [
   { number: 12, zh: "记录完整", en: "completeness", check: checkCompleteness },
   { number: 13, zh: "余额复算", en: "balances", check: checkBalances },
   { number: 14, zh: "应退复算", en: "what is owed", check: checkOwed },
+  { number: 15, zh: "所证事项", en: "what is asked", check: checkAnswer },
 ];
+
+/** The steps that concern a kind of file; all of them for a kind that is not here. */
+const CONCERN = {
+  [CONSISTENCY]: [2, 3, 4, 15],
+  [STATE]: [2, 3, 4, 5, 15],
+  [RECORD]: [2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15],
+  [EQUIVOCATION]: [2, 3, 15],
+};
 
 /**
  * Verify an evidence file against the genesis hash a person trusts (32 bytes).
@@ -69,6 +79,13 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
       add(step, "not-run", {
         zh: `因第 ${failedAt} 步失败而未执行。`,
         en: `Not run, because step ${failedAt} failed.`,
+      });
+      continue;
+    }
+    if (CONCERN[subject.file.kind]?.includes(number) === false) {
+      add(step, "not-run", {
+        zh: "此步与这种文件无关。",
+        en: "This step does not concern a file of this kind.",
       });
       continue;
     }
@@ -118,6 +135,18 @@ function limitsOf({ root, file, stateHeader, isReplayed }, isConsistent) {
       },
     ];
   }
+  if (file.kind === EQUIVOCATION) {
+    return [
+      {
+        zh: "证明：该验证者的密钥签署了两份不能同真的陈述，凭创世文件即可核验。",
+        en:
+          "Proven: that validator's key signed two statements of which not both can be true; genesis " +
+          "alone decides.",
+      },
+      { zh: "不证明：何人使用该密钥，以及出于何种原因。", en: "Not proven: who used the key, and why." },
+      { zh: "前提：创世哈希取自可信来源。", en: "Assumed: the genesis hash is from a trusted source." },
+    ];
+  }
   const limits = [
     {
       zh: "证明：自上链之时起内容未被改动（《人民法院在线诉讼规则》第十六条）。",
@@ -142,7 +171,23 @@ function limitsOf({ root, file, stateHeader, isReplayed }, isConsistent) {
         "genesis hash came from a source that is trusted.",
     },
   ];
-  if (file.kind === HISTORY) {
+  if (file.kind === CONSISTENCY) {
+    limits.push({
+      zh: "此文件不含条目，不说明条目的内容。",
+      en: "The file holds no entries and does not say what they are.",
+    });
+  } else if (file.kind === STATE || file.kind === RECORD) {
+    limits.push({
+      zh: `所证截至高度 ${stateHeader.height}；其后的记录不在此文件之内。`,
+      en: `What is proven is up to height ${stateHeader.height}; what came later is not in this file.`,
+    });
+    if (file.kind === RECORD) {
+      limits.push({
+        zh: "时间是区块的时间：记录上链之时，而不是事情发生之时。",
+        en: "Times are those of blocks: when it was recorded, not when it happened.",
+      });
+    }
+  } else if (file.kind === HISTORY) {
     limits.push({
       zh: `完整性截至高度 ${stateHeader.height}；其后的记录不在此文件之内。`,
       en: `Completeness is up to height ${stateHeader.height}; what came later is not in this file.`,
