@@ -179,8 +179,8 @@ def _find_end(rows: Sequence[Row], until_ms: int, newest_ms: int) -> int:
     if inside == len(rows) and newest_ms < until_ms:
         raise Rejected(
             Reason.WRONG_HEIGHT,
-            f"question: it ends at {until_ms}, and the newest block is of {newest_ms}; an entry may "
-            "still come",
+            f"question: it ends at {until_ms}, and the newest block is of {newest_ms}; an entry "
+            "may still come",
         )
     return min(inside + 1, len(rows))
 
