@@ -63,7 +63,7 @@ def root_from_range(
 def verify_range(
     leaves: Sequence[bytes], begin: int, size: int, proof: Sequence[bytes], root: bytes
 ) -> None:
-    """Raise `Rejected`(BAD_PROOF) unless these leaf hashes stand at `begin` and after in the tree."""
+    """Raise `Rejected`(BAD_PROOF) unless these leaves stand from `begin` on in the tree."""
     reached = root_from_range(leaves, begin, size, proof)
     if reached != root:
         _refuse(

@@ -1,4 +1,9 @@
-"""Who attested and who did not, a promise that was not kept, and records not produced in time."""
+"""Who attested and who did not, a promise that was not kept, and records not produced in time.
+
+Each speaks against somebody, so each is held narrowly: silence is said of a whole record only, an
+omission only of what could have been taken in, a failure to produce only once the deadline is over.
+Why somebody did what the record shows is not said here.
+"""
 
 from __future__ import annotations
 

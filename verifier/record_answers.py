@@ -1,4 +1,9 @@
-"""What stands in a span of time, which terms were in force, and whether a balance is right."""
+"""What stands in a span of time, which terms were in force, and whether a balance is right.
+
+The entries are proven and consecutive before anything is asked of them; times are those of their
+blocks. Balances are derived by the same replays as step 13, from the record's first entry on, and
+rules that these do not know leave the question unanswered (`NotRun`).
+"""
 
 from __future__ import annotations
 
