@@ -2,7 +2,7 @@
 
 The entries are proven and consecutive before anything is asked of them; times are those of their
 blocks. Balances are derived by the same replays as step 13, from the record's first entry on, and
-rules that these do not know leave the question unanswered (`NotRun`).
+rules that these do not know are refused: nothing is said to be right that was not derived.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from verifier.evidence_file import RecordFile
 from verifier.life_replay import SIGNED, fold_life
 from verifier.prepaid_replay import fold
 from verifier.question import Balance, Terms, Window
-from verifier.report import Refuted, Words
+from verifier.report import NotRun, Refuted, Words
 from verifier.span import describe_span, take_span
 from verifier.wording import describe_kind, format_fen, format_time_ms
 
@@ -114,7 +114,11 @@ def answer_balance(case: Case, file: RecordFile, question: Balance) -> Words:
     """Derive what was locked: opening + paid in − delivered − refunded."""
     inside = take_span(case, file, None, question.until_ms)
     opening = sum(case.time_of(place) < question.from_ms for place in inside)
-    before, after = (_fold(case, count) for count in (opening, inside.stop))
+    try:
+        before, after = (_fold(case, count) for count in (opening, inside.stop))
+    except NotRun as unknown:
+        # An answer that is not derived must not look like one that was.
+        raise Refuted(Reason.UNKNOWN_KIND, unknown.words.zh, unknown.words.en) from None
     moved = {name: after[name] - before[name] for name in after}
     closing = after["locked"]
     case.facts["balance_fen"] = {

@@ -4,7 +4,7 @@ import { toHex } from "./bytes.js";
 import { sha256 } from "./hashing.js";
 import { SIGNED, foldLife, isUnderTerms } from "./life_replay.js";
 import { fold } from "./prepaid_replay.js";
-import { Refuted } from "./refusal.js";
+import { NotRun, Refuted } from "./refusal.js";
 import { describeSpan, takeSpan, timeOf } from "./span.js";
 import { describeKind, formatFen, formatTimeMs } from "./wording.js";
 
@@ -111,8 +111,16 @@ export async function answerBalance(subject, pause) {
   const { from, until, stated } = subject.file.question;
   const [, end] = takeSpan(subject, null, until);
   const opening = places([0, end]).filter((place) => timeOf(subject, place) < from).length;
-  const before = await foldAmounts(subject, opening, pause);
-  const after = await foldAmounts(subject, end, pause);
+  let before;
+  let after;
+  try {
+    before = await foldAmounts(subject, opening, pause);
+    after = await foldAmounts(subject, end, pause);
+  } catch (error) {
+    // An answer that is not derived must not look like one that was.
+    if (!(error instanceof NotRun)) throw error;
+    throw new Refuted("unknown_kind", error.words.zh, error.words.en);
+  }
   if (after.locked !== stated) {
     const [said, derived] = [formatFen(stated), formatFen(after.locked)];
     throw new Refuted(

@@ -606,6 +606,8 @@ SPECIFIC: dict[str, dict[str, Mutation]] = {
         "not-to-the-end": (lambda: spanned("balance", 0, 4), 15, Reason.BAD_PROOF),
         "beyond-the-end": (lambda: spanned("balance", 0, 6), 15, Reason.BAD_PROOF),
         "ends-later": (lambda: asked("balance", until=at(4) + 1), 15, Reason.BAD_PROOF),
+        "rules-not-known": (lambda: rebodied("prepaid.freeze", 3), 15, Reason.UNKNOWN_KIND),
+        "data-out-of-shape": (lambda: misshapen(), 15, Reason.BAD_FIELD),
         "balances-misstated": (lambda: misstated(), 15, Reason.BAD_FIELD),
     },
     "terms": {
@@ -766,6 +768,28 @@ def misstated() -> Made:
     index = chain.indices_of(CARD)[3]
     change = set_field(4, 2, 1, 1, value=90_049)
     lying = forge(chain, {index: alter(chain.leaves[index], change)})
+    return lying, record(lying, question)
+
+
+def rebodied(kind: str, version: int) -> Made:
+    """An entry of other rules, rightly signed, in the place of a prepayment."""
+    chain, question = BASES["balance"]()
+    index = chain.indices_of(CARD)[2]
+    signers = ("m-1", "bank-1")
+    envelope = chain.signed(chain.body(kind, CARD, {}, *signers, version=version), *signers)
+    change = set_field(3, value=msgpack.unpackb(envelope))
+    lying = forge(chain, {index: alter(chain.leaves[index], change)})
+    return lying, record(lying, question)
+
+
+def misshapen() -> Made:
+    """A quorum of liars let in a payment under terms that names no vouchers."""
+    chain = life_chain()
+    index = chain.indices_of(CARD)[1]
+    envelope = chain.signed(chain.body("funds.locked", CARD, {"amount": 1}, "bank-0"), "bank-0")
+    change = set_field(3, value=msgpack.unpackb(envelope))
+    lying = forge(chain, {index: alter(chain.leaves[index], change)})
+    question = ask("balance", **{"from": at(5), "stated": 98_000, "until": at(8)})
     return lying, record(lying, question)
 
 
