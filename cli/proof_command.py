@@ -183,23 +183,47 @@ def make_question(arguments: argparse.Namespace) -> dict[str, Any]:
         case "production":
             return {"ask": "production", "request": arguments.request}
         case _:
+            envelope = _read(arguments.envelope)
+            receipt, batch = read_receipt(arguments.receipt, envelope)
             return {
                 "ask": "omission",
-                "batch": None,
-                "envelope": base64.b64encode(_read(arguments.envelope)).decode(),
-                "receipt": _read_receipt(arguments.receipt),
+                "batch": batch,
+                "envelope": base64.b64encode(envelope).decode(),
+                "receipt": receipt,
             }
 
 
-def _read_receipt(path: Path) -> dict[str, Any]:
+def read_receipt(path: Path, envelope: bytes) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return a receipt, and the transaction's place under it if it is for several.
+
+    The file holds the receipt, or what the node answered when the transaction or its batch was
+    posted. Raises `Failure`.
+    """
+    from ledger.merkle import inclusion_proof, leaf_hash
+    from ledger.refusal import Rejected
+    from ledger.transaction import decode_transaction
+
     try:
-        receipt = json.loads(_read(path))
-    except ValueError:
-        raise unusable(f"{path} is not a receipt: no JSON.") from None
-    if not isinstance(receipt, dict):
-        raise unusable(f"{path} is not a receipt: no JSON object.")
-    inner = receipt.get("receipt")
-    return inner if isinstance(inner, dict) else receipt
+        answer = json.loads(_read(path))
+        receipt = answer.get("receipt", answer)
+        if "root" not in receipt:
+            return receipt, None
+        results = answer.get("results", [])
+        accepted = [each["accepted"] for each in results if each.get("accepted")]
+        tx_ids = [bytes.fromhex(each["tx_id"]) for each in accepted]
+        index = tx_ids.index(decode_transaction(envelope).tx_id)
+    except Rejected as rejected:
+        raise unusable(f"The envelope cannot be read: {rejected.detail}.") from None
+    except (ValueError, AttributeError, KeyError, TypeError):
+        raise unusable(
+            f"{path} is neither a receipt for this transaction nor what a node answered to it. "
+            "(A receipt for several needs the whole answer to the batch.)"
+        ) from None
+    proof = inclusion_proof([leaf_hash(tx_id) for tx_id in tx_ids], index)
+    return receipt, {
+        "index": index,
+        "path": [base64.b64encode(node).decode() for node in proof],
+    }
 
 
 def _read(path: Path) -> bytes:

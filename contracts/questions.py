@@ -113,8 +113,11 @@ def read_question(raw: bytes) -> Question:
         raise _refuse(f"nothing lies from {question.from_} to {question.until}")
     if isinstance(question, Window) and question.kinds != sorted(set(question.kinds)):
         raise _refuse("kinds are not in ascending order, each once")
+    if isinstance(question, Terms) and question.document is not None:
+        _check_base64("document", [question.document])
     if isinstance(question, Omission):
         find_promise(question)
+        _check_base64("batch.path", question.batch.path if question.batch else [])
     return question
 
 
@@ -164,6 +167,11 @@ def find_span(
             if day is None:
                 raise _refuse(f"transaction {question.request} is no request with a deadline")
             return first, _find_end(rows, start_of(day + 1), newest_ms)
+
+
+def _check_base64(name: str, texts: Sequence[str]) -> None:
+    if any(decode_base64(text) is None for text in texts):
+        raise _refuse(f"{name} is not canonical standard base64")
 
 
 def _find(rows: Sequence[Row], tx_id: str) -> int:

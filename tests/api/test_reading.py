@@ -183,6 +183,10 @@ async def test_a_question_is_answered(connect: Connect, committed: FakeNode) -> 
                 "question: kinds are not in ascending order, each once",
             ),
             (
+                b'{"ask":"terms","at":1,"document":"?"}',
+                "question: document is not canonical standard base64",
+            ),
+            (
                 b'{"ask":"omission","batch":null,"envelope":"?","receipt":{"height_max":1}}',
                 "question: receipt.height_max is no height, or the envelope is no base64",
             ),
