@@ -89,6 +89,8 @@ class Proofs:
         claim = self._claim(stream)
         record = [] if claim.value is None else self._queries.walk_stream(stream)
         store = self._shell.disk.store
+        for _, _, height in record[:1]:
+            self._queries.check_held(height)
         times = {height: store.header(height).time_ms for _, _, height in record}
         rows = [Row(times[height], tx_id) for tx_id, _, height in record]
         first, end = find_span(
