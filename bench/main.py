@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.bound import measure_bound
+from bench.growth import run_growth
 from bench.load import LoadMaker, Merchant
 from bench.posting import post_load, post_probes
 from bench.processes import read_cpu_s, read_memory_bytes
@@ -139,6 +140,14 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="then kill N nodes in the middle of a load: the rate after as a ratio to before",
     )
+    parser.add_argument(
+        "--growth",
+        type=int,
+        default=0,
+        metavar="N",
+        help="instead, without a network: what a transaction costs with N contracts of mixed "
+        "kinds, as a ratio to its cost with 1,000",
+    )
     parser.add_argument("--rate-max", type=int, default=14_000, help="loads are signed for this")
     parser.add_argument("--no-tls", action="store_true", help="plain HTTP on loopback")
     parser.add_argument("--home", type=Path, help="keep the network's folder here")
@@ -161,6 +170,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{compute_faulty_max(arguments.nodes)} may be dead, so that the others go on"
         )
     with tempfile.TemporaryDirectory(prefix="evidence-ledger-bench-") as folder:
+        if arguments.growth:
+            return run_growth(Path(folder), arguments.growth, arguments.json)
         home = arguments.home or Path(folder) / "devnet"
         results, caught_up, dead = _run(arguments, home)
     _print_table(arguments, results)

@@ -145,6 +145,10 @@ class Client:
         """Return the file of a validator's contradiction, counted from 0."""
         return self._get(f"/v1/validators/{validator}/equivocations/{number}").content
 
+    def claim(self, contract_id: str) -> bytes:
+        """Return the evidence that a contract is in its merchant's total."""
+        return self._get(f"/v1/contracts/{contract_id}/claim").content
+
     def contract(self, contract_id: str) -> dict[str, Any]:
         """Return a contract's record."""
         return self._json("GET", f"/v1/contracts/{contract_id}")

@@ -1,4 +1,4 @@
-"""`proof …`, `evidence`, `history`: files that a court verifies offline, fetched from any node.
+"""`proof …`, `evidence`, `history`, `claim`: files that a court verifies offline, from any node.
 
 What comes from a node is not believed here either: `verify` is the judge. A proof that no certified
 checkpoint covers yet is waited for. Times are given as people write them, with their zone, or in
@@ -57,6 +57,14 @@ example:
   evidence-ledger verify m-yoga.history.json --genesis-hash HASH
 """
 
+CLAIM_HELP = """\
+Fetch the proof that a contract is in its merchant's total. 取得合同计入经营者合计的证明。
+
+example:
+  evidence-ledger claim m-yoga-2026-0001 --devnet ./net -o m-yoga.claim.json
+  evidence-ledger verify m-yoga.claim.json --genesis-hash HASH
+"""
+
 _TX_ID: Final = re.compile(r"[0-9a-f]{64}")
 
 Fetch = Callable[["Client", argparse.Namespace], bytes]
@@ -98,6 +106,13 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     for name, summary, text, fetch, what in (
         ("evidence", "fetch a transaction's evidence file", EVIDENCE_HELP, _evidence, "TX_ID"),
         ("history", "fetch a contract's complete history", HISTORY_HELP, _history, "CONTRACT"),
+        (
+            "claim",
+            "prove that a contract is in its merchant's total",
+            CLAIM_HELP,
+            _claim,
+            "CONTRACT",
+        ),
     ):
         parser = add_command(commands, name, summary, text)
         parser.add_argument("of", metavar=what)
@@ -250,6 +265,10 @@ def _evidence(client: Client, arguments: argparse.Namespace) -> bytes:
 
 def _history(client: Client, arguments: argparse.Namespace) -> bytes:
     return client.history(arguments.of.removeprefix("contract/"))
+
+
+def _claim(client: Client, arguments: argparse.Namespace) -> bytes:
+    return client.claim(arguments.of.removeprefix("contract/"))
 
 
 def _consistency(client: Client, arguments: argparse.Namespace) -> bytes:

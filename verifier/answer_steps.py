@@ -1,4 +1,4 @@
-"""Step 15: what the file is for: one question, answered from what the steps before established.
+"""Step 17: what the file is for: one question, answered from what the steps before established.
 
 Growth of the log, a value in the state, two statements of a validator, or a question about a part
 of a contract's record. A question about a record is answered only where the entries in the file are
@@ -19,6 +19,7 @@ from verifier.evidence_file import (
     ConsistencyFile,
     EquivocationFile,
     HistoryFile,
+    LiabilitiesFile,
     RecordFile,
     StateFile,
     TransactionFile,
@@ -31,7 +32,7 @@ from verifier.wording import format_time_ms
 
 
 def check_answer(case: Case) -> Words:
-    """Step 15: the question that the file answers, and its answer."""
+    """Step 17: the question that the file answers, and its answer."""
     match case.file:
         case ConsistencyFile() as file:
             return _check_consistency(case, file)
@@ -41,7 +42,7 @@ def check_answer(case: Case) -> Words:
             return check_equivocation(case, file)
         case RecordFile() as file:
             return _answer(case, file)
-        case TransactionFile() | HistoryFile() | BareProof():
+        case TransactionFile() | HistoryFile() | LiabilitiesFile() | BareProof():
             raise NotRun("此文件没有提出问题。", "The file asks no question.")
 
 

@@ -14,20 +14,25 @@ from typing import Final, NoReturn
 from ledger.evidence import (
     BLOCK_MEMBERS,
     CASE,
+    CLAIM_MEMBERS,
     CONSISTENCY,
     EQUIVOCATION,
     FILE_BYTES_MAX,
     FORMAT,
     HISTORY,
     LAW_MEMBERS,
+    LIABILITIES,
     MEMBERS,
     RECORD,
+    SHOWN_MEMBERS,
     STATE,
     STREAM_MEMBERS,
     TRANSACTION,
     LawPapers,
     ProvenBlock,
+    ProvenClaim,
     ProvenStream,
+    ShownContract,
     StateClaim,
 )
 from ledger.hashing import HASH_BYTES
@@ -68,6 +73,17 @@ class HistoryFile:
     parties: tuple[ProvenStream, ...]
     law: LawPapers | None
     """In a file of kind `case`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiabilitiesFile:
+    """Evidence of contracts in their merchant's total."""
+
+    genesis: bytes
+    header: bytes
+    header_proof: bytes
+    merchant: ProvenStream
+    claims: tuple[ProvenClaim, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +142,13 @@ class BareProof:
 
 
 DecodedFile = (
-    TransactionFile | HistoryFile | ConsistencyFile | StateFile | RecordFile | EquivocationFile
+    TransactionFile
+    | HistoryFile
+    | ConsistencyFile
+    | StateFile
+    | RecordFile
+    | EquivocationFile
+    | LiabilitiesFile
 )
 EvidenceFile = DecodedFile | BareProof
 
@@ -146,6 +168,8 @@ def kind_of(file: DecodedFile) -> str:
             return RECORD
         case EquivocationFile():
             return EQUIVOCATION
+        case LiabilitiesFile():
+            return LIABILITIES
 
 
 def read_evidence(raw: bytes) -> DecodedFile:
@@ -186,7 +210,20 @@ def read_evidence(raw: bytes) -> DecodedFile:
             genesis=_take_blob(members, "genesis"),
             header=_take_blob(members, "header"),
             header_proof=_take_proof(members, "header_proof"),
-            state=_take_claim(members["state"]),
+            state=_take_state_claim(members["state"]),
+        )
+    if kind == LIABILITIES:
+        return LiabilitiesFile(
+            genesis=_take_blob(members, "genesis"),
+            header=_take_blob(members, "header"),
+            header_proof=_take_proof(members, "header_proof"),
+            merchant=_take_stream(members["merchant"], "merchant"),
+            claims=tuple(
+                [
+                    _take_claim(item, f"claims[{place}]")
+                    for place, item in enumerate(_take_list(members, "claims"))
+                ]
+            ),
         )
     contract = members["contract"]
     if not isinstance(contract, str) or not _CONTRACT.fullmatch(contract):
@@ -200,7 +237,7 @@ def read_evidence(raw: bytes) -> DecodedFile:
             contract=contract,
             header=_take_blob(members, "header"),
             header_proof=_take_proof(members, "header_proof"),
-            state=_take_claim(members["state"]),
+            state=_take_state_claim(members["state"]),
             first=first,
             entries=_take_entries(members),
             range=_take_hashes(members, "range"),
@@ -259,13 +296,51 @@ def _take_hashes(
     return tuple(found)
 
 
-def _take_claim(value: JsonValue) -> StateClaim:
+def _take_state_claim(value: JsonValue) -> StateClaim:
     """Take a state value that may be said to be absent."""
     if isinstance(value, dict) and value.get("value", "") is None:
         proven = _take_stream(value | {"value": ""}, "state")
         return StateClaim(proven.stream, None, proven.proof)
     proven = _take_stream(value, "state")
     return StateClaim(proven.stream, proven.value, proven.proof)
+
+
+def _take_claim(value: JsonValue, name: str) -> ProvenClaim:
+    if not isinstance(value, dict):
+        _refuse(Reason.BAD_FIELD, f"{name} is not an object")
+    take_members(value, f"evidence file: {name}", CLAIM_MEMBERS)
+    numbers = []
+    for member in ("place", "locked", "owed"):
+        number = value[member]
+        if type(number) is not int or number < 0:
+            _refuse(Reason.BAD_FIELD, f"{name}.{member} is not an integer from 0 up")
+        numbers.append(number)
+    place, locked, owed = numbers
+    return ProvenClaim(
+        place=place,
+        name=_decode(value["name"], f"{name}.name"),
+        locked=locked,
+        owed=owed,
+        path=tuple(
+            [
+                _decode(node, f"{name}.path[{at}]")
+                for at, node in enumerate(_take_list(value, "path"))
+            ]
+        ),
+        shown=_take_shown(value["shown"], f"{name}.shown"),
+    )
+
+
+def _take_shown(value: JsonValue, name: str) -> ShownContract | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        _refuse(Reason.BAD_FIELD, f"{name} is neither null nor an object")
+    take_members(value, f"evidence file: {name}", SHOWN_MEMBERS)
+    return ShownContract(
+        _take_stream(value["contract"], f"{name}.contract"),
+        _take_stream(value["signed"], f"{name}.signed"),
+    )
 
 
 def _take_law(value: JsonValue) -> LawPapers:

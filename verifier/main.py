@@ -73,9 +73,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "file", nargs="?", metavar="FILE", help="evidence file (kind transaction, history or case)"
-    )
+    parser.add_argument("file", nargs="?", metavar="FILE", help="evidence file, of any kind")
     parser.add_argument(
         "--genesis-hash", metavar="HEX", help="the genesis hash that you trust; required"
     )

@@ -15,7 +15,12 @@ from ledger.merkle import leaf_hash, root_from_inclusion
 from ledger.refusal import Reason, Rejected
 from ledger.signing import verify_signature
 from verifier.case import Case
-from verifier.evidence_file import BareProof, HistoryFile, RecordFile, TransactionFile
+from verifier.evidence_file import (
+    BareProof,
+    HistoryFile,
+    RecordFile,
+    TransactionFile,
+)
 from verifier.formats import (
     Body,
     Signature,

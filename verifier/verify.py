@@ -19,12 +19,19 @@ The steps, numbered here once and everywhere else by this numbering:
 12. In a history: the entries are all there are; count and root are computed again.
 13. In a history: the balances are derived again from the entries and compared with the state.
 14. In a case: what was computed to be owed is derived again by the law from entries and papers.
-15. What the file is for beside that: the growth of the log, a value in the state, a validator's
-    contradiction, or the answer to a question about a part of a contract's record.
 
-A kind of file has the steps that concern it (`CONCERN`). The first step that fails ends the
-examination; what comes after it is *not run*. A file is consistent when none failed. Nothing here
-reads a clock, a network or a file.
+A file of liabilities is about no entry; after step 5 it has two of its own:
+
+15. The merchant's record is under the state root, with the totals over its contracts.
+16. Each claim is in those totals, in a place of its own, and is that of the contract shown.
+
+Whatever else answers one question has the steps that its answer rests on, and at the end:
+
+17. What is asked: the growth of the log, a value in the state, a validator's contradiction, or a
+    question about a part of a contract's record.
+
+The first step that fails ends the examination; what comes after it is *not run*. A file is
+consistent when none failed. Nothing here reads a clock, a network or a file.
 """
 
 from __future__ import annotations
@@ -42,6 +49,7 @@ from verifier.evidence_file import (
     EquivocationFile,
     EvidenceFile,
     HistoryFile,
+    LiabilitiesFile,
     RecordFile,
     StateFile,
     kind_of,
@@ -49,6 +57,7 @@ from verifier.evidence_file import (
 )
 from verifier.history_steps import check_balances, check_completeness
 from verifier.law_steps import check_owed
+from verifier.liability_steps import check_claims, check_total
 from verifier.log_steps import (
     check_checkpoint,
     check_entries,
@@ -67,7 +76,9 @@ from verifier.report import NotRun, Refuted, Report, Result, Step, Words, words_
 
 FILE_STEP: Final = Words("文件可读", "the file can be read")
 
-STEPS: Final[tuple[tuple[int, Words, Callable[[Case], Words]], ...]] = (
+Plan = tuple[tuple[int, Words, Callable[[Case], Words]], ...]
+
+STEPS: Final[Plan] = (
     (2, Words("创世文件", "the trusted genesis"), check_genesis),
     (3, Words("验证者与法定多数", "validators and quorum"), check_validators),
     (4, Words("检查点与联署", "checkpoint and cosignatures"), check_checkpoint),
@@ -81,16 +92,25 @@ STEPS: Final[tuple[tuple[int, Words, Callable[[Case], Words]], ...]] = (
     (12, Words("记录完整", "completeness"), check_completeness),
     (13, Words("余额复算", "balances"), check_balances),
     (14, Words("应退复算", "what is owed"), check_owed),
-    (15, Words("所证事项", "what is asked"), check_answer),
 )
 
-CONCERN: Final[dict[type, frozenset[int]]] = {
-    ConsistencyFile: frozenset({2, 3, 4, 15}),
-    StateFile: frozenset({2, 3, 4, 5, 15}),
-    RecordFile: frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15}),
-    EquivocationFile: frozenset({2, 3, 15}),
+LIABILITY_STEPS: Final[Plan] = (
+    *STEPS[:4],
+    (15, Words("经营者合计", "the merchant's total"), check_total),
+    (16, Words("合同计入合计", "contracts in the total"), check_claims),
+)
+"""Of a file of liabilities."""
+
+ANSWER: Final = (17, Words("所证事项", "what is asked"), check_answer)
+
+PLANS: Final[dict[type, Plan]] = {
+    LiabilitiesFile: LIABILITY_STEPS,
+    EquivocationFile: (*STEPS[:2], ANSWER),
+    ConsistencyFile: (*STEPS[:3], ANSWER),
+    StateFile: (*STEPS[:4], ANSWER),
+    RecordFile: (*STEPS[:9], STEPS[10], ANSWER),
 }
-"""The steps that concern a kind of file; all of them for a kind that is not here."""
+"""The steps of a kind of file; `STEPS` for one that is not here."""
 
 
 def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
@@ -100,7 +120,7 @@ def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
         file = read_evidence(raw)
     except Rejected as rejected:
         failed = Step(1, FILE_STEP, Result.FAILED, words_of(rejected), rejected.reason)
-        return Report((failed, *_not_run(1)), {}, (), digest)
+        return Report((failed, *_not_run(1, STEPS)), {}, (), digest)
     kind = kind_of(file)
     words = Words(
         f"{len(raw)} 字节，规范 JSON，种类 {kind}。",
@@ -125,11 +145,8 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
     case = Case(trusted_chain_id)
     case.file = file
     steps = [Step(1, FILE_STEP, Result.OK, words)]
-    concern = CONCERN.get(type(file))
-    for number, name, check in STEPS:
-        if concern is not None and number not in concern:
-            steps.append(Step(number, name, Result.NOT_RUN, _NO_CONCERN))
-            continue
+    plan = PLANS.get(type(file), STEPS)
+    for number, name, check in plan:
         try:
             steps.append(Step(number, name, Result.OK, check(case)))
         except NotRun as why:
@@ -137,19 +154,16 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
         except (Refuted, Rejected) as why:
             said = why.words if isinstance(why, Refuted) else words_of(why)
             steps.append(Step(number, name, Result.FAILED, said, why.reason))
-            return Report((*steps, *_not_run(number)), case.facts, _limits(case, False), digest)
+            return Report(
+                (*steps, *_not_run(number, plan)), case.facts, _limits(case, False), digest
+            )
     return Report(tuple(steps), case.facts, _limits(case, True), digest, case.working)
 
 
-_NO_CONCERN: Final = Words(
-    "此步与这种文件无关。", "This step does not concern a file of this kind."
-)
-
-
-def _not_run(failed: int) -> list[Step]:
+def _not_run(failed: int, plan: Plan) -> list[Step]:
     words = Words(f"因第 {failed} 步失败而未执行。", f"Not run, because step {failed} failed.")
     return [
-        Step(number, name, Result.NOT_RUN, words) for number, name, _ in STEPS if number > failed
+        Step(number, name, Result.NOT_RUN, words) for number, name, _ in plan if number > failed
     ]
 
 
@@ -207,6 +221,20 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
                 "completeness.",
             )
         )
+    elif isinstance(case.file, LiabilitiesFile):
+        height = case.state_header.height
+        limits += [
+            Words(
+                f"合计截至高度 {height}；应退余额取各种可能结果中的最高者，未经计算者计为零。",
+                f"The totals are those of height {height}; what is owed is the highest of the "
+                "possible results, and 0 until it was computed.",
+            ),
+            Words(
+                "合计只含按条款订立的合同；不含条款的预付合同与未上链的债务不在其内。",
+                "The totals are of contracts under terms; plain prepaid contracts, and debts that "
+                "are not on the chain, are not in them.",
+            ),
+        ]
     elif isinstance(case.file, ConsistencyFile):
         limits.append(
             Words(

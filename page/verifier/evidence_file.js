@@ -20,6 +20,7 @@ export const STATE = "state";
 export const RECORD = "record";
 export const EQUIVOCATION = "equivocation";
 const CASE = "case";
+export const LIABILITIES = "liabilities";
 
 const MEMBERS = {
   [TRANSACTION]: [
@@ -40,9 +41,12 @@ const MEMBERS = {
     "parties", "question", "range", "state",
   ],
   [EQUIVOCATION]: ["evidence", "format", "genesis", "kind"],
+  [LIABILITIES]: ["claims", "format", "genesis", "header", "header_proof", "kind", "merchant"],
 };
 const BLOCK_MEMBERS = ["header", "path"];
 const LAW_MEMBERS = ["merchant", "pages", "terms", "times"];
+const CLAIM_MEMBERS = ["locked", "name", "owed", "path", "place", "shown"];
+const SHOWN_MEMBERS = ["contract", "signed"];
 const STREAM_MEMBERS = ["proof", "stream", "value"];
 const CONTRACT = pattern("[a-z0-9][a-z0-9._-]{0,79}");
 
@@ -81,13 +85,18 @@ export async function readEvidence(raw, pause) {
     };
   }
   if (kind === EQUIVOCATION) return { kind, genesis: blob("genesis"), evidence: blob("evidence") };
-  if (kind === STATE) {
+  if (kind === STATE || kind === LIABILITIES) {
     return {
       kind,
       genesis: blob("genesis"),
       header: blob("header"),
       headerProof: takeProof(members, "header_proof"),
-      state: takeClaim(members.get("state")),
+      ...(kind === STATE
+        ? { state: takeStateClaim(members.get("state")) }
+        : {
+            merchant: takeStream(members.get("merchant"), "merchant"),
+            claims: takeList(members, "claims").map((item, place) => takeClaim(item, `claims[${place}]`)),
+          }),
     };
   }
   const contract = members.get("contract");
@@ -104,7 +113,7 @@ export async function readEvidence(raw, pause) {
       genesis: blob("genesis"),
       header: blob("header"),
       headerProof: takeProof(members, "header_proof"),
-      state: takeClaim(members.get("state")),
+      state: takeStateClaim(members.get("state")),
       entries: await takeEntries(members, () => pause(raw.length)),
       range: takeHashes(members, "range"),
       blocks: takeList(members, "blocks").map((item, place) => takeBlock(item, `blocks[${place}]`)),
@@ -157,7 +166,7 @@ function takeHashes(members, member, name = member) {
 }
 
 /** Take a state value that may be said to be absent. */
-function takeClaim(value) {
+function takeStateClaim(value) {
   if (value instanceof Map && value.get("value") === null) {
     const { stream, proof } = takeStream(new Map(value).set("value", ""), "state");
     return { stream, value: null, proof };
@@ -181,6 +190,35 @@ function takeLaw(value) {
     }
   }
   return value;
+}
+
+function takeClaim(value, name) {
+  if (!(value instanceof Map)) fail("bad_field", `${name} is not an object`);
+  takeMembers(value, `evidence file: ${name}`, CLAIM_MEMBERS);
+  for (const member of ["place", "locked", "owed"]) {
+    const number = value.get(member);
+    if (typeof number !== "number" || number < 0) {
+      fail("bad_field", `${name}.${member} is not an integer from 0 up`);
+    }
+  }
+  return {
+    place: value.get("place"),
+    locked: value.get("locked"),
+    owed: value.get("owed"),
+    name: decode(value.get("name"), `${name}.name`),
+    path: takeList(value, "path").map((node, at) => decode(node, `${name}.path[${at}]`)),
+    shown: takeShown(value.get("shown"), `${name}.shown`),
+  };
+}
+
+function takeShown(value, name) {
+  if (value === null) return null;
+  if (!(value instanceof Map)) fail("bad_field", `${name} is neither null nor an object`);
+  takeMembers(value, `evidence file: ${name}`, SHOWN_MEMBERS);
+  return {
+    contract: takeStream(value.get("contract"), `${name}.contract`),
+    signed: takeStream(value.get("signed"), `${name}.signed`),
+  };
 }
 
 function takeParties(members) {

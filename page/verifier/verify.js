@@ -7,9 +7,18 @@
 import { checkAnswer } from "./answer_steps.js";
 import { toHex } from "./bytes.js";
 import { requireEd25519 } from "./ed25519.js";
-import { CONSISTENCY, EQUIVOCATION, HISTORY, RECORD, STATE, readEvidence } from "./evidence_file.js";
+import {
+  CONSISTENCY,
+  EQUIVOCATION,
+  HISTORY,
+  LIABILITIES,
+  RECORD,
+  STATE,
+  readEvidence,
+} from "./evidence_file.js";
 import { sha256 } from "./hashing.js";
 import { checkBalances, checkCompleteness, checkOwed } from "./history_steps.js";
+import { checkClaims, checkTotal } from "./liability_steps.js";
 import { checkCheckpoint, checkEntries, checkGenesis, checkHeaders, checkValidators } from "./log_steps.js";
 import { checkBodies, checkCertificate, checkKeys, checkOutcome, checkSignatures } from "./record_steps.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
@@ -30,16 +39,29 @@ export const STEPS = [
   { number: 12, zh: "记录完整", en: "completeness", check: checkCompleteness },
   { number: 13, zh: "余额复算", en: "balances", check: checkBalances },
   { number: 14, zh: "应退复算", en: "what is owed", check: checkOwed },
-  { number: 15, zh: "所证事项", en: "what is asked", check: checkAnswer },
 ];
 
-/** The steps that concern a kind of file; all of them for a kind that is not here. */
-const CONCERN = {
-  [CONSISTENCY]: [2, 3, 4, 15],
-  [STATE]: [2, 3, 4, 5, 15],
-  [RECORD]: [2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15],
-  [EQUIVOCATION]: [2, 3, 15],
+export const ANSWER = { number: 17, zh: "所证事项", en: "what is asked", check: checkAnswer };
+
+/** Of a file of liabilities, which is about no entry. */
+export const LIABILITY_STEPS = [
+  ...STEPS.slice(0, 5),
+  { number: 15, zh: "经营者合计", en: "the merchant's total", check: checkTotal },
+  { number: 16, zh: "合同计入合计", en: "contracts in the total", check: checkClaims },
+];
+
+/** The steps of a kind of file; `STEPS` for one that is not here. */
+const PLANS = {
+  [LIABILITIES]: LIABILITY_STEPS,
+  [EQUIVOCATION]: [...STEPS.slice(0, 3), ANSWER],
+  [CONSISTENCY]: [...STEPS.slice(0, 4), ANSWER],
+  [STATE]: [...STEPS.slice(0, 5), ANSWER],
+  [RECORD]: [...STEPS.slice(0, 10), STEPS[11], ANSWER],
 };
+
+function planOf(file) {
+  return PLANS[file?.kind] ?? STEPS;
+}
 
 /**
  * Verify an evidence file against the genesis hash a person trusts (32 bytes).
@@ -57,7 +79,7 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
     steps.push(told);
     onStep(told);
   };
-  const [first, ...others] = STEPS;
+  const [first] = STEPS;
   await onProgress(1, 0, raw.length);
   const digest = toHex(await sha256(raw));
   let failedAt = 0;
@@ -73,19 +95,13 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
     failedAt = 1;
     add(first, "failed", wordsOf(error), error.reason);
   }
-  for (const step of others) {
+  const plan = planOf(subject.file);
+  for (const step of plan.slice(1)) {
     const { number } = step;
     if (failedAt) {
       add(step, "not-run", {
         zh: `因第 ${failedAt} 步失败而未执行。`,
         en: `Not run, because step ${failedAt} failed.`,
-      });
-      continue;
-    }
-    if (CONCERN[subject.file.kind]?.includes(number) === false) {
-      add(step, "not-run", {
-        zh: "此步与这种文件无关。",
-        en: "This step does not concern a file of this kind.",
       });
       continue;
     }
@@ -187,6 +203,21 @@ function limitsOf({ root, file, stateHeader, isReplayed }, isConsistent) {
         en: "Times are those of blocks: when it was recorded, not when it happened.",
       });
     }
+  } else if (file.kind === LIABILITIES) {
+    limits.push(
+      {
+        zh: `合计截至高度 ${stateHeader.height}；应退余额取各种可能结果中的最高者，未经计算者计为零。`,
+        en:
+          `The totals are those of height ${stateHeader.height}; what is owed is the highest of the ` +
+          "possible results, and 0 until it was computed.",
+      },
+      {
+        zh: "合计只含按条款订立的合同；不含条款的预付合同与未上链的债务不在其内。",
+        en:
+          "The totals are of contracts under terms; plain prepaid contracts, and debts that are not on " +
+          "the chain, are not in them.",
+      },
+    );
   } else if (file.kind === HISTORY) {
     limits.push({
       zh: `完整性截至高度 ${stateHeader.height}；其后的记录不在此文件之内。`,

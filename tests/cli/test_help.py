@@ -32,6 +32,7 @@ COMMANDS = [
     ["proof"],
     ["evidence"],
     ["history"],
+    ["claim"],
     ["verify"],
     ["certificate", "make"],
     ["certificate", "extract"],

@@ -11,7 +11,7 @@ import pytest
 from ledger.evidence import FILE_BYTES_MAX
 from page.build import build_page
 from tests.page.browser import CHROMIUM, DRIVER, Browser, start_browser
-from tests.verifier import test_history, test_proofs
+from tests.verifier import test_history, test_liabilities, test_proofs
 from tests.verifier.mutating import CARD, honest
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain
 from verifier.verify import STEPS, verify_evidence
@@ -72,7 +72,7 @@ def test_a_good_history(page: Browser, tmp_path: Path) -> None:
     report = verify_evidence(raw, chain.chain_id)
     assert page.texts(".steps h3") == ["the file can be read", *[name.en for _, name, _ in STEPS]]
     assert page.texts(".steps p") == [step.explanation.en for step in report.steps]
-    assert page.texts(".steps .mark") == ["ok"] * 10 + ["not run", "ok", "ok", "not run", "not run"]
+    assert page.texts(".steps .mark") == ["ok"] * 10 + ["not run", "ok", "ok", "not run"]
     assert page.texts("#conclusion li") == [limit.en for limit in report.limits]
     assert report.file_sha256 in page.text("#conclusion dl")
     assert len(page.texts(".timeline li")) == 7
@@ -116,6 +116,23 @@ def test_a_file_of_each_newer_kind(page: Browser, tmp_path: Path, name: str, ent
     assert page.texts(".steps p") == [step.explanation.en for step in report.steps]
     assert page.texts("#conclusion li") == [limit.en for limit in report.limits]
     assert len(page.texts(".timeline li")) == entries
+    assert page.requests() == []
+
+
+def test_a_contract_in_its_merchants_total(page: Browser, tmp_path: Path) -> None:
+    world = test_liabilities.world()
+    trust(page, world)
+    raw = test_liabilities.one()
+    assert shown(page, raw, tmp_path / "k-4.claim.json") == "Consistent"
+    report = verify_evidence(raw, world.chain_id)
+    assert page.texts(".steps p") == [step.explanation.en for step in report.steps]
+    assert page.texts(".steps .number") == ["1", "2", "3", "4", "5", "15", "16"]
+    assert page.texts("#conclusion li") == [limit.en for limit in report.limits]
+    assert page.texts(".timeline") == []
+    assert "whose the other 6 contracts of merchant m-1 are" in page.text("#contents")
+    spoilt = test_liabilities.MUTATIONS["one-fen-less-locked"][0]()
+    assert shown(page, spoilt, tmp_path / "less.claim.json") == "Inconsistent"
+    assert page.text("#conclusion").count("Step 16 failed: contracts in the total") == 1
     assert page.requests() == []
 
 
