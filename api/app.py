@@ -27,6 +27,7 @@ from api.edge import Edge
 from api.openapi import build_openapi
 from api.ports import LedgerService, NotCertified, NotFound, Unavailable
 from api.problems import Problem, answer_problem, render_problem
+from api.proofs import proof_router
 from api.requests import shown
 from api.settings import ApiSettings
 from api.submission import Submission
@@ -68,6 +69,7 @@ def create_app(
     access = Access(service, tokens, settings.now_ms)
     _add_hot_routes(app, service, access, settings)
     app.include_router(chain_router(service, access, settings))
+    app.include_router(proof_router(service, access, settings))
     _add_documentation(app)
     if settings.cors_origins:
         app.add_middleware(

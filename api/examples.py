@@ -189,6 +189,12 @@ STATUS: Final[dict[str, Any]] = {
     "pool_count": 0,
     "pool_bytes": 0,
 }
+QUESTION: Final[dict[str, Any]] = {
+    "ask": "window",
+    "from": TIME_MS,
+    "kinds": ["service.delivered"],
+    "until": TIME_MS + 86_400_000,
+}
 EVIDENCE: Final[dict[str, Any]] = {"format": "…", "entry": "…", "proof": "…", "header": "…"}
 HISTORY: Final[dict[str, Any]] = {"format": "…", "entries": ["…"], "state_proof": "…"}
 LIABILITIES: Final[dict[str, Any]] = {

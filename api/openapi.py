@@ -30,6 +30,10 @@ TAGS: Final = [
         "description": "Post signed transactions, read what became of them.",
     },
     {"name": "contracts", "description": "A contract's record and complete history."},
+    {
+        "name": "proofs",
+        "description": "Evidence files that answer one question (docs/PROOFS.md).",
+    },
     {"name": "chain", "description": "Blocks with their certificates, and genesis."},
     {"name": "log", "description": "The log as static resources (C2SP tlog-tiles)."},
     {"name": "node", "description": "How this node is."},

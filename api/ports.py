@@ -216,6 +216,25 @@ class LedgerService(Protocol):
         `contract_id` is without the `contract/`. Raises `NotFound` or `NotCertified`.
         """
 
+    async def record(self, contract_id: str, question: bytes) -> bytes:
+        """Return the part of a contract's record that answers `question` (JSON), an evidence file.
+
+        Raises `Rejected` where the question is none or cannot be answered (yet), `NotFound` or
+        `NotCertified`.
+        """
+
+    async def state(self, stream: str) -> bytes:
+        """Return the evidence file of a stream's value at the newest height, or of its absence."""
+
+    async def consistency(self, older_height: int, newer_height: int) -> bytes:
+        """Return the evidence file that the log only grew; raise `NotFound` or `NotCertified`."""
+
+    def equivocation(self, validator: str, number: int) -> bytes:
+        """Return the evidence file of a validator's `number`-th contradiction on the chain, from 0.
+
+        Raises `NotFound`.
+        """
+
     async def liabilities(self, contracts: Sequence[str], *, is_shown: bool) -> bytes:
         """Return the evidence that contracts are in their one merchant's total, canonical JSON.
 

@@ -27,6 +27,17 @@ SHOWN_CHARS_MAX: Final = 80
 
 HEIGHT_MAX: Final = 2**53 - 1
 
+STREAM_KINDS: Final = (
+    "contract",
+    "merchant",
+    "party",
+    "published",
+    "rules",
+    "terms",
+    "validator",
+)
+"""What stands before the slash of a stream's name (docs/FORMATS.md)."""
+
 _TX_ID = re.compile(r"[0-9a-f]{64}")
 _CONTRACT_ID = re.compile(CONTRACT_PATTERN)
 
@@ -178,6 +189,17 @@ def parse_contract_id(text: str) -> str:
             "or digit",
         )
     return f"contract/{text}"
+
+
+def parse_stream(kind: str, name: str) -> str:
+    """Return a stream from its kind and name; raise `Problem` (bad_parameter)."""
+    if kind not in STREAM_KINDS or _CONTRACT_ID.fullmatch(name) is None:
+        raise Problem(
+            "bad_parameter",
+            f"{shown(f'{kind}/{name}')} is no stream: one of {', '.join(STREAM_KINDS)}, then a "
+            "slash and 1 to 80 of a-z 0-9 . _ - starting with a letter or digit",
+        )
+    return f"{kind}/{name}"
 
 
 def parse_height(text: str) -> int:

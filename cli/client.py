@@ -127,6 +127,24 @@ class Client:
         """Return a contract's history file; waits until it is certified."""
         return self._get(f"/v1/contracts/{contract_id}/history").content
 
+    def question(self, contract_id: str, question: Mapping[str, Any]) -> bytes:
+        """Return the file that answers a question about a contract's record."""
+        return self._request(
+            "POST", f"/v1/contracts/{contract_id}/proofs", json=dict(question)
+        ).content
+
+    def state(self, stream: str) -> bytes:
+        """Return the file of a stream's value or absence; waits until it is certified."""
+        return self._get(f"/v1/state/{stream}").content
+
+    def consistency(self, older_height: int, newer_height: int) -> bytes:
+        """Return the file that the log only grew between two heights."""
+        return self._get(f"/v1/consistency/{older_height}/{newer_height}").content
+
+    def equivocation(self, validator: str, number: int) -> bytes:
+        """Return the file of a validator's contradiction, counted from 0."""
+        return self._get(f"/v1/validators/{validator}/equivocations/{number}").content
+
     def claim(self, contract_id: str) -> bytes:
         """Return the evidence that a contract is in its merchant's total."""
         return self._get(f"/v1/contracts/{contract_id}/claim").content

@@ -1,23 +1,44 @@
-"""`proof`, `evidence`, `history`, `claim`: files that a court verifies offline, from any node.
+"""`proof …`, `evidence`, `history`, `claim`: files that a court verifies offline, from any node.
 
 What comes from a node is not believed here either: `verify` is the judge. A proof that no certified
-checkpoint covers yet is waited for.
+checkpoint covers yet is waited for. Times are given as people write them, with their zone, or in
+milliseconds; what is asked of a node is milliseconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import json
 import re
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from cli.arguments import Parser, add_command, add_node_options, make_clients, write_output
 from cli.failure import OK, Failure, unusable
 
-PROOF_HELP = """\
-Fetch a transaction's C2SP tlog-proof (hashes only; no token needed). 取得日志证明。
+if TYPE_CHECKING:
+    from cli.client import Client
 
-example:
-  evidence-ledger proof 9f2c… --devnet ./net -o 9f2c.tlog-proof
+PROOF_HELP = """\
+Fetch one proof: of what was, of what was not, of who signed, of a word that was broken. 取得证明。
+
+examples:
+  evidence-ledger proof inclusion 9f2c… --devnet ./net -o 9f2c.tlog-proof
+  evidence-ledger proof consistency 100 250 --devnet ./net -o grown.json
+  evidence-ledger proof state contract/m-yoga-2026-0001 --devnet ./net
+  evidence-ledger proof window m-yoga-2026-0001 --from 2026-03-01T00:00+08:00 \\
+      --until 2026-04-01T00:00+08:00 --kind service.delivered --devnet ./net -o none.json
+  evidence-ledger proof balance m-yoga-2026-0001 --until 2026-04-01T00:00+08:00 \\
+      --stated 45000 --devnet ./net
+  evidence-ledger proof terms m-yoga-2026-0001 --at 2026-03-15T12:00+08:00 --devnet ./net
+  evidence-ledger proof attestation m-yoga-2026-0001 9f2c… --devnet ./net
+  evidence-ledger proof production m-yoga-2026-0001 77ab… --devnet ./net
+  evidence-ledger proof omission m-yoga-2026-0001 --receipt r.json --envelope t.bin --devnet ./net
+  evidence-ledger proof equivocation bank-c --devnet ./net
+  evidence-ledger verify none.json --genesis-hash HASH
 """
 
 EVIDENCE_HELP = """\
@@ -44,47 +65,250 @@ example:
   evidence-ledger verify m-yoga.claim.json --genesis-hash HASH
 """
 
-OF_CONTRACTS = ("history", "claim")
+_TX_ID: Final = re.compile(r"[0-9a-f]{64}")
+
+Fetch = Callable[["Client", argparse.Namespace], bytes]
 
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the commands."""
-    for name, summary, text in (
-        ("proof", "fetch a transaction's log proof", PROOF_HELP),
-        ("evidence", "fetch a transaction's evidence file", EVIDENCE_HELP),
-        ("history", "fetch a contract's complete history", HISTORY_HELP),
-        ("claim", "prove that a contract is in its merchant's total", CLAIM_HELP),
+    proof = add_command(commands, "proof", "fetch one proof for a court", PROOF_HELP)
+    kinds = proof.add_subparsers(dest="kind", metavar="kind", required=True)
+    one = _add(kinds, "inclusion", "a transaction's C2SP tlog-proof (hashes only)", _inclusion)
+    one.add_argument("of", metavar="TX_ID", help="transaction id, 64 hex digits")
+    one = _add(kinds, "consistency", "that the log only grew", _consistency)
+    one.add_argument("older", metavar="OLDER_HEIGHT", type=_height)
+    one.add_argument("newer", metavar="NEWER_HEIGHT", type=_height)
+    one = _add(kinds, "state", "a stream's value, or that there is none", _state)
+    one.add_argument("of", metavar="STREAM", help="such as contract/m-yoga-2026-0001")
+    one = _add_question(kinds, "window", "what stands in a span of time, or that nothing does")
+    _add_span(one, is_from_needed=True)
+    one.add_argument(
+        "--kind", dest="kind_names", action="append", default=[], metavar="KIND",
+        help="look for these kinds of transaction (default: all); may be repeated",
+    )  # fmt: skip
+    one = _add_question(kinds, "balance", "opening + paid in − delivered − refunded = stated")
+    _add_span(one, is_from_needed=False)
+    one.add_argument("--stated", type=int, required=True, metavar="FEN", help="what is claimed")
+    one = _add_question(kinds, "terms", "the terms in force at a moment")
+    one.add_argument("--at", type=_time, required=True, metavar="TIME")
+    one.add_argument("--document", type=Path, metavar="FILE", help="the terms, to be compared")
+    one = _add_question(kinds, "attestation", "who signed a transaction, and who did not")
+    one.add_argument("transaction", metavar="TX_ID", type=_tx_id)
+    one = _add_question(kinds, "production", "that requested records were not produced in time")
+    one.add_argument("request", metavar="TX_ID", type=_tx_id, help="of records.requested")
+    one = _add_question(kinds, "omission", "that a node broke its promise to include")
+    one.add_argument("--receipt", type=Path, required=True, metavar="FILE", help="its receipt")
+    one.add_argument("--envelope", type=Path, required=True, metavar="FILE", help="what was sent")
+    one = _add(kinds, "equivocation", "that a validator contradicted itself", _equivocation)
+    one.add_argument("of", metavar="VALIDATOR", help="the institution's id")
+    one.add_argument("--number", type=_height, default=0, help="which, from 0 (default: 0)")
+    for name, summary, text, fetch, what in (
+        ("evidence", "fetch a transaction's evidence file", EVIDENCE_HELP, _evidence, "TX_ID"),
+        ("history", "fetch a contract's complete history", HISTORY_HELP, _history, "CONTRACT"),
+        (
+            "claim",
+            "prove that a contract is in its merchant's total",
+            CLAIM_HELP,
+            _claim,
+            "CONTRACT",
+        ),
     ):
         parser = add_command(commands, name, summary, text)
-        is_contract = name in OF_CONTRACTS
-        what = "contract's id" if is_contract else "transaction id, 64 hex digits"
-        parser.add_argument("of", metavar="CONTRACT" if is_contract else "TX_ID", help=what)
-        parser.add_argument("-o", "--output", type=Path, help="file (default: standard output)")
-        add_node_options(parser)
-        parser.set_defaults(run=run, what=name)
+        parser.add_argument("of", metavar=what)
+        _finish(parser, name, fetch)
+
+
+def _add(
+    kinds: argparse._SubParsersAction[Parser], name: str, summary: str, fetch: Fetch
+) -> Parser:
+    text = f"Fetch {summary}.\n\nexamples: evidence-ledger proof --help\n"
+    parser = add_command(kinds, name, summary, text)
+    _finish(parser, f"proof of {name}", fetch)
+    return parser
+
+
+def _add_question(kinds: argparse._SubParsersAction[Parser], name: str, summary: str) -> Parser:
+    parser = _add(kinds, name, summary, _ask)
+    parser.add_argument("of", metavar="CONTRACT", help="the contract's id")
+    return parser
+
+
+def _add_span(parser: Parser, *, is_from_needed: bool) -> None:
+    parser.add_argument(
+        "--from", dest="from_ms", type=_time, required=is_from_needed, default=0, metavar="TIME",
+        help="first moment, such as 2026-03-01T00:00+08:00, or ms since 1970",
+    )  # fmt: skip
+    parser.add_argument(
+        "--until", dest="until_ms", type=_time, required=True, metavar="TIME", help="its end"
+    )
+
+
+def _finish(parser: Parser, what: str, fetch: Fetch) -> None:
+    parser.add_argument("-o", "--output", type=Path, help="file (default: standard output)")
+    add_node_options(parser)
+    parser.set_defaults(run=run, what=what, fetch=fetch)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Fetch a file from the first node that has it."""
-    from cli.client import ApiError, Client, Unreachable
+    from cli.client import ApiError, Unreachable
 
-    name: str = arguments.of.removeprefix("contract/")
-    if arguments.what not in OF_CONTRACTS and not re.fullmatch(r"[0-9a-f]{64}", name):
-        raise unusable(f"{name!r} is not a transaction id of 64 lower-case hex digits.")
-    fetch = {
-        "proof": Client.proof,
-        "evidence": Client.evidence,
-        "history": Client.history,
-        "claim": Client.claim,
-    }
+    if arguments.what in ("proof of inclusion", "evidence"):
+        _tx_id_of(arguments)
     last: Failure | None = None
     for client in make_clients(arguments):
         with client:
             try:
-                content = fetch[arguments.what](client, name)
+                content = arguments.fetch(client, arguments)
             except (ApiError, Unreachable) as error:
                 last = error
                 continue
         write_output(arguments.output, content, f"the {arguments.what}")
         return OK
     raise last or unusable("No node was named.")
+
+
+def make_question(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the question that the arguments ask."""
+    match arguments.kind:
+        case "window":
+            return {
+                "ask": "window",
+                "from": arguments.from_ms,
+                "kinds": sorted(set(arguments.kind_names)),
+                "until": arguments.until_ms,
+            }
+        case "balance":
+            return {
+                "ask": "balance",
+                "from": arguments.from_ms,
+                "stated": arguments.stated,
+                "until": arguments.until_ms,
+            }
+        case "terms":
+            document = None if arguments.document is None else _read(arguments.document)
+            return {
+                "ask": "terms",
+                "at": arguments.at,
+                "document": None if document is None else base64.b64encode(document).decode(),
+            }
+        case "attestation":
+            return {"ask": "attestation", "transaction": arguments.transaction}
+        case "production":
+            return {"ask": "production", "request": arguments.request}
+        case _:
+            envelope = _read(arguments.envelope)
+            receipt, batch = read_receipt(arguments.receipt, envelope)
+            return {
+                "ask": "omission",
+                "batch": batch,
+                "envelope": base64.b64encode(envelope).decode(),
+                "receipt": receipt,
+            }
+
+
+def read_receipt(path: Path, envelope: bytes) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return a receipt, and the transaction's place under it if it is for several.
+
+    The file holds the receipt, or what the node answered when the transaction or its batch was
+    posted. Raises `Failure`.
+    """
+    from ledger.merkle import inclusion_proof, leaf_hash
+    from ledger.refusal import Rejected
+    from ledger.transaction import decode_transaction
+
+    try:
+        answer = json.loads(_read(path))
+        receipt = answer.get("receipt", answer)
+        if "root" not in receipt:
+            return receipt, None
+        results = answer.get("results", [])
+        accepted = [each["accepted"] for each in results if each.get("accepted")]
+        tx_ids = [bytes.fromhex(each["tx_id"]) for each in accepted]
+        index = tx_ids.index(decode_transaction(envelope).tx_id)
+    except Rejected as rejected:
+        raise unusable(f"The envelope cannot be read: {rejected.detail}.") from None
+    except (ValueError, AttributeError, KeyError, TypeError):
+        raise unusable(
+            f"{path} is neither a receipt for this transaction nor what a node answered to it. "
+            "(A receipt for several needs the whole answer to the batch.)"
+        ) from None
+    proof = inclusion_proof([leaf_hash(tx_id) for tx_id in tx_ids], index)
+    return receipt, {
+        "index": index,
+        "path": [base64.b64encode(node).decode() for node in proof],
+    }
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise unusable(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _tx_id_of(arguments: argparse.Namespace) -> str:
+    name: str = arguments.of
+    if not _TX_ID.fullmatch(name):
+        raise unusable(f"{name!r} is not a transaction id of 64 lower-case hex digits.")
+    return name
+
+
+def _inclusion(client: Client, arguments: argparse.Namespace) -> bytes:
+    return client.proof(arguments.of)
+
+
+def _evidence(client: Client, arguments: argparse.Namespace) -> bytes:
+    return client.evidence(arguments.of)
+
+
+def _history(client: Client, arguments: argparse.Namespace) -> bytes:
+    return client.history(arguments.of.removeprefix("contract/"))
+
+
+def _claim(client: Client, arguments: argparse.Namespace) -> bytes:
+    return client.claim(arguments.of.removeprefix("contract/"))
+
+
+def _consistency(client: Client, arguments: argparse.Namespace) -> bytes:
+    return client.consistency(arguments.older, arguments.newer)
+
+
+def _state(client: Client, arguments: argparse.Namespace) -> bytes:
+    return client.state(arguments.of)
+
+
+def _equivocation(client: Client, arguments: argparse.Namespace) -> bytes:
+    return client.equivocation(arguments.of, arguments.number)
+
+
+def _ask(client: Client, arguments: argparse.Namespace) -> bytes:
+    return client.question(arguments.of.removeprefix("contract/"), make_question(arguments))
+
+
+def _tx_id(text: str) -> str:
+    if not _TX_ID.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not 64 lower-case hex digits")
+    return text
+
+
+def _height(text: str) -> int:
+    if not re.fullmatch(r"0|[1-9][0-9]{0,14}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _time(text: str) -> int:
+    """Return milliseconds since 1970 of a moment with its time zone, or in milliseconds."""
+    if re.fullmatch(r"[0-9]{1,15}", text):
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no moment with its time zone, such as 2026-03-01T00:00+08:00"
+        )
+    return round(moment.timestamp() * 1000)

@@ -114,6 +114,31 @@ QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Members of `question` for each thing that can be asked about a record."""
 
+RECEIPTS: Final[dict[str, tuple[str, ...]]] = {
+    "evidence-ledger/batch-receipt/v1": (
+        "chain_id",
+        "format",
+        "height_max",
+        "node",
+        "public_key",
+        "received_ms",
+        "root",
+        "signature",
+        "size",
+    ),
+    "evidence-ledger/intake-receipt/v1": (
+        "chain_id",
+        "format",
+        "height_max",
+        "node",
+        "public_key",
+        "received_ms",
+        "signature",
+        "tx_id",
+    ),
+}
+"""Members of a receipt of each format (`ledger.receipt`, which needs msgspec)."""
+
 BLOCK_MEMBERS: Final = ("header", "path")
 """Members of each of `blocks`."""
 

@@ -70,7 +70,7 @@ HISTORY_ENTRIES_MAX: Final = 100_000
 
 
 @contextmanager
-def _archive_named() -> Iterator[None]:
+def archive_named() -> Iterator[None]:
     """Answer what only an archive holds that is not mounted as unavailable, with the reason."""
     try:
         yield
@@ -138,7 +138,7 @@ class Queries:
 
     # Positions
 
-    @_archive_named()
+    @archive_named()
     def position(self, tx_id: bytes) -> Position | None:
         """Return where a transaction stands, with its outcome."""
         found = self._store.transaction(tx_id)
@@ -165,7 +165,7 @@ class Queries:
                 f"transaction {tx_id.hex()}, if it is on the chain, {self._store.start.not_held}"
             )
 
-    @_archive_named()
+    @archive_named()
     def entry(self, tx_id: bytes) -> bytes | None:
         """Return a transaction's leaf data."""
         found = self._store.transaction(tx_id)
@@ -194,12 +194,12 @@ class Queries:
             consumer_party=consumer_party,
         )
 
-    @_archive_named()
+    @archive_named()
     def block(self, height: int) -> BlockView | None:
         """Return a decided block without bodies."""
         if not 0 <= height <= self._shell.chain.header.height:
             return None
-        self._check_held(height)
+        self.check_held(height)
         entries, raw = self._store.block(height)
         header = self._shell.disk.store.header(height)
         certificate = None
@@ -226,8 +226,8 @@ class Queries:
     async def proof(self, tx_id: bytes) -> str:
         """Return the C2SP tlog-proof of a transaction's entry."""
         found = self._find(tx_id)
-        note, size = await self._certified_checkpoint(found.height)
-        return self._prove_entry(found.index, note, size).decode()
+        note, size = await self.certified_checkpoint(found.height)
+        return self.prove_entry(found.index, note, size).decode()
 
     async def evidence(self, tx_id: bytes) -> bytes:
         """Return the evidence file of a transaction."""
@@ -235,22 +235,22 @@ class Queries:
         store = self._shell.disk.store
         entry = self._transaction_entry(found)
         state_height = self._shell.chain.header.height
-        parties = self._prove_parties(read_head(entry.envelope.body).signers)
-        with _archive_named():
+        parties = self.prove_parties(read_head(entry.envelope.body).signers)
+        with archive_named():
             entries, certificate = store.block(found.height)
             header = store.header(found.height)
             raw = self._store.entry_of(found)
-        note, size = await self._certified_checkpoint(state_height)
+        note, size = await self.certified_checkpoint(state_height)
         state_header = store.header(state_height)
         return encode_transaction_evidence(
             genesis=self._shell.driver.identity.genesis.raw,
             entry=raw,
-            proof=self._prove_entry(found.index, note, size),
+            proof=self.prove_entry(found.index, note, size),
             header=entries[-1],
-            header_proof=self._prove_entry(header.index, note, size),
+            header_proof=self.prove_entry(header.index, note, size),
             certificate=certificate,
             state_header=self._store.header_entry(state_height),
-            state_header_proof=self._prove_entry(state_header.index, note, size),
+            state_header_proof=self.prove_entry(state_header.index, note, size),
             parties=parties,
         )
 
@@ -261,47 +261,55 @@ class Queries:
         if stored is None:
             raise NotFound(f"no entry ever named contract {contract}")
         height = self._shell.chain.header.height
-        state = self._shell.chain.stream(stream)
-        if state.count > HISTORY_ENTRIES_MAX:
-            raise NotFound(
-                f"contract {contract} has {state.count} entries; a history holds at most "
-                f"{HISTORY_ENTRIES_MAX}"
-            )
         proven = self._prove_stream(stream)
-        entries: list[bytes] = []
+        entries = [raw for _, raw, _ in self.walk_stream(stream)]
         signers: dict[str, None] = {}
-        newest = state.newest
-        while newest != ZERO_HASH:
-            with _archive_named():
-                found = self._shell.disk.store.read_entry(newest)
-            if found is None:
-                break
-            entries.append(found.raw)
-            entry = decode_entry(found.raw)
+        for raw in entries:
+            entry = decode_entry(raw)
             if isinstance(entry, TransactionEntry):
                 for signer in read_head(entry.envelope.body).signers:
                     signers[signer] = None
-            newest = found.previous
-        if len(entries) < state.count:
-            raise NotFound(
-                f"{state.count - len(entries)} of the {state.count} entries of contract {contract} "
-                f"{self._store.start.not_held}"
-            )
         papers = make_papers(self._shell.chain, stream, HISTORY_ENTRIES_MAX)
-        parties = self._prove_parties(list(signers))
-        entries.reverse()
-        note, size = await self._certified_checkpoint(height)
+        parties = self.prove_parties(list(signers))
+        note, size = await self.certified_checkpoint(height)
         header = self._shell.disk.store.header(height)
         return encode_history_evidence(
             contract=contract,
             genesis=self._shell.driver.identity.genesis.raw,
             header=self._store.header_entry(height),
-            header_proof=self._prove_entry(header.index, note, size),
+            header_proof=self.prove_entry(header.index, note, size),
             state=proven,
             entries=entries,
             parties=parties,
             law=papers,
         )
+
+    def walk_stream(self, stream: str) -> list[tuple[bytes, bytes, int]]:
+        """Return (tx_id, leaf data, height) of all entries of a stream, oldest first.
+
+        Raises `NotFound` where this node does not hold them all, or they are too many.
+        """
+        state = self._shell.chain.stream(stream)
+        if state.count > HISTORY_ENTRIES_MAX:
+            raise NotFound(
+                f"{stream} has {state.count} entries; a history holds at most {HISTORY_ENTRIES_MAX}"
+            )
+        entries: list[tuple[bytes, bytes, int]] = []
+        newest = state.newest
+        while newest != ZERO_HASH:
+            with archive_named():
+                found = self._shell.disk.store.read_entry(newest)
+            if found is None:
+                break
+            entries.append((newest, found.raw, decode_entry(found.raw).height))
+            newest = found.previous
+        if len(entries) < state.count:
+            raise NotFound(
+                f"{state.count - len(entries)} of the {state.count} entries of {stream} "
+                f"{self._store.start.not_held}"
+            )
+        entries.reverse()
+        return entries
 
     async def liabilities(self, contracts: Sequence[str], *, is_shown: bool) -> bytes:
         """Return the evidence file of contracts in their one merchant's total."""
@@ -328,12 +336,12 @@ class Queries:
                 )
                 claims[stream] = replace(claim, shown=shown)
         merchant = self._prove_stream(MERCHANT_PREFIX + next(iter(merchants)))
-        note, size = await self._certified_checkpoint(height)
+        note, size = await self.certified_checkpoint(height)
         header = self._shell.disk.store.header(height)
         return encode_liabilities_evidence(
             genesis=self._shell.driver.identity.genesis.raw,
             header=self._store.header_entry(height),
-            header_proof=self._prove_entry(header.index, note, size),
+            header_proof=self.prove_entry(header.index, note, size),
             merchant=merchant,
             claims=claims.values(),
         )
@@ -354,7 +362,7 @@ class Queries:
         wanted = width * len(ZERO_HASH)
         return data[:wanted] if len(data) >= wanted else None
 
-    @_archive_named()
+    @archive_named()
     def entry_bundle(self, index: int, width: int) -> bytes | None:
         """Return `width` entries of the certified tree, each after its length."""
         if width > tile_width(0, index, self.certified_size()):
@@ -375,7 +383,7 @@ class Queries:
     def _store(self) -> ChainStore:
         return self._shell.disk.store.chain_store
 
-    def _check_held(self, height: int) -> None:
+    def check_held(self, height: int) -> None:
         if height < self._store.start.height:
             raise NotFound(f"block {height} {self._store.start.not_held}")
 
@@ -394,14 +402,14 @@ class Queries:
             raise NotFound(f"transaction {tx_id.hex()} is not on the chain")
         return found
 
-    @_archive_named()
+    @archive_named()
     def _transaction_entry(self, found: TransactionPosition) -> TransactionEntry:
         entry = decode_entry(self._store.entry_of(found))
         if not isinstance(entry, TransactionEntry):
             raise NotFound(f"entry {found.index} is no transaction")
         return entry
 
-    async def _certified_checkpoint(self, height: int) -> tuple[bytes, int]:
+    async def certified_checkpoint(self, height: int) -> tuple[bytes, int]:
         """Return (note, size) of the first certified checkpoint that covers a height."""
         if not await self.wait_certified(height, CERTIFICATION_WAIT_S):
             raise NotCertified(
@@ -414,7 +422,7 @@ class Queries:
             raise NotCertified(RETRY_AFTER_S)
         return found[1], _size_of(found[1])
 
-    def _prove_entry(self, index: int, note: bytes, size: int) -> bytes:
+    def prove_entry(self, index: int, note: bytes, size: int) -> bytes:
         path = inclusion_proof_from_tiles(index, size, self._shell.disk.store.read_tile)
         return format_tlog_proof(TlogProof(index, tuple(path), note))
 
@@ -423,7 +431,7 @@ class Queries:
         proof = self._shell.chain.tree.prove(compute_state_key(stream))
         return ProvenStream(stream, value, encode_state_proof(proof))
 
-    def _prove_parties(self, parties: list[str]) -> list[ProvenStream]:
+    def prove_parties(self, parties: list[str]) -> list[ProvenStream]:
         return [self._prove_stream(party_stream(party)) for party in dict.fromkeys(parties)]
 
 

@@ -18,8 +18,10 @@ from api.ports import (
     StatusView,
     Unavailable,
 )
+from contracts.questions import read_question
 from genesis.document import Genesis
 from node.metrics import NodeMetrics
+from node.proofs import Proofs
 from node.queries import Queries
 from node.shell import Shell
 from node.submissions import Submissions
@@ -43,6 +45,7 @@ class NodeService:
         self._shell = shell
         self._submissions = submissions
         self._queries = queries
+        self._proofs = Proofs(shell, queries)
         self._metrics = metrics
         self.is_closing = False
 
@@ -109,6 +112,22 @@ class NodeService:
     async def history(self, contract_id: str) -> bytes:
         """Return a contract's complete history."""
         return await self._queries.history(contract_id)
+
+    async def record(self, contract_id: str, question: bytes) -> bytes:
+        """Return the part of a contract's record that answers a question."""
+        return await self._proofs.record(contract_id, read_question(question))
+
+    async def state(self, stream: str) -> bytes:
+        """Return the evidence of a stream's value, or of its absence."""
+        return await self._proofs.state(stream)
+
+    async def consistency(self, older_height: int, newer_height: int) -> bytes:
+        """Return the evidence that the log only grew."""
+        return await self._proofs.consistency(older_height, newer_height)
+
+    def equivocation(self, validator: str, number: int) -> bytes:
+        """Return the evidence that a validator contradicted itself."""
+        return self._proofs.equivocation(validator, number)
 
     async def liabilities(self, contracts: Sequence[str], *, is_shown: bool) -> bytes:
         """Return the evidence that contracts are in their one merchant's total."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from ledger import tags
 from ledger.checkpoint import CertifiedCheckpoint
-from ledger.evidence import ProvenStream
+from ledger.evidence import ProvenStream, StateClaim
 from ledger.hashing import tagged_hash
 from ledger.merkle import verify_inclusion
 from ledger.state_proof import verify_state_proof
 from ledger.sum_tree import SumTotal
 from ledger.tlog_proof import TlogProof
 from verifier.evidence_file import EvidenceFile
-from verifier.formats import Body, Entry, Header
+from verifier.formats import Body, Entry, Envelope, Header
 from verifier.report import FactValue, Words
 from verifier.state_formats import PartyRecord, StateValue, read_state_proof, read_state_value
 from verifier.trust_root import TrustRoot
@@ -38,6 +38,10 @@ class Case:
     """Set by step 5: whose state root the parties' records are under."""
     entries: tuple[Entry, ...]
     """Set by step 6."""
+    blocks: dict[int, Header]
+    """Set by step 6 of a record: the headers of its entries' blocks, by height."""
+    omitted: Envelope
+    """Set by step 6 of a record that is asked for an omission: what was promised."""
     bodies: tuple[Body, ...]
     """Set by step 7, in the order of the entries."""
     parties: dict[str, PartyRecord]
@@ -59,13 +63,23 @@ class Case:
         tree = self.checkpoint.checkpoint
         verify_inclusion(leaf, proof.index, tree.size, proof.path, tree.root)
 
+    def time_of(self, place: int) -> int:
+        """Return the time of the block of a record's entry, ms."""
+        return self.blocks[self.entries[place].height].time_ms
+
     def read_proven(self, proven: ProvenStream) -> StateValue:
         """Return a state value that `state_header` commits to; raise `Rejected`."""
-        name = f"state of {proven.stream!r}"
+        value = self.read_claim(StateClaim(proven.stream, proven.value, proven.proof))
+        assert value is not None, "a value that is there was read"
+        return value
+
+    def read_claim(self, claim: StateClaim) -> StateValue | None:
+        """Return a state value, or None if `state_header` commits to none; raise `Rejected`."""
+        name = f"state of {claim.stream!r}"
         verify_state_proof(
             self.state_header.state_root,
-            tagged_hash(tags.STATE_KEY, proven.stream.encode()),
-            tagged_hash(tags.STATE_VALUE, proven.value),
-            read_state_proof(proven.proof, f"{name}: proof"),
+            tagged_hash(tags.STATE_KEY, claim.stream.encode()),
+            None if claim.value is None else tagged_hash(tags.STATE_VALUE, claim.value),
+            read_state_proof(claim.proof, f"{name}: proof"),
         )
-        return read_state_value(proven.value, name)
+        return None if claim.value is None else read_state_value(claim.value, name)

@@ -12,25 +12,34 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from ledger.evidence import (
+    BLOCK_MEMBERS,
     CASE,
     CLAIM_MEMBERS,
+    CONSISTENCY,
+    EQUIVOCATION,
     FILE_BYTES_MAX,
     FORMAT,
     HISTORY,
     LAW_MEMBERS,
     LIABILITIES,
     MEMBERS,
+    RECORD,
     SHOWN_MEMBERS,
+    STATE,
     STREAM_MEMBERS,
     TRANSACTION,
     LawPapers,
+    ProvenBlock,
     ProvenClaim,
     ProvenStream,
     ShownContract,
+    StateClaim,
 )
+from ledger.hashing import HASH_BYTES
 from ledger.note import decode_base64
 from ledger.refusal import Reason, Rejected
 from verifier.formats import take_members
+from verifier.question import Question, read_question
 from verifier.strict_json import JsonValue, read_object
 
 _CONTRACT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
@@ -78,6 +87,52 @@ class LiabilitiesFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsistencyFile:
+    """Evidence that one certified tree is the beginning of a later one."""
+
+    genesis: bytes
+    older: bytes
+    newer: bytes
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StateFile:
+    """Evidence of one stream's value, or that it has none."""
+
+    genesis: bytes
+    header: bytes
+    header_proof: bytes
+    state: StateClaim
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFile:
+    """Evidence of consecutive entries of a contract, with a question about them."""
+
+    genesis: bytes
+    contract: str
+    header: bytes
+    header_proof: bytes
+    state: StateClaim
+    first: int
+    """Position of the first entry in the contract's record."""
+    entries: tuple[bytes, ...]
+    range: tuple[bytes, ...]
+    blocks: tuple[ProvenBlock, ...]
+    parties: tuple[ProvenStream, ...]
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class EquivocationFile:
+    """Evidence that a validator contradicted itself."""
+
+    genesis: bytes
+    evidence: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class BareProof:
     """An entry and its C2SP tlog-proof, each from a file of its own."""
 
@@ -86,10 +141,38 @@ class BareProof:
     proof: bytes
 
 
-EvidenceFile = TransactionFile | HistoryFile | LiabilitiesFile | BareProof
+DecodedFile = (
+    TransactionFile
+    | HistoryFile
+    | ConsistencyFile
+    | StateFile
+    | RecordFile
+    | EquivocationFile
+    | LiabilitiesFile
+)
+EvidenceFile = DecodedFile | BareProof
 
 
-def read_evidence(raw: bytes) -> TransactionFile | HistoryFile | LiabilitiesFile:
+def kind_of(file: DecodedFile) -> str:
+    """Return the kind that a file names itself."""
+    match file:
+        case TransactionFile():
+            return TRANSACTION
+        case HistoryFile():
+            return HISTORY if file.law is None else CASE
+        case ConsistencyFile():
+            return CONSISTENCY
+        case StateFile():
+            return STATE
+        case RecordFile():
+            return RECORD
+        case EquivocationFile():
+            return EQUIVOCATION
+        case LiabilitiesFile():
+            return LIABILITIES
+
+
+def read_evidence(raw: bytes) -> DecodedFile:
     """Read an evidence file; raise `Rejected` for anything but its one spelling."""
     if len(raw) > FILE_BYTES_MAX:
         _refuse(Reason.TOO_LARGE, f"more than {FILE_BYTES_MAX} bytes")
@@ -110,8 +193,26 @@ def read_evidence(raw: bytes) -> TransactionFile | HistoryFile | LiabilitiesFile
             state_header_proof=_take_proof(members, "state_header_proof"),
             parties=_take_parties(members),
         )
+    if not isinstance(kind, str) or kind not in MEMBERS:
+        _refuse(Reason.BAD_FIELD, f"kind is none of {', '.join(MEMBERS)}")
+    take_members(members, "evidence file", MEMBERS[kind])
+    if kind == CONSISTENCY:
+        return ConsistencyFile(
+            genesis=_take_blob(members, "genesis"),
+            older=_take_proof(members, "older"),
+            newer=_take_proof(members, "newer"),
+            path=_take_hashes(members, "path"),
+        )
+    if kind == EQUIVOCATION:
+        return EquivocationFile(_take_blob(members, "genesis"), _take_blob(members, "evidence"))
+    if kind == STATE:
+        return StateFile(
+            genesis=_take_blob(members, "genesis"),
+            header=_take_blob(members, "header"),
+            header_proof=_take_proof(members, "header_proof"),
+            state=_take_state_claim(members["state"]),
+        )
     if kind == LIABILITIES:
-        take_members(members, "evidence file", MEMBERS[LIABILITIES])
         return LiabilitiesFile(
             genesis=_take_blob(members, "genesis"),
             header=_take_blob(members, "header"),
@@ -124,30 +225,84 @@ def read_evidence(raw: bytes) -> TransactionFile | HistoryFile | LiabilitiesFile
                 ]
             ),
         )
-    if kind not in (HISTORY, CASE):
-        _refuse(
-            Reason.BAD_FIELD,
-            f"kind is none of {TRANSACTION!r}, {HISTORY!r}, {CASE!r} and {LIABILITIES!r}",
-        )
-    take_members(members, "evidence file", MEMBERS[str(kind)])
     contract = members["contract"]
     if not isinstance(contract, str) or not _CONTRACT.fullmatch(contract):
         _refuse(Reason.BAD_FIELD, f"contract is not an id that matches {_CONTRACT.pattern}")
+    if kind == RECORD:
+        first = members["first"]
+        if type(first) is not int or first < 0:
+            _refuse(Reason.BAD_FIELD, "first is no position")
+        return RecordFile(
+            genesis=_take_blob(members, "genesis"),
+            contract=contract,
+            header=_take_blob(members, "header"),
+            header_proof=_take_proof(members, "header_proof"),
+            state=_take_state_claim(members["state"]),
+            first=first,
+            entries=_take_entries(members),
+            range=_take_hashes(members, "range"),
+            blocks=tuple(
+                [
+                    _take_block(item, f"blocks[{place}]")
+                    for place, item in enumerate(_take_list(members, "blocks"))
+                ]
+            ),
+            parties=_take_parties(members),
+            question=read_question(members["question"]),
+        )
     return HistoryFile(
         genesis=_take_blob(members, "genesis"),
         contract=contract,
         header=_take_blob(members, "header"),
         header_proof=_take_proof(members, "header_proof"),
         state=_take_stream(members["state"], "state"),
-        entries=tuple(
-            [
-                _decode(item, f"entries[{place}]")
-                for place, item in enumerate(_take_list(members, "entries"))
-            ]
-        ),
+        entries=_take_entries(members),
         parties=_take_parties(members),
         law=_take_law(members["law"]) if kind == CASE else None,
     )
+
+
+def _take_entries(members: dict[str, JsonValue]) -> tuple[bytes, ...]:
+    return tuple(
+        [
+            _decode(item, f"entries[{place}]")
+            for place, item in enumerate(_take_list(members, "entries"))
+        ]
+    )
+
+
+def _take_block(value: JsonValue, name: str) -> ProvenBlock:
+    if not isinstance(value, dict):
+        _refuse(Reason.BAD_FIELD, f"{name} is not an object")
+    take_members(value, f"evidence file: {name}", BLOCK_MEMBERS)
+    return ProvenBlock(
+        _decode(value["header"], f"{name}.header"), _take_hashes(value, "path", f"{name}.path")
+    )
+
+
+def _take_hashes(
+    members: dict[str, JsonValue], member: str, name: str | None = None
+) -> tuple[bytes, ...]:
+    name = name or member
+    value = members[member]
+    if not isinstance(value, list):
+        _refuse(Reason.BAD_FIELD, f"{name} is not a list")
+    found = []
+    for place, item in enumerate(value):
+        node = _decode(item, f"{name}[{place}]")
+        if len(node) != HASH_BYTES:
+            _refuse(Reason.BAD_FIELD, f"{name}[{place}] has {len(node)} bytes and is no hash")
+        found.append(node)
+    return tuple(found)
+
+
+def _take_state_claim(value: JsonValue) -> StateClaim:
+    """Take a state value that may be said to be absent."""
+    if isinstance(value, dict) and value.get("value", "") is None:
+        proven = _take_stream(value | {"value": ""}, "state")
+        return StateClaim(proven.stream, None, proven.proof)
+    proven = _take_stream(value, "state")
+    return StateClaim(proven.stream, proven.value, proven.proof)
 
 
 def _take_claim(value: JsonValue, name: str) -> ProvenClaim:

@@ -82,6 +82,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Envelope:
+    """A body with its signatures, as it was handed in."""
+
+    body: bytes
+    signatures: tuple[Signature, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """A block's header, and the hashes that name it."""
 
@@ -134,19 +142,23 @@ class Certificate:
 
 def read_transaction_entry(raw: bytes, name: str) -> Entry:
     """Read `[index, height, 1, [body, [signature…]], outcome]`."""
-    index, height, _, envelope, outcome = _read_entry(KIND_TRANSACTION, raw, name, 5)
-    body, signatures = take_array(envelope, f"{name}: envelope", 2)
-    items = take_array(signatures, f"{name}: signatures")
-    if not 1 <= len(items) <= SIGNERS_MAX:
-        _refuse(Reason.SIGNATURE_COUNT, f"{name}: {len(items)} signatures; 1 to {SIGNERS_MAX}")
+    index, height, _, fields, outcome = _read_entry(KIND_TRANSACTION, raw, name, 5)
+    envelope = _take_envelope(take_array(fields, f"{name}: envelope", 2), name)
     return Entry(
         index=take_integer(index, f"{name}: index"),
         height=take_integer(height, f"{name}: height"),
-        body=take_bytes(body, f"{name}: body"),
-        signatures=tuple([_take_signature(item, f"{name}: signature") for item in items]),
+        body=envelope.body,
+        signatures=envelope.signatures,
         outcome=_take_outcome(outcome, f"{name}: outcome"),
         leaf=leaf_hash(raw),
     )
+
+
+def read_envelope(raw: bytes, name: str) -> Envelope:
+    """Read `[body, [signature…]]`."""
+    if len(raw) > ENTRY_BYTES_MAX:
+        _refuse(Reason.TOO_LARGE, f"{name}: {len(raw)} bytes; at most {ENTRY_BYTES_MAX}")
+    return _take_envelope(read_array(raw, name, 2), name)
 
 
 def read_header_entry(raw: bytes, name: str) -> Header:
@@ -258,6 +270,17 @@ def _read_entry(expected: int, raw: bytes, name: str, length: int) -> list[Any]:
     if kind != expected:
         _refuse(Reason.BAD_FIELD, f"{name}: it is a {_KINDS[kind]} entry, not a {_KINDS[expected]}")
     return take_array(fields, name, length)
+
+
+def _take_envelope(fields: list[Any], name: str) -> Envelope:
+    body, signatures = fields
+    items = take_array(signatures, f"{name}: signatures")
+    if not 1 <= len(items) <= SIGNERS_MAX:
+        _refuse(Reason.SIGNATURE_COUNT, f"{name}: {len(items)} signatures; 1 to {SIGNERS_MAX}")
+    return Envelope(
+        take_bytes(body, f"{name}: body"),
+        tuple([_take_signature(item, f"{name}: signature") for item in items]),
+    )
 
 
 def _take_signature(item: Any, name: str) -> Signature:

@@ -9,20 +9,22 @@ it, by this module's own reading of the prepaid contract, and compared with the 
 from __future__ import annotations
 
 from ledger.evidence import contract_stream
-from ledger.merkle import Frontier
+from ledger.merkle import EMPTY_ROOT, Frontier
+from ledger.merkle_range import verify_range
 from ledger.refusal import Reason
 from verifier.case import Case
-from verifier.evidence_file import HistoryFile
+from verifier.evidence_file import HistoryFile, RecordFile
 from verifier.life_replay import SIGNED, replay_life
 from verifier.prepaid_replay import replay
 from verifier.report import NotRun, Refuted, Words
+from verifier.state_formats import StateValue
 from verifier.wording import format_fen
 
 
 def check_completeness(case: Case) -> Words:
     """Step 12: the entries are all there are of this contract up to the header's height."""
     file = case.file
-    if not isinstance(file, HistoryFile):
+    if not isinstance(file, HistoryFile | RecordFile):
         raise NotRun(
             "此文件只涉及一笔交易；记录是否完整，须用 kind 为 history 的文件核验。",
             "This file is about one transaction; whether a record is complete is what a file of "
@@ -42,6 +44,8 @@ def check_completeness(case: Case) -> Words:
                 f"第 {place + 1} 条归属 {body.stream}，而不是 {stream}。",
                 f"entries[{place}] names stream {body.stream}, not {stream}.",
             )
+    if isinstance(file, RecordFile):
+        return _check_positions(case, file, stream)
     value = case.state_value = case.read_proven(file.state)
     count = len(case.entries)
     if count != value.count:
@@ -69,6 +73,30 @@ def check_completeness(case: Case) -> Words:
         f"{root.hex()}。",
         f"Up to height {height} these {count} entries are the whole record of {stream}: none is "
         f"missing, added or moved; root {root.hex()}.",
+    )
+
+
+def _check_positions(case: Case, file: RecordFile, stream: str) -> Words:
+    """The entries of a record are consecutive in the contract's own record."""
+    value = case.read_claim(file.state) or StateValue(0, EMPTY_ROOT, None)
+    case.state_value = value
+    count = len(case.entries)
+    verify_range(
+        [entry.leaf for entry in case.entries], file.first, value.count, file.range, value.root
+    )
+    height = case.state_header.height
+    case.facts |= {"contract": file.contract, "stream_count": value.count}
+    if not value.count:
+        return Words(
+            f"截至高度 {height}，没有任何记录归属 {stream}。",
+            f"Up to height {height} no entry ever named {stream}.",
+        )
+    return Words(
+        f"截至高度 {height}，{stream} 共有 {value.count} 条记录；文件所载为其中第 {file.first + 1} "
+        f"至第 {file.first + count} 条，其间无遗漏、无增添、无调换。",
+        f"Up to height {height} {stream} has {value.count} entries; the file holds numbers "
+        f"{file.first + 1} to {file.first + count} of them, and between these none is missing, "
+        "added or moved.",
     )
 
 

@@ -52,6 +52,14 @@ class Books:
 def replay_life(
     entries: Sequence[Entry], bodies: Sequence[Body], record: list[Any] | None
 ) -> Books:
+    """Return what `fold_life` does, compared with the record in the state."""
+    books = fold_life(entries, bodies)
+    assert books is not None, "the first applied entry signed the contract"
+    _compare(books, record)
+    return books
+
+
+def fold_life(entries: Sequence[Entry], bodies: Sequence[Body]) -> Books | None:
     """Return the books that the entries lead to; raise `Refuted` where anything contradicts."""
     books: Books | None = None
     for place, (entry, body) in enumerate(zip(entries, bodies, strict=True)):
@@ -80,8 +88,6 @@ def replay_life(
                     f"所载 {name} 为 {value}，复算为 {books.amounts[name]}（分）",
                     f"it states {name} {value}, but the entries give {books.amounts[name]} (fen)",
                 )
-    assert books is not None, "the first applied entry signed the contract"
-    _compare(books, record)
     return books
 
 
@@ -92,26 +98,30 @@ def _move(place: int, body: Body, effects: Mapping[str, int | str], books: Books
     data = body.data
     if body.kind == "funds.locked":
         vouchers = own = 0
-        for voucher in _list(data["vouchers"]):
-            if voucher["issuer"] == books.parties["merchant"]:
-                own += voucher["amount"]
+        listed = data.get("vouchers")
+        for voucher in listed if isinstance(listed, list) else [None]:
+            fields = voucher if isinstance(voucher, dict) else {}
+            if fields.get("issuer") == books.parties["merchant"]:
+                own += _int(place, fields, "amount")
             else:
-                vouchers += voucher["amount"]
-        paid = _int(data["amount"]) + vouchers
-        kept = 0 if data["custody"] == "none" else paid
-        books.add(paid=paid, vouchers=vouchers, bonus=_int(data["bonus"]) + own)
+                vouchers += _int(place, fields, "amount")
+        paid = _int(place, data, "amount") + vouchers
+        kept = 0 if data.get("custody") == "none" else paid
+        books.add(paid=paid, vouchers=vouchers, bonus=_int(place, data, "bonus") + own)
         books.add(deposited=kept, locked=kept)
     elif body.kind == "interest.accrued":
-        books.add(interest=_int(data["amount"]), locked=_int(data["amount"]))
+        amount = _int(place, data, "amount")
+        books.add(interest=amount, locked=amount)
     elif body.kind == "funds.released":
-        _take(place, books, _int(data["amount"]), "released")
+        _take(place, books, _int(place, data, "amount"), "released")
     elif body.kind == "service.delivered":
-        books.add(debited=_int(data["debited"]), deliveries=1)
+        books.add(debited=_int(place, data, "debited"), deliveries=1)
     elif body.kind == "refund.paid" and effects.get("finding") != "claimed_only":
-        if data["source"] == "custody":
-            _take(place, books, _int(data["amount"]), "refunded")
+        amount = _int(place, data, "amount")
+        if data.get("source") == "custody":
+            _take(place, books, amount, "refunded")
         else:
-            books.add(repaid=_int(data["amount"]))
+            books.add(repaid=amount)
 
 
 def _take(place: int, books: Books, amount: int, name: str) -> None:
@@ -161,13 +171,10 @@ def _compare(books: Books, record: list[Any] | None) -> None:
             )
 
 
-def _int(value: JsonValue) -> int:
-    assert type(value) is int, "applied data has its kind's shape"
-    return value
-
-
-def _list(value: JsonValue) -> list[Any]:
-    assert isinstance(value, list), "applied data has its kind's shape"
+def _int(place: int, data: Mapping[str, JsonValue], name: str) -> int:
+    value = data.get(name)
+    if type(value) is not int:
+        raise _refute(place, f"{name} 不是整数", f"{name} is no whole number")
     return value
 
 

@@ -8,19 +8,35 @@ stands at one index of that tree. Nothing is believed that does not hang on this
 from __future__ import annotations
 
 from ledger.checkpoint import (
+    CertifiedCheckpoint,
     LogTrust,
     count_cosignatures,
     parse_checkpoint_text,
     verify_checkpoint,
 )
+from ledger.merkle import verify_inclusion
 from ledger.note import Note, parse_note
 from ledger.refusal import Reason
 from ledger.tlog_proof import TlogProof, parse_tlog_proof
 from verifier.case import Case
-from verifier.evidence_file import BareProof, HistoryFile, LiabilitiesFile, TransactionFile
-from verifier.formats import Entry, Header, read_header_entry, read_transaction_entry
+from verifier.evidence_file import (
+    BareProof,
+    ConsistencyFile,
+    EquivocationFile,
+    HistoryFile,
+    RecordFile,
+    TransactionFile,
+)
+from verifier.formats import (
+    Entry,
+    Header,
+    read_envelope,
+    read_header_entry,
+    read_transaction_entry,
+)
+from verifier.question import Omission
 from verifier.report import NotRun, Refuted, Words
-from verifier.trust_root import compute_chain_id, read_trust_root
+from verifier.trust_root import TrustRoot, compute_chain_id, read_trust_root
 from verifier.wording import format_institutions, format_time_ms
 
 
@@ -63,34 +79,15 @@ def check_validators(case: Case) -> Words:
 def check_checkpoint(case: Case) -> Words:
     """Step 4: one checkpoint of this log, signed by the log and cosigned by a quorum."""
     root = case.root
-    case.proofs = _read_proofs(case)
-    raw = next(iter(case.proofs.values())).checkpoint
-    note = parse_note(raw)
-    checkpoint = parse_checkpoint_text(note.text)
-    if checkpoint.origin != root.origin:
-        raise Refuted(
-            Reason.WRONG_CHAIN,
-            f"检查点属于日志 {checkpoint.origin}，而不是 {root.origin}。",
-            f"The checkpoint is of log {checkpoint.origin}, not of {root.origin}.",
-        )
-    trust = LogTrust(root.origin, tuple(root.log_keys), tuple(root.cosigner_keys), root.quorum)
-    if not isinstance(case.file, BareProof):
-        _check_lines(note, trust)
-    cosigners = {one.cosigner for one in count_cosignatures(note, trust.cosigner_keys)}
-    signed = format_institutions(one for at, one in enumerate(root.institutions) if at in cosigners)
-    unsigned = format_institutions(
-        one for at, one in enumerate(root.institutions) if at not in cosigners
-    )
-    if len(cosigners) < root.quorum:
-        raise Refuted(
-            Reason.NO_QUORUM,
-            f"检查点仅由 {len(cosigners)} 家机构联署（{signed.zh}），法定多数为 {root.quorum} 家；"
-            f"未联署：{unsigned.zh}。",
-            f"Only {len(cosigners)} institutions cosigned the checkpoint ({signed.en}), and a "
-            f"quorum is {root.quorum}; not: {unsigned.en}.",
-        )
-    case.checkpoint = verify_checkpoint(raw, trust)
-    existed_by_s = case.checkpoint.existed_by_s(root.faulty_max)
+    if isinstance(case.file, ConsistencyFile):
+        raw = case.file.newer
+    else:
+        case.proofs = _read_proofs(case)
+        raw = next(iter(case.proofs.values())).checkpoint
+    certified, cosigners = certify(root, raw, is_bare=isinstance(case.file, BareProof))
+    case.checkpoint = certified
+    checkpoint = certified.checkpoint
+    existed_by_s = certified.existed_by_s(root.faulty_max)
     case.facts |= {
         "tree_size": checkpoint.size,
         "tree_root": checkpoint.root.hex(),
@@ -100,6 +97,7 @@ def check_checkpoint(case: Case) -> Words:
         ],
         "existed_by_s": existed_by_s,
     }
+    signed, unsigned = split_cosigners(root, cosigners)
     by = format_time_ms(existed_by_s * 1000)
     return Words(
         f"检查点：树大小 {checkpoint.size}，根 {checkpoint.root.hex()}；由 {len(cosigners)} 家机构"
@@ -111,6 +109,46 @@ def check_checkpoint(case: Case) -> Words:
     )
 
 
+def split_cosigners(root: TrustRoot, cosigners: set[int]) -> tuple[Words, Words]:
+    """Return the institutions that cosigned, and those that did not."""
+    listed = list(enumerate(root.institutions))
+    return (
+        format_institutions([one for at, one in listed if at in cosigners]),
+        format_institutions([one for at, one in listed if at not in cosigners]),
+    )
+
+
+def certify(
+    root: TrustRoot, raw: bytes, *, is_bare: bool = False
+) -> tuple[CertifiedCheckpoint, set[int]]:
+    """Return a checkpoint of this log that a quorum cosigned, and the cosigners' places.
+
+    In a bare proof lines of unknown keys are ignored, as C2SP asks. Raises `Refuted`, `Rejected`.
+    """
+    note = parse_note(raw)
+    checkpoint = parse_checkpoint_text(note.text)
+    if checkpoint.origin != root.origin:
+        raise Refuted(
+            Reason.WRONG_CHAIN,
+            f"检查点属于日志 {checkpoint.origin}，而不是 {root.origin}。",
+            f"The checkpoint is of log {checkpoint.origin}, not of {root.origin}.",
+        )
+    trust = LogTrust(root.origin, tuple(root.log_keys), tuple(root.cosigner_keys), root.quorum)
+    if not is_bare:
+        _check_lines(note, trust)
+    cosigners = {one.cosigner for one in count_cosignatures(note, trust.cosigner_keys)}
+    signed, unsigned = split_cosigners(root, cosigners)
+    if len(cosigners) < root.quorum:
+        raise Refuted(
+            Reason.NO_QUORUM,
+            f"检查点仅由 {len(cosigners)} 家机构联署（{signed.zh}），法定多数为 {root.quorum} 家；"
+            f"未联署：{unsigned.zh}。",
+            f"Only {len(cosigners)} institutions cosigned the checkpoint ({signed.en}), and a "
+            f"quorum is {root.quorum}; not: {unsigned.en}.",
+        )
+    return verify_checkpoint(raw, trust), cosigners
+
+
 def check_headers(case: Case) -> Words:
     """Step 5: each header of the file is in the log and of this chain and validator set."""
     file = case.file
@@ -118,6 +156,7 @@ def check_headers(case: Case) -> Words:
         raise NotRun(
             "只有条目及其日志证明，没有区块头。", "There is an entry with its proof, and no header."
         )
+    assert not isinstance(file, ConsistencyFile | EquivocationFile), "the step concerns headers"
     case.header = case.state_header = _check_header(
         case, file.header, "header", case.proofs["header_proof"]
     )
@@ -149,9 +188,11 @@ def check_headers(case: Case) -> Words:
 
 def check_entries(case: Case) -> Words:
     """Step 6: each entry is at the place that it names itself."""
+    if isinstance(case.file, RecordFile):
+        return _check_record_entries(case, case.file)
     if isinstance(case.file, HistoryFile):
         return _check_history_entries(case, case.file)
-    assert not isinstance(case.file, LiabilitiesFile), "it has other steps"
+    assert isinstance(case.file, TransactionFile | BareProof), "the step concerns entries"
     entry = read_transaction_entry(case.file.entry, "entry")
     proof = case.proofs["proof"]
     if proof.index != entry.index:
@@ -189,6 +230,7 @@ def _read_proofs(case: Case) -> dict[str, TlogProof]:
     file = case.file
     if isinstance(file, BareProof):
         return {"proof": parse_tlog_proof(file.proof)}
+    assert not isinstance(file, ConsistencyFile | EquivocationFile), "they hold no log proof"
     texts = {"header_proof": file.header_proof}
     if isinstance(file, TransactionFile):
         texts |= {"proof": file.proof, "state_header_proof": file.state_header_proof}
@@ -243,6 +285,12 @@ def _check_header(case: Case, raw: bytes, name: str, proof: TlogProof) -> Header
             f"The header says it stands at index {header.index}, its proof says {proof.index}.",
         )
     case.check_inclusion(header.leaf, proof)
+    _check_own(case, header)
+    return header
+
+
+def _check_own(case: Case, header: Header) -> None:
+    """The header is of this chain and of the validators of genesis."""
     root = case.root
     if header.chain_id != root.chain_id:
         raise Refuted(
@@ -258,7 +306,65 @@ def _check_header(case: Case, raw: bytes, name: str, proof: TlogProof) -> Header
             f"The header's validator set {header.validators_hash.hex()} is not that of genesis, "
             f"{root.validators_hash.hex()}.",
         )
-    return header
+
+
+def _check_record_entries(case: Case, file: RecordFile) -> Words:
+    """The entries of a record, each in its own proven block."""
+    tree = case.checkpoint.checkpoint
+    blocks: list[Header] = []
+    for place, block in enumerate(file.blocks):
+        header = read_header_entry(block.header, f"blocks[{place}]")
+        verify_inclusion(header.leaf, header.index, tree.size, block.path, tree.root)
+        _check_own(case, header)
+        before = blocks[-1] if blocks else None
+        if before is not None and (
+            header.height <= before.height or header.time_ms <= before.time_ms
+        ):
+            raise Refuted(
+                Reason.NOT_CANONICAL,
+                f"第 {place + 1} 个区块（高度 {header.height}）没有排在前一个（高度 "
+                f"{before.height}）之后。",
+                f"blocks[{place}] of height {header.height} does not come after the one before it, "
+                f"of height {before.height}.",
+            )
+        blocks.append(header)
+    case.blocks = {header.height: header for header in blocks}
+    entries: list[Entry] = []
+    for place, raw in enumerate(file.entries):
+        entry = read_transaction_entry(raw, f"entries[{place}]")
+        own = case.blocks.get(entry.height)
+        index = entries[-1].index if entries else -1
+        if own is None or not own.first_index <= entry.index < own.index or entry.index <= index:
+            raise Refuted(
+                Reason.WRONG_HEIGHT,
+                f"第 {place + 1} 条在第 {entry.index} 位、高度 {entry.height}，文件中没有与之相符且"
+                "依次递增的区块。",
+                f"entries[{place}] at index {entry.index}, height {entry.height}: the file has no "
+                "block that holds it, or it does not come after the one before it.",
+            )
+        entries.append(entry)
+    wanted = {entry.height for entry in entries}
+    if isinstance(file.question, Omission):
+        case.omitted = read_envelope(file.question.envelope, "question.envelope")
+        wanted.add(file.question.receipt.height_max)
+    given, expected = list(case.blocks), sorted(wanted)
+    if given != expected or max(expected, default=0) > case.header.height:
+        raise Refuted(
+            Reason.WRONG_HEIGHT,
+            f"文件所附区块的高度为 {given}，应为 {expected}，且不高于 {case.header.height}。",
+            f"The file has blocks of heights {given}; they should be {expected}, none above "
+            f"{case.header.height}.",
+        )
+    case.entries = tuple(entries)
+    case.facts |= {"entries": len(entries), "first": file.first}
+    if not entries:
+        return Words("文件不含条目。", "The file holds no entries.")
+    first, last = format_time_ms(case.time_of(0)), format_time_ms(case.time_of(-1))
+    return Words(
+        f"{len(entries)} 条记录依次递增，各在其区块之内；区块时间自{first.zh}至{last.zh}。",
+        f"{len(entries)} entries in ascending order, each in its block; the blocks are of "
+        f"{first.en} to {last.en}.",
+    )
 
 
 def _check_history_entries(case: Case, file: HistoryFile) -> Words:

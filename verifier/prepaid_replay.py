@@ -70,10 +70,16 @@ class Balance:
 def replay(
     entries: Sequence[Entry], bodies: Sequence[Body], record: list[Any] | None
 ) -> Balance | None:
+    """Return what `fold` does, compared with the record in the state."""
+    balance = fold(entries, bodies)
+    _compare(balance, record)
+    return balance
+
+
+def fold(entries: Sequence[Entry], bodies: Sequence[Body]) -> Balance | None:
     """Return the balance the entries lead to, or None if none of them opened the contract.
 
-    Raises `Refuted` where an entry or `record` contradicts the rules, `NotRun` where they are not
-    known here.
+    Raises `Refuted` where an entry contradicts the rules, `NotRun` where they are not known here.
     """
     balance: Balance | None = None
     for place, (entry, body) in enumerate(zip(entries, bodies, strict=True)):
@@ -98,7 +104,6 @@ def replay(
             raise _refute(place, "合同尚未开立", "the contract was not open")
         if body.kind in _ACTIONS:
             _apply(place, entry, body, balance)
-    _compare(balance, record)
     return balance
 
 

@@ -15,16 +15,25 @@ from ledger.merkle import leaf_hash, root_from_inclusion
 from ledger.refusal import Reason, Rejected
 from ledger.signing import verify_signature
 from verifier.case import Case
-from verifier.evidence_file import BareProof, HistoryFile, LiabilitiesFile, TransactionFile
+from verifier.evidence_file import (
+    BareProof,
+    HistoryFile,
+    RecordFile,
+    TransactionFile,
+)
 from verifier.formats import (
     Body,
     Signature,
     read_body,
     read_certificate,
 )
+from verifier.question import Omission
 from verifier.report import NotRun, Refuted, Words
 from verifier.state_formats import PartyRecord, take_party_record
 from verifier.wording import describe_outcome, format_institutions, format_time_ms
+
+MANY = HistoryFile | RecordFile
+"""Files of several entries."""
 
 _MONEY_AFTER = ("paid", "locked", "released", "refunded")
 
@@ -54,7 +63,7 @@ def check_bodies(case: Case) -> Words:
         seen[body.tx_id] = place
         bodies.append(body)
     case.bodies = tuple(bodies)
-    if isinstance(case.file, HistoryFile):
+    if isinstance(case.file, MANY):
         return Words(
             f"{len(bodies)} 条正文均为规范写法，交易号各不相同。",
             f"All {len(bodies)} bodies are canonical; their transaction ids are distinct.",
@@ -77,8 +86,11 @@ def check_signatures(case: Case) -> Words:
     count = batched = 0
     for place, (entry, body) in enumerate(zip(case.entries, case.bodies, strict=True)):
         for signer, signature in zip(body.signers, entry.signatures, strict=True):
-            message = _signed_message(case, body, signature)
-            triple = (signature.public_key, message, signature.signature)
+            triple = (
+                signature.public_key,
+                compute_signed_message(case, body, signature),
+                signature.signature,
+            )
             if triple not in verified and not verify_signature(*triple):
                 key = signature.public_key.hex()
                 raise Refuted(
@@ -100,13 +112,13 @@ def check_signatures(case: Case) -> Words:
 def check_keys(case: Case) -> Words:
     """Step 9: each signer's key was valid at the entry's height, by the proven party record."""
     file = case.file
+    assert isinstance(file, TransactionFile | BareProof | MANY), "the step concerns signers"
     if isinstance(file, BareProof):
         raise NotRun(
             "没有主体登记的证明：签名有效，但密钥属于谁未经核验。",
             "No party records are proven: the signatures verify, but whose keys made them is not "
             "checked.",
         )
-    assert not isinstance(file, LiabilitiesFile), "it has other steps"
     if case.state_header.height < case.header.height:
         raise Refuted(
             Reason.WRONG_HEIGHT,
@@ -114,7 +126,10 @@ def check_keys(case: Case) -> Words:
             f"The party records are of height {case.state_header.height}, before the entry's "
             f"{case.header.height}.",
         )
-    expected = sorted({f"party/{signer}" for body in case.bodies for signer in body.signers})
+    signers = {signer for body in case.bodies for signer in body.signers}
+    if isinstance(file, RecordFile) and isinstance(file.question, Omission):
+        signers |= set(read_body(case.omitted.body, "question.envelope: body").signers)
+    expected = sorted(f"party/{signer}" for signer in signers)
     given = [party.stream for party in file.parties]
     if given != expected:
         raise Refuted(
@@ -135,7 +150,7 @@ def check_keys(case: Case) -> Words:
         records[record.party] = record
     for entry, body in zip(case.entries, case.bodies, strict=True):
         for signer, signature in zip(body.signers, entry.signatures, strict=True):
-            _check_key(records[signer], signature.public_key, entry.height)
+            check_key(records[signer], signature.public_key, entry.height)
     case.parties = records
     zh = "；".join([_describe_party(record).zh for record in records.values()])
     en = "; ".join([_describe_party(record).en for record in records.values()])
@@ -144,7 +159,7 @@ def check_keys(case: Case) -> Words:
 
 def check_outcome(case: Case) -> Words:
     """Step 10: what the contracts made of it, in words."""
-    if not isinstance(case.file, HistoryFile):
+    if not isinstance(case.file, MANY):
         (entry,), (body,) = case.entries, case.bodies
         if not entry.outcome.refused and body.kind.startswith("prepaid."):
             _check_money(dict(entry.outcome.effects))
@@ -232,11 +247,11 @@ def check_certificate(case: Case) -> Words:
 
 
 def _name(case: Case, place: int, what: str) -> str:
-    return f"entries[{place}]" if isinstance(case.file, HistoryFile) else what
+    return f"entries[{place}]" if isinstance(case.file, MANY) else what
 
 
 def _place_zh(case: Case, place: int) -> str:
-    return f"第 {place + 1} 条" if isinstance(case.file, HistoryFile) else "条目"
+    return f"第 {place + 1} 条" if isinstance(case.file, MANY) else "条目"
 
 
 def _check_deadline(case: Case, body: Body) -> None:
@@ -253,7 +268,8 @@ def _check_deadline(case: Case, body: Body) -> None:
         )
 
 
-def _signed_message(case: Case, body: Body, signature: Signature) -> bytes:
+def compute_signed_message(case: Case, body: Body, signature: Signature) -> bytes:
+    """Return what a signer signed: the transaction id, or the root of its batch."""
     chain_id = case.root.chain_id
     if signature.batch is None:
         return tags.TX_SIGNATURE + chain_id + body.tx_id
@@ -270,7 +286,8 @@ def _signed_message(case: Case, body: Body, signature: Signature) -> bytes:
     return tags.BATCH_SIGNATURE + chain_id + root + size.to_bytes(8, "big")
 
 
-def _check_key(record: PartyRecord, public_key: bytes, height: int) -> None:
+def check_key(record: PartyRecord, public_key: bytes, height: int) -> None:
+    """Raise `Refuted` unless a party's key signs for a transaction at this height."""
     key = record.find_key(public_key)
     if key is None:
         raise Refuted(

@@ -25,24 +25,34 @@ A file of liabilities is about no entry; after step 5 it has two of its own:
 15. The merchant's record is under the state root, with the totals over its contracts.
 16. Each claim is in those totals, in a place of its own, and is that of the contract shown.
 
+Whatever else answers one question has the steps that its answer rests on, and at the end:
+
+17. What is asked: the growth of the log, a value in the state, a validator's contradiction, or a
+    question about a part of a contract's record.
+
 The first step that fails ends the examination; what comes after it is *not run*. A file is
 consistent when none failed. Nothing here reads a clock, a network or a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
-from ledger.evidence import CASE, HISTORY, LIABILITIES, TRANSACTION
 from ledger.hashing import sha256
 from ledger.refusal import Rejected
+from verifier.answer_steps import check_answer
 from verifier.case import Case
 from verifier.evidence_file import (
     BareProof,
+    ConsistencyFile,
+    EquivocationFile,
     EvidenceFile,
     HistoryFile,
     LiabilitiesFile,
+    RecordFile,
+    StateFile,
+    kind_of,
     read_evidence,
 )
 from verifier.history_steps import check_balances, check_completeness
@@ -66,7 +76,9 @@ from verifier.report import NotRun, Refuted, Report, Result, Step, Words, words_
 
 FILE_STEP: Final = Words("文件可读", "the file can be read")
 
-STEPS: Final[tuple[tuple[int, Words, Callable[[Case], Words]], ...]] = (
+Plan = tuple[tuple[int, Words, Callable[[Case], Words]], ...]
+
+STEPS: Final[Plan] = (
     (2, Words("创世文件", "the trusted genesis"), check_genesis),
     (3, Words("验证者与法定多数", "validators and quorum"), check_validators),
     (4, Words("检查点与联署", "checkpoint and cosignatures"), check_checkpoint),
@@ -82,12 +94,23 @@ STEPS: Final[tuple[tuple[int, Words, Callable[[Case], Words]], ...]] = (
     (14, Words("应退复算", "what is owed"), check_owed),
 )
 
-LIABILITY_STEPS: Final[tuple[tuple[int, Words, Callable[[Case], Words]], ...]] = (
+LIABILITY_STEPS: Final[Plan] = (
     *STEPS[:4],
     (15, Words("经营者合计", "the merchant's total"), check_total),
     (16, Words("合同计入合计", "contracts in the total"), check_claims),
 )
 """Of a file of liabilities."""
+
+ANSWER: Final = (17, Words("所证事项", "what is asked"), check_answer)
+
+PLANS: Final[dict[type, Plan]] = {
+    LiabilitiesFile: LIABILITY_STEPS,
+    EquivocationFile: (*STEPS[:2], ANSWER),
+    ConsistencyFile: (*STEPS[:3], ANSWER),
+    StateFile: (*STEPS[:4], ANSWER),
+    RecordFile: (*STEPS[:9], STEPS[10], ANSWER),
+}
+"""The steps of a kind of file; `STEPS` for one that is not here."""
 
 
 def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
@@ -98,11 +121,7 @@ def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
     except Rejected as rejected:
         failed = Step(1, FILE_STEP, Result.FAILED, words_of(rejected), rejected.reason)
         return Report((failed, *_not_run(1, STEPS)), {}, (), digest)
-    kind = TRANSACTION
-    if isinstance(file, LiabilitiesFile):
-        kind = LIABILITIES
-    elif isinstance(file, HistoryFile):
-        kind = HISTORY if file.law is None else CASE
+    kind = kind_of(file)
     words = Words(
         f"{len(raw)} 字节，规范 JSON，种类 {kind}。",
         f"{len(raw)} bytes of canonical JSON, kind {kind}.",
@@ -126,7 +145,7 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
     case = Case(trusted_chain_id)
     case.file = file
     steps = [Step(1, FILE_STEP, Result.OK, words)]
-    plan = LIABILITY_STEPS if isinstance(file, LiabilitiesFile) else STEPS
+    plan = PLANS.get(type(file), STEPS)
     for number, name, check in plan:
         try:
             steps.append(Step(number, name, Result.OK, check(case)))
@@ -141,7 +160,7 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
     return Report(tuple(steps), case.facts, _limits(case, True), digest, case.working)
 
 
-def _not_run(failed: int, plan: Sequence[tuple[int, Words, Callable[[Case], Words]]]) -> list[Step]:
+def _not_run(failed: int, plan: Plan) -> list[Step]:
     words = Words(f"因第 {failed} 步失败而未执行。", f"Not run, because step {failed} failed.")
     return [
         Step(number, name, Result.NOT_RUN, words) for number, name, _ in plan if number > failed
@@ -159,6 +178,22 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
             ),
         )
     root = case.root
+    if isinstance(case.file, EquivocationFile):
+        return (
+            Words(
+                "证明：该验证者的密钥签署了两份不能同真的陈述，凭创世文件即可核验。",
+                "Proven: that validator's key signed two statements of which not both can be "
+                "true; genesis alone decides.",
+            ),
+            Words(
+                "不证明：何人使用该密钥，以及出于何种原因。",
+                "Not proven: who used the key, and why.",
+            ),
+            Words(
+                "前提：创世哈希取自可信来源。",
+                "Assumed: the genesis hash is from a trusted source.",
+            ),
+        )
     limits = [
         Words(
             "证明：自上链之时起内容未被改动（《人民法院在线诉讼规则》第十六条）。",
@@ -200,6 +235,28 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
                 "are not on the chain, are not in them.",
             ),
         ]
+    elif isinstance(case.file, ConsistencyFile):
+        limits.append(
+            Words(
+                "此文件不含条目，不说明条目的内容。",
+                "The file holds no entries and does not say what they are.",
+            )
+        )
+    elif isinstance(case.file, StateFile | RecordFile):
+        limits.append(
+            Words(
+                f"所证截至高度 {case.state_header.height}；其后的记录不在此文件之内。",
+                f"What is proven is up to height {case.state_header.height}; what came later is "
+                "not in this file.",
+            )
+        )
+        if isinstance(case.file, RecordFile):
+            limits.append(
+                Words(
+                    "时间是区块的时间：记录上链之时，而不是事情发生之时。",
+                    "Times are those of blocks: when it was recorded, not when it happened.",
+                )
+            )
     elif isinstance(case.file, HistoryFile):
         limits.append(
             Words(

@@ -2,7 +2,7 @@
 // the tree, and what the file holds. A report is a value; it is shown again when the language changes.
 
 import { toHex } from "../verifier/bytes.js";
-import { HISTORY, LIABILITIES } from "../verifier/evidence_file.js";
+import { LIABILITIES, TRANSACTION } from "../verifier/evidence_file.js";
 import { walkInclusion } from "../verifier/merkle.js";
 import { make, makeSection, printable } from "./elements.js";
 import { drawPath } from "./merkle_drawing.js";
@@ -77,7 +77,7 @@ async function showPaths(language, { steps, subject }) {
   const isPassed = (number) => steps.some((step) => step.number === number && step.result === "ok");
   const { file, tree, proofs, header, entries } = subject;
   const paths = [];
-  if (file?.kind !== HISTORY && isPassed(6)) {
+  if (file?.kind === TRANSACTION && isPassed(6)) {
     paths.push(["pathOfEntry", entries[0].leaf, proofs.get("proof")]);
   }
   if (isPassed(5)) paths.push(["pathOfHeader", header.leaf, proofs.get("header_proof")]);
@@ -95,25 +95,25 @@ function showContents(language, { failedAt, subject }) {
   if (failedAt !== 0) return null;
   const { file, root, cosignedBy, header, stateHeader, entries, records } = subject;
   if (file.kind === LIABILITIES) return showLiabilities(language, subject);
-  const isHistory = file.kind === HISTORY;
-  const states = [...records.keys()].map((party) => `party/${party}`);
-  if (isHistory) states.push(file.state.stream);
-  const inside = [
-    say(language, "insideGenesis", root.institutions.length),
-    say(language, "insideCheckpoint", cosignedBy.size),
-    say(language, "insideHeader", header.height),
-    say(language, "insideEntries", entries.length),
-    say(language, "insideState", stateHeader.height, states.join(", ")),
-  ];
-  if (!isHistory) inside.push(say(language, "insideCertificate"));
-  const outside = [
-    say(language, "outsideConsumer"),
-    say(language, "outsideTerms"),
-    ...(isHistory ? [] : [say(language, "outsideSame")]),
-    say(language, "outsideOthers"),
-    ...(isHistory ? [say(language, "outsideLater", stateHeader.height)] : []),
-    say(language, "outsideTruth"),
-  ];
+  const isOne = file.kind === TRANSACTION;
+  const inside = [say(language, "insideGenesis", root.institutions.length)];
+  const outside = [];
+  if (cosignedBy !== undefined) inside.push(say(language, "insideCheckpoint", cosignedBy.size));
+  if (header !== undefined) {
+    const states = [...(records?.keys() ?? [])].map((party) => `party/${party}`);
+    if (file.state !== undefined) states.push(file.state.stream);
+    inside.push(say(language, "insideHeader", header.height));
+    if (entries !== undefined) inside.push(say(language, "insideEntries", entries.length));
+    inside.push(say(language, "insideState", stateHeader.height, states.join(", ")));
+  }
+  if (isOne) inside.push(say(language, "insideCertificate"));
+  if (entries !== undefined) {
+    outside.push(say(language, "outsideConsumer"), say(language, "outsideTerms"));
+    if (isOne) outside.push(say(language, "outsideSame"));
+    outside.push(say(language, "outsideOthers"));
+  }
+  if (header !== undefined && !isOne) outside.push(say(language, "outsideLater", stateHeader.height));
+  outside.push(say(language, "outsideTruth"));
   return makeContents(language, inside, outside);
 }
 

@@ -8,11 +8,12 @@ import { fromHex } from "../verifier/bytes.js";
 import { requireEd25519 } from "../verifier/ed25519.js";
 import { FILE_BYTES_MAX } from "../verifier/evidence_file.js";
 import { Unsupported } from "../verifier/refusal.js";
-import { LIABILITY_STEPS, STEPS, verifyEvidence } from "../verifier/verify.js";
+import { ANSWER, LIABILITY_STEPS, STEPS, verifyEvidence } from "../verifier/verify.js";
 import { make, printable } from "./elements.js";
 import { sayConclusion, showReport } from "./report.js";
 import { LANGUAGES, LANGUAGE_TAGS, say } from "./texts.js";
 
+const PLANS_SHOWN = [STEPS, LIABILITY_STEPS, [...STEPS, ANSWER]];
 const SLICE_MS = 24;
 const HASH = /^[0-9a-f]{64}$/u;
 
@@ -144,7 +145,7 @@ async function examine() {
 }
 
 function showProgress(number, done, total) {
-  const plan = number > STEPS.length ? LIABILITY_STEPS : STEPS;
+  const plan = PLANS_SHOWN.find((steps) => steps.some((step) => step.number === number));
   const place = plan.findIndex((step) => step.number === number);
   const step = plan[place][language()];
   const progress = at("progress");

@@ -4,7 +4,7 @@
 // entries; verification covered all of them.
 
 import { toHex } from "../verifier/bytes.js";
-import { HISTORY, LIABILITIES } from "../verifier/evidence_file.js";
+import { TRANSACTION } from "../verifier/evidence_file.js";
 import { isInteger } from "../verifier/strict_msgpack.js";
 import { MONEY, REFUSAL_WORDS, describeKind, formatFen, formatTimeMs } from "../verifier/wording.js";
 import { make, makeSection, printable } from "./elements.js";
@@ -14,22 +14,24 @@ const SHOWN_AT_EACH_END = 100;
 
 /** The section, or null where nothing is proven or there is no entry. */
 export function showTimeline(language, { failedAt, subject }) {
-  const { file, entries, bodies, header } = subject;
-  if (failedAt !== 0 || file.kind === LIABILITIES || entries.length === 0) return null;
-  const isHistory = file.kind === HISTORY;
+  const { file, entries, bodies, blocks, header } = subject;
+  if (failedAt !== 0 || entries === undefined || entries.length === 0) return null;
+  const isOne = file.kind === TRANSACTION;
+  // A record proves the time of each of its blocks, a history does not.
+  const timeOf = ({ height }) => (isOne ? header.timeMs : (blocks?.get(height).timeMs ?? null));
   const places = [...entries.keys()].filter(
     (at) => at < SHOWN_AT_EACH_END || at >= entries.length - SHOWN_AT_EACH_END,
   );
   const list = make("ol", { class: "timeline" });
   for (const at of places) {
-    list.append(showEntry(language, entries[at], bodies[at], isHistory ? null : header.timeMs));
+    list.append(showEntry(language, entries[at], bodies[at], timeOf(entries[at])));
   }
-  const title = say(language, isHistory ? "timeline" : "timelineOne");
+  const title = say(language, isOne ? "timelineOne" : "timeline");
   return makeSection(
     "timeline",
     title,
     "",
-    isHistory ? make("p", { class: "help" }, say(language, "timelineNote")) : null,
+    isOne || blocks !== undefined ? null : make("p", { class: "help" }, say(language, "timelineNote")),
     places.length < entries.length
       ? make("p", { class: "help" }, say(language, "shownOf", places.length, entries.length))
       : null,

@@ -180,22 +180,24 @@ export async function verifyCosignatures(note, keys) {
   for (const line of note.lines) {
     const at = keyOf(line, keys);
     if (at < 0) continue;
-    const time = fromBigEndian(line.signature.subarray(0, TIMESTAMP_BYTES));
-    const message = toUtf8(`cosignature/v1\ntime ${time}\n${note.text}`);
-    const isGood =
-      line.signature.length === TIMESTAMP_BYTES + SIGNATURE_BYTES &&
-      time > 0n &&
-      time <= TIMESTAMP_MAX_S &&
-      (await verifySignature(keys[at].publicKey, message, line.signature.subarray(TIMESTAMP_BYTES)));
-    if (!isGood) {
-      refuse(
-        "bad_signature",
-        `Checkpoint: the cosignature of ${line.name} (${line.id}) is wrong`,
-      );
-    }
-    times.set(at, time);
+    times.set(at, await verifyCosignature(note.text, keys[at], line.signature));
   }
   return times;
+}
+
+/** The time in seconds of one cosignature of a checkpoint's text; throws `Rejected`. */
+export async function verifyCosignature(text, key, signature) {
+  const time = fromBigEndian(signature.subarray(0, TIMESTAMP_BYTES));
+  const message = toUtf8(`cosignature/v1\ntime ${time}\n${text}`);
+  const isGood =
+    signature.length === TIMESTAMP_BYTES + SIGNATURE_BYTES &&
+    time > 0n &&
+    time <= TIMESTAMP_MAX_S &&
+    (await verifySignature(key.publicKey, message, signature.subarray(TIMESTAMP_BYTES)));
+  if (!isGood) {
+    refuse("bad_signature", `Checkpoint: the cosignature of ${key.name} (${key.id}) is wrong`);
+  }
+  return time;
 }
 
 /** Throw `Rejected` unless at least one known key of the log signed the note, and none wrongly. */

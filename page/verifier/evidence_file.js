@@ -6,6 +6,8 @@
 import { fromBase64, toUtf8 } from "./bytes.js";
 import { pattern, takeMembers } from "./formats.js";
 import { quote } from "./quoting.js";
+import { HASH_BYTES } from "./hashing.js";
+import { readQuestion } from "./question.js";
 import { refuse } from "./refusal.js";
 import { readObjectSlowly } from "./strict_json.js";
 
@@ -13,6 +15,10 @@ export const FILE_BYTES_MAX = 256 * 1024 * 1024;
 export const FORMAT = "evidence-ledger/evidence/v1";
 export const TRANSACTION = "transaction";
 export const HISTORY = "history";
+export const CONSISTENCY = "consistency";
+export const STATE = "state";
+export const RECORD = "record";
+export const EQUIVOCATION = "equivocation";
 const CASE = "case";
 export const LIABILITIES = "liabilities";
 
@@ -28,8 +34,16 @@ const MEMBERS = {
     "contract", "entries", "format", "genesis", "header", "header_proof", "kind", "law", "parties",
     "state",
   ],
+  [CONSISTENCY]: ["format", "genesis", "kind", "newer", "older", "path"],
+  [STATE]: ["format", "genesis", "header", "header_proof", "kind", "state"],
+  [RECORD]: [
+    "blocks", "contract", "entries", "first", "format", "genesis", "header", "header_proof", "kind",
+    "parties", "question", "range", "state",
+  ],
+  [EQUIVOCATION]: ["evidence", "format", "genesis", "kind"],
   [LIABILITIES]: ["claims", "format", "genesis", "header", "header_proof", "kind", "merchant"],
 };
+const BLOCK_MEMBERS = ["header", "path"];
 const LAW_MEMBERS = ["merchant", "pages", "terms", "times"];
 const CLAIM_MEMBERS = ["locked", "name", "owed", "path", "place", "shown"];
 const SHOWN_MEMBERS = ["contract", "signed"];
@@ -42,9 +56,8 @@ export async function readEvidence(raw, pause) {
   const members = await readObjectSlowly(raw, "evidence file", pause);
   if (members.get("format") !== FORMAT) fail("bad_field", `format is not ${quote(FORMAT)}`);
   const kind = members.get("kind");
-  if (!Object.hasOwn(MEMBERS, kind)) {
-    const known = `${quote(TRANSACTION)}, ${quote(HISTORY)}, ${quote(CASE)} and ${quote(LIABILITIES)}`;
-    fail("bad_field", `kind is none of ${known}`);
+  if (typeof kind !== "string" || !Object.hasOwn(MEMBERS, kind)) {
+    fail("bad_field", `kind is none of ${Object.keys(MEMBERS).join(", ")}`);
   }
   takeMembers(members, "evidence file", MEMBERS[kind]);
   const blob = (name) => decode(members.get(name), name);
@@ -62,19 +75,51 @@ export async function readEvidence(raw, pause) {
       parties: takeParties(members),
     };
   }
-  if (kind === LIABILITIES) {
+  if (kind === CONSISTENCY) {
+    return {
+      kind,
+      genesis: blob("genesis"),
+      older: takeProof(members, "older"),
+      newer: takeProof(members, "newer"),
+      path: takeHashes(members, "path"),
+    };
+  }
+  if (kind === EQUIVOCATION) return { kind, genesis: blob("genesis"), evidence: blob("evidence") };
+  if (kind === STATE || kind === LIABILITIES) {
     return {
       kind,
       genesis: blob("genesis"),
       header: blob("header"),
       headerProof: takeProof(members, "header_proof"),
-      merchant: takeStream(members.get("merchant"), "merchant"),
-      claims: takeList(members, "claims").map((item, place) => takeClaim(item, `claims[${place}]`)),
+      ...(kind === STATE
+        ? { state: takeStateClaim(members.get("state")) }
+        : {
+            merchant: takeStream(members.get("merchant"), "merchant"),
+            claims: takeList(members, "claims").map((item, place) => takeClaim(item, `claims[${place}]`)),
+          }),
     };
   }
   const contract = members.get("contract");
   if (typeof contract !== "string" || !CONTRACT.whole.test(contract)) {
     fail("bad_field", `contract is not an id that matches ${CONTRACT.source}`);
+  }
+  if (kind === RECORD) {
+    const first = members.get("first");
+    if (typeof first !== "number" || first < 0) fail("bad_field", "first is no position");
+    return {
+      kind,
+      contract,
+      first,
+      genesis: blob("genesis"),
+      header: blob("header"),
+      headerProof: takeProof(members, "header_proof"),
+      state: takeStateClaim(members.get("state")),
+      entries: await takeEntries(members, () => pause(raw.length)),
+      range: takeHashes(members, "range"),
+      blocks: takeList(members, "blocks").map((item, place) => takeBlock(item, `blocks[${place}]`)),
+      parties: takeParties(members),
+      question: readQuestion(members.get("question")),
+    };
   }
   const file = {
     kind: HISTORY,
@@ -83,15 +128,50 @@ export async function readEvidence(raw, pause) {
     header: blob("header"),
     headerProof: takeProof(members, "header_proof"),
     state: takeStream(members.get("state"), "state"),
-    entries: [],
+    entries: await takeEntries(members, () => pause(raw.length)),
   };
-  for (const [place, item] of takeList(members, "entries").entries()) {
-    file.entries.push(decode(item, `entries[${place}]`));
-    if (place % 256 === 255) await pause(raw.length);
-  }
   file.parties = takeParties(members);
   file.law = kind === CASE ? takeLaw(members.get("law")) : null;
   return file;
+}
+
+async function takeEntries(members, pause) {
+  const entries = [];
+  for (const [place, item] of takeList(members, "entries").entries()) {
+    entries.push(decode(item, `entries[${place}]`));
+    if (place % 256 === 255) await pause();
+  }
+  return entries;
+}
+
+function takeBlock(value, name) {
+  if (!(value instanceof Map)) fail("bad_field", `${name} is not an object`);
+  takeMembers(value, `evidence file: ${name}`, BLOCK_MEMBERS);
+  return {
+    header: decode(value.get("header"), `${name}.header`),
+    path: takeHashes(value, "path", `${name}.path`),
+  };
+}
+
+function takeHashes(members, member, name = member) {
+  const value = members.get(member);
+  if (!Array.isArray(value)) fail("bad_field", `${name} is not a list`);
+  return value.map((item, place) => {
+    const node = decode(item, `${name}[${place}]`);
+    if (node.length !== HASH_BYTES) {
+      fail("bad_field", `${name}[${place}] has ${node.length} bytes and is no hash`);
+    }
+    return node;
+  });
+}
+
+/** Take a state value that may be said to be absent. */
+function takeStateClaim(value) {
+  if (value instanceof Map && value.get("value") === null) {
+    const { stream, proof } = takeStream(new Map(value).set("value", ""), "state");
+    return { stream, value: null, proof };
+  }
+  return takeStream(value, "state");
 }
 
 /** What the law reads beside the entries; only its shape is read here. */

@@ -25,7 +25,7 @@ const SIGNERS_MAX = 8;
 const BATCH_SIZE_MAX = 65_536;
 const BATCH_PATH_MAX = 16;
 const HEADER_VERSION = 1;
-const VIEW_MAX = 1_000_000;
+export const VIEW_MAX = 1_000_000;
 const PARTY_KEYS_MAX = 16;
 const KIND_TRANSACTION = 1;
 const KIND_HEADER = 2;
@@ -46,20 +46,23 @@ export function pattern(source) {
 
 /** Read `[index, height, 1, [body, [signature…]], outcome]`. */
 export async function readTransactionEntry(raw, name) {
-  const [index, height, , envelope, outcome] = readEntry(KIND_TRANSACTION, raw, name, 5);
-  const [body, signatures] = takeArray(envelope, `${name}: envelope`, 2);
-  const items = takeArray(signatures, `${name}: signatures`);
-  if (items.length < 1 || items.length > SIGNERS_MAX) {
-    refuse("signature_count", `${name}: ${items.length} signatures; 1 to ${SIGNERS_MAX}`);
-  }
+  const [index, height, , fields, outcome] = readEntry(KIND_TRANSACTION, raw, name, 5);
+  const envelope = takeEnvelope(takeArray(fields, `${name}: envelope`, 2), name);
   return {
     index: takeInteger(index, `${name}: index`),
     height: takeInteger(height, `${name}: height`),
-    body: takeBytes(body, `${name}: body`),
-    signatures: items.map((item) => takeSignature(item, `${name}: signature`)),
+    ...envelope,
     outcome: takeOutcome(outcome, `${name}: outcome`),
     leaf: await leafHash(raw),
   };
+}
+
+/** Read `[body, [signature…]]`. */
+export function readEnvelope(raw, name) {
+  if (raw.length > ENTRY_BYTES_MAX) {
+    refuse("too_large", `${name}: ${raw.length} bytes; at most ${ENTRY_BYTES_MAX}`);
+  }
+  return takeEnvelope(readArray(raw, name, 2), name);
 }
 
 /** Read `[index, height, 2, header]`; its position must be the header's own. */
@@ -232,6 +235,17 @@ function readEntry(expected, raw, name, length) {
     refuse("bad_field", `${name}: it is a ${KINDS[kind]} entry, not a ${KINDS[expected]}`);
   }
   return takeArray(fields, name, length);
+}
+
+function takeEnvelope([body, signatures], name) {
+  const items = takeArray(signatures, `${name}: signatures`);
+  if (items.length < 1 || items.length > SIGNERS_MAX) {
+    refuse("signature_count", `${name}: ${items.length} signatures; 1 to ${SIGNERS_MAX}`);
+  }
+  return {
+    body: takeBytes(body, `${name}: body`),
+    signatures: items.map((item) => takeSignature(item, `${name}: signature`)),
+  };
 }
 
 function takeSignature(item, name) {

@@ -23,11 +23,16 @@ export const TAGS = Object.freeze({
   batchSignature: tag("batch-signature"),
   stateKey: tag("state-key"),
   stateValue: tag("state-value"),
+  prePrepare: tag("pre-prepare"),
+  prepare: tag("prepare"),
   claim: tag("claim"),
   sumLeaf: tag("sum-leaf"),
   sumNode: tag("sum-node"),
   sumTotal: tag("sum-total"),
   commit: tag("commit"),
+  viewChange: tag("view-change"),
+  intakeReceipt: tag("intake-receipt"),
+  batchReceipt: tag("batch-receipt"),
 });
 
 /** SHA-256 of the parts, one after another. */

@@ -6,18 +6,18 @@
 // under terms, in `life_replay.js`. The law itself is not in this page: step 14 says so.
 
 import { equal, toHex } from "./bytes.js";
-import { HISTORY } from "./evidence_file.js";
+import { HISTORY, RECORD } from "./evidence_file.js";
 import { isUnderTerms, replayLife } from "./life_replay.js";
-import { computeRoot } from "./merkle.js";
+import { computeRoot, verifyRange } from "./merkle.js";
 import { replay } from "./prepaid_replay.js";
-import { readProven } from "./record_steps.js";
+import { readClaim } from "./record_steps.js";
 import { NotRun, Refuted } from "./refusal.js";
 import { formatFen } from "./wording.js";
 
 /** Step 12: the entries are all there are of this contract up to the header's height. */
 export async function checkCompleteness(subject, pause) {
   const { file, bodies, entries, stateHeader } = subject;
-  if (file.kind !== HISTORY) {
+  if (file.kind !== HISTORY && file.kind !== RECORD) {
     throw new NotRun(
       "此文件只涉及一笔交易；记录是否完整，须用 kind 为 history 的文件核验。",
       "This file is about one transaction; whether a record is complete is what a file of kind history shows.",
@@ -39,7 +39,8 @@ export async function checkCompleteness(subject, pause) {
       `entries[${place}] names stream ${bodies[place].stream}, not ${stream}.`,
     );
   }
-  const value = (subject.stateValue = await readProven(subject, file.state));
+  if (file.kind === RECORD) return checkPositions(subject, stream);
+  const value = (subject.stateValue = await readClaim(subject, file.state));
   const count = entries.length;
   if (count !== value.count) {
     const difference = Math.abs(value.count - count);
@@ -70,6 +71,31 @@ export async function checkCompleteness(subject, pause) {
     en:
       `Up to height ${height} these ${count} entries are the whole record of ${stream}: none is ` +
       `missing, added or moved; root ${toHex(root)}.`,
+  };
+}
+
+/** The entries of a record are consecutive in the contract's own record. */
+async function checkPositions(subject, stream) {
+  const { file, entries, stateHeader } = subject;
+  const empty = { count: 0, root: await computeRoot([], async () => {}), record: null };
+  const value = (subject.stateValue = (await readClaim(subject, file.state)) ?? empty);
+  const leaves = entries.map((entry) => entry.leaf);
+  await verifyRange(leaves, file.first, value.count, file.range, value.root);
+  const { height } = stateHeader;
+  if (value.count === 0) {
+    return {
+      zh: `截至高度 ${height}，没有任何记录归属 ${stream}。`,
+      en: `Up to height ${height} no entry ever named ${stream}.`,
+    };
+  }
+  const [first, last] = [file.first + 1, file.first + entries.length];
+  return {
+    zh:
+      `截至高度 ${height}，${stream} 共有 ${value.count} 条记录；文件所载为其中第 ${first} 至第 ${last} 条，` +
+      "其间无遗漏、无增添、无调换。",
+    en:
+      `Up to height ${height} ${stream} has ${value.count} entries; the file holds numbers ${first} to ` +
+      `${last} of them, and between these none is missing, added or moved.`,
   };
 }
 

@@ -74,29 +74,40 @@ function move(place, { kind, data }, effects, books) {
   const { amounts } = books;
   if (kind === "funds.locked") {
     let [vouchers, own] = [0, 0];
-    for (const voucher of data.get("vouchers")) {
-      if (voucher.get("issuer") === books.parties.merchant) own += voucher.get("amount");
-      else vouchers += voucher.get("amount");
+    const listed = data.get("vouchers");
+    for (const voucher of Array.isArray(listed) ? listed : [null]) {
+      const fields = voucher instanceof Map ? voucher : new Map();
+      const amount = int(place, fields, "amount");
+      if (fields.get("issuer") === books.parties.merchant) own += amount;
+      else vouchers += amount;
     }
-    const paid = data.get("amount") + vouchers;
+    const paid = int(place, data, "amount") + vouchers;
     const kept = data.get("custody") === "none" ? 0 : paid;
     amounts.paid += paid;
     amounts.vouchers += vouchers;
-    amounts.bonus += data.get("bonus") + own;
+    amounts.bonus += int(place, data, "bonus") + own;
     amounts.deposited += kept;
     amounts.locked += kept;
   } else if (kind === "interest.accrued") {
-    amounts.interest += data.get("amount");
-    amounts.locked += data.get("amount");
+    const amount = int(place, data, "amount");
+    amounts.interest += amount;
+    amounts.locked += amount;
   } else if (kind === "funds.released") {
-    take(place, amounts, data.get("amount"), "released");
+    take(place, amounts, int(place, data, "amount"), "released");
   } else if (kind === "service.delivered") {
-    amounts.debited += data.get("debited");
+    amounts.debited += int(place, data, "debited");
     amounts.deliveries += 1;
   } else if (kind === "refund.paid" && effects.get("finding") !== "claimed_only") {
-    if (data.get("source") === "custody") take(place, amounts, data.get("amount"), "refunded");
-    else amounts.repaid += data.get("amount");
+    const amount = int(place, data, "amount");
+    if (data.get("source") === "custody") take(place, amounts, amount, "refunded");
+    else amounts.repaid += amount;
   }
+}
+
+function int(place, data, name) {
+  const value = data.get(name);
+  if (typeof value !== "number") fail(place, `${name} 不是整数`, `${name} is no whole number`);
+  return value;
 }
 
 function take(place, amounts, amount, name) {

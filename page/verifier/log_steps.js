@@ -13,9 +13,10 @@ import {
   verifyCosignatures,
   verifyLogSignatures,
 } from "./checkpoint.js";
-import { HISTORY, TRANSACTION } from "./evidence_file.js";
-import { readHeaderEntry, readTransactionEntry } from "./formats.js";
+import { CONSISTENCY, HISTORY, RECORD, TRANSACTION } from "./evidence_file.js";
+import { readEnvelope, readHeaderEntry, readTransactionEntry } from "./formats.js";
 import { verifyInclusion } from "./merkle.js";
+import { quoteValue } from "./quoting.js";
 import { Refuted } from "./refusal.js";
 import { computeChainId, readTrustRoot } from "./trust_root.js";
 import { formatInstitutions, formatTimeMs } from "./wording.js";
@@ -54,9 +55,40 @@ export async function checkValidators(subject) {
 
 /** Step 4: one checkpoint of this log, signed by the log and cosigned by a quorum. */
 export async function checkCheckpoint(subject) {
-  const { root } = subject;
-  subject.proofs = readProofs(subject.file);
-  const note = readNote(subject.proofs.get("header_proof").checkpoint);
+  const { file, root } = subject;
+  let raw = file.newer;
+  if (file.kind !== CONSISTENCY) {
+    subject.proofs = readProofs(file);
+    raw = subject.proofs.get("header_proof").checkpoint;
+  }
+  const { tree, times, existedBy } = await certify(root, raw);
+  subject.tree = tree;
+  subject.cosignedBy = times;
+  const { signed, unsigned } = splitCosigners(root, times);
+  const by = formatTimeMs(existedBy);
+  const rootHex = toHex(tree.root);
+  return {
+    zh:
+      `检查点：树大小 ${tree.size}，根 ${rootHex}；由 ${times.size} 家机构联署：${signed.zh}；` +
+      `未联署：${unsigned.zh}。即使其中 ${root.faultyMax} 家的时钟不实，该树最迟于${by.zh}已存在。`,
+    en:
+      `Checkpoint of size ${tree.size}, root ${rootHex}, cosigned by ${times.size}: ${signed.en}; ` +
+      `not by: ${unsigned.en}. Even if ${root.faultyMax} of their clocks lie, the tree existed by ` +
+      `${by.en}.`,
+  };
+}
+
+/** The institutions that cosigned, and those that did not. */
+export function splitCosigners(root, times) {
+  return {
+    signed: formatInstitutions(root.institutions.filter((_, at) => times.has(at))),
+    unsigned: formatInstitutions(root.institutions.filter((_, at) => !times.has(at))),
+  };
+}
+
+/** A checkpoint of this log that a quorum cosigned: tree, times of cosigners, and by when (ms). */
+export async function certify(root, raw) {
+  const note = readNote(raw);
   const tree = readCheckpointText(note.text);
   if (tree.origin !== root.origin) {
     throw new Refuted(
@@ -67,8 +99,7 @@ export async function checkCheckpoint(subject) {
   }
   checkLines(note, [...root.logKeys, ...root.cosignerKeys]);
   const times = await verifyCosignatures(note, root.cosignerKeys);
-  const signed = formatInstitutions(root.institutions.filter((_, at) => times.has(at)));
-  const unsigned = formatInstitutions(root.institutions.filter((_, at) => !times.has(at)));
+  const { signed, unsigned } = splitCosigners(root, times);
   if (times.size < root.quorum) {
     throw new Refuted(
       "no_quorum",
@@ -81,19 +112,7 @@ export async function checkCheckpoint(subject) {
   await verifyLogSignatures(note, root.logKeys, root.origin);
   // At least one of f+1 cosigners is honest, so the tree existed by the (f+1)-th smallest time.
   const ascending = [...times.values()].sort((one, other) => (one < other ? -1 : 1));
-  const existedBy = formatTimeMs(ascending[root.faultyMax] * 1000n);
-  subject.tree = tree;
-  subject.cosignedBy = times;
-  const rootHex = toHex(tree.root);
-  return {
-    zh:
-      `检查点：树大小 ${tree.size}，根 ${rootHex}；由 ${times.size} 家机构联署：${signed.zh}；` +
-      `未联署：${unsigned.zh}。即使其中 ${root.faultyMax} 家的时钟不实，该树最迟于${existedBy.zh}已存在。`,
-    en:
-      `Checkpoint of size ${tree.size}, root ${rootHex}, cosigned by ${times.size}: ${signed.en}; ` +
-      `not by: ${unsigned.en}. Even if ${root.faultyMax} of their clocks lie, the tree existed by ` +
-      `${existedBy.en}.`,
-  };
+  return { tree, times, existedBy: ascending[root.faultyMax] * 1000n };
 }
 
 /** Step 5: each header of the file is in the log and of this chain and validator set. */
@@ -127,6 +146,7 @@ export async function checkHeaders(subject) {
 /** Step 6: each entry is at the place that it names itself. */
 export async function checkEntries(subject, pause) {
   const { file, header } = subject;
+  if (file.kind === RECORD) return checkRecordEntries(subject, pause);
   if (file.kind === HISTORY) return checkHistoryEntries(subject, pause);
   const entry = await readTransactionEntry(file.entry, "entry");
   const proof = subject.proofs.get("proof");
@@ -198,6 +218,12 @@ async function checkHeader(subject, raw, name, proof) {
     );
   }
   await checkInclusion(subject, header.leaf, proof);
+  checkOwn(root, header);
+  return header;
+}
+
+/** The header is of this chain and of the validators of genesis. */
+function checkOwn(root, header) {
   if (!equal(header.chainId, root.chainId)) {
     const [found, own] = [toHex(header.chainId), toHex(root.chainId)];
     throw new Refuted(
@@ -214,7 +240,77 @@ async function checkHeader(subject, raw, name, proof) {
       `The header's validator set ${found} is not that of genesis, ${own}.`,
     );
   }
-  return header;
+}
+
+/** The entries of a record, each in its own proven block. */
+async function checkRecordEntries(subject, pause) {
+  const { file, root, tree, header: newest } = subject;
+  const blocks = new Map();
+  let before = null;
+  for (const [place, block] of file.blocks.entries()) {
+    const header = await readHeaderEntry(block.header, `blocks[${place}]`);
+    await verifyInclusion(header.leaf, header.index, tree.size, block.path, tree.root);
+    checkOwn(root, header);
+    if (before !== null && (header.height <= before.height || header.timeMs <= before.timeMs)) {
+      throw new Refuted(
+        "not_canonical",
+        `第 ${place + 1} 个区块（高度 ${header.height}）没有排在前一个（高度 ${before.height}）之后。`,
+        `blocks[${place}] of height ${header.height} does not come after the one before it, of height ` +
+          `${before.height}.`,
+      );
+    }
+    before = header;
+    blocks.set(header.height, header);
+    if (place % 64 === 63) await pause(place, file.blocks.length);
+  }
+  const entries = [];
+  for (const [place, raw] of file.entries.entries()) {
+    const entry = await readTransactionEntry(raw, `entries[${place}]`);
+    const own = blocks.get(entry.height);
+    const isInPlace =
+      own !== undefined &&
+      own.firstIndex <= entry.index &&
+      entry.index < own.index &&
+      (place === 0 || entry.index > entries[place - 1].index);
+    if (!isInPlace) {
+      throw new Refuted(
+        "wrong_height",
+        `第 ${place + 1} 条在第 ${entry.index} 位、高度 ${entry.height}，文件中没有与之相符且依次递增的区块。`,
+        `entries[${place}] at index ${entry.index}, height ${entry.height}: the file has no block that ` +
+          "holds it, or it does not come after the one before it.",
+      );
+    }
+    entries.push(entry);
+    if (place % 64 === 63) await pause(place, file.entries.length);
+  }
+  const wanted = new Set(entries.map((entry) => entry.height));
+  if (file.question.ask === "omission") {
+    subject.omitted = readEnvelope(file.question.envelope, "question.envelope");
+    wanted.add(file.question.receipt.heightMax);
+  }
+  const given = [...blocks.keys()];
+  const expected = [...wanted].sort((one, other) => one - other);
+  const highest = expected[expected.length - 1] ?? 0;
+  const isSame = given.length === expected.length && given.every((one, at) => one === expected[at]);
+  if (!isSame || highest > newest.height) {
+    const [shown, asked] = [quoteValue(given), quoteValue(expected)];
+    throw new Refuted(
+      "wrong_height",
+      `文件所附区块的高度为 ${shown}，应为 ${asked}，且不高于 ${newest.height}。`,
+      `The file has blocks of heights ${shown}; they should be ${asked}, none above ${newest.height}.`,
+    );
+  }
+  subject.entries = entries;
+  subject.blocks = blocks;
+  if (entries.length === 0) return { zh: "文件不含条目。", en: "The file holds no entries." };
+  const timeOf = (entry) => formatTimeMs(blocks.get(entry.height).timeMs);
+  const [first, last] = [timeOf(entries[0]), timeOf(entries[entries.length - 1])];
+  return {
+    zh: `${entries.length} 条记录依次递增，各在其区块之内；区块时间自${first.zh}至${last.zh}。`,
+    en:
+      `${entries.length} entries in ascending order, each in its block; the blocks are of ${first.en} ` +
+      `to ${last.en}.`,
+  };
 }
 
 async function checkHistoryEntries(subject, pause) {

@@ -88,6 +88,99 @@ export async function verifyInclusion(leaf, index, size, path, root) {
   }
 }
 
+/** Throw `Rejected` unless the older tree is the beginning of the newer one (section 2.1.4.2). */
+export async function verifyConsistency(size1, size2, proof, root1, root2) {
+  const fail = (detail) => refuse("bad_proof", `Consistency proof: ${detail}`);
+  if (!(size1 > 0n && size1 <= size2 && size2 <= SIZE_MAX)) {
+    fail(`nothing leads from size ${size1} to size ${size2}`);
+  }
+  if (size1 === size2) {
+    if (proof.length > 0) fail(`${proof.length} hashes between equal sizes ${size1}`);
+    if (!equal(root1, root2)) {
+      fail(`size ${size1} has two roots, ${toHex(root1)} and ${toHex(root2)}`);
+    }
+    return;
+  }
+  if (proof.length === 0) fail(`it is empty, from size ${size1} to size ${size2}`);
+  const [start, ...rest] = (size1 & (size1 - 1n)) === 0n ? [root1, ...proof] : proof;
+  let [fn, sn] = [size1 - 1n, size2 - 1n];
+  while (fn & 1n) {
+    fn >>= 1n;
+    sn >>= 1n;
+  }
+  let [before, after] = [start, start];
+  for (const sibling of rest) {
+    if (sn === 0n) {
+      fail(`${proof.length} hashes are too many from size ${size1} to size ${size2}`);
+    }
+    if (fn & 1n || fn === sn) {
+      before = await nodeHash(sibling, before);
+      after = await nodeHash(sibling, after);
+      while (fn !== 0n && !(fn & 1n)) {
+        fn >>= 1n;
+        sn >>= 1n;
+      }
+    } else {
+      after = await nodeHash(after, sibling);
+    }
+    fn >>= 1n;
+    sn >>= 1n;
+  }
+  if (sn !== 0n) fail(`${proof.length} hashes are too few from size ${size1} to size ${size2}`);
+  if (!equal(before, root1)) {
+    fail(`it leads to old root ${toHex(before)} at size ${size1}, not to ${toHex(root1)}`);
+  }
+  if (!equal(after, root2)) {
+    fail(`it leads to new root ${toHex(after)} at size ${size2}, not to ${toHex(root2)}`);
+  }
+}
+
+/** Throw `Rejected` unless these leaves stand at `begin` and after in the tree of `size`. */
+export async function verifyRange(leaves, begin, size, proof, root) {
+  const fail = (detail) => refuse("bad_proof", `Range proof: ${detail}`);
+  const end = begin + leaves.length;
+  const range = `[${begin}, ${end})`;
+  let reached;
+  if (leaves.length === 0) {
+    if (begin !== 0 || size !== 0 || proof.length > 0) {
+      fail(`no leaves from ${begin} on prove nothing about a tree of ${size}`);
+    }
+    reached = await computeRoot([], async () => {});
+  } else {
+    if (end > size) fail(`${range} is no range of a tree of ${size} leaves`);
+    const isOutside = (low, high) => high <= begin || low >= end;
+    const isInside = (low, high) => begin <= low && high <= end;
+    // The largest power of two below the count; sizes may pass 2^32, so nothing is shifted.
+    const middle = (low, high) => {
+      let half = 1;
+      while (2 * half < high - low) half *= 2;
+      return low + half;
+    };
+    const count = (low, high) =>
+      isOutside(low, high)
+        ? 1
+        : isInside(low, high)
+          ? 0
+          : count(low, middle(low, high)) + count(middle(low, high), high);
+    const wanted = count(0, size);
+    if (proof.length !== wanted) {
+      const much = proof.length > wanted ? "many" : "few";
+      fail(`${proof.length} hashes are too ${much} for ${range} of ${size}`);
+    }
+    const hashes = proof.values();
+    const rootOf = async (low, high) => {
+      if (isOutside(low, high)) return hashes.next().value;
+      if (isInside(low, high)) return computeRoot(leaves.slice(low - begin, high - begin), async () => {});
+      const left = await rootOf(low, middle(low, high));
+      return nodeHash(left, await rootOf(middle(low, high), high));
+    };
+    reached = await rootOf(0, size);
+  }
+  if (!equal(reached, root)) {
+    fail(`${range} of ${size} leads to root ${toHex(reached)}, not to ${toHex(root)}`);
+  }
+}
+
 function refuseState(detail) {
   refuse("bad_proof", `State proof: ${detail}`);
 }
@@ -118,12 +211,35 @@ function checkStateProof({ depth, bitmap, siblings }) {
   return bits >> padding;
 }
 
-/** Throw `Rejected` unless the state tree under `root` maps the key to this value. */
+/** How many leading bits two hashes share. */
+function countSharedBits(left, right) {
+  const difference = fromBigEndian(left) ^ fromBigEndian(right);
+  return difference === 0n ? KEY_BITS : KEY_BITS - difference.toString(2).length;
+}
+
+/** What the walk along a key ends at: its own leaf, another's, or nothing. */
+async function endOfWalk(keyHash, valueHash, { depth, other }) {
+  if (valueHash !== null) {
+    if (other !== null) refuseState(`key ${toHex(keyHash)} is claimed present beside another leaf`);
+    return leafHash(Uint8Array.from([...keyHash, ...valueHash]));
+  }
+  if (other === null) return ZERO_HASH;
+  const [otherKey, otherValue] = other;
+  const shared = countSharedBits(keyHash, otherKey);
+  if (shared === KEY_BITS || shared < depth) {
+    refuseState(
+      `the leaf of ${toHex(otherKey)} shares ${shared} bits with ${toHex(keyHash)} and cannot stand at ` +
+        `depth ${depth} on its way`,
+    );
+  }
+  return leafHash(Uint8Array.from([...otherKey, ...otherValue]));
+}
+
+/** Throw `Rejected` unless the state tree under `root` maps the key to this value, or to none (null). */
 export async function verifyStateProof(root, keyHash, valueHash, proof) {
   let bits = checkStateProof(proof);
-  if (proof.other !== null) refuseState(`key ${toHex(keyHash)} is claimed present beside another leaf`);
+  let node = await endOfWalk(keyHash, valueHash, proof);
   let key = fromBigEndian(keyHash) >> BigInt(KEY_BITS - proof.depth);
-  let node = await leafHash(Uint8Array.from([...keyHash, ...valueHash]));
   let place = proof.siblings.length;
   for (let depth = 0; depth < proof.depth; depth += 1) {
     const sibling = bits & 1n ? proof.siblings[(place -= 1)] : ZERO_HASH;
@@ -132,8 +248,9 @@ export async function verifyStateProof(root, keyHash, valueHash, proof) {
     bits >>= 1n;
   }
   if (!equal(node, root)) {
+    const claim = valueHash === null ? "absent" : toHex(valueHash);
     refuseState(
-      `key ${toHex(keyHash)} as ${toHex(valueHash)} leads to root ${toHex(node)}, not to ${toHex(root)}`,
+      `key ${toHex(keyHash)} as ${claim} leads to root ${toHex(node)}, not to ${toHex(root)}`,
     );
   }
 }

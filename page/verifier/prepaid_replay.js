@@ -19,8 +19,15 @@ const ROLES = ["merchant", "custodian", "consumer"];
 const RECORD_VERSION = 1;
 const RECORD_FIELDS = 18;
 
-/** The balance the entries lead to, or null if none of them opened the contract. */
+/** What `fold` gives, compared with the record in the state. */
 export async function replay(entries, bodies, record, pause) {
+  const balance = await fold(entries, bodies, pause);
+  compare(balance, record);
+  return balance;
+}
+
+/** The balance the entries lead to, or null if none of them opened the contract. */
+export async function fold(entries, bodies, pause) {
   let balance = null;
   for (const [place, entry] of entries.entries()) {
     const body = bodies[place];
@@ -46,7 +53,6 @@ export async function replay(entries, bodies, record, pause) {
       apply(place, entry, body, balance);
     }
   }
-  compare(balance, record);
   return balance;
 }
 

@@ -6,7 +6,7 @@
 
 import { concat, equal, toHex, toUtf8, u64 } from "./bytes.js";
 import { verifySignature } from "./ed25519.js";
-import { HISTORY, TRANSACTION } from "./evidence_file.js";
+import { HISTORY, RECORD, TRANSACTION } from "./evidence_file.js";
 import { readBody, readCertificate, readStateProof, readStateValue, takePartyRecord } from "./formats.js";
 import { TAGS, leafHash, sha256 } from "./hashing.js";
 import { rootFromInclusion, verifyStateProof } from "./merkle.js";
@@ -18,16 +18,16 @@ import { describeOutcome, formatInstitutions, formatTimeMs } from "./wording.js"
 const MONEY_AFTER = ["paid", "locked", "released", "refunded"];
 const SIGNATURES_AT_ONCE = 64;
 
-/** A state value that `stateHeader` commits to; throws `Rejected`. */
-export async function readProven({ stateHeader }, proven) {
-  const name = `state of ${quote(proven.stream)}`;
+/** A state value that `stateHeader` commits to, null where it commits to none; throws `Rejected`. */
+export async function readClaim({ stateHeader }, { stream, value, proof }) {
+  const name = `state of ${quote(stream)}`;
   await verifyStateProof(
     stateHeader.stateRoot,
-    await sha256(TAGS.stateKey, toUtf8(proven.stream)),
-    await sha256(TAGS.stateValue, proven.value),
-    readStateProof(proven.proof, `${name}: proof`),
+    await sha256(TAGS.stateKey, toUtf8(stream)),
+    value === null ? null : await sha256(TAGS.stateValue, value),
+    readStateProof(proof, `${name}: proof`),
   );
-  return readStateValue(proven.value, name);
+  return value === null ? null : readStateValue(value, name);
 }
 
 /** Step 7: each body is canonical, and its hash is the transaction id. */
@@ -61,7 +61,7 @@ export async function checkBodies(subject, pause) {
     if (place % 64 === 63) await pause(place, entries.length);
   }
   subject.bodies = bodies;
-  if (file.kind === HISTORY) {
+  if (isMany(file)) {
     return {
       zh: `${bodies.length} 条正文均为规范写法，交易号各不相同。`,
       en: `All ${bodies.length} bodies are canonical; their transaction ids are distinct.`,
@@ -143,6 +143,10 @@ export async function checkKeys(subject, pause) {
     );
   }
   const signers = new Set(bodies.flatMap((body) => body.signers));
+  if (subject.omitted !== undefined) {
+    const promised = await readBody(subject.omitted.body, "question.envelope: body");
+    for (const signer of promised.signers) signers.add(signer);
+  }
   const expected = [...signers].map((signer) => `party/${signer}`).sort();
   const given = file.parties.map((party) => party.stream);
   if (given.length !== expected.length || given.some((one, at) => one !== expected[at])) {
@@ -155,7 +159,7 @@ export async function checkKeys(subject, pause) {
   }
   const records = new Map();
   for (const proven of file.parties) {
-    const record = takePartyRecord((await readProven(subject, proven)).record, proven.stream);
+    const record = takePartyRecord((await readClaim(subject, proven)).record, proven.stream);
     if (proven.stream !== `party/${record.party}`) {
       throw new Refuted(
         "bad_field",
@@ -279,12 +283,17 @@ function byCodePoints(one, other) {
   return left.length - right.length;
 }
 
+/** Whether a file is of several entries. */
+function isMany({ kind }) {
+  return kind === HISTORY || kind === RECORD;
+}
+
 function nameOf({ file }, place, what) {
-  return file.kind === HISTORY ? `entries[${place}]` : what;
+  return isMany(file) ? `entries[${place}]` : what;
 }
 
 function placeZh({ file }, place) {
-  return file.kind === HISTORY ? `第 ${place + 1} 条` : "条目";
+  return isMany(file) ? `第 ${place + 1} 条` : "条目";
 }
 
 /** A block takes a transaction only if header time ≤ not_after ≤ header time + W. */
@@ -300,7 +309,8 @@ function checkDeadline({ header, root }, body) {
   );
 }
 
-async function signedMessage({ root: { chainId } }, body, { batch }) {
+/** What a signer signed: the transaction id, or the root of its batch. */
+export async function signedMessage({ root: { chainId } }, body, { batch }) {
   if (batch === null) return concat(TAGS.txSignature, chainId, body.txId);
   const { index, size, hashes } = batch;
   try {
@@ -318,7 +328,8 @@ async function signedMessage({ root: { chainId } }, body, { batch }) {
   }
 }
 
-function checkKey(record, publicKey, height) {
+/** Throw `Refuted` unless a party's key signs for a transaction at this height. */
+export function checkKey(record, publicKey, height) {
   const hex = toHex(publicKey);
   const key = [...record.keys].reverse().find((one) => toHex(one.publicKey) === hex);
   if (key === undefined) {

@@ -4,9 +4,18 @@
 // of them, written from that page. The first step that fails ends the examination; what comes after it
 // is not run. Nothing here reads a clock, a network or a file; `pause` lets a page stay alive.
 
+import { checkAnswer } from "./answer_steps.js";
 import { toHex } from "./bytes.js";
 import { requireEd25519 } from "./ed25519.js";
-import { HISTORY, LIABILITIES, readEvidence } from "./evidence_file.js";
+import {
+  CONSISTENCY,
+  EQUIVOCATION,
+  HISTORY,
+  LIABILITIES,
+  RECORD,
+  STATE,
+  readEvidence,
+} from "./evidence_file.js";
 import { sha256 } from "./hashing.js";
 import { checkBalances, checkCompleteness, checkOwed } from "./history_steps.js";
 import { checkClaims, checkTotal } from "./liability_steps.js";
@@ -32,12 +41,27 @@ export const STEPS = [
   { number: 14, zh: "应退复算", en: "what is owed", check: checkOwed },
 ];
 
+export const ANSWER = { number: 17, zh: "所证事项", en: "what is asked", check: checkAnswer };
+
 /** Of a file of liabilities, which is about no entry. */
 export const LIABILITY_STEPS = [
   ...STEPS.slice(0, 5),
   { number: 15, zh: "经营者合计", en: "the merchant's total", check: checkTotal },
   { number: 16, zh: "合同计入合计", en: "contracts in the total", check: checkClaims },
 ];
+
+/** The steps of a kind of file; `STEPS` for one that is not here. */
+const PLANS = {
+  [LIABILITIES]: LIABILITY_STEPS,
+  [EQUIVOCATION]: [...STEPS.slice(0, 3), ANSWER],
+  [CONSISTENCY]: [...STEPS.slice(0, 4), ANSWER],
+  [STATE]: [...STEPS.slice(0, 5), ANSWER],
+  [RECORD]: [...STEPS.slice(0, 10), STEPS[11], ANSWER],
+};
+
+function planOf(file) {
+  return PLANS[file?.kind] ?? STEPS;
+}
 
 /**
  * Verify an evidence file against the genesis hash a person trusts (32 bytes).
@@ -71,7 +95,7 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
     failedAt = 1;
     add(first, "failed", wordsOf(error), error.reason);
   }
-  const plan = subject.file?.kind === LIABILITIES ? LIABILITY_STEPS : STEPS;
+  const plan = planOf(subject.file);
   for (const step of plan.slice(1)) {
     const { number } = step;
     if (failedAt) {
@@ -127,6 +151,18 @@ function limitsOf({ root, file, stateHeader, isReplayed }, isConsistent) {
       },
     ];
   }
+  if (file.kind === EQUIVOCATION) {
+    return [
+      {
+        zh: "证明：该验证者的密钥签署了两份不能同真的陈述，凭创世文件即可核验。",
+        en:
+          "Proven: that validator's key signed two statements of which not both can be true; genesis " +
+          "alone decides.",
+      },
+      { zh: "不证明：何人使用该密钥，以及出于何种原因。", en: "Not proven: who used the key, and why." },
+      { zh: "前提：创世哈希取自可信来源。", en: "Assumed: the genesis hash is from a trusted source." },
+    ];
+  }
   const limits = [
     {
       zh: "证明：自上链之时起内容未被改动（《人民法院在线诉讼规则》第十六条）。",
@@ -151,7 +187,23 @@ function limitsOf({ root, file, stateHeader, isReplayed }, isConsistent) {
         "genesis hash came from a source that is trusted.",
     },
   ];
-  if (file.kind === LIABILITIES) {
+  if (file.kind === CONSISTENCY) {
+    limits.push({
+      zh: "此文件不含条目，不说明条目的内容。",
+      en: "The file holds no entries and does not say what they are.",
+    });
+  } else if (file.kind === STATE || file.kind === RECORD) {
+    limits.push({
+      zh: `所证截至高度 ${stateHeader.height}；其后的记录不在此文件之内。`,
+      en: `What is proven is up to height ${stateHeader.height}; what came later is not in this file.`,
+    });
+    if (file.kind === RECORD) {
+      limits.push({
+        zh: "时间是区块的时间：记录上链之时，而不是事情发生之时。",
+        en: "Times are those of blocks: when it was recorded, not when it happened.",
+      });
+    }
+  } else if (file.kind === LIABILITIES) {
     limits.push(
       {
         zh: `合计截至高度 ${stateHeader.height}；应退余额取各种可能结果中的最高者，未经计算者计为零。`,

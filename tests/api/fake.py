@@ -23,6 +23,7 @@ from api.ports import (
     Refused,
     StatusView,
 )
+from contracts.questions import read_question
 from genesis.document import (
     Endpoints,
     Genesis,
@@ -217,6 +218,26 @@ class FakeNode:
         if not any(position.certified for position in self.positions.values()):
             raise NotCertified(3, f"the history of contract/{contract_id} is not certified yet")
         return b'{"contract":"%s"}' % contract_id.encode()
+
+    async def record(self, contract_id: str, question: bytes) -> bytes:
+        asked = read_question(question)
+        return b'{"contract":"%s","ask":"%s"}' % (
+            contract_id.encode(),
+            type(asked).__name__.lower().encode(),
+        )
+
+    async def state(self, stream: str) -> bytes:
+        return b'{"stream":"%s"}' % stream.encode()
+
+    async def consistency(self, older_height: int, newer_height: int) -> bytes:
+        if older_height > newer_height:
+            raise NotFound(f"heights {older_height} and {newer_height} are not in order")
+        return b'{"older":%d,"newer":%d}' % (older_height, newer_height)
+
+    def equivocation(self, validator: str, number: int) -> bytes:
+        if number:
+            raise NotFound(f"the chain holds 1 proofs against {validator}, counted from 0")
+        return b'{"validator":"%s"}' % validator.encode()
 
     async def liabilities(self, contracts: Sequence[str], *, is_shown: bool) -> bytes:
         for contract_id in contracts:

@@ -28,6 +28,8 @@ PUBLIC = [
     "/v1/blocks/1",
     "/v1/genesis",
     "/v1/status",
+    "/v1/consistency/0/1",
+    "/v1/validators/bank-a/equivocations/0",
     "/checkpoint",
     "/tile/0/000",
     "/healthz",
@@ -41,10 +43,11 @@ OF_C1 = [
     f"/v1/transactions/{TX_ID}/entry",
     "/v1/contracts/c1",
     "/v1/contracts/c1/history",
+    "/v1/state/contract/c1",
     "/v1/contracts/c1/claim",
     "/v1/claims?contract=c1",
 ]
-FULL_ONLY = ["/tile/entries/000", "/metrics"]
+FULL_ONLY = ["/tile/entries/000", "/metrics", "/v1/state/validator/bank-a"]
 FULL = {"regulator", "auditor", "operator"}
 ENTITLED_TO_C1 = FULL | {"merchant", "custodian", "consumer"}
 

@@ -162,6 +162,69 @@ async def test_contract_and_history(connect: Connect, committed: FakeNode) -> No
             )
 
 
+async def test_a_question_is_answered(connect: Connect, committed: FakeNode) -> None:
+    question = {"ask": "window", "from": 1, "kinds": [], "until": 2}
+    async with connect("consumer") as client:
+        response = await client.post("/v1/contracts/c1/proofs", json=question)
+        assert (response.status_code, response.content) == (
+            200,
+            b'{"contract":"c1","ask":"window"}',
+        )
+        assert response.headers["content-disposition"] == 'inline; filename="c1.proof.json"'
+        for body, detail in (
+            (b"{", "question: Input data was truncated"),
+            (b'{"ask":"x"}', "question: Invalid value 'x' - at `$.ask`"),
+            (
+                b'{"ask":"window","from":2,"kinds":[],"until":2}',
+                "question: nothing lies from 2 to 2",
+            ),
+            (
+                b'{"ask":"window","from":1,"kinds":["b","a"],"until":2}',
+                "question: kinds are not in ascending order, each once",
+            ),
+            (
+                b'{"ask":"terms","at":1,"document":"?"}',
+                "question: document is not canonical standard base64",
+            ),
+            (
+                b'{"ask":"omission","batch":null,"envelope":"?","receipt":{"height_max":1}}',
+                "question: receipt.height_max is no height, or the envelope is no base64",
+            ),
+        ):
+            refusal = await client.post(
+                "/v1/contracts/c1/proofs",
+                content=body,
+                headers={"Content-Type": "application/json"},
+            )
+            assert (refusal.status_code // 100, refusal.json()["detail"]) == (4, detail)
+        foreign = await client.post("/v1/contracts/c2/proofs", json=question)
+        assert foreign.status_code == 403
+
+
+async def test_growth_and_contradictions_are_public(
+    client: httpx.AsyncClient, committed: FakeNode
+) -> None:
+    grown = await client.get("/v1/consistency/1/4")
+    assert grown.json() == {"older": 1, "newer": 4}
+    assert await refused(client, "/v1/consistency/4/1") == (
+        404,
+        "not_found",
+        "heights 4 and 1 are not in order",
+    )
+    assert await refused(client, "/v1/validators/bank-a/equivocations/1") == (
+        404,
+        "not_found",
+        "the chain holds 1 proofs against bank-a, counted from 0",
+    )
+
+
+async def test_a_stream_of_no_kind(connect: Connect) -> None:
+    async with connect("auditor") as client:
+        status, reason, detail = await refused(client, "/v1/state/shoe/c1")
+    assert (status, reason) == (400, "bad_parameter")
+    assert detail.startswith("'shoe/c1' is no stream: one of contract, merchant, party,")
+
+
 async def test_liabilities(connect: Connect, committed: FakeNode) -> None:
     async with connect("auditor") as client:
         for path in ("/v1/contracts/c1/claim", "/v1/claims?contract=c1"):

@@ -109,7 +109,7 @@ def test_a_missing_package_is_said() -> None:
         "import sys\n"
         "sys.modules['httpx'] = None\n"
         "from cli.main import main\n"
-        "sys.exit(main(['proof', '0' * 64, '--api', 'https://node.example']))\n"
+        "sys.exit(main(['proof', 'inclusion', '0' * 64, '--api', 'https://node.example']))\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
@@ -135,19 +135,19 @@ def test_the_version_is_printed(command: Command) -> None:
         (["devnet"], "The following arguments are required: --home/--directory"),
         (["devnet", "--hom", "x"], "Argument action: invalid choice: 'x' (choose from "),
         (
-            ["proof", "xyz", "--api", "https://node.example"],
+            ["proof", "inclusion", "xyz", "--api", "https://node.example"],
             "'xyz' is not a transaction id of 64 lower-case hex digits.",
         ),
         (
-            ["proof", "0" * 64],
+            ["proof", "inclusion", "0" * 64],
             "Name a network: --devnet DIR, or --api URL with --authority PEM.",
         ),
         (
-            ["proof", "0" * 64, "--api", "http://node.example"],
+            ["proof", "inclusion", "0" * 64, "--api", "http://node.example"],
             "http://node.example: plain HTTP is spoken to this machine only; write https://.",
         ),
         (
-            ["proof", "0" * 64, "--api", "node.example"],
+            ["proof", "inclusion", "0" * 64, "--api", "node.example"],
             "'node.example' is not the URL of a node, such as https://node.example:8443.",
         ),
         (
@@ -201,7 +201,7 @@ def test_what_is_wrong_is_a_sentence(
 
 
 def test_no_node_answering_is_a_sentence(command: Command) -> None:
-    assert command.run("proof", "0" * 64, "--api", "http://127.0.0.1:9") == 1
+    assert command.run("proof", "inclusion", "0" * 64, "--api", "http://127.0.0.1:9") == 1
     assert command.err == "http://127.0.0.1:9 does not answer: [Errno 111] Connection refused.\n"
 
 

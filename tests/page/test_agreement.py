@@ -17,6 +17,7 @@ from tests.verifier import (
     test_liabilities,
     test_log_mutations,
     test_owed,
+    test_proofs,
     test_record_mutations,
 )
 from tests.verifier.mutating import CARD, honest, set_field
@@ -138,6 +139,23 @@ def test_mutation_is_refused_by_both_for_the_same_reason(javascript: JavaScript,
     assert report.failed is not None
 
 
+@pytest.mark.parametrize("name", test_proofs.GOOD)
+def test_good_proof_is_consistent_for_both(javascript: JavaScript, name: str) -> None:
+    chain, raw = test_proofs.GOOD[name]()
+    assert agree(javascript, raw, chain.chain_id).exit_status == 0
+
+
+@pytest.mark.parametrize("kind", test_proofs.tables())
+def test_spoilt_proofs_are_refused_by_both_for_the_same_reason(
+    javascript: JavaScript, kind: str
+) -> None:
+    for name, (make, _, reason) in test_proofs.tables()[kind].items():
+        chain, raw = make()
+        failed = agree(javascript, raw, chain.chain_id).failed
+        assert failed is not None, name
+        assert failed.reason is reason, name
+
+
 @pytest.mark.parametrize("name", test_liabilities.MUTATIONS)
 def test_liabilities_are_refused_by_both_for_the_same_reason(
     javascript: JavaScript, name: str
@@ -211,9 +229,17 @@ def test_batch_signatures(javascript: JavaScript) -> None:
         assert report.failed.number == 8
 
 
-@pytest.mark.parametrize("kind", ["transaction", "history"])
+def noisy(kind: str) -> bytes:
+    if kind == "transaction":
+        return honest().encode()
+    return test_history.history() if kind == "history" else test_proofs.GOOD[kind]()[1]
+
+
+@pytest.mark.parametrize(
+    "kind", ["transaction", "history", "consistency", "state", "omission", "equivocation-fork"]
+)
 def test_noise_is_judged_alike(javascript: JavaScript, kind: str) -> None:
-    raw = honest().encode() if kind == "transaction" else test_history.history()
+    raw = noisy(kind)
     chance = random.Random(f"page: noise in a {kind}")
     for _ in range(NOISE):
         spoilt = bytearray(raw)

@@ -11,7 +11,7 @@ import pytest
 from ledger.evidence import FILE_BYTES_MAX
 from page.build import build_page
 from tests.page.browser import CHROMIUM, DRIVER, Browser, start_browser
-from tests.verifier import test_history, test_liabilities
+from tests.verifier import test_history, test_liabilities, test_proofs
 from tests.verifier.mutating import CARD, honest
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain
 from verifier.verify import STEPS, verify_evidence
@@ -102,6 +102,21 @@ def test_a_good_transaction_in_chinese(page: Browser, tmp_path: Path) -> None:
     assert page.run("return document.querySelectorAll('#path svg').length") == 2
     assert page.requests() == []
     assert page.run("return [localStorage.length, document.cookie]") == [0, ""]
+
+
+@pytest.mark.parametrize(
+    ("name", "entries"),
+    [("consistency", 0), ("absence-0", 0), ("window", 4), ("equivocation-fork", 0)],
+)
+def test_a_file_of_each_newer_kind(page: Browser, tmp_path: Path, name: str, entries: int) -> None:
+    chain, raw = test_proofs.GOOD[name]()
+    trust(page, chain)
+    assert shown(page, raw, tmp_path / f"{name}.evidence.json") == "Consistent"
+    report = verify_evidence(raw, chain.chain_id)
+    assert page.texts(".steps p") == [step.explanation.en for step in report.steps]
+    assert page.texts("#conclusion li") == [limit.en for limit in report.limits]
+    assert len(page.texts(".timeline li")) == entries
+    assert page.requests() == []
 
 
 def test_a_contract_in_its_merchants_total(page: Browser, tmp_path: Path) -> None:

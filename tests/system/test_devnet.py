@@ -273,6 +273,54 @@ class Load:
             time.sleep(0.05)
 
 
+def test_every_proof_of_a_node_verifies_without_a_network(
+    network: Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fetched as people fetch them; a promise that was kept is no omission."""
+    opened, envelope = network.opening()
+    with network.client(1) as client:
+        answer = client.post(envelope)
+    place = network.settle(0, envelope, "certified")
+    stream = str(place["stream"])
+    contract = stream.removeprefix("contract/")
+    receipt, sent = tmp_path / "receipt.json", tmp_path / "sent.bin"
+    receipt.write_text(json.dumps(answer))
+    sent.write_bytes(envelope)
+    promised = int(answer["receipt"]["height_max"])
+    number, newest = 0, place
+    while int(str(newest["height"])) <= promised:
+        number += 1
+        draft = Draft("prepaid.prepay", {"amount": 10}, stream, f"{contract}-{number}", ["m-yoga"])
+        newest = network.settle(number % 4, network.sign(draft)[1], "certified")
+    until = str(newest["time_ms"])
+    asked = (
+        ("consistency", str(place["height"]), str(newest["height"])),
+        ("state", "contract/nobody-named-it"),
+        ("window", contract, "--from", str(place["time_ms"]), "--until", until, "--kind",
+         "prepaid.consume"),
+        ("balance", contract, "--until", until, "--stated", str(10 * (number - 1))),
+        ("terms", contract, "--at", until),
+        ("attestation", contract, opened),
+        ("omission", contract, "--receipt", str(receipt), "--envelope", str(sent)),
+    )  # fmt: skip
+    home = str(Path(network.devnet.state.nodes[0].home).parent)
+    for words in asked:
+        if words[0] == "terms":
+            network.settle(1, network.sign(
+                Draft("prepaid.prepay", {"amount": 1}, stream, f"{contract}-last", ["m-yoga"])
+            )[1], "certified")  # fmt: skip
+        file = tmp_path / f"{words[0]}.json"
+        status = main(["proof", *words, "--devnet", home, "-o", str(file)])
+        assert status == 0, capsys.readouterr().err
+        result = verify_offline(file, network.devnet.state.genesis_hash)
+        if words[0] == "omission":
+            assert result.returncode == 1
+            assert f"the promise of height {promised} was kept." in result.stdout
+        else:
+            assert result.returncode == 0, result.stdout
+            assert "17  ok" in result.stdout
+
+
 def check_kept(network: Network, load: Load) -> None:
     """Check that every promise is kept, nothing committed is lost or moved, nothing is twice."""
     for tx_id, envelope in load.promised.items():

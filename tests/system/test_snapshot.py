@@ -139,7 +139,7 @@ def test_a_lost_node_joins_by_a_snapshot_and_has_the_same_chain(
         contract = str(old_position["stream"]).removeprefix("contract/")
         with pytest.raises(ApiError) as refused:
             three.history(contract)
-        assert refused.value.detail == f"1 of the 1 entries of contract {contract} {held}"
+        assert refused.value.detail == f"1 of the 1 entries of contract/{contract} {held}"
         file = tmp_path / "new.evidence.json"
         file.write_bytes(three.evidence(new_id))
     result = verify_offline(file, network.devnet.state.genesis_hash)

@@ -180,6 +180,8 @@ class SmallChain:
         tree.apply(first.tree)
         self.chain: Chain = chain_at(self.genesis, self.memory, tree, first.header, first.log)
         self._salt = 0
+        self.step_ms = BLOCK_MS
+        """From one block to the next."""
 
     @property
     def chain_id(self) -> bytes:
@@ -187,7 +189,7 @@ class SmallChain:
 
     @property
     def next_ms(self) -> int:
-        return self.chain.header.time_ms + BLOCK_MS
+        return self.chain.header.time_ms + self.step_ms
 
     def body(
         self, kind: str, stream: str, data: dict[str, Any], *signers: str, **changes: Any

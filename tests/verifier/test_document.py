@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 from contracts.kinds import KINDS
-from ledger.evidence import CASE, FORMAT, HISTORY, LIABILITIES, MEMBERS, TRANSACTION
+from ledger.evidence import FORMAT, MEMBERS, QUESTIONS
 from tests.verifier.small_chain import CARD_SIGNERS, busy_chain
 from verifier import verify
 from verifier.main import main
-from verifier.verify import FILE_STEP, LIABILITY_STEPS, STEPS
+from verifier.verify import ANSWER, FILE_STEP, LIABILITY_STEPS, STEPS
 from verifier.wording import KIND_WORDS, REFUSAL_WORDS
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ def test_annotated_bytes_are_a_header_entry() -> None:
 
 def test_steps_are_numbered_alike_in_document_docstring_and_code() -> None:
     rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|", DOCUMENT, flags=re.MULTILINE)
-    steps = [*STEPS, *[step for step in LIABILITY_STEPS if step not in STEPS]]
+    steps = [*STEPS, *[step for step in LIABILITY_STEPS if step not in STEPS], ANSWER]
     names = [(1, FILE_STEP), *[(number, name) for number, name, _ in steps]]
     assert rows == [(str(number), name.zh, name.en) for number, name in names]
     docstring = verify.__doc__ or ""
@@ -49,10 +49,18 @@ def test_steps_are_numbered_alike_in_document_docstring_and_code() -> None:
 
 
 def test_members_are_documented() -> None:
-    for kind in (TRANSACTION, HISTORY, CASE, LIABILITIES):
+    for kind in MEMBERS:
         table = DOCUMENT.split(f'`"kind":"{kind}"`')[1].split("\n\n")[1]
         assert re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE) == list(MEMBERS[kind])
         assert f"| `format` | `{FORMAT}` |" in table
+
+
+def test_questions_are_documented() -> None:
+    table = DOCUMENT.split("| ask | members |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", table, flags=re.MULTILINE)
+    assert [name for name, _ in rows] == list(QUESTIONS)
+    for name, members in rows:
+        assert all(f"`{member}`" in members for member in QUESTIONS[name][1:])
 
 
 def test_every_kind_and_refusal_has_words() -> None:

@@ -1,0 +1,185 @@
+"""Evidence files that answer one question: growth, a value or its absence, a contradiction.
+
+As in `node.queries`, whatever a file says of the state is taken in one turn of the event loop, so
+its parts belong to one height; only then is the checkpoint waited for. Nothing is chosen here that
+a verifier would not check: which entries a question turns on is `contracts.questions`' to say.
+
+State proofs are served at the newest height alone: the tree of an older one is not kept. What was
+at an earlier height follows from the record, without any bound: entries are never removed, so a
+stream absent now was never there, and a prefix of a contract's record (`balance`, `terms` and
+`window` at a moment of the past) says what its state was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from api.ports import NotFound
+from contracts.equivocation import validator_stream
+from contracts.parties import party_stream
+from contracts.questions import Question, Row, find_promise, find_span, to_member
+from ledger.block import TransactionEntry, decode_entry
+from ledger.evidence import (
+    ProvenBlock,
+    StateClaim,
+    contract_stream,
+    encode_consistency_evidence,
+    encode_equivocation_evidence,
+    encode_record_evidence,
+    encode_state_evidence,
+)
+from ledger.log import TileProver, consistency_proof_from_tiles
+from ledger.merkle import leaf_hash
+from ledger.merkle_range import range_proof
+from ledger.refusal import Reason, Rejected
+from ledger.state_tree import encode_state_proof
+from ledger.stream import compute_state_key
+from ledger.transaction import read_head
+from node.queries import Queries, archive_named
+from node.shell import Shell
+
+
+class Proofs:
+    """Builds the files; see the module's text."""
+
+    def __init__(self, shell: Shell, queries: Queries) -> None:
+        self._shell = shell
+        self._queries = queries
+
+    async def consistency(self, older_height: int, newer_height: int) -> bytes:
+        """Return the evidence that the log only grew between two heights' checkpoints."""
+        newest = self._shell.chain.header.height
+        if not older_height <= newer_height <= newest:
+            raise NotFound(
+                f"heights {older_height} and {newer_height} are not two of 0 to {newest} in order"
+            )
+        older, older_size = await self._queries.certified_checkpoint(older_height)
+        newer, newer_size = await self._queries.certified_checkpoint(newer_height)
+        read_tile = self._shell.disk.store.read_tile
+        return encode_consistency_evidence(
+            genesis=self._genesis,
+            older=older,
+            newer=newer,
+            path=consistency_proof_from_tiles(older_size, newer_size, read_tile),
+        )
+
+    async def state(self, stream: str) -> bytes:
+        """Return the evidence of a stream's value at the newest height, or of its absence."""
+        height = self._shell.chain.header.height
+        claim = self._claim(stream)
+        note, size = await self._queries.certified_checkpoint(height)
+        store = self._shell.disk.store
+        return encode_state_evidence(
+            genesis=self._genesis,
+            header=store.chain_store.header_entry(height),
+            header_proof=self._queries.prove_entry(store.header(height).index, note, size),
+            state=claim,
+        )
+
+    async def record(self, contract: str, question: Question) -> bytes:
+        """Return the part of a contract's record that answers a question.
+
+        Raises `Rejected` where the record cannot answer it (yet), `NotFound` where this node does
+        not hold it.
+        """
+        stream = contract_stream(contract)
+        newest = self._shell.chain.header
+        claim = self._claim(stream)
+        record = [] if claim.value is None else self._queries.walk_stream(stream)
+        store = self._shell.disk.store
+        for _, _, height in record[:1]:
+            self._queries.check_held(height)
+        times = {height: store.header(height).time_ms for _, _, height in record}
+        rows = [Row(times[height], tx_id) for tx_id, _, height in record]
+        first, end = find_span(
+            question, rows, newest.time_ms, lambda place: _read_data(record[place][1])
+        )
+        chosen = record[first:end]
+        heights = {height for _, _, height in chosen}
+        signers = {s for _, raw, _ in chosen for s in read_head(_body_of(raw)).signers}
+        promise = find_promise(question)
+        if promise is not None:
+            heights.add(promise[0])
+            signers |= set(promise[1])
+        if max(heights, default=0) > newest.height:
+            raise Rejected(
+                Reason.WRONG_HEIGHT,
+                f"question: the promised height {max(heights)} is not reached; the chain is at "
+                f"{newest.height}",
+            )
+        for height in heights:
+            self._queries.check_held(height)
+        for signer in signers:
+            if store.chain_store.state(party_stream(signer)) is None:
+                raise Rejected(Reason.UNKNOWN_PARTY, f"question: {signer} is not registered")
+        parties = self._queries.prove_parties(sorted(signers))
+        range_ = range_proof([leaf_hash(raw) for _, raw, _ in record], first, end) if chosen else ()
+        note, size = await self._queries.certified_checkpoint(newest.height)
+        return encode_record_evidence(
+            contract=contract,
+            genesis=self._genesis,
+            header=store.chain_store.header_entry(newest.height),
+            header_proof=self._queries.prove_entry(newest.index, note, size),
+            state=claim,
+            first=first,
+            entries=[raw for _, raw, _ in chosen],
+            range_=range_,
+            blocks=self._prove_blocks(sorted(heights), size),
+            parties=parties,
+            question=to_member(question),
+        )
+
+    def equivocation(self, validator: str, number: int) -> bytes:
+        """Return the `number`-th proof, from 0, that a validator contradicted itself."""
+        stream = validator_stream(validator)
+        found = []
+        if self._shell.disk.store.chain_store.state(stream) is not None:
+            for _, raw, _ in self._queries.walk_stream(stream):
+                entry = decode_entry(raw)
+                if isinstance(entry, TransactionEntry) and not entry.outcome.refused:
+                    found.append(raw)
+        if number >= len(found):
+            raise NotFound(
+                f"the chain holds {len(found)} proofs against {validator}, counted from 0"
+            )
+        evidence = _read_data(found[number]).get("evidence", "")
+        return encode_equivocation_evidence(
+            genesis=self._genesis, evidence=bytes.fromhex(str(evidence))
+        )
+
+    @property
+    def _genesis(self) -> bytes:
+        return self._shell.driver.identity.genesis.raw
+
+    def _claim(self, stream: str) -> StateClaim:
+        """What the newest state says of a stream, be it nothing."""
+        chain = self._shell.chain
+        proof = encode_state_proof(chain.tree.prove(compute_state_key(stream)))
+        is_there = self._shell.disk.store.chain_store.state(stream) is not None
+        return StateClaim(stream, chain.stream(stream).encode() if is_there else None, proof)
+
+    @archive_named()
+    def _prove_blocks(self, heights: Sequence[int], size: int) -> list[ProvenBlock]:
+        store = self._shell.disk.store
+        prover = TileProver(size, store.read_tile)
+        return [
+            ProvenBlock(
+                store.chain_store.header_entry(height),
+                tuple(prover.inclusion(store.header(height).index)),
+            )
+            for height in heights
+        ]
+
+
+def _body_of(raw: bytes) -> bytes:
+    entry = decode_entry(raw)
+    if not isinstance(entry, TransactionEntry):
+        raise NotFound("an entry of the record is no transaction")
+    return entry.envelope.body
+
+
+def _read_data(raw: bytes) -> Mapping[str, Any]:
+    data: Mapping[str, Any] = json.loads(_body_of(raw))["data"]
+    return data

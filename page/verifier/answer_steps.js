@@ -1,0 +1,88 @@
+// Step 17: what the file is for: one question, answered from what the steps before established.
+//
+// Growth of the log, a value in the state, two statements of a validator, or a question about a part of
+// a contract's record.
+
+import { toHex } from "./bytes.js";
+import { answerAttestation, answerOmission, answerProduction } from "./duty_answers.js";
+import { checkEquivocation } from "./equivocation.js";
+import { CONSISTENCY, EQUIVOCATION, RECORD, STATE } from "./evidence_file.js";
+import { certify, splitCosigners } from "./log_steps.js";
+import { verifyConsistency } from "./merkle.js";
+import { answerBalance, answerTerms, answerWindow } from "./record_answers.js";
+import { readClaim } from "./record_steps.js";
+import { NotRun } from "./refusal.js";
+import { formatTimeMs } from "./wording.js";
+
+const ANSWERS = {
+  attestation: answerAttestation,
+  balance: answerBalance,
+  omission: answerOmission,
+  production: answerProduction,
+  terms: answerTerms,
+  window: answerWindow,
+};
+
+/** Step 17: the question that the file answers, and its answer. */
+export async function checkAnswer(subject, pause) {
+  const { file } = subject;
+  switch (file.kind) {
+    case CONSISTENCY:
+      return checkConsistency(subject);
+    case STATE:
+      return checkState(subject);
+    case EQUIVOCATION:
+      return checkEquivocation(subject);
+    case RECORD:
+      return ANSWERS[file.question.ask](subject, pause);
+    default:
+      throw new NotRun("此文件没有提出问题。", "The file asks no question.");
+  }
+}
+
+async function checkConsistency({ file, root, tree: newer }) {
+  const { tree: older, times, existedBy } = await certify(root, file.older);
+  await verifyConsistency(older.size, newer.size, file.path, older.root, newer.root);
+  const { signed, unsigned } = splitCosigners(root, times);
+  const by = formatTimeMs(existedBy);
+  const hash = toHex(older.root);
+  return {
+    zh:
+      `较早的检查点：树大小 ${older.size}，根 ${hash}，最迟于${by.zh}已存在；由 ${times.size} 家机构联署：` +
+      `${signed.zh}；未联署：${unsigned.zh}。其全部条目原样是树大小 ${newer.size} 的开头：只增未改，` +
+      "无删除、无调换。",
+    en:
+      `The older checkpoint of size ${older.size}, root ${hash}, existed by ${by.en}, cosigned by ` +
+      `${times.size}: ${signed.en}; not by: ${unsigned.en}. All its entries are, as they were, the ` +
+      `beginning of the tree of size ${newer.size}: entries were only added, none changed, removed or ` +
+      "moved.",
+  };
+}
+
+async function checkState(subject) {
+  const { file, stateHeader } = subject;
+  const value = await readClaim(subject, file.state);
+  const { height } = stateHeader;
+  const time = formatTimeMs(stateHeader.timeMs);
+  const { stream } = file.state;
+  if (value === null) {
+    return {
+      zh:
+        `高度 ${height}（${time.zh}）的状态中没有 ${stream}：截至该高度，没有任何记录归属于它；` +
+        "记录从不删除，故在此前任何高度也没有。",
+      en:
+        `The state of height ${height} (${time.en}) has no ${stream}: up to it no entry ever named it, ` +
+        "and, as entries are never removed, none had at any earlier height.",
+    };
+  }
+  const kind = value.record === null ? "nil" : String(value.record[0]);
+  const root = toHex(value.root);
+  return {
+    zh:
+      `高度 ${height}（${time.zh}）的状态中，${stream} 共有 ${value.count} 条记录，根 ${root}，` +
+      `其登记为 ${kind}。`,
+    en:
+      `In the state of height ${height} (${time.en}) ${stream} has ${value.count} entries with root ` +
+      `${root}; its record is ${kind}.`,
+  };
+}

@@ -1,0 +1,60 @@
+"""Receipts as nodes answer them become the question about an omission."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from cli.failure import Failure
+from cli.main import make_parser
+from cli.proof_command import make_question, read_receipt
+from ledger.merkle import leaf_hash, root_from_inclusion
+from ledger.note import decode_base64
+from ledger.receipt import batch_receipt_form, sign_batch_receipt
+from ledger.transaction import decode_transaction
+from tests.verifier.small_chain import busy_chain
+from tests.verifier.test_proofs import promised
+
+
+def test_a_receipt_for_several_is_found_in_the_answer_to_the_batch(tmp_path: Path) -> None:
+    chain = busy_chain()
+    tx_id = decode_transaction(promised()).tx_id
+    tx_ids = [bytes(32), bytes([7]) * 32, tx_id]
+    made = sign_batch_receipt(
+        chain.key("bank-1"), "bank-1", chain.chain_id, tx_ids, received_ms=1, height_max=4
+    )
+    answer = {
+        "receipt": msgspec.to_builtins(batch_receipt_form(made)),
+        "results": [
+            {"http_status": 422, "problem": {}},
+            *({"http_status": 202, "accepted": {"tx_id": each.hex()}} for each in tx_ids),
+        ],
+    }
+    file = tmp_path / "answer.json"
+    file.write_text(json.dumps(answer))
+    receipt, batch = read_receipt(file, promised())
+    assert batch is not None
+    path = [decode_base64(node) or b"" for node in batch["path"]]
+    assert root_from_inclusion(leaf_hash(tx_id), batch["index"], 3, path).hex() == receipt["root"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"receipt": 1}', '{"receipt": {"root": "00"}}'])
+def test_what_is_no_receipt_is_said(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "answer.json"
+    file.write_text(text)
+    with pytest.raises(Failure, match="is neither a receipt for this transaction nor what a node"):
+        read_receipt(file, promised())
+
+
+def test_times_are_read_with_their_zone() -> None:
+    words = ["proof", "window", "c1", "--from", "2026-03-01T00:00+08:00", "--until", "5"]
+    arguments = make_parser().parse_args([*words, "--kind", "b.c", "--kind", "a", "--kind", "a"])
+    assert make_question(arguments) == {
+        "ask": "window",
+        "from": 1_772_294_400_000,
+        "kinds": ["a", "b.c"],
+        "until": 5,
+    }

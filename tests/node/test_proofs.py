@@ -1,0 +1,205 @@
+"""The files a node makes for a question: each verifies, also after a restart and more blocks."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from api.ports import NotFound
+from cli.drafts import Draft
+from contracts.questions import read_question
+from ledger.equivocation import VoteEquivocation, encode_equivocation
+from ledger.receipt import receipt_form, sign_receipt
+from ledger.refusal import Rejected
+from ledger.transaction import compute_tx_id, decode_transaction
+from ledger.votes import COMMIT, Vote, compute_vote_message
+from node.config import load_config
+from node.keystore import KeyPurpose
+from node.ledger_store import open_ledger
+from node.proofs import Proofs
+from node.queries import Queries
+from node.server import open_keyvalue
+from storage.files import DiskDirectory
+from tests.cli.running import StoredChain, amount, opening, registrations
+from verifier.report import Report
+from verifier.verify import verify_evidence
+
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredChain:
+    chain = StoredChain(tmp_path_factory.mktemp("proofs") / "net")
+    chain.append(registrations(chain.state), [opening("a")])
+    chain.append(*[[amount("prepaid.prepay", "a", 100, f"pay-{at}")] for at in range(3)])
+    chain.append([amount("prepaid.consume", "a", 30, "used")], [])
+    return chain
+
+
+@contextmanager
+def opened(stored: StoredChain) -> Iterator[tuple[Proofs, Any]]:
+    """The node's own reading of its folder, as after a start."""
+    directory = DiskDirectory(stored.home.chain)
+    keyvalue = open_keyvalue(stored.home.index, load_config(stored.home).storage)
+    store, chain = open_ledger(directory, keyvalue, stored.genesis)
+    shell: Any = SimpleNamespace(
+        disk=SimpleNamespace(store=store),
+        chain=chain,
+        driver=SimpleNamespace(identity=SimpleNamespace(genesis=stored.genesis)),
+    )
+    yield Proofs(shell, Queries(shell)), shell
+    store.chain_store.close()
+    directory.close()
+
+
+def check(stored: StoredChain, raw: bytes) -> Report:
+    report = verify_evidence(raw, stored.genesis.chain_id)
+    assert report.is_consistent, report.failed
+    return report
+
+
+async def ask(proofs: Proofs, **members: Any) -> bytes:
+    return await proofs.record("a", read_question(msgspec.json.encode(members)))
+
+
+def times(shell: Any) -> list[int]:
+    newest = shell.chain.header.height
+    return [shell.disk.store.header(height).time_ms for height in range(newest + 1)]
+
+
+def tx_at(shell: Any, height: int) -> str:
+    block = shell.disk.store.chain_store.block(height)[0]
+    body = msgspec.msgpack.decode(block[0])[3][0]
+    return compute_tx_id(body).hex()
+
+
+async def test_each_file_verifies_and_says_what_was_asked(stored: StoredChain) -> None:
+    with opened(stored) as (proofs, shell):
+        when = times(shell)
+        report = check(stored, await proofs.consistency(1, shell.chain.header.height))
+        assert report.facts["older_size"] < report.facts["tree_size"]  # type: ignore[operator]
+        report = check(stored, await proofs.state("contract/a"))
+        assert report.facts["stream_count"] == 5
+        report = check(stored, await proofs.state("contract/none"))
+        assert report.facts["stream_count"] == 0
+        window = {"from": when[4], "kinds": ["prepaid.consume"], "until": when[5] + 1}
+        report = check(stored, await ask(proofs, ask="window", **window))
+        assert (report.facts["inside"], report.facts["found"]) == (2, 0)
+        balance = {"from": when[4], "stated": 300, "until": when[5] + 1}
+        report = check(stored, await ask(proofs, ask="balance", **balance))
+        assert report.facts["balance_fen"] == {
+            "opening": 100,
+            "paid": 200,
+            "interest": 0,
+            "released": 0,
+            "refunded": 0,
+            "closing": 300,
+        }
+        report = check(stored, await ask(proofs, ask="terms", at=when[3], document=None))
+        assert report.facts["terms"] == "00" * 32
+        report = check(stored, await ask(proofs, ask="attestation", transaction=tx_at(shell, 4)))
+        assert report.facts["silent"] == ["custodian", "consumer"]
+
+
+async def test_what_cannot_be_answered_is_refused_by_name(stored: StoredChain) -> None:
+    with opened(stored) as (proofs, shell):
+        newest = times(shell)[-1]
+        with pytest.raises(Rejected) as refused:
+            await ask(proofs, ask="window", **{"from": 0, "kinds": [], "until": newest + DAY_MS})
+        assert refused.value.detail == (
+            f"question: it ends at {newest + DAY_MS}, and the newest block is of {newest}; an "
+            "entry may still come"
+        )
+        with pytest.raises(Rejected) as refused:
+            await ask(proofs, ask="attestation", transaction="00" * 32)
+        assert refused.value.detail == (
+            f"question: transaction {'00' * 32} is not in this contract's record"
+        )
+        with pytest.raises(NotFound, match="heights 3 and 2 are not two of 0 to 7 in order"):
+            await proofs.consistency(3, 2)
+        with pytest.raises(NotFound, match="holds 0 proofs against bank-a, counted from 0"):
+            proofs.equivocation("bank-a", 0)
+
+
+async def test_a_broken_promise_is_shown_and_a_kept_one_is_not(stored: StoredChain) -> None:
+    envelope = stored._sign(amount("prepaid.prepay", "a", 1, "never"), stored_time(stored, 6))
+    tx_id = decode_transaction(envelope).tx_id
+    key = stored._keystore.signer(KeyPurpose.PARTY)
+
+    def promise(tx_id: bytes, height: int) -> dict[str, Any]:
+        made = sign_receipt(
+            key, "bank-a", stored.genesis.chain_id, tx_id, received_ms=1, height_max=height
+        )
+        form: dict[str, Any] = msgspec.to_builtins(receipt_form(made))
+        return form
+
+    with opened(stored) as (proofs, shell):
+        question: dict[str, Any] = {
+            "ask": "omission",
+            "batch": None,
+            "envelope": base64.b64encode(envelope).decode(),
+            "receipt": promise(tx_id, 6),
+        }
+        report = check(stored, await ask(proofs, **question))
+        assert (report.facts["promised_by"], report.facts["late_height"]) == ("bank-a", 0)
+        with pytest.raises(Rejected, match="the promised height 99 is not reached"):
+            await ask(proofs, **(question | {"receipt": promise(tx_id, 99)}))
+        block = shell.disk.store.chain_store.block(6)[0]
+        kept = msgspec.msgpack.encode(msgspec.msgpack.decode(block[0])[3])
+        question |= {
+            "envelope": base64.b64encode(kept).decode(),
+            "receipt": promise(decode_transaction(kept).tx_id, 6),
+        }
+        report = verify_evidence(await ask(proofs, **question), stored.genesis.chain_id)
+        assert report.failed is not None
+        assert report.failed.explanation.en.endswith("the promise of height 6 was kept.")
+
+
+def stored_time(stored: StoredChain, height: int) -> int:
+    with opened(stored) as (_, shell):
+        time_ms: int = shell.disk.store.header(height).time_ms
+        return time_ms
+
+
+async def test_asked_again_later_the_answer_is_the_same(stored: StoredChain) -> None:
+    """After a restart and more blocks; what is certified for a block stays what it was."""
+    with opened(stored) as (proofs, shell):
+        when = times(shell)
+        question = {"ask": "window", "from": when[3], "kinds": [], "until": when[6]}
+        before = await ask(proofs, **question)
+        grown = await proofs.consistency(2, 5)
+    stored.append([amount("prepaid.prepay", "a", 7, "later")], [])
+    with opened(stored) as (proofs, _):
+        after = await ask(proofs, **question)
+        assert await proofs.consistency(2, 5) == grown
+    old, new = json.loads(before), json.loads(after)
+    assert (old["entries"], old["first"]) == (new["entries"], new["first"])
+    first, second = check(stored, before), check(stored, after)
+    assert first.steps[-1].explanation == second.steps[-1].explanation
+
+
+async def test_a_contradiction_on_the_chain_is_a_file(stored: StoredChain) -> None:
+    key = stored._keystore.signer(KeyPurpose.VOTE)
+    votes = []
+    for block_hash in (bytes(32), bytes([1]) * 32):
+        message = compute_vote_message(COMMIT, stored.genesis.chain_id, 2, 0, block_hash)
+        votes.append(Vote(COMMIT, 2, 0, block_hash, 0, key.sign(message)))
+    evidence = encode_equivocation(VoteEquivocation.of(*votes))
+    draft = Draft(
+        "validator.equivocation",
+        {"evidence": evidence.hex()},
+        "validator/bank-a",
+        "liar",
+        ["bank-a"],
+    )
+    stored.append([draft], [])
+    with opened(stored) as (proofs, _):
+        report = check(stored, proofs.equivocation("bank-a", 0))
+        assert (report.facts["validator"], report.facts["slot"]) == ("bank-a", "commit/2/0")

@@ -1,0 +1,109 @@
+"""Step 17: what the file is for: one question, answered from what the steps before established.
+
+Growth of the log, a value in the state, two statements of a validator, or a question about a part
+of a contract's record. A question about a record is answered only where the entries in the file are
+exactly those that it turns on: an entry before and one after a span of time show that nothing of it
+is missing, because positions are consecutive (step 12) and times of blocks ascend (step 6).
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from ledger.merkle import verify_consistency
+from verifier.case import Case
+from verifier.duty_answers import answer_attestation, answer_omission, answer_production
+from verifier.equivocation import check_equivocation
+from verifier.evidence_file import (
+    BareProof,
+    ConsistencyFile,
+    EquivocationFile,
+    HistoryFile,
+    LiabilitiesFile,
+    RecordFile,
+    StateFile,
+    TransactionFile,
+)
+from verifier.log_steps import certify, split_cosigners
+from verifier.question import Attestation, Balance, Omission, Production, Terms, Window
+from verifier.record_answers import answer_balance, answer_terms, answer_window
+from verifier.report import NotRun, Words
+from verifier.wording import format_time_ms
+
+
+def check_answer(case: Case) -> Words:
+    """Step 17: the question that the file answers, and its answer."""
+    match case.file:
+        case ConsistencyFile() as file:
+            return _check_consistency(case, file)
+        case StateFile() as file:
+            return _check_state(case, file)
+        case EquivocationFile() as file:
+            return check_equivocation(case, file)
+        case RecordFile() as file:
+            return _answer(case, file)
+        case TransactionFile() | HistoryFile() | LiabilitiesFile() | BareProof():
+            raise NotRun("此文件没有提出问题。", "The file asks no question.")
+
+
+def _answer(case: Case, file: RecordFile) -> Words:
+    case.facts["ask"] = type(file.question).__name__.lower()
+    match file.question:
+        case Window() as question:
+            return answer_window(case, file, question)
+        case Terms() as question:
+            return answer_terms(case, file, question)
+        case Balance() as question:
+            return answer_balance(case, file, question)
+        case Attestation() as question:
+            return answer_attestation(case, file, question)
+        case Omission() as question:
+            return answer_omission(case, file, question)
+        case Production() as question:
+            return answer_production(case, file, question)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _check_consistency(case: Case, file: ConsistencyFile) -> Words:
+    """Both trees are certified, and the newer begins with the older (RFC 9162, 2.1.4)."""
+    newer = case.checkpoint.checkpoint
+    certified, cosigners = certify(case.root, file.older)
+    older = certified.checkpoint
+    verify_consistency(older.size, newer.size, file.path, older.root, newer.root)
+    signed, unsigned = split_cosigners(case.root, cosigners)
+    by = format_time_ms(certified.existed_by_s(case.root.faulty_max) * 1000)
+    case.facts |= {"older_size": older.size, "older_root": older.root.hex()}
+    return Words(
+        f"较早的检查点：树大小 {older.size}，根 {older.root.hex()}，最迟于{by.zh}已存在；由 "
+        f"{len(cosigners)} 家机构联署：{signed.zh}；未联署：{unsigned.zh}。其全部条目原样是树大小 "
+        f"{newer.size} 的开头：只增未改，无删除、无调换。",
+        f"The older checkpoint of size {older.size}, root {older.root.hex()}, existed by {by.en}, "
+        f"cosigned by {len(cosigners)}: {signed.en}; not by: {unsigned.en}. All its entries are, "
+        f"as they were, the beginning of the tree of size {newer.size}: entries were only added, "
+        "none changed, removed or moved.",
+    )
+
+
+def _check_state(case: Case, file: StateFile) -> Words:
+    """The state under the header maps the stream to this value, or to none."""
+    value = case.read_claim(file.state)
+    height = case.state_header.height
+    time = format_time_ms(case.state_header.time_ms)
+    stream = file.state.stream
+    case.facts |= {"stream": stream, "stream_count": value.count if value else 0}
+    if value is None:
+        return Words(
+            f"高度 {height}（{time.zh}）的状态中没有 {stream}：截至该高度，没有任何记录归属于它；"
+            "记录从不删除，故在此前任何高度也没有。",
+            f"The state of height {height} ({time.en}) has no {stream}: up to it no entry ever "
+            "named it, and, as entries are never removed, none had at any earlier height.",
+        )
+    kind = "nil" if value.record is None else str(value.record[0])
+    case.facts |= {"stream_root": value.root.hex(), "record": kind}
+    return Words(
+        f"高度 {height}（{time.zh}）的状态中，{stream} 共有 {value.count} 条记录，根 "
+        f"{value.root.hex()}，其登记为 {kind}。",
+        f"In the state of height {height} ({time.en}) {stream} has {value.count} entries with "
+        f"root {value.root.hex()}; its record is {kind}.",
+    )

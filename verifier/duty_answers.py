@@ -1,0 +1,304 @@
+"""Who attested and who did not, a promise that was not kept, and records not produced in time.
+
+Each speaks against somebody, so each is held narrowly: silence is said of a whole record only, an
+omission only of what could have been taken in, a failure to produce only once the deadline is over.
+Why somebody did what the record shows is not said here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from law.days import parse_day, start_of
+from ledger import tags
+from ledger.merkle import leaf_hash, root_from_inclusion
+from ledger.refusal import Reason
+from ledger.signing import verify_signature
+from verifier.case import Case
+from verifier.evidence_file import RecordFile
+from verifier.formats import Body, read_body
+from verifier.question import Attestation, Omission, Production, Receipt
+from verifier.record_steps import check_key, compute_signed_message
+from verifier.report import Refuted, Words
+from verifier.span import take_after, take_span
+from verifier.wording import describe_kind, format_institutions, format_time_ms
+
+ATTEST: Final = "attest"
+REQUESTED: Final = "records.requested"
+PRODUCED: Final = "records.produced"
+REFUSED: Final = "records.refused"
+
+ROLE_ZH: Final = {"merchant": "商户", "custodian": "托管机构", "consumer": "消费者"}
+_PLACES: Final[Mapping[str, tuple[int, int, int]]] = {
+    "prepaid": (2, 3, 5),
+    "contract": (2, 3, 4),
+}
+"""Where merchant, custodian and consumer's party stand in a contract's record."""
+
+
+def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> Words:
+    """Say who of the contract signed a transaction or spoke of it since, and who did not."""
+    after = take_after(case, file, question.tx_id, None)
+    body, tx_id = case.bodies[0], question.tx_id.hex()
+    spoke = [
+        place
+        for place in after
+        if not case.entries[place].outcome.refused
+        and tx_id in (case.bodies[place].data.get("of"), _attested(case.bodies[place]))
+    ]
+    heard = {*body.signers, *(signer for place in spoke for signer in case.bodies[place].signers)}
+    parties = _parties_of(case.state_value.record)
+    silent = [role for role, party in parties.items() if party not in heard]
+    cosigned = case.facts["cosigned_by"]
+    assert isinstance(cosigned, list)
+    case.facts |= {
+        "tx_id": tx_id,
+        "signed_by": list(body.signers),
+        "statements": len(spoke),
+        "silent": silent,
+    }
+    names = {party: role for role, party in parties.items() if party}
+    said = [_describe_statement(case, place) for place in spoke]
+    root = case.root
+    signed = format_institutions([one for one in root.institutions if one.id in cosigned])
+    unsigned = format_institutions([one for one in root.institutions if one.id not in cosigned])
+    time = format_time_ms(case.time_of(0))
+    signers_zh = "、".join(
+        f"{s}（{ROLE_ZH.get(names.get(s, ''), '非合同方')}）" for s in body.signers
+    )
+    signers_en = ", ".join(f"{s} ({names.get(s, 'no party of it')})" for s in body.signers)
+    return Words(
+        f"交易 {tx_id}：签名者 {signers_zh}；其后的陈述 {len(said)} 项"
+        f"{'：' * bool(said)}{'；'.join(one.zh for one in said)}；合同各方中未签名也未陈述的："
+        f"{'、'.join(ROLE_ZH[role] for role in silent) or '无'}。"
+        f"检查点由 {signed.zh} 联署，未联署：{unsigned.zh}。该区块之时（{time.zh}）的验证者即"
+        f"创世文件所列 {len(root.institutions)} 家，法定多数 {root.quorum} 家；"
+        "本版本尚无验证者变更。",
+        f"Transaction {tx_id}: signed by {signers_en}; statements about it since: {len(said)}"
+        f"{': ' * bool(said)}{'; '.join(one.en for one in said)}; of the contract's parties "
+        f"neither signed nor spoke: {', '.join(silent) or 'none'}. The checkpoint was cosigned by "
+        f"{signed.en}; not by: {unsigned.en}. At the time of the block ({time.en}) the validators "
+        f"were the {len(root.institutions)} of genesis and a quorum {root.quorum}: this version "
+        "knows no change of validators.",
+    )
+
+
+def answer_production(case: Case, file: RecordFile, question: Production) -> Words:
+    """Say that what a request asks for was not produced in time (法释〔2025〕4号 art. 25)."""
+    request, tx_id = None, question.tx_id.hex()
+    deadline_ms = 0
+    if case.bodies and case.bodies[0].tx_id == question.tx_id:
+        request = case.bodies[0]
+        day = parse_day(str(request.data.get("until")))
+        if request.kind != REQUESTED or case.entries[0].outcome.refused or day is None:
+            raise Refuted(
+                Reason.BAD_FIELD,
+                f"交易 {tx_id} 不是已生效的、有期限的提供记录请求。",
+                f"Transaction {tx_id} is no request for records that took effect with a deadline.",
+            )
+        deadline_ms = start_of(day + 1)
+        if case.time_of(0) >= deadline_ms:
+            raise Refuted(
+                Reason.BAD_FIELD,
+                f"请求 {tx_id} 在其自身期限之后才上链。",
+                f"Request {tx_id} was recorded after its own deadline.",
+            )
+    inside = take_after(case, file, question.tx_id, deadline_ms)
+    assert request is not None, "take_after refuses another transaction"
+    reasons: list[str] = []
+    for place in inside:
+        body = case.bodies[place]
+        if case.entries[place].outcome.refused or body.data.get("of") != tx_id:
+            continue
+        if body.kind == PRODUCED:
+            time = format_time_ms(case.time_of(place))
+            raise Refuted(
+                Reason.BAD_FIELD,
+                f"所请求的记录已于{time.zh}提供（第 {place + 1} 条）。",
+                f"What was asked for was produced at {time.en} (entries[{place}]).",
+            )
+        if body.kind == REFUSED:
+            reasons.append(str(body.data.get("reason")))
+    asked, deadline = format_time_ms(case.time_of(0)), format_time_ms(deadline_ms)
+    signers = ", ".join(request.signers)
+    case.facts |= {"tx_id": tx_id, "deadline_ms": deadline_ms, "refusals": reasons}
+    stated = "; ".join(reasons)
+    because = f"and the reasons stated are: {stated}" if reasons else "and no reason is on record"
+    return Words(
+        f"{signers} 于{asked.zh}请求提供记录，期限至{deadline.zh}；在此之前没有提供"
+        f"{f'，所载拒绝理由：{stated}' if reasons else '，也没有载明任何理由'}"
+        "（法释〔2025〕4号第二十五条）。期限的末日是否为休息日，此处不查。",
+        f"{signers} asked for records at {asked.en}, until {deadline.en}; nothing was produced "
+        f"before that, {because} (法释〔2025〕4号 art. 25). Whether the last day is a rest day is "
+        "not examined.",
+    )
+
+
+def answer_omission(case: Case, file: RecordFile, question: Omission) -> Words:
+    """Say that a transaction which a node promised is not in the contract's record in time.
+
+    The promise counts only where the transaction was admissible in the block of the promised height
+    itself, by its time, its signatures and its keys: an honest node is not blamed for one that
+    nobody could take in any more.
+    """
+    take_span(case, file, None, None)
+    receipt = question.receipt
+    body = read_body(case.omitted.body, "question.envelope: body")
+    _check_receipt(case, question, receipt, body)
+    if body.stream != f"contract/{file.contract}":
+        raise Refuted(
+            Reason.BAD_FIELD,
+            f"所承诺的交易归属 {body.stream}，而不是 contract/{file.contract}。",
+            f"The promised transaction names {body.stream}, not contract/{file.contract}.",
+        )
+    height = receipt.height_max
+    _check_admissible(case, body, height)
+    late = 0
+    for entry, other in zip(case.entries, case.bodies, strict=True):
+        if other.tx_id == body.tx_id:
+            if entry.height <= height:
+                raise Refuted(
+                    Reason.DUPLICATE,
+                    f"交易 {body.tx_id.hex()} 在高度 {entry.height} 已上链，承诺（高度 {height}）"
+                    "已兑现。",
+                    f"Transaction {body.tx_id.hex()} is on the chain at height {entry.height}; the "
+                    f"promise of height {height} was kept.",
+                )
+            late = entry.height
+    case.facts |= {
+        "tx_id": body.tx_id.hex(),
+        "promised_by": receipt.node,
+        "promised_height": height,
+        "late_height": late,
+    }
+    name = format_institutions([one for one in case.root.institutions if one.id == receipt.node])
+    received = format_time_ms(receipt.received_ms)
+    up_to = case.state_header.height
+    zh = f"它迟至高度 {late} 才" if late else "它从未"
+    return Words(
+        f"{name.zh}于{received.zh}（其自身时钟）承诺交易 {body.tx_id.hex()} 至迟在高度 {height} "
+        f"上链；截至高度 {up_to}，{zh}出现在该合同的全部记录中。承诺未兑现；"
+        "是否故意，此处不作判断。",
+        f"{name.en} promised at {received.en}, by its own clock, that transaction "
+        f"{body.tx_id.hex()} would be in a block of height {height} or below; in the contract's "
+        f"whole record up to height {up_to} it stands "
+        f"{f'only at height {late}' if late else 'nowhere'}. The promise was not "
+        "kept; whether by intent is not said here.",
+    )
+
+
+def _check_receipt(case: Case, question: Omission, receipt: Receipt, body: Body) -> None:
+    """The receipt is an institution's, of this chain, and about this transaction."""
+    root = case.root
+    if receipt.chain_id != root.chain_id:
+        raise Refuted(
+            Reason.WRONG_CHAIN,
+            f"回执属于链 {receipt.chain_id.hex()}，而不是 {root.chain_id.hex()}。",
+            f"The receipt is of chain {receipt.chain_id.hex()}, not of {root.chain_id.hex()}.",
+        )
+    issuer = next((one for one in root.institutions if one.id == receipt.node), None)
+    if issuer is None:
+        raise Refuted(
+            Reason.NOT_A_VALIDATOR,
+            f"回执的出具者 {receipt.node} 不在创世文件所列机构之内。",
+            f"The receipt is by {receipt.node}, which is no institution of genesis.",
+        )
+    if receipt.public_key != issuer.party_key:
+        raise Refuted(
+            Reason.UNKNOWN_KEY,
+            f"回执的密钥 {receipt.public_key.hex()} 不是 {receipt.node} 的密钥。",
+            f"The receipt's key {receipt.public_key.hex()} is not that of {receipt.node}.",
+        )
+    if receipt.root is None:
+        tag, subject = tags.INTAKE_RECEIPT, receipt.tx_id or b""
+        if receipt.tx_id != body.tx_id:
+            raise Refuted(
+                Reason.ROOT_MISMATCH,
+                f"回执针对交易 {subject.hex()}，而不是 {body.tx_id.hex()}。",
+                f"The receipt is about transaction {subject.hex()}, not {body.tx_id.hex()}.",
+            )
+    else:
+        assert question.batch is not None, "a batch receipt was read with its batch"
+        index, path = question.batch
+        reached = root_from_inclusion(leaf_hash(body.tx_id), index, receipt.size, path)
+        if reached != receipt.root:
+            raise Refuted(
+                Reason.ROOT_MISMATCH,
+                f"交易 {body.tx_id.hex()} 的路径得根 {reached.hex()}，回执载明 "
+                f"{receipt.root.hex()}。",
+                f"The path of transaction {body.tx_id.hex()} leads to root {reached.hex()}, the "
+                f"receipt says {receipt.root.hex()}.",
+            )
+        tag = tags.BATCH_RECEIPT
+        subject = receipt.root + receipt.size.to_bytes(8, "big")
+    message = (
+        tag
+        + receipt.chain_id
+        + subject
+        + receipt.received_ms.to_bytes(8, "big")
+        + receipt.height_max.to_bytes(8, "big")
+    )
+    if not verify_signature(receipt.public_key, message, receipt.signature):
+        raise Refuted(
+            Reason.BAD_SIGNATURE,
+            f"{receipt.node} 在回执上的签名无法通过验证。",
+            f"The signature of {receipt.node} on the receipt does not verify.",
+        )
+
+
+def _check_admissible(case: Case, body: Body, height: int) -> None:
+    """The block of the promised height itself could have taken the transaction in."""
+    time_ms = case.blocks[height].time_ms
+    if not 0 <= body.not_after - time_ms <= case.root.replay_window_ms:
+        limit, time = format_time_ms(body.not_after), format_time_ms(time_ms)
+        raise Refuted(
+            Reason.STALE if body.not_after < time_ms else Reason.TOO_FAR_AHEAD,
+            f"所承诺高度的区块（{time.zh}）已不能或尚不能收入截止时间为{limit.zh}的交易；不构成遗漏。",
+            f"The block of the promised height ({time.en}) could not take in a transaction whose "
+            f"not_after is {limit.en}; that is no omission.",
+        )
+    if len(case.omitted.signatures) != len(body.signers):
+        raise Refuted(
+            Reason.SIGNATURE_COUNT,
+            f"所承诺的交易有 {len(case.omitted.signatures)} 个签名，应为 {len(body.signers)} 个；"
+            "不构成遗漏。",
+            f"The promised transaction has {len(case.omitted.signatures)} signatures and names "
+            f"{len(body.signers)} signers; that is no omission.",
+        )
+    for signer, signature in zip(body.signers, case.omitted.signatures, strict=True):
+        message = compute_signed_message(case, body, signature)
+        if not verify_signature(signature.public_key, message, signature.signature):
+            raise Refuted(
+                Reason.BAD_SIGNATURE,
+                f"所承诺的交易中 {signer} 的签名无法通过验证；不构成遗漏。",
+                f"In the promised transaction the signature of {signer} does not verify; that is "
+                "no omission.",
+            )
+        check_key(case.parties[signer], signature.public_key, height)
+
+
+def _attested(body: Body) -> object:
+    return body.data.get("tx_id") if body.kind == ATTEST else None
+
+
+def _parties_of(record: list[object] | None) -> dict[str, str]:
+    """Return the party of each role of a contract; empty for a consumer who does not sign."""
+    places = _PLACES.get(str(record[0])) if record else None
+    if record is None or places is None or len(record) <= max(places):
+        return {}
+    return {
+        role: str(record[place])
+        for role, place in zip(("merchant", "custodian", "consumer"), places, strict=True)
+    }
+
+
+def _describe_statement(case: Case, place: int) -> Words:
+    body, time = case.bodies[place], format_time_ms(case.time_of(place))
+    kind = describe_kind(body.kind, body.version)
+    stated = body.data.get("statement") or body.data.get("answer")
+    shown = f" {stated}" if isinstance(stated, str) else ""
+    signers = ", ".join(body.signers)
+    return Words(
+        f"{signers}，{time.zh}，{kind.zh}{shown}", f"{signers} at {time.en}, {kind.en}{shown}"
+    )

@@ -1,0 +1,205 @@
+"""What stands in a span of time, which terms were in force, and whether a balance is right.
+
+The entries are proven and consecutive before anything is asked of them; times are those of their
+blocks. Balances are derived by the same replays as step 13, from the record's first entry on, and
+rules that these do not know are refused: nothing is said to be right that was not derived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ledger.hashing import sha256
+from ledger.refusal import Reason
+from verifier.case import Case
+from verifier.evidence_file import RecordFile
+from verifier.life_replay import SIGNED, fold_life
+from verifier.prepaid_replay import fold
+from verifier.question import Balance, Terms, Window
+from verifier.report import NotRun, Refuted, Words
+from verifier.span import describe_span, take_span
+from verifier.wording import describe_kind, format_fen, format_time_ms
+
+LISTED_MAX: Final = 8
+"""Entries that a sentence names; the file holds them all."""
+
+TERMS_MEMBER: Final = {SIGNED: "terms", "prepaid.open": "terms_hash"}
+"""Where the first entry of a contract names the hash of its terms."""
+
+PRICE_CHANGED: Final = "price.changed"
+
+
+def answer_window(case: Case, file: RecordFile, question: Window) -> Words:
+    """Say what of some kinds stands in a span of time, above all that nothing does."""
+    inside = take_span(case, file, question.from_ms, question.until_ms)
+    found = [
+        place for place in inside if not question.kinds or case.bodies[place].kind in question.kinds
+    ]
+    refused = sum(case.entries[place].outcome.refused for place in found)
+    case.facts |= {"inside": len(inside), "found": len(found), "found_refused": refused}
+    span = describe_span(question.from_ms, question.until_ms)
+    kinds = ", ".join(question.kinds)
+    stream = f"contract/{file.contract}"
+    if not found:
+        return Words(
+            f"{span.zh}，{stream} 没有{kinds or '任何'}记录；该期间共有 {len(inside)} 条记录。",
+            f"{span.en} {stream} has no entry{' of ' * bool(kinds)}{kinds}; in that time it has "
+            f"{len(inside)} entries in all.",
+        )
+    listed = [_describe_entry(case, file, place) for place in found[:LISTED_MAX]]
+    more = len(found) - len(listed)
+    return Words(
+        f"{span.zh}，{stream} 有 {len(found)} 条{kinds or '任何种类的'}记录（其中已记录为拒绝 "
+        f"{refused} 条），该期间共有 {len(inside)} 条：{'；'.join(one.zh for one in listed)}"
+        f"{f'；另有 {more} 条' * bool(more)}。",
+        f"{span.en} {stream} has {len(found)} entries{' of ' * bool(kinds)}{kinds} ({refused} of "
+        f"them recorded as refused), of {len(inside)} entries in that time: "
+        f"{'; '.join(one.en for one in listed)}{f'; and {more} more' * bool(more)}.",
+    )
+
+
+def answer_terms(case: Case, file: RecordFile, question: Terms) -> Words:
+    """Say which terms were in force at a moment, by what the record held until then."""
+    inside = take_span(case, file, None, question.at_ms + 1)
+    applied = [place for place in inside if not case.entries[place].outcome.refused]
+    at = format_time_ms(question.at_ms)
+    if not applied:
+        if question.document is not None:
+            raise Refuted(
+                Reason.ROOT_MISMATCH,
+                "此时合同尚未订立，文件所附条款不是其条款。",
+                "The contract was not open then; the document in the file is not its terms.",
+            )
+        case.facts["terms"] = ""
+        return Words(
+            f"截至{at.zh}，合同尚未订立，没有条款。",
+            f"At {at.en} the contract was not open and had no terms.",
+        )
+    opened = applied[0]
+    body = case.bodies[opened]
+    member = TERMS_MEMBER.get(body.kind)
+    terms = body.data.get(member) if member else None
+    if not isinstance(terms, str):
+        raise Refuted(
+            Reason.BAD_FIELD,
+            f"第 {opened + 1} 条已生效，却未载明条款。",
+            f"entries[{opened}] took effect and names no terms.",
+        )
+    if question.document is not None and sha256(question.document).hex() != terms:
+        raise Refuted(
+            Reason.ROOT_MISMATCH,
+            f"文件所附条款的 SHA-256 为 {sha256(question.document).hex()}，合同载明 {terms}。",
+            f"The document in the file has SHA-256 {sha256(question.document).hex()}; the "
+            f"contract names {terms}.",
+        )
+    changes = [_describe_change(case, p) for p in applied if case.bodies[p].kind == PRICE_CHANGED]
+    case.facts |= {"terms": terms, "price_changes": len(changes)}
+    since = format_time_ms(case.time_of(opened))
+    attached = question.document is not None
+    return Words(
+        f"{at.zh}有效的是{since.zh}订立的条款，SHA-256 {terms}"
+        f"{'，即文件所附者' if attached else '（文件未附全文）'}；其后至此时记录的价格变更 "
+        f"{len(changes)} 项{'：' * bool(changes)}{'；'.join(one.zh for one in changes)}。"
+        "未经消费者同意的涨价不生效力（法释〔2025〕4号第十二条）。",
+        f"In force at {at.en} were the terms agreed at {since.en}, SHA-256 {terms}"
+        f"{', which is the document in the file' if attached else ' (not in the file)'}; price "
+        f"changes recorded until then: {len(changes)}{': ' * bool(changes)}"
+        f"{'; '.join(one.en for one in changes)}. A rise without the consumer's consent has no "
+        "effect (法释〔2025〕4号 art. 12).",
+    )
+
+
+def answer_balance(case: Case, file: RecordFile, question: Balance) -> Words:
+    """Derive what was locked: opening + paid in − delivered − refunded."""
+    inside = take_span(case, file, None, question.until_ms)
+    opening = sum(case.time_of(place) < question.from_ms for place in inside)
+    try:
+        before, after = (_fold(case, count) for count in (opening, inside.stop))
+    except NotRun as unknown:
+        # An answer that is not derived must not look like one that was.
+        raise Refuted(Reason.UNKNOWN_KIND, unknown.words.zh, unknown.words.en) from None
+    moved = {name: after[name] - before[name] for name in after}
+    closing = after["locked"]
+    case.facts["balance_fen"] = {
+        "opening": before["locked"],
+        "paid": moved["paid"],
+        "interest": moved["interest"],
+        "released": moved["released"],
+        "refunded": moved["refunded"],
+        "closing": closing,
+    }
+    if closing != question.stated_fen:
+        stated, derived = format_fen(question.stated_fen), format_fen(closing)
+        raise Refuted(
+            Reason.BAD_FIELD,
+            f"所称余额为 {stated.zh}，复算为 {derived.zh}。",
+            f"The balance is said to be {stated.en}; the entries give {derived.en}.",
+        )
+    span = describe_span(question.from_ms, question.until_ms)
+    first, paid, interest, released, refunded, last = (
+        format_fen(fen)
+        for fen in (
+            before["locked"],
+            moved["paid"],
+            moved["interest"],
+            moved["released"],
+            moved["refunded"],
+            closing,
+        )
+    )
+    return Words(
+        f"{span.zh}：期初 {first.zh} + 预付 {paid.zh} + 结息 {interest.zh} − 交付 {released.zh} − "
+        f"退款 {refunded.zh} = 期末 {last.zh}，与所称一致。",
+        f"{span.en}: opening {first.en} + paid in {paid.en} + interest {interest.en} − delivered "
+        f"{released.en} − refunded {refunded.en} = closing {last.en}, as stated.",
+    )
+
+
+def _fold(case: Case, count: int) -> Mapping[str, int]:
+    """Return the amounts after the first `count` entries."""
+    entries, bodies = case.entries[:count], case.bodies[:count]
+    opened = next((b for e, b in zip(entries, bodies, strict=True) if not e.outcome.refused), None)
+    if opened is not None and opened.kind == SIGNED:
+        books = fold_life(entries, bodies)
+        assert books is not None, "an applied entry signed the contract"
+        amounts = books.amounts
+        return {
+            "paid": amounts["deposited"],
+            "interest": amounts["interest"],
+            "released": amounts["released"],
+            "refunded": amounts["refunded"],
+            "locked": amounts["locked"],
+        }
+    balance = fold(entries, bodies)
+    if balance is None:
+        return dict.fromkeys(("paid", "interest", "released", "refunded", "locked"), 0)
+    return {
+        "paid": balance.paid,
+        "interest": 0,
+        "released": balance.released,
+        "refunded": balance.refunded,
+        "locked": balance.locked,
+    }
+
+
+def _describe_entry(case: Case, file: RecordFile, place: int) -> Words:
+    entry, body = case.entries[place], case.bodies[place]
+    kind, time = describe_kind(body.kind, body.version), format_time_ms(case.time_of(place))
+    refused, number = entry.outcome.refused, file.first + place + 1
+    return Words(
+        f"第 {number} 条，{time.zh}，{kind.zh}{'，已记录为拒绝' * refused}",
+        f"number {number} at {time.en}, {kind.en}{', recorded as refused' * refused}",
+    )
+
+
+def _describe_change(case: Case, place: int) -> Words:
+    body, time = case.bodies[place], format_time_ms(case.time_of(place))
+    item, price = body.data.get("item"), body.data.get("price")
+    fen = format_fen(price) if type(price) is int else Words("？", "?")
+    signers = ", ".join(body.signers)
+    name = item if isinstance(item, str) else "?"
+    return Words(
+        f"{name} 改为 {fen.zh}（{time.zh}，签名：{signers}）",
+        f"{name} at {fen.en} ({time.en}, signed by {signers})",
+    )
