@@ -7,9 +7,9 @@
 Erasing overwrites the key's file in place and syncs it, then the box's, then removes both. Older
 boxes of the same document that a file system or a backup still has are sealed under the same key
 and die with it (crypto-shredding), so only the keys must not be copied. A log-structured store
-would keep both in its tables until it merges them; hence plain files. An erasure that was cut off is
-finished at the next start. What a document says is not known here; blocks that a drive or a file
-system copied by itself are beyond it (docs/PRIVACY.md).
+would keep both in its tables until it merges them; hence plain files. An erasure that was cut off
+is finished at the next start. What a document says is not known here; blocks that a drive or a
+file system copied by itself are beyond it (docs/PRIVACY.md).
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ The steps, numbered here once and everywhere else by this numbering:
 12. In a history: the entries are all there are; count and root are computed again.
 13. In a history: the balances are derived again from the entries and compared with the state.
 14. In a case: what was computed to be owed is derived again by the law from entries and papers.
+15. Where private fields are shown: each is one that an entry of the file commits to.
 
 The first step that fails ends the examination; what comes after it is *not run*. A file is
 consistent when none failed. Nothing here reads a clock, a network or a file.
@@ -33,6 +34,7 @@ from ledger.evidence import CASE, HISTORY, TRANSACTION
 from ledger.hashing import sha256
 from ledger.refusal import Rejected
 from verifier.case import Case
+from verifier.disclosure_step import DISCLOSED_LIMIT, check_disclosures
 from verifier.evidence_file import BareProof, EvidenceFile, HistoryFile, read_evidence
 from verifier.history_steps import check_balances, check_completeness
 from verifier.law_steps import check_owed
@@ -68,6 +70,7 @@ STEPS: Final[tuple[tuple[int, Words, Callable[[Case], Words]], ...]] = (
     (12, Words("记录完整", "completeness"), check_completeness),
     (13, Words("余额复算", "balances"), check_balances),
     (14, Words("应退复算", "what is owed"), check_owed),
+    (15, Words("披露的信息", "disclosed fields"), check_disclosures),
 )
 
 
@@ -179,4 +182,6 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
                 "This file is about one transaction and says nothing of the contract's others.",
             )
         )
+    if "disclosed" in case.facts:
+        limits.append(DISCLOSED_LIMIT)
     return tuple(limits)

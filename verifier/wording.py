@@ -25,6 +25,7 @@ KIND_WORDS: Final[Mapping[str, Words]] = {
     "prepaid.consume": Words("消费并释放", "release for a delivery"),
     "prepaid.refund": Words("退款", "refund"),
     "attest": Words("事后陈述", "a later statement"),
+    "private.committed": Words("承诺非公开信息", "commit to private fields"),
     "validator.equivocation": Words("验证者自相矛盾的证据", "proof of a validator's equivocation"),
     "terms.publish": Words("公布合同条款", "publish terms"),
     "rules.publish": Words("公布规则", "publish a rule pack"),

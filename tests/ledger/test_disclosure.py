@@ -1,4 +1,4 @@
-"""Private fields: what is shown is proven, what is withheld is unchanged, and nothing is guessed."""
+"""Private fields: what is shown is proven, what is withheld is unchanged and cannot be guessed."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ LIFE = (("write", SECRET), ("write", OTHER), ("erase", REST))
 
 
 def live(directory: CrashingDirectory) -> int:
-    """Write, correct, erase; return how many of the three were promised before the process ended."""
+    """Write, correct, erase; return how many of the three were promised before the end."""
     done = 0
     try:
         box = PrivateBox(directory, MASTER)
