@@ -17,6 +17,7 @@ from api.tokens import TokenSet
 from ledger.disclosure import FIELDS, read_disclosure, verify_disclosure
 from node.private_records import RECORDS_MAX, PrivateRecords
 from storage.files import DiskDirectory
+from storage.private_box import DOCUMENT_BYTES_MAX
 from tests.api.fake import TIME_MS, FakeNode
 
 FIELDS_OF_ONE = {"name": "张小宝", "phone": "13800138000", "wallet_id": "0021000312345678"}
@@ -151,6 +152,9 @@ async def test_a_correction_is_a_new_record_that_names_the_old_one(store: Store)
 
 
 async def test_a_correction_that_does_not_name_the_newest_is_a_conflict(store: Store) -> None:
+    sentence = (
+        "contract/c1 has private fields under commitment {}; name it in `replaces` to correct them"
+    )
     async with store.connect() as client:
         absent = await client.put(PRIVATE, json={"fields": {}, "replaces": "00" * 32})
         assert detail(absent) == (
@@ -164,23 +168,28 @@ async def test_a_correction_that_does_not_name_the_newest_is_a_conflict(store: S
             assert detail(again) == (
                 409,
                 "conflict",
-                f"contract/c1 has private fields under commitment {first['commitment']}; "
-                + "name it in `replaces` to correct them",
+                sentence.format(first["commitment"]),
             )
 
 
-async def test_corrections_are_bounded(store: Store) -> None:
-    newest = None
-    for _ in range(RECORDS_MAX):
-        newest = (await put(store, dict.fromkeys(FIELDS, "王" * 341), newest))["commitment"]
+async def test_corrections_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.private_records.RECORDS_MAX", 2)
+    first = await put(store, FIELDS_OF_ONE)
+    second = await put(store, FIELDS_OF_ONE, first["commitment"])
     async with store.connect() as client:
-        one_more = await client.put(PRIVATE, json={"fields": {}, "replaces": newest})
-        assert detail(one_more) == (
+        body = {"fields": {}, "replaces": second["commitment"]}
+        assert detail(await client.put(PRIVATE, json=body)) == (
             409,
             "conflict",
-            "contract/c1 has 64 records of private fields; no more are kept",
+            "contract/c1 has 2 records of private fields; no more are kept",
         )
-        assert len((await client.get(PRIVATE)).json()["records"]) == RECORDS_MAX
+        assert len((await client.get(PRIVATE)).json()["records"]) == 2
+
+
+async def test_as_many_corrections_as_are_allowed_fit_into_a_document(store: Store) -> None:
+    await put(store, dict.fromkeys(FIELDS, "王" * 341 + "x"))
+    one = (store.folder / "c1.box").stat().st_size
+    assert RECORDS_MAX * one <= DOCUMENT_BYTES_MAX
 
 
 REQUESTS = {
@@ -216,11 +225,11 @@ async def test_nobody_else_is_answered_whether_or_not_there_is_anything(
 async def test_the_consumer_reads_only(store: Store, what: str) -> None:
     await put(store, FIELDS_OF_ONE)
     async with store.connect("consumer") as client:
-        assert detail(await REQUESTS[what](client)) == (
-            403,
-            "forbidden",
+        status, reason, says = detail(await REQUESTS[what](client))
+        assert (status, reason) == (403, "forbidden")
+        assert says == (
             "token 'consumer' with scope consumer:c1 does not cover the private fields of "
-            + "contract/c1",
+            "contract/c1"
         )
         assert (await client.get(PRIVATE)).status_code == 200
 
