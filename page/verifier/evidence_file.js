@@ -7,6 +7,7 @@ import { fromBase64, toUtf8 } from "./bytes.js";
 import { pattern, takeMembers } from "./formats.js";
 import { quote } from "./quoting.js";
 import { refuse } from "./refusal.js";
+import { readDisclosure } from "./disclosure_format.js";
 import { readObjectSlowly } from "./strict_json.js";
 
 export const FILE_BYTES_MAX = 256 * 1024 * 1024;
@@ -30,6 +31,8 @@ const MEMBERS = {
 };
 const LAW_MEMBERS = ["merchant", "pages", "terms", "times"];
 const STREAM_MEMBERS = ["proof", "stream", "value"];
+const DISCLOSURES = "disclosures";
+const DISCLOSURES_MAX = 64;
 const CONTRACT = pattern("[a-z0-9][a-z0-9._-]{0,79}");
 
 /** Read an evidence file; throws `Rejected` for anything but its one spelling. */
@@ -41,6 +44,7 @@ export async function readEvidence(raw, pause) {
   if (!Object.hasOwn(MEMBERS, kind)) {
     fail("bad_field", `kind is none of ${quote(TRANSACTION)}, ${quote(HISTORY)} and ${quote(CASE)}`);
   }
+  const disclosures = takeDisclosures(members);
   takeMembers(members, "evidence file", MEMBERS[kind]);
   const blob = (name) => decode(members.get(name), name);
   if (kind === TRANSACTION) {
@@ -55,6 +59,7 @@ export async function readEvidence(raw, pause) {
       stateHeader: blob("state_header"),
       stateHeaderProof: takeProof(members, "state_header_proof"),
       parties: takeParties(members),
+      disclosures,
     };
   }
   const contract = members.get("contract");
@@ -76,6 +81,7 @@ export async function readEvidence(raw, pause) {
   }
   file.parties = takeParties(members);
   file.law = kind === CASE ? takeLaw(members.get("law")) : null;
+  file.disclosures = disclosures;
   return file;
 }
 
@@ -95,6 +101,19 @@ function takeLaw(value) {
     }
   }
   return value;
+}
+
+/** Take the one member that may be absent off, so that the others can be compared exactly. */
+function takeDisclosures(members) {
+  if (!members.has(DISCLOSURES)) return [];
+  const listed = takeList(members, DISCLOSURES);
+  members.delete(DISCLOSURES);
+  if (listed.length === 0 || listed.length > DISCLOSURES_MAX) {
+    fail("bad_field", `${DISCLOSURES} has ${listed.length}; 1 to ${DISCLOSURES_MAX} may be`);
+  }
+  return listed.map((item, place) =>
+    readDisclosure(item, `evidence file: ${DISCLOSURES}[${place}]`),
+  );
 }
 
 function takeParties(members) {

@@ -5,6 +5,7 @@
 // is not run. Nothing here reads a clock, a network or a file; `pause` lets a page stay alive.
 
 import { toHex } from "./bytes.js";
+import { DISCLOSED_LIMIT, checkDisclosures } from "./disclosure_step.js";
 import { requireEd25519 } from "./ed25519.js";
 import { HISTORY, readEvidence } from "./evidence_file.js";
 import { sha256 } from "./hashing.js";
@@ -29,6 +30,7 @@ export const STEPS = [
   { number: 12, zh: "记录完整", en: "completeness", check: checkCompleteness },
   { number: 13, zh: "余额复算", en: "balances", check: checkBalances },
   { number: 14, zh: "应退复算", en: "what is owed", check: checkOwed },
+  { number: 15, zh: "披露的信息", en: "disclosed fields", check: checkDisclosures },
 ];
 
 /**
@@ -107,7 +109,7 @@ function wordsOf({ reason, detail }) {
 }
 
 /** What the conclusion does not say. */
-function limitsOf({ root, file, stateHeader, isReplayed }, isConsistent) {
+function limitsOf({ root, file, stateHeader, isReplayed, isDisclosing }, isConsistent) {
   if (!isConsistent) {
     return [
       {
@@ -156,5 +158,6 @@ function limitsOf({ root, file, stateHeader, isReplayed }, isConsistent) {
       en: "This file is about one transaction and says nothing of the contract's others.",
     });
   }
+  if (isDisclosing) limits.push(DISCLOSED_LIMIT);
   return limits;
 }
