@@ -293,7 +293,9 @@ def _take_hex(value: object, where: str, length: int) -> bytes:
 
 
 def _say_unknown(name: object) -> str:
-    return f"there is no field {ascii(name)[:80]}; fields are {', '.join(FIELDS)}"
+    if not isinstance(name, str):
+        return "the name is no text"
+    return f"there is no field {name[:40]!r}; fields are {', '.join(FIELDS)}"
 
 
 def _refuse(reason: Reason, detail: str) -> NoReturn:
