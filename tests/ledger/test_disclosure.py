@@ -9,6 +9,7 @@ from hashlib import sha256
 
 import pytest
 
+from ledger.canonical import is_normal
 from ledger.disclosure import (
     FIELDS,
     Disclosure,
@@ -187,6 +188,16 @@ def test_fields_that_have_no_one_spelling_are_refused(
         make_fields(values, salts())
     assert caught.value.reason is reason
     assert caught.value.detail.startswith(says)
+
+
+@pytest.mark.parametrize("value", ["𫠝", "e\u1dfa\u0301", "Ａ①", "\U0001f9ff\u0301", "김"])
+def test_a_value_is_normal_where_a_body_would_be(value: str) -> None:
+    try:
+        fields(name=value)
+        taken = True
+    except Rejected:
+        taken = False
+    assert taken == is_normal(value)
 
 
 def test_salts_are_never_used_twice() -> None:
