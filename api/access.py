@@ -56,14 +56,14 @@ class Access:
         """Return the grant of a token that covers everything; raise `Problem` otherwise."""
         grant = self.require_grant(request)
         if not grant.is_full:
-            raise _forbidden(grant, what)
+            raise forbidden(grant, what)
         return grant
 
     def require_stream(self, request: Request, stream: str) -> Grant:
         """Return the grant of a token that covers `stream`; raise `Problem` otherwise."""
         grant = self.require_grant(request)
         if not self.is_entitled(grant, stream):
-            raise _forbidden(grant, stream)
+            raise forbidden(grant, stream)
         return grant
 
     def is_entitled(self, grant: Grant, stream: str) -> bool:
@@ -96,7 +96,8 @@ def _unauthenticated(detail: str, challenge: str = "") -> Problem:
     return Problem("unauthenticated", detail, headers={"WWW-Authenticate": value})
 
 
-def _forbidden(grant: Grant, what: str) -> Problem:
+def forbidden(grant: Grant, what: str) -> Problem:
+    """Return the answer to a token that does not cover something."""
     return Problem(
         "forbidden",
         f"token {grant.name!r} with scope {grant.scope} does not cover {what}",

@@ -25,7 +25,16 @@ from api.access import Access
 from api.chain import chain_router
 from api.edge import Edge
 from api.openapi import build_openapi
-from api.ports import LedgerService, NotCertified, NotFound, Unavailable
+from api.ports import (
+    Conflict,
+    Gone,
+    LedgerService,
+    NotCertified,
+    NotFound,
+    PrivateFields,
+    Unavailable,
+)
+from api.private import private_router
 from api.problems import Problem, answer_problem, render_problem
 from api.proofs import proof_router
 from api.requests import shown
@@ -45,9 +54,12 @@ CORS_EXPOSED: Final = ("Location", "Retry-After", "X-Request-Id")
 
 
 def create_app(
-    service: LedgerService, tokens: Tokens, settings: ApiSettings | None = None
+    service: LedgerService,
+    tokens: Tokens,
+    settings: ApiSettings | None = None,
+    private: PrivateFields | None = None,
 ) -> FastAPI:
-    """Return the application."""
+    """Return the application; without `private` it says that no private fields are kept here."""
     settings = settings or ApiSettings()
     app = FastAPI(
         title=TITLE,
@@ -62,6 +74,8 @@ def create_app(
             NotFound: _answer_port_error,
             NotCertified: _answer_port_error,
             Unavailable: _answer_port_error,
+            Conflict: _answer_port_error,
+            Gone: _answer_port_error,
             HTTPException: _answer_http_exception,
             RequestValidationError: _answer_validation_error,
         },
@@ -70,6 +84,7 @@ def create_app(
     _add_hot_routes(app, service, access, settings)
     app.include_router(chain_router(service, access, settings))
     app.include_router(proof_router(service, access, settings))
+    app.include_router(private_router(private, access, settings))
     _add_documentation(app)
     if settings.cors_origins:
         app.add_middleware(
@@ -130,6 +145,10 @@ async def _answer_port_error(request: Request, error: Exception) -> Response:
         problem = Problem("not_certified", str(error), retry_after_s=error.retry_after_s)
     elif isinstance(error, Unavailable):
         problem = Problem("unavailable", str(error), retry_after_s=error.retry_after_s)
+    elif isinstance(error, Conflict):
+        problem = Problem("conflict", str(error))
+    elif isinstance(error, Gone):
+        problem = Problem("erased", str(error))
     else:
         problem = Problem("not_found", str(error) or "there is no such thing on the chain")
     return render_problem(request.scope, problem)

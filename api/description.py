@@ -40,6 +40,9 @@ _PROBLEM_DETAILS: Final[Mapping[str, str]] = {
     "request_timeout": "the request's body did not arrive whole within 30 s",
     "unsupported_media_type": "content-type 'text/html' is not supported; send application/json "
     "or application/msgpack",
+    "conflict": "contract/c-9 has private fields under commitment …; name it in `replaces` to "
+    "correct them",
+    "erased": "the private fields of contract/c-9 were erased",
     "not_certified": "not certified yet; try again in 2 s",
     "unavailable": "the node is catching up: it is at height 100 of 4711",
     "internal": "the node made a mistake answering this; its log has it under the request id "

@@ -76,6 +76,47 @@ POSITION: Final[dict[str, Any]] = {
     "stream": f"contract/{CONTRACT_ID}",
     "effects": [["paid", 300_000], ["locked", 291_200], ["released", 8800], ["refunded", 0]],
 }
+PRIVATE_FORM: Final[dict[str, Any]] = {
+    "fields": {"name": "示例消费者", "phone": "00000000000"},
+    "replaces": None,
+}
+PRIVATE_WRITTEN: Final[dict[str, Any]] = {
+    "commitment": _hash("commitment"),
+    "contract": CONTRACT_ID,
+    "created_ms": TIME_MS,
+    "fields": ["name", "phone"],
+    "replaces": None,
+}
+PRIVATE: Final[dict[str, Any]] = {
+    "contract": CONTRACT_ID,
+    "custodian": "bank-a",
+    "records": [
+        {
+            "commitment": _hash("commitment"),
+            "created_ms": TIME_MS,
+            "fields": PRIVATE_FORM["fields"],
+            "replaces": None,
+        }
+    ],
+}
+PRIVATE_ERASED: Final[dict[str, Any]] = {
+    "commitments": [_hash("commitment")],
+    "contract": CONTRACT_ID,
+    "erased_ms": TIME_MS,
+}
+DISCLOSURE: Final[dict[str, Any]] = {
+    "commitment": _hash("commitment"),
+    "contract": CONTRACT_ID,
+    "fields": [
+        {
+            "name": "phone",
+            "path": [_hash(f"sibling {at}") for at in range(5)],
+            "salt": _hash("salt")[:32],
+            "value": "00000000000",
+        }
+    ],
+    "format": "evidence-ledger/disclosure/v1",
+}
 BATCH: Final[dict[str, Any]] = {"transactions": [SUBMISSION, BATCH_SIGNED_SUBMISSION]}
 CHECKPOINT: Final = (
     f"pilot.example/{_hash('chain')[:16]}\n4900\n"

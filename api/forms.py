@@ -16,6 +16,7 @@ import msgspec
 from api.ports import Accepted, Pending, Position
 from api.problems import ProblemForm
 from api.requests import shown
+from ledger.disclosure import FIELDS
 from ledger.hashing import HASH_BYTES
 from ledger.receipt import BatchReceipt, BatchReceiptForm, ReceiptForm, receipt_form
 from ledger.refusal import Reason, Rejected
@@ -34,6 +35,8 @@ SignatureHex = Annotated[str, _hex_schema(SIGNATURE_BYTES)]
 
 Place = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 """Fits an envelope's encoding; the ledger's own bounds are tighter."""
+
+HashHex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 
 SIGNATURES_MAX: Final = 64
 """Far beyond the ledger's own bound, which names the signers; here it only bounds memory."""
@@ -122,6 +125,15 @@ class BatchResultForm(msgspec.Struct, frozen=True, gc=False):
     results: list[BatchItemForm]
     receipt: BatchReceiptForm | msgspec.UnsetType = msgspec.UNSET
     """The node's one signature over all accepted ids, in the order of the results."""
+
+
+class PrivateForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Private fields of a contract, to be kept beside the chain."""
+
+    fields: Annotated[dict[str, str], msgspec.Meta(max_length=len(FIELDS))]
+    """By name; one that is empty is left out."""
+    replaces: HashHex | None = None
+    """Commitment of the record that this one corrects."""
 
 
 _encoder = msgspec.json.Encoder()

@@ -34,6 +34,10 @@ TAGS: Final = [
         "name": "proofs",
         "description": "Evidence files that answer one question (docs/PROOFS.md).",
     },
+    {
+        "name": "private",
+        "description": "A contract's private fields, kept by its custodian beside the chain.",
+    },
     {"name": "chain", "description": "Blocks with their certificates, and genesis."},
     {"name": "log", "description": "The log as static resources (C2SP tlog-tiles)."},
     {"name": "node", "description": "How this node is."},
@@ -46,6 +50,7 @@ _FORMS: Final = (
     forms.PositionForm,
     forms.PendingForm,
     forms.BatchResultForm,
+    forms.PrivateForm,
     ProblemForm,
 )
 
@@ -61,7 +66,9 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
     )
     for path in document["paths"].values():
         for operation in path.values():
-            operation["responses"].pop("422", None)  # parameters are read by api.requests
+            # Parameters are read by api.requests; what a route says itself of 422 stays.
+            if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                del operation["responses"]["422"]
     _, components = msgspec.json.schema_components(
         _FORMS, ref_template="#/components/schemas/{name}"
     )

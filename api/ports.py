@@ -175,6 +175,87 @@ class Unavailable(Exception):
         self.retry_after_s = retry_after_s
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks for private fields: what is written down of every access, allowed or not."""
+
+    token: str
+    """The operator's name for the access token."""
+    role: str
+    subject: str
+    """Party id or contract id."""
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateRecord:
+    """Private fields of a contract as they once were."""
+
+    commitment: bytes
+    """What belongs on the chain (`ledger.disclosure`)."""
+    created_ms: int
+    replaces: bytes | None
+    """Commitment of the record that this one corrects."""
+    values: Mapping[str, str]
+    """The fields that are not empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateView:
+    """All records of one contract, oldest first."""
+
+    contract: str
+    """Id, without `contract/`."""
+    custodian: str
+    records: Sequence[PrivateRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedView:
+    """What is left of erased records."""
+
+    contract: str
+    erased_ms: int
+    commitments: Sequence[bytes]
+    """They stand on the chain for ever and can no longer be opened by anybody."""
+
+
+class NotEntitled(Exception):
+    """The caller's token does not cover these private fields."""
+
+
+class Conflict(Exception):
+    """What is stored does not allow this, as a whole sentence."""
+
+
+class Gone(Exception):
+    """It was erased, as a whole sentence."""
+
+
+class PrivateFields(Protocol):
+    """The custodian's store beside the chain, as the API sees it.
+
+    Any method may raise `NotEntitled`, `NotFound`, `Gone` and `Unavailable`; each access is written
+    down, without the values, before it is answered.
+    """
+
+    async def write(
+        self, caller: Caller, contract: str, values: Mapping[str, str], replaces: bytes | None
+    ) -> PrivateRecord:
+        """Keep fields of a contract, or a correction; raise `Conflict`, `Rejected`."""
+
+    async def read(self, caller: Caller, contract: str) -> PrivateView:
+        """Return everything kept of a contract."""
+
+    async def erase(self, caller: Caller, contract: str) -> ErasedView:
+        """Destroy everything kept of a contract, salts and values, for good."""
+
+    async def disclose(
+        self, caller: Caller, contract: str, names: Sequence[str], commitment: bytes | None
+    ) -> bytes:
+        """Return a disclosure file of these fields, of the newest record unless one is named."""
+
+
 class LedgerService(Protocol):
     """The node, as the API sees it. Any method may raise `Unavailable`."""
 

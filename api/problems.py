@@ -33,6 +33,8 @@ WEB_PROBLEMS: Final[Mapping[str, tuple[int, str, str]]] = {
     "forbidden": (403, "The access token does not cover this", "访问令牌无权访问该资源"),
     "not_found": (404, "There is no such thing", "资源不存在"),
     "method_not_allowed": (405, "The method is not allowed here", "不允许使用该请求方法"),
+    "conflict": (409, "What is stored does not allow this", "与已存内容冲突"),
+    "erased": (410, "It was erased", "已被删除"),
     "request_timeout": (408, "The request took too long to arrive", "请求接收超时"),
     "unsupported_media_type": (415, "The content type is not supported", "不支持的内容类型"),
     "bad_request": (400, "The request is not acceptable", "请求不符合要求"),

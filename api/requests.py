@@ -180,6 +180,13 @@ def read_tx_id(request: Request) -> bytes:
     return bytes.fromhex(text)
 
 
+def parse_hash(name: str, text: str) -> bytes:
+    """Return 32 bytes that a parameter gives in hex; raise `Problem` (bad_parameter)."""
+    if _TX_ID.fullmatch(text) is None:
+        raise Problem("bad_parameter", f"{name} {shown(text)} is not 64 lower-case hex digits")
+    return bytes.fromhex(text)
+
+
 def parse_contract_id(text: str) -> str:
     """Return a contract's id as its stream; raise `Problem` (bad_parameter)."""
     if _CONTRACT_ID.fullmatch(text) is None:

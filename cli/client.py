@@ -153,7 +153,34 @@ class Client:
         """Return a contract's record."""
         return self._json("GET", f"/v1/contracts/{contract_id}")
 
+    def private(self, contract_id: str) -> dict[str, Any]:
+        """Return a contract's private fields."""
+        return self._json("GET", f"/v1/contracts/{contract_id}/private")
+
+    def disclosure(
+        self, contract_id: str, names: Sequence[str], commitment: str | None = None
+    ) -> bytes:
+        """Return a disclosure of some private fields, of the newest record unless one is named."""
+        query = {"fields": ",".join(names)} | ({"commitment": commitment} if commitment else {})
+        path = f"/v1/contracts/{contract_id}/disclosure"
+        return self._request("GET", path, params=query).content
+
     # Writing
+
+    def put_private(
+        self, contract_id: str, fields: Mapping[str, str], replaces: str | None = None
+    ) -> dict[str, Any]:
+        """Have private fields kept; return their commitment.
+
+        The same once more is refused as a conflict that names the commitment; nothing is kept
+        twice.
+        """
+        body = {"fields": dict(fields), "replaces": replaces}
+        return self._json("PUT", f"/v1/contracts/{contract_id}/private", json=body)
+
+    def erase_private(self, contract_id: str) -> dict[str, Any]:
+        """Have a contract's private fields destroyed."""
+        return self._json("DELETE", f"/v1/contracts/{contract_id}/private")
 
     def post(self, envelope: bytes, wait: str = "", timeout_s: int = WAIT_S) -> dict[str, Any]:
         """Post one envelope; return its position, or the receipt if it takes longer."""

@@ -14,7 +14,15 @@ from typing import Any, Final
 
 import msgspec
 
-from contracts import attest, documents, equivocation, parties, prepaid, refunds
+from contracts import (
+    attest,
+    documents,
+    equivocation,
+    parties,
+    prepaid,
+    private_fields,
+    refunds,
+)
 from contracts.attest import AttestData
 from contracts.contract import DEEDS, Deed, apply_signed, make_event, make_merchant_event, note
 from contracts.custody import (
@@ -37,6 +45,7 @@ from contracts.handling import Context
 from contracts.lifecycle import EVENTS, MERCHANT_EVENTS
 from contracts.parties import KeyData, PartyRecord, RegisterData, RevokeData
 from contracts.prepaid import AmountData, OpenData, PrepaidRecord
+from contracts.private_fields import CommittedData
 from ledger.refusal import Reason, Rejected
 from ledger.transaction import Body, Outcome
 
@@ -95,6 +104,9 @@ KINDS: Final[dict[tuple[str, int], Kind]] = {
     ("prepaid.consume", 1): Kind(AmountData, prepaid.apply_consume, "release for a delivery"),
     ("prepaid.refund", 1): Kind(AmountData, prepaid.apply_refund, "give locked money back"),
     ("attest", 1): Kind(AttestData, attest.apply_attest, "say something of an earlier entry"),
+    ("private.committed", 1): Kind(
+        CommittedData, private_fields.apply_committed, "commit to a contract's private fields"
+    ),
     ("validator.equivocation", 1): Kind(
         EquivocationData, equivocation.apply_equivocation, "two contradictory signed statements"
     ),

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ledger.disclosure import Disclosure, describe_disclosure
 from ledger.note import encode_base64
 
 FORMAT: Final = "evidence-ledger/evidence/v1"
@@ -144,6 +145,12 @@ BLOCK_MEMBERS: Final = ("header", "path")
 
 BATCH_MEMBERS: Final = ("index", "path")
 """Members of `batch`: where a transaction's id stands among those that one receipt covers."""
+
+DISCLOSURES: Final = "disclosures"
+"""Member that a transaction, a history or a case may have besides: shown private fields."""
+
+DISCLOSURES_MAX: Final = 64
+"""Disclosures of one file: every correction of a contract's fields, at the most."""
 
 LAW_MEMBERS: Final = ("merchant", "pages", "terms", "times")
 """Members of `law`."""
@@ -432,6 +439,17 @@ def encode_liabilities_evidence(
             "merchant": _stream(merchant),
         }
     )
+
+
+def add_disclosures(raw: bytes, disclosures: Iterable[Disclosure]) -> bytes:
+    """Return an evidence file with these disclosures in it, beside those that are there.
+
+    The file's other members are not looked at; whoever adds one verifies the result.
+    """
+    document = json.loads(raw)
+    added = [describe_disclosure(disclosure) for disclosure in disclosures]
+    document[DISCLOSURES] = [*document.get(DISCLOSURES, ()), *added]
+    return _encode(document)
 
 
 def contract_stream(contract: str) -> str:

@@ -25,6 +25,9 @@ REFERENCE = _tag("reference")
 TX_SIGNATURE = _tag("tx-signature")
 BATCH_SIGNATURE = _tag("batch-signature")
 CONSUMER = _tag("consumer-commitment")
+PRIVATE_FIELD = _tag("private-field")
+"""Inside a leaf of the tree of a contract's private fields."""
+PRIVATE_COMMITMENT = _tag("private-commitment")
 
 STATE_KEY = _tag("state-key")
 STATE_VALUE = _tag("state-value")

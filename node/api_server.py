@@ -15,7 +15,7 @@ from typing import Final
 import uvicorn
 
 from api.app import create_app
-from api.ports import LedgerService
+from api.ports import LedgerService, PrivateFields
 from api.settings import ApiSettings
 from api.tokens import Grant, TokenSet, parse_tokens
 from ledger.refusal import Rejected
@@ -47,12 +47,13 @@ class ApiServer:
         config: ApiConfig,
         tls_passphrase: bytes,
         table: ConnectionTable,
+        private: PrivateFields | None = None,
     ) -> None:
         """Prepare; raise `ConfigError` when certificate or key cannot be used."""
         settings = ApiSettings(cors_origins=tuple(config.cors_origins))
         context = make_api_context(home, config, tls_passphrase) if config.tls else None
         served = uvicorn.Config(
-            create_app(service, LiveTokens(home.tokens), settings),
+            create_app(service, LiveTokens(home.tokens), settings, private),
             ws="none",
             h11_max_incomplete_event_size=HEAD_BYTES_MAX,
             timeout_keep_alive=KEEP_ALIVE_S,

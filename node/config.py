@@ -167,6 +167,13 @@ class SnapshotConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PrivateConfig:
+    """Private fields of contracts, which this node keeps for its custodians beside the chain."""
+
+    keep: bool = _key("Keep them here, sealed, and serve them to whom they concern.", default=True)
+
+
+@dataclass(frozen=True, slots=True)
 class QuotaConfig:
     """How much this node takes in before it says "later"."""
 
@@ -221,6 +228,7 @@ class NodeConfig:
     keys: KeysConfig = field(default_factory=KeysConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     snapshot: SnapshotConfig = field(default_factory=SnapshotConfig)
+    private: PrivateConfig = field(default_factory=PrivateConfig)
     quotas: QuotaConfig = field(default_factory=QuotaConfig)
     log: LogConfig = field(default_factory=LogConfig)
     verification: VerificationConfig = field(default_factory=VerificationConfig)
@@ -275,6 +283,11 @@ class NodeHome:
     def spool(self) -> Path:
         """Transactions this node gave receipts for."""
         return self.path / "spool"
+
+    @property
+    def private(self) -> Path:
+        """Private fields of contracts, sealed, and who looked at them."""
+        return self.path / "private"
 
     @property
     def keys(self) -> Path:
@@ -353,7 +366,10 @@ class NodeHome:
 
     def create(self) -> None:
         """Make the directories, open to this user only."""
-        folders = (self.chain, self.index, self.journal, self.spool, self.snapshots, self.keys)
+        folders = (
+            self.chain, self.index, self.journal, self.spool, self.private, self.snapshots,
+            self.keys,
+        )  # fmt: skip
         for path in (self.path, *folders):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 

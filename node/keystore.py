@@ -29,6 +29,9 @@ from node.private_files import readable_by_others, write_file
 
 FORMAT: Final = "evidence-ledger/keystore/v1"
 
+PRIVATE_FIELDS_LABEL: Final = b"evidence-ledger/v1/private-fields-key"
+"""What tells the key derived for private fields from whatever else may be derived one day."""
+
 PASSPHRASE_VARIABLE: Final = "EVIDENCE_LEDGER_PASSPHRASE"  # noqa: S105 a name
 
 PASSPHRASE_BYTES_MAX: Final = 1024
@@ -87,6 +90,10 @@ class SignerProvider(Protocol):
     @property
     def tls_passphrase(self) -> bytes:
         """What opens the node's TLS key files."""
+
+    @property
+    def private_fields_key(self) -> bytes:
+        """What the keys of private fields are sealed under: 32 bytes."""
 
     def signer(self, purpose: KeyPurpose) -> Signer:
         """Return the signer of one purpose."""
@@ -222,6 +229,13 @@ class Keystore:
     def tls_passphrase(self) -> bytes:
         """The random secret that opens this node's TLS key files."""
         return self._tls_passphrase
+
+    @property
+    def private_fields_key(self) -> bytes:
+        """The key over the private fields' keys, derived so that no older keystore lacks it."""
+        return hashlib.blake2b(
+            PRIVATE_FIELDS_LABEL, key=self._tls_passphrase, digest_size=SecretBox.KEY_SIZE
+        ).digest()
 
     def signer(self, purpose: KeyPurpose) -> Signer:
         """Return the signer of one purpose."""

@@ -48,6 +48,7 @@ from node.logs import bind_context, configure_logs
 from node.mempool import Mempool
 from node.metrics import NodeMetrics
 from node.peer_meter import NO_METER, PeerMeter
+from node.private_records import PrivateRecords
 from node.queries import Queries
 from node.service import NodeService
 from node.shell import TICK_S, Disk, Shell
@@ -278,6 +279,7 @@ class _Server:
             )
             observer.queries, observer.submissions = queries, submissions
             service = NodeService(shell, submissions, queries, metrics)
+            private = self._open_private(stack, service)
             transport = self._make_transport(shell.frame_arrived, shell.peer_changed, metrics)
             await verifier.start()
             stack.push_async_callback(verifier.close)
@@ -317,7 +319,7 @@ class _Server:
                 genesis.chain_id.hex(),
                 KERNEL,
             )
-            await self._serve(service, table)
+            await self._serve(service, table, private)
         return self._status
 
     async def _join(self) -> bool:
@@ -378,10 +380,33 @@ class _Server:
             meter=meter,
         )
 
-    async def _serve(self, service: NodeService, table: ConnectionTable) -> None:
+    def _open_private(
+        self, stack: contextlib.AsyncExitStack, service: NodeService
+    ) -> PrivateRecords | None:
+        """Open the private fields beside the chain, if this node keeps any."""
+        if not self._config.private.keep:
+            return None
+
+        def custodian_of(contract: str) -> str:
+            view = service.contract(f"contract/{contract}")
+            return "" if view is None else view.custodian
+
+        records = PrivateRecords(
+            _open_folder(stack, self._place.private),
+            self._keystore.private_fields_key,
+            custodian_of=custodian_of,
+            thread=stack.enter_context(ThreadPoolExecutor(1, "private")),
+            stop=self._fail,
+        )
+        log_notices(records.notices)
+        return records
+
+    async def _serve(
+        self, service: NodeService, table: ConnectionTable, private: PrivateRecords | None
+    ) -> None:
         """Serve the API until told to stop."""
         server = ApiServer(
-            service, self._place, self._config.api, self._keystore.tls_passphrase, table
+            service, self._place, self._config.api, self._keystore.tls_passphrase, table, private
         )
         serving = asyncio.create_task(server.serve())
         stopping = asyncio.create_task(self._stopping.wait())

@@ -1,4 +1,4 @@
-"""Step 17: what the file is for: one question, answered from what the steps before established.
+"""Step 18: what the file is for: one question, answered from what the steps before established.
 
 Growth of the log, a value in the state, two statements of a validator, or a question about a part
 of a contract's record. A question about a record is answered only where the entries in the file are
@@ -32,7 +32,7 @@ from verifier.wording import format_time_ms
 
 
 def check_answer(case: Case) -> Words:
-    """Step 17: the question that the file answers, and its answer."""
+    """Step 18: the question that the file answers, and its answer."""
     match case.file:
         case ConsistencyFile() as file:
             return _check_consistency(case, file)

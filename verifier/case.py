@@ -52,7 +52,7 @@ class Case:
     """Set by step 14: the derivation computed last, as text; None where nothing was computed."""
 
     total: SumTotal
-    """Set by step 15: of the merchant's contracts."""
+    """Set by step 16: of the merchant's contracts."""
 
     def __init__(self, trusted_chain_id: bytes) -> None:
         self.trusted_chain_id = trusted_chain_id

@@ -11,11 +11,14 @@ import re
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
+from ledger.disclosure import Disclosure, read_disclosure
 from ledger.evidence import (
     BLOCK_MEMBERS,
     CASE,
     CLAIM_MEMBERS,
     CONSISTENCY,
+    DISCLOSURES,
+    DISCLOSURES_MAX,
     EQUIVOCATION,
     FILE_BYTES_MAX,
     FORMAT,
@@ -58,6 +61,7 @@ class TransactionFile:
     state_header: bytes
     state_header_proof: bytes
     parties: tuple[ProvenStream, ...]
+    disclosures: tuple[Disclosure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class HistoryFile:
     parties: tuple[ProvenStream, ...]
     law: LawPapers | None
     """In a file of kind `case`."""
+    disclosures: tuple[Disclosure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +185,7 @@ def read_evidence(raw: bytes) -> DecodedFile:
     if members.get("format") != FORMAT:
         _refuse(Reason.BAD_FIELD, f"format is not {FORMAT!r}")
     kind = members.get("kind")
+    disclosures = _take_disclosures(members) if kind in (TRANSACTION, HISTORY, CASE) else ()
     if kind == TRANSACTION:
         take_members(members, "evidence file", MEMBERS[TRANSACTION])
         return TransactionFile(
@@ -192,6 +198,7 @@ def read_evidence(raw: bytes) -> DecodedFile:
             state_header=_take_blob(members, "state_header"),
             state_header_proof=_take_proof(members, "state_header_proof"),
             parties=_take_parties(members),
+            disclosures=disclosures,
         )
     if not isinstance(kind, str) or kind not in MEMBERS:
         _refuse(Reason.BAD_FIELD, f"kind is none of {', '.join(MEMBERS)}")
@@ -259,6 +266,23 @@ def read_evidence(raw: bytes) -> DecodedFile:
         entries=_take_entries(members),
         parties=_take_parties(members),
         law=_take_law(members["law"]) if kind == CASE else None,
+        disclosures=disclosures,
+    )
+
+
+def _take_disclosures(members: dict[str, JsonValue]) -> tuple[Disclosure, ...]:
+    """Take the one member that may be absent off, so that the others can be compared exactly."""
+    if DISCLOSURES not in members:
+        return ()
+    listed = _take_list(members, DISCLOSURES)
+    del members[DISCLOSURES]
+    if not 0 < len(listed) <= DISCLOSURES_MAX:
+        _refuse(Reason.BAD_FIELD, f"{DISCLOSURES} has {len(listed)}; 1 to {DISCLOSURES_MAX} may be")
+    return tuple(
+        [
+            read_disclosure(item, f"evidence file: {DISCLOSURES}[{place}]")
+            for place, item in enumerate(listed)
+        ]
     )
 
 

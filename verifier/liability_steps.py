@@ -29,7 +29,7 @@ _SIGNED: Final = 11
 
 
 def check_total(case: Case) -> Words:
-    """Step 15: what the merchant's record says of all its contracts, under the state root."""
+    """Step 16: what the merchant's record says of all its contracts, under the state root."""
     file = _file(case)
     stream = file.merchant.stream
     prefix, _, merchant = stream.partition("/")
@@ -64,7 +64,7 @@ def check_total(case: Case) -> Words:
 
 
 def check_claims(case: Case) -> Words:
-    """Step 16: each claim of the file is in the total, in a place of its own."""
+    """Step 17: each claim of the file is in the total, in a place of its own."""
     file = _file(case)
     places = [claim.place for claim in file.claims]
     if not places or places != sorted(set(places)):

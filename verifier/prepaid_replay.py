@@ -87,7 +87,7 @@ def fold(entries: Sequence[Entry], bodies: Sequence[Body]) -> Balance | None:
             _check_refusal(place, entry, body, balance)
             continue
         if body.version != 1 or not (
-            body.kind in _ACTIONS or body.kind in ("prepaid.open", "attest")
+            body.kind in _ACTIONS or body.kind in ("prepaid.open", "attest", "private.committed")
         ):
             raise NotRun(
                 f"第 {place + 1} 条适用 {body.kind} 第 {body.version} 版规则，本核验程序不认识；"

@@ -18,7 +18,7 @@ from ledger.refusal import Reason, Rejected
 
 REPORT_FORMAT: Final = "evidence-ledger/verification/v1"
 
-FactValue = str | int | list[str] | dict[str, int]
+FactValue = str | int | list[str] | dict[str, int] | list[dict[str, object]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,16 @@ The steps, numbered here once and everywhere else by this numbering:
 12. In a history: the entries are all there are; count and root are computed again.
 13. In a history: the balances are derived again from the entries and compared with the state.
 14. In a case: what was computed to be owed is derived again by the law from entries and papers.
+15. Where private fields are shown: each is one that an entry of the file commits to.
 
 A file of liabilities is about no entry; after step 5 it has two of its own:
 
-15. The merchant's record is under the state root, with the totals over its contracts.
-16. Each claim is in those totals, in a place of its own, and is that of the contract shown.
+16. The merchant's record is under the state root, with the totals over its contracts.
+17. Each claim is in those totals, in a place of its own, and is that of the contract shown.
 
 Whatever else answers one question has the steps that its answer rests on, and at the end:
 
-17. What is asked: the growth of the log, a value in the state, a validator's contradiction, or a
+18. What is asked: the growth of the log, a value in the state, a validator's contradiction, or a
     question about a part of a contract's record.
 
 The first step that fails ends the examination; what comes after it is *not run*. A file is
@@ -43,6 +44,7 @@ from ledger.hashing import sha256
 from ledger.refusal import Rejected
 from verifier.answer_steps import check_answer
 from verifier.case import Case
+from verifier.disclosure_step import DISCLOSED_LIMIT, check_disclosures
 from verifier.evidence_file import (
     BareProof,
     ConsistencyFile,
@@ -92,16 +94,17 @@ STEPS: Final[Plan] = (
     (12, Words("记录完整", "completeness"), check_completeness),
     (13, Words("余额复算", "balances"), check_balances),
     (14, Words("应退复算", "what is owed"), check_owed),
+    (15, Words("披露的信息", "disclosed fields"), check_disclosures),
 )
 
 LIABILITY_STEPS: Final[Plan] = (
     *STEPS[:4],
-    (15, Words("经营者合计", "the merchant's total"), check_total),
-    (16, Words("合同计入合计", "contracts in the total"), check_claims),
+    (16, Words("经营者合计", "the merchant's total"), check_total),
+    (17, Words("合同计入合计", "contracts in the total"), check_claims),
 )
 """Of a file of liabilities."""
 
-ANSWER: Final = (17, Words("所证事项", "what is asked"), check_answer)
+ANSWER: Final = (18, Words("所证事项", "what is asked"), check_answer)
 
 PLANS: Final[dict[type, Plan]] = {
     LiabilitiesFile: LIABILITY_STEPS,
@@ -274,4 +277,6 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
                 "This file is about one transaction and says nothing of the contract's others.",
             )
         )
+    if "disclosed" in case.facts:
+        limits.append(DISCLOSED_LIMIT)
     return tuple(limits)

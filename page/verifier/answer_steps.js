@@ -1,4 +1,4 @@
-// Step 17: what the file is for: one question, answered from what the steps before established.
+// Step 18: what the file is for: one question, answered from what the steps before established.
 //
 // Growth of the log, a value in the state, two statements of a validator, or a question about a part of
 // a contract's record.
@@ -23,7 +23,7 @@ const ANSWERS = {
   window: answerWindow,
 };
 
-/** Step 17: the question that the file answers, and its answer. */
+/** Step 18: the question that the file answers, and its answer. */
 export async function checkAnswer(subject, pause) {
   const { file } = subject;
   switch (file.kind) {

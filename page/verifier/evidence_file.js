@@ -9,6 +9,7 @@ import { quote } from "./quoting.js";
 import { HASH_BYTES } from "./hashing.js";
 import { readQuestion } from "./question.js";
 import { refuse } from "./refusal.js";
+import { readDisclosure } from "./disclosure_format.js";
 import { readObjectSlowly } from "./strict_json.js";
 
 export const FILE_BYTES_MAX = 256 * 1024 * 1024;
@@ -48,6 +49,10 @@ const LAW_MEMBERS = ["merchant", "pages", "terms", "times"];
 const CLAIM_MEMBERS = ["locked", "name", "owed", "path", "place", "shown"];
 const SHOWN_MEMBERS = ["contract", "signed"];
 const STREAM_MEMBERS = ["proof", "stream", "value"];
+const DISCLOSURES = "disclosures";
+const DISCLOSURES_MAX = 64;
+/** Kinds about entries, which may hold a commitment to private fields. */
+const SHOWING = [TRANSACTION, HISTORY, CASE];
 const CONTRACT = pattern("[a-z0-9][a-z0-9._-]{0,79}");
 
 /** Read an evidence file; throws `Rejected` for anything but its one spelling. */
@@ -59,6 +64,7 @@ export async function readEvidence(raw, pause) {
   if (typeof kind !== "string" || !Object.hasOwn(MEMBERS, kind)) {
     fail("bad_field", `kind is none of ${Object.keys(MEMBERS).join(", ")}`);
   }
+  const disclosures = SHOWING.includes(kind) ? takeDisclosures(members) : [];
   takeMembers(members, "evidence file", MEMBERS[kind]);
   const blob = (name) => decode(members.get(name), name);
   if (kind === TRANSACTION) {
@@ -73,6 +79,7 @@ export async function readEvidence(raw, pause) {
       stateHeader: blob("state_header"),
       stateHeaderProof: takeProof(members, "state_header_proof"),
       parties: takeParties(members),
+      disclosures,
     };
   }
   if (kind === CONSISTENCY) {
@@ -132,6 +139,7 @@ export async function readEvidence(raw, pause) {
   };
   file.parties = takeParties(members);
   file.law = kind === CASE ? takeLaw(members.get("law")) : null;
+  file.disclosures = disclosures;
   return file;
 }
 
@@ -219,6 +227,19 @@ function takeShown(value, name) {
     contract: takeStream(value.get("contract"), `${name}.contract`),
     signed: takeStream(value.get("signed"), `${name}.signed`),
   };
+}
+
+/** Take the one member that may be absent off, so that the others can be compared exactly. */
+function takeDisclosures(members) {
+  if (!members.has(DISCLOSURES)) return [];
+  const listed = takeList(members, DISCLOSURES);
+  members.delete(DISCLOSURES);
+  if (listed.length === 0 || listed.length > DISCLOSURES_MAX) {
+    fail("bad_field", `${DISCLOSURES} has ${listed.length}; 1 to ${DISCLOSURES_MAX} may be`);
+  }
+  return listed.map((item, place) =>
+    readDisclosure(item, `evidence file: ${DISCLOSURES}[${place}]`),
+  );
 }
 
 function takeParties(members) {

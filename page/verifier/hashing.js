@@ -21,6 +21,8 @@ export const TAGS = Object.freeze({
   txId: tag("tx-id"),
   txSignature: tag("tx-signature"),
   batchSignature: tag("batch-signature"),
+  privateField: tag("private-field"),
+  privateCommitment: tag("private-commitment"),
   stateKey: tag("state-key"),
   stateValue: tag("state-value"),
   prePrepare: tag("pre-prepare"),

@@ -17,7 +17,7 @@ const MERCHANT = 14;
 const CONTRACT = 27;
 const SIGNED = 11;
 
-/** Step 15: what the merchant's record says of all its contracts, under the state root. */
+/** Step 16: what the merchant's record says of all its contracts, under the state root. */
 export async function checkTotal(subject) {
   const { file, stateHeader } = subject;
   const { stream } = file.merchant;
@@ -48,7 +48,7 @@ export async function checkTotal(subject) {
   };
 }
 
-/** Step 16: each claim of the file is in the total, in a place of its own. */
+/** Step 17: each claim of the file is in the total, in a place of its own. */
 export async function checkClaims(subject, pause) {
   const { claims } = subject.file;
   const places = claims.map((claim) => claim.place);

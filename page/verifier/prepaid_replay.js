@@ -14,7 +14,7 @@ import { NotRun, Refuted } from "./refusal.js";
 import { INTEGER_MAX } from "./strict_json.js";
 
 const ACTIONS = ["prepaid.prepay", "prepaid.consume", "prepaid.refund"];
-const OTHERS = ["prepaid.open", "attest"];
+const OTHERS = ["prepaid.open", "attest", "private.committed"];
 const ROLES = ["merchant", "custodian", "consumer"];
 const RECORD_VERSION = 1;
 const RECORD_FIELDS = 18;

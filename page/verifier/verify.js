@@ -6,6 +6,7 @@
 
 import { checkAnswer } from "./answer_steps.js";
 import { toHex } from "./bytes.js";
+import { DISCLOSED_LIMIT, checkDisclosures } from "./disclosure_step.js";
 import { requireEd25519 } from "./ed25519.js";
 import {
   CONSISTENCY,
@@ -39,15 +40,16 @@ export const STEPS = [
   { number: 12, zh: "记录完整", en: "completeness", check: checkCompleteness },
   { number: 13, zh: "余额复算", en: "balances", check: checkBalances },
   { number: 14, zh: "应退复算", en: "what is owed", check: checkOwed },
+  { number: 15, zh: "披露的信息", en: "disclosed fields", check: checkDisclosures },
 ];
 
-export const ANSWER = { number: 17, zh: "所证事项", en: "what is asked", check: checkAnswer };
+export const ANSWER = { number: 18, zh: "所证事项", en: "what is asked", check: checkAnswer };
 
 /** Of a file of liabilities, which is about no entry. */
 export const LIABILITY_STEPS = [
   ...STEPS.slice(0, 5),
-  { number: 15, zh: "经营者合计", en: "the merchant's total", check: checkTotal },
-  { number: 16, zh: "合同计入合计", en: "contracts in the total", check: checkClaims },
+  { number: 16, zh: "经营者合计", en: "the merchant's total", check: checkTotal },
+  { number: 17, zh: "合同计入合计", en: "contracts in the total", check: checkClaims },
 ];
 
 /** The steps of a kind of file; `STEPS` for one that is not here. */
@@ -140,7 +142,7 @@ function wordsOf({ reason, detail }) {
 }
 
 /** What the conclusion does not say. */
-function limitsOf({ root, file, stateHeader, isReplayed }, isConsistent) {
+function limitsOf({ root, file, stateHeader, isReplayed, isDisclosing }, isConsistent) {
   if (!isConsistent) {
     return [
       {
@@ -232,5 +234,6 @@ function limitsOf({ root, file, stateHeader, isReplayed }, isConsistent) {
       en: "This file is about one transaction and says nothing of the contract's others.",
     });
   }
+  if (isDisclosing) limits.push(DISCLOSED_LIMIT);
   return limits;
 }

@@ -13,6 +13,22 @@ SUM_TREE = "tests/ledger/test_sum_tree.py::"
 
 MUTANTS = (
     Mutant(
+        "field-shown-twice",
+        "ledger/disclosure.py",
+        "        if place == previous:\n",
+        "        if False:\n",
+        "one private field is shown twice",
+        "tests/ledger/test_disclosure.py::test_a_field_shown_twice_is_refused",
+    ),
+    Mutant(
+        "disclosure-of-any-contract",
+        "ledger/disclosure.py",
+        "bytes([len(stream)]) + stream + root)",
+        "root)",
+        "a commitment does not name its contract",
+        "tests/ledger/test_disclosure.py::test_under_another_contract_it_is_worth_nothing",
+    ),
+    Mutant(
         "leaf-without-prefix",
         "ledger/kernel_plain.py",
         '_LEAF: Final = b"\\x00"',

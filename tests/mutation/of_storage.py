@@ -9,7 +9,25 @@ SEGMENTS = "tests/storage/test_segments.py::"
 CHAIN = "tests/storage/test_chain.py::"
 SPOOL = "tests/storage/test_spool.py::"
 
+PRIVATE = "tests/storage/test_private_box.py::"
+
 MUTANTS = (
+    Mutant(
+        "erased-not-overwritten",
+        "storage/private_box.py",
+        "        self._directory.pwrite(file, 0, bytes(self._directory.size(file)))\n",
+        "",
+        "an erased key is removed and not overwritten where it lies",
+        PRIVATE + "test_erasing_leaves_no_byte_of_key_or_box_where_they_lay",
+    ),
+    Mutant(
+        "private-name-not-bound",
+        "storage/private_box.py",
+        "        if not plain.startswith(head):\n",
+        "        if False:\n",
+        "one document's files pass for another's",
+        PRIVATE + "test_a_box_under_another_name_is_noticed",
+    ),
     Mutant(
         "vote-not-synced",
         "storage/journal.py",

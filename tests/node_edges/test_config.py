@@ -159,7 +159,15 @@ def test_home_is_private_and_its_paths_are_fixed(tmp_path: Path) -> None:
     home = NodeHome(tmp_path / "home")
     home.create()
     home.create()
-    for path in (home.path, home.chain, home.index, home.journal, home.spool, home.keys):
+    for path in (
+        home.path,
+        home.chain,
+        home.index,
+        home.journal,
+        home.spool,
+        home.private,
+        home.keys,
+    ):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
     assert home.recover_marker == home.path / "RECOVER"
     assert home.resolve("keys/peer.key") == home.tls_key

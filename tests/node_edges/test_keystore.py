@@ -44,6 +44,8 @@ def test_round_trip(kept: Path) -> None:
         assert verify_signature(signer.public_key, b"message", signer.sign(b"message"))
     assert opened.tls_passphrase == Keystore.open(kept, PASSPHRASE).tls_passphrase
     assert len(opened.tls_passphrase) == 64
+    assert opened.private_fields_key == Keystore.open(kept, PASSPHRASE).private_fields_key
+    assert len(opened.private_fields_key) == 32
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert [path.name for path in kept.parent.iterdir()] == ["keystore.json"]
 
@@ -55,6 +57,7 @@ def test_random_keys_all_differ(tmp_path: Path) -> None:
     ]
     assert len({key for store in stores for key in store.public_keys.values()}) == 8
     assert stores[0].tls_passphrase != stores[1].tls_passphrase
+    assert stores[0].private_fields_key != stores[1].private_fields_key
 
 
 def test_file_tells_its_parameters_and_no_secret(kept: Path) -> None:

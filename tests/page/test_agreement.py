@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from ledger.disclosure import FIELDS
 from ledger.transaction import sign_batch
 from tests.page.conftest import JavaScript
 from tests.verifier import (
+    test_disclosure,
     test_file,
     test_history,
     test_liabilities,
@@ -28,6 +30,7 @@ from verifier.verify import verify_evidence
 MUTATIONS: dict[str, Callable[[], Any]] = {
     f"{kind}-{name}": mutation[0]
     for kind, mutations in (
+        ("disclosure", test_disclosure.MUTATIONS),
         ("file", test_file.FILES),
         ("history", test_history.MUTATIONS),
         ("log", test_log_mutations.MUTATIONS),
@@ -117,6 +120,13 @@ def good_files() -> dict[str, tuple[bytes, SmallChain]]:
         "history-of-another-card": (chain.history("card-2", ["m-1"]), chain),
         "history-never-opened": (grown.history("card-1", ["bank-0"]), grown),
         "history-of-a-card-all-spent": (spent.history("card-1", ["m-1"]), spent),
+        "history-with-disclosures": (
+            test_disclosure.history(
+                test_disclosure.show(test_disclosure.FIRST, "name", "health"),
+                test_disclosure.show(test_disclosure.SECOND, *FIELDS),
+            ),
+            test_disclosure.chain(),
+        ),
         "history-of-one-institution": (one.history("card-1", ["bank-0"]), one),
     }
     for place, index in enumerate(chain.indices_of(CARD)):

@@ -126,13 +126,13 @@ def test_a_contract_in_its_merchants_total(page: Browser, tmp_path: Path) -> Non
     assert shown(page, raw, tmp_path / "k-4.claim.json") == "Consistent"
     report = verify_evidence(raw, world.chain_id)
     assert page.texts(".steps p") == [step.explanation.en for step in report.steps]
-    assert page.texts(".steps .number") == ["1", "2", "3", "4", "5", "15", "16"]
+    assert page.texts(".steps .number") == ["1", "2", "3", "4", "5", "16", "17"]
     assert page.texts("#conclusion li") == [limit.en for limit in report.limits]
     assert page.texts(".timeline") == []
     assert "whose the other 6 contracts of merchant m-1 are" in page.text("#contents")
     spoilt = test_liabilities.MUTATIONS["one-fen-less-locked"][0]()
     assert shown(page, spoilt, tmp_path / "less.claim.json") == "Inconsistent"
-    assert page.text("#conclusion").count("Step 16 failed: contracts in the total") == 1
+    assert page.text("#conclusion").count("Step 17 failed: contracts in the total") == 1
     assert page.requests() == []
 
 

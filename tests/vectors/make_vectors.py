@@ -212,6 +212,24 @@ def show_consumer(vectors: dict[str, Any]) -> tuple[str, str]:
     )
 
 
+def show_private(vectors: dict[str, Any]) -> tuple[str, str]:
+    part = vectors["private"]
+    name, salt, value = next(item for item in part["fields"] if item[0] == "phone")
+    place = [item[0] for item in part["fields"]].index(name)
+    return facts(
+        ("field", f"{name}, leaf {place} of {len(part['fields'])}"),
+        ("salt", salt),
+        ("value", value),
+        ("leaf data", '"evidence-ledger/v1/private-field" ‖ 00 ‖ salt ‖ 05 ‖ name ‖ 01 ‖ value'),
+        ("root", part["root"]),
+        (
+            "hashed",
+            '"evidence-ledger/v1/private-commitment" ‖ 00 ‖ 12 ‖ "contract/yoga-0001" ‖ root',
+        ),
+        ("commitment", part["commitment"]),
+    )
+
+
 def show_identity(vectors: dict[str, Any]) -> tuple[str, str]:
     part = vectors["genesis"]
     return facts(
@@ -282,6 +300,8 @@ EXAMPLES: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
     "receipt": text_at("receipts", "receipt"),
     "batch_receipt": text_at("receipts", "batch_receipt"),
     "consumer": show_consumer,
+    "private": show_private,
+    "disclosure": text_at("private", "disclosure"),
     "genesis": show_genesis,
     "identity": show_identity,
 }  # fmt: skip

@@ -27,6 +27,8 @@ from genesis.document import (
 from ledger import tags
 from ledger.block import ENTRY_BYTES_MAX
 from ledger.canonical import DEPTH_MAX
+from ledger.disclosure import FIELDS, VALUE_BYTES_MAX
+from ledger.disclosure import SALT_BYTES as PRIVATE_SALT_BYTES
 from ledger.refusal import Reason
 from ledger.snapshot import (
     CHUNK_BYTES,
@@ -111,6 +113,11 @@ def test_every_word_of_every_list() -> None:
     assert sorted(listed("parameters")) == sorted(Parameters.__struct_fields__)
 
 
+def test_every_private_field() -> None:
+    line = next(line for line in FORMATS.splitlines() if line.startswith("Every contract has the"))
+    assert words(line) == list(FIELDS)
+
+
 def refusals_in_code() -> dict[str, set[tuple[str, ...]]]:
     """Each code with the names of its effects, as the contracts raise it."""
     found: dict[str, set[tuple[str, ...]]] = {}
@@ -158,6 +165,9 @@ def test_every_reason() -> None:
         ("at most {:,} digits", EVIDENCE_HEX_MAX),
         ("At most {:,} bytes and", DOCUMENT_BYTES_MAX),
         ("bytes and {} institutions", INSTITUTIONS_MAX),
+        ("A leaf's data is the tag, {} random", PRIVATE_SALT_BYTES),
+        ("the value: 1 to {:,} bytes of UTF-8", VALUE_BYTES_MAX),
+        ("`fields` has 1 to {} of `name`", len(FIELDS)),
         ("X.509 DER, at most {:,} bytes", CERTIFICATE_BYTES_MAX),
     ],
 )

@@ -265,6 +265,33 @@ def test_a_stranger_commits_to_a_consumer() -> None:
     assert sha(tag("consumer-commitment") + data) == unhex("consumer", "commitment")
 
 
+def test_a_stranger_commits_to_private_fields_and_reads_a_disclosure() -> None:
+    part = FORMATS["private"]
+
+    def leaf_of(name: str, salt: str, value: str | None) -> bytes:
+        said = b"\0" if value is None else b"\1" + value.encode()
+        head = tag("private-field") + bytes.fromhex(salt) + bytes([len(name)]) + name.encode()
+        return sha(b"\0" + head + said)
+
+    def commit(root: bytes) -> bytes:
+        stream = b"contract/yoga-0001"
+        return sha(tag("private-commitment") + bytes([len(stream)]) + stream + root)
+
+    names = [name for name, _, _ in part["fields"]]
+    leaves = [leaf_of(*item) for item in part["fields"]]
+    assert tree(leaves).hex() == part["root"]
+    assert commit(tree(leaves)).hex() == part["commitment"]
+    disclosure = json.loads(part["disclosure"])
+    assert disclosure["commitment"] == part["commitment"]
+    for shown in disclosure["fields"]:
+        reached = leaf_of(shown["name"], shown["salt"], shown["value"])
+        place = names.index(shown["name"])
+        for sibling in map(bytes.fromhex, shown["path"]):
+            reached = node(sibling, reached) if place & 1 else node(reached, sibling)
+            place >>= 1
+        assert commit(reached).hex() == part["commitment"]
+
+
 def test_a_stranger_verifies_the_votes() -> None:
     block_hash = unhex("block", "block_hash")
     slot = (3).to_bytes(8, "big") + (0).to_bytes(8, "big")

@@ -20,6 +20,13 @@ from ledger.checkpoint import (
     cosigner_verifier_key,
     log_verifier_key,
 )
+from ledger.disclosure import (
+    FIELDS,
+    compute_commitment,
+    disclose,
+    encode_disclosure,
+    make_fields,
+)
 from ledger.equivocation import (
     Amnesia,
     CheckpointFork,
@@ -60,6 +67,10 @@ NETWORK = "example.evidence.test"
 CARD = "contract/yoga-0001"
 CONSUMER_ID = "consumer-1"
 CONSUMER_SALT = sha256(b"salt of yoga-0001")[:16]
+PRIVATE_VALUES = {"name": "示例消费者", "phone": "00000000000"}
+PRIVATE_FIELDS = make_fields(
+    PRIVATE_VALUES, [sha256(f"salt of yoga-0001 {name}".encode())[:16] for name in FIELDS]
+)
 INTAKE_HEIGHTS = 10
 
 
@@ -177,6 +188,14 @@ def compute_vectors(example: Example) -> dict[str, dict[str, Any]]:
             "salt": CONSUMER_SALT.hex(),
             "consumer_id": CONSUMER_ID,
             "commitment": compute_consumer_commitment(CONSUMER_SALT, CONSUMER_ID).hex(),
+        },
+        "private": {
+            "fields": [[one.name, one.salt.hex(), one.value] for one in PRIVATE_FIELDS],
+            "root": compute_root([one.compute_leaf_hash() for one in PRIVATE_FIELDS]).hex(),
+            "commitment": compute_commitment("yoga-0001", PRIVATE_FIELDS).hex(),
+            "disclosure": encode_disclosure(
+                disclose("yoga-0001", PRIVATE_FIELDS, ["guardian_name", "phone"])
+            ).decode(),
         },
         "transaction": {
             "body": example.paying.decode(),

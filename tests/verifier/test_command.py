@@ -69,7 +69,7 @@ def test_json_report(evidence: str) -> None:
     status, text = run(evidence, "--genesis-hash", genesis_hash(), "--json")
     report = json.loads(text)
     assert (status, report["conclusion"], report["conclusion_zh"]) == (0, "consistent", "一致")
-    assert [step["number"] for step in report["steps"]] == list(range(1, 15))
+    assert [step["number"] for step in report["steps"]] == list(range(1, 16))
     assert {step["result"] for step in report["steps"]} == {"ok", "not-run"}
     assert report["facts"]["chain_id"] == genesis_hash()
     assert report["failed_step"] == 0

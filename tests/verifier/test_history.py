@@ -118,7 +118,7 @@ def stale_state() -> bytes:
 
 def test_honest_history_is_complete() -> None:
     report = verify_evidence(history(), busy_chain().chain_id)
-    assert [s.number for s in report.steps if s.result is not Result.OK] == [11, 14]
+    assert [s.number for s in report.steps if s.result is not Result.OK] == [11, 14, 15]
     assert report.facts["refused"] == {"insufficient_locked": 1, "unknown_contract": 1}
     assert report.facts["applied"] == 5
     assert report.facts["balance_fen"] == {

@@ -62,7 +62,7 @@ def several(*places: int, is_shown: bool = False) -> bytes:
 def test_a_consumer_sees_the_own_contract_in_the_total() -> None:
     report = examine(one())
     assert report.is_consistent, report.failed
-    assert [step.number for step in report.steps] == [1, 2, 3, 4, 5, 15, 16]
+    assert [step.number for step in report.steps] == [1, 2, 3, 4, 5, 16, 17]
     record: Any = world().record(stream_of(OF))
     assert record.owed > 0
     assert report.facts["merchant"] == "m-1"
@@ -221,76 +221,76 @@ def old_merchant() -> bytes:
 LEAF_OF_NOBODY = base64.b64encode(bytes(32)).decode()
 Mutation = tuple[Callable[[], bytes], int, Reason]
 MUTATIONS: dict[str, Mutation] = {
-    "one-fen-less-locked": (claim(locked=499), 16, Reason.BAD_PROOF),
-    "one-fen-more-locked": (claim(locked=501), 16, Reason.BAD_PROOF),
-    "nothing-owed": (claim(owed=0), 16, Reason.BAD_PROOF),
-    "more-owed": (claim(owed=10**6), 16, Reason.BAD_PROOF),
-    "amounts-exchanged": (claim(lambda: several(1), locked=0, owed=200), 16, Reason.BAD_PROOF),
-    "amount-above-the-bound": (claim(locked=2**53 - 1), 16, Reason.BAD_FIELD),
+    "one-fen-less-locked": (claim(locked=499), 17, Reason.BAD_PROOF),
+    "one-fen-more-locked": (claim(locked=501), 17, Reason.BAD_PROOF),
+    "nothing-owed": (claim(owed=0), 17, Reason.BAD_PROOF),
+    "more-owed": (claim(owed=10**6), 17, Reason.BAD_PROOF),
+    "amounts-exchanged": (claim(lambda: several(1), locked=0, owed=200), 17, Reason.BAD_PROOF),
+    "amount-above-the-bound": (claim(locked=2**53 - 1), 17, Reason.BAD_FIELD),
     "amount-below-0": (claim(locked=-1), 1, Reason.BAD_FIELD),
     "amount-as-text": (claim(locked="500"), 1, Reason.BAD_FIELD),
     "amount-true": (claim(owed=True), 1, Reason.BAD_FIELD),
-    "place-before": (claim(place=3), 16, Reason.BAD_PROOF),
-    "place-after": (claim(place=5), 16, Reason.BAD_PROOF),
-    "place-of-the-last": (claim(place=6), 16, Reason.BAD_PROOF),
-    "place-outside": (claim(place=7), 16, Reason.BAD_PROOF),
+    "place-before": (claim(place=3), 17, Reason.BAD_PROOF),
+    "place-after": (claim(place=5), 17, Reason.BAD_PROOF),
+    "place-of-the-last": (claim(place=6), 17, Reason.BAD_PROOF),
+    "place-outside": (claim(place=7), 17, Reason.BAD_PROOF),
     "place-below-0": (claim(place=-1), 1, Reason.BAD_FIELD),
-    "name-of-nobody": (claim(name=LEAF_OF_NOBODY), 16, Reason.BAD_PROOF),
-    "short-name": (claim(name="AAAA"), 16, Reason.BAD_FIELD),
+    "name-of-nobody": (claim(name=LEAF_OF_NOBODY), 17, Reason.BAD_PROOF),
+    "short-name": (claim(name="AAAA"), 17, Reason.BAD_FIELD),
     "name-not-base64": (claim(name="AB=="), 1, Reason.BAD_FIELD),
-    "node-dropped-below": (path(lambda nodes: nodes[1:]), 16, Reason.BAD_PROOF),
-    "node-dropped-above": (path(lambda nodes: nodes[:-1]), 16, Reason.BAD_PROOF),
-    "no-path": (path(lambda nodes: []), 16, Reason.BAD_PROOF),
-    "node-added": (path(lambda nodes: [*nodes, nodes[0]]), 16, Reason.BAD_PROOF),
-    "nodes-reversed": (path(lambda nodes: nodes[::-1]), 16, Reason.BAD_PROOF),
-    "node-truncated": (path(lambda nodes: [nodes[0][:-1], *nodes[1:]]), 16, Reason.MALFORMED),
-    "node-hash-only": (path(lambda nodes: [nodes[0][:32], *nodes[1:]]), 16, Reason.MALFORMED),
+    "node-dropped-below": (path(lambda nodes: nodes[1:]), 17, Reason.BAD_PROOF),
+    "node-dropped-above": (path(lambda nodes: nodes[:-1]), 17, Reason.BAD_PROOF),
+    "no-path": (path(lambda nodes: []), 17, Reason.BAD_PROOF),
+    "node-added": (path(lambda nodes: [*nodes, nodes[0]]), 17, Reason.BAD_PROOF),
+    "nodes-reversed": (path(lambda nodes: nodes[::-1]), 17, Reason.BAD_PROOF),
+    "node-truncated": (path(lambda nodes: [nodes[0][:-1], *nodes[1:]]), 17, Reason.MALFORMED),
+    "node-hash-only": (path(lambda nodes: [nodes[0][:32], *nodes[1:]]), 17, Reason.MALFORMED),
     "boundary-shifted": (
         path(lambda nodes: [nodes[0] + nodes[1][:1], nodes[1][1:], *nodes[2:]]),
-        16,
+        17,
         Reason.MALFORMED,
     ),
     "neighbour-without-money": (
         path(lambda nodes: [less(nodes[0], locked=decode_node(nodes[0]).locked), *nodes[1:]]),
-        16,
+        17,
         Reason.BAD_PROOF,
     ),
     "neighbours-fen-moved": (
         path(lambda nodes: [less(nodes[0], locked=1, owed=-1), *nodes[1:]]),
-        16,
+        17,
         Reason.BAD_PROOF,
     ),
     "sum-above-the-bound": (
         path(lambda nodes: [nodes[0][:32] + b"\0\x1f" + b"\xff" * 6 + nodes[0][40:], *nodes[1:]]),
-        16,
+        17,
         Reason.BAD_FIELD,
     ),
     "claims-out-of-order": (
         lambda: change(several(1, 3), swap_claims),
-        16,
+        17,
         Reason.NOT_CANONICAL,
     ),
-    "claim-twice": (lambda: change(several(1, 3), double), 16, Reason.NOT_CANONICAL),
-    "claim-twice-elsewhere": (lambda: change(several(1), count_again), 16, Reason.BAD_PROOF),
-    "fen-moved-between-claims": (lambda: change(several(1, 3), move_fen), 16, Reason.BAD_PROOF),
+    "claim-twice": (lambda: change(several(1, 3), double), 17, Reason.NOT_CANONICAL),
+    "claim-twice-elsewhere": (lambda: change(several(1), count_again), 17, Reason.BAD_PROOF),
+    "fen-moved-between-claims": (lambda: change(several(1, 3), move_fen), 17, Reason.BAD_PROOF),
     "no-claims": (
         lambda: change(one(), lambda document: document.update(claims=[])),
-        16,
+        17,
         Reason.NOT_CANONICAL,
     ),
     "another-contract-shown": (
         lambda: shown(contract=proven(stream_of(3)), signed=proven(f"signed/{stream_of(3)}"))(),
-        16,
+        17,
         Reason.ROOT_MISMATCH,
     ),
     "rows-of-two-contracts": (
         lambda: shown(signed=proven(f"signed/{stream_of(3)}"))(),
-        16,
+        17,
         Reason.BAD_FIELD,
     ),
     "contract-of-another-merchant": (
         lambda: shown(contract=proven("contract/other"), signed=proven("signed/contract/other"))(),
-        16,
+        17,
         Reason.ROOT_MISMATCH,
     ),
     "a-plain-contract-shown": (
@@ -298,27 +298,27 @@ MUTATIONS: dict[str, Mutation] = {
             contract=proven("contract/plain"),
             signed=proven(f"signed/{stream_of(OF)}") | {"stream": "signed/contract/plain"},
         )(),
-        16,
+        17,
         Reason.BAD_FIELD,
     ),
     "shown-value-altered": (
         lambda: shown(contract=proven(stream_of(OF)) | {"value": proven(stream_of(3))["value"]})(),
-        16,
+        17,
         Reason.BAD_PROOF,
     ),
     "merchant-of-another": (
         lambda: change(one(), lambda doc: doc.update(merchant=proven("merchant/m-2"))),
-        16,
+        17,
         Reason.BAD_PROOF,
     ),
     "merchant-is-a-custodian": (
         lambda: change(one(), lambda doc: doc.update(merchant=proven("custodian/bank-0"))),
-        15,
+        16,
         Reason.BAD_FIELD,
     ),
     "merchant-is-a-contract": (
         lambda: change(one(), lambda doc: doc.update(merchant=proven(stream_of(OF)))),
-        15,
+        16,
         Reason.BAD_FIELD,
     ),
     "merchant-under-another-name": (
@@ -326,10 +326,10 @@ MUTATIONS: dict[str, Mutation] = {
             one(),
             lambda doc: doc.update(merchant=proven("merchant/m-1") | {"stream": "merchant/m-3"}),
         ),
-        15,
+        16,
         Reason.BAD_PROOF,
     ),
-    "merchant-of-another-height": (old_merchant, 15, Reason.BAD_PROOF),
+    "merchant-of-another-height": (old_merchant, 16, Reason.BAD_PROOF),
     "other-chain": (
         lambda: crowded(2).liabilities("k-0", genesis=SmallChain(network="o.example").genesis.raw),
         2,
@@ -341,30 +341,30 @@ MUTATIONS: dict[str, Mutation] = {
             header=world().leaves[world().headers[-2].index],
             header_proof=world().proof(world().headers[-2].index),
         ),
-        15,
+        16,
         Reason.BAD_PROOF,
     ),
-    "quorum-lies-of-the-number": (forged("merchant/m-1", 3, 6), 16, Reason.BAD_PROOF),
+    "quorum-lies-of-the-number": (forged("merchant/m-1", 3, 6), 17, Reason.BAD_PROOF),
     "quorum-lies-of-the-sum": (
         forged("merchant/m-1", 6, lambda locked: locked - 500),
-        16,
+        17,
         Reason.BAD_PROOF,
     ),
-    "quorum-lies-of-the-hash": (forged("merchant/m-1", 11, bytes(32)), 16, Reason.BAD_PROOF),
-    "quorum-lies-of-a-sum-too-large": (forged("merchant/m-1", 9, 2**53), 15, Reason.BAD_FIELD),
+    "quorum-lies-of-the-hash": (forged("merchant/m-1", 11, bytes(32)), 17, Reason.BAD_PROOF),
+    "quorum-lies-of-a-sum-too-large": (forged("merchant/m-1", 9, 2**53), 16, Reason.BAD_FIELD),
     "quorum-lies-of-the-contract": (
         forged(stream_of(OF), 13, lambda locked: locked + 1),
-        16,
+        17,
         Reason.ROOT_MISMATCH,
     ),
-    "quorum-lies-of-its-place": (forged(stream_of(OF), 26, 5), 16, Reason.ROOT_MISMATCH),
-    "quorum-lies-of-its-merchant": (forged(stream_of(OF), 2, "m-2"), 16, Reason.ROOT_MISMATCH),
+    "quorum-lies-of-its-place": (forged(stream_of(OF), 26, 5), 17, Reason.ROOT_MISMATCH),
+    "quorum-lies-of-its-merchant": (forged(stream_of(OF), 2, "m-2"), 17, Reason.ROOT_MISMATCH),
     "quorum-lies-of-its-consumer": (
         forged(f"signed/{stream_of(OF)}", 8, bytes(32)),
-        16,
+        17,
         Reason.ROOT_MISMATCH,
     ),
-    "quorum-lies-of-what-is-due": (forged(stream_of(OF), 21, -7), 16, Reason.BAD_FIELD),
+    "quorum-lies-of-what-is-due": (forged(stream_of(OF), 21, -7), 17, Reason.BAD_FIELD),
     "unknown-member": (claim(comment="see page 3"), 1, Reason.BAD_FIELD),
     "member-missing": (
         lambda: change(one(), lambda doc: doc["claims"][0].pop("shown")),
@@ -418,7 +418,7 @@ def test_the_sentence_of_a_claim_that_is_not_its_contracts() -> None:
 
 
 def test_the_steps_are_those_of_other_files_and_two_more() -> None:
-    assert [number for number, _, _ in LIABILITY_STEPS] == [2, 3, 4, 5, 15, 16]
+    assert [number for number, _, _ in LIABILITY_STEPS] == [2, 3, 4, 5, 16, 17]
 
 
 def test_a_leaf_is_what_the_document_says() -> None:

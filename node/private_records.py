@@ -1,0 +1,344 @@
+"""The custodian's private fields beside the chain: who may, what is kept, and what is written down.
+
+    private/<contract>.box, .key     the records, sealed (storage.private_box)
+    private/<contract>.erased        commitments and time of what was erased
+    private/audit-<year>-<month>.log one line of JSON for each access, allowed or not
+
+Records belong to the party that put them here, and to nobody whom the chain does not name as the
+contract's custodian. A consumer's token reads its own contract's. Everything else is refused, full
+tokens too: whoever audits the chain has no need of names. An answer leaves only when its line of
+the audit is on the disk; no line holds a value or a salt. All of it runs on one thread of its own,
+so the files have one writer and consensus does not wait for them. Nothing here reaches the chain, a
+peer, a snapshot or a backup.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+import msgspec
+
+from api.ports import (
+    Caller,
+    Conflict,
+    ErasedView,
+    Gone,
+    NotEntitled,
+    NotFound,
+    PrivateRecord,
+    PrivateView,
+    Unavailable,
+)
+from ledger.disclosure import (
+    FIELDS,
+    SALT_BYTES,
+    PrivateField,
+    compute_commitment,
+    disclose,
+    encode_disclosure,
+    make_fields,
+)
+from ledger.evidence import DISCLOSURES_MAX
+from ledger.refusal import Rejected
+from storage.files import Damaged, Directory, StorageFailure
+from storage.private_box import Erased, PrivateBox
+
+RECORDS_MAX: Final = DISCLOSURES_MAX
+"""Records of one contract: as many as one evidence file can show."""
+
+FORMAT_VERSION: Final = 1
+
+log = logging.getLogger("evidence_ledger.private")
+
+Answer = TypeVar("Answer")
+
+
+class _Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    commitment: bytes
+    created_ms: int
+    replaces: bytes | None
+    fields: list[tuple[bytes, str | None]]
+    """(salt, value) of each of `FIELDS`, in their order."""
+
+
+class _Document(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    version: int
+    custodian: str
+    records: list[_Record]
+
+
+class _Rest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    commitments: list[str]
+    custodian: str
+    erased_ms: int
+
+
+class _AuditLine(msgspec.Struct, frozen=True):
+    action: str
+    contract: str
+    fields: list[str]
+    """Names only."""
+    outcome: str
+    request_id: str
+    scope: str
+    time: str
+    token: str
+
+
+_document_decoder = msgspec.msgpack.Decoder(_Document)
+_rest_decoder = msgspec.json.Decoder(_Rest)
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def wall_clock_ms() -> int:
+    """Return the time for records and audit; nothing on the chain reads it."""
+    return time.time_ns() // 1_000_000
+
+
+class PrivateRecords:
+    """One node's store of private fields: `api.ports.PrivateFields`."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        master_key: bytes,
+        *,
+        custodian_of: Callable[[str], str],
+        thread: Executor,
+        stop: Callable[[str], None],
+        now_ms: Callable[[], int] = wall_clock_ms,
+    ) -> None:
+        """Open the store; `custodian_of` gives a contract's custodian on the chain, or nothing.
+
+        `stop` is called once when the disk fails, since nothing can be written down after that.
+        """
+        self._directory = directory
+        self._box = PrivateBox(directory, master_key)
+        self._custodian_of = custodian_of
+        self._thread = thread
+        self._stop = stop
+        self._now_ms = now_ms
+
+    @property
+    def notices(self) -> list[str]:
+        """What was mended when the store was opened."""
+        return self._box.notices
+
+    # api.ports.PrivateFields
+
+    async def write(
+        self, caller: Caller, contract: str, values: Mapping[str, str], replaces: bytes | None
+    ) -> PrivateRecord:
+        """Keep fields of a contract, or a correction."""
+        names = [name for name in FIELDS if name in values]
+        chain = self._custodian_of(contract)
+        return await self._run(
+            "correct" if replaces else "write", caller, contract, names,
+            lambda: self._write(caller, contract, chain, values, replaces),
+        )  # fmt: skip
+
+    async def read(self, caller: Caller, contract: str) -> PrivateView:
+        """Return everything kept of a contract."""
+
+        def work() -> PrivateView:
+            document = self._open(caller, contract, may_consumer=True)
+            records = [_view(record) for record in document.records]
+            return PrivateView(contract, document.custodian, records)
+
+        return await self._run("read", caller, contract, [], work)
+
+    async def erase(self, caller: Caller, contract: str) -> ErasedView:
+        """Destroy everything kept of a contract."""
+
+        def work() -> ErasedView:
+            document = self._open(caller, contract, may_consumer=False)
+            erased = ErasedView(
+                contract, self._now_ms(), [record.commitment for record in document.records]
+            )
+            rest = _Rest(
+                [commitment.hex() for commitment in erased.commitments],
+                document.custodian,
+                erased.erased_ms,
+            )
+            self._box.erase(contract, _encoder.encode(rest))
+            return erased
+
+        return await self._run("erase", caller, contract, [], work)
+
+    async def disclose(
+        self, caller: Caller, contract: str, names: Sequence[str], commitment: bytes | None
+    ) -> bytes:
+        """Return a disclosure file of these fields."""
+
+        def work() -> bytes:
+            document = self._open(caller, contract, may_consumer=True)
+            for record in reversed(document.records):
+                if commitment is None or record.commitment == commitment:
+                    return encode_disclosure(disclose(contract, _fields_of(record), names))
+            raise NotFound(f"no record of contract/{contract} here has the commitment asked for")
+
+        return await self._run("disclose", caller, contract, sorted(names), work)
+
+    # On the thread of the store
+
+    def _write(
+        self,
+        caller: Caller,
+        contract: str,
+        chain: str,
+        values: Mapping[str, str],
+        replaces: bytes | None,
+    ) -> PrivateRecord:
+        if caller.role != "custodian" or chain not in ("", caller.subject):
+            raise NotEntitled
+        document = self._read(caller, contract)
+        if document is None:
+            document = _Document(FORMAT_VERSION, caller.subject, [])
+        elif document.custodian != caller.subject:
+            raise NotEntitled
+        newest = document.records[-1].commitment if document.records else None
+        if newest != replaces:
+            raise Conflict(
+                f"contract/{contract} has no private fields here that could be corrected"
+                if newest is None
+                else f"contract/{contract} has private fields under commitment {newest.hex()}; "
+                "name it in `replaces` to correct them"
+            )
+        if len(document.records) >= RECORDS_MAX:
+            raise Conflict(
+                f"contract/{contract} has {RECORDS_MAX} records of private fields; no more are kept"
+            )
+        # Salts are drawn anew for each record, so that what did not change does not show.
+        fields = make_fields(values, [secrets.token_bytes(SALT_BYTES) for _ in FIELDS])
+        record = _Record(
+            compute_commitment(contract, fields),
+            self._now_ms(),
+            replaces,
+            [(field.salt, field.value) for field in fields],
+        )
+        self._box.write(
+            contract,
+            msgspec.msgpack.encode(
+                _Document(FORMAT_VERSION, document.custodian, [*document.records, record])
+            ),
+        )
+        return _view(record)
+
+    def _open(self, caller: Caller, contract: str, *, may_consumer: bool) -> _Document:
+        """Return what is kept, to somebody entitled to it."""
+        if caller.role == "consumer":
+            if not may_consumer or caller.subject != contract:
+                raise NotEntitled
+        elif caller.role != "custodian":
+            raise NotEntitled
+        document = self._read(caller, contract)
+        if caller.role == "custodian" and (
+            document is None or document.custodian != caller.subject
+        ):
+            raise NotEntitled
+        if document is None:
+            raise NotFound(f"no private fields of contract/{contract} are kept here")
+        return document
+
+    def _read(self, caller: Caller, contract: str) -> _Document | None:
+        try:
+            raw = self._box.read(contract)
+        except Erased as erased:
+            owner = _rest_decoder.decode(erased.rest).custodian
+            if caller.role == "custodian" and owner != caller.subject:
+                raise NotEntitled from None
+            raise Gone(f"the private fields of contract/{contract} were erased") from None
+        if raw is None:
+            return None
+        document = _document_decoder.decode(raw)
+        if document.version != FORMAT_VERSION:
+            raise Damaged(
+                contract, 0, f"has version {document.version}; this software reads {FORMAT_VERSION}"
+            )
+        return document
+
+    async def _run(
+        self,
+        action: str,
+        caller: Caller,
+        contract: str,
+        names: list[str],
+        work: Callable[[], Answer],
+    ) -> Answer:
+        """Do it on the store's thread, and let no answer out before the audit has its line."""
+
+        def audited() -> Answer:
+            try:
+                answer = work()
+            except (NotEntitled, NotFound, Conflict, Gone, Damaged, Rejected) as refused:
+                self._audit(action, caller, contract, names, _OUTCOMES[type(refused)])
+                raise
+            self._audit(action, caller, contract, names, "done")
+            return answer
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, audited)
+        except Damaged as damaged:
+            log.error("private fields: %s", damaged)
+            raise Unavailable(
+                f"what is kept of contract/{contract} is damaged; the node's log says which file"
+            ) from None
+        except StorageFailure as failure:
+            self._stop(f"the private fields' disk failed: {failure}")
+            raise Unavailable("nothing can be written to this node's disk; it stops") from None
+
+    def _audit(
+        self, action: str, caller: Caller, contract: str, names: list[str], outcome: str
+    ) -> None:
+        now = datetime.fromtimestamp(self._now_ms() / 1000, UTC)
+        line = _AuditLine(
+            action=action,
+            contract=contract,
+            fields=names,
+            outcome=outcome,
+            request_id=caller.request_id,
+            scope=f"{caller.role}:{caller.subject}" if caller.subject else caller.role,
+            time=now.isoformat(timespec="milliseconds"),
+            token=caller.token,
+        )
+        file = f"audit-{now:%Y-%m}.log"
+        try:
+            self._directory.size(file)
+        except FileNotFoundError:
+            self._directory.create(file)
+            self._directory.fsync_directory()
+        self._directory.append(file, _encoder.encode(line) + b"\n")
+        self._directory.fsync(file)
+
+
+_OUTCOMES: Final[Mapping[type[Exception], str]] = {
+    NotEntitled: "not entitled",
+    NotFound: "not found",
+    Conflict: "conflict",
+    Gone: "erased before",
+    Damaged: "damaged",
+    Rejected: "refused",
+}
+
+
+def _view(record: _Record) -> PrivateRecord:
+    values = {
+        name: value
+        for name, (_, value) in zip(FIELDS, record.fields, strict=True)
+        if value is not None
+    }
+    return PrivateRecord(record.commitment, record.created_ms, record.replaces, values)
+
+
+def _fields_of(record: _Record) -> list[PrivateField]:
+    return [
+        PrivateField(name, salt, value)
+        for name, (salt, value) in zip(FIELDS, record.fields, strict=True)
+    ]
