@@ -79,7 +79,6 @@ REFUSAL_WORDS: Final[Mapping[str, Words]] = {
     "unknown_role": Words("角色未知", "the role is not known"),
     "unknown_statement": Words("陈述种类未知", "the statement is not of a known sort"),
     "amount_or_share": Words("金额与比例须择一", "either an amount or a share is wanted"),
-    "contract_over": Words("合同了结已久，不再查阅其记录", "the contract was closed too long ago"),
     "counter_repeated": Words("设备流水号重复", "the device's counter was used before"),
     "document_refused": Words("文件不合格式", "the document is not of its format"),
     "freeze_over": Words("冻结期限已过", "the freeze would be over already"),

@@ -7,7 +7,7 @@
 import { toHex, toUtf8 } from "./bytes.js";
 import { HASH_BYTES, TAGS, sha256 } from "./hashing.js";
 import { show } from "./quoting.js";
-import { readProven } from "./record_steps.js";
+import { readClaim } from "./record_steps.js";
 import { Refuted } from "./refusal.js";
 import { isInteger, takeBytes, takeInteger, takeText } from "./strict_msgpack.js";
 import { checkAmounts, computeLeaf, verifyClaim } from "./sum_tree.js";
@@ -26,7 +26,7 @@ export async function checkTotal(subject) {
   if ((at < 0 ? stream : stream.slice(0, at)) !== "merchant" || merchant === "") {
     throw new Refuted("bad_field", `${stream} 不是经营者的记录。`, `${stream} is not the record of a merchant.`);
   }
-  const record = takeRecord((await readProven(subject, file.merchant)).record, "merchant", MERCHANT, stream);
+  const record = takeRecord((await readClaim(subject, file.merchant)).record, "merchant", MERCHANT, stream);
   const total = {
     hash: takeBytes(record[11], `${stream}: claims`, HASH_BYTES),
     size: takeInteger(record[3], `${stream}: contracts`),
@@ -94,8 +94,8 @@ async function checkShown(subject, claim) {
         "rows of one contract.",
     );
   }
-  const record = takeRecord((await readProven(subject, contract)).record, "contract", CONTRACT, stream);
-  const fixed = takeRecord((await readProven(subject, signed)).record, "signed", SIGNED, signed.stream);
+  const record = takeRecord((await readClaim(subject, contract)).record, "contract", CONTRACT, stream);
+  const fixed = takeRecord((await readClaim(subject, signed)).record, "signed", SIGNED, signed.stream);
   const merchant = `merchant/${takeText(record[2], `${stream}: merchant`)}`;
   const due = record[21];
   if (!isInteger(due) || due < -1) {
