@@ -155,8 +155,9 @@ def _list_facts(report: Report) -> Section:
                 (Words(f"{name}.{one}", f"{name}.{one}"), str(it)) for one, it in value.items()
             ]
         elif isinstance(value, list):
+            texts = [str(one) for one in value]
             rows.append(
-                (Words(name, name), Words("、".join(value) or "—", ", ".join(value) or "—"))
+                (Words(name, name), Words("、".join(texts) or "—", ", ".join(texts) or "—"))
             )
         else:
             rows.append((Words(name, name), str(value)))

@@ -218,17 +218,21 @@ def _say_ties(file: EvidenceFile, report: Report) -> Words:
 def _validators(report: Report) -> list[str]:
     found: list[str] = []
     for name in ("cosigned_by", "not_cosigned_by"):
-        ids = report.facts.get(name)
-        found += ids if isinstance(ids, list) else []
+        found += _texts(report, name)
     return found
 
 
+def _texts(report: Report, name: str) -> list[str]:
+    """Return a fact that is a list of texts; empty where there is none."""
+    value = report.facts.get(name)
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
 def _say_health(report: Report) -> Words:
-    signed = report.facts.get("cosigned_by")
-    absent = report.facts.get("not_cosigned_by")
-    count = len(signed) if isinstance(signed, list) else 0
-    missing = "、".join(absent) if isinstance(absent, list) and absent else "无"
-    missing_en = ", ".join(absent) if isinstance(absent, list) and absent else "none"
+    count = len(_texts(report, "cosigned_by"))
+    absent = _texts(report, "not_cosigned_by")
+    missing = "、".join(absent) or "无"
+    missing_en = ", ".join(absent) or "none"
     return Words(
         f"检查点形成时 {count} 家机构的节点在正常运行并各自核验、联署；未联署：{missing}。"
         "各节点当时的运行日志不在证据文件内。",

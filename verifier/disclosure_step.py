@@ -16,7 +16,7 @@ from typing import Final
 from ledger.disclosure import FIELDS, Disclosure, verify_disclosure
 from ledger.refusal import Reason, Rejected
 from verifier.case import Case
-from verifier.evidence_file import BareProof, HistoryFile
+from verifier.evidence_file import HistoryFile, TransactionFile
 from verifier.formats import Body, Entry
 from verifier.report import NotRun, Refuted, Words
 
@@ -43,7 +43,7 @@ class _Place:
 def check_disclosures(case: Case) -> Words:
     """Step 15: every disclosure belongs to this contract and to a commitment in its entries."""
     file = case.file
-    if isinstance(file, BareProof) or not file.disclosures:
+    if not isinstance(file, TransactionFile | HistoryFile) or not file.disclosures:
         raise NotRun("此文件未披露非公开信息。", "The file discloses no private fields.")
     said: list[Words] = []
     facts: list[dict[str, object]] = []
