@@ -95,6 +95,7 @@ def _add_hot_routes(
     gets = {
         "/v1/transactions/{tx_id}": transactions.get_transaction,
         "/v1/transactions/{tx_id}/proof": transactions.get_proof,
+        "/v1/transactions/{tx_id}/timestamps": transactions.get_timestamps,
         "/v1/transactions/{tx_id}/evidence": transactions.get_evidence,
         "/v1/transactions/{tx_id}/entry": transactions.get_entry,
         "/checkpoint": tiles.get_checkpoint,

@@ -17,7 +17,7 @@ from api.access import Access, is_loopback
 from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems
 from api.ports import LedgerService
 from api.problems import Problem
-from api.requests import parse_contract_id, parse_height
+from api.requests import parse_contract_id, parse_height, parse_size
 from api.schemas import Block, Contract, Healthy, Status
 from api.settings import ApiSettings
 
@@ -29,6 +29,9 @@ GENESIS_CACHE: Final = "public, max-age=3600"
 ContractId = Annotated[
     str,
     Path(description="the contract's id, without `contract/`", examples=[examples.CONTRACT_ID]),
+]
+Size = Annotated[
+    str, Path(description="how many entries it must cover", examples=[str(examples.SIZE)])
 ]
 Height = Annotated[str, Path(description="decimal, 0 is genesis", examples=[str(examples.HEIGHT)])]
 
@@ -90,6 +93,27 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         if view is None:
             raise Problem("not_found", f"block {number} is not decided, or not known to this node")
         return Block.of(view)
+
+    @router.get(
+        "/v1/checkpoints/{size}/timestamps",
+        tags=["log"],
+        operation_id="getTimestamps",
+        summary="The first timestamped checkpoint of at least this size, with its RFC 3161 tokens",
+        response_class=Response,
+        responses={
+            **problems("bad_parameter", "not_found", "unavailable"),
+            **answer(200, "checkpoint and tokens", JSON, {"type": "object"}, examples.TIMESTAMPS),
+        },
+        openapi_extra=SECURITY_NONE,
+    )
+    async def get_timestamps(size: Size) -> Response:
+        number = parse_size(size)
+        found = service.timestamps(number)
+        if found is None:
+            raise Problem(
+                "not_found", f"this node has no timestamped checkpoint of {number} entries or more"
+            )
+        return Response(found, media_type=JSON)
 
     @router.get(
         "/v1/genesis",

@@ -244,6 +244,27 @@ HOT_OPERATIONS: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
             **SECURITY_NONE,
         }
     },
+    "/v1/transactions/{tx_id}/timestamps": {
+        "get": {
+            "tags": ["transactions"],
+            "operationId": "getTransactionTimestamps",
+            "summary": "The first timestamped checkpoint that covers the transaction",
+            "description": "The entry's C2SP tlog-proof in that checkpoint, and the RFC 3161 "
+            "tokens of it.",
+            "parameters": [_TX_ID],
+            "responses": {
+                **answer(
+                    200,
+                    "proof, checkpoint and tokens",
+                    JSON,
+                    {"type": "object"},
+                    examples.TRANSACTION_TIMESTAMPS,
+                ),
+                **problems("bad_parameter", "not_found", "unavailable"),
+            },
+            **SECURITY_NONE,
+        }
+    },
     "/v1/transactions/{tx_id}/evidence": {
         "get": {
             "tags": ["transactions"],

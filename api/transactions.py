@@ -1,8 +1,8 @@
 """Reading one transaction: where it stands, its proof, its entry, the whole evidence.
 
-Where a transaction stands is public, and so is its proof, which is hashes only: a body's salt keeps
-anybody from learning the body from its id. The stream and the effects say what the body said, so
-they are shown to those only who may read the body, as are the entry and the evidence.
+Where a transaction stands is public, and so are its proofs, which are hashes only: a body's salt
+keeps anybody from learning the body from its id. The stream and the effects say what the body said,
+so they are shown to those only who may read the body, as are the entry and the evidence.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ class Transactions:
             headers={"Content-Disposition": f'inline; filename="{tx_id.hex()}.tlog-proof"'},
             media_type=TEXT,
         )
+
+    async def get_timestamps(self, request: Request) -> Response:
+        """GET /v1/transactions/{tx_id}/timestamps."""
+        tx_id = read_tx_id(request)
+        return Response(self._service.transaction_timestamps(tx_id), media_type=JSON)
 
     async def get_evidence(self, request: Request) -> Response:
         """GET /v1/transactions/{tx_id}/evidence."""

@@ -54,6 +54,7 @@ def make_parser() -> Parser:
         node_command,
         page_command,
         proof_command,
+        stamps_command,
         submit_command,
         verify_command,
     )
@@ -73,6 +74,7 @@ def make_parser() -> Parser:
         devnet_command,
         submit_command,
         proof_command,
+        stamps_command,
         verify_command,
         page_command,
         inspect_command,

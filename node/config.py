@@ -25,6 +25,7 @@ from typing import Any, Final, Literal
 from genesis.document import INSTITUTIONS_MAX, Genesis
 from node.endpoint import parse_endpoint
 from storage.archive import LIST_FILE
+from storage.backup import TIMESTAMPS_DIRECTORY
 
 CONFIG_BYTES_MAX: Final = 256 * 1024
 """A configuration has 3 kB; more is another file."""
@@ -75,6 +76,35 @@ def _is_given(value: str) -> str | None:
 
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+
+
+_URL: Final = re.compile(r"https?://[!-~]{1,500}")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
+
+
+def _urls(value: Mapping[str, str]) -> str | None:
+    for name, url in value.items():
+        if _NAME.fullmatch(name) is None:
+            return f"{name!r} is no name of 1 to 48 of a-z 0-9 -"
+        if _URL.fullmatch(url) is None:
+            return f"{name}: {url!r} is not a URL like https://tsa.example/tsr"
+    return None
+
+
+def _policies(value: Mapping[str, str]) -> str | None:
+    for name, policy in value.items():
+        if _POLICY.fullmatch(policy) is None:
+            return f"{name}: {policy!r} is not an object identifier like 1.3.6.1.4.1.32473.7.1"
+    return None
+
+
+_POLICY: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,17})){2,30}")
+
+
+def _hashes(values: Sequence[str]) -> str | None:
+    if not values or len(set(values)) != len(values) or not {*values} <= {"sha256", "sm3"}:
+        return 'must be "sha256", "sm3" or both, each once'
+    return None
 
 
 def _origins(values: Sequence[str]) -> str | None:
@@ -166,6 +196,59 @@ class SnapshotConfig:
     )
 
 
+AUTHORITIES_MAX: Final = 8
+"""Time-stamping authorities of one node: their tokens are served in one answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampConfig:
+    """Time-stamping authorities (RFC 3161) that are asked for tokens of certified checkpoints."""
+
+    interval_s: int = _key(
+        "Seconds between two checkpoints that are stamped.", _between(60, 31_536_000), default=3600
+    )
+    hashes: tuple[str, ...] = _key(
+        'Hashes to ask for: "sha256", "sm3" or both.', _hashes, default=("sha256",)
+    )
+    authorities: Mapping[str, str] = _key(
+        'Where each is asked, by a name of yours: { "tsa-1" = "https://tsa.example/tsr" }.\n'
+        "Without any, nothing is stamped.",
+        _urls,
+        default_factory=lambda: types.MappingProxyType({}),
+    )
+    certificates: Mapping[str, str] = _key(
+        "What each is believed by, and nothing else: a PEM file with the certificate that signs\n"
+        'its tokens first, then its issuers up to the root: { "tsa-1" = "tsa-1.pem" }.',
+        default_factory=lambda: types.MappingProxyType({}),
+    )
+    policies: Mapping[str, str] = _key(
+        "The policy its tokens must be under, where you insist on one: an object identifier.",
+        _policies,
+        default_factory=lambda: types.MappingProxyType({}),
+    )
+
+    def find_problems(self) -> list[str]:
+        """Return what is wrong between the tables, as whole sentences without the file's name."""
+        problems = [
+            f"timestamp.certificates: no certificates for {name!r} of timestamp.authorities"
+            for name in self.authorities
+            if name not in self.certificates
+        ]
+        for table in ("certificates", "policies"):
+            problems += [
+                f"timestamp.{table}: timestamp.authorities names no {name!r}"
+                + _suggestion(name, self.authorities)
+                for name in getattr(self, table)
+                if name not in self.authorities
+            ]
+        if len(self.authorities) > AUTHORITIES_MAX:
+            problems.append(
+                f"timestamp.authorities: {len(self.authorities)} are named; at most "
+                f"{AUTHORITIES_MAX} are asked"
+            )
+        return problems
+
+
 @dataclass(frozen=True, slots=True)
 class QuotaConfig:
     """How much this node takes in before it says "later"."""
@@ -221,6 +304,7 @@ class NodeConfig:
     keys: KeysConfig = field(default_factory=KeysConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     snapshot: SnapshotConfig = field(default_factory=SnapshotConfig)
+    timestamp: TimestampConfig = field(default_factory=TimestampConfig)
     quotas: QuotaConfig = field(default_factory=QuotaConfig)
     log: LogConfig = field(default_factory=LogConfig)
     verification: VerificationConfig = field(default_factory=VerificationConfig)
@@ -332,6 +416,11 @@ class NodeHome:
         return self.path / "snapshots"
 
     @property
+    def timestamps(self) -> Path:
+        """Timestamped checkpoints with their tokens."""
+        return self.path / TIMESTAMPS_DIRECTORY
+
+    @property
     def base(self) -> Path:
         """The snapshot this node's chain began with, if not with genesis."""
         return self.path / "base"
@@ -392,6 +481,8 @@ def parse_config(text: str, name: str = "node.toml") -> NodeConfig:
             f"api.tls: false while api.listen is {config.api.listen!r}; plain HTTP is taken on a "
             "loopback address only"
         )
+    if not problems:
+        problems += config.timestamp.find_problems()
     if problems:
         raise ConfigError([f"{name}: {problem}" for problem in problems])
     return config  # type: ignore[no-any-return]

@@ -219,11 +219,15 @@ class Queries:
 
     # Proofs
 
+    def index(self, tx_id: bytes) -> int:
+        """Return the index of a transaction's entry; raise `NotFound`."""
+        return self._find(tx_id).index
+
     async def proof(self, tx_id: bytes) -> str:
         """Return the C2SP tlog-proof of a transaction's entry."""
         found = self._find(tx_id)
         note, size = await self._certified_checkpoint(found.height)
-        return self._prove_entry(found.index, note, size).decode()
+        return self.prove_entry(found.index, note, size).decode()
 
     async def evidence(self, tx_id: bytes) -> bytes:
         """Return the evidence file of a transaction."""
@@ -241,12 +245,12 @@ class Queries:
         return encode_transaction_evidence(
             genesis=self._shell.driver.identity.genesis.raw,
             entry=raw,
-            proof=self._prove_entry(found.index, note, size),
+            proof=self.prove_entry(found.index, note, size),
             header=entries[-1],
-            header_proof=self._prove_entry(header.index, note, size),
+            header_proof=self.prove_entry(header.index, note, size),
             certificate=certificate,
             state_header=self._store.header_entry(state_height),
-            state_header_proof=self._prove_entry(state_header.index, note, size),
+            state_header_proof=self.prove_entry(state_header.index, note, size),
             parties=parties,
         )
 
@@ -293,7 +297,7 @@ class Queries:
             contract=contract,
             genesis=self._shell.driver.identity.genesis.raw,
             header=self._store.header_entry(height),
-            header_proof=self._prove_entry(header.index, note, size),
+            header_proof=self.prove_entry(header.index, note, size),
             state=proven,
             entries=entries,
             parties=parties,
@@ -376,7 +380,8 @@ class Queries:
             raise NotCertified(RETRY_AFTER_S)
         return found[1], _size_of(found[1])
 
-    def _prove_entry(self, index: int, note: bytes, size: int) -> bytes:
+    def prove_entry(self, index: int, note: bytes, size: int) -> bytes:
+        """Return the tlog-proof of an entry in the tree of a checkpoint of this log."""
         path = inclusion_proof_from_tiles(index, size, self._shell.disk.store.read_tile)
         return format_tlog_proof(TlogProof(index, tuple(path), note))
 

@@ -55,6 +55,9 @@ from node.snapshot_install import install, is_complete, prepare_chain
 from node.snapshot_serving import ShelfAnswers
 from node.snapshot_shelf import SnapshotShelf
 from node.submissions import Quota, Submissions
+from node.timestamp_protocol import Authority, HashName
+from node.timestamp_shelf import TimestampShelf
+from node.timestamping import Timestamping, load_authorities
 from node.tls import TlsIdentity, TlsIdentityError
 from node.transport import Transport
 from node.verification import SignatureVerifier, VerifierUnavailable
@@ -218,6 +221,7 @@ class _Server:
         loop.set_exception_handler(make_exception_handler(self._fail))
         place, config, genesis = self._place, self._config, self._identity.genesis
         self._places.check()
+        authorities = load_authorities(place, config.timestamp)
         is_recovering = is_recovery_demanded(place.path)
         metrics = NodeMetrics(genesis)
         table = ConnectionTable(self._places.count, metrics.api_dropped)
@@ -240,6 +244,7 @@ class _Server:
             journal = open_journal(_open_folder(stack, place.journal), is_recovering)
             spool = Spool(_open_folder(stack, place.spool))
             shelf = SnapshotShelf(_open_folder(stack, place.snapshots))
+            stamped = TimestampShelf(_open_folder(stack, place.timestamps))
             driver = self._make_driver(chain, store, is_recovering, shelf)
             export = SnapshotExport(
                 store,
@@ -273,7 +278,7 @@ class _Server:
                 metrics.intake_refused,
             )
             observer.queries, observer.submissions = queries, submissions
-            service = NodeService(shell, submissions, queries, metrics)
+            service = NodeService(shell, submissions, queries, metrics, stamped)
             transport = self._make_transport(shell.frame_arrived, shell.peer_changed, metrics)
             await verifier.start()
             stack.push_async_callback(verifier.close)
@@ -281,7 +286,7 @@ class _Server:
             stack.push_async_callback(shell.close)
             if not await resume(shell):
                 return self._status  # said already; nobody has heard of this node yet
-            log_notices([*journal.notices, *spool.notices, *shelf.notices])
+            log_notices([*journal.notices, *spool.notices, *shelf.notices, *stamped.notices])
             shell.carrier = transport
             await transport.start()
             stack.push_async_callback(transport.close)
@@ -304,6 +309,7 @@ class _Server:
             stack.callback(collecting.cancel)
             filling = asyncio.create_task(store.fill_references())
             stack.callback(filling.cancel)
+            self._start_stamping(stack, authorities, stamped, store, metrics)
             log.info(
                 "node %s (replica %d of %d) at height %d, chain %s, %s kernel",
                 service.node_id,
@@ -386,6 +392,37 @@ class _Server:
         server.stop()
         stopping.cancel()
         await serving
+
+    def _start_stamping(
+        self,
+        stack: contextlib.AsyncExitStack,
+        authorities: Sequence[Authority],
+        shelf: TimestampShelf,
+        store: LedgerStore,
+        metrics: NodeMetrics,
+    ) -> None:
+        """Ask the configured authorities in the background, if there are any."""
+        if not authorities:
+            return
+        stamping = Timestamping(
+            authorities,
+            [HashName(name) for name in self._config.timestamp.hashes],
+            self._config.timestamp.interval_s,
+            shelf,
+            store.chain_store.newest_checkpoint,
+            thread=stack.enter_context(ThreadPoolExecutor(1, "timestamps")),
+            say=_say,
+            count=metrics.timestamp_asked,
+        )
+        asking = asyncio.create_task(self._stamp(stamping))
+        stack.callback(asking.cancel)
+
+    async def _stamp(self, stamping: Timestamping) -> None:
+        """Have checkpoints stamped; a disk that fails stops the node, an authority never."""
+        try:
+            await stamping.run()
+        except StorageFailure as failure:
+            self._fail(str(failure))
 
     def _fail(self, reason: str) -> None:
         log.error("this node stops: %s", reason)

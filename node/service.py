@@ -13,6 +13,7 @@ from api.ports import (
     ContractView,
     Intake,
     Level,
+    NotFound,
     Pending,
     Position,
     StatusView,
@@ -23,12 +24,16 @@ from node.metrics import NodeMetrics
 from node.queries import Queries
 from node.shell import Shell
 from node.submissions import Submissions
+from node.timestamp_shelf import Stamped, TimestampShelf, encode_transaction_timestamps
 from node.verification import VerifierUnavailable
-from storage.files import StorageFailure
+from storage.files import Damaged, StorageFailure
 
 VERSION: Final = "0.1.0"
 
 Mode = Literal["starting", "normal", "catching_up", "recovering", "halted"]
+
+DAMAGED_RETRY_AFTER_S: Final = 3600
+"""A person has to bring the file back from a backup."""
 
 LAG_HEIGHTS_MAX: Final = 20
 """A node this far behind the heights its peers prove is not ready for requests."""
@@ -38,12 +43,18 @@ class NodeService:
     """One node's answers."""
 
     def __init__(
-        self, shell: Shell, submissions: Submissions, queries: Queries, metrics: NodeMetrics
+        self,
+        shell: Shell,
+        submissions: Submissions,
+        queries: Queries,
+        metrics: NodeMetrics,
+        stamped: TimestampShelf,
     ) -> None:
         self._shell = shell
         self._submissions = submissions
         self._queries = queries
         self._metrics = metrics
+        self._stamped = stamped
         self.is_closing = False
 
     @property
@@ -101,6 +112,30 @@ class NodeService:
     async def proof(self, tx_id: bytes) -> str:
         """Return a C2SP tlog-proof."""
         return await self._queries.proof(tx_id)
+
+    def timestamps(self, size: int) -> bytes | None:
+        """Return the first timestamped checkpoint of at least `size` entries with its tokens."""
+        found = self._read_stamped(size)
+        return None if found is None else found.raw
+
+    def transaction_timestamps(self, tx_id: bytes) -> bytes:
+        """Return the first timestamped checkpoint that covers a transaction, with its proof."""
+        index = self._queries.index(tx_id)
+        found = self._read_stamped(index + 1)
+        if found is None:
+            raise NotFound(f"no timestamped checkpoint of this node covers entry {index} yet")
+        return encode_transaction_timestamps(
+            index, self._queries.prove_entry(index, found.note, found.size), found
+        )
+
+    def _read_stamped(self, size: int) -> Stamped | None:
+        at = self._stamped.first_size_at_or_after(size)
+        try:
+            return None if at is None else self._stamped.read(at)
+        except Damaged as damaged:
+            raise Unavailable(
+                f"this node's copy of the tokens is damaged: {damaged}", DAMAGED_RETRY_AFTER_S
+            ) from None
 
     async def evidence(self, tx_id: bytes) -> bytes:
         """Return a transaction's evidence file."""
