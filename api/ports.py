@@ -207,6 +207,9 @@ class LedgerService(Protocol):
     async def proof(self, tx_id: bytes) -> str:
         """Return a C2SP tlog-proof of the entry; raise `NotFound` or `NotCertified`."""
 
+    async def receipt(self, tx_id: bytes) -> bytes:
+        """Return a COSE Receipt of the entry; raise `NotFound` or `NotCertified`."""
+
     def timestamps(self, size: int) -> bytes | None:
         """Return the first timestamped checkpoint of at least `size` entries with its tokens, JSON.
 

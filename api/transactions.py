@@ -16,6 +16,7 @@ from api.ports import LedgerService, Pending, Position
 from api.problems import Problem
 from api.requests import JSON, read_tx_id
 from api.tiles import OCTETS, TEXT
+from ledger.cose_receipt import MEDIA_TYPE as RECEIPT
 
 
 class Transactions:
@@ -46,6 +47,15 @@ class Transactions:
             proof,
             headers={"Content-Disposition": f'inline; filename="{tx_id.hex()}.tlog-proof"'},
             media_type=TEXT,
+        )
+
+    async def get_receipt(self, request: Request) -> Response:
+        """GET /v1/transactions/{tx_id}/receipt."""
+        tx_id = read_tx_id(request)
+        return Response(
+            await self._service.receipt(tx_id),
+            headers={"Content-Disposition": f'inline; filename="{tx_id.hex()}.receipt.cose"'},
+            media_type=RECEIPT,
         )
 
     async def get_timestamps(self, request: Request) -> Response:

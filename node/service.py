@@ -113,6 +113,10 @@ class NodeService:
         """Return a C2SP tlog-proof."""
         return await self._queries.proof(tx_id)
 
+    async def receipt(self, tx_id: bytes) -> bytes:
+        """Return a COSE Receipt of a transaction's entry."""
+        return await self._queries.receipt(tx_id)
+
     def timestamps(self, size: int) -> bytes | None:
         """Return the first timestamped checkpoint of at least `size` entries with its tokens."""
         found = self._read_stamped(size)

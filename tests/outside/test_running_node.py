@@ -1,17 +1,21 @@
-"""A real node with a real authority: stamped, served, written to files, verified by OpenSSL."""
+"""A real node, and what others' software says to its receipts, keys and time-stamps."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cbor2
 import pytest
+import scitt_cose
+from cwt import COSEKey
 
-from cli.client import ApiError
+from cli.client import ApiError, Client
 from cli.main import main
 from ledger.kernel import leaf_hash
 from ledger.note import parse_note
@@ -19,6 +23,7 @@ from ledger.tlog_proof import parse_tlog_proof, verify_tlog_proof
 from node.certification import log_trust
 from node.config import NodeHome
 from tests.outside.authority import OPENSSL, TimestampAuthority, needs_openssl
+from tests.outside.test_cose_receipts import public_pem
 from tests.system.networks import Network, running_network
 
 pytestmark = [pytest.mark.slow, needs_openssl]
@@ -52,6 +57,25 @@ def configure(network: Network, tsa: TimestampAuthority, url: str) -> None:
     home.config.write_text(text)
 
 
+def check_receipts(client: Client, network: Network, tx_id: str, entry: bytes) -> None:
+    """The receipt verifies with a key that its own id leads to, and with that of genesis."""
+    receipt = client._get(f"/v1/transactions/{tx_id}/receipt").content
+    assert receipt == client._get(f"/v1/transactions/{tx_id}/receipt").content
+    log_key = network.genesis.validators[0].log_key
+    result = scitt_cose.verify_receipt(
+        receipt, leaf_entry_hex=entry.hex(), log_public_key_pem=public_pem(log_key)
+    )
+    assert (result.ok, result.errors) == (True, [])
+    assert result.leaf_index == client.position(tx_id)["index"]  # type: ignore[index]
+    assert result.issuer == f"{network.genesis.origin}/bank-a"
+    assert result.subject == f"urn:evidence-ledger:transaction:{tx_id}"
+    name = base64.urlsafe_b64encode(result.protected_header_ext[4]).decode().rstrip("=")
+    key = client._get(f"/.well-known/scitt-keys/{name}").content
+    assert COSEKey.new(cbor2.loads(key)).kid == result.protected_header_ext[4]
+    assert cbor2.loads(client._get("/.well-known/scitt-keys").content) == [cbor2.loads(key)]
+    assert cbor2.loads(key)[-2] == log_key
+
+
 def test_a_node_has_its_checkpoints_stamped(
     served: tuple[TimestampAuthority, str], tmp_path: Path
 ) -> None:
@@ -76,6 +100,7 @@ def test_a_node_has_its_checkpoints_stamped(
             while len(client.timestamps(tx_id)["timestamps"]["timestamps"]) < 2:
                 time.sleep(0.1)
             entry = client._get(f"/v1/transactions/{tx_id}/entry").content
+            check_receipts(client, network, tx_id, entry)
         folder = tmp_path / "stamped"
         command = ["stamps", tx_id, "--devnet", str(tmp_path / "net"), "-o", str(folder)]
         assert main(command) == 0
