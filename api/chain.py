@@ -116,6 +116,30 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         return Response(found, media_type=JSON)
 
     @router.get(
+        "/v1/checkpoints/{size}/witnesses",
+        tags=["log"],
+        operation_id="getWitnesses",
+        summary="The first checkpoint of at least this size that witnesses cosigned",
+        description="The witnesses' cosignatures stand apart from the quorum's.",
+        response_class=Response,
+        responses={
+            **problems("bad_parameter", "not_found", "unavailable"),
+            **answer(
+                200, "checkpoint and cosignatures", JSON, {"type": "object"}, examples.WITNESSED
+            ),
+        },
+        openapi_extra=SECURITY_NONE,
+    )
+    async def get_witnesses(size: Size) -> Response:
+        number = parse_size(size)
+        found = service.witnesses(number)
+        if found is None:
+            raise Problem(
+                "not_found", f"this node has no witnessed checkpoint of {number} entries or more"
+            )
+        return Response(found, media_type=JSON)
+
+    @router.get(
         "/v1/genesis",
         tags=["chain"],
         operation_id="getGenesis",

@@ -100,6 +100,13 @@ TIMESTAMPS: Final[dict[str, Any]] = {
         }
     ],
 }
+WITNESSED: Final[dict[str, Any]] = {
+    "asked_ms": TIME_MS + 5000,
+    "checkpoint": CHECKPOINT,
+    "cosignatures": [{"line": "— court.example/witness …", "witness": "court"}],
+    "format": "evidence-ledger/witnessed/v1",
+    "size": SIZE,
+}
 TRANSACTION_TIMESTAMPS: Final[dict[str, Any]] = {
     "format": "evidence-ledger/transaction-timestamps/v1",
     "index": 4711,

@@ -216,6 +216,12 @@ class LedgerService(Protocol):
         None where there is none yet.
         """
 
+    def witnesses(self, size: int) -> bytes | None:
+        """Return the first witnessed checkpoint of at least `size` entries, JSON.
+
+        None where there is none yet.
+        """
+
     def transaction_timestamps(self, tx_id: bytes) -> bytes:
         """Return the first timestamped checkpoint that covers a transaction, with a tlog-proof.
 

@@ -57,6 +57,7 @@ def make_parser() -> Parser:
         stamps_command,
         submit_command,
         verify_command,
+        witness_command,
     )
 
     parser = Parser(
@@ -77,6 +78,7 @@ def make_parser() -> Parser:
         stamps_command,
         verify_command,
         page_command,
+        witness_command,
         inspect_command,
         bench_command,
     ):

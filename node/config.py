@@ -23,9 +23,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from genesis.document import INSTITUTIONS_MAX, Genesis
+from ledger.note import ED25519_COSIGNATURE, parse_verifier_key
+from ledger.refusal import Rejected
 from node.endpoint import parse_endpoint
 from storage.archive import LIST_FILE
-from storage.backup import TIMESTAMPS_DIRECTORY
+from storage.backup import TIMESTAMPS_DIRECTORY, WITNESSED_DIRECTORY
 
 CONFIG_BYTES_MAX: Final = 256 * 1024
 """A configuration has 3 kB; more is another file."""
@@ -249,6 +251,60 @@ class TimestampConfig:
         return problems
 
 
+WITNESSES_MAX: Final = 16
+"""Witnesses of one node: their cosignatures are served in one answer."""
+
+
+def _witness_keys(value: Mapping[str, str]) -> str | None:
+    for name, key in value.items():
+        try:
+            found = parse_verifier_key(key)
+        except Rejected as rejected:
+            return f"{name}: {rejected.detail}"
+        if found.algorithm != ED25519_COSIGNATURE:
+            return f"{name}: {found.name} is a key of type {found.algorithm:#04x}, not 0x04"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessConfig:
+    """Witnesses (C2SP tlog-witness) that are asked to cosign certified checkpoints."""
+
+    interval_s: int = _key(
+        "Seconds between two checkpoints that are shown to them.",
+        _between(10, 31_536_000),
+        default=3600,
+    )
+    urls: Mapping[str, str] = _key(
+        'Where each is asked, by a name of yours: { "court" = "https://witness.court.example" }.',
+        _urls,
+        default_factory=lambda: types.MappingProxyType({}),
+    )
+    keys: Mapping[str, str] = _key(
+        "The verifier key of each, as `witness init` prints it.",
+        _witness_keys,
+        default_factory=lambda: types.MappingProxyType({}),
+    )
+
+    def find_problems(self) -> list[str]:
+        """Return what is wrong between the tables, as whole sentences without the file's name."""
+        problems = [
+            f"witness.keys: no key for {name!r} of witness.urls"
+            for name in self.urls
+            if name not in self.keys
+        ]
+        problems += [
+            f"witness.keys: witness.urls names no {name!r}" + _suggestion(name, self.urls)
+            for name in self.keys
+            if name not in self.urls
+        ]
+        if len(self.urls) > WITNESSES_MAX:
+            problems.append(
+                f"witness.urls: {len(self.urls)} are named; at most {WITNESSES_MAX} are asked"
+            )
+        return problems
+
+
 @dataclass(frozen=True, slots=True)
 class QuotaConfig:
     """How much this node takes in before it says "later"."""
@@ -305,6 +361,7 @@ class NodeConfig:
     storage: StorageConfig = field(default_factory=StorageConfig)
     snapshot: SnapshotConfig = field(default_factory=SnapshotConfig)
     timestamp: TimestampConfig = field(default_factory=TimestampConfig)
+    witness: WitnessConfig = field(default_factory=WitnessConfig)
     quotas: QuotaConfig = field(default_factory=QuotaConfig)
     log: LogConfig = field(default_factory=LogConfig)
     verification: VerificationConfig = field(default_factory=VerificationConfig)
@@ -421,6 +478,11 @@ class NodeHome:
         return self.path / TIMESTAMPS_DIRECTORY
 
     @property
+    def witnessed(self) -> Path:
+        """Witnessed checkpoints with their cosignatures."""
+        return self.path / WITNESSED_DIRECTORY
+
+    @property
     def base(self) -> Path:
         """The snapshot this node's chain began with, if not with genesis."""
         return self.path / "base"
@@ -482,7 +544,7 @@ def parse_config(text: str, name: str = "node.toml") -> NodeConfig:
             "loopback address only"
         )
     if not problems:
-        problems += config.timestamp.find_problems()
+        problems += config.timestamp.find_problems() + config.witness.find_problems()
     if problems:
         raise ConfigError([f"{name}: {problem}" for problem in problems])
     return config  # type: ignore[no-any-return]

@@ -61,6 +61,8 @@ from node.timestamping import Timestamping, load_authorities
 from node.tls import TlsIdentity, TlsIdentityError
 from node.transport import Transport
 from node.verification import SignatureVerifier, VerifierUnavailable
+from node.witness_shelf import WitnessShelf
+from node.witnessing import Witnessing, load_witnesses
 from storage.archive import NotMounted
 from storage.backup import clear_recovery, import_checkpoints, is_recovery_demanded
 from storage.files import Damaged, DiskDirectory, InUse, StorageFailure
@@ -244,7 +246,10 @@ class _Server:
             journal = open_journal(_open_folder(stack, place.journal), is_recovering)
             spool = Spool(_open_folder(stack, place.spool))
             shelf = SnapshotShelf(_open_folder(stack, place.snapshots))
-            stamped = TimestampShelf(_open_folder(stack, place.timestamps))
+            stamped, witnessed = (
+                TimestampShelf(_open_folder(stack, place.timestamps)),
+                WitnessShelf(_open_folder(stack, place.witnessed)),
+            )
             driver = self._make_driver(chain, store, is_recovering, shelf)
             export = SnapshotExport(
                 store,
@@ -278,7 +283,7 @@ class _Server:
                 metrics.intake_refused,
             )
             observer.queries, observer.submissions = queries, submissions
-            service = NodeService(shell, submissions, queries, metrics, stamped)
+            service = NodeService(shell, submissions, queries, metrics, stamped, witnessed)
             transport = self._make_transport(shell.frame_arrived, shell.peer_changed, metrics)
             await verifier.start()
             stack.push_async_callback(verifier.close)
@@ -286,7 +291,8 @@ class _Server:
             stack.push_async_callback(shell.close)
             if not await resume(shell):
                 return self._status  # said already; nobody has heard of this node yet
-            log_notices([*journal.notices, *spool.notices, *shelf.notices, *stamped.notices])
+            for opened in (journal, spool, shelf, stamped, witnessed):
+                log_notices(opened.notices)
             shell.carrier = transport
             await transport.start()
             stack.push_async_callback(transport.close)
@@ -309,7 +315,7 @@ class _Server:
             stack.callback(collecting.cancel)
             filling = asyncio.create_task(store.fill_references())
             stack.callback(filling.cancel)
-            self._start_stamping(stack, authorities, stamped, store, metrics)
+            self._start_asking(stack, authorities, stamped, witnessed, store, metrics)
             log.info(
                 "node %s (replica %d of %d) at height %d, chain %s, %s kernel",
                 service.node_id,
@@ -393,34 +399,49 @@ class _Server:
         stopping.cancel()
         await serving
 
-    def _start_stamping(
+    def _start_asking(
         self,
         stack: contextlib.AsyncExitStack,
         authorities: Sequence[Authority],
-        shelf: TimestampShelf,
+        stamped: TimestampShelf,
+        witnessed: WitnessShelf,
         store: LedgerStore,
         metrics: NodeMetrics,
     ) -> None:
-        """Ask the configured authorities in the background, if there are any."""
-        if not authorities:
-            return
-        stamping = Timestamping(
-            authorities,
-            [HashName(name) for name in self._config.timestamp.hashes],
-            self._config.timestamp.interval_s,
-            shelf,
-            store.chain_store.newest_checkpoint,
-            thread=stack.enter_context(ThreadPoolExecutor(1, "timestamps")),
-            say=_say,
-            count=metrics.timestamp_asked,
-        )
-        asking = asyncio.create_task(self._stamp(stamping))
-        stack.callback(asking.cancel)
+        """Ask the configured authorities and witnesses in the background, if there are any."""
+        asking: list[Timestamping | Witnessing] = []
+        newest = store.chain_store.newest_checkpoint
+        if authorities:
+            stamping = Timestamping(
+                authorities,
+                [HashName(name) for name in self._config.timestamp.hashes],
+                self._config.timestamp.interval_s,
+                stamped,
+                newest,
+                thread=stack.enter_context(ThreadPoolExecutor(1, "timestamps")),
+                say=_say,
+                count=metrics.timestamp_asked,
+            )
+            asking.append(stamping)
+        witnesses = load_witnesses(self._config.witness)
+        if witnesses:
+            witnessing = Witnessing(
+                witnesses,
+                self._config.witness.interval_s,
+                witnessed,
+                newest,
+                store.read_tile,
+                thread=stack.enter_context(ThreadPoolExecutor(1, "witnesses")),
+                say=_say,
+            )
+            asking.append(witnessing)
+        for one in asking:
+            stack.callback(asyncio.create_task(self._ask_outsiders(one)).cancel)
 
-    async def _stamp(self, stamping: Timestamping) -> None:
-        """Have checkpoints stamped; a disk that fails stops the node, an authority never."""
+    async def _ask_outsiders(self, asking: Timestamping | Witnessing) -> None:
+        """Ask in the background; a disk that fails stops the node, an outsider never."""
         try:
-            await stamping.run()
+            await asking.run()
         except StorageFailure as failure:
             self._fail(str(failure))
 

@@ -26,6 +26,7 @@ from node.shell import Shell
 from node.submissions import Submissions
 from node.timestamp_shelf import Stamped, TimestampShelf, encode_transaction_timestamps
 from node.verification import VerifierUnavailable
+from node.witness_shelf import WitnessShelf
 from storage.files import Damaged, StorageFailure
 
 VERSION: Final = "0.1.0"
@@ -49,12 +50,14 @@ class NodeService:
         queries: Queries,
         metrics: NodeMetrics,
         stamped: TimestampShelf,
+        witnessed: WitnessShelf,
     ) -> None:
         self._shell = shell
         self._submissions = submissions
         self._queries = queries
         self._metrics = metrics
         self._stamped = stamped
+        self._witnessed = witnessed
         self.is_closing = False
 
     @property
@@ -122,6 +125,14 @@ class NodeService:
         found = self._read_stamped(size)
         return None if found is None else found.raw
 
+    def witnesses(self, size: int) -> bytes | None:
+        """Return the first witnessed checkpoint of at least `size` entries."""
+        at = self._witnessed.first_size_at_or_after(size)
+        try:
+            return None if at is None else self._witnessed.read(at)
+        except Damaged as damaged:
+            raise _damaged(damaged) from None
+
     def transaction_timestamps(self, tx_id: bytes) -> bytes:
         """Return the first timestamped checkpoint that covers a transaction, with its proof."""
         index = self._queries.index(tx_id)
@@ -137,9 +148,7 @@ class NodeService:
         try:
             return None if at is None else self._stamped.read(at)
         except Damaged as damaged:
-            raise Unavailable(
-                f"this node's copy of the tokens is damaged: {damaged}", DAMAGED_RETRY_AFTER_S
-            ) from None
+            raise _damaged(damaged) from None
 
     async def evidence(self, tx_id: bytes) -> bytes:
         """Return a transaction's evidence file."""
@@ -238,3 +247,7 @@ class NodeService:
         if driver.catch_up.target > driver.chain.header.height + 1:
             return "catching_up", f"behind height {driver.catch_up.target}"
         return "normal", ""
+
+
+def _damaged(damaged: Damaged) -> Unavailable:
+    return Unavailable(f"this node's copy is damaged: {damaged}", DAMAGED_RETRY_AFTER_S)

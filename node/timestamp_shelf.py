@@ -2,17 +2,14 @@
 
 What is stamped is a certified checkpoint as it stands, signatures included, so that a token also
 shows that the quorum had signed by then. Nodes may hold different cosignatures of one size, so the
-exact bytes are kept beside the tokens. A file is written whole, replaces the one before it when a
-token is added, and is never removed: nobody can get these tokens again. What is read is compared
-with what a node would have written, and each token with the checkpoint it is of.
+exact bytes are kept beside the tokens. What is read is compared with what a node would have
+written, and each token with the checkpoint it is of.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import bisect
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,19 +17,14 @@ from typing import Final
 import msgspec
 
 from ledger.checkpoint import parse_checkpoint_text
-from ledger.note import NOTE_BYTES_MAX, parse_note
+from ledger.note import parse_note
 from ledger.refusal import Rejected
+from node.checkpoint_files import CheckpointFiles
 from node.timestamp_protocol import HashName, Token, is_imprint_of
-from storage.files import Damaged, Directory, write_whole
+from storage.files import Directory
 
 FORMAT: Final = "evidence-ledger/timestamps/v1"
 TRANSACTION_FORMAT: Final = "evidence-ledger/transaction-timestamps/v1"
-
-FILE_BYTES_MAX: Final = 4 * NOTE_BYTES_MAX
-"""A note, and 16 tokens of 8 kB in base64, with room."""
-
-_NAME: Final = re.compile(r"([0-9]{20})\.json")
-_DRAFT: Final = "draft"
 
 
 class TokenForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,53 +63,30 @@ class Stamped:
     """The file, which is also what the API answers."""
 
 
-class TimestampShelf:
+class TimestampShelf(CheckpointFiles):
     """See the module's text. Written by one thread; read by any."""
 
     def __init__(self, directory: Directory) -> None:
-        """Open; a draft that a crash left is removed."""
-        self.notices: list[str] = []
-        self._directory = directory
-        self._sizes: list[int] = []
-        for name in directory.names():
-            match = _NAME.fullmatch(name)
-            if match is not None:
-                self._sizes.append(int(match[1]))
-            elif name == _DRAFT:
-                directory.remove(name)
-            else:
-                self.notices.append(f"{directory.path}/{name} is no file of timestamps; ignored.")
-        self._sizes.sort()
-
-    @property
-    def newest_size(self) -> int:
-        """Size of the newest timestamped checkpoint; 0 while there is none."""
-        return self._sizes[-1] if self._sizes else 0
-
-    def first_size_at_or_after(self, size: int) -> int | None:
-        """Return the size of the first timestamped checkpoint that covers `size` entries."""
-        place = bisect.bisect_left(self._sizes, size)
-        return self._sizes[place] if place < len(self._sizes) else None
+        super().__init__(directory, "timestamps")
 
     def read(self, size: int) -> Stamped:
         """Return what is kept of a size that is here; raise `Damaged`."""
-        name = _name(size)
-        raw = self._directory.pread(name, 0, FILE_BYTES_MAX)
+        raw = self._read(size)
         try:
             file = _decoder.decode(raw)
             note = file.checkpoint.encode()
             if parse_checkpoint_text(parse_note(note).text).size != size:
-                raise self._damaged(name, "its checkpoint is of another size")
+                raise self._damaged(size, "its checkpoint is of another size")
             for item in file.timestamps:
                 token = base64.b64decode(item.token, validate=True)
                 if not is_imprint_of(token, item.hash, note):
                     raise self._damaged(
-                        name, f"the {item.hash} token of {item.authority} is of other bytes"
+                        size, f"the {item.hash} token of {item.authority} is of other bytes"
                     )
         except (msgspec.DecodeError, UnicodeError, binascii.Error, Rejected) as error:
-            raise self._damaged(name, str(error)) from None
+            raise self._damaged(size, str(error)) from None
         if (file.format, file.size) != (FORMAT, size) or _encoder.encode(file) != raw:
-            raise self._damaged(name, f"it is not what is written as {FORMAT}")
+            raise self._damaged(size, f"it is not what is written as {FORMAT}")
         return Stamped(size, file.asked_ms, note, raw)
 
     def keep(self, size: int, note: bytes, asked_ms: int, tokens: Sequence[Token]) -> None:
@@ -139,12 +108,7 @@ class TimestampShelf:
                 for token in tokens
             ],
         )
-        write_whole(self._directory, _DRAFT, _name(size), _encoder.encode(file))
-        if size not in self._sizes[-1:]:
-            bisect.insort(self._sizes, size)
-
-    def _damaged(self, name: str, what: str) -> Damaged:
-        return Damaged(f"{self._directory.path}/{name}", 0, what)
+        self._write(size, _encoder.encode(file))
 
 
 class _TransactionTimestamps(msgspec.Struct, frozen=True):
@@ -159,7 +123,3 @@ def encode_transaction_timestamps(index: int, proof: bytes, stamped: Stamped) ->
     return _encoder.encode(
         _TransactionTimestamps(TRANSACTION_FORMAT, index, proof.decode(), msgspec.Raw(stamped.raw))
     )
-
-
-def _name(size: int) -> str:
-    return f"{size:020d}.json"

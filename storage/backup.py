@@ -1,8 +1,8 @@
 """Backup and restore of one node's chain.
 
 A backup is the segments up to the applied block, the snapshot that the chain began with if it did
-not begin with genesis, the certified checkpoints, the timestamped ones with their tokens, and the
-files named by the caller (the genesis document), with a manifest of SHA-256 per file; the index is
+not begin with genesis, the certified checkpoints, what outsiders said of them, and the files
+named by the caller (the genesis document), with a manifest of SHA-256 per file; the index is
 not in it, because it is built again from the segments. The vote journal is never in it: restored
 votes would be old ones, and a node that has forgotten its newest votes can break the quorum's
 promise (silent amnesia). So `restore` leaves the durable marker file `RECOVER`, and a node that
@@ -37,7 +37,10 @@ BASE_DIRECTORY: Final = "base"
 """The snapshot that a chain began with; there is none where it began with genesis."""
 
 TIMESTAMPS_DIRECTORY: Final = "timestamps"
-"""Timestamped checkpoints: nobody can get their tokens again."""
+WITNESSED_DIRECTORY: Final = "witnessed"
+"""What authorities and witnesses said of checkpoints: nobody can be asked again about the past."""
+
+_STATEMENTS: Final = (TIMESTAMPS_DIRECTORY, WITNESSED_DIRECTORY)
 
 CHECKPOINTS_FILE: Final = "checkpoints.json"
 MANIFEST_FILE: Final = "manifest.json"
@@ -48,7 +51,7 @@ _CHUNK_BYTES: Final = 4 * 1024 * 1024
 _MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024
 """Largest manifest read: 100 bytes per segment, so 40 PB of chain."""
 _NAME: Final = re.compile(
-    r"base/[A-Za-z]{1,20}|segments/[0-9]{8}\.segment|timestamps/[0-9]{20}\.json"
+    r"base/[A-Za-z]{1,20}|segments/[0-9]{8}\.segment|(?:timestamps|witnessed)/[0-9]{20}\.json"
     r"|[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 )
 
@@ -59,7 +62,7 @@ _RESERVED: Final = frozenset(
         MANIFEST_FILE,
         SEGMENTS_DIRECTORY,
         BASE_DIRECTORY,
-        TIMESTAMPS_DIRECTORY,
+        *_STATEMENTS,
         "votes",
     }
 )
@@ -153,9 +156,10 @@ def back_up(
         for path in sorted((home / BASE_DIRECTORY).glob("*")) if store.start.height else ():
             name = f"{BASE_DIRECTORY}/{path.name}"
             files.append(write(name, path.stat().st_size, _read_chunks(path)))
-        for path in sorted((home / TIMESTAMPS_DIRECTORY).glob("*.json")):
-            name = f"{TIMESTAMPS_DIRECTORY}/{path.name}"
-            files.append(write(name, path.stat().st_size, _read_chunks(path)))
+        for folder in _STATEMENTS:
+            for path in sorted((home / folder).glob("*.json")):
+                name = f"{folder}/{path.name}"
+                files.append(write(name, path.stat().st_size, _read_chunks(path)))
         for name in extra_names:
             data = (home / name).read_bytes()
             files.append(write(name, len(data), [data]))
@@ -253,11 +257,11 @@ def _writer(destination: Path) -> Iterator[_Write]:
             os.fsync(stream.fileno())
     else:
         (partial / SEGMENTS_DIRECTORY).mkdir(parents=True)
-        for name in (BASE_DIRECTORY, TIMESTAMPS_DIRECTORY):
+        for name in (BASE_DIRECTORY, *_STATEMENTS):
             (partial / name).mkdir()
         yield lambda name, size, chunks: _write_hashed(partial, name, size, chunks)
         sync_directory(partial / SEGMENTS_DIRECTORY)
-        for name in (BASE_DIRECTORY, TIMESTAMPS_DIRECTORY):
+        for name in (BASE_DIRECTORY, *_STATEMENTS):
             sync_directory(partial / name)
             if not any((partial / name).iterdir()):
                 (partial / name).rmdir()

@@ -213,6 +213,9 @@ class FakeNode:
     def timestamps(self, size: int) -> bytes | None:
         return b'{"size":3}' if size <= 3 else None
 
+    def witnesses(self, size: int) -> bytes | None:
+        return b'{"size":4}' if size <= 4 else None
+
     def transaction_timestamps(self, tx_id: bytes) -> bytes:
         return b'{"index":%d}' % self._require_certified(tx_id).index
 

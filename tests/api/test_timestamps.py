@@ -37,3 +37,13 @@ async def test_timestamps_of_a_transaction_are_public(
         400,
         "transaction id '9F' is not 64 lower-case hex digits",
     )
+
+
+async def test_witnesses_of_a_size(client: httpx.AsyncClient) -> None:
+    response = await client.get("/v1/checkpoints/4/witnesses")
+    assert (response.status_code, response.json()) == (200, {"size": 4})
+    absent = await client.get("/v1/checkpoints/5/witnesses")
+    assert (absent.status_code, absent.json()["detail"]) == (
+        404,
+        "this node has no witnessed checkpoint of 5 entries or more",
+    )

@@ -169,6 +169,14 @@ def test_any_text_survives_rendering(path: str, name: str) -> None:
                 "1.3.6.1.4.1.32473.7.1"
             ),
         ),
+        (
+            'replica = 0\n[witness]\nurls = { court = "http://a/" }',
+            "node.toml: witness.keys: no key for 'court' of witness.urls",
+        ),
+        (
+            'replica = 0\n[witness]\nkeys = { court = "x" }',
+            "node.toml: witness.keys: court: Verifier key: 'x' is not <name>+<key id>+<base64>",
+        ),
         ('replica = 0\ngenesis = ""', "node.toml: genesis: must not be empty"),
         ("replica = ", "node.toml: not TOML: Invalid value (at end of document)"),
     ],

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cbor2
@@ -17,14 +20,17 @@ from cwt import COSEKey
 
 from cli.client import ApiError, Client
 from cli.main import main
+from ledger.checkpoint import verify_cosignature
 from ledger.kernel import leaf_hash
-from ledger.note import parse_note
+from ledger.note import parse_note, parse_signature_line, parse_verifier_key
 from ledger.tlog_proof import parse_tlog_proof, verify_tlog_proof
 from node.certification import log_trust
 from node.config import NodeHome
 from tests.outside.authority import OPENSSL, TimestampAuthority, needs_openssl
 from tests.outside.test_cose_receipts import public_pem
 from tests.system.networks import Network, running_network
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.slow, needs_openssl]
 
@@ -44,17 +50,64 @@ def served(tmp_path: Path) -> Iterator[tuple[TimestampAuthority, str]]:
     loop.close()
 
 
-def configure(network: Network, tsa: TimestampAuthority, url: str) -> None:
+@contextmanager
+def running_witness(network: Network, folder: Path) -> Iterator[tuple[str, str]]:
+    """Run a witness of the network's log; yield its URL and verifier key."""
+    passphrase = folder / "passphrase"
+    passphrase.write_text("a long passphrase")
+    passphrase.chmod(0o600)
+    home = folder / "witness"
+    given = ["--home", str(home), "--passphrase-file", str(passphrase)]
+    program = [sys.executable, "-m", "cli", "witness"]
+    made = subprocess.run(
+        [*program, "init", *given, "--name", "court.example/witness"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    run = ["run", *given, "--genesis", network.devnet.state.genesis]
+    with subprocess.Popen([*program, *run, "--listen", f"127.0.0.1:{port}"], cwd=ROOT) as process:
+        try:
+            yield f"http://127.0.0.1:{port}", made.stdout.splitlines()[-1]
+        finally:
+            process.terminate()
+
+
+def configure(
+    network: Network, tsa: TimestampAuthority, url: str, witness: tuple[str, str]
+) -> None:
     home = NodeHome(Path(network.devnet.state.nodes[0].home))
     text = home.config.read_text()
     for old, new in (
         ('hashes = ["sha256"]', 'hashes = ["sha256", "sm3"]'),
         ("authorities = {}", f'authorities = {{ "tsa-1" = "{url}" }}'),
         ("certificates = {}", f'certificates = {{ "tsa-1" = "{tsa.chain}" }}'),
+        ("urls = {}", f'urls = {{ "court" = "{witness[0]}" }}'),
+        ("keys = {}", f'keys = {{ "court" = "{witness[1]}" }}'),
     ):
         assert text.count(old) == 1
         text = text.replace(old, new)
     home.config.write_text(text)
+
+
+def check_witnessed(client: Client, vkey: str) -> None:
+    """The node serves a witnessed checkpoint, whose line verifies and counts for no quorum."""
+    while True:
+        try:
+            found = client._json("GET", "/v1/checkpoints/1/witnesses")
+            break
+        except ApiError:
+            time.sleep(0.1)
+    [item] = found["cosignatures"]
+    key = parse_verifier_key(vkey)
+    note = parse_note(found["checkpoint"].encode())
+    line = parse_signature_line(item["line"])
+    assert (item["witness"], line.name, line.key_id) == ("court", key.name, key.key_id)
+    verify_cosignature(note.text, key, line.signature)
+    assert key.name not in [one.name for one in note.signatures]
 
 
 def check_receipts(client: Client, network: Network, tx_id: str, entry: bytes) -> None:
@@ -76,18 +129,21 @@ def check_receipts(client: Client, network: Network, tx_id: str, entry: bytes) -
     assert cbor2.loads(key)[-2] == log_key
 
 
-def test_a_node_has_its_checkpoints_stamped(
+def test_a_node_has_its_checkpoints_stamped_and_witnessed(
     served: tuple[TimestampAuthority, str], tmp_path: Path
 ) -> None:
     tsa, url = served
-    with running_network(tmp_path / "net", node_count=1) as network:
+    with (
+        running_network(tmp_path / "net", node_count=1) as network,
+        running_witness(network, tmp_path) as witness,
+    ):
         tx_id, envelope = network.opening()
         network.settle(0, envelope, "certified")
         with network.client(0) as client, pytest.raises(ApiError) as refused:
             client.timestamps(tx_id)
         assert refused.value.http_status == 404
         network.devnet.kill(0)
-        configure(network, tsa, url)
+        configure(network, tsa, url, witness)
         network.devnet.start()
         network.devnet.wait_ready()
         with network.client(0) as client:
@@ -101,6 +157,7 @@ def test_a_node_has_its_checkpoints_stamped(
                 time.sleep(0.1)
             entry = client._get(f"/v1/transactions/{tx_id}/entry").content
             check_receipts(client, network, tx_id, entry)
+            check_witnessed(client, witness[1])
         folder = tmp_path / "stamped"
         command = ["stamps", tx_id, "--devnet", str(tmp_path / "net"), "-o", str(folder)]
         assert main(command) == 0
