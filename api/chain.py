@@ -17,23 +17,41 @@ from api.access import Access, is_loopback
 from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems
 from api.ports import LedgerService
 from api.problems import Problem
-from api.requests import parse_contract_id, parse_height, parse_size
+from api.requests import HEIGHT_MAX, parse_contract_id, parse_height, parse_size
 from api.schemas import Block, Contract, Healthy, Status
 from api.settings import ApiSettings
+from api.tokens import CONTRACT_PATTERN
 
 JSON: Final = "application/json"
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 GENESIS_CACHE: Final = "public, max-age=3600"
 """It never changes on a chain; an address may be given to another chain."""
 
+# The document says what `api.requests` checks, with a better sentence than the framework's.
 ContractId = Annotated[
     str,
-    Path(description="the contract's id, without `contract/`", examples=[examples.CONTRACT_ID]),
+    Path(
+        description="the contract's id, without `contract/`",
+        examples=[examples.CONTRACT_ID],
+        json_schema_extra={"pattern": f"^{CONTRACT_PATTERN}$"},
+    ),
+]
+Height = Annotated[
+    str,
+    Path(
+        description="decimal, 0 is genesis",
+        examples=[examples.HEIGHT],
+        json_schema_extra={"type": "integer", "minimum": 0, "maximum": HEIGHT_MAX},
+    ),
 ]
 Size = Annotated[
-    str, Path(description="how many entries it must cover", examples=[str(examples.SIZE)])
+    str,
+    Path(
+        description="how many entries it must cover",
+        examples=[examples.SIZE],
+        json_schema_extra={"type": "integer", "minimum": 0, "maximum": HEIGHT_MAX},
+    ),
 ]
-Height = Annotated[str, Path(description="decimal, 0 is genesis", examples=[str(examples.HEIGHT)])]
 
 
 def _shows(example: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ loads are posted through the API of all nodes, each signed beforehand: individua
 batch-signed by 100. What counts is what is committed, read from the nodes themselves. With
 `--catch-up` one node is then killed, the others go on without it, and it has to fetch and execute
 what it missed: the ratio is its rate to that of the individually signed live load just measured.
+With `--dead` nodes are killed in the middle of a load: the ratio is the rate after to that before.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from cli.devnet_state import DevnetState
 from genesis.document import parse_genesis
 from ledger.signing import SeedSigner
 from ledger.transaction import encode_body, sign_transaction
+from ledger.validators import compute_faulty_max
 
 MERCHANTS: Final = 8
 REQUEST_SIZE: Final = 500
@@ -45,6 +47,7 @@ PER_NODE: Final = 3
 
 PROBE_INTERVAL_S: Final = 0.5
 CATCH_UP_POLL_S: Final = 0.1
+PAUSE_POLL_S: Final = 0.2
 NODES_FOR_ONE_AWAY: Final = 4
 """The fewest of which a quorum remains when one is away."""
 
@@ -93,6 +96,24 @@ class CatchUpResult:
     """From the process's start to its first answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class DeadResult:
+    """One load, individually signed and posted to those that live on, before and after deaths."""
+
+    dead: int
+    """Nodes killed between the halves."""
+    alive_rate: float
+    """Committed transactions per second with all alive."""
+    dead_rate: float
+    """The same from the kill on: what noticing it costs is in it."""
+    ratio: float
+    """`dead_rate` ÷ `alive_rate`."""
+    alive_pause_s: float
+    """Longest time without a new block, all alive, to within `PAUSE_POLL_S`."""
+    dead_pause_s: float
+    """The same from the kill on."""
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
     parser = argparse.ArgumentParser(
@@ -111,6 +132,13 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="then leave a node N transactions behind and measure how fast it catches up",
     )
+    parser.add_argument(
+        "--dead",
+        type=int,
+        default=0,
+        metavar="N",
+        help="then kill N nodes in the middle of a load: the rate after as a ratio to before",
+    )
     parser.add_argument("--rate-max", type=int, default=14_000, help="loads are signed for this")
     parser.add_argument("--no-tls", action="store_true", help="plain HTTP on loopback")
     parser.add_argument("--home", type=Path, help="keep the network's folder here")
@@ -127,22 +155,32 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--catch-up wants the individually signed load beside it, and at least "
             f"{NODES_FOR_ONE_AWAY} nodes, so that the others go on without one"
         )
+    if not 0 <= arguments.dead <= compute_faulty_max(arguments.nodes):
+        parser.error(
+            f"--dead {arguments.dead}: of {arguments.nodes} nodes "
+            f"{compute_faulty_max(arguments.nodes)} may be dead, so that the others go on"
+        )
     with tempfile.TemporaryDirectory(prefix="evidence-ledger-bench-") as folder:
         home = arguments.home or Path(folder) / "devnet"
-        results, caught_up = _run(arguments, home)
+        results, caught_up, dead = _run(arguments, home)
     _print_table(arguments, results)
     if caught_up is not None:
         _print_catch_up(caught_up)
+    if dead is not None:
+        _print_dead(dead)
     if arguments.json is not None:
         document = {
             "results": [asdict(result) for result in results],
             "catch_up": None if caught_up is None else asdict(caught_up),
+            "dead": None if dead is None else asdict(dead),
         }
         arguments.json.write_text(json.dumps(document, indent=2) + "\n")
     return 0
 
 
-def _run(arguments: argparse.Namespace, home: Path) -> tuple[list[Result], CatchUpResult | None]:
+def _run(
+    arguments: argparse.Namespace, home: Path
+) -> tuple[list[Result], CatchUpResult | None, DeadResult | None]:
     state = open_devnet(Layout(home, arguments.nodes, is_tls=not arguments.no_tls), _say)
     _raise_quotas(state)
     with Devnet(home, state) as devnet:
@@ -153,9 +191,12 @@ def _run(arguments: argparse.Namespace, home: Path) -> tuple[list[Result], Catch
         bench.fill(arguments.contracts)
         loads = ("individual", "batch") if arguments.load == "both" else (arguments.load,)
         results = [bench.measure(load) for load in loads]
-        if not arguments.catch_up:
-            return results, None
-        return results, bench.catch_up(arguments.catch_up, results[0].rate)
+        caught_up = dead = None
+        if arguments.catch_up:
+            caught_up = bench.catch_up(arguments.catch_up, results[0].rate)
+        if arguments.dead:
+            dead = bench.measure_dead(arguments.dead)
+        return results, caught_up, dead
 
 
 def _bound(node_count: int) -> float:
@@ -324,6 +365,69 @@ class Bench:
         rate = (target - at) / max(end - begin, CATCH_UP_POLL_S)
         return CatchUpResult(target - at, end - begin, rate, rate / live_rate, begin - started)
 
+    def measure_dead(self, dead: int) -> DeadResult:
+        """Post one load, kill the last `dead` nodes in its middle, and compare its halves."""
+        arguments = self._arguments
+        living = len(self._apis) - dead
+        bound = _bound(living)  # those that live on may have the processor of the dead
+        count = int(bound * 2 * (arguments.seconds + WARM_UP_S))
+        _say(f"Signing {count} transactions (individual).")
+        requests = list(
+            self._maker().prepayments(
+                arguments.contracts, count, REQUEST_SIZE, is_batch_signed=False
+            )
+        )
+        gc.collect()
+        gc.freeze()
+        return asyncio.run(self._measure_dead(dead, range(living), iter(requests)))
+
+    async def _measure_dead(
+        self, dead: int, living: range, requests: Iterator[bytes]
+    ) -> DeadResult:
+        is_over = False
+        posting = asyncio.create_task(
+            post_load(
+                self._apis[: len(living)],
+                self._context,
+                requests,
+                per_node=PER_NODE,
+                is_over=lambda: is_over,
+            )
+        )
+        await asyncio.sleep(WARM_UP_S)
+        _say(f"Posting to {len(living)} nodes for {self._arguments.seconds:g} s, all alive.")
+        alive_rate, alive_pause_s = await asyncio.to_thread(self._watch, living)
+        for replica in range(len(living), len(self._apis)):
+            self._devnet.kill(replica)
+        _say(f"Killed {dead}; posting on for {self._arguments.seconds:g} s.")
+        dead_rate, dead_pause_s = await asyncio.to_thread(self._watch, living)
+        is_over = True
+        if posting.done():
+            _say("The load was over before the time was: the rate after the kill is too low.")
+        await posting
+        await asyncio.to_thread(self._settle, living)
+        return DeadResult(
+            dead,
+            alive_rate,
+            dead_rate,
+            dead_rate / max(alive_rate, 1.0),
+            alive_pause_s,
+            dead_pause_s,
+        )
+
+    def _watch(self, replicas: Iterable[int]) -> tuple[float, float]:
+        """Return (transactions a second, longest time without a block) over the load's seconds."""
+        chosen = list(replicas)
+        begin_count, height, begin = self._committed(chosen)
+        count, changed, now, pause_s = begin_count, begin, begin, 0.0
+        while now - begin < self._arguments.seconds:
+            time.sleep(PAUSE_POLL_S)
+            count, newest, now = self._committed(chosen)
+            pause_s = max(pause_s, now - changed)
+            if newest > height:
+                height, changed = newest, now
+        return (count - begin_count) / (now - begin), pause_s
+
     def _first_answer(self, replica: int) -> tuple[int, float]:
         """Return (transactions committed at a node that starts, time) as soon as it answers."""
         while True:
@@ -421,6 +525,14 @@ def _print_catch_up(result: CatchUpResult) -> None:
         f"\ncatching up by blocks, no live load: {result.transactions:,} transactions in "
         f"{result.seconds:.1f} s, {result.rate:,.0f} tx/s, {result.ratio:.2f} times the "
         f"individually signed live rate; {result.start_s:.1f} s until its first answer"
+    )
+
+
+def _print_dead(result: DeadResult) -> None:
+    print(
+        f"\n{result.dead} dead of the nodes, individually signed: {result.dead_rate:,.0f} tx/s, "
+        f"{result.ratio:.2f} times the {result.alive_rate:,.0f} tx/s with all alive; longest "
+        f"without a block {result.dead_pause_s:.1f} s, {result.alive_pause_s:.1f} s before"
     )
 
 

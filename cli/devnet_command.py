@@ -166,6 +166,7 @@ def _tell(devnet: Devnet) -> None:
         _say(f"TLS authority {state.authority}")
     _say(f"Everything else stands in {devnet.directory / 'devnet.json'}.")
     _say(f"Try: evidence-ledger submit examples/week.jsonl --devnet {devnet.directory}")
+    _say(f"     evidence-ledger play --devnet {devnet.directory}")
     _say("Ready. Ctrl-C stops every node.")
 
 

@@ -6,9 +6,10 @@ A draft is what a till hands over; salt, deadline and signatures are added here:
                                                           "salt", "not_after"
     {"body": "<canonical text>", "signatures": […]}       signed elsewhere, sent as it stands
 
-`occurred_at` goes into the data of those kinds that record it. A `tx_id` in the data may be written
-`@party/reference`: the id of that party's transaction of that reference earlier in the file, which
-does not exist before it is salted. A file is a JSON list, one JSON object, or one object a line.
+`occurred_at` goes into the data of those kinds that record it. A `tx_id` or `of` in the data may be
+written `@party/reference`: the id of that party's transaction of that reference earlier in the
+file, which does not exist before it is salted. A file is a JSON list, one JSON object, or one
+object a line.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from cli.failure import unusable
+from contracts.events import DATA as EVENTS
 from ledger.canonical import INTEGER_MAX
 from ledger.refusal import Rejected
 from ledger.transaction import decode_transaction, encode_body
@@ -33,8 +35,11 @@ SALT_BYTES: Final = 16
 FILE_BYTES_MAX: Final = 512 * 1024 * 1024
 """A million receipts of 500 bytes; more is submitted in several files."""
 
-RECORDS_TIME: Final = frozenset({"prepaid.prepay", "prepaid.consume", "prepaid.refund"})
+RECORDS_TIME: Final = frozenset({"prepaid.prepay", "prepaid.consume", "prepaid.refund", *EVENTS})
 """Kinds whose data has a field `occurred_at`."""
+
+TARGETS: Final = ("tx_id", "of")
+"""Members that name an earlier transaction by its id."""
 
 RandomBytes = Callable[[int], bytes]
 
@@ -135,8 +140,10 @@ def complete_body(
     data = dict(draft.data)
     if draft.kind in RECORDS_TIME and draft.occurred_at is not None:
         data.setdefault("occurred_at", draft.occurred_at)
-    if isinstance(data.get("tx_id"), str) and data["tx_id"].startswith("@"):
-        data["tx_id"] = _resolve(data["tx_id"], draft, tx_ids)
+    for member in TARGETS:
+        target = data.get(member)
+        if isinstance(target, str) and target.startswith("@"):
+            data[member] = _resolve(target, draft, tx_ids)
     salt = draft.salt or base64.urlsafe_b64encode(random_bytes(SALT_BYTES)).decode().rstrip("=")
     try:
         return encode_body(

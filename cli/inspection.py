@@ -48,6 +48,7 @@ from node.certificates import read_certificate
 from node.certification import log_trust
 from node.config import NodeConfig, NodeHome
 from node.journal_record import decode_journal_record
+from node.kept_entries import verify_entries
 from node.ledger_store import LedgerStore, open_ledger
 from node.recovery import find_amnesia
 from node.server import open_keyvalue
@@ -136,6 +137,7 @@ class Inspection:
             yield self._try("files and rows", self._check_rows)
             yield self._try("execution", self._check_execution)
             yield self._try("state", self._check_state)
+            yield self._try("earlier entries", self._check_earlier_entries)
             yield self._try("client signatures", self._check_signatures)
             yield self._try("commit certificates", self._check_certificates)
             yield self._try("checkpoints", self._check_checkpoints)
@@ -326,6 +328,12 @@ class Inspection:
                 f"{header.height} has {header.state_root.hex()}",
             )
         return f"root {header.state_root.hex()[:16]}… from buckets and from {count} streams"
+
+    def _check_earlier_entries(self) -> str:
+        """Whatever later blocks may read of earlier entries is there, and what its stream's root is
+        of."""
+        streams, count = verify_entries(self._store, self._chain.header.time_ms, self._progress)
+        return f"{count} of {streams} streams may be read again; each is there"
 
     # Signatures
 

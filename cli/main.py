@@ -29,6 +29,7 @@ TAIL: Final = """\
 try it on this machine 在本机试用:
   %(prog)s devnet --home ./net                       four nodes; Ctrl-C stops them
   %(prog)s submit examples/week.jsonl --devnet ./net   a week of receipts (another terminal)
+  %(prog)s play --devnet ./net                       ten contracts from signing to refund
   %(prog)s evidence TX_ID --devnet ./net -o card.evidence.json
   %(prog)s verify card.evidence.json --genesis-hash HASH
 
@@ -53,6 +54,7 @@ def make_parser() -> Parser:
         inspect_command,
         node_command,
         page_command,
+        play_command,
         proof_command,
         stamps_command,
         submit_command,
@@ -74,6 +76,7 @@ def make_parser() -> Parser:
         node_command,
         devnet_command,
         submit_command,
+        play_command,
         proof_command,
         stamps_command,
         verify_command,

@@ -2,8 +2,10 @@
 
 Only sealed segments move, and of those only such as neither the node nor its peers need soon: all
 their blocks are older than the replay window, than every snapshot the node serves, and than the
-newest `keep_blocks`. Each is read whole before it is copied, the copy is read back, and the home's
-list names it durably before the original goes.
+newest `keep_blocks`. What later blocks may read of their entries is first kept as rows of the index
+(`node.kept_entries`), so that the node executes without its archive. Each segment is read whole
+before it is copied, the copy is read back, and the home's list names it durably before the original
+goes.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ from pathlib import Path
 from cli.failure import Failure, unusable
 from cli.founding import read_genesis
 from cli.node_storage import hold_home
-from cli.progress import show_progress
+from cli.progress import show_progress, show_steps
 from genesis.document import Genesis
 from node.archived import encode_mark, is_mounted, open_segments, read_archived
 from node.config import NodeConfig, NodeHome
+from node.kept_entries import drop_ended, keep_before
+from node.ledger_store import LedgerStore
 from node.private_files import write_file
 from node.server import open_keyvalue
 from node.snapshot_export import find_base
@@ -64,6 +68,8 @@ def prune(home: NodeHome, keep_blocks: int) -> Pruned:
                 for sealed in store.segments.sealed()
                 if sealed.name in here and sealed.last_height < limit
             ]
+            if movable:
+                _keep_entries(LedgerStore(store), movable[-1].last_height + 1)
             size = 0
             with (
                 closing(DiskDirectory(place)) as archive,
@@ -113,6 +119,16 @@ def _find_limit(home: NodeHome, store: ChainStore, genesis: Genesis, keep_blocks
         with closing(DiskDirectory(home.snapshots)) as directory:
             needed += SnapshotShelf(directory).base_heights
     return max(min(needed), 0)
+
+
+def _keep_entries(store: LedgerStore, height: int) -> None:
+    """Keep what later blocks may read of the entries below `height`, and nothing that they never
+    will."""
+    time_ms = store.header(store.chain_store.applied_height or 0).time_ms
+    with show_steps() as progress:
+        keep_before(store, height, time_ms, progress)
+    for _ in drop_ended(store, time_ms):
+        pass
 
 
 def _check(store: ChainStore, sealed: SealedSegment) -> None:

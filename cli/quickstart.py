@@ -254,6 +254,7 @@ def _tell_next(home: Path, state: DevnetState, pid: int) -> None:
         _say("The network is running 网络仍在运行; the API's documentation 接口文档:")
         for node in state.nodes:
             _say(f"  {node.api}/docs")
+        _say(f"Ten contracts, signing to refund 十份合同: {program} play --devnet {home}")
         _say(f"Fetch more 获取更多: {program} history m-yoga-2026-0001 --devnet {home}")
         _say(f"Stop it 停止网络: kill {pid}")
     else:

@@ -52,6 +52,13 @@ class Result:
     height: int = -1
     index: int = -1
     node: str = ""
+    effects: tuple[tuple[str, int | str], ...] = ()
+    """What it did, findings among it; nothing where the token does not cover it."""
+
+    @property
+    def findings(self) -> list[str]:
+        """Rules that were broken, in the order in which the outcome names them."""
+        return [str(value) for name, value in self.effects if name == "finding"]
 
 
 @dataclass(slots=True)
@@ -175,8 +182,16 @@ class Submitter:
             place = self._ask(at, lambda client: {**client.settle(one.envelope), "": client.url})
         except ApiError as error:
             return _result(one, "rejected", error.reason, error.detail)
+        effects = tuple((str(name), value) for name, value in place.get("effects", ()))
         return _result(
-            one, place["status"], place["code"], "", place["height"], place["index"], place[""]
+            one,
+            place["status"],
+            place["code"],
+            "",
+            place["height"],
+            place["index"],
+            place[""],
+            effects,
         )
 
     def _ask(self, at: int, ask: Callable[[Client], Any]) -> Any:
@@ -209,6 +224,7 @@ def _result(
     height: int = -1,
     index: int = -1,
     node: str = "",
+    effects: tuple[tuple[str, int | str], ...] = (),
 ) -> Result:
     item = one.item
     return Result(
@@ -223,6 +239,7 @@ def _result(
         height=height,
         index=index,
         node=node,
+        effects=effects,
     )
 
 
@@ -264,4 +281,8 @@ def summarise(results: Sequence[Result]) -> list[str]:
         if codes:
             listed = ", ".join(f"{code} ({count})" for code, count in codes.most_common())
             sentences.append(f"{text}: {listed}.")
+    findings = Counter(finding for result in results for finding in result.findings)
+    if findings:
+        listed = ", ".join(f"{name} ({count})" for name, count in findings.most_common())
+        sentences.append(f"Findings: {listed}.")
     return sentences

@@ -26,6 +26,7 @@ from contracts.custody import (
     check_movable,
     count_device,
     read_merchant,
+    read_static,
     settle,
 )
 from contracts.documents import read_document
@@ -44,10 +45,13 @@ from contracts.events import (
 )
 from contracts.handling import Context, Refusal
 from contracts.lifecycle import (
+    AFTERLIFE_MS,
     CARD,
     CONTRACT,
     DISPUTE,
     ENDING,
+    ISSUED,
+    LOOKING_BACK,
     LOST,
     MERCHANT,
     TRADING,
@@ -56,9 +60,10 @@ from contracts.lifecycle import (
 )
 from contracts.parties import CUSTODIAN_ROLES, PartyRecord
 from contracts.standing import ROLE_OF, attest, check_scopes, find_roles
+from law.days import day_of
 from law.entries import choose_role
 from law.facts import REFERS
-from law.terms import parse_terms
+from law.terms import PeriodDeal, parse_terms
 from ledger.transaction import Outcome, applied
 
 Effects = list[tuple[str, int | str]]
@@ -125,6 +130,10 @@ def make_event(event: str, deed: Deed) -> Callable[[Context, Any], Outcome]:
         else:
             role = attest(context, record, event)
         moved = _move(record, event)
+        if event in LOOKING_BACK and record.is_over_at(context.time_ms):
+            raise Refusal(
+                "contract_over", ("closed_ms", record.closed_ms), ("allowed_ms", AFTERLIFE_MS)
+            )
         if isinstance(data, OfData):
             _check_target(context, event, data.of)
         after, effects = deed(context, moved, data, role)
@@ -250,9 +259,22 @@ def _release(
         record, locked=record.locked - data.amount, released=record.released + data.amount
     )
     effects: Effects = [("locked", after.locked), ("released", after.released)]
-    if not record.deliveries:
+    if not record.deliveries and not _is_pass_running(context, record, data):
         effects.append(("finding", "released_before_delivery"))
     return after, effects
+
+
+def _is_pass_running(context: Context, record: ContractRecord, data: Event) -> bool:
+    """Whether time itself is what the terms sell, and it has begun: no single delivery is needed
+    before money for it is released."""
+    raw = read_document(context, read_static(context).terms)
+    assert raw is not None, "a contract's terms are never removed"
+    deal = parse_terms(raw).deal
+    if not isinstance(deal, PeriodDeal):
+        return False
+    if deal.term.start is None:
+        return record.card != ISSUED
+    return deal.term.start <= day_of(data.occurred_at or context.time_ms)
 
 
 def _credit(
@@ -402,7 +424,8 @@ def _close(
 ) -> tuple[ContractRecord, Effects]:
     if record.locked:
         raise Refusal("still_locked", ("locked", record.locked))
-    return record, [("role", role), ("owed", record.owed)]
+    after = replace(record, closed_ms=context.time_ms)
+    return after, [("role", role), ("owed", record.owed)]
 
 
 def _attach(

@@ -19,7 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from contracts.handling import Context, Refusal
-from contracts.lifecycle import CARD, CONTRACT, DISPUTE, REGIONS, TRADING
+from contracts.lifecycle import AFTERLIFE_MS, CARD, CONTRACT, DISPUTE, REGIONS, TRADING
 from contracts.prepaid import ConservationError
 from ledger.canonical import INTEGER_MAX
 
@@ -97,6 +97,12 @@ class ContractRecord(msgspec.Struct, frozen=True, array_like=True, tag="contract
     findings: int = 0
     counters: list[Counter] = []
     freezes: list[Freeze] = []
+    closed_ms: int = 0
+    """When it was closed; 0 while it is not."""
+
+    def is_over_at(self, time_ms: int) -> bool:
+        """Say whether it was closed so long ago that nothing looks back on its entries any more."""
+        return bool(self.closed_ms) and self.closed_ms + AFTERLIFE_MS < time_ms
 
     def compute_frozen(self, time_ms: int) -> int:
         """Return what freezes hold at a time, at most what is locked."""

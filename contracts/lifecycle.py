@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from law.facts import KINDS as FACTS
+from law.facts import REFERS
 
 NONE: Final = "none"
 SIGNED: Final = "signed"
@@ -49,6 +50,11 @@ ANY_PARTY: Final = (
     "regulator", "arbitrator", "court", "both",
 )  # fmt: skip
 AUTHORITIES: Final = ("court", "arbitrator", "regulator")
+
+AFTERLIFE_MS: Final = 5 * 366 * 86_400_000
+"""How long after a contract is closed its entries are still looked back on: five years, as long as
+an issuer of cards keeps its records (单用途商业预付卡管理办法), and longer than a claim lasts
+(民法典 art. 188: three years). Later everything may still be stated of it but what reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +173,9 @@ EVENTS: Final[tuple[str, ...]] = tuple(
 MERCHANT_EVENTS: Final[tuple[str, ...]] = tuple(
     row.event for row in TABLE if row.region == MERCHANT
 )
+
+LOOKING_BACK: Final = frozenset({*REFERS, "refund.computed", "findings.computed"})
+"""Events whose execution reads earlier entries of the contract or of its merchant."""
 
 ROWS: Final[dict[tuple[str, str], Transition]] = {(row.event, row.region): row for row in TABLE}
 

@@ -1,8 +1,10 @@
 """RFC 8785 canonical JSON with the standard library alone.
 
 A document of law has one spelling, so that its hash means its content: members sorted by UTF-16
-unit, no spaces, shortest escapes, whole numbers only (|n| ≤ 2^53−1), text in NFC, bounded depth and
-size. Reading decodes, writes again and compares. The ledger has the same rules in a faster form
+unit, no spaces, shortest escapes, whole numbers only (|n| ≤ 2^53−1), text that `is_normal`, bounded
+depth and size.
+
+Reading decodes, writes again and compares. The ledger has the same rules in a faster form
 (`ledger.canonical`); this one must run where nothing but Python is installed, and the tests hold
 the two against each other.
 """
@@ -26,7 +28,8 @@ DOCUMENT_BYTES_MAX: Final = 32 * 1024
 """The bound of a transaction body, which carries a document to the ledger."""
 
 NORMALIZATION: Final = unicodedata.ucd_3_2_0
-"""Unicode 3.2, frozen in every Python: a later Unicode must not make an old document wrong."""
+"""Unicode 3.2: a later Unicode must not make an old document wrong. Every Python has the same
+tables of what 3.2 assigns; `is_normal` asks about nothing else."""
 
 _INTEGER_CHARS_MAX: Final = len(str(-INTEGER_MAX))
 
@@ -97,6 +100,19 @@ def compute_hash(raw: bytes) -> str:
     return sha256(raw).hexdigest()
 
 
+def is_normal(text: str) -> bool:
+    """Return whether each longest run of characters that Unicode 3.2 assigns is in its NFC.
+
+    A character of a later version stays as it is; nothing composes with it or across it (ADR 0025).
+    """
+    runs, start = [], 0
+    for at, one in enumerate(text):
+        if NORMALIZATION.category(one) == "Cn":
+            runs.append(text[start:at])
+            start = at + 1
+    return all(NORMALIZATION.is_normalized("NFC", run) for run in (*runs, text[start:]))
+
+
 _dumps: Final = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False
 ).encode
@@ -115,7 +131,8 @@ def _check(value: Any, name: str, path: str, depth: int) -> bool:
     """Refuse what has no canonical spelling; tell whether a member's name sorts by UTF-16 only."""
     kind = type(value)
     if kind is str:
-        if not value.isascii() and not NORMALIZATION.is_normalized("NFC", value):
+        # The written text counts: after an escape, a mark stands beside the escape's last letter.
+        if not value.isascii() and not is_normal(_dumps(value)):
             raise Refused(Code.NOT_CANONICAL, f"{name}: {path} is not in Normalization Form C")
         return False
     if kind is int:

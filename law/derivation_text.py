@@ -7,6 +7,7 @@ is told and not decided, and says that a court decides what is open.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
@@ -45,6 +46,32 @@ TOLD: Final[dict[str, Words]] = {
     "refund_claimed": Words("refunds only claimed by who owes them", "仅由退款义务人自称的退款"),
     "frozen": Words("frozen in custody", "托管资金被冻结"),
 }
+
+GROUNDS: Final[dict[str, str]] = {
+    "premises_moved": "变更经营场所",
+    "obligation_transferred": "义务转移",
+    "unlimited_not_available": "不限次服务无法实现",
+    "grave_change": "重大变化",
+    "breach": "违约",
+    "agreed_ground": "约定事由",
+    "other": "其他",
+}
+"""Each ground of `law.facts.GroundStated` in Chinese."""
+
+SPEAKERS: Final[dict[str, str]] = {
+    "consumer": "消费者",
+    "merchant": "经营者",
+    "custodian": "托管机构",
+    "issuer": "其他金融机构",
+    "platform": "平台",
+    "consumer_council": "消委会",
+    "district": "区政府",
+    "regulator": "监管部门",
+    "arbitrator": "仲裁机构",
+    "court": "法院",
+    "both": "双方",
+}
+"""Each role of `law.facts.ROLES` in Chinese."""
 
 LEGEND: Final = Words(
     "P paid, B bonus, F face value charged, U the same before discount, k units, a price of one, "
@@ -125,6 +152,9 @@ LABELS: Final[dict[str, str]] = {
 }
 """Every name a value can have, in Chinese, but for single letters."""
 
+_ARTICLE: Final = re.compile(r"(?P<law>\D*)(?P<number>[0-9]+).*")
+"""`19(2)`, `civil code 565`."""
+
 AMOUNTS: Final = frozenset(
     (
         *"vRWFPBaumIU", "agreed price", "agreement", "consumer", "exact", "in the account",
@@ -133,6 +163,30 @@ AMOUNTS: Final = frozenset(
     )
 )  # fmt: skip
 """Names of values in fen."""
+
+
+def list_articles(derivation: Derivation) -> list[str]:
+    """Return the articles that its steps, its open questions and what it tells name, in order."""
+    named = {step.article for result in derivation.results for step in result.steps}
+    named |= {QUESTIONS[name].article for r in derivation.results for name, _ in r.assumptions}
+    named |= {told.article for told in derivation.told}
+    return sorted({one for words in named for one in _split_articles(words)}, key=_order_articles)
+
+
+def _split_articles(words: str) -> list[str]:
+    """Return the articles of a step one by one: `14; civil code 201, 203` has three."""
+    found = []
+    for part in words.split("; ") if words else []:
+        first, *others = part.split(", ")
+        law = _ARTICLE.sub(r"\g<law>", first)
+        found += [first, *(f"{law}{other}" for other in others)]
+    return found
+
+
+def _order_articles(article: str) -> tuple[str, int, str]:
+    match = _ARTICLE.fullmatch(article)
+    assert match is not None, "an article has a number"
+    return match["law"], int(match["number"]), article
 
 
 def render_derivation(derivation: Derivation, lang: str) -> str:
@@ -170,7 +224,7 @@ def _render(derivation: Derivation, lang: str) -> Iterator[str]:
         label = told.what if words is None else pick(words, lang)
         article = f" ({told.article})" if told.article else ""
         entries = _show_entries(told.positions, lang)
-        detail = f": {told.detail}" if told.what in ("ground", "cause") else ""
+        detail = _show_statement(told.detail, lang) if told.what in ("ground", "cause") else ""
         yield f"  {label}{amount}{article}{detail}{entries}"
     yield ""
     yield (
@@ -212,6 +266,16 @@ def _render_step(step: Step, lang: str) -> str:
     formula = FORMULAS[step.formula] if lang == "zh" else step.formula
     working = f"[{step.article}] {formula} : {_show_label(step.name, lang)} = {value}"
     return f"{working}  ← {', '.join(inputs)}" if inputs else working
+
+
+def _show_statement(detail: str, lang: str) -> str:
+    """Write what `law.told` says of a ground or cause: what, found or claimed, by whom."""
+    if lang != "zh":
+        return f": {detail}"
+    what, _, how = detail.partition(", ")
+    standing, _, role = how.partition(" by ")
+    shown = GROUNDS.get(what) or name(what, lang)
+    return f"：{shown}（{SPEAKERS[role]}{'认定' if standing == 'found' else '主张'}）"
 
 
 def _split(label: str) -> tuple[str, str]:

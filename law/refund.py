@@ -236,12 +236,14 @@ class _Engine:
         """Return the principal by the articles, exact; None where a price is not known."""
         account = self.account
         paid_by = [payment.position for payment in account.payments]
+        article = "15"
         if route == INVALIDITY and is_limited_in_capacity(account):
             is_deducted = pick["deduction"] == "claimed" and pick["minor_service"] == "lawful"
             if not is_deducted:
                 return working.exact(
                     "R", "10", "R = P", account.paid, from_entries("P", account.paid, paid_by)
                 )
+            article = "10(3), 15"
         deal = self.terms.deal
         by_price = cause == CONSUMER and pick["pass"] == ARTICLE_19
         if isinstance(deal, PeriodDeal) and is_ratio_pass(self.terms, route) and not by_price:
@@ -251,7 +253,7 @@ class _Engine:
         if value is None:
             return None
         return working.exact(
-            "R", "15", "R = P − v", account.paid - value,
+            "R", article, "R = P − v", account.paid - value,
             from_entries("P", account.paid, paid_by), from_step("v", value),
         )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 The bytes a submitter signed are the bytes the ledger keeps, so there must be one spelling of a
 value: RFC 8785 (JSON Canonicalization Scheme) with three further bounds: integers only
-(|n| ≤ 2^53−1, where every JSON reader agrees), strings in Unicode NFC, and a bounded depth.
+(|n| ≤ 2^53−1, where every JSON reader agrees), text that `is_normal`, and a bounded depth.
 
 Reading has a fast path: msgspec decodes into a type that has no float in it and no depth beyond
 the bound, sorts, writes again, and the bytes are compared. msgspec sorts member names by code
@@ -39,9 +39,9 @@ PLAIN_TEXT: Final = re.compile(
 what: Latin, Chinese and its punctuation, symbols. Only for speed: all of it is in Unicode 3.2."""
 
 NORMALIZATION: Final = unicodedata.ucd_3_2_0
-"""Unicode 3.2, frozen in every Python (RFC 3454 stands on it). The newest tables change with the
-interpreter: characters that a later Unicode adds can make a body NFC for one node and not for
-another, and the two would disagree about a block."""
+"""Unicode 3.2 (RFC 3454 stands on it): what it assigns, and how that composes, is the same in every
+Python. The newest tables change with the interpreter, and two nodes would disagree about a block.
+These do too, for the characters that 3.2 does not assign: `is_normal` never asks about one."""
 
 Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 JsonValue = Any
@@ -108,11 +108,21 @@ def check_canonical(raw: bytes, decoder: msgspec.json.Decoder[Any], name: str) -
     is_plain = PLAIN_TEXT.fullmatch(text) is not None
     if not (encode_sorted(value) == raw if is_plain else _is_rfc8785(value, raw)):
         raise _not_canonical(name)
-    if not is_plain and not NORMALIZATION.is_normalized("NFC", text):
+    if not is_plain and not is_normal(text):
         raise Rejected(
             Reason.NOT_CANONICAL, f"{name}: strings must be in Unicode Normalization Form C"
         )
     return value
+
+
+def is_normal(text: str) -> bool:
+    """Return whether each longest run of characters that Unicode 3.2 assigns is in its NFC.
+
+    A character of a later version stays as it is, and nothing composes with it or across it
+    (ADR 0025); U+0000, which composes with nothing, stands for it here.
+    """
+    later = {ord(one): "\0" for one in set(text) if NORMALIZATION.category(one) == "Cn"}
+    return NORMALIZATION.is_normalized("NFC", text.translate(later) if later else text)
 
 
 def _not_canonical(name: str) -> Rejected:

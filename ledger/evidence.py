@@ -24,6 +24,14 @@ TRANSACTION: Final = "transaction"
 HISTORY: Final = "history"
 CASE: Final = "case"
 """A history with everything that the law reads about the contract."""
+CONSISTENCY: Final = "consistency"
+"""Two checkpoints, and that the older tree is the beginning of the newer one."""
+STATE: Final = "state"
+"""One stream's value at a height, or that the state has none."""
+RECORD: Final = "record"
+"""Consecutive entries of one contract with their blocks, and a question about them."""
+EQUIVOCATION: Final = "equivocation"
+"""Two statements of one validator that contradict each other."""
 
 MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     TRANSACTION: (
@@ -62,8 +70,42 @@ MEMBERS: Final[dict[str, tuple[str, ...]]] = {
         "parties",
         "state",
     ),
+    CONSISTENCY: ("format", "genesis", "kind", "newer", "older", "path"),
+    STATE: ("format", "genesis", "header", "header_proof", "kind", "state"),
+    RECORD: (
+        "blocks",
+        "contract",
+        "entries",
+        "first",
+        "format",
+        "genesis",
+        "header",
+        "header_proof",
+        "kind",
+        "parties",
+        "question",
+        "range",
+        "state",
+    ),
+    EQUIVOCATION: ("evidence", "format", "genesis", "kind"),
 }
 """Members of each kind of file, all of them required."""
+
+QUESTIONS: Final[dict[str, tuple[str, ...]]] = {
+    "attestation": ("ask", "transaction"),
+    "balance": ("ask", "from", "stated", "until"),
+    "omission": ("ask", "batch", "envelope", "receipt"),
+    "production": ("ask", "request"),
+    "terms": ("ask", "at", "document"),
+    "window": ("ask", "from", "kinds", "until"),
+}
+"""Members of `question` for each thing that can be asked about a record."""
+
+BLOCK_MEMBERS: Final = ("header", "path")
+"""Members of each of `blocks`."""
+
+BATCH_MEMBERS: Final = ("index", "path")
+"""Members of `batch`: where a transaction's id stands among those that one receipt covers."""
 
 LAW_MEMBERS: Final = ("merchant", "pages", "terms", "times")
 """Members of `law`."""
@@ -85,6 +127,24 @@ class ProvenStream:
     """`ledger.stream.StreamValue`, encoded."""
     proof: bytes
     """`ledger.state_proof.StateProof`, encoded (`ledger.state_tree.encode_state_proof`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateClaim:
+    """A stream's state value, or that there is none, and the proof of it."""
+
+    stream: str
+    value: bytes | None
+    """None: no entry ever named the stream."""
+    proof: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenBlock:
+    """A header entry and its inclusion path under the file's checkpoint."""
+
+    header: bytes
+    path: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +237,94 @@ def encode_history_evidence(
     )
 
 
+def encode_consistency_evidence(
+    *, genesis: bytes, older: bytes, newer: bytes, path: Iterable[bytes]
+) -> bytes:
+    """Return the evidence file of append-only growth between two certified checkpoints."""
+    return _encode(
+        {
+            "format": FORMAT,
+            "genesis": encode_base64(genesis),
+            "kind": CONSISTENCY,
+            "newer": newer.decode(),
+            "older": older.decode(),
+            "path": [encode_base64(node) for node in path],
+        }
+    )
+
+
+def encode_state_evidence(
+    *, genesis: bytes, header: bytes, header_proof: bytes, state: StateClaim
+) -> bytes:
+    """Return the evidence file of one stream's value, or of its absence, at a height."""
+    return _encode(
+        {
+            "format": FORMAT,
+            "genesis": encode_base64(genesis),
+            "header": encode_base64(header),
+            "header_proof": header_proof.decode(),
+            "kind": STATE,
+            "state": _claim(state),
+        }
+    )
+
+
+def encode_record_evidence(
+    *,
+    contract: str,
+    genesis: bytes,
+    header: bytes,
+    header_proof: bytes,
+    state: StateClaim,
+    first: int,
+    entries: Iterable[bytes],
+    range_: Iterable[bytes],
+    blocks: Iterable[ProvenBlock],
+    parties: Iterable[ProvenStream],
+    question: dict[str, Any],
+) -> bytes:
+    """Return the evidence file of a part of a contract's record that answers a question.
+
+    `entries` are consecutive from position `first` of the stream, `range_` proves that
+    (`ledger.merkle_range`), `blocks` are the headers of their heights.
+    """
+    return _encode(
+        {
+            "blocks": [
+                {
+                    "header": encode_base64(block.header),
+                    "path": [encode_base64(node) for node in block.path],
+                }
+                for block in blocks
+            ],
+            "contract": contract,
+            "entries": [encode_base64(entry) for entry in entries],
+            "first": first,
+            "format": FORMAT,
+            "genesis": encode_base64(genesis),
+            "header": encode_base64(header),
+            "header_proof": header_proof.decode(),
+            "kind": RECORD,
+            "parties": _parties(parties),
+            "question": question,
+            "range": [encode_base64(node) for node in range_],
+            "state": _claim(state),
+        }
+    )
+
+
+def encode_equivocation_evidence(*, genesis: bytes, evidence: bytes) -> bytes:
+    """Return the evidence file of a validator's two contradictory statements."""
+    return _encode(
+        {
+            "evidence": encode_base64(evidence),
+            "format": FORMAT,
+            "genesis": encode_base64(genesis),
+            "kind": EQUIVOCATION,
+        }
+    )
+
+
 def contract_stream(contract: str) -> str:
     """Return the stream of a contract's records."""
     return f"contract/{contract}"
@@ -193,6 +341,14 @@ def _stream(proven: ProvenStream) -> dict[str, str]:
         "proof": encode_base64(proven.proof),
         "stream": proven.stream,
         "value": encode_base64(proven.value),
+    }
+
+
+def _claim(claim: StateClaim) -> dict[str, str | None]:
+    return {
+        "proof": encode_base64(claim.proof),
+        "stream": claim.stream,
+        "value": None if claim.value is None else encode_base64(claim.value),
     }
 
 

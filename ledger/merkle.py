@@ -29,6 +29,7 @@ from ledger.refusal import Reason, Rejected
 __all__ = [
     "EMPTY_ROOT",
     "SIZE_MAX",
+    "BackwardFrontier",
     "Frontier",
     "compute_root",
     "consistency_proof",
@@ -129,6 +130,35 @@ class Frontier(NamedTuple):
 
 
 _EMPTY: Final = Frontier(0, b"")
+
+
+class BackwardFrontier:
+    """The peaks of a tree of known size whose leaves come last first, in constant memory.
+
+    The mirror of `Frontier`: a subtree is complete when its first leaf has come.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.left = size
+        """Leaves that have not come yet."""
+        self._nodes: list[tuple[int, bytes]] = []
+        """(height, hash) of complete subtrees, the rightmost one first."""
+
+    def prepend(self, leaf: bytes) -> None:
+        """Take the leaf hash before those that came; raise ValueError when all have come."""
+        if not self.left:
+            raise ValueError("all leaves have come")
+        self.left -= 1
+        height, node = 0, leaf
+        while self._nodes and self._nodes[-1][0] == height and not self.left >> height & 1:
+            node = node_hash(node, self._nodes.pop()[1])
+            height += 1
+        self._nodes.append((height, node))
+
+    @property
+    def peaks(self) -> bytes:
+        """What `Frontier.peaks` is for the same leaves, once all have come."""
+        return b"".join([node for _, node in reversed(self._nodes)])
 
 
 def inclusion_proof(

@@ -2,13 +2,15 @@
 
 A manifest names the block (its header), the blocks to fetch beside the state, the right edge of the
 log before them, and the SHA-256 of every chunk of rows. Streams come first, by name, then business
-references, by key; rows and their order are a function of the chain, so correct nodes make the same
-bytes. What holds each part:
+references, by key, then the entries that later blocks may read, by stream, newest first; rows and
+their order are a function of the chain, so correct nodes make the same bytes. What holds each part:
 
     header      a quorum's commit certificate, and a quorum's cosigned checkpoint that includes it
     streams     the state root in that header, over every row
     log edge    folds to a root that must grow, by the blocks fetched, into the header's log root
-    references  no header commits to them: the digest of the manifest, said alike by f+1 members
+    entries     count and root of their stream, in its state value: all of them, and no other
+    references  no header commits to them, nor to the time beside an entry: the digest of the
+                manifest, said alike by f+1 members
     chunks      their SHA-256 in the manifest, each by itself, so that a false one is known at once
 
 The blocks fetched reach back over the replay window: what a replay is refused by stands in them.
@@ -24,25 +26,33 @@ from typing import Annotated, Final
 import msgspec
 
 from ledger import tags
-from ledger.block import Header, compute_block_hash, decode_header, encode_header_entry
+from ledger.block import (
+    Header,
+    TransactionEntry,
+    compute_block_hash,
+    decode_entry,
+    decode_header,
+    encode_header_entry,
+)
 from ledger.checkpoint import LogTrust, verify_checkpoint
 from ledger.hashing import HASH_BYTES, sha256, tagged_hash
 from ledger.log import TILE_HEIGHT, TILE_WIDTH, ReadTile, frontier_from_tiles
-from ledger.merkle import Frontier, leaf_hash, verify_inclusion
+from ledger.merkle import BackwardFrontier, Frontier, leaf_hash, verify_inclusion
 from ledger.refusal import Reason, Rejected
 from ledger.stream import EMPTY_STREAM_ROOT, decode_stream_value
+from ledger.transaction import compute_tx_id, read_head
 from ledger.validators import ValidatorSet
 from ledger.votes import decode_commit_certificate
 from ledger.wire import StrictDecoder, encode
 
-SNAPSHOT_VERSION: Final = 1
+SNAPSHOT_VERSION: Final = 2
 
 CHUNK_BYTES: Final = 512 * 1024
 """A chunk is closed by the row that takes it to this size: two million streams make a thousand."""
 
 CHUNK_BYTES_MAX: Final = 1024 * 1024
-"""Largest chunk taken: what came before the last row, and the largest row (a state value is below
-an entry's 64 KiB)."""
+"""Largest chunk taken: what came before the last row, and the largest row (an
+entry has at most 64 KiB, and so has a state value)."""
 
 CHUNKS_MAX: Final = 262_144
 """Most chunks of a manifest: 128 GiB of rows, and a manifest of 11 MB, half of a frame."""
@@ -93,6 +103,15 @@ class ReferenceRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     time_ms: Count
 
 
+class KeptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An entry of a stream whose earlier entries later blocks may read."""
+
+    time_ms: Count
+    """Of its block."""
+    entry: bytes
+    """Leaf data, which names the stream."""
+
+
 class StreamChunk(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=0, tag_field="kind"):
     """Some streams, by name."""
 
@@ -107,8 +126,16 @@ class ReferenceChunk(
     rows: list[ReferenceRow]
 
 
-Row = StreamRow | ReferenceRow
-Chunk = StreamChunk | ReferenceChunk
+class KeptChunk(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2, tag_field="kind"):
+    """Some entries, by stream and newest first."""
+
+    rows: list[KeptRow]
+
+
+Row = StreamRow | ReferenceRow | KeptRow
+Chunk = StreamChunk | ReferenceChunk | KeptChunk
+
+_CHUNK_OF: Final = {StreamRow: StreamChunk, ReferenceRow: ReferenceChunk, KeptRow: KeptChunk}
 
 _manifest_decoder = StrictDecoder(Manifest, "snapshot manifest")
 _chunk_decoder: StrictDecoder[Chunk] = StrictDecoder(
@@ -158,12 +185,13 @@ def pack_chunks(rows: Iterable[Row | None]) -> Iterator[bytes | None]:
 def _size_of(row: Row) -> int:
     if isinstance(row, StreamRow):
         return len(row.name) + len(row.peaks) + len(row.value)
+    if isinstance(row, KeptRow):
+        return len(row.entry) + 8
     return 2 * HASH_BYTES + 8
 
 
 def _close(rows: list[Row]) -> bytes:
-    kind = StreamChunk if isinstance(rows[0], StreamRow) else ReferenceChunk
-    return encode(kind(rows))  # type: ignore[arg-type]  # all rows are of the first one's type
+    return encode(_CHUNK_OF[type(rows[0])](rows))  # all rows are of the first one's type
 
 
 def edge_from_tiles(size: int, read_tile: ReadTile) -> tuple[bytes, ...]:
@@ -280,15 +308,22 @@ def decode_chunk(chunk: bytes) -> Chunk:
 
 
 def read_rows(chunks: Iterable[bytes]) -> Iterator[Row]:
-    """Yield the rows of all chunks; raise `Rejected` unless each stands once and in its place."""
+    """Yield the rows of all chunks; raise `Rejected` unless each stands once and in its place.
+
+    Entries only come last: their places are told by their streams (`take_entries`).
+    """
     last: tuple[int, bytes] | None = None
     for raw in chunks:
         for row in decode_chunk(raw).rows:
             if isinstance(row, StreamRow):
                 place = (0, row.name.encode())
                 _check_stream(row)
-            else:
+            elif isinstance(row, ReferenceRow):
                 place = (1, row.key)
+            else:
+                last = (2, b"")
+                yield row
+                continue
             if last is not None and place <= last:
                 raise Rejected(
                     Reason.BAD_FIELD, f"snapshot: row {place[1]!r} stands after {last[1]!r}"
@@ -308,3 +343,41 @@ def _check_stream(row: StreamRow) -> None:
             f"snapshot: the peaks of stream {row.name} give root {root.hex()}, and its value has "
             f"{value.root.hex()}",
         )
+
+
+def take_entries(
+    name: str, count: int, peaks: bytes, rows: Iterator[KeptRow]
+) -> Iterator[tuple[bytes, int, KeptRow]]:
+    """Take a stream's entries off `rows`; yield each, newest first, as (tx_id, position, row).
+
+    `count` and `peaks` are the stream's own, held against the state. Raises `Rejected`, at the
+    latest after the last one, unless these are exactly its entries.
+    """
+    edge = BackwardFrontier(count)
+    while edge.left:
+        row = next(rows, None)
+        missing = f"{edge.left} of the {count} entries of stream {name} are missing"
+        if row is None:
+            raise Rejected(Reason.BAD_FIELD, f"snapshot: {missing}")
+        position, tx_id, stream = read_kept(row)
+        if stream != name:
+            raise Rejected(
+                Reason.BAD_FIELD,
+                f"snapshot: entry {position} of stream {stream} stands where {missing}",
+            )
+        edge.prepend(leaf_hash(row.entry))
+        yield tx_id, position, row
+    if edge.peaks != peaks:
+        raise Rejected(
+            Reason.ROOT_MISMATCH,
+            f"snapshot: the {count} entries given for stream {name} do not give its root",
+        )
+
+
+def read_kept(row: KeptRow) -> tuple[int, bytes, str]:
+    """Return an entry's (position, tx_id, stream); raise `Rejected` if it is no transaction's."""
+    entry = decode_entry(row.entry)
+    if not isinstance(entry, TransactionEntry):
+        raise Rejected(Reason.BAD_FIELD, f"snapshot: entry {entry.index} is no transaction")
+    body = entry.envelope.body
+    return entry.index, compute_tx_id(body), read_head(body).stream

@@ -21,6 +21,11 @@ def read_archived(home: NodeHome) -> list[ArchivedFile]:
     return decode_list(home.archived.read_bytes(), str(home.archived))
 
 
+def find_archived(home: NodeHome) -> int:
+    """Return the height below which all blocks have moved, 0 if none has; raise `Damaged`."""
+    return max((file.last_height + 1 for file in read_archived(home)), default=0)
+
+
 def is_mounted(place: Path, chain_id: bytes) -> bool:
     """Say whether a folder is the archive of this chain."""
     mark = place / MARK_FILE

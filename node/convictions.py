@@ -6,9 +6,10 @@ transaction that went stale while nothing was decided, or another one in its pla
 liar off. Whoever stands next after the liar submits at once and the others one after another, so
 that usually one proof comes onto the chain and not n. After a conviction all wait a little, since
 each makes a block, and a liar that lies in every block would keep the chain running for nothing but
-its own convictions. Everything in it follows from the evidence
-and the chain (the salt too), so the same proof found again soon makes the same body again, and a
-repeat is recognised as one. Bounded per validator, as its record on the chain is.
+its own convictions. A proof that is overtaken by another moves a place forward, or new lies would
+keep it waiting for ever. Everything in its body follows from the evidence and the chain (the salt too),
+so the same proof found again soon makes the same body again, and a repeat is recognised as one.
+Bounded per validator, as its record on the chain is.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ same validator (2 s)."""
 class _Owed:
     equivocation: Equivocation
     due_tick: int
+    overtaken: int = 0
+    """Blocks with other proofs against the same validator that came before it."""
 
 
 class Convictions:
@@ -73,7 +76,8 @@ class Convictions:
             return False
         if self._is_recorded(equivocation, chain):
             return False
-        item = _Owed(equivocation, tick + self._patience(equivocation.replica))
+        from_tick = max(tick, self._open_tick.get(equivocation.replica, 0))
+        item = _Owed(equivocation, from_tick + self._patience(equivocation.replica, 0))
         self._owed.setdefault(equivocation.replica, {})[equivocation.slot] = item
         return True
 
@@ -83,11 +87,14 @@ class Convictions:
             number = self._streams.get(stream)
             if number is None:
                 continue
-            self._open_tick[number] = tick + AGAIN_TICKS + self._patience(number)
+            self._open_tick[number] = open_tick = tick + AGAIN_TICKS
             owed = self._owed.get(number, {})
             for slot, item in list(owed.items()):
                 if self._is_recorded(item.equivocation, chain):
                     del owed[slot]
+                else:
+                    item.overtaken += 1
+                    item.due_tick = open_tick + self._patience(number, item.overtaken)
 
     def take_due(self, chain: Chain, tick: int, now_ms: int) -> Iterator[bytes]:
         """Yield the envelope of each proof whose turn it is and that may enter the next block."""
@@ -122,10 +129,10 @@ class Convictions:
         )
         return sign_transaction(body, self._genesis.chain_id, [self._party])
 
-    def _patience(self, convicted: int) -> int:
+    def _patience(self, convicted: int, overtaken: int) -> int:
         """Return for how many ticks this node lets those before it go first."""
         rank = (self._replica - convicted - 1) % len(self._genesis.validators)
-        return min(rank, PATIENCE_RANKS_MAX) * PATIENCE_TICKS
+        return max(0, min(rank, PATIENCE_RANKS_MAX) - overtaken) * PATIENCE_TICKS
 
     def _is_recorded(self, equivocation: Equivocation, chain: Chain) -> bool:
         record = chain.stream(self._stream_of(equivocation)).record

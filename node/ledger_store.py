@@ -71,13 +71,30 @@ class LedgerStore:
         return self.chain_store.reference(key) if self._references.may_hold(key) else None
 
     def entry(self, tx_id: bytes) -> StoredEntry | None:
-        """Return a transaction's entry with its block's time and its stream's entry before it."""
+        """Return a transaction's entry, or None where it is not at hand.
+
+        What execution may read is at hand (`node.kept_entries`). Of the rest it may only ask
+        whether an entry belongs to the contract it executes, which this one then does not.
+        """
+        try:
+            return self.read_entry(tx_id)
+        except NotMounted:
+            return None
+
+    def read_entry(self, tx_id: bytes) -> StoredEntry | None:
+        """Return a transaction's entry with its block's time and its stream's entry before it.
+
+        None if it is neither kept as a row nor in a block held here. Raises `NotMounted`.
+        """
+        kept = self.chain_store.kept_entry(tx_id)
+        if kept is not None:
+            return StoredEntry(kept.raw, kept.time_ms, kept.previous)
         position = self.chain_store.transaction(tx_id)
         if position is None:
             return None
         return StoredEntry(
             self.chain_store.entry_of(position),
-            self.header(position.height).time_ms,
+            self.chain_store.block_position(position.height).time_ms,
             position.previous,
         )
 

@@ -295,18 +295,16 @@ class Queries:
                 f"{HISTORY_ENTRIES_MAX}"
             )
         proven = self._prove_stream(stream)
-        papers = make_papers(self._shell.chain, stream, HISTORY_ENTRIES_MAX)
         entries: list[bytes] = []
         signers: dict[str, None] = {}
         newest = state.newest
         while newest != ZERO_HASH:
-            found = self._store.transaction(newest)
-            if found is None:
-                raise NotFound(f"entry of transaction {newest.hex()} is not in the index")
             with _archive_named():
-                raw = self._store.entry_of(found)
-            entries.append(raw)
-            entry = decode_entry(raw)
+                found = self._shell.disk.store.read_entry(newest)
+            if found is None:
+                break
+            entries.append(found.raw)
+            entry = decode_entry(found.raw)
             if isinstance(entry, TransactionEntry):
                 for signer in read_head(entry.envelope.body).signers:
                     signers[signer] = None
@@ -316,6 +314,7 @@ class Queries:
                 f"{state.count - len(entries)} of the {state.count} entries of contract {contract} "
                 f"{self._store.start.not_held}"
             )
+        papers = make_papers(self._shell.chain, stream, HISTORY_ENTRIES_MAX)
         parties = self._prove_parties(list(signers))
         entries.reverse()
         note, size = await self._certified_checkpoint(height)

@@ -32,7 +32,7 @@ from genesis.document import Parameters, parse_genesis
 from ledger.kernel import KERNEL
 from ledger.refusal import Reason, Rejected
 from node.api_server import ApiServer
-from node.archived import open_segments
+from node.archived import find_archived, open_segments
 from node.collector import collect_cycles
 from node.config import ConfigError, NodeConfig, NodeHome, StorageConfig, load_config
 from node.connection_table import ConnectionTable
@@ -41,6 +41,7 @@ from node.driver import Driver, Identity, Signers
 from node.effects import CommitBlock
 from node.exceptions import make_exception_handler
 from node.joining import fetch_snapshot
+from node.kept_entries import keep_before
 from node.keystore import KeyPurpose, Keystore, KeystoreError, read_passphrase
 from node.ledger_store import REPLAY_PROGRESS, STATE_PROGRESS, LedgerStore, open_ledger
 from node.logs import bind_context, configure_logs
@@ -106,7 +107,9 @@ def run_node(home: Path, prompt: Callable[[], str] | None = None) -> int:
     except InUse as error:
         log.error("another process holds this home: %s", error)
     except NotMounted as error:
-        log.error("this node cannot start: its index has to be built again, and %s", error)
+        log.error(
+            "this node cannot start: it has to read its oldest blocks once more, and %s", error
+        )
     except Damaged as error:
         log.error("what is stored here is damaged, and this node does not start: %s", error)
     except StorageFailure as error:
@@ -241,6 +244,7 @@ class _Server:
                 start,
             )
             stack.callback(store.chain_store.close)
+            keep_before(store, find_archived(place), chain.header.time_ms, ProgressLog())
             log_notices(store.chain_store.notices)
             import_checkpoints(store.chain_store, place.path)
             journal = open_journal(_open_folder(stack, place.journal), is_recovering)

@@ -15,12 +15,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.execution import Limits
+from contracts.execution import Limits, StreamState
+from contracts.lookback import may_look_back
 from ledger.block import Header, encode_header
 from ledger.refusal import Rejected
 from ledger.snapshot import (
     SNAPSHOT_VERSION,
     ChunkId,
+    KeptRow,
     Manifest,
     ReferenceRow,
     Row,
@@ -32,8 +34,10 @@ from ledger.snapshot import (
 )
 from ledger.stream import decode_stored_stream
 from node.effects import Say
+from node.kept_entries import drop_ended, freeze_streams, walk_back
 from node.ledger_store import LedgerStore
 from node.snapshot_shelf import SnapshotShelf
+from storage.archive import NotMounted
 from storage.chain import ChainStore
 from storage.files import Damaged, StorageFailure
 from storage.rows import decode_reference
@@ -43,7 +47,10 @@ PAUSE_FACTOR: Final = 9
 
 PAUSE_S_MIN: Final = 0.001
 ROWS_SKIPPED_MAX: Final = 2_000
-"""References that are free again and looked at between two pauses (about 3 ms)."""
+"""References that are free again, or streams that nothing looks back on, between two pauses (about
+3 ms, and 10)."""
+ENTRIES_READ_MAX: Final = 256
+"""Entries read between two pauses (about 5 ms)."""
 
 Pairs = Generator[tuple[bytes, bytes], None, None]
 
@@ -60,6 +67,9 @@ class Frozen:
     """References taken before this can be of no consequence any more."""
     streams: Pairs
     references: Pairs
+    looked_back: Generator[tuple[str, StreamState], None, None]
+    store: LedgerStore
+    """For entries alone: they do not change, and rows of them go only when this is written."""
 
     def rows(self) -> Iterator[Row | None]:
         """Yield the rows in order, and None where many were skipped."""
@@ -71,6 +81,18 @@ class Frozen:
             tx_id, time_ms = decode_reference(raw)
             if time_ms >= self.reference_ms_min:
                 yield ReferenceRow(key[1:], tx_id, time_ms)
+            else:
+                skipped += 1
+                if skipped % ROWS_SKIPPED_MAX == 0:
+                    yield None
+        read = 0
+        for stream, state in self.looked_back:
+            if may_look_back(stream, state, self.header.time_ms):
+                for _, entry in walk_back(self.store, stream, state):
+                    yield KeptRow(entry.time_ms, entry.raw)
+                    read += 1
+                    if read % ENTRIES_READ_MAX == 0:
+                        yield None
             else:
                 skipped += 1
                 if skipped % ROWS_SKIPPED_MAX == 0:
@@ -94,6 +116,7 @@ class Frozen:
         """Let go of the store."""
         self.streams.close()
         self.references.close()
+        self.looked_back.close()
 
 
 def freeze(store: LedgerStore, header: Header, limits: Limits) -> Frozen:
@@ -112,6 +135,8 @@ def freeze(store: LedgerStore, header: Header, limits: Limits) -> Frozen:
         window_start_ms - limits.reference_window_ms,
         chain_store.keyvalue.freeze(b"s", b"t"),
         chain_store.keyvalue.freeze(b"r", b"s"),
+        freeze_streams(chain_store.keyvalue),
+        store,
     )
 
 
@@ -175,7 +200,7 @@ class SnapshotExport:
         try:
             chunks = await self._write_rows(height, frozen)
             await self._on_thread(lambda: self._shelf.finish(height, frozen.manifest(chunks)))
-        except (StorageFailure, Damaged, OSError, Rejected) as error:
+        except (StorageFailure, Damaged, NotMounted, OSError, Rejected) as error:
             self._interval = 0
             self._say(
                 "error",
@@ -185,6 +210,7 @@ class SnapshotExport:
         else:
             size = sum(chunk.size for chunk in chunks)
             self._say("info", f"made a snapshot of block {height}: {size} bytes of rows")
+            await self._drop_ended(frozen.header)
         finally:
             frozen.close()
 
@@ -201,6 +227,18 @@ class SnapshotExport:
             await asyncio.sleep(max(PAUSE_FACTOR * spent_s, PAUSE_S_MIN))
             begun_s = loop.time()
         return tuple(chunks)
+
+    async def _drop_ended(self, header: Header) -> None:
+        """Drop the rows of contracts that are over: the snapshot that still needed them is made."""
+        loop = asyncio.get_running_loop()
+        count = 0
+        begun_s = loop.time()
+        for dropped in drop_ended(self._store, header.time_ms):
+            count += dropped
+            await asyncio.sleep(max(PAUSE_FACTOR * (loop.time() - begun_s), PAUSE_S_MIN))
+            begun_s = loop.time()
+        if count:
+            self._say("info", f"dropped {count} kept entries of contracts that are over")
 
     async def _on_thread(self, work: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, work)

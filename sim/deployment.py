@@ -115,13 +115,15 @@ def make_signer(name: str) -> RememberingSigner:
 
 
 @cache
-def make_deployment(count: int) -> Deployment:
-    """Return the deployment of so many nodes."""
+def make_deployment(count: int, roles: tuple[str, ...] = ()) -> Deployment:
+    """Return the deployment of so many nodes; those without a role are banks."""
     signers = tuple(
         Signers(*(make_signer(f"{i}/{use}") for use in ("vote", "cosign", "log", "party")))
         for i in range(count)
     )
-    institutions = [_institution(i, signers[i]) for i in range(count)]
+    institutions = [
+        _institution(i, signers[i], roles[i] if i < len(roles) else "bank") for i in range(count)
+    ]
     raw = encode_genesis(
         network="simulation",
         time_ms=EPOCH_MS - 60_000,
@@ -141,7 +143,7 @@ def make_deployment(count: int) -> Deployment:
     return Deployment(parse_genesis(raw), signers)
 
 
-def _institution(number: int, signers: Signers) -> Institution:
+def _institution(number: int, signers: Signers, role: str) -> Institution:
     return Institution(
         district="futian",
         endpoints=Endpoints(f"https://127.0.0.1:{8000 + number}", f"127.0.0.1:{7000 + number}"),
@@ -153,6 +155,6 @@ def _institution(number: int, signers: Signers) -> Institution:
             vote=signers.vote.public_key.hex(),
         ),
         name=Name(f"Bank {number}", f"银行{number}"),
-        role="bank",
+        role=role,
         tls_certificate=base64.b64encode(b"certificate %d" % number).decode(),
     )

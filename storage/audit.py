@@ -69,7 +69,7 @@ def verify_chain(
                 continue
             expected = TransactionPosition(
                 index + at, block.place.height, block.place.segment, located.offsets[at],
-                located.lengths[at], located.crcs[at], previous.get(facts.stream, ZERO_TX_ID),
+                located.lengths[at], located.crcs[at], _find_previous(store, facts, previous),
             )  # fmt: skip
             _verify_transaction(store, facts, expected)
             previous[facts.stream] = facts.tx_id
@@ -88,6 +88,19 @@ def verify_chain(
         found = sum(1 for _ in store.keyvalue.scan(prefix, bytes([prefix[0] + 1])))
         if found != counts[prefix]:
             raise Damaged("index", 0, f"has {found} {name} rows, the segments {counts[prefix]}")
+
+
+def _find_previous(store: ChainStore, facts: EntryFacts, previous: dict[str, bytes]) -> bytes:
+    """Return the stream's entry before this one.
+
+    Where that may stand before the snapshot that the chain began with, what the row says is taken:
+    the caller holds the entries kept from before it against their stream's root.
+    """
+    known = previous.get(facts.stream)
+    if known is not None:
+        return known
+    row = store.transaction(facts.tx_id) if store.start.height else None
+    return ZERO_TX_ID if row is None else row.previous
 
 
 def _verify_block(store: ChainStore, block: StoredBlock, index: int) -> None:

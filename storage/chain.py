@@ -21,16 +21,21 @@ from storage.rows import (
     APPLIED,
     APPLIED_KEY,
     HEIGHT,
+    KEPT,
+    KEPT_BEFORE_KEY,
     TILE,
     ZERO_TX_ID,
     BlockPosition,
     BlockWrite,
+    KeptEntry,
     TransactionPosition,
     TransactionRow,
     block_rows,
     decode_block,
+    decode_kept,
     decode_reference,
     decode_transaction,
+    encode_kept,
     index_damaged,
     transaction_rows,
 )
@@ -43,6 +48,7 @@ __all__ = [
     "ChainStart",
     "ChainStore",
     "GENESIS_START",
+    "KeptEntry",
     "NotHeld",
     "TransactionPosition",
     "TransactionRow",
@@ -77,6 +83,7 @@ class NotHeld(Exception):
         super().__init__(f"{what} {start.not_held}")
 
 
+_AFTER_KEPT: Final = bytes([KEPT[0] + 1])
 _CHECKPOINTS_WAITING_MAX: Final = 16
 """Checkpoints held for the next block's batch; with one per block there are one or two, and an
 idle chain still makes a block a minute."""
@@ -291,6 +298,35 @@ class ChainStore:
     def tile(self, level: int, index: int) -> bytes | None:
         """Return the hashes of a tile of the log as last written, or None."""
         return self.keyvalue.get(TILE.pack(b"h", level, index))
+
+    # -- entries kept as rows
+
+    def kept_entry(self, tx_id: bytes) -> KeptEntry | None:
+        """Return an entry that is kept as a row, or None."""
+        row = self.keyvalue.get(KEPT + tx_id)
+        return None if row is None else decode_kept(tx_id, row)
+
+    def scan_kept(self) -> Iterator[KeptEntry]:
+        """Yield every kept entry as they are at this call, by transaction id."""
+        for key, row in self.keyvalue.freeze(KEPT, _AFTER_KEPT):
+            yield decode_kept(key[len(KEPT) :], row)
+
+    @property
+    def kept_before(self) -> int:
+        """Height below which every entry that may be read again is kept as a row."""
+        row = self.keyvalue.get(KEPT_BEFORE_KEY)
+        return 0 if row is None else HEIGHT.unpack(row)[0]
+
+    def keep_entries(self, entries: Sequence[KeptEntry], before: int | None = None) -> None:
+        """Keep these as rows; with `before`, all below that height are now kept."""
+        puts = [encode_kept(entry) for entry in entries]
+        if before is not None:
+            puts.append((KEPT_BEFORE_KEY, HEIGHT.pack(before)))
+        self.keyvalue.write(puts)
+
+    def drop_kept(self, tx_ids: Sequence[bytes]) -> None:
+        """Keep these as rows no more."""
+        self.keyvalue.write([], [KEPT + tx_id for tx_id in tx_ids])
 
     # -- certified checkpoints
 

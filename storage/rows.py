@@ -27,6 +27,10 @@ APPLIED: Final = struct.Struct(">QQ")
 _BLOCK: Final = struct.Struct(">QIQIQI")
 _TRANSACTION: Final = struct.Struct(">QQIQII")
 HEIGHT: Final = struct.Struct(">Q")
+KEPT: Final = b"e"
+"""Before the transaction id of a kept entry."""
+KEPT_BEFORE_KEY: Final = b"g"
+"""Of the height below which all entries that may be read again are kept."""
 TILE: Final = struct.Struct(">cBQ")
 _TX_ID_BYTES: Final = 32
 
@@ -158,6 +162,32 @@ def decode_reference(row: bytes) -> tuple[bytes, int]:
     if len(row) != _TX_ID_BYTES + HEIGHT.size:
         raise index_damaged(f"a reference's row has {len(row)} bytes")
     return row[:_TX_ID_BYTES], HEIGHT.unpack_from(row, _TX_ID_BYTES)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEntry:
+    """An entry kept as a row, because its block is not at hand or may not always be."""
+
+    tx_id: bytes
+    time_ms: int
+    """Of its block."""
+    previous: bytes
+    """tx_id of the stream's entry before this one, or `ZERO_TX_ID`."""
+    raw: bytes
+    """Leaf data."""
+
+
+def encode_kept(entry: KeptEntry) -> tuple[bytes, bytes]:
+    """Return the row of a kept entry."""
+    return KEPT + entry.tx_id, HEIGHT.pack(entry.time_ms) + entry.previous + entry.raw
+
+
+def decode_kept(tx_id: bytes, row: bytes) -> KeptEntry:
+    """Read the row of a kept entry."""
+    head = HEIGHT.size + _TX_ID_BYTES
+    if len(row) <= head:
+        raise index_damaged(f"the row of kept entry {tx_id.hex()} has {len(row)} bytes")
+    return KeptEntry(tx_id, HEIGHT.unpack_from(row)[0], row[HEIGHT.size : head], row[head:])
 
 
 def index_damaged(what: str) -> Damaged:

@@ -16,7 +16,7 @@ from ledger.state_proof import verify_state_proof
 from ledger.tlog_proof import TlogProof
 from verifier.evidence_file import EvidenceFile
 from verifier.formats import Body, Entry, Header
-from verifier.report import FactValue
+from verifier.report import FactValue, Words
 from verifier.state_formats import PartyRecord, StateValue, read_state_proof, read_state_value
 from verifier.trust_root import TrustRoot
 
@@ -43,6 +43,8 @@ class Case:
     """Set by step 9: the signers' records, by id."""
     state_value: StateValue
     """Set by step 12: the contract's own state value."""
+    working: Words | None = None
+    """Set by step 14: the derivation computed last, as text; None where nothing was computed."""
 
     def __init__(self, trusted_chain_id: bytes) -> None:
         self.trusted_chain_id = trusted_chain_id

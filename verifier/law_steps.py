@@ -15,6 +15,7 @@ from law.canonical import compute_hash
 from law.case import build_case, find_range
 from law.days import parse_day
 from law.derivation import Derivation
+from law.derivation_text import list_articles, render_derivation
 from law.entries import StreamEntry
 from law.refund import derive
 from law.refusal import Refused
@@ -51,12 +52,20 @@ def check_owed(case: Case) -> Words:
         raise NotRun("尚未计算过应退金额。", "What is owed was not computed yet.")
     low, high = find_range(last)
     case.facts["owed_fen"] = {"low": low, "high": high, "results": len(last.results)}
+    case.facts["owed_articles"] = list_articles(last)
+    case.working = Words(render_derivation(last, "zh"), render_derivation(last, "en"))
     first, second = format_fen(low), format_fen(high)
+    zh, en = (
+        (f"{first.zh}", f"are {first.en}")
+        if low == high
+        else (f"{first.zh} 至 {second.zh}", f"from {first.en} to {second.en}")
+    )
+    results = len(last.results)
+    times = "The computation is" if count == 1 else f"All {count} computations are"
     return Words(
-        f"{count} 次计算均复算一致；最近一次共 {len(last.results)} 种结果，本息合计 {first.zh} 至 "
-        f"{second.zh}。",
-        f"All {count} computations are derived again; the last has {len(last.results)} results, "
-        f"principal and interest from {first.en} to {second.en}.",
+        f"{count} 次计算均复算一致；最近一次共 {results} 种结果，本息合计 {zh}。",
+        f"{times} derived again; the last has {results} result{'s' * (results > 1)}, principal "
+        f"and interest {en}.",
     )
 
 

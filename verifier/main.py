@@ -16,7 +16,7 @@ from typing import Final, NoReturn, TextIO
 from ledger.evidence import FILE_BYTES_MAX
 from ledger.refusal import Rejected
 from verifier.evidence_file import read_evidence
-from verifier.report import Report, format_json, format_text, printable
+from verifier.report import Report, format_json, format_text, format_working, printable
 from verifier.trust_root import compute_chain_id
 from verifier.verify import verify_bare_proof, verify_evidence
 
@@ -38,6 +38,8 @@ examples:
   %(prog)s card-8c1.evidence.json --genesis-hash 5f0c…e1 --lang zh
   %(prog)s card-8c1.evidence.json --genesis-hash 5f0c…e1 --json
       the same for programs
+  %(prog)s gym.case.json --genesis-hash 5f0c…e1 --working
+      with every step by which what is owed was derived
   %(prog)s --entry 17.entry --proof 17.tlog-proof --genesis genesis.json --genesis-hash 5f0c…e1
       an entry and its C2SP tlog-proof, without the records of its signers
 
@@ -71,7 +73,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "file", nargs="?", metavar="FILE", help="evidence file (kind transaction or history)"
+        "file", nargs="?", metavar="FILE", help="evidence file (kind transaction, history or case)"
     )
     parser.add_argument(
         "--genesis-hash", metavar="HEX", help="the genesis hash that you trust; required"
@@ -80,6 +82,11 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         "--lang", choices=("zh", "en", "both"), default="both", help="language (default: both)"
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--working",
+        action="store_true",
+        help="after the report, show how what is owed was derived: article, formula, entries",
+    )
     bare = parser.add_argument_group("instead of FILE")
     bare.add_argument("--entry", metavar="FILE", help="an entry's bytes (leaf data)")
     bare.add_argument("--proof", metavar="FILE", help="its C2SP tlog-proof")
@@ -103,6 +110,8 @@ def main(argv: Sequence[str], prog: str = "python -m verifier", out: TextIO | No
         stream.write(format_json(report) + "\n")
     else:
         stream.writelines(f"{line}\n" for line in format_text(report, arguments.lang))
+        if arguments.working:
+            stream.writelines(f"{line}\n" for line in format_working(report, arguments.lang))
     return report.exit_status
 
 

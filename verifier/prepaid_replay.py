@@ -190,7 +190,7 @@ def _compare(balance: Balance | None, record: list[Any] | None) -> None:
                 "the state says otherwise.",
             )
         return
-    if record[:1] != ["prepaid"] or record[1:2] != [_RECORD_VERSION] or len(record) != 18:
+    if not _is_same(record[:2], ["prepaid", _RECORD_VERSION]) or len(record) != 18:
         raise NotRun(
             f"链上状态 {record[:2]} 的格式本核验程序不认识。",
             f"The state's record {record[:2]} is not of a version this verifier knows.",
@@ -211,12 +211,19 @@ def _compare(balance: Balance | None, record: list[Any] | None) -> None:
         "counts": (record[15:18], balance.counts),
     }
     for name, (held, expected) in derived.items():
-        if held != expected:
+        if not _is_same(held, expected):
             raise Refuted(
                 Reason.ROOT_MISMATCH,
                 f"链上状态的 {name} 为 {held}，依记录复算为 {expected}。",
                 f"The state holds {name} {held}; the entries give {expected}.",
             )
+
+
+def _is_same(held: Any, expected: Any) -> bool:
+    """Say whether two values are the same, type included: `True` is no amount of one fen."""
+    if type(held) is list and type(expected) is list:
+        return len(held) == len(expected) and all(map(_is_same, held, expected))
+    return type(held) is type(expected) and bool(held == expected)
 
 
 def _text(place: int, data: dict[str, JsonValue], name: str, default: str | None = None) -> str:

@@ -78,6 +78,8 @@ class Report:
     """Values established by steps that passed, for programs and certificates."""
     limits: tuple[Words, ...]
     file_sha256: str
+    working: Words | None = None
+    """How what is owed was derived again, line by line, if it was."""
 
     @property
     def failed(self) -> Step | None:
@@ -156,6 +158,16 @@ def format_text(report: Report, language: str) -> Iterator[str]:
     for limit in report.limits:
         for sentence in [limit.zh] * zh + [limit.en] * en:
             yield printable(f"  - {sentence}")
+
+
+def format_working(report: Report, language: str) -> Iterator[str]:
+    """Yield the lines of the working; one sentence where there is none."""
+    zh, en = language != "en", language != "zh"
+    working = report.working or Words("没有复算应退金额。", "What is owed was not derived.")
+    for text in [working.zh] * zh + [working.en] * en:
+        yield ""
+        for line in text.splitlines():
+            yield printable(line)
 
 
 def _failing(report: Report, text: str) -> str:

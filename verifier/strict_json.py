@@ -3,8 +3,8 @@
 The ledger reads canonical JSON by decoding, encoding again and comparing. This reader is another
 way to the same answer, so that the two check one another: every token is matched by the one
 spelling RFC 8785 section 3.2 allows (no white space, shortest escapes, members in the order of
-their UTF-16 units and hence never twice, integers only, |n| ≤ 2^53−1, text in NFC), and what
-matches is canonical. Nothing is held but the values read; a file's size bounds the memory.
+their UTF-16 units and hence never twice, integers only, |n| ≤ 2^53−1, text that `is_normal`), and
+what matches is canonical. Nothing is held but the values read; a file's size bounds the memory.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from itertools import groupby
 from typing import Final, NoReturn
 
 from ledger.refusal import Reason, Rejected
@@ -23,7 +24,8 @@ DEPTH_MAX: Final = 8
 """Arrays and objects inside one another, the outermost counted; the bound of a body."""
 
 NORMALIZATION: Final = unicodedata.ucd_3_2_0
-"""Unicode 3.2, which every Python holds: a file must not become wrong when a later Unicode is."""
+"""Unicode 3.2, which every Python holds: a file must not become wrong when a later Unicode is. Only
+what 3.2 assigns may be asked about: of the rest, each Python knows what its own Unicode does."""
 
 JsonValue = None | bool | int | str | list["JsonValue"] | dict[str, "JsonValue"]
 
@@ -123,7 +125,7 @@ class _Reader:
             text = token.decode()
         except UnicodeDecodeError as error:
             _refuse(Reason.MALFORMED, f"{self.name}: byte {at + error.start} is not valid UTF-8")
-        if not text.isascii() and not NORMALIZATION.is_normalized("NFC", text):
+        if not text.isascii() and not is_normal(text):
             _refuse(
                 Reason.NOT_CANONICAL,
                 f"{self.name}: the string at byte {at} is not in Normalization Form C",
@@ -159,6 +161,22 @@ class _Reader:
             Reason.NOT_CANONICAL if white or expected == "0 instead of -0" else Reason.MALFORMED
         )
         _refuse(reason, f"{self.name}: {expected} is expected at byte {at}, not {found}")
+
+
+def is_normal(text: str) -> bool:
+    """Return whether each longest run of characters that Unicode 3.2 assigns is in its NFC.
+
+    A character of a later version stays as it is; nothing composes with it or across it (ADR 0025).
+    """
+    return all(
+        NORMALIZATION.is_normalized("NFC", "".join(run))
+        for assigned, run in groupby(text, _is_assigned)
+        if assigned
+    )
+
+
+def _is_assigned(character: str) -> bool:
+    return NORMALIZATION.category(character) != "Cn"
 
 
 def _refuse(reason: Reason, detail: str) -> NoReturn:

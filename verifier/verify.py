@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from ledger.evidence import CASE, HISTORY, TRANSACTION
 from ledger.hashing import sha256
 from ledger.refusal import Rejected
 from verifier.case import Case
@@ -78,7 +79,9 @@ def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
     except Rejected as rejected:
         failed = Step(1, FILE_STEP, Result.FAILED, words_of(rejected), rejected.reason)
         return Report((failed, *_not_run(1)), {}, (), digest)
-    kind = "history" if isinstance(file, HistoryFile) else "transaction"
+    kind = TRANSACTION
+    if isinstance(file, HistoryFile):
+        kind = HISTORY if file.law is None else CASE
     words = Words(
         f"{len(raw)} 字节，规范 JSON，种类 {kind}。",
         f"{len(raw)} bytes of canonical JSON, kind {kind}.",
@@ -111,7 +114,7 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
             said = why.words if isinstance(why, Refuted) else words_of(why)
             steps.append(Step(number, name, Result.FAILED, said, why.reason))
             return Report((*steps, *_not_run(number)), case.facts, _limits(case, False), digest)
-    return Report(tuple(steps), case.facts, _limits(case, True), digest)
+    return Report(tuple(steps), case.facts, _limits(case, True), digest, case.working)
 
 
 def _not_run(failed: int) -> list[Step]:

@@ -150,10 +150,10 @@ function showProgress(number, done, total) {
   if (total > 0 && done > 0) {
     progress.max = total;
     progress.value = done;
-    label.textContent = say(language(), "workingShare", number, step, Math.floor((100 * done) / total));
+    label.textContent = say(language(), "workingShare", number, STEPS.length, step, Math.floor((100 * done) / total));
   } else {
     progress.removeAttribute("value");
-    label.textContent = say(language(), "working", number, step);
+    label.textContent = say(language(), "working", number, STEPS.length, step);
   }
 }
 

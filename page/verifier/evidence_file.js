@@ -13,6 +13,7 @@ export const FILE_BYTES_MAX = 256 * 1024 * 1024;
 export const FORMAT = "evidence-ledger/evidence/v1";
 export const TRANSACTION = "transaction";
 export const HISTORY = "history";
+const CASE = "case";
 
 const MEMBERS = {
   [TRANSACTION]: [
@@ -22,7 +23,12 @@ const MEMBERS = {
   [HISTORY]: [
     "contract", "entries", "format", "genesis", "header", "header_proof", "kind", "parties", "state",
   ],
+  [CASE]: [
+    "contract", "entries", "format", "genesis", "header", "header_proof", "kind", "law", "parties",
+    "state",
+  ],
 };
+const LAW_MEMBERS = ["merchant", "pages", "terms", "times"];
 const STREAM_MEMBERS = ["proof", "stream", "value"];
 const CONTRACT = pattern("[a-z0-9][a-z0-9._-]{0,79}");
 
@@ -32,8 +38,8 @@ export async function readEvidence(raw, pause) {
   const members = await readObjectSlowly(raw, "evidence file", pause);
   if (members.get("format") !== FORMAT) fail("bad_field", `format is not ${quote(FORMAT)}`);
   const kind = members.get("kind");
-  if (kind !== TRANSACTION && kind !== HISTORY) {
-    fail("bad_field", `kind is neither ${quote(TRANSACTION)} nor ${quote(HISTORY)}`);
+  if (!Object.hasOwn(MEMBERS, kind)) {
+    fail("bad_field", `kind is none of ${quote(TRANSACTION)}, ${quote(HISTORY)} and ${quote(CASE)}`);
   }
   takeMembers(members, "evidence file", MEMBERS[kind]);
   const blob = (name) => decode(members.get(name), name);
@@ -56,7 +62,7 @@ export async function readEvidence(raw, pause) {
     fail("bad_field", `contract is not an id that matches ${CONTRACT.source}`);
   }
   const file = {
-    kind,
+    kind: HISTORY,
     contract,
     genesis: blob("genesis"),
     header: blob("header"),
@@ -69,7 +75,26 @@ export async function readEvidence(raw, pause) {
     if (place % 256 === 255) await pause(raw.length);
   }
   file.parties = takeParties(members);
+  file.law = kind === CASE ? takeLaw(members.get("law")) : null;
   return file;
+}
+
+/** What the law reads beside the entries; only its shape is read here. */
+function takeLaw(value) {
+  if (!(value instanceof Map)) fail("bad_field", "law is not an object");
+  takeMembers(value, "evidence file: law", LAW_MEMBERS);
+  for (const [place, time] of takeList(value, "times").entries()) {
+    if (typeof time !== "number" || time < 0) fail("bad_field", `law.times[${place}] is no time`);
+  }
+  decode(value.get("terms"), "law.terms");
+  for (const name of ["merchant", "pages"]) {
+    for (const [place, item] of takeList(value, name).entries()) {
+      if (!(item instanceof Map) || typeof item.get("position") !== "number") {
+        fail("bad_field", `law.${name}[${place}] is no document with a position`);
+      }
+    }
+  }
+  return value;
 }
 
 function takeParties(members) {

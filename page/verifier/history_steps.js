@@ -2,10 +2,12 @@
 //
 // Completeness is one state proof and a recount: the certified state commits to how many entries name
 // the contract and to the RFC 9162 root over them, so an entry left out, added, altered or moved gives
-// another count or another root. The balances are derived in `prepaid_replay.js`.
+// another count or another root. The balances are derived in `prepaid_replay.js` and, of a contract
+// under terms, in `life_replay.js`. The law itself is not in this page: step 14 says so.
 
 import { equal, toHex } from "./bytes.js";
 import { HISTORY } from "./evidence_file.js";
+import { isUnderTerms, replayLife } from "./life_replay.js";
 import { computeRoot } from "./merkle.js";
 import { replay } from "./prepaid_replay.js";
 import { readProven } from "./record_steps.js";
@@ -79,6 +81,7 @@ export async function checkBalances(subject, pause) {
       "This file is about one transaction; balances are derived from a whole record.",
     );
   }
+  if (isUnderTerms(subject.entries, subject.bodies)) return checkBooks(subject, pause);
   const balance = await replay(subject.entries, subject.bodies, subject.stateValue.record, pause);
   subject.isReplayed = true;
   if (balance === null) {
@@ -98,4 +101,36 @@ export async function checkBalances(subject, pause) {
       `Replayed: locked ${locked.en} + released ${released.en} + refunded ${refunded.en} = paid ` +
       `${paid.en}, as the state holds it.`,
   };
+}
+
+/** The same of a contract under terms. */
+async function checkBooks(subject, pause) {
+  const { entries, bodies, stateValue } = subject;
+  const { amounts } = await replayLife(entries, bodies, stateValue.record, pause);
+  subject.isReplayed = true;
+  const [locked, released, refunded, deposited, interest] = [
+    amounts.locked, amounts.released, amounts.refunded, amounts.deposited, amounts.interest,
+  ].map(formatFen);
+  return {
+    zh:
+      `逐条复算：锁定 ${locked.zh} + 已释放 ${released.zh} + 已退款 ${refunded.zh} = 存入 ` +
+      `${deposited.zh} + 结息 ${interest.zh}，与链上状态一致。`,
+    en:
+      `Replayed: locked ${locked.en} + released ${released.en} + refunded ${refunded.en} = ` +
+      `deposited ${deposited.en} + interest ${interest.en}, as the state holds it.`,
+  };
+}
+
+/** Step 14: what is owed; this page has no law to derive it with. */
+export async function checkOwed({ file }) {
+  if (file.kind !== HISTORY || file.law === null) {
+    throw new NotRun(
+      "此文件不含条款与公布数据，应退金额未复算。",
+      "The file has no terms and no published data; what is owed is not derived.",
+    );
+  }
+  throw new NotRun(
+    "本网页不复算应退金额；请用命令行核验程序复算。",
+    "This page does not derive what is owed; the command line does.",
+  );
 }

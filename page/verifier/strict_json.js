@@ -1,7 +1,7 @@
 // RFC 8785 canonical JSON, read by a grammar that has no second spelling.
 //
 // No white space, shortest escapes, members ascending by UTF-16 units and hence never twice, integers
-// of at most 2^53−1 only, strings in NFC of Unicode 3.2, at most 8 levels. What matches is canonical.
+// of at most 2^53−1 only, text that is normal, at most 8 levels. What matches is canonical.
 // Objects become Maps, so that no member's name can mean anything to JavaScript. The reader keeps its
 // place in a list of its own and not on the call stack: `advance` reads for a while and returns, so
 // that a page reads a large file without freezing.
@@ -9,7 +9,7 @@
 import { fromUtf8 } from "./bytes.js";
 import { quote, quoteBytes } from "./quoting.js";
 import { refuse } from "./refusal.js";
-import { isNormalized } from "./unicode_3_2.js";
+import { isNormal } from "./unicode_3_2.js";
 
 export const INTEGER_MAX = Number.MAX_SAFE_INTEGER;
 export const DEPTH_MAX = 8;
@@ -166,7 +166,7 @@ class Reader {
     if (text === null) {
       refuse("malformed", `${this.name}: the string at byte ${start} is not valid UTF-8`);
     }
-    if (!isAscii && !isNormalized(text)) {
+    if (!isAscii && !isNormal(text)) {
       refuse("not_canonical", `${this.name}: the string at byte ${start} is not in Normalization Form C`);
     }
     this.at = at + 1;

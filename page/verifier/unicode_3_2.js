@@ -1,9 +1,10 @@
-// Normalization Form C as Unicode 3.2 has it, from the browser's newer tables.
+// The ledger's normal text, from the browser's newer tables (ADR 0025).
 //
-// A code point that Unicode 3.2 does not assign has no decomposition and combines with nothing, and
-// among those it does assign normalization never changed in a way that makes another text normal
-// (Unicode Stability Policy; the six corrected characters are normal in no version). So a text is
-// normal exactly when each stretch of it between unassigned code points is normal today.
+// A text is normal when each longest run of characters that Unicode 3.2 assigns is in its
+// Normalization Form C. A character of a later version stays as it is; nothing composes with it or
+// across it. Among those that 3.2 assigns normalization never changed in a way that makes another text
+// normal (Unicode Stability Policy; the six corrected characters are normal in no version), so each
+// run is judged as Unicode is today.
 
 /** Unassigned in Unicode 3.2: gap before and length of each range, base 36. */
 const RANGES = `
@@ -41,8 +42,8 @@ function makePattern(numbers) {
   return new RegExp(`[${ranges}]`, "gu");
 }
 
-/** Whether a text is in Normalization Form C of Unicode 3.2. */
-export function isNormalized(text) {
+/** Whether each longest run of characters that Unicode 3.2 assigns is in Normalization Form C. */
+export function isNormal(text) {
   if (text.normalize("NFC") === text && text.search(UNASSIGNED) < 0) return true;
-  return text.split(UNASSIGNED).every((stretch) => stretch.normalize("NFC") === stretch);
+  return text.split(UNASSIGNED).every((run) => run.normalize("NFC") === run);
 }

@@ -8,7 +8,7 @@ import { toHex } from "./bytes.js";
 import { requireEd25519 } from "./ed25519.js";
 import { HISTORY, readEvidence } from "./evidence_file.js";
 import { sha256 } from "./hashing.js";
-import { checkBalances, checkCompleteness } from "./history_steps.js";
+import { checkBalances, checkCompleteness, checkOwed } from "./history_steps.js";
 import { checkCheckpoint, checkEntries, checkGenesis, checkHeaders, checkValidators } from "./log_steps.js";
 import { checkBodies, checkCertificate, checkKeys, checkOutcome, checkSignatures } from "./record_steps.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
@@ -28,6 +28,7 @@ export const STEPS = [
   { number: 11, zh: "提交证书", en: "commit certificate", check: checkCertificate },
   { number: 12, zh: "记录完整", en: "completeness", check: checkCompleteness },
   { number: 13, zh: "余额复算", en: "balances", check: checkBalances },
+  { number: 14, zh: "应退复算", en: "what is owed", check: checkOwed },
 ];
 
 /**
@@ -52,7 +53,7 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
   let failedAt = 0;
   try {
     subject.file = await readEvidence(raw, (at) => onProgress(1, at, raw.length));
-    const { kind } = subject.file;
+    const kind = subject.file.law ? "case" : subject.file.kind;
     add(first, "ok", {
       zh: `${raw.length} 字节，规范 JSON，种类 ${kind}。`,
       en: `${raw.length} bytes of canonical JSON, kind ${kind}.`,

@@ -12,7 +12,8 @@ from fastapi.openapi.models import OpenAPI
 
 from api import examples, forms, schemas
 from api.app import create_app
-from api.problems import PROBLEMS, REASON_PROBLEMS, ProblemForm
+from api.problems import PROBLEMS, REASON_PROBLEMS, Problem, ProblemForm
+from api.requests import parse_contract_id, parse_height
 from api.tokens import TokenSet
 from ledger.refusal import Reason
 from tests.api.fake import FakeNode
@@ -106,6 +107,25 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
         assert errors or path in ("/v1/genesis", "/v1/status"), where
         for code in errors:
             assert "application/problem+json" in operation["responses"][code]["content"], where
+
+
+def test_path_parameters_are_described_as_they_are_read(document: dict[str, Any]) -> None:
+    """A contract's id and a height, which the framework itself would describe as any text."""
+    described = {
+        parameter["name"]: parameter["schema"]
+        for path in ("/v1/contracts/{contract_id}/history", "/v1/blocks/{height}")
+        for parameter in document["paths"][path]["get"]["parameters"]
+    }
+    assert re.fullmatch(described["contract_id"]["pattern"], "c" * 80)
+    for text in ("", "c" * 81, "-c", "C", "c/d", "c\n"):
+        assert not re.fullmatch(described["contract_id"]["pattern"], text)
+        with pytest.raises(Problem):
+            parse_contract_id(text)
+    height = described["height"]
+    assert (height["type"], height["minimum"]) == ("integer", parse_height("0"))
+    assert height["maximum"] == parse_height(str(height["maximum"]))
+    with pytest.raises(Problem):
+        parse_height(str(height["maximum"] + 1))
 
 
 def test_answers_and_bodies_have_examples(document: dict[str, Any]) -> None:

@@ -10,10 +10,11 @@ import argparse
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cli.progress import show_progress
@@ -80,13 +81,13 @@ def main(argv: list[str]) -> int:
                         _saying(progress.advance),
                         over.is_set,
                     )
-                print(tally.summary())
+                print(_write_row(arguments, tally.tell_run(), [tally.tell_result()]))
             else:
                 with show_progress("minutes", round(arguments.minutes)) as progress:
                     verdict = run_soak(
                         network, arguments, chance, print, progress.advance, over.is_set
                     )
-                print(verdict.text)
+                print(_write_row(arguments, verdict.run, verdict.lines))
                 return 0 if verdict.is_good else 1
     except Violated as violated:
         is_kept = True
@@ -96,6 +97,27 @@ def main(argv: list[str]) -> int:
         if not is_kept:
             shutil.rmtree(home, ignore_errors=True)
     return 0
+
+
+def _write_row(arguments: argparse.Namespace, run: str, result: Sequence[str]) -> str:
+    """Return what came of it line by line, and the row that docs/CAMPAIGN-PROCESSES.md keeps."""
+    name = (
+        f"{arguments.command}, {arguments.nodes} nodes, {arguments.rate:g}/s, seed {arguments.seed}"
+    )
+    lines = "\n".join([f"{run}.", *[f"{line}." for line in result]])
+    return f"{lines}\n\n| {name} | `{_name_commit()}` | {run} | {'; '.join(result)} |"
+
+
+def _name_commit() -> str:
+    """Return the checkout's commit, with a plus sign if something else stands in the tree."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--exclude=*", "--dirty=+"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or "no commit"
 
 
 def _saying(advance: Callable[[], None]) -> Callable[[str], None]:

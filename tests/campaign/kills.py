@@ -43,13 +43,17 @@ class Tally:
         """Kills so far."""
         return sum(self.kills.values())
 
-    def summary(self) -> str:
-        """Return the sentence that docs/CAMPAIGN-PROCESSES.md keeps."""
+    def tell_run(self) -> str:
+        """Return what was done, as a row of docs/CAMPAIGN-PROCESSES.md says it."""
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kills.items()))
-        slowest = max(self.recoveries_s)
+        return f"{self.count} kills ({kinds or 'none'}) in {self.seconds / 60:.1f} min"
+
+    def tell_result(self) -> str:
+        """Return what came of it, likewise."""
+        slowest = max(self.recoveries_s, default=0.0)
         return (
-            f"{self.count} kills ({kinds}) in {self.seconds / 60:.1f} minutes: {self.checked}; "
-            f"every recovery unattended, the slowest ready after {slowest:.1f} s."
+            f"whole: {self.checked}; every recovery unattended, the slowest ready after "
+            f"{slowest:.1f} s"
         )
 
 

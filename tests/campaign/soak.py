@@ -62,9 +62,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is printed, and whether all of it is good."""
+    """What a row of docs/CAMPAIGN-PROCESSES.md says, and whether all of it is good."""
 
-    text: str
+    run: str
+    lines: Sequence[str]
+    """What came of it: the checks, then each node, then the latency."""
     is_good: bool
 
 
@@ -86,8 +88,11 @@ def run_soak(
     problem: list[BaseException] = []
 
     def sample() -> None:
-        while not stop.wait(SAMPLE_S):
-            samples.extend(_measure(network, load, time.monotonic() - begin))
+        try:
+            while not stop.wait(SAMPLE_S):
+                samples.extend(_measure(network, load, time.monotonic() - begin))
+        except BaseException as error:  # noqa: BLE001 said by the main thread
+            problem.append(error)
 
     def break_things() -> None:
         try:
@@ -113,18 +118,18 @@ def run_soak(
             thread.join()
         load.stop()
     if problem:
-        raise Violated(f"a fault was not survived: {problem[0]}")
+        raise Violated(f"the soak could not go on: {type(problem[0]).__name__}: {problem[0]}")
     network.devnet.wait_ready()
     seconds = time.monotonic() - begin
     _write(arguments.csv, samples)
     checked = check_everything(network, load, chance)
     kinds = {kind: sum(kind in fault for fault in faults) for kind in ("killed", "paused")}
-    head = (
-        f"{seconds / 60:.1f} minutes, {len(load.promised)} transactions taken in "
+    run = (
+        f"{seconds / 60:.1f} min, {len(load.promised)} transactions taken in "
         f"({len(load.promised) / seconds:.1f} a second), {kinds['killed']} kills, "
-        f"{kinds['paused']} pauses. {checked}."
+        f"{kinds['paused']} pauses"
     )
-    return _judge(head, samples, load, seconds)
+    return _judge(run, f"whole: {checked}", samples, load, seconds)
 
 
 def _break_one(network: Network, chance: random.Random, stop: threading.Event) -> str:
@@ -207,8 +212,10 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     return statistics.linear_regression(*zip(*points, strict=True)).slope
 
 
-def _judge(head: str, samples: Sequence[Sample], load: Load, seconds: float) -> Verdict:
-    lines = [head]
+def _judge(
+    run: str, checked: str, samples: Sequence[Sample], load: Load, seconds: float
+) -> Verdict:
+    lines = [checked]
     is_good = True
     half_s = seconds / 2
     for replica in sorted({one.replica for one in samples}):
@@ -227,16 +234,16 @@ def _judge(head: str, samples: Sequence[Sample], load: Load, seconds: float) -> 
             f"{memory_slope * 3600 / MB:+.1f} MB/h over its last {span_s / 60:.1f} min "
             f"(process of {lived_s / 60:.1f} min); descriptors {own[-1].descriptors}, "
             f"{descriptor_slope * 3600:+.1f}/h; disk {own[-1].disk_bytes / MB:.1f} MB, "
-            f"{disk_slope * 3600 / MB:+.0f} MB/h."
+            f"{disk_slope * 3600 / MB:+.0f} MB/h"
         )
         if span_s < seconds / 4:
             continue  # killed lately: its slope is that of a start
         if memory_slope * span_s > MEMORY_GROWTH_MAX * late[0].memory_bytes:
             is_good = False
-            lines.append(f"  MEMORY GROWS by {memory_slope * span_s / MB:.1f} MB in {span_s:.0f} s")
+            lines.append(f"MEMORY GROWS by {memory_slope * span_s / MB:.1f} MB in {span_s:.0f} s")
         if descriptor_slope * span_s > DESCRIPTOR_GROWTH_MAX:
             is_good = False
-            lines.append(f"  DESCRIPTORS GROW by {descriptor_slope * span_s:.1f}")
+            lines.append(f"DESCRIPTORS GROW by {descriptor_slope * span_s:.1f}")
     first = load.latencies_s[0][0] if load.latencies_s else 0.0
     second = [s for at, s in load.latencies_s if seconds / 4 <= at - first < half_s]
     last = [s for at, s in load.latencies_s if at - first >= 3 * seconds / 4]
@@ -244,10 +251,10 @@ def _judge(head: str, samples: Sequence[Sample], load: Load, seconds: float) -> 
         before, after = statistics.median(second), statistics.median(last)
         lines.append(
             f"latency to committed: median {before * 1000:.0f} ms in the second quarter, "
-            f"{after * 1000:.0f} ms in the last; slowest {max(last):.1f} s."
+            f"{after * 1000:.0f} ms in the last; slowest {max(last):.1f} s"
         )
         if after > (1 + LATENCY_GROWTH_MAX) * before:
             is_good = False
-            lines.append("  LATENCY GROWS")
-    lines.append("Verdict: " + ("flat." if is_good else "NOT flat."))
-    return Verdict("\n".join(lines), is_good)
+            lines.append("LATENCY GROWS")
+    lines.append("flat" if is_good else "NOT FLAT")
+    return Verdict(run, lines, is_good)

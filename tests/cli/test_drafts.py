@@ -87,6 +87,14 @@ def test_a_reference_stands_for_the_earlier_transactions_id() -> None:
     )
 
 
+def test_an_event_under_terms_is_dated_and_speaks_of_an_earlier_one() -> None:
+    draft = Draft(
+        "card.reissued", {"of": "@c-1/loss"}, "contract/a", "r2", ["m-hair"], occurred_at=7
+    )
+    body = decode_body(complete_body(draft, 5, {("c-1", "loss"): "ab" * 32}))
+    assert body.data == {"occurred_at": 7, "of": "ab" * 32}
+
+
 def test_what_no_node_would_take_is_refused_before_it_is_signed() -> None:
     draft = Draft("prepaid.consume", {"amount": 1.5}, "contract/a", "r1", ["m-yoga"])
     with pytest.raises(Failure, match=r"only integers are allowed"):
@@ -125,4 +133,14 @@ def test_a_summary_counts_reasons() -> None:
         "1 applied, 2 recorded as refused, 1 not taken in.",
         "Recorded as refused: insufficient_locked (2).",
         "Not taken in: stale (1).",
+    ]
+
+
+def test_a_summary_tells_the_findings() -> None:
+    effects = (("state", "active"), ("finding", "counter_gap"), ("missing", 1))
+    found = Result("", "", "", "", "", "applied", "", effects=effects)
+    assert found.findings == ["counter_gap"]
+    assert summarise([found, found]) == [
+        "2 applied, 0 recorded as refused, 0 not taken in.",
+        "Findings: counter_gap (2).",
     ]

@@ -28,6 +28,7 @@ COMMANDS = [
     ["node", "token", "revoke"],
     ["devnet"],
     ["submit"],
+    ["play"],
     ["proof"],
     ["evidence"],
     ["history"],

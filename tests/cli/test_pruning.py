@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from api.ports import Unavailable
 from cli import pruning
-from contracts.execution import Chain
+from cli.drafts import Draft
+from contracts.execution import Chain, execute_block, parse_candidate
 from ledger.block import TransactionEntry, decode_entry
-from ledger.transaction import compute_tx_id
-from node.archived import open_segments
+from ledger.transaction import compute_tx_id, decode_transaction
+from node.archived import find_archived, open_segments
 from node.config import NodeHome, load_config, render_config
+from node.kept_entries import keep_before
 from node.ledger_store import LedgerStore, open_ledger
 from node.messages import BlocksBegin
 from node.queries import Queries
@@ -26,9 +32,12 @@ from node.serving import collect_blocks
 from storage.archive import MARK_FILE, NotMounted
 from storage.chain import ChainStore
 from storage.files import DiskDirectory
+from storage.rows import KEPT, KEPT_BEFORE_KEY
 from tests.cli.running import Command, StoredChain, amount, opening, registrations
+from tests.contracts.life_world import LOCKED, PERSONS, hash_of, load
 
 HOUR_MS = 3_600_000
+ROOT = Path(__file__).parents[2]
 
 
 class Killed(BaseException):
@@ -37,17 +46,61 @@ class Killed(BaseException):
 
 @pytest.fixture(scope="module")
 def long_chain(tmp_path_factory: pytest.TempPathFactory) -> StoredChain:
-    """Eight blocks in segments of their own; the last two are three hours younger."""
+    """Blocks in segments of their own; the last two are three hours younger."""
     chain = StoredChain(tmp_path_factory.mktemp("stored") / "net")
     defaults = ChainStore.open.__func__.__kwdefaults__  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(defaults, "segment_bytes", 100)
-        chain.append(registrations(chain.state), [opening("a")])
+        chain.append(registrations(chain.state), [opening("a"), *living()])
         chain.append(*[[amount("prepaid.prepay", "a", 100, f"pay-{at}")] for at in range(3)])
         now_ns = time.time_ns()
         patch.setattr("tests.cli.running.time.time_ns", lambda: now_ns + 3 * HOUR_MS * 10**6)
         chain.append([amount("prepaid.prepay", "a", 100, "late")], [])
     return chain
+
+
+def living() -> list[Draft]:
+    """A contract under terms, signed, paid, served and ended."""
+    terms = load("terms/hair-card.v1.json")
+    signing = {
+        "card": "bearer", "consumer_party": "", "custodian": "bank-a", "merchant": "m-yoga",
+        "persons": PERSONS, "prompted": [], "terms": hash_of(terms),
+    }  # fmt: skip
+    delivery = {"debited": 4800, "item": "cut", "units": 1}
+    return [
+        Draft("terms.publish", {"document": terms}, "terms/hair-card", "terms", ["m-yoga"]),
+        Draft("contract.signed", signing, "contract/life", "sign", ["m-yoga"]),
+        Draft("funds.locked", LOCKED, "contract/life", "lock", ["bank-a"]),
+        Draft("service.delivered", delivery, "contract/life", "cut", ["m-yoga"]),
+        Draft("termination.requested", {"cure_until": None}, "contract/life", "end", ["m-yoga"]),
+    ]
+
+
+@contextmanager
+def unmounted(home: NodeHome) -> Iterator[None]:
+    """The archive's disk is elsewhere."""
+    place = archive_of(home)
+    place.rename(place.with_name(place.name + "-elsewhere"))
+    yield
+    place.with_name(place.name + "-elsewhere").rename(place)
+
+
+def execute_later(home: NodeHome, chain: StoredChain) -> tuple[bytes, list[str]]:
+    """Execute a block that looks back on the contract; return its state root and the codes."""
+    _, state, close = opened(home, chain.genesis)
+    notice = state.stream("contract/life").newest.hex()
+    time_ms = state.header.time_ms + 1
+    drafts = [
+        Draft("notice.arrived", {"of": notice}, "contract/life", "arrived", ["bank-a"]),
+        Draft("refund.computed", {"as_of": "2026-01-20"}, "contract/life", "owed", ["bank-a"]),
+    ]
+    signed = [
+        chain._sign(replace(draft, salt=f"{at:032x}"), time_ms) for at, draft in enumerate(drafts)
+    ]
+    candidates = [parse_candidate(decode_transaction(raw)) for raw in signed]
+    block = execute_block(state, time_ms, candidates, proposer=0, rule_pack_version=1)
+    close()
+    return block.header.state_root, [outcome.code for outcome in block.outcomes]
 
 
 @pytest.fixture
@@ -193,14 +246,56 @@ async def test_without_its_archive_a_node_proves_as_before_and_names_what_it_lac
     assert f"{place} (storage.archive) is no folder, or not mounted." in command.err
 
 
+def test_without_its_archive_a_node_executes_what_looks_back(
+    command: Command, long_chain: StoredChain, home: NodeHome
+) -> None:
+    expected = execute_later(home, long_chain)
+    assert expected[1] == ["", ""]
+    assert prune(command, home) == 0
+    with unmounted(home):
+        assert execute_later(home, long_chain) == expected
+    assert execute_later(home, long_chain) == expected
+
+
 def test_a_lost_index_is_built_from_the_archive_too(
     command: Command, long_chain: StoredChain, home: NodeHome
 ) -> None:
     before = all_blocks(home, long_chain.genesis)
+    expected = execute_later(home, long_chain)
     assert prune(command, home) == 0
     shutil.rmtree(home.index)
     home.index.mkdir()
     assert all_blocks(home, long_chain.genesis) == before
+    with unmounted(home):
+        store, chain, close = opened(home, long_chain.genesis)
+        with pytest.raises(NotMounted):
+            keep_before(store, find_archived(home), chain.header.time_ms)
+        close()
+    store, chain, close = opened(home, long_chain.genesis)
+    assert keep_before(store, find_archived(home), chain.header.time_ms)
+    close()
+    with unmounted(home):
+        assert execute_later(home, long_chain) == expected
+
+
+def test_a_node_starts_without_its_archive_only_if_it_has_kept_what_it_may_read(
+    command: Command, long_chain: StoredChain, home: NodeHome
+) -> None:
+    """As one pruned before there were such rows: it reads them once from the mounted archive."""
+    assert prune(command, home) == 0
+    index = open_keyvalue(home.index, load_config(home).storage)
+    assert index.get(KEPT_BEFORE_KEY) is not None
+    index.write([], [KEPT_BEFORE_KEY, *(key for key, _ in index.freeze(KEPT, KEPT_BEFORE_KEY))])
+    index.close()
+    run = [sys.executable, "-m", "cli", "node", "run", "--home", str(home.path)]
+    with unmounted(home):
+        ended = subprocess.run(run, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ended.returncode == 1
+    assert (
+        "this node cannot start: it has to read its oldest blocks once more, and 0000"
+        in ended.stdout + ended.stderr
+    )
+    assert "was moved to the archive, which is not mounted at" in ended.stdout + ended.stderr
 
 
 def test_what_cannot_be_done_safely_is_refused(
@@ -264,6 +359,7 @@ def test_a_kill_at_any_step_loses_nothing_and_the_next_run_ends_well(
     command: Command, long_chain: StoredChain, home: NodeHome, tmp_path: Path
 ) -> None:
     before = all_blocks(home, long_chain.genesis)
+    expected = execute_later(home, long_chain)
     number, is_through = 0, False
     while not is_through:
         number += 1
@@ -278,6 +374,9 @@ def test_a_kill_at_any_step_loses_nothing_and_the_next_run_ends_well(
             except Killed:
                 pass
         assert all_blocks(copy, long_chain.genesis) == before
+        if copy.archived.exists():
+            with unmounted(copy):
+                assert execute_later(copy, long_chain) == expected
         pruning.prune(copy, 1)
         assert all_blocks(copy, long_chain.genesis) == before
         shutil.rmtree(copy.path)

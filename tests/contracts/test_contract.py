@@ -148,6 +148,35 @@ def test_a_release_before_any_delivery_is_found() -> None:
     assert world.card.findings == world.merchant.findings == 1
 
 
+def pass_world(name: str) -> LifeWorld:
+    """`CARD` under another template, and 1,000 yuan in custody."""
+    world = LifeWorld()
+    world.terms = load(f"terms/{name}.json")
+    template = world.terms["template"]["id"]
+    world.must("terms.publish", f"terms/{template}", {"document": world.terms}, "m-1")
+    assert world.sign().code == ""
+    world.done("funds.locked", LOCKED, "bank-0")
+    return world
+
+
+def test_a_pass_delivers_by_running_and_not_before_its_first_use() -> None:
+    world = pass_world("fitness-year.v1")
+    early = world.event("funds.released", {"amount": 10}, "bank-0")
+    assert findings(early) == ["released_before_delivery"]
+    world.done("card.activated")
+    assert findings(world.event("funds.released", {"amount": 10}, "bank-0")) == []
+
+
+def test_a_pass_from_a_day_delivers_from_that_day() -> None:
+    world = pass_world("training-term.v1")  # from 2025-09-01 in China
+    for occurred_at, expected in (
+        (1_756_655_999_999, ["released_before_delivery"]),
+        (1_756_656_000_000, []),
+    ):
+        data = {"amount": 10, "occurred_at": occurred_at}
+        assert findings(world.event("funds.released", data, "bank-0")) == expected
+
+
 def test_nothing_paid_and_too_much_paid() -> None:
     world = paid_world()
     assert world.event("funds.locked", LOCKED | {"amount": 0}, "bank-0") == refused(

@@ -15,13 +15,12 @@ from contracts.events import DATA, DeviceEvent, Event
 from contracts.handling import Context, Past, Refusal
 from contracts.kinds import KINDS
 from contracts.lifecycle import (
-    CARD as CARD_REGION,
-)
-from contracts.lifecycle import (
+    AFTERLIFE_MS,
     CLOSED,
     CONTRACT,
     DISPUTE,
     EVENTS,
+    LOOKING_BACK,
     MERCHANT,
     MERCHANT_EVENTS,
     NONE,
@@ -30,6 +29,9 @@ from contracts.lifecycle import (
     TABLE,
     find_attesters,
     find_next,
+)
+from contracts.lifecycle import (
+    CARD as CARD_REGION,
 )
 from contracts.parties import PartyRecord
 from law.canonical import encode
@@ -164,6 +166,44 @@ def test_every_event_in_every_state(event: str) -> None:
     for row in TABLE:
         if row.event == event:
             assert {(row.region, state) for state in row.sources} <= taken
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_what_reads_earlier_entries_is_refused_once_a_contract_is_over(event: str) -> None:
+    """And nothing else reads them: what a node must keep is what this set says."""
+    looked: list[object] = []
+    for closed_ms, is_over in ((1, True), (10_000, False), (0, False)):
+        time_ms = AFTERLIFE_MS + 2
+        phase = CLOSED if closed_ms else "ending"
+        record = contract_in(phase, REGIONS[CARD_REGION][1], "open")
+        assert record is not None
+        record = msgspec.structs.replace(record, closed_ms=closed_ms)
+        context = context_of(event, record)
+        context.time_ms = time_ms
+        find, history = context._find, context._history
+        context._find = lambda tx_id, find=find: looked.append(tx_id) or find(tx_id)  # type: ignore[misc]
+        context._history = lambda *of, history=history: looked.append(of) or history(*of)  # type: ignore[misc]
+        outcome = run(event, context)
+        if is_over and event in LOOKING_BACK and outcome.code != "transition_not_allowed":
+            assert outcome == refused(
+                "contract_over", ("closed_ms", 1), ("allowed_ms", AFTERLIFE_MS)
+            )
+            assert not looked, "it was not even looked for"
+        else:
+            assert outcome.code != "contract_over"
+    assert bool(looked) <= (event in LOOKING_BACK)
+
+
+def test_a_contract_is_over_five_years_after_its_closing() -> None:
+    context = context_of("contract.closed", contract_in("ending", "issued", NONE))
+    context.record = msgspec.structs.replace(context.record, locked=0, released=1000)
+    assert run("contract.closed", context).code == ""
+    closed = context.record
+    assert closed.closed_ms == context.time_ms
+    assert not closed.is_over_at(closed.closed_ms + AFTERLIFE_MS)
+    assert closed.is_over_at(closed.closed_ms + AFTERLIFE_MS + 1)
+    assert not msgspec.structs.replace(closed, closed_ms=0).is_over_at(10**15)
+    assert AFTERLIFE_MS >= 5 * 365.25 * 86_400_000
 
 
 @pytest.mark.parametrize("event", MERCHANT_EVENTS)

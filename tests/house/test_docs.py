@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
-    for pattern in ("*.md", "docs/**/*.md", "bench/*.md", "examples/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "bench/*.md", "examples/**/*.md")
     for path in ROOT.glob(pattern)
 )
 PROGRAM = "evidence-ledger"

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
-from law.derivation_text import FORMULAS, LABELS, LEGEND, ROUTES, STANDARDS, TOLD, render_derivation
+from contracts.events import GroundData
+from law.derivation_text import (
+    FORMULAS,
+    GROUNDS,
+    LABELS,
+    LEGEND,
+    ROUTES,
+    SPEAKERS,
+    STANDARDS,
+    TOLD,
+    render_derivation,
+)
+from law.facts import ROLES
 from law.questions import QUESTIONS
 from law.terms_text import LANGUAGES
 from tests.law.case_language import parse_case
@@ -126,3 +139,27 @@ def test_the_words_are_whole() -> None:
     for question in QUESTIONS.values():
         assert question.article
         assert all(words.en and words.zh for words in question.answers.values())
+
+
+def test_what_is_told_of_cause_and_ground_is_chinese_in_chinese() -> None:
+    given = parse_case(
+        "card 1000 cut 48; paid 1000 2025-06-03; notice 2025-08-01; as of 2025-08-01", PUBLISHED
+    )
+    at = given.facts[-1]["at"]
+    for position, kind, data, role in (
+        (80, "cause.stated", {"cause": "merchant", "standing": "claim"}, "consumer"),
+        (82, "ground.stated", {"ground": "premises_moved", "standing": "finding"}, "court"),
+    ):
+        given.facts.append(
+            {"at": at, "author": role, "data": data, "kind": kind, "position": position,
+             "recorded": at, "role": role}
+        )  # fmt: skip
+    derivation = run_engine(given)
+    chinese = render_derivation(derivation, "zh")
+    assert "  解除事由 (13)：变更经营场所（法院认定）（第 82 条）\n" in chinese
+    assert "  原因 (16, 18, 19)：因经营者原因（消费者主张）（第 80 条）\n" in chinese
+    assert "  ground (13): premises_moved, found by court (entries 82)\n" in render_derivation(
+        derivation, "en"
+    )
+    assert tuple(SPEAKERS) == ROLES
+    assert set(GROUNDS) == set(get_args(get_type_hints(GroundData)["ground"]))

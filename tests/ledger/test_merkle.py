@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ledger.merkle import (
     EMPTY_ROOT,
     SIZE_MAX,
+    BackwardFrontier,
     Frontier,
     compute_root,
     consistency_proof,
@@ -280,3 +281,20 @@ def test_all_proofs_at_once_are_the_proofs_one_by_one(size: int) -> None:
     leaves = [leaf_hash(index.to_bytes(4, "big")) for index in range(size)]
     expected = [inclusion_proof(leaves, index) for index in range(size)]
     assert inclusion_proofs(leaves) == expected
+
+
+@given(st.integers(0, 700))
+def test_leaves_that_come_last_first_give_the_same_peaks(size: int) -> None:
+    leaves = [leaf_hash(b"%d" % at) for at in range(size)]
+    backward = BackwardFrontier(size)
+    for at in range(size - 1, -1, -1):
+        assert backward.left == at + 1
+        backward.prepend(leaves[at])
+    assert backward.peaks == Frontier.empty().extend(leaves).peaks
+    with pytest.raises(ValueError, match="all leaves have come"):
+        backward.prepend(bytes(32))
+    if size > 1:
+        exchanged = BackwardFrontier(size)
+        for leaf in leaves:
+            exchanged.prepend(leaf)
+        assert exchanged.peaks != backward.peaks

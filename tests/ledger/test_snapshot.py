@@ -59,7 +59,7 @@ def whole() -> dict[tuple[int, int], bytes]:
 
 
 def manifest_of(size: int, edge: tuple[bytes, ...]) -> Manifest:
-    return Manifest(1, ZERO_HASH, b"header", 7, size, edge, (ChunkId(ZERO_HASH, 5),))
+    return Manifest(2, ZERO_HASH, b"header", 7, size, edge, (ChunkId(ZERO_HASH, 5),))
 
 
 SIZES = [1, 2, 255, 256, 257, 511, 65_535, 65_536, 65_537, 65_792]

@@ -198,6 +198,14 @@ MUTANTS = (
         TRAPS + "test_trap_35_flooding_leaves_memory_bounded",
     ),
     Mutant(
+        "view-changes-without-bound",
+        "consensus/statements.py",
+        "        if len(views) >= VIEWS_KEPT:",
+        "        if len(views) < 0:",
+        "view-changes into any number of views are kept as possible evidence",
+        TRAPS + "test_trap_35_flooding_leaves_memory_bounded",
+    ),
+    Mutant(
         "prepare-of-the-primary",
         "consensus/normal_case.py",
         "        if vote.replica != state.primary\n",

@@ -12,6 +12,7 @@ MEMPOOL = "tests/node/test_mempool.py::"
 SHELL = "tests/node/test_shell.py::"
 STEPS = "tests/node/test_steps.py::"
 REFERENCES = "tests/node/test_known_references.py::"
+KEPT = "tests/node/test_snapshot_contracts.py::"
 LIE = CATCH_UP + "test_a_lie_costs_one_retry_and_nothing_of_it_is_applied"
 
 MUTANTS = (
@@ -349,5 +350,86 @@ MUTANTS = (
         "        list(",
         "a business reference that a block just used is taken for a new one",
         REFERENCES + "test_the_store_learns_the_references_of_its_blocks",
+    ),
+    Mutant(
+        "proof-that-never-moves-forward",
+        "node/convictions.py",
+        " - overtaken) * PATIENCE_TICKS",
+        ") * PATIENCE_TICKS",
+        "new lies keep an old proof waiting for ever",
+        "tests/node/test_evidence.py::"
+        "test_a_proof_that_others_overtake_moves_forward_until_it_is_first",
+    ),
+    Mutant(
+        "kept-entries-not-held-against-the-root",
+        "ledger/snapshot.py",
+        "    if edge.peaks != peaks:",
+        "    if not peaks:",
+        "a joining node takes other entries of a contract than its stream's root is of",
+        KEPT + "test_entries_that_are_not_the_streams_are_refused_by_name",
+    ),
+    Mutant(
+        "entries-too-many-taken",
+        "node/snapshot_index.py",
+        "    for row in rows:\n        position, _, stream",
+        "    for row in ():\n        position, _, stream",
+        "a snapshot may carry entries that nothing asks for",
+        KEPT + "test_entries_that_are_not_the_streams_are_refused_by_name",
+    ),
+    Mutant(
+        "link-across-the-base-lost",
+        "node/snapshot_index.py",
+        "    newest = earlier\n",
+        "    newest: dict[str, bytes] = {}\n",
+        "on a joined node a contract's entries end at the first block that came along",
+        KEPT + "test_a_node_that_joined_computes_what_is_owed_from_entries_older_than_its_base",
+    ),
+    Mutant(
+        "archived-entry-read-by-name",
+        "node/ledger_store.py",
+        "            return self.read_entry(tx_id)\n        except NotMounted:",
+        "            return self.read_entry(tx_id)\n        except KeyError:",
+        "an event that names any old entry stops a node whose archive is not mounted",
+        KEPT + "test_nobody_stops_a_node_with_the_name_of_an_entry_in_its_archive",
+    ),
+    Mutant(
+        "kept-rows-not-read",
+        "node/ledger_store.py",
+        "        if kept is not None:",
+        "        if kept is not None and False:",
+        "what is kept as a row is looked for in its block",
+        KEPT + "test_without_its_archive_a_node_computes_what_is_owed",
+    ),
+    Mutant(
+        "living-rows-dropped",
+        "node/kept_entries.py",
+        "        if not may_look_back(stream, decode_stream_state(raw), time_ms):",
+        "        if stream:",
+        "rows of contracts that live are dropped too",
+        KEPT + "test_what_is_over_is_carried_no_more_and_its_rows_are_dropped",
+    ),
+    Mutant(
+        "kept-before-not-said",
+        "node/kept_entries.py",
+        "    chain_store.keep_entries(batch, height)\n",
+        "    chain_store.keep_entries(batch)\n",
+        "a node that has kept everything asks for its archive at every start",
+        KEPT + "test_an_index_that_is_lost_gets_its_rows_from_the_archive_again",
+    ),
+    Mutant(
+        "merchants-left-out",
+        "contracts/lookback.py",
+        "    return stream.startswith(MERCHANT_PREFIX)",
+        "    return False",
+        "a merchant's own entries do not come along, and what they change of a refund is lost",
+        KEPT + "test_a_node_that_joined_computes_what_is_owed_from_entries_older_than_its_base",
+    ),
+    Mutant(
+        "never-over",
+        "contracts/custody.py",
+        "return bool(self.closed_ms) and self.closed_ms + AFTERLIFE_MS < time_ms",
+        "return False",
+        "a contract is never over, and its entries are kept for ever",
+        "tests/contracts/test_lifecycle.py::test_a_contract_is_over_five_years_after_its_closing",
     ),
 )

@@ -166,8 +166,8 @@ class Machine:
 class Drivers:
     """Machines of one network, all connected, and the frames between them."""
 
-    def __init__(self, count: int = 4) -> None:
-        self.deployment = make_deployment(count)
+    def __init__(self, count: int = 4, roles: tuple[str, ...] = ()) -> None:
+        self.deployment = make_deployment(count, roles)
         self.now_ms = NOW_MS
         self.machines = [Machine(number, self) for number in range(count)]
         self.in_flight: deque[tuple[int, int, bytes]] = deque()

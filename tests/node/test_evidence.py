@@ -228,6 +228,21 @@ def test_after_a_conviction_further_proofs_wait_and_go_together() -> None:
     assert len([*other.take_due(world.chain, 101, 0)]) == 1, "another validator was convicted"
 
 
+def test_a_proof_that_others_overtake_moves_forward_until_it_is_first() -> None:
+    """New lies brought by those before it must not keep an old proof waiting for ever."""
+    world = settled_world()
+    mine = convictions_of(world, 1)  # the last of those who accuse replica 2 of four
+    mine.add(votes(world), world.chain, 0)
+    waited = []
+    for conviction in range(1, 5):
+        at = conviction * 1_000
+        mine.block_applied([validator_stream("bank-2")], world.chain, at)
+        ticks = range(at, at + AGAIN_TICKS + 3 * PATIENCE_TICKS)
+        due = [tick for tick in ticks if [*mine.take_due(world.chain, tick, 0)]]
+        waited.append(due[0] - at - AGAIN_TICKS)
+    assert waited == [PATIENCE_TICKS, 0, 0, 0]
+
+
 def test_a_proof_of_a_height_not_yet_begun_waits() -> None:
     world = settled_world()
     mine = convictions_of(world, 3)

@@ -160,4 +160,4 @@ def test_a_rotten_base_is_told_and_no_index_is_built_from_it(
         open_chain(home, network)
     if file == "rows":
         assert told.value.file == str(home.base / "rows")
-        assert told.value.what.startswith("snapshot: chunk 1 has ")
+        assert told.value.what.startswith("snapshot: chunk 2 has ")

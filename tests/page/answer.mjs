@@ -7,7 +7,7 @@ import { isStrict, verifySignature } from "../../page/verifier/ed25519.js";
 import { Rejected } from "../../page/verifier/refusal.js";
 import { readObject } from "../../page/verifier/strict_json.js";
 import { readArray } from "../../page/verifier/strict_msgpack.js";
-import { isNormalized } from "../../page/verifier/unicode_3_2.js";
+import { isNormal } from "../../page/verifier/unicode_3_2.js";
 import { verifyEvidence } from "../../page/verifier/verify.js";
 
 function plain(value) {
@@ -42,7 +42,7 @@ const QUESTIONS = {
     const bytes = fromBase64(text);
     return { value: bytes === null ? null : toHex(bytes) };
   },
-  normalized: async ({ text }) => ({ value: isNormalized(text) }),
+  normal: async ({ texts }) => ({ value: texts.map(isNormal) }),
 };
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -15,6 +15,7 @@ from tests.verifier import (
     test_file,
     test_history,
     test_log_mutations,
+    test_owed,
     test_record_mutations,
 )
 from tests.verifier.mutating import CARD, honest, set_field
@@ -134,6 +135,17 @@ def test_mutation_is_refused_by_both_for_the_same_reason(javascript: JavaScript,
     raw = bytes_of(MUTATIONS[name]())
     report = agree(javascript, raw, busy_chain().chain_id, name not in OTHER_SENTENCE)
     assert report.failed is not None
+
+
+def test_a_case_is_judged_alike_but_for_the_law(javascript: JavaScript) -> None:
+    """The page holds no law: it says so where the command line derives what is owed."""
+    raw, chain_id = test_owed.file(), test_owed.world().chain_id
+    ours, page = verify_evidence(raw, chain_id), javascript.verify(raw, chain_id)
+    assert told_by_page(page)[:13] == told(ours)[:13]
+    assert ours.steps[12].explanation.en.startswith("Replayed: locked ")
+    assert page["steps"][13]["explanation"]["en"] == (
+        "This page does not derive what is owed; the command line does."
+    )
 
 
 def test_there_are_enough_mutations_of_each_kind() -> None:

@@ -16,7 +16,8 @@ from ledger.note import decode_base64
 from ledger.refusal import Rejected
 from ledger.signing import SeedSigner, verify_signature
 from tests.page.conftest import JavaScript
-from verifier.strict_json import NORMALIZATION, read_object
+from tests.vectors.normal_texts import list_normal_texts
+from verifier.strict_json import NORMALIZATION, is_normal, read_object
 from verifier.strict_msgpack import read_array
 
 VECTORS = Path(__file__).resolve().parents[3] / "shared" / "vectors" / "ed25519"
@@ -214,22 +215,39 @@ def test_base64_has_one_spelling(javascript: JavaScript) -> None:
         assert javascript.ask("base64", text=text) == {"value": expected}, text
 
 
-def test_normalization_is_that_of_unicode_3_2(javascript: JavaScript) -> None:
-    """Over what Unicode 3.2 assigns, and over what it does not when it stands alone."""
-    chance = random.Random("page: normalization")
+def test_vectors_of_normal_text(javascript: JavaScript) -> None:
+    for case in list_normal_texts():
+        both(javascript, "json", f'{{"a":"{case["text"]}"}}'.encode())
+    texts = [case["text"] for case in list_normal_texts()]
+    assert javascript.ask("normal", texts=texts) == {
+        "value": [case["normal"] for case in list_normal_texts()]
+    }
+
+
+def test_normal_text_is_the_same_text(javascript: JavaScript) -> None:
+    """Characters alone and between a letter and a mark, and mixtures, old and later."""
+    chance = random.Random("page: normal text")
     every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
-    known = [one for one in every if NORMALIZATION.category(one) != "Cn"]
-    marks = [one for one in known if NORMALIZATION.combining(one)]
-    later = [one for one in every if NORMALIZATION.category(one) == "Cn"]
-    composing = [one for one in known if NORMALIZATION.decomposition(one)]
-    texts = ["".join(chance.choices(known, k=30)) for _ in range(200)]
-    texts += [chance.choice(composing) + "".join(chance.choices(marks, k=3)) for _ in range(ROUNDS)]
-    texts += [unicodedata.normalize("NFD", one)[:2] for one in chance.sample(composing, 500)]
-    texts += ["a" + one + "b" for one in chance.sample(later, 500)]
-    texts += [one for one in later if unicodedata.decomposition(one)]
-    for text in texts:
-        expected = NORMALIZATION.is_normalized("NFC", text)
-        assert javascript.ask("normalized", text=text) == {"value": expected}, ascii(text)
+    old = [one for one in every if NORMALIZATION.category(one) not in ("Cn", "Co")]
+    later = [
+        one
+        for one in every
+        if NORMALIZATION.category(one) == "Cn" and unicodedata.category(one) != "Cn"
+    ]
+    marks = [one for one in old + later if unicodedata.combining(one)]
+    composing = [one for one in old + later if unicodedata.decomposition(one)]
+    telling = marks + composing + chance.sample(old, 4_000) + chance.sample(later, 4_000)
+    texts = telling + [f"a{one}\u0323" for one in telling] + [f"e{one}\u0301" for one in telling]
+    texts += ["".join(chance.choices(old, k=30)) for _ in range(200)]
+    texts += ["".join(chance.choices(marks + composing, k=6)) for _ in range(10 * ROUNDS)]
+    texts += [unicodedata.normalize("NFD", one)[:2] for one in composing]
+    for start in range(0, len(texts), 10_000):
+        some = texts[start : start + 10_000]
+        told = javascript.ask("normal", texts=some)["value"]
+        differing = [
+            ascii(text) for text, one in zip(some, told, strict=True) if one != is_normal(text)
+        ]
+        assert not differing
 
 
 def signature_agrees(javascript: JavaScript, key: bytes, message: bytes, signature: bytes) -> bool:

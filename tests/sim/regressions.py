@@ -84,4 +84,11 @@ REGRESSIONS: Final[tuple[Regression, ...]] = (
         "A clock jumped an hour ahead for a second, and the node dropped all that it had promised "
         "as too late.",
     ),
+    Regression(
+        200205,
+        Options(),
+        "Eleven nodes, two of which forge cosignatures of old trees. Those who bring a proof at "
+        "once kept those whose turn comes later waiting, as long as there were new lies. A proof "
+        "that is overtaken now moves a place forward.",
+    ),
 )

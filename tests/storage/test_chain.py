@@ -14,7 +14,7 @@ import pytest
 
 from sim.disk import ProcessEnded, Survival
 from storage.audit import EntryFacts, verify_chain
-from storage.chain import ZERO_TX_ID, BlockWrite, ChainStore
+from storage.chain import ZERO_TX_ID, BlockWrite, ChainStore, KeptEntry
 from storage.files import Damaged, DiskDirectory, StorageFailure
 from storage.keyvalue import KeyValue
 from storage.memory import Fault, MemoryStore
@@ -470,3 +470,27 @@ def test_full_disk_and_failing_fsync_leave_the_chain_whole() -> None:
         for block in blocks_of(BLOCKS)[reached:]:
             store.commit_block(block)
         assert_is_chain(store, BLOCKS)
+
+
+def test_entries_are_kept_as_rows_and_dropped() -> None:
+    store = ChainStore.open(CrashingDirectory(), MemoryStore())
+    entries = [
+        KeptEntry(digest(f"tx {at}"), at, digest(f"tx {at - 1}"), entry_of(at)) for at in range(5)
+    ]
+    assert store.kept_before == 0
+    store.keep_entries(entries[:3])
+    assert store.kept_before == 0
+    store.keep_entries(entries[3:], 7)
+    assert store.kept_before == 7
+    assert sorted(store.scan_kept(), key=lambda entry: entry.time_ms) == entries
+    assert store.kept_entry(entries[2].tx_id) == entries[2]
+    store.drop_kept([entry.tx_id for entry in entries[:4]])
+    assert list(store.scan_kept()) == entries[4:]
+    assert store.kept_entry(entries[2].tx_id) is None
+    store.keyvalue.write([(b"e" + entries[4].tx_id, bytes(40))])
+    with pytest.raises(Damaged) as told:
+        store.kept_entry(entries[4].tx_id)
+    assert told.value.what == (
+        f"the row of kept entry {entries[4].tx_id.hex()} has 40 bytes; remove the index directory "
+        "and it is built again"
+    )

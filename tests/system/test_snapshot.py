@@ -6,14 +6,18 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli.client import ApiError
+from cli.demo import GATEWAY
+from cli.drafts import Draft
 from cli.main import main
 from node.config import NodeHome
 from node.snapshot_files import Base
 from storage.files import DiskDirectory
+from tests.contracts.life_world import LOCKED, PERSONS, hash_of, load
 from tests.system.networks import Network, running_network, verify_offline, wait_recovered
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("snapshot")]
@@ -29,8 +33,37 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         yield running
 
 
+LIFE = "contract/life-1"
+
+
+def act(
+    network: Network, replica: int, kind: str, stream: str, data: dict[str, Any], signer: str
+) -> str:
+    """Have a transaction applied through a node; return its id."""
+    tx_id, envelope = network.sign(Draft(kind, data, stream, f"{kind} {stream}", [signer]))
+    place = network.settle(replica, envelope, "certified")
+    assert place["status"] == "applied", place
+    return tx_id
+
+
 @pytest.fixture(scope="module")
-def joined(network: Network) -> tuple[str, int]:
+def notice(network: Network) -> str:
+    """A contract under terms is signed, paid and ended; the id of the notice that ends it."""
+    terms = load("terms/hair-card.v1.json")
+    signing = {
+        "card": "bearer", "consumer_party": "", "custodian": GATEWAY, "merchant": "m-yoga",
+        "persons": PERSONS, "prompted": [], "terms": hash_of(terms),
+    }  # fmt: skip
+    act(network, 0, "terms.publish", "terms/hair-card", {"document": terms}, "m-yoga")
+    act(network, 0, "contract.signed", LIFE, signing, "m-yoga")
+    act(network, 0, "funds.locked", LIFE, LOCKED, GATEWAY)
+    delivery = {"debited": 4800, "item": "cut", "units": 1}
+    act(network, 0, "service.delivered", LIFE, delivery, "m-yoga")
+    return act(network, 0, "termination.requested", LIFE, {"cure_until": None}, "m-yoga")
+
+
+@pytest.fixture(scope="module")
+def joined(network: Network, notice: str) -> tuple[str, int]:
     """Replica 3 has lost its home and joined by a snapshot; of an older transaction: id, height."""
     old_id, old = network.opening()
     height = int(str(network.settle(0, old, "certified")["height"]))
@@ -114,6 +147,25 @@ def test_a_lost_node_joins_by_a_snapshot_and_has_the_same_chain(
     # With one of the others gone the network needs its vote.
     network.devnet.kill(0)
     assert network.settle(3, network.opening()[1])["status"] == "applied"
+    network.devnet.start([0])
+    network.devnet.wait_ready([0])
+
+
+@pytest.mark.usefixtures("joined")
+def test_a_joined_node_computes_what_is_owed_from_entries_older_than_its_base(
+    network: Network, notice: str, tmp_path: Path
+) -> None:
+    with network.client(3) as three, pytest.raises(ApiError) as refused:
+        three.proof(notice)
+    assert refused.value.http_status == 404
+    network.devnet.kill(0)  # the network needs the joined node's vote
+    act(network, 3, "notice.arrived", LIFE, {"of": notice}, GATEWAY)
+    act(network, 3, "refund.computed", LIFE, {"as_of": "2026-01-20"}, GATEWAY)
+    file = tmp_path / "life.case.json"
+    with network.client(3) as three:
+        file.write_bytes(three.history(LIFE.removeprefix("contract/")))
+    result = verify_offline(file, network.devnet.state.genesis_hash)
+    assert result.returncode == 0, result.stdout + result.stderr
     network.devnet.start([0])
     network.devnet.wait_ready([0])
 

@@ -17,6 +17,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).parents[2]))
 
 from tests.vectors.annotate import annotate
+from tests.vectors.normal_texts import list_normal_texts
 from tests.vectors.refusals import compute_refusals
 from tests.vectors.worked_example import compute_vectors, make_example
 
@@ -62,6 +63,7 @@ def main() -> int:
     wanted = {
         FOLDER / "formats.json": to_file(vectors),
         FOLDER / "refused.json": to_file(compute_refusals()),
+        FOLDER / "normal.json": json.dumps(list_normal_texts(), indent=1) + "\n",
         DOCUMENT: fill(DOCUMENT.read_text("utf-8"), vectors),
     }
     if "--check" in sys.argv[1:]:

@@ -14,6 +14,8 @@ from contracts.attest import STATEMENTS
 from contracts.equivocation import EVIDENCE_HEX_MAX, SLOTS_MAX
 from contracts.events import DATA
 from contracts.kinds import KINDS
+from contracts.lifecycle import AFTERLIFE_MS
+from contracts.lookback import PREFIXES
 from contracts.parties import INSTITUTION_ROLES, KEYS_MAX, SUBMITTER_ROLES
 from contracts.prepaid import INDUSTRIES, SALT_BYTES_MAX, SALT_BYTES_MIN, Attesters, Provenance
 from genesis.document import (
@@ -26,6 +28,13 @@ from ledger import tags
 from ledger.block import ENTRY_BYTES_MAX
 from ledger.canonical import DEPTH_MAX
 from ledger.refusal import Reason
+from ledger.snapshot import (
+    CHUNK_BYTES,
+    SNAPSHOT_VERSION,
+    KeptChunk,
+    ReferenceChunk,
+    StreamChunk,
+)
 from ledger.transaction import (
     BATCH_SIZE_MAX,
     BODY_BYTES_MAX,
@@ -174,3 +183,32 @@ def test_bounds_of_the_parameters() -> None:
     line = next(line for line in FORMATS.splitlines() if line.startswith("- `parameters`"))
     for part in ("131,072 to 16,777,216", "1 to 16,384", "1 to 1,000,000", "to 10^14", "10^12"):
         assert part in line
+
+
+def test_what_a_snapshot_carries() -> None:
+    section = FORMATS.split("\n## Snapshots\n", 1)[1].split("\n## ", 1)[0]
+    assert f"*Manifest*: `[{SNAPSHOT_VERSION}, chain id, header, " in section
+    assert f"{CHUNK_BYTES:,} bytes or more closes it" in section
+    assert f"closed more than {AFTERLIFE_MS:,} ms before the header's time" in section
+    for prefix in PREFIXES:
+        assert f"`{prefix}`" in section
+    shapes = (StreamChunk, ReferenceChunk, KeptChunk)
+    assert re.findall(r"`\[([0-9]), \[\[[a-z]", section) == [
+        str(shape.__struct_config__.tag) for shape in shapes
+    ]
+
+
+def test_every_finding_of_the_contracts_is_explained() -> None:
+    section = CONTRACTS.partition("### What is found\n")[2].partition("\n### ")[0]
+    explained = {
+        name
+        for row in re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+        if name != "finding"
+    }
+    written = {
+        name
+        for path in (ROOT / "contracts").glob("*.py")
+        for name in re.findall(r'"finding", "(\w+)"', path.read_text("utf-8"))
+    }
+    assert explained == written

@@ -18,6 +18,7 @@ from nacl.signing import SigningKey, VerifyKey
 
 from ledger.refusal import Rejected
 from tests.vectors.make_vectors import DOCUMENT, FOLDER, fill, to_file
+from tests.vectors.normal_texts import list_normal_texts
 from tests.vectors.refusals import compute_refusals
 from tests.vectors.worked_example import compute_vectors, make_example
 from verifier.formats import read_body
@@ -31,6 +32,7 @@ def test_vectors_and_examples_are_what_the_script_writes() -> None:
     vectors = compute_vectors(make_example())
     assert (FOLDER / "formats.json").read_text("utf-8") == to_file(vectors)
     assert (FOLDER / "refused.json").read_text("utf-8") == to_file(compute_refusals())
+    assert json.loads((FOLDER / "normal.json").read_text("ascii")) == list_normal_texts()
     document = DOCUMENT.read_text("utf-8")
     assert fill(document, vectors) == document
 

@@ -151,6 +151,12 @@ def test_history_under_unknown_rules_is_complete_but_not_replayed() -> None:
     assert any("not derived" in limit.en for limit in report.limits)
 
 
+def test_record_whose_version_is_true_is_of_an_unknown_version() -> None:
+    report = verify_evidence(forged_record(1, True), busy_chain().chain_id)
+    assert report.steps[12].result is Result.NOT_RUN
+    assert "['prepaid', True]" in report.steps[12].explanation.en
+
+
 def test_record_of_an_unknown_version_is_not_compared() -> None:
     report = verify_evidence(forged_record(1, 2), busy_chain().chain_id)
     assert report.is_consistent
@@ -373,6 +379,12 @@ MUTATIONS: dict[str, Mutation] = {
         13,
         Reason.BAD_FIELD,
         "locked 90051, released 9950, refunded 0, but the entries give paid 100000, locked 90050",
+    ),
+    "count-is-true": (
+        lambda: forged_record(15, True),
+        13,
+        Reason.ROOT_MISMATCH,
+        "The state holds counts [True, 1, 1]; the entries give [1, 1, 1].",
     ),
     "refusal-forged": (
         lambda: forged(3, set_field(4, value=[True, "insufficient_locked", []])),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ledger.canonical import encode_canonical
 from ledger.refusal import Reason
-from tests.contracts.life_world import CARD, LOCKED, LifeWorld
+from tests.contracts.life_world import CARD, LOCKED, LifeWorld, paid_world
 from tests.contracts.test_refunds import AS_OF, busy_world
 from tests.verifier.small_chain import forge
+from verifier.main import main
 from verifier.report import Report, Result
 from verifier.verify import verify_evidence
 
@@ -62,6 +66,47 @@ def test_the_file_alone_gives_the_figures_again() -> None:
         "All 2 computations are derived again; the last has 2 results, principal and interest "
         f"from {world().card.due_low / 100:.2f} yuan to {world().card.due_high / 100:.2f} yuan."
     )
+
+
+def test_the_working_is_shown_line_by_line_with_its_articles(tmp_path: Path) -> None:
+    path = tmp_path / "card.case.json"
+    path.write_bytes(file())
+    out = io.StringIO()
+    arguments = [str(path), "--genesis-hash", world().chain_id.hex(), "--lang", "en", "--working"]
+    assert main(arguments, out=out) == 0
+    _, _, working = out.getvalue().partition("\n\nRefund as of 2026-01-20; paid 1,000.00 yuan; ")
+    assert "     [15] R = P − v : R = 904.00 " in working
+    assert "   Interest (one-year LPR): " in working
+    report = examine(file())
+    assert report.facts["owed_articles"] == [
+        "12", "15", "16", "17", "18", "18(2)", "19", "19(3)", "20", "25",
+    ]  # fmt: skip
+    assert report.working is not None
+    assert working.endswith(report.working.en.partition("yuan; ")[2])
+
+
+def test_one_computation_with_one_result_is_said_as_one() -> None:
+    made = paid_world()
+    made.publish_data()
+    made.done("termination.agreed", {}, "m-1", "c-1")
+    made.done("cause.stated", {"cause": "merchant", "standing": "finding"}, "court-1")
+    made.done("refund.computed", {"as_of": AS_OF}, "c-1")
+    report = verify_evidence(made.history("card-1", SIGNERS), made.chain_id)
+    assert report.steps[0].explanation.en.endswith(" bytes of canonical JSON, kind case.")
+    assert report.steps[13].explanation.en == (
+        "The computation is derived again; the last has 1 result, principal and interest are "
+        f"{made.card.due_low / 100:.2f} yuan."
+    )
+
+
+def test_where_nothing_was_computed_there_is_no_working(tmp_path: Path) -> None:
+    path = tmp_path / "card.case.json"
+    made = paid_world()
+    path.write_bytes(made.history("card-1", ("m-1", "c-1", "bank-0")))
+    out = io.StringIO()
+    arguments = [str(path), "--genesis-hash", made.chain_id.hex(), "--working"]
+    assert main(arguments, out=out) == 0
+    assert out.getvalue().endswith("\n没有复算应退金额。\n\nWhat is owed was not derived.\n")
 
 
 def drop_page(law: dict[str, Any]) -> None:
@@ -152,12 +197,15 @@ def test_a_figure_that_a_quorum_of_liars_put_on_the_chain() -> None:
     def lie(fields: list[Any]) -> None:
         effects = fields[4][2]
         place = next(n for n, (name, _) in enumerate(effects) if name == "due_high")
-        effects[place][1] += 100
+        effects[place][1] += 1
 
     lying = forge(world(), {index: alter(world().leaves[index], lie)})
     report = verify_evidence(lying.history("card-1", SIGNERS, law=papers()), lying.chain_id)
     failed = next(step for step in report.steps if step.result is Result.FAILED)
-    assert failed.number in (13, 14)
+    assert failed.number == 14
+    assert re.fullmatch(
+        r"Entry \d+ states due_high (\d+); derived again it is (\d+)\.", failed.explanation.en
+    )
 
 
 def papers() -> Any:

@@ -1,0 +1,148 @@
+"""`play`: whole lives of contracts on a devnet, each ending in a refund that is derived offline.
+
+The table at the end sets what was worked by hand beside what the ledger computed and what the
+offline verifier derives from the evidence file alone. Anything that goes otherwise than the life's
+file says is told, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cli.arguments import Parser, add_command
+from cli.failure import FAILED, OK, unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cli.playing import Played
+
+LIVES: Final = Path(__file__).parents[1] / "examples" / "lives"
+
+HELP = """\
+Play whole lives of contracts on a running devnet. 在试验网络上演示合同的一生。
+
+FILE is a life (examples/lives/README.md) or a directory of them; without one, the ten example
+contracts of the pilot's ten industries. Merchant, consumer, bank, regulator, court and arbitrator
+sign what is theirs; what is owed is computed on the ledger and paid; each contract's evidence file
+is fetched and verified offline in a process of its own. The files stay in DIR for you to verify.
+
+examples:
+  evidence-ledger play --devnet ./net
+  evidence-ledger play examples/lives/fitness.json --devnet ./net -o ./gym
+  evidence-ledger verify ./gym/fitness.case.json --genesis-hash HASH --working
+
+exit status: 0 everything came out as written by hand, 1 something did not and is named
+"""
+
+
+def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the command."""
+    parser = add_command(commands, "play", "play whole lives of contracts: 合同的一生", HELP)
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="a life, or several")
+    parser.add_argument(
+        "--devnet", type=Path, metavar="NET", required=True, help="directory of a running devnet"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="for the files (default: inside NET)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play lives and show what came of them."""
+    import time
+
+    from cli.devnet_state import read_state
+    from cli.life import read_life
+    from cli.playing import Player
+    from cli.progress import show_progress
+
+    lives = [read_life(path) for path in find_files(arguments.files)]
+    player = Player(read_state(arguments.devnet))
+    directory = arguments.output or arguments.devnet / f"lives-{player.run}"
+    if directory.exists():
+        raise unusable(f"{directory} exists and is not overwritten.")
+    begun = time.monotonic()
+    with show_progress("events 事件", sum(len(life.file.events) for life in lives)) as progress:
+        played = player.play(lives, progress)
+    directory.mkdir(parents=True)
+    player.write_keys(directory / "keys.json")
+    seconds = time.monotonic() - begun
+    nodes = len(player.state.nodes)
+    print(f"{sum(one.count for one in played)} events through {nodes} nodes in {seconds:.1f} s.")
+    with show_progress("verified offline 离线核验", len(played)) as progress:
+        player.fetch(played, directory, progress)
+    print()
+    for line in format_table(played):
+        print(line)
+    print()
+    print(f"Files 文件: {directory}")
+    print(
+        "Every step of one, offline 逐步复算: evidence-ledger verify "
+        f"{directory}/{lives[0].name}.case.json --genesis-hash {player.state.genesis_hash} "
+        "--working"
+    )
+    troubles = [one for one in played if not one.is_as_written]
+    for one in troubles:
+        print(f"{one.life.name}: {one.trouble or 'hand, chain and verifier disagree'}.")
+    return FAILED if troubles else OK
+
+
+def find_files(given: Sequence[Path]) -> list[Path]:
+    """Return the files of lives that are meant."""
+    found: list[Path] = []
+    for path in given or [LIVES]:
+        if path.is_dir():
+            found += sorted(path.glob("*.json"))
+        else:
+            found.append(path)
+    if not found:
+        raise unusable(f"There is no life in {', '.join(map(str, given or [LIVES]))}.")
+    names = [path.name for path in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise unusable(f"Two lives are called {twice}; their files would be one.")
+    return found
+
+
+HEADS: Final = ("", "by hand 手算", "on the chain 链上", "offline 离线", "articles 条文")
+
+
+def format_table(played: Sequence[Played]) -> list[str]:
+    """Return the lines of the table, in yuan; the lowest and the highest where they differ."""
+    rows = [HEADS]
+    for one in played:
+        owed = one.life.owed
+        rows.append(
+            (
+                one.life.name,
+                _show((owed.low, owed.high, owed.results)),
+                _show(one.on_chain),
+                _show(one.offline),
+                ", ".join(one.life.file.by_hand.articles),
+            )
+        )
+    widths = [max(map(_measure, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(_pad, row, widths)).rstrip() for row in rows]
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _measure(text))
+
+
+def _show(owed: tuple[int, int, int] | None) -> str:
+    from law.amounts import show_yuan
+
+    if owed is None:
+        return "–"
+    low, high, _ = owed
+    return show_yuan(low) if low == high else f"{show_yuan(low)} to {show_yuan(high)}"
+
+
+def _measure(text: str) -> int:
+    """Return how many columns a terminal gives a text: two to a Chinese character."""
+    return sum(1 + (unicodedata.east_asian_width(one) in "WF") for one in text)

@@ -1,0 +1,341 @@
+"""Playing contracts' lives on a devnet: everybody signs what is theirs, and a court verifies.
+
+Each run has a cast of its own, so that a network can be played on again and again: merchants and
+consumers registered by the bank, a court and an arbitrator by the regulator. The lives run beside
+one another and each in its order: event n of every life is sent in round n, each through another
+node, and round n + 1 begins when all of round n is on the chain. A life that goes otherwise than
+written stops there and is told. What the offline verifier says comes from a process that is given
+a file and the genesis hash and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from cli.client import Client
+from cli.demo import REGISTRAR
+from cli.devnet import make_client
+from cli.devnet_state import DevnetState
+from cli.drafts import Draft
+from cli.failure import Failure, unusable
+from cli.founding import read_genesis
+from cli.life import COMPUTED, Cast, Life, LifeEvent, make_commitments, make_draft
+from cli.progress import Progress
+from cli.submission import Result, Submitter, wait_height
+from ledger.signing import SEED_BYTES, SeedSigner
+from node.private_files import write_file
+
+ROOT: Final = Path(__file__).parents[1]
+EXAMPLES: Final = ROOT / "examples"
+PAGES: Final = ("lpr-1y", "deposit-1y", "rest-days-2025", "rest-days-2026")
+"""Of `examples/published`: what the refund rules read beside a contract."""
+
+ALREADY: Final = frozenset({"reference_reused", "version_not_above", "published_by_another"})
+"""Somebody published it before; whether it is the same is seen when a contract names its hash."""
+
+INSTITUTIONS: Final = {"custodian": "bank", "issuer": "payment", "regulator": "regulator"}
+"""Roles that institutions of genesis play, and whom to look for there."""
+
+AUTHORITIES: Final = ("court", "arbitrator")
+
+
+@dataclass(slots=True)
+class Played:
+    """What became of a life."""
+
+    life: Life
+    cast: Cast
+    count: int = 0
+    """Events that went as written."""
+    trouble: str = ""
+    """Where it went otherwise, and how."""
+    computed: Result | None = None
+    """The last computation of what is owed, as the chain has it."""
+    file: Path | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+    """What the offline verifier says, as JSON."""
+
+    @property
+    def on_chain(self) -> tuple[int, int, int] | None:
+        """(lowest, highest, results) of the last computation's outcome."""
+        if self.computed is None:
+            return None
+        said = dict(self.computed.effects)
+        return int(said["due_low"]), int(said["due_high"]), int(said["results"])
+
+    @property
+    def offline(self) -> tuple[int, int, int] | None:
+        """The same as the offline verifier derived it from the file."""
+        owed = self.report.get("facts", {}).get("owed_fen")
+        return None if owed is None else (owed["low"], owed["high"], owed["results"])
+
+    @property
+    def articles(self) -> list[str]:
+        """The articles by which the offline verifier derived it."""
+        found: list[str] = self.report.get("facts", {}).get("owed_articles", [])
+        return found
+
+    @property
+    def is_as_written(self) -> bool:
+        """Whether hand, chain and offline verifier agree, and nothing went otherwise."""
+        owed = self.life.owed
+        by_hand = (owed.low, owed.high, owed.results)
+        return not self.trouble and by_hand == self.on_chain == self.offline
+
+
+class Player:
+    """Plays lives on one devnet, whose state names nodes, tokens and institutions' keys."""
+
+    def __init__(self, state: DevnetState, run: str = "") -> None:
+        self.state = state
+        self.run = run or secrets.token_hex(3)
+        self.genesis = read_genesis(Path(state.genesis))
+        self.seeds = {one.id: bytes.fromhex(one.party_seed) for one in state.institutions}
+        self.own: dict[str, bytes] = {}
+        """Seeds made for this run, by party."""
+        self.institutions = _find_institutions(state)
+
+    def play(self, lives: Sequence[Life], progress: Progress) -> list[Played]:
+        """Play all lives to their ends; `progress` counts their events."""
+        clients = [make_client(self.state, node.replica) for node in self.state.nodes]
+        try:
+            casts = [self._make_cast(life) for life in lives]
+            self._register(lives, casts, clients)
+            submitter = self._submitter(clients)
+            self._publish(lives, casts, submitter)
+            played = [Played(life, cast) for life, cast in zip(lives, casts, strict=True)]
+            for place in range(max(len(life.file.events) for life in lives)):
+                self._play_round(place, played, submitter, progress)
+            return played
+        finally:
+            for client in clients:
+                client.close()
+
+    def _make_cast(self, life: Life) -> Cast:
+        name = life.name.replace("_", "-")
+        parties = {
+            **self.institutions,
+            "merchant": f"m-{name}-{self.run}",
+            "consumer": f"c-{name}-{self.run}",
+            **{role: f"{role}-{self.run}" for role in AUTHORITIES},
+        }
+        return Cast(f"{name}-{self.run}", parties, make_commitments(life))
+
+    def _submitter(self, clients: Sequence[Client]) -> Submitter:
+        seeds = self.seeds | self.own
+        return Submitter(
+            genesis=self.genesis,
+            clients=clients,
+            signers={party: SeedSigner(seed) for party, seed in seeds.items()},
+            now_ms=_now_ms,
+        )
+
+    # Before the first event
+
+    def _register(
+        self, lives: Sequence[Life], casts: Sequence[Cast], clients: Sequence[Client]
+    ) -> None:
+        """Register the cast; its keys sign when every node has applied that block."""
+        roles = {
+            cast.parties[role]: role
+            for life, cast in zip(lives, casts, strict=True)
+            for role in ("merchant", "consumer", *AUTHORITIES)
+            if role in ("merchant", "consumer")
+            or any(role in event.by for event in life.file.events)
+        }
+        drafts = []
+        for party, role in roles.items():
+            self.own[party] = secrets.token_bytes(SEED_BYTES)
+            registrar = self.institutions["regulator"] if role in AUTHORITIES else REGISTRAR
+            key = SeedSigner(self.own[party]).public_key.hex()
+            drafts.append(
+                Draft(
+                    kind="party.register",
+                    data={"district": "", "keys": [key], "party": party, "role": role},
+                    stream=f"party/{party}",
+                    reference=f"register-{party}",
+                    signers=[registrar],
+                )
+            )
+        results = self._submitter(clients).submit(drafts, _Silent(), is_ordered=False)
+        _require(results, frozenset())
+        for client in clients:
+            wait_height(client, max(result.height for result in results))
+
+    def _publish(self, lives: Sequence[Life], casts: Sequence[Cast], submitter: Submitter) -> None:
+        """Publish terms, rates and rest days, each once for ever under one reference."""
+        bank, regulator = self.institutions["custodian"], self.institutions["regulator"]
+        drafts = {}
+        for life in lives:
+            reference = f"terms-{life.terms.hash[:16]}"
+            stream = f"terms/{life.terms.template}"
+            drafts[reference] = _publication(
+                "terms.publish", life.terms_document, stream, reference, bank
+            )
+        for name in PAGES:
+            page = msgspec.json.decode((EXAMPLES / "published" / f"{name}.json").read_bytes())
+            page.pop("position", None)  # the ledger gives it
+            reference = f"published-{name}"
+            stream = f"published/{page['series']}"
+            drafts[reference] = _publication("data.publish", page, stream, reference, regulator)
+        for life, cast in zip(lives, casts, strict=True):
+            rate = life.file.account
+            if rate is not None:
+                page = {
+                    "format": "evidence-ledger/published",
+                    "points": [{"from": rate.from_, "ppm": rate.ppm}],
+                    "series": f"account/{cast.account}",
+                    "source": f"examples/lives/{life.name}",
+                    "version": 1,
+                }
+                stream = f"published/account.{cast.account}"
+                drafts[cast.account] = _publication(
+                    "data.publish", page, stream, cast.account, bank
+                )
+        _require(submitter.submit(list(drafts.values()), _Silent()), ALREADY)
+
+    # Events
+
+    def _play_round(
+        self, place: int, played: Sequence[Played], submitter: Submitter, progress: Progress
+    ) -> None:
+        going = [one for one in played if not one.trouble and place < len(one.life.file.events)]
+        drafts = [make_draft(one.life, place, one.cast, _now_ms()) for one in going]
+        results = submitter.submit(drafts, progress, is_ordered=False)
+        for one, result in zip(going, results, strict=True):
+            event = one.life.file.events[place]
+            otherwise = _compare(event, result)
+            if otherwise:
+                one.trouble = f"event {place + 1}, {event.event} of {event.at}: {otherwise}"
+                continue
+            one.count += 1
+            if event.event == COMPUTED:
+                one.computed = result
+
+    # Afterwards
+
+    def fetch(self, played: Sequence[Played], directory: Path, progress: Progress) -> None:
+        """Fetch every contract's evidence file, each from another node, and verify it offline."""
+        for at, one in enumerate(played):
+            if one.computed is None:
+                progress.advance()
+                continue
+            node = self.state.nodes[at % len(self.state.nodes)]
+            with make_client(self.state, node.replica) as client:
+                wait_height(client, one.computed.height, "certified_height")
+                raw = client.history(one.cast.contract)
+            one.file = directory / f"{one.life.name}.case.json"
+            one.file.write_bytes(raw)
+            one.report = verify_offline(one.file, self.state.genesis_hash)
+            if one.report["failed_step"] and not one.trouble:
+                one.trouble = describe_failed(one.report)
+            progress.advance()
+
+    def write_keys(self, path: Path) -> None:
+        """Write the run's own keys, as `submit --keys` reads them; for this user only."""
+        seeds = {party: seed.hex() for party, seed in self.own.items()}
+        write_file(path, msgspec.json.format(msgspec.json.encode(seeds), indent=2) + b"\n")
+
+
+class _Silent:
+    def advance(self, count: int = 1) -> None:
+        """Say nothing."""
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _find_institutions(state: DevnetState) -> dict[str, str]:
+    found = {}
+    for role, wanted in INSTITUTIONS.items():
+        ids = [one.id for one in state.institutions if one.role == wanted]
+        if not ids:
+            raise unusable(
+                f"The network has no {wanted}; lives are played with a bank, a payment company and "
+                "a regulator, so by three nodes or more."
+            )
+        found[role] = ids[0]
+    return found
+
+
+def _publication(
+    kind: str, document: Mapping[str, Any], stream: str, reference: str, signer: str
+) -> Draft:
+    return Draft(
+        kind=kind,
+        data={"document": dict(document)},
+        stream=stream,
+        reference=reference,
+        signers=[signer],
+    )
+
+
+def _require(results: Sequence[Result], but: frozenset[str]) -> None:
+    """Raise `Failure` unless everything was applied, or refused with one of these codes."""
+    for result in results:
+        if result.status != "applied" and result.code not in but:
+            said = f"{result.code} {result.detail}".strip()
+            raise Failure(f"{result.kind} in {result.stream} was {result.status}: {said}.")
+
+
+def _compare(event: LifeEvent, result: Result) -> str:
+    """Return how a result differs from what the life says, or nothing."""
+    if result.status == "rejected":
+        return f"not taken in: {result.code} {result.detail}".strip()
+    if result.code != event.refused:
+        return (
+            f"{f'refused as {result.code}' if result.code else 'applied'}, where "
+            f"{f'refused as {event.refused}' if event.refused else 'applied'} was written"
+        )
+    if result.findings != ([event.finding] if event.finding else []):
+        found = ", ".join(result.findings) or "none"
+        return f"found {found}, where {event.finding or 'none'} was written"
+    if event.owed is not None:
+        said = dict(result.effects)
+        for name, by_hand in (
+            ("due_low", event.owed.low),
+            ("due_high", event.owed.high),
+            ("results", event.owed.results),
+        ):
+            if said.get(name) != by_hand:
+                return f"{name} is {said.get(name)} on the chain and {by_hand} by hand"
+    return ""
+
+
+def verify_offline(file: Path, genesis_hash: str) -> dict[str, Any]:
+    """Verify in a process that is given file and hash and nothing else; return its report."""
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "verifier", str(file.absolute()),
+            "--genesis-hash", genesis_hash, "--json",
+        ],
+        cwd=ROOT,
+        env={"PATH": os.defpath, "PYTHONUTF8": "1"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )  # fmt: skip
+    try:
+        report: dict[str, Any] = json.loads(done.stdout)
+    except json.JSONDecodeError:
+        raise Failure(f"The verifier gave no report:\n{done.stdout}{done.stderr}") from None
+    return report
+
+
+def describe_failed(report: Mapping[str, Any]) -> str:
+    """Return the step at which an offline report failed, and why."""
+    step = report["steps"][report["failed_step"] - 1]
+    said = step["explanation"]["en"].removesuffix(".")
+    return f"step {step['number']}, {step['name']['en']}: {said}"
