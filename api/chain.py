@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from api import examples
@@ -26,6 +26,9 @@ JSON: Final = "application/json"
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 GENESIS_CACHE: Final = "public, max-age=3600"
 """It never changes on a chain; an address may be given to another chain."""
+
+CLAIMS_MAX: Final = 256
+"""Contracts of one request: a few milliseconds' work, and an address of some 16 kB."""
 
 # The document says what `api.requests` checks, with a better sentence than the framework's.
 ContractId = Annotated[
@@ -50,6 +53,13 @@ Size = Annotated[
         description="how many entries it must cover",
         examples=[examples.SIZE],
         json_schema_extra={"type": "integer", "minimum": 0, "maximum": HEIGHT_MAX},
+    ),
+]
+ContractIds = Annotated[
+    list[str],
+    Query(
+        description=f"ids without `contract/`, repeated; at most {CLAIMS_MAX}",
+        examples=[[examples.CONTRACT_ID]],
     ),
 ]
 
@@ -96,6 +106,53 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
     async def get_history(contract_id: ContractId, request: Request) -> Response:
         access.require_stream(request, parse_contract_id(contract_id))
         return Response(await service.history(contract_id), media_type=JSON)
+
+    @router.get(
+        "/v1/contracts/{contract_id}/claim",
+        tags=["contracts"],
+        operation_id="getClaim",
+        summary="The proof that a contract is in its merchant's total",
+        description="What is locked and owed in all, and that this contract is counted in it. Of "
+        "the merchant's other contracts it holds sums and hashes, and says nobody's name.",
+        response_class=Response,
+        responses={
+            **problems(
+                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
+            ),
+            **answer(200, "an evidence file", JSON, {"type": "object"}, examples.LIABILITIES),
+        },
+        openapi_extra=SECURITY_TOKEN,
+    )
+    async def get_claim(contract_id: ContractId, request: Request) -> Response:
+        access.require_stream(request, parse_contract_id(contract_id))
+        return Response(await service.liabilities([contract_id], is_shown=True), media_type=JSON)
+
+    @router.get(
+        "/v1/claims",
+        tags=["contracts"],
+        operation_id="getClaims",
+        summary="The proof that several contracts are in their one merchant's total, unnamed",
+        description="For a class of consumers: so many contracts, so much in all, none counted "
+        "twice, and not whose they are. The token must cover each of them.",
+        response_class=Response,
+        responses={
+            **problems(
+                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
+            ),
+            **answer(200, "an evidence file", JSON, {"type": "object"}, examples.LIABILITIES),
+        },
+        openapi_extra=SECURITY_TOKEN,
+    )
+    async def get_claims(contract: ContractIds, request: Request) -> Response:
+        wanted = list(dict.fromkeys(contract))
+        if len(wanted) > CLAIMS_MAX:
+            raise Problem(
+                "bad_parameter",
+                f"contract: {len(wanted)} contracts are asked for; at most {CLAIMS_MAX} at once",
+            )
+        for contract_id in wanted:
+            access.require_stream(request, parse_contract_id(contract_id))
+        return Response(await service.liabilities(wanted, is_shown=False), media_type=JSON)
 
     @router.get(
         "/v1/blocks/{height}",

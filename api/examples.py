@@ -222,3 +222,10 @@ STATUS: Final[dict[str, Any]] = {
 }
 EVIDENCE: Final[dict[str, Any]] = {"format": "…", "entry": "…", "proof": "…", "header": "…"}
 HISTORY: Final[dict[str, Any]] = {"format": "…", "entries": ["…"], "state_proof": "…"}
+LIABILITIES: Final[dict[str, Any]] = {
+    "kind": "liabilities",
+    "merchant": {"proof": "…", "stream": "merchant/merchant-1", "value": "…"},
+    "claims": [
+        {"locked": 291_200, "name": "…", "owed": 0, "path": ["…"], "place": 0, "shown": None}
+    ],
+}

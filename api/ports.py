@@ -237,6 +237,13 @@ class LedgerService(Protocol):
         `contract_id` is without the `contract/`. Raises `NotFound` or `NotCertified`.
         """
 
+    async def liabilities(self, contracts: Sequence[str], *, is_shown: bool) -> bytes:
+        """Return the evidence that contracts are in their one merchant's total, canonical JSON.
+
+        Ids are without the `contract/`. `is_shown`: with the contracts' own records, otherwise
+        under names that say nobody's. Raises `NotFound` or `NotCertified`.
+        """
+
     def block(self, height: int) -> BlockView | None:
         """Return a decided block."""
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.bound import measure_bound
+from bench.growth import run_growth
 from bench.load import LoadMaker, Merchant
 from bench.posting import post_load, post_probes
 from bench.processes import read_cpu_s, read_memory_bytes
@@ -133,6 +134,14 @@ def make_parser() -> argparse.ArgumentParser:
         help="then leave a node N transactions behind and measure how fast it catches up",
     )
     parser.add_argument(
+        "--growth",
+        type=int,
+        default=0,
+        metavar="N",
+        help="instead, without a network: what a transaction costs with N contracts of mixed "
+        "kinds, as a ratio to its cost with 1,000",
+    )
+    parser.add_argument(
         "--dead",
         type=int,
         default=0,
@@ -161,6 +170,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{compute_faulty_max(arguments.nodes)} may be dead, so that the others go on"
         )
     with tempfile.TemporaryDirectory(prefix="evidence-ledger-bench-") as folder:
+        if arguments.growth:
+            return run_growth(Path(folder), arguments.growth, arguments.json)
         home = arguments.home or Path(folder) / "devnet"
         results, caught_up, dead = _run(arguments, home)
     _print_table(arguments, results)

@@ -131,6 +131,10 @@ class Client:
         """Return a contract's history file; waits until it is certified."""
         return self._get(f"/v1/contracts/{contract_id}/history").content
 
+    def claim(self, contract_id: str) -> bytes:
+        """Return the evidence that a contract is in its merchant's total."""
+        return self._get(f"/v1/contracts/{contract_id}/claim").content
+
     def contract(self, contract_id: str) -> dict[str, Any]:
         """Return a contract's record."""
         return self._json("GET", f"/v1/contracts/{contract_id}")

@@ -18,6 +18,8 @@ PROGRAM: Final = "evidence-ledger"
 INTERRUPTED: Final = 130
 """What shells expect of a command that Ctrl-C ended: 128 + SIGINT."""
 
+CERTIFICATE_PACKAGES: Final = ("pypdf", "segno", "typst")
+
 HEAD: Final = """\
 A permissioned ledger of evidence for prepaid cards. 预付卡存证账本。
 
@@ -49,6 +51,7 @@ def make_parser() -> Parser:
 
     from cli import (
         bench_command,
+        certificate_command,
         devnet_command,
         genesis_command,
         inspect_command,
@@ -80,6 +83,7 @@ def make_parser() -> Parser:
         proof_command,
         stamps_command,
         verify_command,
+        certificate_command,
         page_command,
         witness_command,
         inspect_command,
@@ -98,9 +102,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if reconfigure is not None:  # a terminal without Chinese shows code points
             reconfigure(errors="backslashreplace")
     if given[:1] == ["verify"]:
+        from cli.certificate_command import unpack
         from verifier.main import main as verify
 
-        return verify(given[1:], f"{PROGRAM} verify")
+        return _guarded(lambda: verify(given[1:], f"{PROGRAM} verify", unpack=unpack))
     if given[:1] == ["bench"]:
         from cli.bench_command import run_bench
 
@@ -144,6 +149,11 @@ def _guarded(run: Callable[[], int]) -> int:
 def _describe(error: Exception) -> str | None:
     """Return the sentence of a refusal that a deeper part raised; None for a mistake of ours."""
     if isinstance(error, ModuleNotFoundError):
+        if error.name in CERTIFICATE_PACKAGES:
+            return (
+                f"The package {error.name} is not installed; certificates in PDF need the packages "
+                "of the extra: pip install 'evidence-ledger[certificate]'."
+            )
         return (
             f"The package {error.name} is not installed; this command needs the node's packages "
             "(pip install 'evidence-ledger[node]'). `verify` does without them."

@@ -1,4 +1,4 @@
-"""`proof`, `evidence`, `history`: files that a court verifies offline, fetched from any node.
+"""`proof`, `evidence`, `history`, `claim`: files that a court verifies offline, from any node.
 
 What comes from a node is not believed here either: `verify` is the judge. A proof that no certified
 checkpoint covers yet is waited for.
@@ -36,6 +36,16 @@ example:
   evidence-ledger verify m-yoga.history.json --genesis-hash HASH
 """
 
+CLAIM_HELP = """\
+Fetch the proof that a contract is in its merchant's total. 取得合同计入经营者合计的证明。
+
+example:
+  evidence-ledger claim m-yoga-2026-0001 --devnet ./net -o m-yoga.claim.json
+  evidence-ledger verify m-yoga.claim.json --genesis-hash HASH
+"""
+
+OF_CONTRACTS = ("history", "claim")
+
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the commands."""
@@ -43,10 +53,12 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
         ("proof", "fetch a transaction's log proof", PROOF_HELP),
         ("evidence", "fetch a transaction's evidence file", EVIDENCE_HELP),
         ("history", "fetch a contract's complete history", HISTORY_HELP),
+        ("claim", "prove that a contract is in its merchant's total", CLAIM_HELP),
     ):
         parser = add_command(commands, name, summary, text)
-        what = "contract's id" if name == "history" else "transaction id, 64 hex digits"
-        parser.add_argument("of", metavar="CONTRACT" if name == "history" else "TX_ID", help=what)
+        is_contract = name in OF_CONTRACTS
+        what = "contract's id" if is_contract else "transaction id, 64 hex digits"
+        parser.add_argument("of", metavar="CONTRACT" if is_contract else "TX_ID", help=what)
         parser.add_argument("-o", "--output", type=Path, help="file (default: standard output)")
         add_node_options(parser)
         parser.set_defaults(run=run, what=name)
@@ -57,9 +69,14 @@ def run(arguments: argparse.Namespace) -> int:
     from cli.client import ApiError, Client, Unreachable
 
     name: str = arguments.of.removeprefix("contract/")
-    if arguments.what != "history" and not re.fullmatch(r"[0-9a-f]{64}", name):
+    if arguments.what not in OF_CONTRACTS and not re.fullmatch(r"[0-9a-f]{64}", name):
         raise unusable(f"{name!r} is not a transaction id of 64 lower-case hex digits.")
-    fetch = {"proof": Client.proof, "evidence": Client.evidence, "history": Client.history}
+    fetch = {
+        "proof": Client.proof,
+        "evidence": Client.evidence,
+        "history": Client.history,
+        "claim": Client.claim,
+    }
     last: Failure | None = None
     for client in make_clients(arguments):
         with client:

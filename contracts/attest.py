@@ -12,10 +12,11 @@ from typing import Annotated, Final
 
 import msgspec
 
-from contracts.custody import ContractRecord
+from contracts.custody import ContractRecord, read_static
 from contracts.handling import Context, Refusal
 from contracts.parties import HexKey, Word
 from contracts.prepaid import PrepaidRecord
+from contracts.scope import check_scope
 from ledger.transaction import Outcome, applied
 
 STATEMENTS: Final = ("confirmed", "objected", "reversed", "witnessed")
@@ -41,6 +42,17 @@ def apply_attest(context: Context, data: AttestData) -> Outcome:
     own = (record.merchant, record.custodian, record.consumer_party)
     for signer in context.signers:
         party = context.party(signer)
-        if signer not in own and not (party is not None and party.is_institution):
+        if signer in own:
+            continue
+        if party is None or not party.is_institution:
             raise Refusal("not_entitled", ("signer", signer))
+        merchant = context.party(record.merchant)
+        district = "" if merchant is None else merchant.district
+        check_scope(context, signer, district, (_find_industry(context, record),))
     return applied(("statement", data.statement), ("tx_id", data.tx_id))
+
+
+def _find_industry(context: Context, record: PrepaidRecord | ContractRecord) -> str:
+    if isinstance(record, PrepaidRecord):
+        return record.industry
+    return read_static(context).industry

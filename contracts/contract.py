@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from contracts.claims import list_contract
 from contracts.custody import (
     FREEZES_MAX,
     MERCHANT_PREFIX,
@@ -25,6 +26,7 @@ from contracts.custody import (
     SignedRecord,
     check_movable,
     count_device,
+    join_merchant,
     read_merchant,
     read_static,
     settle,
@@ -59,7 +61,8 @@ from contracts.lifecycle import (
     find_next,
 )
 from contracts.parties import CUSTODIAN_ROLES, PartyRecord
-from contracts.standing import ROLE_OF, attest, check_scopes, find_roles
+from contracts.scope import check_scope
+from contracts.standing import ROLE_OF, attest, find_roles
 from law.days import day_of
 from law.entries import choose_role
 from law.facts import REFERS
@@ -71,6 +74,13 @@ Deed = Callable[[Context, ContractRecord, Any, str], tuple[ContractRecord, Effec
 """What an event does to the books: (context, record in its new state, data, role) → record."""
 
 PPM: Final = 1_000_000
+
+BLANK: Final = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+"""White space, written out: what `str.strip` takes for it is up to the interpreter's Unicode, and
+two nodes would disagree about an outcome (ADR 0025)."""
 
 
 def apply_signed(context: Context, data: SignedData) -> Outcome:
@@ -85,16 +95,20 @@ def apply_signed(context: Context, data: SignedData) -> Outcome:
     custodian = _find_standing(context, data.custodian)
     if custodian is None or custodian.role not in CUSTODIAN_ROLES:
         raise Refusal("unknown_custodian", ("custodian", data.custodian))
-    if data.consumer_party and _find_standing(context, data.consumer_party) is None:
-        raise Refusal("unknown_consumer_party", ("consumer_party", data.consumer_party))
     if data.consumer_party in (data.merchant, data.custodian):
         raise Refusal("consumer_party_not_distinct", ("consumer_party", data.consumer_party))
+    if data.consumer_party:
+        consumer = _find_standing(context, data.consumer_party)
+        if consumer is None or consumer.role != "consumer":
+            raise Refusal("unknown_consumer_party", ("consumer_party", data.consumer_party))
     raw = read_document(context, bytes.fromhex(data.terms))
     if raw is None:
         raise Refusal("unknown_terms", ("terms", data.terms))
     terms = parse_terms(raw)
-    record = ContractRecord(RECORD_VERSION, data.merchant, data.custodian, data.consumer_party)
-    attest(context, record, "contract.signed")
+    whole = read_merchant(context, data.merchant)
+    record = ContractRecord(
+        RECORD_VERSION, data.merchant, data.custodian, data.consumer_party, place=whole.contracts
+    )
     static = SignedRecord(
         version=RECORD_VERSION,
         terms=bytes.fromhex(data.terms),
@@ -108,6 +122,9 @@ def apply_signed(context: Context, data: SignedData) -> Outcome:
         signed_ms=context.time_ms,
     )
     context.write(STATIC_PREFIX + context.stream, static)
+    attest(context, record, "contract.signed")
+    join_merchant(context, data.merchant, data.custodian, terms.industry)
+    list_contract(context, record, static.party)
     settle(context, None, record)
     return applied(
         ("state", record.phase),
@@ -163,7 +180,7 @@ def make_merchant_event(event: str) -> Callable[[Context, Any], Outcome]:
             other = context.party(signer)
             role = "merchant" if signer == merchant else None
             if role is None and other is not None:
-                role = "custodian" if other.role in CUSTODIAN_ROLES else ROLE_OF.get(other.role)
+                role = _find_role_towards(record, other)
             if role is None:
                 raise Refusal("not_entitled", ("signer", signer))
             roles.append(role)
@@ -173,7 +190,8 @@ def make_merchant_event(event: str) -> Callable[[Context, Any], Outcome]:
                 ("signers", " ".join(context.signers)),
                 ("needed", " ".join(allowed)),
             )
-        check_scopes(context, roles, party.district, "")
+        for signer in context.signers:
+            check_scope(context, signer, party.district, record.industries)
         target = find_next(event, MERCHANT, record.state)
         if target is None:
             raise _not_allowed(event, MERCHANT, record.state)
@@ -181,6 +199,19 @@ def make_merchant_event(event: str) -> Callable[[Context, Any], Outcome]:
         return applied(("state", target))
 
     return apply
+
+
+def _find_role_towards(merchant: MerchantRecord, party: PartyRecord) -> str | None:
+    """Return the role of somebody else towards a whole merchant; None for a stranger.
+
+    A bank or a gateway has one only if it keeps money of one of its contracts.
+    """
+    if party.role in CUSTODIAN_ROLES:
+        keeps = party.party in merchant.custodians or (
+            party.role == "gateway" and party.registrar in merchant.custodians
+        )
+        return "custodian" if keeps else None
+    return ROLE_OF.get(party.role)
 
 
 def _find_standing(context: Context, party: str) -> PartyRecord | None:
@@ -289,7 +320,7 @@ def _credit(
 def _freeze(
     context: Context, record: ContractRecord, data: FrozenData, role: str
 ) -> tuple[ContractRecord, Effects]:
-    if not data.legal_basis.strip() or not data.document.strip():
+    if not data.legal_basis.strip(BLANK) or not data.document.strip(BLANK):
         raise Refusal("no_legal_basis", ("authority", data.authority), ("document", data.document))
     authorities = [
         each for each in find_roles(context, record, context.signers)

@@ -22,9 +22,12 @@ from contracts.handling import Context, Refusal
 from contracts.lifecycle import AFTERLIFE_MS, CARD, CONTRACT, DISPUTE, REGIONS, TRADING
 from contracts.prepaid import ConservationError
 from ledger.canonical import INTEGER_MAX
+from ledger.sum_tree import AMOUNT_MAX, EMPTY
 
 RECORD_VERSION: Final = 1
 
+CUSTODIANS_MAX: Final = 64
+"""Banks and gateways that keep one merchant's money: more than genesis names."""
 FREEZES_MAX: Final = 16
 """Freezes of one contract at a time."""
 DEVICES_MAX: Final = 16
@@ -35,6 +38,7 @@ an anti-replay window has at least 32)."""
 
 STATIC_PREFIX: Final = "signed/"
 MERCHANT_PREFIX: Final = "merchant/"
+LISTED_PREFIX: Final = "listed/merchant/"
 CUSTODIAN_PREFIX: Final = "custodian/"
 
 UNKNOWN: Final = -1
@@ -99,6 +103,8 @@ class ContractRecord(msgspec.Struct, frozen=True, array_like=True, tag="contract
     freezes: list[Freeze] = []
     closed_ms: int = 0
     """When it was closed; 0 while it is not."""
+    place: int = 0
+    """Among its merchant's contracts, the first being 0 (`contracts.claims`)."""
 
     def is_over_at(self, time_ms: int) -> bool:
         """Say whether it was closed so long ago that nothing looks back on its entries any more."""
@@ -153,6 +159,26 @@ class MerchantRecord(msgspec.Struct, frozen=True, array_like=True, tag="merchant
     owed: int = 0
     """Sum of what its contracts still owe at most, as far as computed."""
     findings: int = 0
+    claims: bytes = EMPTY.hash
+    """Hash of the total of its sum tree (`contracts.claims`)."""
+    industries: list[str] = []
+    """Of its contracts, in the order in which they came."""
+    custodians: list[str] = []
+    """Who keeps money of its contracts."""
+
+
+class ListedRecord(msgspec.Struct, frozen=True, array_like=True, tag="listed", gc=False):
+    """The contract at one place among its merchant's (`contracts.claims`).
+
+    Rows of their own, so that whoever is shown one contract or the merchant's record learns no
+    other contract's id.
+    """
+
+    version: int
+    contract: str
+    """Its stream."""
+    claim: bytes
+    """Its name in the merchant's sum tree."""
 
 
 class CustodianRecord(msgspec.Struct, frozen=True, array_like=True, tag="custodian", gc=False):
@@ -181,6 +207,32 @@ def read_merchant(context: Context, merchant: str) -> MerchantRecord:
     """Return a merchant as a whole; one not heard of yet trades and has nothing."""
     record = context.read(MERCHANT_PREFIX + merchant)
     return record if isinstance(record, MerchantRecord) else MerchantRecord(RECORD_VERSION)
+
+
+def listed_row(merchant: str, place: int) -> str:
+    """Return the name of the row that says which contract has a place."""
+    return f"{LISTED_PREFIX}{merchant}/{place}"
+
+
+def join_merchant(context: Context, merchant: str, custodian: str, industry: str) -> None:
+    """Let a merchant's record know who keeps its money and in which industry it contracts."""
+    record = read_merchant(context, merchant)
+    custodians, industries = record.custodians, record.industries
+    if custodian in custodians and industry in industries:
+        return
+    if custodian not in custodians:
+        if len(custodians) >= CUSTODIANS_MAX:
+            raise Refusal(
+                "too_many_custodians",
+                ("custodians", len(custodians)),
+                ("allowed", CUSTODIANS_MAX),
+            )
+        custodians = [*custodians, custodian]
+    if industry not in industries:
+        industries = [*industries, industry]
+    context.write(
+        MERCHANT_PREFIX + merchant, replace(record, custodians=custodians, industries=industries)
+    )
 
 
 def check_movable(context: Context, record: ContractRecord, amount: int) -> None:
@@ -217,6 +269,14 @@ def settle(context: Context, before: ContractRecord | None, after: ContractRecor
         findings=merchant.findings + found,
         **{name: getattr(merchant, name) + moved[name] for name in _SUMS},
     )
+    if merchant.deposited + merchant.interest > AMOUNT_MAX or merchant.owed > AMOUNT_MAX:
+        raise Refusal(
+            "total_too_large",
+            ("merchant", after.merchant),
+            ("deposited", merchant.deposited),
+            ("owed", merchant.owed),
+            ("allowed", AMOUNT_MAX),
+        )
     check_conservation(MERCHANT_PREFIX + after.merchant, merchant)
     context.write(MERCHANT_PREFIX + after.merchant, merchant)
     if opened or is_moved:

@@ -9,7 +9,8 @@ regulators of genesis signs; until there is one, every regulator is competent fo
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
@@ -36,6 +37,7 @@ DETAIL_CHARS_MAX: Final = 400
 EVERYTHING: Final = ("*",)
 
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Place = Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9-]{1,32}|\*)$(?!\n)")]
 
 
 class PublishData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +55,10 @@ class Competent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`*` for all."""
     series: Annotated[list[Word], msgspec.Meta(max_length=16)]
     """Of `data.publish`."""
+    districts: Annotated[list[Place], msgspec.Meta(max_length=32)] = msgspec.field(
+        default_factory=lambda: ["*"]
+    )
+    """Of the merchants it acts upon; `*` for all."""
 
 
 class CompetenceData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,20 +90,33 @@ class DocumentRecord(msgspec.Struct, frozen=True, array_like=True, tag="document
 
 
 class CompetenceRecord(msgspec.Struct, frozen=True, array_like=True, tag="competence", gc=False):
-    """(regulator, department, industries, series) of each."""
+    """(regulator, department, industries, series, districts) of each."""
 
-    regulators: list[tuple[str, str, list[str], list[str]]]
+    regulators: list[tuple[str, str, list[str], list[str], list[str]]]
 
 
-def find_competence(context: Context, regulator: str) -> tuple[str, tuple[str, ...]]:
-    """Return (department, industries) of a regulator; `*` stands for all industries."""
+class Competence(NamedTuple):
+    """How far one regulator reaches."""
+
+    department: str
+    industries: tuple[str, ...]
+    """`EVERYTHING` for all."""
+    districts: tuple[str, ...]
+
+
+def find_competence(context: Context, regulator: str) -> Competence:
+    """Return a regulator's competence: all as long as nothing is published, else what is said."""
     record = context.read(COMPETENCE_STREAM)
     if not isinstance(record, CompetenceRecord):
-        return "", EVERYTHING
-    for known, department, industries, _ in record.regulators:
+        return Competence("", EVERYTHING, EVERYTHING)
+    for known, department, industries, _, districts in record.regulators:
         if known == regulator:
-            return department, tuple(industries)
-    return "", ()
+            return Competence(department, _scope(industries), _scope(districts))
+    return Competence("", (), ())
+
+
+def _scope(names: Sequence[str]) -> tuple[str, ...]:
+    return EVERYTHING if "*" in names else tuple(names)
 
 
 def read_document(context: Context, digest: bytes) -> bytes | None:
@@ -117,6 +136,10 @@ def apply_terms(context: Context, data: PublishData) -> Outcome:
         party = context.party(signer)
         if party is None or not (party.role == "merchant" or party.is_institution):
             raise Refusal("not_entitled", ("signer", signer))
+        if party.role == "regulator":
+            _, industries, _ = find_competence(context, signer)
+            if industries != EVERYTHING and terms.industry not in industries:
+                raise Refusal("not_competent", ("signer", signer), ("industry", terms.industry))
     _check_stream(context, TERMS_PREFIX + terms.template)
     return _add(context, raw, terms.template_version)
 
@@ -129,7 +152,7 @@ def apply_rules(context: Context, data: PublishData) -> Outcome:
     except Refused as refused:
         raise _misread(refused) from None
     signer = _require_regulator(context)
-    department, industries = find_competence(context, signer)
+    department, industries, _ = find_competence(context, signer)
     if pack.publisher != signer or (department and pack.department != department):
         raise Refusal("not_entitled", ("signer", signer))
     try:
@@ -165,7 +188,7 @@ def apply_data(context: Context, data: PublishData) -> Outcome:
         signer = _require_regulator(context)
         record = context.read(COMPETENCE_STREAM)
         if isinstance(record, CompetenceRecord) and not any(
-            known == signer and series in allowed for known, _, _, allowed in record.regulators
+            known == signer and series in allowed for known, _, _, allowed, _ in record.regulators
         ):
             raise Refusal("not_competent_for_series", ("signer", signer), ("series", series))
     known = context.record
@@ -193,7 +216,7 @@ def apply_competence(context: Context, data: CompetenceData) -> Outcome:
                 raise Refusal("unknown_industry", ("industry", industry))
     context.record = CompetenceRecord(
         [
-            (each.regulator, each.department, each.industries, each.series)
+            (each.regulator, each.department, each.industries, each.series, each.districts)
             for each in data.regulators
         ]
     )

@@ -20,6 +20,8 @@ from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
+from contracts.claims import Claims, ClaimsUpdate, seal
+from contracts.custody import MERCHANT_PREFIX, ContractRecord, MerchantRecord
 from contracts.handling import Context, Past, Refusal
 from contracts.kinds import Kind, Record, parse_data
 from contracts.parties import PARTY_PREFIX, PartyRecord, check_key, party_stream
@@ -216,6 +218,11 @@ class Parties:
                 self._records.pop(stream.removeprefix(PARTY_PREFIX), None)
 
 
+def make_claims(reader: StateReader) -> Claims:
+    """Return the merchants' sum trees over `reader`."""
+    return Claims(lambda name: decode_stream_state(reader.state(name)).record)
+
+
 class EntryRow(msgspec.Struct, frozen=True, gc=False):
     """What the index keeps of one transaction of a block."""
 
@@ -244,6 +251,8 @@ class ExecutedBlock:
     tree: TreeUpdate
     log: Frontier
     """The log after this block, its header included."""
+    claims: dict[str, ClaimsUpdate]
+    """What became of the merchants' sum trees."""
 
 
 @dataclass(slots=True)
@@ -255,6 +264,7 @@ class Chain:
     limits: Limits
     reader: StateReader
     parties: Parties
+    claims: Claims
     tree: StateTree
     header: Header
     """The newest applied header."""
@@ -266,6 +276,7 @@ class Chain:
         """Move on to `block`, which has been committed durably."""
         self.tree.apply(block.tree)
         self.parties.forget([stream for stream, _ in block.stored])
+        self.claims.apply(block.claims)
         self.header = block.header
         self.header_bytes = block.header_bytes
         self.header_hash = block.block_hash
@@ -531,6 +542,7 @@ class Executor:
     def finish(self, proposer: int, rule_pack_version: int) -> ExecutedBlock:
         """Compute roots and header over what was executed."""
         chain = self._chain
+        claims = self._seal_claims()
         names, states = list(self._changed), list(self._changed.values())
         values = [state.encode() for state in states]
         keys = [compute_state_key(name) for name in names]
@@ -574,7 +586,30 @@ class Executor:
             stored=stored,
             tree=tree,
             log=log.append(header_leaf),
+            claims=claims,
         )
+
+    def _seal_claims(self) -> dict[str, ClaimsUpdate]:
+        """Carry what the block moved into its merchants' sum trees, and their roots into records.
+
+        Once for a block, because contracts of one merchant share most of the way to its root.
+        """
+        moved: dict[str, list[ContractRecord]] = {}
+        for state in self._changed.values():
+            record = state.record
+            if isinstance(record, ContractRecord):
+                moved.setdefault(record.merchant, []).append(record)
+        updates: dict[str, ClaimsUpdate] = {}
+        for merchant, contracts in moved.items():
+            update = self._chain.claims.plan(merchant, contracts, self._sight.record)
+            if update is None:
+                continue
+            state = self._sight.stream(MERCHANT_PREFIX + merchant)
+            whole = state.record
+            assert isinstance(whole, MerchantRecord), "whoever has a contract has a record"
+            state.record = seal(merchant, whole, update)
+            updates[merchant] = update
+        return updates
 
     def _apply(self, candidate: Candidate, record: Record | None) -> tuple[Outcome, Record | None]:
         body = candidate.transaction.body

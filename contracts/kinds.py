@@ -17,7 +17,13 @@ import msgspec
 from contracts import attest, documents, equivocation, parties, prepaid, refunds
 from contracts.attest import AttestData
 from contracts.contract import DEEDS, Deed, apply_signed, make_event, make_merchant_event, note
-from contracts.custody import ContractRecord, CustodianRecord, MerchantRecord, SignedRecord
+from contracts.custody import (
+    ContractRecord,
+    CustodianRecord,
+    ListedRecord,
+    MerchantRecord,
+    SignedRecord,
+)
 from contracts.documents import (
     CompetenceData,
     CompetenceRecord,
@@ -41,6 +47,7 @@ Record = (
     | ContractRecord
     | SignedRecord
     | MerchantRecord
+    | ListedRecord
     | CustodianRecord
     | VersionsRecord
     | DocumentRecord

@@ -7,10 +7,11 @@ alter it only in a way that whoever derives again notices.
 
 from __future__ import annotations
 
-from contracts.custody import MERCHANT_PREFIX, ContractRecord
+from contracts.claims import compute_claim
+from contracts.custody import MERCHANT_PREFIX, STATIC_PREFIX, ContractRecord, SignedRecord
 from contracts.execution import Chain, read_history
 from contracts.refunds import gather
-from ledger.evidence import LawPapers
+from ledger.evidence import LawPapers, ProvenClaim
 
 
 def make_papers(chain: Chain, stream: str, count_max: int) -> LawPapers | None:
@@ -33,4 +34,19 @@ def make_papers(chain: Chain, stream: str, count_max: int) -> LawPapers | None:
         times=tuple([each.time_ms for each in past]),
         merchant=tuple(papers.merchant_facts),
         pages=tuple(papers.pages),
+    )
+
+
+def find_claim(chain: Chain, stream: str) -> tuple[str, ProvenClaim] | None:
+    """Return (merchant, claim) of a contract under terms, named and not shown; else None."""
+    record, static = chain.stream(stream).record, chain.stream(STATIC_PREFIX + stream).record
+    if not isinstance(record, ContractRecord) or not isinstance(static, SignedRecord):
+        return None
+    return record.merchant, ProvenClaim(
+        place=record.place,
+        name=compute_claim(static.party, stream),
+        locked=record.locked,
+        owed=record.owed,
+        path=tuple(chain.claims.prove(record.merchant, record.place)),
+        shown=None,
     )

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import msgspec
 
 from contracts.handling import Context, Refusal
+from contracts.scope import check_scope
 from ledger.refusal import Reason, Rejected
 from ledger.transaction import PARTY_PATTERN, Outcome, PartyId, applied
 
@@ -153,6 +154,7 @@ def apply_register(context: Context, data: RegisterData) -> Outcome:
         raise Refusal("unknown_role", ("role", data.role), ("known", " ".join(SUBMITTER_ROLES)))
     if data.role in AUTHORITY_ROLES and signer.role != "regulator":
         raise Refusal("not_entitled", ("signer", signer.party))
+    check_scope(context, signer.party, data.district)
     if len(set(data.keys)) != len(data.keys):
         raise Refusal("key_exists", ("party", data.party))
     start = context.height + 1
@@ -238,6 +240,8 @@ def _require_registrar(context: Context, party: str) -> PartyRecord:
         raise Refusal("not_entitled", ("signer", signer.party), ("registrar", record.registrar))
     if record.is_institution:
         raise Refusal("institution_of_genesis", ("party", party))
+    if record.registrar != signer.party:
+        check_scope(context, signer.party, record.district)
     return record
 
 

@@ -1,9 +1,8 @@
 """Who somebody is towards a contract, and whether that entitles him to what he signs.
 
 Merchant, custodian and the consumer's party are named in the contract; everybody else has the role
-under which the ledger knows him. A district acts for merchants of its own district; a regulator
-for the industries that the competence document gives to its department, and for all of them as
-long as there is no such document. Keys and revocation were checked before (`contracts.parties`).
+under which the ledger knows him. How far a district or a regulator reaches is `contracts.scope`'s.
+Keys and revocation were checked before (`contracts.parties`).
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from contracts.custody import ContractRecord, read_static
-from contracts.documents import find_competence
 from contracts.handling import Context, Refusal
 from contracts.lifecycle import find_attesters
 from contracts.parties import PartyRecord
+from contracts.scope import check_scope
 from law.entries import choose_role
 
 ROLE_OF: Final[dict[str, str]] = {
@@ -71,19 +70,6 @@ def attest(context: Context, record: ContractRecord, event: str) -> str:
         )
     if "district" in roles or "regulator" in roles:
         static = read_static(context)
-        check_scopes(context, roles, static.district, static.industry)
+        for signer in context.signers:
+            check_scope(context, signer, static.district, (static.industry,))
     return role
-
-
-def check_scopes(context: Context, roles: Sequence[str], district: str, industry: str) -> None:
-    """Refuse a district or a regulator outside its scope; an empty industry asks for none."""
-    for signer, role in zip(context.signers, roles, strict=True):
-        if role == "district":
-            party = context.party(signer)
-            own = "" if party is None else party.district
-            if own != district:
-                raise Refusal("wrong_district", ("district", own), ("expected", district))
-        elif role == "regulator" and industry:
-            _, industries = find_competence(context, signer)
-            if "*" not in industries and industry not in industries:
-                raise Refusal("not_competent", ("signer", signer), ("industry", industry))

@@ -13,6 +13,7 @@ from contracts.execution import (
     Parties,
     StateReader,
     StreamState,
+    make_claims,
 )
 from contracts.parties import PartyKey, PartyRecord, party_stream
 from genesis.document import Genesis
@@ -86,6 +87,7 @@ def compute_genesis_block(genesis: Genesis, tree: StateTree) -> ExecutedBlock:
         stored=stored,
         tree=plan,
         log=log.append(header_leaf),
+        claims={},
     )
 
 
@@ -108,6 +110,7 @@ def chain_at(
         limits=limits_of(genesis),
         reader=reader,
         parties=Parties(reader),
+        claims=make_claims(reader),
         tree=tree,
         header=header,
         header_bytes=header_bytes,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 from law.amounts import ROUNDING_MODES, Rounding
@@ -71,6 +72,9 @@ FORFEITS: Final = "forfeits"
 DISCOUNTED: Final = "discounted"
 UNDISCOUNTED: Final = "undiscounted"
 NOT_DEDUCTED: Final = "not_deducted"
+
+TERMS_KEPT_MAX: Final = 256
+"""Terms kept parsed, some 40 kB each."""
 
 UNITS_MAX: Final = 100_000
 LENGTH_MAX: Final = 3_660
@@ -274,8 +278,13 @@ class Terms:
         return Words(item, item)
 
 
+@lru_cache(TERMS_KEPT_MAX)
 def parse_terms(raw: bytes) -> Terms:
-    """Return the terms that `raw` spells; raise `Refused` with place and what would be right."""
+    """Return the terms that `raw` spells; raise `Refused` with place and what would be right.
+
+    The same bytes are the same value, so what was parsed is kept: each contract signed under one
+    template would parse it anew, which costs more than all else of its signing.
+    """
     fields = Fields(decode(raw, "terms"), "terms")
     fields.format(FORMAT, VERSION)
     items = tuple(_read_item(inner) for inner in fields.objects("items", length_min=0))

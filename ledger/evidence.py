@@ -32,6 +32,10 @@ RECORD: Final = "record"
 """Consecutive entries of one contract with their blocks, and a question about them."""
 EQUIVOCATION: Final = "equivocation"
 """Two statements of one validator that contradict each other."""
+LIABILITIES: Final = "liabilities"
+"""Contracts in their merchant's total."""
+
+CONTRACT_PREFIX: Final = "contract/"
 
 MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     TRANSACTION: (
@@ -88,6 +92,15 @@ MEMBERS: Final[dict[str, tuple[str, ...]]] = {
         "state",
     ),
     EQUIVOCATION: ("evidence", "format", "genesis", "kind"),
+    LIABILITIES: (
+        "claims",
+        "format",
+        "genesis",
+        "header",
+        "header_proof",
+        "kind",
+        "merchant",
+    ),
 }
 """Members of each kind of file, all of them required."""
 
@@ -112,6 +125,12 @@ LAW_MEMBERS: Final = ("merchant", "pages", "terms", "times")
 
 STREAM_MEMBERS: Final = ("proof", "stream", "value")
 """Members of `state` and of each of `parties`."""
+
+CLAIM_MEMBERS: Final = ("locked", "name", "owed", "path", "place", "shown")
+"""Members of each of `claims`."""
+
+SHOWN_MEMBERS: Final = ("contract", "signed")
+"""Members of `shown`, where it is not null."""
 
 FILE_BYTES_MAX: Final = 256 * 1024 * 1024
 """Largest file that is read: some 400,000 entries of one contract. Verifying it takes about eight
@@ -145,6 +164,31 @@ class ProvenBlock:
 
     header: bytes
     path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownContract:
+    """The two rows of a contract whose claim is not only counted but named."""
+
+    contract: ProvenStream
+    """`contract/<id>`."""
+    signed: ProvenStream
+    """`signed/contract/<id>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenClaim:
+    """One leaf of a merchant's sum tree (`ledger.sum_tree`)."""
+
+    place: int
+    name: bytes
+    locked: int
+    """Fen in custody."""
+    owed: int
+    """Fen still to be paid at most, as far as computed."""
+    path: tuple[bytes, ...]
+    """Encoded nodes beside the way to the top."""
+    shown: ShownContract | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,9 +369,49 @@ def encode_equivocation_evidence(*, genesis: bytes, evidence: bytes) -> bytes:
     )
 
 
+def encode_liabilities_evidence(
+    *,
+    genesis: bytes,
+    header: bytes,
+    header_proof: bytes,
+    merchant: ProvenStream,
+    claims: Iterable[ProvenClaim],
+) -> bytes:
+    """Return the evidence file of contracts in their merchant's total.
+
+    `merchant` and what the claims show are under the state root of `header`.
+    """
+    return _encode(
+        {
+            "claims": [
+                {
+                    "locked": claim.locked,
+                    "name": encode_base64(claim.name),
+                    "owed": claim.owed,
+                    "path": [encode_base64(node) for node in claim.path],
+                    "place": claim.place,
+                    "shown": None
+                    if claim.shown is None
+                    else {
+                        "contract": _stream(claim.shown.contract),
+                        "signed": _stream(claim.shown.signed),
+                    },
+                }
+                for claim in sorted(claims, key=lambda claim: claim.place)
+            ],
+            "format": FORMAT,
+            "genesis": encode_base64(genesis),
+            "header": encode_base64(header),
+            "header_proof": header_proof.decode(),
+            "kind": LIABILITIES,
+            "merchant": _stream(merchant),
+        }
+    )
+
+
 def contract_stream(contract: str) -> str:
     """Return the stream of a contract's records."""
-    return f"contract/{contract}"
+    return CONTRACT_PREFIX + contract
 
 
 def _parties(parties: Iterable[ProvenStream]) -> list[dict[str, str]]:

@@ -29,6 +29,12 @@ CONSUMER = _tag("consumer-commitment")
 STATE_KEY = _tag("state-key")
 STATE_VALUE = _tag("state-value")
 
+CLAIM = _tag("claim")
+"""Name of a contract in its merchant's sum tree."""
+SUM_LEAF = _tag("sum-leaf")
+SUM_NODE = _tag("sum-node")
+SUM_TOTAL = _tag("sum-total")
+
 PRE_PREPARE = _tag("pre-prepare")
 PREPARE = _tag("prepare")
 COMMIT = _tag("commit")

@@ -7,9 +7,9 @@ liar off. Whoever stands next after the liar submits at once and the others one 
 that usually one proof comes onto the chain and not n. After a conviction all wait a little, since
 each makes a block, and a liar that lies in every block would keep the chain running for nothing but
 its own convictions. A proof that is overtaken by another moves a place forward, or new lies would
-keep it waiting for ever. Everything in its body follows from the evidence and the chain (the salt too),
-so the same proof found again soon makes the same body again, and a repeat is recognised as one.
-Bounded per validator, as its record on the chain is.
+keep it waiting for ever. Everything in its body follows from the evidence and the chain (the salt
+too), so the same proof found again soon makes the same body again, and a repeat is recognised as
+one. Bounded per validator, as its record on the chain is.
 """
 
 from __future__ import annotations

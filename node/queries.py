@@ -9,8 +9,9 @@ for a block is kept, so a proof asked again years later is the same proof.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -24,17 +25,20 @@ from api.ports import (
     Position,
     Unavailable,
 )
-from contracts.custody import ContractRecord
-from contracts.papers import make_papers
+from contracts.custody import MERCHANT_PREFIX, STATIC_PREFIX, ContractRecord
+from contracts.papers import find_claim, make_papers
 from contracts.parties import party_stream
 from contracts.prepaid import PrepaidRecord
 from ledger.block import TransactionEntry, compute_block_hash, decode_entry, encode_header
 from ledger.checkpoint import parse_checkpoint_text
 from ledger.cose_receipt import sign_cose_receipt
 from ledger.evidence import (
+    ProvenClaim,
     ProvenStream,
+    ShownContract,
     contract_stream,
     encode_history_evidence,
+    encode_liabilities_evidence,
     encode_transaction_evidence,
 )
 from ledger.hashing import ZERO_HASH
@@ -328,6 +332,41 @@ class Queries:
             entries=entries,
             parties=parties,
             law=papers,
+        )
+
+    async def liabilities(self, contracts: Sequence[str], *, is_shown: bool) -> bytes:
+        """Return the evidence file of contracts in their one merchant's total."""
+        chain = self._shell.chain
+        height = chain.header.height
+        claims: dict[str, ProvenClaim] = {}
+        merchants: dict[str, None] = {}
+        for contract in contracts:
+            stream = contract_stream(contract)
+            found = find_claim(chain, stream)
+            if found is None:
+                raise NotFound(f"no contract under terms was signed as {stream}")
+            merchants[found[0]] = None
+            claims[stream] = found[1]
+        if len(merchants) != 1:
+            raise NotFound(
+                f"the contracts are of {len(merchants)} merchants ({', '.join(merchants)}), and a "
+                "total is one merchant's"
+            )
+        if is_shown:
+            for stream, claim in claims.items():
+                shown = ShownContract(
+                    self._prove_stream(stream), self._prove_stream(STATIC_PREFIX + stream)
+                )
+                claims[stream] = replace(claim, shown=shown)
+        merchant = self._prove_stream(MERCHANT_PREFIX + next(iter(merchants)))
+        note, size = await self._certified_checkpoint(height)
+        header = self._shell.disk.store.header(height)
+        return encode_liabilities_evidence(
+            genesis=self._shell.driver.identity.genesis.raw,
+            header=self._store.header_entry(height),
+            header_proof=self._prove_entry(header.index, note, size),
+            merchant=merchant,
+            claims=claims.values(),
         )
 
     # The log

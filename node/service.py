@@ -158,6 +158,10 @@ class NodeService:
         """Return a contract's complete history."""
         return await self._queries.history(contract_id)
 
+    async def liabilities(self, contracts: Sequence[str], *, is_shown: bool) -> bytes:
+        """Return the evidence that contracts are in their one merchant's total."""
+        return await self._queries.liabilities(contracts, is_shown=is_shown)
+
     def block(self, height: int) -> BlockView | None:
         """Return a decided block."""
         return self._queries.block(height)

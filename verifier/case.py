@@ -13,6 +13,7 @@ from ledger.evidence import ProvenStream
 from ledger.hashing import tagged_hash
 from ledger.merkle import verify_inclusion
 from ledger.state_proof import verify_state_proof
+from ledger.sum_tree import SumTotal
 from ledger.tlog_proof import TlogProof
 from verifier.evidence_file import EvidenceFile
 from verifier.formats import Body, Entry, Header
@@ -45,6 +46,9 @@ class Case:
     """Set by step 12: the contract's own state value."""
     working: Words | None = None
     """Set by step 14: the derivation computed last, as text; None where nothing was computed."""
+
+    total: SumTotal
+    """Set by step 15: of the merchant's contracts."""
 
     def __init__(self, trusted_chain_id: bytes) -> None:
         self.trusted_chain_id = trusted_chain_id

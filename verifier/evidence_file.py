@@ -13,15 +13,20 @@ from typing import Final, NoReturn
 
 from ledger.evidence import (
     CASE,
+    CLAIM_MEMBERS,
     FILE_BYTES_MAX,
     FORMAT,
     HISTORY,
     LAW_MEMBERS,
+    LIABILITIES,
     MEMBERS,
+    SHOWN_MEMBERS,
     STREAM_MEMBERS,
     TRANSACTION,
     LawPapers,
+    ProvenClaim,
     ProvenStream,
+    ShownContract,
 )
 from ledger.note import decode_base64
 from ledger.refusal import Reason, Rejected
@@ -62,6 +67,17 @@ class HistoryFile:
 
 
 @dataclass(frozen=True, slots=True)
+class LiabilitiesFile:
+    """Evidence of contracts in their merchant's total."""
+
+    genesis: bytes
+    header: bytes
+    header_proof: bytes
+    merchant: ProvenStream
+    claims: tuple[ProvenClaim, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BareProof:
     """An entry and its C2SP tlog-proof, each from a file of its own."""
 
@@ -70,10 +86,10 @@ class BareProof:
     proof: bytes
 
 
-EvidenceFile = TransactionFile | HistoryFile | BareProof
+EvidenceFile = TransactionFile | HistoryFile | LiabilitiesFile | BareProof
 
 
-def read_evidence(raw: bytes) -> TransactionFile | HistoryFile:
+def read_evidence(raw: bytes) -> TransactionFile | HistoryFile | LiabilitiesFile:
     """Read an evidence file; raise `Rejected` for anything but its one spelling."""
     if len(raw) > FILE_BYTES_MAX:
         _refuse(Reason.TOO_LARGE, f"more than {FILE_BYTES_MAX} bytes")
@@ -94,8 +110,25 @@ def read_evidence(raw: bytes) -> TransactionFile | HistoryFile:
             state_header_proof=_take_proof(members, "state_header_proof"),
             parties=_take_parties(members),
         )
+    if kind == LIABILITIES:
+        take_members(members, "evidence file", MEMBERS[LIABILITIES])
+        return LiabilitiesFile(
+            genesis=_take_blob(members, "genesis"),
+            header=_take_blob(members, "header"),
+            header_proof=_take_proof(members, "header_proof"),
+            merchant=_take_stream(members["merchant"], "merchant"),
+            claims=tuple(
+                [
+                    _take_claim(item, f"claims[{place}]")
+                    for place, item in enumerate(_take_list(members, "claims"))
+                ]
+            ),
+        )
     if kind not in (HISTORY, CASE):
-        _refuse(Reason.BAD_FIELD, f"kind is none of {TRANSACTION!r}, {HISTORY!r} and {CASE!r}")
+        _refuse(
+            Reason.BAD_FIELD,
+            f"kind is none of {TRANSACTION!r}, {HISTORY!r}, {CASE!r} and {LIABILITIES!r}",
+        )
     take_members(members, "evidence file", MEMBERS[str(kind)])
     contract = members["contract"]
     if not isinstance(contract, str) or not _CONTRACT.fullmatch(contract):
@@ -114,6 +147,44 @@ def read_evidence(raw: bytes) -> TransactionFile | HistoryFile:
         ),
         parties=_take_parties(members),
         law=_take_law(members["law"]) if kind == CASE else None,
+    )
+
+
+def _take_claim(value: JsonValue, name: str) -> ProvenClaim:
+    if not isinstance(value, dict):
+        _refuse(Reason.BAD_FIELD, f"{name} is not an object")
+    take_members(value, f"evidence file: {name}", CLAIM_MEMBERS)
+    numbers = []
+    for member in ("place", "locked", "owed"):
+        number = value[member]
+        if type(number) is not int or number < 0:
+            _refuse(Reason.BAD_FIELD, f"{name}.{member} is not an integer from 0 up")
+        numbers.append(number)
+    place, locked, owed = numbers
+    return ProvenClaim(
+        place=place,
+        name=_decode(value["name"], f"{name}.name"),
+        locked=locked,
+        owed=owed,
+        path=tuple(
+            [
+                _decode(node, f"{name}.path[{at}]")
+                for at, node in enumerate(_take_list(value, "path"))
+            ]
+        ),
+        shown=_take_shown(value["shown"], f"{name}.shown"),
+    )
+
+
+def _take_shown(value: JsonValue, name: str) -> ShownContract | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        _refuse(Reason.BAD_FIELD, f"{name} is neither null nor an object")
+    take_members(value, f"evidence file: {name}", SHOWN_MEMBERS)
+    return ShownContract(
+        _take_stream(value["contract"], f"{name}.contract"),
+        _take_stream(value["signed"], f"{name}.signed"),
     )
 
 

@@ -144,7 +144,7 @@ def _check_refusal(place: int, entry: Entry, body: Body, books: Books | None) ->
 
 
 def _compare(books: Books, record: list[Any] | None) -> None:
-    if record is None or record[:2] != ["contract", _RECORD_VERSION] or len(record) != 26:
+    if record is None or record[:2] != ["contract", _RECORD_VERSION] or len(record) != 27:
         raise NotRun(
             "链上状态的格式本核验程序不认识。",
             "The state's record is not of a version this verifier knows.",

@@ -17,7 +17,7 @@ from ledger.note import Note, parse_note
 from ledger.refusal import Reason
 from ledger.tlog_proof import TlogProof, parse_tlog_proof
 from verifier.case import Case
-from verifier.evidence_file import BareProof, HistoryFile, TransactionFile
+from verifier.evidence_file import BareProof, HistoryFile, LiabilitiesFile, TransactionFile
 from verifier.formats import Entry, Header, read_header_entry, read_transaction_entry
 from verifier.report import NotRun, Refuted, Words
 from verifier.trust_root import compute_chain_id, read_trust_root
@@ -151,6 +151,7 @@ def check_entries(case: Case) -> Words:
     """Step 6: each entry is at the place that it names itself."""
     if isinstance(case.file, HistoryFile):
         return _check_history_entries(case, case.file)
+    assert not isinstance(case.file, LiabilitiesFile), "it has other steps"
     entry = read_transaction_entry(case.file.entry, "entry")
     proof = case.proofs["proof"]
     if proof.index != entry.index:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn, TextIO
 
@@ -25,6 +25,7 @@ INCONSISTENT: Final = 1
 UNUSABLE: Final = 2
 
 HASH_HEX_CHARS: Final = 64
+PDF_MAGIC: Final = b"%PDF-"
 
 HELP_HEAD: Final = """\
 Verify evidence of the ledger, offline: no network, no account, no trust in any node.
@@ -72,9 +73,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "file", nargs="?", metavar="FILE", help="evidence file (kind transaction, history or case)"
-    )
+    parser.add_argument("file", nargs="?", metavar="FILE", help="evidence file, of any kind")
     parser.add_argument(
         "--genesis-hash", metavar="HEX", help="the genesis hash that you trust; required"
     )
@@ -94,13 +93,22 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str], prog: str = "python -m verifier", out: TextIO | None = None) -> int:
-    """Verify what `argv` names and print the report; return the exit status."""
+def main(
+    argv: Sequence[str],
+    prog: str = "python -m verifier",
+    out: TextIO | None = None,
+    unpack: Callable[[bytes], bytes] | None = None,
+) -> int:
+    """Verify what `argv` names and print the report; return the exit status.
+
+    `unpack` takes the evidence out of a file that holds it, as a certificate does; the verifier by
+    itself reads evidence files only.
+    """
     stream = out or sys.stdout
     _print_what_the_terminal_lacks(stream)
     try:
         arguments = make_parser(prog).parse_args(argv)
-        report = _verify(arguments)
+        report = _verify(arguments, unpack)
     except _Unusable as error:
         stream.write(f"{printable(str(error))}\n")
         return UNUSABLE
@@ -115,7 +123,7 @@ def main(argv: Sequence[str], prog: str = "python -m verifier", out: TextIO | No
     return report.exit_status
 
 
-def _verify(arguments: argparse.Namespace) -> Report:
+def _verify(arguments: argparse.Namespace, unpack: Callable[[bytes], bytes] | None) -> Report:
     bare = (arguments.genesis, arguments.entry, arguments.proof)
     if arguments.file is None and all(bare):
         genesis, entry, proof = (_read_file(path) for path in bare)
@@ -124,6 +132,17 @@ def _verify(arguments: argparse.Namespace) -> Report:
     if arguments.file is None or any(bare):
         raise _Unusable("give either FILE, or --entry, --proof and --genesis; see --help")
     raw = _read_file(arguments.file)
+    if raw.startswith(PDF_MAGIC):
+        if unpack is None:
+            raise _Unusable(
+                f"{arguments.file} is a PDF. Take the evidence out of it first: save its "
+                "attachment, or run evidence-ledger certificate extract."
+            )
+        raw = unpack(raw)
+        sys.stderr.write(
+            "Verified is the evidence attached to the PDF; its pages are not looked at "
+            "(evidence-ledger certificate check does). 核验的是附件，不是纸面。\n"
+        )
     return verify_evidence(raw, _trusted_hash(arguments.genesis_hash, raw))
 
 

@@ -15,7 +15,7 @@ from ledger.merkle import leaf_hash, root_from_inclusion
 from ledger.refusal import Reason, Rejected
 from ledger.signing import verify_signature
 from verifier.case import Case
-from verifier.evidence_file import BareProof, HistoryFile, TransactionFile
+from verifier.evidence_file import BareProof, HistoryFile, LiabilitiesFile, TransactionFile
 from verifier.formats import (
     Body,
     Signature,
@@ -106,6 +106,7 @@ def check_keys(case: Case) -> Words:
             "No party records are proven: the signatures verify, but whose keys made them is not "
             "checked.",
         )
+    assert not isinstance(file, LiabilitiesFile), "it has other steps"
     if case.state_header.height < case.header.height:
         raise Refuted(
             Reason.WRONG_HEIGHT,

@@ -20,22 +20,34 @@ The steps, numbered here once and everywhere else by this numbering:
 13. In a history: the balances are derived again from the entries and compared with the state.
 14. In a case: what was computed to be owed is derived again by the law from entries and papers.
 
+A file of liabilities is about no entry; after step 5 it has two of its own:
+
+15. The merchant's record is under the state root, with the totals over its contracts.
+16. Each claim is in those totals, in a place of its own, and is that of the contract shown.
+
 The first step that fails ends the examination; what comes after it is *not run*. A file is
 consistent when none failed. Nothing here reads a clock, a network or a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from ledger.evidence import CASE, HISTORY, TRANSACTION
+from ledger.evidence import CASE, HISTORY, LIABILITIES, TRANSACTION
 from ledger.hashing import sha256
 from ledger.refusal import Rejected
 from verifier.case import Case
-from verifier.evidence_file import BareProof, EvidenceFile, HistoryFile, read_evidence
+from verifier.evidence_file import (
+    BareProof,
+    EvidenceFile,
+    HistoryFile,
+    LiabilitiesFile,
+    read_evidence,
+)
 from verifier.history_steps import check_balances, check_completeness
 from verifier.law_steps import check_owed
+from verifier.liability_steps import check_claims, check_total
 from verifier.log_steps import (
     check_checkpoint,
     check_entries,
@@ -70,6 +82,13 @@ STEPS: Final[tuple[tuple[int, Words, Callable[[Case], Words]], ...]] = (
     (14, Words("应退复算", "what is owed"), check_owed),
 )
 
+LIABILITY_STEPS: Final[tuple[tuple[int, Words, Callable[[Case], Words]], ...]] = (
+    *STEPS[:4],
+    (15, Words("经营者合计", "the merchant's total"), check_total),
+    (16, Words("合同计入合计", "contracts in the total"), check_claims),
+)
+"""Of a file of liabilities."""
+
 
 def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
     """Verify an evidence file against the genesis hash a person trusts; never raises."""
@@ -78,9 +97,11 @@ def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
         file = read_evidence(raw)
     except Rejected as rejected:
         failed = Step(1, FILE_STEP, Result.FAILED, words_of(rejected), rejected.reason)
-        return Report((failed, *_not_run(1)), {}, (), digest)
+        return Report((failed, *_not_run(1, STEPS)), {}, (), digest)
     kind = TRANSACTION
-    if isinstance(file, HistoryFile):
+    if isinstance(file, LiabilitiesFile):
+        kind = LIABILITIES
+    elif isinstance(file, HistoryFile):
         kind = HISTORY if file.law is None else CASE
     words = Words(
         f"{len(raw)} 字节，规范 JSON，种类 {kind}。",
@@ -105,7 +126,8 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
     case = Case(trusted_chain_id)
     case.file = file
     steps = [Step(1, FILE_STEP, Result.OK, words)]
-    for number, name, check in STEPS:
+    plan = LIABILITY_STEPS if isinstance(file, LiabilitiesFile) else STEPS
+    for number, name, check in plan:
         try:
             steps.append(Step(number, name, Result.OK, check(case)))
         except NotRun as why:
@@ -113,14 +135,16 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
         except (Refuted, Rejected) as why:
             said = why.words if isinstance(why, Refuted) else words_of(why)
             steps.append(Step(number, name, Result.FAILED, said, why.reason))
-            return Report((*steps, *_not_run(number)), case.facts, _limits(case, False), digest)
+            return Report(
+                (*steps, *_not_run(number, plan)), case.facts, _limits(case, False), digest
+            )
     return Report(tuple(steps), case.facts, _limits(case, True), digest, case.working)
 
 
-def _not_run(failed: int) -> list[Step]:
+def _not_run(failed: int, plan: Sequence[tuple[int, Words, Callable[[Case], Words]]]) -> list[Step]:
     words = Words(f"因第 {failed} 步失败而未执行。", f"Not run, because step {failed} failed.")
     return [
-        Step(number, name, Result.NOT_RUN, words) for number, name, _ in STEPS if number > failed
+        Step(number, name, Result.NOT_RUN, words) for number, name, _ in plan if number > failed
     ]
 
 
@@ -162,6 +186,20 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
                 "completeness.",
             )
         )
+    elif isinstance(case.file, LiabilitiesFile):
+        height = case.state_header.height
+        limits += [
+            Words(
+                f"合计截至高度 {height}；应退余额取各种可能结果中的最高者，未经计算者计为零。",
+                f"The totals are those of height {height}; what is owed is the highest of the "
+                "possible results, and 0 until it was computed.",
+            ),
+            Words(
+                "合计只含按条款订立的合同；不含条款的预付合同与未上链的债务不在其内。",
+                "The totals are of contracts under terms; plain prepaid contracts, and debts that "
+                "are not on the chain, are not in them.",
+            ),
+        ]
     elif isinstance(case.file, HistoryFile):
         limits.append(
             Words(

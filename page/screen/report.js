@@ -2,7 +2,7 @@
 // the tree, and what the file holds. A report is a value; it is shown again when the language changes.
 
 import { toHex } from "../verifier/bytes.js";
-import { HISTORY } from "../verifier/evidence_file.js";
+import { HISTORY, LIABILITIES } from "../verifier/evidence_file.js";
 import { walkInclusion } from "../verifier/merkle.js";
 import { make, makeSection, printable } from "./elements.js";
 import { drawPath } from "./merkle_drawing.js";
@@ -94,6 +94,7 @@ async function showPaths(language, { steps, subject }) {
 function showContents(language, { failedAt, subject }) {
   if (failedAt !== 0) return null;
   const { file, root, cosignedBy, header, stateHeader, entries, records } = subject;
+  if (file.kind === LIABILITIES) return showLiabilities(language, subject);
   const isHistory = file.kind === HISTORY;
   const states = [...records.keys()].map((party) => `party/${party}`);
   if (isHistory) states.push(file.state.stream);
@@ -113,6 +114,29 @@ function showContents(language, { failedAt, subject }) {
     ...(isHistory ? [say(language, "outsideLater", stateHeader.height)] : []),
     say(language, "outsideTruth"),
   ];
+  return makeContents(language, inside, outside);
+}
+
+function showLiabilities(language, { file, root, cosignedBy, header, stateHeader, total, merchant }) {
+  const named = file.claims.filter((claim) => claim.shown !== null);
+  const states = [file.merchant, ...named.flatMap(({ shown }) => [shown.contract, shown.signed])];
+  const inside = [
+    say(language, "insideGenesis", root.institutions.length),
+    say(language, "insideCheckpoint", cosignedBy.size),
+    say(language, "insideHeader", header.height),
+    say(language, "insideClaims", file.claims.length, named.length),
+    say(language, "insideState", stateHeader.height, states.map(({ stream }) => stream).join(", ")),
+  ];
+  const outside = [
+    say(language, "outsideConsumer"),
+    say(language, "outsideClaims", merchant, total.size - named.length),
+    say(language, "outsideLater", stateHeader.height),
+    say(language, "outsideTruth"),
+  ];
+  return makeContents(language, inside, outside);
+}
+
+function makeContents(language, inside, outside) {
   const column = (title, items) =>
     make(
       "div",

@@ -8,7 +8,7 @@ import { fromHex } from "../verifier/bytes.js";
 import { requireEd25519 } from "../verifier/ed25519.js";
 import { FILE_BYTES_MAX } from "../verifier/evidence_file.js";
 import { Unsupported } from "../verifier/refusal.js";
-import { STEPS, verifyEvidence } from "../verifier/verify.js";
+import { LIABILITY_STEPS, STEPS, verifyEvidence } from "../verifier/verify.js";
 import { make, printable } from "./elements.js";
 import { sayConclusion, showReport } from "./report.js";
 import { LANGUAGES, LANGUAGE_TAGS, say } from "./texts.js";
@@ -144,16 +144,18 @@ async function examine() {
 }
 
 function showProgress(number, done, total) {
-  const step = STEPS[number - 1][language()];
+  const plan = number > STEPS.length ? LIABILITY_STEPS : STEPS;
+  const place = plan.findIndex((step) => step.number === number);
+  const step = plan[place][language()];
   const progress = at("progress");
   const label = at("progress-label");
   if (total > 0 && done > 0) {
     progress.max = total;
     progress.value = done;
-    label.textContent = say(language(), "workingShare", number, STEPS.length, step, Math.floor((100 * done) / total));
+    label.textContent = say(language(), "workingShare", place + 1, plan.length, step, Math.floor((100 * done) / total));
   } else {
     progress.removeAttribute("value");
-    label.textContent = say(language(), "working", number, STEPS.length, step);
+    label.textContent = say(language(), "working", place + 1, plan.length, step);
   }
 }
 

@@ -87,6 +87,14 @@ export const TEXTS = {
   insideState: ["高度 {0} 的状态根之下的登记：{1}", "records under the state root of height {0}: {1}"],
   insideCertificate: ["该区块的提交证书", "the block's commit certificate"],
   insideCheckpoint: ["由 {0} 家机构联署的检查点", "a checkpoint cosigned by {0} institutions"],
+  insideClaims: [
+    "{0} 份合同的金额与其在合计中的路径，其中 {1} 份指明是哪一份",
+    "the amounts of {0} contracts and their paths in the total; of {1} of them it is said which they are",
+  ],
+  outsideClaims: [
+    "经营者 {0} 其余 {1} 份合同是谁的；路径上只有合计与哈希",
+    "whose the other {1} contracts of merchant {0} are; the paths hold sums and hashes",
+  ],
   outsideConsumer: ["消费者的身份：链上只有承诺值（哈希）", "the consumer's identity: the chain holds a commitment (a hash) only"],
   outsideTerms: ["合同条款与凭证原件：链上只有其哈希", "the terms and vouchers themselves: the chain holds their hashes only"],
   outsideOthers: ["其他合同与其他交易", "other contracts and other transactions"],

@@ -4,7 +4,7 @@
 // entries; verification covered all of them.
 
 import { toHex } from "../verifier/bytes.js";
-import { HISTORY } from "../verifier/evidence_file.js";
+import { HISTORY, LIABILITIES } from "../verifier/evidence_file.js";
 import { isInteger } from "../verifier/strict_msgpack.js";
 import { MONEY, REFUSAL_WORDS, describeKind, formatFen, formatTimeMs } from "../verifier/wording.js";
 import { make, makeSection, printable } from "./elements.js";
@@ -15,7 +15,7 @@ const SHOWN_AT_EACH_END = 100;
 /** The section, or null where nothing is proven or there is no entry. */
 export function showTimeline(language, { failedAt, subject }) {
   const { file, entries, bodies, header } = subject;
-  if (failedAt !== 0 || entries.length === 0) return null;
+  if (failedAt !== 0 || file.kind === LIABILITIES || entries.length === 0) return null;
   const isHistory = file.kind === HISTORY;
   const places = [...entries.keys()].filter(
     (at) => at < SHOWN_AT_EACH_END || at >= entries.length - SHOWN_AT_EACH_END,

@@ -14,6 +14,7 @@ export const FORMAT = "evidence-ledger/evidence/v1";
 export const TRANSACTION = "transaction";
 export const HISTORY = "history";
 const CASE = "case";
+export const LIABILITIES = "liabilities";
 
 const MEMBERS = {
   [TRANSACTION]: [
@@ -27,8 +28,11 @@ const MEMBERS = {
     "contract", "entries", "format", "genesis", "header", "header_proof", "kind", "law", "parties",
     "state",
   ],
+  [LIABILITIES]: ["claims", "format", "genesis", "header", "header_proof", "kind", "merchant"],
 };
 const LAW_MEMBERS = ["merchant", "pages", "terms", "times"];
+const CLAIM_MEMBERS = ["locked", "name", "owed", "path", "place", "shown"];
+const SHOWN_MEMBERS = ["contract", "signed"];
 const STREAM_MEMBERS = ["proof", "stream", "value"];
 const CONTRACT = pattern("[a-z0-9][a-z0-9._-]{0,79}");
 
@@ -39,7 +43,8 @@ export async function readEvidence(raw, pause) {
   if (members.get("format") !== FORMAT) fail("bad_field", `format is not ${quote(FORMAT)}`);
   const kind = members.get("kind");
   if (!Object.hasOwn(MEMBERS, kind)) {
-    fail("bad_field", `kind is none of ${quote(TRANSACTION)}, ${quote(HISTORY)} and ${quote(CASE)}`);
+    const known = `${quote(TRANSACTION)}, ${quote(HISTORY)}, ${quote(CASE)} and ${quote(LIABILITIES)}`;
+    fail("bad_field", `kind is none of ${known}`);
   }
   takeMembers(members, "evidence file", MEMBERS[kind]);
   const blob = (name) => decode(members.get(name), name);
@@ -55,6 +60,16 @@ export async function readEvidence(raw, pause) {
       stateHeader: blob("state_header"),
       stateHeaderProof: takeProof(members, "state_header_proof"),
       parties: takeParties(members),
+    };
+  }
+  if (kind === LIABILITIES) {
+    return {
+      kind,
+      genesis: blob("genesis"),
+      header: blob("header"),
+      headerProof: takeProof(members, "header_proof"),
+      merchant: takeStream(members.get("merchant"), "merchant"),
+      claims: takeList(members, "claims").map((item, place) => takeClaim(item, `claims[${place}]`)),
     };
   }
   const contract = members.get("contract");
@@ -95,6 +110,35 @@ function takeLaw(value) {
     }
   }
   return value;
+}
+
+function takeClaim(value, name) {
+  if (!(value instanceof Map)) fail("bad_field", `${name} is not an object`);
+  takeMembers(value, `evidence file: ${name}`, CLAIM_MEMBERS);
+  for (const member of ["place", "locked", "owed"]) {
+    const number = value.get(member);
+    if (typeof number !== "number" || number < 0) {
+      fail("bad_field", `${name}.${member} is not an integer from 0 up`);
+    }
+  }
+  return {
+    place: value.get("place"),
+    locked: value.get("locked"),
+    owed: value.get("owed"),
+    name: decode(value.get("name"), `${name}.name`),
+    path: takeList(value, "path").map((node, at) => decode(node, `${name}.path[${at}]`)),
+    shown: takeShown(value.get("shown"), `${name}.shown`),
+  };
+}
+
+function takeShown(value, name) {
+  if (value === null) return null;
+  if (!(value instanceof Map)) fail("bad_field", `${name} is neither null nor an object`);
+  takeMembers(value, `evidence file: ${name}`, SHOWN_MEMBERS);
+  return {
+    contract: takeStream(value.get("contract"), `${name}.contract`),
+    signed: takeStream(value.get("signed"), `${name}.signed`),
+  };
 }
 
 function takeParties(members) {

@@ -23,6 +23,10 @@ export const TAGS = Object.freeze({
   batchSignature: tag("batch-signature"),
   stateKey: tag("state-key"),
   stateValue: tag("state-value"),
+  claim: tag("claim"),
+  sumLeaf: tag("sum-leaf"),
+  sumNode: tag("sum-node"),
+  sumTotal: tag("sum-total"),
   commit: tag("commit"),
 });
 

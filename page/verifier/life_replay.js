@@ -11,7 +11,7 @@ import { NotRun, Refuted } from "./refusal.js";
 export const SIGNED = "contract.signed";
 
 const RECORD_VERSION = 1;
-const RECORD_FIELDS = 26;
+const RECORD_FIELDS = 27;
 const PARTIES = ["merchant", "custodian", "consumer_party"];
 const AMOUNTS = [
   "paid", "vouchers", "bonus", "deposited", "interest", "locked", "released", "refunded", "repaid",

@@ -6,9 +6,10 @@
 
 import { toHex } from "./bytes.js";
 import { requireEd25519 } from "./ed25519.js";
-import { HISTORY, readEvidence } from "./evidence_file.js";
+import { HISTORY, LIABILITIES, readEvidence } from "./evidence_file.js";
 import { sha256 } from "./hashing.js";
 import { checkBalances, checkCompleteness, checkOwed } from "./history_steps.js";
+import { checkClaims, checkTotal } from "./liability_steps.js";
 import { checkCheckpoint, checkEntries, checkGenesis, checkHeaders, checkValidators } from "./log_steps.js";
 import { checkBodies, checkCertificate, checkKeys, checkOutcome, checkSignatures } from "./record_steps.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
@@ -31,6 +32,13 @@ export const STEPS = [
   { number: 14, zh: "应退复算", en: "what is owed", check: checkOwed },
 ];
 
+/** Of a file of liabilities, which is about no entry. */
+export const LIABILITY_STEPS = [
+  ...STEPS.slice(0, 5),
+  { number: 15, zh: "经营者合计", en: "the merchant's total", check: checkTotal },
+  { number: 16, zh: "合同计入合计", en: "contracts in the total", check: checkClaims },
+];
+
 /**
  * Verify an evidence file against the genesis hash a person trusts (32 bytes).
  *
@@ -47,7 +55,7 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
     steps.push(told);
     onStep(told);
   };
-  const [first, ...others] = STEPS;
+  const [first] = STEPS;
   await onProgress(1, 0, raw.length);
   const digest = toHex(await sha256(raw));
   let failedAt = 0;
@@ -63,7 +71,8 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
     failedAt = 1;
     add(first, "failed", wordsOf(error), error.reason);
   }
-  for (const step of others) {
+  const plan = subject.file?.kind === LIABILITIES ? LIABILITY_STEPS : STEPS;
+  for (const step of plan.slice(1)) {
     const { number } = step;
     if (failedAt) {
       add(step, "not-run", {
@@ -142,7 +151,22 @@ function limitsOf({ root, file, stateHeader, isReplayed }, isConsistent) {
         "genesis hash came from a source that is trusted.",
     },
   ];
-  if (file.kind === HISTORY) {
+  if (file.kind === LIABILITIES) {
+    limits.push(
+      {
+        zh: `合计截至高度 ${stateHeader.height}；应退余额取各种可能结果中的最高者，未经计算者计为零。`,
+        en:
+          `The totals are those of height ${stateHeader.height}; what is owed is the highest of the ` +
+          "possible results, and 0 until it was computed.",
+      },
+      {
+        zh: "合计只含按条款订立的合同；不含条款的预付合同与未上链的债务不在其内。",
+        en:
+          "The totals are of contracts under terms; plain prepaid contracts, and debts that are not on " +
+          "the chain, are not in them.",
+      },
+    );
+  } else if (file.kind === HISTORY) {
     limits.push({
       zh: `完整性截至高度 ${stateHeader.height}；其后的记录不在此文件之内。`,
       en: `Completeness is up to height ${stateHeader.height}; what came later is not in this file.`,

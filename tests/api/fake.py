@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -228,6 +229,14 @@ class FakeNode:
         if not any(position.certified for position in self.positions.values()):
             raise NotCertified(3, f"the history of contract/{contract_id} is not certified yet")
         return b'{"contract":"%s"}' % contract_id.encode()
+
+    async def liabilities(self, contracts: Sequence[str], *, is_shown: bool) -> bytes:
+        for contract_id in contracts:
+            if self.contract(f"contract/{contract_id}") is None:
+                raise NotFound(f"no contract under terms was signed as contract/{contract_id}")
+        if not any(position.certified for position in self.positions.values()):
+            raise NotCertified(3)
+        return json.dumps({"claims": list(contracts), "shown": is_shown}).encode()
 
     def block(self, height: int) -> BlockView | None:
         if height > 1:

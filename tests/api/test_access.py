@@ -41,6 +41,8 @@ OF_C1 = [
     f"/v1/transactions/{TX_ID}/entry",
     "/v1/contracts/c1",
     "/v1/contracts/c1/history",
+    "/v1/contracts/c1/claim",
+    "/v1/claims?contract=c1",
 ]
 FULL_ONLY = ["/tile/entries/000", "/metrics"]
 FULL = {"regulator", "auditor", "operator"}
@@ -83,6 +85,13 @@ async def test_forbidden_names_the_token(connect: Connect) -> None:
     assert response.headers["www-authenticate"] == (
         'Bearer realm="evidence-ledger", error="insufficient_scope"'
     )
+
+
+async def test_a_class_needs_the_right_to_each_of_its_contracts(connect: Connect) -> None:
+    async with connect("merchant") as client:
+        response = await client.get("/v1/claims?contract=c1&contract=c2")
+    assert response.json()["detail"].endswith(" does not cover contract/c2")
+    assert response.status_code == 403
 
 
 async def test_nobody_can_probe_for_contracts(connect: Connect) -> None:

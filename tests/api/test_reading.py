@@ -162,11 +162,41 @@ async def test_contract_and_history(connect: Connect, committed: FakeNode) -> No
             )
 
 
+async def test_liabilities(connect: Connect, committed: FakeNode) -> None:
+    async with connect("auditor") as client:
+        for path in ("/v1/contracts/c1/claim", "/v1/claims?contract=c1"):
+            assert await refused(client, path) == (
+                503,
+                "not_certified",
+                "not certified yet; try again in 3 s",
+            )
+        committed.certify()
+        one = await client.get("/v1/contracts/c1/claim")
+        assert one.json() == {"claims": ["c1"], "shown": True}
+        several = await client.get("/v1/claims?contract=c1&contract=c1")
+        assert several.json() == {"claims": ["c1"], "shown": False}
+        many = "&".join(f"contract=c{at}" for at in range(257))
+        assert await refused(client, f"/v1/claims?{many}") == (
+            400,
+            "bad_parameter",
+            "contract: 257 contracts are asked for; at most 256 at once",
+        )
+        assert await refused(client, "/v1/claims") == (
+            400,
+            "bad_parameter",
+            "query.contract: Field required",
+        )
+
+
 @pytest.mark.parametrize("contract_id", ["C1", ".c", "c" * 81, "c+1"])
 async def test_bad_contract_id(connect: Connect, contract_id: str) -> None:
     quoted = repr(contract_id if len(contract_id) < 81 else "c" * 80 + "…")
     async with connect("auditor") as client:
-        for path in (f"/v1/contracts/{contract_id}", f"/v1/contracts/{contract_id}/history"):
+        for path in (
+            f"/v1/contracts/{contract_id}",
+            f"/v1/contracts/{contract_id}/history",
+            f"/v1/contracts/{contract_id}/claim",
+        ):
             assert await refused(client, path) == (
                 400,
                 "bad_parameter",

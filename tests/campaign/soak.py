@@ -217,6 +217,7 @@ def _judge(
 ) -> Verdict:
     lines = [checked]
     is_good = True
+    judged = 0
     half_s = seconds / 2
     for replica in sorted({one.replica for one in samples}):
         own = [one for one in samples if one.replica == replica]
@@ -238,6 +239,7 @@ def _judge(
         )
         if span_s < seconds / 4:
             continue  # killed lately: its slope is that of a start
+        judged += 1
         if memory_slope * span_s > MEMORY_GROWTH_MAX * late[0].memory_bytes:
             is_good = False
             lines.append(f"MEMORY GROWS by {memory_slope * span_s / MB:.1f} MB in {span_s:.0f} s")
@@ -256,5 +258,8 @@ def _judge(
         if after > (1 + LATENCY_GROWTH_MAX) * before:
             is_good = False
             lines.append("LATENCY GROWS")
-    lines.append("flat" if is_good else "NOT FLAT")
+    if not judged:
+        lines.append("too short for a slope")
+    else:
+        lines.append(f"{'flat' if is_good else 'NOT FLAT'}, by {judged} that lived long enough")
     return Verdict(run, lines, is_good)

@@ -32,7 +32,11 @@ COMMANDS = [
     ["proof"],
     ["evidence"],
     ["history"],
+    ["claim"],
     ["verify"],
+    ["certificate", "make"],
+    ["certificate", "extract"],
+    ["certificate", "check"],
     ["page"],
     ["inspect"],
 ]

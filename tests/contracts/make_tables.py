@@ -15,7 +15,13 @@ from pathlib import Path
 
 import msgspec
 
-from contracts.custody import ContractRecord, CustodianRecord, MerchantRecord, SignedRecord
+from contracts.custody import (
+    ContractRecord,
+    CustodianRecord,
+    ListedRecord,
+    MerchantRecord,
+    SignedRecord,
+)
 from contracts.documents import CompetenceRecord, DocumentRecord, VersionsRecord
 from contracts.events import DATA
 from contracts.lifecycle import (
@@ -105,6 +111,7 @@ def draw_records() -> str:
         ("`contract/<id>`", ContractRecord),
         ("`signed/contract/<id>`", SignedRecord),
         ("`merchant/<id>`", MerchantRecord),
+        ("`listed/merchant/<id>/<place>`", ListedRecord),
         ("`custodian/<id>`", CustodianRecord),
         ("`terms/<id>`, `rules/<id>`, `published/<series>`", VersionsRecord),
         ("`document/<hash>`", DocumentRecord),

@@ -8,10 +8,14 @@ import msgspec
 import pytest
 
 from contracts.audit import audit
+from contracts.claims import compute_claim
+from contracts.contract import BLANK
 from contracts.custody import ContractRecord, Counter, count_device, settle
 from contracts.handling import Refusal
 from contracts.prepaid import ConservationError
+from ledger.canonical import is_normal
 from ledger.stream import decode_stored_stream
+from ledger.sum_tree import SumTree, compute_leaf
 from ledger.transaction import applied, refused
 from tests.contracts.life_world import (
     CARD,
@@ -205,8 +209,13 @@ def test_the_auditor_sees_what_the_sums_hide() -> None:
     value = msgspec.msgpack.decode(rows[CARD])
     value[2][13] -= 1
     rows[CARD] = msgspec.msgpack.encode(value)
+    name = compute_claim(bytes.fromhex(str(PERSONS["party"])), CARD)
+    totals = [
+        SumTree([compute_leaf(name, locked, 0)]).total.hash.hex() for locked in (99_999, 100_000)
+    ]
     assert audit(rows.items()) == [
         f"{CARD}: locked 99999 + released 0 + refunded 0 is not deposited 100000 + interest 0",
+        f"merchant/m-1: its claims have total {totals[0]}, and it says {totals[1]}",
         "merchant/m-1: locked is 100000, and its contracts add up to 99999",
         "custodian/bank-0: locked is 100000, and its contracts add up to 99999",
     ]
@@ -249,7 +258,7 @@ def test_a_district_acts_for_its_own_merchants_only() -> None:
     world = paid_world()
     data = SAMPLES["dispute.opened"]
     assert world.event("dispute.opened", data, "bank-3") == refused(
-        "wrong_district", ("district", "nanshan"), ("expected", "")
+        "wrong_district", ("signer", "bank-3"), ("district", "nanshan"), ("expected", "")
     )
 
 
@@ -420,6 +429,17 @@ def test_a_freeze_may_begin_later() -> None:
     while world.next_ms < starts:
         world.commit()
     assert world.event("funds.released", {"amount": 1}, "bank-0").code == "frozen"
+
+
+def test_blank_text_is_blank_in_every_interpreter() -> None:
+    assert len(set(BLANK)) == len(BLANK) == 29
+    assert not BLANK.strip()
+    world = paid_world()
+    for blank in filter(is_normal, BLANK):
+        outcome = world.event("funds.frozen", FREEZE | {"document": f" {blank} "}, "court-1")
+        assert outcome.code == "no_legal_basis", ascii(blank)
+    later = "\u180e"  # Unicode took it for a space before 6.3
+    assert world.event("funds.frozen", FREEZE | {"document": later}, "court-1").code == ""
 
 
 def test_a_freeze_without_ground_or_approvers_is_refused_and_recorded() -> None:

@@ -37,7 +37,11 @@ def declared() -> dict[str, list[str]]:
 
 
 def runtime_names() -> set[str]:
-    return {normal_name(line) for part in ("", "node", "rocks") for line in declared()[part]}
+    return {
+        normal_name(line)
+        for part in ("", "node", "rocks", "certificate")
+        for line in declared()[part]
+    }
 
 
 def locked_versions(path: Path) -> dict[str, str]:
@@ -95,7 +99,8 @@ def test_lock_has_a_hash_for_every_package_and_no_address(path: Path) -> None:
     [
         ("verifier", [""]),
         ("run", ["", "node"]),
-        ("test", ["", "node", "rocks", "test"]),
+        ("certificate", ["", "certificate"]),
+        ("test", ["", "node", "rocks", "certificate", "test"]),
         ("build", ["build"]),
     ],
 )
@@ -110,7 +115,7 @@ def test_lock_holds_what_pyproject_pins(lock: str, parts: list[str]) -> None:
 
 def test_what_is_tested_is_what_runs() -> None:
     tested = locked_versions(ROOT / "requirements/test.txt")
-    for lock in ("verifier", "run", "build"):
+    for lock in ("verifier", "run", "certificate", "build"):
         runs = locked_versions(ROOT / f"requirements/{lock}.txt")
         assert {name: tested.get(name) for name in runs} == runs, lock
 

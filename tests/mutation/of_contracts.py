@@ -8,6 +8,8 @@ EXECUTION = "tests/contracts/test_execution.py::"
 PREPAID = "tests/contracts/test_prepaid.py::"
 PARTIES = "tests/contracts/test_parties.py::"
 ATTEST = "tests/contracts/test_attest.py::"
+CLAIMS = "tests/contracts/test_claims.py::"
+ACCESS = "tests/contracts/test_access.py::"
 
 MUTANTS = (
     Mutant(
@@ -181,5 +183,61 @@ MUTANTS = (
         "    if not context.stream:",
         "a conviction may be hidden in another stream",
         ATTEST + "test_evidence_stands_in_the_validators_own_stream",
+    ),
+    Mutant(
+        "total-not-compared",
+        "contracts/claims.py",
+        "    if (record.contracts, record.locked, record.owed) != total[1:]:",
+        "    if False:",
+        "a merchant's books may say another total than its sum tree",
+        CLAIMS + "test_a_total_that_is_not_the_trees_is_our_mistake",
+    ),
+    Mutant(
+        "total-too-large",
+        "contracts/custody.py",
+        " or merchant.owed > AMOUNT_MAX:",
+        " and merchant.owed > AMOUNT_MAX:",
+        "a merchant's total may pass what a sum tree holds",
+        CLAIMS + "test_no_merchants_total_passes_what_json_can_say",
+    ),
+    Mutant(
+        "regulator-of-every-district",
+        "contracts/scope.py",
+        "    if competence.districts != EVERYTHING and district not in competence.districts:",
+        "    if False:",
+        "a regulator of one district acts in another",
+        ACCESS + "test_a_regulator_of_one_district_does_nothing_in_another",
+    ),
+    Mutant(
+        "regulator-of-every-industry",
+        "contracts/scope.py",
+        "    if not set(industries) & set(competence.industries):",
+        "    if False:",
+        "a regulator acts outside its industries",
+        ACCESS + "test_a_regulator_outside_its_industry",
+    ),
+    Mutant(
+        "district-of-every-district",
+        "contracts/scope.py",
+        '    if party.role == "district" and party.district != district:',
+        "    if False:",
+        "a district acts for merchants of another",
+        ACCESS + "test_a_district_stays_in_its_own",
+    ),
+    Mutant(
+        "bank-of-every-merchant",
+        "contracts/contract.py",
+        '        return "custodian" if keeps else None',
+        '        return "custodian"',
+        "a bank reports of a merchant whose money it does not keep",
+        ACCESS + "test_a_bank_speaks_of_a_merchant_whose_money_it_keeps_and_of_no_other",
+    ),
+    Mutant(
+        "anybody-as-the-consumer",
+        "contracts/contract.py",
+        'if consumer is None or consumer.role != "consumer":',
+        "if consumer is None:",
+        "a bank's gateway signs for the consumer",
+        ACCESS + "test_nobody_but_a_consumer_signs_for_the_consumer",
     ),
 )

@@ -9,6 +9,7 @@ BLOCK = "tests/ledger/test_block.py::"
 C2SP = "tests/ledger/test_c2sp.py::"
 STATE = "tests/ledger/test_state_tree.py::"
 TRANSACTION = "tests/ledger/test_transaction.py::"
+SUM_TREE = "tests/ledger/test_sum_tree.py::"
 
 MUTANTS = (
     Mutant(
@@ -348,5 +349,37 @@ MUTANTS = (
         "",
         "a signature of a wrong length raises or joins the message",
         "tests/ledger/test_signing.py::test_a_wrong_signature_is_false_and_never_an_exception",
+    ),
+    Mutant(
+        "sum-of-one-child",
+        "ledger/sum_tree.py",
+        "return tagged_hash(tags.SUM_NODE, left + right) + total",
+        "return tagged_hash(tags.SUM_NODE, left[:32] + right[:32]) + total",
+        "a node of the sum tree covers its children's hashes and not their amounts",
+        SUM_TREE + "test_the_root_is_the_definitions_and_its_totals_are_the_sums",
+    ),
+    Mutant(
+        "sum-unbounded",
+        "ledger/sum_tree.py",
+        "    if locked > AMOUNT_MAX or owed > AMOUNT_MAX:",
+        "    if locked > AMOUNT_MAX:",
+        "a sum of what is owed may pass the bound",
+        SUM_TREE + "test_the_whole_sentence",
+    ),
+    Mutant(
+        "sum-size-not-covered",
+        "ledger/sum_tree.py",
+        'tagged_hash(tags.SUM_TOTAL, size.to_bytes(8, "big") + encode_node(top))',
+        "tagged_hash(tags.SUM_TOTAL, encode_node(top))",
+        "the total of a sum tree does not say of how many leaves",
+        SUM_TREE + "test_a_mutated_proof_is_refused",
+    ),
+    Mutant(
+        "sum-path-too-long",
+        "ledger/sum_tree.py",
+        "    if siblings:\n",
+        "    if False:\n",
+        "nodes behind the end of a path are ignored",
+        SUM_TREE + "test_a_mutated_proof_is_refused",
     ),
 )

@@ -226,4 +226,28 @@ MUTANTS = (
         "a history is measured by another contract's state",
         HISTORY + "test_mutation_is_refused",
     ),
+    Mutant(
+        "claim-counted-twice",
+        "verifier/liability_steps.py",
+        "    if not places or places != sorted(set(places)):",
+        "    if not places:",
+        "one contract may count twice in a class",
+        "tests/verifier/test_liabilities.py::test_mutation_is_refused",
+    ),
+    Mutant(
+        "claim-not-in-the-total",
+        "verifier/liability_steps.py",
+        "        verify_claim(case.total, claim.place, leaf, claim.path)\n",
+        "",
+        "a claim need not be in the total",
+        "tests/verifier/test_liabilities.py::test_mutation_is_refused",
+    ),
+    Mutant(
+        "shown-contract-not-compared",
+        "verifier/liability_steps.py",
+        "        if held != said:\n",
+        "        if False:\n",
+        "the contract shown need not be the one that is counted",
+        "tests/verifier/test_liabilities.py::test_mutation_is_refused",
+    ),
 )

@@ -14,6 +14,7 @@ from tests.page.conftest import JavaScript
 from tests.verifier import (
     test_file,
     test_history,
+    test_liabilities,
     test_log_mutations,
     test_owed,
     test_record_mutations,
@@ -135,6 +136,22 @@ def test_mutation_is_refused_by_both_for_the_same_reason(javascript: JavaScript,
     raw = bytes_of(MUTATIONS[name]())
     report = agree(javascript, raw, busy_chain().chain_id, name not in OTHER_SENTENCE)
     assert report.failed is not None
+
+
+@pytest.mark.parametrize("name", test_liabilities.MUTATIONS)
+def test_liabilities_are_refused_by_both_for_the_same_reason(
+    javascript: JavaScript, name: str
+) -> None:
+    make, number, reason = test_liabilities.MUTATIONS[name]
+    report = agree(javascript, make(), test_liabilities.world().chain_id)
+    assert report.failed is not None
+    assert (report.failed.number, report.failed.reason) == (number, reason)
+
+
+def test_liabilities_are_consistent_for_both(javascript: JavaScript) -> None:
+    chain_id = test_liabilities.world().chain_id
+    for raw in (test_liabilities.one(), test_liabilities.several(0, 2, 3, 6)):
+        assert agree(javascript, raw, chain_id).exit_status == 0
 
 
 def test_a_case_is_judged_alike_but_for_the_law(javascript: JavaScript) -> None:

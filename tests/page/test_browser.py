@@ -11,7 +11,7 @@ import pytest
 from ledger.evidence import FILE_BYTES_MAX
 from page.build import build_page
 from tests.page.browser import CHROMIUM, DRIVER, Browser, start_browser
-from tests.verifier import test_history
+from tests.verifier import test_history, test_liabilities
 from tests.verifier.mutating import CARD, honest
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain
 from verifier.verify import STEPS, verify_evidence
@@ -102,6 +102,23 @@ def test_a_good_transaction_in_chinese(page: Browser, tmp_path: Path) -> None:
     assert page.run("return document.querySelectorAll('#path svg').length") == 2
     assert page.requests() == []
     assert page.run("return [localStorage.length, document.cookie]") == [0, ""]
+
+
+def test_a_contract_in_its_merchants_total(page: Browser, tmp_path: Path) -> None:
+    world = test_liabilities.world()
+    trust(page, world)
+    raw = test_liabilities.one()
+    assert shown(page, raw, tmp_path / "k-4.claim.json") == "Consistent"
+    report = verify_evidence(raw, world.chain_id)
+    assert page.texts(".steps p") == [step.explanation.en for step in report.steps]
+    assert page.texts(".steps .number") == ["1", "2", "3", "4", "5", "15", "16"]
+    assert page.texts("#conclusion li") == [limit.en for limit in report.limits]
+    assert page.texts(".timeline") == []
+    assert "whose the other 6 contracts of merchant m-1 are" in page.text("#contents")
+    spoilt = test_liabilities.MUTATIONS["one-fen-less-locked"][0]()
+    assert shown(page, spoilt, tmp_path / "less.claim.json") == "Inconsistent"
+    assert page.text("#conclusion").count("Step 16 failed: contracts in the total") == 1
+    assert page.requests() == []
 
 
 def test_a_tampered_file(page: Browser, tmp_path: Path) -> None:

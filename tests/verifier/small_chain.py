@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 import functools
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +27,7 @@ from contracts.execution import (
     execute_block,
     parse_candidate,
 )
-from contracts.papers import make_papers
+from contracts.papers import find_claim, make_papers
 from contracts.parties import INSTITUTION_ROLES, party_stream
 from genesis.block import chain_at, compute_genesis_block
 from genesis.document import (
@@ -45,8 +46,10 @@ from ledger.canonical import encode_canonical
 from ledger.checkpoint import Checkpoint, cosign_checkpoint, sign_checkpoint
 from ledger.evidence import (
     ProvenStream,
+    ShownContract,
     contract_stream,
     encode_history_evidence,
+    encode_liabilities_evidence,
     encode_transaction_evidence,
 )
 from ledger.merkle import compute_root, inclusion_proof, leaf_hash
@@ -354,6 +357,26 @@ class SmallChain:
         }
         members |= changes
         return encode_history_evidence(**members)
+
+    def liabilities(self, *contracts: str, is_shown: bool = True, **changes: Any) -> bytes:
+        newest = self.headers[-1]
+        claims = []
+        for contract in contracts:
+            stream = contract_stream(contract)
+            found = find_claim(self.chain, stream)
+            assert found is not None
+            merchant, claim = found
+            shown = ShownContract(self.proven(stream), self.proven(f"signed/{stream}"))
+            claims.append(dataclasses.replace(claim, shown=shown if is_shown else None))
+        members: dict[str, Any] = {
+            "genesis": self.genesis.raw,
+            "header": self.leaves[newest.index],
+            "header_proof": self.proof(newest.index),
+            "merchant": self.proven(f"merchant/{merchant}"),
+            "claims": claims,
+        }
+        members |= changes
+        return encode_liabilities_evidence(**members)
 
 
 def alter(leaf: bytes, change: Callable[[list[Any]], None]) -> bytes:

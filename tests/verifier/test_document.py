@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 from contracts.kinds import KINDS
-from ledger.evidence import CASE, FORMAT, HISTORY, MEMBERS, TRANSACTION
+from ledger.evidence import CASE, FORMAT, HISTORY, LIABILITIES, MEMBERS, TRANSACTION
 from tests.verifier.small_chain import CARD_SIGNERS, busy_chain
 from verifier import verify
 from verifier.main import main
-from verifier.verify import FILE_STEP, STEPS
+from verifier.verify import FILE_STEP, LIABILITY_STEPS, STEPS
 from verifier.wording import KIND_WORDS, REFUSAL_WORDS
 
 ROOT = Path(__file__).parents[2]
@@ -38,17 +38,18 @@ def test_annotated_bytes_are_a_header_entry() -> None:
 
 def test_steps_are_numbered_alike_in_document_docstring_and_code() -> None:
     rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|", DOCUMENT, flags=re.MULTILINE)
-    names = [(1, FILE_STEP), *[(number, name) for number, name, _ in STEPS]]
+    steps = [*STEPS, *[step for step in LIABILITY_STEPS if step not in STEPS]]
+    names = [(1, FILE_STEP), *[(number, name) for number, name, _ in steps]]
     assert rows == [(str(number), name.zh, name.en) for number, name in names]
     docstring = verify.__doc__ or ""
     numbered = re.findall(r"^ ?(\d+)\. ", docstring, flags=re.MULTILINE)
     assert numbered == [str(number) for number, _ in names]
-    for number, _, check in STEPS:
+    for number, _, check in steps:
         assert (check.__doc__ or "").startswith(f"Step {number}: ")
 
 
 def test_members_are_documented() -> None:
-    for kind in (TRANSACTION, HISTORY, CASE):
+    for kind in (TRANSACTION, HISTORY, CASE, LIABILITIES):
         table = DOCUMENT.split(f'`"kind":"{kind}"`')[1].split("\n\n")[1]
         assert re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE) == list(MEMBERS[kind])
         assert f"| `format` | `{FORMAT}` |" in table

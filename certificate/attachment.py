@@ -1,0 +1,57 @@
+"""The evidence inside a certificate's PDF: taken out, never believed.
+
+A PDF comes from anybody. It is read only for its one attachment of the certificate's name, within
+the evidence file's own bound of size; what the pages say is not read at all. Whatever is wrong with
+the PDF is one refusal, `NoEvidence`.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Final
+
+from ledger.evidence import FILE_BYTES_MAX
+
+ATTACHMENT_NAME: Final = "evidence.json"
+
+PDF_BYTES_MAX: Final = FILE_BYTES_MAX + 16 * 1024 * 1024
+"""Largest PDF that is read: the largest evidence file, not compressed, and the pages."""
+
+_MAGIC: Final = b"%PDF-"
+
+
+class NoEvidence(Exception):
+    """The PDF holds no evidence file that can be taken out; the text says why."""
+
+
+def is_pdf(raw: bytes) -> bool:
+    """Say whether a file's first bytes are a PDF's."""
+    return raw.startswith(_MAGIC)
+
+
+def extract(pdf: bytes) -> bytes:
+    """Return the evidence file attached to a certificate; raise `NoEvidence`."""
+    if len(pdf) > PDF_BYTES_MAX:
+        raise NoEvidence(f"the PDF has more than {PDF_BYTES_MAX} bytes")
+    if not is_pdf(pdf):
+        raise NoEvidence("it is not a PDF")
+    found = _read_attachments(pdf)
+    if len(found) != 1:
+        raise NoEvidence(
+            f"it has {len(found)} attachments named {ATTACHMENT_NAME}; a certificate has one"
+        )
+    return found[0]
+
+
+def _read_attachments(pdf: bytes) -> list[bytes]:
+    import pypdf
+
+    try:
+        with pypdf.apply_configuration(
+            maximum_declared_stream_length=PDF_BYTES_MAX,
+            zlib_maximum_output_length=FILE_BYTES_MAX,
+        ):
+            reader = pypdf.PdfReader(io.BytesIO(pdf), strict=True)
+            return list(reader.attachments.get(ATTACHMENT_NAME, []))
+    except Exception as error:  # noqa: BLE001 - a hostile PDF fails in any way its reader can
+        raise NoEvidence(f"the PDF cannot be read: {type(error).__name__}") from None

@@ -1,0 +1,258 @@
+"""What a certificate says about one file: the verifier's report, and what it established.
+
+It is made from the file and the report on it and from nothing else; the report comes from
+`verifier.verify` and the hash that the reader trusts. Of a file that is inconsistent nothing is
+certified: such a document holds the steps, the reason and the digests, and no field of the content.
+Parts that this module does not know a kind of file to have are left out; the steps never are.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from certificate.attachment import ATTACHMENT_NAME
+from certificate.document import Certificate, Exact, Fields, Section, Sentences, Table, Text
+from certificate.platform import describe_articles, describe_institutions, describe_platform
+from certificate.record import describe_position, describe_record, describe_signers
+from verifier.evidence_file import EvidenceFile, HistoryFile, TransactionFile, read_evidence
+from verifier.report import RESULT_ZH, Report, Result, Step, Words
+from verifier.strict_json import read_object
+from verifier.trust_root import read_trust_root
+from verifier.wording import format_time_ms
+
+TITLE: Final = Words("区块链存证核验证书", "Certificate of Verified Evidence")
+TITLE_OF_FAILURE: Final = Words("区块链存证核验报告", "Report of Failed Verification")
+"""What certifies nothing is not called a certificate."""
+
+KINDS: Final = {
+    "transaction": Words("单笔交易", "one transaction"),
+    "history": Words("一份合同的完整记录", "a contract's whole record"),
+    "case": Words(
+        "一份合同的完整记录及应退计算", "a contract's whole record, with what is owed computed"
+    ),
+}
+
+_RESULT_EN: Final = {Result.OK: "passed", Result.FAILED: "failed", Result.NOT_RUN: "not run"}
+
+
+def make_number(file_sha256: str, genesis_hash: str) -> str:
+    """Return the certificate's number; it follows from the file and the chain alone."""
+    return f"EL-{genesis_hash[:8]}-{file_sha256[:8]}-{file_sha256[8:16]}".upper()
+
+
+def find_time_s(report: Report) -> int:
+    """Return the certificate's date: when the evidence existed at the latest, or 0."""
+    time_s = report.facts.get("existed_by_s")
+    return time_s if isinstance(time_s, int) else 0
+
+
+def make_certificate(raw: bytes, report: Report, genesis_hash: str, software: str) -> Certificate:
+    """Return what is certified of the file `raw`, on which `report` was made.
+
+    `genesis_hash` is the trusted one in hex, `software` the name and version of this program. The
+    file must be readable (`report.exit_status` 0 or 1).
+    """
+    file = _read(raw)
+    sections = [_summarise(raw, report, genesis_hash)]
+    if report.is_consistent and isinstance(file, TransactionFile | HistoryFile):
+        root = read_trust_root(file.genesis)
+        sections += [
+            describe_signers(file, root),
+            *describe_record(file, report, root),
+            describe_position(file, report),
+            describe_institutions(file, root, report),
+        ]
+    elif report.is_consistent:
+        sections.append(_list_facts(report))
+    sections.append(_list_steps(report))
+    if report.is_consistent:
+        sections += [describe_articles(file, report), describe_platform(report)]
+    sections += [
+        _list_limits(report, software),
+        _describe_attachment(report, genesis_hash),
+    ]
+    return Certificate(
+        title=TITLE if report.is_consistent else TITLE_OF_FAILURE,
+        issuer=Words("预付式消费存证账本", "Evidence ledger of prepaid consumption"),
+        number=make_number(report.file_sha256, genesis_hash),
+        conclusion=Words(report.conclusion.zh, report.conclusion.en.capitalize()),
+        is_consistent=report.is_consistent,
+        meaning=_say_conclusion(report),
+        sections=tuple(sections),
+    )
+
+
+def _read(raw: bytes) -> EvidenceFile:
+    """Return the file, of any kind that the verifier knows, now or later."""
+    return read_evidence(raw)
+
+
+def _say_conclusion(report: Report) -> Words:
+    failed = report.failed
+    if failed is None:
+        run = sum(step.result is Result.OK for step in report.steps)
+        return Words(
+            f"经逐步技术核验，适用的 {run} 个步骤全部通过：所附证据文件自上链之时起未被改动。",
+            f"All {run} steps that apply passed: the attached evidence is unchanged since it was "
+            "put on the chain.",
+        )
+    return Words(
+        f"核验未通过：第 {failed.number} 步“{failed.name.zh}”失败。所附文件不能证明其内容，"
+        "本文件不证明任何事实。",
+        f"Not verified: step {failed.number}, “{failed.name.en}”, failed. The attached file does "
+        "not prove its content, and this document certifies no fact.",
+    )
+
+
+def _summarise(raw: bytes, report: Report, genesis_hash: str) -> Section:
+    facts = report.facts
+    rows: list[tuple[Words, Text | Exact]] = []
+    for name, label in (
+        ("contract", Words("合同编号", "Contract")),
+        ("kind", Words("业务种类代码", "Kind of business")),
+        ("network", Words("账本网络", "Ledger's network")),
+    ):
+        if name in facts:
+            rows.append((label, str(facts[name])))
+    if "existed_by_s" in facts:
+        rows.append(
+            (
+                Words("最迟存在时间", "Existed no later than"),
+                format_time_ms(find_time_s(report) * 1000),
+            )
+        )
+    return Section(
+        Words("证据概要", "The evidence"),
+        (
+            Fields(
+                (
+                    (Words("证据种类", "What it is"), _name_kind(raw)),
+                    *rows,
+                    (Words("证据文件大小", "Size of the file"), _count_bytes(len(raw))),
+                    (Words("证据文件 SHA-256", "SHA-256 of the file"), Exact(report.file_sha256)),
+                    (Words("所信任的创世哈希", "Trusted genesis hash"), Exact(genesis_hash)),
+                )
+            ),
+        ),
+    )
+
+
+def _name_kind(raw: bytes) -> Words:
+    kind = str(read_object(raw, "evidence file").get("kind"))
+    return KINDS.get(kind, Words(kind, kind))
+
+
+def _count_bytes(count: int) -> Words:
+    return Words(f"{count} 字节", f"{count} bytes")
+
+
+def _list_facts(report: Report) -> Section:
+    """Return what the steps established, by its names: for a kind with no section of its own."""
+    rows: list[tuple[Words, Text | Exact]] = []
+    for name, value in report.facts.items():
+        if isinstance(value, dict):
+            rows += [
+                (Words(f"{name}.{one}", f"{name}.{one}"), str(it)) for one, it in value.items()
+            ]
+        elif isinstance(value, list):
+            rows.append(
+                (Words(name, name), Words("、".join(value) or "—", ", ".join(value) or "—"))
+            )
+        else:
+            rows.append((Words(name, name), str(value)))
+    return Section(Words("已核验的事实", "What was verified"), (Fields(tuple(rows)),))
+
+
+def _list_steps(report: Report) -> Section:
+    rows = [
+        (str(step.number), step.name, _name_result(step), _explain(step)) for step in report.steps
+    ]
+    return Section(
+        Words("技术核验步骤", "The steps of verification"),
+        (
+            Table(
+                (
+                    Words("步骤", "No."),
+                    Words("核验事项", "What"),
+                    Words("结果", "Result"),
+                    Words("说明", "Finding"),
+                ),
+                (8, 20, 12, 80),
+                tuple(rows),
+            ),
+        ),
+    )
+
+
+def _name_result(step: Step) -> Words:
+    return Words(RESULT_ZH[step.result], _RESULT_EN[step.result])
+
+
+def _explain(step: Step) -> Words:
+    if step.reason is None:
+        return step.explanation
+    said = step.explanation
+    return Words(f"{said.zh}（{step.reason}）", f"{said.en} ({step.reason})")
+
+
+def _list_limits(report: Report, software: str) -> Section:
+    own = (
+        Words(
+            f"本文件由软件（{software}）据所附证据文件生成，不含出具时间：同一文件、同一语言、同一软件"
+            "版本，无论何时何地生成，字节均相同。",
+            f"This document is made from the attached file by software ({software}) and bears no "
+            "date of issue: the same file, language and version give the same bytes wherever and "
+            "whenever it is made.",
+        ),
+        Words(
+            "任何人都能制作外观相同的文件。证明力在所附证据文件，不在纸面：请以取自独立来源的创世哈希"
+            "重新核验附件。",
+            "Anybody can make a document that looks like this one. What proves is the attached "
+            "file: verify it again, with a genesis hash from an independent source.",
+        ),
+        Words(
+            "形似手机号码、居民身份证号码的内容已遮蔽；无法显示或可能误导的字符"
+            "以其编码 \\u{…} 表示；附件中为原文。",
+            "What has the form of a mobile or identity number is masked, and characters that "
+            "cannot be shown, or could mislead, stand as their code \\u{…}. The attachment has the "
+            "original.",
+        ),
+    )
+    return Section(
+        Words("证明范围与限制", "What is proven, and what is not"),
+        (Sentences((*report.limits, *own)),),
+    )
+
+
+def _describe_attachment(report: Report, genesis_hash: str) -> Section:
+    command = "evidence-ledger verify certificate.pdf --genesis-hash"
+    return Section(
+        Words("附件与复核方法", "The attachment, and how to verify it again"),
+        (
+            Fields(
+                (
+                    (Words("附件", "Attachment"), ATTACHMENT_NAME),
+                    (Words("附件 SHA-256", "Its SHA-256"), Exact(report.file_sha256)),
+                    (
+                        Words("复核附件", "Verify the attachment"),
+                        Exact(f"{command} {genesis_hash}"),
+                    ),
+                    (
+                        Words("复核纸面", "Check the pages"),
+                        Exact(
+                            "evidence-ledger certificate check certificate.pdf --genesis-hash "
+                            f"{genesis_hash}"
+                        ),
+                    ),
+                    (
+                        Words("在浏览器中", "In a browser"),
+                        Words(
+                            "将附件另存后拖入核验网页（各节点 /verify，或离线文件），无需联网。",
+                            "Save the attachment and drop it on the verification page (/verify of "
+                            "any node, or the same page as a file); no network is needed.",
+                        ),
+                    ),
+                )
+            ),
+        ),
+    )

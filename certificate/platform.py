@@ -1,0 +1,301 @@
+"""Who runs the ledger, who signed for it, and what the law asks of it (在线诉讼规则 arts 16 to 18).
+
+The platform statement is what the genesis document and the proofs of one file show: operators and
+their roles, the assumption under which the ledger holds, who cosigned and who did not, whether a
+party is tied to the platform, the cryptography and the source of time. What a court must ask the
+operators for, because no evidence file holds it, is said to be missing instead of being filled in.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from certificate.document import Block, Exact, Fields, Section, Table, Text
+from certificate.record import ROLES
+from ledger.checkpoint import count_cosignatures
+from ledger.note import encode_base64, parse_note
+from ledger.tlog_proof import parse_tlog_proof
+from verifier.evidence_file import EvidenceFile, HistoryFile, TransactionFile
+from verifier.formats import Certificate as CommitCertificate
+from verifier.formats import read_body, read_certificate, read_transaction_entry
+from verifier.report import Report, Words
+from verifier.strict_json import JsonValue, read_object
+from verifier.trust_root import TrustRoot
+from verifier.wording import format_time_ms
+
+_NONE: Final = Words("—", "—")
+
+CRYPTOGRAPHY: Final = Words(
+    "哈希 SHA-256（带用途标记）；签名 Ed25519（libsodium 严格规则）；日志 RFC 9162 默克尔树；"
+    "检查点与联署 C2SP；正文 RFC 8785 规范 JSON",
+    "SHA-256 with domain tags; Ed25519 by libsodium's strict rules; a Merkle log (RFC 9162); "
+    "checkpoints and cosignatures of C2SP; bodies in canonical JSON (RFC 8785)",
+)
+
+
+def describe_institutions(
+    file: TransactionFile | HistoryFile, root: TrustRoot, report: Report
+) -> Section:
+    """Return the validators with what each of them signed."""
+    proof = parse_tlog_proof(file.header_proof)
+    note = parse_note(proof.checkpoint)
+    times = {
+        one.cosigner: one.time_s for one in count_cosignatures(note, tuple(root.cosigner_keys))
+    }
+    lines = {one.name: one.signature for one in note.signatures}
+    commits = _read_commits(file)
+    told = _read_institutions(file.genesis)
+    rows: list[tuple[Text | Exact, ...]] = []
+    signatures: list[tuple[Words, Text | Exact]] = []
+    for at, one in enumerate(root.institutions):
+        role, district = told.get(one.id, ("", ""))
+        name = Words(one.name_zh, one.name_en)
+        rows.append(
+            (
+                name,
+                one.id,
+                _join(ROLES.get(role, Words(role, role)), district),
+                format_time_ms(times[at] * 1000) if at in times else Words("未联署", "did not"),
+                _say_commit(commits, at),
+            )
+        )
+        key = root.cosigner_keys[at]
+        if at in times and key.name in lines:
+            signatures.append(
+                (
+                    Words(f"{one.id} 联署", f"Cosignature of {one.id}"),
+                    Exact(encode_base64(lines[key.name])),
+                )
+            )
+        if commits is not None and at in dict(commits.commits):
+            signatures.append(
+                (
+                    Words(f"{one.id} 提交票", f"Commit of {one.id}"),
+                    Exact(dict(commits.commits)[at].hex()),
+                )
+            )
+    count, faulty, quorum = len(root.institutions), root.faulty_max, root.quorum
+    blocks: tuple[Block, ...] = (
+        Fields(
+            (
+                (
+                    Words("共识规则", "Consensus"),
+                    Words(
+                        f"PBFT：共 {count} 家机构（n），至多 {faulty} 家不诚实时仍可靠（f），"
+                        f"法定多数 {quorum} 家；本检查点由 {len(times)} 家联署",
+                        f"PBFT among n = {count} institutions, which holds while at most f = "
+                        f"{faulty} lie; a quorum is {quorum}; {len(times)} cosigned here",
+                    ),
+                ),
+            )
+        ),
+        Table(
+            (
+                Words("机构", "Institution"),
+                Words("标识", "Id"),
+                Words("身份／辖区", "Role / district"),
+                Words("联署时间（机构时钟）", "Cosigned at (its clock)"),
+                Words("提交票", "Commit"),
+            ),
+            (32, 20, 24, 50, 14),
+            tuple(rows),
+        ),
+        Fields(tuple(signatures)),
+    )
+    return Section(Words("验证机构与签名", "The institutions and their signatures"), blocks)
+
+
+def _read_commits(file: TransactionFile | HistoryFile) -> CommitCertificate | None:
+    if isinstance(file, TransactionFile):
+        return read_certificate(file.certificate, "certificate")
+    return None
+
+
+def _say_commit(commits: CommitCertificate | None, replica: int) -> Words:
+    if commits is None:
+        return _NONE
+    if replica in dict(commits.commits):
+        return Words(f"视图 {commits.view}", f"view {commits.view}")
+    return Words("无", "none")
+
+
+def _read_institutions(genesis: bytes) -> dict[str, tuple[str, str]]:
+    """Return each institution's role and district; the document's hash was verified."""
+    listed = read_object(genesis, "genesis").get("institutions")
+    found = {}
+    for item in listed if isinstance(listed, list) else []:
+        if isinstance(item, dict):
+            role, district = item.get("role"), item.get("district")
+            found[str(item.get("id"))] = (_word(role), _word(district))
+    return found
+
+
+def _word(value: JsonValue) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _join(words: Words, more: str) -> Words:
+    if not more:
+        return words
+    return Words(f"{words.zh}／{more}", f"{words.en} / {more}")
+
+
+def describe_articles(file: EvidenceFile, report: Report) -> Section:
+    """Return, article by article, what the file answers and what it leaves to be asked."""
+    rows: list[tuple[Text, ...]] = [
+        (
+            Words("第十六条　技术核验", "Art. 16: technical verification"),
+            Words(
+                "一致。依据：创世文件、法定多数、日志位置、签名、密钥与结果逐步核验（见“技术核验步骤”）。",
+                "Consistent, by the steps on genesis, quorum, place in the log, signatures, keys "
+                "and outcome.",
+            ),
+        ),
+        (
+            Words("第十七条（一）　平台", "Art. 17 (1): the platform"),
+            Words(
+                "运营机构见“验证机构与签名”。其存证服务的资质与备案不在证据文件内，由运营机构另行说明。",
+                "The operators are listed above. Their licences and filings are not in an evidence "
+                "file: ask the operators.",
+            ),
+        ),
+        (
+            Words("第十七条（二）　利害关系", "Art. 17 (2): ties to a party"),
+            _say_ties(file, report),
+        ),
+        (
+            Words("第十七条（三）　系统安全可靠", "Art. 17 (3): the system"),
+            _say_health(report),
+        ),
+        (
+            Words("第十七条（四）　技术与过程", "Art. 17 (4): technique and process"),
+            Words(
+                "加密方式、数据格式与核验方法公开，任何人可离线复核；核验软件亦有独立的第二实现（浏览器）。"
+                "传输与主机环境的管理由运营机构另行说明。",
+                "Cryptography, formats and verification are public and can be repeated offline; "
+                "the browser's verifier is an independent second one. How hosts and links are "
+                "managed is for the operators to say.",
+            ),
+        ),
+        (Words("第十八条　上链前的真实性", "Art. 18: before the chain"), _say_provenance(file)),
+    ]
+    return Section(
+        Words(
+            "与《人民法院在线诉讼规则》的对应", "The Rules of Online Litigation of People's Courts"
+        ),
+        (
+            Table(
+                (Words("条款", "Article"), Words("本文件所示", "What this file shows")),
+                (38, 90),
+                tuple(rows),
+            ),
+        ),
+    )
+
+
+def _say_ties(file: EvidenceFile, report: Report) -> Words:
+    """Say whether a signer of the record also runs a node."""
+    if not isinstance(file, TransactionFile | HistoryFile):
+        return Words("须另行声明。", "To be declared.")
+    signers = {proven.stream.removeprefix("party/") for proven in file.parties}
+    tied = [one for one in _validators(report) if one in signers]
+    if not tied:
+        return Words(
+            "记录的签名主体均非验证机构。当事人与运营机构的其他关系须另行声明。",
+            "No signer of the record is a validator. Other ties between a party and an operator "
+            "are to be declared.",
+        )
+    quorum, faulty = report.facts["quorum"], report.facts["faulty_max"]
+    return Words(
+        f"签名主体 {'、'.join(tied)} 同时是验证机构，共 {len(tied)} 家；法定多数须 "
+        f"{quorum} 家，至多 {faulty} 家不诚实时账本仍可靠。其他关系须另行声明。",
+        f"Signers that are validators too: {', '.join(tied)}, {len(tied)} in all; a quorum takes "
+        f"{quorum}, and the ledger holds while at most {faulty} lie. Other ties are to be "
+        "declared.",
+    )
+
+
+def _validators(report: Report) -> list[str]:
+    found: list[str] = []
+    for name in ("cosigned_by", "not_cosigned_by"):
+        ids = report.facts.get(name)
+        found += ids if isinstance(ids, list) else []
+    return found
+
+
+def _say_health(report: Report) -> Words:
+    signed = report.facts.get("cosigned_by")
+    absent = report.facts.get("not_cosigned_by")
+    count = len(signed) if isinstance(signed, list) else 0
+    missing = "、".join(absent) if isinstance(absent, list) and absent else "无"
+    missing_en = ", ".join(absent) if isinstance(absent, list) and absent else "none"
+    return Words(
+        f"检查点形成时 {count} 家机构的节点在正常运行并各自核验、联署；未联署：{missing}。"
+        "各节点当时的运行日志不在证据文件内。",
+        f"When the checkpoint was made, the nodes of {count} institutions were running, verified "
+        f"it and cosigned it; not: {missing_en}. The nodes' own logs are not in an evidence file.",
+    )
+
+
+def _say_provenance(file: EvidenceFile) -> Words:
+    """Say what the record holds of source, device, method and time of capture."""
+    entries: tuple[bytes, ...] = ()
+    if isinstance(file, TransactionFile):
+        entries = (file.entry,)
+    elif isinstance(file, HistoryFile):
+        entries = file.entries
+    count = sum(
+        isinstance(
+            read_body(read_transaction_entry(raw, "entry").body, "body").data.get("provenance"),
+            dict,
+        )
+        for raw in entries
+    )
+    return Words(
+        f"{len(entries)} 条记录中 {count} 条载有来源系统、设备、采集方式或生成时间；"
+        "签名主体已验明。技术核验不证明上链前的内容为真，须结合来源、生成机制、存储过程、公证、第三方见证与关联印证数据"
+        "审查。",
+        f"{count} of {len(entries)} entries state source system, device, method or time of "
+        "capture; who signed is verified. That the content was true before is not proven: "
+        "look at source, generation, storage, notarisation, witnesses and corroborating data.",
+    )
+
+
+def describe_platform(report: Report) -> Section:
+    """Return the platform statement, as far as it follows from the file."""
+    facts = report.facts
+    rows: list[tuple[Words, Text | Exact]] = []
+    if "validators" in facts:
+        rows.append(
+            (
+                Words("运营方式", "Operation"),
+                Words(
+                    f"许可链，{facts['validators']} 家机构各自运行一个节点，各持私钥，互不信任；"
+                    "名单与公钥由创世文件固定",
+                    f"a permissioned ledger: {facts['validators']} institutions run a node each, "
+                    "hold their own keys and do not trust one another; the genesis document fixes "
+                    "names and keys",
+                ),
+            )
+        )
+    rows += [
+        (Words("密码与格式", "Cryptography and formats"), CRYPTOGRAPHY),
+        (
+            Words("时间来源", "Source of time"),
+            Words(
+                "区块时间由提议机构给出并经法定多数按各自时钟核对；检查点以各联署机构自己的时钟为准，"
+                "取第 f+1 个最小值",
+                "a block's time is its proposer's, checked by a quorum against their own clocks; a "
+                "checkpoint has each cosigner's own clock, of which the (f+1)-th smallest counts",
+            ),
+        ),
+        (
+            Words("本文件未载", "Not in this file"),
+            Words(
+                "各节点软件版本与构建哈希、运营资质与备案、运行日志、统一社会信用代码、第三方时间戳",
+                "each node's software version and build hash, licences and filings, operating "
+                "logs, unified social credit codes, time stamps of third parties",
+            ),
+        ),
+    ]
+    return Section(Words("平台说明", "The platform"), (Fields(tuple(rows)),))

@@ -1,0 +1,211 @@
+"""`certificate make`, `certificate extract`, `certificate check`: evidence as a PDF, and back.
+
+A certificate is made only of what the verifier judged, against a genesis hash that the user gives.
+To check one is to take the evidence out, verify it, make the certificate again and compare bytes:
+then the pages say what the evidence proves, and nobody has changed a word of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cli.arguments import Parser, add_command, write_output
+from cli.failure import FAILED, OK, UNUSABLE, Failure, unusable
+
+if TYPE_CHECKING:
+    from verifier.report import Report
+
+MAKE_HELP = """\
+Make a certificate (PDF/A-3, Chinese and English) of an evidence file. 生成存证核验证书。
+
+The file is verified first, against the genesis hash that you trust. Of an inconsistent file the
+PDF says 不一致, the step and the reason, and certifies nothing; the exit status is then 1. The
+evidence is attached inside the PDF, so that the one document can be filed and verified again.
+
+examples:
+  evidence-ledger certificate make card.evidence.json --genesis-hash 5f0c…e1 -o card.pdf
+  evidence-ledger certificate make card.evidence.json --genesis-hash 5f0c…e1 -o card.pdf --lang zh
+
+The same file, language and version of this software give the same bytes. It needs the packages of
+the extra `certificate`: pip install 'evidence-ledger[certificate]'.
+"""
+
+EXTRACT_HELP = """\
+Take the evidence file out of a certificate. 从证书中取出证据文件。
+
+example:
+  evidence-ledger certificate extract card.pdf -o card.evidence.json
+  evidence-ledger verify card.evidence.json --genesis-hash 5f0c…e1
+"""
+
+CHECK_HELP = """\
+Check a certificate, its pages and its evidence. 核验证书的纸面与附件。
+
+The evidence inside is verified against the genesis hash that you trust, the certificate is made
+again from it, and the two are compared byte for byte. `verify` looks at the evidence alone.
+
+example:
+  evidence-ledger certificate check card.pdf --genesis-hash 5f0c…e1
+
+exit status: 0 consistent, and the pages say what the evidence proves; 1 inconsistent, or the pages
+are not what this version makes of the evidence; 2 no certificate.
+"""
+
+HASH_HEX_CHARS: Final = 64
+
+
+def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the commands."""
+    text = "Evidence as a PDF that a court can file, and the evidence out of it again."
+    parser = add_command(commands, "certificate", "evidence as a PDF: 存证核验证书", text)
+    inner = parser.add_subparsers(metavar="command", required=True)
+    make = add_command(inner, "make", "make a certificate of an evidence file", MAKE_HELP)
+    make.add_argument("file", type=Path, metavar="FILE", help="evidence file of any kind")
+    _add_genesis_hash(make)
+    make.add_argument(
+        "--lang",
+        choices=("zh", "en", "both"),
+        default="both",
+        help="language; both: the Chinese pages, then the English (default)",
+    )
+    make.add_argument(
+        "-o", "--output", type=Path, required=True, help="the PDF; - for standard output"
+    )
+    make.set_defaults(run=run_make)
+    extract = add_command(inner, "extract", "take the evidence out of a certificate", EXTRACT_HELP)
+    extract.add_argument("file", type=Path, metavar="PDF", help="a certificate")
+    extract.add_argument("-o", "--output", type=Path, help="file (default: standard output)")
+    extract.set_defaults(run=run_extract)
+    check = add_command(inner, "check", "verify a certificate, pages and evidence", CHECK_HELP)
+    check.add_argument("file", type=Path, metavar="PDF", help="a certificate")
+    _add_genesis_hash(check)
+    check.set_defaults(run=run_check)
+
+
+def _add_genesis_hash(parser: Parser) -> None:
+    parser.add_argument(
+        "--genesis-hash",
+        metavar="HEX",
+        required=True,
+        help="the genesis hash that you trust, from a source independent of the file",
+    )
+
+
+def run_make(arguments: argparse.Namespace) -> int:
+    """Make a certificate."""
+    from ledger.evidence import FILE_BYTES_MAX
+
+    raw = _read(arguments.file, FILE_BYTES_MAX)
+    chain_id = _read_hash(arguments.genesis_hash)
+    report = _verify(raw, chain_id)
+    write_output(arguments.output, _make(raw, report, chain_id, arguments.lang), "the certificate")
+    failed = report.failed
+    if failed is None:
+        return OK
+    raise Failure(
+        f"The evidence is inconsistent, and the document says so: step {failed.number}, "
+        f"{failed.name.en}. {failed.explanation.en}"
+    )
+
+
+def run_extract(arguments: argparse.Namespace) -> int:
+    """Take the evidence out."""
+    from certificate.attachment import PDF_BYTES_MAX
+
+    pdf = _read(arguments.file, PDF_BYTES_MAX)
+    write_output(arguments.output, _extract(arguments.file, pdf), "the evidence")
+    return OK
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Verify the evidence and compare the pages."""
+    from certificate.attachment import PDF_BYTES_MAX
+    from certificate.render import CHOICES
+    from verifier.report import format_text
+
+    chain_id = _read_hash(arguments.genesis_hash)
+    pdf = _read(arguments.file, PDF_BYTES_MAX)
+    evidence = _extract(arguments.file, pdf)
+    report = _verify(evidence, chain_id)
+    for language in CHOICES:
+        if _make(evidence, report, chain_id, language) == pdf:
+            break
+    else:
+        raise Failure(
+            f"The pages are not what {_software()} makes of the evidence inside and this genesis "
+            "hash: they were made with another hash or version, or somebody changed them. Do not "
+            "rely on them; `evidence-ledger verify` judges the evidence alone."
+        )
+    for line in format_text(report, language):
+        print(line)
+    print("证书纸面与附件逐字节相符。The pages are, byte for byte, what the evidence gives.")
+    return OK if report.is_consistent else FAILED
+
+
+def unpack(raw: bytes) -> bytes:
+    """Return the evidence in a file: of a PDF its attachment, else the file itself."""
+    from certificate.attachment import NoEvidence, extract, is_pdf
+
+    if not is_pdf(raw):
+        return raw
+    try:
+        return extract(raw)
+    except NoEvidence as error:
+        raise unusable(f"No evidence was taken out of the PDF: {error}.") from None
+
+
+def _extract(path: Path, raw: bytes) -> bytes:
+    from certificate.attachment import is_pdf
+
+    if not is_pdf(raw):
+        raise unusable(f"{path} is not a PDF.")
+    return unpack(raw)
+
+
+def _verify(raw: bytes, chain_id: bytes) -> Report:
+    from verifier.verify import verify_evidence
+
+    report = verify_evidence(raw, chain_id)
+    if report.exit_status == UNUSABLE:
+        said = report.steps[0].explanation.en
+        raise unusable(f"It is no evidence file, and nothing can be certified of it: {said}")
+    return report
+
+
+def _make(raw: bytes, report: Report, chain_id: bytes, language: str) -> bytes:
+    from certificate.contents import find_time_s, make_certificate
+    from certificate.qr import format_code
+    from certificate.render import render
+
+    certificate = make_certificate(raw, report, chain_id.hex(), _software())
+    code = format_code(report.file_sha256, chain_id.hex())
+    return render(certificate, raw, code, find_time_s(report), language)
+
+
+def _software() -> str:
+    from importlib.metadata import version
+
+    return f"evidence-ledger {version('evidence-ledger')}"
+
+
+def _read(path: Path, bytes_max: int) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(bytes_max + 1)
+    except OSError as error:
+        raise unusable(f"{path} cannot be read: {error.strerror}.") from None
+    if len(raw) > bytes_max:
+        raise unusable(f"{path} has more than {bytes_max} bytes.")
+    return raw
+
+
+def _read_hash(given: str) -> bytes:
+    try:
+        chain_id = bytes.fromhex(given) if len(given) == HASH_HEX_CHARS else b""
+    except ValueError:
+        chain_id = b""
+    if len(chain_id) * 2 != HASH_HEX_CHARS:
+        raise unusable(f"--genesis-hash {given!r} is not {HASH_HEX_CHARS} hex digits.")
+    return chain_id

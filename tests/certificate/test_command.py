@@ -1,0 +1,242 @@
+"""The commands: a certificate made, taken apart and checked, and what they say when they cannot."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pypdf
+import pytest
+
+from certificate.attachment import NoEvidence, extract
+from tests.certificate.papers import evidence
+from tests.cli.running import Command
+from verifier.main import main as verify_alone
+
+pytestmark = pytest.mark.xdist_group("certificate")
+
+ROOT = Path(__file__).parents[2]
+
+NO_EVIDENCE = (
+    "It is no evidence file, and nothing can be certified of it: evidence file: format is not "
+    "'evidence-ledger/evidence/v1'.\n"
+)
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(capsys)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "card.evidence.json"
+    path.write_bytes(evidence("history")[0])
+    return path
+
+
+@pytest.fixture(scope="module")
+def genesis_hash() -> str:
+    return evidence("history")[1].hex()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, genesis_hash: str) -> Iterator[Path]:
+    """A certificate of the history, made by another process in another place and language."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "e.json").write_bytes(evidence("history")[0])
+    path = folder / "made.pdf"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "cli", "certificate", "make", folder / "e.json"),
+            *("--genesis-hash", genesis_hash, "--lang", "zh", "-o", path),
+        ],
+        check=True,
+        cwd=folder,
+        env=os.environ
+        | {"TZ": "America/Lima", "LC_ALL": "C", "PYTHONHASHSEED": "7"}
+        | {"PYTHONPATH": str(ROOT), "SOURCE_DATE_EPOCH": "1"},
+    )
+    return path
+
+
+def test_made_extracted_verified_checked(
+    command: Command, made: Path, file: Path, genesis_hash: str, tmp_path: Path
+) -> None:
+    here = tmp_path / "here.pdf"
+    asked = (
+        "certificate",
+        "make",
+        file,
+        "--genesis-hash",
+        genesis_hash,
+        "--lang",
+        "zh",
+        "-o",
+        here,
+    )
+    assert command.run(*asked) == 0
+    assert command.out == (f"Wrote the certificate to {here} ({here.stat().st_size} bytes).\n")
+    assert here.read_bytes() == made.read_bytes(), "another process made other bytes"
+    assert command.run(*asked) == 2
+    assert command.err == f"{here} exists and is not overwritten.\n"
+
+    out = tmp_path / "out.json"
+    assert command.run("certificate", "extract", here, "-o", out) == 0
+    assert out.read_bytes() == file.read_bytes()
+
+    assert command.run("verify", here, "--genesis-hash", genesis_hash, "--lang", "en") == 0
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert f"Conclusion: consistent\nSHA-256: {digest}\n" in command.out
+    assert command.err == (
+        "Verified is the evidence attached to the PDF; its pages are not looked at "
+        "(evidence-ledger certificate check does). 核验的是附件，不是纸面。\n"
+    )
+
+    assert command.run("certificate", "check", here, "--genesis-hash", genesis_hash) == 0
+    assert "结论：一致\n" in command.out
+    assert command.out.endswith(
+        "证书纸面与附件逐字节相符。The pages are, byte for byte, what the evidence gives.\n"
+    )
+
+
+def test_pages_that_somebody_changed_are_noticed(
+    command: Command, made: Path, genesis_hash: str, tmp_path: Path
+) -> None:
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(made.read_bytes()))
+    writer.remove_links()
+    altered = tmp_path / "altered.pdf"
+    writer.write(altered)
+    assert extract(altered.read_bytes()) == evidence("history")[0]
+    assert command.run("certificate", "check", altered, "--genesis-hash", genesis_hash) == 1
+    assert command.err == (
+        "The pages are not what evidence-ledger 0.1.0 makes of the evidence inside and this "
+        "genesis hash: they were made with another hash or version, or somebody changed them. Do "
+        "not rely on them; `evidence-ledger verify` judges the evidence alone.\n"
+    )
+
+
+def test_another_genesis_is_inconsistent_on_paper_too(
+    command: Command, file: Path, tmp_path: Path
+) -> None:
+    other = "ab" * 32
+    path = tmp_path / "no.pdf"
+    assert command.run("certificate", "make", file, "--genesis-hash", other, "-o", path) == 1
+    assert command.err == (
+        "The evidence is inconsistent, and the document says so: step 2, the trusted genesis. The "
+        f"genesis document in the file has hash {evidence('history')[1].hex()}; trusted is "
+        f"{other}.\n"
+    )
+    assert command.run("certificate", "check", path, "--genesis-hash", other) == 1
+    assert "Conclusion: inconsistent (step 2 failed)" in command.out
+
+
+@pytest.mark.parametrize(
+    ("words", "content", "sentence"),
+    [
+        (
+            "certificate make",
+            b"{}",
+            NO_EVIDENCE,
+        ),
+        ("certificate check", b"{}", "{path} is not a PDF.\n"),
+        ("certificate extract", b"{}", "{path} is not a PDF.\n"),
+        (
+            "certificate extract",
+            b"%PDF-1.7\nnothing",
+            "No evidence was taken out of the PDF: the PDF cannot be read: PdfReadError.\n",
+        ),
+        ("certificate make", None, "{path} cannot be read: No such file or directory.\n"),
+    ],
+)
+def test_refusals_are_sentences(
+    command: Command, tmp_path: Path, words: str, content: bytes | None, sentence: str
+) -> None:
+    path = tmp_path / "given"
+    if content is not None:
+        path.write_bytes(content)
+    more = ["-o", tmp_path / "made"] if words != "certificate check" else []
+    more += ["--genesis-hash", "00" * 32] if words != "certificate extract" else []
+    assert command.run(*words.split(), path, *more) == 2
+    assert command.err == sentence.format(path=path)
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_hash_that_is_none_is_refused(command: Command, file: Path, tmp_path: Path) -> None:
+    asked = ("certificate", "make", file, "--genesis-hash", "5f0c", "-o", tmp_path / "x")
+    assert command.run(*asked) == 2
+    assert command.err == "--genesis-hash '5f0c' is not 64 hex digits.\n"
+
+
+def pdf_with(*names: str) -> bytes:
+    writer = pypdf.PdfWriter()
+    writer.add_blank_page(100, 100)
+    for name in names:
+        writer.add_attachment(name, b"{}")
+    stream = io.BytesIO()
+    writer.write(stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("pdf", "sentence"),
+    [
+        (b"", "it is not a PDF"),
+        (pdf_with(), "it has 0 attachments named evidence.json; a certificate has one"),
+        (pdf_with("other.json"), "it has 0 attachments named evidence.json; a certificate has one"),
+        (
+            pdf_with("evidence.json", "evidence.json"),
+            "it has 2 attachments named evidence.json; a certificate has one",
+        ),
+    ],
+)
+def test_a_pdf_without_exactly_one_evidence_file_is_none(pdf: bytes, sentence: str) -> None:
+    with pytest.raises(NoEvidence) as refused:
+        extract(pdf)
+    assert str(refused.value) == sentence
+
+
+def test_a_spoilt_pdf_is_refused_and_never_a_traceback(made: Path) -> None:
+    good = made.read_bytes()
+    for at in range(0, len(good), len(good) // 60):
+        spoilt = good[:at] + bytes([good[at] ^ 0x55]) + good[at + 1 :]
+        for pdf in (spoilt, good[:at]):
+            try:
+                taken = extract(pdf)
+            except NoEvidence:
+                continue
+            assert isinstance(taken, bytes)
+
+
+def test_the_verifier_alone_says_what_to_do_with_a_pdf(made: Path, genesis_hash: str) -> None:
+    out = io.StringIO()
+    assert verify_alone([str(made), "--genesis-hash", genesis_hash], out=out) == 2
+    assert out.getvalue() == (
+        f"{made} is a PDF. Take the evidence out of it first: save its attachment, or run "
+        "evidence-ledger certificate extract.\n"
+    )
+
+
+@pytest.mark.parametrize("package", ["segno", "typst"])
+def test_a_missing_extra_is_named(
+    command: Command,
+    file: Path,
+    genesis_hash: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "certificate"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    asked = ("certificate", "make", file, "--genesis-hash", genesis_hash, "-o", tmp_path / "x")
+    assert command.run(*asked) == 1
+    assert command.err.endswith(
+        f"The package {package} is not installed; certificates in PDF need the packages of the "
+        "extra: pip install 'evidence-ledger[certificate]'.\n"
+    )

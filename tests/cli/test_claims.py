@@ -1,0 +1,109 @@
+"""A node's answer of claims, from what it has stored: the file verifies, the refusals are whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from api.ports import NotFound
+from cli.drafts import Draft
+from node.config import load_config
+from node.ledger_store import open_ledger
+from node.queries import Queries
+from node.server import open_keyvalue
+from storage.files import DiskDirectory
+from tests.cli.running import StoredChain, opening, registrations
+from tests.contracts.life_world import LOCKED, PERSONS, hash_of, load
+from verifier.verify import verify_evidence
+
+TERMS = load("terms/hair-card.v1.json")
+
+
+def signing(contract: str, merchant: str) -> Draft:
+    data = {
+        "card": "named",
+        "custodian": "bank-a",
+        "merchant": merchant,
+        "persons": PERSONS,
+        "prompted": [],
+        "terms": hash_of(TERMS),
+    }
+    return Draft("contract.signed", data, f"contract/{contract}", f"sign-{contract}", [merchant])
+
+
+def paying(contract: str, amount: int) -> Draft:
+    data = LOCKED | {"amount": amount}
+    return Draft("funds.locked", data, f"contract/{contract}", f"pay-{contract}", ["bank-a"])
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[tuple[Queries, bytes]]:
+    """Queries over a stored chain: five contracts of m-yoga, one of another, one plain."""
+    made = StoredChain(tmp_path / "net")
+    parties = [who.party for who in made.state.submitters if who.role == "merchant"]
+    other = next(party for party in parties if party != "m-yoga")
+    contracts = [f"k-{at}" for at in range(5)]
+    publish = Draft(
+        "terms.publish", {"document": TERMS}, "terms/hair-card", "publish-terms", ["bank-a"]
+    )
+    made.append(
+        registrations(made.state),
+        [publish],
+        [*[signing(contract, "m-yoga") for contract in contracts], signing("of-other", other)],
+        [*[paying(each, 100 * (at + 1)) for at, each in enumerate(contracts)], opening("plain")],
+    )
+    directory = DiskDirectory(made.home.chain)
+    keyvalue = open_keyvalue(made.home.index, load_config(made.home).storage)
+    store, chain = open_ledger(directory, keyvalue, made.genesis)
+    driver = SimpleNamespace(identity=SimpleNamespace(genesis=made.genesis))
+    shell: Any = SimpleNamespace(disk=SimpleNamespace(store=store), chain=chain, driver=driver)
+    yield Queries(shell), made.genesis.chain_id
+    store.chain_store.close()
+    directory.close()
+
+
+async def test_a_consumers_own_claim(node: tuple[Queries, bytes]) -> None:
+    queries, chain_id = node
+    report = verify_evidence(await queries.liabilities(["k-3"], is_shown=True), chain_id)
+    assert report.is_consistent, report.failed
+    assert report.facts["shown"] == ["contract/k-3"]
+    assert report.facts["claims_fen"] == {"locked": 400, "owed": 0}
+    assert report.facts["total_fen"] == {"locked": 1500, "owed": 0}
+    assert report.facts["contracts"] == 5
+
+
+async def test_a_class_in_any_order_and_unnamed(node: tuple[Queries, bytes]) -> None:
+    queries, chain_id = node
+    raw = await queries.liabilities(["k-4", "k-0"], is_shown=False)
+    report = verify_evidence(raw, chain_id)
+    assert report.is_consistent, report.failed
+    assert report.facts["claims"] == 2
+    assert report.facts["claims_fen"] == {"locked": 600, "owed": 0}
+    assert [claim["shown"] for claim in json.loads(raw)["claims"]] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("contracts", "sentence"),
+    [
+        (["k-9"], "no contract under terms was signed as contract/k-9"),
+        (["plain"], "no contract under terms was signed as contract/plain"),
+        (
+            ["k-0", "of-other"],
+            "the contracts are of 2 merchants (m-yoga, {other}), and a total is one merchant's",
+        ),
+    ],
+)
+async def test_what_is_in_no_one_total(
+    node: tuple[Queries, bytes], contracts: list[str], sentence: str
+) -> None:
+    queries, _ = node
+    with pytest.raises(NotFound) as caught:
+        await queries.liabilities(contracts, is_shown=False)
+    view = queries.contract("contract/of-other")
+    assert view is not None
+    assert str(caught.value) == sentence.format(other=view.merchant)
