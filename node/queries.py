@@ -364,7 +364,7 @@ class Queries:
         return encode_liabilities_evidence(
             genesis=self._shell.driver.identity.genesis.raw,
             header=self._store.header_entry(height),
-            header_proof=self._prove_entry(header.index, note, size),
+            header_proof=self.prove_entry(header.index, note, size),
             merchant=merchant,
             claims=claims.values(),
         )
