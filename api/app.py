@@ -38,6 +38,7 @@ from api.private import private_router
 from api.problems import Problem, answer_problem, render_problem
 from api.proofs import proof_router
 from api.requests import shown
+from api.scitt import ScittKeys
 from api.settings import ApiSettings
 from api.submission import Submission
 from api.tiles import Tiles
@@ -105,6 +106,7 @@ def _add_hot_routes(
     submission = Submission(service, settings)
     transactions = Transactions(service, access)
     tiles = Tiles(service, access)
+    keys = ScittKeys(service)
     posts = {
         "/v1/transactions": submission.post_transaction,
         "/v1/transactions:batch": submission.post_batch,
@@ -112,10 +114,14 @@ def _add_hot_routes(
     gets = {
         "/v1/transactions/{tx_id}": transactions.get_transaction,
         "/v1/transactions/{tx_id}/proof": transactions.get_proof,
+        "/v1/transactions/{tx_id}/receipt": transactions.get_receipt,
+        "/v1/transactions/{tx_id}/timestamps": transactions.get_timestamps,
         "/v1/transactions/{tx_id}/evidence": transactions.get_evidence,
         "/v1/transactions/{tx_id}/entry": transactions.get_entry,
         "/checkpoint": tiles.get_checkpoint,
         "/tile/{path:path}": tiles.get_tile,
+        "/.well-known/scitt-keys": keys.get_keys,
+        "/.well-known/scitt-keys/{kid}": keys.get_key,
     }
     for path, post in posts.items():
         app.add_route(path, post, methods=["POST"])

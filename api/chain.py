@@ -17,7 +17,7 @@ from api.access import Access, is_loopback
 from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems
 from api.ports import LedgerService
 from api.problems import Problem
-from api.requests import HEIGHT_MAX, parse_contract_id, parse_height
+from api.requests import HEIGHT_MAX, parse_contract_id, parse_height, parse_size
 from api.schemas import Block, Contract, Healthy, Status
 from api.settings import ApiSettings
 from api.tokens import CONTRACT_PATTERN
@@ -44,6 +44,14 @@ Height = Annotated[
     Path(
         description="decimal, 0 is genesis",
         examples=[examples.HEIGHT],
+        json_schema_extra={"type": "integer", "minimum": 0, "maximum": HEIGHT_MAX},
+    ),
+]
+Size = Annotated[
+    str,
+    Path(
+        description="how many entries it must cover",
+        examples=[examples.SIZE],
         json_schema_extra={"type": "integer", "minimum": 0, "maximum": HEIGHT_MAX},
     ),
 ]
@@ -160,6 +168,51 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         if view is None:
             raise Problem("not_found", f"block {number} is not decided, or not known to this node")
         return Block.of(view)
+
+    @router.get(
+        "/v1/checkpoints/{size}/timestamps",
+        tags=["log"],
+        operation_id="getTimestamps",
+        summary="The first timestamped checkpoint of at least this size, with its RFC 3161 tokens",
+        response_class=Response,
+        responses={
+            **problems("bad_parameter", "not_found", "unavailable"),
+            **answer(200, "checkpoint and tokens", JSON, {"type": "object"}, examples.TIMESTAMPS),
+        },
+        openapi_extra=SECURITY_NONE,
+    )
+    async def get_timestamps(size: Size) -> Response:
+        number = parse_size(size)
+        found = service.timestamps(number)
+        if found is None:
+            raise Problem(
+                "not_found", f"this node has no timestamped checkpoint of {number} entries or more"
+            )
+        return Response(found, media_type=JSON)
+
+    @router.get(
+        "/v1/checkpoints/{size}/witnesses",
+        tags=["log"],
+        operation_id="getWitnesses",
+        summary="The first checkpoint of at least this size that witnesses cosigned",
+        description="The witnesses' cosignatures stand apart from the quorum's.",
+        response_class=Response,
+        responses={
+            **problems("bad_parameter", "not_found", "unavailable"),
+            **answer(
+                200, "checkpoint and cosignatures", JSON, {"type": "object"}, examples.WITNESSED
+            ),
+        },
+        openapi_extra=SECURITY_NONE,
+    )
+    async def get_witnesses(size: Size) -> Response:
+        number = parse_size(size)
+        found = service.witnesses(number)
+        if found is None:
+            raise Problem(
+                "not_found", f"this node has no witnessed checkpoint of {number} entries or more"
+            )
+        return Response(found, media_type=JSON)
 
     @router.get(
         "/v1/genesis",

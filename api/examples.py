@@ -124,6 +124,37 @@ CHECKPOINT: Final = (
 )
 PROOF: Final = f"c2sp.org/tlog-proof@v1\nindex 4711\n…\n\n{CHECKPOINT}"
 
+SIZE: Final = 4900
+TIMESTAMPS: Final[dict[str, Any]] = {
+    "asked_ms": TIME_MS + 5000,
+    "checkpoint": CHECKPOINT,
+    "format": "evidence-ledger/timestamps/v1",
+    "size": SIZE,
+    "timestamps": [
+        {
+            "authority": "tsa-1",
+            "hash": "sm3",
+            "policy": "1.3.6.1.4.1.32473.7.1",
+            "serial": "90210",
+            "time_ms": TIME_MS + 6000,
+            "token": "MIIDhDADAgEA",
+        }
+    ],
+}
+WITNESSED: Final[dict[str, Any]] = {
+    "asked_ms": TIME_MS + 5000,
+    "checkpoint": CHECKPOINT,
+    "cosignatures": [{"line": "— court.example/witness …", "witness": "court"}],
+    "format": "evidence-ledger/witnessed/v1",
+    "size": SIZE,
+}
+TRANSACTION_TIMESTAMPS: Final[dict[str, Any]] = {
+    "format": "evidence-ledger/transaction-timestamps/v1",
+    "index": 4711,
+    "proof": PROOF,
+    "timestamps": TIMESTAMPS,
+}
+
 
 def problem(reason: str, detail: str, instance: str) -> dict[str, Any]:
     """Return the example of a problem."""

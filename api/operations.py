@@ -23,6 +23,8 @@ from api.description import (
     answer,
     problems,
 )
+from ledger.cose_receipt import KEYS_MEDIA_TYPE
+from ledger.cose_receipt import MEDIA_TYPE as RECEIPT
 
 
 def _ref(form: type) -> dict[str, Any]:
@@ -240,6 +242,78 @@ HOT_OPERATIONS: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
             "responses": {
                 **answer(200, "the proof", TEXT, STRING, examples.PROOF),
                 **problems("bad_parameter", "not_found", "not_certified"),
+            },
+            **SECURITY_NONE,
+        }
+    },
+    "/v1/transactions/{tx_id}/receipt": {
+        "get": {
+            "tags": ["transactions"],
+            "operationId": "getReceipt",
+            "summary": "A COSE Receipt (RFC 9942) of the transaction's entry",
+            "description": "Signed by this institution alone, and neither index nor size is "
+            "signed; the tlog-proof says more.",
+            "parameters": [_TX_ID],
+            "responses": {
+                "200": {"description": "COSE_Sign1", "content": {RECEIPT: {"schema": BINARY}}},
+                **problems("bad_parameter", "not_found", "not_certified"),
+            },
+            **SECURITY_NONE,
+        }
+    },
+    "/.well-known/scitt-keys": {
+        "get": {
+            "tags": ["log"],
+            "operationId": "getScittKeys",
+            "summary": "The keys that sign receipts: a COSE Key Set (RFC 9052)",
+            "responses": {
+                "200": {"description": "keys", "content": {KEYS_MEDIA_TYPE: {"schema": BINARY}}},
+                **problems(),
+            },
+            **SECURITY_NONE,
+        }
+    },
+    "/.well-known/scitt-keys/{kid}": {
+        "get": {
+            "tags": ["log"],
+            "operationId": "getScittKey",
+            "summary": "One of these keys, by its COSE Key Thumbprint (RFC 9679)",
+            "parameters": [
+                _parameter(
+                    "path",
+                    "kid",
+                    "the key id in base64url without padding",
+                    {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"},
+                    "9rVjzYkzqb1sC4Lb8oF0bZgK0o3mVYlq1QX9w2kqB3A",
+                )
+            ],
+            "responses": {
+                "200": {
+                    "description": "COSE_Key",
+                    "content": {KEYS_MEDIA_TYPE: {"schema": BINARY}},
+                },
+                **problems("not_found"),
+            },
+            **SECURITY_NONE,
+        }
+    },
+    "/v1/transactions/{tx_id}/timestamps": {
+        "get": {
+            "tags": ["transactions"],
+            "operationId": "getTransactionTimestamps",
+            "summary": "The first timestamped checkpoint that covers the transaction",
+            "description": "The entry's C2SP tlog-proof in that checkpoint, and the RFC 3161 "
+            "tokens of it.",
+            "parameters": [_TX_ID],
+            "responses": {
+                **answer(
+                    200,
+                    "proof, checkpoint and tokens",
+                    JSON,
+                    {"type": "object"},
+                    examples.TRANSACTION_TIMESTAMPS,
+                ),
+                **problems("bad_parameter", "not_found", "unavailable"),
             },
             **SECURITY_NONE,
         }

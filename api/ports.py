@@ -288,6 +288,27 @@ class LedgerService(Protocol):
     async def proof(self, tx_id: bytes) -> str:
         """Return a C2SP tlog-proof of the entry; raise `NotFound` or `NotCertified`."""
 
+    async def receipt(self, tx_id: bytes) -> bytes:
+        """Return a COSE Receipt of the entry; raise `NotFound` or `NotCertified`."""
+
+    def timestamps(self, size: int) -> bytes | None:
+        """Return the first timestamped checkpoint of at least `size` entries with its tokens, JSON.
+
+        None where there is none yet.
+        """
+
+    def witnesses(self, size: int) -> bytes | None:
+        """Return the first witnessed checkpoint of at least `size` entries, JSON.
+
+        None where there is none yet.
+        """
+
+    def transaction_timestamps(self, tx_id: bytes) -> bytes:
+        """Return the first timestamped checkpoint that covers a transaction, with a tlog-proof.
+
+        JSON. Raises `NotFound`.
+        """
+
     async def evidence(self, tx_id: bytes) -> bytes:
         """Return the evidence package, canonical JSON; raise `NotFound` or `NotCertified`."""
 

@@ -219,3 +219,15 @@ def parse_height(text: str) -> int:
             "leading zeros",
         )
     return height
+
+
+def parse_size(text: str) -> int:
+    """Return a number of entries; raise `Problem` (bad_parameter)."""
+    size = parse_decimal(text, HEIGHT_MAX)
+    if size is None:
+        raise Problem(
+            "bad_parameter",
+            f"size {shown(text)} is not a decimal number from 0 to {HEIGHT_MAX} without "
+            "leading zeros",
+        )
+    return size

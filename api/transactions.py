@@ -1,8 +1,8 @@
 """Reading one transaction: where it stands, its proof, its entry, the whole evidence.
 
-Where a transaction stands is public, and so is its proof, which is hashes only: a body's salt keeps
-anybody from learning the body from its id. The stream and the effects say what the body said, so
-they are shown to those only who may read the body, as are the entry and the evidence.
+Where a transaction stands is public, and so are its proofs, which are hashes only: a body's salt
+keeps anybody from learning the body from its id. The stream and the effects say what the body said,
+so they are shown to those only who may read the body, as are the entry and the evidence.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from api.ports import LedgerService, Pending, Position
 from api.problems import Problem
 from api.requests import JSON, read_tx_id
 from api.tiles import OCTETS, TEXT
+from ledger.cose_receipt import MEDIA_TYPE as RECEIPT
 
 
 class Transactions:
@@ -47,6 +48,20 @@ class Transactions:
             headers={"Content-Disposition": f'inline; filename="{tx_id.hex()}.tlog-proof"'},
             media_type=TEXT,
         )
+
+    async def get_receipt(self, request: Request) -> Response:
+        """GET /v1/transactions/{tx_id}/receipt."""
+        tx_id = read_tx_id(request)
+        return Response(
+            await self._service.receipt(tx_id),
+            headers={"Content-Disposition": f'inline; filename="{tx_id.hex()}.receipt.cose"'},
+            media_type=RECEIPT,
+        )
+
+    async def get_timestamps(self, request: Request) -> Response:
+        """GET /v1/transactions/{tx_id}/timestamps."""
+        tx_id = read_tx_id(request)
+        return Response(self._service.transaction_timestamps(tx_id), media_type=JSON)
 
     async def get_evidence(self, request: Request) -> Response:
         """GET /v1/transactions/{tx_id}/evidence."""

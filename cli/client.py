@@ -119,6 +119,10 @@ class Client:
         """Return a C2SP tlog-proof; waits until it is certified."""
         return self._get(f"/v1/transactions/{tx_id}/proof").content
 
+    def timestamps(self, tx_id: str) -> dict[str, Any]:
+        """Return the first timestamped checkpoint that covers a transaction, with its proof."""
+        return self._json("GET", f"/v1/transactions/{tx_id}/timestamps")
+
     def evidence(self, tx_id: str) -> bytes:
         """Return an evidence file; waits until it is certified."""
         return self._get(f"/v1/transactions/{tx_id}/evidence").content

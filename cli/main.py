@@ -60,8 +60,10 @@ def make_parser() -> Parser:
         play_command,
         private_command,
         proof_command,
+        stamps_command,
         submit_command,
         verify_command,
+        witness_command,
     )
 
     parser = Parser(
@@ -81,9 +83,11 @@ def make_parser() -> Parser:
         play_command,
         proof_command,
         private_command,
+        stamps_command,
         verify_command,
         certificate_command,
         page_command,
+        witness_command,
         inspect_command,
         bench_command,
     ):

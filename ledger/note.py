@@ -121,14 +121,16 @@ def parse_verifier_key(vkey: str) -> VerifierKey:
 
 def format_note(text: str, signatures: Iterable[NoteSignature]) -> bytes:
     """Return text, empty line and signature lines."""
-    lines = [
-        f"{_SIGNATURE_START}{signature.name} "
-        f"{encode_base64(signature.key_id + signature.signature)}\n"
-        for signature in signatures
-    ]
+    lines = [format_signature_line(signature) for signature in signatures]
     if not text.endswith("\n") or not lines:
         raise ValueError("a note is text ending in a newline and at least one signature")
-    return (text + "\n" + "".join(lines)).encode()
+    return (text + "\n").encode() + b"".join(lines)
+
+
+def format_signature_line(signature: NoteSignature) -> bytes:
+    """Return one signature line with its newline."""
+    blob = encode_base64(signature.key_id + signature.signature)
+    return f"{_SIGNATURE_START}{signature.name} {blob}\n".encode()
 
 
 def parse_note(raw: bytes) -> Note:

@@ -23,8 +23,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from genesis.document import INSTITUTIONS_MAX, Genesis
+from ledger.note import ED25519_COSIGNATURE, parse_verifier_key
+from ledger.refusal import Rejected
 from node.endpoint import parse_endpoint
 from storage.archive import LIST_FILE
+from storage.backup import TIMESTAMPS_DIRECTORY, WITNESSED_DIRECTORY
 
 CONFIG_BYTES_MAX: Final = 256 * 1024
 """A configuration has 3 kB; more is another file."""
@@ -75,6 +78,35 @@ def _is_given(value: str) -> str | None:
 
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+
+
+_URL: Final = re.compile(r"https?://[!-~]{1,500}")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
+
+
+def _urls(value: Mapping[str, str]) -> str | None:
+    for name, url in value.items():
+        if _NAME.fullmatch(name) is None:
+            return f"{name!r} is no name of 1 to 48 of a-z 0-9 -"
+        if _URL.fullmatch(url) is None:
+            return f"{name}: {url!r} is not a URL like https://tsa.example/tsr"
+    return None
+
+
+def _policies(value: Mapping[str, str]) -> str | None:
+    for name, policy in value.items():
+        if _POLICY.fullmatch(policy) is None:
+            return f"{name}: {policy!r} is not an object identifier like 1.3.6.1.4.1.32473.7.1"
+    return None
+
+
+_POLICY: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,17})){2,30}")
+
+
+def _hashes(values: Sequence[str]) -> str | None:
+    if not values or len(set(values)) != len(values) or not {*values} <= {"sha256", "sm3"}:
+        return 'must be "sha256", "sm3" or both, each once'
+    return None
 
 
 def _origins(values: Sequence[str]) -> str | None:
@@ -166,6 +198,113 @@ class SnapshotConfig:
     )
 
 
+AUTHORITIES_MAX: Final = 8
+"""Time-stamping authorities of one node: their tokens are served in one answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampConfig:
+    """Time-stamping authorities (RFC 3161) that are asked for tokens of certified checkpoints."""
+
+    interval_s: int = _key(
+        "Seconds between two checkpoints that are stamped.", _between(60, 31_536_000), default=3600
+    )
+    hashes: tuple[str, ...] = _key(
+        'Hashes to ask for: "sha256", "sm3" or both.', _hashes, default=("sha256",)
+    )
+    authorities: Mapping[str, str] = _key(
+        'Where each is asked, by a name of yours: { "tsa-1" = "https://tsa.example/tsr" }.\n'
+        "Without any, nothing is stamped.",
+        _urls,
+        default_factory=lambda: types.MappingProxyType({}),
+    )
+    certificates: Mapping[str, str] = _key(
+        "What each is believed by, and nothing else: a PEM file with the certificate that signs\n"
+        'its tokens first, then its issuers up to the root: { "tsa-1" = "tsa-1.pem" }.',
+        default_factory=lambda: types.MappingProxyType({}),
+    )
+    policies: Mapping[str, str] = _key(
+        "The policy its tokens must be under, where you insist on one: an object identifier.",
+        _policies,
+        default_factory=lambda: types.MappingProxyType({}),
+    )
+
+    def find_problems(self) -> list[str]:
+        """Return what is wrong between the tables, as whole sentences without the file's name."""
+        problems = [
+            f"timestamp.certificates: no certificates for {name!r} of timestamp.authorities"
+            for name in self.authorities
+            if name not in self.certificates
+        ]
+        for table in ("certificates", "policies"):
+            problems += [
+                f"timestamp.{table}: timestamp.authorities names no {name!r}"
+                + _suggestion(name, self.authorities)
+                for name in getattr(self, table)
+                if name not in self.authorities
+            ]
+        if len(self.authorities) > AUTHORITIES_MAX:
+            problems.append(
+                f"timestamp.authorities: {len(self.authorities)} are named; at most "
+                f"{AUTHORITIES_MAX} are asked"
+            )
+        return problems
+
+
+WITNESSES_MAX: Final = 16
+"""Witnesses of one node: their cosignatures are served in one answer."""
+
+
+def _witness_keys(value: Mapping[str, str]) -> str | None:
+    for name, key in value.items():
+        try:
+            found = parse_verifier_key(key)
+        except Rejected as rejected:
+            return f"{name}: {rejected.detail}"
+        if found.algorithm != ED25519_COSIGNATURE:
+            return f"{name}: {found.name} is a key of type {found.algorithm:#04x}, not 0x04"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessConfig:
+    """Witnesses (C2SP tlog-witness) that are asked to cosign certified checkpoints."""
+
+    interval_s: int = _key(
+        "Seconds between two checkpoints that are shown to them.",
+        _between(10, 31_536_000),
+        default=3600,
+    )
+    urls: Mapping[str, str] = _key(
+        'Where each is asked, by a name of yours: { "court" = "https://witness.court.example" }.',
+        _urls,
+        default_factory=lambda: types.MappingProxyType({}),
+    )
+    keys: Mapping[str, str] = _key(
+        "The verifier key of each, as `witness init` prints it.",
+        _witness_keys,
+        default_factory=lambda: types.MappingProxyType({}),
+    )
+
+    def find_problems(self) -> list[str]:
+        """Return what is wrong between the tables, as whole sentences without the file's name."""
+        problems = [
+            f"witness.keys: no key for {name!r} of witness.urls"
+            for name in self.urls
+            if name not in self.keys
+        ]
+        problems += [
+            f"witness.keys: witness.urls names no {name!r}" + _suggestion(name, self.urls)
+            for name in self.keys
+            if name not in self.urls
+        ]
+        if len(self.urls) > WITNESSES_MAX:
+            problems.append(
+                f"witness.urls: {len(self.urls)} are named; at most {WITNESSES_MAX} are asked"
+            )
+        return problems
+
+
 @dataclass(frozen=True, slots=True)
 class PrivateConfig:
     """Private fields of contracts, which this node keeps for its custodians beside the chain."""
@@ -229,6 +368,8 @@ class NodeConfig:
     storage: StorageConfig = field(default_factory=StorageConfig)
     snapshot: SnapshotConfig = field(default_factory=SnapshotConfig)
     private: PrivateConfig = field(default_factory=PrivateConfig)
+    timestamp: TimestampConfig = field(default_factory=TimestampConfig)
+    witness: WitnessConfig = field(default_factory=WitnessConfig)
     quotas: QuotaConfig = field(default_factory=QuotaConfig)
     log: LogConfig = field(default_factory=LogConfig)
     verification: VerificationConfig = field(default_factory=VerificationConfig)
@@ -345,6 +486,16 @@ class NodeHome:
         return self.path / "snapshots"
 
     @property
+    def timestamps(self) -> Path:
+        """Timestamped checkpoints with their tokens."""
+        return self.path / TIMESTAMPS_DIRECTORY
+
+    @property
+    def witnessed(self) -> Path:
+        """Witnessed checkpoints with their cosignatures."""
+        return self.path / WITNESSED_DIRECTORY
+
+    @property
     def base(self) -> Path:
         """The snapshot this node's chain began with, if not with genesis."""
         return self.path / "base"
@@ -408,6 +559,8 @@ def parse_config(text: str, name: str = "node.toml") -> NodeConfig:
             f"api.tls: false while api.listen is {config.api.listen!r}; plain HTTP is taken on a "
             "loopback address only"
         )
+    if not problems:
+        problems += config.timestamp.find_problems() + config.witness.find_problems()
     if problems:
         raise ConfigError([f"{name}: {problem}" for problem in problems])
     return config  # type: ignore[no-any-return]

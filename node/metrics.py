@@ -79,6 +79,8 @@ class NodeMetrics:
         self._api_places = self._gauge("api_places", "How many connections there may be.")
         drops = self._counter("api_drops", "API connections dropped or refused.", "reason")
         self._api_drops = {reason: drops.labels(reason.value) for reason in ApiDrop}
+        stamps = self._counter("timestamps", "Timestamp tokens asked for.", "outcome")
+        self._stamps = {True: stamps.labels("kept"), False: stamps.labels("failed")}
         self._lag = self._histogram(
             "event_loop_lag_seconds", "How late the event loop runs a timer.", _LAG_BUCKETS
         )
@@ -124,6 +126,12 @@ class NodeMetrics:
         self._storage.set_function(storage_bytes)
         self._api_connections.set_function(api_connections)
         self._api_places.set_function(api_places)
+
+    # Time-stamping authorities
+
+    def timestamp_asked(self, is_kept: bool) -> None:
+        """An authority was asked for a token, which was kept or not."""
+        self._stamps[is_kept].inc()
 
     # The API's connections
 

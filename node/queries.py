@@ -31,6 +31,7 @@ from contracts.parties import party_stream
 from contracts.prepaid import PrepaidRecord
 from ledger.block import TransactionEntry, compute_block_hash, decode_entry, encode_header
 from ledger.checkpoint import parse_checkpoint_text
+from ledger.cose_receipt import sign_cose_receipt
 from ledger.evidence import (
     ProvenClaim,
     ProvenStream,
@@ -54,6 +55,7 @@ from ledger.stream import compute_state_key
 from ledger.tlog_proof import TlogProof, format_tlog_proof
 from ledger.transaction import compute_tx_id, read_head
 from ledger.votes import decode_commit_certificate
+from node.certification import cosigner_name
 from node.shell import Shell
 from storage.archive import NotMounted
 from storage.chain import ChainStore, TransactionPosition
@@ -62,6 +64,10 @@ CERTIFICATION_WAIT_S: Final = 3.0
 """How long an answer waits for a quorum's cosignatures before it says when to come back."""
 
 RETRY_AFTER_S: Final = 1
+
+TRANSACTION_URN: Final = "urn:evidence-ledger:transaction:"
+"""What a receipt is about. The contract's name would be the better subject, and is no public fact.
+"""
 ARCHIVE_RETRY_AFTER_S: Final = 3600
 """A person has to mount the archive."""
 
@@ -223,11 +229,36 @@ class Queries:
 
     # Proofs
 
+    def index(self, tx_id: bytes) -> int:
+        """Return the index of a transaction's entry; raise `NotFound`."""
+        return self._find(tx_id).index
+
     async def proof(self, tx_id: bytes) -> str:
         """Return the C2SP tlog-proof of a transaction's entry."""
         found = self._find(tx_id)
         note, size = await self.certified_checkpoint(found.height)
         return self.prove_entry(found.index, note, size).decode()
+
+    async def receipt(self, tx_id: bytes) -> bytes:
+        """Return the COSE Receipt of a transaction's entry, signed with this node's log key.
+
+        Only the root of a checkpoint that a quorum has cosigned is ever signed. The same again
+        gives the same bytes.
+        """
+        found = self._find(tx_id)
+        note, size = await self.certified_checkpoint(found.height)
+        identity = self._shell.driver.identity
+        return sign_cose_receipt(
+            root=parse_checkpoint_text(parse_note(note).text).root,
+            size=size,
+            index=found.index,
+            path=inclusion_proof_from_tiles(found.index, size, self._shell.disk.store.read_tile),
+            issuer=cosigner_name(
+                identity.genesis.origin, identity.genesis.institutions[identity.replica].id
+            ),
+            subject=f"{TRANSACTION_URN}{tx_id.hex()}",
+            signer=identity.signers.log,
+        )
 
     async def evidence(self, tx_id: bytes) -> bytes:
         """Return the evidence file of a transaction."""
@@ -423,6 +454,7 @@ class Queries:
         return found[1], _size_of(found[1])
 
     def prove_entry(self, index: int, note: bytes, size: int) -> bytes:
+        """Return the tlog-proof of an entry in the tree of a checkpoint of this log."""
         path = inclusion_proof_from_tiles(index, size, self._shell.disk.store.read_tile)
         return format_tlog_proof(TlogProof(index, tuple(path), note))
 

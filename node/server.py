@@ -57,9 +57,14 @@ from node.snapshot_install import install, is_complete, prepare_chain
 from node.snapshot_serving import ShelfAnswers
 from node.snapshot_shelf import SnapshotShelf
 from node.submissions import Quota, Submissions
+from node.timestamp_protocol import Authority, HashName
+from node.timestamp_shelf import TimestampShelf
+from node.timestamping import Timestamping, load_authorities
 from node.tls import TlsIdentity, TlsIdentityError
 from node.transport import Transport
 from node.verification import SignatureVerifier, VerifierUnavailable
+from node.witness_shelf import WitnessShelf
+from node.witnessing import Witnessing, load_witnesses
 from storage.archive import NotMounted
 from storage.backup import clear_recovery, import_checkpoints, is_recovery_demanded
 from storage.files import Damaged, DiskDirectory, InUse, StorageFailure
@@ -222,6 +227,7 @@ class _Server:
         loop.set_exception_handler(make_exception_handler(self._fail))
         place, config, genesis = self._place, self._config, self._identity.genesis
         self._places.check()
+        authorities = load_authorities(place, config.timestamp)
         is_recovering = is_recovery_demanded(place.path)
         metrics = NodeMetrics(genesis)
         table = ConnectionTable(self._places.count, metrics.api_dropped)
@@ -245,6 +251,10 @@ class _Server:
             journal = open_journal(_open_folder(stack, place.journal), is_recovering)
             spool = Spool(_open_folder(stack, place.spool))
             shelf = SnapshotShelf(_open_folder(stack, place.snapshots))
+            stamped, witnessed = (
+                TimestampShelf(_open_folder(stack, place.timestamps)),
+                WitnessShelf(_open_folder(stack, place.witnessed)),
+            )
             driver = self._make_driver(chain, store, is_recovering, shelf)
             export = SnapshotExport(
                 store,
@@ -278,7 +288,7 @@ class _Server:
                 metrics.intake_refused,
             )
             observer.queries, observer.submissions = queries, submissions
-            service = NodeService(shell, submissions, queries, metrics)
+            service = NodeService(shell, submissions, queries, metrics, stamped, witnessed)
             private = self._open_private(stack, service)
             transport = self._make_transport(shell.frame_arrived, shell.peer_changed, metrics)
             await verifier.start()
@@ -287,7 +297,8 @@ class _Server:
             stack.push_async_callback(shell.close)
             if not await resume(shell):
                 return self._status  # said already; nobody has heard of this node yet
-            log_notices([*journal.notices, *spool.notices, *shelf.notices])
+            for opened in (journal, spool, shelf, stamped, witnessed):
+                log_notices(opened.notices)
             shell.carrier = transport
             await transport.start()
             stack.push_async_callback(transport.close)
@@ -310,6 +321,7 @@ class _Server:
             stack.callback(collecting.cancel)
             filling = asyncio.create_task(store.fill_references())
             stack.callback(filling.cancel)
+            self._start_asking(stack, authorities, stamped, witnessed, store, metrics)
             log.info(
                 "node %s (replica %d of %d) at height %d, chain %s, %s kernel",
                 service.node_id,
@@ -415,6 +427,52 @@ class _Server:
         server.stop()
         stopping.cancel()
         await serving
+
+    def _start_asking(
+        self,
+        stack: contextlib.AsyncExitStack,
+        authorities: Sequence[Authority],
+        stamped: TimestampShelf,
+        witnessed: WitnessShelf,
+        store: LedgerStore,
+        metrics: NodeMetrics,
+    ) -> None:
+        """Ask the configured authorities and witnesses in the background, if there are any."""
+        asking: list[Timestamping | Witnessing] = []
+        newest = store.chain_store.newest_checkpoint
+        if authorities:
+            stamping = Timestamping(
+                authorities,
+                [HashName(name) for name in self._config.timestamp.hashes],
+                self._config.timestamp.interval_s,
+                stamped,
+                newest,
+                thread=stack.enter_context(ThreadPoolExecutor(1, "timestamps")),
+                say=_say,
+                count=metrics.timestamp_asked,
+            )
+            asking.append(stamping)
+        witnesses = load_witnesses(self._config.witness)
+        if witnesses:
+            witnessing = Witnessing(
+                witnesses,
+                self._config.witness.interval_s,
+                witnessed,
+                newest,
+                store.read_tile,
+                thread=stack.enter_context(ThreadPoolExecutor(1, "witnesses")),
+                say=_say,
+            )
+            asking.append(witnessing)
+        for one in asking:
+            stack.callback(asyncio.create_task(self._ask_outsiders(one)).cancel)
+
+    async def _ask_outsiders(self, asking: Timestamping | Witnessing) -> None:
+        """Ask in the background; a disk that fails stops the node, an outsider never."""
+        try:
+            await asking.run()
+        except StorageFailure as failure:
+            self._fail(str(failure))
 
     def _fail(self, reason: str) -> None:
         log.error("this node stops: %s", reason)

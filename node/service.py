@@ -13,6 +13,7 @@ from api.ports import (
     ContractView,
     Intake,
     Level,
+    NotFound,
     Pending,
     Position,
     StatusView,
@@ -25,12 +26,17 @@ from node.proofs import Proofs
 from node.queries import Queries
 from node.shell import Shell
 from node.submissions import Submissions
+from node.timestamp_shelf import Stamped, TimestampShelf, encode_transaction_timestamps
 from node.verification import VerifierUnavailable
-from storage.files import StorageFailure
+from node.witness_shelf import WitnessShelf
+from storage.files import Damaged, StorageFailure
 
 VERSION: Final = "0.1.0"
 
 Mode = Literal["starting", "normal", "catching_up", "recovering", "halted"]
+
+DAMAGED_RETRY_AFTER_S: Final = 3600
+"""A person has to bring the file back from a backup."""
 
 LAG_HEIGHTS_MAX: Final = 20
 """A node this far behind the heights its peers prove is not ready for requests."""
@@ -40,13 +46,21 @@ class NodeService:
     """One node's answers."""
 
     def __init__(
-        self, shell: Shell, submissions: Submissions, queries: Queries, metrics: NodeMetrics
+        self,
+        shell: Shell,
+        submissions: Submissions,
+        queries: Queries,
+        metrics: NodeMetrics,
+        stamped: TimestampShelf,
+        witnessed: WitnessShelf,
     ) -> None:
         self._shell = shell
         self._submissions = submissions
         self._queries = queries
         self._proofs = Proofs(shell, queries)
         self._metrics = metrics
+        self._stamped = stamped
+        self._witnessed = witnessed
         self.is_closing = False
 
     @property
@@ -104,6 +118,40 @@ class NodeService:
     async def proof(self, tx_id: bytes) -> str:
         """Return a C2SP tlog-proof."""
         return await self._queries.proof(tx_id)
+
+    async def receipt(self, tx_id: bytes) -> bytes:
+        """Return a COSE Receipt of a transaction's entry."""
+        return await self._queries.receipt(tx_id)
+
+    def timestamps(self, size: int) -> bytes | None:
+        """Return the first timestamped checkpoint of at least `size` entries with its tokens."""
+        found = self._read_stamped(size)
+        return None if found is None else found.raw
+
+    def witnesses(self, size: int) -> bytes | None:
+        """Return the first witnessed checkpoint of at least `size` entries."""
+        at = self._witnessed.first_size_at_or_after(size)
+        try:
+            return None if at is None else self._witnessed.read(at)
+        except Damaged as damaged:
+            raise _damaged(damaged) from None
+
+    def transaction_timestamps(self, tx_id: bytes) -> bytes:
+        """Return the first timestamped checkpoint that covers a transaction, with its proof."""
+        index = self._queries.index(tx_id)
+        found = self._read_stamped(index + 1)
+        if found is None:
+            raise NotFound(f"no timestamped checkpoint of this node covers entry {index} yet")
+        return encode_transaction_timestamps(
+            index, self._queries.prove_entry(index, found.note, found.size), found
+        )
+
+    def _read_stamped(self, size: int) -> Stamped | None:
+        at = self._stamped.first_size_at_or_after(size)
+        try:
+            return None if at is None else self._stamped.read(at)
+        except Damaged as damaged:
+            raise _damaged(damaged) from None
 
     async def evidence(self, tx_id: bytes) -> bytes:
         """Return a transaction's evidence file."""
@@ -222,3 +270,7 @@ class NodeService:
         if driver.catch_up.target > driver.chain.header.height + 1:
             return "catching_up", f"behind height {driver.catch_up.target}"
         return "normal", ""
+
+
+def _damaged(damaged: Damaged) -> Unavailable:
+    return Unavailable(f"this node's copy is damaged: {damaged}", DAMAGED_RETRY_AFTER_S)

@@ -1,13 +1,14 @@
 """Backup and restore of one node's chain.
 
 A backup is the segments up to the applied block, the snapshot that the chain began with if it did
-not begin with genesis, the certified checkpoints and the files named by the caller (the genesis
-document), with a manifest of SHA-256 per file; the index is not in it, because it is built again
-from the segments. The vote journal is never in it: restored votes would be old ones, and a node
-that has forgotten its newest votes can break the quorum's promise (silent amnesia). So `restore`
-leaves the durable marker file `RECOVER`, and a node that finds it starts in `recover`. The marker
-is written first and removed by nobody but the node that has recovered. A running node makes its own
-backup: what is applied lies still, later blocks are left out.
+not begin with genesis, the certified checkpoints, what outsiders said of them, and the files
+named by the caller (the genesis document), with a manifest of SHA-256 per file; the index is
+not in it, because it is built again from the segments. The vote journal is never in it: restored
+votes would be old ones, and a node that has forgotten its newest votes can break the quorum's
+promise (silent amnesia). So `restore` leaves the durable marker file `RECOVER`, and a node that
+finds it starts in `recover`. The marker is written first and removed by nobody but the node that
+has recovered. A running node makes its own backup: what is applied lies still, later blocks are
+left out.
 """
 
 from __future__ import annotations
@@ -35,6 +36,12 @@ SEGMENTS_DIRECTORY: Final = "segments"
 BASE_DIRECTORY: Final = "base"
 """The snapshot that a chain began with; there is none where it began with genesis."""
 
+TIMESTAMPS_DIRECTORY: Final = "timestamps"
+WITNESSED_DIRECTORY: Final = "witnessed"
+"""What authorities and witnesses said of checkpoints: nobody can be asked again about the past."""
+
+_STATEMENTS: Final = (TIMESTAMPS_DIRECTORY, WITNESSED_DIRECTORY)
+
 CHECKPOINTS_FILE: Final = "checkpoints.json"
 MANIFEST_FILE: Final = "manifest.json"
 
@@ -44,12 +51,20 @@ _CHUNK_BYTES: Final = 4 * 1024 * 1024
 _MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024
 """Largest manifest read: 100 bytes per segment, so 40 PB of chain."""
 _NAME: Final = re.compile(
-    r"base/[A-Za-z]{1,20}|segments/[0-9]{8}\.segment|[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+    r"base/[A-Za-z]{1,20}|segments/[0-9]{8}\.segment|(?:timestamps|witnessed)/[0-9]{20}\.json"
+    r"|[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 )
 
 
 _RESERVED: Final = frozenset(
-    {RECOVER_MARKER, MANIFEST_FILE, SEGMENTS_DIRECTORY, BASE_DIRECTORY, "votes"}
+    {
+        RECOVER_MARKER,
+        MANIFEST_FILE,
+        SEGMENTS_DIRECTORY,
+        BASE_DIRECTORY,
+        *_STATEMENTS,
+        "votes",
+    }
 )
 """Names that a backup may not bring into a home."""
 
@@ -141,6 +156,10 @@ def back_up(
         for path in sorted((home / BASE_DIRECTORY).glob("*")) if store.start.height else ():
             name = f"{BASE_DIRECTORY}/{path.name}"
             files.append(write(name, path.stat().st_size, _read_chunks(path)))
+        for folder in _STATEMENTS:
+            for path in sorted((home / folder).glob("*.json")):
+                name = f"{folder}/{path.name}"
+                files.append(write(name, path.stat().st_size, _read_chunks(path)))
         for name in extra_names:
             data = (home / name).read_bytes()
             files.append(write(name, len(data), [data]))
@@ -238,12 +257,14 @@ def _writer(destination: Path) -> Iterator[_Write]:
             os.fsync(stream.fileno())
     else:
         (partial / SEGMENTS_DIRECTORY).mkdir(parents=True)
-        (partial / BASE_DIRECTORY).mkdir()
+        for name in (BASE_DIRECTORY, *_STATEMENTS):
+            (partial / name).mkdir()
         yield lambda name, size, chunks: _write_hashed(partial, name, size, chunks)
         sync_directory(partial / SEGMENTS_DIRECTORY)
-        sync_directory(partial / BASE_DIRECTORY)
-        if not any((partial / BASE_DIRECTORY).iterdir()):
-            (partial / BASE_DIRECTORY).rmdir()
+        for name in (BASE_DIRECTORY, *_STATEMENTS):
+            sync_directory(partial / name)
+            if not any((partial / name).iterdir()):
+                (partial / name).rmdir()
         sync_directory(partial)
     os.rename(partial, destination)
     sync_directory(destination.parent)

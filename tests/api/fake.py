@@ -209,6 +209,18 @@ class FakeNode:
     async def proof(self, tx_id: bytes) -> str:
         return f"c2sp.org/tlog-proof@v1\nindex {self._require_certified(tx_id).index}\n\n…\n"
 
+    async def receipt(self, tx_id: bytes) -> bytes:
+        return b"receipt %d" % self._require_certified(tx_id).index
+
+    def timestamps(self, size: int) -> bytes | None:
+        return b'{"size":3}' if size <= 3 else None
+
+    def witnesses(self, size: int) -> bytes | None:
+        return b'{"size":4}' if size <= 4 else None
+
+    def transaction_timestamps(self, tx_id: bytes) -> bytes:
+        return b'{"index":%d}' % self._require_certified(tx_id).index
+
     async def evidence(self, tx_id: bytes) -> bytes:
         return b'{"index":%d}' % self._require_certified(tx_id).index
 

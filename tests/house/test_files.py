@@ -68,9 +68,13 @@ def modules() -> list[Path]:
     return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
+GO_SOURCE = "tests/outside/go/"
+
+
 def test_text_is_clean() -> None:
     spoilt = {
-        "a tab": [n for n, t in texts().items() if "\t" in t],
+        # gofmt indents with tabs, and nothing else may.
+        "a tab": [n for n, t in texts().items() if "\t" in t and not n.startswith(GO_SOURCE)],
         "a carriage return": [n for n, t in texts().items() if "\r" in t],
         "a space before a line's end": [
             n for n, t in texts().items() if re.search(r"[ ]$", t, flags=re.MULTILINE)

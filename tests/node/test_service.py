@@ -20,7 +20,7 @@ async def test_a_full_disk_is_unavailable_and_no_mistake() -> None:
 
     nobody: Any = None
     submissions: Any = SimpleNamespace(submit=submit)
-    service = NodeService(nobody, submissions, nobody, nobody)
+    service = NodeService(nobody, submissions, nobody, nobody, nobody, nobody)
     with pytest.raises(Unavailable) as refused:
         await service.submit([b"envelope"], "somebody")
     assert str(refused.value) == "nothing can be written to this node's disk; it stops"

@@ -135,6 +135,48 @@ def test_any_text_survives_rendering(path: str, name: str) -> None:
             "replica = 0\n[verification]\nworkers = 65",
             "node.toml: verification.workers: must be 0 to 64, not 65",
         ),
+        (
+            "replica = 0\n[timestamp]\ninterval_s = 59",
+            "node.toml: timestamp.interval_s: must be 60 to 31536000, not 59",
+        ),
+        (
+            'replica = 0\n[timestamp]\nhashes = ["md5"]',
+            'node.toml: timestamp.hashes: must be "sha256", "sm3" or both, each once',
+        ),
+        (
+            'replica = 0\n[timestamp]\nauthorities = { "A b" = "http://a/" }',
+            "node.toml: timestamp.authorities: 'A b' is no name of 1 to 48 of a-z 0-9 -",
+        ),
+        (
+            'replica = 0\n[timestamp]\nauthorities = { a = "ftp://a/" }',
+            (
+                "node.toml: timestamp.authorities: a: 'ftp://a/' is not a URL like "
+                "https://tsa.example/tsr"
+            ),
+        ),
+        (
+            'replica = 0\n[timestamp]\nauthorities = { a = "http://a/" }',
+            "node.toml: timestamp.certificates: no certificates for 'a' of timestamp.authorities",
+        ),
+        (
+            'replica = 0\n[timestamp]\ncertificates = { a = "a.pem" }',
+            "node.toml: timestamp.certificates: timestamp.authorities names no 'a'",
+        ),
+        (
+            'replica = 0\n[timestamp]\npolicies = { a = "1.two" }',
+            (
+                "node.toml: timestamp.policies: a: '1.two' is not an object identifier like "
+                "1.3.6.1.4.1.32473.7.1"
+            ),
+        ),
+        (
+            'replica = 0\n[witness]\nurls = { court = "http://a/" }',
+            "node.toml: witness.keys: no key for 'court' of witness.urls",
+        ),
+        (
+            'replica = 0\n[witness]\nkeys = { court = "x" }',
+            "node.toml: witness.keys: court: Verifier key: 'x' is not <name>+<key id>+<base64>",
+        ),
         ('replica = 0\ngenesis = ""', "node.toml: genesis: must not be empty"),
         ("replica = ", "node.toml: not TOML: Invalid value (at end of document)"),
     ],

@@ -46,6 +46,10 @@ def running(home: Path) -> ChainStore:
 def test_restored_chain_is_the_chain_and_must_recover(tmp_path: Path, suffix: str) -> None:
     store = running(tmp_path / "home")
     destination = tmp_path / f"backup{suffix}"
+    stamped = f"timestamps/{9:020d}.json"
+    (tmp_path / "home/timestamps").mkdir()
+    (tmp_path / "home" / stamped).write_bytes(b"{}")
+    (tmp_path / "home/timestamps/draft").write_bytes(b"not finished")
     manifest = back_up(store, destination, tmp_path / "home", ["genesis.json"])
     assert (manifest.applied_height, manifest.log_size) == (BLOCKS - 1, store.log_size)
     assert verify_backup(destination) == manifest
@@ -54,8 +58,10 @@ def test_restored_chain_is_the_chain_and_must_recover(tmp_path: Path, suffix: st
     again = tmp_path / "again"
     assert restore(destination, again) == manifest
     assert sorted(file.name for file in again.iterdir()) == [
-        RECOVER_MARKER, CHECKPOINTS_FILE, "genesis.json", "segments",
+        RECOVER_MARKER, CHECKPOINTS_FILE, "genesis.json", "segments", "timestamps",
     ]  # fmt: skip
+    assert [file.name for file in (again / "timestamps").iterdir()] == [Path(stamped).name]
+    assert (again / stamped).read_bytes() == b"{}"
     assert is_recovery_demanded(again)
     assert (again / RECOVER_MARKER).read_text() == (
         "Restored from a backup at height 8. The votes of this node are not in a backup: it must "

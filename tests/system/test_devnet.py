@@ -318,7 +318,7 @@ def test_every_proof_of_a_node_verifies_without_a_network(
             assert f"the promise of height {promised} was kept." in result.stdout
         else:
             assert result.returncode == 0, result.stdout
-            assert "17  ok" in result.stdout
+            assert "18  ok" in result.stdout
 
 
 def check_kept(network: Network, load: Load) -> None:

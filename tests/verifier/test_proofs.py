@@ -576,12 +576,12 @@ def receipted(**changes: Any) -> Made:
 
 SPECIFIC: dict[str, dict[str, Mutation]] = {
     "window": {
-        "neighbour-before-missing": (lambda: spanned("window", 2, 5), 17, Reason.BAD_PROOF),
-        "neighbour-after-missing": (lambda: spanned("window", 1, 4), 17, Reason.BAD_PROOF),
-        "one-more-before": (lambda: spanned("window", 0, 5), 17, Reason.BAD_PROOF),
-        "one-more-after": (lambda: spanned("window", 1, 6), 17, Reason.BAD_PROOF),
-        "starts-earlier": (lambda: asked("window", **{"from": at(2)}), 17, Reason.BAD_PROOF),
-        "ends-later": (lambda: asked("window", until=at(4) + 1), 17, Reason.BAD_PROOF),
+        "neighbour-before-missing": (lambda: spanned("window", 2, 5), 18, Reason.BAD_PROOF),
+        "neighbour-after-missing": (lambda: spanned("window", 1, 4), 18, Reason.BAD_PROOF),
+        "one-more-before": (lambda: spanned("window", 0, 5), 18, Reason.BAD_PROOF),
+        "one-more-after": (lambda: spanned("window", 1, 6), 18, Reason.BAD_PROOF),
+        "starts-earlier": (lambda: asked("window", **{"from": at(2)}), 18, Reason.BAD_PROOF),
+        "ends-later": (lambda: asked("window", until=at(4) + 1), 18, Reason.BAD_PROOF),
         "ends-in-the-future": (
             lambda: (
                 busy_chain(),
@@ -590,7 +590,7 @@ SPECIFIC: dict[str, dict[str, Mutation]] = {
                     question=window(3, 5) | {"until": at(5) + 1},
                 ),
             ),
-            17,
+            18,
             Reason.WRONG_HEIGHT,
         ),
         "nothing-between": (lambda: asked("window", until=at(3)), 1, Reason.BAD_FIELD),
@@ -599,26 +599,26 @@ SPECIFIC: dict[str, dict[str, Mutation]] = {
         "time-true": (lambda: asked("window", **{"from": True}), 1, Reason.BAD_FIELD),
     },
     "balance": {
-        "stated-one-fen-more": (lambda: asked("balance", stated=90_051), 17, Reason.BAD_FIELD),
-        "stated-one-fen-less": (lambda: asked("balance", stated=90_049), 17, Reason.BAD_FIELD),
+        "stated-one-fen-more": (lambda: asked("balance", stated=90_051), 18, Reason.BAD_FIELD),
+        "stated-one-fen-less": (lambda: asked("balance", stated=90_049), 18, Reason.BAD_FIELD),
         "stated-negative": (lambda: asked("balance", stated=-1), 1, Reason.BAD_FIELD),
-        "not-from-the-first": (lambda: spanned("balance", 1, 5), 17, Reason.BAD_PROOF),
-        "not-to-the-end": (lambda: spanned("balance", 0, 4), 17, Reason.BAD_PROOF),
-        "beyond-the-end": (lambda: spanned("balance", 0, 6), 17, Reason.BAD_PROOF),
-        "ends-later": (lambda: asked("balance", until=at(4) + 1), 17, Reason.BAD_PROOF),
-        "rules-not-known": (lambda: rebodied("prepaid.freeze", 3), 17, Reason.UNKNOWN_KIND),
-        "data-out-of-shape": (lambda: misshapen(), 17, Reason.BAD_FIELD),
-        "balances-misstated": (lambda: misstated(), 17, Reason.BAD_FIELD),
+        "not-from-the-first": (lambda: spanned("balance", 1, 5), 18, Reason.BAD_PROOF),
+        "not-to-the-end": (lambda: spanned("balance", 0, 4), 18, Reason.BAD_PROOF),
+        "beyond-the-end": (lambda: spanned("balance", 0, 6), 18, Reason.BAD_PROOF),
+        "ends-later": (lambda: asked("balance", until=at(4) + 1), 18, Reason.BAD_PROOF),
+        "rules-not-known": (lambda: rebodied("prepaid.freeze", 3), 18, Reason.UNKNOWN_KIND),
+        "data-out-of-shape": (lambda: misshapen(), 18, Reason.BAD_FIELD),
+        "balances-misstated": (lambda: misstated(), 18, Reason.BAD_FIELD),
     },
     "terms": {
         "document-one-bit": (
             lambda: bit_in("terms", "question", "document"),
-            17,
+            18,
             Reason.ROOT_MISMATCH,
         ),
         "document-of-another-deal": (
             lambda: asked("terms", document=base64_of(b"{}")),
-            17,
+            18,
             Reason.ROOT_MISMATCH,
         ),
         "document-before-there-was-any": (
@@ -626,13 +626,13 @@ SPECIFIC: dict[str, dict[str, Mutation]] = {
                 life_chain(),
                 record(life_chain(), ask("terms", at=at(2), document=base64_of(document()))),
             ),
-            17,
+            18,
             Reason.ROOT_MISMATCH,
         ),
         "document-no-base64": (lambda: asked("terms", document="?"), 1, Reason.BAD_FIELD),
-        "change-left-out": (lambda: spanned("terms", 0, 5), 17, Reason.BAD_PROOF),
-        "not-from-the-first": (lambda: spanned("terms", 1, 6), 17, Reason.BAD_PROOF),
-        "a-later-moment": (lambda: asked("terms", at=at(7)), 17, Reason.BAD_PROOF),
+        "change-left-out": (lambda: spanned("terms", 0, 5), 18, Reason.BAD_PROOF),
+        "not-from-the-first": (lambda: spanned("terms", 1, 6), 18, Reason.BAD_PROOF),
+        "a-later-moment": (lambda: asked("terms", at=at(7)), 18, Reason.BAD_PROOF),
         "in-the-future": (
             lambda: (
                 life_chain(),
@@ -644,17 +644,17 @@ SPECIFIC: dict[str, dict[str, Mutation]] = {
                     question=ask("terms", at=START_MS + 3 * DAY_MS, document=None),
                 ),
             ),
-            17,
+            18,
             Reason.WRONG_HEIGHT,
         ),
     },
     "attestation": {
-        "later-statements-cut": (lambda: spanned("attestation", 2, 5), 17, Reason.BAD_PROOF),
-        "starts-one-later": (lambda: spanned("attestation", 3, 7), 17, Reason.BAD_PROOF),
-        "starts-one-earlier": (lambda: spanned("attestation", 1, 7), 17, Reason.BAD_PROOF),
+        "later-statements-cut": (lambda: spanned("attestation", 2, 5), 18, Reason.BAD_PROOF),
+        "starts-one-later": (lambda: spanned("attestation", 3, 7), 18, Reason.BAD_PROOF),
+        "starts-one-earlier": (lambda: spanned("attestation", 1, 7), 18, Reason.BAD_PROOF),
         "another-transaction": (
             lambda: asked("attestation", transaction="00" * 32),
-            17,
+            18,
             Reason.BAD_PROOF,
         ),
         "transaction-no-hash": (
@@ -669,21 +669,21 @@ SPECIFIC: dict[str, dict[str, Mutation]] = {
         ),
     },
     "omission": {
-        "tail-cut": (lambda: spanned("omission", 0, 5), 17, Reason.BAD_PROOF),
-        "head-cut": (lambda: spanned("omission", 1, 7), 17, Reason.BAD_PROOF),
-        "promise-kept": (lambda: promised_and_on_the_chain(5), 17, Reason.DUPLICATE),
-        "promise-kept-by-a-refusal": (lambda: promised_and_on_the_chain(4), 17, Reason.DUPLICATE),
+        "tail-cut": (lambda: spanned("omission", 0, 5), 18, Reason.BAD_PROOF),
+        "head-cut": (lambda: spanned("omission", 1, 7), 18, Reason.BAD_PROOF),
+        "promise-kept": (lambda: promised_and_on_the_chain(5), 18, Reason.DUPLICATE),
+        "promise-kept-by-a-refusal": (lambda: promised_and_on_the_chain(4), 18, Reason.DUPLICATE),
         "too-late-for-anyone": (
             lambda: promised_with(not_after=at(4) - 1),
-            17,
+            18,
             Reason.STALE,
         ),
         "too-early-for-anyone": (
             lambda: promised_with(not_after=at(4) + 600_001),
-            17,
+            18,
             Reason.TOO_FAR_AHEAD,
         ),
-        "signer-revoked-meanwhile": (lambda: no_longer_entitled(), 17, Reason.KEY_NOT_VALID),
+        "signer-revoked-meanwhile": (lambda: no_longer_entitled(), 18, Reason.KEY_NOT_VALID),
         "promise-not-yet-due": (
             lambda: (
                 busy_chain(),
@@ -692,38 +692,38 @@ SPECIFIC: dict[str, dict[str, Mutation]] = {
             6,
             Reason.WRONG_HEIGHT,
         ),
-        "height-lowered": (lambda: receipted(height_max=3), 17, Reason.BAD_SIGNATURE),
-        "received-moved": (lambda: receipted(received_ms=1), 17, Reason.BAD_SIGNATURE),
-        "signature-forged": (lambda: receipted(signature="00" * 64), 17, Reason.BAD_SIGNATURE),
-        "another-chains-receipt": (lambda: receipted(chain_id="00" * 32), 17, Reason.WRONG_CHAIN),
-        "another-nodes-receipt": (lambda: receipted(node="bank-2"), 17, Reason.UNKNOWN_KEY),
-        "a-strangers-receipt": (lambda: receipted(node="bank-9"), 17, Reason.NOT_A_VALIDATOR),
+        "height-lowered": (lambda: receipted(height_max=3), 18, Reason.BAD_SIGNATURE),
+        "received-moved": (lambda: receipted(received_ms=1), 18, Reason.BAD_SIGNATURE),
+        "signature-forged": (lambda: receipted(signature="00" * 64), 18, Reason.BAD_SIGNATURE),
+        "another-chains-receipt": (lambda: receipted(chain_id="00" * 32), 18, Reason.WRONG_CHAIN),
+        "another-nodes-receipt": (lambda: receipted(node="bank-2"), 18, Reason.UNKNOWN_KEY),
+        "a-strangers-receipt": (lambda: receipted(node="bank-9"), 18, Reason.NOT_A_VALIDATOR),
         "a-keys-own-receipt": (
             lambda: receipted(public_key=busy_chain().key("m-1").public_key.hex()),
-            17,
+            18,
             Reason.UNKNOWN_KEY,
         ),
-        "receipt-for-another": (lambda: receipted(tx_id="00" * 32), 17, Reason.ROOT_MISMATCH),
+        "receipt-for-another": (lambda: receipted(tx_id="00" * 32), 18, Reason.ROOT_MISMATCH),
         "receipt-of-no-format": (lambda: receipted(format="x"), 1, Reason.BAD_FIELD),
         "batch-without-batch": (
             lambda: asked("omission", batch={"index": 0, "path": []}),
             1,
             Reason.BAD_FIELD,
         ),
-        "batch-index-moved": (lambda: batched(index=2), 17, Reason.BAD_PROOF),
-        "batch-index-beyond": (lambda: batched(index=3), 17, Reason.BAD_PROOF),
+        "batch-index-moved": (lambda: batched(index=2), 18, Reason.BAD_PROOF),
+        "batch-index-beyond": (lambda: batched(index=3), 18, Reason.BAD_PROOF),
         "batch-path-one-bit": (
             lambda: batched(path=[base64_of(bytes(32)), base64_of(bytes(32))]),
-            17,
+            18,
             Reason.ROOT_MISMATCH,
         ),
-        "batch-size-moved": (lambda: batch_sized(4), 17, Reason.BAD_SIGNATURE),
+        "batch-size-moved": (lambda: batch_sized(4), 18, Reason.BAD_SIGNATURE),
         "of-another-contract": (
             lambda: (busy_chain(), record(busy_chain(), omission(), "card-2")),
-            17,
+            18,
             Reason.BAD_FIELD,
         ),
-        "envelope-one-bit": (lambda: unsigned(), 17, Reason.BAD_SIGNATURE),
+        "envelope-one-bit": (lambda: unsigned(), 18, Reason.BAD_SIGNATURE),
         "envelope-without-signatures": (
             lambda: asked("omission", envelope=base64_of(msgpack.packb([b"{}", []]))),
             6,
@@ -741,11 +741,11 @@ SPECIFIC: dict[str, dict[str, Mutation]] = {
         ),
     },
     "production": {
-        "produced-in-time": (lambda: produced("records.produced"), 17, Reason.BAD_FIELD),
-        "neighbour-after-missing": (lambda: spanned("production", 5, 7), 17, Reason.BAD_PROOF),
-        "starts-one-later": (lambda: spanned("production", 6, 8), 17, Reason.BAD_PROOF),
-        "starts-one-earlier": (lambda: spanned("production", 4, 8), 17, Reason.BAD_PROOF),
-        "another-request": (lambda: asked("production", request="00" * 32), 17, Reason.BAD_PROOF),
+        "produced-in-time": (lambda: produced("records.produced"), 18, Reason.BAD_FIELD),
+        "neighbour-after-missing": (lambda: spanned("production", 5, 7), 18, Reason.BAD_PROOF),
+        "starts-one-later": (lambda: spanned("production", 6, 8), 18, Reason.BAD_PROOF),
+        "starts-one-earlier": (lambda: spanned("production", 4, 8), 18, Reason.BAD_PROOF),
+        "another-request": (lambda: asked("production", request="00" * 32), 18, Reason.BAD_PROOF),
         "not-a-request": (
             lambda: (
                 life_chain(),
@@ -754,10 +754,10 @@ SPECIFIC: dict[str, dict[str, Mutation]] = {
                     question=ask("production", request=tx_of(life_chain(), 4)),
                 ),
             ),
-            17,
+            18,
             Reason.BAD_FIELD,
         ),
-        "deadline-not-over": (lambda: too_soon(), 17, Reason.WRONG_HEIGHT),
+        "deadline-not-over": (lambda: too_soon(), 18, Reason.WRONG_HEIGHT),
     },
 }
 
@@ -881,7 +881,7 @@ CONSISTENCY: dict[str, Mutation] = {
     ),
     **{
         f"{member}-{name}": (lambda m=member, n=note: notes(m, **n), step, reason)
-        for member, step in (("newer", 4), ("older", 17))
+        for member, step in (("newer", 4), ("older", 18))
         for name, note, reason in (
             ("two-of-four-cosigned", {"cosigners": (0, 2)}, Reason.NO_QUORUM),
             ("nobody-cosigned", {"cosigners": ()}, Reason.NO_QUORUM),
@@ -898,7 +898,7 @@ CONSISTENCY: dict[str, Mutation] = {
     ),
     "older-unknown-cosigner": (
         lambda: note_replaced("older", "/bank-3 ", "/bank-8 "),
-        17,
+        18,
         Reason.UNKNOWN_KEY,
     ),
     "newer-size-swapped": (
@@ -908,46 +908,46 @@ CONSISTENCY: dict[str, Mutation] = {
     ),
     "older-size-swapped": (
         lambda: note_replaced("older", "\n9\n", "\n8\n"),
-        17,
+        18,
         Reason.BAD_SIGNATURE,
     ),
     "older-extension": (
         lambda: note_replaced("older", "\n\n", "\nx\n\n"),
-        17,
+        18,
         Reason.MALFORMED,
     ),
     "swapped": (
         lambda: consistent(
             older=json.loads(consistency())["newer"], newer=json.loads(consistency())["older"]
         ),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "older-is-the-newer": (
         lambda: consistent(older=json.loads(consistency())["newer"]),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
-    "older-of-a-fork": (lambda: forked(), 17, Reason.BAD_PROOF),
-    "path-empty": (lambda: pathed(lambda path: []), 17, Reason.BAD_PROOF),
-    "path-first-dropped": (lambda: pathed(lambda path: path[1:]), 17, Reason.BAD_PROOF),
-    "path-last-dropped": (lambda: pathed(lambda path: path[:-1]), 17, Reason.BAD_PROOF),
-    "path-hash-added": (lambda: pathed(lambda path: [*path, bytes(32)]), 17, Reason.BAD_PROOF),
-    "path-reversed": (lambda: pathed(lambda path: path[::-1]), 17, Reason.BAD_PROOF),
-    "path-hash-doubled": (lambda: pathed(lambda path: [path[0], *path]), 17, Reason.BAD_PROOF),
+    "older-of-a-fork": (lambda: forked(), 18, Reason.BAD_PROOF),
+    "path-empty": (lambda: pathed(lambda path: []), 18, Reason.BAD_PROOF),
+    "path-first-dropped": (lambda: pathed(lambda path: path[1:]), 18, Reason.BAD_PROOF),
+    "path-last-dropped": (lambda: pathed(lambda path: path[:-1]), 18, Reason.BAD_PROOF),
+    "path-hash-added": (lambda: pathed(lambda path: [*path, bytes(32)]), 18, Reason.BAD_PROOF),
+    "path-reversed": (lambda: pathed(lambda path: path[::-1]), 18, Reason.BAD_PROOF),
+    "path-hash-doubled": (lambda: pathed(lambda path: [path[0], *path]), 18, Reason.BAD_PROOF),
     **{
         f"path-bit-{place}": (
             lambda place=place: pathed(
                 lambda path: [*path[:place], flip(path[place]), *path[place + 1 :]]
             ),
-            17,
+            18,
             Reason.BAD_PROOF,
         )
         for place in range(4)
     },
     "path-between-other-sizes": (
         lambda: pathed(lambda path: consistency_proof(hashes_of(busy_chain().leaves), 10, 18)),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
 }
@@ -1046,88 +1046,88 @@ STATE: dict[str, Mutation] = {
             header=base64_of(busy_chain().leaves[12]),
             header_proof=busy_chain().proof(12).decode(),
         ),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
-    "stream-renamed": (lambda: claimed(stream="contract/card-2"), 17, Reason.BAD_PROOF),
+    "stream-renamed": (lambda: claimed(stream="contract/card-2"), 18, Reason.BAD_PROOF),
     "value-of-another": (
         lambda: claimed(value=base64_of(claim(busy_chain(), "party/m-1").value or b"")),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "value-one-bit": (
         lambda: claimed(value=bit(json.loads(state())["state"]["value"])),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
-    "value-empty": (lambda: claimed(value=""), 17, Reason.BAD_PROOF),
-    "said-to-be-absent": (lambda: claimed(value=None), 17, Reason.BAD_PROOF),
+    "value-empty": (lambda: claimed(value=""), 18, Reason.BAD_PROOF),
+    "said-to-be-absent": (lambda: claimed(value=None), 18, Reason.BAD_PROOF),
     "absent-said-to-be-there": (
         lambda: claim_of(
             "contract/none-1", value=base64_of(claim(busy_chain(), CARD).value or b"")
         ),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "absent-under-another-name": (
         lambda: claim_of("contract/none-1", stream=CARD),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "proof-depth-more": (
         lambda: proof_bytes(lambda f: f.__setitem__(0, f[0] + 1)),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "proof-depth-less": (
         lambda: proof_bytes(lambda f: f.__setitem__(0, f[0] - 1)),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "proof-depth-huge": (
         lambda: proof_bytes(lambda f: f.__setitem__(0, 300)),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "proof-bitmap-empty": (
         lambda: proof_bytes(lambda f: f.__setitem__(1, b"")),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
-    "proof-sibling-dropped": (lambda: proof_bytes(lambda f: f[2].pop()), 17, Reason.BAD_PROOF),
+    "proof-sibling-dropped": (lambda: proof_bytes(lambda f: f[2].pop()), 18, Reason.BAD_PROOF),
     "proof-sibling-added": (
         lambda: proof_bytes(lambda f: f[2].append(bytes(32))),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "proof-sibling-one-bit": (
         lambda: proof_bytes(lambda f: f[2].__setitem__(0, flip(f[2][0]))),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "proof-siblings-exchanged": (
         lambda: proof_bytes(lambda f: f.__setitem__(2, f[2][::-1])),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "proof-beside-another": (
         lambda: proof_bytes(lambda f: f.__setitem__(3, [bytes(32), bytes(32)])),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "absence-other-leaf-dropped": (
         lambda: proof_bytes(lambda f: f.__setitem__(3, None), far_absent()),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "absence-other-leaf-one-bit": (
         lambda: proof_bytes(lambda f: f[3].__setitem__(1, flip(f[3][1])), far_absent()),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "absence-other-leaf-far-away": (
         lambda: proof_bytes(lambda f: f[3].__setitem__(0, flip_high(f[3][0])), far_absent()),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "absence-other-leaf-is-itself": (
@@ -1135,12 +1135,12 @@ STATE: dict[str, Mutation] = {
             lambda f: f[3].__setitem__(0, proof_files.compute_state_key(far_absent())),
             far_absent(),
         ),
-        17,
+        18,
         Reason.BAD_PROOF,
     ),
     "proof-trailing-byte": (
         lambda: claimed(proof=base64_of(claim(busy_chain(), CARD).proof + b"\0")),
-        17,
+        18,
         Reason.MALFORMED,
     ),
 }

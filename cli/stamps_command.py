@@ -1,0 +1,82 @@
+"""`stamps`: the tokens that cover a transaction, as files that others' software verifies.
+
+What the node answers is split into its parts and believed in nothing; `openssl ts` and any
+tlog-proof tool are the judges.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import re
+from pathlib import Path
+from typing import Any
+
+from cli.arguments import Parser, add_command, add_node_options, make_clients, write_output
+from cli.failure import FAILED, OK, Failure, unusable
+
+HELP = """\
+Fetch the first timestamped checkpoint that covers a transaction, as files: the checkpoint, the
+transaction's log proof in it, and each authority's RFC 3161 token. 取得可信时间戳。
+
+example:
+  evidence-ledger stamps 9f2c… --devnet ./net -o ./stamped
+  openssl ts -verify -data stamped/checkpoint -in stamped/tsa-1.sm3.tsr -CAfile root.pem \\
+      -untrusted signer.pem
+"""
+
+
+def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add the command."""
+    parser = add_command(commands, "stamps", "fetch the time-stamps that cover a transaction", HELP)
+    parser.add_argument("of", metavar="TX_ID", help="transaction id, 64 hex digits")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder; made if need be"
+    )
+    add_node_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Fetch from the first node that has them."""
+    from cli.client import ApiError, Unreachable
+
+    tx_id: str = arguments.of
+    if not re.fullmatch(r"[0-9a-f]{64}", tx_id):
+        raise unusable(f"{tx_id!r} is not a transaction id of 64 lower-case hex digits.")
+    last: Failure | None = None
+    for client in make_clients(arguments):
+        with client:
+            try:
+                answer = client.timestamps(tx_id)
+            except (ApiError, Unreachable) as error:
+                last = error
+                continue
+        return _write(arguments.output, tx_id, answer)
+    raise last or unusable("No node was named.")
+
+
+def _write(folder: Path, tx_id: str, answer: dict[str, Any]) -> int:
+    try:
+        stamped = answer["timestamps"]
+        files = {
+            "checkpoint": stamped["checkpoint"].encode(),
+            f"{tx_id}.tlog-proof": answer["proof"].encode(),
+        }
+        for item in stamped["timestamps"]:
+            name = f"{item['authority']}.{item['hash']}.tsr"
+            if not re.fullmatch(r"[a-z0-9-]{1,48}\.[a-z0-9]{1,16}\.tsr", name):
+                raise ValueError(name)
+            files[name] = base64.b64decode(item["token"], validate=True)
+    except (AttributeError, KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise Failure(
+            f"The node's answer is not of the format of timestamps: {error}.", FAILED
+        ) from None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unusable(f"{folder} cannot be made: {error.strerror}.") from None
+    for name, content in files.items():
+        write_output(folder / name, content, name.rpartition(".")[2] or "the file")
+    return OK

@@ -1,0 +1,512 @@
+"""RFC 3161: OpenSSL grants and verifies the tokens, and what is not right is refused by name."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from ledger.checkpoint import Checkpoint, sign_checkpoint
+from ledger.note import format_note
+from ledger.signing import SeedSigner
+from node.config import ConfigError, NodeHome, TimestampConfig
+from node.timestamp_protocol import (
+    REPLY_BYTES_MAX,
+    Authority,
+    BadCertificates,
+    HashName,
+    Token,
+    TokenRefused,
+    check_response,
+    compute_imprint,
+    is_policy,
+    make_request,
+    read_certificates,
+)
+from node.timestamp_shelf import TimestampShelf
+from node.timestamping import Timestamping, fetch_reply, load_authorities
+from storage.files import Damaged, DiskDirectory
+from tests.outside.authority import (
+    OPENSSL,
+    OTHER_POLICY,
+    POLICY,
+    TimestampAuthority,
+    make_certificate,
+    needs_openssl,
+)
+
+pytestmark = needs_openssl
+ROOT = Path(__file__).parents[2]
+NONCE = 0x1122334455667788
+BOTH = [HashName.SHA256, HashName.SM3]
+
+
+def make_note(size: int) -> bytes:
+    checkpoint = Checkpoint("example.test/0011223344556677", size, bytes(32))
+    return format_note(checkpoint.text(), [sign_checkpoint(checkpoint, SeedSigner(bytes(32)))])
+
+
+@pytest.fixture(scope="module")
+def tsa(tmp_path_factory: pytest.TempPathFactory) -> TimestampAuthority:
+    return TimestampAuthority(tmp_path_factory.mktemp("tsa"))
+
+
+@pytest.fixture
+def authority(tsa: TimestampAuthority) -> Authority:
+    return Authority("tsa-1", "http://tsa.test/", POLICY, read_certificates(tsa.chain.read_bytes()))
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def judge(
+    raw: bytes,
+    authority: Authority,
+    name: HashName = HashName.SHA256,
+    data: bytes = b"a",
+    **changed: int,
+) -> Token:
+    given = {"nonce": NONCE, "now_ms": now_ms(), **changed}
+    return check_response(raw, authority, name, compute_imprint(name, data), **given)
+
+
+def ask(
+    tsa: TimestampAuthority,
+    authority: Authority,
+    name: HashName = HashName.SHA256,
+    data: bytes = b"a",
+) -> bytes:
+    return tsa.answer(make_request(authority, name, compute_imprint(name, data), NONCE))
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_openssl_grants_what_is_asked_and_verifies_what_is_kept(
+    tsa: TimestampAuthority, authority: Authority, name: HashName, tmp_path: Path
+) -> None:
+    note = make_note(7)
+    raw = ask(tsa, authority, name, note)
+    token = judge(raw, authority, name, note)
+    assert (token.authority, token.hash_name, token.policy) == ("tsa-1", name, POLICY)
+    assert abs(token.time_ms - now_ms()) < 60_000
+    (tmp_path / "checkpoint").write_bytes(note)
+    (tmp_path / "tsa-1.tsr").write_bytes(token.raw)
+    assert run_openssl(tsa, tmp_path / "checkpoint", tmp_path / "tsa-1.tsr") == "Verification: OK\n"
+    (tmp_path / "checkpoint").write_bytes(note + b"\n")
+    assert (
+        run_openssl(tsa, tmp_path / "checkpoint", tmp_path / "tsa-1.tsr")
+        == "Verification: FAILED\n"
+    )
+
+
+def run_openssl(tsa: TimestampAuthority, data: Path, token: Path) -> str:
+    """Run the command of docs/FORMATS.md on these files; return what it prints."""
+    text = (ROOT / "docs/FORMATS.md").read_text("utf-8")
+    found = re.search(r"^openssl (ts -verify .*)$", text, re.MULTILINE)
+    assert found is not None
+    names: dict[str, str | Path] = {
+        "checkpoint": data,
+        "tsa-1.sm3.tsr": token,
+        "root.pem": tsa.root,
+        "signer.pem": tsa.signer,
+    }
+    assert OPENSSL is not None
+    return subprocess.run(
+        [OPENSSL, *(names.get(word, word) for word in found[1].split())],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+
+
+def test_a_request_says_hash_policy_and_nonce(authority: Authority, tmp_path: Path) -> None:
+    (tmp_path / "q").write_bytes(make_request(authority, HashName.SM3, bytes(32), NONCE))
+    assert OPENSSL is not None
+    shown = subprocess.run(
+        [OPENSSL, "ts", "-query", "-in", tmp_path / "q", "-text"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "Hash Algorithm: sm3\n" in shown
+    assert f"Policy OID: {POLICY}\n" in shown
+    assert "Nonce: 0x1122334455667788\n" in shown
+    assert "Certificate required: yes\n" in shown
+
+
+def refusal(*args: Any, **given: Any) -> str:
+    with pytest.raises(TokenRefused) as refused:
+        judge(*args, **given)
+    return str(refused.value)
+
+
+def test_tokens_that_answer_something_else_are_refused(
+    tsa: TimestampAuthority, authority: Authority
+) -> None:
+    raw = ask(tsa, authority)
+    digest = {data: compute_imprint(HashName.SHA256, data).hex() for data in (b"a", b"b")}
+    assert refusal(raw, authority, data=b"b") == (
+        f"the token is for 2.16.840.1.101.3.4.2.1 {digest[b'a']}, "
+        f"asked for was 2.16.840.1.101.3.4.2.1 {digest[b'b']}"
+    )
+    sm3 = compute_imprint(HashName.SM3, b"a").hex()
+    assert refusal(raw, authority, HashName.SM3) == (
+        f"the token is for 2.16.840.1.101.3.4.2.1 {digest[b'a']}, "
+        f"asked for was 1.2.156.10197.1.401 {sm3}"
+    )
+    assert refusal(raw, authority, nonce=NONCE + 1) == (
+        "the token does not repeat the nonce; it answers another request"
+    )
+    assert refusal(raw, replace(authority, policy=OTHER_POLICY)) == (
+        f"the token is under policy {POLICY}, asked for was {OTHER_POLICY}"
+    )
+    late = refusal(raw, authority, now_ms=now_ms() + 400_000)
+    assert re.fullmatch(
+        r"the token's time is \d+ s from this node's; at most 300 s are accepted, so one of the "
+        "two clocks is wrong",
+        late,
+    )
+
+
+def test_sm3_of_the_same_bytes_is_no_sha256(tsa: TimestampAuthority, authority: Authority) -> None:
+    """Both are 32 bytes long: a verifier that compares the bytes alone could be told anything."""
+    imprint = compute_imprint(HashName.SHA256, b"a")
+    raw = tsa.answer(make_request(authority, HashName.SM3, imprint, NONCE))
+    assert refusal(raw, authority) == (
+        f"the token is for 1.2.156.10197.1.401 {imprint.hex()}, "
+        f"asked for was 2.16.840.1.101.3.4.2.1 {imprint.hex()}"
+    )
+
+
+def test_a_token_of_another_authority_is_refused(
+    tsa: TimestampAuthority, authority: Authority, tmp_path: Path
+) -> None:
+    """Same names, other keys; and a token whose own certificates would vouch for it."""
+    impostor = TimestampAuthority(tmp_path / "other")
+    sentence = refusal(ask(impostor, authority), authority)
+    assert sentence.startswith("the token does not verify: Error while verifying certificates: ")
+
+
+def test_a_refusal_of_the_authority_is_told(tsa: TimestampAuthority, authority: Authority) -> None:
+    raw = tsa.answer(
+        make_request(
+            replace(authority, policy="1.3.6.1.4.1.32473.9"), HashName.SHA256, bytes(32), NONCE
+        )
+    )
+    assert refusal(raw, authority) == (
+        "the authority answered rejection: Requested policy is not supported."
+    )
+
+
+def test_no_flipped_bit_is_accepted(tsa: TimestampAuthority, authority: Authority) -> None:
+    raw = ask(tsa, authority)
+    good = judge(raw, authority)
+    harmless = 0
+    for place in range(len(raw)):
+        changed = bytearray(raw)
+        changed[place] ^= 0x10
+        try:
+            token = judge(bytes(changed), authority)
+        except TokenRefused:
+            continue
+        # What no signature covers, such as the certificates that nobody looks at.
+        assert replace(token, raw=raw) == good
+        harmless += 1
+    assert harmless < len(raw) // 2
+    for broken in (b"", raw[:-1], raw + b"\0", b"<html>"):
+        assert refusal(broken, authority).startswith("the answer is no time-stamp response: ")
+
+
+def test_certificates_that_cannot_be_pinned(tsa: TimestampAuthority) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = serialization.Encoding.PEM
+    web = make_certificate("a", key, "a", key, usage=ExtendedKeyUsageOID.SERVER_AUTH)
+    lone = make_certificate("a", key, "b", key)
+    wrong_order = (
+        "the first one is not for time-stamping; put the certificate that signs tokens first, "
+        "then those that issued it"
+    )
+    for given, sentence in (
+        (b"nothing", "they are not certificates in PEM"),
+        (web.public_bytes(pem), wrong_order),
+        (tsa.root.read_bytes() + tsa.signer.read_bytes(), wrong_order),
+        (
+            lone.public_bytes(pem),
+            "none of them is a root (issued by itself); the chain has to end in one",
+        ),
+    ):
+        with pytest.raises(BadCertificates) as refused:
+            read_certificates(given)
+        assert str(refused.value) == sentence
+
+
+def test_configured_certificates_are_read_and_every_fault_is_said(
+    tsa: TimestampAuthority, tmp_path: Path
+) -> None:
+    place = NodeHome(tmp_path)
+    (tmp_path / "bad.pem").write_bytes(b"x")
+    config = TimestampConfig(
+        authorities={"a": "http://a.test/", "b": "http://b.test/", "c": "http://c.test/"},
+        certificates={"a": str(tsa.chain), "b": "bad.pem", "c": "none.pem"},
+    )
+    with pytest.raises(ConfigError) as refused:
+        load_authorities(place, config)
+    assert refused.value.problems == (
+        f"timestamp.certificates: b: {tmp_path}/bad.pem: they are not certificates in PEM",
+        f"timestamp.certificates: c: {tmp_path}/none.pem: No such file or directory",
+    )
+    found = load_authorities(place, replace(config, authorities={"a": "http://a.test/"}))
+    assert [(one.name, one.url, one.policy, len(one.certificates)) for one in found] == [
+        ("a", "http://a.test/", "", 2)
+    ]
+
+
+# The shelf
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "timestamps"
+
+
+def open_shelf(folder: Path) -> TimestampShelf:
+    return TimestampShelf(DiskDirectory(folder, create=True))
+
+
+def test_the_shelf_keeps_gives_back_and_finds_what_covers(
+    tsa: TimestampAuthority, authority: Authority, folder: Path
+) -> None:
+    shelf = open_shelf(folder)
+    assert (shelf.newest_size, shelf.first_size_at_or_after(0)) == (0, None)
+    for size in (40, 7):
+        raw = ask(tsa, authority, data=make_note(size))
+        shelf.keep(size, make_note(size), 5, [judge(raw, authority, data=make_note(size))])
+    (folder / "draft").write_bytes(b"{")
+    (folder / "notes.txt").write_bytes(b"")
+    again = open_shelf(folder)
+    assert again.notices == [f"{folder}/notes.txt is no file of timestamps; ignored."]
+    assert not (folder / "draft").exists()
+    assert again.newest_size == 40
+    assert [again.first_size_at_or_after(size) for size in (0, 7, 8, 40, 41)] == [
+        7,
+        7,
+        40,
+        40,
+        None,
+    ]
+    stamped = again.read(7)
+    assert (stamped.note, stamped.asked_ms) == (make_note(7), 5)
+    [item] = json.loads(stamped.raw)["timestamps"]
+    assert (item["authority"], item["hash"], item["policy"]) == ("tsa-1", "sha256", POLICY)
+    assert judge(base64.b64decode(item["token"]), authority, data=make_note(7)).serial == int(
+        item["serial"]
+    )
+
+
+def test_what_the_disk_changed_is_damaged_and_never_served(
+    tsa: TimestampAuthority, authority: Authority, folder: Path
+) -> None:
+    shelf = open_shelf(folder)
+    note = make_note(7)
+    shelf.keep(7, note, 5, [judge(ask(tsa, authority, data=note), authority, data=note)])
+    path = folder / "00000000000000000007.json"
+    good = path.read_bytes()
+    other_form = "it is not what is written as evidence-ledger/timestamps/v1"
+    other_bytes = "token of tsa-1 is of other bytes"
+    for old, new, sentence in (
+        (b'"size":7', b'"size":8', other_form),
+        (b'"asked_ms":5', b'"asked_ms": 5', other_form),
+        (b"677\\n7\\n", b"677\\n8\\n", "its checkpoint is of another size"),
+        (b" example.test", b" exanple.test", f"the sha256 {other_bytes}"),
+        (b'"hash":"sha256"', b'"hash":"sm3"', f"the sm3 {other_bytes}"),
+        (b'"hash":"sha256"', b'"hash":"md5"', "Invalid enum value 'md5'"),
+    ):
+        assert old in good, old
+        path.write_bytes(good.replace(old, new))
+        with pytest.raises(Damaged) as damaged:
+            open_shelf(folder).read(7)
+        assert str(damaged.value).startswith(f"{path}, offset 0: {sentence}")
+
+
+# Asking
+
+
+class World:
+    """A clock that sleeping moves, and what the asking said."""
+
+    def __init__(self) -> None:
+        self.start_ms = now_ms()
+        self.slept_s = 0.0
+        self.said: list[tuple[str, str]] = []
+        self.counted: list[bool] = []
+        self.naps: list[float] = []
+        self.on_sleep: Callable[[], Awaitable[None]] | None = None
+
+    def clock_ms(self) -> int:
+        """The real time: tokens are compared with it. Sleeping counts beside it, in `naps`."""
+        return now_ms()
+
+    async def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        if self.on_sleep is not None:
+            await self.on_sleep()
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def make_stamping(
+    world: World, authorities: list[Authority], shelf: TimestampShelf, note: Callable[[], bytes]
+) -> tuple[Timestamping, ThreadPoolExecutor]:
+    thread = ThreadPoolExecutor(1)
+    stamping = Timestamping(
+        authorities,
+        BOTH,
+        3600,
+        shelf,
+        lambda: (1, note()),
+        thread=thread,
+        say=lambda level, text: world.said.append((level, text)),
+        count=world.counted.append,
+        clock_ms=world.clock_ms,
+        sleep=world.sleep,
+    )
+    return stamping, thread
+
+
+class Enough(Exception):
+    """The test has seen what it came for."""
+
+
+async def test_every_authority_is_asked_with_every_hash_and_who_fails_is_asked_again(
+    tsa: TimestampAuthority, authority: Authority, folder: Path, world: World, tmp_path: Path
+) -> None:
+    other = TimestampAuthority(tmp_path / "second", "second")
+    urls = await tsa.serve(), await other.serve()
+    authorities = [
+        replace(authority, url=urls[0]),
+        Authority("tsa-2", urls[1], "", read_certificates(other.chain.read_bytes())),
+    ]
+    tsa.requests.clear()
+    other.respond = lambda request: (503, "text/html", b"")
+    shelf = open_shelf(folder)
+    kept_before: list[int] = []
+
+    async def on_sleep() -> None:
+        if len(world.naps) == 1:
+            kept_before.append(len(json.loads(shelf.read(7).raw)["timestamps"]))
+        if len(world.naps) == 2:
+            other.respond = lambda request: (
+                200,
+                "application/timestamp-reply",
+                other.answer(request),
+            )
+        if len(world.naps) == 3:
+            raise Enough
+
+    world.on_sleep = on_sleep
+    stamping, thread = make_stamping(world, authorities, shelf, lambda: make_note(7))
+    with pytest.raises(Enough):
+        await stamping.run()
+    thread.shutdown()
+    await tsa.close()
+    await other.close()
+    assert world.naps[:2] == [60.0, 120.0]
+    assert 3500 < world.naps[2] <= 3600
+    assert kept_before == [2]
+    stamped = [
+        (item["authority"], item["hash"]) for item in json.loads(shelf.read(7).raw)["timestamps"]
+    ]
+    assert stamped == [("tsa-1", "sha256"), ("tsa-1", "sm3"), ("tsa-2", "sha256"), ("tsa-2", "sm3")]
+    assert (len(tsa.requests), len(other.requests)) == (2, 6)
+    assert sorted(world.counted) == [False] * 4 + [True] * 4
+    line = f"{urls[1]} answered with HTTP status 503"
+    assert world.said[0] == ("warning", f"timestamps: tsa-2, sha256: {line}")
+    assert world.said[-1] == ("info", "timestamps: size 7 has 4 tokens")
+
+
+async def test_a_restart_asks_no_sooner_and_the_same_size_is_not_stamped_twice(
+    tsa: TimestampAuthority, authority: Authority, folder: Path, world: World
+) -> None:
+    shelf = open_shelf(folder)
+    raw = ask(tsa, authority, data=make_note(7))
+    token = judge(raw, authority, data=make_note(7))
+    shelf.keep(7, make_note(7), now_ms(), [token])
+
+    async def stop() -> None:
+        raise Enough
+
+    world.on_sleep = stop
+    stamping, thread = make_stamping(world, [authority], shelf, lambda: make_note(8))
+    with pytest.raises(Enough):
+        await stamping.run()
+    assert 3500 < world.naps[0] <= 3600
+    shelf.keep(7, make_note(7), now_ms() - 7_200_000, [token])
+    world.naps.clear()
+    stamping, again = make_stamping(world, [authority], shelf, lambda: make_note(7))
+    with pytest.raises(Enough):
+        await stamping.run()
+    thread.shutdown()
+    again.shutdown()
+    assert world.naps == [5.0]
+    assert world.counted == []
+
+
+async def test_answers_over_http_that_are_no_replies(tsa: TimestampAuthority) -> None:
+    url = await tsa.serve()
+    async with httpx.AsyncClient() as client:
+        for respond, sentence in (
+            ((404, "text/plain", b""), f"{url} answered with HTTP status 404"),
+            ((302, "text/plain", b""), f"{url} answered with HTTP status 302"),
+            (
+                (200, "text/html; charset=utf-8", b"<p>"),
+                f"{url} answered 'text/html' instead of 'application/timestamp-reply'",
+            ),
+            (
+                (200, "application/timestamp-reply", bytes(REPLY_BYTES_MAX + 1)),
+                f"{url} answered with more than 65536 bytes",
+            ),
+        ):
+            tsa.respond = lambda request, respond=respond: respond  # type: ignore[misc]
+            with pytest.raises(TokenRefused) as refused:
+                await fetch_reply(client, url, b"q")
+            assert str(refused.value) == sentence
+        await tsa.close()
+        with pytest.raises(TokenRefused) as refused:
+            await fetch_reply(client, url, b"q")
+        assert str(refused.value).startswith(f"{url} cannot be asked: ")
+    tsa.respond = tsa._respond
+
+
+def test_policies_are_object_identifiers() -> None:
+    assert [is_policy(text) for text in ("1.2.3", "1", "", "a.b", "1.2.")] == [
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
+
+
+def test_the_example_certificates_are_for_time_stamping(tsa: TimestampAuthority) -> None:
+    [signer] = x509.load_pem_x509_certificates(tsa.signer.read_bytes())
+    usage = signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    assert usage.critical
