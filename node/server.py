@@ -236,18 +236,7 @@ class _Server:
             _open_folder(stack, place.path).lock(LOCK_FILE)
             if not await self._join():
                 return self._status
-            start = prepare_chain(place, self._open_keyvalue, ProgressLog())
-            store, chain = open_ledger(
-                open_segments(place, config, genesis.chain_id, _open_folder(stack, place.chain)),
-                self._open_keyvalue(place.index),
-                genesis,
-                ProgressLog(),
-                start,
-            )
-            stack.callback(store.chain_store.close)
-            keep_before(store, find_archived(place), chain.header.time_ms, ProgressLog())
-            log_notices(store.chain_store.notices)
-            import_checkpoints(store.chain_store, place.path)
+            store, chain = self._open_ledger(stack)
             journal = open_journal(_open_folder(stack, place.journal), is_recovering)
             spool = Spool(_open_folder(stack, place.spool))
             shelf = SnapshotShelf(_open_folder(stack, place.snapshots))
@@ -391,6 +380,23 @@ class _Server:
             on_peer=on_peer,
             meter=meter,
         )
+
+    def _open_ledger(self, stack: contextlib.AsyncExitStack) -> tuple[LedgerStore, Chain]:
+        """Open the chain and its index, with whatever else execution will read."""
+        place, genesis = self._place, self._identity.genesis
+        start = prepare_chain(place, self._open_keyvalue, ProgressLog())
+        store, chain = open_ledger(
+            open_segments(place, self._config, genesis.chain_id, _open_folder(stack, place.chain)),
+            self._open_keyvalue(place.index),
+            genesis,
+            ProgressLog(),
+            start,
+        )
+        stack.callback(store.chain_store.close)
+        keep_before(store, find_archived(place), chain.header.time_ms, ProgressLog())
+        log_notices(store.chain_store.notices)
+        import_checkpoints(store.chain_store, place.path)
+        return store, chain
 
     def _open_private(
         self, stack: contextlib.AsyncExitStack, service: NodeService

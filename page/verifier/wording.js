@@ -111,7 +111,7 @@ export const REFUSAL_WORDS = new Map([
   ["unknown_role", ["角色未知", "the role is not known"]],
   ["unknown_statement", ["陈述种类未知", "the statement is not of a known sort"]],
   ["amount_or_share", ["金额与比例须择一", "either an amount or a share is wanted"]],
-  ["contract_over", ["合同了结已久", "the contract was closed too long ago"]],
+  ["contract_over", ["合同了结已久，不再查阅其记录", "the contract was closed too long ago"]],
   ["counter_repeated", ["设备流水号重复", "the device's counter was used before"]],
   ["document_refused", ["文件不合格式", "the document is not of its format"]],
   ["freeze_over", ["冻结期限已过", "the freeze would be over already"]],

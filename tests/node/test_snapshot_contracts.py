@@ -156,7 +156,7 @@ async def test_what_it_does_not_keep_it_refuses_by_name_as_before() -> None:
     with pytest.raises(NotFound) as refused:
         await queries(machine).history("plain")
     assert str(refused.value) == (
-        "1 of the 1 entries of contract plain is not held here: this node began with a snapshot "
+        "1 of the 1 entries of contract/plain is not held here: this node began with a snapshot "
         f"and holds blocks from {machine.begins.height} and entries from "
         f"{machine.begins.log_size} on; ask another node"
     )
@@ -468,7 +468,7 @@ async def test_the_history_of_one_whose_rows_are_dropped_is_refused_by_name() ->
     with pytest.raises(NotFound) as refused:
         await queries(machine).history("card-1")
     assert str(refused.value).startswith(
-        f"7 of the {count} entries of contract card-1 is not held here: this node began with a "
+        f"7 of the {count} entries of contract/card-1 is not held here: this node began with a "
         "snapshot"
     )
 
