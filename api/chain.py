@@ -7,61 +7,25 @@ FastAPI routes with pydantic schemas. Parameters come in as text and are read st
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api import examples
 from api.access import Access, is_loopback
 from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems
+from api.parameters import CLAIMS_MAX, ContractId, ContractIds, Height, Size
 from api.ports import LedgerService
 from api.problems import Problem
-from api.requests import HEIGHT_MAX, parse_contract_id, parse_height, parse_size
+from api.requests import parse_contract_id, parse_height, parse_size
 from api.schemas import Block, Contract, Healthy, Status
 from api.settings import ApiSettings
-from api.tokens import CONTRACT_PATTERN
 
 JSON: Final = "application/json"
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 GENESIS_CACHE: Final = "public, max-age=3600"
 """It never changes on a chain; an address may be given to another chain."""
-
-CLAIMS_MAX: Final = 256
-"""Contracts of one request: a few milliseconds' work, and an address of some 16 kB."""
-
-# The document says what `api.requests` checks, with a better sentence than the framework's.
-ContractId = Annotated[
-    str,
-    Path(
-        description="the contract's id, without `contract/`",
-        examples=[examples.CONTRACT_ID],
-        json_schema_extra={"pattern": f"^{CONTRACT_PATTERN}$"},
-    ),
-]
-Height = Annotated[
-    str,
-    Path(
-        description="decimal, 0 is genesis",
-        examples=[examples.HEIGHT],
-        json_schema_extra={"type": "integer", "minimum": 0, "maximum": HEIGHT_MAX},
-    ),
-]
-Size = Annotated[
-    str,
-    Path(
-        description="how many entries it must cover",
-        examples=[examples.SIZE],
-        json_schema_extra={"type": "integer", "minimum": 0, "maximum": HEIGHT_MAX},
-    ),
-]
-ContractIds = Annotated[
-    list[str],
-    Query(
-        description=f"ids without `contract/`, repeated; at most {CLAIMS_MAX}",
-        examples=[[examples.CONTRACT_ID]],
-    ),
-]
 
 
 def _shows(example: Any) -> dict[str, Any]:

@@ -9,10 +9,10 @@ path, in a problem's sentence or in a log.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
@@ -20,6 +20,7 @@ from api import examples
 from api.access import Access, forbidden
 from api.description import JSON, SECURITY_TOKEN, answer, problems
 from api.forms import PrivateForm
+from api.parameters import ContractId
 from api.ports import Caller, NotEntitled, PrivateFields, PrivateRecord
 from api.problems import REQUEST_ID_KEY, Problem
 from api.requests import (
@@ -35,10 +36,6 @@ from api.settings import ApiSettings
 from api.tokens import Grant
 from ledger.disclosure import FIELDS
 
-ContractId = Annotated[
-    str,
-    Path(description="the contract's id, without `contract/`", examples=[examples.CONTRACT_ID]),
-]
 _ACCESS: Final = ("bad_parameter", "unauthenticated", "forbidden", "not_found", "erased")
 _QUERY: Final = frozenset({"fields", "commitment"})
 _form_decoder = msgspec.json.Decoder(PrivateForm)

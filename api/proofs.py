@@ -7,14 +7,15 @@ object that will stand in the file, and every answer is verified by whoever gets
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api import examples
 from api.access import Access
 from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems
+from api.parameters import ContractId, Height, Number, StreamKind, StreamName, Validator
 from api.ports import LedgerService
 from api.problems import Problem
 from api.requests import (
@@ -33,8 +34,6 @@ QUESTIONS_BYTES_MAX: Final = 16 * 1024 * 1024
 """Questions being received, of all requests together: 128 of the largest."""
 
 _FILE: Final[dict[str, Any]] = {"type": "object"}
-
-Height = Annotated[str, Path(description="decimal, 0 is genesis", examples=[str(examples.HEIGHT)])]
 
 
 def proof_router(service: LedgerService, access: Access, settings: ApiSettings) -> APIRouter:
@@ -77,9 +76,7 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         },
     )
     async def post_question(
-        contract_id: Annotated[
-            str, Path(description="the contract's id", examples=[examples.CONTRACT_ID])
-        ],
+        contract_id: ContractId,
         request: Request,
     ) -> Response:
         access.require_stream(request, parse_contract_id(contract_id))
@@ -95,16 +92,14 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         summary="A stream's value at the newest height, or its absence, with proof",
         response_class=Response,
         responses={
-            **problems("bad_parameter", "unauthenticated", "forbidden", "not_certified"),
+            **problems(
+                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
+            ),
             **answer(200, "the evidence file", JSON, _FILE, examples.EVIDENCE),
         },
         openapi_extra=SECURITY_TOKEN,
     )
-    async def get_state(
-        kind: Annotated[str, Path(description="kind of stream", examples=["contract"])],
-        name: Annotated[str, Path(description="its name", examples=[examples.CONTRACT_ID])],
-        request: Request,
-    ) -> Response:
+    async def get_state(kind: StreamKind, name: StreamName, request: Request) -> Response:
         stream = parse_stream(kind, name)
         access.require_stream(request, stream)
         return _file(await service.state(stream), f"{kind}-{name}.state.json")
@@ -137,10 +132,7 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         },
         openapi_extra=SECURITY_NONE,
     )
-    async def get_equivocation(
-        validator: Annotated[str, Path(description="its id", examples=["bank-a"])],
-        number: Annotated[str, Path(description="from 0", examples=["0"])],
-    ) -> Response:
+    async def get_equivocation(validator: Validator, number: Number) -> Response:
         parse_stream("validator", validator)
         content = service.equivocation(validator, parse_height(number))
         return _file(content, f"{validator}-{number}.equivocation.json")

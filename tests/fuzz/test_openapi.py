@@ -52,6 +52,9 @@ HELD = {
     "height": "1",
 }
 
+NOT_HELD = ("/v1/contracts/{contract_id}/private", "/v1/contracts/{contract_id}/disclosure")
+"""This node keeps no private fields."""
+
 
 def make_node() -> FakeNode:
     """Return a node that holds one certified transaction, which no submission can repeat."""
@@ -98,7 +101,8 @@ def test_every_answer_is_one_that_the_document_describes(case: schemathesis.Case
     # A post whose form is right may still be no transaction that this chain would take.
     is_post = case.operation.method.upper() == "POST"
     case.call_and_validate(checks=CHECKS if is_post else [*CHECKS, positive_data_acceptance])
-    if case.path_parameters.keys() & HELD.keys() == case.path_parameters.keys() != set():
+    is_asked = case.operation.method.upper() == "GET" and case.operation.path not in NOT_HELD
+    if is_asked and set() != case.path_parameters.keys() <= HELD.keys():
         held = {name: HELD[name] for name in case.path_parameters}
         again = case.operation.Case(path_parameters=held, headers=BEARER)
         assert again.call_and_validate(checks=ANSWER_CHECKS).status_code == 200
