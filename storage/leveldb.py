@@ -49,8 +49,7 @@ class LevelDBStore:
         self._open()
 
     def get(self, key: bytes) -> bytes | None:
-        if self._db.closed:
-            raise Damaged(str(self._path), 0, "stays closed, because damage was found in it")
+        self._refuse_closed()
         try:
             value: bytes | None = self._db.get(key, verify_checksums=True)
         except plyvel.Error as error:
@@ -77,8 +76,7 @@ class LevelDBStore:
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        if self._db.closed:
-            raise Damaged(str(self._path), 0, "stays closed, because damage was found in it")
+        self._refuse_closed()
         try:
             with self._db.iterator(
                 start=start, stop=stop, reverse=reverse, verify_checksums=True
@@ -88,6 +86,7 @@ class LevelDBStore:
             raise self._translated(error) from error
 
     def freeze(self, start: bytes, stop: bytes) -> Generator[tuple[bytes, bytes], None, None]:
+        self._refuse_closed()
         # An iterator of LevelDB reads the moment at which it was made. What is read once and in
         # order must not push the chain's own rows out of the cache.
         pairs = self._db.iterator(start=start, stop=stop, verify_checksums=True, fill_cache=False)
@@ -116,6 +115,10 @@ class LevelDBStore:
     def close(self) -> None:
         if self._db is not None:
             self._db.close()
+
+    def _refuse_closed(self) -> None:
+        if self._db.closed:
+            raise Damaged(str(self._path), 0, "stays closed, because damage was found in it")
 
     def _open(self) -> None:
         if (self._path / "CURRENT").exists() or any(self._path.glob("MANIFEST-*")):

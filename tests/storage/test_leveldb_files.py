@@ -65,6 +65,23 @@ def test_whole_database_passes(database: Path) -> None:
     store.close()
 
 
+def test_a_store_in_which_damage_was_found_stays_closed(database: Path) -> None:
+    store = LevelDBStore(database)
+    table = next(database.glob("*.ldb"))
+    data = bytearray(table.read_bytes())
+    data[0] ^= 1
+    table.write_bytes(data)
+    with pytest.raises(Damaged):
+        store.verify()
+    for ask in (
+        lambda: store.get(b"key000000"),
+        lambda: list(store.scan(b"", b"z")),
+        lambda: store.freeze(b"", b"z"),
+    ):
+        with pytest.raises(Damaged, match="stays closed, because damage was found in it"):
+            ask()
+
+
 @pytest.mark.parametrize("pattern", DATA_FILES)
 def test_every_flipped_byte_is_noticed_and_named(database: Path, pattern: str) -> None:
     files = list(database.glob(pattern))
