@@ -387,7 +387,7 @@ def test_an_outside_validator_finds_pdf_a_3a_and_pdf_ua_1(tmp_path: Path) -> Non
     verapdf = shutil.which("verapdf")
     if verapdf is None:
         pytest.skip(
-            "needs veraPDF on the PATH (CAMPAIGN=1 .ci/run installs it where there are Java and Maven)"
+            "needs veraPDF on the PATH (CAMPAIGN=1 .ci/run installs it, with Java and Maven)"
         )
     raw, chain_id = hostile_chain()
     for name, made in (
