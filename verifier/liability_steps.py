@@ -18,6 +18,7 @@ from ledger.refusal import Reason
 from ledger.sum_tree import SumTotal, check_amounts, compute_leaf, verify_claim
 from verifier.case import Case
 from verifier.evidence_file import LiabilitiesFile
+from verifier.replaying import is_same
 from verifier.report import Refuted, Words
 from verifier.strict_msgpack import take_array, take_bytes, take_integer, take_text
 from verifier.wording import format_fen
@@ -143,7 +144,7 @@ def _check_shown(
 
 
 def _take_record(record: list[Any] | None, kind: str, length: int, name: str) -> list[Any]:
-    if record is None or record[:2] != [kind, 1] or len(record) != length:
+    if record is None or not is_same(record[:2], [kind, 1]) or len(record) != length:
         raise Refuted(
             Reason.BAD_FIELD,
             f"{name} 在链上状态中不是本核验程序认识的 {kind} 记录。",

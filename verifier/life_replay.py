@@ -13,13 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ledger.refusal import Reason
 from verifier.formats import Body, Entry
-from verifier.report import NotRun, Refuted
+from verifier.replaying import check_refusal, compare_with_state, is_same, refute
+from verifier.report import NotRun
 from verifier.strict_json import JsonValue
 
 SIGNED: Final = "contract.signed"
 _RECORD_VERSION: Final = 1
+_RECORD_FIELDS: Final = 27
+_PARTIES: Final = ("merchant", "custodian", "consumer_party")
+"""Members 2 to 4 of the record, in their order."""
 _AMOUNTS: Final = (
     "paid",
     "vouchers",
@@ -64,7 +67,8 @@ def fold_life(entries: Sequence[Entry], bodies: Sequence[Body]) -> Books | None:
     books: Books | None = None
     for place, (entry, body) in enumerate(zip(entries, bodies, strict=True)):
         if entry.outcome.refused:
-            _check_refusal(place, entry, body, books)
+            locked = 0 if books is None else books.amounts["locked"]
+            check_refusal(place, entry, body, locked)
             continue
         if body.version != 1:
             raise NotRun(
@@ -74,24 +78,21 @@ def fold_life(entries: Sequence[Entry], bodies: Sequence[Body]) -> Books | None:
             )
         if body.kind == SIGNED:
             if books is not None:
-                raise _refute(place, "合同已订立", "the contract was already signed")
+                raise refute(place, "合同已订立", "the contract was already signed")
             books = Books({name: str(body.data.get(name, "")) for name in _PARTIES})
             continue
         if books is None:
-            raise _refute(place, "合同尚未订立", "the contract was not signed")
+            raise refute(place, "合同尚未订立", "the contract was not signed")
         effects = dict(entry.outcome.effects)
         _move(place, body, effects, books)
         for name, value in effects.items():
             if name in books.amounts and value != books.amounts[name]:
-                raise _refute(
+                raise refute(
                     place,
                     f"所载 {name} 为 {value}，复算为 {books.amounts[name]}（分）",
                     f"it states {name} {value}, but the entries give {books.amounts[name]} (fen)",
                 )
     return books
-
-
-_PARTIES: Final = ("merchant", "custodian", "consumer_party")
 
 
 def _move(place: int, body: Body, effects: Mapping[str, int | str], books: Books) -> None:
@@ -127,7 +128,7 @@ def _move(place: int, body: Body, effects: Mapping[str, int | str], books: Books
 def _take(place: int, books: Books, amount: int, name: str) -> None:
     locked = books.amounts["locked"]
     if amount > locked:
-        raise _refute(
+        raise refute(
             place,
             f"动用 {amount} 分，而锁定余额仅 {locked} 分",
             f"{amount} fen were moved, but only {locked} were locked",
@@ -135,48 +136,26 @@ def _take(place: int, books: Books, amount: int, name: str) -> None:
     books.add(locked=-amount, **{name: amount})
 
 
-def _check_refusal(place: int, entry: Entry, body: Body, books: Books | None) -> None:
-    """A refusal for want of money names the balance that was there."""
-    if entry.outcome.code != "insufficient_locked" or body.version != 1:
-        return
-    locked = books.amounts["locked"] if books is not None else 0
-    amount = body.data.get("amount")
-    if (
-        type(amount) is not int
-        or amount <= locked
-        or entry.outcome.effects != (("locked", locked), ("amount", amount))
-    ):
-        raise _refute(
-            place,
-            f"以余额不足拒绝 {amount} 分，而锁定余额为 {locked} 分",
-            f"refused {amount} fen as more than is locked, but {locked} fen were locked",
-        )
-
-
 def _compare(books: Books, record: list[Any] | None) -> None:
-    if record is None or record[:2] != ["contract", _RECORD_VERSION] or len(record) != 27:
+    if (
+        record is None
+        or not is_same(record[:2], ["contract", _RECORD_VERSION])
+        or len(record) != _RECORD_FIELDS
+    ):
         raise NotRun(
             "链上状态的格式本核验程序不认识。",
             "The state's record is not of a version this verifier knows.",
         )
-    held = dict(zip(_PARTIES, record[2:5], strict=True)) | dict(
-        zip(_AMOUNTS, record[8:19], strict=True)
+    derived = books.parties | books.amounts
+    held = record[2:5] + record[8:19]
+    names = (*_PARTIES, *_AMOUNTS)
+    compare_with_state(
+        {name: (value, derived[name]) for name, value in zip(names, held, strict=True)}
     )
-    for name, expected in (books.parties | books.amounts).items():
-        if held[name] != expected:
-            raise Refuted(
-                Reason.ROOT_MISMATCH,
-                f"链上状态的 {name} 为 {held[name]}，依记录复算为 {expected}。",
-                f"The state holds {name} {held[name]}; the entries give {expected}.",
-            )
 
 
 def _int(place: int, data: Mapping[str, JsonValue], name: str) -> int:
     value = data.get(name)
     if type(value) is not int:
-        raise _refute(place, f"{name} 不是整数", f"{name} is no whole number")
+        raise refute(place, f"{name} 不是整数", f"{name} is no whole number")
     return value
-
-
-def _refute(place: int, zh: str, en: str) -> Refuted:
-    return Refuted(Reason.BAD_FIELD, f"第 {place + 1} 条：{zh}。", f"entries[{place}]: {en}.")

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from ledger.refusal import Reason
 from verifier.formats import Body, Entry
+from verifier.replaying import check_refusal, compare_with_state, is_same, refute
 from verifier.report import NotRun, Refuted
 from verifier.strict_json import INTEGER_MAX, JsonValue
 
@@ -84,7 +85,7 @@ def fold(entries: Sequence[Entry], bodies: Sequence[Body]) -> Balance | None:
     balance: Balance | None = None
     for place, (entry, body) in enumerate(zip(entries, bodies, strict=True)):
         if entry.outcome.refused:
-            _check_refusal(place, entry, body, balance)
+            check_refusal(place, entry, body, 0 if balance is None else balance.locked)
             continue
         if body.version != 1 or not (
             body.kind in _ACTIONS or body.kind in ("prepaid.open", "attest", "private.committed")
@@ -97,38 +98,21 @@ def fold(entries: Sequence[Entry], bodies: Sequence[Body]) -> Balance | None:
             )
         if body.kind == "prepaid.open":
             if balance is not None:
-                raise _refute(place, "合同已开立，不能再次开立", "the contract was already open")
+                raise refute(place, "合同已开立，不能再次开立", "the contract was already open")
             balance = _open(place, entry, body)
             continue
         if balance is None:
-            raise _refute(place, "合同尚未开立", "the contract was not open")
+            raise refute(place, "合同尚未开立", "the contract was not open")
         if body.kind in _ACTIONS:
             _apply(place, entry, body, balance)
     return balance
-
-
-def _check_refusal(place: int, entry: Entry, body: Body, balance: Balance | None) -> None:
-    if entry.outcome.code != "insufficient_locked" or body.version != 1:
-        return
-    locked = balance.locked if balance is not None else 0
-    amount = body.data.get("amount")
-    if (
-        type(amount) is not int
-        or amount <= locked
-        or entry.outcome.effects != (("locked", locked), ("amount", amount))
-    ):
-        raise _refute(
-            place,
-            f"以余额不足拒绝 {amount} 分，而锁定余额为 {locked} 分",
-            f"refused {amount} fen as more than is locked, but {locked} fen were locked",
-        )
 
 
 def _open(place: int, entry: Entry, body: Body) -> Balance:
     data = body.data
     attesters = data.get("attesters", {})
     if not isinstance(attesters, dict):
-        raise _refute(place, "attesters 格式不符", "attesters is not an object")
+        raise refute(place, "attesters 格式不符", "attesters is not an object")
     balance = Balance(
         parties={
             "merchant": _text(place, data, "merchant"),
@@ -143,7 +127,7 @@ def _open(place: int, entry: Entry, body: Body) -> Balance:
     )
     _check_signers(place, body, balance, "merchant")
     if entry.outcome.effects != (("locked", 0),):
-        raise _refute(place, "开立后的余额应为 0", "an opened contract has nothing locked")
+        raise refute(place, "开立后的余额应为 0", "an opened contract has nothing locked")
     return balance
 
 
@@ -152,20 +136,20 @@ def _apply(place: int, entry: Entry, body: Body, balance: Balance) -> None:
     _check_signers(place, body, balance, balance.attesters[action])
     amount = body.data.get("amount")
     if type(amount) is not int or amount < 1:
-        raise _refute(place, f"金额 {amount} 不是正整数分", f"amount {amount} is not whole fen")
+        raise refute(place, f"金额 {amount} 不是正整数分", f"amount {amount} is not whole fen")
     if action and amount > balance.locked:
-        raise _refute(
+        raise refute(
             place,
             f"动用 {amount} 分，而锁定余额仅 {balance.locked} 分",
             f"{amount} fen were moved, but only {balance.locked} were locked",
         )
     balance.move(action, amount)
     if balance.paid > INTEGER_MAX:
-        raise _refute(place, "已付金额超过上限", "more was paid than the bound allows")
+        raise refute(place, "已付金额超过上限", "more was paid than the bound allows")
     if entry.outcome.effects != balance.effects():
         stated = ", ".join(f"{name} {value}" for name, value in entry.outcome.effects)
         derived = ", ".join(f"{name} {value}" for name, value in balance.effects())
-        raise _refute(
+        raise refute(
             place,
             f"所载余额为 {stated}，复算为 {derived}（分）",
             f"it states {stated}, but the entries give {derived} (fen)",
@@ -177,7 +161,7 @@ def _check_signers(place: int, body: Body, balance: Balance, needed: str) -> Non
     strangers = [signer for signer in body.signers if signer not in balance.parties.values()]
     missing = [role for role in needed.split(" ") if balance.parties[role] not in body.signers]
     if strangers or missing:
-        raise _refute(
+        raise refute(
             place,
             f"签名者为 {'、'.join(body.signers)}，而合同要求 {needed} 签名且仅限合同各方",
             f"it was signed by {', '.join(body.signers)}, but {needed} must sign, and only "
@@ -195,7 +179,7 @@ def _compare(balance: Balance | None, record: list[Any] | None) -> None:
                 "the state says otherwise.",
             )
         return
-    if not _is_same(record[:2], ["prepaid", _RECORD_VERSION]) or len(record) != 18:
+    if not is_same(record[:2], ["prepaid", _RECORD_VERSION]) or len(record) != 18:
         raise NotRun(
             f"链上状态 {record[:2]} 的格式本核验程序不认识。",
             f"The state's record {record[:2]} is not of a version this verifier knows.",
@@ -215,26 +199,13 @@ def _compare(balance: Balance | None, record: list[Any] | None) -> None:
         "refunded": (record[14], balance.refunded),
         "counts": (record[15:18], balance.counts),
     }
-    for name, (held, expected) in derived.items():
-        if not _is_same(held, expected):
-            raise Refuted(
-                Reason.ROOT_MISMATCH,
-                f"链上状态的 {name} 为 {held}，依记录复算为 {expected}。",
-                f"The state holds {name} {held}; the entries give {expected}.",
-            )
-
-
-def _is_same(held: Any, expected: Any) -> bool:
-    """Say whether two values are the same, type included: `True` is no amount of one fen."""
-    if type(held) is list and type(expected) is list:
-        return len(held) == len(expected) and all(map(_is_same, held, expected))
-    return type(held) is type(expected) and bool(held == expected)
+    compare_with_state(derived)
 
 
 def _text(place: int, data: dict[str, JsonValue], name: str, default: str | None = None) -> str:
     value = data.get(name, default)
     if not isinstance(value, str):
-        raise _refute(place, f"缺少 {name}", f"{name} is missing")
+        raise refute(place, f"缺少 {name}", f"{name} is missing")
     return value
 
 
@@ -242,13 +213,9 @@ def _roles(place: int, roles: JsonValue) -> str:
     if roles is None:
         return "merchant"
     if not isinstance(roles, list) or not roles or not all(role in _ROLES for role in roles):
-        raise _refute(place, "attesters 含未知角色", "attesters names an unknown role")
+        raise refute(place, "attesters 含未知角色", "attesters names an unknown role")
     return " ".join([str(role) for role in roles])
 
 
 def _hex(value: Any) -> str:
     return value.hex() if isinstance(value, bytes) else repr(value)
-
-
-def _refute(place: int, zh: str, en: str) -> Refuted:
-    return Refuted(Reason.BAD_FIELD, f"第 {place + 1} 条：{zh}。", f"entries[{place}]: {en}.")

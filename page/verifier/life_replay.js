@@ -6,7 +6,8 @@
 // not locked, and the end must be the record in the state.
 
 import { show } from "./quoting.js";
-import { NotRun, Refuted } from "./refusal.js";
+import { NotRun } from "./refusal.js";
+import { checkRefusal, compareWithState, fail } from "./replaying.js";
 
 export const SIGNED = "contract.signed";
 
@@ -31,7 +32,7 @@ export async function foldLife(entries, bodies, pause) {
     const body = bodies[place];
     if (place % 512 === 511) await pause(place, entries.length);
     if (entry.outcome.refused) {
-      checkRefusal(place, entry, body, books);
+      checkRefusal(place, entry, body, books === null ? 0 : books.amounts.locked);
       continue;
     }
     if (body.version !== 1) {
@@ -122,24 +123,6 @@ function take(place, amounts, amount, name) {
   amounts[name] += amount;
 }
 
-function checkRefusal(place, { outcome }, body, books) {
-  if (outcome.code !== "insufficient_locked" || body.version !== 1) return;
-  const locked = books === null ? 0 : books.amounts.locked;
-  const amount = body.data.get("amount");
-  const [first, second, ...others] = outcome.effects;
-  const isStated =
-    others.length === 0 &&
-    first?.[0] === "locked" && first[1] === locked &&
-    second?.[0] === "amount" && second[1] === amount;
-  if (typeof amount !== "number" || amount <= locked || !isStated) {
-    fail(
-      place,
-      `以余额不足拒绝 ${show(amount)} 分，而锁定余额为 ${locked} 分`,
-      `refused ${show(amount)} fen as more than is locked, but ${locked} fen were locked`,
-    );
-  }
-}
-
 function compare(books, record) {
   const isKnown =
     record !== null &&
@@ -152,20 +135,8 @@ function compare(books, record) {
       "The state's record is not of a version this verifier knows.",
     );
   }
-  const held = new Map();
-  for (const [at, name] of PARTIES.entries()) held.set(name, [record[2 + at], books.parties[name]]);
-  for (const [at, name] of AMOUNTS.entries()) held.set(name, [record[8 + at], books.amounts[name]]);
-  for (const [name, [stated, derived]] of held) {
-    if (stated !== derived) {
-      throw new Refuted(
-        "root_mismatch",
-        `链上状态的 ${name} 为 ${show(stated)}，依记录复算为 ${show(derived)}。`,
-        `The state holds ${name} ${show(stated)}; the entries give ${show(derived)}.`,
-      );
-    }
-  }
-}
-
-function fail(place, zh, en) {
-  throw new Refuted("bad_field", `第 ${place + 1} 条：${zh}。`, `entries[${place}]: ${en}.`);
+  compareWithState([
+    ...PARTIES.map((name, at) => [name, record[2 + at], books.parties[name]]),
+    ...AMOUNTS.map((name, at) => [name, record[8 + at], books.amounts[name]]),
+  ]);
 }

@@ -11,6 +11,7 @@
 import { toHex } from "./bytes.js";
 import { show } from "./quoting.js";
 import { NotRun, Refuted } from "./refusal.js";
+import { checkRefusal, compareWithState, fail, isSame } from "./replaying.js";
 import { INTEGER_MAX } from "./strict_json.js";
 
 const ACTIONS = ["prepaid.prepay", "prepaid.consume", "prepaid.refund"];
@@ -33,7 +34,7 @@ export async function fold(entries, bodies, pause) {
     const body = bodies[place];
     if (place % 512 === 511) await pause(place, entries.length);
     if (entry.outcome.refused) {
-      checkRefusal(place, entry, body, balance);
+      checkRefusal(place, entry, body, balance === null ? 0 : balance.locked);
       continue;
     }
     if (body.version !== 1 || !(ACTIONS.includes(body.kind) || OTHERS.includes(body.kind))) {
@@ -54,20 +55,6 @@ export async function fold(entries, bodies, pause) {
     }
   }
   return balance;
-}
-
-function checkRefusal(place, { outcome }, body, balance) {
-  if (outcome.code !== "insufficient_locked" || body.version !== 1) return;
-  const locked = balance === null ? 0 : balance.locked;
-  const amount = body.data.get("amount");
-  const expected = [["locked", locked], ["amount", amount]];
-  if (typeof amount !== "number" || amount <= locked || !isSame(outcome.effects, expected)) {
-    fail(
-      place,
-      `以余额不足拒绝 ${show(amount)} 分，而锁定余额为 ${locked} 分`,
-      `refused ${show(amount)} fen as more than is locked, but ${locked} fen were locked`,
-    );
-  }
 }
 
 function open(place, entry, { data, signers }) {
@@ -183,21 +170,7 @@ function compare(balance, record) {
     ["refunded", record[14], balance.refunded],
     ["counts", record.slice(15, 18), balance.counts],
   ];
-  for (const [name, held, expected] of derived) {
-    if (!isSame(held, expected)) {
-      throw new Refuted(
-        "root_mismatch",
-        `链上状态的 ${name} 为 ${show(held)}，依记录复算为 ${show(expected)}。`,
-        `The state holds ${name} ${show(held)}; the entries give ${show(expected)}.`,
-      );
-    }
-  }
-}
-
-/** Whether two values are the same, lists by their elements. */
-function isSame(one, other) {
-  if (!Array.isArray(one) || !Array.isArray(other)) return one === other;
-  return one.length === other.length && one.every((item, at) => isSame(item, other[at]));
+  compareWithState(derived);
 }
 
 function text(place, data, name) {
@@ -212,8 +185,4 @@ function roles(place, value) {
     fail(place, "attesters 含未知角色", "attesters names an unknown role");
   }
   return value.join(" ");
-}
-
-function fail(place, zh, en) {
-  throw new Refuted("bad_field", `第 ${place + 1} 条：${zh}。`, `entries[${place}]: ${en}.`);
 }

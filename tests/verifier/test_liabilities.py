@@ -350,6 +350,8 @@ MUTATIONS: dict[str, Mutation] = {
         17,
         Reason.BAD_PROOF,
     ),
+    "quorum-lies-of-a-version": (forged("merchant/m-1", 1, True), 16, Reason.BAD_FIELD),
+    "quorum-lies-of-the-contracts-version": (forged(stream_of(OF), 1, True), 17, Reason.BAD_FIELD),
     "quorum-lies-of-the-hash": (forged("merchant/m-1", 11, bytes(32)), 17, Reason.BAD_PROOF),
     "quorum-lies-of-a-sum-too-large": (forged("merchant/m-1", 9, 2**53), 16, Reason.BAD_FIELD),
     "quorum-lies-of-the-contract": (

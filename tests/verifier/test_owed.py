@@ -275,6 +275,23 @@ def test_a_record_that_does_not_follow() -> None:
     )
 
 
+def test_a_truth_value_in_the_record_is_no_number() -> None:
+    import msgpack
+
+    from ledger.stream import decode_stored_stream
+
+    record = msgpack.unpackb(decode_stored_stream(world().memory.streams[CARD]).value)[2]
+    for place, value, sentence in (
+        (1, True, "The state's record is not of a version this verifier knows."),
+        (14, False, "The state holds released False; the entries give 0."),
+    ):
+        assert record[place] == value
+        changed = [*record[:place], value, *record[place + 1 :]]
+        lying = forge(world(), records={CARD: changed})
+        report = verify_evidence(lying.history("card-1", SIGNERS, law=papers()), lying.chain_id)
+        assert report.steps[12].explanation.en == sentence
+
+
 def test_a_refusal_that_names_another_balance() -> None:
     made = LifeWorld()
     made.sign()
