@@ -26,6 +26,7 @@ from contracts.execution import (
     StoredEntry,
     execute_block,
     parse_candidate,
+    read_history,
 )
 from contracts.papers import find_claim, make_papers
 from contracts.parties import INSTITUTION_ROLES, party_stream
@@ -45,6 +46,7 @@ from ledger.block import Header, compute_block_hash, encode_header, encode_heade
 from ledger.canonical import encode_canonical
 from ledger.checkpoint import Checkpoint, cosign_checkpoint, sign_checkpoint
 from ledger.evidence import (
+    LawPapers,
     ProvenStream,
     ShownContract,
     contract_stream,
@@ -355,10 +357,15 @@ class SmallChain:
             "state": self.proven(stream) if stream in self.memory.streams else None,
             "entries": [self.leaves[index] for index in self.indices_of(stream)],
             "parties": self.parties(signers),
-            "law": make_papers(self.chain, stream, len(self.leaves)),
+            "law": self.papers(stream),
         }
         members |= changes
         return encode_history_evidence(**members)
+
+    def papers(self, stream: str) -> LawPapers | None:
+        count_max = len(self.leaves)
+        past = read_history(self.chain.reader, stream, count_max)
+        return None if past is None else make_papers(self.chain, stream, past, count_max)
 
     def liabilities(self, *contracts: str, is_shown: bool = True, **changes: Any) -> bytes:
         newest = self.headers[-1]
