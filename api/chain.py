@@ -7,14 +7,15 @@ FastAPI routes with pydantic schemas. Parameters come in as text and are read st
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api import examples
 from api.access import Access, is_loopback
-from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems
+from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems, shows
+from api.media import JSON
 from api.parameters import CLAIMS_MAX, ContractId, ContractIds, Height, Size
 from api.ports import LedgerService
 from api.problems import Problem
@@ -22,14 +23,9 @@ from api.requests import parse_contract_id, parse_height, parse_size
 from api.schemas import Block, Contract, Healthy, Status
 from api.settings import ApiSettings
 
-JSON: Final = "application/json"
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 GENESIS_CACHE: Final = "public, max-age=3600"
 """It never changes on a chain; an address may be given to another chain."""
-
-
-def _shows(example: Any) -> dict[str, Any]:
-    return {"responses": {"200": {"content": {JSON: {"example": example}}}}}
 
 
 def chain_router(service: LedgerService, access: Access, settings: ApiSettings) -> APIRouter:
@@ -43,7 +39,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         summary="A contract's record and the root of its history",
         description="For the contract's merchant, custodian and consumer, and for regulators.",
         responses=problems("bad_parameter", "unauthenticated", "forbidden", "not_found"),
-        openapi_extra={**_shows(examples.CONTRACT), **SECURITY_TOKEN},
+        openapi_extra=shows(examples.CONTRACT, SECURITY_TOKEN),
     )
     async def get_contract(contract_id: ContractId, request: Request) -> Contract:
         stream = parse_contract_id(contract_id)
@@ -124,7 +120,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getBlock",
         summary="A block's header, commit certificate and transaction ids",
         responses=problems("bad_parameter", "not_found"),
-        openapi_extra={**_shows(examples.BLOCK), **SECURITY_NONE},
+        openapi_extra=shows(examples.BLOCK, SECURITY_NONE),
     )
     async def get_block(height: Height) -> Block:
         number = parse_height(height)
@@ -196,7 +192,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         tags=["node"],
         operation_id="getStatus",
         summary="How this node is",
-        openapi_extra={**_shows(examples.STATUS), **SECURITY_NONE},
+        openapi_extra=shows(examples.STATUS, SECURITY_NONE),
     )
     async def get_status() -> Status:
         return Status.of(service, service.status())
@@ -207,7 +203,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getHealth",
         summary="Whether the process works at all",
         responses=problems("unavailable"),
-        openapi_extra={**_shows({"status": "ok"}), **SECURITY_NONE},
+        openapi_extra=shows({"status": "ok"}, SECURITY_NONE),
     )
     async def get_health() -> Healthy:
         return _require_ok(*service.healthy())
@@ -218,7 +214,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getReadiness",
         summary="Whether to send requests here",
         responses=problems("unavailable"),
-        openapi_extra={**_shows({"status": "ok"}), **SECURITY_NONE},
+        openapi_extra=shows({"status": "ok"}, SECURITY_NONE),
     )
     async def get_readiness() -> Healthy:
         return _require_ok(*service.ready())

@@ -10,12 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from api import examples
+from api.media import JSON
 from api.problems import MEDIA_TYPE, PROBLEMS
-
-JSON: Final = "application/json"
-MSGPACK: Final = "application/msgpack"
-OCTETS: Final = "application/octet-stream"
-TEXT: Final = "text/plain"
 
 BINARY: Final = {"type": "string", "format": "binary"}
 STRING: Final = {"type": "string"}
@@ -56,6 +52,11 @@ def answer(
     """Return one entry of an operation's responses."""
     content = {media_type: {"schema": dict(schema), "example": example}}
     return {status: {"description": description, "content": content}}
+
+
+def shows(example: Any, security: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an operation with a schema of its own adds: an example, and who may call it."""
+    return {"responses": {"200": {"content": {JSON: {"example": example}}}}, **security}
 
 
 def problems(*reasons: str) -> dict[int | str, dict[str, Any]]:

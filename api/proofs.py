@@ -15,11 +15,11 @@ from starlette.responses import Response
 from api import examples
 from api.access import Access
 from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems
+from api.media import JSON, file_answer
 from api.parameters import ContractId, Height, Number, StreamKind, StreamName, Validator
 from api.ports import LedgerService
 from api.problems import Problem
 from api.requests import (
-    JSON,
     BodyBudget,
     parse_contract_id,
     parse_height,
@@ -83,7 +83,7 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         if read_content_type(request) != JSON:
             raise Problem("unsupported_media_type", f"a question is sent as {JSON}")
         raw = await read_body(request, QUESTION_BYTES_MAX, settings.body_timeout_s, budget)
-        return _file(await service.record(contract_id, raw), f"{contract_id}.proof.json")
+        return file_answer(await service.record(contract_id, raw), f"{contract_id}.proof.json")
 
     @router.get(
         "/v1/state/{kind}/{name}",
@@ -102,7 +102,7 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
     async def get_state(kind: StreamKind, name: StreamName, request: Request) -> Response:
         stream = parse_stream(kind, name)
         access.require_stream(request, stream)
-        return _file(await service.state(stream), f"{kind}-{name}.state.json")
+        return file_answer(await service.state(stream), f"{kind}-{name}.state.json")
 
     @router.get(
         "/v1/consistency/{older_height}/{newer_height}",
@@ -118,7 +118,9 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
     )
     async def get_consistency(older_height: Height, newer_height: Height) -> Response:
         older, newer = parse_height(older_height), parse_height(newer_height)
-        return _file(await service.consistency(older, newer), f"{older}-{newer}.consistency.json")
+        return file_answer(
+            await service.consistency(older, newer), f"{older}-{newer}.consistency.json"
+        )
 
     @router.get(
         "/v1/validators/{validator}/equivocations/{number}",
@@ -135,11 +137,6 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
     async def get_equivocation(validator: Validator, number: Number) -> Response:
         parse_stream("validator", validator)
         content = service.equivocation(validator, parse_height(number))
-        return _file(content, f"{validator}-{number}.equivocation.json")
+        return file_answer(content, f"{validator}-{number}.equivocation.json")
 
     return router
-
-
-def _file(content: bytes, name: str) -> Response:
-    headers = {"Content-Disposition": f'inline; filename="{name}"'}
-    return Response(content, headers=headers, media_type=JSON)
