@@ -14,7 +14,16 @@ from starlette.responses import Response
 
 from api import examples
 from api.access import Access, is_loopback
-from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems, shows
+from api.description import (
+    OBJECT,
+    PROVEN,
+    SECURITY_NONE,
+    SECURITY_TOKEN,
+    answer,
+    object_answer,
+    problems,
+    shows,
+)
 from api.media import JSON
 from api.parameters import CLAIMS_MAX, ContractId, ContractIds, Height, Size
 from api.ports import LedgerService
@@ -55,12 +64,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getHistory",
         summary="A contract's complete history, with the proof that nothing is left out",
         response_class=Response,
-        responses={
-            **problems(
-                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
-            ),
-            **answer(200, "the history", JSON, {"type": "object"}, examples.HISTORY),
-        },
+        responses=object_answer("the history", examples.HISTORY, *PROVEN),
         openapi_extra=SECURITY_TOKEN,
     )
     async def get_history(contract_id: ContractId, request: Request) -> Response:
@@ -75,12 +79,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         description="What is locked and owed in all, and that this contract is counted in it. Of "
         "the merchant's other contracts it holds sums and hashes, and says nobody's name.",
         response_class=Response,
-        responses={
-            **problems(
-                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
-            ),
-            **answer(200, "an evidence file", JSON, {"type": "object"}, examples.LIABILITIES),
-        },
+        responses=object_answer("an evidence file", examples.LIABILITIES, *PROVEN),
         openapi_extra=SECURITY_TOKEN,
     )
     async def get_claim(contract_id: ContractId, request: Request) -> Response:
@@ -95,12 +94,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         description="For a class of consumers: so many contracts, so much in all, none counted "
         "twice, and not whose they are. The token must cover each of them.",
         response_class=Response,
-        responses={
-            **problems(
-                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
-            ),
-            **answer(200, "an evidence file", JSON, {"type": "object"}, examples.LIABILITIES),
-        },
+        responses=object_answer("an evidence file", examples.LIABILITIES, *PROVEN),
         openapi_extra=SECURITY_TOKEN,
     )
     async def get_claims(contract: ContractIds, request: Request) -> Response:
@@ -135,10 +129,13 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getTimestamps",
         summary="The first timestamped checkpoint of at least this size, with its RFC 3161 tokens",
         response_class=Response,
-        responses={
-            **problems("bad_parameter", "not_found", "unavailable"),
-            **answer(200, "checkpoint and tokens", JSON, {"type": "object"}, examples.TIMESTAMPS),
-        },
+        responses=object_answer(
+            "checkpoint and tokens",
+            examples.TIMESTAMPS,
+            "bad_parameter",
+            "not_found",
+            "unavailable",
+        ),
         openapi_extra=SECURITY_NONE,
     )
     async def get_timestamps(size: Size) -> Response:
@@ -157,12 +154,13 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         summary="The first checkpoint of at least this size that witnesses cosigned",
         description="The witnesses' cosignatures stand apart from the quorum's.",
         response_class=Response,
-        responses={
-            **problems("bad_parameter", "not_found", "unavailable"),
-            **answer(
-                200, "checkpoint and cosignatures", JSON, {"type": "object"}, examples.WITNESSED
-            ),
-        },
+        responses=object_answer(
+            "checkpoint and cosignatures",
+            examples.WITNESSED,
+            "bad_parameter",
+            "not_found",
+            "unavailable",
+        ),
         openapi_extra=SECURITY_NONE,
     )
     async def get_witnesses(size: Size) -> Response:
@@ -180,7 +178,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getGenesis",
         summary="The genesis document's exact bytes, whose tagged hash is the chain id",
         response_class=Response,
-        responses=answer(200, "RFC 8785 canonical JSON", JSON, {"type": "object"}, {"format": "…"}),
+        responses=answer(200, "RFC 8785 canonical JSON", JSON, OBJECT, {"format": "…"}),
         openapi_extra=SECURITY_NONE,
     )
     async def get_genesis() -> Response:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from api import examples
 from api.access import Access, forbidden
-from api.description import SECURITY_TOKEN, answer, problems, shows
+from api.description import SECURITY_TOKEN, answer, object_answer, problems, shows
 from api.forms import PrivateForm
 from api.media import JSON, file_answer
 from api.parameters import ContractId
@@ -205,10 +205,7 @@ def private_router(
         operation_id="getDisclosure",
         summary="Chosen fields, with what proves them against the commitment on the chain",
         response_class=Response,
-        responses={
-            **problems(*_ACCESS, "unavailable"),
-            **answer(200, "the disclosure", JSON, {"type": "object"}, examples.DISCLOSURE),
-        },
+        responses=object_answer("the disclosure", examples.DISCLOSURE, *_ACCESS, "unavailable"),
         openapi_extra={
             "parameters": [
                 {

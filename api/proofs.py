@@ -7,14 +7,14 @@ object that will stand in the file, and every answer is verified by whoever gets
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api import examples
 from api.access import Access
-from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems
+from api.description import OBJECT, PROVEN, SECURITY_NONE, SECURITY_TOKEN, object_answer
 from api.media import JSON, file_answer
 from api.parameters import ContractId, Height, Number, StreamKind, StreamName, Validator
 from api.ports import LedgerService
@@ -33,8 +33,6 @@ from contracts.questions import QUESTION_BYTES_MAX
 QUESTIONS_BYTES_MAX: Final = 16 * 1024 * 1024
 """Questions being received, of all requests together: 128 of the largest."""
 
-_FILE: Final[dict[str, Any]] = {"type": "object"}
-
 
 def proof_router(service: LedgerService, access: Access, settings: ApiSettings) -> APIRouter:
     """Return the routes over `service`."""
@@ -49,28 +47,27 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         description="Asks for `window`, `balance`, `terms`, `attestation`, `omission` or "
         "`production`; the body is the object `question` of the evidence file.",
         response_class=Response,
-        responses={
-            **problems(
-                "malformed",
-                "bad_parameter",
-                "unauthenticated",
-                "forbidden",
-                "not_found",
-                "request_timeout",
-                "too_large",
-                "unsupported_media_type",
-                "bad_field",
-                "wrong_height",
-                "unknown_party",
-                "not_certified",
-                "unavailable",
-            ),
-            **answer(200, "the evidence file", JSON, _FILE, examples.EVIDENCE),
-        },
+        responses=object_answer(
+            "the evidence file",
+            examples.EVIDENCE,
+            "malformed",
+            "bad_parameter",
+            "unauthenticated",
+            "forbidden",
+            "not_found",
+            "request_timeout",
+            "too_large",
+            "unsupported_media_type",
+            "bad_field",
+            "wrong_height",
+            "unknown_party",
+            "not_certified",
+            "unavailable",
+        ),
         openapi_extra={
             "requestBody": {
                 "required": True,
-                "content": {JSON: {"schema": _FILE, "example": examples.QUESTION}},
+                "content": {JSON: {"schema": OBJECT, "example": examples.QUESTION}},
             },
             **SECURITY_TOKEN,
         },
@@ -91,12 +88,7 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getState",
         summary="A stream's value at the newest height, or its absence, with proof",
         response_class=Response,
-        responses={
-            **problems(
-                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
-            ),
-            **answer(200, "the evidence file", JSON, _FILE, examples.EVIDENCE),
-        },
+        responses=object_answer("the evidence file", examples.EVIDENCE, *PROVEN),
         openapi_extra=SECURITY_TOKEN,
     )
     async def get_state(kind: StreamKind, name: StreamName, request: Request) -> Response:
@@ -110,10 +102,9 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getConsistency",
         summary="That the log only grew between two heights' certified checkpoints",
         response_class=Response,
-        responses={
-            **problems("bad_parameter", "not_found", "not_certified"),
-            **answer(200, "the evidence file", JSON, _FILE, examples.EVIDENCE),
-        },
+        responses=object_answer(
+            "the evidence file", examples.EVIDENCE, "bad_parameter", "not_found", "not_certified"
+        ),
         openapi_extra=SECURITY_NONE,
     )
     async def get_consistency(older_height: Height, newer_height: Height) -> Response:
@@ -128,10 +119,9 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getEquivocation",
         summary="That a validator contradicted itself, verifiable with genesis alone",
         response_class=Response,
-        responses={
-            **problems("bad_parameter", "not_found"),
-            **answer(200, "the evidence file", JSON, _FILE, examples.EVIDENCE),
-        },
+        responses=object_answer(
+            "the evidence file", examples.EVIDENCE, "bad_parameter", "not_found"
+        ),
         openapi_extra=SECURITY_NONE,
     )
     async def get_equivocation(validator: Validator, number: Number) -> Response:
