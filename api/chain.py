@@ -7,14 +7,24 @@ FastAPI routes with pydantic schemas. Parameters come in as text and are read st
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api import examples
 from api.access import Access, is_loopback
-from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems
+from api.description import (
+    OBJECT,
+    PROVEN,
+    SECURITY_NONE,
+    SECURITY_TOKEN,
+    answer,
+    object_answer,
+    problems,
+    shows,
+)
+from api.media import JSON
 from api.parameters import CLAIMS_MAX, ContractId, ContractIds, Height, Size
 from api.ports import LedgerService
 from api.problems import Problem
@@ -22,14 +32,9 @@ from api.requests import parse_contract_id, parse_height, parse_size
 from api.schemas import Block, Contract, Healthy, Status
 from api.settings import ApiSettings
 
-JSON: Final = "application/json"
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 GENESIS_CACHE: Final = "public, max-age=3600"
 """It never changes on a chain; an address may be given to another chain."""
-
-
-def _shows(example: Any) -> dict[str, Any]:
-    return {"responses": {"200": {"content": {JSON: {"example": example}}}}}
 
 
 def chain_router(service: LedgerService, access: Access, settings: ApiSettings) -> APIRouter:
@@ -43,7 +48,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         summary="A contract's record and the root of its history",
         description="For the contract's merchant, custodian and consumer, and for regulators.",
         responses=problems("bad_parameter", "unauthenticated", "forbidden", "not_found"),
-        openapi_extra={**_shows(examples.CONTRACT), **SECURITY_TOKEN},
+        openapi_extra=shows(examples.CONTRACT, SECURITY_TOKEN),
     )
     async def get_contract(contract_id: ContractId, request: Request) -> Contract:
         stream = parse_contract_id(contract_id)
@@ -59,12 +64,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getHistory",
         summary="A contract's complete history, with the proof that nothing is left out",
         response_class=Response,
-        responses={
-            **problems(
-                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
-            ),
-            **answer(200, "the history", JSON, {"type": "object"}, examples.HISTORY),
-        },
+        responses=object_answer("the history", examples.HISTORY, *PROVEN),
         openapi_extra=SECURITY_TOKEN,
     )
     async def get_history(contract_id: ContractId, request: Request) -> Response:
@@ -79,12 +79,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         description="What is locked and owed in all, and that this contract is counted in it. Of "
         "the merchant's other contracts it holds sums and hashes, and says nobody's name.",
         response_class=Response,
-        responses={
-            **problems(
-                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
-            ),
-            **answer(200, "an evidence file", JSON, {"type": "object"}, examples.LIABILITIES),
-        },
+        responses=object_answer("an evidence file", examples.LIABILITIES, *PROVEN),
         openapi_extra=SECURITY_TOKEN,
     )
     async def get_claim(contract_id: ContractId, request: Request) -> Response:
@@ -99,12 +94,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         description="For a class of consumers: so many contracts, so much in all, none counted "
         "twice, and not whose they are. The token must cover each of them.",
         response_class=Response,
-        responses={
-            **problems(
-                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
-            ),
-            **answer(200, "an evidence file", JSON, {"type": "object"}, examples.LIABILITIES),
-        },
+        responses=object_answer("an evidence file", examples.LIABILITIES, *PROVEN),
         openapi_extra=SECURITY_TOKEN,
     )
     async def get_claims(contract: ContractIds, request: Request) -> Response:
@@ -124,7 +114,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getBlock",
         summary="A block's header, commit certificate and transaction ids",
         responses=problems("bad_parameter", "not_found"),
-        openapi_extra={**_shows(examples.BLOCK), **SECURITY_NONE},
+        openapi_extra=shows(examples.BLOCK, SECURITY_NONE),
     )
     async def get_block(height: Height) -> Block:
         number = parse_height(height)
@@ -139,10 +129,13 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getTimestamps",
         summary="The first timestamped checkpoint of at least this size, with its RFC 3161 tokens",
         response_class=Response,
-        responses={
-            **problems("bad_parameter", "not_found", "unavailable"),
-            **answer(200, "checkpoint and tokens", JSON, {"type": "object"}, examples.TIMESTAMPS),
-        },
+        responses=object_answer(
+            "checkpoint and tokens",
+            examples.TIMESTAMPS,
+            "bad_parameter",
+            "not_found",
+            "unavailable",
+        ),
         openapi_extra=SECURITY_NONE,
     )
     async def get_timestamps(size: Size) -> Response:
@@ -161,12 +154,13 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         summary="The first checkpoint of at least this size that witnesses cosigned",
         description="The witnesses' cosignatures stand apart from the quorum's.",
         response_class=Response,
-        responses={
-            **problems("bad_parameter", "not_found", "unavailable"),
-            **answer(
-                200, "checkpoint and cosignatures", JSON, {"type": "object"}, examples.WITNESSED
-            ),
-        },
+        responses=object_answer(
+            "checkpoint and cosignatures",
+            examples.WITNESSED,
+            "bad_parameter",
+            "not_found",
+            "unavailable",
+        ),
         openapi_extra=SECURITY_NONE,
     )
     async def get_witnesses(size: Size) -> Response:
@@ -184,7 +178,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getGenesis",
         summary="The genesis document's exact bytes, whose tagged hash is the chain id",
         response_class=Response,
-        responses=answer(200, "RFC 8785 canonical JSON", JSON, {"type": "object"}, {"format": "…"}),
+        responses=answer(200, "RFC 8785 canonical JSON", JSON, OBJECT, {"format": "…"}),
         openapi_extra=SECURITY_NONE,
     )
     async def get_genesis() -> Response:
@@ -196,7 +190,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         tags=["node"],
         operation_id="getStatus",
         summary="How this node is",
-        openapi_extra={**_shows(examples.STATUS), **SECURITY_NONE},
+        openapi_extra=shows(examples.STATUS, SECURITY_NONE),
     )
     async def get_status() -> Status:
         return Status.of(service, service.status())
@@ -207,7 +201,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getHealth",
         summary="Whether the process works at all",
         responses=problems("unavailable"),
-        openapi_extra={**_shows({"status": "ok"}), **SECURITY_NONE},
+        openapi_extra=shows({"status": "ok"}, SECURITY_NONE),
     )
     async def get_health() -> Healthy:
         return _require_ok(*service.healthy())
@@ -218,7 +212,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getReadiness",
         summary="Whether to send requests here",
         responses=problems("unavailable"),
-        openapi_extra={**_shows({"status": "ok"}), **SECURITY_NONE},
+        openapi_extra=shows({"status": "ok"}, SECURITY_NONE),
     )
     async def get_readiness() -> Healthy:
         return _require_ok(*service.ready())

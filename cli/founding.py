@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from cli.arguments import read_input
 from cli.failure import Failure, unusable
 from genesis.document import (
     Endpoints,
@@ -183,10 +184,9 @@ def make_genesis(
 
 def read_genesis(path: Path) -> Genesis:
     """Read a genesis document; raise `Failure`."""
+    raw = read_input(path)
     try:
-        return parse_genesis(path.read_bytes())
-    except OSError as error:
-        raise unusable(f"{path} cannot be read: {error.strerror}.") from None
+        return parse_genesis(raw)
     except Rejected as rejected:
         raise Failure(f"{path} is not a genesis document: {rejected.detail}.") from None
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
+from cli.arguments import read_input
 from cli.drafts import Draft
 from cli.failure import unusable
 from contracts.lifecycle import EVENTS, MERCHANT_EVENTS
@@ -171,12 +172,7 @@ def read_life(path: Path) -> Life:
 
 
 def _decode(path: Path, shape: type[Shape]) -> Shape:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise unusable(f"{path} cannot be read: {error.strerror}.") from None
-    if len(raw) > FILE_BYTES_MAX:
-        raise unusable(f"{path} has more than {FILE_BYTES_MAX} bytes.")
+    raw = read_input(path, FILE_BYTES_MAX)
     try:
         return msgspec.json.decode(raw, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

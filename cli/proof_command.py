@@ -16,7 +16,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.arguments import Parser, add_command, add_node_options, make_clients, write_output
+from cli.arguments import (
+    Parser,
+    add_command,
+    add_node_options,
+    make_clients,
+    read_input,
+    write_output,
+)
 from cli.failure import OK, Failure, unusable
 
 if TYPE_CHECKING:
@@ -187,7 +194,7 @@ def make_question(arguments: argparse.Namespace) -> dict[str, Any]:
                 "until": arguments.until_ms,
             }
         case "terms":
-            document = None if arguments.document is None else _read(arguments.document)
+            document = None if arguments.document is None else read_input(arguments.document)
             return {
                 "ask": "terms",
                 "at": arguments.at,
@@ -198,7 +205,7 @@ def make_question(arguments: argparse.Namespace) -> dict[str, Any]:
         case "production":
             return {"ask": "production", "request": arguments.request}
         case _:
-            envelope = _read(arguments.envelope)
+            envelope = read_input(arguments.envelope)
             receipt, batch = read_receipt(arguments.receipt, envelope)
             return {
                 "ask": "omission",
@@ -219,7 +226,7 @@ def read_receipt(path: Path, envelope: bytes) -> tuple[dict[str, Any], dict[str,
     from ledger.transaction import decode_transaction
 
     try:
-        answer = json.loads(_read(path))
+        answer = json.loads(read_input(path))
         receipt = answer.get("receipt", answer)
         if "root" not in receipt:
             return receipt, None
@@ -239,13 +246,6 @@ def read_receipt(path: Path, envelope: bytes) -> tuple[dict[str, Any], dict[str,
         "index": index,
         "path": [base64.b64encode(node).decode() for node in proof],
     }
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise unusable(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _tx_id_of(arguments: argparse.Namespace) -> str:

@@ -35,8 +35,8 @@ INDUSTRIES: Final = (
     "driving",
     "car_wash",
 )
-"""The ten of 深市监联〔2023〕15号: 教育培训, 餐饮, 家政, 健身娱乐, 职业技能培训, 文化体育,
-宠物服务, 理发及美容服务, 驾驶培训, 车身清洁."""
+"""The ten industries of 深市监联〔2023〕15号: 教育培训, 餐饮, 家政, 健身娱乐, 职业技能培训,
+文化体育, 宠物服务, 理发及美容服务, 驾驶培训, 车身清洁."""
 
 MERCHANT: Final = "merchant"
 NEITHER: Final = "neither"

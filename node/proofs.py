@@ -20,7 +20,7 @@ from api.ports import NotFound
 from contracts.equivocation import validator_stream
 from contracts.parties import party_stream
 from contracts.questions import Question, Row, find_promise, find_span, to_member
-from ledger.block import TransactionEntry, decode_entry
+from ledger.block import TransactionEntry, decode_transaction_entry
 from ledger.evidence import (
     ProvenBlock,
     StateClaim,
@@ -89,16 +89,17 @@ class Proofs:
         claim = self._claim(stream)
         record = [] if claim.value is None else self._queries.walk_stream(stream)
         store = self._shell.disk.store
-        for _, _, height in record[:1]:
-            self._queries.check_held(height)
-        times = {height: store.header(height).time_ms for _, _, height in record}
-        rows = [Row(times[height], tx_id) for tx_id, _, height in record]
+        rows = [Row(stored.time_ms, tx_id) for tx_id, stored in record]
         first, end = find_span(
-            question, rows, newest.time_ms, lambda place: _read_data(record[place][1])
+            question,
+            rows,
+            newest.time_ms,
+            lambda place: _read_data(decode_transaction_entry(record[place][1].raw)),
         )
-        chosen = record[first:end]
-        heights = {height for _, _, height in chosen}
-        signers = {s for _, raw, _ in chosen for s in read_head(_body_of(raw)).signers}
+        chosen = [stored.raw for _, stored in record[first:end]]
+        entries = [decode_transaction_entry(raw) for raw in chosen]
+        heights = {entry.height for entry in entries}
+        signers = {s for entry in entries for s in read_head(entry.envelope.body).signers}
         promise = find_promise(question)
         if promise is not None:
             heights.add(promise[0])
@@ -115,7 +116,8 @@ class Proofs:
             if store.chain_store.state(party_stream(signer)) is None:
                 raise Rejected(Reason.UNKNOWN_PARTY, f"question: {signer} is not registered")
         parties = self._queries.prove_parties(sorted(signers))
-        range_ = range_proof([leaf_hash(raw) for _, raw, _ in record], first, end) if chosen else ()
+        leaves = [leaf_hash(stored.raw) for _, stored in record]
+        range_ = range_proof(leaves, first, end) if chosen else ()
         note, size = await self._queries.certified_checkpoint(newest.height)
         return encode_record_evidence(
             contract=contract,
@@ -124,7 +126,7 @@ class Proofs:
             header_proof=self._queries.prove_entry(newest.index, note, size),
             state=claim,
             first=first,
-            entries=[raw for _, raw, _ in chosen],
+            entries=chosen,
             range_=range_,
             blocks=self._prove_blocks(sorted(heights), size),
             parties=parties,
@@ -134,12 +136,13 @@ class Proofs:
     def equivocation(self, validator: str, number: int) -> bytes:
         """Return the `number`-th proof, from 0, that a validator contradicted itself."""
         stream = validator_stream(validator)
-        found = []
+        found: list[TransactionEntry] = []
         if self._shell.disk.store.chain_store.state(stream) is not None:
-            for _, raw, _ in self._queries.walk_stream(stream):
-                entry = decode_entry(raw)
-                if isinstance(entry, TransactionEntry) and not entry.outcome.refused:
-                    found.append(raw)
+            entries = [
+                decode_transaction_entry(stored.raw)
+                for _, stored in self._queries.walk_stream(stream)
+            ]
+            found = [entry for entry in entries if not entry.outcome.refused]
         if number >= len(found):
             raise NotFound(
                 f"the chain holds {len(found)} proofs against {validator}, counted from 0"
@@ -173,13 +176,6 @@ class Proofs:
         ]
 
 
-def _body_of(raw: bytes) -> bytes:
-    entry = decode_entry(raw)
-    if not isinstance(entry, TransactionEntry):
-        raise NotFound("an entry of the record is no transaction")
-    return entry.envelope.body
-
-
-def _read_data(raw: bytes) -> Mapping[str, Any]:
-    data: Mapping[str, Any] = json.loads(_body_of(raw))["data"]
+def _read_data(entry: TransactionEntry) -> Mapping[str, Any]:
+    data: Mapping[str, Any] = json.loads(entry.envelope.body)["data"]
     return data

@@ -26,10 +26,17 @@ from api.ports import (
     Unavailable,
 )
 from contracts.custody import MERCHANT_PREFIX, STATIC_PREFIX, ContractRecord
+from contracts.execution import EntriesMissing, StoredEntry, read_past, walk_back
 from contracts.papers import find_claim, make_papers
 from contracts.parties import party_stream
 from contracts.prepaid import PrepaidRecord
-from ledger.block import TransactionEntry, compute_block_hash, decode_entry, encode_header
+from ledger.block import (
+    TransactionEntry,
+    compute_block_hash,
+    decode_entry,
+    decode_transaction_entry,
+    encode_header,
+)
 from ledger.checkpoint import parse_checkpoint_text
 from ledger.cose_receipt import sign_cose_receipt
 from ledger.evidence import (
@@ -293,15 +300,10 @@ class Queries:
             raise NotFound(f"no entry ever named contract {contract}")
         height = self._shell.chain.header.height
         proven = self._prove_stream(stream)
-        entries = [raw for _, raw, _ in self.walk_stream(stream)]
-        signers: dict[str, None] = {}
-        for raw in entries:
-            entry = decode_entry(raw)
-            if isinstance(entry, TransactionEntry):
-                for signer in read_head(entry.envelope.body).signers:
-                    signers[signer] = None
-        papers = make_papers(self._shell.chain, stream, HISTORY_ENTRIES_MAX)
-        parties = self.prove_parties(list(signers))
+        walked = self.walk_stream(stream)
+        past = [read_past(tx_id, entry) for tx_id, entry in walked]
+        papers = make_papers(self._shell.chain, stream, past, HISTORY_ENTRIES_MAX)
+        parties = self.prove_parties([signer for each in past for signer in each.signers])
         note, size = await self.certified_checkpoint(height)
         header = self._shell.disk.store.header(height)
         return encode_history_evidence(
@@ -310,13 +312,13 @@ class Queries:
             header=self._store.header_entry(height),
             header_proof=self.prove_entry(header.index, note, size),
             state=proven,
-            entries=entries,
+            entries=[entry.raw for _, entry in walked],
             parties=parties,
             law=papers,
         )
 
-    def walk_stream(self, stream: str) -> list[tuple[bytes, bytes, int]]:
-        """Return (tx_id, leaf data, height) of all entries of a stream, oldest first.
+    def walk_stream(self, stream: str) -> list[tuple[bytes, StoredEntry]]:
+        """Return (tx_id, entry) of all entries of a stream, oldest first.
 
         Raises `NotFound` where this node does not hold them all, or they are too many.
         """
@@ -325,20 +327,14 @@ class Queries:
             raise NotFound(
                 f"{stream} has {state.count} entries; a history holds at most {HISTORY_ENTRIES_MAX}"
             )
-        entries: list[tuple[bytes, bytes, int]] = []
-        newest = state.newest
-        while newest != ZERO_HASH:
+        try:
             with archive_named():
-                found = self._shell.disk.store.read_entry(newest)
-            if found is None:
-                break
-            entries.append((newest, found.raw, decode_entry(found.raw).height))
-            newest = found.previous
-        if len(entries) < state.count:
+                entries = list(walk_back(self._shell.disk.store.read_entry, stream, state))
+        except EntriesMissing as missing:
             raise NotFound(
-                f"{state.count - len(entries)} of the {state.count} entries of {stream} "
+                f"{missing.missing} of the {state.count} entries of {stream} "
                 f"{self._store.start.not_held}"
-            )
+            ) from None
         entries.reverse()
         return entries
 
@@ -435,10 +431,7 @@ class Queries:
 
     @archive_named()
     def _transaction_entry(self, found: TransactionPosition) -> TransactionEntry:
-        entry = decode_entry(self._store.entry_of(found))
-        if not isinstance(entry, TransactionEntry):
-            raise NotFound(f"entry {found.index} is no transaction")
-        return entry
+        return decode_transaction_entry(self._store.entry_of(found))
 
     async def certified_checkpoint(self, height: int) -> tuple[bytes, int]:
         """Return (note, size) of the first certified checkpoint that covers a height."""

@@ -159,13 +159,19 @@ def _trusted_hash(given: str | None, raw: bytes) -> bytes:
             f"须以 --genesis-hash 给出可信来源的创世哈希；文件自带者为 {own}，"
             "仅凭它不能证明任何事。"
         )
-    try:
-        chain_id = bytes.fromhex(given) if len(given) == HASH_HEX_CHARS else b""
-    except ValueError:
-        chain_id = b""
-    if len(chain_id) * 2 != HASH_HEX_CHARS:
+    chain_id = parse_hash(given)
+    if chain_id is None:
         raise _Unusable(f"--genesis-hash {given!r} is not {HASH_HEX_CHARS} hex digits")
     return chain_id
+
+
+def parse_hash(given: str) -> bytes | None:
+    """Return the hash that a person wrote as 64 hex digits; None if it is not that."""
+    try:
+        found = bytes.fromhex(given) if len(given) == HASH_HEX_CHARS else b""
+    except ValueError:
+        return None
+    return found if len(found) * 2 == HASH_HEX_CHARS else None
 
 
 def _read_file(path: str) -> bytes:

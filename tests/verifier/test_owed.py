@@ -209,9 +209,7 @@ def test_a_figure_that_a_quorum_of_liars_put_on_the_chain() -> None:
 
 
 def papers() -> Any:
-    from contracts.papers import make_papers
-
-    return make_papers(world().chain, CARD, 10_000)
+    return world().papers(CARD)
 
 
 def test_a_contract_for_which_nothing_was_computed() -> None:
@@ -304,10 +302,9 @@ def test_a_refusal_that_names_another_balance() -> None:
     def lie(fields: list[Any]) -> None:
         fields[4][2][0][1] = 7
 
-    from contracts.papers import make_papers
     from tests.verifier.small_chain import alter
 
-    law = make_papers(made.chain, CARD, 100)
+    law = made.papers(CARD)
     lying = forge(made, {index: alter(made.leaves[index], lie)})
     report = verify_evidence(lying.history("card-1", signers, law=law), lying.chain_id)
     assert report.steps[12].explanation.en == (
