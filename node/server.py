@@ -33,6 +33,7 @@ from ledger.kernel import KERNEL
 from ledger.refusal import Reason, Rejected
 from node.api_server import ApiServer
 from node.archived import find_archived, open_segments
+from node.asking import Rounds
 from node.collector import collect_cycles
 from node.config import ConfigError, NodeConfig, NodeHome, StorageConfig, load_config
 from node.connection_table import ConnectionTable
@@ -80,6 +81,9 @@ LOCK_FILE: Final = "node.lock"
 
 PROGRESS_INTERVAL_S: Final = 2.0
 """Between two lines about a long start."""
+
+AGAIN_S: Final = 60.0
+"""Pause after a mistake in asking outsiders: it must neither end the asking nor fill the log."""
 
 log = logging.getLogger("evidence_ledger.node")
 
@@ -450,9 +454,8 @@ class _Server:
             stamping = Timestamping(
                 authorities,
                 [HashName(name) for name in self._config.timestamp.hashes],
-                self._config.timestamp.interval_s,
+                Rounds(self._config.timestamp.interval_s, newest),
                 stamped,
-                newest,
                 thread=stack.enter_context(ThreadPoolExecutor(1, "timestamps")),
                 say=_say,
                 count=metrics.timestamp_asked,
@@ -462,9 +465,8 @@ class _Server:
         if witnesses:
             witnessing = Witnessing(
                 witnesses,
-                self._config.witness.interval_s,
+                Rounds(self._config.witness.interval_s, newest),
                 witnessed,
-                newest,
                 store.read_tile,
                 thread=stack.enter_context(ThreadPoolExecutor(1, "witnesses")),
                 say=_say,
@@ -475,10 +477,15 @@ class _Server:
 
     async def _ask_outsiders(self, asking: Timestamping | Witnessing) -> None:
         """Ask in the background; a disk that fails stops the node, an outsider never."""
-        try:
-            await asking.run()
-        except StorageFailure as failure:
-            self._fail(str(failure))
+        while True:
+            try:
+                await asking.run()
+            except StorageFailure as failure:
+                self._fail(str(failure))
+                return
+            except Exception:
+                log.exception("asking outsiders broke off; it begins again in %g s", AGAIN_S)
+            await asyncio.sleep(AGAIN_S)
 
     def _fail(self, reason: str) -> None:
         log.error("this node stops: %s", reason)

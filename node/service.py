@@ -21,12 +21,13 @@ from api.ports import (
 )
 from contracts.questions import read_question
 from genesis.document import Genesis
+from node.checkpoint_files import CheckpointFiles, F
 from node.metrics import NodeMetrics
 from node.proofs import Proofs
 from node.queries import Queries
 from node.shell import Shell
 from node.submissions import Submissions
-from node.timestamp_shelf import Stamped, TimestampShelf, encode_transaction_timestamps
+from node.timestamp_shelf import TimestampShelf, encode_transaction_timestamps
 from node.verification import VerifierUnavailable
 from node.witness_shelf import WitnessShelf
 from storage.files import Damaged, StorageFailure
@@ -125,33 +126,29 @@ class NodeService:
 
     def timestamps(self, size: int) -> bytes | None:
         """Return the first timestamped checkpoint of at least `size` entries with its tokens."""
-        found = self._read_stamped(size)
-        return None if found is None else found.raw
+        found = _find_kept(self._stamped, size)
+        return None if found is None else found[1]
 
     def witnesses(self, size: int) -> bytes | None:
         """Return the first witnessed checkpoint of at least `size` entries."""
-        at = self._witnessed.first_size_at_or_after(size)
-        try:
-            return None if at is None else self._witnessed.read(at)
-        except Damaged as damaged:
-            raise _damaged(damaged) from None
+        found = _find_kept(self._witnessed, size)
+        return None if found is None else found[1]
 
     def transaction_timestamps(self, tx_id: bytes) -> bytes:
         """Return the first timestamped checkpoint that covers a transaction, with its proof."""
         index = self._queries.index(tx_id)
-        found = self._read_stamped(index + 1)
+        found = _find_kept(self._stamped, index + 1)
         if found is None:
             raise NotFound(f"no timestamped checkpoint of this node covers entry {index} yet")
-        return encode_transaction_timestamps(
-            index, self._queries.prove_entry(index, found.note, found.size), found
-        )
-
-    def _read_stamped(self, size: int) -> Stamped | None:
-        at = self._stamped.first_size_at_or_after(size)
-        try:
-            return None if at is None else self._stamped.read(at)
-        except Damaged as damaged:
-            raise _damaged(damaged) from None
+        file, raw = found
+        log_size = self._shell.chain.header.log_size
+        if file.size > log_size:  # a node brought back from a backup, whose chain is behind it
+            raise Unavailable(
+                f"the timestamped checkpoint has {file.size} entries, and this node has caught up "
+                f"with {log_size} of them"
+            )
+        proof = self._queries.prove_entry(index, file.note, file.size)
+        return encode_transaction_timestamps(index, proof, raw)
 
     async def evidence(self, tx_id: bytes) -> bytes:
         """Return a transaction's evidence file."""
@@ -272,5 +269,10 @@ class NodeService:
         return "normal", ""
 
 
-def _damaged(damaged: Damaged) -> Unavailable:
-    return Unavailable(f"this node's copy is damaged: {damaged}", DAMAGED_RETRY_AFTER_S)
+def _find_kept(shelf: CheckpointFiles[F], size: int) -> tuple[F, bytes] | None:
+    """Return the first file of at least `size` entries; raise `Unavailable` if it is damaged."""
+    try:
+        return shelf.find(size)
+    except Damaged as damaged:
+        sentence = f"this node's copy is damaged: {damaged}"
+        raise Unavailable(sentence, DAMAGED_RETRY_AFTER_S) from None
