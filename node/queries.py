@@ -97,7 +97,8 @@ class Queries:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._committed: dict[bytes, list[asyncio.Future[None]]] = {}
-        self._certified: list[tuple[int, asyncio.Future[None]]] = []
+        self._certified: dict[asyncio.Future[None], int] = {}
+        """Who waits for which height. Whoever stops waiting, for whatever reason, is in neither."""
 
     # Waiting
 
@@ -112,15 +113,9 @@ class Queries:
 
     def height_certified(self, height: int) -> None:
         """Wake whoever waits for this height or a lower one."""
-        still: list[tuple[int, asyncio.Future[None]]] = []
-        for wanted, waiting in self._certified:
-            if waiting.done():
-                continue
-            if wanted <= height:
+        for waiting, wanted in self._certified.items():
+            if wanted <= height and not waiting.done():
                 waiting.set_result(None)
-            else:
-                still.append((wanted, waiting))
-        self._certified = still
 
     async def wait_committed(self, tx_id: bytes, timeout_s: float) -> bool:
         """Return whether a transaction was committed within the time."""
@@ -131,10 +126,11 @@ class Queries:
         try:
             await asyncio.wait_for(waiting, timeout_s)
         except TimeoutError:
+            return False
+        finally:
             left = [item for item in self._committed.pop(tx_id, []) if item is not waiting]
             if left:
                 self._committed[tx_id] = left
-            return False
         return True
 
     async def wait_certified(self, height: int, timeout_s: float) -> bool:
@@ -142,11 +138,13 @@ class Queries:
         if self._is_certified(height):
             return True
         waiting = asyncio.get_running_loop().create_future()
-        self._certified.append((height, waiting))
+        self._certified[waiting] = height
         try:
             await asyncio.wait_for(waiting, timeout_s)
         except TimeoutError:
             return False
+        finally:
+            del self._certified[waiting]
         return True
 
     # Positions

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from node.certificates import (
 )
 from node.config import ApiConfig, ConfigError, NodeHome
 from node.connection_table import REFUSAL_PLACES, ApiDrop, ConnectionTable
+from node.private_files import write_file
 from tests.api.fake import TIME_MS, FakeNode
 
 PLACES = 6
@@ -350,3 +352,34 @@ def test_tokens_follow_their_file(tmp_path: Path) -> None:
     assert tokens.find(token, TIME_MS) is not None, "a file that cannot be read changes nothing"
     path.write_bytes(encode_tokens([]))
     assert tokens.find(token, TIME_MS) is None
+
+
+def test_a_token_revoked_in_the_instant_of_its_issue_is_revoked(tmp_path: Path) -> None:
+    """Times of files tick every few milliseconds."""
+    path = tmp_path / "tokens.json"
+    token, record = issue_token("inspection", "regulator", TIME_MS)
+    tokens = LiveTokens(path)
+    write_file(path, encode_tokens([record]))
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    assert tokens.find(token, TIME_MS) is not None
+    write_file(path, encode_tokens([]), replace=True)
+    os.utime(path, ns=times)
+    assert tokens.find(token, TIME_MS) is None
+
+
+def test_a_bad_token_file_is_read_and_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may have megabytes, and anybody may ask."""
+    path = tmp_path / "tokens.json"
+    path.write_bytes(b"not tokens")
+    tokens = LiveTokens(path)
+    reads: list[Path] = []
+    real = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: reads.append(self) or real(self))
+    for _ in range(3):
+        assert tokens.find("el1_x", TIME_MS) is None
+    assert reads == [path]
+    [line] = [each.getMessage() for each in caplog.records]
+    assert line.startswith("tokens: malformed: token file: JSON is malformed: ")
+    assert line.endswith("; those known before still count")
