@@ -331,7 +331,7 @@ class LedgerService(Protocol):
     async def consistency(self, older_height: int, newer_height: int) -> bytes:
         """Return the evidence file that the log only grew; raise `NotFound` or `NotCertified`."""
 
-    def equivocation(self, validator: str, number: int) -> bytes:
+    async def equivocation(self, validator: str, number: int) -> bytes:
         """Return the evidence file of a validator's `number`-th contradiction on the chain, from 0.
 
         Raises `NotFound`.

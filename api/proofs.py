@@ -126,7 +126,7 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
     )
     async def get_equivocation(validator: Validator, number: Number) -> Response:
         parse_stream("validator", validator)
-        content = service.equivocation(validator, parse_height(number))
+        content = await service.equivocation(validator, parse_height(number))
         return file_answer(content, f"{validator}-{number}.equivocation.json")
 
     return router

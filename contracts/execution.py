@@ -649,7 +649,9 @@ class EntriesMissing(LookupError):
 
     def __init__(self, stream: str, missing: int, count: int) -> None:
         super().__init__(f"{missing} of the {count} entries of {stream} are not at hand")
+        self.stream = stream
         self.missing = missing
+        self.count = count
 
 
 def walk_back(

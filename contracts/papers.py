@@ -10,26 +10,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contracts.claims import compute_claim
-from contracts.custody import MERCHANT_PREFIX, STATIC_PREFIX, ContractRecord, SignedRecord
-from contracts.execution import Chain, read_history
+from contracts.custody import STATIC_PREFIX, ContractRecord, SignedRecord
+from contracts.execution import Chain
 from contracts.handling import Past
 from contracts.refunds import gather
 from ledger.evidence import LawPapers, ProvenClaim
 
 
 def make_papers(
-    chain: Chain, stream: str, past: Sequence[Past], count_max: int
+    chain: Chain, stream: str, past: Sequence[Past], merchant: Sequence[Past]
 ) -> LawPapers | None:
     """Return what a stranger needs beside a contract's entries to compute again what is owed.
 
-    `past` are those entries, all of them. None for a contract without terms, or one whose merchant
-    has more than `count_max` entries of its own.
+    `past` are those entries, all of them, and `merchant` its merchant's own. None for a contract
+    without terms.
     """
     record = chain.stream(stream).record
     if not isinstance(record, ContractRecord):
-        return None
-    merchant = read_history(chain.reader, MERCHANT_PREFIX + record.merchant, count_max)
-    if merchant is None:
         return None
     papers = gather(
         lambda name: chain.stream(name).record, chain.party, stream, record, past, merchant

@@ -9,10 +9,11 @@ for a block is kept, so a proof asked again years later is the same proof.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -26,7 +27,8 @@ from api.ports import (
     Unavailable,
 )
 from contracts.custody import MERCHANT_PREFIX, STATIC_PREFIX, ContractRecord
-from contracts.execution import EntriesMissing, StoredEntry, read_past, walk_back
+from contracts.execution import EntriesMissing, StoredEntry, StreamState, read_past
+from contracts.handling import Past
 from contracts.papers import find_claim, make_papers
 from contracts.parties import party_stream
 from contracts.prepaid import PrepaidRecord
@@ -64,8 +66,11 @@ from ledger.transaction import compute_tx_id, read_head
 from ledger.votes import decode_commit_certificate
 from node.certification import cosigner_name
 from node.shell import Shell
+from node.stream_walk import LONG_ENTRIES, StreamWalk, Walker
 from storage.archive import NotMounted
 from storage.chain import ChainStore, TransactionPosition
+
+T = TypeVar("T")
 
 CERTIFICATION_WAIT_S: Final = 3.0
 """How long an answer waits for a quorum's cosignatures before it says when to come back."""
@@ -96,6 +101,7 @@ class Queries:
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
+        self.walker: Final = Walker(self._state, self._read_entry)
         self._committed: dict[bytes, list[asyncio.Future[None]]] = {}
         self._certified: dict[asyncio.Future[None], int] = {}
         """Who waits for which height. Whoever stops waiting, for whatever reason, is in neither."""
@@ -293,48 +299,60 @@ class Queries:
     async def history(self, contract: str) -> bytes:
         """Return a contract's complete history with its proof."""
         stream = contract_stream(contract)
-        stored = self._store.state(stream)
-        if stored is None:
+        if self._store.state(stream) is None:
             raise NotFound(f"no entry ever named contract {contract}")
-        height = self._shell.chain.header.height
-        proven = self._prove_stream(stream)
-        walked = self.walk_stream(stream)
-        past = [read_past(tx_id, entry) for tx_id, entry in walked]
-        papers = make_papers(self._shell.chain, stream, past, HISTORY_ENTRIES_MAX)
-        parties = self.prove_parties([signer for each in past for signer in each.signers])
-        note, size = await self.certified_checkpoint(height)
-        header = self._shell.disk.store.header(height)
-        return encode_history_evidence(
-            contract=contract,
-            genesis=self._shell.driver.identity.genesis.raw,
-            header=self._store.header_entry(height),
-            header_proof=self.prove_entry(header.index, note, size),
-            state=proven,
-            entries=[entry.raw for _, entry in walked],
-            parties=parties,
-            law=papers,
-        )
+        chain = self._shell.chain
+        entries = StreamWalk(stream, _read_both)
+        walks = [entries]
+        record = chain.stream(stream).record
+        if isinstance(record, ContractRecord):
+            merchant = StreamWalk(MERCHANT_PREFIX + record.merchant, _read_both)
+            if chain.stream(merchant.stream).count <= HISTORY_ENTRIES_MAX:
+                walks.append(merchant)
+        async with self.walker.place(*[walk.stream for walk in walks]):
+            await self.walk(*walks)
+            # What follows is of one height, that of the turn in which the walk ended.
+            height = chain.header.height
+            proven = self._prove_stream(stream)
+            past = [each for _, each in entries.found]
+            papers = None
+            if len(walks) > 1:
+                papers = make_papers(chain, stream, past, [each for _, each in walks[1].found])
+            parties = self.prove_parties([signer for each in past for signer in each.signers])
+            note, size = await self.certified_checkpoint(height)
+            header = self._shell.disk.store.header(height)
+            encode = partial(
+                encode_history_evidence,
+                contract=contract,
+                genesis=self._shell.driver.identity.genesis.raw,
+                header=self._store.header_entry(height),
+                header_proof=self.prove_entry(header.index, note, size),
+                state=proven,
+                entries=[raw for raw, _ in entries.found],
+                parties=parties,
+                law=papers,
+            )
+            return await encode_aside(len(past), encode)
 
-    def walk_stream(self, stream: str) -> list[tuple[bytes, StoredEntry]]:
-        """Return (tx_id, entry) of all entries of a stream, oldest first.
+    async def walk(self, *walks: StreamWalk[T], count_max: int = HISTORY_ENTRIES_MAX) -> None:
+        """Read all entries of some streams, as of the turn of the event loop in which this returns.
 
         Raises `NotFound` where this node does not hold them all, or they are too many.
         """
-        state = self._shell.chain.stream(stream)
-        if state.count > HISTORY_ENTRIES_MAX:
-            raise NotFound(
-                f"{stream} has {state.count} entries; a history holds at most {HISTORY_ENTRIES_MAX}"
-            )
+        for walk in walks:
+            count = self._shell.chain.stream(walk.stream).count
+            if count > count_max:
+                raise NotFound(
+                    f"{walk.stream} has {count} entries; a history holds at most {count_max}"
+                )
         try:
             with archive_named():
-                entries = list(walk_back(self._shell.disk.store.read_entry, stream, state))
+                await self.walker.read(*walks)
         except EntriesMissing as missing:
             raise NotFound(
-                f"{missing.missing} of the {state.count} entries of {stream} "
+                f"{missing.missing} of the {missing.count} entries of {missing.stream} "
                 f"{self._store.start.not_held}"
             ) from None
-        entries.reverse()
-        return entries
 
     async def liabilities(self, contracts: Sequence[str], *, is_shown: bool) -> bytes:
         """Return the evidence file of contracts in their one merchant's total."""
@@ -408,6 +426,12 @@ class Queries:
     def _store(self) -> ChainStore:
         return self._shell.disk.store.chain_store
 
+    def _state(self, stream: str) -> StreamState:
+        return self._shell.chain.stream(stream)
+
+    def _read_entry(self, tx_id: bytes) -> StoredEntry | None:
+        return self._shell.disk.store.read_entry(tx_id)
+
     def check_held(self, height: int) -> None:
         if height < self._store.start.height:
             raise NotFound(f"block {height} {self._store.start.not_held}")
@@ -456,6 +480,15 @@ class Queries:
 
     def prove_parties(self, parties: list[str]) -> list[ProvenStream]:
         return [self._prove_stream(party_stream(party)) for party in dict.fromkeys(parties)]
+
+
+def _read_both(tx_id: bytes, stored: StoredEntry) -> tuple[bytes, Past]:
+    return stored.raw, read_past(tx_id, stored)
+
+
+async def encode_aside(count: int, encode: Callable[[], bytes]) -> bytes:
+    """Encode a file of so many entries; a long one on a thread, with consensus beside it."""
+    return encode() if count <= LONG_ENTRIES else await asyncio.to_thread(encode)
 
 
 def _size_of(note: bytes) -> int:

@@ -170,9 +170,9 @@ class NodeService:
         """Return the evidence that the log only grew."""
         return await self._proofs.consistency(older_height, newer_height)
 
-    def equivocation(self, validator: str, number: int) -> bytes:
+    async def equivocation(self, validator: str, number: int) -> bytes:
         """Return the evidence that a validator contradicted itself."""
-        return self._proofs.equivocation(validator, number)
+        return await self._proofs.equivocation(validator, number)
 
     async def liabilities(self, contracts: Sequence[str], *, is_shown: bool) -> bytes:
         """Return the evidence that contracts are in their one merchant's total."""

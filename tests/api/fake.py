@@ -246,7 +246,7 @@ class FakeNode:
             raise NotFound(f"heights {older_height} and {newer_height} are not in order")
         return b'{"older":%d,"newer":%d}' % (older_height, newer_height)
 
-    def equivocation(self, validator: str, number: int) -> bytes:
+    async def equivocation(self, validator: str, number: int) -> bytes:
         if number:
             raise NotFound(f"the chain holds 1 proofs against {validator}, counted from 0")
         return b'{"validator":"%s"}' % validator.encode()

@@ -19,6 +19,7 @@ from typing import Any
 import msgpack
 import msgspec
 
+from contracts.custody import MERCHANT_PREFIX, ContractRecord
 from contracts.execution import (
     Chain,
     ExecutedBlock,
@@ -339,7 +340,11 @@ class SmallChain:
     def papers(self, stream: str) -> LawPapers | None:
         count_max = len(self.leaves)
         past = read_history(self.chain.reader, stream, count_max)
-        return None if past is None else make_papers(self.chain, stream, past, count_max)
+        record = self.chain.stream(stream).record
+        if past is None or not isinstance(record, ContractRecord):
+            return None
+        merchant = read_history(self.chain.reader, MERCHANT_PREFIX + record.merchant, count_max)
+        return None if merchant is None else make_papers(self.chain, stream, past, merchant)
 
     def liabilities(self, *contracts: str, is_shown: bool = True, **changes: Any) -> bytes:
         newest = self.headers[-1]
