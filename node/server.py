@@ -38,6 +38,7 @@ from node.collector import collect_cycles
 from node.config import ConfigError, NodeConfig, NodeHome, StorageConfig, load_config
 from node.connection_table import ConnectionTable
 from node.descriptors import ClientPlaces, TooFewDescriptors, raise_limit
+from node.disk_usage import DiskUsage
 from node.driver import Driver, Identity, Signers
 from node.effects import CommitBlock
 from node.exceptions import make_exception_handler
@@ -233,7 +234,7 @@ class _Server:
         self._places.check()
         authorities = load_authorities(place, config.timestamp)
         is_recovering = is_recovery_demanded(place.path)
-        metrics = NodeMetrics(genesis)
+        metrics, usage = NodeMetrics(genesis), DiskUsage(place.path)
         table = ConnectionTable(self._places.count, metrics.api_dropped)
         verifier = SignatureVerifier(config.verification.workers, meter=metrics)
         async with contextlib.AsyncExitStack() as stack:
@@ -304,16 +305,17 @@ class _Server:
                 view_changes=lambda: driver.replica.views_entered_count,
                 pool_count=lambda: len(driver.pool),
                 pool_bytes=lambda: driver.pool.bytes,
-                storage_bytes=lambda: count_bytes(place.path),
+                storage_bytes=lambda: usage.bytes,
                 api_connections=lambda: table.count,
                 api_places=lambda: table.limit,
             )
-            watching = asyncio.create_task(metrics.watch_event_loop())
-            stack.callback(watching.cancel)
-            collecting = asyncio.create_task(collect_cycles(driver.pool))
-            stack.callback(collecting.cancel)
-            filling = asyncio.create_task(store.fill_references())
-            stack.callback(filling.cancel)
+            for beside in (
+                metrics.watch_event_loop(),
+                usage.watch(),
+                collect_cycles(driver.pool),
+                store.fill_references(),
+            ):
+                stack.callback(asyncio.create_task(beside).cancel)
             self._start_asking(stack, authorities, stamped, witnessed, store, metrics)
             log.info(
                 "node %s (replica %d of %d) at height %d, chain %s, %s kernel",
@@ -508,16 +510,6 @@ def _open_folder(stack: contextlib.AsyncExitStack, path: Path) -> DiskDirectory:
     directory = DiskDirectory(path, create=True)
     stack.callback(directory.close)
     return directory
-
-
-def count_bytes(path: Path) -> int:
-    """Return the size of everything below a folder that others may be writing."""
-    total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):  # LevelDB has merged it into another
-                total += os.stat(os.path.join(folder, name)).st_size
-    return total
 
 
 def open_journal(directory: DiskDirectory, is_recovering: bool) -> Journal:
