@@ -9,6 +9,7 @@ import { concat, fromUtf8, toUtf8, u64 } from "./bytes.js";
 import { refuse } from "./refusal.js";
 
 export const COUNT_MAX = Number.MAX_SAFE_INTEGER;
+const BYTES_MAX = 1024 * 1024;
 const DEPTH_MAX = 16;
 const STACK_MAX = 1024;
 
@@ -20,6 +21,7 @@ class Foreign {
 
 /** The array that `raw` spells, of `length` elements if that is given; throws `Rejected`. */
 export function readArray(raw, name, length = null) {
+  if (raw.length > BYTES_MAX) refuse("too_large", `${name}: ${raw.length} bytes; at most ${BYTES_MAX}`);
   const decoder = new Decoder(raw, name);
   const value = decoder.read(1);
   if (decoder.at !== raw.length) decoder.fail("unpack(b) received extra data.");
