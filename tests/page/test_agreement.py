@@ -127,6 +127,9 @@ def good_files() -> dict[str, tuple[bytes, SmallChain]]:
             ),
             test_disclosure.chain(),
         ),
+        "history-with-a-value-like-a-field": test_disclosure.named(
+            'Alice", id_number = "1\n\u202e'
+        )[::-1],
         "history-of-one-institution": (one.history("card-1", ["bank-0"]), one),
     }
     for place, index in enumerate(chain.indices_of(CARD)):
