@@ -194,6 +194,7 @@ def test_a_case_is_judged_alike_but_for_the_law(javascript: JavaScript) -> None:
     assert page["steps"][13]["explanation"]["en"] == (
         "This page does not derive what is owed; the command line does."
     )
+    assert page["limits"][-1]["en"].startswith("What is owed was not derived again: ")
 
 
 def test_there_are_enough_mutations_of_each_kind() -> None:
