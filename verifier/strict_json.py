@@ -133,8 +133,8 @@ class _Reader:
         token = match.group()
         try:
             text = token.decode()
-        except UnicodeDecodeError as error:
-            _refuse(Reason.MALFORMED, f"{self.name}: byte {at + error.start} is not valid UTF-8")
+        except UnicodeDecodeError:
+            _refuse(Reason.MALFORMED, f"{self.name}: the string at byte {at} is not valid UTF-8")
         if not text.isascii() and not is_normal(text):
             _refuse(
                 Reason.NOT_CANONICAL,

@@ -36,9 +36,10 @@ def read_array(raw: bytes, name: str, length: int | None = None) -> list[Any]:
         value = msgpack.unpackb(raw, raw=False, use_list=True, ext_hook=_refuse_extension)
         _check_types(value, name, 1)
         spelled: bytes = msgpack.packb(value, use_bin_type=True)
-    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
-        sentence = str(error) or type(error).__name__
-        raise Rejected(Reason.MALFORMED, f"{name}: not MessagePack: {sentence}") from None
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException):
+        # Not the library's own words: those of its next version would be others.
+        sentence = f"{name}: these {len(raw)} bytes are not MessagePack"
+        raise Rejected(Reason.MALFORMED, sentence) from None
     if spelled != raw:
         _refuse(
             Reason.NOT_CANONICAL,

@@ -195,7 +195,7 @@ MUTATIONS: dict[str, Mutation] = {
         lambda: doubled(honest(), "header"),
         5,
         Reason.MALFORMED,
-        "not MessagePack",
+        "bytes are not MessagePack",
     ),
     "header-proof-shifted": (
         lambda: proof_edit("header_proof", index=13),
@@ -336,7 +336,7 @@ MUTATIONS: dict[str, Mutation] = {
         Reason.MALFORMED,
         "extension type 5",
     ),
-    "entry-empty": (lambda: honest(entry=b""), 6, Reason.MALFORMED, "not MessagePack"),
+    "entry-empty": (lambda: honest(entry=b""), 6, Reason.MALFORMED, "bytes are not MessagePack"),
     "entry-too-large": (
         lambda: honest(entry=bytes(65_536)),
         6,
