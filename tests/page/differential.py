@@ -341,9 +341,8 @@ class Page:
             return {"raised": " / ".join(told.strip().splitlines()[:6])}
 
     def close(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            self._process.wait()
+        if self._process is not None:
+            self._process.communicate()  # which closes what it reads and what it tells
 
 
 def told_by_us(raw: bytes, chain_id: bytes) -> Any:

@@ -334,7 +334,7 @@ MUTATIONS: dict[str, Mutation] = {
         lambda: honest(entry=b"\x95\x0b\x03\x01\xd4\x05\x00\xc0"),
         6,
         Reason.MALFORMED,
-        "extension type 5",
+        "bytes are not MessagePack",
     ),
     "entry-empty": (lambda: honest(entry=b""), 6, Reason.MALFORMED, "bytes are not MessagePack"),
     "entry-too-large": (
