@@ -371,8 +371,8 @@ def compare(ours: Any, theirs: Any) -> str:
     if isinstance(ours, str) or isinstance(theirs, str):
         return "raised"
     if any(row[1] == "not-run" and "本网页不复算" in row[3] for row in theirs):
-        # The page holds no law.
-        ours, theirs = ([row for row in rows if row[0] != 14] for rows in (ours, theirs))
+        # The page holds no law; what follows may be left out on our side.
+        ours, theirs = ([row for row in rows if row[0] < 14] for rows in (ours, theirs))
     if [row[:3] for row in ours] != [row[:3] for row in theirs]:
         return "verdict"
     return "" if ours == theirs else "sentence"

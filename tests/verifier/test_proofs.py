@@ -682,6 +682,8 @@ SPECIFIC: dict[str, dict[str, Mutation]] = {
             18,
             Reason.WRONG_HEIGHT,
         ),
+        "entry-outside-its-block": (lambda: misplaced(10**6), 6, Reason.WRONG_HEIGHT),
+        "entry-before-its-block": (lambda: misplaced(0), 6, Reason.WRONG_HEIGHT),
         "nothing-between": (lambda: asked("window", until=at(3)), 1, Reason.BAD_FIELD),
         "kinds-not-in-order": (lambda: asked("window", kinds=["b", "a"]), 1, Reason.BAD_FIELD),
         "kind-twice": (lambda: asked("window", kinds=["a", "a"]), 1, Reason.BAD_FIELD),
@@ -850,6 +852,14 @@ SPECIFIC: dict[str, dict[str, Mutation]] = {
         "deadline-not-over": (lambda: too_soon(), 18, Reason.WRONG_HEIGHT),
     },
 }
+
+
+def misplaced(index: int) -> Made:
+    """A quorum of liars certified an entry that says it stands where its block does not."""
+    chain, question = BASES["window"]()
+    place = chain.indices_of(CARD)[1 if index == 0 else 4]
+    lying = forge(chain, {place: alter(chain.leaves[place], set_field(0, value=index))})
+    return lying, record(lying, question)
 
 
 def misstated() -> Made:
