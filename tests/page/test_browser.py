@@ -115,7 +115,18 @@ def test_a_file_of_each_newer_kind(page: Browser, tmp_path: Path, name: str, ent
     report = verify_evidence(raw, chain.chain_id)
     assert page.texts(".steps p") == [step.explanation.en for step in report.steps]
     assert page.texts("#conclusion li") == [limit.en for limit in report.limits]
+    assert page.texts("#conclusion .answer") == [report.steps[-1].explanation.en]
     assert len(page.texts(".timeline li")) == entries
+    told = {
+        "consistency": "an older checkpoint, and the proof from there to this one",
+        "absence-0": "contract/none-0",
+        "window": "The entries in this file: numbers 2 to 5 of 7",
+        "equivocation-fork": "two signed statements of one validator",
+    }
+    assert told[name] in page.text("main")
+    assert ("before it was put on the chain" in page.text("#contents")) == (
+        name != "equivocation-fork"
+    )
     assert page.requests() == []
 
 
@@ -128,6 +139,7 @@ def test_a_contract_in_its_merchants_total(page: Browser, tmp_path: Path) -> Non
     assert page.texts(".steps p") == [step.explanation.en for step in report.steps]
     assert page.texts(".steps .number") == ["1", "2", "3", "4", "5", "16", "17"]
     assert page.texts("#conclusion li") == [limit.en for limit in report.limits]
+    assert page.texts("#conclusion .answer") == [s.explanation.en for s in report.steps[-2:]]
     assert page.texts(".timeline") == []
     assert "whose the other 6 contracts of merchant m-1 are" in page.text("#contents")
     spoilt = test_liabilities.MUTATIONS["one-fen-less-locked"][0]()
