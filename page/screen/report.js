@@ -109,7 +109,8 @@ function showContents(language, { failedAt, subject }) {
     return makeContents(language, inside, [say(language, "outsideWho")]);
   }
   const isOne = file.kind === TRANSACTION;
-  const hasTerms = Boolean(file.law) || Boolean(file.question?.document);
+  const hasPapers = Boolean(file.law);
+  const hasTerms = Boolean(file.question?.document);
   const inside = [say(language, "insideGenesis", root.institutions.length)];
   const outside = [];
   if (cosignedBy !== undefined) inside.push(say(language, "insideCheckpoint", cosignedBy.size));
@@ -123,8 +124,9 @@ function showContents(language, { failedAt, subject }) {
   }
   if (isOne) inside.push(say(language, "insideCertificate"));
   if (hasTerms) inside.push(say(language, "insideTerms"));
+  if (hasPapers) inside.push(say(language, "insidePapers"));
   if (entries !== undefined) {
-    outside.push(say(language, "outsideConsumer"), say(language, hasTerms ? "outsideVouchers" : "outsideTerms"));
+    outside.push(say(language, "outsideConsumer"), say(language, hasTerms || hasPapers ? "outsideVouchers" : "outsideTerms"));
     if (isOne) outside.push(say(language, "outsideSame"));
     outside.push(say(language, "outsideOthers"));
   }

@@ -91,6 +91,10 @@ export const TEXTS = {
   insideOlder: ["较早的一个检查点，以及由它至此的证明", "an older checkpoint, and the proof from there to this one"],
   insideStatements: ["同一验证者的两份签名陈述", "two signed statements of one validator"],
   insideTerms: ["条款全文", "the terms themselves"],
+  insidePapers: [
+    "应退金额所依据的条款与公布数据（本网页未核验）",
+    "terms and published data from which what is owed follows (not checked by this page)",
+  ],
   outsideWho: ["何人使用该密钥，以及出于何种原因", "who used the key, and why"],
   outsideVouchers: ["凭证原件：链上只有其哈希", "the vouchers themselves: the chain holds their hashes only"],
   insideClaims: [

@@ -11,7 +11,7 @@ import pytest
 from ledger.evidence import FILE_BYTES_MAX
 from page.build import build_page
 from tests.page.browser import CHROMIUM, DRIVER, Browser, start_browser
-from tests.verifier import test_history, test_liabilities, test_proofs
+from tests.verifier import test_history, test_liabilities, test_owed, test_proofs
 from tests.verifier.mutating import CARD, honest
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain
 from verifier.verify import STEPS, verify_evidence
@@ -128,6 +128,16 @@ def test_a_file_of_each_newer_kind(page: Browser, tmp_path: Path, name: str, ent
         name != "equivocation-fork"
     )
     assert page.requests() == []
+
+
+def test_papers_that_the_page_does_not_check_are_said_not_to_be_checked(
+    page: Browser, tmp_path: Path
+) -> None:
+    page.type_into("#genesis", test_owed.world().chain_id.hex())
+    assert shown(page, test_owed.file(), tmp_path / "k-4.case.json") == "Consistent"
+    assert "What is owed was not derived again" in page.text("#conclusion")
+    assert "(not checked by this page)" in page.text("#contents")
+    assert "the terms and vouchers themselves" not in page.text("#contents")
 
 
 def test_a_contract_in_its_merchants_total(page: Browser, tmp_path: Path) -> None:
