@@ -24,6 +24,10 @@ CONSISTENT: Final = 0
 INCONSISTENT: Final = 1
 UNUSABLE: Final = 2
 
+NO_MEMORY: Final = (
+    "this machine has not the memory to verify it; nothing was verified. "
+    "本机内存不足，未作任何核验。"
+)
 HASH_HEX_CHARS: Final = 64
 PDF_MAGIC: Final = b"%PDF-"
 
@@ -105,6 +109,7 @@ def main(
     itself reads evidence files only.
     """
     stream = out or sys.stdout
+    arguments = argparse.Namespace(file=None, entry=None)
     _print_what_the_terminal_lacks(stream)
     try:
         arguments = make_parser(prog).parse_args(argv)
@@ -112,10 +117,13 @@ def main(
     except _Unusable as error:
         stream.write(f"{printable(str(error))}\n")
         return UNUSABLE
+    except MemoryError:
+        stream.write(f"{printable(str(arguments.file or arguments.entry))}: {NO_MEMORY}\n")
+        return UNUSABLE
     except SystemExit:  # argparse has printed its help
         return CONSISTENT
     if arguments.json:
-        stream.write(format_json(report) + "\n")
+        stream.write(f"{format_json(report, getattr(stream, 'encoding', None) or 'utf-8')}\n")
     else:
         stream.writelines(f"{line}\n" for line in format_text(report, arguments.lang))
         if arguments.working:

@@ -48,6 +48,8 @@ class TrustRoot:
     institutions: tuple[Institution, ...]
     replay_window_ms: int
     """How far a transaction's `not_after` may lie after its block's time."""
+    intake_heights: int
+    """How far above the newest height a node's promise reaches."""
 
     @property
     def origin(self) -> str:
@@ -122,6 +124,7 @@ def read_trust_root(document: bytes) -> TrustRoot:
         replay_window_ms=take_integer(
             parameters.get("replay_window_ms"), "genesis: replay_window_ms"
         ),
+        intake_heights=take_integer(parameters.get("intake_heights"), "genesis: intake_heights"),
     )
 
 

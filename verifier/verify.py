@@ -75,6 +75,7 @@ from verifier.record_steps import (
     check_signatures,
 )
 from verifier.report import NotRun, Refuted, Report, Result, Step, Words, words_of
+from verifier.wording import format_time_ms
 
 FILE_STEP: Final = Words("文件可读", "the file can be read")
 
@@ -225,12 +226,12 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
             )
         )
     elif isinstance(case.file, LiabilitiesFile):
-        height = case.state_header.height
+        up_to = _describe_height(case)
         limits += [
             Words(
-                f"合计截至高度 {height}；应退余额取各种可能结果中的最高者，未经计算者计为零。",
-                f"The totals are those of height {height}; what is owed is the highest of the "
-                "possible results, and 0 until it was computed.",
+                f"合计截至{up_to.zh}；应退余额取各种可能结果中的最高者，未经计算者计为零。",
+                f"The totals are those of {up_to.en}; what is owed is the highest of the possible "
+                "results, and 0 until it was computed.",
             ),
             Words(
                 "合计只含按条款订立的合同；不含条款的预付合同与未上链的债务不在其内。",
@@ -246,11 +247,11 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
             )
         )
     elif isinstance(case.file, StateFile | RecordFile):
+        up_to = _describe_height(case)
         limits.append(
             Words(
-                f"所证截至高度 {case.state_header.height}；其后的记录不在此文件之内。",
-                f"What is proven is up to height {case.state_header.height}; what came later is "
-                "not in this file.",
+                f"所证截至{up_to.zh}；其后的记录不在此文件之内。",
+                f"What is proven is up to {up_to.en}; what came later is not in this file.",
             )
         )
         if isinstance(case.file, RecordFile):
@@ -261,11 +262,11 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
                 )
             )
     elif isinstance(case.file, HistoryFile):
+        up_to = _describe_height(case)
         limits.append(
             Words(
-                f"完整性截至高度 {case.state_header.height}；其后的记录不在此文件之内。",
-                f"Completeness is up to height {case.state_header.height}; what came later is not "
-                "in this file.",
+                f"完整性截至{up_to.zh}；其后的记录不在此文件之内。",
+                f"Completeness is up to {up_to.en}; what came later is not in this file.",
             )
         )
         if "balance_fen" not in case.facts:
@@ -280,3 +281,10 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
     if "disclosed" in case.facts:
         limits.append(DISCLOSED_LIMIT)
     return tuple(limits)
+
+
+def _describe_height(case: Case) -> Words:
+    """Up to where a file speaks, with the date: an old file is as consistent as a new one."""
+    header = case.state_header
+    time = format_time_ms(header.time_ms)
+    return Words(f"高度 {header.height}（{time.zh}）", f"height {header.height} ({time.en})")

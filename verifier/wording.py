@@ -6,6 +6,8 @@ they become sentences a judge can read. A code that is not in these tables is sh
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
@@ -129,9 +131,18 @@ MONEY: Final[Mapping[str, Words]] = {
 }
 """Effects that are amounts in fen."""
 
+_PLAIN: Final = re.compile(r"[0-9A-Za-z._/-]+(?: [0-9A-Za-z._/-]+)*")
 _CHINA: Final = timezone(timedelta(hours=8))
 _YEAR_9999_S: Final = 253_402_214_400
 """Past it (less a day for the time zone) Python has no calendar; the bare number is shown."""
+
+
+def show_text(text: str) -> str:
+    """Return free text for a sentence: as it stands, or as a JSON string if it could pass for more.
+
+    A value must not read like the next value, or like what the verifier itself says.
+    """
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def format_fen(fen: int) -> Words:
@@ -197,4 +208,5 @@ def _describe_effect(name: str, value: int | str) -> Words:
     if label is not None and type(value) is int:
         fen = format_fen(value)
         return Words(f"{label.zh} {fen.zh}", f"{label.en} {fen.en}")
-    return Words(f"{name} = {value}", f"{name} = {value}")
+    shown = f"{name} = {show_text(value) if isinstance(value, str) else value}"
+    return Words(shown, shown)

@@ -2,13 +2,15 @@
 // the tree, and what the file holds. A report is a value; it is shown again when the language changes.
 
 import { toHex } from "../verifier/bytes.js";
-import { LIABILITIES, TRANSACTION } from "../verifier/evidence_file.js";
+import { CONSISTENCY, EQUIVOCATION, LIABILITIES, TRANSACTION } from "../verifier/evidence_file.js";
 import { walkInclusion } from "../verifier/merkle.js";
+import { ANSWER } from "../verifier/verify.js";
 import { make, makeSection, printable } from "./elements.js";
 import { drawPath } from "./merkle_drawing.js";
 import { say } from "./texts.js";
 import { showTimeline } from "./timeline.js";
 
+const ANSWERS = [16, 17, ANSWER.number];
 const MOODS = { 0: "good", 1: "bad", 2: "idle" };
 
 /** The sections of a report, in the order in which they are read. */
@@ -49,10 +51,17 @@ function showConclusion(language, report, fileName) {
     `conclusion ${MOODS[report.conclusion.exitStatus]}`,
     make("p", { class: "verdict" }, verdict),
     make("p", {}, behind),
+    ...(failed ? [] : answersOf(report).map((answer) => make("p", { class: "answer" }, printable(answer[language])))),
     failed ? make("p", {}, printable(failed.explanation[language])) : null,
     limits.length > 0 ? make("ul", {}, ...limits) : null,
     facts,
   );
+}
+
+/** What a file proves that is for one thing, as the steps about it found it. */
+function answersOf({ steps }) {
+  const said = steps.filter(({ number, result }) => ANSWERS.includes(number) && result === "ok");
+  return said.map(({ explanation }) => explanation);
 }
 
 function showSteps(language, { steps }) {
@@ -95,10 +104,17 @@ function showContents(language, { failedAt, subject }) {
   if (failedAt !== 0) return null;
   const { file, root, cosignedBy, header, stateHeader, entries, records } = subject;
   if (file.kind === LIABILITIES) return showLiabilities(language, subject);
+  if (file.kind === EQUIVOCATION) {
+    const inside = [say(language, "insideGenesis", root.institutions.length), say(language, "insideStatements")];
+    return makeContents(language, inside, [say(language, "outsideWho")]);
+  }
   const isOne = file.kind === TRANSACTION;
+  const hasPapers = Boolean(file.law);
+  const hasTerms = Boolean(file.question?.document);
   const inside = [say(language, "insideGenesis", root.institutions.length)];
   const outside = [];
   if (cosignedBy !== undefined) inside.push(say(language, "insideCheckpoint", cosignedBy.size));
+  if (file.kind === CONSISTENCY) inside.push(say(language, "insideOlder"));
   if (header !== undefined) {
     const states = [...(records?.keys() ?? [])].map((party) => `party/${party}`);
     if (file.state !== undefined) states.push(file.state.stream);
@@ -107,8 +123,10 @@ function showContents(language, { failedAt, subject }) {
     inside.push(say(language, "insideState", stateHeader.height, states.join(", ")));
   }
   if (isOne) inside.push(say(language, "insideCertificate"));
+  if (hasTerms) inside.push(say(language, "insideTerms"));
+  if (hasPapers) inside.push(say(language, "insidePapers"));
   if (entries !== undefined) {
-    outside.push(say(language, "outsideConsumer"), say(language, "outsideTerms"));
+    outside.push(say(language, "outsideConsumer"), say(language, hasTerms || hasPapers ? "outsideVouchers" : "outsideTerms"));
     if (isOne) outside.push(say(language, "outsideSame"));
     outside.push(say(language, "outsideOthers"));
   }

@@ -47,6 +47,10 @@ export async function readTrustRoot(document) {
     parameters.get("replay_window_ms") ?? null,
     "genesis: replay_window_ms",
   );
+  const intakeHeights = takeInteger(
+    parameters.get("intake_heights") ?? null,
+    "genesis: intake_heights",
+  );
   const origin = `${network}/${toHex(chainId).slice(0, 16)}`;
   const faultyMax = Math.floor((institutions.length - 1) / 3);
   return {
@@ -54,6 +58,7 @@ export async function readTrustRoot(document) {
     network,
     institutions,
     replayWindowMs,
+    intakeHeights,
     origin,
     faultyMax,
     quorum: Math.floor((institutions.length + faultyMax) / 2) + 1,

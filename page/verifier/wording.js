@@ -179,6 +179,13 @@ export const REASON_ZH = new Map([
 const CHINA_MS = 8 * 3_600_000;
 const YEAR_9999_S = 253_402_214_400;
 
+const PLAIN = /^[0-9A-Za-z._/-]+(?: [0-9A-Za-z._/-]+)*$/;
+
+/** Free text in a sentence: as it stands, or as a JSON string if it could pass for more. */
+export function showText(text) {
+  return PLAIN.test(text) ? text : JSON.stringify(text);
+}
+
 /** An amount in yuan, from whole fen. */
 export function formatFen(fen) {
   const whole = BigInt(fen);
@@ -247,5 +254,6 @@ function describeEffect(name, value) {
     const fen = formatFen(value);
     return { zh: `${label[0]} ${fen.zh}`, en: `${label[1]} ${fen.en}` };
   }
-  return { zh: `${name} = ${value}`, en: `${name} = ${value}` };
+  const shown = `${name} = ${typeof value === "string" ? showText(value) : value}`;
+  return { zh: shown, en: shown };
 }
