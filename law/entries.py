@@ -19,7 +19,16 @@ from law.refusal import Code, Refused
 BOTH: Final = "both"
 
 LEDGER_MEMBERS: Final = frozenset(
-    {"counter", "custodian", "device", "occurred_at", "provenance", "merchant", "consumer_party"}
+    {
+        "assignee_party",
+        "consumer_party",
+        "counter",
+        "custodian",
+        "device",
+        "merchant",
+        "occurred_at",
+        "provenance",
+    }
 )
 """Members of any entry's data that are the ledger's own."""
 
@@ -42,6 +51,16 @@ class StreamEntry:
     roles: Sequence[str]
     """Role of each signer towards this contract: merchant, consumer, custodian, regulator…"""
     effects: Mapping[str, int | str]
+
+
+def find_consumer(
+    before: str, kind: str, data: Mapping[str, Any], effects: Mapping[str, int | str]
+) -> str:
+    """Return the party under which the consumer signs after an applied entry: the one that the
+    contract names, and from an assignment that took effect the assignee's (art. 11(1))."""
+    if "consumer_party" in effects:
+        return str(effects["consumer_party"])
+    return str(data.get("consumer_party", "")) if kind == "contract.signed" else before
 
 
 def choose_role(allowed: Sequence[str], roles: Sequence[str]) -> str | None:

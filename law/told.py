@@ -73,6 +73,19 @@ def tell(terms: Terms, account: Account, as_of: Day) -> tuple[Told, ...]:
                 tuple(fact.position for fact in claimed),
             )
         )
+    credited = account.of("interest.accrued")
+    if credited:
+        paid = account.of("interest.paid")
+        said = "as the terms say" if terms.account_interest_said else "the terms do not say"
+        told.append(
+            Told(
+                "account_interest",
+                "civil code 321(2)",
+                sum(fact.data.amount for fact in credited) - sum(fact.data.amount for fact in paid),
+                f"{terms.account_interest}, {said}",
+                tuple(fact.position for fact in (*credited, *paid)),
+            )
+        )
     frozen = _find_frozen(account, as_of)
     if frozen:
         told.append(

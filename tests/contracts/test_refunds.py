@@ -110,7 +110,7 @@ def test_entries_of_the_same_block_count() -> None:
 
 def test_a_refund_is_computed_first_paid_once_and_never_above_what_is_due() -> None:
     world = busy_world()
-    pay = {"amount": 100, "payee": "consumer", "source": "custody"}
+    pay = {"amount": 100, "payee": "ab" * 32, "source": "custody"}
     assert world.event("refund.paid", pay, "bank-0") == refused("not_computed", ("stream", CARD))
     world.done("refund.computed", {"as_of": AS_OF}, "bank-0")
     due = world.card.due_high

@@ -28,10 +28,10 @@ SIGNERS = ("m-1", "c-1", "bank-0", "court-1")
 def world() -> LifeWorld:
     made = busy_world()
     made.done("refund.computed", {"as_of": AS_OF}, "c-1")
-    made.event("refund.paid", {"amount": 10**9, "payee": "consumer", "source": "custody"}, "bank-0")
+    made.event("refund.paid", {"amount": 10**9, "payee": "ab" * 32, "source": "custody"}, "bank-0")
     made.done("cause.stated", {"cause": "merchant", "standing": "finding"}, "court-1")
     made.done("refund.computed", {"as_of": AS_OF}, "bank-0")
-    made.done("refund.paid", {"amount": 400, "payee": "consumer", "source": "custody"}, "bank-0")
+    made.done("refund.paid", {"amount": 400, "payee": "ab" * 32, "source": "custody"}, "bank-0")
     made.must("risk.lifted", "merchant/m-1", {}, "bank-2")
     made.must("closing.notified", "merchant/m-1", {"effective": "2026-03-01"}, "m-1")
     return made
