@@ -156,6 +156,8 @@ def make_event(event: str, deed: Deed) -> Callable[[Context, Any], Outcome]:
         if isinstance(data, OfData):
             _check_target(context, event, data.of)
         after, effects = deed(context, moved, data, role)
+        if data.occurred_at > context.time_ms:
+            effects.append(("finding", "occurred_in_the_future"))
         if any(name == "finding" for name, _ in effects):
             found = sum(name == "finding" for name, _ in effects)
             after = replace(after, findings=after.findings + found)
@@ -315,7 +317,7 @@ def _is_pass_running(context: Context, record: ContractRecord, data: Event) -> b
         return False
     if deal.term.start is None:
         return record.card != ISSUED
-    return deal.term.start <= day_of(data.occurred_at or context.time_ms)
+    return deal.term.start <= day_of(min(data.occurred_at or context.time_ms, context.time_ms))
 
 
 def _read_terms(context: Context) -> Terms:
@@ -415,9 +417,7 @@ def _deliver(
     context: Context, record: ContractRecord, data: DeliveredData, role: str
 ) -> tuple[ContractRecord, Effects]:
     counters, effects = count_device(record, data.device, data.counter)
-    at = data.occurred_at or context.time_ms
-    if at > context.time_ms:
-        effects.append(("finding", "occurred_in_the_future"))
+    at = min(data.occurred_at or context.time_ms, context.time_ms)
     if record.card == LOST:
         effects.append(("finding", "debit_after_loss"))
     if record.phase == ENDING:
