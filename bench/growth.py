@@ -156,7 +156,7 @@ class GrowthChain:
     def sign(self, number: int) -> bytes:
         """Open a contract."""
         merchant = self._merchant(number % self.merchant_count)
-        consumer = self._chance.randbytes(32).hex()
+        consumer = _consumer(number)
         if _is_plain(number):
             return self._make(
                 "prepaid.open",
@@ -320,9 +320,14 @@ LAW_WORK: Final[dict[str, Make]] = {
 ENDING_WORK: Final[tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...]] = (
     ("termination.requested", {"cure_until": None}, ()),
     ("refund.computed", {"as_of": "2026-01-20"}, (BANK,)),
-    ("refund.paid", {"amount": 1, "payee": "consumer", "source": "custody"}, (BANK,)),
+    ("refund.paid", {"amount": 1, "payee": "", "source": "custody"}, (BANK,)),
 )
-"""The end of a contract, for a few of them."""
+"""The end of a contract, for a few of them; its consumer is the payee."""
+
+
+def _consumer(number: int) -> str:
+    """Return the commitment to a contract's consumer, hex."""
+    return sha256(b"consumer %d" % number).hexdigest()
 
 
 def run_growth(home: Path, contract_count: int, output: Path | None) -> int:
@@ -399,7 +404,12 @@ def _measure_turn(chains: Sequence[GrowthChain], turn: int, block: int) -> None:
             number for number in range(1 + turn * 40, chain.contract_count) if not _is_plain(number)
         ][:20]
         for kind, data, signers in ENDING_WORK:
-            chain.run(kind, [chain.event(kind, number, data, *signers) for number in numbers])
+            for_each = [
+                data | {"payee": _consumer(number)} if "payee" in data else data
+                for number in numbers
+            ]
+            pairs = zip(numbers, for_each, strict=True)
+            chain.run(kind, [chain.event(kind, number, one, *signers) for number, one in pairs])
     for chain in chains:
         first = chain.contract_count
         chain.contract_count += block

@@ -42,7 +42,7 @@ The order of the files is the order of replicas. Everybody who runs this on the 
 same --time gets the same bytes; compare the printed hash with the others before you start a node.
 
 example:
-  evidence-ledger genesis make bank-a.json pay-a.json regulator-a.json credit-a.json \\
+  evidence-ledger genesis make bank-a.json pay-a.json regulator-a.json district-a.json \\
       --network example-city --output genesis.json
 """
 

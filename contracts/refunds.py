@@ -39,7 +39,8 @@ from law.case import Case, build_case, find_range
 from law.checks import find_breaches
 from law.clauses import check_clauses, check_prompting
 from law.days import parse_day
-from law.entries import StreamEntry, to_facts
+from law.derivation import Derivation
+from law.entries import StreamEntry, find_consumer, to_facts
 from law.published import ACCOUNT, DEPOSIT_1Y, LPR_1Y, REST_DAYS
 from law.refund import derive
 from law.rules import Pack, parse_pack, schedule
@@ -106,21 +107,32 @@ def _read_entries(
     past: Sequence[Past],
     kinds: Sequence[str] | None = None,
 ) -> list[StreamEntry]:
-    """Return the applied entries as the law reads them, perhaps of some kinds only."""
-    return [
-        StreamEntry(
-            position=each.position,
-            tx_id=each.tx_id.hex(),
-            recorded=each.time_ms,
-            kind=each.kind,
-            data=each.data,
-            signers=each.signers,
-            roles=[find_role(party, record, signer) or "stranger" for signer in each.signers],
-            effects=each.effects,
+    """Return the applied entries as the law reads them, perhaps of some kinds only; each signer in
+    the role of that time, for an assignment makes another the consumer."""
+    found = []
+    then = record
+    consumer = record.consumer_party
+    for each in past:
+        if each.refused or not (kinds is None or each.kind in kinds):
+            continue
+        if each.kind == "contract.signed":
+            consumer = find_consumer("", each.kind, each.data, each.effects)
+        if consumer != then.consumer_party:
+            then = replace(record, consumer_party=consumer)
+        found.append(
+            StreamEntry(
+                position=each.position,
+                tx_id=each.tx_id.hex(),
+                recorded=each.time_ms,
+                kind=each.kind,
+                data=each.data,
+                signers=each.signers,
+                roles=[find_role(party, then, signer) or "stranger" for signer in each.signers],
+                effects=each.effects,
+            )
         )
-        for each in past
-        if not each.refused and (kinds is None or each.kind in kinds)
-    ]
+        consumer = find_consumer(consumer, each.kind, each.data, each.effects)
+    return found
 
 
 def compute(
@@ -132,7 +144,7 @@ def compute(
     with refused_by_law("not_computable"):
         derivation = derive(case.terms, case.facts, case.published, as_of)
     low, high = find_range(derivation)
-    after = replace(record, due_low=low, due_high=high)
+    after = replace(record, due_low=low, due_high=high, payees=_list_payees(derivation))
     return after, [
         ("derivation", compute_hash(derivation.encode())),
         ("basis", case.basis),
@@ -142,6 +154,13 @@ def compute(
         ("due_high", high),
         ("owed", after.owed),
     ]
+
+
+def _list_payees(derivation: Derivation) -> list[str]:
+    """Return who may be paid: the consumer's payees, whoever acts for one, and voucher issuers."""
+    names = [name for each in derivation.payees for name in (each.payee, each.through) if name]
+    issuers = {issuer for result in derivation.results for issuer, _ in result.figures.issuers}
+    return list(dict.fromkeys([*names, *sorted(issuers)]))
 
 
 def compute_findings(

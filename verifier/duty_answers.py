@@ -59,7 +59,12 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> W
     ]
     heard = {*body.signers, *(signer for place in spoke for signer in case.bodies[place].signers)}
     parties = _parties_of(case.state_value.record)
-    silent = [role for role, party in parties.items() if party not in heard]
+    former = _former_consumers(case.state_value.record)
+    silent = [
+        role
+        for role, party in parties.items()
+        if party not in heard and not (role == "consumer" and heard & former)
+    ]
     cosigned = case.facts["cosigned_by"]
     assert isinstance(cosigned, list)
     case.facts |= {
@@ -69,7 +74,8 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> W
         "outcome": case.entries[0].outcome.code or "applied",
         "silent": silent,
     }
-    names = {party: role for role, party in parties.items() if party}
+    names = dict.fromkeys(former, "consumer")
+    names |= {party: role for role, party in parties.items() if party}
     said = [_describe_statement(case, place) for place in spoke]
     root = case.root
     signed = format_institutions([one for one in root.institutions if one.id in cosigned])
@@ -347,6 +353,14 @@ def _parties_of(record: list[object] | None) -> dict[str, str]:
         role: str(record[place])
         for role, place in zip(("merchant", "custodian", "consumer"), places, strict=True)
     }
+
+
+def _former_consumers(record: list[object] | None) -> set[str]:
+    """Return the parties under which consumers signed before they assigned their claim."""
+    assigned = record[29] if record and record[0] == "contract" and len(record) > 29 else None
+    if not isinstance(assigned, list):
+        return set()
+    return {str(one[2]) for one in assigned if isinstance(one, list) and len(one) > 2} - {""}
 
 
 def _describe_statement(case: Case, place: int) -> Words:

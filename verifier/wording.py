@@ -49,6 +49,25 @@ KIND_WORDS: Final[Mapping[str, Words]] = {
 }
 
 REFUSAL_WORDS: Final[Mapping[str, Words]] = {
+    "already_assigned": Words("债权先已转让他人", "the claim had passed to another before"),
+    "claim_assigned": Words(
+        "债权已转让，签名者不再是消费者",
+        "the claim was assigned; the signer is the consumer no more",
+    ),
+    "consumers_interest": Words(
+        "账户利息归消费者所有", "what is left is the account's interest, which is the consumer's"
+    ),
+    "interest_above_credited": Words(
+        "超过未付的账户利息", "it is more than the interest that is left"
+    ),
+    "merchants_interest": Words(
+        "依条款，账户利息归经营者", "by the terms the account's interest is the merchant's"
+    ),
+    "payee_not_computed": Words(
+        "转让后尚未重新计算收款人", "since the assignment it was not computed who is paid"
+    ),
+    "too_many_assignments": Words("转让次数已达上限", "too many assignments"),
+    "wrong_payee": Words("收款人有误", "the payee is nobody who is owed this"),
     "already_open": Words("合同已经开立", "the contract is already open"),
     "already_revoked": Words("已经撤销或停用", "it is already revoked"),
     "amount_too_large": Words("金额超过上限", "the amount is too large"),

@@ -31,8 +31,13 @@ export async function answerAttestation(subject) {
   const [{ signers }] = bodies;
   const heard = new Set([...signers, ...spoke.flatMap((place) => bodies[place].signers)]);
   const parties = partiesOf(stateValue.record);
-  const silent = [...parties.keys()].filter((role) => !heard.has(parties.get(role)));
+  const former = formerConsumers(stateValue.record);
+  const spokeBefore = former.some((party) => heard.has(party));
+  const silent = [...parties.keys()].filter(
+    (role) => !heard.has(parties.get(role)) && !(role === "consumer" && spokeBefore),
+  );
   const names = new Map();
+  for (const party of former) names.set(party, "consumer");
   for (const [role, party] of parties) if (party !== "") names.set(party, role);
   const said = spoke.map((place) => describeStatement(subject, place));
   const signed = formatInstitutions(root.institutions.filter((_, at) => cosignedBy.has(at)));
@@ -309,6 +314,14 @@ function partiesOf(record) {
   if (places === undefined || record.length <= Math.max(...places) || record[1] !== 1) return found;
   for (const [at, role] of ROLES.entries()) found.set(role, String(record[places[at]]));
   return found;
+}
+
+/** The parties under which consumers signed before they assigned their claim. */
+function formerConsumers(record) {
+  const assigned = record !== null && record[0] === "contract" ? record[29] : undefined;
+  if (!Array.isArray(assigned)) return [];
+  const isOne = (one) => Array.isArray(one) && one.length > 2 && one[2] !== "";
+  return assigned.filter(isOne).map((one) => String(one[2]));
 }
 
 function describeStatement(subject, place) {
