@@ -1,9 +1,9 @@
-"""What outsiders said of certified checkpoints, on disk: one JSON file for each tree size.
+"""What is said of certified checkpoints beside the quorum, on disk: a JSON file for each tree size.
 
-A file is written whole, replaces the one before it when something is added, and is never removed,
-because nobody can be asked again about the past. This module knows names and sizes; what is in a
-file, and whether it is what was written, is for who keeps it (`node.timestamp_shelf`,
-`node.witness_shelf`).
+A file is written whole and replaces the one before it when something is added. What outsiders said
+is never removed, because nobody can be asked again about the past. This module knows names and
+sizes; what is in a file, and whether it is what was written, is for who keeps it
+(`node.timestamp_shelf`, `node.witness_shelf`, `node.post_quantum_shelf`).
 """
 
 from __future__ import annotations
@@ -58,6 +58,10 @@ class CheckpointFiles:
         place = bisect.bisect_left(self._sizes, size)
         if self._sizes[place : place + 1] != [size]:
             self._sizes.insert(place, size)
+
+    def _remove(self, size: int) -> None:
+        self._sizes.remove(size)
+        self._directory.remove(_name(size))
 
     def _damaged(self, size: int, what: str) -> Damaged:
         return Damaged(f"{self._directory.path}/{_name(size)}", 0, what)

@@ -21,7 +21,9 @@ from api.ports import (
 )
 from contracts.questions import read_question
 from genesis.document import Genesis
+from ledger.log import consistency_proof_from_tiles
 from node.metrics import NodeMetrics
+from node.post_quantum_shelf import PostQuantumShelf
 from node.proofs import Proofs
 from node.queries import Queries
 from node.shell import Shell
@@ -53,6 +55,7 @@ class NodeService:
         metrics: NodeMetrics,
         stamped: TimestampShelf,
         witnessed: WitnessShelf,
+        post_quantum: PostQuantumShelf,
     ) -> None:
         self._shell = shell
         self._submissions = submissions
@@ -61,6 +64,7 @@ class NodeService:
         self._metrics = metrics
         self._stamped = stamped
         self._witnessed = witnessed
+        self._post_quantum = post_quantum
         self.is_closing = False
 
     @property
@@ -133,6 +137,21 @@ class NodeService:
         at = self._witnessed.first_size_at_or_after(size)
         try:
             return None if at is None else self._witnessed.read(at)
+        except Damaged as damaged:
+            raise _damaged(damaged) from None
+
+    def post_quantum(self, size: int) -> bytes | None:
+        """Return the first checkpoint of at least `size` entries with ML-DSA-44 cosignatures."""
+        at = self._post_quantum.first_size_at_or_after(size)
+        if at is None:
+            return None
+        path = (
+            consistency_proof_from_tiles(size, at, self._shell.disk.store.read_tile)
+            if 0 < size < at
+            else []
+        )
+        try:
+            return self._post_quantum.answer(at, path)
         except Damaged as damaged:
             raise _damaged(damaged) from None
 
