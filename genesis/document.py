@@ -42,7 +42,7 @@ class Name(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An institution's public keys, all distinct, one for each purpose; all but the last Ed25519."""
+    """An institution's public keys, all distinct, one for each purpose; all but one Ed25519."""
 
     cosign: HexKey
     """C2SP cosignatures of checkpoints."""
