@@ -60,7 +60,7 @@ def check_post_quantum(case: Case) -> Words:
             f"Only {len(lines)} institutions gave post-quantum cosignatures, and a quorum is "
             f"{root.quorum}.",
         )
-    verify_consistency(older.size, newer.size, older.root, newer.root, part.path)
+    verify_consistency(older.size, newer.size, part.path, older.root, newer.root)
     verify = find_verify()
     if verify is None:
         raise NotRun(
@@ -74,7 +74,8 @@ def check_post_quantum(case: Case) -> Words:
     by_s = sorted(one.time_s for one in signed)[root.faulty_max]
     case.facts["post_quantum_existed_by_s"] = by_s
     return Words(
-        f"{len(signed)} 家机构以 ML-DSA-44 联署了大小为 {newer.size} 的检查点，此文件的日志是其开头。",
+        f"{len(signed)} 家机构以 ML-DSA-44 联署了大小为 {newer.size} 的检查点，"
+        "此文件的日志是其开头。",
         f"{len(signed)} institutions cosigned the checkpoint of size {newer.size} with ML-DSA-44; "
         "this file's log is the beginning of it.",
     )
