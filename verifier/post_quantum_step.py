@@ -26,9 +26,10 @@ from verifier.mldsa import PACKAGE, find_verify
 from verifier.report import NotRun, Refuted, Words
 
 UNCHECKED_LIMIT: Final = Words(
-    f"后量子联署未核验：须安装 {PACKAGE}，否则本结论只凭 Ed25519 签名。",
-    f"The post-quantum cosignatures were not checked: install {PACKAGE}. Without it this "
-    "conclusion rests on Ed25519 alone.",
+    f"后量子联署未核验：请安装 Python 包 {PACKAGE} 后用 evidence-ledger verify 核验；"
+    "在此之前本结论只凭 Ed25519 签名。",
+    f"The post-quantum cosignatures were not checked: install the Python package {PACKAGE} and run "
+    "evidence-ledger verify. Until then this conclusion rests on Ed25519 alone.",
 )
 
 
@@ -64,9 +65,11 @@ def check_post_quantum(case: Case) -> Words:
     verify = find_verify()
     if verify is None:
         raise NotRun(
-            f"{len(lines)} 份 ML-DSA-44 签名未核验：须安装 {PACKAGE}。密钥与日志路径相符。",
-            f"{len(lines)} ML-DSA-44 signatures not checked: install {PACKAGE}. Their keys are "
-            "those of genesis, and the log's path holds.",
+            f"{len(lines)} 份 ML-DSA-44 签名未核验：请安装 Python 包 {PACKAGE} 后用 "
+            "evidence-ledger verify 核验。密钥与日志路径相符。",
+            f"{len(lines)} ML-DSA-44 signatures not checked: install the Python package {PACKAGE} "
+            "and run evidence-ledger verify. Their keys are those of genesis, and the log's path "
+            "holds.",
         )
     signed = [verify_line(line, newer, verify) for line in lines]
     case.facts["post_quantum_cosigners"] = [root.institutions[one.cosigner].id for one in signed]
