@@ -205,8 +205,8 @@ def test_a_quorum_outlives_ed25519() -> None:
         19,
         Result.OK,
         (
-            f"3 institutions cosigned the checkpoint of size {size} with ML-DSA-44; this file's log "
-            "is the beginning of it."
+            f"3 institutions cosigned the checkpoint of size {size} with ML-DSA-44; this "
+            "file's log is the beginning of it."
         ),
     )
     assert report.facts["post_quantum_cosigners"] == ["bank-0", "bank-1", "bank-2"]
@@ -231,9 +231,9 @@ def test_without_a_library_nothing_is_passed_and_nothing_fails(
         assert (report.steps[-1].result, report.steps[-1].explanation.en) == (
             Result.NOT_RUN,
             (
-                "3 ML-DSA-44 signatures not checked: install the Python package cryptography>=48 and "
-                "run evidence-ledger verify. Their keys are those of genesis, and the log's path "
-                "holds."
+                "3 ML-DSA-44 signatures not checked: install the Python package "
+                "cryptography>=48 and run evidence-ledger verify. Their keys are those of "
+                "genesis, and the log's path holds."
             ),
         )
         assert report.limits[-1].en.startswith("The post-quantum cosignatures were not checked:")
