@@ -199,12 +199,13 @@ async def test_a_lie_is_named_and_does_not_count(tmp_path: Path) -> None:
     assert expected is not None
     assert network.said == [
         (
-            f"warning: post-quantum: replica 1: bad_signature: Checkpoint: the ML-DSA-44 cosignature "
-            f"of {name} is wrong"
+            f"warning: post-quantum: replica 1: bad_signature: Checkpoint: the ML-DSA-44 "
+            f"cosignature of {name} is wrong"
         ),
         (
-            f"warning: post-quantum: replica 1: unknown_key: Post-quantum line of {name}: the key's "
-            f"SHA-256 is {sha256(lie(seed=9).public_key).hex()}, and genesis gives {expected.hex()}"
+            f"warning: post-quantum: replica 1: unknown_key: Post-quantum line of {name}: the "
+            f"key's SHA-256 is {sha256(lie(seed=9).public_key).hex()}, and genesis gives "
+            f"{expected.hex()}"
         ),
     ]
     assert network.shelf(0).newest_size == 0
