@@ -173,6 +173,32 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         return Response(found, media_type=JSON)
 
     @router.get(
+        "/v1/checkpoints/{size}/post-quantum",
+        tags=["log"],
+        operation_id="getPostQuantum",
+        summary="The first checkpoint of at least this size with a quorum's ML-DSA-44 cosignatures",
+        description="With the consistency proof from this size, and the keys genesis has hashed.",
+        response_class=Response,
+        responses={
+            **problems("bad_parameter", "not_found", "unavailable"),
+            **answer(
+                200, "checkpoint, keys and path", JSON, {"type": "object"}, examples.POST_QUANTUM
+            ),
+        },
+        openapi_extra=SECURITY_NONE,
+    )
+    async def get_post_quantum(size: Size) -> Response:
+        number = parse_size(size)
+        found = service.post_quantum(number)
+        if found is None:
+            raise Problem(
+                "not_found",
+                f"no checkpoint of {number} entries or more has a quorum's post-quantum "
+                "cosignatures here",
+            )
+        return Response(found, media_type=JSON)
+
+    @router.get(
         "/v1/genesis",
         tags=["chain"],
         operation_id="getGenesis",

@@ -303,6 +303,12 @@ class LedgerService(Protocol):
         None where there is none yet.
         """
 
+    def post_quantum(self, size: int) -> bytes | None:
+        """Return the first checkpoint of at least `size` entries with ML-DSA-44 lines, JSON.
+
+        With the consistency proof from `size`. None where there is none yet.
+        """
+
     def transaction_timestamps(self, tx_id: bytes) -> bytes:
         """Return the first timestamped checkpoint that covers a transaction, with a tlog-proof.
 

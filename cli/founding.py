@@ -121,6 +121,7 @@ def create_member(
             log=keys[KeyPurpose.LOG].hex(),
             party=keys[KeyPurpose.PARTY].hex(),
             vote=keys[KeyPurpose.VOTE].hex(),
+            mldsa44=sha256(keystore.post_quantum_signer().public_key).hex(),
         ),
         name=Name(en=profile.name_en, zh=profile.name_zh),
         role=profile.role,
@@ -225,6 +226,13 @@ def check_keys(keystore: Keystore, genesis: Genesis, replica: int) -> None:
                 f"The {purpose.value} key of this home is {key.hex()}, and the genesis document "
                 f"gives {institution.id} {expected}."
             )
+    named = institution.keys.mldsa44
+    own = sha256(keystore.post_quantum_signer().public_key).hex()
+    if named not in (own, msgspec.UNSET):
+        raise Failure(
+            f"The SHA-256 of this home's mldsa44 key is {own}, and the genesis document gives "
+            f"{institution.id} {named}."
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

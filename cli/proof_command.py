@@ -45,6 +45,7 @@ examples:
   evidence-ledger proof production m-yoga-2026-0001 77ab… --devnet ./net
   evidence-ledger proof omission m-yoga-2026-0001 --receipt r.json --envelope t.bin --devnet ./net
   evidence-ledger proof equivocation bank-c --devnet ./net
+  evidence-ledger proof post-quantum card.evidence.json --devnet ./net -o lasting.json
   evidence-ledger verify none.json --genesis-hash HASH
 """
 
@@ -110,6 +111,8 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     one = _add(kinds, "equivocation", "that a validator contradicted itself", _equivocation)
     one.add_argument("of", metavar="VALIDATOR", help="the institution's id")
     one.add_argument("--number", type=_height, default=0, help="which, from 0 (default: 0)")
+    one = _add(kinds, "post-quantum", "ML-DSA-44 cosignatures into a file", _post_quantum)
+    one.add_argument("file", metavar="FILE", type=Path, help="an evidence file")
     for name, summary, text, fetch, what in (
         ("evidence", "fetch a transaction's evidence file", EVIDENCE_HELP, _evidence, "TX_ID"),
         ("history", "fetch a contract's complete history", HISTORY_HELP, _history, "CONTRACT"),
@@ -281,6 +284,36 @@ def _state(client: Client, arguments: argparse.Namespace) -> bytes:
 
 def _equivocation(client: Client, arguments: argparse.Namespace) -> bytes:
     return client.equivocation(arguments.of, arguments.number)
+
+
+def _post_quantum(client: Client, arguments: argparse.Namespace) -> bytes:
+    """Return the file with the cosignatures of the first checkpoint that covers its own."""
+    from ledger.checkpoint import parse_checkpoint_text
+    from ledger.evidence import POST_QUANTUM_KINDS, add_post_quantum
+    from ledger.note import parse_note
+    from ledger.post_quantum import PostQuantumPart
+    from ledger.refusal import Rejected
+    from ledger.tlog_proof import parse_tlog_proof
+
+    raw = read_input(arguments.file)
+    try:
+        document = json.loads(raw)
+        if document["kind"] not in POST_QUANTUM_KINDS:
+            raise unusable(
+                f"{arguments.file} is of kind {document['kind']!r}; post-quantum cosignatures go "
+                f"into {', '.join(POST_QUANTUM_KINDS)}."
+            )
+        proof = parse_tlog_proof(document["header_proof"].encode())
+        size = parse_checkpoint_text(parse_note(proof.checkpoint).text).size
+    except (ValueError, TypeError, KeyError, AttributeError, Rejected):
+        raise unusable(f"{arguments.file} is not an evidence file.") from None
+    answer = json.loads(client.post_quantum(size))
+    part = PostQuantumPart(
+        checkpoint=answer["checkpoint"],
+        keys=tuple([base64.b64decode(key) for key in answer["keys"]]),
+        path=tuple([base64.b64decode(node) for node in answer["path"]]),
+    )
+    return add_post_quantum(raw, part)
 
 
 def _ask(client: Client, arguments: argparse.Namespace) -> bytes:

@@ -1,9 +1,9 @@
-"""What outsiders said of certified checkpoints, on disk: one JSON file for each tree size.
+"""What is said of certified checkpoints beside the quorum, on disk: a JSON file for each tree size.
 
-A file is written whole, replaces the one before it when something is added, and is never removed,
-because nobody can be asked again about the past. What is read is compared with what a node would
-have written. What outsiders said, and whether it is of this checkpoint, is for who keeps it
-(`node.timestamp_shelf`, `node.witness_shelf`).
+A file is written whole and replaces the one before it when something is added. What outsiders said
+is never removed, because nobody can be asked again about the past. What is read is compared with
+what a node would have written. What was said, and whether it is of this checkpoint, is for who
+keeps it (`node.timestamp_shelf`, `node.witness_shelf`, `node.post_quantum_shelf`).
 """
 
 from __future__ import annotations
@@ -31,10 +31,8 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 class CheckpointFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every such file holds; what outsiders said stands beside it."""
+    """What every such file holds; what was said stands beside it."""
 
-    asked_ms: int
-    """When this node first asked for it."""
     checkpoint: str
     format: str
     size: int
@@ -45,7 +43,15 @@ class CheckpointFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         return self.checkpoint.encode()
 
 
+class AskedFile(CheckpointFile, frozen=True, kw_only=True):
+    """A file of what outsiders were asked for."""
+
+    asked_ms: int
+    """When this node first asked for it."""
+
+
 F = TypeVar("F", bound=CheckpointFile)
+A = TypeVar("A", bound=AskedFile)
 
 
 class CheckpointFiles(ABC, Generic[F]):
@@ -72,10 +78,6 @@ class CheckpointFiles(ABC, Generic[F]):
     def newest_size(self) -> int:
         """Size of the newest checkpoint here; 0 while there is none."""
         return self._sizes[-1] if self._sizes else 0
-
-    def newest_asked_ms(self) -> int:
-        """Return when the newest was first asked for, 0 while there is none; raise `Damaged`."""
-        return self.read(self.newest_size)[0].asked_ms if self._sizes else 0
 
     def first_size_at_or_after(self, size: int) -> int | None:
         """Return the size of the first checkpoint here that covers `size` entries."""
@@ -107,7 +109,7 @@ class CheckpointFiles(ABC, Generic[F]):
 
     @abstractmethod
     def _find_wrong(self, file: F) -> str:
-        """Return what is wrong with what outsiders said, or nothing; may raise as decoding does."""
+        """Return what is wrong with what was said, or nothing; may raise as decoding does."""
 
     def _write(self, file: F) -> None:
         """Write a file durably; raise `StorageFailure`."""
@@ -116,9 +118,21 @@ class CheckpointFiles(ABC, Generic[F]):
         if self._sizes[place : place + 1] != [file.size]:
             self._sizes.insert(place, file.size)
 
+    def _remove(self, size: int) -> None:
+        self._sizes.remove(size)
+        self._directory.remove(_name(size))
+
     def _damaged(self, size: int, what: str) -> Damaged:
         return Damaged(f"{self._directory.path}/{_name(size)}", 0, what)
 
 
 def _name(size: int) -> str:
     return f"{size:020d}.json"
+
+
+class AskedFiles(CheckpointFiles[A]):
+    """Files of what outsiders were asked for."""
+
+    def newest_asked_ms(self) -> int:
+        """Return when the newest was first asked for, 0 while there is none; raise `Damaged`."""
+        return self.read(self.newest_size)[0].asked_ms if self.newest_size else 0

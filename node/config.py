@@ -27,7 +27,7 @@ from ledger.note import ED25519_COSIGNATURE, parse_verifier_key
 from ledger.refusal import Rejected
 from node.endpoint import parse_endpoint
 from storage.archive import LIST_FILE
-from storage.backup import TIMESTAMPS_DIRECTORY, WITNESSED_DIRECTORY
+from storage.backup import POST_QUANTUM_DIRECTORY, TIMESTAMPS_DIRECTORY, WITNESSED_DIRECTORY
 
 CONFIG_BYTES_MAX: Final = 256 * 1024
 """A configuration has 3 kB; more is another file."""
@@ -311,6 +311,17 @@ def _compare_tables(
 
 
 @dataclass(frozen=True, slots=True)
+class PostQuantumConfig:
+    """Post-quantum cosignatures (ML-DSA-44), where genesis names keys for them."""
+
+    interval_heights: int = _key(
+        "Every so many heights, the same on every node; also whenever work has ceased.",
+        _between(1, 1_000_000),
+        default=1024,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class PrivateConfig:
     """Private fields of contracts, which this node keeps for its custodians beside the chain."""
 
@@ -375,6 +386,7 @@ class NodeConfig:
     private: PrivateConfig = field(default_factory=PrivateConfig)
     timestamp: TimestampConfig = field(default_factory=TimestampConfig)
     witness: WitnessConfig = field(default_factory=WitnessConfig)
+    post_quantum: PostQuantumConfig = field(default_factory=PostQuantumConfig)
     quotas: QuotaConfig = field(default_factory=QuotaConfig)
     log: LogConfig = field(default_factory=LogConfig)
     verification: VerificationConfig = field(default_factory=VerificationConfig)
@@ -499,6 +511,11 @@ class NodeHome:
     def witnessed(self) -> Path:
         """Witnessed checkpoints with their cosignatures."""
         return self.path / WITNESSED_DIRECTORY
+
+    @property
+    def post_quantum(self) -> Path:
+        """Checkpoints with post-quantum cosignatures of a quorum."""
+        return self.path / POST_QUANTUM_DIRECTORY
 
     @property
     def base(self) -> Path:

@@ -50,6 +50,8 @@ from node.logs import bind_context, configure_logs
 from node.mempool import Mempool
 from node.metrics import NodeMetrics
 from node.peer_meter import NO_METER, PeerMeter
+from node.post_quantum import PostQuantumCosigning
+from node.post_quantum_shelf import PostQuantumShelf
 from node.private_records import PrivateRecords
 from node.queries import Queries
 from node.service import NodeService
@@ -191,6 +193,7 @@ class _Observer:
     export: SnapshotExport
     queries: Queries | None = None
     submissions: Submissions | None = None
+    post_quantum: PostQuantumCosigning | None = None
 
     def committed(self, effect: CommitBlock) -> None:
         block = effect.block
@@ -203,11 +206,15 @@ class _Observer:
             height=block.header.height, applied=len(tx_ids) - refused, refused=refused
         )
         self.export.block_applied(block.header)
+        if self.post_quantum is not None:
+            self.post_quantum.committed(block.header)
 
     def certified(self, height: int) -> None:
         self.metrics.height_certified(height)
         if self.queries is not None:
             self.queries.height_certified(height)
+        if self.post_quantum is not None:
+            self.post_quantum.certified(height)
 
 
 class _Server:
@@ -245,9 +252,12 @@ class _Server:
             journal = open_journal(_open_folder(stack, place.journal), is_recovering)
             spool = Spool(_open_folder(stack, place.spool))
             shelf = SnapshotShelf(_open_folder(stack, place.snapshots))
-            stamped, witnessed = (
+            stamped, witnessed, post_quantum = (
                 TimestampShelf(_open_folder(stack, place.timestamps)),
                 WitnessShelf(_open_folder(stack, place.witnessed)),
+                PostQuantumShelf(
+                    _open_folder(stack, place.post_quantum), config.post_quantum.interval_heights
+                ),
             )
             driver = self._make_driver(chain, store, is_recovering, shelf)
             export = SnapshotExport(
@@ -282,7 +292,9 @@ class _Server:
                 metrics.intake_refused,
             )
             observer.queries, observer.submissions = queries, submissions
-            service = NodeService(shell, submissions, queries, metrics, stamped, witnessed)
+            service = NodeService(
+                shell, submissions, queries, metrics, stamped, witnessed, post_quantum
+            )
             private = self._open_private(stack, service)
             transport = self._make_transport(shell.frame_arrived, shell.peer_changed, metrics)
             await verifier.start()
@@ -291,7 +303,7 @@ class _Server:
             stack.push_async_callback(shell.close)
             if not await resume(shell):
                 return self._status  # said already; nobody has heard of this node yet
-            for opened in (journal, spool, shelf, stamped, witnessed):
+            for opened in (journal, spool, shelf, stamped, witnessed, post_quantum):
                 log_notices(opened.notices)
             shell.carrier = transport
             await transport.start()
@@ -317,6 +329,7 @@ class _Server:
             ):
                 stack.callback(asyncio.create_task(beside).cancel)
             self._start_asking(stack, authorities, stamped, witnessed, store, metrics)
+            self._start_cosigning(stack, post_quantum, shell, observer)
             log.info(
                 "node %s (replica %d of %d) at height %d, chain %s, %s kernel",
                 service.node_id,
@@ -477,7 +490,49 @@ class _Server:
         for one in asking:
             stack.callback(asyncio.create_task(self._ask_outsiders(one)).cancel)
 
-    async def _ask_outsiders(self, asking: Timestamping | Witnessing) -> None:
+    def _start_cosigning(
+        self,
+        stack: contextlib.AsyncExitStack,
+        shelf: PostQuantumShelf,
+        shell: Shell,
+        observer: _Observer,
+    ) -> None:
+        """Give and collect post-quantum cosignatures, if genesis names keys for them."""
+        genesis, replica = self._identity.genesis, self._identity.replica
+        named = sum(one.key_hash is not None for one in genesis.post_quantum_members)
+        if named == 0:
+            return
+        if named < genesis.validators.quorum:
+            log.warning(
+                "genesis names %d ML-DSA-44 keys, and a quorum needs %d: none is used",
+                named,
+                genesis.validators.quorum,
+            )
+            return
+        store = shell.disk.store.chain_store
+        cosigning = PostQuantumCosigning(
+            genesis,
+            replica,
+            self._keystore.post_quantum_signer(),
+            shelf,
+            self._config.post_quantum.interval_heights,
+            store.checkpoint,
+            lambda payload: (
+                None if shell.carrier is None else shell.carrier.broadcast(payload, True)
+            ),
+            thread=stack.enter_context(ThreadPoolExecutor(1, "post-quantum")),
+            say=_say,
+        )
+        if not cosigning.can_sign and genesis.post_quantum_members[replica].key_hash is not None:
+            log.error("the ML-DSA-44 key here is not the one of genesis: this node gives none")
+        newest = store.newest_checkpoint()
+        cosigning.resume(0 if newest is None else newest[0])
+        observer.post_quantum, shell.on_post_quantum = cosigning, cosigning.frame_arrived
+        stack.callback(asyncio.create_task(self._ask_outsiders(cosigning)).cancel)
+
+    async def _ask_outsiders(
+        self, asking: Timestamping | Witnessing | PostQuantumCosigning
+    ) -> None:
         """Ask in the background; a disk that fails stops the node, an outsider never."""
         while True:
             try:

@@ -21,8 +21,10 @@ from api.ports import (
 )
 from contracts.questions import read_question
 from genesis.document import Genesis
+from ledger.log import consistency_proof_from_tiles
 from node.checkpoint_files import CheckpointFiles, F
 from node.metrics import NodeMetrics
+from node.post_quantum_shelf import PostQuantumShelf, encode_answer
 from node.proofs import Proofs
 from node.queries import Queries
 from node.shell import Shell
@@ -54,6 +56,7 @@ class NodeService:
         metrics: NodeMetrics,
         stamped: TimestampShelf,
         witnessed: WitnessShelf,
+        post_quantum: PostQuantumShelf,
     ) -> None:
         self._shell = shell
         self._submissions = submissions
@@ -62,6 +65,7 @@ class NodeService:
         self._metrics = metrics
         self._stamped = stamped
         self._witnessed = witnessed
+        self._post_quantum = post_quantum
         self.is_closing = False
 
     @property
@@ -133,6 +137,19 @@ class NodeService:
         """Return the first witnessed checkpoint of at least `size` entries."""
         found = _find_kept(self._witnessed, size)
         return None if found is None else found[1]
+
+    def post_quantum(self, size: int) -> bytes | None:
+        """Return the first checkpoint of at least `size` entries with ML-DSA-44 cosignatures."""
+        found = _find_kept(self._post_quantum, size)
+        if found is None:
+            return None
+        file, _ = found
+        path = (
+            consistency_proof_from_tiles(size, file.size, self._shell.disk.store.read_tile)
+            if 0 < size < file.size
+            else []
+        )
+        return encode_answer(file, path)
 
     def transaction_timestamps(self, tx_id: bytes) -> bytes:
         """Return the first timestamped checkpoint that covers a transaction, with its proof."""

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from node.checkpoint_files import CheckpointFile, CheckpointFiles
+from node.checkpoint_files import AskedFile, AskedFiles
 from node.timestamp_protocol import HashName, Token, is_imprint_of
 from storage.files import Directory
 
@@ -34,13 +34,13 @@ class TokenForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base64 of the TimeStampResp."""
 
 
-class StampedCheckpoint(CheckpointFile, frozen=True, kw_only=True):
+class StampedCheckpoint(AskedFile, frozen=True, kw_only=True):
     """A timestamped checkpoint."""
 
     timestamps: list[TokenForm]
 
 
-class TimestampShelf(CheckpointFiles[StampedCheckpoint]):
+class TimestampShelf(AskedFiles[StampedCheckpoint]):
     """See the module's text."""
 
     def __init__(self, directory: Directory) -> None:

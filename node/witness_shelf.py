@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from ledger.note import NoteSignature, format_signature_line, parse_note, parse_signature_line
-from node.checkpoint_files import CheckpointFile, CheckpointFiles
+from node.checkpoint_files import AskedFile, AskedFiles
 from storage.files import Damaged, Directory
 
 FORMAT: Final = "evidence-ledger/witnessed/v1"
@@ -26,13 +26,13 @@ class _Cosignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """This node's name for the witness."""
 
 
-class WitnessedCheckpoint(CheckpointFile, frozen=True, kw_only=True):
+class WitnessedCheckpoint(AskedFile, frozen=True, kw_only=True):
     """A witnessed checkpoint."""
 
     cosignatures: list[_Cosignature]
 
 
-class WitnessShelf(CheckpointFiles[WitnessedCheckpoint]):
+class WitnessShelf(AskedFiles[WitnessedCheckpoint]):
     """See the module's text."""
 
     def __init__(self, directory: Directory) -> None:

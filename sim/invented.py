@@ -8,7 +8,10 @@ its nodes talk to one another.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
 
 from genesis.document import (
     Endpoints,
@@ -32,8 +35,12 @@ def encode_invented_genesis(
     parameters: Parameters,
     make_key: MakeKey,
     district: str = "",
+    mldsa44: Mapping[int, str] = types.MappingProxyType({}),
 ) -> bytes:
-    """Return the genesis document of `bank-0`, `bank-1` and so on, one of each role."""
+    """Return the genesis document of `bank-0`, `bank-1` and so on, one of each role.
+
+    `mldsa44` has the SHA-256 of ML-DSA-44 keys by the institution's place, in hex.
+    """
     institutions = [
         Institution(
             district=district,
@@ -43,7 +50,8 @@ def encode_invented_genesis(
                 **{
                     purpose: make_key(f"bank-{at} {purpose}").public_key.hex()
                     for purpose in ("cosign", "log", "party", "vote")
-                }
+                },
+                mldsa44=mldsa44.get(at, msgspec.UNSET),
             ),
             name=Name(en=f"Bank {at}", zh=f"第{at}银行"),
             role=role,

@@ -31,6 +31,10 @@ Whatever else answers one question has the steps that its answer rests on, and a
 18. What is asked: the growth of the log, a value in the state, a validator's contradiction, or a
     question about a part of a contract's record.
 
+A file may have, besides, a part that outlives Ed25519; then there is one step more:
+
+19. The tree of step 4 is the beginning of one that a quorum cosigned with ML-DSA-44.
+
 The first step that fails ends the examination; what comes after it is *not run*. A file is
 consistent when none failed. Nothing here reads a clock, a network or a file.
 """
@@ -67,6 +71,7 @@ from verifier.log_steps import (
     check_headers,
     check_validators,
 )
+from verifier.post_quantum_step import UNCHECKED_LIMIT, check_post_quantum, find_part
 from verifier.record_steps import (
     check_bodies,
     check_certificate,
@@ -106,6 +111,12 @@ LIABILITY_STEPS: Final[Plan] = (
 """Of a file of liabilities."""
 
 ANSWER: Final = (18, Words("所证事项", "what is asked"), check_answer)
+
+POST_QUANTUM: Final = (
+    19,
+    Words("后量子联署", "post-quantum cosignatures"),
+    check_post_quantum,
+)
 
 PLANS: Final[dict[type, Plan]] = {
     LiabilitiesFile: LIABILITY_STEPS,
@@ -150,6 +161,8 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
     case.file = file
     steps = [Step(1, FILE_STEP, Result.OK, words)]
     plan = PLANS.get(type(file), STEPS)
+    if find_part(file) is not None:
+        plan = (*plan, POST_QUANTUM)
     for number, name, check in plan:
         try:
             steps.append(Step(number, name, Result.OK, check(case)))
@@ -278,6 +291,8 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
                 "This file is about one transaction and says nothing of the contract's others.",
             )
         )
+    if find_part(case.file) is not None and "post_quantum_cosigners" not in case.facts:
+        limits.append(UNCHECKED_LIMIT)
     if "disclosed" in case.facts:
         limits.append(DISCLOSED_LIMIT)
     return tuple(limits)

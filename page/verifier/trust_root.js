@@ -89,6 +89,10 @@ function readInstitution(item) {
     nameZh: takeText(name.get("zh"), `${id}: name in Chinese`),
     nameEn: takeText(name.get("en"), `${id}: name in English`),
     keys: raw,
+    mldsa44:
+      (keys.get("mldsa44") ?? null) === null
+        ? null
+        : fromHex(takeText(keys.get("mldsa44"), `${id}: mldsa44 key's hash`, KEY)),
   };
 }
 

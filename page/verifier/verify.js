@@ -21,6 +21,7 @@ import { sha256 } from "./hashing.js";
 import { checkBalances, checkCompleteness, checkOwed } from "./history_steps.js";
 import { checkClaims, checkTotal } from "./liability_steps.js";
 import { checkCheckpoint, checkEntries, checkGenesis, checkHeaders, checkValidators } from "./log_steps.js";
+import { UNCHECKED_LIMIT, checkPostQuantum } from "./post_quantum_step.js";
 import { checkBodies, checkCertificate, checkKeys, checkOutcome, checkSignatures } from "./record_steps.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
 import { REASON_ZH, formatTimeMs } from "./wording.js";
@@ -45,6 +46,11 @@ export const STEPS = [
 
 export const ANSWER = { number: 18, zh: "所证事项", en: "what is asked", check: checkAnswer };
 
+/** Of a file with cosignatures that outlive Ed25519, after all its other steps. */
+export const POST_QUANTUM = {
+  number: 19, zh: "后量子联署", en: "post-quantum cosignatures", check: checkPostQuantum,
+};
+
 /** Of a file of liabilities, which is about no entry. */
 export const LIABILITY_STEPS = [
   ...STEPS.slice(0, 5),
@@ -62,7 +68,8 @@ const PLANS = {
 };
 
 function planOf(file) {
-  return PLANS[file?.kind] ?? STEPS;
+  const plan = PLANS[file?.kind] ?? STEPS;
+  return file?.postQuantum ? [...plan, POST_QUANTUM] : plan;
 }
 
 /**
@@ -241,6 +248,7 @@ function limitsOf({ root, file, stateHeader, isReplayed, isDisclosing }, isConsi
       en: "This file is about one transaction and says nothing of the contract's others.",
     });
   }
+  if (file.postQuantum) limits.push(UNCHECKED_LIMIT);
   if (isDisclosing) limits.push(DISCLOSED_LIMIT);
   return limits;
 }

@@ -218,6 +218,9 @@ class FakeNode:
     def witnesses(self, size: int) -> bytes | None:
         return b'{"size":4}' if size <= 4 else None
 
+    def post_quantum(self, size: int) -> bytes | None:
+        return b'{"size":5}' if size <= 5 else None
+
     def transaction_timestamps(self, tx_id: bytes) -> bytes:
         return b'{"index":%d}' % self._require_certified(tx_id).index
 

@@ -22,7 +22,6 @@ from certificate.contents import make_certificate, make_number
 from certificate.document import (
     Certificate,
     Exact,
-    Fields,
     Section,
     Sentences,
     Table,

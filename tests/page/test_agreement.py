@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import verifier.post_quantum_step
 from ledger.disclosure import FIELDS
 from ledger.transaction import sign_batch
 from tests.page.conftest import JavaScript
@@ -19,6 +20,7 @@ from tests.verifier import (
     test_liabilities,
     test_log_mutations,
     test_owed,
+    test_post_quantum,
     test_proofs,
     test_record_mutations,
 )
@@ -92,6 +94,17 @@ def agree(javascript: JavaScript, raw: bytes, chain_id: bytes) -> Report:
     ]
     assert page["sha256"] == ours.file_sha256
     return ours
+
+
+@pytest.mark.parametrize("name", ["good", *test_post_quantum.MUTATIONS, *test_post_quantum.SIGNED])
+def test_post_quantum_cosignatures_as_far_as_a_browser_goes(
+    javascript: JavaScript, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser has no ML-DSA; it says what the verifier says where no library is installed."""
+    monkeypatch.setattr(verifier.post_quantum_step, "find_verify", lambda: None)
+    makers = {name: made[0] for name, made in test_post_quantum.MUTATIONS.items()}
+    makers |= test_post_quantum.SIGNED | {"good": test_post_quantum.good}
+    agree(javascript, makers[name](), test_post_quantum.chain()[0].chain_id)
 
 
 def good_files() -> dict[str, tuple[bytes, SmallChain]]:

@@ -11,7 +11,7 @@ import copy
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -66,6 +66,7 @@ from ledger.votes import (
     compute_vote_message,
     encode_commit_certificate,
 )
+from node.mldsa import MlDsaSigner
 from sim.invented import encode_invented_genesis
 
 START_MS = 1_767_225_600_000
@@ -102,7 +103,14 @@ class MemoryState:
         return self.entries.get(tx_id)
 
 
-def make_genesis(count: int, network: str, roles: Sequence[str] = ()) -> bytes:
+def post_quantum_signer(network: str, at: int) -> MlDsaSigner:
+    """The ML-DSA-44 key of `bank-<at>`, where a network has such keys."""
+    return MlDsaSigner(sha256(f"{network} bank-{at} mldsa44".encode()).digest())
+
+
+def make_genesis(
+    count: int, network: str, roles: Sequence[str] = (), post_quantum: Collection[int] = ()
+) -> bytes:
     return encode_invented_genesis(
         network,
         START_MS,
@@ -119,6 +127,10 @@ def make_genesis(count: int, network: str, roles: Sequence[str] = ()) -> bytes:
         ),
         lambda name: signer(f"{network} {name}"),
         "nanshan",
+        {
+            at: sha256(post_quantum_signer(network, at).public_key).hexdigest()
+            for at in post_quantum
+        },
     )
 
 
@@ -144,10 +156,14 @@ class SmallChain:
     """The chain, its leaves, and everybody's keys."""
 
     def __init__(
-        self, count: int = 4, network: str = "test.evidence.example", roles: Sequence[str] = ()
+        self,
+        count: int = 4,
+        network: str = "test.evidence.example",
+        roles: Sequence[str] = (),
+        post_quantum: Collection[int] = (),
     ) -> None:
         self.network = network
-        self.genesis: Genesis = parse_genesis(make_genesis(count, network, roles))
+        self.genesis: Genesis = parse_genesis(make_genesis(count, network, roles, post_quantum))
         self.memory = MemoryState()
         tree = StateTree(self.memory.buckets.get)
         first = compute_genesis_block(self.genesis, tree)
