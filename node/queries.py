@@ -9,7 +9,8 @@ for a block is kept, so a proof asked again years later is the same proof.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -25,7 +26,14 @@ from api.ports import (
     Position,
     Unavailable,
 )
-from contracts.custody import MERCHANT_PREFIX, STATIC_PREFIX, ContractRecord
+from contracts.custody import (
+    MERCHANT_PREFIX,
+    STATIC_PREFIX,
+    ContractRecord,
+    ListedRecord,
+    MerchantRecord,
+    listed_row,
+)
 from contracts.papers import find_claim, make_papers
 from contracts.parties import party_stream
 from contracts.prepaid import PrepaidRecord
@@ -33,12 +41,14 @@ from ledger.block import TransactionEntry, compute_block_hash, decode_entry, enc
 from ledger.checkpoint import parse_checkpoint_text
 from ledger.cose_receipt import sign_cose_receipt
 from ledger.evidence import (
+    CONTRACT_PREFIX,
     ProvenClaim,
     ProvenStream,
     ShownContract,
     contract_stream,
     encode_history_evidence,
     encode_liabilities_evidence,
+    encode_schedule_head,
     encode_transaction_evidence,
 )
 from ledger.hashing import ZERO_HASH
@@ -59,6 +69,7 @@ from node.certification import cosigner_name
 from node.shell import Shell
 from storage.archive import NotMounted
 from storage.chain import ChainStore, TransactionPosition
+from storage.files import Damaged
 
 CERTIFICATION_WAIT_S: Final = 3.0
 """How long an answer waits for a quorum's cosignatures before it says when to come back."""
@@ -73,6 +84,18 @@ ARCHIVE_RETRY_AFTER_S: Final = 3600
 
 HISTORY_ENTRIES_MAX: Final = 100_000
 """Entries of one history; the file then has some 100 MB, and no contract comes near."""
+
+
+SCHEDULES_MAX: Final = 4
+"""Under way at a time; each holds a few lines."""
+SCHEDULE_AT_ONCE: Final = 8
+"""Lines of a schedule made together, so that they wait for one checkpoint and not one each."""
+SCHEDULE_PAUSE_FACTOR: Final = 3
+"""Time left to others for each span of work on a schedule: it takes a quarter of a core."""
+SCHEDULE_PAUSE_S_MAX: Final = 1.0
+SCHEDULE_TRIES: Final = 20
+"""How often a line waits for its checkpoint, some four seconds each, before the answer is cut off.
+"""
 
 
 @contextmanager
@@ -91,6 +114,8 @@ class Queries:
         self._shell = shell
         self._committed: dict[bytes, list[asyncio.Future[None]]] = {}
         self._certified: list[tuple[int, asyncio.Future[None]]] = []
+        self._schedules = 0
+        """Under way."""
 
     # Waiting
 
@@ -285,8 +310,8 @@ class Queries:
             parties=parties,
         )
 
-    async def history(self, contract: str) -> bytes:
-        """Return a contract's complete history with its proof."""
+    async def history(self, contract: str, *, is_line: bool = False) -> bytes:
+        """Return a contract's complete history with its proof; `is_line`: for a schedule."""
         stream = contract_stream(contract)
         stored = self._store.state(stream)
         if stored is None:
@@ -306,7 +331,7 @@ class Queries:
         header = self._shell.disk.store.header(height)
         return encode_history_evidence(
             contract=contract,
-            genesis=self._shell.driver.identity.genesis.raw,
+            genesis=None if is_line else self._shell.driver.identity.genesis.raw,
             header=self._store.header_entry(height),
             header_proof=self.prove_entry(header.index, note, size),
             state=proven,
@@ -314,6 +339,66 @@ class Queries:
             parties=parties,
             law=papers,
         )
+
+    async def schedule(self, merchant: str) -> AsyncIterator[bytes]:
+        """Return a merchant's schedule of claims, line by line; raise `NotFound` or `NotCertified`.
+
+        The total is of one height, and each contract is proven at that height or a later one, as
+        the chain stands when its line is made: nothing is held still, and a few lines are in
+        memory at a time.
+        """
+        if self._schedules >= SCHEDULES_MAX:
+            raise Unavailable(f"{self._schedules} schedules are being made here already")
+        chain = self._shell.chain
+        height = chain.header.height
+        stream = MERCHANT_PREFIX + merchant
+        record = chain.stream(stream).record
+        if not isinstance(record, MerchantRecord):
+            raise NotFound(f"merchant {merchant} has no contract under terms")
+        proven = self._prove_stream(stream)
+        note, size = await self.certified_checkpoint(height)
+        header = self._shell.disk.store.header(height)
+        head = encode_schedule_head(
+            genesis=self._shell.driver.identity.genesis.raw,
+            header=self._store.header_entry(height),
+            header_proof=self.prove_entry(header.index, note, size),
+            merchant=proven,
+        )
+        return self._schedule_lines(head, merchant, record.contracts)
+
+    async def _schedule_lines(self, head: bytes, merchant: str, count: int) -> AsyncIterator[bytes]:
+        self._schedules += 1
+        try:
+            yield head
+            async for lines in self._make_lines(merchant, count):
+                for line in lines:
+                    yield line
+        finally:
+            self._schedules -= 1
+
+    async def _make_lines(self, merchant: str, count: int) -> AsyncIterator[list[bytes]]:
+        for begin in range(0, count, SCHEDULE_AT_ONCE):
+            places = range(begin, min(begin + SCHEDULE_AT_ONCE, count))
+            begun_s = time.process_time()
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._schedule_line(merchant, at)) for at in places]
+            spent_s = time.process_time() - begun_s
+            yield [task.result() for task in tasks]
+            # CPU of the whole process: the busier the node, the longer is the pause.
+            await asyncio.sleep(min(SCHEDULE_PAUSE_FACTOR * spent_s, SCHEDULE_PAUSE_S_MAX))
+
+    async def _schedule_line(self, merchant: str, place: int) -> bytes:
+        """Return the line of one contract, trying again while no checkpoint covers it yet."""
+        listed = self._shell.chain.stream(listed_row(merchant, place)).record
+        if not isinstance(listed, ListedRecord):
+            raise Damaged("index", 0, f"no contract is listed at {place} of merchant {merchant}")
+        contract = listed.contract.removeprefix(CONTRACT_PREFIX)
+        for _ in range(SCHEDULE_TRIES - 1):
+            try:
+                return await self.history(contract, is_line=True)
+            except NotCertified as later:
+                await asyncio.sleep(later.retry_after_s)
+        return await self.history(contract, is_line=True)
 
     def walk_stream(self, stream: str) -> list[tuple[bytes, bytes, int]]:
         """Return (tx_id, leaf data, height) of all entries of a stream, oldest first.

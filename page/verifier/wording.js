@@ -249,3 +249,8 @@ function describeEffect(name, value) {
   }
   return { zh: `${name} = ${value}`, en: `${name} = ${value}` };
 }
+
+/** A refusal's sentence; in Chinese its reason, with the exact finding behind it. */
+export function wordsOf({ reason, detail }) {
+  return { zh: `${REASON_ZH.get(reason) ?? "被拒绝"}（${reason}）。原文：${detail}`, en: `${detail}.` };
+}
