@@ -19,13 +19,13 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
 
-HERE: Final = Path(__file__).parent
-sys.path.append(str(HERE.parents[1]))
+sys.path.append(str(Path(__file__).parents[2]))
 
 from contracts.prepaid import compute_consumer_commitment
 from law.terms import read_terms
 from ledger.signing import SeedSigner
 
+HERE: Final = Path(__file__).parent
 CONSUMERS: Final = 40
 HIDDEN, FROZEN = 17, 23
 """Whose till debited sessions that she says she never took, and whose money a court froze."""
@@ -69,7 +69,11 @@ def draft(
 
 def register(keys: dict[str, str]) -> list[Draft]:
     """Register the gym and the consumer who signs (by the bank), and the court."""
-    roles = {MERCHANT: ("merchant", BANK), CONSUMER: ("consumer", BANK), COURT: ("court", REGULATOR)}
+    roles = {
+        MERCHANT: ("merchant", BANK),
+        CONSUMER: ("consumer", BANK),
+        COURT: ("court", REGULATOR),
+    }
     made = []
     for party, (role, registrar) in roles.items():
         key = SeedSigner(bytes.fromhex(keys[party])).public_key.hex()
@@ -207,9 +211,7 @@ class Contract:
         ]  # fmt: skip
 
     def compute(self) -> Draft:
-        return self.event(
-            "refund.computed", "2026-03-22 10:00", [BANK], {"as_of": "2026-03-22"}
-        )
+        return self.event("refund.computed", "2026-03-22 10:00", [BANK], {"as_of": "2026-03-22"})
 
     def pay(self) -> list[Draft]:
         """The principal, out of custody; what is disputed or frozen waits."""

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Print one member of a JSON file, or of the line of a JSON Lines file that has a reference.
 
-    python examples/dispute/pick.py net/devnet.json genesis_hash
-    python examples/dispute/pick.py report.json facts.block_time_ms
-    python examples/dispute/pick.py gym/3-closing.results.jsonl tx_id lift-23-frozen
+python examples/dispute/pick.py net/devnet.json genesis_hash
+python examples/dispute/pick.py report.json facts.block_time_ms
+python examples/dispute/pick.py gym/3-closing.results.jsonl tx_id lift-23-frozen
 """
 
 from __future__ import annotations
