@@ -12,7 +12,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -37,7 +38,14 @@ from contracts.custody import (
 from contracts.papers import find_claim, make_papers
 from contracts.parties import party_stream
 from contracts.prepaid import PrepaidRecord
-from ledger.block import TransactionEntry, compute_block_hash, decode_entry, encode_header
+from ledger.block import (
+    Header,
+    HeaderEntry,
+    TransactionEntry,
+    compute_block_hash,
+    decode_entry,
+    encode_header,
+)
 from ledger.checkpoint import parse_checkpoint_text
 from ledger.cose_receipt import sign_cose_receipt
 from ledger.evidence import (
@@ -55,8 +63,8 @@ from ledger.hashing import ZERO_HASH
 from ledger.log import (
     TILE_HEIGHT,
     TILE_WIDTH,
+    TileProver,
     encode_bundle,
-    inclusion_proof_from_tiles,
     tile_width,
 )
 from ledger.note import parse_note
@@ -107,6 +115,24 @@ def archive_named() -> Iterator[None]:
         raise Unavailable(str(missing), ARCHIVE_RETRY_AFTER_S) from None
 
 
+PROVERS_MAX: Final = 4
+"""Sizes of the tree whose provers are kept: the newest, and what was asked for just now."""
+TILES_PER_PROVER: Final = 128
+"""With their inner nodes: 4 MB each, enough for 30,000 neighbouring entries."""
+ENDS_MAX: Final = 2_048
+"""Blocks whose header and commit certificate are kept, 1 to 3 kB each: 6 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """What ends a block."""
+
+    entry: bytes
+    """The header's entry."""
+    header: Header
+    certificate: bytes
+
+
 class Queries:
     """Reads over one node's chain; see the module's text."""
 
@@ -114,6 +140,8 @@ class Queries:
         self._shell = shell
         self._committed: dict[bytes, list[asyncio.Future[None]]] = {}
         self._certified: list[tuple[int, asyncio.Future[None]]] = []
+        self._provers: dict[int, TileProver] = {}
+        self._kept_ends: dict[int, _Ends] = {}
         self._schedules = 0
         """Under way."""
 
@@ -176,7 +204,7 @@ class Queries:
         if found is None:
             return None
         entry = self._transaction_entry(found)
-        header = self._shell.disk.store.header(found.height)
+        header = self._ends(found.height).header
         return Position(
             tx_id=tx_id,
             index=found.index,
@@ -277,7 +305,7 @@ class Queries:
             root=parse_checkpoint_text(parse_note(note).text).root,
             size=size,
             index=found.index,
-            path=inclusion_proof_from_tiles(found.index, size, self._shell.disk.store.read_tile),
+            path=self._prover(size).inclusion(found.index),
             issuer=cosigner_name(
                 identity.genesis.origin, identity.genesis.institutions[identity.replica].id
             ),
@@ -288,25 +316,22 @@ class Queries:
     async def evidence(self, tx_id: bytes) -> bytes:
         """Return the evidence file of a transaction."""
         found = self._find(tx_id)
-        store = self._shell.disk.store
-        entry = self._transaction_entry(found)
-        state_height = self._shell.chain.header.height
-        parties = self.prove_parties(read_head(entry.envelope.body).signers)
         with archive_named():
-            entries, certificate = store.block(found.height)
-            header = store.header(found.height)
             raw = self._store.entry_of(found)
+            ends = self._ends(found.height)
+        state_height = self._shell.chain.header.height
+        parties = self.prove_parties(read_head(_body_of(raw)).signers)
         note, size = await self.certified_checkpoint(state_height)
-        state_header = store.header(state_height)
+        state_ends = self._ends(state_height)
         return encode_transaction_evidence(
             genesis=self._shell.driver.identity.genesis.raw,
             entry=raw,
             proof=self.prove_entry(found.index, note, size),
-            header=entries[-1],
-            header_proof=self.prove_entry(header.index, note, size),
-            certificate=certificate,
-            state_header=self._store.header_entry(state_height),
-            state_header_proof=self.prove_entry(state_header.index, note, size),
+            header=ends.entry,
+            header_proof=self.prove_entry(ends.header.index, note, size),
+            certificate=ends.certificate,
+            state_header=state_ends.entry,
+            state_header_proof=self.prove_entry(state_ends.header.index, note, size),
             parties=parties,
         )
 
@@ -540,8 +565,31 @@ class Queries:
 
     def prove_entry(self, index: int, note: bytes, size: int) -> bytes:
         """Return the tlog-proof of an entry in the tree of a checkpoint of this log."""
-        path = inclusion_proof_from_tiles(index, size, self._shell.disk.store.read_tile)
-        return format_tlog_proof(TlogProof(index, tuple(path), note))
+        return format_tlog_proof(TlogProof(index, tuple(self._prover(size).inclusion(index)), note))
+
+    def _prover(self, size: int) -> TileProver:
+        """Return the prover of a tree's size; those used last are kept with their tiles."""
+        prover = self._provers.pop(size, None)
+        if prover is None:
+            if len(self._provers) >= PROVERS_MAX:
+                self._provers.pop(next(iter(self._provers)))
+            prover = TileProver(size, self._shell.disk.store.read_tile, TILES_PER_PROVER)
+        self._provers[size] = prover
+        return prover
+
+    def _ends(self, height: int) -> _Ends:
+        """Return what ends an applied block, which never changes; those used last are kept."""
+        ends = self._kept_ends.pop(height, None)
+        if ends is None:
+            if len(self._kept_ends) >= ENDS_MAX:
+                self._kept_ends.pop(next(iter(self._kept_ends)))
+            entry, certificate = self._store.block_ends(height)
+            decoded = decode_entry(entry)
+            if not isinstance(decoded, HeaderEntry):
+                raise Damaged("segments", 0, f"the last entry of block {height} is no header")
+            ends = _Ends(entry, decoded.header, certificate)
+        self._kept_ends[height] = ends
+        return ends
 
     def _prove_stream(self, stream: str) -> ProvenStream:
         value = self._shell.chain.stream(stream).encode()
@@ -552,6 +600,14 @@ class Queries:
         return [self._prove_stream(party_stream(party)) for party in dict.fromkeys(parties)]
 
 
+def _body_of(raw: bytes) -> bytes:
+    entry = decode_entry(raw)
+    if not isinstance(entry, TransactionEntry):
+        raise NotFound("the entry is no transaction")
+    return entry.envelope.body
+
+
+@lru_cache(maxsize=64)
 def _size_of(note: bytes) -> int:
     return parse_checkpoint_text(parse_note(note).text).size
 

@@ -41,6 +41,7 @@ _LITERALS: Final[tuple[tuple[bytes, bool | None], ...]] = (
 )
 _INTEGER_CHARS_MAX: Final = len(str(-INTEGER_MAX))
 _SHOWN: Final = 24
+_QUOTE, _OPEN_OBJECT, _OPEN_ARRAY = b'"{['
 
 
 def read_object(raw: bytes, name: str) -> dict[str, JsonValue]:
@@ -67,13 +68,16 @@ class _Reader:
 
     def read_value(self, at: int, depth: int) -> tuple[JsonValue, int]:
         """Return the value that starts at byte `at`, and where it ends."""
-        first = self.raw[at : at + 1]
-        if first == b'"':
+        raw = self.raw
+        first = raw[at] if at < len(raw) else 0
+        if first == _QUOTE:
             return self.read_string(at)
-        if first in (b"{", b"["):
+        if first in (_OPEN_OBJECT, _OPEN_ARRAY):
             if depth > DEPTH_MAX:
                 _refuse(Reason.TOO_DEEP, f"{self.name}: nested deeper than {DEPTH_MAX} levels")
-            return self.read_members(at, depth) if first == b"{" else self.read_items(at, depth)
+            if first == _OPEN_OBJECT:
+                return self.read_members(at, depth)
+            return self.read_items(at, depth)
         for spelling, value in _LITERALS:
             if self.raw.startswith(spelling, at):
                 return value, at + len(spelling)
@@ -121,6 +125,8 @@ class _Reader:
         if match is None:
             self.fail(at, "a string with the shortest escapes")
         token = match.group()
+        if token.isascii() and b"\\" not in token:
+            return token[1:-1].decode("ascii"), match.end()
         try:
             text = token.decode()
         except UnicodeDecodeError as error:
@@ -168,6 +174,8 @@ def is_normal(text: str) -> bool:
 
     A character of a later version stays as it is; nothing composes with it or across it (ADR 0025).
     """
+    if all(map(_is_assigned, set(text))):  # as nearly always, and then the text is one run
+        return NORMALIZATION.is_normalized("NFC", text)
     return all(
         NORMALIZATION.is_normalized("NFC", "".join(run))
         for assigned, run in groupby(text, _is_assigned)
