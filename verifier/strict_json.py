@@ -39,6 +39,8 @@ _LITERALS: Final[tuple[tuple[bytes, bool | None], ...]] = (
     (b"false", False),
     (b"null", None),
 )
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]")
+"""Of ASCII every character is assigned."""
 _INTEGER_CHARS_MAX: Final = len(str(-INTEGER_MAX))
 _SHOWN: Final = 24
 _QUOTE, _OPEN_OBJECT, _OPEN_ARRAY = b'"{['
@@ -174,7 +176,7 @@ def is_normal(text: str) -> bool:
 
     A character of a later version stays as it is; nothing composes with it or across it (ADR 0025).
     """
-    if all(map(_is_assigned, set(text))):  # as nearly always, and then the text is one run
+    if all(map(_is_assigned, set(_BEYOND_ASCII.findall(text)))):  # as nearly always: one run
         return NORMALIZATION.is_normalized("NFC", text)
     return all(
         NORMALIZATION.is_normalized("NFC", "".join(run))
