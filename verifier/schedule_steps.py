@@ -1,4 +1,4 @@
-"""Steps 19 and 20: a merchant's schedule of claims, contract by contract, and that it is whole.
+"""Steps 20 and 21: a merchant's schedule of claims, contract by contract, and that it is whole.
 
 The first line of the file proves the merchant's record at one height: how many contracts there are,
 the sums over them, and the hash of the sum tree whose leaves they are. Each further line is the
@@ -41,7 +41,7 @@ Plan = tuple[tuple[int, Words, Callable[[Case], Words]], ...]
 
 
 def check_contracts(case: Case, *, plan: Plan) -> Words:
-    """Step 19: each line proves one contract's whole record; `plan` are the steps of one."""
+    """Step 20: each line proves one contract's whole record; `plan` are the steps of one."""
     file = case.file
     assert isinstance(file, ScheduleFile), "the step concerns a schedule"
     frontier = SumFrontier()
@@ -74,7 +74,7 @@ def check_contracts(case: Case, *, plan: Plan) -> Words:
 
 
 def check_whole(case: Case) -> Words:
-    """Step 20: the contracts are all that the merchant's record counts, with its sums."""
+    """Step 21: the contracts are all that the merchant's record counts, with its sums."""
     file = case.file
     assert isinstance(file, ScheduleFile), "the step concerns a schedule"
     total, reached = case.total, case.reached
@@ -151,7 +151,7 @@ def _check_line(
             except NotRun as why:
                 if number == _BALANCES:
                     raise Refuted(Reason.UNKNOWN_KIND, why.words.zh, why.words.en) from None
-        number, name = 20, Words("债权表齐全", "the schedule is whole")
+        number, name = 21, Words("债权表齐全", "the schedule is whole")
         books, owed, party = _derive_at(case, inner)
     except (Refuted, Rejected) as why:
         said = why.words if isinstance(why, Refuted) else words_of(why)

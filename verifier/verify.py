@@ -33,8 +33,8 @@ Whatever else answers one question has the steps that its answer rests on, and a
 
 A schedule, one line for each contract of a merchant, has steps 1 to 5 and 16, and then
 
-19. Each line is one contract's whole record: steps 4 to 15 of it.
-20. The contracts are all that the merchant's record counts, and their sums are its sums.
+20. Each line is one contract's whole record: steps 4 to 15 of it.
+21. The contracts are all that the merchant's record counts, and their sums are its sums.
 
 The first step that fails ends the examination; what comes after it is *not run*. A file is
 consistent when none failed. Nothing here reads a clock, a network or a file.
@@ -119,10 +119,10 @@ LIABILITY_STEPS: Final[Plan] = (
 
 SCHEDULE_STEPS: Final[Plan] = (
     *LIABILITY_STEPS[:5],
-    (19, Words("逐份合同", "each contract"), partial(check_contracts, plan=STEPS[2:])),
-    (20, Words("债权表齐全", "the schedule is whole"), check_whole),
+    (20, Words("逐份合同", "each contract"), partial(check_contracts, plan=STEPS[2:])),
+    (21, Words("债权表齐全", "the schedule is whole"), check_whole),
 )
-"""Of a schedule; step 19 goes through the steps of a contract for each line."""
+"""Of a schedule; step 20 goes through the steps of a contract for each line."""
 
 ANSWER: Final = (18, Words("所证事项", "what is asked"), check_answer)
 

@@ -1,4 +1,4 @@
-// Steps 19 and 20: a merchant's schedule of claims, contract by contract, and that it is whole.
+// Steps 20 and 21: a merchant's schedule of claims, contract by contract, and that it is whole.
 //
 // The first line proves the merchant's record at one height; each further line is the complete record
 // of one contract at that height or a later one. What a contract had locked and owed at the height of
@@ -17,12 +17,12 @@ export const COLUMNS = ["paid", "released", "refunded", "locked", "owed"];
 const ADDED = ["paid", "deposited", "interest", "locked", "released", "refunded", "owed"];
 const COMPARED = ["deposited", "interest", "locked", "released", "refunded", "owed"];
 const READING = { number: 1, zh: "文件可读", en: "the file can be read" };
-const WHOLE = { number: 20, zh: "债权表齐全", en: "the schedule is whole" };
+const WHOLE = { number: 21, zh: "债权表齐全", en: "the schedule is whole" };
 /** The step without which a contract's amounts are not known. */
 const BALANCES = 13;
 const COMMITMENT = /^[0-9a-f]{64}$/u;
 
-/** Step 19: each line proves one contract's whole record; `plan` are the steps of one. */
+/** Step 20: each line proves one contract's whole record; `plan` are the steps of one. */
 export function makeContractsCheck(plan) {
   return async (subject, pause) => {
     const { file, total } = subject;
@@ -54,7 +54,7 @@ export function makeContractsCheck(plan) {
   };
 }
 
-/** Step 20: the contracts are all that the merchant's record counts, with its sums. */
+/** Step 21: the contracts are all that the merchant's record counts, with its sums. */
 export async function checkWhole(subject) {
   const { file, total, reached, sums, stateHeader } = subject;
   const extra = reached.size < total.size ? 0 : [...file.lines].length;

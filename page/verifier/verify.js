@@ -59,8 +59,8 @@ export const LIABILITY_STEPS = [
 /** Of a schedule, whose lines each have the steps of a contract. */
 export const SCHEDULE_STEPS = [
   ...LIABILITY_STEPS.slice(0, 6),
-  { number: 19, zh: "逐份合同", en: "each contract", check: makeContractsCheck(STEPS.slice(3)) },
-  { number: 20, zh: "债权表齐全", en: "the schedule is whole", check: checkWhole },
+  { number: 20, zh: "逐份合同", en: "each contract", check: makeContractsCheck(STEPS.slice(3)) },
+  { number: 21, zh: "债权表齐全", en: "the schedule is whole", check: checkWhole },
 ];
 
 /** The steps of a kind of file; `STEPS` for one that is not here. */

@@ -93,7 +93,7 @@ def examine(raw: bytes) -> Report:
 def test_every_contract_is_there_with_its_amounts() -> None:
     report = examine(whole())
     assert report.is_consistent, report.failed
-    assert [step.number for step in report.steps] == [1, 2, 3, 4, 5, 16, 19, 20]
+    assert [step.number for step in report.steps] == [1, 2, 3, 4, 5, 16, 20, 21]
     rows: Any = report.facts["schedule"]
     assert [row["contract"] for row in rows] == [f"k-{at}" for at in range(COUNT)]
     assert [row["locked"] for row in rows] == [100, 200, 300, 400, 500]  # without the later 7
@@ -192,51 +192,51 @@ def with_line(at: int, contract: str) -> Callable[[], bytes]:
 Mutation = tuple[Callable[[], bytes], int, Reason]
 MUTATIONS: dict[str, Mutation] = {
     **{
-        f"contract-{at}-left-out": (changed(lambda lines, at=at: lines.pop(at)), 20, reason)
+        f"contract-{at}-left-out": (changed(lambda lines, at=at: lines.pop(at)), 21, reason)
         for at, reason in ((1, Reason.ROOT_MISMATCH), (3, Reason.ROOT_MISMATCH))
     },
-    "the-last-left-out": (changed(lambda lines: lines.pop()), 20, Reason.ROOT_MISMATCH),
-    "none-there": (lambda: lines_of()[0], 20, Reason.ROOT_MISMATCH),
+    "the-last-left-out": (changed(lambda lines: lines.pop()), 21, Reason.ROOT_MISMATCH),
+    "none-there": (lambda: lines_of()[0], 21, Reason.ROOT_MISMATCH),
     "one-left-out-one-twice": (
-        changed(lambda lines: lines.__setitem__(3, lines[2])), 20, Reason.ROOT_MISMATCH,
+        changed(lambda lines: lines.__setitem__(3, lines[2])), 21, Reason.ROOT_MISMATCH,
     ),
-    "one-too-many": (changed(lambda lines: lines.append(lines[1])), 20, Reason.ROOT_MISMATCH),
+    "one-too-many": (changed(lambda lines: lines.append(lines[1])), 21, Reason.ROOT_MISMATCH),
     "a-later-contract-added": (
-        changed(lambda lines: lines.append(line_of(world(), "late"))), 20, Reason.ROOT_MISMATCH,
+        changed(lambda lines: lines.append(line_of(world(), "late"))), 21, Reason.ROOT_MISMATCH,
     ),
-    "a-later-contract-instead": (with_line(3, "late"), 19, Reason.WRONG_HEIGHT),
-    "another-merchants-instead": (with_line(3, "other"), 19, Reason.BAD_FIELD),
-    "a-plain-one-instead": (with_line(3, "plain"), 19, Reason.BAD_FIELD),
-    "two-exchanged": (changed(swap(1, 2)), 20, Reason.ROOT_MISMATCH),
-    "reversed": (changed(lambda lines: lines.__setitem__(slice(1, None), lines[:0:-1])), 20,
+    "a-later-contract-instead": (with_line(3, "late"), 20, Reason.WRONG_HEIGHT),
+    "another-merchants-instead": (with_line(3, "other"), 20, Reason.BAD_FIELD),
+    "a-plain-one-instead": (with_line(3, "plain"), 20, Reason.BAD_FIELD),
+    "two-exchanged": (changed(swap(1, 2)), 21, Reason.ROOT_MISMATCH),
+    "reversed": (changed(lambda lines: lines.__setitem__(slice(1, None), lines[:0:-1])), 21,
                  Reason.ROOT_MISMATCH),
     "head-last": (changed(swap(0, COUNT)), 1, Reason.NOT_CANONICAL),
-    "head-twice": (changed(lambda lines: lines.insert(0, lines[0])), 19, Reason.BAD_FIELD),
-    "an-entry-dropped": (changed(entry_dropped), 19, Reason.ROOT_MISMATCH),
-    "a-line-of-before-the-total": (changed(early_line), 19, Reason.WRONG_HEIGHT),
-    "cut-in-the-last-line": (lambda: whole()[:-100], 19, Reason.MALFORMED),
-    "last-line-feed-gone": (lambda: whole()[:-1], 19, Reason.MALFORMED),
+    "head-twice": (changed(lambda lines: lines.insert(0, lines[0])), 20, Reason.BAD_FIELD),
+    "an-entry-dropped": (changed(entry_dropped), 20, Reason.ROOT_MISMATCH),
+    "a-line-of-before-the-total": (changed(early_line), 20, Reason.WRONG_HEIGHT),
+    "cut-in-the-last-line": (lambda: whole()[:-100], 20, Reason.MALFORMED),
+    "last-line-feed-gone": (lambda: whole()[:-1], 20, Reason.MALFORMED),
     "cut-in-the-head": (lambda: lines_of()[0][:-100], 1, Reason.MALFORMED),
-    "an-empty-line": (changed(lambda lines: lines.insert(2, b"\n")), 19, Reason.MALFORMED),
+    "an-empty-line": (changed(lambda lines: lines.insert(2, b"\n")), 20, Reason.MALFORMED),
     "a-carriage-return": (
-        changed(lambda lines: lines.__setitem__(2, lines[2][:-1] + b"\r\n")), 19,
+        changed(lambda lines: lines.__setitem__(2, lines[2][:-1] + b"\r\n")), 20,
         Reason.NOT_CANONICAL,
     ),
     "a-space": (
-        changed(lambda lines: lines.__setitem__(2, b" " + lines[2])), 19, Reason.NOT_CANONICAL,
+        changed(lambda lines: lines.__setitem__(2, b" " + lines[2])), 20, Reason.NOT_CANONICAL,
     ),
-    "an-empty-line-at-the-end": (lambda: whole() + b"\n", 20, Reason.ROOT_MISMATCH),
-    "genesis-in-a-line": (member(2, genesis="AAAA"), 19, Reason.BAD_FIELD),
-    "unknown-member": (member(2, comment="see page 3"), 19, Reason.BAD_FIELD),
+    "an-empty-line-at-the-end": (lambda: whole() + b"\n", 21, Reason.ROOT_MISMATCH),
+    "genesis-in-a-line": (member(2, genesis="AAAA"), 20, Reason.BAD_FIELD),
+    "unknown-member": (member(2, comment="see page 3"), 20, Reason.BAD_FIELD),
     "unknown-member-in-the-head": (member(0, note="x"), 1, Reason.BAD_FIELD),
-    "another-contracts-name": (member(2, contract="k-2"), 19, Reason.BAD_FIELD),
-    "entries-of-none": (member(2, entries=[]), 19, Reason.UNKNOWN_PARTY),
+    "another-contracts-name": (member(2, contract="k-2"), 20, Reason.BAD_FIELD),
+    "entries-of-none": (member(2, entries=[]), 20, Reason.UNKNOWN_PARTY),
     "another-header": (
         changed(lambda lines: lines.__setitem__(
             4, encode_canonical(json.loads(lines[4]) | {
                 name: json.loads(lines[1])[name] for name in ("header", "header_proof")
             }) + b"\n")),
-        19, Reason.BAD_PROOF,
+        20, Reason.BAD_PROOF,
     ),
     "head-of-another-height": (
         changed(lambda lines: lines.__setitem__(
@@ -246,23 +246,23 @@ MUTATIONS: dict[str, Mutation] = {
         16, Reason.BAD_PROOF,
     ),
     "merchant-of-another": (
-        changed(lambda lines: lines.__setitem__(0, head_of(world(), "m-2"))), 19,
+        changed(lambda lines: lines.__setitem__(0, head_of(world(), "m-2"))), 20,
         Reason.WRONG_HEIGHT,
     ),
     "other-chain": (
         lambda: head_of(_other()), 2, Reason.WRONG_CHAIN,
     ),
-    "quorum-lies-of-the-number": (forged_record("merchant/m-1", 3, COUNT), 20,
+    "quorum-lies-of-the-number": (forged_record("merchant/m-1", 3, COUNT), 21,
                                   Reason.ROOT_MISMATCH),
-    "quorum-lies-of-the-hash": (forged_record("merchant/m-1", 11, bytes(32)), 20,
+    "quorum-lies-of-the-hash": (forged_record("merchant/m-1", 11, bytes(32)), 21,
                                 Reason.ROOT_MISMATCH),
-    "quorum-lies-of-what-was-released": (forged_record("merchant/m-1", 7, 5), 20,
+    "quorum-lies-of-what-was-released": (forged_record("merchant/m-1", 7, 5), 21,
                                          Reason.ROOT_MISMATCH),
     "quorum-lies-of-what-is-locked": (
-        forged_record("merchant/m-1", 6, lambda locked: locked - 500), 20, Reason.ROOT_MISMATCH,
+        forged_record("merchant/m-1", 6, lambda locked: locked - 500), 21, Reason.ROOT_MISMATCH,
     ),
     "quorum-lies-of-one-contract": (
-        forged_record(stream_of(0), 13, lambda locked: locked + 1), 19, Reason.ROOT_MISMATCH,
+        forged_record(stream_of(0), 13, lambda locked: locked + 1), 20, Reason.ROOT_MISMATCH,
     ),
 }  # fmt: skip
 
@@ -321,7 +321,7 @@ def test_the_command_line_prints_the_table(
     file.write_bytes(MUTATIONS["contract-3-left-out"][0]())
     assert main([str(file), *trusted, "--lang", "zh"]) == 1
     said = capsys.readouterr().out
-    assert "结论：不一致（第 20 步失败）" in said
+    assert "结论：不一致（第 21 步失败）" in said
     assert "  k-0  " not in said
     assert "应退余额" not in said.splitlines()[-1]
     assert main([str(file)]) == 2
@@ -342,5 +342,5 @@ def test_a_line_beyond_the_bound_is_refused(
 
 
 def test_the_steps_of_a_line_are_those_of_a_history() -> None:
-    assert SCHEDULE_STEPS[5][0] == 19
+    assert SCHEDULE_STEPS[5][0] == 20
     assert [number for number, _, _ in verify.STEPS[2:]] == list(range(4, 16))
