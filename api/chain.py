@@ -7,14 +7,24 @@ FastAPI routes with pydantic schemas. Parameters come in as text and are read st
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
 from api import examples
 from api.access import Access, is_loopback
-from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems
+from api.description import (
+    OBJECT,
+    PROVEN,
+    SECURITY_NONE,
+    SECURITY_TOKEN,
+    answer,
+    object_answer,
+    problems,
+    shows,
+)
+from api.media import JSON
 from api.parameters import CLAIMS_MAX, ContractId, ContractIds, Height, Merchant, Size
 from api.ports import LedgerService
 from api.problems import Problem
@@ -23,14 +33,9 @@ from api.schemas import Block, Contract, Healthy, Status
 from api.settings import ApiSettings
 from ledger.evidence import SCHEDULE_MEDIA_TYPE
 
-JSON: Final = "application/json"
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 GENESIS_CACHE: Final = "public, max-age=3600"
 """It never changes on a chain; an address may be given to another chain."""
-
-
-def _shows(example: Any) -> dict[str, Any]:
-    return {"responses": {"200": {"content": {JSON: {"example": example}}}}}
 
 
 def chain_router(service: LedgerService, access: Access, settings: ApiSettings) -> APIRouter:
@@ -44,7 +49,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         summary="A contract's record and the root of its history",
         description="For the contract's merchant, custodian and consumer, and for regulators.",
         responses=problems("bad_parameter", "unauthenticated", "forbidden", "not_found"),
-        openapi_extra={**_shows(examples.CONTRACT), **SECURITY_TOKEN},
+        openapi_extra=shows(examples.CONTRACT, SECURITY_TOKEN),
     )
     async def get_contract(contract_id: ContractId, request: Request) -> Contract:
         stream = parse_contract_id(contract_id)
@@ -60,12 +65,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getHistory",
         summary="A contract's complete history, with the proof that nothing is left out",
         response_class=Response,
-        responses={
-            **problems(
-                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
-            ),
-            **answer(200, "the history", JSON, {"type": "object"}, examples.HISTORY),
-        },
+        responses=object_answer("the history", examples.HISTORY, *PROVEN),
         openapi_extra=SECURITY_TOKEN,
     )
     async def get_history(contract_id: ContractId, request: Request) -> Response:
@@ -80,12 +80,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         description="What is locked and owed in all, and that this contract is counted in it. Of "
         "the merchant's other contracts it holds sums and hashes, and says nobody's name.",
         response_class=Response,
-        responses={
-            **problems(
-                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
-            ),
-            **answer(200, "an evidence file", JSON, {"type": "object"}, examples.LIABILITIES),
-        },
+        responses=object_answer("an evidence file", examples.LIABILITIES, *PROVEN),
         openapi_extra=SECURITY_TOKEN,
     )
     async def get_claim(contract_id: ContractId, request: Request) -> Response:
@@ -100,12 +95,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         description="For a class of consumers: so many contracts, so much in all, none counted "
         "twice, and not whose they are. The token must cover each of them.",
         response_class=Response,
-        responses={
-            **problems(
-                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
-            ),
-            **answer(200, "an evidence file", JSON, {"type": "object"}, examples.LIABILITIES),
-        },
+        responses=object_answer("an evidence file", examples.LIABILITIES, *PROVEN),
         openapi_extra=SECURITY_TOKEN,
     )
     async def get_claims(contract: ContractIds, request: Request) -> Response:
@@ -156,7 +146,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getBlock",
         summary="A block's header, commit certificate and transaction ids",
         responses=problems("bad_parameter", "not_found"),
-        openapi_extra={**_shows(examples.BLOCK), **SECURITY_NONE},
+        openapi_extra=shows(examples.BLOCK, SECURITY_NONE),
     )
     async def get_block(height: Height) -> Block:
         number = parse_height(height)
@@ -171,10 +161,13 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getTimestamps",
         summary="The first timestamped checkpoint of at least this size, with its RFC 3161 tokens",
         response_class=Response,
-        responses={
-            **problems("bad_parameter", "not_found", "unavailable"),
-            **answer(200, "checkpoint and tokens", JSON, {"type": "object"}, examples.TIMESTAMPS),
-        },
+        responses=object_answer(
+            "checkpoint and tokens",
+            examples.TIMESTAMPS,
+            "bad_parameter",
+            "not_found",
+            "unavailable",
+        ),
         openapi_extra=SECURITY_NONE,
     )
     async def get_timestamps(size: Size) -> Response:
@@ -193,12 +186,13 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         summary="The first checkpoint of at least this size that witnesses cosigned",
         description="The witnesses' cosignatures stand apart from the quorum's.",
         response_class=Response,
-        responses={
-            **problems("bad_parameter", "not_found", "unavailable"),
-            **answer(
-                200, "checkpoint and cosignatures", JSON, {"type": "object"}, examples.WITNESSED
-            ),
-        },
+        responses=object_answer(
+            "checkpoint and cosignatures",
+            examples.WITNESSED,
+            "bad_parameter",
+            "not_found",
+            "unavailable",
+        ),
         openapi_extra=SECURITY_NONE,
     )
     async def get_witnesses(size: Size) -> Response:
@@ -211,12 +205,38 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         return Response(found, media_type=JSON)
 
     @router.get(
+        "/v1/checkpoints/{size}/post-quantum",
+        tags=["log"],
+        operation_id="getPostQuantum",
+        summary="The first checkpoint of at least this size with a quorum's ML-DSA-44 cosignatures",
+        description="With the consistency proof from this size, and the keys genesis has hashed.",
+        response_class=Response,
+        responses={
+            **problems("bad_parameter", "not_found", "unavailable"),
+            **answer(
+                200, "checkpoint, keys and path", JSON, {"type": "object"}, examples.POST_QUANTUM
+            ),
+        },
+        openapi_extra=SECURITY_NONE,
+    )
+    async def get_post_quantum(size: Size) -> Response:
+        number = parse_size(size)
+        found = service.post_quantum(number)
+        if found is None:
+            raise Problem(
+                "not_found",
+                f"no checkpoint of {number} entries or more has a quorum's post-quantum "
+                "cosignatures here",
+            )
+        return Response(found, media_type=JSON)
+
+    @router.get(
         "/v1/genesis",
         tags=["chain"],
         operation_id="getGenesis",
         summary="The genesis document's exact bytes, whose tagged hash is the chain id",
         response_class=Response,
-        responses=answer(200, "RFC 8785 canonical JSON", JSON, {"type": "object"}, {"format": "…"}),
+        responses=answer(200, "RFC 8785 canonical JSON", JSON, OBJECT, {"format": "…"}),
         openapi_extra=SECURITY_NONE,
     )
     async def get_genesis() -> Response:
@@ -228,7 +248,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         tags=["node"],
         operation_id="getStatus",
         summary="How this node is",
-        openapi_extra={**_shows(examples.STATUS), **SECURITY_NONE},
+        openapi_extra=shows(examples.STATUS, SECURITY_NONE),
     )
     async def get_status() -> Status:
         return Status.of(service, service.status())
@@ -239,7 +259,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getHealth",
         summary="Whether the process works at all",
         responses=problems("unavailable"),
-        openapi_extra={**_shows({"status": "ok"}), **SECURITY_NONE},
+        openapi_extra=shows({"status": "ok"}, SECURITY_NONE),
     )
     async def get_health() -> Healthy:
         return _require_ok(*service.healthy())
@@ -250,7 +270,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getReadiness",
         summary="Whether to send requests here",
         responses=problems("unavailable"),
-        openapi_extra={**_shows({"status": "ok"}), **SECURITY_NONE},
+        openapi_extra=shows({"status": "ok"}, SECURITY_NONE),
     )
     async def get_readiness() -> Healthy:
         return _require_ok(*service.ready())

@@ -10,19 +10,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from api import examples
+from api.media import JSON
 from api.problems import MEDIA_TYPE, PROBLEMS
 
-JSON: Final = "application/json"
-MSGPACK: Final = "application/msgpack"
-OCTETS: Final = "application/octet-stream"
-TEXT: Final = "text/plain"
-
 BINARY: Final = {"type": "string", "format": "binary"}
+OBJECT: Final = {"type": "object"}
 STRING: Final = {"type": "string"}
 
 SECURITY_NONE: Final[dict[str, Any]] = {"security": []}
 SECURITY_TOKEN: Final[dict[str, Any]] = {"security": [{"token": []}]}
 SECURITY_OPTIONAL: Final[dict[str, Any]] = {"security": [{}, {"token": []}]}
+
+PROVEN: Final = ("bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified")
+"""Problems of an operation that proves to whoever may read a stream what the chain says of it."""
 
 _PROBLEM_DETAILS: Final[Mapping[str, str]] = {
     "malformed": "request body: Object missing required field `signatures`",
@@ -56,6 +56,16 @@ def answer(
     """Return one entry of an operation's responses."""
     content = {media_type: {"schema": dict(schema), "example": example}}
     return {status: {"description": description, "content": content}}
+
+
+def object_answer(description: str, example: Any, *reasons: str) -> dict[int | str, dict[str, Any]]:
+    """Return the responses of an operation that answers with a JSON object of another format."""
+    return {**problems(*reasons), **answer(200, description, JSON, OBJECT, example)}
+
+
+def shows(example: Any, security: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an operation with a schema of its own adds: an example, and who may call it."""
+    return {"responses": {"200": {"content": {JSON: {"example": example}}}}, **security}
 
 
 def problems(*reasons: str) -> dict[int | str, dict[str, Any]]:

@@ -148,6 +148,14 @@ WITNESSED: Final[dict[str, Any]] = {
     "format": "evidence-ledger/witnessed/v1",
     "size": SIZE,
 }
+POST_QUANTUM: Final[dict[str, Any]] = {
+    "checkpoint": "shenzhen-prepaid/0011…\n4712\n…=\n\n— shenzhen-prepaid/0011…/bank-a …\n",
+    "format": "evidence-ledger/post-quantum/v1",
+    "height": 1024,
+    "keys": ["…"],
+    "path": ["3q2+7w…="],
+    "size": SIZE,
+}
 TRANSACTION_TIMESTAMPS: Final[dict[str, Any]] = {
     "format": "evidence-ledger/transaction-timestamps/v1",
     "index": 4711,

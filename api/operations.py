@@ -12,17 +12,14 @@ from typing import Any, Final
 from api import examples, forms
 from api.description import (
     BINARY,
-    JSON,
-    MSGPACK,
-    OCTETS,
     SECURITY_NONE,
     SECURITY_OPTIONAL,
     SECURITY_TOKEN,
     STRING,
-    TEXT,
     answer,
     problems,
 )
+from api.media import JSON, MSGPACK, OCTETS, TEXT
 from ledger.cose_receipt import KEYS_MEDIA_TYPE
 from ledger.cose_receipt import MEDIA_TYPE as RECEIPT
 

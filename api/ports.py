@@ -303,6 +303,12 @@ class LedgerService(Protocol):
         None where there is none yet.
         """
 
+    def post_quantum(self, size: int) -> bytes | None:
+        """Return the first checkpoint of at least `size` entries with ML-DSA-44 lines, JSON.
+
+        With the consistency proof from `size`. None where there is none yet.
+        """
+
     def transaction_timestamps(self, tx_id: bytes) -> bytes:
         """Return the first timestamped checkpoint that covers a transaction, with a tlog-proof.
 
@@ -331,7 +337,7 @@ class LedgerService(Protocol):
     async def consistency(self, older_height: int, newer_height: int) -> bytes:
         """Return the evidence file that the log only grew; raise `NotFound` or `NotCertified`."""
 
-    def equivocation(self, validator: str, number: int) -> bytes:
+    async def equivocation(self, validator: str, number: int) -> bytes:
         """Return the evidence file of a validator's `number`-th contradiction on the chain, from 0.
 
         Raises `NotFound`.

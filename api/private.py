@@ -9,7 +9,7 @@ path, in a problem's sentence or in a log.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -18,8 +18,9 @@ from starlette.responses import Response
 
 from api import examples
 from api.access import Access, forbidden
-from api.description import JSON, SECURITY_TOKEN, answer, problems
+from api.description import SECURITY_TOKEN, answer, object_answer, problems, shows
 from api.forms import PrivateForm
+from api.media import JSON, file_answer
 from api.parameters import ContractId
 from api.ports import Caller, NotEntitled, PrivateFields, PrivateRecord
 from api.problems import REQUEST_ID_KEY, Problem
@@ -161,7 +162,7 @@ def private_router(
         summary="A contract's private fields, with every correction",
         description="For the custodian that keeps them and for the contract's consumer.",
         responses=problems(*_ACCESS, "unavailable"),
-        openapi_extra=_shows(examples.PRIVATE),
+        openapi_extra=shows(examples.PRIVATE, SECURITY_TOKEN),
     )
     async def get_private(contract_id: ContractId, request: Request) -> Private:
         contract = _read_contract(contract_id)
@@ -183,7 +184,7 @@ def private_router(
         summary="Destroy a contract's private fields, salts and values",
         description="The commitments stay on the chain, and nobody can open them any more.",
         responses=problems(*_ACCESS, "unavailable"),
-        openapi_extra=_shows(examples.PRIVATE_ERASED),
+        openapi_extra=shows(examples.PRIVATE_ERASED, SECURITY_TOKEN),
     )
     async def delete_private(contract_id: ContractId, request: Request) -> Erased:
         contract = _read_contract(contract_id)
@@ -204,10 +205,7 @@ def private_router(
         operation_id="getDisclosure",
         summary="Chosen fields, with what proves them against the commitment on the chain",
         response_class=Response,
-        responses={
-            **problems(*_ACCESS, "unavailable"),
-            **answer(200, "the disclosure", JSON, {"type": "object"}, examples.DISCLOSURE),
-        },
+        responses=object_answer("the disclosure", examples.DISCLOSURE, *_ACCESS, "unavailable"),
         openapi_extra={
             "parameters": [
                 {
@@ -242,18 +240,9 @@ def private_router(
             raw = await store.disclose(caller, contract, names, commitment)
         except NotEntitled:
             raise _refuse(grant, contract) from None
-        return Response(
-            raw,
-            headers={"Content-Disposition": f'inline; filename="{contract}.disclosure.json"'},
-            media_type=JSON,
-        )
+        return file_answer(raw, f"{contract}.disclosure.json")
 
     return router
-
-
-def _shows(example: Any) -> dict[str, Any]:
-    content = {"content": {JSON: {"example": example}}}
-    return {"responses": {"200": content}, **SECURITY_TOKEN}
 
 
 def _read_contract(text: str) -> str:

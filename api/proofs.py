@@ -7,19 +7,19 @@ object that will stand in the file, and every answer is verified by whoever gets
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api import examples
 from api.access import Access
-from api.description import SECURITY_NONE, SECURITY_TOKEN, answer, problems
+from api.description import OBJECT, PROVEN, SECURITY_NONE, SECURITY_TOKEN, object_answer
+from api.media import JSON, file_answer
 from api.parameters import ContractId, Height, Number, StreamKind, StreamName, Validator
 from api.ports import LedgerService
 from api.problems import Problem
 from api.requests import (
-    JSON,
     BodyBudget,
     parse_contract_id,
     parse_height,
@@ -32,8 +32,6 @@ from contracts.questions import QUESTION_BYTES_MAX
 
 QUESTIONS_BYTES_MAX: Final = 16 * 1024 * 1024
 """Questions being received, of all requests together: 128 of the largest."""
-
-_FILE: Final[dict[str, Any]] = {"type": "object"}
 
 
 def proof_router(service: LedgerService, access: Access, settings: ApiSettings) -> APIRouter:
@@ -49,28 +47,27 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         description="Asks for `window`, `balance`, `terms`, `attestation`, `omission` or "
         "`production`; the body is the object `question` of the evidence file.",
         response_class=Response,
-        responses={
-            **problems(
-                "malformed",
-                "bad_parameter",
-                "unauthenticated",
-                "forbidden",
-                "not_found",
-                "request_timeout",
-                "too_large",
-                "unsupported_media_type",
-                "bad_field",
-                "wrong_height",
-                "unknown_party",
-                "not_certified",
-                "unavailable",
-            ),
-            **answer(200, "the evidence file", JSON, _FILE, examples.EVIDENCE),
-        },
+        responses=object_answer(
+            "the evidence file",
+            examples.EVIDENCE,
+            "malformed",
+            "bad_parameter",
+            "unauthenticated",
+            "forbidden",
+            "not_found",
+            "request_timeout",
+            "too_large",
+            "unsupported_media_type",
+            "bad_field",
+            "wrong_height",
+            "unknown_party",
+            "not_certified",
+            "unavailable",
+        ),
         openapi_extra={
             "requestBody": {
                 "required": True,
-                "content": {JSON: {"schema": _FILE, "example": examples.QUESTION}},
+                "content": {JSON: {"schema": OBJECT, "example": examples.QUESTION}},
             },
             **SECURITY_TOKEN,
         },
@@ -83,7 +80,7 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         if read_content_type(request) != JSON:
             raise Problem("unsupported_media_type", f"a question is sent as {JSON}")
         raw = await read_body(request, QUESTION_BYTES_MAX, settings.body_timeout_s, budget)
-        return _file(await service.record(contract_id, raw), f"{contract_id}.proof.json")
+        return file_answer(await service.record(contract_id, raw), f"{contract_id}.proof.json")
 
     @router.get(
         "/v1/state/{kind}/{name}",
@@ -91,18 +88,13 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getState",
         summary="A stream's value at the newest height, or its absence, with proof",
         response_class=Response,
-        responses={
-            **problems(
-                "bad_parameter", "unauthenticated", "forbidden", "not_found", "not_certified"
-            ),
-            **answer(200, "the evidence file", JSON, _FILE, examples.EVIDENCE),
-        },
+        responses=object_answer("the evidence file", examples.EVIDENCE, *PROVEN),
         openapi_extra=SECURITY_TOKEN,
     )
     async def get_state(kind: StreamKind, name: StreamName, request: Request) -> Response:
         stream = parse_stream(kind, name)
         access.require_stream(request, stream)
-        return _file(await service.state(stream), f"{kind}-{name}.state.json")
+        return file_answer(await service.state(stream), f"{kind}-{name}.state.json")
 
     @router.get(
         "/v1/consistency/{older_height}/{newer_height}",
@@ -110,15 +102,16 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getConsistency",
         summary="That the log only grew between two heights' certified checkpoints",
         response_class=Response,
-        responses={
-            **problems("bad_parameter", "not_found", "not_certified"),
-            **answer(200, "the evidence file", JSON, _FILE, examples.EVIDENCE),
-        },
+        responses=object_answer(
+            "the evidence file", examples.EVIDENCE, "bad_parameter", "not_found", "not_certified"
+        ),
         openapi_extra=SECURITY_NONE,
     )
     async def get_consistency(older_height: Height, newer_height: Height) -> Response:
         older, newer = parse_height(older_height), parse_height(newer_height)
-        return _file(await service.consistency(older, newer), f"{older}-{newer}.consistency.json")
+        return file_answer(
+            await service.consistency(older, newer), f"{older}-{newer}.consistency.json"
+        )
 
     @router.get(
         "/v1/validators/{validator}/equivocations/{number}",
@@ -126,20 +119,14 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getEquivocation",
         summary="That a validator contradicted itself, verifiable with genesis alone",
         response_class=Response,
-        responses={
-            **problems("bad_parameter", "not_found"),
-            **answer(200, "the evidence file", JSON, _FILE, examples.EVIDENCE),
-        },
+        responses=object_answer(
+            "the evidence file", examples.EVIDENCE, "bad_parameter", "not_found"
+        ),
         openapi_extra=SECURITY_NONE,
     )
     async def get_equivocation(validator: Validator, number: Number) -> Response:
         parse_stream("validator", validator)
-        content = service.equivocation(validator, parse_height(number))
-        return _file(content, f"{validator}-{number}.equivocation.json")
+        content = await service.equivocation(validator, parse_height(number))
+        return file_answer(content, f"{validator}-{number}.equivocation.json")
 
     return router
-
-
-def _file(content: bytes, name: str) -> Response:
-    headers = {"Content-Disposition": f'inline; filename="{name}"'}
-    return Response(content, headers=headers, media_type=JSON)

@@ -15,14 +15,13 @@ from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
+from api.media import JSON, MSGPACK
 from api.problems import Problem
 from api.tokens import CONTRACT_PATTERN
 from ledger.checkpoint import parse_decimal
 from ledger.refusal import Reason
 from ledger.transaction import PARTY_PATTERN
 
-JSON: Final = "application/json"
-MSGPACK: Final = "application/msgpack"
 SHOWN_CHARS_MAX: Final = 80
 """Characters of a value at fault that a problem repeats."""
 

@@ -26,9 +26,10 @@ from api.forms import (
     encode_form,
     position_form,
 )
+from api.media import JSON
 from api.ports import Accepted, Intake, Known, LedgerService, Level, Position
 from api.problems import REQUEST_ID_KEY, Problem, problem_form, request_instance
-from api.requests import JSON, BodyBudget, read_body, read_content_type, read_query, shown
+from api.requests import BodyBudget, read_body, read_content_type, read_query, shown
 from api.settings import ApiSettings
 from ledger.checkpoint import parse_decimal
 from ledger.receipt import BatchReceipt, BatchReceiptForm, batch_receipt_form

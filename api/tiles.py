@@ -16,14 +16,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import Access
+from api.media import OCTETS, TEXT
 from api.ports import LedgerService
 from api.problems import Problem
 from api.requests import shown
 from ledger.log import TILE_LEVEL_MAX, TILE_WIDTH
-
-OCTETS: Final = "application/octet-stream"
-TEXT: Final = "text/plain"
-"""Starlette adds `; charset=utf-8`, as tlog-tiles asks for the checkpoint."""
 
 FULL_CACHE: Final = "public, max-age=31536000, immutable"
 PARTIAL_CACHE: Final = "public, max-age=3600"

@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from api.access import Access
 from api.forms import encode_form, pending_form, position_form
+from api.media import JSON, OCTETS, TEXT, file_answer
 from api.ports import LedgerService, Pending, Position
 from api.problems import Problem
-from api.requests import JSON, read_tx_id
-from api.tiles import OCTETS, TEXT
+from api.requests import read_tx_id
 from ledger.cose_receipt import MEDIA_TYPE as RECEIPT
 
 
@@ -43,20 +43,13 @@ class Transactions:
         """GET /v1/transactions/{tx_id}/proof."""
         tx_id = read_tx_id(request)
         proof = await self._service.proof(tx_id)
-        return Response(
-            proof,
-            headers={"Content-Disposition": f'inline; filename="{tx_id.hex()}.tlog-proof"'},
-            media_type=TEXT,
-        )
+        return file_answer(proof, f"{tx_id.hex()}.tlog-proof", TEXT)
 
     async def get_receipt(self, request: Request) -> Response:
         """GET /v1/transactions/{tx_id}/receipt."""
         tx_id = read_tx_id(request)
-        return Response(
-            await self._service.receipt(tx_id),
-            headers={"Content-Disposition": f'inline; filename="{tx_id.hex()}.receipt.cose"'},
-            media_type=RECEIPT,
-        )
+        receipt = await self._service.receipt(tx_id)
+        return file_answer(receipt, f"{tx_id.hex()}.receipt.cose", RECEIPT)
 
     async def get_timestamps(self, request: Request) -> Response:
         """GET /v1/transactions/{tx_id}/timestamps."""
@@ -68,11 +61,7 @@ class Transactions:
         tx_id = read_tx_id(request)
         self._require_body(request, tx_id)
         evidence = await self._service.evidence(tx_id)
-        return Response(
-            evidence,
-            headers={"Content-Disposition": f'inline; filename="{tx_id.hex()}.evidence.json"'},
-            media_type=JSON,
-        )
+        return file_answer(evidence, f"{tx_id.hex()}.evidence.json")
 
     async def get_entry(self, request: Request) -> Response:
         """GET /v1/transactions/{tx_id}/entry."""

@@ -27,22 +27,14 @@ from typing import Any, Final
 import msgspec
 
 from contracts.execution import execute_block, parse_candidate
-from genesis.document import (
-    Endpoints,
-    Institution,
-    Keys,
-    Name,
-    Parameters,
-    RulePack,
-    encode_genesis,
-    parse_genesis,
-)
+from genesis.document import Parameters, parse_genesis
 from law.canonical import compute_hash, encode
 from ledger.signing import SeedSigner
 from ledger.transaction import decode_transactions, sign_transaction
 from node.config import StorageConfig
 from node.ledger_store import open_ledger
 from node.server import open_keyvalue
+from sim.invented import encode_invented_genesis
 from storage.files import DiskDirectory
 
 SMALL: Final = 1_000
@@ -164,7 +156,7 @@ class GrowthChain:
     def sign(self, number: int) -> bytes:
         """Open a contract."""
         merchant = self._merchant(number % self.merchant_count)
-        consumer = self._chance.randbytes(32).hex()
+        consumer = _consumer(number)
         if _is_plain(number):
             return self._make(
                 "prepaid.open",
@@ -283,28 +275,11 @@ def _key_of(name: str) -> SeedSigner:
 
 
 def _make_genesis() -> bytes:
-    institutions = [
-        Institution(
-            district="",
-            endpoints=Endpoints(f"https://n{at}.example", f"n{at}.example:7000"),
-            id=f"bank-{at}",
-            keys=Keys(
-                **{
-                    purpose: _key_of(f"bank-{at} {purpose}").public_key.hex()
-                    for purpose in ("cosign", "log", "party", "vote")
-                }
-            ),
-            name=Name(en=f"Bank {at}", zh=f"第{at}银行"),
-            role=role,
-            tls_certificate=base64.b64encode(b"certificate %d" % at).decode(),
-        )
-        for at, role in enumerate(ROLES)
-    ]
-    return encode_genesis(
-        network="growth.example",
-        time_ms=START_MS,
-        institutions=institutions,
-        parameters=Parameters(
+    return encode_invented_genesis(
+        "growth.example",
+        START_MS,
+        ROLES,
+        Parameters(
             block_bytes_max=8_388_608,
             block_transactions_max=FILL_BLOCK,
             idle_block_interval_ms=60_000,
@@ -314,7 +289,7 @@ def _make_genesis() -> bytes:
             replay_window_ms=600_000,
             view_timeout_ms=1_000,
         ),
-        rule_pack=RulePack("pilot", 1),
+        _key_of,
     )
 
 
@@ -345,9 +320,14 @@ LAW_WORK: Final[dict[str, Make]] = {
 ENDING_WORK: Final[tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...]] = (
     ("termination.requested", {"cure_until": None}, ()),
     ("refund.computed", {"as_of": "2026-01-20"}, (BANK,)),
-    ("refund.paid", {"amount": 1, "payee": "consumer", "source": "custody"}, (BANK,)),
+    ("refund.paid", {"amount": 1, "payee": "", "source": "custody"}, (BANK,)),
 )
-"""The end of a contract, for a few of them."""
+"""The end of a contract, for a few of them; its consumer is the payee."""
+
+
+def _consumer(number: int) -> str:
+    """Return the commitment to a contract's consumer, hex."""
+    return sha256(b"consumer %d" % number).hexdigest()
 
 
 def run_growth(home: Path, contract_count: int, output: Path | None) -> int:
@@ -424,7 +404,12 @@ def _measure_turn(chains: Sequence[GrowthChain], turn: int, block: int) -> None:
             number for number in range(1 + turn * 40, chain.contract_count) if not _is_plain(number)
         ][:20]
         for kind, data, signers in ENDING_WORK:
-            chain.run(kind, [chain.event(kind, number, data, *signers) for number in numbers])
+            for_each = [
+                data | {"payee": _consumer(number)} if "payee" in data else data
+                for number in numbers
+            ]
+            pairs = zip(numbers, for_each, strict=True)
+            chain.run(kind, [chain.event(kind, number, one, *signers) for number, one in pairs])
     for chain in chains:
         first = chain.contract_count
         chain.contract_count += block

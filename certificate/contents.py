@@ -14,7 +14,13 @@ from certificate.attachment import ATTACHMENT_NAME
 from certificate.document import Certificate, Exact, Fields, Section, Sentences, Table, Text
 from certificate.platform import describe_articles, describe_institutions, describe_platform
 from certificate.record import describe_position, describe_record, describe_signers
-from verifier.evidence_file import EvidenceFile, HistoryFile, TransactionFile, read_evidence
+from verifier.evidence_file import (
+    EquivocationFile,
+    EvidenceFile,
+    HistoryFile,
+    TransactionFile,
+    read_evidence,
+)
 from verifier.report import RESULT_ZH, Report, Result, Step, Words
 from verifier.strict_json import read_object
 from verifier.trust_root import read_trust_root
@@ -30,7 +36,15 @@ KINDS: Final = {
     "case": Words(
         "一份合同的完整记录及应退计算", "a contract's whole record, with what is owed computed"
     ),
+    "consistency": Words("账本只增未改", "that the ledger only grew"),
+    "equivocation": Words("验证机构自相矛盾", "a validator's contradiction of itself"),
+    "liabilities": Words("合同计入经营者合计", "contracts in their merchant's total"),
+    "record": Words("就一份合同的记录所问之事", "a question about a contract's record"),
+    "state": Words("账本状态中的一项或其不存在", "a value of the ledger's state, or its absence"),
 }
+
+ANSWERS: Final = (16, 17, 18)
+"""Steps that say what a file without entries of its own to show is for."""
 
 _RESULT_EN: Final = {Result.OK: "passed", Result.FAILED: "failed", Result.NOT_RUN: "not run"}
 
@@ -54,16 +68,17 @@ def make_certificate(raw: bytes, report: Report, genesis_hash: str, software: st
     """
     file = _read(raw)
     sections = [_summarise(raw, report, genesis_hash)]
-    if report.is_consistent and isinstance(file, TransactionFile | HistoryFile):
+    if report.is_consistent:
         root = read_trust_root(file.genesis)
-        sections += [
-            describe_signers(file, root),
-            *describe_record(file, report, root),
-            describe_position(file, report),
-            describe_institutions(file, root, report),
-        ]
-    elif report.is_consistent:
-        sections.append(_list_facts(report))
+        if isinstance(file, TransactionFile | HistoryFile):
+            sections += [
+                describe_signers(file, root),
+                *describe_record(file, report, root),
+                describe_position(file, report),
+            ]
+        else:
+            sections += [_say_answer(report), _list_facts(report)]
+        sections.append(describe_institutions(file, root))
     sections.append(_list_steps(report))
     if report.is_consistent:
         sections += [describe_articles(file, report), describe_platform(report)]
@@ -77,7 +92,7 @@ def make_certificate(raw: bytes, report: Report, genesis_hash: str, software: st
         number=make_number(report.file_sha256, genesis_hash),
         conclusion=Words(report.conclusion.zh, report.conclusion.en.capitalize()),
         is_consistent=report.is_consistent,
-        meaning=_say_conclusion(report),
+        meaning=_say_conclusion(file, report),
         sections=tuple(sections),
     )
 
@@ -87,20 +102,38 @@ def _read(raw: bytes) -> EvidenceFile:
     return read_evidence(raw)
 
 
-def _say_conclusion(report: Report) -> Words:
+def _say_conclusion(file: EvidenceFile, report: Report) -> Words:
     failed = report.failed
     if failed is None:
         run = sum(step.result is Result.OK for step in report.steps)
+        holds = _say_what_holds(file)
         return Words(
-            f"经逐步技术核验，适用的 {run} 个步骤全部通过：所附证据文件自上链之时起未被改动。",
-            f"All {run} steps that apply passed: the attached evidence is unchanged since it was "
-            "put on the chain.",
+            f"经逐步技术核验，适用的 {run} 个步骤全部通过：{holds.zh}。",
+            f"All {run} steps that apply passed: {holds.en}.",
         )
     return Words(
         f"核验未通过：第 {failed.number} 步“{failed.name.zh}”失败。所附文件不能证明其内容，"
         "本文件不证明任何事实。",
         f"Not verified: step {failed.number}, “{failed.name.en}”, failed. The attached file does "
         "not prove its content, and this document certifies no fact.",
+    )
+
+
+def _say_what_holds(file: EvidenceFile) -> Words:
+    """What a file proves as a whole; two statements that contradict each other rest on no chain."""
+    if isinstance(file, EquivocationFile):
+        return Words(
+            "所附两份陈述均有同一验证机构的签名，且不能同真",
+            "the two attached statements are signed by one validator, and not both can be true",
+        )
+    if isinstance(file, TransactionFile | HistoryFile):
+        return Words(
+            "所附证据文件自上链之时起未被改动",
+            "the attached evidence is unchanged since it was put on the chain",
+        )
+    return Words(
+        "所附证据文件关于账本的陈述成立，见“所证事项”",
+        "what the attached evidence says of the ledger holds; see “What was asked”",
     )
 
 
@@ -146,6 +179,16 @@ def _count_bytes(count: int) -> Words:
     return Words(f"{count} 字节", f"{count} bytes")
 
 
+def _say_answer(report: Report) -> Section:
+    """Return what the file is for, as the steps about it found it."""
+    said = [
+        step.explanation
+        for step in report.steps
+        if step.number in ANSWERS and step.result is Result.OK
+    ]
+    return Section(Words("所证事项", "What was asked"), (Sentences(tuple(said), are_marked=False),))
+
+
 def _list_facts(report: Report) -> Section:
     """Return what the steps established, by its names: for a kind with no section of its own."""
     rows: list[tuple[Words, Text | Exact]] = []
@@ -159,6 +202,8 @@ def _list_facts(report: Report) -> Section:
             rows.append(
                 (Words(name, name), Words("、".join(texts) or "—", ", ".join(texts) or "—"))
             )
+        elif isinstance(value, int) and name.endswith(("_ms", "_by_s")):
+            rows.append((Words(name, name), format_time_ms(value * (1, 1000)[name[-2:] == "_s"])))
         else:
             rows.append((Words(name, name), str(value)))
     return Section(Words("已核验的事实", "What was verified"), (Fields(tuple(rows)),))

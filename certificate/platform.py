@@ -15,10 +15,18 @@ from certificate.record import ROLES
 from ledger.checkpoint import count_cosignatures
 from ledger.note import encode_base64, parse_note
 from ledger.tlog_proof import parse_tlog_proof
-from verifier.evidence_file import EvidenceFile, HistoryFile, TransactionFile
+from verifier.evidence_file import (
+    BareProof,
+    ConsistencyFile,
+    EquivocationFile,
+    EvidenceFile,
+    HistoryFile,
+    RecordFile,
+    TransactionFile,
+)
 from verifier.formats import Certificate as CommitCertificate
 from verifier.formats import read_body, read_certificate, read_transaction_entry
-from verifier.report import Report, Words
+from verifier.report import Report, Result, Words
 from verifier.strict_json import JsonValue, read_object
 from verifier.trust_root import TrustRoot
 from verifier.wording import format_time_ms
@@ -33,12 +41,13 @@ CRYPTOGRAPHY: Final = Words(
 )
 
 
-def describe_institutions(
-    file: TransactionFile | HistoryFile, root: TrustRoot, report: Report
-) -> Section:
+def describe_institutions(file: EvidenceFile, root: TrustRoot) -> Section:
     """Return the validators with what each of them signed."""
-    proof = parse_tlog_proof(file.header_proof)
-    note = parse_note(proof.checkpoint)
+    title = Words("验证机构与签名", "The institutions and their signatures")
+    checkpoint = _find_checkpoint(file)
+    if checkpoint is None:
+        return Section(title, (_list_institutions(file, root),))
+    note = parse_note(checkpoint)
     times = {
         one.cosigner: one.time_s for one in count_cosignatures(note, tuple(root.cosigner_keys))
     }
@@ -102,10 +111,39 @@ def describe_institutions(
         ),
         Fields(tuple(signatures)),
     )
-    return Section(Words("验证机构与签名", "The institutions and their signatures"), blocks)
+    return Section(title, blocks)
 
 
-def _read_commits(file: TransactionFile | HistoryFile) -> CommitCertificate | None:
+def _find_checkpoint(file: EvidenceFile) -> bytes | None:
+    """Return the checkpoint that a file rests on; None where it rests on genesis alone."""
+    match file:
+        case EquivocationFile():
+            return None
+        case ConsistencyFile():
+            return file.newer
+        case BareProof():
+            return parse_tlog_proof(file.proof).checkpoint
+        case _:
+            return parse_tlog_proof(file.header_proof).checkpoint
+
+
+def _list_institutions(file: EvidenceFile, root: TrustRoot) -> Table:
+    """Return the validators of genesis, of whom this file shows no cosignature."""
+    told = _read_institutions(file.genesis)
+    rows = []
+    for one in root.institutions:
+        role, district = told.get(one.id, ("", ""))
+        name = Words(one.name_zh, one.name_en)
+        rows.append((name, one.id, _join(ROLES.get(role, Words(role, role)), district)))
+    heads = (
+        Words("机构", "Institution"),
+        Words("标识", "Id"),
+        Words("身份／辖区", "Role / district"),
+    )
+    return Table(heads, (50, 40, 50), tuple(rows))
+
+
+def _read_commits(file: EvidenceFile) -> CommitCertificate | None:
     if isinstance(file, TransactionFile):
         return read_certificate(file.certificate, "certificate")
     return None
@@ -145,11 +183,7 @@ def describe_articles(file: EvidenceFile, report: Report) -> Section:
     rows: list[tuple[Text, ...]] = [
         (
             Words("第十六条　技术核验", "Art. 16: technical verification"),
-            Words(
-                "一致。依据：创世文件、法定多数、日志位置、签名、密钥与结果逐步核验（见“技术核验步骤”）。",
-                "Consistent, by the steps on genesis, quorum, place in the log, signatures, keys "
-                "and outcome.",
-            ),
+            _say_technique(report),
         ),
         (
             Words("第十七条（一）　平台", "Art. 17 (1): the platform"),
@@ -193,9 +227,17 @@ def describe_articles(file: EvidenceFile, report: Report) -> Section:
     )
 
 
+def _say_technique(report: Report) -> Words:
+    passed = [step.name for step in report.steps if step.result is Result.OK]
+    return Words(
+        f"一致。依据：{'、'.join([name.zh for name in passed])}（见“技术核验步骤”）。",
+        f"Consistent, by the steps on: {', '.join([name.en for name in passed])}.",
+    )
+
+
 def _say_ties(file: EvidenceFile, report: Report) -> Words:
     """Say whether a signer of the record also runs a node."""
-    if not isinstance(file, TransactionFile | HistoryFile):
+    if not isinstance(file, TransactionFile | HistoryFile | RecordFile):
         return Words("须另行声明。", "To be declared.")
     signers = {proven.stream.removeprefix("party/") for proven in file.parties}
     tied = [one for one in _validators(report) if one in signers]
@@ -229,6 +271,11 @@ def _texts(report: Report, name: str) -> list[str]:
 
 
 def _say_health(report: Report) -> Words:
+    if "cosigned_by" not in report.facts:
+        return Words(
+            "此文件不依据检查点，不说明系统当时的状态。",
+            "This file rests on no checkpoint and does not say how the system was.",
+        )
     count = len(_texts(report, "cosigned_by"))
     absent = _texts(report, "not_cosigned_by")
     missing = "、".join(absent) or "无"
@@ -246,8 +293,13 @@ def _say_provenance(file: EvidenceFile) -> Words:
     entries: tuple[bytes, ...] = ()
     if isinstance(file, TransactionFile):
         entries = (file.entry,)
-    elif isinstance(file, HistoryFile):
+    elif isinstance(file, HistoryFile | RecordFile):
         entries = file.entries
+    if not entries:
+        return Words(
+            "此文件不含条目，不涉及上链前的内容。",
+            "This file holds no entries and says nothing of what was before the chain.",
+        )
     count = sum(
         isinstance(
             read_body(read_transaction_entry(raw, "entry").body, "body").data.get("provenance"),

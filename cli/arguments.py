@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Run = Callable[[argparse.Namespace], int]
 Commands = "argparse._SubParsersAction[Parser]"
 
+INPUT_BYTES_MAX = 16 * 1024 * 1024
+"""Far more than a genesis document, terms, an envelope or a node's answer to one has."""
+
 TOKEN_VARIABLE = "EVIDENCE_LEDGER_TOKEN"  # noqa: S105 - a variable's name
 
 
@@ -133,6 +136,18 @@ def passphrase_prompt(*, is_new: bool) -> Callable[[], str] | None:
         return first
 
     return ask if sys.stdin is not None and sys.stdin.isatty() else None
+
+
+def read_input(path: Path, bytes_max: int = INPUT_BYTES_MAX, remedy: str = "") -> bytes:
+    """Return a file's bytes; raise `Failure` where it cannot be read, or is too large to be one."""
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(bytes_max + 1)
+    except OSError as error:
+        raise unusable(f"{path} cannot be read: {error.strerror}.") from None
+    if len(raw) > bytes_max:
+        raise unusable(f"{path} has more than {bytes_max} bytes{remedy}.")
+    return raw
 
 
 def write_output(path: Path | None, content: bytes, what: str) -> None:

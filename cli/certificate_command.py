@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from cli.arguments import Parser, add_command, write_output
+from cli.arguments import Parser, add_command, read_input, write_output
 from cli.failure import FAILED, OK, UNUSABLE, Failure, unusable
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ example:
 exit status: 0 consistent, and the pages say what the evidence proves; 1 inconsistent, or the pages
 are not what this version makes of the evidence; 2 no certificate.
 """
-
-HASH_HEX_CHARS: Final = 64
 
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -97,7 +95,7 @@ def run_make(arguments: argparse.Namespace) -> int:
     """Make a certificate."""
     from ledger.evidence import FILE_BYTES_MAX
 
-    raw = _read(arguments.file, FILE_BYTES_MAX)
+    raw = read_input(arguments.file, FILE_BYTES_MAX)
     chain_id = _read_hash(arguments.genesis_hash)
     report = _verify(raw, chain_id)
     write_output(arguments.output, _make(raw, report, chain_id, arguments.lang), "the certificate")
@@ -114,7 +112,7 @@ def run_extract(arguments: argparse.Namespace) -> int:
     """Take the evidence out."""
     from certificate.attachment import PDF_BYTES_MAX
 
-    pdf = _read(arguments.file, PDF_BYTES_MAX)
+    pdf = read_input(arguments.file, PDF_BYTES_MAX)
     write_output(arguments.output, _extract(arguments.file, pdf), "the evidence")
     return OK
 
@@ -126,7 +124,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     from verifier.report import format_text
 
     chain_id = _read_hash(arguments.genesis_hash)
-    pdf = _read(arguments.file, PDF_BYTES_MAX)
+    pdf = read_input(arguments.file, PDF_BYTES_MAX)
     evidence = _extract(arguments.file, pdf)
     report = _verify(evidence, chain_id)
     for language in CHOICES:
@@ -190,22 +188,10 @@ def _software() -> str:
     return f"evidence-ledger {version('evidence-ledger')}"
 
 
-def _read(path: Path, bytes_max: int) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(bytes_max + 1)
-    except OSError as error:
-        raise unusable(f"{path} cannot be read: {error.strerror}.") from None
-    if len(raw) > bytes_max:
-        raise unusable(f"{path} has more than {bytes_max} bytes.")
-    return raw
-
-
 def _read_hash(given: str) -> bytes:
-    try:
-        chain_id = bytes.fromhex(given) if len(given) == HASH_HEX_CHARS else b""
-    except ValueError:
-        chain_id = b""
-    if len(chain_id) * 2 != HASH_HEX_CHARS:
+    from verifier.main import HASH_HEX_CHARS, parse_hash
+
+    chain_id = parse_hash(given)
+    if chain_id is None:
         raise unusable(f"--genesis-hash {given!r} is not {HASH_HEX_CHARS} hex digits.")
     return chain_id

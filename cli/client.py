@@ -145,6 +145,10 @@ class Client:
         """Return the file of a stream's value or absence; waits until it is certified."""
         return self._get(f"/v1/state/{stream}").content
 
+    def post_quantum(self, size: int) -> bytes:
+        """Return the first checkpoint of at least `size` entries with ML-DSA-44 cosignatures."""
+        return self._get(f"/v1/checkpoints/{size}/post-quantum").content
+
     def consistency(self, older_height: int, newer_height: int) -> bytes:
         """Return the file that the log only grew between two heights."""
         return self._get(f"/v1/consistency/{older_height}/{newer_height}").content

@@ -36,8 +36,8 @@ _SORTS: Final = (
     ("bank", "bank", "Example Bank", "示例银行"),
     ("pay", "payment", "Example Payment Company", "示例支付公司"),
     ("regulator", "regulator", "Example Regulator", "示例监管局"),
-    ("credit", "credit_bureau", "Example Credit Bureau", "示例征信公司"),
     ("district", "district", "Example District Government", "示例区政府"),
+    ("credit", "credit_bureau", "Example Credit Bureau", "示例征信公司"),
     ("council", "consumer_council", "Example Consumer Council", "示例消委会"),
 )
 _STEMS: Final = "甲乙丙丁戊己"

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import msgspec
 
+from cli.arguments import read_input
 from cli.failure import unusable
 from contracts.events import DATA as EVENTS
 from ledger.canonical import INTEGER_MAX
@@ -76,13 +77,7 @@ TxIds = Mapping[tuple[str, str], str]
 
 def read_items(path: Path) -> list[Item]:
     """Read a file of drafts or signed transactions; raise `Failure` naming what is wrong where."""
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise unusable(f"{path} cannot be read: {error.strerror}.") from None
-    if len(raw) > FILE_BYTES_MAX:
-        raise unusable(f"{path} has more than {FILE_BYTES_MAX} bytes; split it.")
+    raw = read_input(path, FILE_BYTES_MAX, "; split it")
     return [_read_item(value, where) for where, value in _split(raw, str(path))]
 
 

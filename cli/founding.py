@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from cli.arguments import read_input
 from cli.failure import Failure, unusable
 from genesis.document import (
     Endpoints,
@@ -120,6 +121,7 @@ def create_member(
             log=keys[KeyPurpose.LOG].hex(),
             party=keys[KeyPurpose.PARTY].hex(),
             vote=keys[KeyPurpose.VOTE].hex(),
+            mldsa44=sha256(keystore.post_quantum_signer().public_key).hex(),
         ),
         name=Name(en=profile.name_en, zh=profile.name_zh),
         role=profile.role,
@@ -183,10 +185,9 @@ def make_genesis(
 
 def read_genesis(path: Path) -> Genesis:
     """Read a genesis document; raise `Failure`."""
+    raw = read_input(path)
     try:
-        return parse_genesis(path.read_bytes())
-    except OSError as error:
-        raise unusable(f"{path} cannot be read: {error.strerror}.") from None
+        return parse_genesis(raw)
     except Rejected as rejected:
         raise Failure(f"{path} is not a genesis document: {rejected.detail}.") from None
 
@@ -225,6 +226,13 @@ def check_keys(keystore: Keystore, genesis: Genesis, replica: int) -> None:
                 f"The {purpose.value} key of this home is {key.hex()}, and the genesis document "
                 f"gives {institution.id} {expected}."
             )
+    named = institution.keys.mldsa44
+    own = sha256(keystore.post_quantum_signer().public_key).hex()
+    if named not in (own, msgspec.UNSET):
+        raise Failure(
+            f"The SHA-256 of this home's mldsa44 key is {own}, and the genesis document gives "
+            f"{institution.id} {named}."
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from cli.arguments import (
     Parser,
     add_command,
     add_passphrase_option,
+    read_input,
     read_passphrase_option,
     write_output,
 )
@@ -41,7 +42,7 @@ The order of the files is the order of replicas. Everybody who runs this on the 
 same --time gets the same bytes; compare the printed hash with the others before you start a node.
 
 example:
-  evidence-ledger genesis make bank-a.json pay-a.json regulator-a.json credit-a.json \\
+  evidence-ledger genesis make bank-a.json pay-a.json regulator-a.json district-a.json \\
       --network example-city --output genesis.json
 """
 
@@ -135,10 +136,7 @@ def run_make(arguments: argparse.Namespace) -> int:
 
     members = []
     for path in arguments.members:
-        try:
-            raw = path.read_bytes()
-        except OSError as error:
-            raise unusable(f"{path} cannot be read: {error.strerror}.") from None
+        raw = read_input(path)
         members.append(parse_member(raw, str(path)))
         print(f"{fingerprint(raw)}  {members[-1].id}")
     genesis = make_genesis(

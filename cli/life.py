@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
+from cli.arguments import read_input
 from cli.drafts import Draft
 from cli.failure import unusable
 from contracts.lifecycle import EVENTS, MERCHANT_EVENTS
@@ -27,6 +28,7 @@ from law.terms import Terms, read_terms
 CHINA: Final = datetime.timezone(datetime.timedelta(hours=8))
 SIGNED: Final = "contract.signed"
 COMPUTED: Final = "refund.computed"
+FINDINGS: Final = "findings.computed"
 SALT_BYTES: Final = 16
 """128 bits, the least a commitment takes."""
 
@@ -34,7 +36,8 @@ FILE_BYTES_MAX: Final = 1024 * 1024
 """A life is written by hand."""
 
 Role = Literal[
-    "merchant", "consumer", "custodian", "issuer", "regulator", "court", "arbitrator"
+    "merchant", "consumer", "assignee", "custodian", "issuer", "regulator", "district", "court",
+    "arbitrator",
 ]  # fmt: skip
 Shape = TypeVar("Shape")
 Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$(?!\n)")]
@@ -86,6 +89,8 @@ class LifeEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refused: str = ""
     """The code with which it is to be refused; empty: it is to be applied."""
     finding: str = ""
+    rules: list[str] = []
+    """Of `findings.computed`: the rules it is to find broken, each once."""
     owed: Owed | None = None
     """Of `refund.computed`: what it is to come to."""
 
@@ -121,6 +126,12 @@ class Life:
     file: LifeFile
     terms: Terms
     terms_document: dict[str, Any]
+
+    @property
+    def packs(self) -> list[str]:
+        """Return the rule packs that its computations of findings name."""
+        named = [event.data["packs"] for event in self.file.events if event.event == FINDINGS]
+        return [pack for packs in named for pack in packs]
 
     @property
     def owed(self) -> Owed:
@@ -171,12 +182,7 @@ def read_life(path: Path) -> Life:
 
 
 def _decode(path: Path, shape: type[Shape]) -> Shape:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise unusable(f"{path} cannot be read: {error.strerror}.") from None
-    if len(raw) > FILE_BYTES_MAX:
-        raise unusable(f"{path} has more than {FILE_BYTES_MAX} bytes.")
+    raw = read_input(path, FILE_BYTES_MAX)
     try:
         return msgspec.json.decode(raw, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -201,6 +207,8 @@ def _check_events(path: Path, life: LifeFile) -> None:
             raise unusable(f"{where}: no earlier event has the name {event.of!r}.")
         if (event.owed is not None) != (event.event == COMPUTED):
             raise unusable(f"{where}: `owed` stands with {COMPUTED}, and there always.")
+        if event.rules and event.event != FINDINGS:
+            raise unusable(f"{where}: `rules` stands with {FINDINGS} alone.")
         if event.name is not None:
             known.add(event.name)
     if not any(event.event == COMPUTED for event in life.events):
@@ -273,6 +281,8 @@ def _fill(value: Any, cast: Cast) -> Any:
         return secrets.token_hex(32)
     if name == "account":
         return cast.account
+    if name == "assignee-party":
+        return cast.parties["assignee"]
     if name not in cast.commitments:
         raise unusable(f"{value} names nobody; `persons` has {', '.join(cast.commitments)}.")
     return cast.commitments[name]

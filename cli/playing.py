@@ -44,10 +44,18 @@ PAGES: Final = ("lpr-1y", "deposit-1y", "rest-days-2025", "rest-days-2026")
 ALREADY: Final = frozenset({"reference_reused", "version_not_above", "published_by_another"})
 """Somebody published it before; whether it is the same is seen when a contract names its hash."""
 
-INSTITUTIONS: Final = {"custodian": "bank", "issuer": "payment", "regulator": "regulator"}
+INSTITUTIONS: Final = {
+    "custodian": "bank",
+    "issuer": "payment",
+    "regulator": "regulator",
+    "district": "district",
+}
 """Roles that institutions of genesis play, and whom to look for there."""
 
 AUTHORITIES: Final = ("court", "arbitrator")
+
+CONSUMERS: Final = ("consumer", "assignee")
+"""Roles that the life's own consumers play: who signed, and who took the claim over."""
 
 
 @dataclass(slots=True)
@@ -128,6 +136,7 @@ class Player:
             **self.institutions,
             "merchant": f"m-{name}-{self.run}",
             "consumer": f"c-{name}-{self.run}",
+            "assignee": f"a-{name}-{self.run}",
             **{role: f"{role}-{self.run}" for role in AUTHORITIES},
         }
         return Cast(f"{name}-{self.run}", parties, make_commitments(life))
@@ -150,11 +159,12 @@ class Player:
         roles = {
             cast.parties[role]: role
             for life, cast in zip(lives, casts, strict=True)
-            for role in ("merchant", "consumer", *AUTHORITIES)
+            for role in ("merchant", *CONSUMERS, *AUTHORITIES)
             if role in ("merchant", "consumer")
             or any(role in event.by for event in life.file.events)
         }
         drafts = []
+        district = self.institutions["district"]  # of a devnet: named like its government
         for party, role in roles.items():
             self.own[party] = secrets.token_bytes(SEED_BYTES)
             registrar = self.institutions["regulator"] if role in AUTHORITIES else REGISTRAR
@@ -162,7 +172,12 @@ class Player:
             drafts.append(
                 Draft(
                     kind="party.register",
-                    data={"district": "", "keys": [key], "party": party, "role": role},
+                    data={
+                        "district": district if role == "merchant" else "",
+                        "keys": [key],
+                        "party": party,
+                        "role": "consumer" if role in CONSUMERS else role,
+                    },
                     stream=f"party/{party}",
                     reference=f"register-{party}",
                     signers=[registrar],
@@ -174,7 +189,7 @@ class Player:
             wait_height(client, max(result.height for result in results))
 
     def _publish(self, lives: Sequence[Life], casts: Sequence[Cast], submitter: Submitter) -> None:
-        """Publish terms, rates and rest days, each once for ever under one reference."""
+        """Publish terms, rates, rest days and rules, each once for ever under one reference."""
         bank, regulator = self.institutions["custodian"], self.institutions["regulator"]
         drafts = {}
         for life in lives:
@@ -189,6 +204,13 @@ class Player:
             reference = f"published-{name}"
             stream = f"published/{page['series']}"
             drafts[reference] = _publication("data.publish", page, stream, reference, regulator)
+        for name in dict.fromkeys(pack for life in lives for pack in life.packs):
+            pack = msgspec.json.decode((EXAMPLES / "rules" / f"{name}.v1.json").read_bytes())
+            pack["publisher"] = regulator
+            reference = f"rules-{name}"
+            drafts[reference] = _publication(
+                "rules.publish", pack, f"rules/{name}", reference, regulator
+            )
         for life, cast in zip(lives, casts, strict=True):
             rate = life.file.account
             if rate is not None:
@@ -264,7 +286,7 @@ def _find_institutions(state: DevnetState) -> dict[str, str]:
         if not ids:
             raise unusable(
                 f"The network has no {wanted}; lives are played with a bank, a payment company and "
-                "a regulator, so by three nodes or more."
+                "a regulator and a district, so by four nodes or more."
             )
         found[role] = ids[0]
     return found
@@ -302,6 +324,10 @@ def _compare(event: LifeEvent, result: Result) -> str:
     if result.findings != ([event.finding] if event.finding else []):
         found = ", ".join(result.findings) or "none"
         return f"found {found}, where {event.finding or 'none'} was written"
+    rules = [str(value) for name, value in result.effects if name == "rule"]
+    if rules != event.rules:
+        found = ", ".join(rules) or "none"
+        return f"breaches of {found}, where {', '.join(event.rules) or 'none'} was written"
     if event.owed is not None:
         said = dict(result.effects)
         for name, by_hand in (

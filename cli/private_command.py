@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from cli.arguments import TOKEN_VARIABLE, Parser, add_command, read_token, write_output
+from cli.arguments import TOKEN_VARIABLE, Parser, add_command, read_input, read_token, write_output
 from cli.failure import OK, Failure, unusable
 
 HELP = """\
@@ -131,7 +131,7 @@ def run_show(arguments: argparse.Namespace) -> int:
 def run_disclose(arguments: argparse.Namespace) -> int:
     """Fetch a disclosure, check it, and write it or the evidence file with it."""
     from ledger.disclosure import read_disclosure, verify_disclosure
-    from ledger.evidence import add_disclosures
+    from ledger.evidence import FILE_BYTES_MAX, add_disclosures
     from ledger.refusal import Rejected
 
     contract = _contract(arguments)
@@ -152,10 +152,9 @@ def run_disclose(arguments: argparse.Namespace) -> int:
     what = "the disclosure"
     if arguments.into is not None:
         what = "the evidence file"
+        evidence = read_input(arguments.into, FILE_BYTES_MAX)
         try:
-            raw = add_disclosures(arguments.into.read_bytes(), [disclosure])
-        except OSError as error:
-            raise unusable(f"{arguments.into} cannot be read: {error.strerror}.") from None
+            raw = add_disclosures(evidence, [disclosure])
         except (ValueError, TypeError, AttributeError):
             raise unusable(f"{arguments.into} is no evidence file.") from None
     write_output(arguments.output, raw, what)
@@ -188,13 +187,9 @@ def _contract(arguments: argparse.Namespace) -> str:
 
 
 def _read_fields(file: Path) -> dict[str, str]:
+    raw = read_input(file, FIELDS_BYTES_MAX)
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(FIELDS_BYTES_MAX + 1)
-    except OSError as error:
-        raise unusable(f"{file} cannot be read: {error.strerror}.") from None
-    try:
-        values = json.loads(raw) if len(raw) <= FIELDS_BYTES_MAX else None
+        values = json.loads(raw)
     except ValueError:
         values = None
     if not isinstance(values, dict) or not all(type(value) is str for value in values.values()):

@@ -16,7 +16,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.arguments import Parser, add_command, add_node_options, make_clients, write_output
+from cli.arguments import (
+    Parser,
+    add_command,
+    add_node_options,
+    make_clients,
+    read_input,
+    write_output,
+)
 from cli.failure import OK, Failure, unusable
 
 if TYPE_CHECKING:
@@ -38,6 +45,7 @@ examples:
   evidence-ledger proof production m-yoga-2026-0001 77ab… --devnet ./net
   evidence-ledger proof omission m-yoga-2026-0001 --receipt r.json --envelope t.bin --devnet ./net
   evidence-ledger proof equivocation bank-c --devnet ./net
+  evidence-ledger proof post-quantum card.evidence.json --devnet ./net -o lasting.json
   evidence-ledger verify none.json --genesis-hash HASH
 """
 
@@ -107,6 +115,8 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     one = _add(kinds, "equivocation", "that a validator contradicted itself", _equivocation)
     one.add_argument("of", metavar="VALIDATOR", help="the institution's id")
     one.add_argument("--number", type=_height, default=0, help="which, from 0 (default: 0)")
+    one = _add(kinds, "post-quantum", "ML-DSA-44 cosignatures into a file", _post_quantum)
+    one.add_argument("file", metavar="FILE", type=Path, help="an evidence file")
     for name, summary, text, fetch, what in (
         ("evidence", "fetch a transaction's evidence file", EVIDENCE_HELP, _evidence, "TX_ID"),
         ("history", "fetch a contract's complete history", HISTORY_HELP, _history, "CONTRACT"),
@@ -191,7 +201,7 @@ def make_question(arguments: argparse.Namespace) -> dict[str, Any]:
                 "until": arguments.until_ms,
             }
         case "terms":
-            document = None if arguments.document is None else _read(arguments.document)
+            document = None if arguments.document is None else read_input(arguments.document)
             return {
                 "ask": "terms",
                 "at": arguments.at,
@@ -202,7 +212,7 @@ def make_question(arguments: argparse.Namespace) -> dict[str, Any]:
         case "production":
             return {"ask": "production", "request": arguments.request}
         case _:
-            envelope = _read(arguments.envelope)
+            envelope = read_input(arguments.envelope)
             receipt, batch = read_receipt(arguments.receipt, envelope)
             return {
                 "ask": "omission",
@@ -223,7 +233,7 @@ def read_receipt(path: Path, envelope: bytes) -> tuple[dict[str, Any], dict[str,
     from ledger.transaction import decode_transaction
 
     try:
-        answer = json.loads(_read(path))
+        answer = json.loads(read_input(path))
         receipt = answer.get("receipt", answer)
         if "root" not in receipt:
             return receipt, None
@@ -243,13 +253,6 @@ def read_receipt(path: Path, envelope: bytes) -> tuple[dict[str, Any], dict[str,
         "index": index,
         "path": [base64.b64encode(node).decode() for node in proof],
     }
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise unusable(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _tx_id_of(arguments: argparse.Namespace) -> str:
@@ -286,6 +289,36 @@ def _state(client: Client, arguments: argparse.Namespace) -> bytes:
 
 def _equivocation(client: Client, arguments: argparse.Namespace) -> bytes:
     return client.equivocation(arguments.of, arguments.number)
+
+
+def _post_quantum(client: Client, arguments: argparse.Namespace) -> bytes:
+    """Return the file with the cosignatures of the first checkpoint that covers its own."""
+    from ledger.checkpoint import parse_checkpoint_text
+    from ledger.evidence import POST_QUANTUM_KINDS, add_post_quantum
+    from ledger.note import parse_note
+    from ledger.post_quantum import PostQuantumPart
+    from ledger.refusal import Rejected
+    from ledger.tlog_proof import parse_tlog_proof
+
+    raw = read_input(arguments.file)
+    try:
+        document = json.loads(raw)
+        if document["kind"] not in POST_QUANTUM_KINDS:
+            raise unusable(
+                f"{arguments.file} is of kind {document['kind']!r}; post-quantum cosignatures go "
+                f"into {', '.join(POST_QUANTUM_KINDS)}."
+            )
+        proof = parse_tlog_proof(document["header_proof"].encode())
+        size = parse_checkpoint_text(parse_note(proof.checkpoint).text).size
+    except (ValueError, TypeError, KeyError, AttributeError, Rejected):
+        raise unusable(f"{arguments.file} is not an evidence file.") from None
+    answer = json.loads(client.post_quantum(size))
+    part = PostQuantumPart(
+        checkpoint=answer["checkpoint"],
+        keys=tuple([base64.b64decode(key) for key in answer["keys"]]),
+        path=tuple([base64.b64decode(node) for node in answer["path"]]),
+    )
+    return add_post_quantum(raw, part)
 
 
 def _ask(client: Client, arguments: argparse.Namespace) -> bytes:

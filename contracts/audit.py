@@ -20,6 +20,7 @@ _CONTRACT: Final = {"deposited": 11, "interest": 12, "locked": 13, "released": 1
 _REPAID: Final = 16
 _DUE_HIGH: Final = 21
 _PLACE: Final = 26
+_INTEREST_PAID: Final = 27
 _SIGNED_PARTY: Final = 8
 _MERCHANT: Final = {"deposited": 4, "interest": 5, "locked": 6, "released": 7, "refunded": 8}
 _OWED: Final = 9
@@ -50,7 +51,10 @@ def audit(rows: Iterable[tuple[str, bytes]]) -> list[str]:
                 custodians[record[3]][each] += amount
             merchants[record[2]]["contracts"] += 1
             custodians[record[3]]["contracts"] += 1
-            owed = record[_DUE_HIGH] - amounts["refunded"] - record[_REPAID]
+            interest_paid = record[_INTEREST_PAID]
+            if not 0 <= interest_paid <= min(amounts["interest"], amounts["refunded"]):
+                found.append(f"{name}: interest_paid {interest_paid} was not credited and refunded")
+            owed = record[_DUE_HIGH] - amounts["refunded"] + interest_paid - record[_REPAID]
             merchants[record[2]]["owed"] += max(0, owed)
             claims[record[2]][record[_PLACE]] = (name, amounts["locked"], max(0, owed))
         elif kind == "signed":

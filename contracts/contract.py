@@ -16,10 +16,12 @@ from msgspec.structs import replace
 
 from contracts.claims import list_contract
 from contracts.custody import (
+    ASSIGNED_MAX,
     FREEZES_MAX,
     MERCHANT_PREFIX,
     RECORD_VERSION,
     STATIC_PREFIX,
+    Assigned,
     ContractRecord,
     Freeze,
     MerchantRecord,
@@ -35,17 +37,19 @@ from contracts.documents import read_document
 from contracts.events import (
     AmountData,
     AnsweredData,
+    AssignmentData,
     DeliveredData,
     Event,
     EvidenceData,
     FrozenData,
+    InterestPaidData,
     LockedData,
     OfData,
     PriceData,
     RefundPaidData,
     SignedData,
 )
-from contracts.handling import Context, Refusal
+from contracts.handling import Context, Past, Refusal
 from contracts.lifecycle import (
     AFTERLIFE_MS,
     CARD,
@@ -62,11 +66,11 @@ from contracts.lifecycle import (
 )
 from contracts.parties import CUSTODIAN_ROLES, PartyRecord
 from contracts.scope import check_scope
-from contracts.standing import ROLE_OF, attest, find_roles
+from contracts.standing import ROLE_OF, attest, find_past_roles, find_roles
 from law.days import day_of
 from law.entries import choose_role
 from law.facts import REFERS
-from law.terms import PeriodDeal, parse_terms
+from law.terms import CONSUMER, LEDGER, PeriodDeal, Terms, parse_terms
 from ledger.transaction import Outcome, applied
 
 Effects = list[tuple[str, int | str]]
@@ -74,6 +78,9 @@ Deed = Callable[[Context, ContractRecord, Any, str], tuple[ContractRecord, Effec
 """What an event does to the books: (context, record in its new state, data, role) → record."""
 
 PPM: Final = 1_000_000
+
+PAYEES_TOLD_MAX: Final = 8
+"""Payees that a refusal names; an outcome has room for no more than 16 KiB."""
 
 BLANK: Final = (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
@@ -95,12 +102,7 @@ def apply_signed(context: Context, data: SignedData) -> Outcome:
     custodian = _find_standing(context, data.custodian)
     if custodian is None or custodian.role not in CUSTODIAN_ROLES:
         raise Refusal("unknown_custodian", ("custodian", data.custodian))
-    if data.consumer_party in (data.merchant, data.custodian):
-        raise Refusal("consumer_party_not_distinct", ("consumer_party", data.consumer_party))
-    if data.consumer_party:
-        consumer = _find_standing(context, data.consumer_party)
-        if consumer is None or consumer.role != "consumer":
-            raise Refusal("unknown_consumer_party", ("consumer_party", data.consumer_party))
+    _check_consumer(context, data.consumer_party, (data.merchant, data.custodian))
     raw = read_document(context, bytes.fromhex(data.terms))
     if raw is None:
         raise Refusal("unknown_terms", ("terms", data.terms))
@@ -154,6 +156,8 @@ def make_event(event: str, deed: Deed) -> Callable[[Context, Any], Outcome]:
         if isinstance(data, OfData):
             _check_target(context, event, data.of)
         after, effects = deed(context, moved, data, role)
+        if data.occurred_at > context.time_ms:
+            effects.append(("finding", "occurred_in_the_future"))
         if any(name == "finding" for name, _ in effects):
             found = sum(name == "finding" for name, _ in effects)
             after = replace(after, findings=after.findings + found)
@@ -212,6 +216,16 @@ def _find_role_towards(merchant: MerchantRecord, party: PartyRecord) -> str | No
         )
         return "custodian" if keeps else None
     return ROLE_OF.get(party.role)
+
+
+def _check_consumer(context: Context, party: str, others: tuple[str, str]) -> None:
+    """Refuse a party that cannot sign as the consumer beside merchant and custodian."""
+    if party in others:
+        raise Refusal("consumer_party_not_distinct", ("consumer_party", party))
+    if party:
+        consumer = _find_standing(context, party)
+        if consumer is None or consumer.role != "consumer":
+            raise Refusal("unknown_consumer_party", ("consumer_party", party))
 
 
 def _find_standing(context: Context, party: str) -> PartyRecord | None:
@@ -285,7 +299,7 @@ def _lock(
 def _release(
     context: Context, record: ContractRecord, data: AmountData, role: str
 ) -> tuple[ContractRecord, Effects]:
-    check_movable(context, record, data.amount)
+    check_movable(context, record, data.amount, _find_consumers_interest(context, record))
     after = replace(
         record, locked=record.locked - data.amount, released=record.released + data.amount
     )
@@ -298,14 +312,24 @@ def _release(
 def _is_pass_running(context: Context, record: ContractRecord, data: Event) -> bool:
     """Whether time itself is what the terms sell, and it has begun: no single delivery is needed
     before money for it is released."""
-    raw = read_document(context, read_static(context).terms)
-    assert raw is not None, "a contract's terms are never removed"
-    deal = parse_terms(raw).deal
+    deal = _read_terms(context).deal
     if not isinstance(deal, PeriodDeal):
         return False
     if deal.term.start is None:
         return record.card != ISSUED
-    return deal.term.start <= day_of(data.occurred_at or context.time_ms)
+    return deal.term.start <= day_of(min(data.occurred_at or context.time_ms, context.time_ms))
+
+
+def _read_terms(context: Context) -> Terms:
+    raw = read_document(context, read_static(context).terms)
+    assert raw is not None, "a contract's terms are never removed"
+    return parse_terms(raw)
+
+
+def _find_consumers_interest(context: Context, record: ContractRecord) -> int:
+    """Return what is locked of the account's interest and is the consumer's own."""
+    left = record.interest - record.interest_paid
+    return left if left and _read_terms(context).account_interest == CONSUMER else 0
 
 
 def _credit(
@@ -315,6 +339,35 @@ def _credit(
         record, locked=record.locked + data.amount, interest=record.interest + data.amount
     )
     return after, [("locked", after.locked), ("interest", after.interest)]
+
+
+def _pay_interest(
+    context: Context, record: ContractRecord, data: InterestPaidData, role: str
+) -> tuple[ContractRecord, Effects]:
+    """The account's interest goes to whoever owns the claim: it was never the merchant's, and is
+    not taken off what the merchant owes (civil code 321(2), 547(1))."""
+    owner = _read_terms(context).account_interest
+    if owner != CONSUMER:
+        raise Refusal("merchants_interest", ("owner", owner))
+    left = record.interest - record.interest_paid
+    if data.amount > left:
+        raise Refusal("interest_above_credited", ("left", left), ("amount", data.amount))
+    payee = record.assigned[-1].assignee if record.assigned else read_static(context).party.hex()
+    if data.payee != payee:
+        raise Refusal("wrong_payee", ("payee", data.payee), ("expected", payee))
+    check_movable(context, record, data.amount)
+    after = replace(
+        record,
+        locked=record.locked - data.amount,
+        refunded=record.refunded + data.amount,
+        interest_paid=record.interest_paid + data.amount,
+    )
+    return after, [
+        ("payee", data.payee),
+        ("locked", after.locked),
+        ("refunded", after.refunded),
+        ("interest_paid", after.interest_paid),
+    ]
 
 
 def _freeze(
@@ -364,9 +417,7 @@ def _deliver(
     context: Context, record: ContractRecord, data: DeliveredData, role: str
 ) -> tuple[ContractRecord, Effects]:
     counters, effects = count_device(record, data.device, data.counter)
-    at = data.occurred_at or context.time_ms
-    if at > context.time_ms:
-        effects.append(("finding", "occurred_in_the_future"))
+    at = min(data.occurred_at or context.time_ms, context.time_ms)
     if record.card == LOST:
         effects.append(("finding", "debit_after_loss"))
     if record.phase == ENDING:
@@ -412,10 +463,57 @@ def _arrive(
 ) -> tuple[ContractRecord, Effects]:
     notice = context.find(bytes.fromhex(data.of))
     assert notice is not None, "the entry it speaks of was found before"
-    roles = find_roles(context, record, notice.signers)
+    roles = find_past_roles(context, record, notice.signers)
     if choose_role(find_attesters(notice.kind), roles) == role:
         raise Refusal("own_notice", ("of", data.of), ("role", role))
+    if notice.kind == "assignment.notified":
+        return _take_over(context, record, notice, role)
     return record, [("role", role)]
+
+
+def _assign(
+    context: Context, record: ContractRecord, data: AssignmentData, role: str
+) -> tuple[ContractRecord, Effects]:
+    """The consumer says who takes over; it takes effect when the notice arrives (art. 11(1)), at
+    once where the ledger is the agreed system for notices."""
+    _check_consumer(context, data.assignee_party, (record.merchant, record.custodian))
+    if _read_terms(context).notices != LEDGER:
+        return record, [("role", role)]
+    return _assign_to(record, context.tx_id, data.assignee, data.assignee_party, role)
+
+
+def _take_over(
+    context: Context, record: ContractRecord, notice: Past, role: str
+) -> tuple[ContractRecord, Effects]:
+    """The notice of an assignment arrived: from now on the assignee is the consumer.
+
+    One that arrives again changes nothing. One by somebody whose claim had passed on before has
+    nothing to pass on: whose notice arrives first holds the claim (civil code 546(1)).
+    """
+    if any(known.tx_id == notice.tx_id for known in record.assigned):
+        return record, [("role", role)]
+    if record.consumer_party not in notice.signers:
+        raise Refusal(
+            "already_assigned",
+            ("of", notice.tx_id.hex()),
+            ("assignee", record.assigned[-1].assignee),
+        )
+    party = str(notice.data.get("assignee_party", ""))
+    return _assign_to(record, notice.tx_id, str(notice.data["assignee"]), party, role)
+
+
+def _assign_to(
+    record: ContractRecord, tx_id: bytes, assignee: str, party: str, role: str
+) -> tuple[ContractRecord, Effects]:
+    if len(record.assigned) >= ASSIGNED_MAX:
+        raise Refusal(
+            "too_many_assignments",
+            ("assignments", len(record.assigned)),
+            ("allowed", ASSIGNED_MAX),
+        )
+    assigned = Assigned(tx_id, assignee, record.consumer_party)
+    after = replace(record, consumer_party=party, payees=[], assigned=[*record.assigned, assigned])
+    return after, [("role", role), ("assignee", assignee), ("consumer_party", party)]
 
 
 def _repay(
@@ -426,7 +524,12 @@ def _repay(
     is_custody = data.source == "custody"
     if role != "custodian" and (is_custody or role == "merchant"):
         return record, [("role", role), ("finding", "claimed_only")]
-    returned = record.refunded + record.repaid
+    if not record.payees:
+        raise Refusal("payee_not_computed", ("assignee", record.assigned[-1].assignee))
+    if data.payee not in record.payees:
+        expected = " ".join(record.payees[:PAYEES_TOLD_MAX])
+        raise Refusal("wrong_payee", ("payee", data.payee), ("expected", expected))
+    returned = record.returned
     if returned + data.amount > record.due_high:
         raise Refusal(
             "refund_above_due",
@@ -435,7 +538,7 @@ def _repay(
             ("amount", data.amount),
         )
     if is_custody:
-        check_movable(context, record, data.amount)
+        check_movable(context, record, data.amount, _find_consumers_interest(context, record))
         after = replace(
             record, locked=record.locked - data.amount, refunded=record.refunded + data.amount
         )
@@ -483,6 +586,8 @@ DEEDS: Final[dict[str, Deed]] = {
     "funds.locked": _lock,
     "funds.released": _release,
     "interest.accrued": _credit,
+    "interest.paid": _pay_interest,
+    "assignment.notified": _assign,
     "funds.frozen": _freeze,
     "funds.unfrozen": _unfreeze,
     "service.delivered": _deliver,

@@ -30,6 +30,8 @@ CUSTODIANS_MAX: Final = 64
 """Banks and gateways that keep one merchant's money: more than genesis names."""
 FREEZES_MAX: Final = 16
 """Freezes of one contract at a time."""
+ASSIGNED_MAX: Final = 16
+"""Assignments of one contract that took effect."""
 DEVICES_MAX: Final = 16
 """Devices whose counters one contract remembers."""
 WINDOW: Final = 32
@@ -63,6 +65,17 @@ class Counter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     highest: int
     window: int
     """Bit i: the counter `highest - i` was seen."""
+
+
+class Assigned(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An assignment of the consumer's claim that took effect (art. 11)."""
+
+    tx_id: bytes
+    """Of `assignment.notified`."""
+    assignee: str
+    """Commitment to whoever holds the claim from then on, hex."""
+    assignor_party: str
+    """Party under which the consumer before signed; empty: none."""
 
 
 class ContractRecord(msgspec.Struct, frozen=True, array_like=True, tag="contract", gc=False):
@@ -105,6 +118,12 @@ class ContractRecord(msgspec.Struct, frozen=True, array_like=True, tag="contract
     """When it was closed; 0 while it is not."""
     place: int = 0
     """Among its merchant's contracts, the first being 0 (`contracts.claims`)."""
+    interest_paid: int = 0
+    """Of the account's interest, to the consumer whose it is; part of `refunded`."""
+    payees: list[str] = []
+    """Who may be paid back, as computed last."""
+    assigned: list[Assigned] = []
+    """Assignments in the order in which they took effect."""
 
     def is_over_at(self, time_ms: int) -> bool:
         """Say whether it was closed so long ago that nothing looks back on its entries any more."""
@@ -124,7 +143,12 @@ class ContractRecord(msgspec.Struct, frozen=True, array_like=True, tag="contract
     @property
     def owed(self) -> int:
         """The highest that is still to be paid, as far as it was computed."""
-        return max(0, self.due_high - self.refunded - self.repaid)
+        return max(0, self.due_high - self.returned)
+
+    @property
+    def returned(self) -> int:
+        """What came back of it; the account's interest is the consumer's own and no part of it."""
+        return self.refunded - self.interest_paid + self.repaid
 
 
 class SignedRecord(msgspec.Struct, frozen=True, array_like=True, tag="signed", gc=False):
@@ -235,13 +259,20 @@ def join_merchant(context: Context, merchant: str, custodian: str, industry: str
     )
 
 
-def check_movable(context: Context, record: ContractRecord, amount: int) -> None:
-    """Refuse an amount that is not locked, or is frozen now."""
+def check_movable(context: Context, record: ContractRecord, amount: int, kept: int = 0) -> None:
+    """Refuse an amount that is not locked, or is frozen now, or is not above what is `kept`."""
     if amount > record.locked:
         raise Refusal("insufficient_locked", ("locked", record.locked), ("amount", amount))
     frozen = record.compute_frozen(context.time_ms)
     if amount > record.locked - frozen:
         raise Refusal("frozen", ("locked", record.locked), ("frozen", frozen), ("amount", amount))
+    if amount > record.locked - kept:
+        raise Refusal(
+            "consumers_interest",
+            ("locked", record.locked),
+            ("interest", kept),
+            ("amount", amount),
+        )
 
 
 def settle(context: Context, before: ContractRecord | None, after: ContractRecord) -> None:

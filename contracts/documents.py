@@ -9,7 +9,8 @@ regulators of genesis signs; until there is one, every regulator is competent fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -125,13 +126,22 @@ def read_document(context: Context, digest: bytes) -> bytes | None:
     return record.raw if isinstance(record, DocumentRecord) else None
 
 
+@contextmanager
+def refused_by_law(code: str) -> Iterator[None]:
+    """Refuse as `code` what the law refuses inside, with its reason and sentence."""
+    try:
+        yield
+    except Refused as refused:
+        raise Refusal(
+            code, ("why", str(refused.code)), ("detail", refused.detail[:DETAIL_CHARS_MAX])
+        ) from None
+
+
 def apply_terms(context: Context, data: PublishData) -> Outcome:
     """Publish terms: a template, or one contract's own; by a merchant or an institution."""
-    raw = _encode(data.document)
-    try:
+    with refused_by_law("document_refused"):
+        raw = encode(data.document)
         terms = parse_terms(raw)
-    except Refused as refused:
-        raise _misread(refused) from None
     for signer in context.signers:
         party = context.party(signer)
         if party is None or not (party.role == "merchant" or party.is_institution):
@@ -146,19 +156,15 @@ def apply_terms(context: Context, data: PublishData) -> Outcome:
 
 def apply_rules(context: Context, data: PublishData) -> Outcome:
     """Publish a rule pack; by the regulator it names, competent for its industries."""
-    raw = _encode(data.document)
-    try:
+    with refused_by_law("document_refused"):
+        raw = encode(data.document)
         pack = parse_pack(raw)
-    except Refused as refused:
-        raise _misread(refused) from None
     signer = _require_regulator(context)
     department, industries, _ = find_competence(context, signer)
     if pack.publisher != signer or (department and pack.department != department):
         raise Refusal("not_entitled", ("signer", signer))
-    try:
+    with refused_by_law("document_refused"):
         check_publisher(pack, {pack.department: industries})
-    except Refused as refused:
-        raise _misread(refused) from None
     _check_stream(context, RULES_PREFIX + pack.id)
     return _add(context, raw, pack.version)
 
@@ -172,11 +178,9 @@ def apply_data(context: Context, data: PublishData) -> Outcome:
             ("why", "unknown_member"),
             ("detail", "document.position is given by the ledger; leave it out"),
         )
-    raw = _encode(data.document)
-    try:
+    with refused_by_law("document_refused"):
+        raw = encode(data.document)
         read_published([{**data.document, "position": context.position}])
-    except Refused as refused:
-        raise _misread(refused) from None
     series = str(data.document["series"])
     _check_stream(context, published_stream(series))
     if series.startswith(ACCOUNT):
@@ -247,21 +251,6 @@ def _add(context: Context, raw: bytes, version: int) -> Outcome:
     )
     context.write(DOCUMENT_PREFIX + digest.hex(), DocumentRecord(raw))
     return applied(("hash", digest.hex()), ("version", version))
-
-
-def _encode(document: dict[str, Any]) -> bytes:
-    try:
-        return encode(document)
-    except Refused as refused:
-        raise _misread(refused) from None
-
-
-def _misread(refused: Refused) -> Refusal:
-    return Refusal(
-        "document_refused",
-        ("why", str(refused.code)),
-        ("detail", refused.detail[:DETAIL_CHARS_MAX]),
-    )
 
 
 def _require_regulator(context: Context) -> str:

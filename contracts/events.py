@@ -167,6 +167,13 @@ class PriceData(Event, frozen=True, forbid_unknown_fields=True, kw_only=True):
     price: Fen
 
 
+class InterestPaidData(Event, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`interest.paid`."""
+
+    amount: SomeFen
+    payee: Name
+
+
 class RefundPaidData(Event, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`refund.paid`."""
 
@@ -248,6 +255,8 @@ class AssignmentData(Event, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     assignee: HexKey
     whole: bool
+    assignee_party: Annotated[str, msgspec.Meta(max_length=48)] = ""
+    """Party under which the assignee signs from then on, if the assignee does."""
 
 
 class RequestedData(Event, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -338,6 +347,7 @@ DATA: Final[dict[str, type[msgspec.Struct]]] = {
     "funds.frozen": FrozenData,
     "funds.unfrozen": OfData,
     "interest.accrued": AmountData,
+    "interest.paid": InterestPaidData,
     "card.activated": Event,
     "card.replaced": Event,
     "card.lost": Event,

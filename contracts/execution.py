@@ -14,7 +14,7 @@ proposal that is never decided leaves no trace.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Protocol
 
@@ -28,9 +28,8 @@ from contracts.parties import PARTY_PREFIX, PartyRecord, check_key, party_stream
 from ledger.block import (
     HEADER_VERSION,
     Header,
-    TransactionEntry,
     compute_block_hash,
-    decode_entry,
+    decode_transaction_entry,
     encode_header,
     encode_header_entry,
     join_transaction_entries,
@@ -382,7 +381,7 @@ class _Sight:
         if tx_id in self._places:
             return self._past(self._places[tx_id])
         stored = self._reader.entry(tx_id)
-        return None if stored is None else _read_past(stored, tx_id)
+        return None if stored is None else read_past(tx_id, stored)
 
     def history(self, stream: str, count_max: int) -> list[Past] | None:
         """Return a stream's earlier transactions, oldest first; None if they are more."""
@@ -637,25 +636,43 @@ class Executor:
 
 def read_history(reader: StateReader, stream: str, count_max: int) -> list[Past] | None:
     """Return a stream's transactions at the applied height, oldest first; None if they are more."""
-    raw = reader.state(stream)
-    tx_id = ZERO_HASH if raw is None else decode_stored_stream(raw).newest
-    found: list[Past] = []
-    while tx_id != ZERO_HASH:
-        stored = reader.entry(tx_id)
-        if stored is None:
-            raise LookupError(f"entry {tx_id.hex()} of {stream} is not stored")
-        found.append(_read_past(stored, tx_id))
-        if len(found) > count_max:
-            return None
-        tx_id = stored.previous
+    state = decode_stream_state(reader.state(stream))
+    if state.count > count_max:
+        return None
+    found = [read_past(tx_id, stored) for tx_id, stored in walk_back(reader.entry, stream, state)]
     found.reverse()
     return found
 
 
-def _read_past(stored: StoredEntry, tx_id: bytes) -> Past:
-    entry = decode_entry(stored.raw)
-    if not isinstance(entry, TransactionEntry):
-        raise LookupError(f"entry {tx_id.hex()} is no transaction")
+class EntriesMissing(LookupError):
+    """Some entries of a stream, its oldest ones, are not at hand."""
+
+    def __init__(self, stream: str, missing: int, count: int) -> None:
+        super().__init__(f"{missing} of the {count} entries of {stream} are not at hand")
+        self.stream = stream
+        self.missing = missing
+        self.count = count
+
+
+def walk_back(
+    read: Callable[[bytes], StoredEntry | None], stream: str, state: StreamState
+) -> Iterator[tuple[bytes, StoredEntry]]:
+    """Yield (tx_id, entry) of all entries of a stream as of `state`, newest first.
+
+    Raises `EntriesMissing` where `read` does not give one, and whatever it raises itself.
+    """
+    tx_id = state.newest
+    for left in range(state.count, 0, -1):
+        stored = None if tx_id == ZERO_HASH else read(tx_id)
+        if stored is None:
+            raise EntriesMissing(stream, left, state.count)
+        yield tx_id, stored
+        tx_id = stored.previous
+
+
+def read_past(tx_id: bytes, stored: StoredEntry) -> Past:
+    """Return an earlier transaction from its entry."""
+    entry = decode_transaction_entry(stored.raw)
     body = decode_body(entry.envelope.body)
     return _make_past(entry.index, tx_id, stored.time_ms, body, entry.outcome)
 

@@ -87,6 +87,7 @@ TABLE: Final[tuple[Transition, ...]] = (
     _row("funds.frozen", _PAID, "", "document and legal basis; a court, an arbitrator, or two"),
     _row("funds.unfrozen", _PAID, "", "a freeze that stands"),
     _row("interest.accrued", _PAID),
+    _row("interest.paid", _PAID, "", "the consumer's, credited and not frozen"),
     _row("card.activated", (SIGNED, ACTIVE)),
     _row("card.replaced", _LIVE),
     _row("card.lost", _LIVE),

@@ -7,24 +7,26 @@ alter it only in a way that whoever derives again notices.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from contracts.claims import compute_claim
-from contracts.custody import MERCHANT_PREFIX, STATIC_PREFIX, ContractRecord, SignedRecord
-from contracts.execution import Chain, read_history
+from contracts.custody import STATIC_PREFIX, ContractRecord, SignedRecord
+from contracts.execution import Chain
+from contracts.handling import Past
 from contracts.refunds import gather
 from ledger.evidence import LawPapers, ProvenClaim
 
 
-def make_papers(chain: Chain, stream: str, count_max: int) -> LawPapers | None:
+def make_papers(
+    chain: Chain, stream: str, past: Sequence[Past], merchant: Sequence[Past]
+) -> LawPapers | None:
     """Return what a stranger needs beside a contract's entries to compute again what is owed.
 
-    None for a contract without terms, or one with more than `count_max` entries.
+    `past` are those entries, all of them, and `merchant` its merchant's own. None for a contract
+    without terms.
     """
     record = chain.stream(stream).record
     if not isinstance(record, ContractRecord):
-        return None
-    past = read_history(chain.reader, stream, count_max)
-    merchant = read_history(chain.reader, MERCHANT_PREFIX + record.merchant, count_max)
-    if past is None or merchant is None:
         return None
     papers = gather(
         lambda name: chain.stream(name).record, chain.party, stream, record, past, merchant

@@ -22,25 +22,11 @@ from msgspec.structs import replace
 
 from contracts.handling import Context, Refusal
 from contracts.parties import CUSTODIAN_ROLES, HexKey, Word
+from law.terms import INDUSTRIES
 from ledger import tags
 from ledger.canonical import INTEGER_MAX
 from ledger.hashing import tagged_hash
 from ledger.transaction import Outcome, PartyId, applied
-
-INDUSTRIES: Final = (
-    "training",
-    "catering",
-    "housekeeping",
-    "fitness",
-    "vocational",
-    "culture_sports",
-    "pets",
-    "hair_beauty",
-    "driving",
-    "car_wash",
-)
-"""The ten industries of 深市监联〔2023〕15号: 教育培训, 餐饮, 家政, 健身娱乐, 职业技能培训,
-文化体育, 宠物服务, 理发及美容服务, 驾驶培训, 车身清洁."""
 
 SALT_BYTES_MIN: Final = 16
 """128 bits, as for a body's salt."""

@@ -20,13 +20,13 @@ from msgspec.structs import replace
 from contracts.contract import Effects
 from contracts.custody import MERCHANT_PREFIX, STATIC_PREFIX, ContractRecord, SignedRecord
 from contracts.documents import (
-    DETAIL_CHARS_MAX,
     DOCUMENT_PREFIX,
     RULES_PREFIX,
     DocumentRecord,
     VersionsRecord,
     published_stream,
     read_document,
+    refused_by_law,
 )
 from contracts.events import ComputedData, FindingsData
 from contracts.handling import Context, Past, Refusal
@@ -39,10 +39,10 @@ from law.case import Case, build_case, find_range
 from law.checks import find_breaches
 from law.clauses import check_clauses, check_prompting
 from law.days import parse_day
-from law.entries import StreamEntry, to_facts
+from law.derivation import Derivation
+from law.entries import StreamEntry, find_consumer, to_facts
 from law.published import ACCOUNT, DEPOSIT_1Y, LPR_1Y, REST_DAYS
 from law.refund import derive
-from law.refusal import Refused
 from law.rules import Pack, parse_pack, schedule
 
 RULES_NAMED_MAX: Final = 32
@@ -56,10 +56,8 @@ def read_case(context: Context, record: ContractRecord) -> Case:
     papers = gather(
         context.read, context.party, context.stream, record, past, context.history(merchant)
     )
-    try:
+    with refused_by_law("not_computable"):
         return build_case(papers.terms, papers.entries, papers.merchant_facts, papers.pages)
-    except Refused as refused:
-        raise _not_computable(refused) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,37 +107,44 @@ def _read_entries(
     past: Sequence[Past],
     kinds: Sequence[str] | None = None,
 ) -> list[StreamEntry]:
-    """Return the applied entries as the law reads them, perhaps of some kinds only."""
-    return [
-        StreamEntry(
-            position=each.position,
-            tx_id=each.tx_id.hex(),
-            recorded=each.time_ms,
-            kind=each.kind,
-            data=each.data,
-            signers=each.signers,
-            roles=[find_role(party, record, signer) or "stranger" for signer in each.signers],
-            effects=each.effects,
+    """Return the applied entries as the law reads them, perhaps of some kinds only; each signer in
+    the role of that time, for an assignment makes another the consumer."""
+    found = []
+    then = record
+    consumer = record.consumer_party
+    for each in past:
+        if each.refused or not (kinds is None or each.kind in kinds):
+            continue
+        if each.kind == "contract.signed":
+            consumer = find_consumer("", each.kind, each.data, each.effects)
+        if consumer != then.consumer_party:
+            then = replace(record, consumer_party=consumer)
+        found.append(
+            StreamEntry(
+                position=each.position,
+                tx_id=each.tx_id.hex(),
+                recorded=each.time_ms,
+                kind=each.kind,
+                data=each.data,
+                signers=each.signers,
+                roles=[find_role(party, then, signer) or "stranger" for signer in each.signers],
+                effects=each.effects,
+            )
         )
-        for each in past
-        if not each.refused and (kinds is None or each.kind in kinds)
-    ]
+        consumer = find_consumer(consumer, each.kind, each.data, each.effects)
+    return found
 
 
 def compute(
     context: Context, record: ContractRecord, data: ComputedData, role: str
 ) -> tuple[ContractRecord, Effects]:
     """`refund.computed`: derive what is owed as of a day."""
-    as_of = parse_day(data.as_of)
-    if as_of is None:
-        raise Refusal("no_such_day", ("as_of", data.as_of))
+    as_of = _read_day(data)
     case = read_case(context, record)
-    try:
+    with refused_by_law("not_computable"):
         derivation = derive(case.terms, case.facts, case.published, as_of)
-    except Refused as refused:
-        raise _not_computable(refused) from None
     low, high = find_range(derivation)
-    after = replace(record, due_low=low, due_high=high)
+    after = replace(record, due_low=low, due_high=high, payees=_list_payees(derivation))
     return after, [
         ("derivation", compute_hash(derivation.encode())),
         ("basis", case.basis),
@@ -151,16 +156,21 @@ def compute(
     ]
 
 
+def _list_payees(derivation: Derivation) -> list[str]:
+    """Return who may be paid: the consumer's payees, whoever acts for one, and voucher issuers."""
+    names = [name for each in derivation.payees for name in (each.payee, each.through) if name]
+    issuers = {issuer for result in derivation.results for issuer, _ in result.figures.issuers}
+    return list(dict.fromkeys([*names, *sorted(issuers)]))
+
+
 def compute_findings(
     context: Context, record: ContractRecord, data: FindingsData, role: str
 ) -> tuple[ContractRecord, Effects]:
     """`findings.computed`: let clauses and rule packs look at the contract's facts."""
-    as_of = parse_day(data.as_of)
-    if as_of is None:
-        raise Refusal("no_such_day", ("as_of", data.as_of))
+    as_of = _read_day(data)
     packs = _read_packs(context, data.packs)
     case = read_case(context, record)
-    try:
+    with refused_by_law("not_computable"):
         found = dict.fromkeys(
             [
                 *check_clauses(case.terms),
@@ -168,8 +178,6 @@ def compute_findings(
                 *find_breaches(schedule(packs), case.terms, case.facts, as_of),
             ]
         )
-    except Refused as refused:
-        raise _not_computable(refused) from None
     documents = [finding.to_document() for finding in found]
     named = list(dict.fromkeys(finding.rule for finding in found))[:RULES_NAMED_MAX]
     return record, [
@@ -193,7 +201,9 @@ def _read_packs(context: Context, names: Sequence[str]) -> list[Pack]:
     return packs
 
 
-def _not_computable(refused: Refused) -> Refusal:
-    return Refusal(
-        "not_computable", ("why", str(refused.code)), ("detail", refused.detail[:DETAIL_CHARS_MAX])
-    )
+def _read_day(data: ComputedData | FindingsData) -> int:
+    """Return the day as of which something is computed."""
+    day = parse_day(data.as_of)
+    if day is None:
+        raise Refusal("no_such_day", ("as_of", data.as_of))
+    return day

@@ -48,11 +48,24 @@ def find_role(
     return ROLE_OF.get(party.role)
 
 
+def find_past_roles(context: Context, record: ContractRecord, signers: Sequence[str]) -> list[str]:
+    """Return the roles in which somebody signed earlier: who was the consumer then counts as it."""
+    former = {each.assignor_party for each in record.assigned} - {""}
+    return [
+        "consumer" if signer in former else find_role(context.party, record, signer) or "stranger"
+        for signer in signers
+    ]
+
+
 def find_roles(context: Context, record: ContractRecord, signers: Sequence[str]) -> list[str]:
-    """Return each signer's role; refuse a stranger (`not_entitled`)."""
+    """Return each signer's role; refuse a stranger (`not_entitled`), and by another name whoever
+    was the consumer before the claim was assigned (`claim_assigned`)."""
     roles = []
     for signer in signers:
         role = find_role(context.party, record, signer)
+        if role is None and any(each.assignor_party == signer for each in record.assigned):
+            assignee = record.assigned[-1].assignee
+            raise Refusal("claim_assigned", ("signer", signer), ("assignee", assignee))
         if role is None:
             raise Refusal("not_entitled", ("signer", signer))
         roles.append(role)

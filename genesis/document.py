@@ -17,6 +17,7 @@ from contracts.parties import INSTITUTION_ROLES, District
 from ledger import tags
 from ledger.canonical import check_canonical, encode_canonical
 from ledger.hashing import tagged_hash
+from ledger.post_quantum import Member
 from ledger.refusal import Reason, Rejected
 from ledger.transaction import PartyId
 from ledger.validators import Validator, ValidatorSet
@@ -41,7 +42,7 @@ class Name(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An institution's Ed25519 public keys, all distinct, one for each purpose."""
+    """An institution's public keys, all distinct, one for each purpose; all but one Ed25519."""
 
     cosign: HexKey
     """C2SP cosignatures of checkpoints."""
@@ -51,6 +52,8 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Transactions and intake receipts of the institution."""
     vote: HexKey
     """PBFT messages."""
+    mldsa44: HexKey | msgspec.UnsetType = msgspec.UNSET
+    """SHA-256 of the ML-DSA-44 public key of post-quantum cosignatures, where there is one."""
 
 
 class Endpoints(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,6 +136,21 @@ class Genesis:
     def origin(self) -> str:
         """Origin line of this log's checkpoints (C2SP tlog-checkpoint)."""
         return compute_origin(self.network, self.chain_id)
+
+    @property
+    def post_quantum_members(self) -> tuple[Member, ...]:
+        """Return every validator as post-quantum cosignatures know it, in replica order."""
+        return tuple(
+            [
+                Member(
+                    f"{self.origin}/{one.id}",
+                    None
+                    if isinstance(one.keys.mldsa44, msgspec.UnsetType)
+                    else bytes.fromhex(one.keys.mldsa44),
+                )
+                for one in self.institutions
+            ]
+        )
 
     def certificate(self, replica: int) -> bytes:
         """Return the pinned X.509 certificate (DER) of a replica."""
@@ -218,7 +236,10 @@ def _check_institutions(institutions: list[Institution]) -> None:
             ("log", keys.log),
             ("party", keys.party),
             ("vote", keys.vote),
+            ("mldsa44", keys.mldsa44),
         ):
+            if isinstance(key, msgspec.UnsetType):
+                continue
             owner = f"{institution.id}.{purpose}"
             if key in seen:
                 raise _bad(f"key {key} stands for {seen[key]} and for {owner}; all must differ")

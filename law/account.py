@@ -73,6 +73,7 @@ class Account:
     """Of it, paid into an account supervised by order (art. 16(2))."""
     account_id: str | None
     released: int
+    """To the merchant, but for interest of the account that is the merchant's own."""
     deliveries: tuple[Delivery, ...]
     tallies: dict[str, Tally]
     """Everything delivered, by item."""
@@ -161,12 +162,20 @@ def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
         in_custody=in_custody,
         ordered=ordered,
         account_id=account_id,
-        released=sum(fact.data.amount for fact in kinds.get("funds.released", ())),
+        released=_sum_released(terms, kinds),
         deliveries=deliveries,
         tallies=_tally(deliveries),
         undisputed=_tally([delivery for delivery in deliveries if not delivery.objected]),
         facts=kinds,
     )
+
+
+def _sum_released(terms: Terms, kinds: dict[str, tuple[Fact, ...]]) -> int:
+    released, interest = (
+        sum(fact.data.amount for fact in kinds.get(kind, ()))
+        for kind in ("funds.released", "interest.accrued")
+    )
+    return int(released if terms.account_interest == CONSUMER else max(0, released - interest))
 
 
 def _fold_deliveries(terms: Terms, kinds: dict[str, tuple[Fact, ...]]) -> tuple[Delivery, ...]:

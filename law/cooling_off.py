@@ -64,21 +64,22 @@ class CoolingOff:
         day = day_of(request.sent if instant is None else instant)
         asked = from_entries("asked", show_day(day), [request.position])
         if instant is None:
-            working.text("W", "14; civil code 137", "the request has not arrived", "0", asked)
+            working.text("W", "14(1); civil code 137(2)", "the request has not arrived", "0", asked)
             return 0, day
         if pick["prior_use"] == "proven":
             positions = self.account.positions("prior_use.stated")
             said = from_entries("prior use", "proven", positions)
-            working.text("W", "14(1)", "the same goods or service had been had before", "0", said)
+            article = _find_exception(self.account)
+            working.text("W", article, "the same goods or service had been had before", "0", said)
             return 0, day
         paid = [payment for payment in self.account.payments if payment.at <= instant]
         if not paid:
-            working.text("W", "14", "nothing was paid before the request", "0", asked)
+            working.text("W", "14(1)", "nothing was paid before the request", "0", asked)
             return 0, day
         total = sum(payment.paid for payment in paid)
         within = self._find_within(paid, total, instant, pick["window"], working)
         working.exact(
-            "W", "14", "W = paid within the days", within,
+            "W", "14(1)", "W = paid within the days", within,
             from_entries("P", total, [payment.position for payment in paid]), asked,
             Input("counted from", pick["window"], "rule"),
         )  # fmt: skip
@@ -115,7 +116,7 @@ class CoolingOff:
         rounding = self.terms.rounding
         left = max(0, min(within, rounding.round(total - value)))
         return working.rounded(
-            "R", "14", "R = min(W, max(0, P − v))", left, rounding,
+            "R", "14(1)", "R = min(W, max(0, P − v))", left, rounding,
             from_step("W", within), from_step("v", value),
         )  # fmt: skip
 
@@ -127,7 +128,8 @@ class CoolingOff:
             last = compute_last_day(paid_on, days, self.published.is_rest)
             own = Working()
             own.text(
-                "last day", "14; civil code 201, 203", "day of payment + days, past rest days",
+                "last day", "14(1); civil code 201(1), 203(1), 203(2)",
+                "day of payment + days, past rest days",
                 show_day(last), from_entries("paid on", show_day(paid_on), [payment.position]),
                 from_terms("days", days),
                 Input("rest days", "", "published", (self.published.find_year(last).position,)),
@@ -137,3 +139,10 @@ class CoolingOff:
         deadline, step = self._deadlines[payment.position]
         working.steps.append(step)
         return deadline
+
+
+def _find_exception(account: Account) -> str:
+    """Return the item of art. 14(1) that speaks of who gave the same before."""
+    items = {"this_merchant": "14(1)(1)", "other_merchant": "14(1)(2)"}
+    said = {fact.data.source for fact in account.of("prior_use.stated")} - {"none"}
+    return ", ".join(items[source] for source in items if source in said)

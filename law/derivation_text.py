@@ -7,12 +7,12 @@ is told and not decided, and says that a court decides what is open.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
 
 from law.amounts import FEN, show_yuan
+from law.articles import cite, order_article, split_articles
 from law.days import show_day
 from law.derivation import ASSUMED, Derivation, Figures, Result, Step
 from law.questions import QUESTIONS
@@ -37,6 +37,9 @@ STANDARDS: Final[dict[str, Words]] = {
     "none": Words("none", "不计利息"),
 }
 
+OF_PAYEE: Final = "11(1)"
+"""The article of an assignment, which leaves open whether it covers the refund."""
+
 TOLD: Final[dict[str, Words]] = {
     "overcharge": Words("debited above the contract's price", "超过合同价格扣款"),
     "gifts": Words("gifts, never netted; from 0 to this value", "赠品，从不冲抵；0 至此数"),
@@ -45,7 +48,17 @@ TOLD: Final[dict[str, Words]] = {
     "cause": Words("cause", "原因"),
     "refund_claimed": Words("refunds only claimed by who owes them", "仅由退款义务人自称的退款"),
     "frozen": Words("frozen in custody", "托管资金被冻结"),
+    "account_interest": Words(
+        "interest of the account, not yet paid to whose it is", "账户利息，尚未支付给所有人"
+    ),
 }
+
+OWNERS: Final[dict[str, str]] = {
+    "consumer, as the terms say": "依条款归消费者",
+    "consumer, the terms do not say": "条款未约定，归消费者",
+    "merchant, as the terms say": "依条款归经营者",
+}
+"""Whose the account's interest is (`law.told`), in Chinese."""
 
 GROUNDS: Final[dict[str, str]] = {
     "premises_moved": "变更经营场所",
@@ -152,9 +165,6 @@ LABELS: Final[dict[str, str]] = {
 }
 """Every name a value can have, in Chinese, but for single letters."""
 
-_ARTICLE: Final = re.compile(r"(?P<law>\D*)(?P<number>[0-9]+).*")
-"""`19(2)`, `civil code 565`."""
-
 AMOUNTS: Final = frozenset(
     (
         *"vRWFPBaumIU", "agreed price", "agreement", "consumer", "exact", "in the account",
@@ -170,23 +180,7 @@ def list_articles(derivation: Derivation) -> list[str]:
     named = {step.article for result in derivation.results for step in result.steps}
     named |= {QUESTIONS[name].article for r in derivation.results for name, _ in r.assumptions}
     named |= {told.article for told in derivation.told}
-    return sorted({one for words in named for one in _split_articles(words)}, key=_order_articles)
-
-
-def _split_articles(words: str) -> list[str]:
-    """Return the articles of a step one by one: `14; civil code 201, 203` has three."""
-    found = []
-    for part in words.split("; ") if words else []:
-        first, *others = part.split(", ")
-        law = _ARTICLE.sub(r"\g<law>", first)
-        found += [first, *(f"{law}{other}" for other in others)]
-    return found
-
-
-def _order_articles(article: str) -> tuple[str, int, str]:
-    match = _ARTICLE.fullmatch(article)
-    assert match is not None, "an article has a number"
-    return match["law"], int(match["number"]), article
+    return sorted({one for words in named for one in split_articles(words)}, key=order_article)
 
 
 def render_derivation(derivation: Derivation, lang: str) -> str:
@@ -208,7 +202,8 @@ def _render(derivation: Derivation, lang: str) -> Iterator[str]:
         through = "" if not payee.through else f"（由 {payee.through} 代理）"
         if not zh:
             through = "" if not payee.through else f" through {payee.through}"
-        assumption = f" [{payee.assumption}]" if payee.assumption else ""
+        why = f"{payee.assumption}, {cite(OF_PAYEE, lang)}"
+        assumption = f" [{why}]" if payee.assumption else ""
         payees.append(f"{payee.payee}{through}{assumption}")
     yield ("收款人：" if zh else "Payee: ") + (" | ".join(payees))
     yield pick(LEGEND, lang)
@@ -222,9 +217,13 @@ def _render(derivation: Derivation, lang: str) -> Iterator[str]:
         amount = "" if told.fen is None else f" {show_yuan(told.fen)}"
         words = TOLD.get(told.what)
         label = told.what if words is None else pick(words, lang)
-        article = f" ({told.article})" if told.article else ""
+        article = f" ({cite(told.article, lang)})" if told.article else ""
         entries = _show_entries(told.positions, lang)
-        detail = _show_statement(told.detail, lang) if told.what in ("ground", "cause") else ""
+        detail = ""
+        if told.what in ("ground", "cause"):
+            detail = _show_statement(told.detail, lang)
+        elif told.what == "account_interest":
+            detail = f"：{OWNERS[told.detail]}" if zh else f": {told.detail}"
         yield f"  {label}{amount}{article}{detail}{entries}"
     yield ""
     yield (
@@ -241,7 +240,7 @@ def _render_result(number: int, result: Result, lang: str) -> Iterator[str]:
     yield f"{number}. {route} · {name(result.cause, lang)}"
     for question, answer in result.assumptions:
         known = QUESTIONS[question]
-        article = known.article
+        article = cite(known.article, lang)
         assumption = pick(known.answers[answer], lang)
         head = "假设" if zh else "Assuming"
         yield f"   {head} {question}={answer}: {assumption} ({article})"
@@ -264,7 +263,7 @@ def _render_step(step: Step, lang: str) -> str:
     if step.rounding is not None:
         value += f" ({name(step.rounding.mode, lang)})"
     formula = FORMULAS[step.formula] if lang == "zh" else step.formula
-    working = f"[{step.article}] {formula} : {_show_label(step.name, lang)} = {value}"
+    working = f"[{cite(step.article, lang)}] {formula} : {_show_label(step.name, lang)} = {value}"
     return f"{working}  ← {', '.join(inputs)}" if inputs else working
 
 

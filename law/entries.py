@@ -3,8 +3,10 @@
 An entry says more than a fact: where the statement came from, which device made it, on what
 authority. Those members belong to the ledger and are taken off here; what is left is the fact's own
 data. An entry speaks of an earlier one by its transaction id, a fact by its position, so ids are
-looked up. Who stated a fact follows from the roles of its signers. The node and the offline
-verifier both read through this module, so that both read the same facts.
+looked up. Who stated a fact follows from the roles of its signers. What is dated after its block
+counts as of its block: nobody can know what has not happened, and a payment dated ahead would come
+after every request (art. 14). The node and the offline verifier both read through this module, so
+that both read the same facts.
 """
 
 from __future__ import annotations
@@ -19,7 +21,16 @@ from law.refusal import Code, Refused
 BOTH: Final = "both"
 
 LEDGER_MEMBERS: Final = frozenset(
-    {"counter", "custodian", "device", "occurred_at", "provenance", "merchant", "consumer_party"}
+    {
+        "assignee_party",
+        "consumer_party",
+        "counter",
+        "custodian",
+        "device",
+        "merchant",
+        "occurred_at",
+        "provenance",
+    }
 )
 """Members of any entry's data that are the ledger's own."""
 
@@ -42,6 +53,16 @@ class StreamEntry:
     roles: Sequence[str]
     """Role of each signer towards this contract: merchant, consumer, custodian, regulator…"""
     effects: Mapping[str, int | str]
+
+
+def find_consumer(
+    before: str, kind: str, data: Mapping[str, Any], effects: Mapping[str, int | str]
+) -> str:
+    """Return the party under which the consumer signs after an applied entry: the one that the
+    contract names, and from an assignment that took effect the assignee's (art. 11(1))."""
+    if "consumer_party" in effects:
+        return str(effects["consumer_party"])
+    return str(data.get("consumer_party", "")) if kind == "contract.signed" else before
 
 
 def choose_role(allowed: Sequence[str], roles: Sequence[str]) -> str | None:
@@ -89,7 +110,7 @@ def _to_fact(entry: StreamEntry, positions: Mapping[str, int]) -> dict[str, Any]
             )
         data["of"] = positions[data["of"]]
     return {
-        "at": entry.data.get("occurred_at") or entry.recorded,
+        "at": min(entry.data.get("occurred_at") or entry.recorded, entry.recorded),
         "author": entry.signers[0],
         "data": data,
         "kind": entry.kind,

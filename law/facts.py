@@ -198,6 +198,14 @@ class Of:
 
 
 @dataclass(frozen=True, slots=True)
+class InterestPaid:
+    """Interest of the account, paid to the consumer whose it is (civil code 321(2))."""
+
+    amount: SomeFen
+    payee: Word
+
+
+@dataclass(frozen=True, slots=True)
 class RefundPaid:
     """Money went back to a payee."""
 
@@ -332,10 +340,10 @@ class BalanceReported:
 
 
 Data = (
-    Signed | Locked | Delivered | Answered | Gift | PriceChanged | Amount | Frozen | Of | RefundPaid
-    | Nothing | PriorUse | Termination | Judged | Invalidity | CauseStated | GroundStated
-    | MinorService | SalesRecords | MarketPrice | Assignment | RecordsRequested | RecordsRefused
-    | Notified | BalanceReported
+    Signed | Locked | Delivered | Answered | Gift | PriceChanged | Amount | Frozen | Of
+    | InterestPaid | RefundPaid | Nothing | PriorUse | Termination | Judged | Invalidity
+    | CauseStated | GroundStated | MinorService | SalesRecords | MarketPrice | Assignment
+    | RecordsRequested | RecordsRefused | Notified | BalanceReported
 )  # fmt: skip
 
 
@@ -359,6 +367,7 @@ KINDS: Final[dict[str, Kind]] = {
     "funds.frozen": Kind(Frozen, _AUTHORITY, "frozen", "冻结"),
     "funds.unfrozen": Kind(Of, _AUTHORITY, "unfrozen", "解冻"),
     "interest.accrued": Kind(Amount, ("custodian",), "account interest credited", "账户结息"),
+    "interest.paid": Kind(InterestPaid, ("custodian",), "account interest paid", "支付账户利息"),
     "card.activated": Kind(Nothing, ("merchant", "both"), "first use", "首次启用"),
     "service.delivered": Kind(Delivered, ("merchant", "both"), "delivered", "已提供"),
     "delivery.answered": Kind(

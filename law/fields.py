@@ -50,6 +50,10 @@ class Fields:
             raise Refused(Code.MISSING_MEMBER, f"{self.path} lacks the member {member!r}")
         return self._left.pop(member)
 
+    def has(self, member: str) -> bool:
+        """Return whether a member is there that may be left out."""
+        return member in self._left
+
     def end(self) -> None:
         """Refuse members that were not taken."""
         if self._left:

@@ -13,7 +13,7 @@ payment out of custody returns principal; one by the merchant goes to interest f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Final
@@ -30,6 +30,9 @@ AGREED: Final = "agreed"
 NONE: Final = "none"
 AT_ACCOUNT: Final = "+account"
 PPM: Final = 1_000_000
+
+_ARTICLE_OF_RATE: Final = {False: "16(1)", True: "16(1), 16(2)"}
+"""By whether the account's own rate is taken for its part."""
 
 BY_CAUSE: Final[dict[str, tuple[str, ...]]] = {
     MERCHANT: (LPR_1Y,),
@@ -79,6 +82,8 @@ class _Run:
     """First day that does not any more."""
     positions: tuple[int, ...]
     repaid: tuple[Fact, ...]
+    is_earlier: bool
+    """Whether an agreed start before the end prevails (art. 17(2))."""
 
 
 class Accrual:
@@ -117,9 +122,7 @@ class Accrual:
         for standard in find_standards(self.terms, route, cause):
             rate = self._find_rate(standard)
             if not (supervised and asked):
-                plain = _Run(
-                    run.principal, 0, run.start, run.begin, run.end, run.positions, run.repaid
-                )
+                plain = replace(run, supervised=0)
                 found.append(self._accrue(standard, rate, plain, working))
             if supervised:
                 found.append(self._accrue(standard + AT_ACCOUNT, rate, run, working))
@@ -142,6 +145,7 @@ class Accrual:
             self.as_of + 1 if how.last_day else self.as_of,
             positions,
             tuple(sorted(repaid, key=lambda fact: (day_of(fact.at), fact.key))),
+            start < ending.day,
         )
 
     def _find_rate(self, standard: str) -> tuple[int, Input] | None:
@@ -169,7 +173,8 @@ class Accrual:
             account = _rate_on(account_rates, begin)
             if not debt.accrue(ppm, account, Fraction(end - begin, self._year(begin))):
                 working.text(
-                    f"I {standard}", "16", "the rate is not published", "unknown",
+                    f"I {standard}", _ARTICLE_OF_RATE[AT_ACCOUNT in standard],
+                    "the rate is not published", "unknown",
                     from_entries("from", show_day(run.start), run.positions),
                 )  # fmt: skip
                 return Interest(standard, None, None)
@@ -192,8 +197,12 @@ class Accrual:
             inputs.append(
                 from_entries("paid back", returned, [fact.position for fact in run.repaid])
             )
+        article = f"{_ARTICLE_OF_RATE[AT_ACCOUNT in standard]}, 17({2 if run.is_earlier else 1})"
+        by_merchant = any(fact.data.source == "merchant" for fact in run.repaid)
+        if by_merchant and self.terms.debts != PRINCIPAL_FIRST:
+            article += "; civil code 561"
         working.rounded(
-            f"I {standard}", "16, 17", "I = Σ owed × ppm/1000000 × days/basis", fen,
+            f"I {standard}", article, "I = Σ owed × ppm/1000000 × days/basis", fen,
             self.terms.rounding, *inputs,
         )  # fmt: skip
         return Interest(standard, fen, max(0, run.principal + fen - returned))

@@ -2,7 +2,8 @@
 
 The party of the contract is paid: a guardian who contracted for a child, a minor through the legal
 representative where the contract was invalid for want of capacity. An assignment counts from the
-arrival of its notice; whether a bare one covers the refund the law does not say, so both stand.
+arrival of its notice; whether a bare one covers the refund the law does not say, so both stand. One
+that arrives after the day of the end covers it: nothing else was left to assign (civil code 545).
 """
 
 from __future__ import annotations
@@ -26,16 +27,17 @@ def find_payees(terms: Terms, account: Account) -> tuple[Payee, ...]:
     effective: list[tuple[int, int, Fact]] = []
     for fact in account.of("assignment.notified"):
         arrived = account.find_arrival(fact, terms)
-        if arrived is not None and (ended is None or day_of(arrived) <= ended):
+        if arrived is not None:
             effective.append((arrived, fact.position, fact))
     if not effective:
         return (Payee(persons.party, "", "", signed),)
     effective.sort(key=lambda one: one[:2])
     holders = [persons.party]
     positions = [*signed]
-    for _, position, fact in effective:
+    for arrived, position, fact in effective:
         positions.append(position)
-        if fact.data.whole and fact.role == BOTH:
+        is_of_refund = ended is not None and day_of(arrived) > ended
+        if is_of_refund or (fact.data.whole and fact.role == BOTH):
             holders = []
         holders.append(fact.data.assignee)
     if len(holders) == 1:

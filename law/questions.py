@@ -47,7 +47,7 @@ class Question:
 
 QUESTIONS: Final[dict[str, Question]] = {
     "ended_by": Question(
-        "17; civil code 565",
+        "17(1); civil code 565(1), 565(2)",
         {
             "judgment": Words("the day the judgment names", "裁判确定之日"),
             "agreement": Words("the day of the agreement", "协议解除之日"),
@@ -64,14 +64,14 @@ QUESTIONS: Final[dict[str, Question]] = {
         },
     ),
     "bonus_units": Question(
-        "18(2), 21",
+        "18(1)(2), 21",
         {
             "bonus": Words("the extra units lower the price of all", "赠送次数摊低单价"),
             "gift": Words("the extra units are gifts and are not netted", "赠送次数属于赠品"),
         },
     ),
     "topups": Question(
-        "18(2)",
+        "18(1)(2)",
         {
             "pooled": Words("one ratio over all top-ups", "各次充值合并计算比例"),
             "in_turn": Words("each top-up at its own ratio, oldest first", "逐笔依次按各自比例"),
@@ -85,7 +85,7 @@ QUESTIONS: Final[dict[str, Question]] = {
         },
     ),
     "pass": Question(
-        "19, 22",
+        "19(1), 22(1)",
         {
             ARTICLE_22: Words("art. 22 applies whatever the cause", "适用第二十二条，不分原因"),
             ARTICLE_19: Words("art. 19 applies to a discounted pass", "折扣卡适用第十九条"),
@@ -113,7 +113,7 @@ QUESTIONS: Final[dict[str, Question]] = {
         },
     ),
     "voucher": Question(
-        "15, 18(2)",
+        "15(1), 18(1)(2)",
         {
             PRO_RATA: Words("voucher and own money were used in proportion", "按比例使用"),
             VOUCHER_FIRST: Words("the voucher was used first", "先用消费券"),
@@ -134,21 +134,21 @@ QUESTIONS: Final[dict[str, Question]] = {
         },
     ),
     "request": Question(
-        "14; civil code 137",
+        "14(1); civil code 137(2)",
         {
             "sent": Words("asking counts when it is sent", "以发出为准"),
             "arrived": Words("asking counts when it arrives", "以到达为准"),
         },
     ),
     "prior_use": Question(
-        "14(1)",
+        "14(1)(1), 14(1)(2)",
         {
             "not_proven": Words("the same had not been had before", "此前未获得过相同商品或服务"),
             "proven": Words("the same had been had before", "此前已获得过相同商品或服务"),
         },
     ),
     "window": Question(
-        "14",
+        "14(1)",
         {
             "each_payment": Words("seven days from each payment, for it", "逐笔付款各自起算"),
             "first_payment": Words("seven days from the first payment", "自首次付款起算"),
@@ -156,7 +156,7 @@ QUESTIONS: Final[dict[str, Question]] = {
         },
     ),
     "use": Question(
-        "14",
+        "14(1)",
         {
             NOT_DEDUCTED: Words("use inside the days is not deducted", "期间内已用部分不扣减"),
             DISCOUNTED: Words("it is deducted at the discounted price", "按折扣价扣减"),

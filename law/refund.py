@@ -129,6 +129,12 @@ def find_causes(account: Account) -> tuple[str, ...]:
     return CAUSES if finding is None else (finding.data.cause,)
 
 
+def _find_capacity(account: Account) -> str:
+    """Return the paragraph of art. 10 for the party's age; both where it does not say."""
+    band = account.persons.age_band
+    return {"under_8": "10(1)", "8_to_17": "10(2)"}.get(band, "10(1), 10(2)")
+
+
 @dataclass(frozen=True, slots=True)
 class _Case:
     """One combination of answers, worked."""
@@ -236,14 +242,18 @@ class _Engine:
         """Return the principal by the articles, exact; None where a price is not known."""
         account = self.account
         paid_by = [payment.position for payment in account.payments]
-        article = "15"
+        article = "15(1)"
         if route == INVALIDITY and is_limited_in_capacity(account):
             is_deducted = pick["deduction"] == "claimed" and pick["minor_service"] == "lawful"
             if not is_deducted:
                 return working.exact(
-                    "R", "10", "R = P", account.paid, from_entries("P", account.paid, paid_by)
+                    "R",
+                    _find_capacity(account),
+                    "R = P",
+                    account.paid,
+                    from_entries("P", account.paid, paid_by),
                 )
-            article = "10(3), 15"
+            article = "10(3), 15(1)"
         deal = self.terms.deal
         by_price = cause == CONSUMER and pick["pass"] == ARTICLE_19
         if isinstance(deal, PeriodDeal) and is_ratio_pass(self.terms, route) and not by_price:
@@ -295,7 +305,7 @@ class _Engine:
             )
         best = max([by_law, *(fen for _, _, fen in offers if fen is not None)])
         working.rounded(
-            "principal", "15, 18(2), 19(3), 20",
+            "principal", "15(1), 18(2), 19(3), 20",
             "principal = max(0, min(P, best of law and agreements))",
             best, self.terms.rounding, from_step("R", legal),
             *(from_terms(f"agreement {number}", fen) for number, _, fen in offers if fen),
@@ -351,9 +361,9 @@ class _Engine:
         else:
             part = principal * vouchers // account.paid
             formula = "issuers = ⌊principal × vouchers/P⌋"
-        working.exact("issuers", "15", formula, part, *given)
+        working.exact("issuers", "15(1)", formula, part, *given)
         working.exact(
-            "consumer", "15", "consumer = principal − issuers", principal - part,
+            "consumer", "15(1)", "consumer = principal − issuers", principal - part,
             given[0], from_step("issuers", part),
         )  # fmt: skip
         bounds = [0]

@@ -35,8 +35,8 @@ INDUSTRIES: Final = (
     "driving",
     "car_wash",
 )
-"""The ten of 深市监联〔2023〕15号: 教育培训, 餐饮, 家政, 健身娱乐, 职业技能培训, 文化体育,
-宠物服务, 理发及美容服务, 驾驶培训, 车身清洁."""
+"""The ten industries of 深市监联〔2023〕15号: 教育培训, 餐饮, 家政, 健身娱乐, 职业技能培训,
+文化体育, 宠物服务, 理发及美容服务, 驾驶培训, 车身清洁."""
 
 MERCHANT: Final = "merchant"
 NEITHER: Final = "neither"
@@ -67,6 +67,7 @@ PRINCIPAL_FIRST: Final = "principal_first"
 PRO_RATA: Final = "pro_rata"
 VOUCHER_FIRST: Final = "voucher_first"
 LEDGER: Final = "ledger"
+INTEREST_OWNERS: Final = (CONSUMER, MERCHANT)
 FORFEITS: Final = "forfeits"
 
 DISCOUNTED: Final = "discounted"
@@ -268,6 +269,10 @@ class Terms:
     liability: Words
     custody_basis: str
     custody_text: Words
+    account_interest: str
+    """Whose the interest is that the account in custody bears (civil code 321(2))."""
+    account_interest_said: bool
+    """Whether the terms say so; else it is the consumer's, whose the money is until delivery."""
     clauses: tuple[Clause, ...]
 
     def item_name(self, item: str) -> Words:
@@ -308,6 +313,10 @@ def parse_terms(raw: bytes) -> Terms:
     mode = rounding.choice("mode", ROUNDING_MODES)
     unit = rounding.integer("unit", 1, 100)
     rounding.end()
+    account_interest_said = fields.has("account_interest")
+    account_interest = CONSUMER
+    if account_interest_said:
+        account_interest = fields.choice("account_interest", INTEREST_OWNERS)
     terms = Terms(
         raw=raw,
         hash=compute_hash(raw),
@@ -341,6 +350,8 @@ def parse_terms(raw: bytes) -> Terms:
         liability=liability,
         custody_basis=custody_basis,
         custody_text=custody_text,
+        account_interest=account_interest,
+        account_interest_said=account_interest_said,
         clauses=clauses,
     )
     fields.end()

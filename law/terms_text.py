@@ -14,6 +14,7 @@ from law.amounts import show_percent, show_yuan
 from law.clauses import ITEMS
 from law.days import show_day
 from law.terms import (
+    CONSUMER,
     EFFECTS,
     UNSAID,
     Agreement,
@@ -138,6 +139,12 @@ def _render(terms: Terms, lang: str) -> Iterator[str]:
         f"  托管的法律性质（{terms.custody_basis}）：{custody}",
         f"  Legal nature of custody ({terms.custody_basis}): {custody}",
     )
+    if terms.account_interest_said:
+        zh_owner = "消费者" if terms.account_interest == CONSUMER else "经营者"
+        yield say(
+            f"  托管账户的利息归{zh_owner}所有",
+            f"  Interest of the account in custody is the {terms.account_interest}'s",
+        )
     order, voucher = name(terms.spend_order, lang), name(terms.voucher, lang)
     yield say(
         f"  赠送金额与本金的扣用顺序：{order}；消费券：{voucher}",

@@ -7,12 +7,28 @@ payer claims is not taken off.
 
 from __future__ import annotations
 
+from typing import Final
+
 from law.account import Account
 from law.days import Day, day_of
 from law.derivation import Told
 from law.facts import Fact
 from law.terms import StoredDeal, Terms, UnitsDeal
 from law.valuation import Valuation
+
+GROUND_ARTICLES: Final[dict[str, str]] = {
+    "premises_moved": "13(1)(1)",
+    "obligation_transferred": "13(1)(2)",
+    "unlimited_not_available": "13(1)(3)",
+    "grave_change": "13(2)",
+    "breach": "13(1)(4)",
+    "agreed_ground": "13(1)(4)",
+    "other": "13(1)(4)",
+}
+"""Where art. 13 names each ground of `law.facts.GroundStated`."""
+
+
+CAUSE_ARTICLES: Final = "16(1), 18(1)(1), 18(1)(2), 19(1)"
 
 
 def tell(terms: Terms, account: Account, as_of: Day) -> tuple[Told, ...]:
@@ -48,7 +64,7 @@ def tell(terms: Terms, account: Account, as_of: Day) -> tuple[Told, ...]:
         told.append(
             Told(
                 "unpriced",
-                "8, 15",
+                "8, 15(1)",
                 None,
                 "delivered, but the terms have no price for it",
                 tuple(delivery.position for delivery in unknown),
@@ -57,11 +73,15 @@ def tell(terms: Terms, account: Account, as_of: Day) -> tuple[Told, ...]:
     for fact in account.of("ground.stated"):
         standing = "found" if fact.is_finding else "claimed"
         detail = f"{fact.data.ground}, {standing} by {fact.role}"
-        told.append(Told("ground", "13", None, detail, (fact.position,)))
+        told.append(
+            Told("ground", GROUND_ARTICLES[fact.data.ground], None, detail, (fact.position,))
+        )
     for fact in account.of("cause.stated"):
         standing = "found" if fact.is_finding else "claimed"
         detail = f"{fact.data.cause}, {standing} by {fact.role}"
-        told.append(Told("cause", "16, 18, 19", None, detail, (fact.position,)))
+        told.append(
+            Told("cause", "16(1), 18(1)(1), 18(1)(2), 19(1)", None, detail, (fact.position,))
+        )
     claimed = [fact for fact in account.of("refund.paid") if not fact.is_admitted]
     if claimed:
         told.append(
@@ -71,6 +91,19 @@ def tell(terms: Terms, account: Account, as_of: Day) -> tuple[Told, ...]:
                 sum(fact.data.amount for fact in claimed),
                 "said to be paid back by whoever owes it, and by nobody else",
                 tuple(fact.position for fact in claimed),
+            )
+        )
+    credited = account.of("interest.accrued")
+    if credited:
+        paid = account.of("interest.paid")
+        said = "as the terms say" if terms.account_interest_said else "the terms do not say"
+        told.append(
+            Told(
+                "account_interest",
+                "civil code 321(2)",
+                sum(fact.data.amount for fact in credited) - sum(fact.data.amount for fact in paid),
+                f"{terms.account_interest}, {said}",
+                tuple(fact.position for fact in (*credited, *paid)),
             )
         )
     frozen = _find_frozen(account, as_of)

@@ -26,6 +26,7 @@ from law.terms import (
     PASS_ITEM,
     PRINCIPAL_FIRST,
     UNDISCOUNTED,
+    UNLIMITED,
     Agreement,
     Line,
     PeriodDeal,
@@ -68,7 +69,7 @@ class Basis:
 
 
 ARTICLES: Final = {
-    DISCOUNTED: "15, 18",
+    DISCOUNTED: "15(1), 18(1)(1)",
     UNDISCOUNTED: "19(1)",
     MARKET: "19(2)",
     PRICES: "18(2), 19(3)",
@@ -198,7 +199,7 @@ class Valuation:
         if basis.word in (UNDISCOUNTED, MARKET, PRICES):
             return self._value_card_by_item(deal, basis, tallies, working)
         face = working.exact(
-            "F", "12, 15", "F = Σ min(debited, units × contract price)",
+            "F", "12, 15(1)", "F = Σ min(debited, units × contract price)",
             sum(tally.face for tally in tallies.values()),
             *(from_entries(f"F {i}", t.face, t.positions) for i, t in tallies.items()),
         )  # fmt: skip
@@ -219,7 +220,7 @@ class Valuation:
             return working.exact("v", article, "v = min(F, P) + max(0, F − P − B)", value, *given)
         if pick["topups"] == "pooled":
             return working.exact(
-                "v", "18(2)", "v = F × P/(P + B)", _apply_ratio(face, paid, bonus), *given
+                "v", "18(1)(2)", "v = F × P/(P + B)", _apply_ratio(face, paid, bonus), *given
             )
         total, left = Fraction(0), face
         for payment in self.account.payments:
@@ -227,7 +228,7 @@ class Valuation:
             total += _apply_ratio(part, payment.paid, payment.bonus)
             left -= part
         return working.exact(
-            "v", "18(2)", "v = Σ over top-ups, oldest first: F × P/(P + B)", total + left, *given
+            "v", "18(1)(2)", "v = Σ over top-ups, oldest first: F × P/(P + B)", total + left, *given
         )
 
     def _value_card_by_item(
@@ -334,8 +335,11 @@ class Valuation:
         gap_positions = [p for gap in clock.interruptions for p in gap.positions]
         if gap_positions:
             inputs.append(from_entries("interrupted", pick["interruption"], gap_positions))
-        working.exact("used", "22", "used = part of the term before the end", used, *inputs)
-        working.exact("whole", "22", "whole = the full term", whole, *inputs[:2])
+        article = "15(1)"
+        if deal.kind == UNLIMITED:
+            article = "22(1)" if clock.stop_position is None else "22(2)"
+        working.exact("used", article, "used = part of the term before the end", used, *inputs)
+        working.exact("whole", article, "whole = the full term", whole, *inputs[:2])
         return used, whole
 
     def compute_remaining(
@@ -345,7 +349,8 @@ class Valuation:
         used, whole = self.compute_used(deal, pick, until, working)
         paid = self.account.paid
         return working.exact(
-            "R", "22", "R = P × (whole − used)/whole", Fraction(paid * (whole - used), whole),
+            "R", working.steps[-1].article, "R = P × (whole − used)/whole",
+            Fraction(paid * (whole - used), whole),
             from_entries("P", paid, [p.position for p in self.account.payments]),
             from_step("used", used), from_step("whole", whole),
         )  # fmt: skip

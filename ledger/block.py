@@ -152,6 +152,14 @@ def decode_entry(raw: bytes) -> Entry:
     return decoder.decode(raw)  # type: ignore[no-any-return,attr-defined]
 
 
+def decode_transaction_entry(raw: bytes) -> TransactionEntry:
+    """Read a transaction's entry strictly; raise `Rejected`, also where it is another kind's."""
+    entry = decode_entry(raw)
+    if not isinstance(entry, TransactionEntry):
+        raise Rejected(Reason.BAD_FIELD, f"entry {entry.index} is no transaction")
+    return entry
+
+
 _ARRAY_OF_FIVE: Final = encode((None,) * 5)[:1]
 """How MessagePack begins an array of five."""
 

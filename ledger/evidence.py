@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from ledger.disclosure import Disclosure, describe_disclosure
 from ledger.note import encode_base64
+from ledger.post_quantum import PostQuantumPart, describe_part
 
 FORMAT: Final = "evidence-ledger/evidence/v1"
 MEDIA_TYPE: Final = "application/vnd.evidence-ledger.evidence+json"
@@ -162,6 +163,15 @@ DISCLOSURES: Final = "disclosures"
 
 DISCLOSURES_MAX: Final = 64
 """Disclosures of one file: every correction of a contract's fields, at the most."""
+
+POST_QUANTUM: Final = "post_quantum"
+"""Member that a file with one checkpoint may have besides (`ledger.post_quantum`)."""
+
+POST_QUANTUM_MEMBERS: Final = ("checkpoint", "keys", "path")
+"""Members of `post_quantum`."""
+
+POST_QUANTUM_KINDS: Final = (TRANSACTION, HISTORY, CASE, STATE, RECORD, LIABILITIES)
+"""Kinds of file that may have it: those that rest on one checkpoint."""
 
 LAW_MEMBERS: Final = ("merchant", "pages", "terms", "times")
 """Members of `law`."""
@@ -477,6 +487,16 @@ def add_disclosures(raw: bytes, disclosures: Iterable[Disclosure]) -> bytes:
     document = json.loads(raw)
     added = [describe_disclosure(disclosure) for disclosure in disclosures]
     document[DISCLOSURES] = [*document.get(DISCLOSURES, ()), *added]
+    return _encode(document)
+
+
+def add_post_quantum(raw: bytes, part: PostQuantumPart) -> bytes:
+    """Return an evidence file with this part in it, in the place of one that is there.
+
+    The file's other members are not looked at; whoever adds one verifies the result.
+    """
+    document = json.loads(raw)
+    document[POST_QUANTUM] = describe_part(part)
     return _encode(document)
 
 

@@ -46,10 +46,10 @@ class Signer(Protocol):
 
     @property
     def public_key(self) -> bytes:
-        """The key's 32-byte public half."""
+        """The key's public half; 32 bytes of Ed25519."""
 
     def sign(self, message: bytes) -> bytes:
-        """Return the 64-byte signature on `message`."""
+        """Return the signature on `message`; 64 bytes of Ed25519."""
 
 
 class SeedSigner:

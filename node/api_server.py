@@ -105,19 +105,28 @@ class LiveTokens:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._changed_ns = -1
+        self._seen: tuple[int, int, int] | None = None
+        """Of the file last looked into, good or bad. Its time alone would not do: a clock ticks
+        every few milliseconds, and a token may be revoked in the one in which it was issued."""
         self._tokens: TokenSet = parse_tokens(b"[]")
 
     def find(self, token: str, now_ms: int) -> Grant | None:
-        """Return what a token grants; a file that cannot be read grants what it did before."""
+        """Return what a token grants; a file that cannot be read grants what it did before.
+
+        What is wrong in it is said once and not to everybody who asks.
+        """
         try:
-            changed_ns = self._path.stat().st_mtime_ns
-            if changed_ns != self._changed_ns:
+            status = self._path.stat()
+            seen = status.st_mtime_ns, status.st_ino, status.st_size
+            if seen != self._seen:
+                self._seen = seen
                 self._tokens = parse_tokens(self._path.read_bytes())
-                self._changed_ns = changed_ns
         except FileNotFoundError:
             self._tokens = parse_tokens(b"[]")
-            self._changed_ns = -1
-        except (OSError, Rejected) as error:
-            log.error("tokens: %s", error)
+            self._seen = None
+        except Rejected as rejected:
+            log.error("tokens: %s; those known before still count", rejected)
+        except OSError as error:
+            self._seen = None
+            log.error("tokens: %s; those known before still count", error)
         return self._tokens.find(token, now_ms)

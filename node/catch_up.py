@@ -25,10 +25,9 @@ from contracts.execution import (
 )
 from ledger.block import (
     Header,
-    TransactionEntry,
     check_successor,
     compute_block_hash,
-    decode_entry,
+    decode_transaction_entry,
     encode_header,
     read_block_header,
 )
@@ -229,8 +228,6 @@ def _read_entries(entries: Sequence[bytes]) -> tuple[Header, list[Candidate]]:
     header = read_block_header(entries)
     candidates = []
     for raw in entries[:-1]:
-        entry = decode_entry(raw)
-        if not isinstance(entry, TransactionEntry):
-            raise Rejected(Reason.MALFORMED, "block with an entry that is no transaction")
+        entry = decode_transaction_entry(raw)
         candidates.append(parse_candidate(decode_transaction(encode(entry.envelope))))
     return header, candidates

@@ -1,34 +1,68 @@
-"""What outsiders said of certified checkpoints, on disk: one JSON file for each tree size.
+"""What is said of certified checkpoints beside the quorum, on disk: a JSON file for each tree size.
 
-A file is written whole, replaces the one before it when something is added, and is never removed,
-because nobody can be asked again about the past. This module knows names and sizes; what is in a
-file, and whether it is what was written, is for who keeps it (`node.timestamp_shelf`,
-`node.witness_shelf`).
+A file is written whole and replaces the one before it when something is added. What outsiders said
+is never removed, because nobody can be asked again about the past. What is read is compared with
+what a node would have written. What was said, and whether it is of this checkpoint, is for who
+keeps it (`node.timestamp_shelf`, `node.witness_shelf`, `node.post_quantum_shelf`).
 """
 
 from __future__ import annotations
 
+import binascii
 import bisect
 import re
-from typing import Final
+from abc import ABC, abstractmethod
+from typing import Final, Generic, TypeVar
 
-from ledger.note import NOTE_BYTES_MAX
+import msgspec
+
+from ledger.checkpoint import parse_checkpoint_text
+from ledger.note import NOTE_BYTES_MAX, parse_note
+from ledger.refusal import Rejected
 from storage.files import Damaged, Directory, write_whole
 
-FILE_BYTES_MAX: Final = 4 * NOTE_BYTES_MAX
-"""A note, and 16 tokens or cosignatures of at most 8 kB in base64, with room."""
+FILE_BYTES_MAX: Final = 16 * NOTE_BYTES_MAX
+"""A note, and 16 tokens of 64 kB or cosignatures of 16 kB, in base64."""
 
 _NAME: Final = re.compile(r"([0-9]{20})\.json")
 _DRAFT: Final = "draft"
 
+_encoder = msgspec.json.Encoder(order="sorted")
 
-class CheckpointFiles:
+
+class CheckpointFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every such file holds; what was said stands beside it."""
+
+    checkpoint: str
+    format: str
+    size: int
+
+    @property
+    def note(self) -> bytes:
+        """The checkpoint's exact bytes."""
+        return self.checkpoint.encode()
+
+
+class AskedFile(CheckpointFile, frozen=True, kw_only=True):
+    """A file of what outsiders were asked for."""
+
+    asked_ms: int
+    """When this node first asked for it."""
+
+
+F = TypeVar("F", bound=CheckpointFile)
+A = TypeVar("A", bound=AskedFile)
+
+
+class CheckpointFiles(ABC, Generic[F]):
     """See the module's text. Written by one thread; read by any."""
 
-    def __init__(self, directory: Directory, what: str) -> None:
+    def __init__(self, directory: Directory, what: str, form: type[F], format: str) -> None:
         """Open; a draft that a crash left is removed. `what` names the content for people."""
         self.notices: list[str] = []
         self._directory = directory
+        self._decoder = msgspec.json.Decoder(form)
+        self._format = format
         self._sizes: list[int] = []
         for name in directory.names():
             match = _NAME.fullmatch(name)
@@ -50,14 +84,43 @@ class CheckpointFiles:
         place = bisect.bisect_left(self._sizes, size)
         return self._sizes[place] if place < len(self._sizes) else None
 
-    def _read(self, size: int) -> bytes:
-        return self._directory.pread(_name(size), 0, FILE_BYTES_MAX)
+    def find(self, size: int) -> tuple[F, bytes] | None:
+        """Return the first file that covers `size` entries; raise `Damaged`."""
+        at = self.first_size_at_or_after(size)
+        return None if at is None else self.read(at)
 
-    def _write(self, size: int, raw: bytes) -> None:
-        write_whole(self._directory, _DRAFT, _name(size), raw)
-        place = bisect.bisect_left(self._sizes, size)
-        if self._sizes[place : place + 1] != [size]:
-            self._sizes.insert(place, size)
+    def read(self, size: int) -> tuple[F, bytes]:
+        """Return the file of a size that is here, and its bytes; raise `Damaged`."""
+        try:
+            raw = self._directory.pread(_name(size), 0, FILE_BYTES_MAX)
+            file = self._decoder.decode(raw)
+            if parse_checkpoint_text(parse_note(file.note).text).size != size:
+                raise self._damaged(size, "its checkpoint is of another size")
+            wrong = self._find_wrong(file)
+        except OSError as error:
+            raise self._damaged(size, f"cannot be read: {error.strerror}") from None
+        except (msgspec.DecodeError, UnicodeError, binascii.Error, Rejected) as error:
+            raise self._damaged(size, str(error)) from None
+        if wrong:
+            raise self._damaged(size, wrong)
+        if (file.format, file.size) != (self._format, size) or _encoder.encode(file) != raw:
+            raise self._damaged(size, f"it is not what is written as {self._format}")
+        return file, raw
+
+    @abstractmethod
+    def _find_wrong(self, file: F) -> str:
+        """Return what is wrong with what was said, or nothing; may raise as decoding does."""
+
+    def _write(self, file: F) -> None:
+        """Write a file durably; raise `StorageFailure`."""
+        write_whole(self._directory, _DRAFT, _name(file.size), _encoder.encode(file))
+        place = bisect.bisect_left(self._sizes, file.size)
+        if self._sizes[place : place + 1] != [file.size]:
+            self._sizes.insert(place, file.size)
+
+    def _remove(self, size: int) -> None:
+        self._sizes.remove(size)
+        self._directory.remove(_name(size))
 
     def _damaged(self, size: int, what: str) -> Damaged:
         return Damaged(f"{self._directory.path}/{_name(size)}", 0, what)
@@ -65,3 +128,11 @@ class CheckpointFiles:
 
 def _name(size: int) -> str:
     return f"{size:020d}.json"
+
+
+class AskedFiles(CheckpointFiles[A]):
+    """Files of what outsiders were asked for."""
+
+    def newest_asked_ms(self) -> int:
+        """Return when the newest was first asked for, 0 while there is none; raise `Damaged`."""
+        return self.read(self.newest_size)[0].asked_ms if self.newest_size else 0

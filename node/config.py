@@ -27,7 +27,7 @@ from ledger.note import ED25519_COSIGNATURE, parse_verifier_key
 from ledger.refusal import Rejected
 from node.endpoint import parse_endpoint
 from storage.archive import LIST_FILE
-from storage.backup import TIMESTAMPS_DIRECTORY, WITNESSED_DIRECTORY
+from storage.backup import POST_QUANTUM_DIRECTORY, TIMESTAMPS_DIRECTORY, WITNESSED_DIRECTORY
 
 CONFIG_BYTES_MAX: Final = 256 * 1024
 """A configuration has 3 kB; more is another file."""
@@ -231,24 +231,11 @@ class TimestampConfig:
 
     def find_problems(self) -> list[str]:
         """Return what is wrong between the tables, as whole sentences without the file's name."""
-        problems = [
-            f"timestamp.certificates: no certificates for {name!r} of timestamp.authorities"
-            for name in self.authorities
-            if name not in self.certificates
-        ]
-        for table in ("certificates", "policies"):
-            problems += [
-                f"timestamp.{table}: timestamp.authorities names no {name!r}"
-                + _suggestion(name, self.authorities)
-                for name in getattr(self, table)
-                if name not in self.authorities
-            ]
-        if len(self.authorities) > AUTHORITIES_MAX:
-            problems.append(
-                f"timestamp.authorities: {len(self.authorities)} are named; at most "
-                f"{AUTHORITIES_MAX} are asked"
-            )
-        return problems
+        tables = {"certificates": self.certificates, "policies": self.policies}
+        return _compare_tables(
+            "timestamp", "authorities", self.authorities, AUTHORITIES_MAX, tables,
+            needed={"certificates": "no certificates"},
+        )  # fmt: skip
 
 
 WITNESSES_MAX: Final = 16
@@ -288,21 +275,50 @@ class WitnessConfig:
 
     def find_problems(self) -> list[str]:
         """Return what is wrong between the tables, as whole sentences without the file's name."""
-        problems = [
-            f"witness.keys: no key for {name!r} of witness.urls"
-            for name in self.urls
-            if name not in self.keys
-        ]
-        problems += [
-            f"witness.keys: witness.urls names no {name!r}" + _suggestion(name, self.urls)
-            for name in self.keys
-            if name not in self.urls
-        ]
-        if len(self.urls) > WITNESSES_MAX:
-            problems.append(
-                f"witness.urls: {len(self.urls)} are named; at most {WITNESSES_MAX} are asked"
-            )
-        return problems
+        return _compare_tables(
+            "witness", "urls", self.urls, WITNESSES_MAX, {"keys": self.keys},
+            needed={"keys": "no key"},
+        )  # fmt: skip
+
+
+def _compare_tables(
+    section: str,
+    asked: str,
+    urls: Mapping[str, str],
+    count_max: int,
+    tables: Mapping[str, Mapping[str, str]],
+    needed: Mapping[str, str],
+) -> list[str]:
+    """Return what is wrong between `urls`, who is asked by name, and `tables` about the same names.
+
+    `needed` says what is missing where a table has nothing for somebody.
+    """
+    problems = [
+        f"{section}.{table}: {missing} for {name!r} of {section}.{asked}"
+        for table, missing in needed.items()
+        for name in urls
+        if name not in tables[table]
+    ]
+    problems += [
+        f"{section}.{table}: {section}.{asked} names no {name!r}" + _suggestion(name, urls)
+        for table, values in tables.items()
+        for name in values
+        if name not in urls
+    ]
+    if len(urls) > count_max:
+        problems.append(f"{section}.{asked}: {len(urls)} are named; at most {count_max} are asked")
+    return problems
+
+
+@dataclass(frozen=True, slots=True)
+class PostQuantumConfig:
+    """Post-quantum cosignatures (ML-DSA-44), where genesis names keys for them."""
+
+    interval_heights: int = _key(
+        "Every so many heights, the same on every node; also whenever work has ceased.",
+        _between(1, 1_000_000),
+        default=1024,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +386,7 @@ class NodeConfig:
     private: PrivateConfig = field(default_factory=PrivateConfig)
     timestamp: TimestampConfig = field(default_factory=TimestampConfig)
     witness: WitnessConfig = field(default_factory=WitnessConfig)
+    post_quantum: PostQuantumConfig = field(default_factory=PostQuantumConfig)
     quotas: QuotaConfig = field(default_factory=QuotaConfig)
     log: LogConfig = field(default_factory=LogConfig)
     verification: VerificationConfig = field(default_factory=VerificationConfig)
@@ -494,6 +511,11 @@ class NodeHome:
     def witnessed(self) -> Path:
         """Witnessed checkpoints with their cosignatures."""
         return self.path / WITNESSED_DIRECTORY
+
+    @property
+    def post_quantum(self) -> Path:
+        """Checkpoints with post-quantum cosignatures of a quorum."""
+        return self.path / POST_QUANTUM_DIRECTORY
 
     @property
     def base(self) -> Path:

@@ -59,6 +59,7 @@ class Dialler:
         self._known: asyncio.Future[None] | None = None
         self._attempt: PeerLink | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_ending = False
         self.link: PeerLink | None = None
         """The connection to send on, while it stands."""
 
@@ -83,10 +84,15 @@ class Dialler:
         self._wake.set()
 
     async def drain(self) -> None:
-        """Wait until everything queued is with the kernel, if the peer is here."""
-        # Polled: the event loop does not say when its buffer is empty, and this runs once.
-        while self.link is not None and (self._queue or self.link.unsent_bytes):  # noqa: ASYNC110
+        """Dial no more; wait until a peer that is here has read all that is queued and closed."""
+        self._is_ending = True
+        # Polled: nobody is told when the queue is empty, and this runs once.
+        while self.link is not None and self._queue:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+        if self.link is not None:
+            link = self.link
+            link.finish()
+            await asyncio.wait([link.lost])
 
     async def stop(self) -> None:
         """Give the connection up for good."""
@@ -141,6 +147,8 @@ class Dialler:
                         self._leave(None)
                         link.close()
                         await link.ended(CLOSE_S)
+                if self._is_ending:
+                    return
                 if loop.time() - since >= self._timing.stable_s:
                     delay_s = self._timing.retry_first_s
             await self._pause(delay_s)

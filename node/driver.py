@@ -72,6 +72,7 @@ from node.messages import (
     FetchSnapshots,
     FetchTransactions,
     Frame,
+    PostQuantumCosigned,
     SnapshotChunk,
     SnapshotManifest,
     Snapshots,
@@ -335,6 +336,8 @@ class Driver:
                 self._take_beginning(replica, frame.height)
             case Snapshots() | SnapshotManifest() | SnapshotChunk():
                 pass  # answers to a node that joins, which has no driver yet (`node.joining`)
+            case PostQuantumCosigned():
+                pass  # kept beside the ledger (`node.post_quantum`)
             case _:
                 self._answer(replica, frame)
 

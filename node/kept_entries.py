@@ -15,11 +15,18 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from typing import Final
 
-from contracts.execution import StoredEntry, StreamState, decode_stream_state
+from contracts.execution import (
+    EntriesMissing,
+    StoredEntry,
+    StreamState,
+    decode_stream_state,
+    walk_back,
+)
 from contracts.lookback import PREFIXES, may_look_back
-from ledger.block import TransactionEntry, decode_entry
+from ledger.block import decode_transaction_entry
 from ledger.hashing import ZERO_HASH
 from ledger.merkle import BackwardFrontier, leaf_hash
+from ledger.refusal import Rejected
 from ledger.transaction import read_head
 from node.ledger_store import LedgerStore, Progress
 from storage.chain import KeptEntry
@@ -61,20 +68,19 @@ def _decode(
             pairs.close()
 
 
-def walk_back(
+def walk_kept(
     store: LedgerStore, stream: str, state: StreamState
 ) -> Iterator[tuple[bytes, StoredEntry]]:
     """Yield (tx_id, entry) of all entries of a stream as of `state`, newest first.
 
     Raises `Damaged` where one is not at hand, and `NotMounted`.
     """
-    tx_id = state.newest
-    for left in range(state.count, 0, -1):
-        stored = None if tx_id == ZERO_HASH else store.read_entry(tx_id)
-        if stored is None:
-            raise Damaged("index", 0, f"lacks {left} of the {state.count} entries of {stream}")
-        yield tx_id, stored
-        tx_id = stored.previous
+    try:
+        yield from walk_back(store.read_entry, stream, state)
+    except EntriesMissing as missing:
+        raise Damaged(
+            "index", 0, f"lacks {missing.missing} of the {state.count} entries of {stream}"
+        ) from None
 
 
 def verify_entries(
@@ -89,7 +95,7 @@ def verify_entries(
         if not may_look_back(stream, state, time_ms):
             continue
         edge = BackwardFrontier(state.count)
-        for _, entry in walk_back(store, stream, state):
+        for _, entry in walk_kept(store, stream, state):
             edge.prepend(leaf_hash(entry.raw))
             count += 1
             progress(VERIFIED_PROGRESS, count, 0)
@@ -159,9 +165,10 @@ def drop_ended(store: LedgerStore, time_ms: int) -> Iterator[int]:
 
 
 def _read_stream(kept: KeptEntry) -> str:
-    entry = decode_entry(kept.raw)
-    if not isinstance(entry, TransactionEntry):
-        raise Damaged("index", 0, f"keeps entry {entry.index}, which is no transaction")
+    try:
+        entry = decode_transaction_entry(kept.raw)
+    except Rejected as rejected:
+        raise Damaged("index", 0, f"keeps what is no transaction's entry: {rejected}") from None
     return read_head(entry.envelope.body).stream
 
 

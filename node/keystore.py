@@ -25,12 +25,16 @@ from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
 from ledger.signing import SEED_BYTES, SeedSigner, Signer
+from node.mldsa import MlDsaSigner
 from node.private_files import readable_by_others, write_file
 
 FORMAT: Final = "evidence-ledger/keystore/v1"
 
 PRIVATE_FIELDS_LABEL: Final = b"evidence-ledger/v1/private-fields-key"
 """What tells the key derived for private fields from whatever else may be derived one day."""
+
+POST_QUANTUM_LABEL: Final = b"evidence-ledger/v1/mldsa44-seed"
+"""The same, of the seed of the ML-DSA-44 key."""
 
 PASSPHRASE_VARIABLE: Final = "EVIDENCE_LEDGER_PASSPHRASE"  # noqa: S105 a name
 
@@ -97,6 +101,9 @@ class SignerProvider(Protocol):
 
     def signer(self, purpose: KeyPurpose) -> Signer:
         """Return the signer of one purpose."""
+
+    def post_quantum_signer(self) -> Signer:
+        """Return the signer of post-quantum cosignatures (ML-DSA-44)."""
 
 
 class _Derivation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -240,6 +247,14 @@ class Keystore:
     def signer(self, purpose: KeyPurpose) -> Signer:
         """Return the signer of one purpose."""
         return self._signers[purpose]
+
+    def post_quantum_signer(self) -> Signer:
+        """Return the ML-DSA-44 signer; its seed is derived, so that no older keystore lacks it."""
+        return MlDsaSigner(
+            hashlib.blake2b(
+                POST_QUANTUM_LABEL, key=self._tls_passphrase, digest_size=SEED_BYTES
+            ).digest()
+        )
 
     def __repr__(self) -> str:
         return f"Keystore({str(self._path)!r})"

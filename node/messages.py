@@ -173,6 +173,20 @@ class BlocksBegin(Message, frozen=True, array_like=True, tag=16):
     height: Count
 
 
+class PostQuantumCosigned(Message, frozen=True, array_like=True, tag=17):
+    """An ML-DSA-44 cosignature of the certified checkpoint after block `height`.
+
+    The shell hands it to who keeps these (`node.post_quantum`); the driver never waits for one.
+    """
+
+    height: Count
+    size: Count
+    root: Hash
+    public_key: Annotated[bytes, msgspec.Meta(min_length=1312, max_length=1312)]
+    signature: Annotated[bytes, msgspec.Meta(min_length=2428, max_length=2428)]
+    """Big-endian u64 seconds and the signature (tlog-cosignature)."""
+
+
 Frame = (
     Consensus
     | Transactions
@@ -191,12 +205,18 @@ Frame = (
     | FetchChunk
     | SnapshotChunk
     | BlocksBegin
+    | PostQuantumCosigned
 )
 
 _decoder: Final = msgspec.msgpack.Decoder(Frame)
 
 TRANSACTIONS_START: Final = encode(Transactions([]))[:-1]
 """How a frame of relayed transactions begins."""
+
+POST_QUANTUM_START: Final = encode(PostQuantumCosigned(0, 0, bytes(32), bytes(1312), bytes(2428)))[
+    :2
+]
+"""How a frame with a post-quantum cosignature begins: the array's head and the type."""
 
 
 def encode_frame(frame: Frame) -> bytes:

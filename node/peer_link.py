@@ -190,7 +190,9 @@ class PeerLink(asyncio.BufferedProtocol):
         return self._scratch
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take one read."""
+        """Take one read; once goodbye is said, nothing that still comes is looked at."""
+        if self._is_closing:
+            return
         self._pipe.feed(self._scratch[:nbytes])
         self.silent_beats = 0
         self.received_bytes += nbytes
@@ -261,6 +263,20 @@ class PeerLink(asyncio.BufferedProtocol):
             self._is_reading = True
             self.silent_beats = 0
             self._transport.resume_reading()
+
+    def finish(self) -> None:
+        """Say goodbye and send no more, but stay until the peer has read it all and closes.
+
+        A socket that is closed while the peer's heartbeats are still coming in is reset, and what
+        the kernel has not delivered by then never arrives.
+        """
+        if self._is_closing or self._transport is None:
+            return
+        self._is_closing = True
+        self.is_writable = False
+        self._pipe.say_goodbye()
+        self._transport.write(self._pipe.take())
+        self._transport.write_eof()
 
     def close(self) -> None:
         """Say goodbye and close once all is sent."""

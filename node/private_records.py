@@ -4,10 +4,12 @@
     private/<contract>.erased        commitments and time of what was erased
     private/audit-<year>-<month>.log one line of JSON for each access, allowed or not
 
-Records belong to the party that put them here, and to nobody whom the chain does not name as the
-contract's custodian. A consumer's token reads its own contract's. Everything else is refused, full
-tokens too: whoever audits the chain has no need of names. An answer leaves only when its line of
-the audit is on the disk; no line holds a value or a salt. All of it runs on one thread of its own,
+Records belong to the party that put them here. A contract's name is anybody's until the chain says
+who its custodian is: from then on that custodian alone writes, what another had put under the name
+is nothing to the consumer, and the custodian's first record takes its place. A consumer's token
+reads its own contract's. Everything else is refused, full tokens too: whoever audits the chain has
+no need of names. An answer leaves only when its line of the audit is on the disk; no line holds a
+value or a salt. All of it runs on one thread of its own,
 so the files have one writer and consensus does not wait for them. Nothing here reaches the chain, a
 peer, a snapshot or a backup.
 """
@@ -125,11 +127,8 @@ class PrivateRecords:
         self._thread = thread
         self._stop = stop
         self._now_ms = now_ms
-
-    @property
-    def notices(self) -> list[str]:
+        self.notices = [*self._box.notices, *_end_torn_lines(directory)]
         """What was mended when the store was opened."""
-        return self._box.notices
 
     # api.ports.PrivateFields
 
@@ -146,9 +145,10 @@ class PrivateRecords:
 
     async def read(self, caller: Caller, contract: str) -> PrivateView:
         """Return everything kept of a contract."""
+        chain = self._custodian_of(contract)
 
         def work() -> PrivateView:
-            document = self._open(caller, contract, may_consumer=True)
+            document = self._open(caller, contract, chain, may_consumer=True)
             records = [_view(record) for record in document.records]
             return PrivateView(contract, document.custodian, records)
 
@@ -156,18 +156,14 @@ class PrivateRecords:
 
     async def erase(self, caller: Caller, contract: str) -> ErasedView:
         """Destroy everything kept of a contract."""
+        chain = self._custodian_of(contract)
 
         def work() -> ErasedView:
-            document = self._open(caller, contract, may_consumer=False)
+            document = self._open(caller, contract, chain, may_consumer=False)
             erased = ErasedView(
                 contract, self._now_ms(), [record.commitment for record in document.records]
             )
-            rest = _Rest(
-                [commitment.hex() for commitment in erased.commitments],
-                document.custodian,
-                erased.erased_ms,
-            )
-            self._box.erase(contract, _encoder.encode(rest))
+            self._box.erase(contract, _encode_rest(document, erased.erased_ms))
             return erased
 
         return await self._run("erase", caller, contract, [], work)
@@ -176,9 +172,10 @@ class PrivateRecords:
         self, caller: Caller, contract: str, names: Sequence[str], commitment: bytes | None
     ) -> bytes:
         """Return a disclosure file of these fields."""
+        chain = self._custodian_of(contract)
 
         def work() -> bytes:
-            document = self._open(caller, contract, may_consumer=True)
+            document = self._open(caller, contract, chain, may_consumer=True)
             for record in reversed(document.records):
                 if commitment is None or record.commitment == commitment:
                     return encode_disclosure(disclose(contract, _fields_of(record), names))
@@ -198,7 +195,9 @@ class PrivateRecords:
     ) -> PrivateRecord:
         if caller.role != "custodian" or chain not in ("", caller.subject):
             raise NotEntitled
-        document = self._read(caller, contract)
+        if chain == caller.subject:
+            self._make_room(contract, chain)
+        document = self._read(caller, contract, chain)
         if document is None:
             document = _Document(FORMAT_VERSION, caller.subject, [])
         elif document.custodian != caller.subject:
@@ -231,14 +230,25 @@ class PrivateRecords:
         )
         return _view(record)
 
-    def _open(self, caller: Caller, contract: str, *, may_consumer: bool) -> _Document:
+    def _make_room(self, contract: str, custodian: str) -> None:
+        """Destroy what somebody else put under a name that became this custodian's contract."""
+        try:
+            kept = self._read_document(contract)
+        except Erased as erased:
+            if self._read_rest(contract, erased).custodian != custodian:
+                self._box.forget(contract, erased.rest)
+        else:
+            if kept is not None and kept.custodian != custodian:
+                self._box.forget(contract, _encode_rest(kept, self._now_ms()))
+
+    def _open(self, caller: Caller, contract: str, chain: str, *, may_consumer: bool) -> _Document:
         """Return what is kept, to somebody entitled to it."""
         if caller.role == "consumer":
             if not may_consumer or caller.subject != contract:
                 raise NotEntitled
         elif caller.role != "custodian":
             raise NotEntitled
-        document = self._read(caller, contract)
+        document = self._read(caller, contract, chain)
         if caller.role == "custodian" and (
             document is None or document.custodian != caller.subject
         ):
@@ -247,14 +257,25 @@ class PrivateRecords:
             raise NotFound(f"no private fields of contract/{contract} are kept here")
         return document
 
-    def _read(self, caller: Caller, contract: str) -> _Document | None:
+    def _read(self, caller: Caller, contract: str, chain: str) -> _Document | None:
+        """Return what is kept and concerns the caller; raise `Gone`, or `NotEntitled`."""
         try:
-            raw = self._box.read(contract)
+            document = self._read_document(contract)
         except Erased as erased:
-            owner = _rest_decoder.decode(erased.rest).custodian
+            owner = self._read_rest(contract, erased).custodian
+            if caller.role == "consumer" and chain not in ("", owner):
+                return None
             if caller.role == "custodian" and owner != caller.subject:
                 raise NotEntitled from None
             raise Gone(f"the private fields of contract/{contract} were erased") from None
+        if document is None or (
+            caller.role == "consumer" and chain not in ("", document.custodian)
+        ):
+            return None
+        return document
+
+    def _read_document(self, contract: str) -> _Document | None:
+        raw = self._box.read(contract)
         if raw is None:
             return None
         document = _document_decoder.decode(raw)
@@ -263,6 +284,13 @@ class PrivateRecords:
                 contract, 0, f"has version {document.version}; this software reads {FORMAT_VERSION}"
             )
         return document
+
+    def _read_rest(self, contract: str, erased: Erased) -> _Rest:
+        try:
+            return _rest_decoder.decode(erased.rest)
+        except (msgspec.DecodeError, UnicodeError):
+            file = f"{self._directory.path}/{contract}.erased"
+            raise Damaged(file, 0, "is not what is left of erased fields") from None
 
     async def _run(
         self,
@@ -326,6 +354,25 @@ _OUTCOMES: Final[Mapping[type[Exception], str]] = {
     Damaged: "damaged",
     Rejected: "refused",
 }
+
+
+def _end_torn_lines(directory: Directory) -> list[str]:
+    """End each last line that lost power broke off, so that the next one stands alone."""
+    notices = []
+    for name in directory.names():
+        if not name.startswith("audit-"):
+            continue
+        size = directory.size(name)
+        if size and directory.pread(name, size - 1, 1) != b"\n":
+            directory.append(name, b"\n")
+            directory.fsync(name)
+            notices.append(f"{directory.path}/{name}: its last line was broken off; it stays so")
+    return notices
+
+
+def _encode_rest(document: _Document, erased_ms: int) -> bytes:
+    commitments = [record.commitment.hex() for record in document.records]
+    return _encoder.encode(_Rest(commitments, document.custodian, erased_ms))
 
 
 def _view(record: _Record) -> PrivateRecord:

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from api.ports import NotFound
 from contracts.equivocation import validator_stream
+from contracts.execution import StoredEntry
 from contracts.parties import party_stream
 from contracts.questions import Question, Row, find_promise, find_span, to_member
-from ledger.block import TransactionEntry, decode_entry
+from ledger.block import TransactionEntry, decode_transaction_entry
 from ledger.evidence import (
     ProvenBlock,
     StateClaim,
@@ -31,14 +33,15 @@ from ledger.evidence import (
     encode_state_evidence,
 )
 from ledger.log import TileProver, consistency_proof_from_tiles
-from ledger.merkle import leaf_hash
+from ledger.merkle import SIZE_MAX, leaf_hash
 from ledger.merkle_range import range_proof
 from ledger.refusal import Reason, Rejected
 from ledger.state_tree import encode_state_proof
 from ledger.stream import compute_state_key
 from ledger.transaction import read_head
-from node.queries import Queries, archive_named
+from node.queries import Queries, archive_named, encode_aside
 from node.shell import Shell
+from node.stream_walk import StreamWalk
 
 
 class Proofs:
@@ -84,21 +87,30 @@ class Proofs:
         Raises `Rejected` where the record cannot answer it (yet), `NotFound` where this node does
         not hold it.
         """
-        stream = contract_stream(contract)
+        walk = StreamWalk(contract_stream(contract), lambda tx_id, stored: (tx_id, stored))
+        async with self._queries.walker.place(walk.stream):
+            await self._queries.walk(walk)
+            return await self._answer(contract, question, walk)
+
+    async def _answer(
+        self, contract: str, question: Question, walk: StreamWalk[tuple[bytes, StoredEntry]]
+    ) -> bytes:
+        """Answer from a whole record, in the turn in which it was read."""
         newest = self._shell.chain.header
-        claim = self._claim(stream)
-        record = [] if claim.value is None else self._queries.walk_stream(stream)
+        claim = self._claim(walk.stream)
+        record = walk.found
         store = self._shell.disk.store
-        for _, _, height in record[:1]:
-            self._queries.check_held(height)
-        times = {height: store.header(height).time_ms for _, _, height in record}
-        rows = [Row(times[height], tx_id) for tx_id, _, height in record]
+        rows = [Row(stored.time_ms, tx_id) for tx_id, stored in record]
         first, end = find_span(
-            question, rows, newest.time_ms, lambda place: _read_data(record[place][1])
+            question,
+            rows,
+            newest.time_ms,
+            lambda place: _read_data(decode_transaction_entry(record[place][1].raw)),
         )
-        chosen = record[first:end]
-        heights = {height for _, _, height in chosen}
-        signers = {s for _, raw, _ in chosen for s in read_head(_body_of(raw)).signers}
+        chosen = [stored.raw for _, stored in record[first:end]]
+        entries = [decode_transaction_entry(raw) for raw in chosen]
+        heights = {entry.height for entry in entries}
+        signers = {s for entry in entries for s in read_head(entry.envelope.body).signers}
         promise = find_promise(question)
         if promise is not None:
             heights.add(promise[0])
@@ -115,31 +127,35 @@ class Proofs:
             if store.chain_store.state(party_stream(signer)) is None:
                 raise Rejected(Reason.UNKNOWN_PARTY, f"question: {signer} is not registered")
         parties = self._queries.prove_parties(sorted(signers))
-        range_ = range_proof([leaf_hash(raw) for _, raw, _ in record], first, end) if chosen else ()
+        leaves = [leaf_hash(stored.raw) for _, stored in record]
+        range_ = range_proof(leaves, first, end) if chosen else ()
         note, size = await self._queries.certified_checkpoint(newest.height)
-        return encode_record_evidence(
+        encode = partial(
+            encode_record_evidence,
             contract=contract,
             genesis=self._genesis,
             header=store.chain_store.header_entry(newest.height),
             header_proof=self._queries.prove_entry(newest.index, note, size),
             state=claim,
             first=first,
-            entries=[raw for _, raw, _ in chosen],
+            entries=chosen,
             range_=range_,
             blocks=self._prove_blocks(sorted(heights), size),
             parties=parties,
             question=to_member(question),
         )
+        return await encode_aside(len(chosen), encode)
 
-    def equivocation(self, validator: str, number: int) -> bytes:
-        """Return the `number`-th proof, from 0, that a validator contradicted itself."""
-        stream = validator_stream(validator)
-        found = []
-        if self._shell.disk.store.chain_store.state(stream) is not None:
-            for _, raw, _ in self._queries.walk_stream(stream):
-                entry = decode_entry(raw)
-                if isinstance(entry, TransactionEntry) and not entry.outcome.refused:
-                    found.append(raw)
+    async def equivocation(self, validator: str, number: int) -> bytes:
+        """Return the `number`-th proof, from 0, that a validator contradicted itself.
+
+        They are few, and found among any number of refused attempts: whoever is convicted could
+        send those.
+        """
+        walk = StreamWalk(validator_stream(validator), _read_applied)
+        async with self._queries.walker.place(walk.stream):
+            await self._queries.walk(walk, count_max=SIZE_MAX)
+        found = walk.found
         if number >= len(found):
             raise NotFound(
                 f"the chain holds {len(found)} proofs against {validator}, counted from 0"
@@ -173,13 +189,11 @@ class Proofs:
         ]
 
 
-def _body_of(raw: bytes) -> bytes:
-    entry = decode_entry(raw)
-    if not isinstance(entry, TransactionEntry):
-        raise NotFound("an entry of the record is no transaction")
-    return entry.envelope.body
+def _read_applied(_: bytes, stored: StoredEntry) -> TransactionEntry | None:
+    entry = decode_transaction_entry(stored.raw)
+    return None if entry.outcome.refused else entry
 
 
-def _read_data(raw: bytes) -> Mapping[str, Any]:
-    data: Mapping[str, Any] = json.loads(_body_of(raw))["data"]
+def _read_data(entry: TransactionEntry) -> Mapping[str, Any]:
+    data: Mapping[str, Any] = json.loads(entry.envelope.body)["data"]
     return data

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any, Final
+from functools import lru_cache, partial
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -35,6 +35,8 @@ from contracts.custody import (
     MerchantRecord,
     listed_row,
 )
+from contracts.execution import EntriesMissing, StoredEntry, StreamState, read_past
+from contracts.handling import Past
 from contracts.papers import find_claim, make_papers
 from contracts.parties import party_stream
 from contracts.prepaid import PrepaidRecord
@@ -44,6 +46,7 @@ from ledger.block import (
     TransactionEntry,
     compute_block_hash,
     decode_entry,
+    decode_transaction_entry,
     encode_header,
 )
 from ledger.checkpoint import parse_checkpoint_text
@@ -75,9 +78,12 @@ from ledger.transaction import compute_tx_id, read_head
 from ledger.votes import decode_commit_certificate
 from node.certification import cosigner_name
 from node.shell import Shell
+from node.stream_walk import LONG_ENTRIES, StreamWalk, Walker
 from storage.archive import NotMounted
 from storage.chain import ChainStore, TransactionPosition
 from storage.files import Damaged
+
+T = TypeVar("T")
 
 CERTIFICATION_WAIT_S: Final = 3.0
 """How long an answer waits for a quorum's cosignatures before it says when to come back."""
@@ -138,8 +144,10 @@ class Queries:
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
+        self.walker: Final = Walker(self._state, self._read_entry)
         self._committed: dict[bytes, list[asyncio.Future[None]]] = {}
-        self._certified: list[tuple[int, asyncio.Future[None]]] = []
+        self._certified: dict[asyncio.Future[None], int] = {}
+        """Who waits for which height. Whoever stops waiting, for whatever reason, is in neither."""
         self._provers: dict[int, TileProver] = {}
         self._kept_ends: dict[int, _Ends] = {}
         self._schedules = 0
@@ -158,15 +166,9 @@ class Queries:
 
     def height_certified(self, height: int) -> None:
         """Wake whoever waits for this height or a lower one."""
-        still: list[tuple[int, asyncio.Future[None]]] = []
-        for wanted, waiting in self._certified:
-            if waiting.done():
-                continue
-            if wanted <= height:
+        for waiting, wanted in self._certified.items():
+            if wanted <= height and not waiting.done():
                 waiting.set_result(None)
-            else:
-                still.append((wanted, waiting))
-        self._certified = still
 
     async def wait_committed(self, tx_id: bytes, timeout_s: float) -> bool:
         """Return whether a transaction was committed within the time."""
@@ -177,10 +179,11 @@ class Queries:
         try:
             await asyncio.wait_for(waiting, timeout_s)
         except TimeoutError:
+            return False
+        finally:
             left = [item for item in self._committed.pop(tx_id, []) if item is not waiting]
             if left:
                 self._committed[tx_id] = left
-            return False
         return True
 
     async def wait_certified(self, height: int, timeout_s: float) -> bool:
@@ -188,11 +191,13 @@ class Queries:
         if self._is_certified(height):
             return True
         waiting = asyncio.get_running_loop().create_future()
-        self._certified.append((height, waiting))
+        self._certified[waiting] = height
         try:
             await asyncio.wait_for(waiting, timeout_s)
         except TimeoutError:
             return False
+        finally:
+            del self._certified[waiting]
         return True
 
     # Positions
@@ -320,7 +325,7 @@ class Queries:
             raw = self._store.entry_of(found)
             ends = self._ends(found.height)
         state_height = self._shell.chain.header.height
-        parties = self.prove_parties(read_head(_body_of(raw)).signers)
+        parties = self.prove_parties(read_head(decode_transaction_entry(raw).envelope.body).signers)
         note, size = await self.certified_checkpoint(state_height)
         state_ends = self._ends(state_height)
         return encode_transaction_evidence(
@@ -338,32 +343,40 @@ class Queries:
     async def history(self, contract: str, *, is_line: bool = False) -> bytes:
         """Return a contract's complete history with its proof; `is_line`: for a schedule."""
         stream = contract_stream(contract)
-        stored = self._store.state(stream)
-        if stored is None:
+        if self._store.state(stream) is None:
             raise NotFound(f"no entry ever named contract {contract}")
-        height = self._shell.chain.header.height
-        proven = self._prove_stream(stream)
-        entries = [raw for _, raw, _ in self.walk_stream(stream)]
-        signers: dict[str, None] = {}
-        for raw in entries:
-            entry = decode_entry(raw)
-            if isinstance(entry, TransactionEntry):
-                for signer in read_head(entry.envelope.body).signers:
-                    signers[signer] = None
-        papers = make_papers(self._shell.chain, stream, HISTORY_ENTRIES_MAX)
-        parties = self.prove_parties(list(signers))
-        note, size = await self.certified_checkpoint(height)
-        header = self._shell.disk.store.header(height)
-        return encode_history_evidence(
-            contract=contract,
-            genesis=None if is_line else self._shell.driver.identity.genesis.raw,
-            header=self._store.header_entry(height),
-            header_proof=self.prove_entry(header.index, note, size),
-            state=proven,
-            entries=entries,
-            parties=parties,
-            law=papers,
-        )
+        chain = self._shell.chain
+        entries = StreamWalk(stream, _read_both)
+        walks = [entries]
+        record = chain.stream(stream).record
+        if isinstance(record, ContractRecord):
+            merchant = StreamWalk(MERCHANT_PREFIX + record.merchant, _read_both)
+            if chain.stream(merchant.stream).count <= HISTORY_ENTRIES_MAX:
+                walks.append(merchant)
+        async with self.walker.place(*[walk.stream for walk in walks]):
+            await self.walk(*walks)
+            # What follows is of one height, that of the turn in which the walk ended.
+            height = chain.header.height
+            proven = self._prove_stream(stream)
+            past = [each for _, each in entries.found]
+            papers = None
+            if len(walks) > 1:
+                papers = make_papers(chain, stream, past, [each for _, each in walks[1].found])
+            parties = self.prove_parties([signer for each in past for signer in each.signers])
+            note, size = await self.certified_checkpoint(height)
+            header = self._shell.disk.store.header(height)
+            encode = partial(
+                encode_history_evidence,
+                contract=contract,
+                genesis=None if is_line else self._shell.driver.identity.genesis.raw,
+                header=self._store.header_entry(height),
+                header_proof=self.prove_entry(header.index, note, size),
+                state=proven,
+                entries=[raw for raw, _ in entries.found],
+                parties=parties,
+                law=papers,
+            )
+            return await encode_aside(len(past), encode)
 
     async def schedule(self, merchant: str) -> AsyncIterator[bytes]:
         """Return a merchant's schedule of claims, line by line; raise `NotFound` or `NotCertified`.
@@ -425,32 +438,25 @@ class Queries:
                 await asyncio.sleep(later.retry_after_s)
         return await self.history(contract, is_line=True)
 
-    def walk_stream(self, stream: str) -> list[tuple[bytes, bytes, int]]:
-        """Return (tx_id, leaf data, height) of all entries of a stream, oldest first.
+    async def walk(self, *walks: StreamWalk[T], count_max: int = HISTORY_ENTRIES_MAX) -> None:
+        """Read all entries of some streams, as of the turn of the event loop in which this returns.
 
         Raises `NotFound` where this node does not hold them all, or they are too many.
         """
-        state = self._shell.chain.stream(stream)
-        if state.count > HISTORY_ENTRIES_MAX:
-            raise NotFound(
-                f"{stream} has {state.count} entries; a history holds at most {HISTORY_ENTRIES_MAX}"
-            )
-        entries: list[tuple[bytes, bytes, int]] = []
-        newest = state.newest
-        while newest != ZERO_HASH:
+        for walk in walks:
+            count = self._shell.chain.stream(walk.stream).count
+            if count > count_max:
+                raise NotFound(
+                    f"{walk.stream} has {count} entries; a history holds at most {count_max}"
+                )
+        try:
             with archive_named():
-                found = self._shell.disk.store.read_entry(newest)
-            if found is None:
-                break
-            entries.append((newest, found.raw, decode_entry(found.raw).height))
-            newest = found.previous
-        if len(entries) < state.count:
+                await self.walker.read(*walks)
+        except EntriesMissing as missing:
             raise NotFound(
-                f"{state.count - len(entries)} of the {state.count} entries of {stream} "
+                f"{missing.missing} of the {missing.count} entries of {missing.stream} "
                 f"{self._store.start.not_held}"
-            )
-        entries.reverse()
-        return entries
+            ) from None
 
     async def liabilities(self, contracts: Sequence[str], *, is_shown: bool) -> bytes:
         """Return the evidence file of contracts in their one merchant's total."""
@@ -524,6 +530,12 @@ class Queries:
     def _store(self) -> ChainStore:
         return self._shell.disk.store.chain_store
 
+    def _state(self, stream: str) -> StreamState:
+        return self._shell.chain.stream(stream)
+
+    def _read_entry(self, tx_id: bytes) -> StoredEntry | None:
+        return self._shell.disk.store.read_entry(tx_id)
+
     def check_held(self, height: int) -> None:
         if height < self._store.start.height:
             raise NotFound(f"block {height} {self._store.start.not_held}")
@@ -545,10 +557,7 @@ class Queries:
 
     @archive_named()
     def _transaction_entry(self, found: TransactionPosition) -> TransactionEntry:
-        entry = decode_entry(self._store.entry_of(found))
-        if not isinstance(entry, TransactionEntry):
-            raise NotFound(f"entry {found.index} is no transaction")
-        return entry
+        return decode_transaction_entry(self._store.entry_of(found))
 
     async def certified_checkpoint(self, height: int) -> tuple[bytes, int]:
         """Return (note, size) of the first certified checkpoint that covers a height."""
@@ -600,11 +609,13 @@ class Queries:
         return [self._prove_stream(party_stream(party)) for party in dict.fromkeys(parties)]
 
 
-def _body_of(raw: bytes) -> bytes:
-    entry = decode_entry(raw)
-    if not isinstance(entry, TransactionEntry):
-        raise NotFound("the entry is no transaction")
-    return entry.envelope.body
+def _read_both(tx_id: bytes, stored: StoredEntry) -> tuple[bytes, Past]:
+    return stored.raw, read_past(tx_id, stored)
+
+
+async def encode_aside(count: int, encode: Callable[[], bytes]) -> bytes:
+    """Encode a file of so many entries; a long one on a thread, with consensus beside it."""
+    return encode() if count <= LONG_ENTRIES else await asyncio.to_thread(encode)
 
 
 @lru_cache(maxsize=64)

@@ -33,10 +33,12 @@ from ledger.kernel import KERNEL
 from ledger.refusal import Reason, Rejected
 from node.api_server import ApiServer
 from node.archived import find_archived, open_segments
+from node.asking import Rounds
 from node.collector import collect_cycles
 from node.config import ConfigError, NodeConfig, NodeHome, StorageConfig, load_config
 from node.connection_table import ConnectionTable
 from node.descriptors import ClientPlaces, TooFewDescriptors, raise_limit
+from node.disk_usage import DiskUsage
 from node.driver import Driver, Identity, Signers
 from node.effects import CommitBlock
 from node.exceptions import make_exception_handler
@@ -48,6 +50,8 @@ from node.logs import bind_context, configure_logs
 from node.mempool import Mempool
 from node.metrics import NodeMetrics
 from node.peer_meter import NO_METER, PeerMeter
+from node.post_quantum import PostQuantumCosigning
+from node.post_quantum_shelf import PostQuantumShelf
 from node.private_records import PrivateRecords
 from node.queries import Queries
 from node.service import NodeService
@@ -80,6 +84,9 @@ LOCK_FILE: Final = "node.lock"
 
 PROGRESS_INTERVAL_S: Final = 2.0
 """Between two lines about a long start."""
+
+AGAIN_S: Final = 60.0
+"""Pause after a mistake in asking outsiders: it must neither end the asking nor fill the log."""
 
 log = logging.getLogger("evidence_ledger.node")
 
@@ -186,6 +193,7 @@ class _Observer:
     export: SnapshotExport
     queries: Queries | None = None
     submissions: Submissions | None = None
+    post_quantum: PostQuantumCosigning | None = None
 
     def committed(self, effect: CommitBlock) -> None:
         block = effect.block
@@ -198,11 +206,15 @@ class _Observer:
             height=block.header.height, applied=len(tx_ids) - refused, refused=refused
         )
         self.export.block_applied(block.header)
+        if self.post_quantum is not None:
+            self.post_quantum.committed(block.header)
 
     def certified(self, height: int) -> None:
         self.metrics.height_certified(height)
         if self.queries is not None:
             self.queries.height_certified(height)
+        if self.post_quantum is not None:
+            self.post_quantum.certified(height)
 
 
 class _Server:
@@ -229,7 +241,7 @@ class _Server:
         self._places.check()
         authorities = load_authorities(place, config.timestamp)
         is_recovering = is_recovery_demanded(place.path)
-        metrics = NodeMetrics(genesis)
+        metrics, usage = NodeMetrics(genesis), DiskUsage(place.path)
         table = ConnectionTable(self._places.count, metrics.api_dropped)
         verifier = SignatureVerifier(config.verification.workers, meter=metrics)
         async with contextlib.AsyncExitStack() as stack:
@@ -240,9 +252,12 @@ class _Server:
             journal = open_journal(_open_folder(stack, place.journal), is_recovering)
             spool = Spool(_open_folder(stack, place.spool))
             shelf = SnapshotShelf(_open_folder(stack, place.snapshots))
-            stamped, witnessed = (
+            stamped, witnessed, post_quantum = (
                 TimestampShelf(_open_folder(stack, place.timestamps)),
                 WitnessShelf(_open_folder(stack, place.witnessed)),
+                PostQuantumShelf(
+                    _open_folder(stack, place.post_quantum), config.post_quantum.interval_heights
+                ),
             )
             driver = self._make_driver(chain, store, is_recovering, shelf)
             export = SnapshotExport(
@@ -277,7 +292,9 @@ class _Server:
                 metrics.intake_refused,
             )
             observer.queries, observer.submissions = queries, submissions
-            service = NodeService(shell, submissions, queries, metrics, stamped, witnessed)
+            service = NodeService(
+                shell, submissions, queries, metrics, stamped, witnessed, post_quantum
+            )
             private = self._open_private(stack, service)
             transport = self._make_transport(shell.frame_arrived, shell.peer_changed, metrics)
             await verifier.start()
@@ -286,7 +303,7 @@ class _Server:
             stack.push_async_callback(shell.close)
             if not await resume(shell):
                 return self._status  # said already; nobody has heard of this node yet
-            for opened in (journal, spool, shelf, stamped, witnessed):
+            for opened in (journal, spool, shelf, stamped, witnessed, post_quantum):
                 log_notices(opened.notices)
             shell.carrier = transport
             await transport.start()
@@ -300,17 +317,19 @@ class _Server:
                 view_changes=lambda: driver.replica.views_entered_count,
                 pool_count=lambda: len(driver.pool),
                 pool_bytes=lambda: driver.pool.bytes,
-                storage_bytes=lambda: count_bytes(place.path),
+                storage_bytes=lambda: usage.bytes,
                 api_connections=lambda: table.count,
                 api_places=lambda: table.limit,
             )
-            watching = asyncio.create_task(metrics.watch_event_loop())
-            stack.callback(watching.cancel)
-            collecting = asyncio.create_task(collect_cycles(driver.pool))
-            stack.callback(collecting.cancel)
-            filling = asyncio.create_task(store.fill_references())
-            stack.callback(filling.cancel)
+            for beside in (
+                metrics.watch_event_loop(),
+                usage.watch(),
+                collect_cycles(driver.pool),
+                store.fill_references(),
+            ):
+                stack.callback(asyncio.create_task(beside).cancel)
             self._start_asking(stack, authorities, stamped, witnessed, store, metrics)
+            self._start_cosigning(stack, post_quantum, shell, observer)
             log.info(
                 "node %s (replica %d of %d) at height %d, chain %s, %s kernel",
                 service.node_id,
@@ -450,9 +469,8 @@ class _Server:
             stamping = Timestamping(
                 authorities,
                 [HashName(name) for name in self._config.timestamp.hashes],
-                self._config.timestamp.interval_s,
+                Rounds(self._config.timestamp.interval_s, newest),
                 stamped,
-                newest,
                 thread=stack.enter_context(ThreadPoolExecutor(1, "timestamps")),
                 say=_say,
                 count=metrics.timestamp_asked,
@@ -462,9 +480,8 @@ class _Server:
         if witnesses:
             witnessing = Witnessing(
                 witnesses,
-                self._config.witness.interval_s,
+                Rounds(self._config.witness.interval_s, newest),
                 witnessed,
-                newest,
                 store.read_tile,
                 thread=stack.enter_context(ThreadPoolExecutor(1, "witnesses")),
                 say=_say,
@@ -473,12 +490,59 @@ class _Server:
         for one in asking:
             stack.callback(asyncio.create_task(self._ask_outsiders(one)).cancel)
 
-    async def _ask_outsiders(self, asking: Timestamping | Witnessing) -> None:
+    def _start_cosigning(
+        self,
+        stack: contextlib.AsyncExitStack,
+        shelf: PostQuantumShelf,
+        shell: Shell,
+        observer: _Observer,
+    ) -> None:
+        """Give and collect post-quantum cosignatures, if genesis names keys for them."""
+        genesis, replica = self._identity.genesis, self._identity.replica
+        named = sum(one.key_hash is not None for one in genesis.post_quantum_members)
+        if named == 0:
+            return
+        if named < genesis.validators.quorum:
+            log.warning(
+                "genesis names %d ML-DSA-44 keys, and a quorum needs %d: none is used",
+                named,
+                genesis.validators.quorum,
+            )
+            return
+        store = shell.disk.store.chain_store
+        cosigning = PostQuantumCosigning(
+            genesis,
+            replica,
+            self._keystore.post_quantum_signer(),
+            shelf,
+            self._config.post_quantum.interval_heights,
+            store.checkpoint,
+            lambda payload: (
+                None if shell.carrier is None else shell.carrier.broadcast(payload, True)
+            ),
+            thread=stack.enter_context(ThreadPoolExecutor(1, "post-quantum")),
+            say=_say,
+        )
+        if not cosigning.can_sign and genesis.post_quantum_members[replica].key_hash is not None:
+            log.error("the ML-DSA-44 key here is not the one of genesis: this node gives none")
+        newest = store.newest_checkpoint()
+        cosigning.resume(0 if newest is None else newest[0])
+        observer.post_quantum, shell.on_post_quantum = cosigning, cosigning.frame_arrived
+        stack.callback(asyncio.create_task(self._ask_outsiders(cosigning)).cancel)
+
+    async def _ask_outsiders(
+        self, asking: Timestamping | Witnessing | PostQuantumCosigning
+    ) -> None:
         """Ask in the background; a disk that fails stops the node, an outsider never."""
-        try:
-            await asking.run()
-        except StorageFailure as failure:
-            self._fail(str(failure))
+        while True:
+            try:
+                await asking.run()
+            except StorageFailure as failure:
+                self._fail(str(failure))
+                return
+            except Exception:
+                log.exception("asking outsiders broke off; it begins again in %g s", AGAIN_S)
+            await asyncio.sleep(AGAIN_S)
 
     def _fail(self, reason: str) -> None:
         log.error("this node stops: %s", reason)
@@ -501,16 +565,6 @@ def _open_folder(stack: contextlib.AsyncExitStack, path: Path) -> DiskDirectory:
     directory = DiskDirectory(path, create=True)
     stack.callback(directory.close)
     return directory
-
-
-def count_bytes(path: Path) -> int:
-    """Return the size of everything below a folder that others may be writing."""
-    total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):  # LevelDB has merged it into another
-                total += os.stat(os.path.join(folder, name)).st_size
-    return total
 
 
 def open_journal(directory: DiskDirectory, is_recovering: bool) -> Journal:

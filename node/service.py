@@ -21,12 +21,15 @@ from api.ports import (
 )
 from contracts.questions import read_question
 from genesis.document import Genesis
+from ledger.log import consistency_proof_from_tiles
+from node.checkpoint_files import CheckpointFiles, F
 from node.metrics import NodeMetrics
+from node.post_quantum_shelf import PostQuantumShelf, encode_answer
 from node.proofs import Proofs
 from node.queries import Queries
 from node.shell import Shell
 from node.submissions import Submissions
-from node.timestamp_shelf import Stamped, TimestampShelf, encode_transaction_timestamps
+from node.timestamp_shelf import TimestampShelf, encode_transaction_timestamps
 from node.verification import VerifierUnavailable
 from node.witness_shelf import WitnessShelf
 from storage.files import Damaged, StorageFailure
@@ -53,6 +56,7 @@ class NodeService:
         metrics: NodeMetrics,
         stamped: TimestampShelf,
         witnessed: WitnessShelf,
+        post_quantum: PostQuantumShelf,
     ) -> None:
         self._shell = shell
         self._submissions = submissions
@@ -61,6 +65,7 @@ class NodeService:
         self._metrics = metrics
         self._stamped = stamped
         self._witnessed = witnessed
+        self._post_quantum = post_quantum
         self.is_closing = False
 
     @property
@@ -125,33 +130,42 @@ class NodeService:
 
     def timestamps(self, size: int) -> bytes | None:
         """Return the first timestamped checkpoint of at least `size` entries with its tokens."""
-        found = self._read_stamped(size)
-        return None if found is None else found.raw
+        found = _find_kept(self._stamped, size)
+        return None if found is None else found[1]
 
     def witnesses(self, size: int) -> bytes | None:
         """Return the first witnessed checkpoint of at least `size` entries."""
-        at = self._witnessed.first_size_at_or_after(size)
-        try:
-            return None if at is None else self._witnessed.read(at)
-        except Damaged as damaged:
-            raise _damaged(damaged) from None
+        found = _find_kept(self._witnessed, size)
+        return None if found is None else found[1]
+
+    def post_quantum(self, size: int) -> bytes | None:
+        """Return the first checkpoint of at least `size` entries with ML-DSA-44 cosignatures."""
+        found = _find_kept(self._post_quantum, size)
+        if found is None:
+            return None
+        file, _ = found
+        path = (
+            consistency_proof_from_tiles(size, file.size, self._shell.disk.store.read_tile)
+            if 0 < size < file.size
+            else []
+        )
+        return encode_answer(file, path)
 
     def transaction_timestamps(self, tx_id: bytes) -> bytes:
         """Return the first timestamped checkpoint that covers a transaction, with its proof."""
         index = self._queries.index(tx_id)
-        found = self._read_stamped(index + 1)
+        found = _find_kept(self._stamped, index + 1)
         if found is None:
             raise NotFound(f"no timestamped checkpoint of this node covers entry {index} yet")
-        return encode_transaction_timestamps(
-            index, self._queries.prove_entry(index, found.note, found.size), found
-        )
-
-    def _read_stamped(self, size: int) -> Stamped | None:
-        at = self._stamped.first_size_at_or_after(size)
-        try:
-            return None if at is None else self._stamped.read(at)
-        except Damaged as damaged:
-            raise _damaged(damaged) from None
+        file, raw = found
+        log_size = self._shell.chain.header.log_size
+        if file.size > log_size:  # a node brought back from a backup, whose chain is behind it
+            raise Unavailable(
+                f"the timestamped checkpoint has {file.size} entries, and this node has caught up "
+                f"with {log_size} of them"
+            )
+        proof = self._queries.prove_entry(index, file.note, file.size)
+        return encode_transaction_timestamps(index, proof, raw)
 
     async def evidence(self, tx_id: bytes) -> bytes:
         """Return a transaction's evidence file."""
@@ -173,9 +187,9 @@ class NodeService:
         """Return the evidence that the log only grew."""
         return await self._proofs.consistency(older_height, newer_height)
 
-    def equivocation(self, validator: str, number: int) -> bytes:
+    async def equivocation(self, validator: str, number: int) -> bytes:
         """Return the evidence that a validator contradicted itself."""
-        return self._proofs.equivocation(validator, number)
+        return await self._proofs.equivocation(validator, number)
 
     async def liabilities(self, contracts: Sequence[str], *, is_shown: bool) -> bytes:
         """Return the evidence that contracts are in their one merchant's total."""
@@ -276,5 +290,10 @@ class NodeService:
         return "normal", ""
 
 
-def _damaged(damaged: Damaged) -> Unavailable:
-    return Unavailable(f"this node's copy is damaged: {damaged}", DAMAGED_RETRY_AFTER_S)
+def _find_kept(shelf: CheckpointFiles[F], size: int) -> tuple[F, bytes] | None:
+    """Return the first file of at least `size` entries; raise `Unavailable` if it is damaged."""
+    try:
+        return shelf.find(size)
+    except Damaged as damaged:
+        sentence = f"this node's copy is damaged: {damaged}"
+        raise Unavailable(sentence, DAMAGED_RETRY_AFTER_S) from None

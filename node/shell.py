@@ -46,7 +46,13 @@ from node.effects import (
 )
 from node.intake import Parsed, mark_good, parse_all_relayed, select_checks
 from node.ledger_store import LedgerStore
-from node.messages import TRANSACTIONS_START, Transactions, decode_frame, encode_frame
+from node.messages import (
+    POST_QUANTUM_START,
+    TRANSACTIONS_START,
+    Transactions,
+    decode_frame,
+    encode_frame,
+)
 from node.steps import DiskWork, Steps
 from node.verification import VerifierUnavailable
 from storage.files import StorageFailure
@@ -141,6 +147,8 @@ class Shell:
         self.driver = driver
         self.disk = disk
         self.carrier: Carrier | None = None
+        self.on_post_quantum: Callable[[int, bytes], None] | None = None
+        """Who takes a replica's frame with a post-quantum cosignature; nobody else reads it."""
         self.book = BatchBook()
         self._verifier = verifier
         self._observer = observer
@@ -241,6 +249,10 @@ class Shell:
                 return
             if isinstance(frame, Transactions):
                 self._start_verification(VerifyEnvelopes(frame.envelopes, replica, is_urgent=False))
+            return
+        if payload.startswith(POST_QUANTUM_START):
+            if self.on_post_quantum is not None:
+                self.on_post_quantum(replica, payload)
             return
         self._begin_frame(replica, weight_of(payload))
         self.dispatch(FrameReceived(replica, payload))

@@ -34,7 +34,7 @@ from ledger.snapshot import (
 )
 from ledger.stream import decode_stored_stream
 from node.effects import Say
-from node.kept_entries import drop_ended, freeze_streams, walk_back
+from node.kept_entries import drop_ended, freeze_streams, walk_kept
 from node.ledger_store import LedgerStore
 from node.snapshot_shelf import SnapshotShelf
 from storage.archive import NotMounted
@@ -88,7 +88,7 @@ class Frozen:
         read = 0
         for stream, state in self.looked_back:
             if may_look_back(stream, state, self.header.time_ms):
-                for _, entry in walk_back(self.store, stream, state):
+                for _, entry in walk_kept(self.store, stream, state):
                     yield KeptRow(entry.time_ms, entry.raw)
                     read += 1
                     if read % ENTRIES_READ_MAX == 0:

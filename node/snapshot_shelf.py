@@ -8,6 +8,7 @@ one being written. A chunk is compared with its manifest before it is given away
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from itertools import accumulate
@@ -21,6 +22,9 @@ KEPT: Final = 2
 """Snapshots served: whoever is fetching one may go on while the next is made."""
 
 _NAME: Final = re.compile(r"([0-9]{16})\.(rows|manifest)")
+
+
+log = logging.getLogger("evidence_ledger.snapshots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,10 @@ class SnapshotShelf:
     def __init__(self, directory: Directory) -> None:
         """Open, and remove what no manifest makes whole."""
         self.notices: list[str] = []
+        """What was found when it was opened."""
         self._directory = directory
         self._held: dict[int, _Held] = {}
+        """Replaced as a whole, never changed: others read while one writes."""
         names = set(directory.names())
         for name in sorted(names):
             match = _NAME.fullmatch(name)
@@ -61,7 +67,7 @@ class SnapshotShelf:
 
     def offers(self) -> list[tuple[int, bytes]]:
         """Return (height, digest) of each, ascending."""
-        return [(height, self._held[height].digest) for height in self.heights]
+        return [(height, held.digest) for height, held in sorted(self._held.items())]
 
     def manifest(self, height: int) -> tuple[bytes, bytes] | None:
         """Return (manifest, header) of a snapshot, or None."""
@@ -76,16 +82,19 @@ class SnapshotShelf:
         offsets, wanted = held.offsets, held.manifest.chunks[index]
         try:
             data = self._directory.pread(_rows(height), offsets[index], wanted.size)
+            if name_chunk(data) == wanted:
+                return data
+            what = "is not what its manifest says"
         except FileNotFoundError:
             return None  # a newer snapshot has just taken its place
-        if name_chunk(data) != wanted:
-            del self._held[height]
-            self.notices.append(
-                f"{self._directory.path}/{_rows(height)}, offset {offsets[index]}: chunk {index} "
-                "is not what its manifest says; this snapshot is no longer served."
-            )
-            return None
-        return data
+        except OSError as error:
+            what = f"cannot be read ({error.strerror})"
+        self._forget(height)
+        log.error(
+            "%s/%s, offset %d: chunk %d %s; this snapshot is no longer served",
+            self._directory.path, _rows(height), offsets[index], index, what,
+        )  # fmt: skip
+        return None
 
     # One writer
 
@@ -105,7 +114,7 @@ class SnapshotShelf:
         write_whole(self._directory, f"{height:016d}.partial", _manifest(height), raw)
         self._keep(height, raw, decode_manifest(raw))
         for old in self.heights[:-KEPT]:
-            del self._held[old]
+            self._forget(old)
             self._directory.remove(_manifest(old))
             self._directory.remove(_rows(old))
         self._directory.fsync_directory()
@@ -126,7 +135,10 @@ class SnapshotShelf:
 
     def _keep(self, height: int, raw: bytes, manifest: Manifest) -> None:
         offsets = find_offsets(manifest.chunks)
-        self._held[height] = _Held(raw, compute_digest(raw), manifest, offsets)
+        self._held = {**self._held, height: _Held(raw, compute_digest(raw), manifest, offsets)}
+
+    def _forget(self, height: int) -> None:
+        self._held = {each: held for each, held in self._held.items() if each != height}
 
 
 def find_offsets(chunks: tuple[ChunkId, ...]) -> list[int]:

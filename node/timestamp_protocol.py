@@ -137,15 +137,6 @@ def _roots(certificates: Sequence[x509.Certificate]) -> list[x509.Certificate]:
     return [item for item in certificates if item.issuer == item.subject]
 
 
-def is_policy(text: str) -> bool:
-    """Whether this is an object identifier in dotted form."""
-    try:
-        x509.ObjectIdentifier(text)
-    except ValueError:
-        return False
-    return True
-
-
 def make_request(authority: Authority, hash_name: HashName, imprint: bytes, nonce: int) -> bytes:
     """Return a TimeStampReq in DER (RFC 3161 section 2.4.1); the token is to bring certificates."""
     return asn1.encode_der(

@@ -2,24 +2,19 @@
 
 What is stamped is a certified checkpoint as it stands, signatures included, so that a token also
 shows that the quorum had signed by then. Nodes may hold different cosignatures of one size, so the
-exact bytes are kept beside the tokens. What is read is compared with what a node would have
-written, and each token with the checkpoint it is of.
+exact bytes are kept beside the tokens, and each token that is read is compared with the checkpoint
+it is of.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
-from ledger.checkpoint import parse_checkpoint_text
-from ledger.note import parse_note
-from ledger.refusal import Rejected
-from node.checkpoint_files import CheckpointFiles
+from node.checkpoint_files import AskedFile, AskedFiles
 from node.timestamp_protocol import HashName, Token, is_imprint_of
 from storage.files import Directory
 
@@ -39,59 +34,21 @@ class TokenForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base64 of the TimeStampResp."""
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    asked_ms: int
-    checkpoint: str
-    format: str
-    size: int
+class StampedCheckpoint(AskedFile, frozen=True, kw_only=True):
+    """A timestamped checkpoint."""
+
     timestamps: list[TokenForm]
 
 
-_encoder = msgspec.json.Encoder(order="sorted")
-_decoder = msgspec.json.Decoder(_File)
-
-
-@dataclass(frozen=True, slots=True)
-class Stamped:
-    """A timestamped checkpoint."""
-
-    size: int
-    asked_ms: int
-    """When this node first asked for it."""
-    note: bytes
-    raw: bytes
-    """The file, which is also what the API answers."""
-
-
-class TimestampShelf(CheckpointFiles):
-    """See the module's text. Written by one thread; read by any."""
+class TimestampShelf(AskedFiles[StampedCheckpoint]):
+    """See the module's text."""
 
     def __init__(self, directory: Directory) -> None:
-        super().__init__(directory, "timestamps")
-
-    def read(self, size: int) -> Stamped:
-        """Return what is kept of a size that is here; raise `Damaged`."""
-        raw = self._read(size)
-        try:
-            file = _decoder.decode(raw)
-            note = file.checkpoint.encode()
-            if parse_checkpoint_text(parse_note(note).text).size != size:
-                raise self._damaged(size, "its checkpoint is of another size")
-            for item in file.timestamps:
-                token = base64.b64decode(item.token, validate=True)
-                if not is_imprint_of(token, item.hash, note):
-                    raise self._damaged(
-                        size, f"the {item.hash} token of {item.authority} is of other bytes"
-                    )
-        except (msgspec.DecodeError, UnicodeError, binascii.Error, Rejected) as error:
-            raise self._damaged(size, str(error)) from None
-        if (file.format, file.size) != (FORMAT, size) or _encoder.encode(file) != raw:
-            raise self._damaged(size, f"it is not what is written as {FORMAT}")
-        return Stamped(size, file.asked_ms, note, raw)
+        super().__init__(directory, "timestamps", StampedCheckpoint, FORMAT)
 
     def keep(self, size: int, note: bytes, asked_ms: int, tokens: Sequence[Token]) -> None:
         """Write all tokens of a checkpoint so far, durably; raise `StorageFailure`."""
-        file = _File(
+        file = StampedCheckpoint(
             asked_ms=asked_ms,
             checkpoint=note.decode(),
             format=FORMAT,
@@ -108,7 +65,14 @@ class TimestampShelf(CheckpointFiles):
                 for token in tokens
             ],
         )
-        self._write(size, _encoder.encode(file))
+        self._write(file)
+
+    def _find_wrong(self, file: StampedCheckpoint) -> str:
+        for item in file.timestamps:
+            token = base64.b64decode(item.token, validate=True)
+            if not is_imprint_of(token, item.hash, file.note):
+                return f"the {item.hash} token of {item.authority} is of other bytes"
+        return ""
 
 
 class _TransactionTimestamps(msgspec.Struct, frozen=True):
@@ -118,8 +82,7 @@ class _TransactionTimestamps(msgspec.Struct, frozen=True):
     timestamps: msgspec.Raw
 
 
-def encode_transaction_timestamps(index: int, proof: bytes, stamped: Stamped) -> bytes:
+def encode_transaction_timestamps(index: int, proof: bytes, stamped: bytes) -> bytes:
     """Return what places one entry before the tokens: its proof in the stamped checkpoint."""
-    return _encoder.encode(
-        _TransactionTimestamps(TRANSACTION_FORMAT, index, proof.decode(), msgspec.Raw(stamped.raw))
-    )
+    form = _TransactionTimestamps(TRANSACTION_FORMAT, index, proof.decode(), msgspec.Raw(stamped))
+    return msgspec.json.encode(form, order="sorted")

@@ -164,7 +164,7 @@ class Transport:
         self._dispatch_soon()
 
     async def close(self, grace_s: float = 2.0) -> None:
-        """Stop: no new connections, what is queued gets `grace_s` to leave, then goodbye."""
+        """Stop: no new connections, what is queued gets `grace_s` to arrive, then goodbye."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -174,8 +174,7 @@ class Transport:
             self._server.close()
         try:
             async with asyncio.timeout(grace_s):
-                for peer in self._peers.values():
-                    await peer.drain()
+                await asyncio.gather(*(peer.drain() for peer in self._peers.values()))
         except TimeoutError:
             pass
         await asyncio.gather(*(peer.stop() for peer in self._peers.values()))

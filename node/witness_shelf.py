@@ -2,7 +2,7 @@
 
 They are kept apart from the quorum's: a witness is nobody whom genesis names, and makes nothing
 certified. Each cosignature is one line of a signed note; put behind the checkpoint's own lines it
-makes a note that any C2SP tool reads.
+makes a note that any C2SP tool reads. What one witness said stays when another is heard later.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from typing import Final
 
 import msgspec
 
-from ledger.checkpoint import parse_checkpoint_text
 from ledger.note import NoteSignature, format_signature_line, parse_note, parse_signature_line
-from ledger.refusal import Rejected
-from node.checkpoint_files import CheckpointFiles
-from storage.files import Directory
+from node.checkpoint_files import AskedFile, AskedFiles
+from storage.files import Damaged, Directory
 
 FORMAT: Final = "evidence-ledger/witnessed/v1"
 
@@ -28,59 +26,53 @@ class _Cosignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """This node's name for the witness."""
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    asked_ms: int
-    checkpoint: str
+class WitnessedCheckpoint(AskedFile, frozen=True, kw_only=True):
+    """A witnessed checkpoint."""
+
     cosignatures: list[_Cosignature]
-    format: str
-    size: int
 
 
-_encoder = msgspec.json.Encoder(order="sorted")
-_decoder = msgspec.json.Decoder(_File)
-
-
-class WitnessShelf(CheckpointFiles):
-    """See the module's text. Written by one thread; read by any."""
+class WitnessShelf(AskedFiles[WitnessedCheckpoint]):
+    """See the module's text."""
 
     def __init__(self, directory: Directory) -> None:
-        super().__init__(directory, "witnessed checkpoints")
-
-    def read(self, size: int) -> bytes:
-        """Return the file of a size that is here, as the API answers it; raise `Damaged`."""
-        return _encoder.encode(self._decode(size))
-
-    def asked_ms(self, size: int) -> int:
-        """Return when this node first asked for a size that is here; raise `Damaged`."""
-        return self._decode(size).asked_ms
+        super().__init__(directory, "witnessed checkpoints", WitnessedCheckpoint, FORMAT)
 
     def keep(
         self, size: int, note: bytes, asked_ms: int, lines: Mapping[str, NoteSignature]
     ) -> None:
-        """Write all cosignatures of a checkpoint so far, durably; raise `StorageFailure`."""
-        file = _File(
-            asked_ms=asked_ms,
-            checkpoint=note.decode(),
-            cosignatures=[
-                _Cosignature(format_signature_line(lines[name]).decode().rstrip("\n"), name)
-                for name in sorted(lines)
-            ],
+        """Add cosignatures of a checkpoint, durably; raise `StorageFailure`.
+
+        They are of the checkpoint's text, so those kept before stand with them, under the note that
+        was shown first.
+        """
+        said = {
+            name: _Cosignature(format_signature_line(line).decode().rstrip("\n"), name)
+            for name, line in lines.items()
+        }
+        before = self._find_before(size, note)
+        if before is not None:
+            said = {item.witness: item for item in before.cosignatures} | said
+        file = WitnessedCheckpoint(
+            asked_ms=asked_ms if before is None else before.asked_ms,
+            checkpoint=note.decode() if before is None else before.checkpoint,
+            cosignatures=[said[name] for name in sorted(said)],
             format=FORMAT,
             size=size,
         )
-        self._write(size, _encoder.encode(file))
+        self._write(file)
 
-    def _decode(self, size: int) -> _File:
-        raw = self._read(size)
+    def _find_before(self, size: int, note: bytes) -> WitnessedCheckpoint | None:
+        """Return what is kept of the same checkpoint; a file that is damaged is written anew."""
+        if self.first_size_at_or_after(size) != size:
+            return None
         try:
-            file = _decoder.decode(raw)
-            is_of_size = parse_checkpoint_text(parse_note(file.checkpoint.encode()).text).size
-            for item in file.cosignatures:
-                parse_signature_line(item.line)
-        except (msgspec.DecodeError, UnicodeError, Rejected) as error:
-            raise self._damaged(size, str(error)) from None
-        if (file.format, file.size, is_of_size) != (FORMAT, size, size):
-            raise self._damaged(size, f"it is not what is written as {FORMAT}")
-        if _encoder.encode(file) != raw:
-            raise self._damaged(size, f"it is not what is written as {FORMAT}")
-        return file
+            file, _ = self.read(size)
+        except Damaged:
+            return None
+        return file if parse_note(file.note).text == parse_note(note).text else None
+
+    def _find_wrong(self, file: WitnessedCheckpoint) -> str:
+        for item in file.cosignatures:
+            parse_signature_line(item.line)
+        return ""

@@ -3,15 +3,14 @@
 At a configured interval each witness is shown the newest certified checkpoint and the proof that it
 grew from the one that witness knows; a witness that knows another size says so, and is asked once
 more. What comes back is checked with the pinned key and kept apart from the quorum's cosignatures.
-Nothing of the ledger waits for it. A witness that knows another tree of the same size has seen a
-fork, and that is an error in the log.
+Nothing of the ledger waits for it. A witness that knows another tree, of the same size or one from
+which this node's does not grow, has seen a fork, and that is an error in the log.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
@@ -30,16 +29,16 @@ from ledger.note import (
 )
 from ledger.refusal import Rejected
 from ledger.tlog_witness import SIZE_TYPE, format_add_checkpoint
+from node.asking import NoAnswer, Rounds, open_client, post
 from node.config import WitnessConfig
 from node.effects import Say
 from node.witness_shelf import WitnessShelf
-from storage.files import Damaged
 
-ANSWER_TIMEOUT_S: Final = 30.0
 ANSWER_BYTES_MAX: Final = 16 * 1024
 """A few signature lines of at most 3.3 kB."""
-POLL_S: Final = 5.0
 CLOCK_DIFFERENCE_MAX_S: Final = 300
+GROWS_FROM_ANOTHER: Final = 422
+"""C2SP tlog-witness: the proof does not lead from the tree that the witness knows."""
 
 
 class NotWitnessed(Exception):
@@ -69,47 +68,32 @@ class Witnessing:
     def __init__(
         self,
         witnesses: Sequence[Outsider],
-        interval_s: int,
+        rounds: Rounds,
         shelf: WitnessShelf,
-        newest: Callable[[], tuple[int, bytes] | None],
         read_tile: ReadTile,
         *,
         thread: Executor,
         say: Say,
-        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`newest` returns the newest certified checkpoint as (height, note).
-
-        Files are written on `thread`, of one worker.
-        """
+        """Files are written on `thread`, of one worker."""
         self._witnesses = witnesses
-        self._interval_ms = interval_s * 1000
+        self._rounds = rounds
         self._shelf = shelf
-        self._newest = newest
         self._read_tile = read_tile
         self._thread = thread
         self._say = say
-        self._clock_ms = clock_ms
-        self._sleep = sleep
         self._known_sizes = dict.fromkeys([one.name for one in witnesses], 0)
 
     async def run(self) -> None:
         """Ask until cancelled; raise `StorageFailure` if the disk fails."""
-        due_ms = self._last_asked_ms() + self._interval_ms
-        async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_S, follow_redirects=False) as client:
+        self._rounds.resume(self._shelf, self._say)
+        async with open_client() as client:
             while True:
-                wait_ms = due_ms - self._clock_ms()
-                found = self._newest() if wait_ms <= 0 else None
-                if found is None:
-                    await self._sleep(max(POLL_S, wait_ms / 1000))
-                    continue
-                due_ms = self._clock_ms() + self._interval_ms
-                await self.ask_all(client, found[1])
+                await self.ask_all(client, await self._rounds.next())
 
     async def ask_all(self, client: httpx.AsyncClient, note: bytes) -> None:
         """Ask every witness about one certified checkpoint, and keep what is good."""
-        asked_ms = self._clock_ms()
+        asked_ms = self._rounds.clock_ms()
         checkpoint = parse_checkpoint_text(parse_note(note).text)
         answers = await asyncio.gather(
             *(self._ask(client, one, note, checkpoint) for one in self._witnesses)
@@ -125,22 +109,13 @@ class Witnessing:
             )
             self._say("info", f"witnesses: size {checkpoint.size} has {len(lines)} cosignatures")
 
-    def _last_asked_ms(self) -> int:
-        if not self._shelf.newest_size:
-            return 0
-        try:
-            return min(self._shelf.asked_ms(self._shelf.newest_size), self._clock_ms())
-        except Damaged as damaged:
-            self._say("error", f"witnesses: {damaged}")
-            return 0
-
     async def _ask(
         self, client: httpx.AsyncClient, witness: Outsider, note: bytes, checkpoint: Checkpoint
     ) -> NoteSignature | None:
         """Return a witness's cosignature; None, with the reason said."""
         try:
             return await self._obtain(client, witness, note, checkpoint)
-        except NotWitnessed as refused:
+        except (NoAnswer, NotWitnessed) as refused:
             self._say("warning", f"witnesses: {witness.name}: {refused}")
         return None
 
@@ -154,30 +129,46 @@ class Witnessing:
                 raise NotWitnessed(
                     f"it knows size {old_size} already, beyond this node's {checkpoint.size}"
                 )
-            proof = (
-                consistency_proof_from_tiles(old_size, checkpoint.size, self._read_tile)
-                if 0 < old_size < checkpoint.size
-                else []
-            )
+            proof = self._prove_growth(old_size, checkpoint.size)
             body = format_add_checkpoint(old_size, proof, note)
-            status, media_type, raw = await _post(client, f"{witness.url}/add-checkpoint", body)
-            if status == 200:
-                line = self._judge(witness, note, raw)
+            answer = await post(client, f"{witness.url}/add-checkpoint", body, ANSWER_BYTES_MAX)
+            if answer.status == 200:
+                line = self._judge(witness, note, answer.raw)
                 self._known_sizes[witness.name] = checkpoint.size
                 return line
-            size = _read_size(raw) if (status, media_type) == (409, SIZE_TYPE) else None
+            is_size = (answer.status, answer.media_type) == (409, SIZE_TYPE)
+            size = _read_size(answer.raw) if is_size else None
             if size is None:
-                sentence = raw[:200].decode("utf-8", "replace").strip()
-                raise NotWitnessed(f"it answered {status}: {sentence!r}")
+                if answer.status == GROWS_FROM_ANOTHER and proof:
+                    self._tell_fork(witness, old_size)
+                sentence = answer.raw[:200].decode("utf-8", "replace").strip()
+                raise NotWitnessed(f"it answered {answer.status}: {sentence!r}")
+            if size == old_size == checkpoint.size:
+                self._tell_fork(witness, size)
+                raise NotWitnessed(f"it refuses this node's tree of size {size}")
             if size == old_size:
-                self._say(
-                    "error",
-                    f"witnesses: {witness.name} knows another tree of size {size} than this node: "
-                    "one of the two was shown a fork",
-                )
-                raise NotWitnessed(f"it refuses this node's tree of size {checkpoint.size}")
+                raise NotWitnessed(f"it wants to be shown growth from size {size}, and was")
             self._known_sizes[witness.name] = size
         raise NotWitnessed("it named two other sizes in a row; others are asking it too")
+
+    def _prove_growth(self, old_size: int, size: int) -> list[bytes]:
+        """Return the consistency proof from what a witness knows; raise `NotWitnessed`."""
+        if not 0 < old_size < size:
+            return []
+        try:
+            return consistency_proof_from_tiles(old_size, size, self._read_tile)
+        except ValueError:  # a tile is not here: this node began with a snapshot after that size
+            raise NotWitnessed(
+                f"it knows size {old_size}, from before what this node holds of the log; another "
+                "member has to show it a newer one"
+            ) from None
+
+    def _tell_fork(self, witness: Outsider, size: int) -> None:
+        self._say(
+            "error",
+            f"witnesses: {witness.name} knows another tree of size {size} than this node: "
+            "one of the two was shown a fork",
+        )
 
     def _judge(self, witness: Outsider, note: bytes, raw: bytes) -> NoteSignature:
         """Return the line of the pinned key, verified; lines of other keys are ignored."""
@@ -187,7 +178,7 @@ class Witnessing:
             for line in lines:
                 if (line.name, line.key_id) == (witness.key.name, witness.key.key_id):
                     time_s = verify_cosignature(text, witness.key, line.signature)
-                    away_s = abs(time_s - self._clock_ms() // 1000)
+                    away_s = abs(time_s - self._rounds.clock_ms() // 1000)
                     if away_s > CLOCK_DIFFERENCE_MAX_S:
                         raise NotWitnessed(
                             f"its time is {away_s} s from this node's; at most "
@@ -205,23 +196,3 @@ def _read_size(raw: bytes) -> int | None:
     if not raw.isascii() or not raw.endswith(b"\n"):
         return None
     return parse_decimal(raw.decode("ascii")[:-1], SIZE_MAX)
-
-
-async def _post(client: httpx.AsyncClient, url: str, body: bytes) -> tuple[int, str, bytes]:
-    """Return (status, media type, body) of an answer of bounded size; raise `NotWitnessed`."""
-    try:
-        async with (
-            asyncio.timeout(ANSWER_TIMEOUT_S),
-            client.stream("POST", url, content=body) as response,
-        ):
-            media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            raw = bytearray()
-            async for chunk in response.aiter_raw():
-                raw += chunk
-                if len(raw) > ANSWER_BYTES_MAX:
-                    raise NotWitnessed(f"it answered with more than {ANSWER_BYTES_MAX} bytes")
-            return response.status_code, media_type, bytes(raw)
-    except TimeoutError:
-        raise NotWitnessed(f"it did not answer within {ANSWER_TIMEOUT_S:g} s") from None
-    except httpx.HTTPError as error:
-        raise NotWitnessed(f"it cannot be asked: {str(error) or type(error).__name__}") from None

@@ -365,11 +365,15 @@ class Node:
             raise Violation(
                 "damage out of nothing", f"{self.name}: nobody damaged this disk: {damage}"
             )
-        self._world.after(OPERATOR_US, lambda: self._repair(damage))
+        found = self.incarnation
+
+        def operator() -> None:
+            if self.incarnation == found:  # otherwise whoever was here since looks after it
+                self._repair(damage)
+
+        self._world.after(OPERATOR_US, operator)
 
     def _repair(self, damage: Damaged) -> None:
-        if self.is_up:
-            return
         if damage.file.startswith(self.votes.path):
             self.recover()
         elif damage.file == "index":
@@ -425,7 +429,11 @@ class Node:
         self.index.wipe()
 
     def remove_ledger(self) -> None:
-        """Remove segments and index; the blocks come from peers again."""
+        """Remove segments and index; the blocks come from peers again.
+
+        Without its chain a node cannot tell an old journal, so a journal that was put back goes
+        with it, as the manual says.
+        """
         self._around.coverage.count("ledger removed")
         self._world.trace(self.name, "ledger removed")
         self.segments.power_loss(Survival.ALL, self._chance)
@@ -433,6 +441,8 @@ class Node:
         self.index.wipe()
         self.may_lose_tail = False
         self._around.checkers.chain.ledger_removed(self)
+        if self.has_old_journal:
+            self.recover()
 
     def has_rotted(self, directory: VirtualDirectory) -> None:
         """A bit of a directory was flipped."""

@@ -27,6 +27,7 @@ from node.messages import (
     FetchProposal,
     FetchSnapshots,
     FetchTransactions,
+    PostQuantumCosigned,
     SnapshotChunk,
     SnapshotManifest,
     Snapshots,
@@ -88,6 +89,8 @@ def describe_payload(payload: bytes) -> str:
             return f"asks for blocks from height {frame.height} on"
         case Blocks():
             return f"{len(frame.blocks)} blocks"
+        case PostQuantumCosigned():
+            return f"cosigns size {frame.size} with ML-DSA-44 after {frame.height}"
         case Cosigned():
             return f"cosigns size {frame.size} root {_short(frame.root)} after {frame.height}"
         case _:

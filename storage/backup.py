@@ -38,9 +38,11 @@ BASE_DIRECTORY: Final = "base"
 
 TIMESTAMPS_DIRECTORY: Final = "timestamps"
 WITNESSED_DIRECTORY: Final = "witnessed"
-"""What authorities and witnesses said of checkpoints: nobody can be asked again about the past."""
+POST_QUANTUM_DIRECTORY: Final = "postquantum"
+"""What authorities, witnesses and members said of checkpoints: nobody can be asked again about the
+past."""
 
-_STATEMENTS: Final = (TIMESTAMPS_DIRECTORY, WITNESSED_DIRECTORY)
+_STATEMENTS: Final = (TIMESTAMPS_DIRECTORY, WITNESSED_DIRECTORY, POST_QUANTUM_DIRECTORY)
 
 CHECKPOINTS_FILE: Final = "checkpoints.json"
 MANIFEST_FILE: Final = "manifest.json"
@@ -51,7 +53,8 @@ _CHUNK_BYTES: Final = 4 * 1024 * 1024
 _MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024
 """Largest manifest read: 100 bytes per segment, so 40 PB of chain."""
 _NAME: Final = re.compile(
-    r"base/[A-Za-z]{1,20}|segments/[0-9]{8}\.segment|(?:timestamps|witnessed)/[0-9]{20}\.json"
+    r"base/[A-Za-z]{1,20}|segments/[0-9]{8}\.segment|(?:timestamps|witnessed|postquantum)"
+    r"/[0-9]{20}\.json"
     r"|[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 )
 

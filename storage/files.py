@@ -133,6 +133,8 @@ class DiskDirectory:
             raise FileNotFoundError(f"{self._path} is not a directory")
         self._open: dict[str, _Descriptor] = {}
         self._guard = Lock()
+        self._changes = 0
+        """Names that were given to other files, or to none: what was opened before is not kept."""
         self._lock: _Descriptor | None = None
         self._failure = "the directory is open for reading only" if is_read_only else None
 
@@ -155,7 +157,7 @@ class DiskDirectory:
             raise
         except OSError as error:
             raise self._failed("create", name, error) from error
-        self._keep(name, _Descriptor(fd)).is_dirty = True
+        self._keep(name, _Descriptor(fd), self._changes).is_dirty = True
 
     def pread(self, name: str, offset: int, length: int) -> bytes:
         descriptor = self._descriptor(name)
@@ -215,24 +217,22 @@ class DiskDirectory:
 
     def rename(self, old: str, new: str) -> None:
         self._refuse_after_failure(old)
-        with self._guard:
-            self._open.pop(old, None)
-            self._open.pop(new, None)
         try:
             os.replace(self._file(old), self._file(new))
         except OSError as error:
             raise self._failed("rename", old, error) from error
+        self._forget(old, new)
 
     def remove(self, name: str) -> None:
         self._refuse_after_failure(name)
-        with self._guard:
-            self._open.pop(name, None)
         try:
             os.unlink(self._file(name))
         except FileNotFoundError:
             raise
         except OSError as error:
             raise self._failed("remove", name, error) from error
+        finally:
+            self._forget(name)
 
     def lock(self, name: str) -> None:
         """Hold the directory; read only, beside others that read, and without making the file."""
@@ -265,17 +265,27 @@ class DiskDirectory:
         descriptor = self._open.get(name)
         if descriptor is not None:
             return descriptor
+        changes = self._changes
         flags = os.O_RDONLY if self._is_read_only else os.O_RDWR
-        return self._keep(name, _Descriptor(os.open(self._file(name), flags | os.O_CLOEXEC)))
+        opened = _Descriptor(os.open(self._file(name), flags | os.O_CLOEXEC))
+        return self._keep(name, opened, changes)
 
-    def _keep(self, name: str, descriptor: _Descriptor) -> _Descriptor:
+    def _keep(self, name: str, descriptor: _Descriptor, changes: int) -> _Descriptor:
         with self._guard:
+            if changes != self._changes:
+                return descriptor  # perhaps of the file that had the name before
             if len(self._open) >= OPEN_FILES_MAX:
                 # A dirty file stays open: a new descriptor could miss its pending write error.
                 idle = next((key for key, value in self._open.items() if not value.is_dirty), None)
                 if idle is not None:
                     del self._open[idle]
             return self._open.setdefault(name, descriptor)
+
+    def _forget(self, *names: str) -> None:
+        with self._guard:
+            self._changes += 1
+            for name in names:
+                self._open.pop(name, None)
 
     def _refuse_after_failure(self, name: str) -> None:
         if self._failure is not None:

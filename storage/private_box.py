@@ -109,6 +109,17 @@ class PrivateBox:
         self._write_whole(name + _ERASED, rest)
         self._shred(name)
 
+    def forget(self, name: str, rest: bytes) -> None:
+        """Destroy a document as `erase` does, and then what is left of it: the name is free again.
+
+        Power lost on the way leaves it erased.
+        """
+        if not self._exists(name + _ERASED):
+            self.erase(name, rest)
+        if self._exists(name + _ERASED):
+            self._directory.remove(name + _ERASED)
+            self._directory.fsync_directory()
+
     def _shred(self, name: str) -> None:
         for suffix in (_KEY, _BOX):  # the key first: without it the box is noise
             if self._exists(name + suffix):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from ledger.merkle import verify_consistency
+from ledger.refusal import Reason
 from verifier.case import Case
 from verifier.duty_answers import answer_attestation, answer_omission, answer_production
 from verifier.equivocation import check_equivocation
@@ -25,10 +26,11 @@ from verifier.evidence_file import (
     StateFile,
     TransactionFile,
 )
+from verifier.formats import is_stream_name
 from verifier.log_steps import certify, split_cosigners
 from verifier.question import Attestation, Balance, Omission, Production, Terms, Window
 from verifier.record_answers import answer_balance, answer_terms, answer_window
-from verifier.report import NotRun, Words
+from verifier.report import NotRun, Refuted, Words
 from verifier.wording import format_time_ms
 
 
@@ -87,7 +89,18 @@ def _check_consistency(case: Case, file: ConsistencyFile) -> Words:
 
 
 def _check_state(case: Case, file: StateFile) -> Words:
-    """The state under the header maps the stream to this value, or to none."""
+    """The state under the header maps the stream to this value, or to none.
+
+    Absence is proven of any name whatever, so one that no entry may bear is refused: that there is
+    no `contract/Card-1` says nothing of `contract/card-1`.
+    """
+    if not is_stream_name(file.state.stream):
+        shown = file.state.stream[:100]
+        raise Refuted(
+            Reason.BAD_FIELD,
+            f"{shown!r} 不是账本中记录可用的名称；其不存在不说明任何事。",
+            f"{shown!r} is no name that a record of the ledger may bear; its absence says nothing.",
+        )
     value = case.read_claim(file.state)
     height = case.state_header.height
     time = format_time_ms(case.state_header.time_ms)

@@ -19,6 +19,7 @@ from verifier.case import Case
 from verifier.evidence_file import HistoryFile, TransactionFile
 from verifier.formats import Body, Entry
 from verifier.report import NotRun, Refuted, Words
+from verifier.wording import show_text
 
 COMMITTED: Final = "private.committed"
 _PERSONS: Final = ("party", "payer", "beneficiary", "holder", "guardian")
@@ -132,7 +133,10 @@ def _find_later(case: Case, place: _Place) -> Entry | None:
 
 
 def _describe(case: Case, disclosure: Disclosure, place: _Place) -> Words:
-    shown = [(each.field.name, each.field.value) for each in disclosure.shown]
+    shown = [
+        (each.field.name, None if each.field.value is None else show_text(each.field.value))
+        for each in disclosure.shown
+    ]
     withheld = disclosure.withheld
     zh = "、".join([f"{name} {'为空' if value is None else f'= {value}'}" for name, value in shown])
     en = ", ".join(

@@ -17,12 +17,19 @@ from ledger.refusal import Reason
 from ledger.signing import verify_signature
 from verifier.case import Case
 from verifier.evidence_file import RecordFile
-from verifier.formats import Body, read_body
+from verifier.formats import Body, Entry, read_body
 from verifier.question import Attestation, Omission, Production, Receipt
 from verifier.record_steps import check_key, compute_signed_message
 from verifier.report import Refuted, Words
 from verifier.span import take_after, take_span
-from verifier.wording import describe_kind, format_institutions, format_time_ms
+from verifier.state_formats import PartyRecord
+from verifier.wording import (
+    REFUSAL_WORDS,
+    describe_kind,
+    format_institutions,
+    format_time_ms,
+    show_text,
+)
 
 ATTEST: Final = "attest"
 REQUESTED: Final = "records.requested"
@@ -36,11 +43,14 @@ _PLACES: Final[Mapping[str, tuple[int, int, int]]] = {
 }
 """Where merchant, custodian and consumer's party stand in a contract's record."""
 
+_RECORD_VERSION: Final = 1
+
 
 def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> Words:
     """Say who of the contract signed a transaction or spoke of it since, and who did not."""
     after = take_after(case, file, question.tx_id, None)
     body, tx_id = case.bodies[0], question.tx_id.hex()
+    became = _describe_refusal(case.entries[0])
     spoke = [
         place
         for place in after
@@ -49,35 +59,53 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> W
     ]
     heard = {*body.signers, *(signer for place in spoke for signer in case.bodies[place].signers)}
     parties = _parties_of(case.state_value.record)
-    silent = [role for role, party in parties.items() if party not in heard]
+    former = _former_consumers(case.state_value.record)
+    silent = [
+        role
+        for role, party in parties.items()
+        if party not in heard and not (role == "consumer" and heard & former)
+    ]
     cosigned = case.facts["cosigned_by"]
     assert isinstance(cosigned, list)
     case.facts |= {
         "tx_id": tx_id,
         "signed_by": list(body.signers),
         "statements": len(spoke),
+        "outcome": case.entries[0].outcome.code or "applied",
         "silent": silent,
     }
-    names = {party: role for role, party in parties.items() if party}
+    names = dict.fromkeys(former, "consumer")
+    names |= {party: role for role, party in parties.items() if party}
     said = [_describe_statement(case, place) for place in spoke]
     root = case.root
     signed = format_institutions([one for one in root.institutions if one.id in cosigned])
     unsigned = format_institutions([one for one in root.institutions if one.id not in cosigned])
-    time = format_time_ms(case.time_of(0))
+    time, now = format_time_ms(case.time_of(0)), format_time_ms(case.state_header.time_ms)
+    up_to = case.state_header.height
+    if parties:
+        nobody = Words(
+            f"合同各方中未签名也未陈述的：{'、'.join(ROLE_ZH[role] for role in silent) or '无'}。",
+            f"of the contract's parties neither signed nor spoke: {', '.join(silent) or 'none'}.",
+        )
+    else:
+        nobody = Words(
+            "链上状态中没有本核验程序认识的合同，故不知其各方。",
+            "the state holds no contract here that this verifier knows, so its parties are not "
+            "known.",
+        )
     signers_zh = "、".join(
         f"{s}（{ROLE_ZH.get(names.get(s, ''), '非合同方')}）" for s in body.signers
     )
     signers_en = ", ".join(f"{s} ({names.get(s, 'no party of it')})" for s in body.signers)
     return Words(
-        f"交易 {tx_id}：签名者 {signers_zh}；其后的陈述 {len(said)} 项"
-        f"{'：' * bool(said)}{'；'.join(one.zh for one in said)}；合同各方中未签名也未陈述的："
-        f"{'、'.join(ROLE_ZH[role] for role in silent) or '无'}。"
+        f"交易 {tx_id}：{became.zh}，签名者 {signers_zh}；其后截至高度 {up_to}（{now.zh}）的陈述 "
+        f"{len(said)} 项{'：' * bool(said)}{'；'.join(one.zh for one in said)}；{nobody.zh}"
         f"检查点由 {signed.zh} 联署，未联署：{unsigned.zh}。该区块之时（{time.zh}）的验证者即"
         f"创世文件所列 {len(root.institutions)} 家，法定多数 {root.quorum} 家；"
         "本版本尚无验证者变更。",
-        f"Transaction {tx_id}: signed by {signers_en}; statements about it since: {len(said)}"
-        f"{': ' * bool(said)}{'; '.join(one.en for one in said)}; of the contract's parties "
-        f"neither signed nor spoke: {', '.join(silent) or 'none'}. The checkpoint was cosigned by "
+        f"Transaction {tx_id}: {became.en}, signed by {signers_en}; statements about it since, up "
+        f"to height {up_to} ({now.en}): {len(said)}{': ' * bool(said)}"
+        f"{'; '.join(one.en for one in said)}; {nobody.en} The checkpoint was cosigned by "
         f"{signed.en}; not by: {unsigned.en}. At the time of the block ({time.en}) the validators "
         f"were the {len(root.institutions)} of genesis and a quorum {root.quorum}: this version "
         "knows no change of validators.",
@@ -119,7 +147,7 @@ def answer_production(case: Case, file: RecordFile, question: Production) -> Wor
                 f"What was asked for was produced at {time.en} (entries[{place}]).",
             )
         if body.kind == REFUSED:
-            reasons.append(str(body.data.get("reason")))
+            reasons.append(show_text(str(body.data.get("reason"))))
     asked, deadline = format_time_ms(case.time_of(0)), format_time_ms(deadline_ms)
     signers = ", ".join(request.signers)
     case.facts |= {"tx_id": tx_id, "deadline_ms": deadline_ms, "refusals": reasons}
@@ -140,7 +168,8 @@ def answer_omission(case: Case, file: RecordFile, question: Omission) -> Words:
 
     The promise counts only where the transaction was admissible in the block of the promised height
     itself, by its time, its signatures and its keys: an honest node is not blamed for one that
-    nobody could take in any more.
+    nobody could take in any more. A receipt does not say under which key the transaction came, and
+    a signer with another key can sign it anew; so no key of a signer may have ended meanwhile.
     """
     take_span(case, file, None, None)
     receipt = question.receipt
@@ -276,21 +305,62 @@ def _check_admissible(case: Case, body: Body, height: int) -> None:
                 "no omission.",
             )
         check_key(case.parties[signer], signature.public_key, height)
+        _check_no_key_ended(case, case.parties[signer], height)
+
+
+def _check_no_key_ended(case: Case, record: PartyRecord, height: int) -> None:
+    """Whatever key the transaction came under, it was valid up to the promised height."""
+    promised_at = max(0, height - case.root.intake_heights)  # 0 stands for a key that is open
+    for key in record.keys:
+        if promised_at < key.until_height <= height:
+            raise Refuted(
+                Reason.KEY_NOT_VALID,
+                f"{record.party} 的密钥 {key.public_key.hex()} 在承诺之后、不晚于所承诺高度失效"
+                f"（高度 {key.until_height}）；所收的交易可能由它签名，不构成遗漏。",
+                f"Key {key.public_key.hex()} of party {record.party} ended at height "
+                f"{key.until_height}, after the promise and not after the promised height; what "
+                "was taken in may have been signed with it, and that is no omission.",
+            )
 
 
 def _attested(body: Body) -> object:
     return body.data.get("tx_id") if body.kind == ATTEST else None
 
 
+def _describe_refusal(entry: Entry) -> Words:
+    """Whether a transaction took effect: a signature under what was refused attests an attempt."""
+    if not entry.outcome.refused:
+        return Words("已生效", "applied")
+    code = entry.outcome.code
+    why = REFUSAL_WORDS.get(code, Words(code, code))
+    return Words(
+        f"已记录为拒绝（{why.zh}，{code}），未生效",
+        f"recorded as refused and of no effect ({why.en}, {code})",
+    )
+
+
 def _parties_of(record: list[object] | None) -> dict[str, str]:
-    """Return the party of each role of a contract; empty for a consumer who does not sign."""
+    """Return the party of each role of a contract; empty for a consumer who does not sign.
+
+    Of a record of another kind or version, as of none, no party is known.
+    """
     places = _PLACES.get(str(record[0])) if record else None
     if record is None or places is None or len(record) <= max(places):
+        return {}
+    if type(record[1]) is not int or record[1] != _RECORD_VERSION:
         return {}
     return {
         role: str(record[place])
         for role, place in zip(("merchant", "custodian", "consumer"), places, strict=True)
     }
+
+
+def _former_consumers(record: list[object] | None) -> set[str]:
+    """Return the parties under which consumers signed before they assigned their claim."""
+    assigned = record[29] if record and record[0] == "contract" and len(record) > 29 else None
+    if not isinstance(assigned, list):
+        return set()
+    return {str(one[2]) for one in assigned if isinstance(one, list) and len(one) > 2} - {""}
 
 
 def _describe_statement(case: Case, place: int) -> Words:

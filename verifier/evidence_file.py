@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
 from ledger.disclosure import Disclosure, read_disclosure
@@ -27,6 +27,9 @@ from ledger.evidence import (
     LAW_MEMBERS,
     LIABILITIES,
     MEMBERS,
+    POST_QUANTUM,
+    POST_QUANTUM_KINDS,
+    POST_QUANTUM_MEMBERS,
     RECORD,
     SCHEDULE_FORMAT,
     SCHEDULE_MEMBERS,
@@ -43,6 +46,7 @@ from ledger.evidence import (
 )
 from ledger.hashing import HASH_BYTES
 from ledger.note import decode_base64, encode_base64
+from ledger.post_quantum import PostQuantumPart
 from ledger.refusal import Reason, Rejected
 from verifier.formats import take_members
 from verifier.question import Question, read_question
@@ -65,6 +69,7 @@ class TransactionFile:
     state_header_proof: bytes
     parties: tuple[ProvenStream, ...]
     disclosures: tuple[Disclosure, ...] = ()
+    post_quantum: PostQuantumPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class HistoryFile:
     law: LawPapers | None
     """In a file of kind `case`."""
     disclosures: tuple[Disclosure, ...] = ()
+    post_quantum: PostQuantumPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,7 @@ class LiabilitiesFile:
     header_proof: bytes
     merchant: ProvenStream
     claims: tuple[ProvenClaim, ...]
+    post_quantum: PostQuantumPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,7 @@ class StateFile:
     header: bytes
     header_proof: bytes
     state: StateClaim
+    post_quantum: PostQuantumPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +138,7 @@ class RecordFile:
     blocks: tuple[ProvenBlock, ...]
     parties: tuple[ProvenStream, ...]
     question: Question
+    post_quantum: PostQuantumPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +231,8 @@ def read_schedule_line(raw: bytes, genesis: bytes) -> HistoryFile:
     file = _read_members(dict(sorted((members | {"genesis": encode_base64(genesis)}).items())))
     if not isinstance(file, HistoryFile):
         _refuse(Reason.BAD_FIELD, f"a schedule holds no file of kind {kind_of(file)}")
+    if file.post_quantum is not None:
+        _refuse(Reason.BAD_FIELD, f"a schedule has no {POST_QUANTUM}")
     return file
 
 
@@ -237,6 +248,15 @@ def _read_members(members: dict[str, JsonValue]) -> DecodedFile:
     if members.get("format") != FORMAT:
         _refuse(Reason.BAD_FIELD, f"format is not {FORMAT!r}")
     kind = members.get("kind")
+    part = _take_post_quantum(members) if kind in POST_QUANTUM_KINDS else None
+    file = _read_kind(members, kind)
+    if part is None or isinstance(file, ConsistencyFile | EquivocationFile):
+        return file
+    return replace(file, post_quantum=part)
+
+
+def _read_kind(members: dict[str, JsonValue], kind: JsonValue) -> DecodedFile:
+    """Read what every file of its kind has, and disclosures."""
     disclosures = _take_disclosures(members) if kind in (TRANSACTION, HISTORY, CASE) else ()
     if kind == TRANSACTION:
         take_members(members, "evidence file", MEMBERS[TRANSACTION])
@@ -319,6 +339,26 @@ def _read_members(members: dict[str, JsonValue]) -> DecodedFile:
         parties=_take_parties(members),
         law=_take_law(members["law"]) if kind == CASE else None,
         disclosures=disclosures,
+    )
+
+
+def _take_post_quantum(members: dict[str, JsonValue]) -> PostQuantumPart | None:
+    """Take a member that may be absent off, so that the others can be compared exactly."""
+    if POST_QUANTUM not in members:
+        return None
+    value = members.pop(POST_QUANTUM)
+    if not isinstance(value, dict):
+        _refuse(Reason.BAD_FIELD, f"{POST_QUANTUM} is not an object")
+    take_members(value, f"evidence file: {POST_QUANTUM}", POST_QUANTUM_MEMBERS)
+    return PostQuantumPart(
+        checkpoint=_take_proof(value, "checkpoint", f"{POST_QUANTUM}.checkpoint").decode(),
+        keys=tuple(
+            [
+                _decode(item, f"{POST_QUANTUM}.keys[{place}]")
+                for place, item in enumerate(_take_list(value, "keys", f"{POST_QUANTUM}.keys"))
+            ]
+        ),
+        path=_take_hashes(value, "path", f"{POST_QUANTUM}.path"),
     )
 
 
@@ -467,8 +507,11 @@ def _take_stream(value: JsonValue, name: str) -> ProvenStream:
     )
 
 
-def _take_list(members: dict[str, JsonValue], name: str) -> list[JsonValue]:
-    value = members[name]
+def _take_list(
+    members: dict[str, JsonValue], member: str, name: str | None = None
+) -> list[JsonValue]:
+    name = name or member
+    value = members[member]
     if not isinstance(value, list):
         _refuse(Reason.BAD_FIELD, f"{name} is not a list")
     return value
@@ -478,8 +521,9 @@ def _take_blob(members: dict[str, JsonValue], name: str) -> bytes:
     return _decode(members[name], name)
 
 
-def _take_proof(members: dict[str, JsonValue], name: str) -> bytes:
-    value = members[name]
+def _take_proof(members: dict[str, JsonValue], member: str, name: str | None = None) -> bytes:
+    name = name or member
+    value = members[member]
     if not isinstance(value, str):
         _refuse(Reason.BAD_FIELD, f"{name} is not a string")
     return value.encode()

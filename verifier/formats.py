@@ -248,6 +248,11 @@ def read_certificate(raw: bytes, name: str) -> Certificate:
     )
 
 
+def is_stream_name(text: str) -> bool:
+    """Say whether an entry may name this stream; no other name can ever stand in the state."""
+    return _STREAM.fullmatch(text) is not None
+
+
 def take_members(value: dict[str, JsonValue], name: str, expected: tuple[str, ...]) -> None:
     """Refuse an object that has not exactly the `expected` members, given in their order."""
     if tuple(value) != expected:

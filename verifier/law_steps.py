@@ -16,7 +16,7 @@ from law.case import build_case, find_range
 from law.days import parse_day
 from law.derivation import Derivation
 from law.derivation_text import list_articles, render_derivation
-from law.entries import StreamEntry
+from law.entries import StreamEntry, find_consumer
 from law.refund import derive
 from law.refusal import Refused
 from ledger.evidence import LawPapers
@@ -78,6 +78,7 @@ def _read_entries(case: Case, papers: LawPapers) -> list[StreamEntry]:
             f"The file has {len(case.entries)} entries and {len(papers.times)} times.",
         )
     signed: Body | None = None
+    consumer = ""
     found = []
     for entry, body, time_ms in zip(case.entries, case.bodies, papers.times, strict=True):
         if entry.outcome.refused:
@@ -90,6 +91,8 @@ def _read_entries(case: Case, papers: LawPapers) -> list[StreamEntry]:
                     "所附条款不是合同订立时的条款。",
                     "The terms in the file are not those that the contract was signed on.",
                 )
+            consumer = find_consumer("", body.kind, body.data, {})
+        effects = dict(entry.outcome.effects)
         found.append(
             StreamEntry(
                 position=entry.index,
@@ -98,22 +101,23 @@ def _read_entries(case: Case, papers: LawPapers) -> list[StreamEntry]:
                 kind=body.kind,
                 data=body.data,
                 signers=body.signers,
-                roles=[_find_role(case.parties[signer], signed) for signer in body.signers],
-                effects=dict(entry.outcome.effects),
+                roles=[
+                    _find_role(case.parties[signer], signed, consumer) for signer in body.signers
+                ],
+                effects=effects,
             )
         )
+        consumer = find_consumer(consumer, body.kind, body.data, effects)
     return found
 
 
-def _find_role(party: PartyRecord, signed: Body) -> str:
-    """Return a signer's role towards the contract."""
-    for member, role in (
-        ("merchant", "merchant"),
-        ("custodian", "custodian"),
-        ("consumer_party", "consumer"),
-    ):
+def _find_role(party: PartyRecord, signed: Body, consumer: str) -> str:
+    """Return a signer's role towards the contract while the consumer signs as `consumer`."""
+    for member in ("merchant", "custodian"):
         if signed.data.get(member) == party.party:
-            return role
+            return member
+    if party.party == consumer:
+        return "consumer"
     if party.role == "gateway":
         return "custodian" if party.registrar == signed.data["custodian"] else "stranger"
     return _ROLE_OF.get(party.role, party.role)

@@ -3,8 +3,10 @@
     locked + released + refunded = deposited + interest
 
 Every applied entry that moves money must state the balances it led to, nothing is moved that was
-not locked, and the end must be the record in the state. Whether money was frozen at an instant is
-not examined here: that turns on block times, which a plain history does not have.
+not locked, and the end must be the record in the state. An assignment that took effect makes the
+assignee's party the consumer's, and from then on interest of the account goes to the assignee.
+Whether money was frozen at an instant is not examined here: that turns on block times, which a
+plain history does not have.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ from verifier.strict_json import JsonValue
 
 SIGNED: Final = "contract.signed"
 _RECORD_VERSION: Final = 1
-_RECORD_FIELDS: Final = 27
-_PARTIES: Final = ("merchant", "custodian", "consumer_party")
+_RECORD_FIELDS: Final = 30
+_CONSUMER: Final = "consumer_party"
+_PARTIES: Final = ("merchant", "custodian", _CONSUMER)
 """Members 2 to 4 of the record, in their order."""
 _AMOUNTS: Final = (
     "paid",
@@ -37,6 +40,8 @@ _AMOUNTS: Final = (
     "deliveries",
 )
 """Members 8 to 18 of the record, in their order."""
+_INTEREST_PAID: Final = "interest_paid"
+"""Member 27."""
 
 
 @dataclass(slots=True)
@@ -44,7 +49,15 @@ class Books:
     """A contract's amounts in fen, as its entries make them."""
 
     parties: dict[str, str]
-    amounts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_AMOUNTS, 0))
+    holder: object = None
+    """Commitment to whoever holds the claim: the contract's party, then an assignee."""
+    amounts: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys((*_AMOUNTS, _INTEREST_PAID), 0)
+    )
+    notified: dict[str, tuple[object, str]] = field(default_factory=dict)
+    """Assignee and the assignee's party, by the id of the notice's transaction."""
+    assigned: list[list[object]] = field(default_factory=list)
+    """Assignments that took effect: transaction, assignee, the assignor's party."""
 
     def add(self, **changes: int) -> None:
         """Change some amounts."""
@@ -80,11 +93,14 @@ def fold_life(entries: Sequence[Entry], bodies: Sequence[Body]) -> Books | None:
             if books is not None:
                 raise refute(place, "合同已订立", "the contract was already signed")
             books = Books({name: str(body.data.get(name, "")) for name in _PARTIES})
+            persons = body.data.get("persons")
+            books.holder = persons.get("party") if isinstance(persons, dict) else None
             continue
         if books is None:
             raise refute(place, "合同尚未订立", "the contract was not signed")
         effects = dict(entry.outcome.effects)
         _move(place, body, effects, books)
+        _assign(place, body, effects, books)
         for name, value in effects.items():
             if name in books.amounts and value != books.amounts[name]:
                 raise refute(
@@ -115,6 +131,18 @@ def _move(place: int, body: Body, effects: Mapping[str, int | str], books: Books
         books.add(interest=amount, locked=amount)
     elif body.kind == "funds.released":
         _take(place, books, _int(place, data, "amount"), "released")
+    elif body.kind == "interest.paid":
+        amount, left = _int(place, data, "amount"), books.amounts["interest"]
+        left -= books.amounts[_INTEREST_PAID]
+        if amount > left or data.get("payee") != books.holder:
+            raise refute(
+                place,
+                f"支付账户利息 {amount} 分，而未付利息仅 {left} 分，或收款人并非债权人",
+                f"{amount} fen of interest were paid, where {left} were left, or not to whoever "
+                "holds the claim",
+            )
+        _take(place, books, amount, "refunded")
+        books.add(interest_paid=amount)
     elif body.kind == "service.delivered":
         books.add(debited=_int(place, data, "debited"), deliveries=1)
     elif body.kind == "refund.paid" and effects.get("finding") != "claimed_only":
@@ -123,6 +151,35 @@ def _move(place: int, body: Body, effects: Mapping[str, int | str], books: Books
             _take(place, books, amount, "refunded")
         else:
             books.add(repaid=amount)
+
+
+def _assign(place: int, body: Body, effects: Mapping[str, int | str], books: Books) -> None:
+    """Follow an assignment: what took effect is one that was notified, and takes effect once."""
+    tx_id = body.tx_id.hex() if body.kind == "assignment.notified" else str(body.data.get("of"))
+    if body.kind == "assignment.notified":
+        party = str(body.data.get("assignee_party", ""))
+        books.notified[tx_id] = body.data.get("assignee"), party
+    known = books.notified.get(tx_id)
+    if _CONSUMER not in effects:
+        took = any(tx_id == one[0].hex() for one in books.assigned if isinstance(one[0], bytes))
+        if body.kind == "notice.arrived" and known is not None and not took:
+            raise refute(
+                place,
+                "债权转让通知到达而受让人未生效",
+                "a notice of assignment arrived without effect",
+            )
+        return
+    if body.kind not in ("assignment.notified", "notice.arrived") or known is None or (
+        effects.get("assignee"), effects[_CONSUMER]
+    ) != known:  # fmt: skip
+        raise refute(
+            place,
+            f"所载消费者主体 {effects[_CONSUMER]} 不是所通知的受让人",
+            f"it makes {effects[_CONSUMER]} the consumer, which no notice of assignment names",
+        )
+    books.holder = known[0]
+    books.assigned.append([bytes.fromhex(tx_id), known[0], books.parties[_CONSUMER]])
+    books.parties[_CONSUMER] = known[1]
 
 
 def _take(place: int, books: Books, amount: int, name: str) -> None:
@@ -146,9 +203,9 @@ def _compare(books: Books, record: list[Any] | None) -> None:
             "链上状态的格式本核验程序不认识。",
             "The state's record is not of a version this verifier knows.",
         )
-    derived = books.parties | books.amounts
-    held = record[2:5] + record[8:19]
-    names = (*_PARTIES, *_AMOUNTS)
+    derived: dict[str, object] = {**books.parties, **books.amounts, "assigned": books.assigned}
+    held = [*record[2:5], *record[8:19], record[27], record[29]]
+    names = (*_PARTIES, *_AMOUNTS, _INTEREST_PAID, "assigned")
     compare_with_state(
         {name: (value, derived[name]) for name, value in zip(names, held, strict=True)}
     )

@@ -31,6 +31,10 @@ CONSISTENT: Final = 0
 INCONSISTENT: Final = 1
 UNUSABLE: Final = 2
 
+NO_MEMORY: Final = (
+    "this machine has not the memory to verify it; nothing was verified. "
+    "本机内存不足，未作任何核验。"
+)
 HASH_HEX_CHARS: Final = 64
 PDF_MAGIC: Final = b"%PDF-"
 
@@ -114,6 +118,7 @@ def main(
     itself reads evidence files only.
     """
     stream = out or sys.stdout
+    arguments = argparse.Namespace(file=None, entry=None)
     _print_what_the_terminal_lacks(stream)
     try:
         arguments = make_parser(prog).parse_args(argv)
@@ -121,10 +126,13 @@ def main(
     except _Unusable as error:
         stream.write(f"{printable(str(error))}\n")
         return UNUSABLE
+    except MemoryError:
+        stream.write(f"{printable(str(arguments.file or arguments.entry))}: {NO_MEMORY}\n")
+        return UNUSABLE
     except SystemExit:  # argparse has printed its help
         return CONSISTENT
     if arguments.json:
-        stream.write(format_json(report) + "\n")
+        stream.write(f"{format_json(report, getattr(stream, 'encoding', None) or 'utf-8')}\n")
     else:
         stream.writelines(f"{line}\n" for line in format_text(report, arguments.lang))
         stream.writelines(f"{line}\n" for line in format_schedule(report, arguments.lang))
@@ -195,13 +203,19 @@ def _trusted_hash(given: str | None, raw: bytes) -> bytes:
             f"须以 --genesis-hash 给出可信来源的创世哈希；文件自带者为 {own}，"
             "仅凭它不能证明任何事。"
         )
-    try:
-        chain_id = bytes.fromhex(given) if len(given) == HASH_HEX_CHARS else b""
-    except ValueError:
-        chain_id = b""
-    if len(chain_id) * 2 != HASH_HEX_CHARS:
+    chain_id = parse_hash(given)
+    if chain_id is None:
         raise _Unusable(f"--genesis-hash {given!r} is not {HASH_HEX_CHARS} hex digits")
     return chain_id
+
+
+def parse_hash(given: str) -> bytes | None:
+    """Return the hash that a person wrote as 64 hex digits; None if it is not that."""
+    try:
+        found = bytes.fromhex(given) if len(given) == HASH_HEX_CHARS else b""
+    except ValueError:
+        return None
+    return found if len(found) * 2 == HASH_HEX_CHARS else None
 
 
 def _read_file(path: str) -> bytes:

@@ -7,7 +7,7 @@ rules that these do not know are refused: nothing is said to be right that was n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ledger.hashing import sha256
@@ -19,7 +19,7 @@ from verifier.prepaid_replay import fold
 from verifier.question import Balance, Terms, Window
 from verifier.report import NotRun, Refuted, Words
 from verifier.span import describe_span, take_span
-from verifier.wording import describe_kind, format_fen, format_time_ms
+from verifier.wording import KIND_WORDS, describe_kind, format_fen, format_time_ms, show_text
 
 LISTED_MAX: Final = 8
 """Entries that a sentence names; the file holds them all."""
@@ -37,25 +37,47 @@ def answer_window(case: Case, file: RecordFile, question: Window) -> Words:
         place for place in inside if not question.kinds or case.bodies[place].kind in question.kinds
     ]
     refused = sum(case.entries[place].outcome.refused for place in found)
-    case.facts |= {"inside": len(inside), "found": len(found), "found_refused": refused}
+    there = {case.bodies[place].kind for place in found}
+    unknown = [kind for kind in question.kinds if kind not in KIND_WORDS and kind not in there]
+    case.facts |= {
+        "inside": len(inside),
+        "found": len(found),
+        "found_refused": refused,
+        "unknown_kinds": unknown,
+    }
+    caution = _caution(unknown)
     span = describe_span(question.from_ms, question.until_ms)
     kinds = ", ".join(question.kinds)
     stream = f"contract/{file.contract}"
     if not found:
         return Words(
-            f"{span.zh}，{stream} 没有{kinds or '任何'}记录；该期间共有 {len(inside)} 条记录。",
+            f"{span.zh}，{stream} 没有{kinds or '任何'}记录；该期间共有 {len(inside)} 条记录。"
+            f"{caution.zh}",
             f"{span.en} {stream} has no entry{' of ' * bool(kinds)}{kinds}; in that time it has "
-            f"{len(inside)} entries in all.",
+            f"{len(inside)} entries in all.{caution.en}",
         )
     listed = [_describe_entry(case, file, place) for place in found[:LISTED_MAX]]
     more = len(found) - len(listed)
     return Words(
         f"{span.zh}，{stream} 有 {len(found)} 条{kinds or '任何种类的'}记录（其中已记录为拒绝 "
         f"{refused} 条），该期间共有 {len(inside)} 条：{'；'.join(one.zh for one in listed)}"
-        f"{f'；另有 {more} 条' * bool(more)}。",
+        f"{f'；另有 {more} 条' * bool(more)}。{caution.zh}",
         f"{span.en} {stream} has {len(found)} entries{' of ' * bool(kinds)}{kinds} ({refused} of "
         f"them recorded as refused), of {len(inside)} entries in that time: "
-        f"{'; '.join(one.en for one in listed)}{f'; and {more} more' * bool(more)}.",
+        f"{'; '.join(one.en for one in listed)}{f'; and {more} more' * bool(more)}."
+        f"{caution.en}",
+    )
+
+
+def _caution(unknown: Sequence[str]) -> Words:
+    """A word that no kind of transaction bears has no entries, whatever happened."""
+    if not unknown:
+        return Words("", "")
+    listed = ", ".join(unknown)
+    return Words(
+        f"本核验程序不认识种类 {listed}：若系误写，没有记录不说明任何事。",
+        f" This verifier does not know the kind {listed}: if it is misspelt, that it has no entry "
+        "says nothing.",
     )
 
 
@@ -198,7 +220,7 @@ def _describe_change(case: Case, place: int) -> Words:
     item, price = body.data.get("item"), body.data.get("price")
     fen = format_fen(price) if type(price) is int else Words("？", "?")
     signers = ", ".join(body.signers)
-    name = item if isinstance(item, str) else "?"
+    name = show_text(item) if isinstance(item, str) else "?"
     return Words(
         f"{name} 改为 {fen.zh}（{time.zh}，签名：{signers}）",
         f"{name} at {fen.en} ({time.en}, signed by {signers})",

@@ -30,7 +30,7 @@ from verifier.formats import (
 from verifier.question import Omission
 from verifier.report import NotRun, Refuted, Words
 from verifier.state_formats import PartyRecord, take_party_record
-from verifier.wording import describe_outcome, format_institutions, format_time_ms
+from verifier.wording import describe_outcome, format_institutions, format_time_ms, show_text
 
 MANY = HistoryFile | RecordFile
 """Files of several entries."""
@@ -74,9 +74,10 @@ def check_bodies(case: Case) -> Words:
     case.facts |= {"tx_id": body.tx_id.hex(), "stream": body.stream, "kind": body.kind}
     return Words(
         f"正文 {len(case.entries[0].body)} 字节，为规范写法；交易号 {body.tx_id.hex()}，归属 "
-        f"{body.stream}，业务编号 {body.reference}。",
+        f"{body.stream}，业务编号 {show_text(body.reference)}。",
         f"The body of {len(case.entries[0].body)} bytes is canonical; transaction "
-        f"{body.tx_id.hex()} in stream {body.stream}, reference {body.reference}.",
+        f"{body.tx_id.hex()} in stream {body.stream}, reference "
+        f"{show_text(body.reference)}.",
     )
 
 

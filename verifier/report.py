@@ -223,8 +223,11 @@ def _failing(report: Report, text: str) -> str:
     return text.format(report.failed.number) if report.failed else ""
 
 
-def format_json(report: Report) -> str:
-    """Return the report as one JSON object, for programs."""
+def format_json(report: Report, encoding: str = "utf-8") -> str:
+    """Return the report as one JSON object, for programs, and harmless to a terminal.
+
+    What cannot be written in `encoding` is escaped, so that the object stays the same.
+    """
     failed = report.failed
     document = {
         "conclusion": report.conclusion.en,
@@ -246,4 +249,18 @@ def format_json(report: Report) -> str:
             for step in report.steps
         ],
     }
-    return json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True)
+    text = json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True)
+    escaped = {
+        ord(one): json.dumps(one)[1:-1]
+        for one in set(text) - {"\n"}
+        if not one.isprintable() or not _is_in(encoding, one)
+    }
+    return text.translate(escaped)
+
+
+def _is_in(encoding: str, character: str) -> bool:
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -4,7 +4,8 @@ The ledger reads canonical JSON by decoding, encoding again and comparing. This 
 way to the same answer, so that the two check one another: every token is matched by the one
 spelling RFC 8785 section 3.2 allows (no white space, shortest escapes, members in the order of
 their UTF-16 units and hence never twice, integers only, |n| ≤ 2^53−1, text that `is_normal`), and
-what matches is canonical. Nothing is held but the values read; a file's size bounds the memory.
+what matches is canonical. Nothing is held but the values read; their number is bounded, because the
+smallest of them take some thirty times their spelling in memory.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ INTEGER_MAX: Final = 2**53 - 1
 
 DEPTH_MAX: Final = 8
 """Arrays and objects inside one another, the outermost counted; the bound of a body."""
+
+VALUES_MAX: Final = 4 * 1024 * 1024
+"""Values in one text, the outermost and each container counted: a record of 100,000 entries, each
+in a block of its own with a path of 30 hashes, has 3,300,000."""
 
 NORMALIZATION: Final = unicodedata.ucd_3_2_0
 """Unicode 3.2, which every Python holds: a file must not become wrong when a later Unicode is. Only
@@ -49,7 +54,8 @@ _QUOTE, _OPEN_OBJECT, _OPEN_ARRAY = b'"{['
 def read_object(raw: bytes, name: str) -> dict[str, JsonValue]:
     """Return the object that `raw` is the canonical spelling of; raise `Rejected`.
 
-    Reasons: MALFORMED, NOT_CANONICAL, NOT_INTEGER, TOO_DEEP, BAD_FIELD. `name` opens the sentence.
+    Reasons: MALFORMED, NOT_CANONICAL, NOT_INTEGER, TOO_DEEP, TOO_LARGE, BAD_FIELD. `name` opens the
+    sentence.
     """
     value, end = _Reader(raw, name).read_value(0, 1)
     if end != len(raw):
@@ -62,14 +68,18 @@ def read_object(raw: bytes, name: str) -> dict[str, JsonValue]:
 
 
 class _Reader:
-    __slots__ = ("name", "raw")
+    __slots__ = ("count", "name", "raw")
 
     def __init__(self, raw: bytes, name: str) -> None:
         self.raw = raw
         self.name = name
+        self.count = 0
 
     def read_value(self, at: int, depth: int) -> tuple[JsonValue, int]:
         """Return the value that starts at byte `at`, and where it ends."""
+        self.count += 1
+        if self.count > VALUES_MAX:
+            _refuse(Reason.TOO_LARGE, f"{self.name}: more than {VALUES_MAX} values")
         raw = self.raw
         first = raw[at] if at < len(raw) else 0
         if first == _QUOTE:
@@ -131,8 +141,8 @@ class _Reader:
             return token[1:-1].decode("ascii"), match.end()
         try:
             text = token.decode()
-        except UnicodeDecodeError as error:
-            _refuse(Reason.MALFORMED, f"{self.name}: byte {at + error.start} is not valid UTF-8")
+        except UnicodeDecodeError:
+            _refuse(Reason.MALFORMED, f"{self.name}: the string at byte {at} is not valid UTF-8")
         if not text.isascii() and not is_normal(text):
             _refuse(
                 Reason.NOT_CANONICAL,

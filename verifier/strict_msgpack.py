@@ -17,19 +17,29 @@ from ledger.refusal import Reason, Rejected
 COUNT_MAX: Final = 2**53 - 1
 """Largest count, height, index or time (`ledger.block.Count`)."""
 
+BYTES_MAX: Final = 1024 * 1024
+"""Largest value read; the largest entry is a sixteenth of it. Decoded, the smallest elements take
+eight times their spelling and more."""
+
 DEPTH_MAX: Final = 16
 """Deepest nesting read; a party's keys inside its record inside its value need four."""
 
 
 def read_array(raw: bytes, name: str, length: int | None = None) -> list[Any]:
-    """Return the array that `raw` spells, of `length` elements if that is given."""
+    """Return the array that `raw` spells, of `length` elements if that is given.
+
+    Raises `Rejected`: TOO_LARGE, MALFORMED, TOO_DEEP, NOT_CANONICAL.
+    """
+    if len(raw) > BYTES_MAX:
+        _refuse(Reason.TOO_LARGE, f"{name}: {len(raw)} bytes; at most {BYTES_MAX}")
     try:
         value = msgpack.unpackb(raw, raw=False, use_list=True, ext_hook=_refuse_extension)
         _check_types(value, name, 1)
         spelled: bytes = msgpack.packb(value, use_bin_type=True)
-    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
-        sentence = str(error) or type(error).__name__
-        raise Rejected(Reason.MALFORMED, f"{name}: not MessagePack: {sentence}") from None
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException):
+        # Not the library's own words: those of its next version would be others.
+        sentence = f"{name}: these {len(raw)} bytes are not MessagePack"
+        raise Rejected(Reason.MALFORMED, sentence) from None
     if spelled != raw:
         _refuse(
             Reason.NOT_CANONICAL,

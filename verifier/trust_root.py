@@ -16,6 +16,7 @@ from ledger import tags
 from ledger.checkpoint import cosigner_verifier_key, log_verifier_key
 from ledger.hashing import tagged_hash
 from ledger.note import VerifierKey
+from ledger.post_quantum import Member
 from ledger.refusal import Reason, Rejected
 from verifier.strict_json import JsonValue, read_object
 from verifier.strict_msgpack import take_integer, write_array
@@ -38,6 +39,8 @@ class Institution:
     cosign_key: bytes
     log_key: bytes
     party_key: bytes
+    mldsa44: bytes | None
+    """SHA-256 of its ML-DSA-44 public key, if genesis names one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class TrustRoot:
     institutions: tuple[Institution, ...]
     replay_window_ms: int
     """How far a transaction's `not_after` may lie after its block's time."""
+    intake_heights: int
+    """How far above the newest height a node's promise reaches."""
 
     @property
     def origin(self) -> str:
@@ -82,6 +87,11 @@ class TrustRoot:
     def log_keys(self) -> list[VerifierKey]:
         """Keys that sign checkpoints as the log; their name is the origin."""
         return [log_verifier_key(self.origin, one.log_key) for one in self.institutions]
+
+    @property
+    def post_quantum_members(self) -> list[Member]:
+        """Every institution as post-quantum cosignatures know it, by replica number."""
+        return [Member(f"{self.origin}/{one.id}", one.mldsa44) for one in self.institutions]
 
     @property
     def cosigner_keys(self) -> list[VerifierKey]:
@@ -127,6 +137,7 @@ def read_trust_root(document: bytes) -> TrustRoot:
         replay_window_ms=take_integer(
             parameters.get("replay_window_ms"), "genesis: replay_window_ms"
         ),
+        intake_heights=take_integer(parameters.get("intake_heights"), "genesis: intake_heights"),
     )
 
 
@@ -139,6 +150,7 @@ def _read_institution(item: JsonValue) -> Institution:
         purpose: bytes.fromhex(_take_text(keys.get(purpose), f"{id_}: {purpose} key", _KEY))
         for purpose in ("vote", "cosign", "log", "party")
     }
+    named = keys.get("mldsa44")
     return Institution(
         id=id_,
         name_zh=_take_text(name.get("zh"), f"{id_}: name in Chinese"),
@@ -147,6 +159,9 @@ def _read_institution(item: JsonValue) -> Institution:
         cosign_key=raw["cosign"],
         log_key=raw["log"],
         party_key=raw["party"],
+        mldsa44=None
+        if named is None
+        else bytes.fromhex(_take_text(named, f"{id_}: mldsa44 key's hash", _KEY)),
     )
 
 

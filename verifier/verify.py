@@ -31,6 +31,9 @@ Whatever else answers one question has the steps that its answer rests on, and a
 18. What is asked: the growth of the log, a value in the state, a validator's contradiction, or a
     question about a part of a contract's record.
 
+A file may have, besides, a part that outlives Ed25519; then there is one step more:
+
+19. The tree of step 4 is the beginning of one that a quorum cosigned with ML-DSA-44.
 A schedule, one line for each contract of a merchant, has steps 1 to 5 and 16, and then
 
 20. Each line is one contract's whole record: steps 4 to 15 of it.
@@ -79,6 +82,7 @@ from verifier.log_steps import (
     check_headers,
     check_validators,
 )
+from verifier.post_quantum_step import UNCHECKED_LIMIT, check_post_quantum, find_part
 from verifier.record_steps import (
     check_bodies,
     check_certificate,
@@ -88,6 +92,7 @@ from verifier.record_steps import (
 )
 from verifier.report import NotRun, Refuted, Report, Result, Step, Words, words_of
 from verifier.schedule_steps import check_contracts, check_whole
+from verifier.wording import format_time_ms
 
 FILE_STEP: Final = Words("文件可读", "the file can be read")
 
@@ -125,6 +130,12 @@ SCHEDULE_STEPS: Final[Plan] = (
 """Of a schedule; step 20 goes through the steps of a contract for each line."""
 
 ANSWER: Final = (18, Words("所证事项", "what is asked"), check_answer)
+
+POST_QUANTUM: Final = (
+    19,
+    Words("后量子联署", "post-quantum cosignatures"),
+    check_post_quantum,
+)
 
 PLANS: Final[dict[type, Plan]] = {
     LiabilitiesFile: LIABILITY_STEPS,
@@ -202,6 +213,8 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
     case.file = file
     steps = [Step(1, FILE_STEP, Result.OK, words)]
     plan = PLANS.get(type(file), STEPS)
+    if find_part(file) is not None:
+        plan = (*plan, POST_QUANTUM)
     for number, name, check in plan:
         try:
             steps.append(Step(number, name, Result.OK, check(case)))
@@ -278,12 +291,12 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
             )
         )
     elif isinstance(case.file, LiabilitiesFile | ScheduleFile):
-        height = case.state_header.height
+        up_to = _describe_height(case)
         limits += [
             Words(
-                f"合计截至高度 {height}；应退余额取各种可能结果中的最高者，未经计算者计为零。",
-                f"The totals are those of height {height}; what is owed is the highest of the "
-                "possible results, and 0 until it was computed.",
+                f"合计截至{up_to.zh}；应退余额取各种可能结果中的最高者，未经计算者计为零。",
+                f"The totals are those of {up_to.en}; what is owed is the highest of the possible "
+                "results, and 0 until it was computed.",
             ),
             Words(
                 "合计只含按条款订立的合同；不含条款的预付合同与未上链的债务不在其内。",
@@ -299,11 +312,11 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
             )
         )
     elif isinstance(case.file, StateFile | RecordFile):
+        up_to = _describe_height(case)
         limits.append(
             Words(
-                f"所证截至高度 {case.state_header.height}；其后的记录不在此文件之内。",
-                f"What is proven is up to height {case.state_header.height}; what came later is "
-                "not in this file.",
+                f"所证截至{up_to.zh}；其后的记录不在此文件之内。",
+                f"What is proven is up to {up_to.en}; what came later is not in this file.",
             )
         )
         if isinstance(case.file, RecordFile):
@@ -314,11 +327,11 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
                 )
             )
     elif isinstance(case.file, HistoryFile):
+        up_to = _describe_height(case)
         limits.append(
             Words(
-                f"完整性截至高度 {case.state_header.height}；其后的记录不在此文件之内。",
-                f"Completeness is up to height {case.state_header.height}; what came later is not "
-                "in this file.",
+                f"完整性截至{up_to.zh}；其后的记录不在此文件之内。",
+                f"Completeness is up to {up_to.en}; what came later is not in this file.",
             )
         )
         if "balance_fen" not in case.facts:
@@ -330,6 +343,15 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
                 "This file is about one transaction and says nothing of the contract's others.",
             )
         )
+    if find_part(case.file) is not None and "post_quantum_cosigners" not in case.facts:
+        limits.append(UNCHECKED_LIMIT)
     if "disclosed" in case.facts:
         limits.append(DISCLOSED_LIMIT)
     return tuple(limits)
+
+
+def _describe_height(case: Case) -> Words:
+    """Up to where a file speaks, with the date: an old file is as consistent as a new one."""
+    header = case.state_header
+    time = format_time_ms(header.time_ms)
+    return Words(f"高度 {header.height}（{time.zh}）", f"height {header.height} ({time.en})")

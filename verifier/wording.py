@@ -6,6 +6,8 @@ they become sentences a judge can read. A code that is not in these tables is sh
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
@@ -47,6 +49,25 @@ KIND_WORDS: Final[Mapping[str, Words]] = {
 }
 
 REFUSAL_WORDS: Final[Mapping[str, Words]] = {
+    "already_assigned": Words("债权先已转让他人", "the claim had passed to another before"),
+    "claim_assigned": Words(
+        "债权已转让，签名者不再是消费者",
+        "the claim was assigned; the signer is the consumer no more",
+    ),
+    "consumers_interest": Words(
+        "账户利息归消费者所有", "what is left is the account's interest, which is the consumer's"
+    ),
+    "interest_above_credited": Words(
+        "超过未付的账户利息", "it is more than the interest that is left"
+    ),
+    "merchants_interest": Words(
+        "依条款，账户利息归经营者", "by the terms the account's interest is the merchant's"
+    ),
+    "payee_not_computed": Words(
+        "转让后尚未重新计算收款人", "since the assignment it was not computed who is paid"
+    ),
+    "too_many_assignments": Words("转让次数已达上限", "too many assignments"),
+    "wrong_payee": Words("收款人有误", "the payee is nobody who is owed this"),
     "already_open": Words("合同已经开立", "the contract is already open"),
     "already_revoked": Words("已经撤销或停用", "it is already revoked"),
     "amount_too_large": Words("金额超过上限", "the amount is too large"),
@@ -129,9 +150,18 @@ MONEY: Final[Mapping[str, Words]] = {
 }
 """Effects that are amounts in fen."""
 
+_PLAIN: Final = re.compile(r"[0-9A-Za-z._/-]+(?: [0-9A-Za-z._/-]+)*")
 _CHINA: Final = timezone(timedelta(hours=8))
 _YEAR_9999_S: Final = 253_402_214_400
 """Past it (less a day for the time zone) Python has no calendar; the bare number is shown."""
+
+
+def show_text(text: str) -> str:
+    """Return free text for a sentence: as it stands, or as a JSON string if it could pass for more.
+
+    A value must not read like the next value, or like what the verifier itself says.
+    """
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def format_fen(fen: int) -> Words:
@@ -197,4 +227,5 @@ def _describe_effect(name: str, value: int | str) -> Words:
     if label is not None and type(value) is int:
         fen = format_fen(value)
         return Words(f"{label.zh} {fen.zh}", f"{label.en} {fen.en}")
-    return Words(f"{name} = {value}", f"{name} = {value}")
+    shown = f"{name} = {show_text(value) if isinstance(value, str) else value}"
+    return Words(shown, shown)

@@ -2,9 +2,10 @@
 // the tree, and what the file holds. A report is a value; it is shown again when the language changes.
 
 import { toHex } from "../verifier/bytes.js";
-import { LIABILITIES, SCHEDULE, TRANSACTION } from "../verifier/evidence_file.js";
+import { CONSISTENCY, EQUIVOCATION, LIABILITIES, SCHEDULE, TRANSACTION } from "../verifier/evidence_file.js";
 import { walkInclusion } from "../verifier/merkle.js";
 import { COLUMNS } from "../verifier/schedule_steps.js";
+import { ANSWER } from "../verifier/verify.js";
 import { formatFen } from "../verifier/wording.js";
 import { make, makeSection, printable } from "./elements.js";
 import { drawPath } from "./merkle_drawing.js";
@@ -13,6 +14,7 @@ import { showTimeline } from "./timeline.js";
 
 /** Rows of a table that the page draws; verified are all. */
 const ROWS_SHOWN_MAX = 2000;
+const ANSWERS = [16, 17, ANSWER.number];
 const MOODS = { 0: "good", 1: "bad", 2: "idle" };
 
 /** The sections of a report, in the order in which they are read. */
@@ -54,10 +56,17 @@ function showConclusion(language, report, fileName) {
     `conclusion ${MOODS[report.conclusion.exitStatus]}`,
     make("p", { class: "verdict" }, verdict),
     make("p", {}, behind),
+    ...(failed ? [] : answersOf(report).map((answer) => make("p", { class: "answer" }, printable(answer[language])))),
     failed ? make("p", {}, printable(failed.explanation[language])) : null,
     limits.length > 0 ? make("ul", {}, ...limits) : null,
     facts,
   );
+}
+
+/** What a file proves that is for one thing, as the steps about it found it. */
+function answersOf({ steps }) {
+  const said = steps.filter(({ number, result }) => ANSWERS.includes(number) && result === "ok");
+  return said.map(({ explanation }) => explanation);
 }
 
 function showSteps(language, { steps }) {
@@ -144,10 +153,17 @@ function showContents(language, { failedAt, subject }) {
   const { file, root, cosignedBy, header, stateHeader, entries, records } = subject;
   if (file.kind === LIABILITIES) return showLiabilities(language, subject);
   if (file.kind === SCHEDULE) return showScheduled(language, subject);
+  if (file.kind === EQUIVOCATION) {
+    const inside = [say(language, "insideGenesis", root.institutions.length), say(language, "insideStatements")];
+    return makeContents(language, inside, [say(language, "outsideWho")]);
+  }
   const isOne = file.kind === TRANSACTION;
+  const hasPapers = Boolean(file.law);
+  const hasTerms = Boolean(file.question?.document);
   const inside = [say(language, "insideGenesis", root.institutions.length)];
   const outside = [];
   if (cosignedBy !== undefined) inside.push(say(language, "insideCheckpoint", cosignedBy.size));
+  if (file.kind === CONSISTENCY) inside.push(say(language, "insideOlder"));
   if (header !== undefined) {
     const states = [...(records?.keys() ?? [])].map((party) => `party/${party}`);
     if (file.state !== undefined) states.push(file.state.stream);
@@ -156,8 +172,10 @@ function showContents(language, { failedAt, subject }) {
     inside.push(say(language, "insideState", stateHeader.height, states.join(", ")));
   }
   if (isOne) inside.push(say(language, "insideCertificate"));
+  if (hasTerms) inside.push(say(language, "insideTerms"));
+  if (hasPapers) inside.push(say(language, "insidePapers"));
   if (entries !== undefined) {
-    outside.push(say(language, "outsideConsumer"), say(language, "outsideTerms"));
+    outside.push(say(language, "outsideConsumer"), say(language, hasTerms || hasPapers ? "outsideVouchers" : "outsideTerms"));
     if (isOne) outside.push(say(language, "outsideSame"));
     outside.push(say(language, "outsideOthers"));
   }

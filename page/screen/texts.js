@@ -52,6 +52,7 @@ export const TEXTS = {
   "not-run": ["未执行", "not run"],
   reason: ["原因代号", "reason"],
   timeline: ["合同的经过", "The life of the contract"],
+  timelinePart: ["此文件所载的记录：共 {2} 条中的第 {0} 至第 {1} 条", "The entries in this file: numbers {0} to {1} of {2}"],
   timelineOne: ["这笔交易", "This transaction"],
   timelineNote: [
     "仅列出已证明的条目。历史文件不含每个区块的时间，只载高度；所列时间为签名者所设的截止时间，诚实的法定多数不接受其后入链。",
@@ -87,6 +88,15 @@ export const TEXTS = {
   insideState: ["高度 {0} 的状态根之下的登记：{1}", "records under the state root of height {0}: {1}"],
   insideCertificate: ["该区块的提交证书", "the block's commit certificate"],
   insideCheckpoint: ["由 {0} 家机构联署的检查点", "a checkpoint cosigned by {0} institutions"],
+  insideOlder: ["较早的一个检查点，以及由它至此的证明", "an older checkpoint, and the proof from there to this one"],
+  insideStatements: ["同一验证者的两份签名陈述", "two signed statements of one validator"],
+  insideTerms: ["条款全文", "the terms themselves"],
+  insidePapers: [
+    "应退金额所依据的条款与公布数据（本网页未核验）",
+    "terms and published data from which what is owed follows (not checked by this page)",
+  ],
+  outsideWho: ["何人使用该密钥，以及出于何种原因", "who used the key, and why"],
+  outsideVouchers: ["凭证原件：链上只有其哈希", "the vouchers themselves: the chain holds their hashes only"],
   insideClaims: [
     "{0} 份合同的金额与其在合计中的路径，其中 {1} 份指明是哪一份",
     "the amounts of {0} contracts and their paths in the total; of {1} of them it is said which they are",

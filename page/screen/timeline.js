@@ -14,7 +14,7 @@ const SHOWN_AT_EACH_END = 100;
 
 /** The section, or null where nothing is proven or there is no entry. */
 export function showTimeline(language, { failedAt, subject }) {
-  const { file, entries, bodies, blocks, header } = subject;
+  const { file, entries, bodies, blocks, header, stateValue } = subject;
   if (failedAt !== 0 || entries === undefined || entries.length === 0) return null;
   const isOne = file.kind === TRANSACTION;
   // A record proves the time of each of its blocks, a history does not.
@@ -26,7 +26,10 @@ export function showTimeline(language, { failedAt, subject }) {
   for (const at of places) {
     list.append(showEntry(language, entries[at], bodies[at], timeOf(entries[at])));
   }
-  const title = say(language, isOne ? "timelineOne" : "timeline");
+  const title =
+    file.first === undefined
+      ? say(language, isOne ? "timelineOne" : "timeline")
+      : say(language, "timelinePart", file.first + 1, file.first + entries.length, stateValue.count);
   return makeSection(
     "timeline",
     title,

@@ -7,11 +7,13 @@ import { toHex } from "./bytes.js";
 import { answerAttestation, answerOmission, answerProduction } from "./duty_answers.js";
 import { checkEquivocation } from "./equivocation.js";
 import { CONSISTENCY, EQUIVOCATION, RECORD, STATE } from "./evidence_file.js";
+import { isStreamName } from "./formats.js";
 import { certify, splitCosigners } from "./log_steps.js";
 import { verifyConsistency } from "./merkle.js";
 import { answerBalance, answerTerms, answerWindow } from "./record_answers.js";
 import { readClaim } from "./record_steps.js";
-import { NotRun } from "./refusal.js";
+import { quote } from "./quoting.js";
+import { NotRun, Refuted } from "./refusal.js";
 import { formatTimeMs } from "./wording.js";
 
 const ANSWERS = {
@@ -61,6 +63,15 @@ async function checkConsistency({ file, root, tree: newer }) {
 
 async function checkState(subject) {
   const { file, stateHeader } = subject;
+  // Absence is proven of any name whatever, so one that no entry may bear is refused.
+  if (!isStreamName(file.state.stream)) {
+    const shown = quote([...file.state.stream].slice(0, 100).join(""));
+    throw new Refuted(
+      "bad_field",
+      `${shown} 不是账本中记录可用的名称；其不存在不说明任何事。`,
+      `${shown} is no name that a record of the ledger may bear; its absence says nothing.`,
+    );
+  }
   const value = await readClaim(subject, file.state);
   const { height } = stateHeader;
   const time = formatTimeMs(stateHeader.timeMs);

@@ -11,6 +11,7 @@ import { HISTORY } from "./evidence_file.js";
 import { TAGS, leafHash, sha256 } from "./hashing.js";
 import { rootFromInclusion } from "./merkle.js";
 import { NotRun, Refuted, Rejected, refuse } from "./refusal.js";
+import { showText } from "./wording.js";
 
 const PERSONS = ["party", "payer", "beneficiary", "holder", "guardian"];
 
@@ -137,7 +138,7 @@ function describe(subject, { shown }, place) {
   const names = shown.map(({ name }) => name);
   const withheld = FIELDS.filter((name) => !names.includes(name));
   const tell = (empty) =>
-    shown.map(({ name, value }) => `${name} ${value === null ? empty : `= ${value}`}`);
+    shown.map(({ name, value }) => `${name} ${value === null ? empty : `= ${showText(value)}`}`);
   const later = findLater(subject, place);
   let corrected = { zh: "", en: "" };
   if (later !== null) {

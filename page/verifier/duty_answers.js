@@ -9,7 +9,7 @@ import { show } from "./quoting.js";
 import { checkKey, signedMessage } from "./record_steps.js";
 import { Refuted } from "./refusal.js";
 import { takeAfter, takeSpan, timeOf } from "./span.js";
-import { describeKind, formatInstitutions, formatTimeMs } from "./wording.js";
+import { REFUSAL_WORDS, describeKind, formatInstitutions, formatTimeMs, showText } from "./wording.js";
 
 const ROLES = ["merchant", "custodian", "consumer"];
 const ROLE_ZH = { merchant: "商户", custodian: "托管机构", consumer: "消费者" };
@@ -19,7 +19,7 @@ const CHINA_MS = 8 * 3_600_000;
 
 /** Who of the contract signed a transaction or spoke of it since, and who did not. */
 export async function answerAttestation(subject) {
-  const { file, entries, bodies, stateValue, root, cosignedBy } = subject;
+  const { file, entries, bodies, stateValue, stateHeader, root, cosignedBy } = subject;
   const [begin, end] = takeAfter(subject, file.question.txId, null);
   const txId = toHex(file.question.txId);
   const spoke = [];
@@ -31,13 +31,30 @@ export async function answerAttestation(subject) {
   const [{ signers }] = bodies;
   const heard = new Set([...signers, ...spoke.flatMap((place) => bodies[place].signers)]);
   const parties = partiesOf(stateValue.record);
-  const silent = [...parties.keys()].filter((role) => !heard.has(parties.get(role)));
+  const former = formerConsumers(stateValue.record);
+  const spokeBefore = former.some((party) => heard.has(party));
+  const silent = [...parties.keys()].filter(
+    (role) => !heard.has(parties.get(role)) && !(role === "consumer" && spokeBefore),
+  );
   const names = new Map();
+  for (const party of former) names.set(party, "consumer");
   for (const [role, party] of parties) if (party !== "") names.set(party, role);
   const said = spoke.map((place) => describeStatement(subject, place));
   const signed = formatInstitutions(root.institutions.filter((_, at) => cosignedBy.has(at)));
   const unsigned = formatInstitutions(root.institutions.filter((_, at) => !cosignedBy.has(at)));
-  const time = formatTimeMs(timeOf(subject, 0));
+  const [time, now] = [formatTimeMs(timeOf(subject, 0)), formatTimeMs(stateHeader.timeMs)];
+  const { height } = stateHeader;
+  const became = describeRefusal(entries[0].outcome);
+  const nobody =
+    parties.size > 0
+      ? {
+          zh: `合同各方中未签名也未陈述的：${silent.map((role) => ROLE_ZH[role]).join("、") || "无"}。`,
+          en: `of the contract's parties neither signed nor spoke: ${silent.join(", ") || "none"}.`,
+        }
+      : {
+          zh: "链上状态中没有本核验程序认识的合同，故不知其各方。",
+          en: "the state holds no contract here that this verifier knows, so its parties are not known.",
+        };
   const count = root.institutions.length;
   const zhOf = (signer) => ROLE_ZH[names.get(signer)] ?? "非合同方";
   const signersZh = signers.map((one) => `${one}（${zhOf(one)}）`).join("、");
@@ -45,15 +62,15 @@ export async function answerAttestation(subject) {
   const colon = said.length > 0;
   return {
     zh:
-      `交易 ${txId}：签名者 ${signersZh}；其后的陈述 ${said.length} 项${colon ? "：" : ""}` +
-      `${said.map((one) => one.zh).join("；")}；合同各方中未签名也未陈述的：` +
-      `${silent.map((role) => ROLE_ZH[role]).join("、") || "无"}。检查点由 ${signed.zh} 联署，` +
+      `交易 ${txId}：${became.zh}，签名者 ${signersZh}；其后截至高度 ${height}（${now.zh}）的陈述 ` +
+      `${said.length} 项${colon ? "：" : ""}${said.map((one) => one.zh).join("；")}；${nobody.zh}` +
+      `检查点由 ${signed.zh} 联署，` +
       `未联署：${unsigned.zh}。该区块之时（${time.zh}）的验证者即创世文件所列 ${count} 家，法定多数 ` +
       `${root.quorum} 家；本版本尚无验证者变更。`,
     en:
-      `Transaction ${txId}: signed by ${signersEn}; statements about it since: ${said.length}` +
-      `${colon ? ": " : ""}${said.map((one) => one.en).join("; ")}; of the contract's parties neither ` +
-      `signed nor spoke: ${silent.join(", ") || "none"}. The checkpoint was cosigned by ` +
+      `Transaction ${txId}: ${became.en}, signed by ${signersEn}; statements about it since, up to ` +
+      `height ${height} (${now.en}): ${said.length}${colon ? ": " : ""}` +
+      `${said.map((one) => one.en).join("; ")}; ${nobody.en} The checkpoint was cosigned by ` +
       `${signed.en}; not by: ${unsigned.en}. At the time of the block (${time.en}) the validators ` +
       `were the ${count} of genesis and a quorum ${root.quorum}: this version knows no change of ` +
       "validators.",
@@ -96,7 +113,7 @@ export async function answerProduction(subject) {
         `What was asked for was produced at ${time.en} (entries[${place}]).`,
       );
     }
-    if (kind === "records.refused") reasons.push(show(data.get("reason")));
+    if (kind === "records.refused") reasons.push(showText(show(data.get("reason"))));
   }
   const [asked, limit] = [formatTimeMs(timeOf(subject, 0)), formatTimeMs(deadline)];
   const signers = bodies[0].signers.join(", ");
@@ -261,15 +278,50 @@ async function checkAdmissible(subject, body, height) {
       );
     }
     checkKey(records.get(signer), signature.publicKey, height);
+    checkNoKeyEnded(root, records.get(signer), height);
   }
 }
 
+/** Whatever key the transaction came under, it was valid up to the promised height. */
+function checkNoKeyEnded({ intakeHeights }, { party, keys }, height) {
+  for (const { publicKey, untilHeight } of keys) {
+    if (untilHeight <= Math.max(0, height - intakeHeights) || untilHeight > height) continue;
+    const key = toHex(publicKey);
+    throw new Refuted(
+      "key_not_valid",
+      `${party} 的密钥 ${key} 在承诺之后、不晚于所承诺高度失效（高度 ${untilHeight}）；所收的交易可能由它签名，` +
+        "不构成遗漏。",
+      `Key ${key} of party ${party} ended at height ${untilHeight}, after the promise and not after the ` +
+        "promised height; what was taken in may have been signed with it, and that is no omission.",
+    );
+  }
+}
+
+/** Whether a transaction took effect: a signature under what was refused attests an attempt. */
+function describeRefusal({ refused, code }) {
+  if (!refused) return { zh: "已生效", en: "applied" };
+  const [zh, en] = REFUSAL_WORDS.get(code) ?? [code, code];
+  return {
+    zh: `已记录为拒绝（${zh}，${code}），未生效`,
+    en: `recorded as refused and of no effect (${en}, ${code})`,
+  };
+}
+
+/** The party of each role; of a record of another kind or version, as of none, none is known. */
 function partiesOf(record) {
   const found = new Map();
   const places = record === null ? undefined : PLACES.get(record[0]);
-  if (places === undefined || record.length <= Math.max(...places)) return found;
+  if (places === undefined || record.length <= Math.max(...places) || record[1] !== 1) return found;
   for (const [at, role] of ROLES.entries()) found.set(role, String(record[places[at]]));
   return found;
+}
+
+/** The parties under which consumers signed before they assigned their claim. */
+function formerConsumers(record) {
+  const assigned = record !== null && record[0] === "contract" ? record[29] : undefined;
+  if (!Array.isArray(assigned)) return [];
+  const isOne = (one) => Array.isArray(one) && one.length > 2 && one[2] !== "";
+  return assigned.filter(isOne).map((one) => String(one[2]));
 }
 
 function describeStatement(subject, place) {

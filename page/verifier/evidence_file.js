@@ -58,6 +58,10 @@ const SHOWN_MEMBERS = ["contract", "signed"];
 const STREAM_MEMBERS = ["proof", "stream", "value"];
 const DISCLOSURES = "disclosures";
 const DISCLOSURES_MAX = 64;
+const POST_QUANTUM = "post_quantum";
+const POST_QUANTUM_MEMBERS = ["checkpoint", "keys", "path"];
+/** Kinds that rest on one checkpoint, which a later one may cover with other signatures. */
+const RESTING_ON_ONE = [TRANSACTION, HISTORY, CASE, STATE, RECORD, LIABILITIES];
 /** Kinds about entries, which may hold a commitment to private fields. */
 const SHOWING = [TRANSACTION, HISTORY, CASE];
 const CONTRACT = pattern("[a-z0-9][a-z0-9._-]{0,79}");
@@ -96,6 +100,7 @@ export async function readScheduleLine(raw, genesis) {
   const sorted = new Map([...members].sort(([one], [other]) => (one < other ? -1 : 1)));
   const file = await readMembers(sorted, raw.length, async () => {});
   if (file.kind !== HISTORY) fail("bad_field", `a schedule holds no file of kind ${file.kind}`);
+  if (file.postQuantum) fail("bad_field", `a schedule has no ${POST_QUANTUM}`);
   return file;
 }
 
@@ -123,6 +128,13 @@ async function readMembers(members, size, pause) {
   if (typeof kind !== "string" || !Object.hasOwn(MEMBERS, kind)) {
     fail("bad_field", `kind is none of ${Object.keys(MEMBERS).join(", ")}`);
   }
+  const postQuantum = RESTING_ON_ONE.includes(kind) ? takePostQuantum(members) : null;
+  const file = await readKind(members, kind, size, pause);
+  return postQuantum === null ? file : { ...file, postQuantum };
+}
+
+/** Read what every file of its kind has, and disclosures. */
+async function readKind(members, kind, size, pause) {
   const disclosures = SHOWING.includes(kind) ? takeDisclosures(members) : [];
   takeMembers(members, "evidence file", MEMBERS[kind]);
   const blob = (name) => decode(members.get(name), name);
@@ -299,6 +311,24 @@ function takeDisclosures(members) {
   return listed.map((item, place) =>
     readDisclosure(item, `evidence file: ${DISCLOSURES}[${place}]`),
   );
+}
+
+/** Take a member that may be absent off, so that the others can be compared exactly. */
+function takePostQuantum(members) {
+  if (!members.has(POST_QUANTUM)) return null;
+  const value = members.get(POST_QUANTUM);
+  members.delete(POST_QUANTUM);
+  if (!(value instanceof Map)) fail("bad_field", `${POST_QUANTUM} is not an object`);
+  takeMembers(value, `evidence file: ${POST_QUANTUM}`, POST_QUANTUM_MEMBERS);
+  const checkpoint = value.get("checkpoint");
+  if (typeof checkpoint !== "string") fail("bad_field", `${POST_QUANTUM}.checkpoint is not a string`);
+  const keys = value.get("keys");
+  if (!Array.isArray(keys)) fail("bad_field", `${POST_QUANTUM}.keys is not a list`);
+  return {
+    checkpoint: toUtf8(checkpoint),
+    keys: keys.map((item, place) => decode(item, `${POST_QUANTUM}.keys[${place}]`)),
+    path: takeHashes(value, "path", `${POST_QUANTUM}.path`),
+  };
 }
 
 function takeParties(members) {

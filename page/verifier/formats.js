@@ -209,6 +209,11 @@ export function takePartyRecord(record, name) {
   };
 }
 
+/** Whether an entry may name this stream; no other name can ever stand in the state. */
+export function isStreamName(text) {
+  return STREAM.whole.test(text);
+}
+
 /** Refuse an object that has not exactly the `expected` members, given in their order. */
 export function takeMembers(members, name, expected) {
   const found = [...members.keys()];

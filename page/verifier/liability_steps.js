@@ -14,7 +14,7 @@ import { checkAmounts, computeLeaf, verifyClaim } from "./sum_tree.js";
 import { formatFen } from "./wording.js";
 
 const MERCHANT = 14;
-const CONTRACT = 27;
+const CONTRACT = 30;
 const SIGNED = 11;
 /** Places of the merchant's sums in its record. */
 const SUMS = [
@@ -108,7 +108,8 @@ async function checkShown(subject, claim) {
   }
   const refunded = BigInt(takeInteger(record[15], `${stream}: refunded`));
   const repaid = BigInt(takeInteger(record[16], `${stream}: repaid`));
-  const left = BigInt(due) - refunded - repaid;
+  const interestPaid = BigInt(takeInteger(record[27], `${stream}: interest_paid`));
+  const left = BigInt(due) - refunded + interestPaid - repaid;
   const party = takeBytes(fixed[8], `${signed.stream}: party`, HASH_BYTES);
   const expected = [
     ["merchant", merchant, subject.file.merchant.stream],

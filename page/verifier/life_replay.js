@@ -3,8 +3,10 @@
 //     locked + released + refunded = deposited + interest
 //
 // Every applied entry that moves money must state the balances it led to, nothing is moved that was
-// not locked, and the end must be the record in the state.
+// not locked, and the end must be the record in the state. An assignment that took effect makes the
+// assignee's party the consumer's, and from then on interest of the account goes to the assignee.
 
+import { fromHex, toHex } from "./bytes.js";
 import { show } from "./quoting.js";
 import { NotRun } from "./refusal.js";
 import { checkRefusal, compareWithState, fail } from "./replaying.js";
@@ -12,12 +14,14 @@ import { checkRefusal, compareWithState, fail } from "./replaying.js";
 export const SIGNED = "contract.signed";
 
 const RECORD_VERSION = 1;
-const RECORD_FIELDS = 27;
+const RECORD_FIELDS = 30;
 const PARTIES = ["merchant", "custodian", "consumer_party"];
 const AMOUNTS = [
   "paid", "vouchers", "bonus", "deposited", "interest", "locked", "released", "refunded", "repaid",
   "debited", "deliveries",
 ];
+const INTEREST_PAID = "interest_paid";
+const CONSUMER = "consumer_party";
 
 /** Whether the first entry that took effect signed a contract under terms. */
 export function isUnderTerms(entries, bodies) {
@@ -43,7 +47,9 @@ export async function foldLife(entries, bodies, pause) {
     }
     if (body.kind === SIGNED) {
       if (books !== null) fail(place, "合同已订立", "the contract was already signed");
-      books = { parties: {}, amounts: {} };
+      const persons = body.data.get("persons");
+      const holder = persons instanceof Map ? persons.get("party") : null;
+      books = { parties: {}, amounts: { [INTEREST_PAID]: 0 }, holder, notified: new Map(), assigned: [] };
       for (const name of PARTIES) books.parties[name] = String(body.data.get(name) ?? "");
       for (const name of AMOUNTS) books.amounts[name] = 0;
       continue;
@@ -51,6 +57,7 @@ export async function foldLife(entries, bodies, pause) {
     if (books === null) fail(place, "合同尚未订立", "the contract was not signed");
     const effects = new Map(entry.outcome.effects);
     move(place, body, effects, books);
+    assign(place, body, effects, books);
     for (const [name, value] of effects) {
       if (Object.hasOwn(books.amounts, name) && value !== books.amounts[name]) {
         fail(
@@ -95,6 +102,18 @@ function move(place, { kind, data }, effects, books) {
     amounts.locked += amount;
   } else if (kind === "funds.released") {
     take(place, amounts, int(place, data, "amount"), "released");
+  } else if (kind === "interest.paid") {
+    const amount = int(place, data, "amount");
+    const left = amounts.interest - amounts[INTEREST_PAID];
+    if (amount > left || data.get("payee") !== books.holder) {
+      fail(
+        place,
+        `支付账户利息 ${amount} 分，而未付利息仅 ${left} 分，或收款人并非债权人`,
+        `${amount} fen of interest were paid, where ${left} were left, or not to whoever holds the claim`,
+      );
+    }
+    take(place, amounts, amount, "refunded");
+    amounts[INTEREST_PAID] += amount;
   } else if (kind === "service.delivered") {
     amounts.debited += int(place, data, "debited");
     amounts.deliveries += 1;
@@ -103,6 +122,33 @@ function move(place, { kind, data }, effects, books) {
     if (data.get("source") === "custody") take(place, amounts, amount, "refunded");
     else amounts.repaid += amount;
   }
+}
+
+/** Follow an assignment: what took effect is one that was notified, and takes effect once. */
+function assign(place, { kind, data, txId }, effects, books) {
+  const isNotice = kind === "assignment.notified";
+  const id = isNotice ? toHex(txId) : String(data.get("of"));
+  if (isNotice) books.notified.set(id, [data.get("assignee"), data.get("assignee_party") ?? ""]);
+  const known = books.notified.get(id);
+  if (!effects.has(CONSUMER)) {
+    const took = books.assigned.some(([txId]) => toHex(txId) === id);
+    if (kind === "notice.arrived" && known !== undefined && !took) {
+      fail(place, "债权转让通知到达而受让人未生效", "a notice of assignment arrived without effect");
+    }
+    return;
+  }
+  const made = effects.get(CONSUMER);
+  const isOne = (isNotice || kind === "notice.arrived") && known !== undefined;
+  if (!isOne || effects.get("assignee") !== known[0] || made !== known[1]) {
+    fail(
+      place,
+      `所载消费者主体 ${show(made)} 不是所通知的受让人`,
+      `it makes ${show(made)} the consumer, which no notice of assignment names`,
+    );
+  }
+  books.holder = known[0];
+  books.assigned.push([fromHex(id), known[0], books.parties[CONSUMER]]);
+  books.parties[CONSUMER] = known[1];
 }
 
 function int(place, data, name) {
@@ -123,12 +169,18 @@ function take(place, amounts, amount, name) {
   amounts[name] += amount;
 }
 
+function hexed([txId, ...rest]) {
+  return [txId instanceof Uint8Array ? toHex(txId) : txId, ...rest];
+}
+
 function compare(books, record) {
   const isKnown =
     record !== null &&
     record[0] === "contract" &&
     record[1] === RECORD_VERSION &&
-    record.length === RECORD_FIELDS;
+    record.length === RECORD_FIELDS &&
+    Array.isArray(record[29]) &&
+    record[29].every(Array.isArray);
   if (!isKnown) {
     throw new NotRun(
       "链上状态的格式本核验程序不认识。",
@@ -138,5 +190,7 @@ function compare(books, record) {
   compareWithState([
     ...PARTIES.map((name, at) => [name, record[2 + at], books.parties[name]]),
     ...AMOUNTS.map((name, at) => [name, record[8 + at], books.amounts[name]]),
+    [INTEREST_PAID, record[27], books.amounts[INTEREST_PAID]],
+    ["assigned", record[29].map(hexed), books.assigned.map(hexed)],
   ]);
 }

@@ -6,7 +6,7 @@ import { SIGNED, foldLife, isUnderTerms } from "./life_replay.js";
 import { fold } from "./prepaid_replay.js";
 import { NotRun, Refuted } from "./refusal.js";
 import { describeSpan, takeSpan, timeOf } from "./span.js";
-import { describeKind, formatFen, formatTimeMs } from "./wording.js";
+import { KIND_WORDS, describeKind, formatFen, formatTimeMs, showText } from "./wording.js";
 
 const LISTED_MAX = 8;
 const TERMS_MEMBER = new Map([[SIGNED, "terms"], ["prepaid.open", "terms_hash"]]);
@@ -27,11 +27,14 @@ export async function answerWindow(subject) {
   const listed = kinds.join(", ");
   const of = listed === "" ? "" : ` of ${listed}`;
   const stream = `contract/${file.contract}`;
+  const there = new Set(found.map((place) => bodies[place].kind));
+  const caution = cautionOf(kinds.filter((kind) => !KIND_WORDS.has(kind) && !there.has(kind)));
   if (found.length === 0) {
     return {
-      zh: `${span.zh}，${stream} 没有${listed || "任何"}记录；该期间共有 ${inside.length} 条记录。`,
+      zh: `${span.zh}，${stream} 没有${listed || "任何"}记录；该期间共有 ${inside.length} 条记录。${caution.zh}`,
       en:
-        `${span.en} ${stream} has no entry${of}; in that time it has ${inside.length} entries in all.`,
+        `${span.en} ${stream} has no entry${of}; in that time it has ${inside.length} entries in all.` +
+        caution.en,
     };
   }
   const told = found.slice(0, LISTED_MAX).map((place) => describeEntry(subject, place));
@@ -40,11 +43,23 @@ export async function answerWindow(subject) {
     zh:
       `${span.zh}，${stream} 有 ${found.length} 条${listed || "任何种类的"}记录（其中已记录为拒绝 ` +
       `${refused} 条），该期间共有 ${inside.length} 条：${told.map((one) => one.zh).join("；")}` +
-      `${more > 0 ? `；另有 ${more} 条` : ""}。`,
+      `${more > 0 ? `；另有 ${more} 条` : ""}。${caution.zh}`,
     en:
       `${span.en} ${stream} has ${found.length} entries${of} (${refused} of them recorded as ` +
       `refused), of ${inside.length} entries in that time: ${told.map((one) => one.en).join("; ")}` +
-      `${more > 0 ? `; and ${more} more` : ""}.`,
+      `${more > 0 ? `; and ${more} more` : ""}.${caution.en}`,
+  };
+}
+
+/** A word that no kind of transaction bears has no entries, whatever happened. */
+function cautionOf(unknown) {
+  if (unknown.length === 0) return { zh: "", en: "" };
+  const listed = unknown.join(", ");
+  return {
+    zh: `本核验程序不认识种类 ${listed}：若系误写，没有记录不说明任何事。`,
+    en:
+      ` This verifier does not know the kind ${listed}: if it is misspelt, that it has no entry says ` +
+      "nothing.",
   };
 }
 
@@ -177,7 +192,7 @@ function describeChange(subject, place) {
   const price = data.get("price");
   const fen = typeof price === "number" ? formatFen(price) : { zh: "？", en: "?" };
   const item = data.get("item");
-  const name = typeof item === "string" ? item : "?";
+  const name = typeof item === "string" ? showText(item) : "?";
   const listed = signers.join(", ");
   return {
     zh: `${name} 改为 ${fen.zh}（${time.zh}，签名：${listed}）`,

@@ -13,7 +13,7 @@ import { rootFromInclusion, verifyStateProof } from "./merkle.js";
 import { quote } from "./quoting.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
 import { isInteger } from "./strict_msgpack.js";
-import { describeOutcome, formatInstitutions, formatTimeMs } from "./wording.js";
+import { describeOutcome, formatInstitutions, formatTimeMs, showText } from "./wording.js";
 
 const MONEY_AFTER = ["paid", "locked", "released", "refunded"];
 const SIGNATURES_AT_ONCE = 64;
@@ -71,10 +71,10 @@ export async function checkBodies(subject, pause) {
   checkDeadline(subject, body);
   const [bytes, txId] = [entries[0].body.length, toHex(body.txId)];
   return {
-    zh: `正文 ${bytes} 字节，为规范写法；交易号 ${txId}，归属 ${body.stream}，业务编号 ${body.reference}。`,
+    zh: `正文 ${bytes} 字节，为规范写法；交易号 ${txId}，归属 ${body.stream}，业务编号 ${showText(body.reference)}。`,
     en:
       `The body of ${bytes} bytes is canonical; transaction ${txId} in stream ${body.stream}, ` +
-      `reference ${body.reference}.`,
+      `reference ${showText(body.reference)}.`,
   };
 }
 

@@ -1,7 +1,8 @@
 // RFC 8785 canonical JSON, read by a grammar that has no second spelling.
 //
 // No white space, shortest escapes, members ascending by UTF-16 units and hence never twice, integers
-// of at most 2^53−1 only, text that is normal, at most 8 levels. What matches is canonical.
+// of at most 2^53−1 only, text that is normal, at most 8 levels and 4,194,304 values, because the
+// smallest values take many times their spelling in memory. What matches is canonical.
 // Objects become Maps, so that no member's name can mean anything to JavaScript. The reader keeps its
 // place in a list of its own and not on the call stack: `advance` reads for a while and returns, so
 // that a page reads a large file without freezing.
@@ -13,6 +14,7 @@ import { isNormal } from "./unicode_3_2.js";
 
 export const INTEGER_MAX = Number.MAX_SAFE_INTEGER;
 export const DEPTH_MAX = 8;
+const VALUES_MAX = 4 * 1024 * 1024;
 const INTEGER_CHARS_MAX = String(-INTEGER_MAX).length;
 const SHOWN = 24;
 const VALUES_IN_A_ROW = 2048;
@@ -48,6 +50,7 @@ class Reader {
     this.name = name;
     this.at = 0;
     this.open = []; // containers that are not closed yet, the outermost first
+    this.count = 0;
     this.value = undefined;
     this.isDone = false;
   }
@@ -71,6 +74,8 @@ class Reader {
 
   /** Read one value; a container's opening counts as one, and its members follow. */
   readOne() {
+    this.count += 1;
+    if (this.count > VALUES_MAX) refuse("too_large", `${this.name}: more than ${VALUES_MAX} values`);
     const first = this.raw[this.at];
     if (first === OPEN_OBJECT || first === OPEN_ARRAY) {
       if (this.open.length >= DEPTH_MAX) {

@@ -9,6 +9,7 @@ import { concat, fromUtf8, toUtf8, u64 } from "./bytes.js";
 import { refuse } from "./refusal.js";
 
 export const COUNT_MAX = Number.MAX_SAFE_INTEGER;
+const BYTES_MAX = 1024 * 1024;
 const DEPTH_MAX = 16;
 const STACK_MAX = 1024;
 
@@ -20,9 +21,10 @@ class Foreign {
 
 /** The array that `raw` spells, of `length` elements if that is given; throws `Rejected`. */
 export function readArray(raw, name, length = null) {
+  if (raw.length > BYTES_MAX) refuse("too_large", `${name}: ${raw.length} bytes; at most ${BYTES_MAX}`);
   const decoder = new Decoder(raw, name);
   const value = decoder.read(1);
-  if (decoder.at !== raw.length) decoder.fail("unpack(b) received extra data.");
+  if (decoder.at !== raw.length) decoder.fail();
   checkTypes(value, name, 1);
   if (!decoder.isShortest) {
     refuse("not_canonical", `${name}: these ${raw.length} bytes are not the one encoding of their value`);
@@ -39,14 +41,14 @@ class Decoder {
     this.isShortest = true;
   }
 
-  fail(sentence) {
-    refuse("malformed", `${this.name}: not MessagePack: ${sentence}`);
+  fail() {
+    refuse("malformed", `${this.name}: these ${this.raw.length} bytes are not MessagePack`);
   }
 
   /** The next `count` bytes' place; what is not there is no MessagePack. */
   skip(count) {
     const start = this.at;
-    if (start + count > this.raw.length) this.fail("Unpack failed: incomplete input");
+    if (start + count > this.raw.length) this.fail();
     this.at = start + count;
     return start;
   }
@@ -103,7 +105,7 @@ class Decoder {
       case 0xdd: return this.readItems(this.length(4, 0xffff), depth);
       case 0xde: return this.readMap(this.number(2), depth);
       case 0xdf: return this.readMap(this.number(4), depth);
-      default: return this.fail("Unpack failed: error = -2"); // 0xc1 is never used
+      default: return this.fail(); // 0xc1 is never used
     }
   }
 
@@ -129,22 +131,22 @@ class Decoder {
 
   readText(length) {
     const text = fromUtf8(this.readBytes(length));
-    return text === null ? this.fail("a string is not valid UTF-8") : text;
+    return text === null ? this.fail() : text;
   }
 
   readItems(count, depth) {
-    if (depth > STACK_MAX) this.fail("StackError");
-    if (count > this.raw.length) this.fail(`${count} exceeds max_array_len(${this.raw.length})`);
+    if (depth > STACK_MAX) this.fail();
+    if (count > this.raw.length) this.fail();
     const items = [];
     for (let place = 0; place < count; place += 1) items.push(this.read(depth + 1));
     return items;
   }
 
   readMap(count, depth) {
-    if (depth > STACK_MAX) this.fail("StackError");
+    if (depth > STACK_MAX) this.fail();
     for (let place = 0; place < count; place += 1) {
       const key = this.read(depth + 1);
-      if (typeof key !== "string" && !(key instanceof Uint8Array)) this.fail("a map's key is no text");
+      if (typeof key !== "string" && !(key instanceof Uint8Array)) this.fail();
       this.read(depth + 1);
     }
     return new Foreign("dict");
@@ -153,8 +155,8 @@ class Decoder {
   readExtension(length) {
     const type = this.view.getInt8(this.skip(1));
     this.skip(length);
-    if (type !== -1) this.fail(`extension type ${type} of ${length} bytes`);
-    if (![4, 8, 12].includes(length)) this.fail(`a timestamp of ${length} bytes`);
+    if (type !== -1) this.fail();
+    if (![4, 8, 12].includes(length)) this.fail();
     return new Foreign("Timestamp");
   }
 }

@@ -47,6 +47,10 @@ export async function readTrustRoot(document) {
     parameters.get("replay_window_ms") ?? null,
     "genesis: replay_window_ms",
   );
+  const intakeHeights = takeInteger(
+    parameters.get("intake_heights") ?? null,
+    "genesis: intake_heights",
+  );
   const origin = `${network}/${toHex(chainId).slice(0, 16)}`;
   const faultyMax = Math.floor((institutions.length - 1) / 3);
   return {
@@ -54,6 +58,7 @@ export async function readTrustRoot(document) {
     network,
     institutions,
     replayWindowMs,
+    intakeHeights,
     origin,
     faultyMax,
     quorum: Math.floor((institutions.length + faultyMax) / 2) + 1,
@@ -84,6 +89,10 @@ function readInstitution(item) {
     nameZh: takeText(name.get("zh"), `${id}: name in Chinese`),
     nameEn: takeText(name.get("en"), `${id}: name in English`),
     keys: raw,
+    mldsa44:
+      (keys.get("mldsa44") ?? null) === null
+        ? null
+        : fromHex(takeText(keys.get("mldsa44"), `${id}: mldsa44 key's hash`, KEY)),
   };
 }
 

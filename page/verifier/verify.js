@@ -24,10 +24,11 @@ import { sha256 } from "./hashing.js";
 import { checkBalances, checkCompleteness, checkOwed } from "./history_steps.js";
 import { checkClaims, checkTotal } from "./liability_steps.js";
 import { checkCheckpoint, checkEntries, checkGenesis, checkHeaders, checkValidators } from "./log_steps.js";
+import { UNCHECKED_LIMIT, checkPostQuantum } from "./post_quantum_step.js";
 import { checkBodies, checkCertificate, checkKeys, checkOutcome, checkSignatures } from "./record_steps.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
 import { checkWhole, makeContractsCheck } from "./schedule_steps.js";
-import { wordsOf } from "./wording.js";
+import { formatTimeMs, wordsOf } from "./wording.js";
 
 export const STEPS = [
   { number: 1, zh: "文件可读", en: "the file can be read" },
@@ -48,6 +49,11 @@ export const STEPS = [
 ];
 
 export const ANSWER = { number: 18, zh: "所证事项", en: "what is asked", check: checkAnswer };
+
+/** Of a file with cosignatures that outlive Ed25519, after all its other steps. */
+export const POST_QUANTUM = {
+  number: 19, zh: "后量子联署", en: "post-quantum cosignatures", check: checkPostQuantum,
+};
 
 /** Of a file of liabilities, which is about no entry. */
 export const LIABILITY_STEPS = [
@@ -74,7 +80,8 @@ const PLANS = {
 };
 
 function planOf(file) {
-  return PLANS[file?.kind] ?? STEPS;
+  const plan = PLANS[file?.kind] ?? STEPS;
+  return file?.postQuantum ? [...plan, POST_QUANTUM] : plan;
 }
 
 /**
@@ -209,6 +216,7 @@ function limitsOf({ root, file, stateHeader, isReplayed, isDisclosing }, isConsi
         "genesis hash came from a source that is trusted.",
     },
   ];
+  const upTo = stateHeader === undefined ? null : describeHeight(stateHeader);
   if (file.kind === CONSISTENCY) {
     limits.push({
       zh: "此文件不含条目，不说明条目的内容。",
@@ -216,8 +224,8 @@ function limitsOf({ root, file, stateHeader, isReplayed, isDisclosing }, isConsi
     });
   } else if (file.kind === STATE || file.kind === RECORD) {
     limits.push({
-      zh: `所证截至高度 ${stateHeader.height}；其后的记录不在此文件之内。`,
-      en: `What is proven is up to height ${stateHeader.height}; what came later is not in this file.`,
+      zh: `所证截至${upTo.zh}；其后的记录不在此文件之内。`,
+      en: `What is proven is up to ${upTo.en}; what came later is not in this file.`,
     });
     if (file.kind === RECORD) {
       limits.push({
@@ -228,9 +236,9 @@ function limitsOf({ root, file, stateHeader, isReplayed, isDisclosing }, isConsi
   } else if (file.kind === LIABILITIES || file.kind === SCHEDULE) {
     limits.push(
       {
-        zh: `合计截至高度 ${stateHeader.height}；应退余额取各种可能结果中的最高者，未经计算者计为零。`,
+        zh: `合计截至${upTo.zh}；应退余额取各种可能结果中的最高者，未经计算者计为零。`,
         en:
-          `The totals are those of height ${stateHeader.height}; what is owed is the highest of the ` +
+          `The totals are those of ${upTo.en}; what is owed is the highest of the ` +
           "possible results, and 0 until it was computed.",
       },
       {
@@ -242,11 +250,17 @@ function limitsOf({ root, file, stateHeader, isReplayed, isDisclosing }, isConsi
     );
   } else if (file.kind === HISTORY) {
     limits.push({
-      zh: `完整性截至高度 ${stateHeader.height}；其后的记录不在此文件之内。`,
-      en: `Completeness is up to height ${stateHeader.height}; what came later is not in this file.`,
+      zh: `完整性截至${upTo.zh}；其后的记录不在此文件之内。`,
+      en: `Completeness is up to ${upTo.en}; what came later is not in this file.`,
     });
     if (!isReplayed) {
       limits.push({ zh: "余额未经复算。", en: "The balances were not derived again." });
+    }
+    if (file.law !== null) {
+      limits.push({
+        zh: "应退金额未经复算：其所依据的条款与公布数据，本网页均未核验。",
+        en: "What is owed was not derived again: of the papers it follows from this page checked none.",
+      });
     }
   } else {
     limits.push({
@@ -254,6 +268,13 @@ function limitsOf({ root, file, stateHeader, isReplayed, isDisclosing }, isConsi
       en: "This file is about one transaction and says nothing of the contract's others.",
     });
   }
+  if (file.postQuantum) limits.push(UNCHECKED_LIMIT);
   if (isDisclosing) limits.push(DISCLOSED_LIMIT);
   return limits;
+}
+
+/** Up to where a file speaks, with the date: an old file is as consistent as a new one. */
+function describeHeight({ height, timeMs }) {
+  const time = formatTimeMs(timeMs);
+  return { zh: `高度 ${height}（${time.zh}）`, en: `height ${height} (${time.en})` };
 }

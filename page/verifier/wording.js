@@ -39,6 +39,7 @@ export const KIND_WORDS = new Map([
   ["funds.frozen", ["冻结", "frozen"]],
   ["funds.unfrozen", ["解冻", "unfrozen"]],
   ["interest.accrued", ["账户结息", "account interest credited"]],
+  ["interest.paid", ["支付账户利息", "account interest paid"]],
   ["card.activated", ["首次启用", "first use"]],
   ["service.delivered", ["已提供", "delivered"]],
   ["delivery.answered", ["确认或异议", "a delivery confirmed or denied"]],
@@ -81,6 +82,14 @@ export const KIND_WORDS = new Map([
 ]);
 
 export const REFUSAL_WORDS = new Map([
+  ["already_assigned", ["债权先已转让他人", "the claim had passed to another before"]],
+  ["claim_assigned", ["债权已转让，签名者不再是消费者", "the claim was assigned; the signer is the consumer no more"]],
+  ["consumers_interest", ["账户利息归消费者所有", "what is left is the account's interest, which is the consumer's"]],
+  ["interest_above_credited", ["超过未付的账户利息", "it is more than the interest that is left"]],
+  ["merchants_interest", ["依条款，账户利息归经营者", "by the terms the account's interest is the merchant's"]],
+  ["payee_not_computed", ["转让后尚未重新计算收款人", "since the assignment it was not computed who is paid"]],
+  ["too_many_assignments", ["转让次数已达上限", "too many assignments"]],
+  ["wrong_payee", ["收款人有误", "the payee is nobody who is owed this"]],
   ["already_open", ["合同已经开立", "the contract is already open"]],
   ["already_revoked", ["已经撤销或停用", "it is already revoked"]],
   ["amount_too_large", ["金额超过上限", "the amount is too large"]],
@@ -179,6 +188,13 @@ export const REASON_ZH = new Map([
 const CHINA_MS = 8 * 3_600_000;
 const YEAR_9999_S = 253_402_214_400;
 
+const PLAIN = /^[0-9A-Za-z._/-]+(?: [0-9A-Za-z._/-]+)*$/;
+
+/** Free text in a sentence: as it stands, or as a JSON string if it could pass for more. */
+export function showText(text) {
+  return PLAIN.test(text) ? text : JSON.stringify(text);
+}
+
 /** An amount in yuan, from whole fen. */
 export function formatFen(fen) {
   const whole = BigInt(fen);
@@ -247,7 +263,8 @@ function describeEffect(name, value) {
     const fen = formatFen(value);
     return { zh: `${label[0]} ${fen.zh}`, en: `${label[1]} ${fen.en}` };
   }
-  return { zh: `${name} = ${value}`, en: `${name} = ${value}` };
+  const shown = `${name} = ${typeof value === "string" ? showText(value) : value}`;
+  return { zh: shown, en: shown };
 }
 
 /** A refusal's sentence; in Chinese its reason, with the exact finding behind it. */

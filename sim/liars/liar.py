@@ -25,6 +25,7 @@ from consensus.messages import (
     decode_message,
     encode_message,
 )
+from ledger.refusal import Rejected
 from ledger.votes import (
     COMMIT,
     PRE_PREPARE,
@@ -37,7 +38,7 @@ from ledger.votes import (
 )
 from node.driver import Driver
 from node.mempool import Mempool
-from node.messages import Consensus, Frame, encode_frame
+from node.messages import Consensus, Frame, decode_frame, encode_frame
 from sim.coverage import Coverage
 from sim.deployment import Deployment
 from sim.world import World
@@ -134,6 +135,14 @@ class Liar:
         """Return the same message with another block."""
         signature = self._sign(PRE_PREPARE, like.height, like.view, proposal.block_hash)
         return msgspec.structs.replace(like, proposal=proposal, signature=signature)
+
+
+def read_overheard(payload: bytes) -> Message | None:
+    """Return the consensus message in what came from the wire, if it is one."""
+    try:
+        return read(decode_frame(payload))
+    except Rejected:
+        return None
 
 
 def read(frame: Frame) -> Message | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from consensus.messages import Commit, Prepare, ViewChange, decode_message
+from consensus.messages import Commit, Prepare, ViewChange
 from ledger.checkpoint import Checkpoint, cosign_checkpoint
 from ledger.equivocation import (
     Amnesia,
@@ -18,7 +18,6 @@ from ledger.equivocation import (
     ViewChangeEquivocation,
     VoteEquivocation,
 )
-from ledger.refusal import Rejected
 from ledger.votes import COMMIT, ViewClaim, Vote
 from node.certification import cosigner_name
 from node.convictions import Convictions
@@ -26,17 +25,15 @@ from node.driver import Driver
 from node.messages import (
     Blocks,
     CertifiedBlock,
-    Consensus,
     Cosigned,
     Frame,
     Status,
     Transactions,
-    decode_frame,
     encode_frame,
 )
 from sim.coverage import Coverage
 from sim.deployment import Deployment
-from sim.liars.liar import Liar, Packet, Sent
+from sim.liars.liar import Liar, Packet, Sent, read_overheard
 from sim.world import World
 
 
@@ -123,11 +120,7 @@ class FalseWitness(Liar):
         self._convictions = Convictions(self._genesis, number, self._signers.party)
 
     def overhear(self, payload: bytes) -> None:
-        try:
-            frame = decode_frame(payload)
-            message = decode_message(frame.payload) if isinstance(frame, Consensus) else None
-        except Rejected:
-            return
+        message = read_overheard(payload)
         if isinstance(message, Prepare | Commit):
             self._votes.append(message.vote)
         elif isinstance(message, ViewChange):

@@ -11,8 +11,7 @@ from typing import Final
 
 import msgspec
 
-from consensus.messages import Commit, NewView, Prepare, ViewChange, decode_message
-from ledger.refusal import Rejected
+from consensus.messages import Commit, NewView, Prepare, ViewChange
 from ledger.votes import (
     PREPARE,
     VIEW_MAX,
@@ -21,10 +20,10 @@ from ledger.votes import (
     SignedBy,
 )
 from node.driver import Driver
-from node.messages import Consensus, Frame, decode_frame
+from node.messages import Consensus, Frame
 from sim.coverage import Coverage
 from sim.deployment import Deployment
-from sim.liars.liar import Liar, Packet, Sent, read, write
+from sim.liars.liar import Liar, Packet, Sent, read, read_overheard, write
 from sim.world import World
 
 OVERHEARD_MAX: Final = 64
@@ -116,11 +115,7 @@ class Replayer(Liar):
         self._rare: deque[bytes] = deque(maxlen=OVERHEARD_MAX)
 
     def overhear(self, payload: bytes) -> None:
-        try:
-            frame = decode_frame(payload)
-            message = decode_message(frame.payload) if isinstance(frame, Consensus) else None
-        except Rejected:
-            return
+        message = read_overheard(payload)
         if isinstance(message, ViewChange | NewView):
             self._rare.append(payload)
         elif message is not None:
@@ -165,11 +160,7 @@ class FalsePreparer(Liar):
         self._votes: deque[Prepare] = deque(maxlen=OVERHEARD_MAX)
 
     def overhear(self, payload: bytes) -> None:
-        try:
-            frame = decode_frame(payload)
-            message = decode_message(frame.payload) if isinstance(frame, Consensus) else None
-        except Rejected:
-            return
+        message = read_overheard(payload)
         if isinstance(message, ViewChange | NewView) and message.prepared is not None:
             self._seen.append(message.prepared)
         elif isinstance(message, Prepare):

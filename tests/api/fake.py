@@ -218,6 +218,9 @@ class FakeNode:
     def witnesses(self, size: int) -> bytes | None:
         return b'{"size":4}' if size <= 4 else None
 
+    def post_quantum(self, size: int) -> bytes | None:
+        return b'{"size":5}' if size <= 5 else None
+
     def transaction_timestamps(self, tx_id: bytes) -> bytes:
         return b'{"index":%d}' % self._require_certified(tx_id).index
 
@@ -246,7 +249,7 @@ class FakeNode:
             raise NotFound(f"heights {older_height} and {newer_height} are not in order")
         return b'{"older":%d,"newer":%d}' % (older_height, newer_height)
 
-    def equivocation(self, validator: str, number: int) -> bytes:
+    async def equivocation(self, validator: str, number: int) -> bytes:
         if number:
             raise NotFound(f"the chain holds 1 proofs against {validator}, counted from 0")
         return b'{"validator":"%s"}' % validator.encode()

@@ -32,14 +32,16 @@ class Store:
     def __init__(self, folder: Path, node: FakeNode, tokens: TokenSet, secret: dict[str, str]):
         self.folder = folder
         self.stopped: list[str] = []
-        self._node, self._tokens, self._secret = node, tokens, secret
+        self.node, self._tokens, self._secret = node, tokens, secret
         self._thread = ThreadPoolExecutor(1)
         self.directory = DiskDirectory(folder, create=True)
         self.reopen()
 
-    def reopen(self) -> None:
+    def reopen(self) -> list[str]:
+        """Open the store as after a restart; return what it mended."""
+
         def custodian_of(contract: str) -> str:
-            view = self._node.contract(f"contract/{contract}")
+            view = self.node.contract(f"contract/{contract}")
             return "" if view is None else view.custodian
 
         records = PrivateRecords(
@@ -51,8 +53,9 @@ class Store:
             now_ms=lambda: TIME_MS,
         )
         self._app = create_app(
-            self._node, self._tokens, ApiSettings(now_ms=lambda: TIME_MS), records
+            self.node, self._tokens, ApiSettings(now_ms=lambda: TIME_MS), records
         )
+        return records.notices
 
     def connect(self, token: str | None = "custodian") -> httpx.AsyncClient:
         headers = {"X-Request-Id": "r-1"}
@@ -251,6 +254,30 @@ async def test_a_contract_need_not_be_on_the_chain_but_is_then_whose_it_was(stor
         assert (await first.get(path)).status_code == 200
 
 
+@pytest.mark.parametrize("is_erased", [False, True])
+async def test_a_name_taken_before_its_contract_is_the_chains_custodians(
+    store: Store, monkeypatch: pytest.MonkeyPatch, is_erased: bool
+) -> None:
+    """Another custodian could guess the name, and keep the true one out for ever."""
+    with monkeypatch.context() as before:
+        before.setattr(store.node, "contract", lambda stream: None)
+        async with store.connect("other-custodian") as other:
+            assert (await other.put(PRIVATE, json={"fields": {"name": "x"}})).status_code == 201
+            if is_erased:
+                assert (await other.delete(PRIVATE)).status_code == 200
+    async with store.connect("consumer") as consumer, store.connect() as custodian:
+        assert detail(await consumer.get(PRIVATE))[:2] == (404, "not_found")
+        assert (await custodian.get(PRIVATE)).status_code == 403
+        await put(store, FIELDS_OF_ONE)
+        assert [
+            record["fields"] for record in (await custodian.get(PRIVATE)).json()["records"]
+        ] == [FIELDS_OF_ONE]
+        assert (await consumer.get(PRIVATE)).status_code == 200
+    async with store.connect("other-custodian") as other:
+        for ask in REQUESTS.values():
+            assert (await ask(other)).status_code == 403
+
+
 async def test_a_consumer_for_whom_nothing_is_kept_is_told_so(store: Store) -> None:
     async with store.connect("consumer") as client:
         assert detail(await client.get(PRIVATE)) == (
@@ -339,6 +366,30 @@ async def test_no_answer_leaves_when_the_audit_cannot_be_written(
     assert len(store.stopped) == 1
     assert store.stopped[0].startswith("the private fields' disk failed: ")
     assert "13800138000" not in answer.text
+
+
+async def test_a_line_that_power_lost_broke_off_spoils_no_other(store: Store) -> None:
+    await put(store, FIELDS_OF_ONE)
+    file = store.folder / "audit-2026-01.log"
+    raw = file.read_bytes()
+    file.write_bytes(raw + raw[:50])
+    assert store.reopen() == [f"{file}: its last line was broken off; it stays so"]
+    async with store.connect() as client:
+        await client.get(PRIVATE)
+    first, torn, last = file.read_bytes().splitlines()
+    assert (first + b"\n", torn) == (raw, raw[:50])
+    assert json.loads(last)["action"] == "read"
+    assert store.reopen() == []
+
+
+async def test_what_is_left_of_erased_fields_may_be_damaged_too(store: Store) -> None:
+    await put(store, FIELDS_OF_ONE)
+    async with store.connect() as client:
+        await client.delete(PRIVATE)
+        (store.folder / "c1.erased").write_bytes(b'{"custodian":')
+        answer = await client.get(PRIVATE)
+    assert detail(answer)[:2] == (503, "unavailable")
+    assert store.audit[-1]["outcome"] == "damaged"
 
 
 def _no_space(*_: object) -> int:

@@ -47,3 +47,13 @@ async def test_witnesses_of_a_size(client: httpx.AsyncClient) -> None:
         404,
         "this node has no witnessed checkpoint of 5 entries or more",
     )
+
+
+async def test_post_quantum_cosignatures_of_a_size(client: httpx.AsyncClient) -> None:
+    response = await client.get("/v1/checkpoints/5/post-quantum")
+    assert (response.status_code, response.json()) == (200, {"size": 5})
+    absent = await client.get("/v1/checkpoints/6/post-quantum")
+    assert (absent.status_code, absent.json()["detail"]) == (
+        404,
+        "no checkpoint of 6 entries or more has a quorum's post-quantum cosignatures here",
+    )

@@ -1,5 +1,7 @@
 """`scripts/campaign`: a real network of processes under faults for as long as wanted.
 
+`lives` needs no network: it is the law's engine alone, over as many random lives as wanted.
+
 Exit status 0: everything promised holds. 1: a promise was broken, and its sentence says which; the
 network's directory is then kept.
 """
@@ -7,6 +9,8 @@ network's directory is then kept.
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import random
 import shutil
 import signal
@@ -14,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,6 +27,7 @@ from tests.campaign.devnets import PatientDevnet
 from tests.campaign.invariants import Violated
 from tests.campaign.kills import run_kills
 from tests.campaign.soak import run_soak
+from tests.law.lives import run_lives
 from tests.system.networks import running_network
 
 DESCRIPTION = """\
@@ -34,6 +40,7 @@ examples:
   scripts/campaign kills --count 100 --seed 1      a hundred kill -9 at random moments
   scripts/campaign soak --minutes 20 --rate 40     twenty minutes of load with kills and pauses
   scripts/campaign soak --minutes 240 --csv soak.csv
+  scripts/campaign lives --seeds 0:1000000         a million contracts' lives, on every core
 
 Ctrl-C ends the faults early; what was promised is checked all the same.
 docs/CAMPAIGN-PROCESSES.md keeps what was run, and says how to read it."""
@@ -53,6 +60,16 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     soak = commands.add_parser("soak", help="load with faults; memory, descriptors, disk, latency")
     soak.add_argument("--minutes", type=float, default=20, help="how long (default 20)")
     soak.add_argument("--csv", type=Path, default=Path("soak.csv"), help="samples, one a line")
+    lives = commands.add_parser(
+        "lives", help="random lives of contracts, the law's engine against a second reading"
+    )
+    lives.add_argument(
+        "--seeds", type=_parse_range, default=range(10_000), metavar="FIRST:END",
+        help="half-open range of seeds (default 0:10000)",
+    )  # fmt: skip
+    lives.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)"
+    )
     for command in (kills, soak):
         command.add_argument("--seed", type=int, default=1, help="of faults and their moments")
         command.add_argument("--nodes", type=int, default=4, help="nodes (default 4)")
@@ -61,9 +78,36 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _parse_range(text: str) -> range:
+    first, _, end = text.partition(":")
+    try:
+        seeds = range(int(first), int(end))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FIRST:END, such as 0:1000") from None
+    if not seeds or seeds[0] < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} names no seed; 0:1000 names a thousand")
+    return seeds
+
+
+def _campaign_lives(arguments: argparse.Namespace) -> int:
+    """Run the lives of a range of seeds; print the row that docs/CAMPAIGN.md keeps."""
+    seeds: range = arguments.seeds
+    begin = time.monotonic()
+    tally = run_lives(seeds, arguments.workers)
+    hours = (time.monotonic() - begin) / 3_600
+    failed = ", ".join(str(seed) for seed in tally.failed) or "none"
+    print(
+        f"\n| `{_name_commit()}` | {seeds[0]}:{seeds[-1] + 1} | {tally.results:,} | {hours:.2f} | "
+        f"{failed} | {arguments.workers} of {os.cpu_count()} cores, {platform.machine()} |"
+    )
+    return 1 if tally.failed else 0
+
+
 def main(argv: list[str]) -> int:
     """Run one campaign; return the exit status."""
     arguments = parse_arguments(argv)
+    if arguments.command == "lives":
+        return _campaign_lives(arguments)
     chance = random.Random(f"{arguments.command} {arguments.seed}")
     home = arguments.home or Path(tempfile.mkdtemp(prefix="campaign-"))
     is_kept = arguments.home is not None

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bench.processes import read_memory_bytes
 from cli.failure import Failure
-from node.server import count_bytes
+from node.disk_usage import count_bytes
 from tests.campaign.invariants import Violated, check_everything, height_of
 from tests.campaign.load import Load
 from tests.system.networks import Network

@@ -22,7 +22,6 @@ from certificate.contents import make_certificate, make_number
 from certificate.document import (
     Certificate,
     Exact,
-    Fields,
     Section,
     Sentences,
     Table,
@@ -32,8 +31,9 @@ from certificate.record import ENTRIES_SHOWN_MAX, describe_record
 from certificate.render import render
 from certificate.showing import TEXT_CHARS_MAX, is_shown, show_exact, show_text
 from tests.certificate.papers import evidence, make, paper, refuted, squeeze
+from tests.verifier import test_proofs
 from tests.verifier.small_chain import SmallChain, busy_chain
-from verifier.evidence_file import BareProof, HistoryFile, read_evidence
+from verifier.evidence_file import HistoryFile, read_evidence
 from verifier.report import Words
 from verifier.trust_root import read_trust_root
 from verifier.verify import verify_evidence
@@ -248,24 +248,77 @@ def test_every_character_that_is_shown_has_a_glyph() -> None:
     assert render(page, b"{}", "A", 0, "zh").startswith(b"%PDF-1.7")
 
 
-def test_a_kind_without_sections_of_its_own_shows_what_was_verified(
-    monkeypatch: pytest.MonkeyPatch,
+def certify(kind: str) -> Certificate:
+    chain, raw = test_proofs.GOOD[kind]()
+    report = verify_evidence(raw, chain.chain_id)
+    return make_certificate(raw, report, chain.chain_id.hex(), "software")
+
+
+def said_in(made: Certificate, title: str) -> list[Words]:
+    """Every text of one section."""
+    (section,) = [section for section in made.sections if section.title.en == title]
+    cells: list[Any] = []
+    for block in section.blocks:
+        rows = block.lines if isinstance(block, Sentences) else block.rows
+        cells += [cell for row in rows for cell in (row if isinstance(row, tuple) else (row,))]
+    return [cell if isinstance(cell, Words) else Words(str(cell), str(cell)) for cell in cells]
+
+
+@pytest.mark.parametrize(
+    "kind", ["window", "consistency", "state", "absence-1", "omission", "equivocation-fork"]
+)
+def test_a_kind_without_sections_of_its_own_says_the_answer_and_what_was_verified(
+    kind: str,
 ) -> None:
-    raw, chain_id = evidence("history")
-    report = verify_evidence(raw, chain_id)
-    monkeypatch.setattr(
-        "certificate.contents.read_evidence", lambda _: BareProof(b"genesis", b"entry", b"proof")
-    )
-    made = make_certificate(raw, report, chain_id.hex(), "software")
+    chain, raw = test_proofs.GOOD[kind]()
+    report = verify_evidence(raw, chain.chain_id)
+    made = certify(kind)
     titles = [section.title.en for section in made.sections]
-    assert titles[:3] == ["The evidence", "What was verified", "The steps of verification"]
-    (fields,) = made.sections[1].blocks
-    assert isinstance(fields, Fields)
-    shown = {label.en: value for label, value in fields.rows}
-    assert shown["balance_fen.locked"] == "90000"
-    assert shown["cosigned_by"] == Words(
-        "bank-0、bank-1、bank-2、bank-3", "bank-0, bank-1, bank-2, bank-3"
+    assert titles[:4] == [
+        "The evidence",
+        "What was asked",
+        "What was verified",
+        "The institutions and their signatures",
+    ]
+    assert said_in(made, "What was asked") == [report.steps[-1].explanation]
+    names = [words.en for words in said_in(made, "The institutions and their signatures")]
+    assert {one.id for one in chain.genesis.institutions} <= set(names)
+
+
+def test_facts_are_shown_by_their_names_and_times_as_times() -> None:
+    shown = [words.en for words in said_in(certify("balance"), "What was verified")]
+    for name, value in (
+        ("balance_fen.closing", "90050"),
+        ("cosigned_by", "bank-0, bank-1, bank-2, bank-3"),
+        ("existed_by_s", "2026-01-01 00:01:50.000 UTC"),
+        ("block_time_ms", "2026-01-01 00:00:05.000 UTC"),
+    ):
+        assert shown[shown.index(name) + 1] == value
+
+
+def test_of_a_contradiction_nothing_is_said_to_be_on_the_chain() -> None:
+    """Genesis and two signatures decide; no checkpoint, no entry and no key of a signer does."""
+    made = certify("equivocation-votes")
+    assert made.meaning.en == (
+        "All 4 steps that apply passed: the two attached statements are signed by one validator, "
+        "and not both can be true."
     )
+    articles = " ".join(
+        [words.en for words in said_in(made, "The Rules of Online Litigation of People's Courts")]
+    )
+    assert (
+        "by the steps on: the file can be read, the trusted genesis, validators and quorum, what "
+        "is asked."
+    ) in articles
+    assert "rests on no checkpoint" in articles
+    assert "holds no entries" in articles
+    assert "0 institutions" not in articles
+
+
+def test_entries_of_a_question_are_counted() -> None:
+    articles = said_in(certify("window"), "The Rules of Online Litigation of People's Courts")
+    assert articles[-1].en.startswith("0 of 4 entries state source system")
+    assert "Signers that are validators too: bank-1, 1 in all" in articles[5].en
 
 
 def test_terms_that_no_entry_binds_are_not_shown() -> None:

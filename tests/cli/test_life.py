@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from cli.failure import Failure
-from cli.life import Cast, make_commitments, make_draft, read_life
+from cli.life import Cast, Role, make_commitments, make_draft, read_life
 from cli.main import main
 from cli.play_command import LIVES, find_files
 from cli.playing import EXAMPLES
@@ -106,7 +106,7 @@ def test_files_that_are_not_there_and_terms_that_are_none(tmp_path: Path) -> Non
 
 def cast_of(path: Path) -> Cast:
     life = read_life(path)
-    roles = ("merchant", "consumer", "custodian", "issuer", "regulator", "court", "arbitrator")
+    roles = get_args(Role)
     return Cast("pets-1", {role: f"{role}-1" for role in roles}, make_commitments(life))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from cli.demo import MERCHANTS
 from cli.drafts import Draft, complete_body, read_items
 from contracts.kinds import parse_data
-from contracts.prepaid import INDUSTRIES
+from law.terms import INDUSTRIES
 from ledger.transaction import decode_body
 from tests.cli.running import StoredChain, registrations
 

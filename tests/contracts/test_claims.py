@@ -82,7 +82,7 @@ def test_the_total_follows_what_is_locked_and_what_is_owed() -> None:
         ("interest.accrued", {"amount": 3}, "bank-0"),
         ("termination.requested", {"cure_until": None}, "c-1"),
         ("refund.computed", {"as_of": "2026-01-20"}, "bank-0"),
-        ("refund.paid", {"amount": 20, "payee": "consumer", "source": "custody"}, "bank-0"),
+        ("refund.paid", {"amount": 20, "payee": "ab" * 32, "source": "custody"}, "bank-0"),
     ):
         world.must(kind, stream_of(3), data, *signers)  # type: ignore[arg-type]
         check_proofs(world)

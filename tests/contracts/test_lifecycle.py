@@ -39,7 +39,7 @@ from law.entries import FREEZE_MEMBERS, LEDGER_MEMBERS, StreamEntry, to_facts
 from law.facts import KINDS as FACTS
 from law.facts import REFERS, read_fact
 from ledger.transaction import Outcome, refused
-from tests.contracts.life_world import CARD, load
+from tests.contracts.life_world import CARD, PERSONS, load
 from tests.contracts.make_tables import DOCUMENTS, ROOT, redraw
 from tests.contracts.samples import OF, SAMPLES, SIGNER_OF
 from tests.contracts.world import World
@@ -71,7 +71,16 @@ def context_of(event: str, record: Any, stream: str = CARD) -> Context:
     """A context in which everything but the state is as the event wants it."""
     rows: dict[str, Any] = {
         f"signed/{CARD}": SignedRecord(
-            1, bytes(32), "hair-card", 1, "hair_beauty", "nanshan", "named", bytes(32), 2, 2
+            1,
+            bytes(32),
+            "hair-card",
+            1,
+            "hair_beauty",
+            "nanshan",
+            "named",
+            bytes.fromhex(PERSONS["party"]),
+            2,
+            2,
         ),
         "document/" + "cd" * 32: DocumentRecord(TERMS),
         "document/" + "00" * 32: DocumentRecord(TERMS),
@@ -110,7 +119,8 @@ def contract_in(phase: str, card: str, dispute: str) -> ContractRecord | None:
     freezes = [msgspec.convert([bytes.fromhex(OF), 1, 0, 0, 1], type=FREEZE)]
     return ContractRecord(
         1, "m-1", "bank-0", "c-1", phase, card, dispute,
-        paid=1000, deposited=1000, locked=0 if phase == CLOSED else 400,
+        paid=997, deposited=997, interest=3, payees=[PERSONS["party"]],
+        locked=0 if phase == CLOSED else 400,
         released=1000 if phase == CLOSED else 600, due_low=400, due_high=1400, deliveries=1,
         freezes=freezes,
     )  # fmt: skip

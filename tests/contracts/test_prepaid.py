@@ -10,7 +10,6 @@ import pytest
 
 from contracts.parties import CUSTODIAN_ROLES
 from contracts.prepaid import (
-    INDUSTRIES,
     AmountData,
     Attesters,
     ConservationError,
@@ -20,6 +19,7 @@ from contracts.prepaid import (
     apply_prepay,
     compute_consumer_commitment,
 )
+from law.terms import INDUSTRIES
 from ledger.canonical import INTEGER_MAX
 from ledger.hashing import sha256
 from ledger.transaction import Outcome, applied, refused

@@ -17,7 +17,7 @@ from law.refund import derive
 from law.terms import read_terms
 from ledger.block import TransactionEntry, decode_entry
 from ledger.transaction import compute_tx_id, refused
-from tests.contracts.life_world import CARD, LifeWorld, effects, load, paid_world
+from tests.contracts.life_world import CARD, LOCKED, LifeWorld, effects, load, paid_world
 from tests.contracts.test_contract import CUT, audited
 
 ROLE = {"m-1": "merchant", "c-1": "consumer", "bank-0": "custodian", "court-1": "court"}
@@ -110,7 +110,7 @@ def test_entries_of_the_same_block_count() -> None:
 
 def test_a_refund_is_computed_first_paid_once_and_never_above_what_is_due() -> None:
     world = busy_world()
-    pay = {"amount": 100, "payee": "consumer", "source": "custody"}
+    pay = {"amount": 100, "payee": "ab" * 32, "source": "custody"}
     assert world.event("refund.paid", pay, "bank-0") == refused("not_computed", ("stream", CARD))
     world.done("refund.computed", {"as_of": AS_OF}, "bank-0")
     due = world.card.due_high
@@ -186,3 +186,33 @@ def test_the_basis_names_what_was_read() -> None:
     later = effects(world.event("refund.computed", {"as_of": AS_OF}, "bank-0"))
     assert later["basis"] != first["basis"]
     assert len(encode({"basis": later["basis"]})) == 76
+
+
+def test_a_payment_dated_ahead_takes_no_consumers_seven_days() -> None:
+    """It once came after every request, so that leaving without a reason gave nothing."""
+    world = LifeWorld()
+    assert world.sign().code == ""
+    ahead = LOCKED | {"occurred_at": 2**42}
+    outcome = world.event("funds.locked", ahead, "bank-0")
+    assert effects(outcome)["finding"] == "occurred_in_the_future"
+    assert world.card.findings == 1
+    world.publish_data()
+    request = world.done("cooling_off.requested", {}, "c-1")
+    world.done("notice.arrived", {"of": request}, "m-1")
+    world.done("refund.computed", {"as_of": AS_OF}, "c-1")
+    assert (world.card.due_low, world.card.due_high) == (100_000, 100_000)
+
+
+def test_a_release_dated_ahead_does_not_hide_that_a_pass_has_not_begun() -> None:
+    world = LifeWorld()
+    world.terms = load("terms/training-term.v1.json")
+    start = "2027-01-01"
+    world.terms["deal"]["term"]["start"] = start
+    template = world.terms["template"]["id"]
+    world.must("terms.publish", f"terms/{template}", {"document": world.terms}, "m-1")
+    assert world.sign().code == ""
+    world.done("funds.locked", LOCKED, "bank-0")
+    outcome = world.event("funds.released", {"amount": 10, "occurred_at": 2**42}, "bank-0")
+    assert [value for name, value in outcome.effects if name == "finding"] == [
+        "released_before_delivery", "occurred_in_the_future",
+    ]  # fmt: skip

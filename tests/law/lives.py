@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
 from itertools import islice
 
 from rich.console import Console
@@ -71,12 +72,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)"
     )
     arguments = parser.parse_args(argv)
-    last = arguments.first + arguments.lives
-    starts = range(arguments.first, last, BATCH)
-    batches = (range(start, min(start + BATCH, last)) for start in starts)
+    seeds = range(arguments.first, arguments.first + arguments.lives)
+    return 1 if run_lives(seeds, arguments.workers).failed else 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a range of lives came to."""
+
+    lives: int = 0
+    results: int = 0
+    failed: list[int] = field(default_factory=list)
+    """Seeds."""
+
+
+def run_lives(seeds: range, workers: int) -> Tally:
+    """Check the lives of some seeds in so many processes, with a progress bar; tell each failure
+    in one line that runs it again."""
+    batches = (seeds[start : start + BATCH] for start in range(0, len(seeds), BATCH))
     console = Console()
-    lives = results = 0
-    failed: list[int] = []
+    tally = Tally()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -84,21 +99,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("lives", total=arguments.lives)
-        for seeds, worked, broken in run_batches(iter(batches), arguments.workers):
-            progress.advance(task, len(seeds))
-            lives += len(seeds)
-            results += worked
+        task = progress.add_task("lives", total=len(seeds))
+        for done, worked, broken in run_batches(iter(batches), workers):
+            progress.advance(task, len(done))
+            tally.lives += len(done)
+            tally.results += worked
             for seed, sentence in broken:
-                failed.append(seed)
+                tally.failed.append(seed)
                 console.print(
                     f"seed {seed}: {sentence}\n"
                     f"  python -m tests.law.lives --first {seed} --lives 1",
                     highlight=False,
                     soft_wrap=True,
                 )
-    console.print(f"{lives} lives, {results} results, {len(failed)} failed", soft_wrap=True)
-    return 1 if failed else 0
+    tally.failed.sort()
+    console.print(
+        f"{tally.lives} lives, {tally.results} results, {len(tally.failed)} failed",
+        soft_wrap=True,
+    )
+    return tally
 
 
 if __name__ == "__main__":

@@ -502,7 +502,7 @@ def test_refunds_within_five_and_fifteen_days() -> None:
         "Nothing was paid back within 5 days, by 2025-06-10.",
         "Nothing was paid back within 15 days, by 2025-07-05.",
     ]
-    data = {"amount": 200_000, "payee": "consumer", "source": "custody"}
+    data = {"amount": 200_000, "payee": "ab" * 32, "source": "custody"}
     add(case, "refund.paid", "2025-06-10", data, "custodian")
     assert [f.en for f in look("beijing-2022.v1", case)] == [
         "Nothing was paid back within 15 days, by 2025-07-05."

@@ -62,29 +62,29 @@ def test_a_derivation_reads_well() -> None:
     assert english[1:4] == ["Payee: consumer", LEGEND.en, ""]
     assert english[4:17] == [
         "1. ended (arts 13, 15) · the merchant's cause",
-        "   Assuming bonus_units=bonus: the extra units lower the price of all (18(2), 21)",
+        "   Assuming bonus_units=bonus: the extra units lower the price of all (art. 18(1)(2), 21)",
         "   Ended 2025-08-01",
         (
-            "     [15, 18] v = Σ k × price : v = 857.14…  ← k lesson 10 (entries 11), "
-            "a lesson 85.71…"
+            "     [art. 15(1), 18(1)(1)] v = Σ k × price : v = 857.14…  ← k lesson 10 "
+            "(entries 11), a lesson 85.71…"
         ),
-        "     [15] R = P − v : R = 2,142.86…  ← P 3,000.00 (entries 10), v 857.14…",
+        "     [art. 15(1)] R = P − v : R = 2,142.86…  ← P 3,000.00 (entries 10), v 857.14…",
         (
-            "     [15, 18(2), 19(3), 20] principal = max(0, min(P, best of law and agreements)) : "
-            "principal = 2,142.86 (half up)  ← R 2,142.86…"
+            "     [art. 15(1), 18(2), 19(3), 20] principal = max(0, min(P, best of law and "
+            "agreements)) : principal = 2,142.86 (half up)  ← R 2,142.86…"
         ),
         (
-            "     [15] issuers = ⌊principal × vouchers/P⌋ : issuers = 214.28  ← principal "
+            "     [art. 15(1)] issuers = ⌊principal × vouchers/P⌋ : issuers = 214.28  ← principal "
             "2,142.86, vouchers 300.00 (entries 10), P 3,000.00 (entries 10)"
         ),
         (
-            "     [15] consumer = principal − issuers : consumer = 1,928.58  ← principal 2,142.86, "
-            "issuers 214.28"
+            "     [art. 15(1)] consumer = principal − issuers : consumer = 1,928.58  ← principal "
+            "2,142.86, issuers 214.28"
         ),
         (
-            "     [16, 17] I = Σ owed × ppm/1000000 × days/basis : I lpr_1y = 11.10 (half up)  ← "
-            "principal 1,928.58, from 2025-08-01 (entries 13), to 2025-10-10, basis 365, exact "
-            "11.10…, ppm 30000"
+            "     [art. 16(1), 17(1)] I = Σ owed × ppm/1000000 × days/basis : I lpr_1y = 11.10 "
+            "(half up)  ← principal 1,928.58, from 2025-08-01 (entries 13), to 2025-10-10, basis "
+            "365, exact 11.10…, ppm 30000"
         ),
         "   Principal: 2,142.86",
         "     custody → consumer: 1,928.58",
@@ -94,13 +94,13 @@ def test_a_derivation_reads_well() -> None:
     chinese = render_derivation(derivation, "zh").splitlines()
     assert chinese[4:7] == [
         "1. 合同解除（第十三、十五条） · 因经营者原因",
-        "   假设 bonus_units=bonus: 赠送次数摊低单价 (18(2), 21)",
+        "   假设 bonus_units=bonus: 赠送次数摊低单价 (第十八条第一款第二项、第二十一条)",
         "   终止日 2025-08-01",
     ]
     assert "   约定 0 的手续费 214.29：不扣减，另行主张" in chinese
     assert chinese[-1] == "条文未定之处并列各种结果及其假设，由法院或仲裁机构决定。"
-    assert "  赠品，从不冲抵；0 至此数 59.00 (21)（第 12 条）" in chinese
-    assert "  gifts, never netted; from 0 to this value 59.00 (21) (entries 12)" in english
+    assert "  赠品，从不冲抵；0 至此数 59.00 (第二十一条)（第 12 条）" in chinese
+    assert "  gifts, never netted; from 0 to this value 59.00 (art. 21) (entries 12)" in english
 
 
 def test_what_is_not_known_is_said() -> None:
@@ -115,7 +115,7 @@ def test_what_is_not_known_is_said() -> None:
     assert "   本金：未知" in chinese
     assert "   Interest (one-year deposit benchmark): not known" in english
     assert "   利息（一年期存款基准利率）：未知" in chinese
-    assert "   Assuming price=market: the court takes the market price (19(2))" in english
+    assert "   Assuming price=market: the court takes the market price (art. 19(2))" in english
     assert "   Ended 2025-08-01" in english
     with pytest.raises(ValueError, match="language 'fr'; zh or en"):
         render_derivation(run_engine(case), "fr")
@@ -156,10 +156,14 @@ def test_what_is_told_of_cause_and_ground_is_chinese_in_chinese() -> None:
         )  # fmt: skip
     derivation = run_engine(given)
     chinese = render_derivation(derivation, "zh")
-    assert "  解除事由 (13)：变更经营场所（法院认定）（第 82 条）\n" in chinese
-    assert "  原因 (16, 18, 19)：因经营者原因（消费者主张）（第 80 条）\n" in chinese
-    assert "  ground (13): premises_moved, found by court (entries 82)\n" in render_derivation(
-        derivation, "en"
+    assert "  解除事由 (第十三条第一款第一项)：变更经营场所（法院认定）（第 82 条）\n" in chinese
+    assert (
+        "  原因 (第十六条第一款、第十八条第一款第一项、第十八条第一款第二项、第十九条第一款)："
+        "因经营者原因（消费者主张）（第 80 条）\n" in chinese
+    )
+    assert (
+        "  ground (art. 13(1)(1)): premises_moved, found by court (entries 82)\n"
+        in render_derivation(derivation, "en")
     )
     assert tuple(SPEAKERS) == ROLES
     assert set(GROUNDS) == set(get_args(get_type_hints(GroundData)["ground"]))

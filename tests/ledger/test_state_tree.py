@@ -319,6 +319,19 @@ def test_a_leaf_off_the_way_proves_no_absence_whatever_the_root() -> None:
     assert "shares 0 bits" in refused(root, key, None, proof)
 
 
+def test_a_second_spelling_of_a_proof_is_refused_whatever_the_root() -> None:
+    """Under a root that fits it: a walk that goes on below its end, and bits below the depth."""
+    key, value = digest(5), digest(6)
+    below = StateProof(2, b"\x80", (digest(1),), None)
+    idle = StateProof(1, b"\xc0", (digest(1), digest(2)), None)
+    for proof, sentence in (
+        (below, "State proof: the sibling at depth 2 is empty, so the walk ends above it"),
+        (idle, "State proof: the bitmap c0 has bits below depth 1"),
+    ):
+        root = fold_state_proof(key, compute_leaf_hash(key, value), proof)
+        assert refused(root, key, value, proof) == sentence
+
+
 def test_absence_ends_at_another_leaf_or_at_nothing() -> None:
     world = World()
     empty = world.tree.prove(digest("a"))

@@ -22,6 +22,7 @@ from ledger.sum_tree import (
     SumTotal,
     SumTree,
     compute_leaf,
+    compute_total,
     decode_node,
     encode_node,
     fold_sum_path,
@@ -311,6 +312,34 @@ def test_the_whole_sentence(call: Callable[[], object], sentence: str) -> None:
     with pytest.raises(Rejected) as caught:
         call()
     assert str(caught.value) == sentence
+
+
+def test_an_amount_below_zero_takes_nothing_off_whatever_the_root() -> None:
+    """2^64 − 5 is −5 to whoever adds in 64 bits: a merchant would owe its customers less."""
+    leaf = compute_leaf(bytes(32), 0, 5)
+    beside = bytes(32) + bytes(8) + (2**64 - 5).to_bytes(8, "big")
+    total = int.from_bytes(leaf[32:], "big") + int.from_bytes(beside[32:], "big")
+    digest = hashlib.sha256(b"evidence-ledger/v1/sum-node\0" + leaf + beside).digest()
+    top = SumNode(digest, total >> 64, total & 2**64 - 1)
+    assert (top.locked, top.owed) == (1, 0)
+    with pytest.raises(Rejected) as caught:
+        verify_claim(compute_total(2, top), 0, leaf, [beside])
+    assert str(caught.value) == (
+        f"bad_field: Sum tree: owed {2**64 - 5} is not between 0 and {AMOUNT_MAX}"
+    )
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 8])
+def test_no_claim_stands_behind_the_last_one(size: int) -> None:
+    """The walk of a place that is not there may end at the right root: of one leaf it does."""
+    tree = SumTree([compute_leaf(bytes([at]) * 32, at, 1) for at in range(size)])
+    path = tree.prove(size - 1)
+    for beyond in (size, size + 1, 2 * size):
+        with pytest.raises(Rejected) as caught:
+            verify_claim(tree.total, beyond, tree.leaf(size - 1), path)
+        assert str(caught.value) == (
+            f"bad_proof: Sum tree: leaf {beyond} is not in a tree of {size} leaves"
+        )
 
 
 def test_sums_may_reach_the_bound_and_not_pass_it() -> None:

@@ -7,6 +7,7 @@ from tests.mutation import (
     of_contracts,
     of_ledger,
     of_node,
+    of_proofs,
     of_storage,
     of_verifier,
 )
@@ -19,4 +20,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *of_contracts.MUTANTS,
     *of_node.MUTANTS,
     *of_verifier.MUTANTS,
+    *of_proofs.MUTANTS,
 )

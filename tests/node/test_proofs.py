@@ -125,7 +125,7 @@ async def test_what_cannot_be_answered_is_refused_by_name(stored: StoredChain) -
         with pytest.raises(NotFound, match="heights 3 and 2 are not two of 0 to 7 in order"):
             await proofs.consistency(3, 2)
         with pytest.raises(NotFound, match="holds 0 proofs against bank-a, counted from 0"):
-            proofs.equivocation("bank-a", 0)
+            await proofs.equivocation("bank-a", 0)
 
 
 async def test_a_broken_promise_is_shown_and_a_kept_one_is_not(stored: StoredChain) -> None:
@@ -201,5 +201,22 @@ async def test_a_contradiction_on_the_chain_is_a_file(stored: StoredChain) -> No
     )
     stored.append([draft], [])
     with opened(stored) as (proofs, _):
-        report = check(stored, proofs.equivocation("bank-a", 0))
+        report = check(stored, await proofs.equivocation("bank-a", 0))
         assert (report.facts["validator"], report.facts["slot"]) == ("bank-a", "commit/2/0")
+
+
+async def test_a_liar_cannot_bury_its_contradiction_under_refused_attempts(
+    stored: StoredChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody registered may send them, and they count in the stream like all others."""
+    junk = [
+        Draft("validator.equivocation", {"evidence": "00"}, "validator/bank-a", ref, ["bank-a"])
+        for ref in ("junk-1", "junk-2", "junk-3")
+    ]
+    stored.append(junk, [])
+    monkeypatch.setattr("node.queries.HISTORY_ENTRIES_MAX", 3)
+    with opened(stored) as (proofs, _):
+        report = check(stored, await proofs.equivocation("bank-a", 0))
+        assert report.facts["slot"] == "commit/2/0"
+        with pytest.raises(NotFound, match="holds 1 proofs against bank-a, counted from 0"):
+            await proofs.equivocation("bank-a", 1)

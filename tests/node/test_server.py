@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,11 @@ from cli.devnet_addresses import Layout
 from cli.devnet_homes import create_devnet
 from node.config import NodeHome, load_config
 from node.descriptors import CONNECTIONS_MIN, count_own
+from node.disk_usage import DiskUsage, count_bytes
 from node.endpoint import parse_endpoint
 from node.exceptions import make_exception_handler
 from node.ledger_store import REPLAY_PROGRESS, STATE_PROGRESS
-from node.server import ProgressLog, count_bytes, log_notices
+from node.server import ProgressLog, log_notices
 from node.verification import VerifierUnavailable
 from tests.cli.running import StoredChain
 
@@ -87,8 +89,30 @@ def test_a_file_that_goes_while_sizes_are_read_counts_nothing(
         Path(tmp_path / "index" / "000001.ldb").unlink(missing_ok=True)
         return real(path)
 
-    monkeypatch.setattr("node.server.os.stat", losing)
+    monkeypatch.setattr("node.disk_usage.os.stat", losing)
     assert count_bytes(tmp_path) == 107
+
+
+async def test_a_home_is_counted_on_a_thread_and_asked_for_its_last_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks for metrics does not make the event loop look at every file."""
+    counted = threading.Event()
+    where: list[threading.Thread] = []
+
+    def count(path: Path) -> int:
+        where.append(threading.current_thread())
+        counted.set()
+        return 7
+
+    monkeypatch.setattr("node.disk_usage.count_bytes", count)
+    usage = DiskUsage(tmp_path)
+    watching = asyncio.create_task(usage.watch())
+    while not usage.bytes:  # noqa: ASYNC110 it sets no event of the loop
+        await asyncio.sleep(0)
+    watching.cancel()
+    assert (usage.bytes, counted.is_set()) == (7, True)
+    assert where != [threading.current_thread()]
 
 
 async def handled(make: object) -> list[str]:

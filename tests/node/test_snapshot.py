@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from collections.abc import Callable
 
@@ -489,22 +490,51 @@ def test_a_shelf_keeps_two_and_removes_what_a_crash_left() -> None:
     assert len(directory.names()) == 2 * KEPT
 
 
-def test_a_chunk_that_the_disk_has_changed_is_not_given_away() -> None:
+@pytest.mark.parametrize("is_unreadable", [False, True])
+def test_a_chunk_that_the_disk_has_changed_is_not_given_away(
+    is_unreadable: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said while the node runs, and a peer that asks for it stops nobody."""
     network = old_network()
     shelf = network.machines[0].shelf
     (height,) = shelf.heights
     assert shelf.chunk(height, 0)
     assert shelf.chunk(height, 99) is None
     name = f"{height:016d}.rows"
-    byte = shelf._directory.pread(name, 10, 1)
-    shelf._directory.pwrite(name, 10, bytes([byte[0] ^ 1]))
+    what = "is not what its manifest says"
+    if is_unreadable:
+        what = "cannot be read (Input/output error)"
+
+        def broken(*_: object) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(shelf._directory, "pread", broken)
+    else:
+        byte = shelf._directory.pread(name, 10, 1)
+        shelf._directory.pwrite(name, 10, bytes([byte[0] ^ 1]))
     assert shelf.chunk(height, 0) is None
-    (notice,) = shelf.notices
-    assert notice == (
-        f"snapshots/{name}, offset 0: chunk 0 is not what its manifest says; this snapshot is no "
-        "longer served."
-    )
+    assert shelf.chunk(height, 0) is None
+    [line] = [each.getMessage() for each in caplog.records]
+    assert line == f"snapshots/{name}, offset 0: chunk 0 {what}; this snapshot is no longer served"
     assert shelf.offers() == []
+
+
+def test_offers_are_of_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread takes an old snapshot's place while a peer is answered."""
+    network = old_network()
+    machine = network.machines[0]
+    network.grow(1)
+    make_snapshot(machine)
+    shelf = machine.shelf
+    before, heights = shelf.offers(), shelf.heights
+
+    def interrupted(_: SnapshotShelf) -> list[int]:
+        shelf._forget(heights[0])
+        return heights
+
+    monkeypatch.setattr(SnapshotShelf, "heights", property(interrupted))
+    assert shelf.offers() == before
+    assert len(before) == 2
 
 
 def test_what_is_fetched_does_not_grow_with_the_chain() -> None:

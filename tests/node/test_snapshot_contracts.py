@@ -112,7 +112,7 @@ def test_a_life_goes_on_the_same_on_a_node_that_joined() -> None:
     network.must("funds.unfrozen", CARD, {"of": frozen}, "bank-1")
     network.must("refund.computed", CARD, COMPUTED, "bank-0")
     due = network.card(machine).due_high
-    pay = {"amount": 80_000, "payee": "consumer", "source": "custody"}
+    pay = {"amount": 80_000, "payee": "ab" * 32, "source": "custody"}
     network.must("refund.paid", CARD, pay, "bank-0")
     assert network.card(machine).owed == due - 80_000
     other = network.attempt("delivery.answered", "contract/card-2", {
@@ -419,7 +419,7 @@ def test_what_is_over_is_carried_no_more_and_its_rows_are_dropped() -> None:
     assert network.attempt("findings.computed", CARD, {**COMPUTED, "packs": []}, "c-1").code == (
         "contract_over"
     )
-    paid = {"amount": 1, "payee": "consumer", "source": "merchant"}
+    paid = {"amount": 1, "payee": "ab" * 32, "source": "merchant"}
     assert network.attempt("refund.paid", CARD, paid, "bank-0").code == "", "that may still come"
     time_ms = machine.driver.chain.header.time_ms
     before = kept_ids(machine)

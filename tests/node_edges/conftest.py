@@ -218,9 +218,9 @@ class Nodes:
         self.running.append(node)
         return node
 
-    async def stop(self, node: Node) -> None:
+    async def stop(self, node: Node, grace_s: float = 2.0) -> None:
         self.running.remove(node)
-        await node.transport.close()
+        await node.transport.close(grace_s)
 
     async def connect(self, *nodes: Node) -> None:
         await until(lambda: all(len(n.transport.connected) == len(nodes) - 1 for n in nodes))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from node.certificates import (
 )
 from node.config import ApiConfig, ConfigError, NodeHome
 from node.connection_table import REFUSAL_PLACES, ApiDrop, ConnectionTable
+from node.private_files import write_file
 from tests.api.fake import TIME_MS, FakeNode
 
 PLACES = 6
@@ -34,7 +36,7 @@ Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Served:
-    """A running server with few places and a short patience, and clients of it."""
+    """A running server with few places, and clients of it."""
 
     def __init__(self, home: NodeHome, is_tls: bool) -> None:
         self.told: list[ApiDrop] = []
@@ -70,6 +72,12 @@ class Served:
             while self.table.count != count:  # noqa: ASYNC110 it sets no event
                 await asyncio.sleep(0.005)
 
+    async def until_none_is_idle(self) -> None:
+        """Requests are written by clients at once, and begin when the server has read them."""
+        async with asyncio.timeout(GUARD_S):
+            while any(holder.idle for holder in self.table._holders.values()):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
     async def close(self) -> None:
         for one in self.sockets:
             one.close()
@@ -79,13 +87,16 @@ class Served:
                 await writer.wait_closed()
 
 
-@pytest.fixture(params=[False, True], ids=["http", "https"])
-async def served(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Served]:
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of the server's patience alone: on a busy machine every client is slow."""
     monkeypatch.setattr(node.api_listener, "LOOK_INTERVAL_S", 0.2)
     monkeypatch.setattr(node.api_listener, "HANDSHAKE_S", 0.3)
     monkeypatch.setattr(node.api_listener, "GOODBYE_S", 0.1)
+
+
+@pytest.fixture(params=[False, True], ids=["http", "https"])
+async def served(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Served]:
     home = NodeHome(tmp_path)
     home.create()
     now = dt.datetime.now(dt.UTC)
@@ -141,6 +152,7 @@ async def ask(ends: Ends) -> bytes:
     return (await answer(ends[0])).split(b"\r\n")[0]
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
 async def test_a_connection_that_brings_no_whole_head_is_closed(
     served: Served, sent: bytes
@@ -151,6 +163,7 @@ async def test_a_connection_that_brings_no_whole_head_is_closed(
     assert served.told == [ApiDrop.NO_REQUEST]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_head_begun_after_an_answer_is_not_waited_for_either(served: Served) -> None:
     reader, writer = ends = await served.open()
     assert await ask(ends) == b"HTTP/1.1 200 OK"
@@ -159,6 +172,7 @@ async def test_a_head_begun_after_an_answer_is_not_waited_for_either(served: Ser
     assert served.told == [ApiDrop.NO_REQUEST]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_between_two_requests_a_connection_may_rest_as_long_as_proxies_let_it(
     served: Served,
 ) -> None:
@@ -170,6 +184,7 @@ async def test_between_two_requests_a_connection_may_rest_as_long_as_proxies_let
     assert served.told == []
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_body_under_way_is_not_cut_off_by_the_heads_time(served: Served) -> None:
     reader, writer = await served.open()
     writer.write(BEGUN)
@@ -184,6 +199,7 @@ async def test_a_head_that_is_too_large_is_refused(served: Served) -> None:
     assert (await read_to_end(reader)).startswith(b"HTTP/1.1 400")
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_handshake_has_its_time(served: Served) -> None:
     """Without TLS the same silence is a head that does not come."""
     raw = served.open_raw()
@@ -192,6 +208,7 @@ async def test_a_handshake_has_its_time(served: Served) -> None:
     assert served.told == [ApiDrop.HANDSHAKE if served.is_tls else ApiDrop.NO_REQUEST]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_what_is_neither_tls_nor_http_is_cut_off(served: Served) -> None:
     raw = served.open_raw()
     raw.sendall(b"\x16\x03\x01 no hello" * 10 + b"\r\n\r\n")
@@ -226,7 +243,7 @@ async def test_a_request_under_way_is_not_dropped_for_a_newcomer(served: Served)
     busy = [await served.open() for _ in range(PLACES)]
     for _, writer in busy:
         writer.write(BEGUN)
-    await asyncio.sleep(0.1)
+    await served.until_none_is_idle()
     late = await served.open()
     late[1].write(REQUEST)
     said = await answer(late[0])
@@ -253,7 +270,7 @@ async def test_a_stranger_has_a_quarter_and_the_others_the_rest(
     monkeypatch.setattr("node.connection_table.group_of", lambda address: address)
     one = await served.open("127.0.0.2")
     one[1].write(BEGUN)
-    await asyncio.sleep(0.1)
+    await served.until_none_is_idle()
     again = await served.open("127.0.0.2")
     assert await ask(again) == b"HTTP/1.1 503 Service Unavailable"
     for number in range(PLACES - 1):
@@ -261,6 +278,7 @@ async def test_a_stranger_has_a_quarter_and_the_others_the_rest(
     assert served.told == [ApiDrop.REFUSED]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_client_that_does_not_take_its_answer_is_cut_off(served: Served) -> None:
     reader, writer = await served.open()
     writer.transport.pause_reading()
@@ -298,11 +316,11 @@ async def test_an_address_that_cannot_be_had_is_an_error_and_not_the_end(
 
 
 async def test_stopping_gives_up_handshakes_and_lets_answers_end(served: Served) -> None:
-    served.open_raw()
     reader, writer = await served.open()
     writer.write(BEGUN)
+    await served.until_none_is_idle()
+    served.open_raw()
     await served.until_counted(2)
-    await asyncio.sleep(0.05)
     served.server.stop()
     assert served.server.addresses == []
     writer.write(b"   ")
@@ -334,3 +352,34 @@ def test_tokens_follow_their_file(tmp_path: Path) -> None:
     assert tokens.find(token, TIME_MS) is not None, "a file that cannot be read changes nothing"
     path.write_bytes(encode_tokens([]))
     assert tokens.find(token, TIME_MS) is None
+
+
+def test_a_token_revoked_in_the_instant_of_its_issue_is_revoked(tmp_path: Path) -> None:
+    """Times of files tick every few milliseconds."""
+    path = tmp_path / "tokens.json"
+    token, record = issue_token("inspection", "regulator", TIME_MS)
+    tokens = LiveTokens(path)
+    write_file(path, encode_tokens([record]))
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    assert tokens.find(token, TIME_MS) is not None
+    write_file(path, encode_tokens([]), replace=True)
+    os.utime(path, ns=times)
+    assert tokens.find(token, TIME_MS) is None
+
+
+def test_a_bad_token_file_is_read_and_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may have megabytes, and anybody may ask."""
+    path = tmp_path / "tokens.json"
+    path.write_bytes(b"not tokens")
+    tokens = LiveTokens(path)
+    reads: list[Path] = []
+    real = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: reads.append(self) or real(self))
+    for _ in range(3):
+        assert tokens.find("el1_x", TIME_MS) is None
+    assert reads == [path]
+    [line] = [each.getMessage() for each in caplog.records]
+    assert line.startswith("tokens: malformed: token file: JSON is malformed: ")
+    assert line.endswith("; those known before still count")

@@ -19,9 +19,11 @@ from ledger.log import (
 )
 from ledger.merkle import Frontier, leaf_hash
 from ledger.note import format_note
+from ledger.post_quantum import post_quantum_cosign, post_quantum_key
 from ledger.tlog_policy import format_tlog_policy
 from ledger.tlog_proof import TlogProof, format_tlog_proof
 from node.certification import cosigner_keys, log_trust
+from node.mldsa import MlDsaSigner
 from tests.outside.logs import DEPLOYMENT, GENESIS, TIME_S
 
 GO = shutil.which("go")
@@ -97,8 +99,8 @@ def tile_name(level: str, index: int, width: int) -> str:
     return f"tile/{level}/{format_tile_index(index)}{part}"
 
 
-def judge(program: Path, folder: Path) -> str:
-    result = subprocess.run([program, folder], capture_output=True, text=True, check=False)
+def judge(program: Path, folder: Path, *mode: str) -> str:
+    result = subprocess.run([program, *mode, folder], capture_output=True, text=True, check=False)
     return (result.stdout + result.stderr).strip()
 
 
@@ -141,3 +143,30 @@ def test_go_refuses_what_was_changed(
     answer = judge(program, tmp_path)
     assert "refused: " in answer
     assert sentence in answer
+
+
+def write_post_quantum(folder: Path, size: int = SIZE) -> None:
+    """Write a note that two validators cosigned with ML-DSA-44, and their verifier keys."""
+    checkpoint = Checkpoint(GENESIS.origin, SIZE, leaf_hash(b"root"))
+    signed = Checkpoint(GENESIS.origin, size, checkpoint.root)
+    lines, vkeys = [], []
+    for at in range(2):
+        key, name = MlDsaSigner(bytes([at]) * 32), f"{GENESIS.origin}/member-{at}"
+        lines.append(post_quantum_cosign(signed, name, key.public_key, key.sign, TIME_S + at))
+        vkeys.append(post_quantum_key(name, key.public_key).format())
+    (folder / "post-quantum").write_bytes(format_note(checkpoint.text(), lines))
+    (folder / "vkeys").write_text("\n".join(vkeys))
+
+
+def test_go_verifies_post_quantum_cosignatures(program: Path, tmp_path: Path) -> None:
+    write_post_quantum(tmp_path)
+    assert judge(program, tmp_path, "post-quantum").splitlines() == [
+        f"cosigned: {GENESIS.origin}/member-{at} at {TIME_S + at}" for at in range(2)
+    ]
+
+
+def test_go_refuses_post_quantum_cosignatures_of_another_tree(
+    program: Path, tmp_path: Path
+) -> None:
+    write_post_quantum(tmp_path, size=SIZE + 1)
+    assert judge(program, tmp_path, "post-quantum").startswith("refused: invalid signature")

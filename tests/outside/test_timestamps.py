@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -24,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.note import format_note
 from ledger.signing import SeedSigner
+from node.asking import Rounds
 from node.config import ConfigError, NodeHome, TimestampConfig
 from node.timestamp_protocol import (
     REPLY_BYTES_MAX,
@@ -34,12 +34,11 @@ from node.timestamp_protocol import (
     TokenRefused,
     check_response,
     compute_imprint,
-    is_policy,
     make_request,
     read_certificates,
 )
 from node.timestamp_shelf import TimestampShelf
-from node.timestamping import Timestamping, fetch_reply, load_authorities
+from node.timestamping import Timestamping, load_authorities
 from storage.files import Damaged, DiskDirectory
 from tests.outside.authority import (
     OPENSSL,
@@ -309,9 +308,9 @@ def test_the_shelf_keeps_gives_back_and_finds_what_covers(
         40,
         None,
     ]
-    stamped = again.read(7)
+    stamped, raw = again.read(7)
     assert (stamped.note, stamped.asked_ms) == (make_note(7), 5)
-    [item] = json.loads(stamped.raw)["timestamps"]
+    [item] = json.loads(raw)["timestamps"]
     assert (item["authority"], item["hash"], item["policy"]) == ("tsa-1", "sha256", POLICY)
     assert judge(base64.b64decode(item["token"]), authority, data=make_note(7)).serial == int(
         item["serial"]
@@ -380,14 +379,11 @@ def make_stamping(
     stamping = Timestamping(
         authorities,
         BOTH,
-        3600,
+        Rounds(3600, lambda: (1, note()), clock_ms=world.clock_ms, sleep=world.sleep),
         shelf,
-        lambda: (1, note()),
         thread=thread,
         say=lambda level, text: world.said.append((level, text)),
         count=world.counted.append,
-        clock_ms=world.clock_ms,
-        sleep=world.sleep,
     )
     return stamping, thread
 
@@ -412,7 +408,7 @@ async def test_every_authority_is_asked_with_every_hash_and_who_fails_is_asked_a
 
     async def on_sleep() -> None:
         if len(world.naps) == 1:
-            kept_before.append(len(json.loads(shelf.read(7).raw)["timestamps"]))
+            kept_before.append(len(json.loads(shelf.read(7)[1])["timestamps"]))
         if len(world.naps) == 2:
             other.respond = lambda request: (
                 200,
@@ -433,12 +429,12 @@ async def test_every_authority_is_asked_with_every_hash_and_who_fails_is_asked_a
     assert 3500 < world.naps[2] <= 3600
     assert kept_before == [2]
     stamped = [
-        (item["authority"], item["hash"]) for item in json.loads(shelf.read(7).raw)["timestamps"]
+        (item["authority"], item["hash"]) for item in json.loads(shelf.read(7)[1])["timestamps"]
     ]
     assert stamped == [("tsa-1", "sha256"), ("tsa-1", "sm3"), ("tsa-2", "sha256"), ("tsa-2", "sm3")]
     assert (len(tsa.requests), len(other.requests)) == (2, 6)
     assert sorted(world.counted) == [False] * 4 + [True] * 4
-    line = f"{urls[1]} answered with HTTP status 503"
+    line = "it answered with HTTP status 503"
     assert world.said[0] == ("warning", f"timestamps: tsa-2, sha256: {line}")
     assert world.said[-1] == ("info", "timestamps: size 7 has 4 tokens")
 
@@ -470,40 +466,88 @@ async def test_a_restart_asks_no_sooner_and_the_same_size_is_not_stamped_twice(
     assert world.counted == []
 
 
-async def test_answers_over_http_that_are_no_replies(tsa: TimestampAuthority) -> None:
-    url = await tsa.serve()
-    async with httpx.AsyncClient() as client:
-        for respond, sentence in (
-            ((404, "text/plain", b""), f"{url} answered with HTTP status 404"),
-            ((302, "text/plain", b""), f"{url} answered with HTTP status 302"),
-            (
-                (200, "text/html; charset=utf-8", b"<p>"),
-                f"{url} answered 'text/html' instead of 'application/timestamp-reply'",
-            ),
-            (
-                (200, "application/timestamp-reply", bytes(REPLY_BYTES_MAX + 1)),
-                f"{url} answered with more than 65536 bytes",
-            ),
-        ):
-            tsa.respond = lambda request, respond=respond: respond  # type: ignore[misc]
-            with pytest.raises(TokenRefused) as refused:
-                await fetch_reply(client, url, b"q")
-            assert str(refused.value) == sentence
-        await tsa.close()
-        with pytest.raises(TokenRefused) as refused:
-            await fetch_reply(client, url, b"q")
-        assert str(refused.value).startswith(f"{url} cannot be asked: ")
+async def test_answers_over_http_that_are_no_replies(
+    tsa: TimestampAuthority, authority: Authority, folder: Path, world: World
+) -> None:
+    """A password in the URL stands in no sentence."""
+    url = (await tsa.serve()).replace("http://", "http://node:hunter2@")
+    stamping, thread = make_stamping(
+        world, [replace(authority, url=url)], open_shelf(folder), lambda: make_note(7)
+    )
+    answers = (
+        ((404, "text/plain", b""), "it answered with HTTP status 404"),
+        ((302, "text/plain", b""), "it answered with HTTP status 302"),
+        (
+            (200, "text/html; charset=utf-8", b"<p>"),
+            "it answered 'text/html' instead of 'application/timestamp-reply'",
+        ),
+        (
+            (200, "application/timestamp-reply", bytes(REPLY_BYTES_MAX + 1)),
+            "it answered with more than 65536 bytes",
+        ),
+        ((200, "application/timestamp-reply", b"q"), "the answer is no time-stamp response: "),
+    )
+    sentences = [sentence for _, sentence in answers] + ["it cannot be asked: "]
+    given = [respond for respond, _ in answers]
+    tsa.respond = lambda request: given[len(world.naps)]
+
+    async def on_sleep() -> None:
+        if len(world.naps) == len(given):
+            await tsa.close()
+        if len(world.naps) > len(given):
+            raise Enough
+
+    world.on_sleep = on_sleep
+    with pytest.raises(Enough):
+        await stamping.run()
+    thread.shutdown()
     tsa.respond = tsa._respond
+    said = [text for _, text in world.said if text.startswith("timestamps: tsa-1, sm3: ")]
+    assert len(said) == len(sentences)
+    for text, sentence in zip(said, sentences, strict=True):
+        assert text.removeprefix("timestamps: tsa-1, sm3: ").startswith(sentence)
+        assert "hunter2" not in text
 
 
-def test_policies_are_object_identifiers() -> None:
-    assert [is_policy(text) for text in ("1.2.3", "1", "", "a.b", "1.2.")] == [
-        True,
-        False,
-        False,
-        False,
-        False,
-    ]
+async def test_a_clock_that_was_set_back_costs_one_interval(
+    tsa: TimestampAuthority, authority: Authority, folder: Path, world: World
+) -> None:
+    shelf = open_shelf(folder)
+    token = judge(ask(tsa, authority, data=make_note(7)), authority, data=make_note(7))
+    shelf.keep(7, make_note(7), now_ms(), [token])
+    world.clock_ms = lambda: 1_000_000 + int(sum(world.naps) * 1000)  # type: ignore[method-assign]
+
+    async def on_sleep() -> None:
+        assert len(world.naps) < 3, "the node waits for the time it already had"
+
+    world.on_sleep = on_sleep
+    asked: list[float] = []
+
+    def newest() -> bytes:
+        asked.append(sum(world.naps))
+        raise Enough
+
+    stamping, thread = make_stamping(world, [authority], shelf, newest)
+    with pytest.raises(Enough):
+        await stamping.run()
+    thread.shutdown()
+    assert asked == [3600.0]
+
+
+def test_the_largest_answers_can_be_read_again(
+    tsa: TimestampAuthority, authority: Authority, folder: Path
+) -> None:
+    """One authority that is generous with bytes does not cost the others their tokens."""
+    note = make_note(7)
+    raw = ask(tsa, authority, data=note)
+    token = judge(raw, authority, data=note)
+    shelf = open_shelf(folder)
+    # As many as are configured, each as long as is taken (the bytes beyond the token are padding).
+    shelf.keep(7, note, 5, [replace(token, raw=raw.ljust(REPLY_BYTES_MAX, b"\0"))] * 16)
+    assert (folder / f"{7:020d}.json").stat().st_size > 1024 * 1024
+    with pytest.raises(Damaged) as damaged:
+        shelf.read(7)
+    assert "is of other bytes" in str(damaged.value), "it was read whole, and judged"
 
 
 def test_the_example_certificates_are_for_time_stamping(tsa: TimestampAuthority) -> None:

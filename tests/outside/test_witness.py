@@ -8,10 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -26,7 +27,8 @@ from ledger.log import extend_tiles
 from ledger.merkle import Frontier
 from ledger.note import parse_note, parse_signature_line, parse_verifier_key
 from ledger.signing import SeedSigner
-from ledger.tlog_witness import REQUEST_BYTES_MAX, format_add_checkpoint
+from ledger.tlog_witness import REQUEST_BYTES_MAX, SIZE_TYPE, format_add_checkpoint
+from node.asking import NoAnswer, Rounds, open_client, post
 from node.witness import Witness
 from node.witness_server import make_app
 from node.witness_shelf import WitnessShelf
@@ -216,6 +218,9 @@ async def test_a_cosignature_leaves_only_after_the_disk_has_it(
 # Asking
 
 
+ROUNDS = Rounds(3600, lambda: None, clock_ms=lambda: TIME_S * 1000)
+
+
 class Tiles:
     """The hash tiles of a log in memory."""
 
@@ -237,13 +242,11 @@ async def ask(
     with ThreadPoolExecutor(1) as thread:
         witnessing = Witnessing(
             [outsider],
-            3600,
+            ROUNDS,
             shelf,
-            lambda: None,
             lambda level, index: Tiles(max(sizes)).read(level, index),
             thread=thread,
             say=lambda level, text: said.append((level, text)),
-            clock_ms=lambda: TIME_S * 1000,
         )
         async with connect(witness) as client:
             for size in sizes:
@@ -262,13 +265,13 @@ async def test_a_node_asks_finds_the_known_size_and_keeps_the_cosignature_apart(
         ("info", f"witnesses: size {size} has 1 cosignatures") for size in (3, 7, 7, 20)
     ]
     assert [shelf.first_size_at_or_after(size) for size in (0, 4, 8, 21)] == [3, 7, 20, None]
-    answer = json.loads(shelf.read(7))
+    answer = json.loads(shelf.read(7)[1])
     assert answer["checkpoint"].encode() == make_note(7)
     [item] = answer["cosignatures"]
     line = parse_signature_line(item["line"])
     assert item["witness"] == "court"
     assert verify_cosignature(parse_note(make_note(7)).text, witness.key, line.signature) == TIME_S
-    (folder / f"{7:020d}.json").write_bytes(shelf.read(7).replace(b'"size":7', b'"size":8'))
+    (folder / f"{7:020d}.json").write_bytes(shelf.read(7)[1].replace(b'"size":7', b'"size":8'))
     with pytest.raises(Damaged) as damaged:
         shelf.read(7)
     assert str(damaged.value) == (
@@ -293,11 +296,97 @@ async def test_a_fork_seen_by_a_witness_is_an_error(witness: Witness, tmp_path: 
     assert shelf.newest_size == 0
 
 
+async def test_a_fork_below_the_known_size_is_an_error_too(
+    witness: Witness, tmp_path: Path
+) -> None:
+    witness.add_checkpoint(format_add_checkpoint(0, [], make_note(7, fork_at=3)))
+    said: list[tuple[str, str]] = []
+    shelf = WitnessShelf(DiskDirectory(tmp_path / "witnessed", create=True))
+    await ask(witness, shelf, said, [20])
+    fork = (
+        "witnesses: court knows another tree of size 7 than this node: one of the two was shown a "
+        "fork"
+    )
+    assert said[0] == ("error", fork)
+    assert said[1][1].startswith("witnesses: court: it answered 422: ")
+    assert shelf.newest_size == 0
+
+
+async def test_what_one_witness_said_stays_when_only_another_answers(
+    witness: Witness, tmp_path: Path
+) -> None:
+    """While nothing is appended the same size is shown again and again."""
+    shelf = WitnessShelf(DiskDirectory(tmp_path / "witnessed", create=True))
+    line = witness.add_checkpoint(format_add_checkpoint(0, [], make_note(7)))
+    cosignature = parse_signature_line(line.decode().rstrip("\n"))
+    shelf.keep(7, make_note(7), 1, {"notary": cosignature})
+    await ask(witness, shelf, [], [7])
+    file, _ = shelf.read(7)
+    assert ([item.witness for item in file.cosignatures], file.asked_ms) == (["court", "notary"], 1)
+    # A file that is damaged cannot be added to, and is written anew.
+    (tmp_path / "witnessed" / f"{7:020d}.json").write_bytes(b"{")
+    shelf.keep(7, make_note(7), 2, {"notary": cosignature})
+    assert [item.witness for item in shelf.read(7)[0].cosignatures] == ["notary"]
+
+
+async def test_a_witness_that_knows_what_this_node_does_not_hold_is_passed_over(
+    witness: Witness, tmp_path: Path
+) -> None:
+    """As after a start from a snapshot: the tiles before it are not here."""
+    witness.add_checkpoint(format_add_checkpoint(0, [], make_note(3)))
+    said: list[tuple[str, str]] = []
+    shelf = WitnessShelf(DiskDirectory(tmp_path / "witnessed", create=True))
+    with ThreadPoolExecutor(1) as thread:
+        witnessing = Witnessing(
+            [Outsider("court", "http://witness.test", witness.key)],
+            ROUNDS,
+            shelf,
+            lambda level, index: b"",
+            thread=thread,
+            say=lambda level, text: said.append((level, text)),
+        )
+        async with connect(witness) as client:
+            await witnessing.ask_all(client, make_note(20))
+    sentence = (
+        "witnesses: court: it knows size 3, from before what this node holds of the log; another "
+        "member has to show it a newer one"
+    )
+    assert said == [("warning", sentence)]
+
+
+async def test_outsiders_set_no_cookies_and_lead_nowhere() -> None:
+    seen: list[str] = []
+
+    async def nothing() -> AsyncIterator[bytes]:
+        yield b""
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers.get("cookie", ""))
+        headers = {"set-cookie": f"n{len(seen)}={'x' * 4000}", "location": "http://other.test/"}
+        return httpx.Response(302, headers=headers, content=nothing())
+
+    async with open_client() as client:
+        client._mounts.clear()
+        client._transport = httpx.MockTransport(reply)
+        for _ in range(3):
+            answer = await post(client, "http://witness.test/add-checkpoint", b"", 100)
+            assert answer.status == 302
+        assert list(client.cookies.jar) == []
+        with pytest.raises(NoAnswer) as unusable:
+            await post(client, "http://[::1/", b"", 100)
+    assert seen == ["", "", ""]
+    assert str(unusable.value) == "its URL in node.toml cannot be used"
+
+
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
         (lambda line: (500, b"down"), "it answered 500: 'down'"),
         (lambda line: (409, b"5\n"), "it answered 409: '5'"),
+        (
+            lambda line: (409, b"0\n", SIZE_TYPE),
+            "it wants to be shown growth from size 0, and was",
+        ),
         (lambda line: (200, b""), f"its answer has no line of {NAME}"),
         (lambda line: (200, b"\xff"), "its answer is no signature lines"),
         (lambda line: (200, bytes(20_000)), "it answered with more than 16384 bytes"),
@@ -312,13 +401,13 @@ async def test_a_fork_seen_by_a_witness_is_an_error(witness: Witness, tmp_path: 
     ],
 )
 async def test_answers_of_a_witness_that_are_not_kept(
-    witness: Witness, tmp_path: Path, answer: Callable[[bytes], tuple[int, bytes]], sentence: str
+    witness: Witness, tmp_path: Path, answer: Callable[[bytes], tuple[Any, ...]], sentence: str
 ) -> None:
     line = witness.add_checkpoint(format_add_checkpoint(0, [], make_note(7)))
-    status, content = answer(line)
+    status, content, media_type = (*answer(line), "text/plain")[:3]
 
     async def reply(request: Request) -> Response:
-        return Response(content, status, media_type="text/plain")
+        return Response(content, status, media_type=media_type)
 
     app = Starlette(routes=[Route("/add-checkpoint", reply, methods=["POST"])])
     said: list[tuple[str, str]] = []
@@ -326,13 +415,11 @@ async def test_answers_of_a_witness_that_are_not_kept(
     with ThreadPoolExecutor(1) as thread:
         witnessing = Witnessing(
             [Outsider("court", "http://witness.test", witness.key)],
-            3600,
+            ROUNDS,
             shelf,
-            lambda: None,
             Tiles(7).read,
             thread=thread,
             say=lambda level, text: said.append((level, text)),
-            clock_ms=lambda: TIME_S * 1000,
         )
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
             await witnessing.ask_all(client, make_note(7))

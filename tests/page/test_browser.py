@@ -11,7 +11,7 @@ import pytest
 from ledger.evidence import FILE_BYTES_MAX
 from page.build import build_page
 from tests.page.browser import CHROMIUM, DRIVER, Browser, start_browser
-from tests.verifier import test_history, test_liabilities, test_proofs
+from tests.verifier import test_history, test_liabilities, test_owed, test_proofs
 from tests.verifier.mutating import CARD, honest
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain
 from verifier.verify import STEPS, verify_evidence
@@ -115,8 +115,29 @@ def test_a_file_of_each_newer_kind(page: Browser, tmp_path: Path, name: str, ent
     report = verify_evidence(raw, chain.chain_id)
     assert page.texts(".steps p") == [step.explanation.en for step in report.steps]
     assert page.texts("#conclusion li") == [limit.en for limit in report.limits]
+    assert page.texts("#conclusion .answer") == [report.steps[-1].explanation.en]
     assert len(page.texts(".timeline li")) == entries
+    told = {
+        "consistency": "an older checkpoint, and the proof from there to this one",
+        "absence-0": "contract/none-0",
+        "window": "The entries in this file: numbers 2 to 5 of 7",
+        "equivocation-fork": "two signed statements of one validator",
+    }
+    assert told[name] in page.text("main")
+    assert ("before it was put on the chain" in page.text("#contents")) == (
+        name != "equivocation-fork"
+    )
     assert page.requests() == []
+
+
+def test_papers_that_the_page_does_not_check_are_said_not_to_be_checked(
+    page: Browser, tmp_path: Path
+) -> None:
+    page.type_into("#genesis", test_owed.world().chain_id.hex())
+    assert shown(page, test_owed.file(), tmp_path / "k-4.case.json") == "Consistent"
+    assert "What is owed was not derived again" in page.text("#conclusion")
+    assert "(not checked by this page)" in page.text("#contents")
+    assert "the terms and vouchers themselves" not in page.text("#contents")
 
 
 def test_a_contract_in_its_merchants_total(page: Browser, tmp_path: Path) -> None:
@@ -128,6 +149,7 @@ def test_a_contract_in_its_merchants_total(page: Browser, tmp_path: Path) -> Non
     assert page.texts(".steps p") == [step.explanation.en for step in report.steps]
     assert page.texts(".steps .number") == ["1", "2", "3", "4", "5", "16", "17"]
     assert page.texts("#conclusion li") == [limit.en for limit in report.limits]
+    assert page.texts("#conclusion .answer") == [s.explanation.en for s in report.steps[-2:]]
     assert page.texts(".timeline") == []
     assert "whose the other 6 contracts of merchant m-1 are" in page.text("#contents")
     spoilt = test_liabilities.MUTATIONS["one-fen-less-locked"][0]()

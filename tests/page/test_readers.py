@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import unicodedata
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from ledger.refusal import Rejected
 from ledger.signing import SeedSigner, verify_signature
 from tests.page.conftest import JavaScript
 from tests.vectors.normal_texts import list_normal_texts
-from verifier.strict_json import NORMALIZATION, is_normal, read_object
+from verifier.strict_json import NORMALIZATION, VALUES_MAX, is_normal, read_object
 from verifier.strict_msgpack import read_array
 
 VECTORS = Path(__file__).resolve().parents[3] / "shared" / "vectors" / "ed25519"
@@ -184,6 +185,26 @@ def test_messagepack_of_every_first_byte(javascript: JavaScript, first: int) -> 
     for tail in (b"", b"\0" * 5, b"\xff" * 9, b"\0\0\0\1\xc0", b"\x05\xff" + bytes(12)):
         both(javascript, "msgpack", bytes([first]) + tail)
         both(javascript, "msgpack", bytes([0x91, first]) + tail)
+
+
+def test_messagepack_of_too_many_bytes(javascript: JavaScript) -> None:
+    for more in (0, 1):
+        raw = b"\x91\xc6" + (2**20 - 6 + more).to_bytes(4, "big") + bytes(2**20 - 6 + more)
+        both(javascript, "msgpack", raw)
+
+
+@pytest.mark.skipif(not os.environ.get("CAMPAIGN"), reason="ten seconds of reading: CAMPAIGN=1")
+def test_json_of_too_many_values(javascript: JavaScript) -> None:
+    for more in (0, 1):
+        raw = b'{"a":[' + b",".join([b"1"] * (VALUES_MAX - 2 + more)) + b"]}"
+        page = javascript.ask("json", raw=raw.hex())
+        if more:
+            assert page == {
+                "reason": "too_large",
+                "detail": "value: more than 4194304 values",
+            }
+        else:
+            assert len(page["value"]["object"][0][1]["array"]) == VALUES_MAX - 2
 
 
 @pytest.mark.parametrize("depth", [15, 16, 17, 1_023, 1_024, 1_025, 5_000])

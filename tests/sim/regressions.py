@@ -91,4 +91,11 @@ REGRESSIONS: Final[tuple[Regression, ...]] = (
         "once kept those whose turn comes later waiting, as long as there were new lies. A proof "
         "that is overtaken now moves a place forward.",
     ),
+    Regression(
+        200382,
+        Options(),
+        "An old journal was put back, and an operator called a second before removed the chain, "
+        "the only thing that shows how old a journal is. Whoever removes a chain over a journal "
+        "that was put back must recover, and the manual says so.",
+    ),
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from sim.coverage import SIZES, CoverageTable
 from sim.plan import FAMILIES
-from sim.simulation import Options, Simulation, run_seed
+from sim.simulation import Options, Result, Simulation, run_seed
 from tests.sim.regressions import REGRESSIONS, Regression
 
 ROOT = Path(__file__).parents[2]
@@ -41,12 +42,19 @@ def test_a_run_that_once_failed(case: Regression, monkeypatch: pytest.MonkeyPatc
     assert result.rule == case.rule, "the mistake is made again, and the run no longer finds it"
 
 
+@cache
+def run_once(seed: int) -> Result:
+    """What two tests look at, run by the one worker that has both."""
+    return run_seed(seed, Options(heights=HEIGHTS))
+
+
+@pytest.mark.xdist_group("seeds of every family")
 @pytest.mark.parametrize("part", range(len(FAMILIES)))
 def test_seeds_of_every_family(part: int) -> None:
     """Nine seeds of one family, whose number is the seed's remainder."""
     family = FAMILIES[(FIRST + part) % len(FAMILIES)]
     for seed in SEEDS[part :: len(FAMILIES)]:
-        result = run_seed(seed, Options(heights=HEIGHTS))
+        result = run_once(seed)
         assert result.violation is None, f"python -m sim --seed {seed} --heights {HEIGHTS}"
         assert f"family: {family}" in result.counts
 
@@ -59,11 +67,12 @@ def test_every_size(count: int) -> None:
     assert result.height >= 4
 
 
+@pytest.mark.xdist_group("seeds of every family")
 def test_the_families_together_meet_what_they_should() -> None:
     table = CoverageTable()
     missing = list(MUST_MEET)
     for seed in range(FIRST, FIRST + 10 * len(FAMILIES)):
-        result = run_seed(seed, Options(heights=HEIGHTS))
+        result = run_once(seed)
         table.add(result.count, result.counts)
         missing = [name for name in MUST_MEET if not table.count(name)]
         if not missing:

@@ -185,3 +185,48 @@ def test_short_writes_are_carried_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     directory.pwrite("a", 1, b"abcdefgh")
     monkeypatch.undo()
     assert directory.pread("a", 0, 99) == b"\0abcdefgh"
+
+
+@pytest.mark.parametrize("change", ["rename", "remove"])
+def test_a_reader_beside_a_change_of_names_keeps_no_old_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """It would be served its old bytes for ever, or hold the space of a file that is gone."""
+    directory = DiskDirectory(tmp_path)
+    for name in ("name", "other"):
+        directory.create(name)
+        directory.pwrite(name, 0, name.encode())
+        directory.fsync(name)
+    real = {"rename": os.replace, "remove": os.unlink}[change]
+
+    def beside(*paths: str) -> None:
+        assert directory.pread("name", 0, 9) == b"name"
+        real(*paths)  # type: ignore[operator]
+
+    monkeypatch.setattr(os, real.__name__, beside)
+    if change == "rename":
+        directory.rename("other", "name")
+        assert directory.pread("name", 0, 9) == b"other"
+    else:
+        directory.remove("name")
+        with pytest.raises(FileNotFoundError):
+            directory.pread("name", 0, 9)
+
+
+def test_what_was_opened_before_a_change_of_names_is_read_once_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = DiskDirectory(tmp_path)
+    for name in ("name", "other"):
+        (tmp_path / name).write_bytes(name.encode())
+    real = os.open
+
+    def interrupted(path: str, *rest: int) -> int:
+        fd = real(path, *rest)
+        monkeypatch.setattr(os, "open", real)
+        directory.rename("other", "name")
+        return fd
+
+    monkeypatch.setattr(os, "open", interrupted)
+    assert directory.pread("name", 0, 9) == b"name"
+    assert directory.pread("name", 0, 9) == b"other"

@@ -437,7 +437,7 @@ def test_an_old_journal_put_under_a_newer_chain_does_not_vote_until_recovered(
     said = "the vote journal is older than the chain: it ends at height "
     with pytest.raises(Failure, match=said) as failed:
         devnet.wait_ready([3])
-    assert "Node credit-a (replica 3) ended with status 1." in str(failed.value)
+    assert "Node district-a (replica 3) ended with status 1." in str(failed.value)
     assert "`evidence-ledger node recover`" in str(failed.value)
     devnet.kill(3)
     assert main(["inspect", "--home", str(home)]) == 1

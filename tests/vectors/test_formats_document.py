@@ -17,13 +17,14 @@ from contracts.kinds import KINDS
 from contracts.lifecycle import AFTERLIFE_MS
 from contracts.lookback import PREFIXES
 from contracts.parties import INSTITUTION_ROLES, KEYS_MAX, SUBMITTER_ROLES
-from contracts.prepaid import INDUSTRIES, SALT_BYTES_MAX, SALT_BYTES_MIN, Attesters, Provenance
+from contracts.prepaid import SALT_BYTES_MAX, SALT_BYTES_MIN, Attesters, Provenance
 from genesis.document import (
     CERTIFICATE_BYTES_MAX,
     DOCUMENT_BYTES_MAX,
     INSTITUTIONS_MAX,
     Parameters,
 )
+from law.terms import INDUSTRIES
 from ledger import tags
 from ledger.block import ENTRY_BYTES_MAX
 from ledger.canonical import DEPTH_MAX
@@ -130,6 +131,8 @@ def refusals_in_code() -> dict[str, set[tuple[str, ...]]]:
                 ):
                     names = [ast.literal_eval(pair.elts[0]) for pair in effects]  # type: ignore[attr-defined]
                     found.setdefault(code, set()).add(tuple(names))
+                case ast.Call(func=ast.Name(id="refused_by_law"), args=[ast.Constant(str(code))]):
+                    found.setdefault(code, set()).add(("why", "detail"))
     return found
 
 

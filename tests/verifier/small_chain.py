@@ -7,12 +7,11 @@ which is how the steps behind the Merkle proofs are reached with something wrong
 
 from __future__ import annotations
 
-import base64
 import copy
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -20,31 +19,24 @@ from typing import Any
 import msgpack
 import msgspec
 
+from contracts.custody import MERCHANT_PREFIX, ContractRecord
 from contracts.execution import (
     Chain,
     ExecutedBlock,
     StoredEntry,
     execute_block,
     parse_candidate,
+    read_history,
 )
 from contracts.papers import find_claim, make_papers
 from contracts.parties import INSTITUTION_ROLES, party_stream
 from genesis.block import chain_at, compute_genesis_block
-from genesis.document import (
-    Endpoints,
-    Genesis,
-    Institution,
-    Keys,
-    Name,
-    Parameters,
-    RulePack,
-    encode_genesis,
-    parse_genesis,
-)
+from genesis.document import Genesis, Parameters, parse_genesis
 from ledger.block import Header, compute_block_hash, encode_header, encode_header_entry
 from ledger.canonical import encode_canonical
 from ledger.checkpoint import Checkpoint, cosign_checkpoint, sign_checkpoint
 from ledger.evidence import (
+    LawPapers,
     ProvenStream,
     ShownContract,
     contract_stream,
@@ -74,6 +66,8 @@ from ledger.votes import (
     compute_vote_message,
     encode_commit_certificate,
 )
+from node.mldsa import MlDsaSigner
+from sim.invented import encode_invented_genesis
 
 START_MS = 1_767_225_600_000
 """2026-01-01T00:00:00Z."""
@@ -109,29 +103,19 @@ class MemoryState:
         return self.entries.get(tx_id)
 
 
-def make_genesis(count: int, network: str, roles: Sequence[str] = ()) -> bytes:
-    institutions = [
-        Institution(
-            district="nanshan",
-            endpoints=Endpoints(f"https://n{at}.example", f"n{at}.example:7000"),
-            id=f"bank-{at}",
-            keys=Keys(
-                **{
-                    purpose: signer(f"{network} bank-{at} {purpose}").public_key.hex()
-                    for purpose in ("cosign", "log", "party", "vote")
-                }
-            ),
-            name=Name(en=f"Bank {at}", zh=f"第{at}银行"),
-            role=roles[at] if at < len(roles) else INSTITUTION_ROLES[0],
-            tls_certificate=base64.b64encode(b"certificate %d" % at).decode(),
-        )
-        for at in range(count)
-    ]
-    return encode_genesis(
-        network=network,
-        time_ms=START_MS,
-        institutions=institutions,
-        parameters=Parameters(
+def post_quantum_signer(network: str, at: int) -> MlDsaSigner:
+    """The ML-DSA-44 key of `bank-<at>`, where a network has such keys."""
+    return MlDsaSigner(sha256(f"{network} bank-{at} mldsa44".encode()).digest())
+
+
+def make_genesis(
+    count: int, network: str, roles: Sequence[str] = (), post_quantum: Collection[int] = ()
+) -> bytes:
+    return encode_invented_genesis(
+        network,
+        START_MS,
+        [*roles[:count], *[INSTITUTION_ROLES[0]] * (count - len(roles))],
+        Parameters(
             block_bytes_max=131_072,
             block_transactions_max=1_000,
             idle_block_interval_ms=60_000,
@@ -141,7 +125,12 @@ def make_genesis(count: int, network: str, roles: Sequence[str] = ()) -> bytes:
             replay_window_ms=600_000,
             view_timeout_ms=1_000,
         ),
-        rule_pack=RulePack("pilot", 1),
+        lambda name: signer(f"{network} {name}"),
+        "nanshan",
+        {
+            at: sha256(post_quantum_signer(network, at).public_key).hexdigest()
+            for at in post_quantum
+        },
     )
 
 
@@ -167,10 +156,14 @@ class SmallChain:
     """The chain, its leaves, and everybody's keys."""
 
     def __init__(
-        self, count: int = 4, network: str = "test.evidence.example", roles: Sequence[str] = ()
+        self,
+        count: int = 4,
+        network: str = "test.evidence.example",
+        roles: Sequence[str] = (),
+        post_quantum: Collection[int] = (),
     ) -> None:
         self.network = network
-        self.genesis: Genesis = parse_genesis(make_genesis(count, network, roles))
+        self.genesis: Genesis = parse_genesis(make_genesis(count, network, roles, post_quantum))
         self.memory = MemoryState()
         tree = StateTree(self.memory.buckets.get)
         first = compute_genesis_block(self.genesis, tree)
@@ -355,10 +348,19 @@ class SmallChain:
             "state": self.proven(stream) if stream in self.memory.streams else None,
             "entries": [self.leaves[index] for index in self.indices_of(stream)],
             "parties": self.parties(signers),
-            "law": make_papers(self.chain, stream, len(self.leaves)),
+            "law": self.papers(stream),
         }
         members |= changes
         return encode_history_evidence(**members)
+
+    def papers(self, stream: str) -> LawPapers | None:
+        count_max = len(self.leaves)
+        past = read_history(self.chain.reader, stream, count_max)
+        record = self.chain.stream(stream).record
+        if past is None or not isinstance(record, ContractRecord):
+            return None
+        merchant = read_history(self.chain.reader, MERCHANT_PREFIX + record.merchant, count_max)
+        return None if merchant is None else make_papers(self.chain, stream, past, merchant)
 
     def liabilities(self, *contracts: str, is_shown: bool = True, **changes: Any) -> bytes:
         newest = self.headers[-1]

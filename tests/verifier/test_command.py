@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.verifier import test_disclosure
 from tests.verifier.mutating import honest
 from tests.verifier.small_chain import CARD_SIGNERS, busy_chain, edit
 from verifier.main import main, make_parser
@@ -154,6 +155,35 @@ def test_bare_proof(tmp_path: Path) -> None:
 def test_what_a_file_says_cannot_command_the_terminal() -> None:
     assert printable("a\x1b[2Jb\u202ec\nd\ud800") == "a\\u{1b}[2Jb\\u{202e}c\\u{a}d\\u{d800}"
     assert printable("一致, ok") == "一致, ok"
+
+
+def test_what_a_file_says_cannot_command_the_terminal_in_json_either(tmp_path: Path) -> None:
+    value = "a\x9b2J\u202eb\u2028é\U0001f600\U000e0041"
+    chain, raw = test_disclosure.named(value)
+    path = tmp_path / "card.json"
+    path.write_bytes(raw)
+    _, text = run(str(path), "--genesis-hash", chain.chain_id.hex(), "--json")
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert json.loads(text)["facts"]["disclosed"][0]["fields"] == {"name": value}
+    arguments = (str(path), "--genesis-hash", chain.chain_id.hex(), "--json")
+    for encoding in ("ascii", "gb2312"):
+        out = io.TextIOWrapper(io.BytesIO(), encoding)
+        assert main(arguments, out=out) == 0
+        out.seek(0)
+        assert json.loads(out.read())["facts"]["disclosed"][0]["fields"] == {"name": value}
+
+
+def test_want_of_memory_is_no_inconsistency(evidence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhaust(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("verifier.main.verify_evidence", exhaust)
+    status, said = run(evidence, "--genesis-hash", genesis_hash())
+    assert status == 2
+    assert said == (
+        f"{evidence}: this machine has not the memory to verify it; nothing was verified. "
+        "本机内存不足，未作任何核验。\n"
+    )
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,6 +73,23 @@ def chain() -> SmallChain:
     return made
 
 
+def named(value: str) -> tuple[SmallChain, bytes]:
+    """A card whose consumer's name is any text, and its record with the name shown."""
+    held = fields({"name": value}, 4)
+    made = SmallChain()
+    data = {"keys": [made.key("m-1").public_key.hex()], "party": "m-1", "role": "merchant"}
+    made.commit(made.submit("party.register", "party/m-1", data, "bank-0"))
+    opening = {
+        "consumer": compute_commitment("card-1", held).hex(),
+        "custodian": "bank-1",
+        "industry": "fitness",
+        "merchant": "m-1",
+        "terms_hash": "cd" * 32,
+    }
+    made.commit(made.submit("prepaid.open", CARD, opening, "m-1", reference="R。1, R = 2"))
+    return made, add_disclosures(made.history("card-1", ["m-1"]), [show(held, "name")])
+
+
 def history(*disclosures: Disclosure) -> bytes:
     return add_disclosures(chain().history("card-1", ["m-1", "bank-1"]), disclosures)
 
@@ -88,13 +105,13 @@ def test_what_is_shown_and_what_is_withheld_is_said() -> None:
     step = step_of(report)
     assert step.explanation.en == (
         "The entry at index 4 (height 2, prepaid.open) commits to 32 fields as consumer; "
-        "2 disclosed: health is empty, name = 张小宝; 30 withheld, filled or empty, and proven "
+        '2 disclosed: health is empty, name = "张小宝"; 30 withheld, filled or empty, and proven '
         f"unchanged: {', '.join(withheld)}. This commitment was corrected later, in the entry at "
         "index 8."
     )
     assert step.explanation.zh == (
         "第 4 号条目（高度 2）的 prepaid.open 以 consumer 承诺了 32 项信息；披露 2 项：health "
-        "为空、name = 张小宝；未披露 30 项（有无内容不可知），经证明未改动："
+        '为空、name = "张小宝"；未披露 30 项（有无内容不可知），经证明未改动：'
         f"{', '.join(withheld)}。该承诺其后已被更正（第 8 号条目）。"
     )
     assert report.facts["disclosed"] == [
@@ -107,6 +124,22 @@ def test_what_is_shown_and_what_is_withheld_is_said() -> None:
         }
     ]
     assert "whether they were true then, this file does not prove" in report.limits[-1].en
+
+
+def test_a_value_does_not_read_like_another_field() -> None:
+    """Who chose the values would show a name, and withhold the identity number beside it."""
+    for value, shown in (
+        ("Alice, id_number = 440300199001011234", '"Alice, id_number = 440300199001011234"'),
+        ('Alice" and more', '"Alice\\" and more"'),
+        ("Alice; 0 withheld", '"Alice; 0 withheld"'),
+        ("Alice ", '"Alice "'),
+        ("Alice Wong", "Alice Wong"),
+        ("is empty\n", '"is empty\\n"'),
+    ):
+        made, raw = named(value)
+        report = verify_evidence(raw, made.chain_id)
+        assert report.is_consistent, report.failed
+        assert f" 1 disclosed: name = {shown}; 31 withheld" in step_of(report).explanation.en
 
 
 def test_before_and_after_a_correction_stand_in_one_file() -> None:

@@ -195,7 +195,7 @@ MUTATIONS: dict[str, Mutation] = {
         lambda: doubled(honest(), "header"),
         5,
         Reason.MALFORMED,
-        "not MessagePack",
+        "bytes are not MessagePack",
     ),
     "header-proof-shifted": (
         lambda: proof_edit("header_proof", index=13),
@@ -334,9 +334,9 @@ MUTATIONS: dict[str, Mutation] = {
         lambda: honest(entry=b"\x95\x0b\x03\x01\xd4\x05\x00\xc0"),
         6,
         Reason.MALFORMED,
-        "extension type 5",
+        "bytes are not MessagePack",
     ),
-    "entry-empty": (lambda: honest(entry=b""), 6, Reason.MALFORMED, "not MessagePack"),
+    "entry-empty": (lambda: honest(entry=b""), 6, Reason.MALFORMED, "bytes are not MessagePack"),
     "entry-too-large": (
         lambda: honest(entry=bytes(65_536)),
         6,

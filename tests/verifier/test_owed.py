@@ -28,10 +28,10 @@ SIGNERS = ("m-1", "c-1", "bank-0", "court-1")
 def world() -> LifeWorld:
     made = busy_world()
     made.done("refund.computed", {"as_of": AS_OF}, "c-1")
-    made.event("refund.paid", {"amount": 10**9, "payee": "consumer", "source": "custody"}, "bank-0")
+    made.event("refund.paid", {"amount": 10**9, "payee": "ab" * 32, "source": "custody"}, "bank-0")
     made.done("cause.stated", {"cause": "merchant", "standing": "finding"}, "court-1")
     made.done("refund.computed", {"as_of": AS_OF}, "bank-0")
-    made.done("refund.paid", {"amount": 400, "payee": "consumer", "source": "custody"}, "bank-0")
+    made.done("refund.paid", {"amount": 400, "payee": "ab" * 32, "source": "custody"}, "bank-0")
     made.must("risk.lifted", "merchant/m-1", {}, "bank-2")
     made.must("closing.notified", "merchant/m-1", {"effective": "2026-03-01"}, "m-1")
     return made
@@ -75,11 +75,12 @@ def test_the_working_is_shown_line_by_line_with_its_articles(tmp_path: Path) -> 
     arguments = [str(path), "--genesis-hash", world().chain_id.hex(), "--lang", "en", "--working"]
     assert main(arguments, out=out) == 0
     _, _, working = out.getvalue().partition("\n\nRefund as of 2026-01-20; paid 1,000.00 yuan; ")
-    assert "     [15] R = P − v : R = 904.00 " in working
+    assert "     [art. 15(1)] R = P − v : R = 904.00 " in working
     assert "   Interest (one-year LPR): " in working
     report = examine(file())
     assert report.facts["owed_articles"] == [
-        "12", "15", "16", "17", "18", "18(2)", "19", "19(3)", "20", "25",
+        "12", "15(1)", "16(1)", "17(1)", "18(1)(1)", "18(1)(2)", "18(2)", "19(1)", "19(3)", "20",
+        "25",
     ]  # fmt: skip
     assert report.working is not None
     assert working.endswith(report.working.en.partition("yuan; ")[2])
@@ -209,9 +210,7 @@ def test_a_figure_that_a_quorum_of_liars_put_on_the_chain() -> None:
 
 
 def papers() -> Any:
-    from contracts.papers import make_papers
-
-    return make_papers(world().chain, CARD, 10_000)
+    return world().papers(CARD)
 
 
 def test_a_contract_for_which_nothing_was_computed() -> None:
@@ -304,10 +303,9 @@ def test_a_refusal_that_names_another_balance() -> None:
     def lie(fields: list[Any]) -> None:
         fields[4][2][0][1] = 7
 
-    from contracts.papers import make_papers
     from tests.verifier.small_chain import alter
 
-    law = make_papers(made.chain, CARD, 100)
+    law = made.papers(CARD)
     lying = forge(made, {index: alter(made.leaves[index], lie)})
     report = verify_evidence(lying.history("card-1", signers, law=law), lying.chain_id)
     assert report.steps[12].explanation.en == (

@@ -30,7 +30,7 @@ from ledger.receipt import (
 )
 from ledger.refusal import Reason
 from ledger.tlog_proof import format_tlog_proof, parse_tlog_proof
-from ledger.transaction import decode_transaction
+from ledger.transaction import decode_transaction, sign_transaction
 from tests.contracts.life_world import load
 from tests.verifier import proof_files
 from tests.verifier.equivocations import MUTATIONS as LIES
@@ -155,6 +155,19 @@ GOOD: dict[str, Callable[[], Made]] = {
         busy_chain(),
         record(busy_chain(), window(1, 4), "none-1"),
     ),
+    "window-of-a-kind-that-is-misspelt": lambda: (
+        busy_chain(),
+        record(busy_chain(), window(1, 5, "prepaid.comsume", "prepaid.consume")),
+    ),
+    "window-without-a-kind-that-is-misspelt": lambda: (
+        busy_chain(),
+        record(busy_chain(), window(1, 5, "prepaid.refunded")),
+    ),
+    "attestation-of-what-was-refused": lambda: (
+        busy_chain(),
+        record(busy_chain(), ask("attestation", transaction=tx_of(busy_chain(), 4))),
+    ),
+    "attestation-where-nothing-was-opened": lambda: attempted(),
     "window-with-many": lambda: (life_chain(), record(life_chain(), window(0, 9))),
     "balance-under-terms": lambda: (
         life_chain(),
@@ -179,6 +192,13 @@ GOOD: dict[str, Callable[[], Made]] = {
     "equivocation-amnesia": lambda: (busy_chain(), lie(make_amnesia())),
     "equivocation-fork": lambda: (busy_chain(), lie(make_fork())),
 }
+
+
+def attempted() -> Made:
+    """A transaction of a contract that was never opened."""
+    chain = SmallChain(count=1, network="one.evidence.example")
+    chain.commit(chain.submit("prepaid.prepay", CARD, {"amount": 1}, "bank-0"))
+    return chain, record(chain, ask("attestation", transaction=tx_of(chain, 0)))
 
 
 def omitted_elsewhere() -> Made:
@@ -249,10 +269,47 @@ def test_production_names_the_deadline_and_the_law() -> None:
 
 def test_who_attested_and_who_did_not() -> None:
     said = answer(GOOD["attestation"]())
-    assert "signed by m-1 (merchant), bank-1 (custodian); statements about it since: 0" in said
+    assert (
+        ": applied, signed by m-1 (merchant), bank-1 (custodian); statements about it since, up to "
+        "height 5 (2026-01-01 00:00:05.000 UTC): 0; of the contract's parties "
+    ) in said
     assert "neither signed nor spoke: consumer." in said
     assert (
         "the validators were the 4 of genesis and a quorum 3: this version knows no change" in said
+    )
+
+
+def test_a_signature_under_what_was_refused_attests_an_attempt() -> None:
+    assert (
+        ": recorded as refused and of no effect (less is locked than was asked for, "
+        "insufficient_locked), signed by m-1"
+    ) in answer(GOOD["attestation-of-what-was-refused"]())
+
+
+def test_where_there_is_no_contract_its_parties_are_not_said_to_have_spoken() -> None:
+    assert answer(attempted()).startswith(f"Transaction {tx_of(attempted()[0], 0)}: recorded as ")
+    assert (
+        "the state holds no contract here that this verifier knows, so its parties are not known."
+    ) in answer(attempted())
+
+
+def test_a_kind_that_does_not_exist_is_no_absence() -> None:
+    assert answer(GOOD["window-without-a-kind-that-is-misspelt"]()).endswith(
+        "7 entries in all. This verifier does not know the kind prepaid.refunded: if it is "
+        "misspelt, that it has no entry says nothing."
+    )
+    assert answer(GOOD["window-of-a-kind-that-is-misspelt"]()).endswith(
+        "This verifier does not know the kind prepaid.comsume: if it is misspelt, that it has no "
+        "entry says nothing."
+    )
+
+
+def test_absence_of_a_name_that_cannot_be_is_refused() -> None:
+    failed = examine((busy_chain(), state(stream="contract/Card-1"))).failed
+    assert failed is not None
+    assert failed.explanation.en == (
+        "'contract/Card-1' is no name that a record of the ledger may bear; its absence says "
+        "nothing."
     )
 
 
@@ -287,6 +344,38 @@ def no_longer_entitled() -> Made:
         "receipt": receipt(chain, decode_transaction(envelope).tx_id, 4)
     }
     return chain, record(chain, question)
+
+
+def signed_anew() -> Made:
+    """A transaction is promised, its key ends before the block, and its author signs with another.
+
+    The receipt names the transaction alone; a node that rightly dropped it was to be convicted.
+    """
+    chain = SmallChain()
+    keys = [chain.key(name).public_key.hex() for name in ("m-1", "m-1 other")]
+    data = {"keys": keys, "party": "m-1", "role": "merchant"}
+    chain.commit(chain.submit("party.register", "party/m-1", data, "bank-0"))
+    ended = {"party": "m-1", "public_key": keys[0]}
+    chain.commit(chain.submit("party.revoke_key", "party/m-1", ended, "bank-0"))
+    for _ in range(3):
+        chain.commit()
+    body = chain.body("prepaid.open", CARD, {}, "m-1", not_after=at(4) + 60_000)
+    envelope = sign_transaction(body, chain.chain_id, [chain.key("m-1 other")])
+    question = omission(envelope) | {
+        "receipt": receipt(chain, decode_transaction(envelope).tx_id, 4)
+    }
+    return chain, record(chain, question)
+
+
+def test_a_transaction_signed_anew_convicts_nobody() -> None:
+    failed = examine(signed_anew()).failed
+    assert failed is not None
+    chain, _ = signed_anew()
+    assert failed.explanation.en == (
+        f"Key {chain.key('m-1').public_key.hex()} of party m-1 ended at height 3, after the "
+        "promise and not after the promised height; what was taken in may have been signed with "
+        "it, and that is no omission."
+    )
 
 
 def promised_with(**changes: Any) -> Made:
@@ -593,6 +682,8 @@ SPECIFIC: dict[str, dict[str, Mutation]] = {
             18,
             Reason.WRONG_HEIGHT,
         ),
+        "entry-outside-its-block": (lambda: misplaced(10**6), 6, Reason.WRONG_HEIGHT),
+        "entry-before-its-block": (lambda: misplaced(0), 6, Reason.WRONG_HEIGHT),
         "nothing-between": (lambda: asked("window", until=at(3)), 1, Reason.BAD_FIELD),
         "kinds-not-in-order": (lambda: asked("window", kinds=["b", "a"]), 1, Reason.BAD_FIELD),
         "kind-twice": (lambda: asked("window", kinds=["a", "a"]), 1, Reason.BAD_FIELD),
@@ -684,6 +775,7 @@ SPECIFIC: dict[str, dict[str, Mutation]] = {
             Reason.TOO_FAR_AHEAD,
         ),
         "signer-revoked-meanwhile": (lambda: no_longer_entitled(), 18, Reason.KEY_NOT_VALID),
+        "signed-anew-with-another-key": (lambda: signed_anew(), 18, Reason.KEY_NOT_VALID),
         "promise-not-yet-due": (
             lambda: (
                 busy_chain(),
@@ -760,6 +852,14 @@ SPECIFIC: dict[str, dict[str, Mutation]] = {
         "deadline-not-over": (lambda: too_soon(), 18, Reason.WRONG_HEIGHT),
     },
 }
+
+
+def misplaced(index: int) -> Made:
+    """A quorum of liars certified an entry that says it stands where its block does not."""
+    chain, question = BASES["window"]()
+    place = chain.indices_of(CARD)[1 if index == 0 else 4]
+    lying = forge(chain, {place: alter(chain.leaves[place], set_field(0, value=index))})
+    return lying, record(lying, question)
 
 
 def misstated() -> Made:
@@ -1049,6 +1149,27 @@ STATE: dict[str, Mutation] = {
         18,
         Reason.BAD_PROOF,
     ),
+    **{
+        f"absence-of-a-name-that-cannot-be-{number}": (
+            lambda stream=stream: (busy_chain(), state(stream=stream)),
+            18,
+            Reason.BAD_FIELD,
+        )
+        for number, stream in enumerate(
+            (
+                "contract/Card-1",
+                "contract/card-1 ",
+                "contract/c\u0430rd-1",
+                "contract/card-1\u200b",
+                "contract/",
+                "card-1",
+                "",
+                "signed/contract/card-1",
+                "contract/" + "x" * 81,
+                "contract/card-1\n",
+            )
+        )
+    },
     "stream-renamed": (lambda: claimed(stream="contract/card-2"), 18, Reason.BAD_PROOF),
     "value-of-another": (
         lambda: claimed(value=base64_of(claim(busy_chain(), "party/m-1").value or b"")),

@@ -301,3 +301,20 @@ def test_file_is_bounded_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("verifier.evidence_file.FILE_BYTES_MAX", 10)
     with pytest.raises(Rejected, match="more than 10 bytes"):
         read_evidence(b" " * 11)
+
+
+def test_a_text_of_too_many_values_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smallest values take thirty times their spelling: 256 MiB of them were 8 GiB."""
+    monkeypatch.setattr("verifier.strict_json.VALUES_MAX", 5)
+    assert read_object(b'{"a":[1,{},[]]}', "value") == {"a": [1, {}, []]}
+    with pytest.raises(Rejected) as caught:
+        read_object(b'{"a":[1,{},[],0]}', "value")
+    assert str(caught.value) == "too_large: value: more than 5 values"
+
+
+def test_values_beyond_a_mebibyte_are_refused_unread() -> None:
+    fits = b"\xdd\0\x0f\xff\xfb" + b"\xc0" * (2**20 - 5)
+    with pytest.raises(Rejected) as caught:
+        read_array(fits + b"\xc0", "value")
+    assert str(caught.value) == "too_large: value: 1048577 bytes; at most 1048576"
+    assert len(read_array(fits, "value")) == 2**20 - 5

@@ -370,7 +370,7 @@ MUTATIONS: dict[str, Mutation] = {
         lambda: doubled(honest(), "certificate"),
         11,
         Reason.MALFORMED,
-        "not MessagePack",
+        "bytes are not MessagePack",
     ),
     "certificate-second-spelling": (
         lambda: certificate_bytes(lambda raw: raw[:1] + b"\xcc" + raw[1:]),
@@ -382,7 +382,7 @@ MUTATIONS: dict[str, Mutation] = {
         lambda: honest(certificate=b""),
         11,
         Reason.MALFORMED,
-        "not MessagePack",
+        "bytes are not MessagePack",
     ),
 }
 

@@ -2,8 +2,10 @@
 // nothing here is ours but the order of the calls.
 //
 //	outside DIR
+//	outside post-quantum DIR
 //
 // DIR holds policy, entry and proof, and a log as tlog-tiles lays it out: checkpoint, tile/….
+// For the second form it holds post-quantum, a note, and vkeys, one verifier key a line.
 package main
 
 import (
@@ -20,6 +22,7 @@ import (
 	"github.com/transparency-dev/formats/witness"
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -89,7 +92,29 @@ func withAddresses(policy []byte) []byte {
 	return []byte(strings.Join(lines, "\n"))
 }
 
+// postQuantum opens a note with ML-DSA-44 cosignatures and prints whose of them are good.
+func postQuantum(f folder) {
+	var verifiers []note.Verifier
+	for _, vkey := range strings.Fields(string(f.read("vkeys"))) {
+		verifier, err := fnote.NewVerifierForCosignatureV1(vkey)
+		must(err)
+		verifiers = append(verifiers, verifier)
+	}
+	opened, err := note.Open(f.read("post-quantum"), note.VerifierList(verifiers...))
+	must(err)
+	check(len(opened.UnverifiedSigs) == 0, "a line is of no known key")
+	for _, signature := range opened.Sigs {
+		at, err := fnote.CoSigV1Timestamp(signature)
+		must(err)
+		fmt.Printf("cosigned: %s at %d\n", signature.Name, at.Unix())
+	}
+}
+
 func main() {
+	if os.Args[1] == "post-quantum" {
+		postQuantum(folder(os.Args[2]))
+		return
+	}
 	f := folder(os.Args[1])
 	policy := f.read("policy")
 

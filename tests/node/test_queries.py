@@ -1,0 +1,51 @@
+"""Who waits for what, and that nobody is remembered who no longer waits."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from node.queries import Queries
+
+
+def make_queries() -> Queries:
+    store = SimpleNamespace(first_checkpoint_at_or_after=lambda height: None)
+    shell: Any = SimpleNamespace(
+        driver=SimpleNamespace(is_known=lambda tx_id: False),
+        disk=SimpleNamespace(store=SimpleNamespace(chain_store=store)),
+    )
+    return Queries(shell)
+
+
+async def test_who_waits_in_vain_is_forgotten() -> None:
+    """While no quorum cosigns, every request for the newest proof waits: thousands an hour."""
+    queries = make_queries()
+    waits = [queries.wait_certified(5, 0.01), queries.wait_committed(b"x", 0.01)]
+    assert await asyncio.gather(*waits) == [False, False]
+    left = [asyncio.create_task(queries.wait_certified(5, 60))]
+    left.append(asyncio.create_task(queries.wait_committed(b"x", 60)))
+    await asyncio.sleep(0)
+    for task in left:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert (queries._certified, queries._committed) == ({}, {})
+
+
+async def test_who_waits_is_woken_by_what_covers_it() -> None:
+    queries = make_queries()
+    low, high, also_low = [
+        asyncio.create_task(queries.wait_certified(height, 60)) for height in (5, 9, 6)
+    ]
+    waiting = [asyncio.create_task(queries.wait_committed(b"x", 60)) for _ in range(2)]
+    await asyncio.sleep(0)
+    queries.height_certified(6)
+    queries.block_committed([b"y", b"x"])
+    assert await asyncio.gather(low, also_low, *waiting) == [True] * 4
+    assert not high.done()
+    queries.height_certified(9)
+    assert await high
+    assert (queries._certified, queries._committed) == ({}, {})
