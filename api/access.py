@@ -66,6 +66,13 @@ class Access:
             raise forbidden(grant, stream)
         return grant
 
+    def require_merchant(self, request: Request, merchant: str) -> Grant:
+        """Return the grant of a token that covers all contracts of a merchant, or raise."""
+        grant = self.require_grant(request)
+        if not (grant.is_full or (grant.role, grant.subject) == ("merchant", merchant)):
+            raise forbidden(grant, f"every contract of {merchant}")
+        return grant
+
     def is_entitled(self, grant: Grant, stream: str) -> bool:
         """Say whether a grant covers the bodies of a stream."""
         if grant.is_full:

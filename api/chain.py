@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from api import examples
 from api.access import Access, is_loopback
@@ -25,12 +25,13 @@ from api.description import (
     shows,
 )
 from api.media import JSON
-from api.parameters import CLAIMS_MAX, ContractId, ContractIds, Height, Size
+from api.parameters import CLAIMS_MAX, ContractId, ContractIds, Height, Merchant, Size
 from api.ports import LedgerService
 from api.problems import Problem
-from api.requests import parse_contract_id, parse_height, parse_size
+from api.requests import parse_contract_id, parse_height, parse_merchant, parse_size
 from api.schemas import Block, Contract, Healthy, Status
 from api.settings import ApiSettings
+from ledger.evidence import SCHEDULE_MEDIA_TYPE
 
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 GENESIS_CACHE: Final = "public, max-age=3600"
@@ -107,6 +108,37 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         for contract_id in wanted:
             access.require_stream(request, parse_contract_id(contract_id))
         return Response(await service.liabilities(wanted, is_shown=False), media_type=JSON)
+
+    @router.get(
+        "/v1/merchants/{merchant}/schedule",
+        tags=["contracts"],
+        operation_id="getSchedule",
+        summary="A merchant's schedule of claims: every contract with its whole record",
+        description="JSON Lines, sent as they are made: the merchant's total, then a line for each "
+        "contract under terms, which the total makes provably all. An answer that ends early is "
+        "no schedule. For the merchant itself and for tokens that cover everything.",
+        response_class=Response,
+        responses={
+            **problems(
+                "bad_parameter",
+                "unauthenticated",
+                "forbidden",
+                "not_found",
+                "not_certified",
+                "unavailable",
+            ),
+            **answer(
+                200, "the schedule", SCHEDULE_MEDIA_TYPE, {"type": "string"}, examples.SCHEDULE
+            ),
+        },
+        openapi_extra=SECURITY_TOKEN,
+    )
+    async def get_schedule(merchant: Merchant, request: Request) -> Response:
+        party = parse_merchant(merchant)
+        access.require_merchant(request, party)
+        headers = {"Content-Disposition": f'inline; filename="{party}.schedule.jsonl"'}
+        lines = await service.schedule(party)
+        return StreamingResponse(lines, headers=headers, media_type=SCHEDULE_MEDIA_TYPE)
 
     @router.get(
         "/v1/blocks/{height}",

@@ -284,3 +284,8 @@ LIABILITIES: Final[dict[str, Any]] = {
         {"locked": 291_200, "name": "…", "owed": 0, "path": ["…"], "place": 0, "shown": None}
     ],
 }
+SCHEDULE: Final = (
+    '{"format":"evidence-ledger/schedule/v1","genesis":"…","header":"…","header_proof":"…",'
+    '"merchant":{"proof":"…","stream":"merchant/merchant-1","value":"…"}}\n'
+    '{"contract":"c-1","entries":["…"],"format":"…","header":"…","kind":"case"}\n'
+)

@@ -68,5 +68,13 @@ StreamKind = Annotated[
 StreamName = Annotated[
     str, Path(description="its name", examples=[examples.CONTRACT_ID], json_schema_extra=_NAME)
 ]
+Merchant = Annotated[
+    str,
+    Path(
+        description="its party id",
+        examples=["merchant-1"],
+        json_schema_extra={"pattern": "^[a-z0-9][a-z0-9-]{0,47}$"},
+    ),
+]
 Validator = Annotated[str, Path(description="its id", examples=["bank-a"], json_schema_extra=_NAME)]
 Number = Annotated[str, Path(description="from 0", examples=["0"], json_schema_extra=_COUNT)]

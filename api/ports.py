@@ -10,7 +10,7 @@ absent is `None`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -348,6 +348,12 @@ class LedgerService(Protocol):
 
         Ids are without the `contract/`. `is_shown`: with the contracts' own records, otherwise
         under names that say nobody's. Raises `NotFound` or `NotCertified`.
+        """
+
+    async def schedule(self, merchant: str) -> AsyncIterator[bytes]:
+        """Return a merchant's schedule of claims, line by line: every contract under terms.
+
+        Raises `NotFound` or `NotCertified` before the first line; what fails later ends the answer.
         """
 
     def block(self, height: int) -> BlockView | None:

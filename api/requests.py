@@ -20,6 +20,7 @@ from api.problems import Problem
 from api.tokens import CONTRACT_PATTERN
 from ledger.checkpoint import parse_decimal
 from ledger.refusal import Reason
+from ledger.transaction import PARTY_PATTERN
 
 SHOWN_CHARS_MAX: Final = 80
 """Characters of a value at fault that a problem repeats."""
@@ -39,6 +40,7 @@ STREAM_KINDS: Final = (
 
 _TX_ID = re.compile(r"[0-9a-f]{64}")
 _CONTRACT_ID = re.compile(CONTRACT_PATTERN)
+_PARTY_ID = re.compile(PARTY_PATTERN)
 
 
 def shown(text: str) -> str:
@@ -195,6 +197,16 @@ def parse_contract_id(text: str) -> str:
             "or digit",
         )
     return f"contract/{text}"
+
+
+def parse_merchant(text: str) -> str:
+    """Return a merchant's party id; raise `Problem` (bad_parameter)."""
+    if _PARTY_ID.fullmatch(text) is None:
+        raise Problem(
+            "bad_parameter",
+            f"merchant {shown(text)} is not 1 to 48 of a-z 0-9 - starting with a letter or digit",
+        )
+    return text
 
 
 def parse_stream(kind: str, name: str) -> str:

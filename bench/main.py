@@ -6,6 +6,7 @@ loads are posted through the API of all nodes, each signed beforehand: individua
 batch-signed by 100. What counts is what is committed, read from the nodes themselves. With
 `--catch-up` one node is then killed, the others go on without it, and it has to fetch and execute
 what it missed: the ratio is its rate to that of the individually signed live load just measured.
+With `--evidence` reading is measured instead (`bench.reading`).
 With `--dead` nodes are killed in the middle of a load: the ratio is the rate after to that before.
 """
 
@@ -32,10 +33,19 @@ from bench.growth import run_growth
 from bench.load import LoadMaker, Merchant
 from bench.posting import post_load, post_probes
 from bench.processes import read_cpu_s, read_memory_bytes
+from bench.reading import (
+    VERIFIED,
+    BesideLoad,
+    Reader,
+    ReadingProcess,
+    ReadingResult,
+    measure_reading,
+    sample_transactions,
+)
 from cli.client import Unreachable
 from cli.devnet import Devnet, open_devnet
 from cli.devnet_addresses import Layout
-from cli.devnet_state import DevnetState
+from cli.devnet_state import DevnetNode, DevnetState
 from genesis.document import parse_genesis
 from ledger.signing import SeedSigner
 from ledger.transaction import encode_body, sign_transaction
@@ -51,6 +61,9 @@ CATCH_UP_POLL_S: Final = 0.1
 PAUSE_POLL_S: Final = 0.2
 NODES_FOR_ONE_AWAY: Final = 4
 """The fewest of which a quorum remains when one is away."""
+
+EVIDENCE_RATE: Final = 500
+"""Evidence requests a second beside full load, of all nodes together."""
 
 WARM_UP_S: Final = 5.0
 """Posted before the clock starts, so that pools and caches are as they stay."""
@@ -148,6 +161,12 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="then kill N nodes in the middle of a load: the rate after as a ratio to before",
     )
+    parser.add_argument(
+        "--evidence",
+        action="store_true",
+        help="instead of the loads' own figures: what reading evidence costs a node, as a ratio to "
+        "a constant of the same size; its latency beside full load, and what that load loses",
+    )
     parser.add_argument("--rate-max", type=int, default=14_000, help="loads are signed for this")
     parser.add_argument("--no-tls", action="store_true", help="plain HTTP on loopback")
     parser.add_argument("--home", type=Path, help="keep the network's folder here")
@@ -173,6 +192,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.growth:
             return run_growth(Path(folder), arguments.growth, arguments.json)
         home = arguments.home or Path(folder) / "devnet"
+        if arguments.evidence:
+            return _run_evidence(arguments, home)
         results, caught_up, dead = _run(arguments, home)
     _print_table(arguments, results)
     if caught_up is not None:
@@ -208,6 +229,33 @@ def _run(
         if arguments.dead:
             dead = bench.measure_dead(arguments.dead)
         return results, caught_up, dead
+
+
+class _ConstantDevnet(Devnet):
+    """Nodes that also answer a constant."""
+
+    def command(self, node: DevnetNode) -> list[str]:
+        """Return the command line of a node's process."""
+        return ["bench.constant_node" if word == "cli" else word for word in super().command(node)]
+
+
+def _run_evidence(arguments: argparse.Namespace, home: Path) -> int:
+    state = open_devnet(Layout(home, arguments.nodes, is_tls=not arguments.no_tls), _say)
+    _raise_quotas(state)
+    with _ConstantDevnet(home, state) as devnet, ReadingProcess() as process:
+        devnet.start()
+        devnet.wait_ready()
+        bench = Bench(devnet, arguments)
+        bench.register()
+        bench.fill(arguments.contracts)
+        reading = bench.measure_reading(process)
+        _print_reading(reading)
+        beside = bench.measure_beside(process)
+        _print_beside(beside)
+    if arguments.json is not None:
+        document = {"reading": asdict(reading), "beside": asdict(beside)}
+        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
+    return 0
 
 
 def _bound(node_count: int) -> float:
@@ -343,6 +391,99 @@ class Bench:
             block_size=done / max(end_height - begin_height, 1),
             memory_mb=memory / 1e6,
         )
+
+    def measure_reading(self, process: ReadingProcess) -> ReadingResult:
+        """Measure what reading costs the first node, with nothing else to do."""
+        _say("Reading, with nobody posting.")
+        with self._devnet.client(0) as client:
+            self._transactions = sample_transactions(client)
+            files = [client.evidence(tx_id) for tx_id in self._transactions[:VERIFIED]]
+        return asyncio.run(
+            measure_reading(
+                process,
+                self._readers()[0],
+                self._devnet.process(0).pid,
+                self._transactions,
+                files,
+                self._genesis.chain_id,
+                self._arguments.seconds,
+                _say,
+            )
+        )
+
+    def measure_beside(self, process: ReadingProcess) -> BesideLoad:
+        """Post one individually signed load; alone, beside readers, and alone again."""
+        seconds = self._arguments.seconds
+        count = int(_bound(self._arguments.nodes) * (3 * seconds + 2 * WARM_UP_S))
+        _say(f"Signing {count} transactions (individual).")
+        requests = list(
+            self._maker().prepayments(
+                self._arguments.contracts, count, REQUEST_SIZE, is_batch_signed=False
+            )
+        )
+        gc.collect()
+        gc.freeze()
+        return asyncio.run(self._measure_beside(process, iter(requests)))
+
+    async def _measure_beside(
+        self, process: ReadingProcess, requests: Iterator[bytes]
+    ) -> BesideLoad:
+        is_over = False
+        seconds = self._arguments.seconds
+        posting = asyncio.create_task(
+            post_load(
+                self._apis, self._context, requests, per_node=PER_NODE, is_over=lambda: is_over
+            )
+        )
+        await asyncio.sleep(WARM_UP_S)
+        everywhere = range(len(self._apis))
+        rates = []
+        paths = [f"/v1/transactions/{tx_id}/evidence" for tx_id in self._transactions]
+        read = None
+        pids = [self._devnet.process(node.replica).pid for node in self._devnet.state.nodes]
+        cpu_per_tx = []
+        for is_read in (False, True, False):
+            _say(f"Posting for {seconds:g} s, {'beside' if is_read else 'without'} readers.")
+            reading = (
+                asyncio.create_task(process.read(self._readers(), paths, seconds, EVIDENCE_RATE))
+                if is_read
+                else None
+            )
+            begin_cpu = sum([read_cpu_s(pid) for pid in pids])
+            rate, _ = await asyncio.to_thread(self._watch, everywhere)
+            cpu_s = sum([read_cpu_s(pid) for pid in pids]) - begin_cpu
+            rates.append(rate)
+            cpu_per_tx.append((rate, cpu_s / seconds))
+            if reading is not None:
+                read = await reading
+        is_over = True
+        if posting.done():
+            _say("The load was over before the time was: the last rate is too low.")
+        await posting
+        await asyncio.to_thread(self._settle)
+        assert read is not None, "the second spell reads"
+        alone = (rates[0] + rates[2]) / 2
+        answered = read.count - read.refused
+        cores = os.cpu_count() or 1
+        # What the nodes used beside readers, less what that many transactions cost without.
+        cost_per_tx = (cpu_per_tx[0][1] + cpu_per_tx[2][1]) / max(rates[0] + rates[2], 1.0)
+        of_nodes = max(cpu_per_tx[1][1] - rates[1] * cost_per_tx, 0.0)
+        return BesideLoad(
+            asked=EVIDENCE_RATE,
+            answered=answered / read.seconds,
+            refused=read.refused,
+            latency_ms=_percentiles(read.latencies_s),
+            alone_rate=alone,
+            beside_rate=rates[1],
+            fall=1 - rates[1] / max(alone, 1.0),
+            share=(of_nodes + read.own_cpu_s / read.seconds) / cores,
+        )
+
+    def _readers(self) -> list[Reader]:
+        state = self._devnet.state
+        return [
+            Reader(node.api, state.authority or "", node.tokens["auditor"]) for node in state.nodes
+        ]
 
     def catch_up(self, count: int, live_rate: float) -> CatchUpResult:
         """Kill the last node, let the others commit `count`, and time how it catches up."""
@@ -544,6 +685,26 @@ def _print_dead(result: DeadResult) -> None:
         f"\n{result.dead} dead of the nodes, individually signed: {result.dead_rate:,.0f} tx/s, "
         f"{result.ratio:.2f} times the {result.alive_rate:,.0f} tx/s with all alive; longest "
         f"without a block {result.dead_pause_s:.1f} s, {result.alive_pause_s:.1f} s before"
+    )
+
+
+def _print_reading(result: ReadingResult) -> None:
+    print(
+        f"\nevidence of one transaction, {result.evidence_bytes:,.0f} bytes: "
+        f"{result.evidence_us:,.0f} µs of the node's processor, {result.rate:,.0f} a second on one "
+        f"core; a constant of that size {result.constant_us:,.0f} µs; ratio {result.ratio:.2f}\n"
+        f"verifying one offline: {result.verify_us:,.0f} µs with {result.signatures:.1f} signature "
+        f"checks, {result.verify_ratio:.2f} times these alone"
+    )
+
+
+def _print_beside(result: BesideLoad) -> None:
+    latency = "/".join([f"{value:.0f}" for value in result.latency_ms])
+    print(
+        f"beside full load {result.answered:,.0f} evidence requests a second of {result.asked:g} "
+        f"asked, {result.refused} refused, ms 50/95/99 {latency}; committed "
+        f"{result.beside_rate:,.0f} tx/s against {result.alone_rate:,.0f} without: "
+        f"{result.fall:.1%} less, and reading took {result.share:.1%} of the machine"
     )
 
 

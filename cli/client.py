@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -26,6 +26,10 @@ PATIENCE_S: Final = 30.0
 
 WAIT_S: Final = 20
 """What one request asks the node to wait for at most; then it is asked again."""
+
+STREAM_TIMEOUT: Final = httpx.Timeout(120.0, connect=5.0)
+"""For the next bytes of an answer that is made while it is sent; a line may wait for its checkpoint
+as long as a network needs that has lost its primary."""
 
 LATER: Final = frozenset({429, 503})
 MSGPACK: Final = {"Content-Type": "application/msgpack"}
@@ -156,6 +160,38 @@ class Client:
     def claim(self, contract_id: str) -> bytes:
         """Return the evidence that a contract is in its merchant's total."""
         return self._get(f"/v1/contracts/{contract_id}/claim").content
+
+    def claims(self, contract_ids: Sequence[str]) -> bytes:
+        """Return the evidence that contracts are in their one merchant's total, unnamed."""
+        return self._request("GET", "/v1/claims", params={"contract": list(contract_ids)}).content
+
+    def schedule(self, merchant: str, progress: Callable[[int, int], None]) -> Iterator[bytes]:
+        """Yield the bytes of a merchant's schedule as they come; waits until it is certified.
+
+        `progress` is told (lines so far, bytes so far). Raises `ApiError`, `Unreachable`.
+        """
+        path = f"/v1/merchants/{merchant}/schedule"
+        deadline = time.monotonic() + self.patience_s
+        while True:
+            try:
+                with self._http.stream("GET", path, timeout=STREAM_TIMEOUT) as answer:
+                    if answer.status_code < 400:
+                        lines = size = 0
+                        for part in answer.iter_bytes():
+                            lines += part.count(b"\n")
+                            size += len(part)
+                            progress(lines, size)
+                            yield part
+                        return
+                    answer.read()
+            except httpx.TransportError as error:
+                raise Unreachable(
+                    f"{self.url} does not answer: {str(error) or type(error).__name__}."
+                ) from None
+            problem = _problem(answer, self.url + path)
+            if answer.status_code not in LATER or time.monotonic() >= deadline:
+                raise problem
+            time.sleep(_retry_after_s(answer.headers))
 
     def contract(self, contract_id: str) -> dict[str, Any]:
         """Return a contract's record."""

@@ -68,9 +68,13 @@ example:
 CLAIM_HELP = """\
 Fetch the proof that a contract is in its merchant's total. 取得合同计入经营者合计的证明。
 
-example:
+One contract is shown with its own rows. Several are a class: so many contracts, so much in all,
+none counted twice, and not whose they are. 多份合同为集体证明：份数与合计，不显示身份。
+
+examples:
   evidence-ledger claim m-yoga-2026-0001 --devnet ./net -o m-yoga.claim.json
-  evidence-ledger verify m-yoga.claim.json --genesis-hash HASH
+  evidence-ledger claim m-yoga-2026-0001 m-yoga-2026-0007 --devnet ./net -o class.json
+  evidence-ledger verify class.json --genesis-hash HASH
 """
 
 _TX_ID: Final = re.compile(r"[0-9a-f]{64}")
@@ -125,7 +129,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
         ),
     ):
         parser = add_command(commands, name, summary, text)
-        parser.add_argument("of", metavar=what)
+        parser.add_argument("of", metavar=what, nargs="+" if name == "claim" else None)
         _finish(parser, name, fetch)
 
 
@@ -271,7 +275,8 @@ def _history(client: Client, arguments: argparse.Namespace) -> bytes:
 
 
 def _claim(client: Client, arguments: argparse.Namespace) -> bytes:
-    return client.claim(arguments.of.removeprefix("contract/"))
+    contracts = [name.removeprefix("contract/") for name in arguments.of]
+    return client.claim(contracts[0]) if len(contracts) == 1 else client.claims(contracts)
 
 
 def _consistency(client: Client, arguments: argparse.Namespace) -> bytes:

@@ -210,10 +210,13 @@ class Submitter:
         raise Failure(f"No node answers any more. {last or ''}".rstrip())
 
     def _wait_certified(self, results: Sequence[Result]) -> None:
-        """Wait until a certified checkpoint covers the highest block of all of these."""
+        """Wait until a certified checkpoint covers the highest block of all of these.
+
+        At every node that answers: whoever asks one next finds there what was just submitted.
+        """
         height = max((result.height for result in results), default=-1)
-        if height >= 0:
-            self._ask(0, lambda client: wait_height(client, height, "certified_height"))
+        for at in range(len(self.clients) if height >= 0 else 0):
+            self._ask(at, lambda client: wait_height(client, height, "certified_height"))
 
 
 def _result(

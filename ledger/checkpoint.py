@@ -227,6 +227,16 @@ def verify_checkpoint(raw: bytes, trust: LogTrust) -> CertifiedCheckpoint:
     3. At least a quorum of different known cosigners signed it, and none of theirs is wrong.
     """
     note = parse_note(raw)
+    return certify_note(note, trust, lambda: count_cosignatures(note, trust.cosigner_keys))
+
+
+def certify_note(
+    note: Note, trust: LogTrust, count: Callable[[], tuple[Cosignature, ...]]
+) -> CertifiedCheckpoint:
+    """Return what `verify_checkpoint` does; `count` gives what `count_cosignatures` found.
+
+    For a caller that has counted them already, so that each is verified once.
+    """
     checkpoint = parse_checkpoint_text(note.text)
     if checkpoint.origin != trust.origin:
         _refuse(
@@ -247,7 +257,7 @@ def verify_checkpoint(raw: bytes, trust: LogTrust) -> CertifiedCheckpoint:
             f"Checkpoint: none of the {len(trust.log_keys)} known keys of log {trust.origin} "
             "has signed it",
         )
-    cosignatures = count_cosignatures(note, trust.cosigner_keys)
+    cosignatures = count()
     if len(cosignatures) < trust.quorum:
         _refuse(
             Reason.NO_QUORUM,

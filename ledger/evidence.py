@@ -37,6 +37,17 @@ EQUIVOCATION: Final = "equivocation"
 LIABILITIES: Final = "liabilities"
 """Contracts in their merchant's total."""
 
+SCHEDULE_FORMAT: Final = "evidence-ledger/schedule/v1"
+SCHEDULE_MEDIA_TYPE: Final = "application/jsonl"
+"""JSON Lines: a schedule is one object a line."""
+
+SCHEDULE_START: Final = f'{{"format":"{SCHEDULE_FORMAT}",'.encode()
+"""What a schedule begins with, and no other file."""
+
+SCHEDULE_MEMBERS: Final = ("format", "genesis", "header", "header_proof", "merchant")
+"""Members of a schedule's first line. Each further line is a `case` or `history` without
+`genesis`, which the first line has for all."""
+
 CONTRACT_PREFIX: Final = "contract/"
 
 MEMBERS: Final[dict[str, tuple[str, ...]]] = {
@@ -286,7 +297,7 @@ def encode_transaction_evidence(
 def encode_history_evidence(
     *,
     contract: str,
-    genesis: bytes,
+    genesis: bytes | None,
     header: bytes,
     header_proof: bytes,
     state: ProvenStream,
@@ -298,29 +309,28 @@ def encode_history_evidence(
 
     `state` is the contract's stream and `parties` the records of all its signers, under the state
     root of `header`; `entries` is the leaf data of all the stream's entries up to it, in order.
+    Without `genesis` it is the line of a schedule, its line feed included.
     """
-    papers: dict[str, Any] = {}
+    members: dict[str, Any] = {
+        "contract": contract,
+        "entries": [encode_base64(entry) for entry in entries],
+        "format": FORMAT,
+        "header": encode_base64(header),
+        "header_proof": header_proof.decode(),
+        "kind": HISTORY if law is None else CASE,
+        "parties": _parties(parties),
+        "state": _stream(state),
+    }
     if law is not None:
-        papers["law"] = {
+        members["law"] = {
             "merchant": list(law.merchant),
             "pages": list(law.pages),
             "terms": encode_base64(law.terms),
             "times": list(law.times),
         }
-    return _encode(
-        papers
-        | {
-            "contract": contract,
-            "entries": [encode_base64(entry) for entry in entries],
-            "format": FORMAT,
-            "genesis": encode_base64(genesis),
-            "header": encode_base64(header),
-            "header_proof": header_proof.decode(),
-            "kind": CASE if papers else HISTORY,
-            "parties": _parties(parties),
-            "state": _stream(state),
-        }
-    )
+    if genesis is None:
+        return _encode(members) + b"\n"
+    return _encode(members | {"genesis": encode_base64(genesis)})
 
 
 def encode_consistency_evidence(
@@ -449,6 +459,24 @@ def encode_liabilities_evidence(
             "merchant": _stream(merchant),
         }
     )
+
+
+def encode_schedule_head(
+    *, genesis: bytes, header: bytes, header_proof: bytes, merchant: ProvenStream
+) -> bytes:
+    """Return the first line of a merchant's schedule, its line feed included.
+
+    `merchant` is under the state root of `header`; a line for each of its contracts follows, in the
+    order of their places (`encode_history_evidence` without genesis).
+    """
+    head = {
+        "format": SCHEDULE_FORMAT,
+        "genesis": encode_base64(genesis),
+        "header": encode_base64(header),
+        "header_proof": header_proof.decode(),
+        "merchant": _stream(merchant),
+    }
+    return _encode(head) + b"\n"
 
 
 def add_disclosures(raw: bytes, disclosures: Iterable[Disclosure]) -> bytes:

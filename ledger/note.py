@@ -11,8 +11,10 @@ which algorithms there are beyond plain Ed25519.
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NoReturn
 
 from ledger.hashing import sha256
@@ -35,6 +37,8 @@ NOTE_BYTES_MAX: Final = 256 * 1024
 """Largest note read: `SIGNATURE_COUNT_MAX` Ed25519 lines, or 36 of ML-DSA-44, with room."""
 
 _SIGNATURE_START: Final = "\u2014 "
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
+"""Control characters that a note must not have; newline it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +81,13 @@ class Note:
         return format_note(self.text, self.signatures)
 
 
+@lru_cache(maxsize=1024)
 def compute_key_id(name: str, algorithm: int, public_key: bytes) -> bytes:
     """Return the 4-byte id of a key (signed-note, "Signatures")."""
     return sha256(name.encode() + b"\n" + bytes((algorithm,)) + public_key)[:KEY_ID_BYTES]
 
 
+@lru_cache(maxsize=256)
 def is_key_name(name: str) -> bool:
     """Whether `name` is not empty and has no Unicode space, plus sign or control character."""
     return bool(name) and not any(
@@ -141,7 +147,7 @@ def parse_note(raw: bytes) -> Note:
         whole = raw.decode()
     except UnicodeDecodeError:
         _refuse(Reason.MALFORMED, "Note: it is not valid UTF-8")
-    if any(character < " " and character != "\n" for character in whole):
+    if _CONTROL.search(whole):
         _refuse(Reason.MALFORMED, "Note: it has a control character other than newline")
     # The text is separated from the signatures by the last empty line in the note.
     split = whole.rfind("\n\n")

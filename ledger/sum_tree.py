@@ -212,6 +212,36 @@ class SumTree:
         return path
 
 
+class SumFrontier:
+    """A tree's leaves one after another: the total without the tree, some 33 nodes at most."""
+
+    __slots__ = ("_tops", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._tops: list[tuple[int, bytes]] = []
+        """(leaves below, encoded node) of the whole subtrees, the largest first."""
+
+    def append(self, leaf: bytes) -> None:
+        """Add an encoded leaf; raise `Rejected` if a sum is too large."""
+        width, node = 1, leaf
+        while self._tops and self._tops[-1][0] == width:
+            _, left = self._tops.pop()
+            width, node = 2 * width, _join(left, node)
+        self._tops.append((width, node))
+        self.size += 1
+
+    @property
+    def total(self) -> SumTotal:
+        """The tree over the leaves so far; raise `Rejected` if a sum is too large."""
+        if not self._tops:
+            return EMPTY
+        node = self._tops[-1][1]
+        for _, left in reversed(self._tops[:-1]):
+            node = _join(left, node)
+        return compute_total(self.size, _unpack(node))
+
+
 def fold_sum_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> SumTotal:
     """Return the total that an encoded leaf and its siblings lead to.
 

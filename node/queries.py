@@ -9,10 +9,11 @@ for a block is kept, so a proof asked again years later is the same proof.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -26,13 +27,22 @@ from api.ports import (
     Position,
     Unavailable,
 )
-from contracts.custody import MERCHANT_PREFIX, STATIC_PREFIX, ContractRecord
+from contracts.custody import (
+    MERCHANT_PREFIX,
+    STATIC_PREFIX,
+    ContractRecord,
+    ListedRecord,
+    MerchantRecord,
+    listed_row,
+)
 from contracts.execution import EntriesMissing, StoredEntry, StreamState, read_past
 from contracts.handling import Past
 from contracts.papers import find_claim, make_papers
 from contracts.parties import party_stream
 from contracts.prepaid import PrepaidRecord
 from ledger.block import (
+    Header,
+    HeaderEntry,
     TransactionEntry,
     compute_block_hash,
     decode_entry,
@@ -42,20 +52,22 @@ from ledger.block import (
 from ledger.checkpoint import parse_checkpoint_text
 from ledger.cose_receipt import sign_cose_receipt
 from ledger.evidence import (
+    CONTRACT_PREFIX,
     ProvenClaim,
     ProvenStream,
     ShownContract,
     contract_stream,
     encode_history_evidence,
     encode_liabilities_evidence,
+    encode_schedule_head,
     encode_transaction_evidence,
 )
 from ledger.hashing import ZERO_HASH
 from ledger.log import (
     TILE_HEIGHT,
     TILE_WIDTH,
+    TileProver,
     encode_bundle,
-    inclusion_proof_from_tiles,
     tile_width,
 )
 from ledger.note import parse_note
@@ -69,6 +81,7 @@ from node.shell import Shell
 from node.stream_walk import LONG_ENTRIES, StreamWalk, Walker
 from storage.archive import NotMounted
 from storage.chain import ChainStore, TransactionPosition
+from storage.files import Damaged
 
 T = TypeVar("T")
 
@@ -87,6 +100,18 @@ HISTORY_ENTRIES_MAX: Final = 100_000
 """Entries of one history; the file then has some 100 MB, and no contract comes near."""
 
 
+SCHEDULES_MAX: Final = 4
+"""Under way at a time; each holds a few lines."""
+SCHEDULE_AT_ONCE: Final = 8
+"""Lines of a schedule made together, so that they wait for one checkpoint and not one each."""
+SCHEDULE_PAUSE_FACTOR: Final = 3
+"""Time left to others for each span of work on a schedule: it takes a quarter of a core."""
+SCHEDULE_PAUSE_S_MAX: Final = 1.0
+SCHEDULE_TRIES: Final = 20
+"""How often a line waits for its checkpoint, some four seconds each, before the answer is cut off.
+"""
+
+
 @contextmanager
 def archive_named() -> Iterator[None]:
     """Answer what only an archive holds that is not mounted as unavailable, with the reason."""
@@ -94,6 +119,24 @@ def archive_named() -> Iterator[None]:
         yield
     except NotMounted as missing:
         raise Unavailable(str(missing), ARCHIVE_RETRY_AFTER_S) from None
+
+
+PROVERS_MAX: Final = 4
+"""Sizes of the tree whose provers are kept: the newest, and what was asked for just now."""
+TILES_PER_PROVER: Final = 128
+"""With their inner nodes: 4 MB each, enough for 30,000 neighbouring entries."""
+ENDS_MAX: Final = 2_048
+"""Blocks whose header and commit certificate are kept, 1 to 3 kB each: 6 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """What ends a block."""
+
+    entry: bytes
+    """The header's entry."""
+    header: Header
+    certificate: bytes
 
 
 class Queries:
@@ -105,6 +148,10 @@ class Queries:
         self._committed: dict[bytes, list[asyncio.Future[None]]] = {}
         self._certified: dict[asyncio.Future[None], int] = {}
         """Who waits for which height. Whoever stops waiting, for whatever reason, is in neither."""
+        self._provers: dict[int, TileProver] = {}
+        self._kept_ends: dict[int, _Ends] = {}
+        self._schedules = 0
+        """Under way."""
 
     # Waiting
 
@@ -162,7 +209,7 @@ class Queries:
         if found is None:
             return None
         entry = self._transaction_entry(found)
-        header = self._shell.disk.store.header(found.height)
+        header = self._ends(found.height).header
         return Position(
             tx_id=tx_id,
             index=found.index,
@@ -263,7 +310,7 @@ class Queries:
             root=parse_checkpoint_text(parse_note(note).text).root,
             size=size,
             index=found.index,
-            path=inclusion_proof_from_tiles(found.index, size, self._shell.disk.store.read_tile),
+            path=self._prover(size).inclusion(found.index),
             issuer=cosigner_name(
                 identity.genesis.origin, identity.genesis.institutions[identity.replica].id
             ),
@@ -274,30 +321,27 @@ class Queries:
     async def evidence(self, tx_id: bytes) -> bytes:
         """Return the evidence file of a transaction."""
         found = self._find(tx_id)
-        store = self._shell.disk.store
-        entry = self._transaction_entry(found)
-        state_height = self._shell.chain.header.height
-        parties = self.prove_parties(read_head(entry.envelope.body).signers)
         with archive_named():
-            entries, certificate = store.block(found.height)
-            header = store.header(found.height)
             raw = self._store.entry_of(found)
+            ends = self._ends(found.height)
+        state_height = self._shell.chain.header.height
+        parties = self.prove_parties(read_head(decode_transaction_entry(raw).envelope.body).signers)
         note, size = await self.certified_checkpoint(state_height)
-        state_header = store.header(state_height)
+        state_ends = self._ends(state_height)
         return encode_transaction_evidence(
             genesis=self._shell.driver.identity.genesis.raw,
             entry=raw,
             proof=self.prove_entry(found.index, note, size),
-            header=entries[-1],
-            header_proof=self.prove_entry(header.index, note, size),
-            certificate=certificate,
-            state_header=self._store.header_entry(state_height),
-            state_header_proof=self.prove_entry(state_header.index, note, size),
+            header=ends.entry,
+            header_proof=self.prove_entry(ends.header.index, note, size),
+            certificate=ends.certificate,
+            state_header=state_ends.entry,
+            state_header_proof=self.prove_entry(state_ends.header.index, note, size),
             parties=parties,
         )
 
-    async def history(self, contract: str) -> bytes:
-        """Return a contract's complete history with its proof."""
+    async def history(self, contract: str, *, is_line: bool = False) -> bytes:
+        """Return a contract's complete history with its proof; `is_line`: for a schedule."""
         stream = contract_stream(contract)
         if self._store.state(stream) is None:
             raise NotFound(f"no entry ever named contract {contract}")
@@ -324,7 +368,7 @@ class Queries:
             encode = partial(
                 encode_history_evidence,
                 contract=contract,
-                genesis=self._shell.driver.identity.genesis.raw,
+                genesis=None if is_line else self._shell.driver.identity.genesis.raw,
                 header=self._store.header_entry(height),
                 header_proof=self.prove_entry(header.index, note, size),
                 state=proven,
@@ -333,6 +377,66 @@ class Queries:
                 law=papers,
             )
             return await encode_aside(len(past), encode)
+
+    async def schedule(self, merchant: str) -> AsyncIterator[bytes]:
+        """Return a merchant's schedule of claims, line by line; raise `NotFound` or `NotCertified`.
+
+        The total is of one height, and each contract is proven at that height or a later one, as
+        the chain stands when its line is made: nothing is held still, and a few lines are in
+        memory at a time.
+        """
+        if self._schedules >= SCHEDULES_MAX:
+            raise Unavailable(f"{self._schedules} schedules are being made here already")
+        chain = self._shell.chain
+        height = chain.header.height
+        stream = MERCHANT_PREFIX + merchant
+        record = chain.stream(stream).record
+        if not isinstance(record, MerchantRecord):
+            raise NotFound(f"merchant {merchant} has no contract under terms")
+        proven = self._prove_stream(stream)
+        note, size = await self.certified_checkpoint(height)
+        header = self._shell.disk.store.header(height)
+        head = encode_schedule_head(
+            genesis=self._shell.driver.identity.genesis.raw,
+            header=self._store.header_entry(height),
+            header_proof=self.prove_entry(header.index, note, size),
+            merchant=proven,
+        )
+        return self._schedule_lines(head, merchant, record.contracts)
+
+    async def _schedule_lines(self, head: bytes, merchant: str, count: int) -> AsyncIterator[bytes]:
+        self._schedules += 1
+        try:
+            yield head
+            async for lines in self._make_lines(merchant, count):
+                for line in lines:
+                    yield line
+        finally:
+            self._schedules -= 1
+
+    async def _make_lines(self, merchant: str, count: int) -> AsyncIterator[list[bytes]]:
+        for begin in range(0, count, SCHEDULE_AT_ONCE):
+            places = range(begin, min(begin + SCHEDULE_AT_ONCE, count))
+            begun_s = time.process_time()
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._schedule_line(merchant, at)) for at in places]
+            spent_s = time.process_time() - begun_s
+            yield [task.result() for task in tasks]
+            # CPU of the whole process: the busier the node, the longer is the pause.
+            await asyncio.sleep(min(SCHEDULE_PAUSE_FACTOR * spent_s, SCHEDULE_PAUSE_S_MAX))
+
+    async def _schedule_line(self, merchant: str, place: int) -> bytes:
+        """Return the line of one contract, trying again while no checkpoint covers it yet."""
+        listed = self._shell.chain.stream(listed_row(merchant, place)).record
+        if not isinstance(listed, ListedRecord):
+            raise Damaged("index", 0, f"no contract is listed at {place} of merchant {merchant}")
+        contract = listed.contract.removeprefix(CONTRACT_PREFIX)
+        for _ in range(SCHEDULE_TRIES - 1):
+            try:
+                return await self.history(contract, is_line=True)
+            except NotCertified as later:
+                await asyncio.sleep(later.retry_after_s)
+        return await self.history(contract, is_line=True)
 
     async def walk(self, *walks: StreamWalk[T], count_max: int = HISTORY_ENTRIES_MAX) -> None:
         """Read all entries of some streams, as of the turn of the event loop in which this returns.
@@ -470,8 +574,31 @@ class Queries:
 
     def prove_entry(self, index: int, note: bytes, size: int) -> bytes:
         """Return the tlog-proof of an entry in the tree of a checkpoint of this log."""
-        path = inclusion_proof_from_tiles(index, size, self._shell.disk.store.read_tile)
-        return format_tlog_proof(TlogProof(index, tuple(path), note))
+        return format_tlog_proof(TlogProof(index, tuple(self._prover(size).inclusion(index)), note))
+
+    def _prover(self, size: int) -> TileProver:
+        """Return the prover of a tree's size; those used last are kept with their tiles."""
+        prover = self._provers.pop(size, None)
+        if prover is None:
+            if len(self._provers) >= PROVERS_MAX:
+                self._provers.pop(next(iter(self._provers)))
+            prover = TileProver(size, self._shell.disk.store.read_tile, TILES_PER_PROVER)
+        self._provers[size] = prover
+        return prover
+
+    def _ends(self, height: int) -> _Ends:
+        """Return what ends an applied block, which never changes; those used last are kept."""
+        ends = self._kept_ends.pop(height, None)
+        if ends is None:
+            if len(self._kept_ends) >= ENDS_MAX:
+                self._kept_ends.pop(next(iter(self._kept_ends)))
+            entry, certificate = self._store.block_ends(height)
+            decoded = decode_entry(entry)
+            if not isinstance(decoded, HeaderEntry):
+                raise Damaged("segments", 0, f"the last entry of block {height} is no header")
+            ends = _Ends(entry, decoded.header, certificate)
+        self._kept_ends[height] = ends
+        return ends
 
     def _prove_stream(self, stream: str) -> ProvenStream:
         value = self._shell.chain.stream(stream).encode()
@@ -491,6 +618,7 @@ async def encode_aside(count: int, encode: Callable[[], bytes]) -> bytes:
     return encode() if count <= LONG_ENTRIES else await asyncio.to_thread(encode)
 
 
+@lru_cache(maxsize=64)
 def _size_of(note: bytes) -> int:
     return parse_checkpoint_text(parse_note(note).text).size
 

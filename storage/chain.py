@@ -215,6 +215,10 @@ class ChainStore:
         count = position.entry_count
         return self.segments.read_entries(position.place, count - 1, count)[0]
 
+    def block_ends(self, height: int) -> tuple[bytes, bytes]:
+        """Return a block's last entry and its commit certificate."""
+        return self.segments.read_ends(self.block_position(height).place)
+
     def block_of(self, index: int) -> BlockPosition:
         """Return the block that holds an entry of the log; `KeyError` beyond the log.
 

@@ -193,6 +193,13 @@ class SegmentLog:
         data = self._read(place.segment, start, sum(lengths[begin:end]))
         return self._split(place.segment, start, data, lengths[begin:end], crcs[begin:end])
 
+    def read_ends(self, place: Place) -> tuple[bytes, bytes]:
+        """Return (last entry, commit certificate) of a block, without its other entries."""
+        record, lengths, crcs, certificate = self._read_table(place)
+        length = lengths[-1]
+        start = place.offset + record.entries_start + record.entries_bytes - length
+        return self.read_at(place.segment, start, length, crcs[-1]), certificate
+
     def read_at(self, segment: int, offset: int, length: int, crc: int) -> bytes:
         """Return one entry whose place and CRC are known, in one read."""
         data = self._read(segment, offset, length)

@@ -22,6 +22,7 @@ from verifier.evidence_file import (
     HistoryFile,
     LiabilitiesFile,
     RecordFile,
+    ScheduleFile,
     StateFile,
     TransactionFile,
 )
@@ -44,7 +45,7 @@ def check_answer(case: Case) -> Words:
             return check_equivocation(case, file)
         case RecordFile() as file:
             return _answer(case, file)
-        case TransactionFile() | HistoryFile() | LiabilitiesFile() | BareProof():
+        case TransactionFile() | HistoryFile() | LiabilitiesFile() | ScheduleFile() | BareProof():
             raise NotRun("此文件没有提出问题。", "The file asks no question.")
 
 

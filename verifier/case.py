@@ -53,6 +53,12 @@ class Case:
 
     total: SumTotal
     """Set by step 16: of the merchant's contracts."""
+    sums: dict[str, int]
+    """Set by step 16: over the merchant's contracts, in fen."""
+    reached: SumTotal
+    """Set by step 20: what the contracts of a schedule add up to."""
+    reached_sums: dict[str, int]
+    """Set by step 20: the same as `sums`, and `paid`."""
 
     def __init__(self, trusted_chain_id: bytes) -> None:
         self.trusted_chain_id = trusted_chain_id

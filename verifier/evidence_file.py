@@ -8,6 +8,7 @@ unusable, which is another answer than *inconsistent*.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
@@ -30,6 +31,8 @@ from ledger.evidence import (
     POST_QUANTUM_KINDS,
     POST_QUANTUM_MEMBERS,
     RECORD,
+    SCHEDULE_FORMAT,
+    SCHEDULE_MEMBERS,
     SHOWN_MEMBERS,
     STATE,
     STREAM_MEMBERS,
@@ -42,7 +45,7 @@ from ledger.evidence import (
     StateClaim,
 )
 from ledger.hashing import HASH_BYTES
-from ledger.note import decode_base64
+from ledger.note import decode_base64, encode_base64
 from ledger.post_quantum import PostQuantumPart
 from ledger.refusal import Reason, Rejected
 from verifier.formats import take_members
@@ -147,6 +150,18 @@ class EquivocationFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleFile:
+    """A merchant's total, and every contract in it with its whole record."""
+
+    genesis: bytes
+    header: bytes
+    header_proof: bytes
+    merchant: ProvenStream
+    lines: Iterator[bytes]
+    """A contract each, in the order of their places, read one after another and once."""
+
+
+@dataclass(frozen=True, slots=True)
 class BareProof:
     """An entry and its C2SP tlog-proof, each from a file of its own."""
 
@@ -164,7 +179,7 @@ DecodedFile = (
     | EquivocationFile
     | LiabilitiesFile
 )
-EvidenceFile = DecodedFile | BareProof
+EvidenceFile = DecodedFile | ScheduleFile | BareProof
 
 
 def kind_of(file: DecodedFile) -> str:
@@ -190,7 +205,46 @@ def read_evidence(raw: bytes) -> DecodedFile:
     """Read an evidence file; raise `Rejected` for anything but its one spelling."""
     if len(raw) > FILE_BYTES_MAX:
         _refuse(Reason.TOO_LARGE, f"more than {FILE_BYTES_MAX} bytes")
-    members = read_object(raw, "evidence file")
+    return _read_members(read_object(raw, "evidence file"))
+
+
+def read_schedule_head(raw: bytes, lines: Iterator[bytes]) -> ScheduleFile:
+    """Read a schedule's first line; `lines` are those after it. Raises `Rejected`."""
+    members = read_object(_take_line(raw), "evidence file")
+    take_members(members, "evidence file", SCHEDULE_MEMBERS)
+    if members["format"] != SCHEDULE_FORMAT:
+        _refuse(Reason.BAD_FIELD, f"format is not {SCHEDULE_FORMAT!r}")
+    return ScheduleFile(
+        genesis=_take_blob(members, "genesis"),
+        header=_take_blob(members, "header"),
+        header_proof=_take_proof(members, "header_proof"),
+        merchant=_take_stream(members["merchant"], "merchant"),
+        lines=lines,
+    )
+
+
+def read_schedule_line(raw: bytes, genesis: bytes) -> HistoryFile:
+    """Read a contract's line of a schedule, which lacks `genesis`; raise `Rejected`."""
+    members = read_object(_take_line(raw), "evidence file")
+    if "genesis" in members:
+        _refuse(Reason.BAD_FIELD, "a schedule has the member genesis in its first line alone")
+    file = _read_members(dict(sorted((members | {"genesis": encode_base64(genesis)}).items())))
+    if not isinstance(file, HistoryFile):
+        _refuse(Reason.BAD_FIELD, f"a schedule holds no file of kind {kind_of(file)}")
+    if file.post_quantum is not None:
+        _refuse(Reason.BAD_FIELD, f"a schedule has no {POST_QUANTUM}")
+    return file
+
+
+def _take_line(raw: bytes) -> bytes:
+    if len(raw) > FILE_BYTES_MAX:
+        _refuse(Reason.TOO_LARGE, f"more than {FILE_BYTES_MAX} bytes in a line")
+    if not raw.endswith(b"\n"):
+        _refuse(Reason.MALFORMED, "the line does not end with a line feed: the file was cut off")
+    return raw[:-1]
+
+
+def _read_members(members: dict[str, JsonValue]) -> DecodedFile:
     if members.get("format") != FORMAT:
         _refuse(Reason.BAD_FIELD, f"format is not {FORMAT!r}")
     kind = members.get("kind")

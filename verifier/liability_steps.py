@@ -1,4 +1,4 @@
-"""Steps 15 and 16: a merchant's total, and contracts that are in it.
+"""Steps 16 and 17: a merchant's total, and contracts that are in it.
 
 The certified state holds, in the merchant's record, how many contracts it has, what is locked and
 owed in all, and the hash of the sum tree over them. A contract is in the total if its leaf and the
@@ -17,7 +17,7 @@ from ledger.hashing import HASH_BYTES, tagged_hash
 from ledger.refusal import Reason
 from ledger.sum_tree import SumTotal, check_amounts, compute_leaf, verify_claim
 from verifier.case import Case
-from verifier.evidence_file import LiabilitiesFile
+from verifier.evidence_file import LiabilitiesFile, ScheduleFile
 from verifier.replaying import is_same
 from verifier.report import Refuted, Words
 from verifier.strict_msgpack import take_array, take_bytes, take_integer, take_text
@@ -27,11 +27,14 @@ _MERCHANT: Final = 14
 _CONTRACT: Final = 30
 _SIGNED: Final = 11
 """Members of the three records, their kind included (docs/FORMATS.md, State)."""
+_SUMS: Final = {"deposited": 4, "interest": 5, "locked": 6, "released": 7, "refunded": 8, "owed": 9}
+"""Places of the merchant's sums in its record."""
 
 
 def check_total(case: Case) -> Words:
     """Step 16: what the merchant's record says of all its contracts, under the state root."""
-    file = _file(case)
+    file = case.file
+    assert isinstance(file, LiabilitiesFile | ScheduleFile), "the step concerns a merchant"
     stream = file.merchant.stream
     prefix, _, merchant = stream.partition("/")
     if prefix != "merchant" or not merchant:
@@ -49,6 +52,7 @@ def check_total(case: Case) -> Words:
     )
     check_amounts(total.locked, total.owed)
     case.total = total
+    case.sums = {name: take_integer(record[at], f"{stream}: {name}") for name, at in _SUMS.items()}
     height = case.state_header.height
     case.facts |= {
         "merchant": merchant,

@@ -10,9 +10,9 @@ from __future__ import annotations
 from ledger.checkpoint import (
     CertifiedCheckpoint,
     LogTrust,
+    certify_note,
     count_cosignatures,
     parse_checkpoint_text,
-    verify_checkpoint,
 )
 from ledger.merkle import verify_inclusion
 from ledger.note import Note, parse_note
@@ -136,7 +136,8 @@ def certify(
     trust = LogTrust(root.origin, tuple(root.log_keys), tuple(root.cosigner_keys), root.quorum)
     if not is_bare:
         _check_lines(note, trust)
-    cosigners = {one.cosigner for one in count_cosignatures(note, trust.cosigner_keys)}
+    cosignatures = count_cosignatures(note, trust.cosigner_keys)
+    cosigners = {one.cosigner for one in cosignatures}
     signed, unsigned = split_cosigners(root, cosigners)
     if len(cosigners) < root.quorum:
         raise Refuted(
@@ -146,7 +147,7 @@ def certify(
             f"Only {len(cosigners)} institutions cosigned the checkpoint ({signed.en}), and a "
             f"quorum is {root.quorum}; not: {unsigned.en}.",
         )
-    return verify_checkpoint(raw, trust), cosigners
+    return certify_note(note, trust, lambda: cosignatures), cosigners
 
 
 def check_headers(case: Case) -> Words:

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NoReturn, TextIO
+from typing import BinaryIO, Final, NoReturn, TextIO
 
-from ledger.evidence import FILE_BYTES_MAX
+from ledger.evidence import FILE_BYTES_MAX, SCHEDULE_START
 from ledger.refusal import Rejected
-from verifier.evidence_file import read_evidence
-from verifier.report import Report, format_json, format_text, format_working, printable
+from verifier.evidence_file import read_evidence, read_schedule_head
+from verifier.report import (
+    Report,
+    format_json,
+    format_schedule,
+    format_text,
+    format_working,
+    printable,
+)
 from verifier.trust_root import compute_chain_id
-from verifier.verify import verify_bare_proof, verify_evidence
+from verifier.verify import verify_bare_proof, verify_evidence, verify_schedule
 
 CONSISTENT: Final = 0
 INCONSISTENT: Final = 1
@@ -45,6 +52,8 @@ examples:
       the same for programs
   %(prog)s gym.case.json --genesis-hash 5f0c…e1 --working
       with every step by which what is owed was derived
+  %(prog)s m-yoga.schedule.jsonl --genesis-hash 5f0c…e1
+      every contract of a merchant, that none is left out, and a table of them
   %(prog)s --entry 17.entry --proof 17.tlog-proof --genesis genesis.json --genesis-hash 5f0c…e1
       an entry and its C2SP tlog-proof, without the records of its signers
 
@@ -126,6 +135,7 @@ def main(
         stream.write(f"{format_json(report, getattr(stream, 'encoding', None) or 'utf-8')}\n")
     else:
         stream.writelines(f"{line}\n" for line in format_text(report, arguments.lang))
+        stream.writelines(f"{line}\n" for line in format_schedule(report, arguments.lang))
         if arguments.working:
             stream.writelines(f"{line}\n" for line in format_working(report, arguments.lang))
     return report.exit_status
@@ -139,6 +149,9 @@ def _verify(arguments: argparse.Namespace, unpack: Callable[[bytes], bytes] | No
         return verify_bare_proof(genesis, entry, proof, chain_id)
     if arguments.file is None or any(bare):
         raise _Unusable("give either FILE, or --entry, --proof and --genesis; see --help")
+    schedule = _verify_schedule(arguments)
+    if schedule is not None:
+        return schedule
     raw = _read_file(arguments.file)
     if raw.startswith(PDF_MAGIC):
         if unpack is None:
@@ -154,11 +167,34 @@ def _verify(arguments: argparse.Namespace, unpack: Callable[[bytes], bytes] | No
     return verify_evidence(raw, _trusted_hash(arguments.genesis_hash, raw))
 
 
+def _verify_schedule(arguments: argparse.Namespace) -> Report | None:
+    """Verify a schedule line by line, so that it may be of any length; None for another file."""
+    try:
+        with Path(arguments.file).open("rb") as file:
+            if file.read(len(SCHEDULE_START)) != SCHEDULE_START:
+                return None
+            file.seek(0)
+            head = file.readline(FILE_BYTES_MAX + 1)
+            chain_id = _trusted_hash(arguments.genesis_hash, head)
+            file.seek(0)
+            return verify_schedule(_read_lines(file), chain_id)
+    except (OSError, ValueError) as error:
+        raise _Unusable(f"{arguments.file}: {error}") from None
+
+
+def _read_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield lines with their line feeds; one that is too long comes in pieces, and is refused."""
+    while line := file.readline(FILE_BYTES_MAX + 1):
+        yield line
+
+
 def _trusted_hash(given: str | None, raw: bytes) -> bytes:
     """Return the hash that the person trusts; without one, tell what to compare."""
     if given is None:
         try:
-            own = compute_chain_id(read_evidence(raw).genesis).hex()
+            is_schedule = raw.startswith(SCHEDULE_START)
+            read = read_schedule_head(raw, iter(())) if is_schedule else read_evidence(raw)
+            own = compute_chain_id(read.genesis).hex()
         except Rejected:
             own = compute_chain_id(raw).hex()
         raise _Unusable(

@@ -21,6 +21,7 @@ from verifier.evidence_file import (
     ConsistencyFile,
     EquivocationFile,
     EvidenceFile,
+    ScheduleFile,
 )
 from verifier.mldsa import PACKAGE, find_verify
 from verifier.report import NotRun, Refuted, Words
@@ -35,7 +36,7 @@ UNCHECKED_LIMIT: Final = Words(
 
 def find_part(file: EvidenceFile) -> PostQuantumPart | None:
     """Return a file's post-quantum part, if it has one."""
-    if isinstance(file, BareProof | ConsistencyFile | EquivocationFile):
+    if isinstance(file, BareProof | ConsistencyFile | EquivocationFile | ScheduleFile):
         return None
     return file.post_quantum
 

@@ -9,10 +9,11 @@ its code point. A step that could not be reached because an earlier one failed i
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from ledger.refusal import Reason, Rejected
 
@@ -158,6 +159,54 @@ def format_text(report: Report, language: str) -> Iterator[str]:
     for limit in report.limits:
         for sentence in [limit.zh] * zh + [limit.en] * en:
             yield printable(f"  - {sentence}")
+
+
+_SCHEDULE_HEADS: Final = (
+    Words("合同", "contract"),
+    Words("已付", "paid"),
+    Words("已释放", "released"),
+    Words("已退款", "refunded"),
+    Words("锁定", "locked"),
+    Words("应退余额", "owed"),
+)
+
+
+def format_schedule(report: Report, language: str) -> Iterator[str]:
+    """Yield the table of a merchant's contracts, in yuan, the sums last; nothing without one."""
+    rows, sums = report.facts.get("schedule"), report.facts.get("schedule_fen")
+    if not report.is_consistent or not isinstance(rows, list) or not isinstance(sums, dict):
+        return
+    zh, en = language != "en", language != "zh"
+    names = list(sums)
+    heads = [" ".join([head.zh] * zh + [head.en] * en) for head in _SCHEDULE_HEADS]
+    whole: dict[str, object] = {"contract": " ".join(["合计"] * zh + ["all"] * en), **sums}
+    first = max(_measure(str(row["contract"])) for row in (whole, *_dicts(rows)))
+    yield ""
+    yield _pad(heads[0], first) + "".join([_pad(head, -18) for head in heads[1:]])
+    for row in (*_dicts(rows), whole):
+        amounts = [f"{_yuan(row[name]):>18}" for name in names]
+        yield printable(_pad(str(row["contract"]), first) + "".join(amounts))
+
+
+def _dicts(rows: list[Any]) -> Iterator[dict[str, object]]:
+    for row in rows:
+        if isinstance(row, dict):
+            yield row
+
+
+def _yuan(fen: object) -> str:
+    return f"{fen // 100}.{fen % 100:02}" if isinstance(fen, int) else ""
+
+
+def _pad(text: str, width: int) -> str:
+    """Pad on the right, or on the left where `width` is negative."""
+    space = " " * (abs(width) - _measure(text))
+    return space + text if width < 0 else text + space
+
+
+def _measure(text: str) -> int:
+    """Return how many columns a terminal gives a text: two to a Chinese character."""
+    return sum([1 + (unicodedata.east_asian_width(one) in "WF") for one in text])
 
 
 def format_working(report: Report, language: str) -> Iterator[str]:

@@ -44,8 +44,11 @@ _LITERALS: Final[tuple[tuple[bytes, bool | None], ...]] = (
     (b"false", False),
     (b"null", None),
 )
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]")
+"""Of ASCII every character is assigned."""
 _INTEGER_CHARS_MAX: Final = len(str(-INTEGER_MAX))
 _SHOWN: Final = 24
+_QUOTE, _OPEN_OBJECT, _OPEN_ARRAY = b'"{['
 
 
 def read_object(raw: bytes, name: str) -> dict[str, JsonValue]:
@@ -77,13 +80,16 @@ class _Reader:
         self.count += 1
         if self.count > VALUES_MAX:
             _refuse(Reason.TOO_LARGE, f"{self.name}: more than {VALUES_MAX} values")
-        first = self.raw[at : at + 1]
-        if first == b'"':
+        raw = self.raw
+        first = raw[at] if at < len(raw) else 0
+        if first == _QUOTE:
             return self.read_string(at)
-        if first in (b"{", b"["):
+        if first in (_OPEN_OBJECT, _OPEN_ARRAY):
             if depth > DEPTH_MAX:
                 _refuse(Reason.TOO_DEEP, f"{self.name}: nested deeper than {DEPTH_MAX} levels")
-            return self.read_members(at, depth) if first == b"{" else self.read_items(at, depth)
+            if first == _OPEN_OBJECT:
+                return self.read_members(at, depth)
+            return self.read_items(at, depth)
         for spelling, value in _LITERALS:
             if self.raw.startswith(spelling, at):
                 return value, at + len(spelling)
@@ -131,6 +137,8 @@ class _Reader:
         if match is None:
             self.fail(at, "a string with the shortest escapes")
         token = match.group()
+        if token.isascii() and b"\\" not in token:
+            return token[1:-1].decode("ascii"), match.end()
         try:
             text = token.decode()
         except UnicodeDecodeError:
@@ -178,6 +186,8 @@ def is_normal(text: str) -> bool:
 
     A character of a later version stays as it is; nothing composes with it or across it (ADR 0025).
     """
+    if all(map(_is_assigned, set(_BEYOND_ASCII.findall(text)))):  # as nearly always: one run
+        return NORMALIZATION.is_normalized("NFC", text)
     return all(
         NORMALIZATION.is_normalized("NFC", "".join(run))
         for assigned, run in groupby(text, _is_assigned)

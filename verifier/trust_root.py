@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NoReturn
 
 from ledger import tags
@@ -106,8 +107,12 @@ def compute_chain_id(document: bytes) -> bytes:
     return tagged_hash(tags.CHAIN_ID, document)
 
 
+@lru_cache(maxsize=4)
 def read_trust_root(document: bytes) -> TrustRoot:
-    """Read a genesis document; raise `Rejected`."""
+    """Read a genesis document; raise `Rejected`.
+
+    Kept for the next file of the same chain; by then its hash is the trusted one (step 2).
+    """
     members = read_object(document, "genesis")
     if members.get("format") != FORMAT:
         _refuse(f"format is {members.get('format')!r}; this verifier reads {FORMAT!r}")

@@ -34,6 +34,10 @@ Whatever else answers one question has the steps that its answer rests on, and a
 A file may have, besides, a part that outlives Ed25519; then there is one step more:
 
 19. The tree of step 4 is the beginning of one that a quorum cosigned with ML-DSA-44.
+A schedule, one line for each contract of a merchant, has steps 1 to 5 and 16, and then
+
+20. Each line is one contract's whole record: steps 4 to 15 of it.
+21. The contracts are all that the merchant's record counts, and their sums are its sums.
 
 The first step that fails ends the examination; what comes after it is *not run*. A file is
 consistent when none failed. Nothing here reads a clock, a network or a file.
@@ -41,9 +45,14 @@ consistent when none failed. Nothing here reads a clock, a network or a file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
+from ledger.evidence import SCHEDULE_START
 from ledger.hashing import sha256
 from ledger.refusal import Rejected
 from verifier.answer_steps import check_answer
@@ -57,9 +66,11 @@ from verifier.evidence_file import (
     HistoryFile,
     LiabilitiesFile,
     RecordFile,
+    ScheduleFile,
     StateFile,
     kind_of,
     read_evidence,
+    read_schedule_head,
 )
 from verifier.history_steps import check_balances, check_completeness
 from verifier.law_steps import check_owed
@@ -80,6 +91,7 @@ from verifier.record_steps import (
     check_signatures,
 )
 from verifier.report import NotRun, Refuted, Report, Result, Step, Words, words_of
+from verifier.schedule_steps import check_contracts, check_whole
 from verifier.wording import format_time_ms
 
 FILE_STEP: Final = Words("文件可读", "the file can be read")
@@ -110,6 +122,13 @@ LIABILITY_STEPS: Final[Plan] = (
 )
 """Of a file of liabilities."""
 
+SCHEDULE_STEPS: Final[Plan] = (
+    *LIABILITY_STEPS[:5],
+    (20, Words("逐份合同", "each contract"), partial(check_contracts, plan=STEPS[2:])),
+    (21, Words("债权表齐全", "the schedule is whole"), check_whole),
+)
+"""Of a schedule; step 20 goes through the steps of a contract for each line."""
+
 ANSWER: Final = (18, Words("所证事项", "what is asked"), check_answer)
 
 POST_QUANTUM: Final = (
@@ -120,6 +139,7 @@ POST_QUANTUM: Final = (
 
 PLANS: Final[dict[type, Plan]] = {
     LiabilitiesFile: LIABILITY_STEPS,
+    ScheduleFile: SCHEDULE_STEPS,
     EquivocationFile: (*STEPS[:2], ANSWER),
     ConsistencyFile: (*STEPS[:3], ANSWER),
     StateFile: (*STEPS[:4], ANSWER),
@@ -130,6 +150,8 @@ PLANS: Final[dict[type, Plan]] = {
 
 def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
     """Verify an evidence file against the genesis hash a person trusts; never raises."""
+    if raw.startswith(SCHEDULE_START):
+        return verify_schedule(io.BytesIO(raw), trusted_chain_id)
     digest = sha256(raw).hex()
     try:
         file = read_evidence(raw)
@@ -142,6 +164,36 @@ def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
         f"{len(raw)} bytes of canonical JSON, kind {kind}.",
     )
     return _examine(file, trusted_chain_id, words, digest)
+
+
+def verify_schedule(lines: Iterable[bytes], trusted_chain_id: bytes) -> Report:
+    """Verify a schedule from its lines, line feeds included, of which one is held at a time.
+
+    A line of more than `FILE_BYTES_MAX` bytes may come in several pieces; it is refused.
+    """
+    hasher = hashlib.sha256()
+
+    def count() -> Iterator[bytes]:
+        for line in lines:
+            hasher.update(line)
+            yield line
+
+    counted = count()
+    head = next(counted, b"")
+    try:
+        file = read_schedule_head(head, counted)
+    except Rejected as rejected:
+        failed = Step(1, FILE_STEP, Result.FAILED, words_of(rejected), rejected.reason)
+        report = Report((failed, *_not_run(1, SCHEDULE_STEPS)), {}, (), "")
+    else:
+        words = Words(
+            f"首行 {len(head)} 字节，规范 JSON，债权表。",
+            f"A first line of {len(head)} bytes of canonical JSON, a schedule of claims.",
+        )
+        report = _examine(file, trusted_chain_id, words, "")
+    for _ in counted:  # what was not examined belongs to the file all the same
+        pass
+    return replace(report, file_sha256=hasher.hexdigest())
 
 
 def verify_bare_proof(
@@ -238,7 +290,7 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
                 "completeness.",
             )
         )
-    elif isinstance(case.file, LiabilitiesFile):
+    elif isinstance(case.file, LiabilitiesFile | ScheduleFile):
         up_to = _describe_height(case)
         limits += [
             Words(

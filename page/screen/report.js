@@ -2,14 +2,18 @@
 // the tree, and what the file holds. A report is a value; it is shown again when the language changes.
 
 import { toHex } from "../verifier/bytes.js";
-import { CONSISTENCY, EQUIVOCATION, LIABILITIES, TRANSACTION } from "../verifier/evidence_file.js";
+import { CONSISTENCY, EQUIVOCATION, LIABILITIES, SCHEDULE, TRANSACTION } from "../verifier/evidence_file.js";
 import { walkInclusion } from "../verifier/merkle.js";
+import { COLUMNS } from "../verifier/schedule_steps.js";
 import { ANSWER } from "../verifier/verify.js";
+import { formatFen } from "../verifier/wording.js";
 import { make, makeSection, printable } from "./elements.js";
 import { drawPath } from "./merkle_drawing.js";
 import { say } from "./texts.js";
 import { showTimeline } from "./timeline.js";
 
+/** Rows of a table that the page draws; verified are all. */
+const ROWS_SHOWN_MAX = 2000;
 const ANSWERS = [16, 17, ANSWER.number];
 const MOODS = { 0: "good", 1: "bad", 2: "idle" };
 
@@ -18,6 +22,7 @@ export async function showReport(language, report, fileName) {
   const sections = [
     showConclusion(language, report, fileName),
     showSteps(language, report),
+    showSchedule(language, report),
     showTimeline(language, report),
     await showPaths(language, report),
     showContents(language, report),
@@ -82,6 +87,49 @@ function showSteps(language, { steps }) {
   return makeSection("steps", say(language, "steps"), "", list);
 }
 
+/** The table of a merchant's contracts, in yuan, the sums last. */
+function showSchedule(language, { failedAt, subject }) {
+  if (failedAt !== 0 || subject.file?.kind !== SCHEDULE) return null;
+  const cells = (tag, values) => values.map((value) => make(tag, {}, value));
+  const yuan = (fen) => formatFen(fen)[language];
+  const heads = ["contract", ...COLUMNS].map((name) => say(language, `column_${name}`));
+  const rows = subject.schedule.slice(0, ROWS_SHOWN_MAX).map(({ contract, amounts }) =>
+    make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, printable(contract)),
+      ...cells("td", COLUMNS.map((name) => yuan(amounts[name]))),
+    ),
+  );
+  const { sums } = subject.reached;
+  const whole = make(
+    "tr",
+    {},
+    make("th", { scope: "row" }, say(language, "scheduleAll")),
+    ...cells("td", COLUMNS.map((name) => yuan(sums.get(name)))),
+  );
+  const head = make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text)));
+  return makeSection(
+    "schedule",
+    say(language, "schedule"),
+    "",
+    subject.schedule.length > rows.length
+      ? make("p", {}, say(language, "shownOfContracts", rows.length, subject.schedule.length))
+      : null,
+    make(
+      "div",
+      { class: "wide", tabindex: "0", role: "region", "aria-labelledby": "schedule-title" },
+      make(
+        "table",
+        {},
+        make("thead", {}, head),
+        make("tbody", {}, ...rows),
+        make("tfoot", {}, whole),
+      ),
+    ),
+  );
+}
+
 async function showPaths(language, { steps, subject }) {
   const isPassed = (number) => steps.some((step) => step.number === number && step.result === "ok");
   const { file, tree, proofs, header, entries } = subject;
@@ -104,6 +152,7 @@ function showContents(language, { failedAt, subject }) {
   if (failedAt !== 0) return null;
   const { file, root, cosignedBy, header, stateHeader, entries, records } = subject;
   if (file.kind === LIABILITIES) return showLiabilities(language, subject);
+  if (file.kind === SCHEDULE) return showScheduled(language, subject);
   if (file.kind === EQUIVOCATION) {
     const inside = [say(language, "insideGenesis", root.institutions.length), say(language, "insideStatements")];
     return makeContents(language, inside, [say(language, "outsideWho")]);
@@ -149,6 +198,21 @@ function showLiabilities(language, { file, root, cosignedBy, header, stateHeader
     say(language, "outsideConsumer"),
     say(language, "outsideClaims", merchant, total.size - named.length),
     say(language, "outsideLater", stateHeader.height),
+    say(language, "outsideTruth"),
+  ];
+  return makeContents(language, inside, outside);
+}
+
+function showScheduled(language, { root, cosignedBy, header, merchant, schedule, stateHeader }) {
+  const inside = [
+    say(language, "insideGenesis", root.institutions.length),
+    say(language, "insideCheckpoint", cosignedBy.size),
+    say(language, "insideHeader", header.height),
+    say(language, "insideSchedule", merchant, schedule.length),
+  ];
+  const outside = [
+    say(language, "outsideConsumer"),
+    say(language, "outsideSchedule", merchant, stateHeader.height),
     say(language, "outsideTruth"),
   ];
   return makeContents(language, inside, outside);

@@ -8,12 +8,12 @@ import { fromHex } from "../verifier/bytes.js";
 import { requireEd25519 } from "../verifier/ed25519.js";
 import { FILE_BYTES_MAX } from "../verifier/evidence_file.js";
 import { Unsupported } from "../verifier/refusal.js";
-import { ANSWER, LIABILITY_STEPS, STEPS, verifyEvidence } from "../verifier/verify.js";
+import { ANSWER, LIABILITY_STEPS, SCHEDULE_STEPS, STEPS, verifyEvidence } from "../verifier/verify.js";
 import { make, printable } from "./elements.js";
 import { sayConclusion, showReport } from "./report.js";
 import { LANGUAGES, LANGUAGE_TAGS, say } from "./texts.js";
 
-const PLANS_SHOWN = [STEPS, LIABILITY_STEPS, [...STEPS, ANSWER]];
+const PLANS_SHOWN = [STEPS, LIABILITY_STEPS, SCHEDULE_STEPS, [...STEPS, ANSWER]];
 const SLICE_MS = 24;
 const HASH = /^[0-9a-f]{64}$/u;
 

@@ -3,7 +3,7 @@
 // Canonical JSON, exactly the members of its kind, binary values in the one spelling of standard
 // base64. Whatever is wrong here makes the file unusable, which is another answer than inconsistent.
 
-import { fromBase64, toUtf8 } from "./bytes.js";
+import { fromBase64, toBase64, toUtf8 } from "./bytes.js";
 import { pattern, takeMembers } from "./formats.js";
 import { quote } from "./quoting.js";
 import { HASH_BYTES } from "./hashing.js";
@@ -22,6 +22,13 @@ export const RECORD = "record";
 export const EQUIVOCATION = "equivocation";
 const CASE = "case";
 export const LIABILITIES = "liabilities";
+
+export const SCHEDULE = "schedule";
+const SCHEDULE_FORMAT = "evidence-ledger/schedule/v1";
+/** What a schedule begins with, and no other file. */
+export const SCHEDULE_START = toUtf8(`{"format":"${SCHEDULE_FORMAT}",`);
+const SCHEDULE_MEMBERS = ["format", "genesis", "header", "header_proof", "merchant"];
+const LINE_FEED = 0x0a;
 
 const MEMBERS = {
   [TRANSACTION]: [
@@ -62,19 +69,72 @@ const CONTRACT = pattern("[a-z0-9][a-z0-9._-]{0,79}");
 /** Read an evidence file; throws `Rejected` for anything but its one spelling. */
 export async function readEvidence(raw, pause) {
   if (raw.length > FILE_BYTES_MAX) fail("too_large", `more than ${FILE_BYTES_MAX} bytes`);
-  const members = await readObjectSlowly(raw, "evidence file", pause);
+  return readMembers(await readObjectSlowly(raw, "evidence file", pause), raw.length, pause);
+}
+
+/** Read a schedule's first line; the others are read one after another. Throws `Rejected`. */
+export async function readScheduleHead(raw, pause) {
+  const lines = splitLines(raw);
+  const head = lines.next().value ?? new Uint8Array();
+  const members = await readObjectSlowly(takeLine(head), "evidence file", pause);
+  takeMembers(members, "evidence file", SCHEDULE_MEMBERS);
+  if (members.get("format") !== SCHEDULE_FORMAT) fail("bad_field", `format is not ${quote(SCHEDULE_FORMAT)}`);
+  return {
+    kind: SCHEDULE,
+    genesis: decode(members.get("genesis"), "genesis"),
+    header: decode(members.get("header"), "header"),
+    headerProof: takeProof(members, "header_proof"),
+    merchant: takeStream(members.get("merchant"), "merchant"),
+    headBytes: head.length,
+    lines,
+  };
+}
+
+/** Read a contract's line of a schedule, which lacks `genesis`; throws `Rejected`. */
+export async function readScheduleLine(raw, genesis) {
+  const members = await readObjectSlowly(takeLine(raw), "evidence file", async () => {});
+  if (members.has("genesis")) {
+    fail("bad_field", "a schedule has the member genesis in its first line alone");
+  }
+  members.set("genesis", toBase64(genesis));
+  const sorted = new Map([...members].sort(([one], [other]) => (one < other ? -1 : 1)));
+  const file = await readMembers(sorted, raw.length, async () => {});
+  if (file.kind !== HISTORY) fail("bad_field", `a schedule holds no file of kind ${file.kind}`);
+  if (file.postQuantum) fail("bad_field", `a schedule has no ${POST_QUANTUM}`);
+  return file;
+}
+
+/** The lines of a file, each with its line feed. */
+function* splitLines(raw) {
+  for (let at = 0; at < raw.length; ) {
+    const end = raw.indexOf(LINE_FEED, at);
+    const next = end < 0 ? raw.length : end + 1;
+    yield raw.subarray(at, next);
+    at = next;
+  }
+}
+
+function takeLine(raw) {
+  if (raw.length > FILE_BYTES_MAX) fail("too_large", `more than ${FILE_BYTES_MAX} bytes in a line`);
+  if (raw.at(-1) !== LINE_FEED) {
+    fail("malformed", "the line does not end with a line feed: the file was cut off");
+  }
+  return raw.subarray(0, -1);
+}
+
+async function readMembers(members, size, pause) {
   if (members.get("format") !== FORMAT) fail("bad_field", `format is not ${quote(FORMAT)}`);
   const kind = members.get("kind");
   if (typeof kind !== "string" || !Object.hasOwn(MEMBERS, kind)) {
     fail("bad_field", `kind is none of ${Object.keys(MEMBERS).join(", ")}`);
   }
   const postQuantum = RESTING_ON_ONE.includes(kind) ? takePostQuantum(members) : null;
-  const file = await readKind(members, kind, raw, pause);
+  const file = await readKind(members, kind, size, pause);
   return postQuantum === null ? file : { ...file, postQuantum };
 }
 
 /** Read what every file of its kind has, and disclosures. */
-async function readKind(members, kind, raw, pause) {
+async function readKind(members, kind, size, pause) {
   const disclosures = SHOWING.includes(kind) ? takeDisclosures(members) : [];
   takeMembers(members, "evidence file", MEMBERS[kind]);
   const blob = (name) => decode(members.get(name), name);
@@ -132,7 +192,7 @@ async function readKind(members, kind, raw, pause) {
       header: blob("header"),
       headerProof: takeProof(members, "header_proof"),
       state: takeStateClaim(members.get("state")),
-      entries: await takeEntries(members, () => pause(raw.length)),
+      entries: await takeEntries(members, () => pause(size)),
       range: takeHashes(members, "range"),
       blocks: takeList(members, "blocks").map((item, place) => takeBlock(item, `blocks[${place}]`)),
       parties: takeParties(members),
@@ -146,7 +206,7 @@ async function readKind(members, kind, raw, pause) {
     header: blob("header"),
     headerProof: takeProof(members, "header_proof"),
     state: takeStream(members.get("state"), "state"),
-    entries: await takeEntries(members, () => pause(raw.length)),
+    entries: await takeEntries(members, () => pause(size)),
   };
   file.parties = takeParties(members);
   file.law = kind === CASE ? takeLaw(members.get("law")) : null;

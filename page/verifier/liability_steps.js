@@ -1,4 +1,4 @@
-// Steps 15 and 16: a merchant's total, and contracts that are in it.
+// Steps 16 and 17: a merchant's total, and contracts that are in it.
 //
 // The merchant's record in the certified state says how many contracts there are, what is locked and
 // owed in all, and the hash of the sum tree over them. Each claim leads to that hash and those sums, in
@@ -16,6 +16,10 @@ import { formatFen } from "./wording.js";
 const MERCHANT = 14;
 const CONTRACT = 30;
 const SIGNED = 11;
+/** Places of the merchant's sums in its record. */
+const SUMS = [
+  ["deposited", 4], ["interest", 5], ["locked", 6], ["released", 7], ["refunded", 8], ["owed", 9],
+];
 
 /** Step 16: what the merchant's record says of all its contracts, under the state root. */
 export async function checkTotal(subject) {
@@ -34,6 +38,7 @@ export async function checkTotal(subject) {
     owed: takeInteger(record[9], `${stream}: owed`),
   };
   checkAmounts(total.locked, total.owed);
+  subject.sums = new Map(SUMS.map(([name, at]) => [name, takeInteger(record[at], `${stream}: ${name}`)]));
   subject.total = total;
   subject.merchant = merchant;
   const { height } = stateHeader;

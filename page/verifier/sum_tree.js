@@ -87,3 +87,28 @@ export async function verifyClaim(total, index, leaf, path) {
     );
   }
 }
+
+/** A tree's leaves one after another: the total without the tree. */
+export class SumFrontier {
+  constructor() {
+    this.size = 0;
+    this.tops = []; // [leaves below, node] of the whole subtrees, the largest first
+  }
+
+  async append(leaf) {
+    let [width, node] = [1, leaf];
+    while (this.tops.at(-1)?.[0] === width) {
+      node = await join(this.tops.pop()[1], node);
+      width *= 2;
+    }
+    this.tops.push([width, node]);
+    this.size += 1;
+  }
+
+  /** The hash of the total over the leaves so far. */
+  async totalHash() {
+    let node = this.tops.at(-1)?.[1] ?? new Uint8Array(NODE_BYTES);
+    for (const [, left] of this.tops.slice(0, -1).reverse()) node = await join(left, node);
+    return sha256(TAGS.sumTotal, u64(this.size), node);
+  }
+}

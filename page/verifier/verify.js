@@ -14,8 +14,11 @@ import {
   HISTORY,
   LIABILITIES,
   RECORD,
+  SCHEDULE,
+  SCHEDULE_START,
   STATE,
   readEvidence,
+  readScheduleHead,
 } from "./evidence_file.js";
 import { sha256 } from "./hashing.js";
 import { checkBalances, checkCompleteness, checkOwed } from "./history_steps.js";
@@ -24,7 +27,8 @@ import { checkCheckpoint, checkEntries, checkGenesis, checkHeaders, checkValidat
 import { UNCHECKED_LIMIT, checkPostQuantum } from "./post_quantum_step.js";
 import { checkBodies, checkCertificate, checkKeys, checkOutcome, checkSignatures } from "./record_steps.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
-import { REASON_ZH, formatTimeMs } from "./wording.js";
+import { checkWhole, makeContractsCheck } from "./schedule_steps.js";
+import { formatTimeMs, wordsOf } from "./wording.js";
 
 export const STEPS = [
   { number: 1, zh: "文件可读", en: "the file can be read" },
@@ -58,9 +62,17 @@ export const LIABILITY_STEPS = [
   { number: 17, zh: "合同计入合计", en: "contracts in the total", check: checkClaims },
 ];
 
+/** Of a schedule, whose lines each have the steps of a contract. */
+export const SCHEDULE_STEPS = [
+  ...LIABILITY_STEPS.slice(0, 6),
+  { number: 20, zh: "逐份合同", en: "each contract", check: makeContractsCheck(STEPS.slice(3)) },
+  { number: 21, zh: "债权表齐全", en: "the schedule is whole", check: checkWhole },
+];
+
 /** The steps of a kind of file; `STEPS` for one that is not here. */
 const PLANS = {
   [LIABILITIES]: LIABILITY_STEPS,
+  [SCHEDULE]: SCHEDULE_STEPS,
   [EQUIVOCATION]: [...STEPS.slice(0, 3), ANSWER],
   [CONSISTENCY]: [...STEPS.slice(0, 4), ANSWER],
   [STATE]: [...STEPS.slice(0, 5), ANSWER],
@@ -92,19 +104,17 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
   await onProgress(1, 0, raw.length);
   const digest = toHex(await sha256(raw));
   let failedAt = 0;
+  const isSchedule = SCHEDULE_START.every((byte, at) => raw[at] === byte);
   try {
-    subject.file = await readEvidence(raw, (at) => onProgress(1, at, raw.length));
-    const kind = subject.file.law ? "case" : subject.file.kind;
-    add(first, "ok", {
-      zh: `${raw.length} 字节，规范 JSON，种类 ${kind}。`,
-      en: `${raw.length} bytes of canonical JSON, kind ${kind}.`,
-    });
+    const pause = (at) => onProgress(1, at, raw.length);
+    subject.file = await (isSchedule ? readScheduleHead(raw, pause) : readEvidence(raw, pause));
+    add(first, "ok", describeFile(subject.file, raw.length));
   } catch (error) {
     if (!(error instanceof Rejected)) throw error;
     failedAt = 1;
     add(first, "failed", wordsOf(error), error.reason);
   }
-  const plan = planOf(subject.file);
+  const plan = isSchedule ? SCHEDULE_STEPS : planOf(subject.file);
   for (const step of plan.slice(1)) {
     const { number } = step;
     if (failedAt) {
@@ -138,14 +148,24 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
   };
 }
 
+function describeFile({ kind, law, headBytes }, size) {
+  if (kind === SCHEDULE) {
+    return {
+      zh: `首行 ${headBytes} 字节，规范 JSON，债权表。`,
+      en: `A first line of ${headBytes} bytes of canonical JSON, a schedule of claims.`,
+    };
+  }
+  const name = law ? "case" : kind;
+  return {
+    zh: `${size} 字节，规范 JSON，种类 ${name}。`,
+    en: `${size} bytes of canonical JSON, kind ${name}.`,
+  };
+}
+
 function conclude(failedAt) {
   if (failedAt === 0) return { exitStatus: 0, zh: "一致", en: "consistent" };
   if (failedAt === 1) return { exitStatus: 2, zh: "无法核验", en: "unusable" };
   return { exitStatus: 1, zh: "不一致", en: "inconsistent" };
-}
-
-function wordsOf({ reason, detail }) {
-  return { zh: `${REASON_ZH.get(reason) ?? "被拒绝"}（${reason}）。原文：${detail}`, en: `${detail}.` };
 }
 
 /** What the conclusion does not say. */
@@ -213,7 +233,7 @@ function limitsOf({ root, file, stateHeader, isReplayed, isDisclosing }, isConsi
         en: "Times are those of blocks: when it was recorded, not when it happened.",
       });
     }
-  } else if (file.kind === LIABILITIES) {
+  } else if (file.kind === LIABILITIES || file.kind === SCHEDULE) {
     limits.push(
       {
         zh: `合计截至${upTo.zh}；应退余额取各种可能结果中的最高者，未经计算者计为零。`,

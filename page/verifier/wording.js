@@ -266,3 +266,8 @@ function describeEffect(name, value) {
   const shown = `${name} = ${typeof value === "string" ? showText(value) : value}`;
   return { zh: shown, en: shown };
 }
+
+/** A refusal's sentence; in Chinese its reason, with the exact finding behind it. */
+export function wordsOf({ reason, detail }) {
+  return { zh: `${REASON_ZH.get(reason) ?? "被拒绝"}（${reason}）。原文：${detail}`, en: `${detail}.` };
+}

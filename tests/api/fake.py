@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from hashlib import sha256
 
 from api.ports import (
@@ -261,6 +261,18 @@ class FakeNode:
         if not any(position.certified for position in self.positions.values()):
             raise NotCertified(3)
         return json.dumps({"claims": list(contracts), "shown": is_shown}).encode()
+
+    async def schedule(self, merchant: str) -> AsyncIterator[bytes]:
+        if merchant != "m1":
+            raise NotFound(f"merchant {merchant} has no contract under terms")
+        if not any(position.certified for position in self.positions.values()):
+            raise NotCertified(3)
+        return self._schedule_lines()
+
+    async def _schedule_lines(self) -> AsyncIterator[bytes]:
+        for line in (b'{"merchant":"m1"}\n', b'{"contract":"c1"}\n'):
+            await asyncio.sleep(0)
+            yield line
 
     def block(self, height: int) -> BlockView | None:
         if height > 1:

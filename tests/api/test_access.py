@@ -47,6 +47,7 @@ OF_C1 = [
     "/v1/contracts/c1/claim",
     "/v1/claims?contract=c1",
 ]
+OF_M1 = ["/v1/merchants/m1/schedule"]
 FULL_ONLY = ["/tile/entries/000", "/metrics", "/v1/state/validator/bank-a"]
 FULL = {"regulator", "auditor", "operator"}
 ENTITLED_TO_C1 = FULL | {"merchant", "custodian", "consumer"}
@@ -65,7 +66,11 @@ async def test_matrix(connect: Connect, name: str | None) -> None:
     async with connect(name) as client:
         for path in PUBLIC:
             assert (await client.get(path)).status_code == 200, path
-        for paths, entitled in ((OF_C1, ENTITLED_TO_C1), (FULL_ONLY, FULL)):
+        for paths, entitled in (
+            (OF_C1, ENTITLED_TO_C1),
+            (OF_M1, FULL | {"merchant"}),
+            (FULL_ONLY, FULL),
+        ):
             for path in paths:
                 status = (await client.get(path)).status_code
                 expected = 401 if name is None else 200 if name in entitled else 403

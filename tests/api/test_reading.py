@@ -251,6 +251,37 @@ async def test_liabilities(connect: Connect, committed: FakeNode) -> None:
         )
 
 
+async def test_a_schedule(connect: Connect, committed: FakeNode) -> None:
+    path = "/v1/merchants/m1/schedule"
+    async with connect("merchant") as client:
+        assert await refused(client, path) == (
+            503,
+            "not_certified",
+            "not certified yet; try again in 3 s",
+        )
+        committed.certify()
+        answer = await client.get(path)
+        assert answer.content == b'{"merchant":"m1"}\n{"contract":"c1"}\n'
+        assert answer.headers["content-type"] == "application/jsonl"
+        assert answer.headers["content-disposition"] == 'inline; filename="m1.schedule.jsonl"'
+        assert await refused(client, "/v1/merchants/m2/schedule") == (
+            403,
+            "forbidden",
+            "token 'merchant' with scope merchant:m1 does not cover every contract of m2",
+        )
+    async with connect("auditor") as client:
+        assert await refused(client, "/v1/merchants/m2/schedule") == (
+            404,
+            "not_found",
+            "merchant m2 has no contract under terms",
+        )
+        assert await refused(client, "/v1/merchants/M/schedule") == (
+            400,
+            "bad_parameter",
+            "merchant 'M' is not 1 to 48 of a-z 0-9 - starting with a letter or digit",
+        )
+
+
 @pytest.mark.parametrize("contract_id", ["C1", ".c", "c" * 81, "c+1"])
 async def test_bad_contract_id(connect: Connect, contract_id: str) -> None:
     quoted = repr(contract_id if len(contract_id) < 81 else "c" * 80 + "…")

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from api.ports import NotFound
+from api.ports import NotFound, Unavailable
 from cli.drafts import Draft
+from ledger.evidence import SCHEDULE_START
 from node.config import load_config
 from node.ledger_store import open_ledger
 from node.queries import Queries
@@ -107,3 +108,44 @@ async def test_what_is_in_no_one_total(
     view = queries.contract("contract/of-other")
     assert view is not None
     assert str(caught.value) == sentence.format(other=view.merchant)
+
+
+async def test_a_merchants_schedule(node: tuple[Queries, bytes]) -> None:
+    """Every contract under terms, and no other merchant's, and no plain one."""
+    queries, chain_id = node
+    raw = b"".join([line async for line in await queries.schedule("m-yoga")])
+    report = verify_evidence(raw, chain_id)
+    assert report.is_consistent, report.failed
+    rows: Any = report.facts["schedule"]
+    assert [row["contract"] for row in rows] == [f"k-{at}" for at in range(5)]
+    assert report.facts["schedule_fen"] == {
+        "locked": 1500, "owed": 0, "paid": 1500, "refunded": 0, "released": 0,
+    }  # fmt: skip
+
+
+async def test_a_schedule_of_many_batches(
+    node: tuple[Queries, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries, chain_id = node
+    monkeypatch.setattr("node.queries.SCHEDULE_AT_ONCE", 2)
+    raw = b"".join([line async for line in await queries.schedule("m-yoga")])
+    assert verify_evidence(raw, chain_id).is_consistent
+
+
+async def test_no_more_schedules_at_a_time_than_the_bound(
+    node: tuple[Queries, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries, _ = node
+    monkeypatch.setattr("node.queries.SCHEDULES_MAX", 1)
+    first = await queries.schedule("m-yoga")
+    assert (await anext(first)).startswith(SCHEDULE_START)
+    with pytest.raises(Unavailable, match=r"^1 schedules are being made here already$"):
+        await queries.schedule("m-yoga")
+    await first.aclose()  # type: ignore[attr-defined]
+    await queries.schedule("m-yoga")
+
+
+async def test_a_schedule_of_nobody(node: tuple[Queries, bytes]) -> None:
+    queries, _ = node
+    with pytest.raises(NotFound, match=r"^merchant m-none has no contract under terms$"):
+        await queries.schedule("m-none")

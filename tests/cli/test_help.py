@@ -33,6 +33,7 @@ COMMANDS = [
     ["evidence"],
     ["history"],
     ["claim"],
+    ["schedule"],
     ["private", "put"],
     ["private", "show"],
     ["private", "disclose"],

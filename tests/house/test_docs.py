@@ -95,7 +95,7 @@ def own_commands(name: str) -> list[tuple[str, list[str]]]:
     found = []
     for line in shown_commands(name):
         try:
-            words = shlex.split(line, comments=True)
+            words = shlex.split(re.split(r" [|>] ", line)[0], comments=True)
         except ValueError:
             continue
         if not words:

@@ -17,6 +17,7 @@ from ledger.sum_tree import (
     EMPTY,
     NOTHING,
     SIZE_MAX,
+    SumFrontier,
     SumNode,
     SumTotal,
     SumTree,
@@ -346,3 +347,12 @@ def test_sums_may_reach_the_bound_and_not_pass_it() -> None:
     assert tree.total.locked == AMOUNT_MAX
     with pytest.raises(Rejected):
         tree.plan({1: compute_leaf(bytes(32), 2, 0)})
+
+
+@pytest.mark.parametrize("count", range(18))
+def test_leaves_one_after_another_give_the_total_of_the_tree(count: int) -> None:
+    leaves = [compute_leaf(bytes([at]) * 32, at, 2 * at) for at in range(count)]
+    frontier = SumFrontier()
+    for leaf in leaves:
+        frontier.append(leaf)
+    assert frontier.total == SumTree(leaves).total

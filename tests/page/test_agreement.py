@@ -23,6 +23,7 @@ from tests.verifier import (
     test_post_quantum,
     test_proofs,
     test_record_mutations,
+    test_schedule,
 )
 from tests.verifier.mutating import CARD, honest, set_field
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, alter, busy_chain, forge
@@ -190,6 +191,21 @@ def test_liabilities_are_consistent_for_both(javascript: JavaScript) -> None:
     chain_id = test_liabilities.world().chain_id
     for raw in (test_liabilities.one(), test_liabilities.several(0, 2, 3, 6)):
         assert agree(javascript, raw, chain_id).exit_status == 0
+
+
+@pytest.mark.parametrize("name", test_schedule.MUTATIONS)
+def test_schedules_are_refused_by_both_for_the_same_reason(
+    javascript: JavaScript, name: str
+) -> None:
+    make, number, reason = test_schedule.MUTATIONS[name]
+    report = agree(javascript, make(), test_schedule.world().chain_id)
+    assert report.failed is not None
+    assert (report.failed.number, report.failed.reason) == (number, reason)
+
+
+def test_a_schedule_is_consistent_for_both(javascript: JavaScript) -> None:
+    report = agree(javascript, test_schedule.whole(), test_schedule.world().chain_id)
+    assert report.exit_status == 0
 
 
 def test_a_case_is_judged_alike_but_for_the_law(javascript: JavaScript) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from cli.play_command import LIVES
 from cli.playing import Played, Player
 from ledger.block import TransactionEntry, decode_entry
 from ledger.canonical import encode_canonical
-from tests.system.networks import Network, running_network, verify_offline
+from tests.system.networks import Network, verify_offline
 from tests.verifier.small_chain import alter
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("industries")]
@@ -35,9 +35,8 @@ class Silent:
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with running_network(tmp_path_factory.mktemp("net") / "net") as running:
-        yield running
+def network(lives_network: Network) -> Network:
+    return lives_network
 
 
 @pytest.fixture(scope="module")
