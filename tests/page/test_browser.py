@@ -198,7 +198,7 @@ def test_hostile_text_is_only_text(page: Browser, tmp_path: Path) -> None:
     title = page.run("return document.title")
     path = tmp_path / "<img src=x onerror=alert(1)>.json"
     assert shown(page, chain.transaction(index, ["m-1"]).encode(), path) == "Consistent"
-    assert HOSTILE[:60] in page.text(".steps li:nth-child(7) p")
+    assert json.dumps(HOSTILE[:60], ensure_ascii=False) in page.text(".steps li:nth-child(7) p")
     assert r"\u{202e}evil" in page.run("return document.querySelector('.timeline').textContent")
     assert page.run("return document.title") == title
     assert page.run("return document.querySelectorAll('img, #result script').length") == 0
