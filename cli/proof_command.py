@@ -294,13 +294,13 @@ def _equivocation(client: Client, arguments: argparse.Namespace) -> bytes:
 def _post_quantum(client: Client, arguments: argparse.Namespace) -> bytes:
     """Return the file with the cosignatures of the first checkpoint that covers its own."""
     from ledger.checkpoint import parse_checkpoint_text
-    from ledger.evidence import POST_QUANTUM_KINDS, add_post_quantum
+    from ledger.evidence import FILE_BYTES_MAX, POST_QUANTUM_KINDS, add_post_quantum
     from ledger.note import parse_note
     from ledger.post_quantum import PostQuantumPart
     from ledger.refusal import Rejected
     from ledger.tlog_proof import parse_tlog_proof
 
-    raw = read_input(arguments.file)
+    raw = read_input(arguments.file, FILE_BYTES_MAX)
     try:
         document = json.loads(raw)
         if document["kind"] not in POST_QUANTUM_KINDS:
@@ -312,13 +312,16 @@ def _post_quantum(client: Client, arguments: argparse.Namespace) -> bytes:
         size = parse_checkpoint_text(parse_note(proof.checkpoint).text).size
     except (ValueError, TypeError, KeyError, AttributeError, Rejected):
         raise unusable(f"{arguments.file} is not an evidence file.") from None
-    answer = json.loads(client.post_quantum(size))
-    part = PostQuantumPart(
-        checkpoint=answer["checkpoint"],
-        keys=tuple([base64.b64decode(key) for key in answer["keys"]]),
-        path=tuple([base64.b64decode(node) for node in answer["path"]]),
-    )
-    return add_post_quantum(raw, part)
+    try:
+        answer = json.loads(client.post_quantum(size))
+        part = PostQuantumPart(
+            checkpoint=answer["checkpoint"],
+            keys=tuple([base64.b64decode(key) for key in answer["keys"]]),
+            path=tuple([base64.b64decode(node) for node in answer["path"]]),
+        )
+        return add_post_quantum(raw, part)
+    except (ValueError, TypeError, KeyError):
+        raise Failure(f"{client.url} answered what is no post-quantum checkpoint.") from None
 
 
 def _ask(client: Client, arguments: argparse.Namespace) -> bytes:

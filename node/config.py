@@ -184,6 +184,18 @@ class StorageConfig:
     cache_bytes: int = _key(
         "Memory for blocks read from the store.", _between(MIB, 64 * 1024 * MIB), default=64 * MIB
     )
+    write_buffer_bytes: int = _key(
+        "Memory for what is not in a table of the store yet, twice while one is written. The\n"
+        "larger, the less is merged again.",
+        _between(MIB, 1024 * MIB),
+        default=64 * MIB,
+    )
+    rows_max: int = _key(
+        "Contracts' rows kept at hand beside that, about 0.6 kB each, and as many of the state\n"
+        "tree's, about 0.3 kB each.",
+        _between(1024, 64 * 1024 * 1024),
+        default=262_144,
+    )
 
 
 @dataclass(frozen=True, slots=True)

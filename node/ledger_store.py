@@ -34,21 +34,18 @@ Progress = Callable[[str, int, int], None]
 STATE_PROGRESS: Final = "state"
 REPLAY_PROGRESS: Final = "replay"
 
-
-STATE_ROWS_MAX: Final = 262_144
-"""Streams kept at hand, about 0.6 kB each: 160 MB when all are in use."""
-
-BUCKET_ROWS_MAX: Final = 262_144
-"""Buckets kept at hand, about 0.3 kB each: every one of a tree of a million keys."""
+ROWS_MAX: Final = 262_144
+"""Streams kept at hand, about 0.6 kB each, and as many buckets, about 0.3 kB each: 240 MB when all
+are in use, and every bucket of a tree of a million keys."""
 
 
 class LedgerStore:
     """A `ChainStore` that knows what the bytes mean; see the module's text."""
 
-    def __init__(self, chain_store: ChainStore) -> None:
+    def __init__(self, chain_store: ChainStore, rows_max: int = ROWS_MAX) -> None:
         self.chain_store: Final = chain_store
-        self._state: Final = RecentRows[str](chain_store.state, STATE_ROWS_MAX)
-        self._buckets: Final = RecentRows[bytes](chain_store.bucket, BUCKET_ROWS_MAX)
+        self._state: Final = RecentRows[str](chain_store.state, rows_max)
+        self._buckets: Final = RecentRows[bytes](chain_store.bucket, rows_max)
         self._references: Final = KnownReferences()
 
     # Ports of contracts.execution.StateReader and node.catch_up.BlockSource
@@ -169,6 +166,7 @@ def open_ledger(
     genesis: Genesis,
     progress: Progress | None = None,
     start: ChainStart = GENESIS_START,
+    rows_max: int = ROWS_MAX,
 ) -> tuple[LedgerStore, Chain]:
     """Open a chain, beginning it with genesis if it is empty; return it as it stands.
 
@@ -176,7 +174,7 @@ def open_ledger(
     already (`node.snapshot_index`). Raises `Damaged` when what is stored is not this chain or does
     not reproduce.
     """
-    store = LedgerStore(ChainStore.open(directory, keyvalue, start=start))
+    store = LedgerStore(ChainStore.open(directory, keyvalue, start=start), rows_max)
     chain_store = store.chain_store
     if chain_store.applied_height is None:
         if start.height:

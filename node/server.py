@@ -179,10 +179,14 @@ def open_keyvalue(path: Path, config: StorageConfig) -> KeyValue:
     if config.backend == "rocksdb":
         from storage.rocks import RocksStore
 
-        return RocksStore(path, cache_bytes=config.cache_bytes)
+        return RocksStore(
+            path, cache_bytes=config.cache_bytes, write_buffer_bytes=config.write_buffer_bytes
+        )
     from storage.leveldb import LevelDBStore
 
-    return LevelDBStore(path, cache_bytes=config.cache_bytes)
+    return LevelDBStore(
+        path, cache_bytes=config.cache_bytes, write_buffer_bytes=config.write_buffer_bytes
+    )
 
 
 @dataclass(slots=True)
@@ -410,6 +414,7 @@ class _Server:
             genesis,
             ProgressLog(),
             start,
+            self._config.storage.rows_max,
         )
         stack.callback(store.chain_store.close)
         keep_before(store, find_archived(place), chain.header.time_ms, ProgressLog())

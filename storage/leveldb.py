@@ -18,12 +18,12 @@ import plyvel
 from storage.files import Damaged, InUse, StorageFailure
 from storage.leveldb_files import cut_torn_log, verify_database, verify_outline
 
-_WRITE_BUFFER_BYTES: Final = 64 * 1024 * 1024
-"""Memory table and log file. Keys are hashes, so each table that is written is merged with all of
-the level below: the larger, the less often. Measured in processor time for each transaction, with
-100,000 contracts: merging 38 µs at 8 MB, 13 at 32, 8 at 64, 5 at 128; the puts themselves 14, 14,
-15 and 17, because a larger skip list misses the cache. With the default of 4 MB a full block also
-stalls for 200–490 ms."""
+WRITE_BUFFER_BYTES: Final = 64 * 1024 * 1024
+"""Default size of memory table and log file. Keys are hashes, so each table that is written is
+merged with all of the level below: the larger, the less often. Measured in processor time for each
+transaction, with 100,000 contracts: merging 38 µs at 8 MB, 13 at 32, 8 at 64, 5 at 128; the puts
+themselves 14, 14, 15 and 17, because a larger skip list misses the cache. With LevelDB's own 4 MB a
+full block also stalls for 200–490 ms."""
 
 _TABLE_BYTES: Final = 16 * 1024 * 1024
 """Size of a table file: 1,000 open tables (LevelDB's default limit) reach 16 GB of index."""
@@ -40,10 +40,17 @@ CACHE_BYTES: Final = 64 * 1024 * 1024
 class LevelDBStore:
     """A LevelDB database in its own directory."""
 
-    def __init__(self, path: Path, *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        write_buffer_bytes: int = WRITE_BUFFER_BYTES,
+    ) -> None:
         self.notices: list[str] = []
         self._path = path
         self._cache_bytes = cache_bytes
+        self._write_buffer_bytes = write_buffer_bytes
         self._failure: Exception | None = None
         self._db: Any = None
         self._open()
@@ -130,7 +137,7 @@ class LevelDBStore:
                 str(self._path),
                 create_if_missing=True,
                 paranoid_checks=True,
-                write_buffer_size=_WRITE_BUFFER_BYTES,
+                write_buffer_size=self._write_buffer_bytes,
                 max_file_size=_TABLE_BYTES,
                 lru_cache_size=self._cache_bytes,
                 bloom_filter_bits=_BLOOM_BITS,

@@ -27,7 +27,7 @@ from rocksdict import (
 
 from storage.files import Damaged, InUse, StorageFailure
 
-_WRITE_BUFFER_BYTES: Final = 64 * 1024 * 1024
+WRITE_BUFFER_BYTES: Final = 64 * 1024 * 1024
 """As for LevelDB: a whole block of 5,000 transactions fits many times."""
 
 _BLOOM_BITS: Final = 10
@@ -45,7 +45,12 @@ class RocksStore:
     """A RocksDB database in its own directory."""
 
     def __init__(
-        self, path: Path, *, cache_bytes: int = CACHE_BYTES, is_strict: bool = False
+        self,
+        path: Path,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        write_buffer_bytes: int = WRITE_BUFFER_BYTES,
+        is_strict: bool = False,
     ) -> None:
         """Open or make it. A log that ends in a torn batch is cut there, or `Damaged` if strict:
         RocksDB does not say whether it has cut anything."""
@@ -54,7 +59,7 @@ class RocksStore:
         self._failure: Exception | None = None
         path.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = Rdict(str(path), _options(cache_bytes, is_strict))
+            self._db = Rdict(str(path), _options(cache_bytes, write_buffer_bytes, is_strict))
         except Exception as error:  # rocksdict raises nothing narrower
             if "lock file" in str(error).lower() or "lock hold" in str(error):
                 raise InUse(f"{path} is in use by another process") from error
@@ -146,14 +151,14 @@ def _read_options() -> ReadOptions:
     return options
 
 
-def _options(cache_bytes: int, is_strict: bool) -> Options:
+def _options(cache_bytes: int, write_buffer_bytes: int, is_strict: bool) -> Options:
     table = BlockBasedOptions()
     table.set_bloom_filter(_BLOOM_BITS, False)
     table.set_block_cache(Cache(cache_bytes))
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_paranoid_checks(True)
-    options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
+    options.set_write_buffer_size(write_buffer_bytes)
     options.set_max_open_files(_OPEN_TABLES_MAX)
     options.set_compression_type(DBCompressionType.none())
     options.set_wal_recovery_mode(

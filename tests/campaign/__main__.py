@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cli.progress import show_progress
-from tests.campaign.devnets import PatientDevnet
+from tests.campaign.devnets import PatientDevnet, SmallDevnet
 from tests.campaign.invariants import Violated
 from tests.campaign.kills import run_kills
 from tests.campaign.soak import run_soak
@@ -114,7 +114,8 @@ def main(argv: list[str]) -> int:
     over = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: over.set())
     try:
-        with running_network(home, node_count=arguments.nodes, make=PatientDevnet) as network:
+        make = PatientDevnet if arguments.command == "kills" else SmallDevnet
+        with running_network(home, node_count=arguments.nodes, make=make) as network:
             if arguments.command == "kills":
                 with show_progress("kills", arguments.count) as progress:
                     tally = run_kills(

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from bench.processes import read_cpu_s
 from cli.devnet import Devnet, log_tail
 from cli.devnet_state import DevnetNode, DevnetState
 from cli.failure import Failure
+from node.config import NodeHome, load_config, render_config
 
 READY_S: Final = 1_800.0
 """A start takes two seconds of CPU; where others have priority that can be minutes."""
@@ -46,6 +48,22 @@ class PatientDevnet(Devnet):
                     f"{failure}\nIt had used {used_s:.1f} s of CPU and stood here:\n"
                     f"{log_tail(self.state.nodes[replica])}"
                 ) from None
+
+
+SMALL_STORAGE: Final = {"cache_bytes": 1 << 20, "write_buffer_bytes": 2 << 20, "rows_max": 4_096}
+"""What a node keeps at hand in minutes: filled soon, so that what still grows has no bound."""
+
+
+class SmallDevnet(PatientDevnet):
+    """Gives its nodes caches so small that a soak sees past them."""
+
+    def start(self, replicas: Iterable[int] | None = None) -> None:
+        for node in self.state.nodes:
+            home = NodeHome(Path(node.home))
+            config = load_config(home)
+            storage = replace(config.storage, **SMALL_STORAGE)
+            home.config.write_text(render_config(replace(config, storage=storage)), "utf-8")
+        super().start(replicas)
 
 
 LIBFAKETIME: Final = next(

@@ -3,7 +3,9 @@
 Every few seconds each node is measured from outside (`/proc`, its home's size, its answers). Half
 of the nodes are only paused, never killed, so that what a long life does to a process is seen; the
 others are killed and paused. A slope is a least-squares line over the samples of the second half of
-the run, per process that lived through it. The verdict is of those that lived long enough.
+the run, per process that lived through it. The verdict is of those that lived long enough. Caches
+are so small (`tests.campaign.devnets`) that they are full by then: with the defaults they would
+fill for hours at such a rate, and hide what never stops growing.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -24,8 +26,9 @@ from node.disk_usage import DiskUsage, count_bytes
 from node.endpoint import parse_endpoint
 from node.exceptions import make_exception_handler
 from node.ledger_store import REPLAY_PROGRESS, STATE_PROGRESS
-from node.server import ProgressLog, log_notices
+from node.server import ProgressLog, _Server, log_notices
 from node.verification import VerifierUnavailable
+from storage.files import StorageFailure
 from tests.cli.running import StoredChain
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +94,26 @@ def test_a_file_that_goes_while_sizes_are_read_counts_nothing(
 
     monkeypatch.setattr("node.disk_usage.os.stat", losing)
     assert count_bytes(tmp_path) == 107
+
+
+async def test_a_mistake_in_asking_outsiders_ends_neither_the_node_nor_the_asking(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only a disk that fails stops the node."""
+    monkeypatch.setattr("node.server.AGAIN_S", 0)
+    ends: list[Exception] = [StorageFailure("draft: write failed"), KeyError("what they said")]
+
+    async def run() -> None:
+        raise ends.pop()
+
+    server = _Server.__new__(_Server)
+    failed: list[str] = []
+    monkeypatch.setattr(server, "_fail", failed.append)
+    asking: Any = SimpleNamespace(run=run)
+    await server._ask_outsiders(asking)
+    assert failed == ["draft: write failed"]
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line == "asking outsiders broke off; it begins again in 0 s"
 
 
 async def test_a_home_is_counted_on_a_thread_and_asked_for_its_last_figure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 
 from api.ports import Unavailable
 from node.service import NodeService
-from storage.files import StorageFailure
+from node.timestamp_shelf import TimestampShelf
+from storage.files import DiskDirectory, StorageFailure
+from tests.outside.logs import make_note
 
 
 async def test_a_full_disk_is_unavailable_and_no_mistake() -> None:
@@ -20,7 +23,24 @@ async def test_a_full_disk_is_unavailable_and_no_mistake() -> None:
 
     nobody: Any = None
     submissions: Any = SimpleNamespace(submit=submit)
-    service = NodeService(nobody, submissions, nobody, nobody, nobody, nobody)
+    service = NodeService(nobody, submissions, nobody, nobody, nobody, nobody, nobody)
     with pytest.raises(Unavailable) as refused:
         await service.submit([b"envelope"], "somebody")
     assert str(refused.value) == "nothing can be written to this node's disk; it stops"
+
+
+async def test_a_stamp_from_beyond_the_chain_is_unavailable_until_the_node_has_caught_up(
+    tmp_path: Path,
+) -> None:
+    """A backup brings back the time-stamps, and the blocks after it come from the peers."""
+    shelf = TimestampShelf(DiskDirectory(tmp_path))
+    shelf.keep(20, make_note(20), 5, [])
+    shell: Any = SimpleNamespace(chain=SimpleNamespace(header=SimpleNamespace(log_size=7)))
+    queries: Any = SimpleNamespace(index=lambda tx_id: 3)
+    nobody: Any = None
+    service = NodeService(shell, nobody, queries, nobody, shelf, nobody, nobody)
+    with pytest.raises(Unavailable) as refused:
+        service.transaction_timestamps(bytes(32))
+    assert str(refused.value) == (
+        "the timestamped checkpoint has 20 entries, and this node has caught up with 7 of them"
+    )
