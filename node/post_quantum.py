@@ -139,7 +139,7 @@ class PostQuantumCosigning:
         for height in due:
             await loop.run_in_executor(self._thread, self._open, height)
         for replica in list(self._inbox):
-            await loop.run_in_executor(self._thread, self._read_inbox, replica)
+            await self._read_inbox(replica)
         for height, opened in list(self._heights.items()):
             count = len(opened.lines)
             if count > opened.kept_count and count >= self._genesis.validators.quorum:
@@ -166,20 +166,26 @@ class PostQuantumCosigning:
             opened.lines[self._replica] = (line, key)
             self._said_ms = 0
 
-    def _read_inbox(self, replica: int) -> None:
-        """Judge the lines of a peer whose heights are open; those of later heights wait."""
+    async def _read_inbox(self, replica: int) -> None:
+        """Judge the lines of a peer whose heights are open; those of later heights wait.
+
+        While one is judged others arrive, and may push out what waited.
+        """
+        loop = asyncio.get_running_loop()
         waiting = self._inbox.get(replica, {})
         for height in list(waiting):
             if height not in self._heights:
                 if height <= self._certified and height not in self._due:
                     waiting.pop(height, None)
                 continue
-            frame = waiting.pop(height)
+            frame = waiting.pop(height, None)
             opened = self._heights[height]
-            if replica in opened.lines:
+            if frame is None or replica in opened.lines:
                 continue
             try:
-                opened.lines[replica] = self._judge(replica, frame, opened.checkpoint)
+                opened.lines[replica] = await loop.run_in_executor(
+                    self._thread, self._judge, replica, frame, opened.checkpoint
+                )
             except Rejected as rejected:
                 self._say("warning", f"post-quantum: replica {replica}: {rejected}")
 
