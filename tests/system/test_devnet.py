@@ -410,7 +410,7 @@ def test_a_node_that_is_told_to_stop_ends_in_order(network: Network) -> None:
 def test_a_node_that_dies_is_said_with_its_log(network: Network) -> None:
     network.devnet.process(3).kill()
     network.devnet.process(3).wait()
-    with pytest.raises(Failure, match=r"^Node credit-a \(replica 3\) was killed by signal 9\.\n"):
+    with pytest.raises(Failure, match=r"^Node district-a \(replica 3\) was killed by signal 9\.\n"):
         network.devnet.check_alive()
     network.devnet.kill(3)
     network.devnet.start([3])
