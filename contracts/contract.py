@@ -277,6 +277,9 @@ def _lock(
     if not paid + data.bonus + bonus:
         raise Refusal("nothing_paid", ("amount", data.amount))
     counters, effects = count_device(record, data.device, data.counter)
+    is_dated_alone = role == "merchant" and bool(data.occurred_at)
+    if is_dated_alone and day_of(data.occurred_at) < day_of(context.time_ms):
+        effects.append(("finding", "payment_backdated"))
     is_kept = data.custody != "none"
     state = read_merchant(context, record.merchant).state
     if state != TRADING:
@@ -375,12 +378,7 @@ def _freeze(
 ) -> tuple[ContractRecord, Effects]:
     if not data.legal_basis.strip(BLANK) or not data.document.strip(BLANK):
         raise Refusal("no_legal_basis", ("authority", data.authority), ("document", data.document))
-    authorities = [
-        each for each in find_roles(context, record, context.signers)
-        if each in ("regulator", "district")
-    ]  # fmt: skip
-    if role == "regulator" and len(authorities) < 2:
-        raise Refusal("not_enough_approvers", ("approvers", len(authorities)), ("needed", 2))
+    _check_approvers(context, record, role)
     if bool(data.amount) == bool(data.share_ppm):
         raise Refusal("amount_or_share", ("amount", data.amount), ("share_ppm", data.share_ppm))
     if data.until is not None and data.until <= max(context.time_ms, data.starts_at):
@@ -402,9 +400,25 @@ def _freeze(
     ]
 
 
+def _check_approvers(context: Context, record: ContractRecord, role: str) -> None:
+    """Refuse one regulator alone, for whom money is neither stopped nor let go."""
+    roles = find_roles(context, record, context.signers)
+    approvers = sum(each in ("regulator", "district") for each in roles)
+    if role == "regulator" and approvers < 2:
+        raise Refusal("not_enough_approvers", ("approvers", approvers), ("needed", 2))
+
+
 def _unfreeze(
     context: Context, record: ContractRecord, data: OfData, role: str
 ) -> tuple[ContractRecord, Effects]:
+    """A freeze is lifted by an authority of the sort that ordered it, or by a court."""
+    order = context.find(bytes.fromhex(data.of))
+    assert order is not None, "the entry it speaks of was found before"
+    roles = find_past_roles(context, record, order.signers)
+    ordered = choose_role(find_attesters(order.kind), roles)
+    if role not in ("court", ordered):
+        raise Refusal("freeze_of_another", ("role", role), ("ordered_by", str(ordered)))
+    _check_approvers(context, record, role)
     tx_id = bytes.fromhex(data.of)
     left = [freeze for freeze in record.freezes if freeze.tx_id != tx_id]
     if len(left) == len(record.freezes):

@@ -85,7 +85,7 @@ TABLE: Final[tuple[Transition, ...]] = (
     _row("funds.locked", (SIGNED, ACTIVE), ACTIVE, "custody only while the merchant may take in"),
     _row("funds.released", _PAID, "", "locked and not frozen"),
     _row("funds.frozen", _PAID, "", "document and legal basis; a court, an arbitrator, or two"),
-    _row("funds.unfrozen", _PAID, "", "a freeze that stands"),
+    _row("funds.unfrozen", _PAID, "", "a freeze that stands; whoever could order it, or a court"),
     _row("interest.accrued", _PAID),
     _row("interest.paid", _PAID, "", "the consumer's, credited and not frozen"),
     _row("card.activated", (SIGNED, ACTIVE)),

@@ -14,7 +14,7 @@ from typing import Final
 
 from law.days import Day, Ms, day_of
 from law.facts import Fact, Persons, Signed
-from law.terms import CONSUMER, LEDGER, PeriodDeal, Price, StoredDeal, Terms
+from law.terms import CONSUMER, LEDGER, MERCHANT, PeriodDeal, Price, StoredDeal, Terms
 
 BOTH: Final = "both"
 NOWHERE: Final = "none"
@@ -29,6 +29,9 @@ class Payment:
     at: Ms
     paid: int
     bonus: int
+    latest: Ms
+    """When it was recorded, where the merchant alone says when it was paid: nobody proves by his
+    own word that a time against the other side began to run earlier. Else `at`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,8 @@ def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
                 paid += voucher.amount
                 issuers[voucher.issuer] = issuers.get(voucher.issuer, 0) + voucher.amount
         own += fact.data.amount
-        payments.append(Payment(fact.position, fact.at, paid, bonus))
+        latest = fact.recorded if fact.role == MERCHANT else fact.at
+        payments.append(Payment(fact.position, fact.at, paid, bonus, latest))
         if fact.data.custody != NOWHERE:
             in_custody += paid
         if fact.data.custody == ORDERED:

@@ -2,7 +2,9 @@
 
 The day of payment is not counted; a last day on a rest day moves on; the period ends at 24:00, or
 when the merchant's business ends. Only the principal comes back, and no interest. The terms can
-make it longer and never shorter. Of several payments, older money counts as used first.
+make it longer and never shorter. A payment that the merchant alone dates to an earlier day counts
+as of that day in one answer and as of its block in the other. Of several payments, older money
+counts as used first.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ from law.valuation import TOUCHES_VALUE, Basis, Pick, Valuation
 
 DAYS: Final = 7
 """Art. 14: 自付款之日起七日内."""
+
+RECORDED: Final = "recorded"
+DATED: Final = "dated"
+"""From when the days run: from the block, or from the day that the payment is dated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,8 @@ class CoolingOff:
         first = account.of("cooling_off.requested")[0]
         arrived = account.find_arrival(first, self.terms)
         self.request = Request(first.position, first.at, arrived)
-        self._deadlines: dict[int, tuple[Ms, Step]] = {}
-        """By the payment's position: the first instant that is too late, and its step."""
+        self._deadlines: dict[tuple[int, Ms], tuple[Ms, Step]] = {}
+        """By the payment's position and instant: the first that is too late, and its step."""
 
     def reduce(self, pick: Pick) -> tuple[str, ...]:
         """Return the answers that matter here, so that like cases are worked once."""
@@ -77,7 +83,7 @@ class CoolingOff:
             working.text("W", "14(1)", "nothing was paid before the request", "0", asked)
             return 0, day
         total = sum(payment.paid for payment in paid)
-        within = self._find_within(paid, total, instant, pick["window"], working)
+        within = self._find_within(paid, total, instant, pick, working)
         working.exact(
             "W", "14(1)", "W = paid within the days", within,
             from_entries("P", total, [payment.position for payment in paid]), asked,
@@ -97,10 +103,16 @@ class CoolingOff:
         return best, day
 
     def _find_within(
-        self, paid: list[Payment], total: int, instant: Ms, window: str, working: Working
+        self, paid: list[Payment], total: int, instant: Ms, pick: Pick, working: Working
     ) -> int:
         """Return what was paid and may still be asked back."""
-        timely = [payment for payment in paid if instant < self._find_deadline(payment, working)]
+        window, is_dated = pick["window"], pick["payment_day"] == DATED
+        timely = [
+            payment
+            for payment in paid
+            if instant
+            < self._find_deadline(payment, payment.at if is_dated else payment.latest, working)
+        ]
         if window == "each_payment":
             return sum(payment.paid for payment in timely)
         decisive = paid[0] if window == "first_payment" else paid[-1]
@@ -120,11 +132,11 @@ class CoolingOff:
             from_step("W", within), from_step("v", value),
         )  # fmt: skip
 
-    def _find_deadline(self, payment: Payment, working: Working) -> Ms:
+    def _find_deadline(self, payment: Payment, at: Ms, working: Working) -> Ms:
         """Return the first instant that is too late for one payment."""
-        if payment.position not in self._deadlines:
+        if (payment.position, at) not in self._deadlines:
             days = max(DAYS, self.terms.cooling_off.days)
-            paid_on = day_of(payment.at)
+            paid_on = day_of(at)
             last = compute_last_day(paid_on, days, self.published.is_rest)
             own = Working()
             own.text(
@@ -135,8 +147,8 @@ class CoolingOff:
                 Input("rest days", "", "published", (self.published.find_year(last).position,)),
             )  # fmt: skip
             deadline = compute_deadline(last, self.terms.closes_minute)
-            self._deadlines[payment.position] = deadline, own.steps[0]
-        deadline, step = self._deadlines[payment.position]
+            self._deadlines[payment.position, at] = deadline, own.steps[0]
+        deadline, step = self._deadlines[payment.position, at]
         working.steps.append(step)
         return deadline
 

@@ -14,6 +14,8 @@ from itertools import product
 from typing import Final, TypeVar
 
 from law.account import Account
+from law.cooling_off import DATED, RECORDED
+from law.days import day_of
 from law.ending import COOLING_OFF, INVALIDITY, TERMINATION, is_limited_in_capacity
 from law.terms import (
     CONSUMER,
@@ -147,6 +149,13 @@ QUESTIONS: Final[dict[str, Question]] = {
             "proven": Words("the same had been had before", "此前已获得过相同商品或服务"),
         },
     ),
+    "payment_day": Question(
+        "14(1)",
+        {
+            RECORDED: Words("paid when the ledger recorded it", "以上链之时为付款之日"),
+            DATED: Words("paid when the merchant alone says", "以经营者单方所称之日为付款之日"),
+        },
+    ),
     "window": Question(
         "14(1)",
         {
@@ -229,6 +238,13 @@ def find_prior_use(terms: Terms, account: Account) -> tuple[str, ...]:
     return ("not_proven", "proven") if MERCHANT in saying else ("not_proven",)
 
 
+def find_payment_days(account: Account) -> tuple[str, ...]:
+    """Return from when the days of art. 14 may run: from the block too, where the merchant alone
+    dates a payment to an earlier day."""
+    is_open = any(day_of(payment.at) != day_of(payment.latest) for payment in account.payments)
+    return (RECORDED, DATED) if is_open else (DATED,)
+
+
 def _find_cooling_off_questions(terms: Terms, account: Account) -> dict[str, tuple[str, ...]]:
     """Return the questions of art. 14; those that cannot matter have one answer from the start."""
     request = account.of("cooling_off.requested")[0]
@@ -237,6 +253,7 @@ def _find_cooling_off_questions(terms: Terms, account: Account) -> dict[str, tup
     return {
         "request": ("sent",) if is_one_instant else ("sent", "arrived"),
         "prior_use": find_prior_use(terms, account),
+        "payment_day": find_payment_days(account),
         "window": windows if len(account.payments) > 1 else windows[:1],
         "use": (NOT_DEDUCTED, DISCOUNTED, UNDISCOUNTED),
     }

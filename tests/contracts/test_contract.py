@@ -374,6 +374,20 @@ def test_devices_are_bounded() -> None:
 # Findings that come with the event
 
 
+def test_a_payment_that_the_merchant_alone_dates_to_an_earlier_day_is_found() -> None:
+    """It would shorten the seven days of art. 14; custodian or both sides may say so."""
+    world = paid_world()
+    paid = LOCKED | {"custody": "none", "amount": 7}
+    days_ago = world.chain.header.time_ms - 3 * 86_400_000
+    late = paid | {"occurred_at": days_ago}
+    assert findings(world.event("funds.locked", late, "m-1")) == ["payment_backdated"]
+    for signers in (("bank-0",), ("c-1", "m-1")):
+        assert findings(world.event("funds.locked", late, *signers)) == []
+    today = paid | {"occurred_at": world.chain.header.time_ms}
+    for same_day in (paid, today):
+        assert findings(world.event("funds.locked", same_day, "m-1")) == []
+
+
 def test_what_breaks_a_rule_is_done_and_found() -> None:
     world = paid_world()
     late = world.chain.header.time_ms
@@ -398,6 +412,24 @@ def test_what_breaks_a_rule_is_done_and_found() -> None:
 # Freezes
 
 
+def test_nobody_lifts_what_he_could_not_have_ordered() -> None:
+    """A court's freeze is not a regulator's to lift, and no regulator lifts one alone."""
+    world = paid_world()
+    courts = {"of": world.done("funds.frozen", FREEZE, "court-1")}
+    regulators = {"of": world.done("funds.frozen", FREEZE, "bank-1", "bank-2")}
+    for signers in (("bank-1",), ("bank-1", "bank-2")):
+        assert world.event("funds.unfrozen", courts, *signers) == refused(
+            "freeze_of_another", ("role", "regulator"), ("ordered_by", "court")
+        )
+    assert world.event("funds.unfrozen", regulators, "bank-1") == refused(
+        "not_enough_approvers", ("approvers", 1), ("needed", 2)
+    )
+    assert world.event("funds.unfrozen", regulators, "bank-1", "bank-2").code == ""
+    assert world.event("funds.unfrozen", courts, "court-1").code == ""
+    again = {"of": world.done("funds.frozen", FREEZE, "bank-1", "bank-2")}
+    assert world.event("funds.unfrozen", again, "court-1").code == ""
+
+
 def test_a_freeze_holds_lapses_and_is_lifted() -> None:
     world = paid_world()
     until = world.next_ms + 5_000
@@ -414,10 +446,10 @@ def test_a_freeze_holds_lapses_and_is_lifted() -> None:
     second = world.done("funds.frozen", FREEZE | {"amount": 0, "share_ppm": 500_000}, "court-1")
     assert len(world.card.freezes) == 1
     assert world.card.freezes[0].amount == 49_499
-    assert world.event("funds.unfrozen", {"of": second}, "bank-1") == applied(
+    assert world.event("funds.unfrozen", {"of": second}, "court-1") == applied(
         ("state", "active"), ("frozen_now", 0), ("locked", 98_999)
     )
-    assert world.event("funds.unfrozen", {"of": second}, "bank-1") == refused(
+    assert world.event("funds.unfrozen", {"of": second}, "court-1") == refused(
         "no_such_freeze", ("of", second)
     )
 

@@ -312,7 +312,12 @@ class Reader:
         if "held" in words or "ordered" in words:
             data["custody"] = "held" if "held" in words else "ordered"
             data["account"] = "a-1"
-        self.add("funds.locked", words, data, "custodian")
+        if "recorded" in words:
+            place = words.index("recorded")
+            fact = self.add("funds.locked", words[:place], data, "merchant")
+            fact["recorded"] = instant(words[place + 1], "10:00")
+        else:
+            self.add("funds.locked", words, data, "custodian")
 
     def on_took(self, words: list[str]) -> None:
         data: Document = {"debited": 0, "item": words[1], "units": int(words[0])}

@@ -93,7 +93,8 @@ class Clerk:
                     self.issuers[issuer] = self.issuers.get(issuer, 0) + voucher["amount"]
             self.own += data["amount"]
             self.bonus += bonus
-            self.payments.append({"paid": paid, "bonus": bonus, "at": fact["at"]})
+            late = fact["recorded"] if fact["role"] == "merchant" else fact["at"]
+            self.payments.append({"paid": paid, "bonus": bonus, "at": fact["at"], "late": late})
             if data["custody"] != "none":
                 in_custody += paid
             if data["custody"] == "ordered":
@@ -445,7 +446,8 @@ class Clerk:
         rows = [p for p in self.payments if p["at"] <= instant]
         if not rows:
             return 0, day
-        timely = [p for p in rows if instant < self.deadline(p["at"])]
+        since = "at" if pick["payment_day"] == "dated" else "late"
+        timely = [p for p in rows if instant < self.deadline(p[since])]
         total = sum(p["paid"] for p in rows)
         if pick["window"] == "each_payment":
             within = sum(p["paid"] for p in timely)
@@ -748,6 +750,7 @@ class Clerk:
         return {
             "request": ["sent", "arrived"],
             "prior_use": prior,
+            "payment_day": ["recorded", "dated"],
             "window": ["each_payment", "first_payment", "last_payment"],
             "use": ["not_deducted", "discounted", "undiscounted"],
         }

@@ -224,7 +224,8 @@ class Life:
                 "custody": custody,
                 "vouchers": vouchers,
             }
-            self.add("funds.locked", self.signed_day + rng.choice([0, 0, 3, 20]), data, "custodian")
+            role = "merchant" if custody == "none" and data["amount"] % 2 else "custodian"
+            self.add("funds.locked", self.signed_day + rng.choice([0, 0, 3, 20]), data, role)
 
     def draw_deliveries(self) -> None:
         rng = self.rng

@@ -109,7 +109,7 @@ def test_a_life_goes_on_the_same_on_a_node_that_joined() -> None:
         "amount": 100, "authority": "court", "document": "1", "legal_basis": "art. 106",
         "until": None,
     }, "bank-1", "bank-2")  # fmt: skip
-    network.must("funds.unfrozen", CARD, {"of": frozen}, "bank-1")
+    network.must("funds.unfrozen", CARD, {"of": frozen}, "bank-1", "bank-2")
     network.must("refund.computed", CARD, COMPUTED, "bank-0")
     due = network.card(machine).due_high
     pay = {"amount": 80_000, "payee": "ab" * 32, "source": "custody"}
