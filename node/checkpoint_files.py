@@ -12,6 +12,7 @@ import binascii
 import bisect
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -63,31 +64,45 @@ class CheckpointFiles(ABC, Generic[F]):
         self._directory = directory
         self._decoder = msgspec.json.Decoder(form)
         self._format = format
-        self._sizes: list[int] = []
+        self._sizes: Sequence[int] = ()
+        """In order; never changed but replaced whole, for readers are on other threads."""
+        sizes = []
         for name in directory.names():
             match = _NAME.fullmatch(name)
             if match is not None:
-                self._sizes.append(int(match[1]))
+                sizes.append(int(match[1]))
             elif name == _DRAFT:
                 directory.remove(name)
             else:
                 self.notices.append(f"{directory.path}/{name} is no file of {what}; ignored.")
-        self._sizes.sort()
+        self._sizes = sorted(sizes)
 
     @property
     def newest_size(self) -> int:
         """Size of the newest checkpoint here; 0 while there is none."""
-        return self._sizes[-1] if self._sizes else 0
+        sizes = self._sizes
+        return sizes[-1] if sizes else 0
 
     def first_size_at_or_after(self, size: int) -> int | None:
         """Return the size of the first checkpoint here that covers `size` entries."""
-        place = bisect.bisect_left(self._sizes, size)
-        return self._sizes[place] if place < len(self._sizes) else None
+        sizes = self._sizes
+        place = bisect.bisect_left(sizes, size)
+        return sizes[place] if place < len(sizes) else None
 
     def find(self, size: int) -> tuple[F, bytes] | None:
-        """Return the first file that covers `size` entries; raise `Damaged`."""
+        """Return the first file that covers `size` entries; raise `Damaged`.
+
+        The writing thread may replace or remove a file while it is read here, so it is looked for
+        once more before it is called damaged.
+        """
         at = self.first_size_at_or_after(size)
-        return None if at is None else self.read(at)
+        if at is None:
+            return None
+        try:
+            return self.read(at)
+        except Damaged:
+            at = self.first_size_at_or_after(size)
+            return None if at is None else self.read(at)
 
     def read(self, size: int) -> tuple[F, bytes]:
         """Return the file of a size that is here, and its bytes; raise `Damaged`."""
@@ -114,12 +129,11 @@ class CheckpointFiles(ABC, Generic[F]):
     def _write(self, file: F) -> None:
         """Write a file durably; raise `StorageFailure`."""
         write_whole(self._directory, _DRAFT, _name(file.size), _encoder.encode(file))
-        place = bisect.bisect_left(self._sizes, file.size)
-        if self._sizes[place : place + 1] != [file.size]:
-            self._sizes.insert(place, file.size)
+        if file.size not in self._sizes:
+            self._sizes = sorted([*self._sizes, file.size])
 
     def _remove(self, size: int) -> None:
-        self._sizes.remove(size)
+        self._sizes = [known for known in self._sizes if known != size]
         self._directory.remove(_name(size))
 
     def _damaged(self, size: int, what: str) -> Damaged:

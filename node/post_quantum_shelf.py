@@ -14,7 +14,7 @@ import msgspec
 from ledger.note import decode_base64, encode_base64
 from ledger.post_quantum import PostQuantumPart, describe_part
 from node.checkpoint_files import CheckpointFile, CheckpointFiles
-from storage.files import Directory
+from storage.files import Damaged, Directory
 
 FORMAT: Final = "evidence-ledger/post-quantum/v1"
 
@@ -52,8 +52,15 @@ class PostQuantumShelf(CheckpointFiles[QuantumCheckpoint]):
         )
         self._write(file)
         for one in older:
-            if self.read(one)[0].height % self._interval_heights:
+            if self._is_between(one):
                 self._remove(one)
+
+    def _is_between(self, size: int) -> bool:
+        """Say whether a file is of no configured height; a damaged one is left for people."""
+        try:
+            return bool(self.read(size)[0].height % self._interval_heights)
+        except Damaged:
+            return False
 
     def _find_wrong(self, file: QuantumCheckpoint) -> str:
         is_read = all(decode_base64(key) is not None for key in file.keys)

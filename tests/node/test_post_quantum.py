@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -239,6 +240,43 @@ async def test_a_changed_file_is_damaged(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"height":4', b'"height":8 ', 1))
     with pytest.raises(Damaged, match="it is not what is written as evidence-ledger/post-quantum"):
         network.shelf(0).read(40)
+
+
+async def test_a_damaged_file_does_not_keep_later_ones_from_being_kept(tmp_path: Path) -> None:
+    network = Network(tmp_path)
+    network.certify(4)
+    await network.work()
+    (tmp_path / "0" / f"{40:020d}.json").write_bytes(b"{")
+    network.certify(8)
+    await network.work()
+    assert network.shelf(0).read(80)[0].height == 8
+    with pytest.raises(Damaged):
+        network.shelf(0).read(40)
+
+
+class MovingDirectory(DiskDirectory):
+    """Has the shelf's thread write just before a file that the API chose is read."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def pread(self, name: str, offset: int, length: int) -> bytes:
+        act, self.meanwhile = self.meanwhile, None
+        if act is not None:
+            act()
+        return super().pread(name, offset, length)
+
+
+def test_a_file_removed_while_it_is_read_is_not_called_damaged(tmp_path: Path) -> None:
+    """One between the configured heights goes when a later one is kept: the API's reader, on
+    another thread, had chosen it just before."""
+    directory = MovingDirectory(tmp_path / "moving", create=True)
+    shelf = PostQuantumShelf(directory, INTERVAL)
+    shelf.keep(3, 30, note_at(3), [])
+    directory.meanwhile = lambda: shelf.keep(4, 40, note_at(4), [])
+    found = shelf.find(25)
+    assert found is not None
+    assert (found[0].size, shelf.newest_size, shelf.first_size_at_or_after(1)) == (40, 40, 40)
+    directory.close()
 
 
 def test_the_frame_is_known_by_its_start() -> None:
