@@ -2,9 +2,9 @@
 
 A network of real processes takes a contract through its life. What was planted in its private
 fields must then be nowhere: not in segments, index, journal, spool, snapshots, logs, not in the
-sealed store. A second contract has the same sort of values in clear, where no rule of software can
-keep them out (a till's item, a contract's id); they must be found in every node, or the search is
-worth nothing.
+sealed store, not in backups, and not in what lay on the disks while the nodes ran. A second
+contract has the same sort of values in clear, where no rule of software can keep them out (a till's
+item, a contract's id); they must be found in every node, or the search is worth nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,34 @@ class Found:
         return {place for one, _, place in self.files | self.rows if one == value}
 
 
-def search(folder: Path, values: list[str]) -> Found:
+EVERYWHERE = (
+    "node-?.log",
+    "node-?/index/*.log",
+    "node-?/index/LOG",
+    "node-?/index/MANIFEST-*",
+    "node-?/journal/pending-*",
+    "node-?/journal/votes",
+    "node-?/segments/*.segment",
+    "node-?/snapshots/*.manifest",
+    "node-?/snapshots/*.rows",
+    "node-?/spool/spool-*",
+    "node-?/node.toml",
+    "node-?/tokens.json",
+)
+"""Where a node writes. Of each there must be something to look into, and of no other kind."""
+
+
+def copy_running(folder: Path, copy: Path) -> None:
+    """Copy what lies on the disks while the nodes run; a file may go meanwhile."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            into = copy / file.relative_to(folder)
+            into.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(file, into)
+
+
+def search(folder: Path, values: list[str], *, rows: bool = True) -> Found:
     """Look at every byte of every file under `folder`, and at every row of every index."""
     needles = [(value, *item) for value in values for item in spellings(value).items()]
     found = Found()
@@ -101,7 +129,7 @@ def search(folder: Path, values: list[str]) -> Found:
                 for value, how, needle in needles
                 if needle in raw or needle in place.encode()
             }
-    for index in sorted(folder.glob("node-*/index")):
+    for index in sorted(folder.glob("node-*/index")) if rows else ():
         verify_database(index)  # which refuses a compressed block: raw bytes hide nothing else
         place = str(index.relative_to(folder))
         for key, row in rows_of(index):
@@ -137,6 +165,9 @@ class Lived:
     """The sealed files before the erasure, by name."""
     audit: list[dict[str, Any]]
     heights: list[int]
+    running: list[Path]
+    """Copies of all homes made while the nodes ran, and a backup of each node at last."""
+    backups: Path
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +175,13 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     folder = tmp_path_factory.mktemp("planted")
     outside = tmp_path_factory.mktemp("outside")
     with running_network(folder / "net", node_count=2, snapshot_blocks=4) as network:
-        return live(network, folder / "net", outside)
+        lived = live(network, folder / "net", outside)
+    lived.backups.mkdir()
+    for home in sorted(lived.folder.glob("node-?")):
+        for suffix in ("", ".tar"):
+            made = lived.backups / f"{home.name}{suffix}"
+            assert main(["node", "backup", "--home", str(home), "-o", str(made)]) == 0
+    return lived
 
 
 def live(network: Network, folder: Path, outside: Path) -> Lived:
@@ -183,6 +220,8 @@ def live(network: Network, folder: Path, outside: Path) -> Lived:
         for file in (home / "private").iterdir()
         if file.suffix in (".box", ".key")
     }
+    running = [outside / "running-before-erasure", outside / "running-at-last"]
+    copy_running(folder, running[0])
     assert main(["private", "erase", CONTRACT, "--confirm", CONTRACT, *reach]) == 0
     assert main(["private", "show", CONTRACT, *reach]) == 1
     put(outside, reach, FIELDS, contract=KEPT)
@@ -193,7 +232,10 @@ def live(network: Network, folder: Path, outside: Path) -> Lived:
     (log,) = (home / "private").glob("audit-*.log")
     audit = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     genesis_hash = network.devnet.state.genesis_hash
-    return Lived(folder, genesis_hash, court, sealed, audit, network.heights())
+    heights = network.heights()
+    copy_running(folder, running[1])
+    backups = outside / "backups"
+    return Lived(folder, genesis_hash, court, sealed, audit, heights, running, backups)
 
 
 def issue(home: Path, name: str, scope: str) -> str:
@@ -275,6 +317,47 @@ def test_nothing_planted_is_in_any_file_or_row_of_any_node(lived: Lived) -> None
     assert list(lived.folder.glob("node-*/snapshots/*")), "no snapshot was made to look into"
     found = search(lived.folder, PLANTED)
     assert (found.files, found.rows) == (set(), set())
+
+
+def test_there_is_something_of_every_kind_to_look_into(lived: Lived) -> None:
+    """So that a folder that moves, or a new one, is not forgotten by the search."""
+    folder = lived.running[1]
+    for pattern in EVERYWHERE:
+        assert any(file.stat().st_size for file in folder.glob(pattern)), pattern
+    known = {file for pattern in EVERYWHERE for file in folder.glob(pattern)}
+    others = {
+        str(file.relative_to(folder))
+        for file in folder.rglob("*")
+        if file.is_file() and file not in known
+    }
+    fixed = ("authority.pem", "devnet.json", "genesis.json", "node-?/genesis.json")
+    homes = ("node-?/member.json", "node-?/node.lock", "node-?/keys/*", "node-?/private/*")
+    index = ("node-?/index/CURRENT", "node-?/index/LOCK", "node-?/index/*.ldb")
+    assert [
+        name for name in sorted(others) if not any(fnmatch(name, p) for p in fixed + homes + index)
+    ] == []
+
+
+def test_nothing_planted_was_on_a_disk_while_the_nodes_ran(lived: Lived) -> None:
+    """Journals and spools are cut, rows compacted; what was in them for a while counts too."""
+    for copy in lived.running:
+        assert list(copy.glob("node-0/private/*.box")), copy
+        assert search(copy, PLANTED, rows=False).files == set()
+        assert search(copy, list(CLEAR.values()), rows=False).values == (
+            set() if copy == lived.running[0] else set(CLEAR.values())
+        )
+
+
+def test_nothing_planted_is_in_a_backup_and_nothing_of_the_sealed_store(lived: Lived) -> None:
+    assert search(lived.backups, PLANTED, rows=False).files == set()
+    found = search(lived.backups, list(CLEAR.values()), rows=False)
+    assert {place.split("/")[0] for _, _, place in found.files} == {
+        "node-0", "node-0.tar", "node-1", "node-1.tar",
+    }  # fmt: skip
+    sealed = [path.read_bytes() for path in (lived.folder / "node-0/private").glob(f"{KEPT}.*")]
+    for raw in (*sealed, *lived.sealed.values()):
+        for file in lived.backups.rglob("*"):
+            assert not file.is_file() or raw not in file.read_bytes(), file
 
 
 def test_the_search_finds_what_is_there(lived: Lived) -> None:
