@@ -27,6 +27,7 @@ from ledger.canonical import encode_canonical
 from ledger.receipt import decode_receipt, verify_receipt
 from ledger.signing import SeedSigner
 from ledger.transaction import sign_transaction
+from node.build_hash import compute_build, find_own_root
 from tests.ledger import independent_c2sp
 from tests.system.networks import (
     Network,
@@ -123,6 +124,27 @@ def test_an_intake_receipt_is_a_promise_signed_by_its_institution(network: Netwo
     assert (receipt.tx_id.hex(), receipt.node) == (tx_id, validator.id)
     place = network.settle(2, envelope)
     assert int(str(place["height"])) <= receipt.height_max
+
+
+def test_every_institution_states_its_platform(
+    network: Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = network.devnet.directory
+    assert main(["platform", "--devnet", str(folder), "-o", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    build = compute_build(find_own_root())
+    assert shown.count("signature good 签名有效") == shown.count(f"build hash {build.sha256}") == 4
+    assert shown.count("The build hash is that of the source here.") == 4
+    files = sorted(tmp_path.glob("*.platform.json"))
+    trust = ["--genesis", network.devnet.state.genesis]
+    trust += ["--genesis-hash", network.devnet.state.genesis_hash]
+    assert main(["platform", *map(str, files), *trust]) == 0
+    files[0].write_bytes(files[0].read_bytes().replace(b'"mode":"normal"', b'"mode":"narmol"'))
+    capsys.readouterr()
+    assert main(["platform", str(files[0]), *trust]) == 1
+    assert f"REFUSED 不予采信 {files[0]}: platform statement: the signature of" in (
+        capsys.readouterr().out
+    )
 
 
 def test_a_wrong_signature_is_refused_by_name(network: Network) -> None:
