@@ -8,6 +8,7 @@ and the health with what the log shows of the same time.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -29,7 +30,7 @@ from verifier.report import Words
 from verifier.strict_json import JsonValue, read_object
 from verifier.strict_msgpack import take_integer
 from verifier.trust_root import TrustRoot
-from verifier.wording import format_time_ms
+from verifier.wording import format_time_ms, show_text
 
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _SIGNATURE: Final = re.compile(rb"[0-9a-f]{128}")
@@ -90,10 +91,9 @@ def read_platform_statement(raw: bytes, root: TrustRoot) -> PlatformStatement:
     signed = raw[start + len(MIDDLE) : -len(TAIL)]
     members = read_object(signed, "platform statement")
     _check_members(members, MEMBERS, "statement")
-    if members["chain_id"] != root.chain_id.hex():
-        _refuse(
-            Reason.WRONG_CHAIN, f"chain {str(members['chain_id'])[:64]}, not {root.chain_id.hex()}"
-        )
+    chain_id = _take_text(members["chain_id"], "chain_id")
+    if chain_id != root.chain_id.hex():
+        _refuse(Reason.WRONG_CHAIN, f"chain {chain_id[:64]!r}, not {root.chain_id.hex()}")
     node = _take_text(members["node"], "node")
     institution = next((one for one in root.institutions if one.id == node), None)
     if institution is None:
@@ -160,12 +160,9 @@ def _read(
 def describe_platform_statement(said: PlatformStatement) -> list[tuple[Words, Words]]:
     """Return the statement in words: what each line is about, and what is said."""
     health = said.health
-    well = (
-        Words("可用", "ready") if health.is_ready else Words("当时不可用", "not ready at the time")
-    )
-    detail_zh = f"（{health.detail}）" if health.detail else ""
-    detail_en = f" ({health.detail})" if health.detail else ""
-    none = Words("未声明任何利害关系", "none declared")
+    mode, detail = show_text(health.mode), show_text(health.detail)
+    detail_zh, detail_en = (f"（{detail}）", f" ({detail})") if health.detail else ("", "")
+    ready_zh, ready_en = ("可用", "ready") if health.is_ready else ("不可用", "not ready")
     return [
         (
             Words("运营机构", "Operator"),
@@ -175,28 +172,30 @@ def describe_platform_statement(said: PlatformStatement) -> list[tuple[Words, Wo
         (
             Words("软件", "Software"),
             Words(
-                f"版本 {said.version}，源码哈希 {said.build_sha256}（{said.build_files} 个文件），"
-                f"内核 {said.kernel}",
-                f"version {said.version}, build hash {said.build_sha256} "
-                f"({said.build_files} files), {said.kernel} kernel",
+                f"版本 {show_text(said.version)}，源码哈希 {said.build_sha256}"
+                f"（{said.build_files} 个文件），内核 {show_text(said.kernel)}",
+                f"version {show_text(said.version)}, build hash {said.build_sha256} "
+                f"({said.build_files} files), kernel {show_text(said.kernel)}",
             ),
         ),
         (
             Words("程序库", "Libraries"),
-            _same("; ".join([f"{name} {one}" for name, one in said.versions])),
+            _list([f"{name} {one}" for name, one in said.versions]),
         ),
-        (Words("密码技术", "Cryptography"), _same("; ".join(said.cryptography))),
+        (Words("密码技术", "Cryptography"), _list(said.cryptography)),
         (Words("时间来源", "Source of time"), _say_clock(said)),
         (
             Words("利害关系", "Conflicts of interest"),
-            _same(said.conflicts_of_interest) if said.conflicts_of_interest else none,
+            _list([said.conflicts_of_interest])
+            if said.conflicts_of_interest
+            else Words("未声明", "none declared"),
         ),
         (
             Words("节点状态", "Health"),
             Words(
-                f"{health.mode}{detail_zh}，{well.zh}；高度 {health.height}，"
+                f"{mode}{detail_zh}，{ready_zh}，高度 {health.height}，"
                 f"已认证至 {health.certified_height}，连接节点 {health.peers_connected} 个",
-                f"{health.mode}{detail_en}, {well.en}; height {health.height}, certified to "
+                f"{mode}{detail_en}, {ready_en}, height {health.height}, certified to "
                 f"{health.certified_height}, {health.peers_connected} peers connected",
             ),
         ),
@@ -204,23 +203,25 @@ def describe_platform_statement(said: PlatformStatement) -> list[tuple[Words, Wo
 
 
 def _say_clock(said: PlatformStatement) -> Words:
-    match said.is_synchronized, said.error_max_us:
-        case True, int(error_us):
-            known = Words(
-                f"已同步，系统估计误差不超过 {error_us} 微秒",
-                f"synchronized, to within {error_us} µs as the system estimates",
-            )
-        case True, None:
-            known = Words("已同步", "synchronized")
-        case False, _:
-            known = Words("系统未报告同步", "the system does not report it synchronized")
-        case _:
-            known = Words("是否同步不明", "whether it is synchronized is not known")
-    return Words(f"{said.time_source}；{known.zh}", f"{said.time_source}; {known.en}")
+    error_us = said.error_max_us
+    if said.is_synchronized is None:
+        known = Words("是否同步不明", "whether it is synchronized is not known")
+    elif not said.is_synchronized:
+        known = Words("系统未报告同步", "the system does not report it synchronized")
+    elif error_us is None:
+        known = Words("已同步", "synchronized")
+    else:
+        known = Words(
+            f"已同步，系统估计误差不超过 {error_us} 微秒",
+            f"synchronized, to within {error_us} microseconds as the system estimates",
+        )
+    text = show_text(said.time_source)
+    return Words(f"{text}，{known.zh}", f"{text}, {known.en}")
 
 
-def _same(text: str) -> Words:
-    return Words(text, text)
+def _list(texts: Iterable[str]) -> Words:
+    shown = [show_text(text) for text in texts]
+    return Words("、".join(shown), ", ".join(shown))
 
 
 def _check_members(members: dict[str, JsonValue], expected: tuple[str, ...], name: str) -> None:

@@ -139,6 +139,16 @@ def test_every_institution_states_its_platform(
     trust = ["--genesis", network.devnet.state.genesis]
     trust += ["--genesis-hash", network.devnet.state.genesis_hash]
     assert main(["platform", *map(str, files), *trust]) == 0
+    with network.client(0) as client:
+        tx_id, envelope = network.opening()
+        network.settle(0, envelope, "certified")
+        (tmp_path / "plain.json").write_bytes(client.evidence(tx_id))
+    into = ["proof", "platform", str(tmp_path / "plain.json"), "-o", str(tmp_path / "full.json")]
+    given = [word for file in files[1:] for word in ("--statement", str(file))]
+    assert main([*into, *given, "--devnet", str(folder)]) == 0
+    verified = verify_offline(tmp_path / "full.json", network.devnet.state.genesis_hash)
+    assert verified.returncode == 0, verified.stdout
+    assert "4 platform statements with good signatures." in " ".join(verified.stdout.split())
     files[0].write_bytes(files[0].read_bytes().replace(b'"mode":"normal"', b'"mode":"narmol"'))
     capsys.readouterr()
     assert main(["platform", str(files[0]), *trust]) == 1
