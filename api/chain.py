@@ -254,6 +254,20 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         return Status.of(service, service.status())
 
     @router.get(
+        "/v1/platform",
+        tags=["node"],
+        operation_id="getPlatform",
+        summary="What the institution says of its node, signed: software, clock, interests, health",
+        description="For a court (人民法院在线诉讼规则 art. 17). Signed with the log key of "
+        "genesis; anew at every request.",
+        response_class=Response,
+        responses=object_answer("a platform statement", examples.PLATFORM, "unavailable"),
+        openapi_extra=SECURITY_NONE,
+    )
+    async def get_platform() -> Response:
+        return Response(service.platform(), media_type=JSON)
+
+    @router.get(
         "/healthz",
         tags=["node"],
         operation_id="getHealth",

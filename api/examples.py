@@ -156,6 +156,35 @@ POST_QUANTUM: Final[dict[str, Any]] = {
     "path": ["3q2+7w…="],
     "size": SIZE,
 }
+PLATFORM: Final[dict[str, Any]] = {
+    "format": "evidence-ledger/platform-statement/v1",
+    "signature": "5d" * 64,
+    "statement": {
+        "build": {"files": 409, "sha256": "3f" * 32},
+        "chain_id": "2a" * 32,
+        "conflicts_of_interest": "",
+        "cryptography": ["Ed25519 (RFC 8032), strict as libsodium is"],
+        "health": {
+            "certified_height": 1023,
+            "detail": "",
+            "height": 1024,
+            "is_ready": True,
+            "mode": "normal",
+            "peers_connected": 3,
+        },
+        "kernel": {"kind": "native", "sha256": "7c" * 32},
+        "node": "bank-a",
+        "operator": {"en": "Bank A", "zh": "甲银行"},
+        "time_ms": TIME_MS,
+        "time_source": {
+            "error_max_us": 1500,
+            "is_synchronized": True,
+            "text": "NTP from the national time service",
+        },
+        "version": "0.1.0",
+        "versions": {"python": "CPython 3.11.7"},
+    },
+}
 TRANSACTION_TIMESTAMPS: Final[dict[str, Any]] = {
     "format": "evidence-ledger/transaction-timestamps/v1",
     "index": 4711,

@@ -368,6 +368,9 @@ class LedgerService(Protocol):
     def entry_bundle(self, index: int, width: int) -> bytes | None:
         """Return `width` (1..256) entries from 256·index on, each after its u16 length."""
 
+    def platform(self) -> bytes:
+        """Return what the institution says of this node, signed (`ledger.platform_statement`)."""
+
     def status(self) -> StatusView:
         """Return how this node is."""
 

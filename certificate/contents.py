@@ -81,7 +81,8 @@ def make_certificate(raw: bytes, report: Report, genesis_hash: str, software: st
         sections.append(describe_institutions(file, root))
     sections.append(_list_steps(report))
     if report.is_consistent:
-        sections += [describe_articles(file, report), describe_platform(report)]
+        platform = describe_platform(file, report, read_trust_root(file.genesis))
+        sections += [describe_articles(file, report), platform]
     sections += [
         _list_limits(report, software),
         _describe_attachment(report, genesis_hash),

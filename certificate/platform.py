@@ -1,6 +1,6 @@
 """Who runs the ledger, who signed for it, and what the law asks of it (在线诉讼规则 arts 16 to 18).
 
-The platform statement is what the genesis document and the proofs of one file show: operators and
+The platform is described as the genesis document and the proofs of one file show it: operators and
 their roles, the assumption under which the ledger holds, who cosigned and who did not, whether a
 party is tied to the platform, the cryptography and the source of time. What a court must ask the
 operators for, because no evidence file holds it, is said to be missing instead of being filled in.
@@ -26,6 +26,8 @@ from verifier.evidence_file import (
 )
 from verifier.formats import Certificate as CommitCertificate
 from verifier.formats import read_body, read_certificate, read_transaction_entry
+from verifier.platform_statement import describe_platform_statement, read_platform_statement
+from verifier.platform_step import find_statements
 from verifier.report import Report, Result, Words
 from verifier.strict_json import JsonValue, read_object
 from verifier.trust_root import TrustRoot
@@ -317,8 +319,9 @@ def _say_provenance(file: EvidenceFile) -> Words:
     )
 
 
-def describe_platform(report: Report) -> Section:
-    """Return the platform statement, as far as it follows from the file."""
+def describe_platform(file: EvidenceFile, report: Report, root: TrustRoot) -> Section:
+    """Return the platform as it follows from the file, and as the institutions state it."""
+    statements = [read_platform_statement(raw, root) for raw in find_statements(file)]
     facts = report.facts
     rows: list[tuple[Words, Text | Exact]] = []
     if "validators" in facts:
@@ -347,11 +350,21 @@ def describe_platform(report: Report) -> Section:
         ),
         (
             Words("本文件未载", "Not in this file"),
-            Words(
-                "各节点软件版本与构建哈希、运营资质与备案、运行日志、统一社会信用代码、第三方时间戳",
-                "each node's software version and build hash, licences and filings, operating "
-                "logs, unified social credit codes, time stamps of third parties",
-            ),
+            _say_missing(has_statements=bool(statements)),
         ),
     ]
-    return Section(Words("平台说明", "The platform"), (Fields(tuple(rows)),))
+    stated = [Fields(tuple(describe_platform_statement(one))) for one in statements]
+    return Section(Words("平台说明", "The platform"), (Fields(tuple(rows)), *stated))
+
+
+def _say_missing(*, has_statements: bool) -> Words:
+    software_zh, software_en = (
+        ("", "")
+        if has_statements
+        else ("各节点软件版本与构建哈希、", "each node's software version and build hash, ")
+    )
+    return Words(
+        f"{software_zh}运营资质与备案、运行日志、统一社会信用代码、第三方时间戳",
+        f"{software_en}licences and filings, operating logs, unified social credit codes, time "
+        "stamps of third parties",
+    )

@@ -149,6 +149,10 @@ class Client:
         """Return the first checkpoint of at least `size` entries with ML-DSA-44 cosignatures."""
         return self._get(f"/v1/checkpoints/{size}/post-quantum").content
 
+    def platform(self) -> bytes:
+        """Return what the node's institution says of it, signed."""
+        return self._get("/v1/platform").content
+
     def consistency(self, older_height: int, newer_height: int) -> bytes:
         """Return the file that the log only grew between two heights."""
         return self._get(f"/v1/consistency/{older_height}/{newer_height}").content

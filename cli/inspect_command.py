@@ -16,6 +16,9 @@ from cli.failure import FAILED, OK, unusable
 HELP = """\
 Show how nodes are, or check everything a stopped node stores. 查看节点状态，或离线检查节点数据。
 
+With --build the hash of this program's source is printed, or of a checkout's: the one that nodes
+name in their platform statements.
+
 With --home the node must be stopped, and not a byte of the home is changed: a copy of it, or one on
 a medium that cannot be written, will do. Read are: the configuration, keys and genesis; every byte
 of segments, journal and index against its checksum; every block, executed again and compared; every
@@ -27,6 +30,7 @@ examples:
   evidence-ledger inspect --devnet ./net
   evidence-ledger inspect --api https://ledger.bank-a.example:8443
   evidence-ledger inspect --home ./home
+  evidence-ledger inspect --build ./evidence-ledger
 
 exit status: 0 all is well, 1 something is damaged, or nodes contradict one another or are not ready
 """
@@ -36,17 +40,39 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command."""
     parser = add_command(commands, "inspect", "show a node's status, or check its storage", HELP)
     parser.add_argument("--home", type=Path, help="a stopped node's home, checked offline")
+    parser.add_argument(
+        "--build",
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="print the build hash of the source in DIR (without DIR: of this program)",
+    )
     add_node_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Inspect nodes or a home."""
+    """Inspect nodes, a home or source."""
+    if arguments.build is not None:
+        if arguments.home is not None or arguments.api or arguments.devnet is not None:
+            raise unusable("Give --build alone, or --home, or --devnet or --api.")
+        return _inspect_build(arguments.build)
     if arguments.home is not None:
         if arguments.api or arguments.devnet is not None:
             raise unusable("Give --home alone, or --devnet or --api.")
         return _inspect_home(arguments.home)
     return _inspect_nodes(arguments)
+
+
+def _inspect_build(folder: str) -> int:
+    """Print the build hash that platform statements have (`node.build_hash`)."""
+    from node.build_hash import compute_build, find_own_root
+
+    build = compute_build(Path(folder) if folder else find_own_root())
+    if build.file_count == 0:
+        raise unusable(f"{folder} holds no source of this program.")
+    print(f"{build.sha256}  {build.file_count} source files")
+    return OK
 
 
 def _inspect_home(path: Path) -> int:

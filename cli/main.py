@@ -57,6 +57,7 @@ def make_parser() -> Parser:
         inspect_command,
         node_command,
         page_command,
+        platform_command,
         play_command,
         private_command,
         proof_command,
@@ -90,6 +91,7 @@ def make_parser() -> Parser:
         certificate_command,
         page_command,
         witness_command,
+        platform_command,
         inspect_command,
         bench_command,
     ):

@@ -117,6 +117,16 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     one.add_argument("--number", type=_height, default=0, help="which, from 0 (default: 0)")
     one = _add(kinds, "post-quantum", "ML-DSA-44 cosignatures into a file", _post_quantum)
     one.add_argument("file", metavar="FILE", type=Path, help="an evidence file")
+    one = _add(kinds, "platform", "platform statements into a file", _platform)
+    one.add_argument("file", metavar="FILE", type=Path, help="an evidence file")
+    one.add_argument(
+        "--statement",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="another institution's, as `platform -o` wrote it; may be repeated",
+    )
     for name, summary, text, fetch, what in (
         ("evidence", "fetch a transaction's evidence file", EVIDENCE_HELP, _evidence, "TX_ID"),
         ("history", "fetch a contract's complete history", HISTORY_HELP, _history, "CONTRACT"),
@@ -322,6 +332,36 @@ def _post_quantum(client: Client, arguments: argparse.Namespace) -> bytes:
         return add_post_quantum(raw, part)
     except (ValueError, TypeError, KeyError):
         raise Failure(f"{client.url} answered what is no post-quantum checkpoint.") from None
+
+
+def _platform(client: Client, arguments: argparse.Namespace) -> bytes:
+    """Return the file with the asked node's platform statement, and those given, in order."""
+    from ledger.evidence import FILE_BYTES_MAX, POST_QUANTUM_KINDS, add_platform
+    from ledger.platform_statement import BYTES_MAX
+    from ledger.refusal import Rejected
+    from verifier.platform_statement import read_platform_statement
+    from verifier.trust_root import read_trust_root
+
+    raw = read_input(arguments.file, FILE_BYTES_MAX)
+    try:
+        document = json.loads(raw)
+        kind = document["kind"]
+        root = read_trust_root(base64.b64decode(document["genesis"]))
+    except (ValueError, TypeError, KeyError, Rejected):
+        raise unusable(f"{arguments.file} is not an evidence file.") from None
+    if kind not in POST_QUANTUM_KINDS:
+        raise unusable(
+            f"{arguments.file} is of kind {kind!r}; platform statements go into "
+            f"{', '.join(POST_QUANTUM_KINDS)}."
+        )
+    given = [(str(path), read_input(path, BYTES_MAX)) for path in arguments.statement]
+    found = {}
+    for where, statement in [(client.url, client.platform()), *given]:
+        try:
+            found[read_platform_statement(statement, root).node] = statement
+        except Rejected as rejected:
+            raise Failure(f"{where}: {rejected.detail}.") from None
+    return add_platform(raw, [found[one.id] for one in root.institutions if one.id in found])
 
 
 def _ask(client: Client, arguments: argparse.Namespace) -> bytes:

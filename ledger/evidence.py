@@ -173,6 +173,13 @@ POST_QUANTUM_MEMBERS: Final = ("checkpoint", "keys", "path")
 POST_QUANTUM_KINDS: Final = (TRANSACTION, HISTORY, CASE, STATE, RECORD, LIABILITIES)
 """Kinds of file that may have it: those that rest on one checkpoint."""
 
+PLATFORM: Final = "platform"
+"""Member that the same kinds may have besides: signed platform statements
+(`ledger.platform_statement`), each in base64, in the order of genesis."""
+
+PLATFORM_MAX: Final = 64
+"""Statements of one file: one of each institution, at the most."""
+
 LAW_MEMBERS: Final = ("merchant", "pages", "terms", "times")
 """Members of `law`."""
 
@@ -497,6 +504,16 @@ def add_post_quantum(raw: bytes, part: PostQuantumPart) -> bytes:
     """
     document = json.loads(raw)
     document[POST_QUANTUM] = describe_part(part)
+    return _encode(document)
+
+
+def add_platform(raw: bytes, statements: Iterable[bytes]) -> bytes:
+    """Return an evidence file with these platform statements, in the place of any that are there.
+
+    The file's other members are not looked at; whoever adds one verifies the result.
+    """
+    document = json.loads(raw)
+    document[PLATFORM] = [encode_base64(statement) for statement in statements]
     return _encode(document)
 
 

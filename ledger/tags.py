@@ -46,5 +46,7 @@ NEW_VIEW = _tag("new-view")
 STATUS = _tag("status")
 INTAKE_RECEIPT = _tag("intake-receipt")
 BATCH_RECEIPT = _tag("batch-receipt")
+PLATFORM_STATEMENT = _tag("platform-statement")
+"""What an institution says of its own node."""
 SNAPSHOT = _tag("snapshot")
 """Hash of a snapshot's manifest: what institutions must agree on."""

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from genesis.document import INSTITUTIONS_MAX, Genesis
+from ledger.canonical import is_normal
 from ledger.note import ED25519_COSIGNATURE, parse_verifier_key
 from ledger.refusal import Rejected
 from node.endpoint import parse_endpoint
@@ -340,6 +341,36 @@ class PrivateConfig:
     keep: bool = _key("Keep them here, sealed, and serve them to whom they concern.", default=True)
 
 
+PLATFORM_TEXT_CHARS_MAX: Final = 4000
+"""Characters of a text in the platform statement; both fit into one that is read."""
+
+
+def _statement_text(value: str) -> str | None:
+    if len(value) > PLATFORM_TEXT_CHARS_MAX:
+        return f"has {len(value)} characters; at most {PLATFORM_TEXT_CHARS_MAX} are allowed"
+    if not is_normal(value):
+        return "is not in Unicode Normalization Form C"
+    if any(character < " " or character == "\x7f" for character in value):
+        return "has control characters; write it in one line"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformConfig:
+    """What this institution says of its node to courts, signed (`GET /v1/platform`)."""
+
+    time_source: str = _key(
+        "Where its time comes from, in words.",
+        lambda value: _is_given(value) or _statement_text(value),
+        default="the operating system's clock",
+    )
+    conflicts_of_interest: str = _key(
+        "Ties between this institution and parties of recorded contracts. Empty: none declared.",
+        _statement_text,
+        default="",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class QuotaConfig:
     """How much this node takes in before it says "later"."""
@@ -399,6 +430,7 @@ class NodeConfig:
     timestamp: TimestampConfig = field(default_factory=TimestampConfig)
     witness: WitnessConfig = field(default_factory=WitnessConfig)
     post_quantum: PostQuantumConfig = field(default_factory=PostQuantumConfig)
+    platform: PlatformConfig = field(default_factory=PlatformConfig)
     quotas: QuotaConfig = field(default_factory=QuotaConfig)
     log: LogConfig = field(default_factory=LogConfig)
     verification: VerificationConfig = field(default_factory=VerificationConfig)

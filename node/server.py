@@ -50,6 +50,7 @@ from node.logs import bind_context, configure_logs
 from node.mempool import Mempool
 from node.metrics import NodeMetrics
 from node.peer_meter import NO_METER, PeerMeter
+from node.platform_statements import PlatformStatements
 from node.post_quantum import PostQuantumCosigning
 from node.post_quantum_shelf import PostQuantumShelf
 from node.private_records import PrivateRecords
@@ -296,8 +297,21 @@ class _Server:
                 metrics.intake_refused,
             )
             observer.queries, observer.submissions = queries, submissions
+            statements = PlatformStatements(
+                genesis,
+                self._identity.replica,
+                self._keystore.signer(KeyPurpose.LOG),
+                config.platform,
+            )
             service = NodeService(
-                shell, submissions, queries, metrics, stamped, witnessed, post_quantum
+                shell,
+                submissions,
+                queries,
+                metrics,
+                stamped,
+                witnessed,
+                post_quantum,
+                statements,
             )
             private = self._open_private(stack, service)
             transport = self._make_transport(shell.frame_arrived, shell.peer_changed, metrics)
@@ -330,6 +344,7 @@ class _Server:
                 usage.watch(),
                 collect_cycles(driver.pool),
                 store.fill_references(),
+                _prepare(statements),
             ):
                 stack.callback(asyncio.create_task(beside).cancel)
             self._start_asking(stack, authorities, stamped, witnessed, store, metrics)
@@ -564,6 +579,14 @@ async def resume(shell: Shell) -> bool:
             raise
         return False
     return True
+
+
+async def _prepare(statements: PlatformStatements) -> None:
+    """Find what platform statements are made of; without it the node does all but state it."""
+    try:
+        await statements.prepare()
+    except OSError as failure:
+        log.error("no platform statement can be made: this program's source: %s", failure)
 
 
 def _open_folder(stack: contextlib.AsyncExitStack, path: Path) -> DiskDirectory:

@@ -24,6 +24,7 @@ from genesis.document import Genesis
 from ledger.log import consistency_proof_from_tiles
 from node.checkpoint_files import CheckpointFiles, F
 from node.metrics import NodeMetrics
+from node.platform_statements import PlatformStatements
 from node.post_quantum_shelf import PostQuantumShelf, encode_answer
 from node.proofs import Proofs
 from node.queries import Queries
@@ -57,6 +58,7 @@ class NodeService:
         stamped: TimestampShelf,
         witnessed: WitnessShelf,
         post_quantum: PostQuantumShelf,
+        statements: PlatformStatements,
     ) -> None:
         self._shell = shell
         self._submissions = submissions
@@ -66,6 +68,7 @@ class NodeService:
         self._stamped = stamped
         self._witnessed = witnessed
         self._post_quantum = post_quantum
+        self._statements = statements
         self.is_closing = False
 
     @property
@@ -243,6 +246,13 @@ class NodeService:
             pool_count=len(driver.pool),
             pool_bytes=driver.pool.bytes,
         )
+
+    def platform(self) -> bytes:
+        """Return the platform statement as of now; raise `Unavailable` right after a start."""
+        made = self._statements.make(self.status(), is_ready=self.ready()[0])
+        if made is None:
+            raise Unavailable("this node has just started and still reads its own source", 1)
+        return made
 
     def healthy(self) -> tuple[bool, str]:
         """Say whether the process works at all."""

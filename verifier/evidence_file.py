@@ -27,6 +27,8 @@ from ledger.evidence import (
     LAW_MEMBERS,
     LIABILITIES,
     MEMBERS,
+    PLATFORM,
+    PLATFORM_MAX,
     POST_QUANTUM,
     POST_QUANTUM_KINDS,
     POST_QUANTUM_MEMBERS,
@@ -70,6 +72,7 @@ class TransactionFile:
     parties: tuple[ProvenStream, ...]
     disclosures: tuple[Disclosure, ...] = ()
     post_quantum: PostQuantumPart | None = None
+    platform: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class HistoryFile:
     """In a file of kind `case`."""
     disclosures: tuple[Disclosure, ...] = ()
     post_quantum: PostQuantumPart | None = None
+    platform: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class LiabilitiesFile:
     merchant: ProvenStream
     claims: tuple[ProvenClaim, ...]
     post_quantum: PostQuantumPart | None = None
+    platform: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,7 @@ class StateFile:
     header_proof: bytes
     state: StateClaim
     post_quantum: PostQuantumPart | None = None
+    platform: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,7 @@ class RecordFile:
     parties: tuple[ProvenStream, ...]
     question: Question
     post_quantum: PostQuantumPart | None = None
+    platform: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +240,8 @@ def read_schedule_line(raw: bytes, genesis: bytes) -> HistoryFile:
         _refuse(Reason.BAD_FIELD, f"a schedule holds no file of kind {kind_of(file)}")
     if file.post_quantum is not None:
         _refuse(Reason.BAD_FIELD, f"a schedule has no {POST_QUANTUM}")
+    if file.platform:
+        _refuse(Reason.BAD_FIELD, f"a schedule has no {PLATFORM}")
     return file
 
 
@@ -249,10 +258,11 @@ def _read_members(members: dict[str, JsonValue]) -> DecodedFile:
         _refuse(Reason.BAD_FIELD, f"format is not {FORMAT!r}")
     kind = members.get("kind")
     part = _take_post_quantum(members) if kind in POST_QUANTUM_KINDS else None
+    platform = _take_platform(members) if kind in POST_QUANTUM_KINDS else ()
     file = _read_kind(members, kind)
-    if part is None or isinstance(file, ConsistencyFile | EquivocationFile):
+    if isinstance(file, ConsistencyFile | EquivocationFile):
         return file
-    return replace(file, post_quantum=part)
+    return replace(file, post_quantum=part, platform=platform)
 
 
 def _read_kind(members: dict[str, JsonValue], kind: JsonValue) -> DecodedFile:
@@ -360,6 +370,17 @@ def _take_post_quantum(members: dict[str, JsonValue]) -> PostQuantumPart | None:
         ),
         path=_take_hashes(value, "path", f"{POST_QUANTUM}.path"),
     )
+
+
+def _take_platform(members: dict[str, JsonValue]) -> tuple[bytes, ...]:
+    """Take a member that may be absent off, so that the others can be compared exactly."""
+    if PLATFORM not in members:
+        return ()
+    listed = _take_list(members, PLATFORM)
+    del members[PLATFORM]
+    if not 0 < len(listed) <= PLATFORM_MAX:
+        _refuse(Reason.BAD_FIELD, f"{PLATFORM} has {len(listed)}; 1 to {PLATFORM_MAX} may be")
+    return tuple([_decode(item, f"{PLATFORM}[{at}]") for at, item in enumerate(listed)])
 
 
 def _take_disclosures(members: dict[str, JsonValue]) -> tuple[Disclosure, ...]:

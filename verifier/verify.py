@@ -34,6 +34,11 @@ Whatever else answers one question has the steps that its answer rests on, and a
 A file may have, besides, a part that outlives Ed25519; then there is one step more:
 
 19. The tree of step 4 is the beginning of one that a quorum cosigned with ML-DSA-44.
+
+It may also have what institutions said of their nodes:
+
+22. Each platform statement is signed by the institution that it is of.
+
 A schedule, one line for each contract of a merchant, has steps 1 to 5 and 16, and then
 
 20. Each line is one contract's whole record: steps 4 to 15 of it.
@@ -82,6 +87,7 @@ from verifier.log_steps import (
     check_headers,
     check_validators,
 )
+from verifier.platform_step import PLATFORM_LIMIT, check_platform, find_statements
 from verifier.post_quantum_step import UNCHECKED_LIMIT, check_post_quantum, find_part
 from verifier.record_steps import (
     check_bodies,
@@ -136,6 +142,8 @@ POST_QUANTUM: Final = (
     Words("后量子联署", "post-quantum cosignatures"),
     check_post_quantum,
 )
+
+PLATFORM: Final = (22, Words("平台声明", "platform statements"), check_platform)
 
 PLANS: Final[dict[type, Plan]] = {
     LiabilitiesFile: LIABILITY_STEPS,
@@ -215,6 +223,8 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
     plan = PLANS.get(type(file), STEPS)
     if find_part(file) is not None:
         plan = (*plan, POST_QUANTUM)
+    if find_statements(file):
+        plan = (*plan, PLATFORM)
     for number, name, check in plan:
         try:
             steps.append(Step(number, name, Result.OK, check(case)))
@@ -345,6 +355,8 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
         )
     if find_part(case.file) is not None and "post_quantum_cosigners" not in case.facts:
         limits.append(UNCHECKED_LIMIT)
+    if "platform_statements" in case.facts:
+        limits.append(PLATFORM_LIMIT)
     if "disclosed" in case.facts:
         limits.append(DISCLOSED_LIMIT)
     return tuple(limits)

@@ -58,6 +58,8 @@ const SHOWN_MEMBERS = ["contract", "signed"];
 const STREAM_MEMBERS = ["proof", "stream", "value"];
 const DISCLOSURES = "disclosures";
 const DISCLOSURES_MAX = 64;
+const PLATFORM = "platform";
+const PLATFORM_MAX = 64;
 const POST_QUANTUM = "post_quantum";
 const POST_QUANTUM_MEMBERS = ["checkpoint", "keys", "path"];
 /** Kinds that rest on one checkpoint, which a later one may cover with other signatures. */
@@ -101,6 +103,7 @@ export async function readScheduleLine(raw, genesis) {
   const file = await readMembers(sorted, raw.length, async () => {});
   if (file.kind !== HISTORY) fail("bad_field", `a schedule holds no file of kind ${file.kind}`);
   if (file.postQuantum) fail("bad_field", `a schedule has no ${POST_QUANTUM}`);
+  if (file.platform) fail("bad_field", `a schedule has no ${PLATFORM}`);
   return file;
 }
 
@@ -129,8 +132,13 @@ async function readMembers(members, size, pause) {
     fail("bad_field", `kind is none of ${Object.keys(MEMBERS).join(", ")}`);
   }
   const postQuantum = RESTING_ON_ONE.includes(kind) ? takePostQuantum(members) : null;
+  const platform = RESTING_ON_ONE.includes(kind) ? takePlatform(members) : null;
   const file = await readKind(members, kind, size, pause);
-  return postQuantum === null ? file : { ...file, postQuantum };
+  return {
+    ...file,
+    ...(postQuantum === null ? {} : { postQuantum }),
+    ...(platform === null ? {} : { platform }),
+  };
 }
 
 /** Read what every file of its kind has, and disclosures. */
@@ -329,6 +337,17 @@ function takePostQuantum(members) {
     keys: keys.map((item, place) => decode(item, `${POST_QUANTUM}.keys[${place}]`)),
     path: takeHashes(value, "path", `${POST_QUANTUM}.path`),
   };
+}
+
+/** Take a member that may be absent off, so that the others can be compared exactly. */
+function takePlatform(members) {
+  if (!members.has(PLATFORM)) return null;
+  const listed = takeList(members, PLATFORM);
+  members.delete(PLATFORM);
+  if (listed.length === 0 || listed.length > PLATFORM_MAX) {
+    fail("bad_field", `${PLATFORM} has ${listed.length}; 1 to ${PLATFORM_MAX} may be`);
+  }
+  return listed.map((item, at) => decode(item, `${PLATFORM}[${at}]`));
 }
 
 function takeParties(members) {

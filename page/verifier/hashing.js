@@ -35,6 +35,7 @@ export const TAGS = Object.freeze({
   viewChange: tag("view-change"),
   intakeReceipt: tag("intake-receipt"),
   batchReceipt: tag("batch-receipt"),
+  platformStatement: tag("platform-statement"),
 });
 
 /** SHA-256 of the parts, one after another. */

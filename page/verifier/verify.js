@@ -24,6 +24,7 @@ import { sha256 } from "./hashing.js";
 import { checkBalances, checkCompleteness, checkOwed } from "./history_steps.js";
 import { checkClaims, checkTotal } from "./liability_steps.js";
 import { checkCheckpoint, checkEntries, checkGenesis, checkHeaders, checkValidators } from "./log_steps.js";
+import { PLATFORM_LIMIT, checkPlatform } from "./platform_step.js";
 import { UNCHECKED_LIMIT, checkPostQuantum } from "./post_quantum_step.js";
 import { checkBodies, checkCertificate, checkKeys, checkOutcome, checkSignatures } from "./record_steps.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
@@ -55,6 +56,11 @@ export const POST_QUANTUM = {
   number: 19, zh: "后量子联署", en: "post-quantum cosignatures", check: checkPostQuantum,
 };
 
+/** Of a file with platform statements, at the very end. */
+export const PLATFORM = {
+  number: 22, zh: "平台声明", en: "platform statements", check: checkPlatform,
+};
+
 /** Of a file of liabilities, which is about no entry. */
 export const LIABILITY_STEPS = [
   ...STEPS.slice(0, 5),
@@ -81,7 +87,11 @@ const PLANS = {
 
 function planOf(file) {
   const plan = PLANS[file?.kind] ?? STEPS;
-  return file?.postQuantum ? [...plan, POST_QUANTUM] : plan;
+  return [
+    ...plan,
+    ...(file?.postQuantum ? [POST_QUANTUM] : []),
+    ...(file?.platform ? [PLATFORM] : []),
+  ];
 }
 
 /**
@@ -269,6 +279,7 @@ function limitsOf({ root, file, stateHeader, isReplayed, isDisclosing }, isConsi
     });
   }
   if (file.postQuantum) limits.push(UNCHECKED_LIMIT);
+  if (file.platform) limits.push(PLATFORM_LIMIT);
   if (isDisclosing) limits.push(DISCLOSED_LIMIT);
   return limits;
 }

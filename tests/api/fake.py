@@ -221,6 +221,9 @@ class FakeNode:
     def post_quantum(self, size: int) -> bytes | None:
         return b'{"size":5}' if size <= 5 else None
 
+    def platform(self) -> bytes:
+        return b'{"statement":{}}'
+
     def transaction_timestamps(self, tx_id: bytes) -> bytes:
         return b'{"index":%d}' % self._require_certified(tx_id).index
 

@@ -28,6 +28,7 @@ PUBLIC = [
     "/v1/blocks/1",
     "/v1/genesis",
     "/v1/status",
+    "/v1/platform",
     "/v1/consistency/0/1",
     "/v1/validators/bank-a/equivocations/0",
     "/checkpoint",

@@ -31,7 +31,7 @@ from certificate.record import ENTRIES_SHOWN_MAX, describe_record
 from certificate.render import render
 from certificate.showing import TEXT_CHARS_MAX, is_shown, show_exact, show_text
 from tests.certificate.papers import evidence, make, paper, refuted, squeeze
-from tests.verifier import test_proofs
+from tests.verifier import test_platform_statement, test_proofs
 from tests.verifier.small_chain import SmallChain, busy_chain
 from verifier.evidence_file import HistoryFile, read_evidence
 from verifier.report import Words
@@ -75,6 +75,18 @@ def test_a_transactions_pages_in_chinese() -> None:
     )
     assert lacks == []
     assert "Certificate" not in made.text
+
+
+def test_platform_statements_stand_under_the_platform() -> None:
+    made_chain, _ = test_platform_statement.chain()
+    raw = test_platform_statement.FILES["all"][0]()
+    for language, expected in (
+        ("zh", ("运营机构 第 3 银行（bank-3）", "利害关系 未声明", "22 平台声明 通过 4 份")),
+        ("en", ("Conflicts of interest none declared", "kernel plain", "22 platform statements")),
+    ):
+        made = make(raw, made_chain.chain_id, language)
+        assert made.lacks(*expected) == []
+        assert "build hash, licences" not in made.text
 
 
 SOFTWARE_SAID = "本文件由软件（evidence-ledger 9.9.9）据所附证据文件生成，不含出具时间"

@@ -23,7 +23,7 @@ async def test_a_full_disk_is_unavailable_and_no_mistake() -> None:
 
     nobody: Any = None
     submissions: Any = SimpleNamespace(submit=submit)
-    service = NodeService(nobody, submissions, nobody, nobody, nobody, nobody, nobody)
+    service = NodeService(nobody, submissions, nobody, nobody, nobody, nobody, nobody, nobody)
     with pytest.raises(Unavailable) as refused:
         await service.submit([b"envelope"], "somebody")
     assert str(refused.value) == "nothing can be written to this node's disk; it stops"
@@ -38,7 +38,7 @@ async def test_a_stamp_from_beyond_the_chain_is_unavailable_until_the_node_has_c
     shell: Any = SimpleNamespace(chain=SimpleNamespace(header=SimpleNamespace(log_size=7)))
     queries: Any = SimpleNamespace(index=lambda tx_id: 3)
     nobody: Any = None
-    service = NodeService(shell, nobody, queries, nobody, shelf, nobody, nobody)
+    service = NodeService(shell, nobody, queries, nobody, shelf, nobody, nobody, nobody)
     with pytest.raises(Unavailable) as refused:
         service.transaction_timestamps(bytes(32))
     assert str(refused.value) == (

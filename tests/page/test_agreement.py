@@ -20,6 +20,7 @@ from tests.verifier import (
     test_liabilities,
     test_log_mutations,
     test_owed,
+    test_platform_statement,
     test_post_quantum,
     test_proofs,
     test_record_mutations,
@@ -95,6 +96,12 @@ def agree(javascript: JavaScript, raw: bytes, chain_id: bytes) -> Report:
     ]
     assert page["sha256"] == ours.file_sha256
     return ours
+
+
+@pytest.mark.parametrize("name", test_platform_statement.FILES)
+def test_platform_statements(name: str, javascript: JavaScript) -> None:
+    made = test_platform_statement.FILES[name][0]()
+    agree(javascript, made, test_platform_statement.chain()[0].chain_id)
 
 
 @pytest.mark.parametrize("name", ["good", *test_post_quantum.MUTATIONS, *test_post_quantum.SIGNED])

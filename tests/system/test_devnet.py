@@ -27,6 +27,7 @@ from ledger.canonical import encode_canonical
 from ledger.receipt import decode_receipt, verify_receipt
 from ledger.signing import SeedSigner
 from ledger.transaction import sign_transaction
+from node.build_hash import compute_build, find_own_root
 from tests.ledger import independent_c2sp
 from tests.system.networks import (
     Network,
@@ -123,6 +124,37 @@ def test_an_intake_receipt_is_a_promise_signed_by_its_institution(network: Netwo
     assert (receipt.tx_id.hex(), receipt.node) == (tx_id, validator.id)
     place = network.settle(2, envelope)
     assert int(str(place["height"])) <= receipt.height_max
+
+
+def test_every_institution_states_its_platform(
+    network: Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = network.devnet.directory
+    assert main(["platform", "--devnet", str(folder), "-o", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    build = compute_build(find_own_root())
+    assert shown.count("signature good 签名有效") == shown.count(f"build hash {build.sha256}") == 4
+    assert shown.count("The build hash is that of the source here.") == 4
+    files = sorted(tmp_path.glob("*.platform.json"))
+    trust = ["--genesis", network.devnet.state.genesis]
+    trust += ["--genesis-hash", network.devnet.state.genesis_hash]
+    assert main(["platform", *map(str, files), *trust]) == 0
+    with network.client(0) as client:
+        tx_id, envelope = network.opening()
+        network.settle(0, envelope, "certified")
+        (tmp_path / "plain.json").write_bytes(client.evidence(tx_id))
+    into = ["proof", "platform", str(tmp_path / "plain.json"), "-o", str(tmp_path / "full.json")]
+    given = [word for file in files[1:] for word in ("--statement", str(file))]
+    assert main([*into, *given, "--devnet", str(folder)]) == 0
+    verified = verify_offline(tmp_path / "full.json", network.devnet.state.genesis_hash)
+    assert verified.returncode == 0, verified.stdout
+    assert "4 platform statements with good signatures." in " ".join(verified.stdout.split())
+    files[0].write_bytes(files[0].read_bytes().replace(b'"mode":"normal"', b'"mode":"narmol"'))
+    capsys.readouterr()
+    assert main(["platform", str(files[0]), *trust]) == 1
+    assert f"REFUSED 不予采信 {files[0]}: platform statement: the signature of" in (
+        capsys.readouterr().out
+    )
 
 
 def test_a_wrong_signature_is_refused_by_name(network: Network) -> None:
