@@ -24,6 +24,7 @@ from verifier.evidence_file import (
 from verifier.report import RESULT_ZH, Report, Result, Step, Words
 from verifier.strict_json import read_object
 from verifier.trust_root import read_trust_root
+from verifier.verify import PLATFORM
 from verifier.wording import format_time_ms
 
 TITLE: Final = Words("区块链存证核验证书", "Certificate of Verified Evidence")
@@ -52,6 +53,10 @@ _RESULT_EN: Final = {Result.OK: "passed", Result.FAILED: "failed", Result.NOT_RU
 def make_number(file_sha256: str, genesis_hash: str) -> str:
     """Return the certificate's number; it follows from the file and the chain alone."""
     return f"EL-{genesis_hash[:8]}-{file_sha256[:8]}-{file_sha256[8:16]}".upper()
+
+
+PLATFORM_STEP: Final = PLATFORM[0]
+"""What it found has a section of its own."""
 
 
 def find_time_s(report: Report) -> int:
@@ -236,6 +241,8 @@ def _name_result(step: Step) -> Words:
 
 
 def _explain(step: Step) -> Words:
+    if step.number == PLATFORM_STEP and step.result is Result.OK:
+        return Words("签名均有效；内容见“平台说明”。", "All signatures good; see “The platform”.")
     if step.reason is None:
         return step.explanation
     said = step.explanation

@@ -81,7 +81,14 @@ def test_platform_statements_stand_under_the_platform() -> None:
     made_chain, _ = test_platform_statement.chain()
     raw = test_platform_statement.FILES["all"][0]()
     for language, expected in (
-        ("zh", ("运营机构 第 3 银行（bank-3）", "利害关系 未声明", "22 平台声明 通过 4 份")),
+        (
+            "zh",
+            (
+                "运营机构 第 3 银行（bank-3）",
+                "利害关系 未声明",
+                "22 平台声明 通过 签名均有效；内容见“平台说明”。",
+            ),
+        ),
         ("en", ("Conflicts of interest none declared", "kernel plain", "22 platform statements")),
     ):
         made = make(raw, made_chain.chain_id, language)
