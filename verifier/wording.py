@@ -108,6 +108,7 @@ REFUSAL_WORDS: Final[Mapping[str, Words]] = {
     "total_too_large": Words("经营者合计超过上限", "the merchant's total would be too large"),
     "contract_over": Words("合同了结已久，不再查阅其记录", "the contract was closed too long ago"),
     "too_many_custodians": Words("托管机构过多", "too many keep this merchant's money"),
+    "freeze_of_another": Words("冻结由另一类机关作出", "an authority of another sort froze it"),
     "no_legal_basis": Words("缺少法律依据或文号", "it names no legal basis or no document"),
     "no_majority": Words("签名未过监管机构半数", "no majority of the regulators signed"),
     "no_such_day": Words("日期不存在", "there is no such day"),

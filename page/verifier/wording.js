@@ -128,6 +128,7 @@ export const REFUSAL_WORDS = new Map([
   ["intake_suspended", ["已暂停收取预付款", "the merchant may take in no more"]],
   ["total_too_large", ["经营者合计超过上限", "the merchant's total would be too large"]],
   ["too_many_custodians", ["托管机构过多", "too many keep this merchant's money"]],
+  ["freeze_of_another", ["冻结由另一类机关作出", "an authority of another sort froze it"]],
   ["no_legal_basis", ["缺少法律依据或文号", "it names no legal basis or no document"]],
   ["no_majority", ["签名未过监管机构半数", "no majority of the regulators signed"]],
   ["no_such_day", ["日期不存在", "there is no such day"]],

@@ -62,6 +62,7 @@ WHO: dict[str, str] = {
     "GET /v1/checkpoints/{size}/timestamps": PUBLIC,
     "GET /v1/checkpoints/{size}/witnesses": PUBLIC,
     "GET /v1/checkpoints/{size}/post-quantum": PUBLIC,
+    "GET /v1/platform": PUBLIC,
     "GET /v1/genesis": PUBLIC,
     "GET /v1/status": PUBLIC,
     "GET /checkpoint": PUBLIC,

@@ -11,7 +11,15 @@ from ledger.evidence import FORMAT, MEMBERS, QUESTIONS
 from tests.verifier.small_chain import CARD_SIGNERS, busy_chain
 from verifier import verify
 from verifier.main import main
-from verifier.verify import ANSWER, FILE_STEP, LIABILITY_STEPS, POST_QUANTUM, SCHEDULE_STEPS, STEPS
+from verifier.verify import (
+    ANSWER,
+    FILE_STEP,
+    LIABILITY_STEPS,
+    PLATFORM,
+    POST_QUANTUM,
+    SCHEDULE_STEPS,
+    STEPS,
+)
 from verifier.wording import KIND_WORDS, REFUSAL_WORDS
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +46,7 @@ def test_annotated_bytes_are_a_header_entry() -> None:
 
 def test_steps_are_numbered_alike_in_document_docstring_and_code() -> None:
     rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|", DOCUMENT, flags=re.MULTILINE)
-    steps = [*STEPS, *LIABILITY_STEPS[4:], ANSWER, POST_QUANTUM, *SCHEDULE_STEPS[5:]]
+    steps = [*STEPS, *LIABILITY_STEPS[4:], ANSWER, POST_QUANTUM, *SCHEDULE_STEPS[5:], PLATFORM]
     names = [(1, FILE_STEP), *[(number, name) for number, name, _ in steps]]
     assert rows == [(str(number), name.zh, name.en) for number, name in names]
     docstring = verify.__doc__ or ""
