@@ -35,14 +35,14 @@ A file may have, besides, a part that outlives Ed25519; then there is one step m
 
 19. The tree of step 4 is the beginning of one that a quorum cosigned with ML-DSA-44.
 
-It may also have what institutions said of their nodes:
-
-22. Each platform statement is signed by the institution that it is of.
-
 A schedule, one line for each contract of a merchant, has steps 1 to 5 and 16, and then
 
 20. Each line is one contract's whole record: steps 4 to 15 of it.
 21. The contracts are all that the merchant's record counts, and their sums are its sums.
+
+Any file of one line may also have what institutions said of their nodes:
+
+22. Each platform statement is signed by the institution that it is of.
 
 The first step that fails ends the examination; what comes after it is *not run*. A file is
 consistent when none failed. Nothing here reads a clock, a network or a file.
