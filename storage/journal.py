@@ -9,7 +9,8 @@ written when the power went: nobody saw it, the one before it holds. A broken sl
 held votes that are out in the world: `load` raises `Damaged`, and the node must not vote until it
 has gone through `recover` (an amnesiac node counts among the f). Each slot has a mark of its own:
 by the time a slot is written again, its mark was synced together with the other slot, so a slot and
-its mark that are both broken are never a power loss either.
+its mark that are both broken are never a power loss either. What stays hidden is a slot that rots
+after the very power loss that took its mark: it is taken for torn, and such a node is of the f.
 It does not know what a record or a pending block says.
 
 votes      slot 0, slot 1 (262,144 bytes each), mark 0, mark 1 (4,096 bytes each)
