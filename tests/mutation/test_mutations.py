@@ -16,7 +16,7 @@ from tests.mutation.document import DOCUMENT, PACKAGES, make_document
 from tests.mutation.mutant import Mutant, Stale
 
 ROOT = Path(__file__).parents[2]
-PARTS = 32
+PARTS = 48
 """So many processes share the work when the tests run side by side. One of them runs each time, and
 all of them with CAMPAIGN=1 or by `scripts/mutate`."""
 
