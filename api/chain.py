@@ -7,6 +7,7 @@ FastAPI routes with pydantic schemas. Parameters come in as text and are read st
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -171,13 +172,11 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         openapi_extra=SECURITY_NONE,
     )
     async def get_timestamps(size: Size) -> Response:
-        number = parse_size(size)
-        found = service.timestamps(number)
-        if found is None:
-            raise Problem(
-                "not_found", f"this node has no timestamped checkpoint of {number} entries or more"
-            )
-        return Response(found, media_type=JSON)
+        return _first_covering(
+            service.timestamps,
+            size,
+            "this node has no timestamped checkpoint of {size} entries or more",
+        )
 
     @router.get(
         "/v1/checkpoints/{size}/witnesses",
@@ -196,13 +195,11 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         openapi_extra=SECURITY_NONE,
     )
     async def get_witnesses(size: Size) -> Response:
-        number = parse_size(size)
-        found = service.witnesses(number)
-        if found is None:
-            raise Problem(
-                "not_found", f"this node has no witnessed checkpoint of {number} entries or more"
-            )
-        return Response(found, media_type=JSON)
+        return _first_covering(
+            service.witnesses,
+            size,
+            "this node has no witnessed checkpoint of {size} entries or more",
+        )
 
     @router.get(
         "/v1/checkpoints/{size}/post-quantum",
@@ -211,24 +208,21 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         summary="The first checkpoint of at least this size with a quorum's ML-DSA-44 cosignatures",
         description="With the consistency proof from this size, and the keys genesis has hashed.",
         response_class=Response,
-        responses={
-            **problems("bad_parameter", "not_found", "unavailable"),
-            **answer(
-                200, "checkpoint, keys and path", JSON, {"type": "object"}, examples.POST_QUANTUM
-            ),
-        },
+        responses=object_answer(
+            "checkpoint, keys and path",
+            examples.POST_QUANTUM,
+            "bad_parameter",
+            "not_found",
+            "unavailable",
+        ),
         openapi_extra=SECURITY_NONE,
     )
     async def get_post_quantum(size: Size) -> Response:
-        number = parse_size(size)
-        found = service.post_quantum(number)
-        if found is None:
-            raise Problem(
-                "not_found",
-                f"no checkpoint of {number} entries or more has a quorum's post-quantum "
-                "cosignatures here",
-            )
-        return Response(found, media_type=JSON)
+        return _first_covering(
+            service.post_quantum,
+            size,
+            "no checkpoint of {size} entries or more has a quorum's post-quantum cosignatures here",
+        )
 
     @router.get(
         "/v1/genesis",
@@ -307,6 +301,15 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         return Response(service.metrics(), headers={"Content-Type": METRICS})
 
     return router
+
+
+def _first_covering(find: Callable[[int], bytes | None], size: str, missing: str) -> Response:
+    """Answer with the first checkpoint kept of at least `size`; `missing` says there is none."""
+    number = parse_size(size)
+    found = find(number)
+    if found is None:
+        raise Problem("not_found", missing.format(size=number))
+    return Response(found, media_type=JSON)
 
 
 def _require_ok(is_ok: bool, reason: str) -> Healthy:
