@@ -1,11 +1,14 @@
 """Addresses of a devnet's nodes: a port pair each on loopback, or a host each with fixed ports.
 
-Ports on loopback are looked for where the system does not give them to outgoing connections, so
-what is free when it is chosen is free when the node listens, unless a server starts in between.
+Ports on loopback are looked for where the system does not give them to outgoing connections, and a
+port that was chosen is held until this process ends: bound, never listening. Whoever looks for a
+port beside us finds it taken; our node, which allows the address to be reused as every server does,
+listens on it all the same.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import secrets
 import socket
@@ -24,6 +27,10 @@ PORTS_FIRST: Final = 20_000
 PORTS_END: Final = 32_000
 """Free ports are taken from here: below the range from which the system gives ports to outgoing
 connections (32768 on Linux), so that none of those takes one between choosing and listening."""
+
+HELD_MAX: Final = 2 * INSTITUTIONS_MAX
+"""So many ports are held at once, enough for the largest devnet; the oldest is let go first."""
+_held: collections.OrderedDict[int, socket.socket] = collections.OrderedDict()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -106,26 +113,40 @@ def choose_ports(count: int, base: int, taken: Sequence[int] = ()) -> list[int]:
         if not 1024 <= base <= 65_536 - count:
             raise unusable(f"--base-port {base} leaves no {count} ports between 1024 and 65535.")
         for port in ports:
-            if not is_free(port):
+            if not hold(port, even_if_resting=True):
                 raise unusable(f"Port {port} of {LOOPBACK} is in use; choose another --base-port.")
         return ports
     start = PORTS_FIRST + secrets.randbelow(PORTS_END - PORTS_FIRST)
     found: list[int] = []
     for step in range(PORTS_END - PORTS_FIRST):
         port = PORTS_FIRST + (start - PORTS_FIRST + step) % (PORTS_END - PORTS_FIRST)
-        if port not in taken and is_free(port):
+        if port not in taken and port not in _held and hold(port):
             found.append(port)
             if len(found) == count:
                 return found
     raise Failure(f"There are no {count} free ports on {LOOPBACK}.")
 
 
-def is_free(port: int) -> bool:
-    """Say whether a server could listen on this port of loopback now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def hold(port: int, *, even_if_resting: bool = False) -> bool:
+    """Keep a port of loopback for a server of ours; say whether it was to be had.
+
+    A port rests for a minute after its last connection (TIME_WAIT). A server may have it at once,
+    but nobody can tell then whether another process holds it: only for a port that is wanted
+    whatever comes, such as the one a node had before, is that good enough.
+    """
+    if port in _held:
+        _held.pop(port).close()
+    for reuse in (False, True) if even_if_resting else (False,):
+        holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
         try:
-            probe.bind((LOOPBACK, port))
+            holder.bind((LOOPBACK, port))
         except OSError:
-            return False
-    return True
+            holder.close()
+            continue
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
+        _held[port] = holder
+        if len(_held) > HELD_MAX:
+            _held.popitem(last=False)[1].close()
+        return True
+    return False

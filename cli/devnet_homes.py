@@ -30,7 +30,7 @@ from cli.devnet_addresses import (
     Layout,
     choose_addresses,
     choose_ports,
-    is_free,
+    hold,
 )
 from cli.devnet_state import (
     DevnetInstitution,
@@ -241,7 +241,10 @@ def move_ports(state: DevnetState) -> list[str]:
     apis: dict[int, str] = {}
     for node in state.nodes:
         (_, api), (_, peer) = ports[node.replica]
-        new = [port if is_free(port) else choose_ports(1, 0, used)[0] for port in (api, peer)]
+        new = [
+            port if hold(port, even_if_resting=True) else choose_ports(1, 0, used)[0]
+            for port in (api, peer)
+        ]
         used += new
         for old, port in zip((api, peer), new, strict=True):
             if old != port:

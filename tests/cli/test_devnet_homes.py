@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from cli.devnet_addresses import Layout, choose_ports
+from cli.devnet_addresses import HELD_MAX, Layout, choose_ports
 from cli.devnet_homes import create_devnet, move_ports
 from cli.devnet_state import read_state, write_state
 from cli.failure import Failure
@@ -100,3 +102,18 @@ def test_ports_in_a_row_that_are_taken_are_refused() -> None:
             choose_ports(2, port)
     with pytest.raises(Failure, match="--base-port 65535 leaves no 8 ports"):
         choose_ports(8, 65_535)
+
+
+def test_a_chosen_port_is_nobody_elses_until_its_server_listens() -> None:
+    """Two devnets made at once took the same port: one node could not start."""
+    (port,) = choose_ports(1, 0)
+    other = "from cli.devnet_addresses import hold; import sys; sys.exit(hold(int(sys.argv[1])))"
+    run = [sys.executable, "-c", other, str(port)]
+    assert subprocess.run(run, check=False).returncode == 0
+    assert port not in choose_ports(100, 0)
+    with socket.create_server(("127.0.0.1", port)) as server:
+        assert subprocess.run(run, check=False).returncode == 0
+        with socket.create_connection(server.getsockname()):
+            pass
+    choose_ports(HELD_MAX, 0)
+    assert subprocess.run(run, check=False).returncode == 1

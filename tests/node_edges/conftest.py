@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 import uvloop
 
+from cli.devnet_addresses import choose_ports
 from genesis.document import (
     Endpoints,
     Genesis,
@@ -174,11 +175,7 @@ class Nodes:
     def reserve(self, replica: int) -> int:
         """A port for a replica that is dialled before it listens, and again after a restart."""
         if replica not in self.ports:
-            import socket
-
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.ports[replica] = probe.getsockname()[1]
+            (self.ports[replica],) = choose_ports(1, 0)
         return self.ports[replica]
 
     async def start(

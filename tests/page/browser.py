@@ -11,7 +11,6 @@ import base64
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from cli.devnet_addresses import choose_ports
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -161,9 +162,7 @@ def start_browser(language: str = "en-US") -> Iterator[Browser]:
     """Run ChromeDriver and a browser of its own until the block ends."""
     assert CHROMIUM is not None
     assert DRIVER is not None
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = choose_ports(1, 0)
     # As root, which a container often is, Chromium has no sandbox to start.
     flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     wanted = {
