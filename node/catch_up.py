@@ -80,6 +80,8 @@ class CatchUp:
         self._ticks = 0
         self._lacking: set[int] = set()
         self._blocks: deque[tuple[int, CertifiedBlock]] = deque()
+        self._one_behind: dict[int, int] = {}
+        """Own height when a peer was last seen to be one ahead."""
 
     @property
     def has_blocks(self) -> bool:
@@ -95,6 +97,22 @@ class CatchUp:
     def is_active(self) -> bool:
         """Say whether a peer has been asked."""
         return self._asked is not None
+
+    def is_far(self, applied: int) -> bool:
+        """Say whether more than the next block is proven to be decided elsewhere."""
+        return self._target > applied + 1
+
+    def is_late(self, replica: int, height: int, applied: int) -> bool:
+        """Say whether a peer's proven height, above the own, is one to catch up to.
+
+        One block behind is ordinary for a moment: the votes are on their way or the block is being
+        executed. It is late when the same peer is told of again and nothing has moved meanwhile.
+        """
+        if height > applied + 1:
+            return True
+        is_still = self._one_behind.get(replica) == applied
+        self._one_behind[replica] = applied
+        return is_still
 
     def begin(
         self, target: int, replica: int, applied: int, connected: Collection[int]

@@ -200,6 +200,15 @@ class Driver:
         """Peers this node is connected to."""
         return len(self._connected)
 
+    @property
+    def is_far_behind(self) -> bool:
+        """Say whether relayed transactions are of no use yet.
+
+        Most of them stand in the decided blocks this node is about to fetch, and their signatures
+        would cost it more than those blocks do. A proposal asks for what it lacks.
+        """
+        return self.catch_up.is_far(self.chain.header.height)
+
     def step(self, event: NodeEvent, now_ms: int) -> list[Effect]:
         """Take one event at this node's clock `now_ms`; return what must be done, in order."""
         if self.halted:
@@ -319,7 +328,8 @@ class Driver:
             case Consensus():
                 self._drive(ev.Received(decode_message(frame.payload)))
             case Transactions():
-                self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=False))
+                if not self.is_far_behind:
+                    self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=False))
             case FetchedTransactions():
                 if self.bench.desk.is_waiting:
                     self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=True))
@@ -394,7 +404,7 @@ class Driver:
             self._check_certified(status.header, status.height, status.certificate)
         if self.recovery.is_active:
             self._hear(replica, status.height)
-        if status.height > own:
+        if status.height > own and self.catch_up.is_late(replica, status.height, own):
             self._begin_catch_up(status.height, replica)
 
     def _check_certified(self, header: bytes, height: int, raw: bytes) -> None:

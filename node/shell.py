@@ -247,7 +247,7 @@ class Shell:
             except Rejected as rejected:
                 self._say("warning", f"replica {replica} sent what is refused: {rejected}")
                 return
-            if isinstance(frame, Transactions):
+            if isinstance(frame, Transactions) and not self.driver.is_far_behind:
                 self._start_verification(VerifyEnvelopes(frame.envelopes, replica, is_urgent=False))
             return
         if payload.startswith(POST_QUANTUM_START):

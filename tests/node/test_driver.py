@@ -12,7 +12,7 @@ import pytest
 from consensus.messages import Commit, Prepare, PrePrepare, ViewChange, encode_message
 from contracts.execution import Executor
 from contracts.kinds import KINDS, Kind
-from ledger.block import decode_header
+from ledger.block import decode_header, encode_header
 from ledger.votes import (
     COMMIT,
     PREPARE,
@@ -138,7 +138,8 @@ def test_a_decided_block_is_committed_once_though_it_comes_twice() -> None:
     certificate = machine.held[0].certificate  # type: ignore[union-attr]
     block = machine.held[0].block  # type: ignore[union-attr]
     machine.step(PeerChanged(0, True))
-    machine.hear(0, Status(1, block.header_bytes, certificate, False))
+    for _ in range(2):
+        machine.hear(0, Status(1, block.header_bytes, certificate, False))
     machine.hear(0, Blocks([CertifiedBlock(list(block.entries), certificate)]))
     machine.hear(2, vote(network, 2, Commit, block_hash))
     assert len(machine.held) == 1
@@ -168,7 +169,8 @@ def test_a_block_that_is_fetched_and_then_decided_is_committed_once() -> None:
     entries, certificate = network.machines[0].store.block(1)
     machine.holds = lambda effect: isinstance(effect, CommitBlock)
     machine.step(PeerChanged(0, True))
-    machine.hear(0, status)
+    for _ in range(2):
+        machine.hear(0, status)
     machine.hear(0, Blocks([CertifiedBlock(list(entries), certificate)]))
     assert len(machine.held) == 1
     for replica in (0, 1, 2):
@@ -408,6 +410,50 @@ def test_a_status_is_believed_with_its_proof_only() -> None:
     assert machine.sent(FetchBlocks) == []
     machine.hear(1, status)
     assert machine.sent(FetchBlocks) == [FetchBlocks(1)]
+
+
+def test_one_block_behind_is_late_when_nothing_has_moved() -> None:
+    """A block that was being voted on here was fetched and executed a second time."""
+    network = Drivers().start(1, 2, 3)
+    network.grow(2)
+    store = network.machines[1].store
+    one, two = (
+        Status(height, encode_header(store.header(height)), store.certificate(height) or b"", False)
+        for height in (1, 2)
+    )
+    machine = network.machines[0]
+    machine.start()
+    machine.step(PeerChanged(1, True))
+    machine.hear(1, one)
+    machine.hear(2, one)
+    assert machine.sent(FetchBlocks) == []
+    machine.hear(1, one)
+    assert machine.sent(FetchBlocks) == [FetchBlocks(1)]
+    network.settle()
+    other = Drivers().start(0).machines[0]
+    other.step(PeerChanged(1, True))
+    other.hear(1, two)
+    assert other.sent(FetchBlocks) == [FetchBlocks(1)]
+
+
+def test_far_behind_relayed_transactions_are_let_go() -> None:
+    """Their signatures cost more than the blocks that hold them."""
+    network = Drivers().start(1, 2, 3)
+    network.grow(2)
+    status = network.machines[1].driver._status()
+    machine = network.machines[0]
+    machine.start()
+    machine.step(PeerChanged(1, True))
+    machine.hear(1, Transactions([network.transaction("r-taken")]))
+    assert len(machine.driver.pool) == 1
+    machine.hear(1, status)
+    assert machine.driver.is_far_behind
+    machine.hear(1, Transactions([network.transaction("r-let-go")]))
+    assert len(machine.driver.pool) == 1
+    network.settle()
+    assert machine.height == status.height
+    machine.hear(1, Transactions([network.transaction("r-taken-again")]))
+    assert len(machine.driver.pool) == 2
 
 
 def test_no_view_change_is_sent_while_all_is_well() -> None:
