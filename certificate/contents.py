@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from certificate.attachment import ATTACHMENT_NAME
+from certificate.disclosed import describe_disclosed
 from certificate.document import Certificate, Exact, Fields, Section, Sentences, Table, Text
 from certificate.platform import describe_articles, describe_institutions, describe_platform
 from certificate.record import describe_position, describe_record, describe_signers
@@ -79,6 +80,7 @@ def make_certificate(raw: bytes, report: Report, genesis_hash: str, software: st
             sections += [
                 describe_signers(file, root),
                 *describe_record(file, report, root),
+                *describe_disclosed(file, report),
                 describe_position(file, report),
             ]
         else:
@@ -266,10 +268,10 @@ def _list_limits(report: Report, software: str) -> Section:
         ),
         Words(
             "形似手机号码、居民身份证号码的内容已遮蔽；无法显示或可能误导的字符"
-            "以其编码 \\u{…} 表示；附件中为原文。",
-            "What has the form of a mobile or identity number is masked, and characters that "
-            "cannot be shown, or could mislead, stand as their code \\u{…}. The attachment has the "
-            "original.",
+            "以其编码 \\u{…} 表示；附件中为原文。经披露的非公开信息在其专节中不遮蔽。",
+            "What has the form of a mobile or identity number is masked, save in the section of "
+            "disclosed fields, and characters that cannot be shown, or could mislead, stand as "
+            "their code \\u{…}. The attachment has the original.",
         ),
     )
     return Section(

@@ -2,7 +2,7 @@
 
 A document is a value in two languages and knows nothing of fonts, pages or PDF. `encode_document`
 makes of it the JSON that the layout reads, in one language. Every piece of text passes through
-`show_text` on that way and nowhere else, so nothing that came from a file reaches a page raw.
+`certificate.showing` on that way and nowhere else, so nothing from a file reaches a page raw.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from certificate.showing import show_exact, show_text
+from certificate.showing import show_chosen, show_exact, show_text
 from verifier.report import Words
 
 Text = Words | str
@@ -28,10 +28,20 @@ class Exact:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """A value that its holder chose to show: between marks of quotation, and never masked."""
+
+    value: str
+
+
+Value = Text | Exact | Chosen
+
+
+@dataclass(frozen=True, slots=True)
 class Fields:
     """Label and value, one pair a line."""
 
-    rows: tuple[tuple[Words, Text | Exact], ...]
+    rows: tuple[tuple[Words, Value], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +131,12 @@ def _encode_block(block: Block, language: str) -> dict[str, Any]:
             return {"kind": "sentences", "marked": block.are_marked, "rows": lines}
 
 
-def _encode(text: Text | Exact, language: str) -> Sequence[str]:
-    return show_exact(text.value) if isinstance(text, Exact) else show_text(_choose(text, language))
+def _encode(text: Value, language: str) -> Sequence[str]:
+    if isinstance(text, Exact):
+        return show_exact(text.value)
+    if isinstance(text, Chosen):
+        return ["“", *show_chosen(text.value), "”"]
+    return show_text(_choose(text, language))
 
 
 def _choose(text: Text, language: str) -> str:

@@ -24,6 +24,9 @@ PIECE_CHARS: Final = 8
 RUN_CHARS_MAX: Final = 16
 """A run of letters and digits longer than this may be broken after every piece."""
 
+QUOTES: Final = "“”"
+"""Between them stands what somebody disclosed; in it they are written by their codes."""
+
 LINE_CHARS: Final = 64
 """Of an exact value on one line: a SHA-256 in hex, or half a signature."""
 
@@ -42,6 +45,21 @@ def show_text(text: str) -> Sequence[str]:
         cut = f"…[+{len(text) - TEXT_CHARS_MAX}]"
         text = text[:TEXT_CHARS_MAX]
     return _split(_make_visible(_mask(text)) + cut)
+
+
+def show_chosen(text: str) -> Sequence[str]:
+    """Return a disclosed value in pieces: whole, never masked, and without “ and ” of its own.
+
+    A backslash is doubled, so that no value spells the code of a character that it does not hold.
+    """
+    doubled = text.replace("\\", "\\\\")
+    return _split("".join([_show_quoted(one) for one in doubled]))
+
+
+def _show_quoted(character: str) -> str:
+    if character in QUOTES or not is_shown(character):
+        return f"\\u{{{ord(character):x}}}"
+    return character
 
 
 def show_exact(text: str) -> Sequence[str]:

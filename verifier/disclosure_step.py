@@ -9,7 +9,7 @@ even whether there is any.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -122,10 +122,10 @@ def _read(place: _Place) -> object:
     return value
 
 
-def _find_later(case: Case, place: _Place) -> Entry | None:
-    """Return the last applied entry that replaces the commitment at `place`, if one does."""
-    found, replaced = None, {place.body.tx_id.hex()}
-    for entry, body in zip(case.entries, case.bodies, strict=True):
+def find_correction(record: Iterable[tuple[Entry, Body]], tx_id: bytes) -> Entry | None:
+    """Return the last applied entry of a record that replaces what `tx_id` committed to, if any."""
+    found, replaced = None, {tx_id.hex()}
+    for entry, body in record:
         if body.kind == COMMITTED and not entry.outcome.refused and body.data.get("of") in replaced:
             found = entry
             replaced.add(body.tx_id.hex())
@@ -143,7 +143,7 @@ def _describe(case: Case, disclosure: Disclosure, place: _Place) -> Words:
         [f"{name} {'is empty' if value is None else f'= {value}'}" for name, value in shown]
     )
     names = ", ".join(withheld)
-    later = _find_later(case, place)
+    later = find_correction(zip(case.entries, case.bodies, strict=True), place.body.tx_id)
     if later is not None:
         corrected = Words(
             f"该承诺其后已被更正（第 {later.index} 号条目）。",
