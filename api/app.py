@@ -38,7 +38,7 @@ from api.private import private_router
 from api.problems import Problem, answer_problem, render_problem
 from api.proofs import proof_router
 from api.requests import shown
-from api.scitt import ScittKeys
+from api.scitt import Entries, ScittKeys
 from api.settings import ApiSettings
 from api.submission import Submission
 from api.tiles import Tiles
@@ -107,9 +107,11 @@ def _add_hot_routes(
     transactions = Transactions(service, access)
     tiles = Tiles(service, access)
     keys = ScittKeys(service)
+    entries = Entries(service, submission, settings)
     posts = {
         "/v1/transactions": submission.post_transaction,
         "/v1/transactions:batch": submission.post_batch,
+        "/entries": entries.post_entry,
     }
     gets = {
         "/v1/transactions/{tx_id}": transactions.get_transaction,
@@ -120,6 +122,7 @@ def _add_hot_routes(
         "/v1/transactions/{tx_id}/entry": transactions.get_entry,
         "/checkpoint": tiles.get_checkpoint,
         "/tile/{path:path}": tiles.get_tile,
+        "/entries/{tx_id}": entries.get_entry,
         "/.well-known/scitt-keys": keys.get_keys,
         "/.well-known/scitt-keys/{kid}": keys.get_key,
     }

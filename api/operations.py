@@ -22,6 +22,7 @@ from api.description import (
 from api.media import JSON, MSGPACK, OCTETS, TEXT
 from ledger.cose_receipt import KEYS_MEDIA_TYPE
 from ledger.cose_receipt import MEDIA_TYPE as RECEIPT
+from ledger.scitt import MEDIA_TYPE as STATEMENT
 
 
 def _ref(form: type) -> dict[str, Any]:
@@ -254,6 +255,44 @@ HOT_OPERATIONS: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
             "responses": {
                 "200": {"description": "COSE_Sign1", "content": {RECEIPT: {"schema": BINARY}}},
                 **problems("bad_parameter", "not_found", "not_certified"),
+            },
+            **SECURITY_NONE,
+        }
+    },
+    "/entries": {
+        "post": {
+            "tags": ["log"],
+            "operationId": "registerStatement",
+            "summary": "Register a SCITT Signed Statement (RFC 9943)",
+            "description": "A tagged COSE_Sign1 by a party of the ledger, with the attest "
+            "transaction that registers it as a byte string under label -65801 of its unprotected "
+            "header. The transaction goes the way of every other; nothing else is kept. Errors are "
+            "concise problem details in CBOR (RFC 9290), or JSON if that is accepted.",
+            "requestBody": {
+                "required": True,
+                "content": {STATEMENT: {"schema": BINARY}},
+            },
+            "responses": {
+                "201": {
+                    "description": "registered; the receipt",
+                    "content": {STATEMENT: {"schema": BINARY}},
+                },
+                "303": {"description": "being registered; where the receipt will be"},
+                **problems(*_INTAKE_REASONS),
+            },
+            **SECURITY_NONE,
+        }
+    },
+    "/entries/{tx_id}": {
+        "get": {
+            "tags": ["log"],
+            "operationId": "resolveReceipt",
+            "summary": "A COSE Receipt (RFC 9942) of a registered statement's entry",
+            "parameters": [_TX_ID],
+            "responses": {
+                "200": {"description": "the receipt", "content": {STATEMENT: {"schema": BINARY}}},
+                "302": {"description": "being registered; ask again"},
+                **problems("bad_parameter", "not_found", "unavailable"),
             },
             **SECURITY_NONE,
         }

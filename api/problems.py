@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+import cbor2
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +22,8 @@ from ledger.refusal import Reason, Rejected
 
 TYPE_PREFIX: Final = "urn:evidence-ledger:problem:"
 MEDIA_TYPE: Final = "application/problem+json"
+CONCISE_MEDIA_TYPE: Final = "application/concise-problem-details+cbor"
+CONCISE_PREFIXES: Final = ("/entries", "/.well-known/scitt-keys")
 REQUEST_ID_KEY: Final = "evidence_ledger.request_id"
 """Where the edge puts the request's id in the ASGI scope."""
 
@@ -149,10 +152,27 @@ def request_instance(scope: Mapping[str, Any]) -> str:
 
 
 def render_problem(scope: Mapping[str, Any], problem: Problem) -> Response:
-    """Return the response to a request that `problem` answers."""
+    """Return the response to a request that `problem` answers.
+
+    SCITT's routes answer in CBOR (RFC 9290), as SCRAPI asks, unless the client accepts JSON.
+    """
+    if scope["path"].startswith(CONCISE_PREFIXES) and not _accepts_json(scope):
+        concise = cbor2.dumps({-1: problem.title, -2: problem.detail}, canonical=True)
+        return Response(
+            concise, problem.status, headers=problem.headers, media_type=CONCISE_MEDIA_TYPE
+        )
     form = problem_form(problem, request_instance(scope), scope.get(REQUEST_ID_KEY, ""))
     return Response(
         _encoder.encode(form), problem.status, headers=problem.headers, media_type=MEDIA_TYPE
+    )
+
+
+def _accepts_json(scope: Mapping[str, Any]) -> bool:
+    """Say whether a client names JSON among what it accepts; `*/*` does not name it."""
+    accepted = b",".join([value for name, value in scope["headers"] if name == b"accept"])
+    return any(
+        item.partition(b";")[0].strip().lower() in (b"application/json", MEDIA_TYPE.encode())
+        for item in accepted.split(b",")
     )
 
 

@@ -1,30 +1,178 @@
-"""The log's keys for COSE Receipts, as transparency services of RFC 9943 publish them.
+"""SCITT's reference API (draft-ietf-scitt-scrapi): statements registered, receipts, the log's keys.
 
-All institutions' log keys of genesis, whichever node is asked: each signs the receipts it gives. A
-node's word about keys is worth as much as its TLS certificate; who judges evidence compares them
-with genesis.
+A statement is posted with the transaction that registers it in its unprotected header, and that
+transaction goes the way of every other; this module checks the one against the other
+(`ledger.scitt.check_registration`) and keeps nothing. An entry's id is the id of its transaction.
+
+The keys are all institutions' log keys of genesis, whichever node is asked: each signs the receipts
+it gives. A node's word about keys is worth as much as its TLS certificate; who judges evidence
+compares them with genesis.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.ports import LedgerService
+from api.ports import Known, LedgerService, NotCertified, Pending, Position, Refused
 from api.problems import Problem
-from api.requests import shown
-from ledger.cose_receipt import (
-    KEYS_MEDIA_TYPE,
+from api.requests import BodyBudget, read_body, read_query, read_tx_id, shown
+from api.settings import ApiSettings
+from api.submission import NO_PARAMETERS, Submission, client_of
+from ledger.cose_receipt import KEYS_MEDIA_TYPE, encode_cose_key, encode_cose_key_set
+from ledger.refusal import Reason, Rejected
+from ledger.scitt import (
+    ENVELOPE,
+    MEDIA_TYPE,
+    STATEMENT_BYTES_MAX,
+    Statement,
+    Unregistrable,
+    check_registration,
     compute_key_thumbprint,
-    encode_cose_key,
-    encode_cose_key_set,
+    read_statement,
+)
+from ledger.transaction import ENVELOPE_BYTES_MAX, Transaction, decode_transaction
+
+POSTED_BYTES_MAX: Final = STATEMENT_BYTES_MAX + ENVELOPE_BYTES_MAX + 16
+"""Of a statement with its transaction; 16 bytes are the heads of the unprotected header."""
+
+MEDIA_TYPES: Final = (MEDIA_TYPE, "application/scitt-statement+cose")
+RETRY_AFTER_S: Final = 1
+MALFORMED: Final = frozenset(
+    {Reason.MALFORMED, Reason.NOT_CANONICAL, Reason.TOO_DEEP, Reason.NOT_INTEGER}
 )
 
 CACHE = {"Cache-Control": "public, max-age=3600"}
 """They never change on a chain; an address may be given to another chain."""
+
+
+class Entries:
+    """The routes under /entries."""
+
+    def __init__(
+        self, service: LedgerService, submission: Submission, settings: ApiSettings
+    ) -> None:
+        self._service = service
+        self._submission = submission
+        self._settings = settings
+        self._budget = BodyBudget(settings.bodies_bytes_max)
+
+    async def post_entry(self, request: Request) -> Response:
+        """POST /entries: register a statement; 201 with its receipt, or 303 to where it will be."""
+        read_query(request, NO_PARAMETERS)
+        _check_content_type(request)
+        settings = self._settings
+        raw = await read_body(request, POSTED_BYTES_MAX, settings.body_timeout_s, self._budget)
+        try:
+            statement = read_statement(raw, (ENVELOPE,), POSTED_BYTES_MAX)
+            envelope, transaction = _read_transaction(statement)
+            check_registration(
+                statement,
+                self._service.genesis.origin,
+                {"kind": transaction.body.kind, "data": transaction.body.data},
+                _keys_of(transaction),
+            )
+        except Rejected as rejected:
+            raise _problem_of(rejected) from None
+        (intake,) = await self._service.submit((envelope,), client_of(request))
+        if isinstance(intake, Refused):
+            raise Problem.of(intake.rejected, intake.tx_id, intake.retry_after_s)
+        position: Position | None = intake.position if isinstance(intake, Known) else None
+        if position is None or not position.certified:
+            position = await self._submission.wait(
+                transaction.tx_id, "certified", settings.wait_timeout_default_s
+            )
+        if position is None:
+            return _elsewhere(303, transaction.tx_id)
+        if position.status == "refused":
+            raise _reject(
+                f"transaction {transaction.tx_id.hex()} is on the chain as refused "
+                f"({position.code}); the statement is not registered"
+            )
+        return await self._answer_receipt(transaction.tx_id, 201)
+
+    async def get_entry(self, request: Request) -> Response:
+        """GET /entries/{tx_id}: a receipt of the entry; 302 to itself while there is none yet."""
+        read_query(request, NO_PARAMETERS)
+        tx_id = read_tx_id(request)
+        position = self._service.position(tx_id)
+        if position is None:
+            raise Problem("not_found", f"entry {tx_id.hex()} is not known to this node")
+        if isinstance(position, Pending):
+            return _elsewhere(302, tx_id)
+        if position.status == "refused":
+            raise Problem(
+                "not_found",
+                f"transaction {tx_id.hex()} is on the chain as refused ({position.code}) and "
+                "registers nothing",
+            )
+        try:
+            return await self._answer_receipt(tx_id, 200)
+        except NotCertified:
+            return _elsewhere(302, tx_id)
+
+    async def _answer_receipt(self, tx_id: bytes, status: int) -> Response:
+        receipt = await self._service.receipt(tx_id)
+        headers = {"Location": f"/entries/{tx_id.hex()}"}
+        return Response(receipt, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _check_content_type(request: Request) -> None:
+    given = request.headers.get("content-type", "")
+    if given.partition(";")[0].strip().lower() not in MEDIA_TYPES:
+        raise Problem(
+            "unsupported_media_type",
+            f"content-type {shown(given)} is not supported; send {MEDIA_TYPE}",
+            headers={"Accept-Post": ", ".join(MEDIA_TYPES)},
+        )
+
+
+def _read_transaction(statement: Statement) -> tuple[bytes, Transaction]:
+    """Return the transaction that a posted statement carries; raise `Rejected`."""
+    if statement.envelope is None:
+        raise Unregistrable(
+            Reason.BAD_FIELD,
+            "Confirmation Missing",
+            f"statement: the transaction that registers it is missing: an attest, signed by the "
+            f"issuer, whose note_hash is {statement.digest.hex()}, as a byte string under label "
+            f"{ENVELOPE} of the unprotected header",
+        )
+    return statement.envelope, decode_transaction(statement.envelope)
+
+
+def _keys_of(transaction: Transaction) -> dict[str, bytes]:
+    """Return the key with which each signer signed; the intake asks whose they are."""
+    keys = [one.public_key for one in transaction.envelope.signatures]
+    return dict(zip(transaction.body.signers, keys, strict=True))
+
+
+def _problem_of(rejected: Rejected) -> Problem:
+    """Return a refusal with SCRAPI's title for it; who posted can mend each, so it is a 400."""
+    problem = Problem(rejected.reason, rejected.detail)
+    if rejected.reason is Reason.TOO_LARGE:
+        return problem
+    problem.status = 400
+    if isinstance(rejected, Unregistrable):
+        problem.title = rejected.title
+    else:
+        problem.title = "Malformed request" if rejected.reason in MALFORMED else "Rejected"
+    return problem
+
+
+def _reject(detail: str) -> Problem:
+    problem = Problem(Reason.BAD_FIELD, detail)
+    problem.status, problem.title = 400, "Rejected"
+    return problem
+
+
+def _elsewhere(status: int, tx_id: bytes) -> Response:
+    """Return where the receipt will be."""
+    headers = {"Location": f"/entries/{tx_id.hex()}", "Retry-After": str(RETRY_AFTER_S)}
+    return Response(b"", status, headers=headers, media_type=MEDIA_TYPE)
 
 
 class ScittKeys:

@@ -66,15 +66,15 @@ class Submission:
         )
         if content_type == JSON:
             raw = compute_envelope(_decode(_submission_decoder, raw))
-        (intake,) = await self._service.submit((raw,), _client(request))
+        (intake,) = await self._service.submit((raw,), client_of(request))
         if isinstance(intake, Known):
             position = intake.position
             if level == "certified" and not position.certified:
-                position = await self._wait(position.tx_id, level, timeout_s) or position
+                position = await self.wait(position.tx_id, level, timeout_s) or position
             return _position_response(position)
         if isinstance(intake, Accepted):
             if level is not None:
-                reached = await self._wait(intake.tx_id, level, timeout_s)
+                reached = await self.wait(intake.tx_id, level, timeout_s)
                 if reached is not None:
                     return _position_response(reached)
             return Response(
@@ -94,7 +94,7 @@ class Submission:
             request, settings.batch_bytes_max, settings.body_timeout_s, self._budget
         )
         envelopes = self._decode_batch(content_type, raw)
-        intakes = await self._service.submit(envelopes, _client(request))
+        intakes = await self._service.submit(envelopes, client_of(request))
         instance = request_instance(request.scope)
         request_id = request.scope.get(REQUEST_ID_KEY, "")
         results: list[BatchItemForm] = []
@@ -169,7 +169,7 @@ class Submission:
             )
         return wait, timeout_s  # type: ignore[return-value]
 
-    async def _wait(self, tx_id: bytes, level: Level, timeout_s: int) -> Position | None:
+    async def wait(self, tx_id: bytes, level: Level, timeout_s: int) -> Position | None:
         """Wait, unless too many do or the server stops; then the receipt has to be enough."""
         if self._waiting >= self._settings.waiters_max:
             return None
@@ -218,5 +218,6 @@ def _position_response(position: Position) -> Response:
     return Response(encode_form(position_form(position, with_body_facts=True)), media_type=JSON)
 
 
-def _client(request: Request) -> str:
+def client_of(request: Request) -> str:
+    """Return the peer's address, for quotas and logs."""
     return request.client.host if request.client is not None else "unknown"

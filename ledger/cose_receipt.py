@@ -16,15 +16,12 @@ from typing import Final
 
 import cbor2
 
-from ledger.hashing import sha256
+from ledger.scitt import ALGORITHM, CWT_CLAIMS, KEY_ID, SIGN1, compute_key_thumbprint
 from ledger.signing import Signer
 
-ALGORITHM: Final = 1
-KEY_ID: Final = 4
-CWT_CLAIMS: Final = 15
 PROOF_STRUCTURE: Final = 395
 PROOFS: Final = 396
-"""Header labels (RFC 9052 section 3.1, RFC 9597, RFC 9942 section 2)."""
+"""Header labels (RFC 9942 section 2); `ledger.scitt` has those of every COSE_Sign1."""
 
 EDDSA: Final = -8
 """RFC 9053's identifier, which current verifiers know. RFC 9864 prefers -19 (Ed25519)."""
@@ -33,15 +30,8 @@ RFC9162_SHA256: Final = 1
 INCLUSION: Final = -1
 """The proof structure and its kind of proof (RFC 9942 sections 5.1 and 5.2)."""
 
-SIGN1_TAG: Final = 18
-
 MEDIA_TYPE: Final = "application/scitt-receipt+cose"
 KEYS_MEDIA_TYPE: Final = "application/cbor"
-
-
-def compute_key_thumbprint(public_key: bytes) -> bytes:
-    """Return the COSE Key Thumbprint (RFC 9679) of an Ed25519 key; receipts carry it as `kid`."""
-    return sha256(_encode({1: 1, -1: 6, -2: public_key}))
 
 
 def encode_cose_key(public_key: bytes) -> bytes:
@@ -86,7 +76,7 @@ def sign_cose_receipt(
     signature = signer.sign(_encode(["Signature1", protected, b"", root]))
     proof = _encode([size, index, list(path)])
     return _encode(
-        cbor2.CBORTag(SIGN1_TAG, [protected, {PROOFS: {INCLUSION: [proof]}}, None, signature])
+        cbor2.CBORTag(SIGN1, [protected, {PROOFS: {INCLUSION: [proof]}}, None, signature])
     )
 
 

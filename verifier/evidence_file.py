@@ -50,6 +50,7 @@ from ledger.hashing import HASH_BYTES
 from ledger.note import decode_base64, encode_base64
 from ledger.post_quantum import PostQuantumPart
 from ledger.refusal import Reason, Rejected
+from ledger.scitt import EVIDENCE, RECEIPTS, SIGN1_START, Statement, read_statement
 from verifier.formats import take_members
 from verifier.question import Question, read_question
 from verifier.strict_json import JsonValue, read_object
@@ -73,6 +74,8 @@ class TransactionFile:
     disclosures: tuple[Disclosure, ...] = ()
     post_quantum: PostQuantumPart | None = None
     platform: tuple[bytes, ...] = ()
+    statement: Statement | None = None
+    """The Transparent Statement in whose unprotected header this evidence stands, if it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +212,33 @@ def kind_of(file: DecodedFile) -> str:
 
 
 def read_evidence(raw: bytes) -> DecodedFile:
-    """Read an evidence file; raise `Rejected` for anything but its one spelling."""
+    """Read an evidence file; raise `Rejected` for anything but its one spelling.
+
+    A Transparent Statement is read as the evidence in it, which then has the statement.
+    """
     if len(raw) > FILE_BYTES_MAX:
         _refuse(Reason.TOO_LARGE, f"more than {FILE_BYTES_MAX} bytes")
+    if raw.startswith(SIGN1_START):
+        return _read_transparent(raw)
     return _read_members(read_object(raw, "evidence file"))
+
+
+def _read_transparent(raw: bytes) -> TransactionFile:
+    """Read a Transparent Statement with the evidence of its entry; raise `Rejected`."""
+    statement = read_statement(raw, (RECEIPTS, EVIDENCE), FILE_BYTES_MAX)
+    if statement.evidence is None:
+        _refuse(
+            Reason.BAD_FIELD,
+            f"statement: it has no evidence of its entry (header {EVIDENCE}); a statement alone, "
+            "or with receipts alone, is not verified here",
+        )
+    file = _read_members(read_object(statement.evidence, "evidence file"))
+    if not isinstance(file, TransactionFile):
+        _refuse(
+            Reason.BAD_FIELD,
+            f"statement: its evidence is of kind {kind_of(file)}, not {TRANSACTION}",
+        )
+    return replace(file, statement=statement)
 
 
 def read_schedule_head(raw: bytes, lines: Iterator[bytes]) -> ScheduleFile:

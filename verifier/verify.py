@@ -44,6 +44,11 @@ Any file of one line may also have what institutions said of their nodes:
 
 22. Each platform statement is signed by the institution that it is of.
 
+A Transparent Statement (RFC 9943) is verified by the evidence of the entry that registered it, and
+
+23. The statement is the one that the entry registered, signed by its issuer with the key it names.
+24. Each COSE Receipt is of this entry and signed by an institution of genesis.
+
 The first step that fails ends the examination; what comes after it is *not run*. A file is
 consistent when none failed. Nothing here reads a clock, a network or a file.
 """
@@ -98,6 +103,12 @@ from verifier.record_steps import (
 )
 from verifier.report import NotRun, Refuted, Report, Result, Step, Words, words_of
 from verifier.schedule_steps import check_contracts, check_whole
+from verifier.statement_step import (
+    check_receipts,
+    check_statement,
+    describe_limits,
+    find_statement,
+)
 from verifier.wording import format_time_ms
 
 FILE_STEP: Final = Words("文件可读", "the file can be read")
@@ -145,6 +156,12 @@ POST_QUANTUM: Final = (
 
 PLATFORM: Final = (22, Words("平台声明", "platform statements"), check_platform)
 
+STATEMENT: Final[Plan] = (
+    (23, Words("已登记的声明", "the registered statement"), check_statement),
+    (24, Words("COSE 收据", "COSE receipts"), check_receipts),
+)
+"""Of a Transparent Statement, after the steps of its evidence."""
+
 PLANS: Final[dict[type, Plan]] = {
     LiabilitiesFile: LIABILITY_STEPS,
     ScheduleFile: SCHEDULE_STEPS,
@@ -171,6 +188,12 @@ def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
         f"{len(raw)} 字节，规范 JSON，种类 {kind}。",
         f"{len(raw)} bytes of canonical JSON, kind {kind}.",
     )
+    if find_statement(file) is not None:
+        words = Words(
+            f"{len(raw)} 字节，COSE 透明声明，内含种类为 {kind} 的证据文件。",
+            f"{len(raw)} bytes of COSE, a Transparent Statement with an evidence file of kind "
+            f"{kind} in it.",
+        )
     return _examine(file, trusted_chain_id, words, digest)
 
 
@@ -225,6 +248,8 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
         plan = (*plan, POST_QUANTUM)
     if find_statements(file):
         plan = (*plan, PLATFORM)
+    if find_statement(file) is not None:
+        plan = (*plan, *STATEMENT)
     for number, name, check in plan:
         try:
             steps.append(Step(number, name, Result.OK, check(case)))
@@ -359,6 +384,7 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
         limits.append(PLATFORM_LIMIT)
     if "disclosed" in case.facts:
         limits.append(DISCLOSED_LIMIT)
+    limits += describe_limits(case.file)
     return tuple(limits)
 
 
