@@ -20,6 +20,7 @@ from api.description import (
     problems,
 )
 from api.media import JSON, MSGPACK, OCTETS, TEXT
+from api.problems import CONCISE_MEDIA_TYPE
 from ledger.cose_receipt import KEYS_MEDIA_TYPE
 from ledger.cose_receipt import MEDIA_TYPE as RECEIPT
 from ledger.scitt import MEDIA_TYPE as STATEMENT
@@ -111,6 +112,14 @@ _INTAKE_REASONS: Final = (
     "bad_parameter",
 )
 _BODY_REASONS: Final = ("bad_parameter", "unauthenticated", "forbidden", "not_found")
+
+
+def _concise(*reasons: str) -> dict[int | str, dict[str, Any]]:
+    """Return problems that are CBOR (RFC 9290) for whoever does not name JSON."""
+    described = problems(*reasons)
+    for response in described.values():
+        response["content"][CONCISE_MEDIA_TYPE] = {"schema": BINARY}
+    return described
 
 
 def _request_body(form: type, example: Any, msgpack: str) -> dict[str, Any]:
@@ -278,7 +287,7 @@ HOT_OPERATIONS: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
                     "content": {STATEMENT: {"schema": BINARY}},
                 },
                 "303": {"description": "being registered; where the receipt will be"},
-                **problems(*_INTAKE_REASONS),
+                **_concise(*_INTAKE_REASONS),
             },
             **SECURITY_NONE,
         }
@@ -292,7 +301,7 @@ HOT_OPERATIONS: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
             "responses": {
                 "200": {"description": "the receipt", "content": {STATEMENT: {"schema": BINARY}}},
                 "302": {"description": "being registered; ask again"},
-                **problems("bad_parameter", "not_found", "unavailable"),
+                **_concise("bad_parameter", "not_found", "unavailable"),
             },
             **SECURITY_NONE,
         }
@@ -304,7 +313,7 @@ HOT_OPERATIONS: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
             "summary": "The keys that sign receipts: a COSE Key Set (RFC 9052)",
             "responses": {
                 "200": {"description": "keys", "content": {KEYS_MEDIA_TYPE: {"schema": BINARY}}},
-                **problems(),
+                **_concise(),
             },
             **SECURITY_NONE,
         }
@@ -328,7 +337,7 @@ HOT_OPERATIONS: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
                     "description": "COSE_Key",
                     "content": {KEYS_MEDIA_TYPE: {"schema": BINARY}},
                 },
-                **problems("not_found"),
+                **_concise("not_found"),
             },
             **SECURITY_NONE,
         }

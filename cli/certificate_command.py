@@ -163,8 +163,14 @@ def _extract(path: Path, raw: bytes) -> bytes:
 
 
 def _verify(raw: bytes, chain_id: bytes) -> Report:
+    from ledger.scitt import SIGN1_START
     from verifier.verify import verify_evidence
 
+    if raw.startswith(SIGN1_START):
+        raise unusable(
+            "It is a SCITT statement, and a certificate is made of an evidence file. Take it out: "
+            "evidence-ledger statement extract FILE --part evidence -o card.evidence.json"
+        )
     report = verify_evidence(raw, chain_id)
     if report.exit_status == UNUSABLE:
         said = report.steps[0].explanation.en

@@ -32,6 +32,7 @@ STREAM_TIMEOUT: Final = httpx.Timeout(120.0, connect=5.0)
 as long as a network needs that has lost its primary."""
 
 LATER: Final = frozenset({429, 503})
+SCITT: Final = {"Accept": "application/cose, application/problem+json"}
 MSGPACK: Final = {"Content-Type": "application/msgpack"}
 
 
@@ -236,6 +237,22 @@ class Client:
         return self._json(
             "POST", "/v1/transactions", params=query, content=envelope, headers=MSGPACK
         )
+
+    def register(self, statement: bytes) -> None:
+        """Post a SCITT statement with the transaction that registers it."""
+        headers = SCITT | {"Content-Type": "application/cose"}
+        self._request("POST", "/entries", content=statement, headers=headers)
+
+    def entry_receipt(self, tx_id: str) -> bytes:
+        """Return the COSE Receipt of a registered statement's entry; waits until there is one."""
+        deadline = time.monotonic() + self.patience_s
+        while True:
+            answer = self._request("GET", f"/entries/{tx_id}", headers=SCITT)
+            if answer.status_code == 200:
+                return answer.content
+            if time.monotonic() >= deadline:
+                raise Unreachable(f"{self.url} has no receipt of entry {tx_id} yet.")
+            time.sleep(_retry_after_s(answer.headers))
 
     def post_batch(self, envelopes: Sequence[bytes]) -> list[dict[str, Any]]:
         """Post up to a thousand envelopes; return one result for each, in order."""

@@ -59,6 +59,9 @@ STATEMENT_BYTES_MAX: Final = 64 * 1024
 """Of a statement without its unprotected header; a larger payload is signed by its hash."""
 
 TEXT_CHARS_MAX: Final = 256
+SHOWN_CHARS_MAX: Final = 100
+"""Of a value at fault: a subject is 94 characters."""
+
 RECEIPTS_MAX: Final = 64
 """One of each institution, of which genesis has 64 at most."""
 
@@ -119,7 +122,7 @@ def compute_sign1_message(protected: bytes, payload: bytes) -> bytes:
 
 
 def compute_key_thumbprint(public_key: bytes) -> bytes:
-    """Return the COSE Key Thumbprint (RFC 9679) of an Ed25519 key, which is its `kid` everywhere."""
+    """Return the COSE Key Thumbprint (RFC 9679) of an Ed25519 key, its `kid` everywhere."""
     return sha256(_KEY_HEAD + public_key)
 
 
@@ -323,7 +326,7 @@ def _take_text(value: object, name: str) -> str:
 
 def _show(value: object) -> str:
     text = ascii(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"
+    return text if len(text) <= SHOWN_CHARS_MAX else f"{text[:SHOWN_CHARS_MAX]}…"
 
 
 def _reject(reason: Reason, detail: str) -> NoReturn:

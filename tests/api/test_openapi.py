@@ -28,6 +28,8 @@ NOT_DESCRIBED = {
 }
 BINARY_TYPES = {
     "application/cbor",
+    "application/concise-problem-details+cbor",
+    "application/cose",
     "application/msgpack",
     "application/octet-stream",
     "application/scitt-receipt+cose",
@@ -87,7 +89,7 @@ def test_covers_every_route(document: dict[str, Any]) -> None:
     expected = {pair for pair in served - {tile} if pair[0] not in NOT_DESCRIBED}
     expected |= {(path, "get") for path in TILES}
     assert {(path, method) for path, method, _ in operations(document)} == expected
-    assert len(expected) == 38
+    assert len(expected) == 40
 
 
 def test_every_operation_is_described(document: dict[str, Any]) -> None:

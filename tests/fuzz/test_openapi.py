@@ -70,7 +70,7 @@ schema = schemathesis.openapi.from_asgi(
 )
 
 
-@schemathesis.serializer("application/msgpack")
+@schemathesis.serializer("application/cose", "application/msgpack")
 def write_msgpack(context: Any, value: Any) -> bytes:
     """Return bytes as they were drawn, and what was drawn as no bytes as MessagePack."""
     return value.data if isinstance(value, Binary) else msgspec.msgpack.encode(value)

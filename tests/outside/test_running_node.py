@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import socket
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from pathlib import Path
 import cbor2
 import pytest
 import scitt_cose
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cwt import COSEKey
 
 from cli.client import ApiError, Client
@@ -23,7 +26,9 @@ from cli.main import main
 from ledger.checkpoint import verify_cosignature
 from ledger.kernel import leaf_hash
 from ledger.note import parse_note, parse_signature_line, parse_verifier_key
+from ledger.scitt import compute_key_thumbprint
 from ledger.tlog_proof import parse_tlog_proof, verify_tlog_proof
+from ledger.transaction import decode_transaction
 from node.certification import log_trust
 from node.config import NodeHome
 from tests.outside.authority import OPENSSL, TimestampAuthority, needs_openssl
@@ -129,6 +134,60 @@ def check_receipts(client: Client, network: Network, tx_id: str, entry: bytes) -
     assert cbor2.loads(key)[-2] == log_key
 
 
+def check_statements(network: Network, folder: Path, tx_id: str, contract: str) -> None:
+    """A statement made here, and one made by others, registered and verified from one file."""
+    network_options = ["--devnet", str(folder / "net")]
+    (folder / "report.txt").write_text("twelve lessons 十二次课", "utf-8")
+    seed = next(one.seed for one in network.devnet.state.submitters if one.party == "m-yoga")
+    key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed))
+    theirs = scitt_cose.build_signed_statement(
+        b"twelve lessons",
+        alg="EdDSA",
+        private_key_pem=key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+        issuer=f"{network.genesis.origin}/m-yoga",
+        subject=f"urn:evidence-ledger:transaction:{tx_id}",
+        content_type="text/plain",
+        kid=compute_key_thumbprint(key.public_key().public_bytes_raw()),
+    )
+    (folder / "theirs.cose").write_bytes(theirs)
+    trusted = ["--genesis-hash", network.genesis.chain_id.hex()]
+    for name, given in (
+        ("ours", ["--document", str(folder / "report.txt"), "--type", "text/plain"]),
+        ("others", ["--statement", str(folder / "theirs.cose")]),
+    ):
+        out = folder / f"{name}.transparent.cose"
+        command = ["statement", "register", contract, "--about", tx_id, "--issuer", "m-yoga"]
+        assert main([*command, *given, *network_options, "-o", str(out)]) == 0
+        assert main(["verify", str(out), *trusted]) == 0
+        assert main(["certificate", "make", str(out), *trusted, "-o", str(folder / "x.pdf")]) == 2
+        evidence = folder / f"{name}.evidence.json"
+        extract = ["statement", "extract", str(out), "--part", "evidence", "-o", str(evidence)]
+        assert main(extract) == 0
+        assert main(["verify", str(evidence), *trusted]) == 0
+        document = json.loads(evidence.read_bytes())
+        entry = base64.b64decode(document["entry"])
+        pem = public_pem(key.public_key().public_bytes_raw())
+        scitt_cose.parse_signed_statement(out.read_bytes(), public_key_pem=pem)
+        [receipt] = scitt_cose.extract_receipts(out.read_bytes())
+        result = scitt_cose.verify_receipt(
+            receipt,
+            leaf_entry_hex=entry.hex(),
+            log_public_key_pem=public_pem(network.genesis.validators[0].log_key),
+        )
+        assert (result.ok, result.errors) == (True, [])
+        assert result.subject is not None
+        registered = result.subject.rpartition(":")[2]
+        again = folder / f"{name}.again.cose"
+        collect = ["statement", "collect", str(out), "--entry", registered, *network_options]
+        assert main([*collect, "-o", str(again)]) == 0
+        assert main(["verify", str(again), *trusted]) == 0
+        assert main([*command, *given, *network_options, "-o", str(folder / "twice.cose")]) == 1
+
+
 def test_a_node_has_its_checkpoints_stamped_and_witnessed(
     served: tuple[TimestampAuthority, str], tmp_path: Path
 ) -> None:
@@ -158,6 +217,8 @@ def test_a_node_has_its_checkpoints_stamped_and_witnessed(
             entry = client._get(f"/v1/transactions/{tx_id}/entry").content
             check_receipts(client, network, tx_id, entry)
             check_witnessed(client, witness[1])
+        contract = decode_transaction(envelope).body.stream.removeprefix("contract/")
+        check_statements(network, tmp_path, tx_id, contract)
         folder = tmp_path / "stamped"
         command = ["stamps", tx_id, "--devnet", str(tmp_path / "net"), "-o", str(folder)]
         assert main(command) == 0
