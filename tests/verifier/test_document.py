@@ -18,6 +18,7 @@ from verifier.verify import (
     PLATFORM,
     POST_QUANTUM,
     SCHEDULE_STEPS,
+    STATEMENT,
     STEPS,
 )
 from verifier.wording import KIND_WORDS, REFUSAL_WORDS
@@ -46,7 +47,8 @@ def test_annotated_bytes_are_a_header_entry() -> None:
 
 def test_steps_are_numbered_alike_in_document_docstring_and_code() -> None:
     rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|", DOCUMENT, flags=re.MULTILINE)
-    steps = [*STEPS, *LIABILITY_STEPS[4:], ANSWER, POST_QUANTUM, *SCHEDULE_STEPS[5:], PLATFORM]
+    steps = [*STEPS, *LIABILITY_STEPS[4:], ANSWER, POST_QUANTUM, *SCHEDULE_STEPS[5:]]
+    steps += [PLATFORM, *STATEMENT]
     names = [(1, FILE_STEP), *[(number, name) for number, name, _ in steps]]
     assert rows == [(str(number), name.zh, name.en) for number, name in names]
     docstring = verify.__doc__ or ""
