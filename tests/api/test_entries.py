@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -278,3 +279,29 @@ async def test_problems_are_json_for_who_accepts_it(client: httpx.AsyncClient) -
     assert problem_of(await client.get("/entries/AB"))[0] == 400
     missing = await client.get("/.well-known/scitt-keys/AA")
     assert problem_of(missing)[2] == "no key of this log has the id 'AA'"
+
+
+async def test_no_spoilt_body_is_answered_with_a_5xx(
+    client: httpx.AsyncClient, node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(self: FakeNode, tx_id: bytes, level: str, timeout_s: float) -> None:
+        return None
+
+    monkeypatch.setattr(FakeNode, "wait", never)
+    chance = random.Random("9943 entries")
+    for number in range(300):
+        body = bytearray(POSTED if chance.randrange(4) else STATEMENT)
+        for _ in range(chance.randint(1, 3)):
+            place = chance.randrange(len(body))
+            match chance.randrange(3):
+                case 0:
+                    body[place] ^= 1 << chance.randrange(8)
+                case 1:
+                    del body[place : place + chance.randint(1, 40)]
+                case _:
+                    body[place:place] = chance.randbytes(chance.randint(1, 9))
+        answer = await post(client, bytes(body))
+        assert answer.status_code < 500, (number, bytes(body))
+        if answer.status_code >= 400:
+            problem_of(answer)
+    assert set(node.pending) <= {bytes.fromhex(TX_ID)}
