@@ -31,7 +31,7 @@ from sim.chain_checker import ChainChecker, Slot
 from sim.coverage import Coverage
 from sim.disk import VirtualDirectory
 from sim.violation import Violation
-from storage.journal import SLOT_BYTES, VOTES_FILE, Journal
+from storage.journal import MARKS_OFFSET, VOTES_FILE, Journal
 
 if TYPE_CHECKING:
     from sim.node import Node
@@ -64,7 +64,7 @@ def _pending_hash(raw: bytes | None) -> bytes | None:
 def _is_synced(directory: VirtualDirectory) -> bool:
     """Whether everything but the marks behind the slots, which nothing rests on, is synced."""
     return not directory.has_unsynced(
-        lambda name, offset: name != VOTES_FILE or offset < 2 * SLOT_BYTES
+        lambda name, offset: name != VOTES_FILE or offset < MARKS_OFFSET
     )
 
 

@@ -1,21 +1,26 @@
 """The vote journal: what this node has signed and may have sent, and the block it may not lose.
 
-A file of two slots of fixed size, written in turn, each under one checksum and with a sequence
-number; and two pending files, written in turn, for the proposed block with its prepared
-certificate. `save` syncs the pending file, then the slot that refers to it; only then may a vote be
-sent, and only then is the slot's mark written, which says that the slot was acknowledged.
-That mark tells rot from an innocent power loss. A newest slot that is broken and unmarked was being
-written when the power went: nobody saw it, the one before it holds. A broken slot that was marked
-held votes that are out in the world: `load` raises `Damaged`, and the node must not vote until it
-has gone through `recover` (an amnesiac node counts among the f). Each slot has a mark of its own:
-by the time a slot is written again, its mark was synced together with the other slot, so a slot and
-its mark that are both broken are never a power loss either. What stays hidden is a slot that rots
-after the very power loss that took its mark: it is taken for torn, and such a node is of the f.
+A file of two slots of fixed size, written in turn with a sequence number, each as two copies far
+apart, each copy under one checksum; and two pending files, written in turn, for the proposed block
+with its prepared certificate. `save` syncs the pending file, then both copies of the slot that
+refers to it in one fsync; only then may a vote be sent, and only then is the slot's mark written,
+which says that the slot was acknowledged. One copy is enough: what rots in one place is read from
+the other and written again.
+The mark tells rot from an innocent power loss where both copies are broken. Unmarked, the slot was
+being written when the power went: nobody saw it, the one before it holds. Marked, it held votes
+that are out in the world: `load` raises `Damaged`, and the node must not vote until it has gone
+through `recover` (an amnesiac node counts among the f). Each slot has a mark of its own: by the
+time a slot is written again, its mark was synced together with the other slot, so a slot and its
+mark that are both broken are never a power loss either. The newest mark itself is not synced, which
+would be a second fsync for each vote; so what stays hidden is that both copies of the newest slot
+rot after the very power loss that took its mark: it is taken for torn, and such a node is of the f.
 It does not know what a record or a pending block says.
 
-votes      slot 0, slot 1 (262,144 bytes each), mark 0, mark 1 (4,096 bytes each)
+votes      slot 0, slot 1, slot 0 again, slot 1 again (65,536 bytes each), mark 0, mark 1 (4,096
+           bytes each)
 Slot       magic(8) sequence(u64) record_bytes(u32) pending_file(u8: 0, 1, 2 = none)
-           pending_sequence(u64) pending_bytes(u64) pending_crc(u32) record, zeros, crc(u32)
+           pending_sequence(u64) pending_bytes(u64) pending_crc(u32)
+           crc(u32: of all before and after it) record, zeros
 Mark       magic(8) sequence(u64) zeros crc(u32)
 pending-N  magic(8) sequence(u64) body_bytes(u64) body_crc(u32) crc(u32: of this header) body
 """
@@ -23,6 +28,7 @@ pending-N  magic(8) sequence(u64) body_bytes(u64) body_crc(u32) crc(u32: of this
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -31,9 +37,9 @@ from google_crc32c import value as crc32c
 
 from storage.files import Damaged, Directory, StorageFailure, write_whole
 
-SLOT_BYTES: Final = 256 * 1024
-"""Size of a slot. The record is a node's own votes of one height and its view-change, which carries
-at most one certificate of 36 signatures: 10 kB, so this is ample."""
+SLOT_BYTES: Final = 64 * 1024
+"""Size of one copy of a slot. The record is a node's own votes of one height and its view-change,
+which carries at most one certificate of 36 signatures: 10 kB, so this is ample."""
 
 PENDING_BYTES_MAX: Final = 1024 * 1024 * 1024 + 16 * 1024 * 1024
 """Most bytes of a pending block: the largest block the segments take, and its certificate."""
@@ -43,13 +49,15 @@ PENDING_FILES: Final = ("pending-0", "pending-1")
 
 _MARK_BYTES: Final = 4096
 """One sector of a disk with large sectors: nothing else shares the sector a mark is written to."""
-_FILE_BYTES: Final = 2 * SLOT_BYTES + 2 * _MARK_BYTES
+MARKS_OFFSET: Final = 4 * SLOT_BYTES
+"""Where the marks begin, behind both copies of both slots."""
+_FILE_BYTES: Final = MARKS_OFFSET + 2 * _MARK_BYTES
 
 _SLOT: Final = struct.Struct(">8sQIBQQI")
 _MARK: Final = struct.Struct(">8sQ")
 _PENDING: Final = struct.Struct(">8sQQII")
 _CRC: Final = struct.Struct(">I")
-_SLOT_MAGIC: Final = b"EVLVOTE\x01"
+_SLOT_MAGIC: Final = b"EVLVOTE\x02"
 _MARK_MAGIC: Final = b"EVLMARK\x01"
 _PENDING_MAGIC: Final = b"EVLPEND\x01"
 _NO_PENDING: Final = 2
@@ -120,8 +128,7 @@ class Journal:
             directory.truncate(name, 0)
             directory.pwrite(name, 0, _encode_pending(0, b""))
             directory.fsync(name)
-        empty = _encode_slot(_Slot(0, b"", None))
-        votes = empty + empty + _encode_mark(0) + _encode_mark(0)
+        votes = 4 * _encode_slot(_Slot(0, b"", None)) + 2 * _encode_mark(0)
         write_whole(directory, VOTES_FILE + ".new", VOTES_FILE, votes)
         return cls(directory)
 
@@ -161,14 +168,11 @@ class Journal:
         """
         for name in (VOTES_FILE, *PENDING_FILES):
             self._directory.fsync(name)
-        slots = [self._read_slot(0), self._read_slot(1)]
+        copies = [self._read_copies(0), self._read_copies(1)]
+        slots = [_newest(pair) for pair in copies]
         marks = [self._read_mark(0), self._read_mark(1)]
         acknowledged = max((mark for mark in marks if mark is not None), default=-1)
-        newest = max(
-            (slot for slot in slots if slot is not None),
-            key=lambda slot: slot.sequence,
-            default=None,
-        )
+        newest = _newest(slots)
         is_unknown = [
             slot is None and mark is None for slot, mark in zip(slots, marks, strict=True)
         ]
@@ -176,7 +180,7 @@ class Journal:
             broken = 0 if slots[0] is None else 1
             raise self._damaged(
                 VOTES_FILE,
-                SLOT_BYTES * broken,
+                _slot_offset(broken, 0),
                 "an acknowledged record is unreadable: this node may have sent votes that it no "
                 "longer knows",
             )
@@ -185,22 +189,20 @@ class Journal:
         if other is None:
             self.notices.append(
                 f"{self._directory.path}/{VOTES_FILE}: ignored the slot at offset "
-                f"{SLOT_BYTES * (1 - at)}, which was being written when the node stopped or is "
+                f"{_slot_offset(1 - at, 0)}, which was being written when the node stopped or is "
                 f"damaged; record {newest.sequence} holds."
             )
-        for number, slot in enumerate(slots):
-            self._used[number] = SLOT_BYTES if slot is None else _used_bytes(slot)
         for number, mark in enumerate(marks):
             if mark is None:
                 self.notices.append(
                     f"{self._directory.path}/{VOTES_FILE}: the mark at offset "
-                    f"{2 * SLOT_BYTES + number * _MARK_BYTES} is torn or damaged; the slots hold."
+                    f"{_mark_offset(number)} is torn or damaged; the slots hold."
                 )
         pending = None if newest.pending is None else self._read_pending(newest.pending)
+        is_mended = [self._mend(number, copies[number], slots[number]) for number in range(2)]
         if newest.sequence != marks[at]:
-            self._directory.pwrite(
-                VOTES_FILE, 2 * SLOT_BYTES + at * _MARK_BYTES, _encode_mark(newest.sequence)
-            )
+            self._write_mark(newest.sequence)
+        if newest.sequence != marks[at] or any(is_mended):
             self._directory.fsync(VOTES_FILE)
         self._current = newest
         return JournalState(newest.record if newest.sequence > 0 else None, pending)
@@ -227,10 +229,7 @@ class Journal:
             reference = self._write_pending(sequence, pending)
         slot = _Slot(sequence, record, reference)
         self._write_slot(slot)
-        at = sequence % 2
-        self._directory.pwrite(
-            VOTES_FILE, 2 * SLOT_BYTES + at * _MARK_BYTES, _encode_mark(sequence)
-        )
+        self._write_mark(sequence)
         self._current = slot
         self._failed = False
 
@@ -239,8 +238,7 @@ class Journal:
 
         To look at only: what may be voted on is what `load` returns.
         """
-        slots = [slot for at in range(2) if (slot := self._read_slot(at)) is not None]
-        newest = max(slots, key=lambda slot: slot.sequence, default=None)
+        newest = _newest(self._read_copies(0) + self._read_copies(1))
         return None if newest is None or newest.sequence == 0 else newest.record
 
     def verify(self) -> tuple[str, ...]:
@@ -249,23 +247,25 @@ class Journal:
         A stale piece may be torn from a power loss and is then harmless; `load` decides.
         """
         found = []
-        slots = [self._read_slot(0), self._read_slot(1)]
-        path = self._directory.path
-        for at, slot in enumerate(slots):
-            if slot is None:
-                found.append(f"{path}/{VOTES_FILE}, offset {at * SLOT_BYTES}: slot {at} is broken.")
+        copies = [self._read_copies(0), self._read_copies(1)]
+        path = f"{self._directory.path}/{VOTES_FILE}"
+        for at, pair in enumerate(copies):
+            slot = _newest(pair)
+            for copy, held in enumerate(pair):
+                place = f"{path}, offset {_slot_offset(at, copy)}: copy {copy} of slot {at}"
+                if held is None:
+                    found.append(f"{place} is broken.")
+                elif held != slot:
+                    found.append(f"{place} is older than its other copy.")
         for at in range(2):
             if self._read_mark(at) is None:
-                offset = 2 * SLOT_BYTES + at * _MARK_BYTES
-                found.append(f"{path}/{VOTES_FILE}, offset {offset}: mark {at} is broken.")
+                found.append(f"{path}, offset {_mark_offset(at)}: mark {at} is broken.")
         for file in range(2):
             try:
                 self._check_pending(file)
             except Damaged as damage:
                 found.append(f"{damage}.")
-        newest = max(
-            (slot for slot in slots if slot is not None), key=lambda s: s.sequence, default=None
-        )
+        newest = _newest(copies[0] + copies[1])
         if newest is not None and newest.pending is not None:
             try:
                 self._read_pending(newest.pending)
@@ -275,33 +275,50 @@ class Journal:
 
     # -- slots and marks
 
-    def _read_slot(self, at: int) -> _Slot | None:
-        data = self._directory.pread(VOTES_FILE, at * SLOT_BYTES, SLOT_BYTES)
-        slot = _decode_slot(data)
+    def _read_copies(self, at: int) -> list[_Slot | None]:
+        """Return both copies of a slot, None for one that is broken or of the other slot."""
+        return [self._read_copy(at, copy) for copy in range(2)]
+
+    def _read_copy(self, at: int, copy: int) -> _Slot | None:
+        slot = _decode_slot(self._directory.pread(VOTES_FILE, _slot_offset(at, copy), SLOT_BYTES))
         if slot is None or slot.sequence == 0:  # both slots of a new journal are 0
             return slot
         return slot if slot.sequence % 2 == at else None
 
+    def _mend(self, at: int, copies: Sequence[_Slot | None], slot: _Slot | None) -> bool:
+        """Write the copies again that do not hold what the slot does; return whether any."""
+        broken = [copy for copy in range(2) if slot is None or copies[copy] != slot]
+        self._used[at] = SLOT_BYTES if broken or slot is None else _used_bytes(slot)
+        if slot is None:
+            return False
+        for copy in broken:
+            offset = _slot_offset(at, copy)
+            self.notices.append(
+                f"{self._directory.path}/{VOTES_FILE}: the copy at offset {offset} was torn or is "
+                f"damaged; record {slot.sequence} was read from its other copy and written again."
+            )
+            self._directory.pwrite(VOTES_FILE, offset, _encode_slot(slot))
+        return bool(broken)
+
     def _read_mark(self, at: int) -> int | None:
-        offset = 2 * SLOT_BYTES + at * _MARK_BYTES
-        data = self._directory.pread(VOTES_FILE, offset, _MARK_BYTES)
+        data = self._directory.pread(VOTES_FILE, _mark_offset(at), _MARK_BYTES)
         if len(data) != _MARK_BYTES:
             return None
         magic, sequence = _MARK.unpack_from(data)
         return int(sequence) if magic == _MARK_MAGIC and data == _encode_mark(sequence) else None
 
     def _write_slot(self, slot: _Slot) -> None:
-        """Write a slot, leaving out the zeros that are already there."""
+        """Write both copies of a slot, leaving out the zeros that are already there."""
         at = slot.sequence % 2
-        data = _encode_slot(slot)
         used = _used_bytes(slot)
-        if used < self._used[at]:
-            self._directory.pwrite(VOTES_FILE, at * SLOT_BYTES, data[: self._used[at]])
-        else:
-            self._directory.pwrite(VOTES_FILE, at * SLOT_BYTES, data[:used])
-        self._directory.pwrite(VOTES_FILE, (at + 1) * SLOT_BYTES - _CRC.size, data[-_CRC.size :])
+        data = _encode_slot(slot)[: max(used, self._used[at])]
+        for copy in range(2):
+            self._directory.pwrite(VOTES_FILE, _slot_offset(at, copy), data)
         self._directory.fsync(VOTES_FILE)
         self._used[at] = used
+
+    def _write_mark(self, sequence: int) -> None:
+        self._directory.pwrite(VOTES_FILE, _mark_offset(sequence % 2), _encode_mark(sequence))
 
     # -- pending files
 
@@ -347,8 +364,21 @@ class Journal:
         return Damaged(f"{self._directory.path}/{name}", offset, what)
 
 
+def _slot_offset(at: int, copy: int) -> int:
+    return (2 * copy + at) * SLOT_BYTES
+
+
+def _mark_offset(at: int) -> int:
+    return MARKS_OFFSET + at * _MARK_BYTES
+
+
+def _newest(slots: Iterable[_Slot | None]) -> _Slot | None:
+    intact = (slot for slot in slots if slot is not None)
+    return max(intact, key=lambda slot: slot.sequence, default=None)
+
+
 def _used_bytes(slot: _Slot) -> int:
-    return _SLOT.size + len(slot.record)
+    return _SLOT.size + _CRC.size + len(slot.record)
 
 
 def _encode_slot(slot: _Slot) -> bytes:
@@ -357,26 +387,24 @@ def _encode_slot(slot: _Slot) -> bytes:
         _SLOT_MAGIC, slot.sequence, len(slot.record),
         pending.file, pending.sequence, pending.length, pending.crc,
     )  # fmt: skip
-    body = (head + slot.record).ljust(SLOT_BYTES - _CRC.size, b"\0")
-    return body + _CRC.pack(crc32c(body))
+    rest = slot.record.ljust(RECORD_BYTES_MAX, b"\0")
+    return head + _CRC.pack(crc32c(head + rest)) + rest
 
 
 def _decode_slot(data: bytes) -> _Slot | None:
     """Return the slot, or None if one byte of it is not as written."""
     if len(data) != SLOT_BYTES:
         return None
-    body = data[: -_CRC.size]
-    if _CRC.unpack_from(data, SLOT_BYTES - _CRC.size)[0] != crc32c(body):
+    head, rest = data[: _SLOT.size], data[_SLOT.size + _CRC.size :]
+    if _CRC.unpack_from(data, _SLOT.size)[0] != crc32c(head + rest):
         return None
-    magic, sequence, length, file, pending_sequence, pending_bytes, pending_crc = _SLOT.unpack_from(
-        data
-    )
+    magic, sequence, length, file, pending_sequence, pending_bytes, pending_crc = _SLOT.unpack(head)
     if magic != _SLOT_MAGIC or length > RECORD_BYTES_MAX or file > _NO_PENDING:
         return None
     pending = None
     if file != _NO_PENDING:
         pending = _PendingReference(file, pending_sequence, pending_bytes, pending_crc)
-    return _Slot(sequence, body[_SLOT.size : _SLOT.size + length], pending)
+    return _Slot(sequence, rest[:length], pending)
 
 
 def _encode_mark(sequence: int) -> bytes:

@@ -47,8 +47,8 @@ MUTANTS = (
     Mutant(
         "one-slot",
         "storage/journal.py",
-        "        at = slot.sequence % 2\n        data = _encode_slot(slot)",
-        "        at = 0\n        data = _encode_slot(slot)",
+        "        at = slot.sequence % 2\n        used = ",
+        "        at = 0\n        used = ",
         "a record is written over the one before it",
         JOURNAL + "test_crash_at_every_step_forgets_nothing_acknowledged",
     ),
@@ -63,11 +63,27 @@ MUTANTS = (
     Mutant(
         "slot-crc-unchecked",
         "storage/journal.py",
-        "    if _CRC.unpack_from(data, SLOT_BYTES - _CRC.size)[0] != crc32c(body):\n"
+        "    if _CRC.unpack_from(data, _SLOT.size)[0] != crc32c(head + rest):\n"
         "        return None\n",
         "",
         "a slot's checksum is not checked",
         JOURNAL + "test_every_flipped_byte_is_reported_and_none_changes_what_is_loaded",
+    ),
+    Mutant(
+        "one-copy-written",
+        "storage/journal.py",
+        "        for copy in range(2):\n            self._directory.pwrite(",
+        "        for copy in range(1):\n            self._directory.pwrite(",
+        "a slot's second copy is not written",
+        JOURNAL + "test_a_power_loss_that_takes_the_mark_and_then_rot_forget_nothing",
+    ),
+    Mutant(
+        "broken-copy-stays",
+        "storage/journal.py",
+        "            self._directory.pwrite(VOTES_FILE, offset, _encode_slot(slot))\n",
+        "",
+        "a broken copy is not written again",
+        JOURNAL + "test_a_power_loss_that_takes_the_mark_and_then_rot_forget_nothing",
     ),
     Mutant(
         "pending-crc-unchecked",
@@ -88,9 +104,7 @@ MUTANTS = (
     Mutant(
         "mark-not-written",
         "storage/journal.py",
-        "        at = sequence % 2\n        self._directory.pwrite(\n"
-        "            VOTES_FILE, 2 * SLOT_BYTES + at * _MARK_BYTES, _encode_mark(sequence)\n"
-        "        )\n        self._current = slot",
+        "        self._write_mark(sequence)\n        self._current = slot",
         "        self._current = slot",
         "a record is not marked as acknowledged",
         JOURNAL + "test_damage_to_an_acknowledged_record_or_its_block_stops_the_vote",
