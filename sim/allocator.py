@@ -2,8 +2,10 @@
 
 A state tree reserves the places of its top levels, 17 MB that a small chain hardly touches. Fresh
 from the system such a block costs nothing until it is used; taken again from the allocator's own
-store all of it is written over with zeros first (measured: 6 ms against 0.03 a start). Reference
-cycles are looked for between seeds and not in the middle of one.
+store all of it is written over with zeros first (measured: 6 ms against 0.03 a start). What is
+smaller stays with the process when it is freed, instead of being asked for again page by page.
+Reference cycles are looked for between seeds and not in the middle of one, and not among what was
+imported (measured: 28 ms a seed).
 """
 
 from __future__ import annotations
@@ -17,12 +19,21 @@ _M_MMAP_THRESHOLD: Final = -3
 
 LARGE_BYTES: Final = 1 << 20
 
+_M_TRIM_THRESHOLD: Final = -1
+"""`mallopt(3)`: so many free bytes at the heap's end are kept."""
+
+KEPT_BYTES: Final = 64 << 20
+
 
 def prepare() -> None:
     """Set the process up; where the C library has no such thing, nothing happens."""
     gc.disable()
+    gc.collect()
+    gc.freeze()
     try:
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
+        library.mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
     except (AttributeError, OSError):
         return
 

@@ -94,7 +94,7 @@ class VirtualDirectory:
         self._files[name] = _File()
 
     def pread(self, name: str, offset: int, length: int) -> bytes:
-        return bytes(self._file(name).live[offset : offset + length])
+        return bytes(memoryview(self._file(name).live)[offset : offset + length])
 
     def pwrite(self, name: str, offset: int, data: bytes) -> None:
         self._step("pwrite")
@@ -159,9 +159,10 @@ class VirtualDirectory:
             self._files = dict(self._durable_files)
         for name in sorted(self._files):
             file = self._files[name]
-            file.live = _survivor(file, survival, chance)
-            file.durable = bytearray(file.live)
-            file.changes.clear()
+            if file.changes:  # otherwise all of it is durable
+                file.live = _survivor(file, survival, chance)
+                file.durable = bytearray(file.live)
+                file.changes.clear()
         self._durable_files = dict(self._files)
 
     def durable_copy(self) -> VirtualDirectory:

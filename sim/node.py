@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Final, assert_never
 
 from consensus.actions import KEEP
@@ -63,6 +64,9 @@ OPERATOR_US: Final = 1 * SECOND
 
 SPOOL_BYTES: Final = 4_096
 """Size after which the spool changes over: a few dozen transactions, so that it happens."""
+
+ENVELOPES_MAX: Final = 4_096
+"""Relayed envelopes remembered as read; those of one simulation are a few hundred."""
 
 DriverFactory = Callable[..., Driver]
 """Called as `Driver` is; tests pass a broken one to see a checker catch it."""
@@ -243,7 +247,8 @@ class Node:
 
     def now_ms(self) -> int:
         """Return what this node's clock shows."""
-        return self._world.true_ms + self.clock_offset_ms
+        world = self._world
+        return world.true_ms + self.clock.offset_at(world.now_us)
 
     def set_clock(self, offset_ms: int, drift_ppm: int) -> None:
         """Set the clock, and how it runs from now on."""
@@ -717,7 +722,7 @@ class Node:
         candidates, rejected = [], []
         for raw in envelopes:
             try:
-                parsed = parse_relayed(raw, self._around.deployment.genesis.chain_id)
+                parsed = _parse_relayed(raw, self._around.deployment.genesis.chain_id)
                 if not self._is_signed(parsed):
                     raise Rejected(Reason.BAD_SIGNATURE, "a signature does not verify")
                 candidates.append(parsed.candidate)
@@ -733,6 +738,15 @@ class Node:
 
     def _is_signed(self, parsed: Parsed) -> bool:
         return all(MEMORY.verify(*check) for check in parsed.checks)
+
+
+@lru_cache(maxsize=ENVELOPES_MAX)
+def _parse_relayed(raw: bytes, chain_id: bytes) -> Parsed:
+    """Read an envelope once: it comes to every node, reading is pure, and what is read is frozen.
+
+    Raises `Rejected`.
+    """
+    return parse_relayed(raw, chain_id)
 
 
 def peer_event(peer: int, is_connected: bool) -> PeerChanged:

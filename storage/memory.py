@@ -33,6 +33,7 @@ class MemoryStore:
         self._values: dict[bytes, bytes] = {}
         self._keys: list[bytes] = []
         self._new_keys: list[bytes] = []
+        self._has_deleted = False
         self._faults: list[Fault | None] = []
         self._is_broken = False
         self._is_closed = False
@@ -72,10 +73,13 @@ class MemoryStore:
         self, start: bytes, stop: bytes, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         self._refuse_closed()
-        if self._new_keys:
-            # A new list, so that a scan under way keeps the one it walks.
+        # Always a new list, so that a scan under way keeps the one it walks.
+        if self._has_deleted:
+            self._keys = sorted(self._values)
+        elif self._new_keys:
             self._keys = sorted(self._keys + self._new_keys)
-            self._new_keys = []
+        self._new_keys = []
+        self._has_deleted = False
         begin, end = bisect_left(self._keys, start), bisect_left(self._keys, stop)
         order = range(end - 1, begin - 1, -1) if reverse else range(begin, end)
         return self._pairs(self._keys, order)
@@ -103,9 +107,7 @@ class MemoryStore:
             self._values[key] = value
         elif key in self._values:
             del self._values[key]
-            # Rare, so the list is simply made again: nothing on the chain deletes but buckets.
-            self._keys = sorted(self._values)
-            self._new_keys = []
+            self._has_deleted = True
 
     def _refuse_closed(self) -> None:
         if self._is_closed:

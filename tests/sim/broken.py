@@ -49,6 +49,7 @@ from node.pool_admission import PoolAdmission
 from node.workbench import Workbench
 from sim.deployment import CENSORED_MERCHANT
 from sim.disk import VirtualDirectory
+from storage.journal import Journal
 
 # Drivers: what is saved, and when
 
@@ -456,3 +457,12 @@ def dates_evidence_by_its_clock(patch: pytest.MonkeyPatch) -> None:
 def ignores_a_primarys_prepares(patch: pytest.MonkeyPatch) -> None:
     """A replica that does not compare a primary's prepares with its pre-prepare."""
     patch.setattr(VoteBook, "_compare_phases", lambda *_: None)
+
+
+def reads_one_copy(patch: pytest.MonkeyPatch) -> None:
+    """A journal that has one copy of each slot, as it once did."""
+
+    def read_copies(self: Journal, at: int) -> list[Any]:
+        return 2 * [self._read_copy(at, 0)]
+
+    patch.setattr(Journal, "_read_copies", read_copies)

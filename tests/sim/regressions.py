@@ -98,4 +98,11 @@ REGRESSIONS: Final[tuple[Regression, ...]] = (
         "the only thing that shows how old a journal is. Whoever removes a chain over a journal "
         "that was put back must recover, and the manual says so.",
     ),
+    Regression(
+        201302,
+        Options(heights=3),
+        "Power failed before the mark of the newest vote was synced, then a bit of that vote's "
+        "slot rotted: the two looked like a record that was never finished, and the node went "
+        "back by one. Each slot is written as two copies now, and one is enough.",
+    ),
 )
