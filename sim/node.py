@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from typing import Final, assert_never
 
 from consensus.actions import KEEP
@@ -42,7 +41,7 @@ from node.effects import (
     Ticked,
     VerifyEnvelopes,
 )
-from node.intake import Parsed, parse_relayed, parse_submission
+from node.intake import Parsed, parse_submission
 from node.journal_record import decode_journal_record
 from node.ledger_store import LedgerStore, open_ledger
 from node.messages import Frame, encode_frame
@@ -65,14 +64,14 @@ OPERATOR_US: Final = 1 * SECOND
 SPOOL_BYTES: Final = 4_096
 """Size after which the spool changes over: a few dozen transactions, so that it happens."""
 
-ENVELOPES_MAX: Final = 4_096
-"""Relayed envelopes remembered as read; those of one simulation are a few hundred."""
-
 DriverFactory = Callable[..., Driver]
 """Called as `Driver` is; tests pass a broken one to see a checker catch it."""
 
 Send = Callable[[int, int, bytes, int], None]
 """(from process, to replica, payload, departure in µs)."""
+
+ReadRelayed = Callable[[bytes, bytes], Parsed]
+"""`node.intake.parse_relayed`."""
 
 _EFFECTS: Final[Mapping[type[Effect], str]] = {
     SaveJournal: "a save",
@@ -152,6 +151,7 @@ class Surroundings:
     checkers: Checkers
     coverage: Coverage
     send: Send
+    read_relayed: ReadRelayed
     went_up: Callable[[int], None]
     went_down: Callable[[int], None]
 
@@ -722,7 +722,7 @@ class Node:
         candidates, rejected = [], []
         for raw in envelopes:
             try:
-                parsed = _parse_relayed(raw, self._around.deployment.genesis.chain_id)
+                parsed = self._around.read_relayed(raw, self._around.deployment.genesis.chain_id)
                 if not self._is_signed(parsed):
                     raise Rejected(Reason.BAD_SIGNATURE, "a signature does not verify")
                 candidates.append(parsed.candidate)
@@ -738,15 +738,6 @@ class Node:
 
     def _is_signed(self, parsed: Parsed) -> bool:
         return all(MEMORY.verify(*check) for check in parsed.checks)
-
-
-@lru_cache(maxsize=ENVELOPES_MAX)
-def _parse_relayed(raw: bytes, chain_id: bytes) -> Parsed:
-    """Read an envelope once: it comes to every node, reading is pure, and what is read is frozen.
-
-    Raises `Rejected`.
-    """
-    return parse_relayed(raw, chain_id)
 
 
 def peer_event(peer: int, is_connected: bool) -> PeerChanged:

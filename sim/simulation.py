@@ -12,10 +12,12 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from node.driver import Driver
 from node.effects import FrameReceived
+from node.intake import parse_relayed
 from sim import ending
 from sim.checkers import Checkers
 from sim.client import Clients
@@ -48,6 +50,9 @@ MARKER_US: Final = 700 * MS
 
 EVENTS_BETWEEN: Final = 64
 """Events between two looks at whether a phase is over."""
+
+ENVELOPES_MAX: Final = 4_096
+"""Relayed envelopes remembered as they were read; one simulation has a few hundred."""
 
 BEGIN_US: Final = 300 * MS
 """When faults begin: the processes have started and the first transactions are under way."""
@@ -160,6 +165,8 @@ class Simulation:
             self.checkers,
             self.coverage,
             self._send,
+            # It comes to every node; reading is pure, and what is read is frozen.
+            lru_cache(ENVELOPES_MAX)(parse_relayed),
             self.network.node_up,
             self.network.node_down,
         )
