@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from model.properties import breach_of_state, breach_of_step, describe, heal
 from model.rules import Rules
-from model.statements import Book, Statement
+from model.statements import Block, Book, Statement
 
 State = int
 """A set of statements: the sum of their bits."""
@@ -143,8 +143,9 @@ class Explorer:
         sentence = breach_of_state(self.rules, book) or look(book, newest)
         if sentence is not None:
             return Breach(sentence, ())
-        seen.decided_count += bool(self.rules.decided_blocks(book))
-        situation = _situation(self.rules, book)
+        decided = frozenset(self.rules.decided_blocks(book))
+        seen.decided_count += bool(decided)
+        situation = _situation(self.rules, book, decided)
         if situation in seen.situations:
             return None
         seen.situations.add(situation)
@@ -200,7 +201,7 @@ class Explorer:
         return steps
 
 
-def _situation(rules: Rules, book: Book) -> Hashable:
+def _situation(rules: Rules, book: Book, decided: frozenset[Block]) -> Hashable:
     """Return all of a state that a later view can still learn: claims, decisions, where all are.
 
     Healing begins above every view in use, so votes of earlier views reach it only through these.
@@ -209,5 +210,5 @@ def _situation(rules: Rules, book: Book) -> Hashable:
     return (
         max(book.view_of(replica) for replica in correct),
         tuple(book.highest.get(replica) for replica in correct),
-        frozenset(rules.decided_blocks(book)),
+        decided,
     )

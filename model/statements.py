@@ -29,6 +29,10 @@ class Kind(IntEnum):
     COMMIT = 2
 
 
+_ASK, _PREPARE, _COMMIT = Kind
+"""By short names: a book of statements is made for each of a hundred thousand states."""
+
+
 class Claim(NamedTuple):
     """The view in which a replica says it prepared a block, and that block."""
 
@@ -86,15 +90,23 @@ class Book:
     def add(self, statement: Statement) -> None:
         """Enter one more statement."""
         view, replica, kind, block, _ = statement
-        self.own.setdefault((view, kind, replica), []).append(statement)
+        slot = (view, kind, replica)
+        if slot in self.own:
+            self.own[slot].append(statement)
+        else:
+            self.own[slot] = [statement]
         if view > self.views.get(replica, 0):
             self.views[replica] = view
-        if kind is Kind.ASK:
+        if kind is _ASK:
             self.asks.setdefault(view, {})[replica] = statement.claim
         elif block is not None:
-            votes = self.prepares if kind is Kind.PREPARE else self.commits
-            votes.setdefault((view, block), set()).add(replica)
-            if kind is Kind.COMMIT:
+            votes = self.prepares if kind is _PREPARE else self.commits
+            vote = (view, block)
+            if vote in votes:
+                votes[vote].add(replica)
+            else:
+                votes[vote] = {replica}
+            if kind is _COMMIT:
                 claim = Claim(view, block)
                 self.highest[replica] = max(self.highest.get(replica, claim), claim)
 
