@@ -29,6 +29,7 @@ from ledger.transaction import (
     sign_batch,
     sign_transaction,
 )
+from verifier.wording import describe_finding, describe_refusal
 
 POST_COUNT_MAX: Final = 500
 """Transactions of one request; the API takes a thousand."""
@@ -272,7 +273,7 @@ def wait_height(client: Client, height: int, name: str = "height", timeout_s: fl
 
 
 def summarise(results: Sequence[Result]) -> list[str]:
-    """Return the sentences that say what became of a submission."""
+    """Return the sentences that say what became of a submission, of each reason the first case."""
     by_status = Counter(result.status for result in results)
     counts = (
         f"{by_status['applied']} applied, {by_status['refused']} recorded as refused, "
@@ -280,12 +281,29 @@ def summarise(results: Sequence[Result]) -> list[str]:
     )
     sentences = [counts]
     for status, text in (("refused", "Recorded as refused"), ("rejected", "Not taken in")):
-        codes = Counter(result.code for result in results if result.status == status)
-        if codes:
-            listed = ", ".join(f"{code} ({count})" for code, count in codes.most_common())
-            sentences.append(f"{text}: {listed}.")
-    findings = Counter(finding for result in results for finding in result.findings)
-    if findings:
-        listed = ", ".join(f"{name} ({count})" for name, count in findings.most_common())
-        sentences.append(f"Findings: {listed}.")
-    return sentences
+        of_status = [result for result in results if result.status == status]
+        sentences += _list_reasons(text, [(result.code, result) for result in of_status])
+    found = [(finding, result) for result in results for finding in result.findings]
+    return sentences + _list_reasons("Findings", found)
+
+
+def _list_reasons(text: str, cases: Sequence[tuple[str, Result]]) -> list[str]:
+    """Return how often each reason occurs, and the first case of each in words."""
+    if not cases:
+        return []
+    counted = Counter(reason for reason, _ in cases).most_common()
+    first = {reason: result for reason, result in reversed(cases)}
+    listed = ", ".join(f"{reason} ({count})" for reason, count in counted)
+    told = [f"  {first[reason].stream}: {_tell(reason, first[reason])}" for reason, _ in counted]
+    return [f"{text}: {listed}.", *told]
+
+
+def _tell(reason: str, result: Result) -> str:
+    """Return why in Chinese and English; what was not taken in has the node's own sentence."""
+    if result.status == "rejected":
+        return f"{result.detail or reason}."
+    if result.status == "refused":
+        why = describe_refusal(reason, result.effects)
+    else:
+        why = describe_finding(reason)
+    return f"{why.zh}。 {why.en[:1].upper()}{why.en[1:]}."

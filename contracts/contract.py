@@ -281,6 +281,8 @@ def _lock(
     if is_dated_alone and day_of(data.occurred_at) < day_of(context.time_ms):
         effects.append(("finding", "payment_backdated"))
     is_kept = data.custody != "none"
+    if is_kept and role != "custodian":
+        raise Refusal("custody_not_attested", ("role", role), ("custodian", record.custodian))
     state = read_merchant(context, record.merchant).state
     if state != TRADING:
         if is_kept:
@@ -302,22 +304,32 @@ def _lock(
 def _release(
     context: Context, record: ContractRecord, data: AmountData, role: str
 ) -> tuple[ContractRecord, Effects]:
+    """Money follows delivery: at most the share of it that the terms do not hold back, by what the
+    till debited; and after the end, what leaves enough for the refund that was computed."""
     check_movable(context, record, data.amount, _find_consumers_interest(context, record))
     after = replace(
         record, locked=record.locked - data.amount, released=record.released + data.amount
     )
     effects: Effects = [("locked", after.locked), ("released", after.released)]
-    if not record.deliveries and not _is_pass_running(context, record, data):
+    terms = _read_terms(context)
+    if record.phase == ENDING and record.due_high >= 0:
+        if after.locked < record.due_high - record.returned:
+            effects.append(("finding", "released_what_is_owed"))
+    elif isinstance(terms.deal, PeriodDeal):
+        if not record.deliveries and not _is_pass_running(context, record, data, terms.deal):
+            effects.append(("finding", "released_before_delivery"))
+    elif not record.deliveries:
         effects.append(("finding", "released_before_delivery"))
+    elif after.released > record.debited * (PPM - terms.release.frozen_ppm) // PPM:
+        effects.append(("finding", "released_above_delivered"))
     return after, effects
 
 
-def _is_pass_running(context: Context, record: ContractRecord, data: Event) -> bool:
-    """Whether time itself is what the terms sell, and it has begun: no single delivery is needed
-    before money for it is released."""
-    deal = _read_terms(context).deal
-    if not isinstance(deal, PeriodDeal):
-        return False
+def _is_pass_running(
+    context: Context, record: ContractRecord, data: Event, deal: PeriodDeal
+) -> bool:
+    """Whether the time that the terms sell has begun: it needs no single delivery before money for
+    it is released."""
     if deal.term.start is None:
         return record.card != ISSUED
     return deal.term.start <= day_of(min(data.occurred_at or context.time_ms, context.time_ms))
@@ -451,10 +463,19 @@ def _deliver(
 def _answer(
     context: Context, record: ContractRecord, data: AnsweredData, role: str
 ) -> tuple[ContractRecord, Effects]:
+    """Silence is told of the consumer by others, and is found each time: it says something only
+    where law, agreement or usage lets it (civil code 140(2)), which nothing here can know."""
     side = {"reversed": "merchant", "objected": "consumer"}.get(data.answer)
     if side is not None and role not in (side, "both"):
         raise Refusal("not_the_side", ("answer", data.answer), ("role", role), ("expected", side))
-    return record, [("role", role), ("answer", data.answer)]
+    effects: Effects = [("role", role), ("answer", data.answer)]
+    if data.answer == "silence":
+        if role in ("consumer", "both"):
+            raise Refusal(
+                "not_the_side", ("answer", data.answer), ("role", role), ("expected", "merchant")
+            )
+        effects.append(("finding", "silence_stated"))
+    return record, effects
 
 
 def _change_price(

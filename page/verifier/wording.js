@@ -158,6 +158,26 @@ export const REFUSAL_WORDS = new Map([
   ["wrong_entry", ["所指记录种类不符", "the entry it speaks of is of the wrong kind"]],
   ["wrong_district", ["不属本区", "it is another district's"]],
   ["wrong_stream", ["记录归属不符", "it names the wrong stream"]],
+  ["custody_not_attested", ["资金是否进入托管须由托管机构陈述", "that money went into custody is for the custodian to say"]],
+]);
+
+/** What an outcome finds and does not refuse. */
+export const FINDING_WORDS = new Map([
+  ["balance_forfeited", ["称余额作废，但不生效（第二十四条）", "a balance is said to be taken, which takes nothing (art. 24)"]],
+  ["claimed_only", ["仅由付款义务人自述，不计为已退", "only whoever owes it says that it was paid; it moves nothing"]],
+  ["counter_below_window", ["设备流水号过旧，无从判断是否重复", "the device's counter lies too far back to be told from a repeat"]],
+  ["counter_gap", ["设备流水号有缺号", "the device's counters leave a gap"]],
+  ["debit_after_loss", ["挂失之后仍被扣款", "a card reported lost was debited"]],
+  ["delivered_after_the_end", ["合同开始终止之后仍称已提供", "it was delivered after the contract began to end"]],
+  ["delivered_beyond_payment", ["提供的金额超过已付与赠送之和", "more was delivered than was paid and added"]],
+  ["intake_after_risk", ["不得收款期间收取了预付款", "money was taken in while the merchant may not"]],
+  ["occurred_in_the_future", ["所称发生时间晚于区块时间", "it is dated after its block"]],
+  ["payment_backdated", ["付款日期由经营者单方倒填", "the merchant alone dates the payment to an earlier day"]],
+  ["price_change_backdated", ["价格变更倒填至最近一次提供之前", "the price change is dated before the last delivery"]],
+  ["released_above_delivered", ["释放超过已提供而可释放的份额", "more was released than the share of what was delivered"]],
+  ["released_before_delivery", ["尚未提供即已释放", "money was released before anything was delivered"]],
+  ["released_what_is_owed", ["释放之后，托管余额少于尚应退还的金额", "what is left in custody is less than what is still owed"]],
+  ["silence_stated", ["称对方沉默；沉默仅在法律规定、约定或交易习惯之下才作数", "silence is stated, which counts only where law, agreement or usage lets it"]],
 ]);
 
 /** Effects that are amounts in fen. */
@@ -259,6 +279,10 @@ export function describeOutcome(body, outcome) {
 }
 
 function describeEffect(name, value) {
+  const found = name === "finding" ? FINDING_WORDS.get(value) : undefined;
+  if (found !== undefined) {
+    return { zh: `发现：${found[0]}（${value}）`, en: `found: ${found[1]} (${value})` };
+  }
   const label = MONEY.get(name);
   if (label !== undefined && isInteger(value)) {
     const fen = formatFen(value);

@@ -124,23 +124,40 @@ def test_a_round_holds_the_next_of_every_stream() -> None:
     assert plan_rounds(items) == [[0, 2, 4], [1, 5], [3]]
 
 
-def test_a_summary_counts_reasons() -> None:
-    def result(status: str, code: str) -> Result:
-        return Result("", "", "", "", "", status, code)
+def test_a_summary_counts_reasons_and_tells_the_first_of_each() -> None:
+    def result(status: str, code: str, at: int, **more: Any) -> Result:
+        return Result("", "", f"contract/card-{at}", "", "", status, code, **more)
 
-    results = [result("applied", ""), *[result("refused", "insufficient_locked")] * 2]
-    assert summarise([*results, result("rejected", "stale")]) == [
-        "1 applied, 2 recorded as refused, 1 not taken in.",
-        "Recorded as refused: insufficient_locked (2).",
-        "Not taken in: stale (1).",
+    less = (("locked", 100_000), ("amount", 100_001))
+    results = [
+        result("applied", "", 0),
+        result("refused", "insufficient_locked", 1, effects=less),
+        result("refused", "insufficient_locked", 2),
+        result("refused", "of_a_later_version", 3),
+        result("rejected", "stale", 4, detail="not_after 5 is not above 6"),
+        result("rejected", "draining", 5),
+    ]
+    assert summarise(results) == [
+        "1 applied, 3 recorded as refused, 2 not taken in.",
+        "Recorded as refused: insufficient_locked (2), of_a_later_version (1).",
+        "  contract/card-1: 锁定余额不足（insufficient_locked）；锁定 1000.00 元，金额 1000.01 元。 "
+        "Less is locked than was asked for (insufficient_locked); locked 1000.00 yuan, "
+        "amount 1000.01 yuan.",
+        "  contract/card-3: of_a_later_version（of_a_later_version）。 "
+        "Of_a_later_version (of_a_later_version).",
+        "Not taken in: stale (1), draining (1).",
+        "  contract/card-4: not_after 5 is not above 6.",
+        "  contract/card-5: draining.",
     ]
 
 
 def test_a_summary_tells_the_findings() -> None:
     effects = (("state", "active"), ("finding", "counter_gap"), ("missing", 1))
-    found = Result("", "", "", "", "", "applied", "", effects=effects)
+    found = Result("", "", "contract/card-1", "", "", "applied", "", effects=effects)
     assert found.findings == ["counter_gap"]
     assert summarise([found, found]) == [
         "2 applied, 0 recorded as refused, 0 not taken in.",
         "Findings: counter_gap (2).",
+        "  contract/card-1: 设备流水号有缺号（counter_gap）。 "
+        "The device's counters leave a gap (counter_gap).",
     ]

@@ -106,15 +106,15 @@ def test_money_goes_in_out_and_back_and_the_sums_follow() -> None:
     assert world.event("service.delivered", CUT) == applied(
         ("state", "active"), ("debited", 4800), ("deliveries", 1)
     )
-    assert world.event("funds.released", {"amount": 4800}, "bank-0") == applied(
-        ("state", "active"), ("locked", 95_200), ("released", 4800)
+    assert world.event("funds.released", {"amount": 4320}, "bank-0") == applied(
+        ("state", "active"), ("locked", 95_680), ("released", 4320)
     )
     assert world.event("interest.accrued", {"amount": 12}, "bank-0") == applied(
-        ("state", "active"), ("locked", 95_212), ("interest", 12)
+        ("state", "active"), ("locked", 95_692), ("interest", 12)
     )
     for record in (world.card, world.merchant, world.custodian):
         assert (record.deposited, record.interest) == (100_000, 12)
-        assert (record.locked, record.released, record.refunded) == (95_212, 4800, 0)
+        assert (record.locked, record.released, record.refunded) == (95_692, 4320, 0)
     assert audited(world) == []
 
 
@@ -150,6 +150,46 @@ def test_a_release_before_any_delivery_is_found() -> None:
     outcome = world.event("funds.released", {"amount": 10}, "bank-0")
     assert findings(outcome) == ["released_before_delivery"]
     assert world.card.findings == world.merchant.findings == 1
+
+
+def test_a_release_above_the_delivered_share_is_found() -> None:
+    """Ten percent are held back until the end, by the terms: of 48.00 delivered, 43.20 may go."""
+    world = paid_world()
+    world.done("service.delivered", CUT)
+    for amount, expected in ((4320, []), (1, ["released_above_delivered"])):
+        assert findings(world.event("funds.released", {"amount": amount}, "bank-0")) == expected
+    assert world.card.findings == 1
+
+
+def test_after_the_end_a_release_leaves_what_is_owed() -> None:
+    world = paid_world()
+    world.publish_data()
+    world.done("service.delivered", CUT)
+    world.done("termination.requested", {"cure_until": None}, "c-1")
+    world.done("refund.computed", {"as_of": "2026-01-20"}, "bank-0")
+    owed = world.card.due_high
+    assert owed == 95_200 + 149
+    for amount, expected in ((100_000 - owed, []), (1, ["released_what_is_owed"])):
+        assert findings(world.event("funds.released", {"amount": amount}, "bank-0")) == expected
+    paid = {"amount": owed - 1, "payee": PERSONS["party"], "source": "custody"}
+    world.done("refund.paid", paid, "bank-0")
+    assert (world.card.locked, world.card.owed) == (0, 1)
+
+
+@pytest.mark.parametrize("signers", [("m-1",), ("m-1", "c-1")])
+@pytest.mark.parametrize("custody", ["held", "ordered"])
+def test_that_money_is_in_custody_only_its_keeper_says(
+    custody: str, signers: tuple[str, ...]
+) -> None:
+    world = paid_world()
+    role = "merchant" if signers == ("m-1",) else "both"
+    account = "acc-1" if custody == "ordered" else None
+    data = LOCKED | {"account": account, "custody": custody}
+    assert world.event("funds.locked", data, *signers) == refused(
+        "custody_not_attested", ("role", role), ("custodian", "bank-0")
+    )
+    assert world.custodian.locked == 100_000
+    assert findings(world.event("funds.locked", data, "bank-0", *signers)) == []
 
 
 def pass_world(name: str) -> LifeWorld:
@@ -281,6 +321,22 @@ def test_answers_are_facts_of_their_own_side() -> None:
     ) == refused(
         "not_the_side", ("answer", "objected"), ("role", "merchant"), ("expected", "consumer")
     )
+
+
+def test_silence_is_found_and_nobody_states_his_own() -> None:
+    world = paid_world()
+    delivered = world.done("service.delivered", CUT)
+    data = {"answer": "silence", "of": delivered}
+    assert world.event("delivery.answered", data, "m-1") == applied(
+        ("state", "active"),
+        ("role", "merchant"),
+        ("answer", "silence"),
+        ("finding", "silence_stated"),
+    )
+    for signers, role in ((("c-1",), "consumer"), (("c-1", "m-1"), "both")):
+        assert world.event("delivery.answered", data, *signers) == refused(
+            "not_the_side", ("answer", "silence"), ("role", role), ("expected", "merchant")
+        )
 
 
 def test_an_answer_speaks_of_a_delivery_of_this_contract() -> None:

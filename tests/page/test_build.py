@@ -18,7 +18,7 @@ from api.app import create_app
 from api.tokens import TokenSet
 from page.build import build_page, bundle, content_security_policy
 from tests.api.fake import FakeNode
-from verifier.wording import KIND_WORDS, MONEY, REFUSAL_WORDS
+from verifier.wording import FINDING_WORDS, KIND_WORDS, MONEY, REFUSAL_WORDS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*(ROOT / "page/verifier").glob("*.js"), *(ROOT / "page/screen").glob("*.js")])
@@ -119,13 +119,13 @@ def test_table_of_unicode_3_2_is_pythons() -> None:
 
 
 def test_words_are_those_of_the_command_line() -> None:
-    """Every kind, refusal and amount has its words here too, and the same ones."""
+    """Every kind, refusal, finding and amount has its words here too, and the same ones."""
     source = (ROOT / "page/verifier/wording.js").read_text("utf-8")
     rows = {
         name: (zh, en)
         for name, zh, en in re.findall(r'^  \["([\w.]+)", \["(.*)", "(.*)"\]\],$', source, re.M)
     }
-    for table in (KIND_WORDS, REFUSAL_WORDS):
+    for table in (KIND_WORDS, REFUSAL_WORDS, FINDING_WORDS):
         for name, words in table.items():
             assert rows[name] == (words.zh, words.en)
-    assert set(rows) == {*KIND_WORDS, *REFUSAL_WORDS, *MONEY}
+    assert set(rows) == {*KIND_WORDS, *REFUSAL_WORDS, *FINDING_WORDS, *MONEY}

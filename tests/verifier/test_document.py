@@ -21,7 +21,7 @@ from verifier.verify import (
     STATEMENT,
     STEPS,
 )
-from verifier.wording import KIND_WORDS, REFUSAL_WORDS
+from verifier.wording import FINDING_WORDS, KIND_WORDS, REFUSAL_WORDS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/EVIDENCE.md").read_text("utf-8")
@@ -80,3 +80,13 @@ def test_every_kind_and_refusal_has_words() -> None:
     for path in (ROOT / "contracts").glob("*.py"):
         codes |= set(re.findall(r'(?:Refusal|refused)\(\s*"([a-z_]+)"', path.read_text("utf-8")))
     assert codes - set(REFUSAL_WORDS) == set()
+
+
+def test_every_finding_has_words_and_stands_in_the_document() -> None:
+    found = set()
+    for path in (ROOT / "contracts").glob("*.py"):
+        found |= set(re.findall(r'\("finding", "([a-z_]+)"\)', path.read_text("utf-8")))
+    assert found == set(FINDING_WORDS)
+    table = (ROOT / "docs/CONTRACTS.md").read_text("utf-8").split("### What is found")[1]
+    rows = re.findall(r"^\| (`.*) \| ", table.split("###")[0], flags=re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)} >= found
