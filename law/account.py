@@ -188,7 +188,7 @@ def _fold_deliveries(terms: Terms, kinds: dict[str, tuple[Fact, ...]]) -> tuple[
     for fact in kinds.get("delivery.answered", ()):
         if fact.data.answer == "reversed":
             taken_back.add(fact.data.of)
-        elif fact.role in (CONSUMER, BOTH):
+        elif fact.role in (CONSUMER, BOTH) and fact.data.answer != "silence":
             known = answers.get(fact.data.of)
             if known is None or known.position < fact.position:
                 answers[fact.data.of] = fact

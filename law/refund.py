@@ -6,7 +6,8 @@ result that the law leaves possible: by route (within seven days, invalid, termi
 working. It is a function of its arguments, to the byte. Always: 0 ≤ principal ≤ paid; the
 consumer's and the issuers' shares add up to the principal, and so do custody and merchant; an
 agreement never lowers a figure; gifts are never netted; nothing is decided that a court must
-decide.
+decide. Where art. 14 may give nothing (too late, say), what the contract gives if it ends otherwise
+stands beside it: whoever asked in vain has lost nothing by asking.
 """
 
 from __future__ import annotations
@@ -99,12 +100,10 @@ def derive(terms: Terms, facts: Sequence[Fact], published: Published, as_of: Day
             f"{account.signed.terms}, not on {terms.hash}",
         )
     engine = _Engine(terms, account, published, as_of)
-    results = [
-        result
-        for route in find_routes(terms, account)
-        for cause in ((ANY,) if route == COOLING_OFF else find_causes(account))
-        for result in engine.work(route, cause)
-    ]
+    routes = find_routes(terms, account)
+    results = [result for route in routes for result in engine.work_route(route)]
+    if routes == (COOLING_OFF,) and any(not result.figures.principal for result in results):
+        results += engine.work_route(TERMINATION)
     return Derivation(
         terms_hash=terms.hash,
         as_of=as_of,
@@ -158,6 +157,11 @@ class _Engine:
         if account.of("cooling_off.requested"):
             self.cooling_off = CoolingOff(account, published, self.valuation)
         self.accrual = Accrual(terms, account, published, as_of)
+
+    def work_route(self, route: str) -> list[Result]:
+        """Return the results of one route, for every cause that is possible."""
+        causes = (ANY,) if route == COOLING_OFF else find_causes(self.account)
+        return [result for cause in causes for result in self.work(route, cause)]
 
     def work(self, route: str, cause: str) -> list[Result]:
         """Return the results of one route and cause, an alternative only where it matters."""

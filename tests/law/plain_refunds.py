@@ -110,7 +110,9 @@ class Clerk:
             of, answer = fact["data"]["of"], fact["data"]["answer"]
             if answer == "reversed":
                 answers[of] = "reversed"
-            elif answers.get(of) != "reversed" and fact["role"] in ("consumer", "both"):
+            elif answers.get(of) == "reversed" or answer == "silence":
+                continue
+            elif fact["role"] in ("consumer", "both"):
                 answers[of] = answer
         self.deliveries: list[dict[str, Any]] = []
         self.overcharge = 0
@@ -763,12 +765,19 @@ class Clerk:
             routes.append("invalidity")
         if self.endings() or not routes:
             routes.append("termination")
+        if routes == ["cooling_off"]:
+            routes.append("asked in vain")
         return routes
 
     def results(self) -> dict[tuple[str, str, frozenset[tuple[str, str]]], dict[str, Any]]:
         """Figures by route, cause and the assumptions that change them."""
         found: dict[tuple[str, str, frozenset[tuple[str, str]]], dict[str, Any]] = {}
         for route in self.routes():
+            if route == "asked in vain":
+                # Art. 14 leaves the other ways to the money as they are: as if it ended that day.
+                if all(figure["principal"] for figure in found.values()):
+                    continue
+                route = "termination"
             for cause in ["any"] if route == "cooling_off" else self.causes():
                 asks = self.questions(route, cause)
                 days: dict[str, int] = {}

@@ -21,7 +21,7 @@ from law.refund import derive
 from law.refusal import Code, Refused
 from law.terms import read_terms
 from tests.law.case_language import Case, parse_case
-from tests.law.life_checks import run_engine
+from tests.law.life_checks import check_agreement, run_engine
 from tests.law.random_lives import make_life
 from tests.law.test_cases import PUBLISHED
 
@@ -41,6 +41,34 @@ def test_a_contract_that_has_not_ended_is_told_as_if_it_ended_today() -> None:
     derivation = run_engine(case(f"{TWENTY}; cause merchant; as of 2025-08-01"))
     assert principals(derivation) == [("termination", "merchant", (), 120_000)]
     assert [one.fen for one in derivation.results[0].figures.interest] == [0]
+
+
+def test_who_asked_too_late_loses_nothing_by_asking() -> None:
+    """Art. 14 gives a right beside the others: that it is not given takes none of them away."""
+    text = "units lesson 20 for 2000 list 150; paid 2000 2025-06-03; took 8 lesson 2025-06-05"
+    silent = run_engine(case(f"{text}; as of 2025-07-01"))
+    late = run_engine(case(f"{text}; cooling-off 2025-06-20; as of 2025-07-01"))
+    assert principals(late) == [("cooling_off", "any", (), 0), *principals(silent)]
+    assert [fen for *_, fen in principals(silent)] == [120_000, 120_000, 80_000]
+    ended = run_engine(case(f"{text}; cooling-off 2025-06-20; notice 2025-06-21"))
+    assert {r.route for r in ended.results} == {"cooling_off", "termination"}
+    invalid = run_engine(case(f"{text}; cooling-off 2025-06-20; invalid void 2025-06-21"))
+    assert {r.route for r in invalid.results} == {"cooling_off", "invalidity"}
+
+
+@pytest.mark.parametrize("role", ["merchant", "platform", "consumer", "both"])
+def test_silence_withdraws_no_objection(role: str) -> None:
+    given = case("units lesson 20 for 2000; paid 2000 2025-06-03; notice 2025-08-01; "
+                 "took 3 lesson 2025-07-10 objected")  # fmt: skip
+    before = run_engine(given)
+    objection = given.facts[-1]
+    data = {"answer": "silence", "of": objection["data"]["of"]}
+    silent = {"at": objection["at"] + 1, "data": data, "position": 99, "role": role}
+    given.facts.append(objection | silent)
+    after = run_engine(given)
+    assert principals(after) == principals(before)
+    assert {fen for *_, fen in principals(after)} == {170_000, 200_000}
+    check_agreement(given, after)
 
 
 def test_several_routes_stand_side_by_side() -> None:
