@@ -292,7 +292,7 @@ def _list_reasons(text: str, cases: Sequence[tuple[str, Result]]) -> list[str]:
     if not cases:
         return []
     counted = Counter(reason for reason, _ in cases).most_common()
-    first = {reason: result for reason, result in reversed(cases)}
+    first = dict(reversed(cases))
     listed = ", ".join(f"{reason} ({count})" for reason, count in counted)
     told = [f"  {first[reason].stream}: {_tell(reason, first[reason])}" for reason, _ in counted]
     return [f"{text}: {listed}.", *told]

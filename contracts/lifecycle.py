@@ -82,7 +82,9 @@ _TRADES: Final = (TRADING, AT_RISK)
 TABLE: Final[tuple[Transition, ...]] = (
     _row("contract.signed", (NONE,), SIGNED, "terms on the ledger; merchant and custodian known"),
     _row("wallet.opened", (SIGNED, ACTIVE)),
-    _row("funds.locked", (SIGNED, ACTIVE), ACTIVE, "custody by the custodian, while intake is open"),
+    _row(
+        "funds.locked", (SIGNED, ACTIVE), ACTIVE, "custody by the custodian, while intake is open"
+    ),
     _row("funds.released", _PAID, "", "locked and not frozen"),
     _row("funds.frozen", _PAID, "", "document and legal basis; a court, an arbitrator, or two"),
     _row("funds.unfrozen", _PAID, "", "a freeze that stands; whoever could order it, or a court"),

@@ -147,21 +147,50 @@ REFUSAL_WORDS: Final[Mapping[str, Words]] = {
 }
 
 FINDING_WORDS: Final[Mapping[str, Words]] = {
-    "balance_forfeited": Words("称余额作废，但不生效（第二十四条）", "a balance is said to be taken, which takes nothing (art. 24)"),
-    "claimed_only": Words("仅由付款义务人自述，不计为已退", "only whoever owes it says that it was paid; it moves nothing"),
-    "counter_below_window": Words("设备流水号过旧，无从判断是否重复", "the device's counter lies too far back to be told from a repeat"),
+    "balance_forfeited": Words(
+        "称余额作废，但不生效（第二十四条）",
+        "a balance is said to be taken, which takes nothing (art. 24)",
+    ),
+    "claimed_only": Words(
+        "仅由付款义务人自述，不计为已退",
+        "only whoever owes it says that it was paid; it moves nothing",
+    ),
+    "counter_below_window": Words(
+        "设备流水号过旧，无从判断是否重复",
+        "the device's counter lies too far back to be told from a repeat",
+    ),
     "counter_gap": Words("设备流水号有缺号", "the device's counters leave a gap"),
     "debit_after_loss": Words("挂失之后仍被扣款", "a card reported lost was debited"),
-    "delivered_after_the_end": Words("合同开始终止之后仍称已提供", "it was delivered after the contract began to end"),
-    "delivered_beyond_payment": Words("提供的金额超过已付与赠送之和", "more was delivered than was paid and added"),
-    "intake_after_risk": Words("不得收款期间收取了预付款", "money was taken in while the merchant may not"),
+    "delivered_after_the_end": Words(
+        "合同开始终止之后仍称已提供", "it was delivered after the contract began to end"
+    ),
+    "delivered_beyond_payment": Words(
+        "提供的金额超过已付与赠送之和", "more was delivered than was paid and added"
+    ),
+    "intake_after_risk": Words(
+        "不得收款期间收取了预付款", "money was taken in while the merchant may not"
+    ),
     "occurred_in_the_future": Words("所称发生时间晚于区块时间", "it is dated after its block"),
-    "payment_backdated": Words("付款日期由经营者单方倒填", "the merchant alone dates the payment to an earlier day"),
-    "price_change_backdated": Words("价格变更倒填至最近一次提供之前", "the price change is dated before the last delivery"),
-    "released_above_delivered": Words("释放超过已提供而可释放的份额", "more was released than the share of what was delivered"),
-    "released_before_delivery": Words("尚未提供即已释放", "money was released before anything was delivered"),
-    "released_what_is_owed": Words("释放之后，托管余额少于尚应退还的金额", "what is left in custody is less than what is still owed"),
-    "silence_stated": Words("称对方沉默；沉默仅在法律规定、约定或交易习惯之下才作数", "silence is stated, which counts only where law, agreement or usage lets it"),
+    "payment_backdated": Words(
+        "付款日期由经营者单方倒填", "the merchant alone dates the payment to an earlier day"
+    ),
+    "price_change_backdated": Words(
+        "价格变更倒填至最近一次提供之前", "the price change is dated before the last delivery"
+    ),
+    "released_above_delivered": Words(
+        "释放超过已提供而可释放的份额", "more was released than the share of what was delivered"
+    ),
+    "released_before_delivery": Words(
+        "尚未提供即已释放", "money was released before anything was delivered"
+    ),
+    "released_what_is_owed": Words(
+        "释放之后，托管余额少于尚应退还的金额",
+        "what is left in custody is less than what is still owed",
+    ),
+    "silence_stated": Words(
+        "称对方沉默；沉默仅在法律规定、约定或交易习惯之下才作数",
+        "silence is stated, which counts only where law, agreement or usage lets it",
+    ),
 }
 """What an outcome finds and does not refuse."""
 

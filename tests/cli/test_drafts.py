@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,11 +141,15 @@ def test_a_summary_counts_reasons_and_tells_the_first_of_each() -> None:
     assert summarise(results) == [
         "1 applied, 3 recorded as refused, 2 not taken in.",
         "Recorded as refused: insufficient_locked (2), of_a_later_version (1).",
-        "  contract/card-1: 锁定余额不足（insufficient_locked）；锁定 1000.00 元，金额 1000.01 元。 "
-        "Less is locked than was asked for (insufficient_locked); locked 1000.00 yuan, "
-        "amount 1000.01 yuan.",
-        "  contract/card-3: of_a_later_version（of_a_later_version）。 "
-        "Of_a_later_version (of_a_later_version).",
+        (
+            "  contract/card-1: 锁定余额不足（insufficient_locked）；锁定 1000.00 元，"
+            "金额 1000.01 元。 Less is locked than was asked for (insufficient_locked); "
+            "locked 1000.00 yuan, amount 1000.01 yuan."
+        ),
+        (
+            "  contract/card-3: of_a_later_version（of_a_later_version）。 "
+            "Of_a_later_version (of_a_later_version)."
+        ),
         "Not taken in: stale (1), draining (1).",
         "  contract/card-4: not_after 5 is not above 6.",
         "  contract/card-5: draining.",
@@ -158,6 +163,8 @@ def test_a_summary_tells_the_findings() -> None:
     assert summarise([found, found]) == [
         "2 applied, 0 recorded as refused, 0 not taken in.",
         "Findings: counter_gap (2).",
-        "  contract/card-1: 设备流水号有缺号（counter_gap）。 "
-        "The device's counters leave a gap (counter_gap).",
+        (
+            "  contract/card-1: 设备流水号有缺号（counter_gap）。 "
+            "The device's counters leave a gap (counter_gap)."
+        ),
     ]

@@ -772,12 +772,12 @@ class Clerk:
     def results(self) -> dict[tuple[str, str, frozenset[tuple[str, str]]], dict[str, Any]]:
         """Figures by route, cause and the assumptions that change them."""
         found: dict[tuple[str, str, frozenset[tuple[str, str]]], dict[str, Any]] = {}
-        for route in self.routes():
-            if route == "asked in vain":
-                # Art. 14 leaves the other ways to the money as they are: as if it ended that day.
-                if all(figure["principal"] for figure in found.values()):
-                    continue
-                route = "termination"
+        for way in self.routes():
+            # Art. 14 leaves the other ways to the money as they are: as if it ended that day.
+            in_vain = way == "asked in vain"
+            if in_vain and all(figure["principal"] for figure in found.values()):
+                continue
+            route = "termination" if in_vain else way
             for cause in ["any"] if route == "cooling_off" else self.causes():
                 asks = self.questions(route, cause)
                 days: dict[str, int] = {}
