@@ -64,14 +64,14 @@ def test_refused_transaction_is_evidence_too() -> None:
 
 
 def test_batch_signature_and_later_revocation() -> None:
-    chain = SmallChain()
+    chain = SmallChain(roles=("bank", "payment"))
     data = {"keys": [chain.key("m-1").public_key.hex()], "party": "m-1", "role": "merchant"}
     chain.commit(chain.submit("party.register", "party/m-1", data, "bank-0"))
     bodies = [
         chain.body("prepaid.prepay", f"contract/k-{at}", {"amount": 1}, "m-1") for at in range(3)
     ]
     chain.commit(*sign_batch(bodies, chain.chain_id, chain.key("m-1")))
-    chain.commit(chain.submit("party.revoke", "party/m-1", {"party": "m-1"}, "bank-0"))
+    chain.commit(chain.submit("party.revoke", "party/m-1", {"party": "m-1"}, "bank-0", "bank-1"))
     (index,) = chain.indices_of("contract/k-2")
     report = verify_evidence(chain.transaction(index, ["m-1"]).encode(), chain.chain_id)
     assert report.is_consistent
