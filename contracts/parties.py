@@ -41,7 +41,7 @@ SUBMITTER_ROLES: Final = ("merchant", "gateway", "consumer", "platform", "court"
 """Roles that are registered on the chain; a gateway acts for the bank that registered it."""
 
 AUTHORITY_ROLES: Final = ("court", "arbitrator")
-"""Who decides, freezes and finds is registered by a regulator and an institution of another role."""
+"""Who decides, freezes and finds; registered by a regulator and an institution of another role."""
 
 PARTY_PREFIX: Final = "party/"
 KEY_PREFIX: Final = "key/"
@@ -283,7 +283,7 @@ def _find_regulator(signers: list[PartyRecord]) -> PartyRecord:
 
 
 def _find_party(context: Context, party: str) -> PartyRecord:
-    """Return the record of the party whose stream this is; no transaction changes one of genesis."""
+    """Return the record of the party whose stream this is; refuse to change one of genesis."""
     _check_stream(context, party)
     record = context.record
     if not isinstance(record, PartyRecord):

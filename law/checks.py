@@ -2,8 +2,8 @@
 
 A check is a generator of findings over one contract, given the rule's numbers and the days on which
 it holds; every event is judged by the version of its own day. Checks see everything that was
-recorded and change nothing. `find_breaches` runs every rule in force for the contract's industry;
-`find_issuer_breaches` those that look at a merchant as a whole.
+recorded and change nothing. `find_breaches` runs every rule in force for the contract's industry
+and district; `find_issuer_breaches` those that look at a merchant as a whole.
 """
 
 from __future__ import annotations
@@ -81,14 +81,14 @@ class Look:
 
 
 def find_breaches(
-    packs: Sequence[InForce], terms: Terms, facts: Sequence[Fact], on: Day
+    packs: Sequence[InForce], terms: Terms, facts: Sequence[Fact], on: Day, district: str
 ) -> tuple[Finding, ...]:
     """Return what breaks the rules in force for a contract, seen on a day; facts as
-    `law.facts.read_facts` returns them."""
+    `law.facts.read_facts` returns them, `district` the merchant's (empty: of none)."""
     account = fold(terms, facts)
     found: list[Finding] = []
     for pack in packs:
-        if terms.industry not in pack.pack.industries:
+        if not pack.pack.binds(terms.industry, district):
             continue
         for rule in pack.pack.rules:
             check = CHECKS.get(rule.check)
@@ -98,12 +98,12 @@ def find_breaches(
 
 
 def find_issuer_breaches(
-    packs: Sequence[InForce], industry: str, facts: Sequence[Fact]
+    packs: Sequence[InForce], industry: str, facts: Sequence[Fact], district: str
 ) -> tuple[Finding, ...]:
     """Return what breaks the rules for a merchant as a whole; facts of its own stream."""
     found: list[Finding] = []
     for pack in packs:
-        if industry not in pack.pack.industries:
+        if not pack.pack.binds(industry, district):
             continue
         for rule in pack.pack.rules:
             if rule.check != "custody_ratio":

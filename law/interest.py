@@ -123,9 +123,7 @@ class Accrual:
         working.steps.extend(steps)
         return found
 
-    def _work(
-        self, route: str, cause: str, run: _Run, working: Working
-    ) -> tuple[Interest, ...]:
+    def _work(self, route: str, cause: str, run: _Run, working: Working) -> tuple[Interest, ...]:
         supervised = run.supervised
         asked = bool(self.account.of("actual_rate.requested"))
         found = []

@@ -147,9 +147,7 @@ QUESTIONS: Final[dict[str, Question]] = {
         "16(1), 17(2)",
         {
             RECORDED: Words("made when the ledger recorded it", "以上链之时为合同订立之时"),
-            DATED: Words(
-                "made when the merchant alone says", "以经营者单方所称之时为合同订立之时"
-            ),
+            DATED: Words("made when the merchant alone says", "以经营者单方所称之时为合同订立之时"),
         },
     ),
     "request": Question(

@@ -37,7 +37,7 @@ class StateValue:
 
 @dataclass(frozen=True, slots=True)
 class PartyKey:
-    """A key, the heights `[from_height, until_height)` at which it signs (0 is open), and who signed
+    """A key, the heights `[from_height, until_height)` at which it signs (0: open), and who signed
     for its being the party's."""
 
     public_key: bytes

@@ -330,7 +330,7 @@ def test_an_institution_of_genesis_is_beyond_change(kind: str, by: str) -> None:
     outcome = world.one(kind, "party/bank-0", data, *by.split())
     assert outcome == refused("institution_of_genesis", ("party", "bank-0"))
     over = {"keys": [KEYS[0].public_key.hex()], "party": "bank-0", "role": "merchant"}
-    outcome = world.one("party.register", "party/bank-0", over, by.split()[0])
+    outcome = world.one("party.register", "party/bank-0", over, by.split(maxsplit=1)[0])
     assert outcome == refused("party_exists", ("party", "bank-0"))
     assert world.record("party/bank-0") == before
 
