@@ -249,7 +249,7 @@ def test_no_rule_is_evaded_by_the_merchants_own_date() -> None:
 
 
 def test_a_notice_before_closing_counts_from_its_record() -> None:
-    case = lessons()
+    case = card()
     add(case, "closing.notified", "2025-06-30", {"effective": "2025-08-01"}, "merchant")
     case.facts[-1]["recorded"] = instant("2025-07-31", "12:00")
     add(case, "business.closed", "2025-08-01", {}, "merchant")
