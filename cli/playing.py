@@ -1,11 +1,11 @@
 """Playing contracts' lives on a devnet: everybody signs what is theirs, and a court verifies.
 
 Each run has a cast of its own, so that a network can be played on again and again: merchants and
-consumers registered by the bank, a court and an arbitrator by the regulator. The lives run beside
-one another and each in its order: event n of every life is sent in round n, each through another
-node, and round n + 1 begins when all of round n is on the chain. A life that goes otherwise than
-written stops there and is told. What the offline verifier says comes from a process that is given
-a file and the genesis hash and nothing else.
+consumers registered by the bank, a court and an arbitrator by regulator and bank. The lives run
+beside one another and each in its order: event n of every life is sent in round n, each through
+another node, and round n + 1 begins when all of round n is on the chain. A life that goes otherwise
+than written stops there and is told. What the offline verifier says comes from a process that is
+given a file and the genesis hash and nothing else.
 """
 
 from __future__ import annotations
@@ -167,7 +167,9 @@ class Player:
         district = self.institutions["district"]  # of a devnet: named like its government
         for party, role in roles.items():
             self.own[party] = secrets.token_bytes(SEED_BYTES)
-            registrar = self.institutions["regulator"] if role in AUTHORITIES else REGISTRAR
+            registrars = [REGISTRAR]
+            if role in AUTHORITIES:
+                registrars = [self.institutions["regulator"], REGISTRAR]
             key = SeedSigner(self.own[party]).public_key.hex()
             drafts.append(
                 Draft(
@@ -180,7 +182,7 @@ class Player:
                     },
                     stream=f"party/{party}",
                     reference=f"register-{party}",
-                    signers=[registrar],
+                    signers=registrars,
                 )
             )
         results = self._submitter(clients).submit(drafts, _Silent(), is_ordered=False)

@@ -124,7 +124,12 @@ def apply_signed(context: Context, data: SignedData) -> Outcome:
         signed_ms=context.time_ms,
     )
     context.write(STATIC_PREFIX + context.stream, static)
-    attest(context, record, "contract.signed")
+    role = attest(context, record, "contract.signed")
+    found: Effects = []
+    if _is_backdated(context, data, role):
+        found.append(("finding", "signing_backdated"))
+    found += _find_future(context, data)
+    record = replace(record, findings=len(found))
     join_merchant(context, data.merchant, data.custodian, terms.industry)
     list_contract(context, record, static.party)
     settle(context, None, record)
@@ -133,6 +138,7 @@ def apply_signed(context: Context, data: SignedData) -> Outcome:
         ("template", terms.template),
         ("template_version", terms.template_version),
         ("industry", terms.industry),
+        *found,
     )
 
 
@@ -156,8 +162,7 @@ def make_event(event: str, deed: Deed) -> Callable[[Context, Any], Outcome]:
         if isinstance(data, OfData):
             _check_target(context, event, data.of)
         after, effects = deed(context, moved, data, role)
-        if data.occurred_at > context.time_ms:
-            effects.append(("finding", "occurred_in_the_future"))
+        effects += _find_future(context, data)
         if any(name == "finding" for name, _ in effects):
             found = sum(name == "finding" for name, _ in effects)
             after = replace(after, findings=after.findings + found)
@@ -254,6 +259,17 @@ def _not_allowed(event: str, region: str, state: str) -> Refusal:
     return Refusal("transition_not_allowed", ("event", event), ("region", region), ("state", state))
 
 
+def _find_future(context: Context, data: Event) -> Effects:
+    is_ahead = data.occurred_at > context.time_ms
+    return [("finding", "occurred_in_the_future")] if is_ahead else []
+
+
+def _is_backdated(context: Context, data: Event, role: str) -> bool:
+    """Whether the merchant alone says that something happened on a day before its block."""
+    is_dated_alone = role == "merchant" and bool(data.occurred_at)
+    return is_dated_alone and day_of(data.occurred_at) < day_of(context.time_ms)
+
+
 # -- what single events do
 
 
@@ -277,8 +293,7 @@ def _lock(
     if not paid + data.bonus + bonus:
         raise Refusal("nothing_paid", ("amount", data.amount))
     counters, effects = count_device(record, data.device, data.counter)
-    is_dated_alone = role == "merchant" and bool(data.occurred_at)
-    if is_dated_alone and day_of(data.occurred_at) < day_of(context.time_ms):
+    if _is_backdated(context, data, role):
         effects.append(("finding", "payment_backdated"))
     is_kept = data.custody != "none"
     if is_kept and role != "custodian":
@@ -299,6 +314,18 @@ def _lock(
         counters=counters,
     )
     return after, [("paid", after.paid), ("locked", after.locked), *effects]
+
+
+def _activate(
+    context: Context, record: ContractRecord, data: Event, role: str
+) -> tuple[ContractRecord, Effects]:
+    """A first use; where the term of a pass runs from it, the day is money."""
+    effects: Effects = [("role", role)]
+    deal = _read_terms(context).deal
+    is_counted = isinstance(deal, PeriodDeal) and deal.term.start is None
+    if is_counted and _is_backdated(context, data, role):
+        effects.append(("finding", "activation_backdated"))
+    return record, effects
 
 
 def _release(
@@ -619,6 +646,7 @@ def _check_target(context: Context, event: str, of: str) -> None:
 
 DEEDS: Final[dict[str, Deed]] = {
     "funds.locked": _lock,
+    "card.activated": _activate,
     "funds.released": _release,
     "interest.accrued": _credit,
     "interest.paid": _pay_interest,

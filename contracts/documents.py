@@ -17,6 +17,7 @@ import msgspec
 
 from contracts.handling import Context, Refusal
 from law.canonical import compute_hash, encode
+from law.days import day_of
 from law.published import ACCOUNT, read_published
 from law.refusal import Refused
 from law.rules import check_publisher, parse_pack
@@ -155,17 +156,24 @@ def apply_terms(context: Context, data: PublishData) -> Outcome:
 
 
 def apply_rules(context: Context, data: PublishData) -> Outcome:
-    """Publish a rule pack; by the regulator it names, competent for its industries."""
+    """Publish a rule pack; by the regulator it names, competent for its industries and districts.
+
+    A version that begins before it is published changes what held on days that are over: that may
+    be a correction, and is a finding (立法法 104: no rule looks back but in favour of those it
+    protects)."""
     with refused_by_law("document_refused"):
         raw = encode(data.document)
         pack = parse_pack(raw)
     signer = _require_regulator(context)
-    department, industries, _ = find_competence(context, signer)
+    department, industries, districts = find_competence(context, signer)
     if pack.publisher != signer or (department and pack.department != department):
         raise Refusal("not_entitled", ("signer", signer))
     with refused_by_law("document_refused"):
-        check_publisher(pack, {pack.department: industries})
+        check_publisher(pack, {pack.department: industries}, districts)
     _check_stream(context, RULES_PREFIX + pack.id)
+    begins, today = pack.effective_from, day_of(context.time_ms)
+    if context.record is not None and begins is not None and begins < today:
+        return _add(context, raw, pack.version, ("finding", "rules_backdated"))
     return _add(context, raw, pack.version)
 
 
@@ -232,7 +240,7 @@ def published_stream(series: str) -> str:
     return PUBLISHED_PREFIX + series.replace("/", ".")
 
 
-def _add(context: Context, raw: bytes, version: int) -> Outcome:
+def _add(context: Context, raw: bytes, version: int, *effects: tuple[str, str]) -> Outcome:
     """Add a version to the stream's record, and its bytes to the state."""
     publisher = context.signers[0]
     record = context.record
@@ -250,7 +258,7 @@ def _add(context: Context, raw: bytes, version: int) -> Outcome:
         publisher, [*versions, Version(version, digest, context.position)]
     )
     context.write(DOCUMENT_PREFIX + digest.hex(), DocumentRecord(raw))
-    return applied(("hash", digest.hex()), ("version", version))
+    return applied(("hash", digest.hex()), ("version", version), *effects)
 
 
 def _require_regulator(context: Context) -> str:

@@ -43,7 +43,7 @@ from contracts.equivocation import EquivocationData, ValidatorRecord
 from contracts.events import DATA
 from contracts.handling import Context
 from contracts.lifecycle import EVENTS, MERCHANT_EVENTS
-from contracts.parties import KeyData, PartyRecord, RegisterData, RevokeData
+from contracts.parties import KeyData, KeyRecord, PartyRecord, RegisterData, RevokeData
 from contracts.prepaid import AmountData, OpenData, PrepaidRecord
 from contracts.private_fields import CommittedData
 from ledger.refusal import Reason, Rejected
@@ -51,6 +51,7 @@ from ledger.transaction import Body, Outcome
 
 Record = (
     PartyRecord
+    | KeyRecord
     | PrepaidRecord
     | ValidatorRecord
     | ContractRecord

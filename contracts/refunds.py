@@ -18,7 +18,13 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from contracts.contract import Effects
-from contracts.custody import MERCHANT_PREFIX, STATIC_PREFIX, ContractRecord, SignedRecord
+from contracts.custody import (
+    MERCHANT_PREFIX,
+    STATIC_PREFIX,
+    ContractRecord,
+    SignedRecord,
+    read_static,
+)
 from contracts.documents import (
     DOCUMENT_PREFIX,
     RULES_PREFIX,
@@ -169,13 +175,14 @@ def compute_findings(
     """`findings.computed`: let clauses and rule packs look at the contract's facts."""
     as_of = _read_day(data)
     packs = _read_packs(context, data.packs)
+    district = read_static(context).district
     case = read_case(context, record)
     with refused_by_law("not_computable"):
         found = dict.fromkeys(
             [
                 *check_clauses(case.terms),
                 *check_prompting(case.terms, fold(case.terms, case.facts)),
-                *find_breaches(schedule(packs), case.terms, case.facts, as_of),
+                *find_breaches(schedule(packs), case.terms, case.facts, as_of, district),
             ]
         )
     documents = [finding.to_document() for finding in found]

@@ -41,7 +41,7 @@ def institution_record(genesis: Genesis, replica: int) -> PartyRecord:
         registrar=institution.id,
         registered_height=0,
         revoked_height=0,
-        keys=[PartyKey(bytes.fromhex(institution.keys.party), 0, 0)],
+        keys=[PartyKey(bytes.fromhex(institution.keys.party), 0, 0, [institution.id])],
     )
 
 

@@ -14,11 +14,15 @@ from typing import Final
 
 from law.days import Day, Ms, day_of
 from law.facts import Fact, Persons, Signed
-from law.terms import CONSUMER, LEDGER, MERCHANT, PeriodDeal, Price, StoredDeal, Terms
+from law.terms import CONSUMER, LEDGER, PeriodDeal, Price, StoredDeal, Terms
 
 BOTH: Final = "both"
 NOWHERE: Final = "none"
 ORDERED: Final = "ordered"
+
+RECORDED: Final = "recorded"
+DATED: Final = "dated"
+"""Which day counts of what the merchant alone dates: its block's, or the one it is dated to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,7 @@ class Payment:
     paid: int
     bonus: int
     latest: Ms
-    """When it was recorded, where the merchant alone says when it was paid: nobody proves by his
-    own word that a time against the other side began to run earlier. Else `at`."""
+    """`law.facts.Fact.latest`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class Account:
 
     signed: Signed
     signed_at: Ms
+    signed_latest: Ms
+    """`law.facts.Fact.latest`."""
     signed_position: int
     payments: tuple[Payment, ...]
     own: int
@@ -103,6 +108,18 @@ class Account:
     def of(self, kind: str) -> tuple[Fact, ...]:
         """Return the facts of a kind, in the order in which they happened."""
         return self.facts.get(kind, ())
+
+    def formed_at(self, pick: str) -> Ms:
+        """Return when the contract was made, by an answer to which day counts."""
+        return self.signed_at if pick == DATED else self.signed_latest
+
+    def find_activation(self, pick: str) -> tuple[Ms, int] | None:
+        """Return (when, entry) of the first use, by an answer to which day counts."""
+        found = [
+            (fact.at if pick == DATED else fact.latest, fact.position)
+            for fact in self.of("card.activated")
+        ]
+        return min(found, default=None)
 
     def positions(self, *kinds: str) -> list[int]:
         """Return the entries of these kinds."""
@@ -147,8 +164,7 @@ def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
                 paid += voucher.amount
                 issuers[voucher.issuer] = issuers.get(voucher.issuer, 0) + voucher.amount
         own += fact.data.amount
-        latest = fact.recorded if fact.role == MERCHANT else fact.at
-        payments.append(Payment(fact.position, fact.at, paid, bonus, latest))
+        payments.append(Payment(fact.position, fact.at, paid, bonus, fact.latest))
         if fact.data.custody != NOWHERE:
             in_custody += paid
         if fact.data.custody == ORDERED:
@@ -158,6 +174,7 @@ def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
     return Account(
         signed=signed.data,
         signed_at=signed.at,
+        signed_latest=signed.latest,
         signed_position=signed.position,
         payments=tuple(payments),
         own=own,
@@ -278,13 +295,14 @@ class Clockwork:
 
 
 def read_period(
-    account: Account, deal: PeriodDeal, until: Day, *, claims: frozenset[str]
+    account: Account, deal: PeriodDeal, until: Day, *, claims: frozenset[str], activation: str
 ) -> Clockwork:
-    """Return how a pass ran until a day; `claims` are the kinds of which mere claims count."""
+    """Return how a pass ran until a day; `claims` are the kinds of which mere claims count,
+    `activation` says which day of a first use does."""
     start, start_position = deal.term.start, None
-    if start is None and account.of("card.activated"):
-        begun = account.of("card.activated")[0]
-        start, start_position = day_of(begun.at), begun.position
+    begun = account.find_activation(activation) if start is None else None
+    if begun is not None:
+        start, start_position = day_of(begun[0]), begun[1]
     stopped: Day | None = None
     stop_position: int | None = None
     breaks = []

@@ -2,8 +2,8 @@
 
 A check is a generator of findings over one contract, given the rule's numbers and the days on which
 it holds; every event is judged by the version of its own day. Checks see everything that was
-recorded and change nothing. `find_breaches` runs every rule in force for the contract's industry;
-`find_issuer_breaches` those that look at a merchant as a whole.
+recorded and change nothing. `find_breaches` runs every rule in force for the contract's industry
+and district; `find_issuer_breaches` those that look at a merchant as a whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 from law.account import BOTH, Account, fold
 from law.amounts import show_percent, show_yuan
 from law.clauses import Phrases, check_clauses
-from law.days import MINUTE_MS, Day, add_months, day_of, show_day, start_of
+from law.days import MINUTE_MS, Day, Ms, add_months, day_of, show_day, start_of
 from law.facts import Fact
 from law.finding import GRAVE, NOTICE, Finding
 from law.rules import DRAFT, InForce, Rule
@@ -42,15 +42,22 @@ class Look:
         return self.rule.parameters[name]
 
     def during(self, kind: str) -> Iterator[Fact]:
-        """Yield the facts of a kind from the days on which the rule holds."""
+        """Yield the facts of a kind from the days on which the rule holds; a payment that the
+        merchant alone dates is of its block's day too, for no rule is evaded by a date."""
         for fact in self.account.of(kind):
-            if self.pack.holds_on(day_of(fact.at)):
+            times = (fact.at, fact.latest) if kind == "funds.locked" else (fact.at,)
+            if self.holds_at(*times):
                 yield fact
+
+    def holds_at(self, *times: Ms) -> bool:
+        """Whether the rule holds at one of these times."""
+        return any(self.pack.holds_on(day_of(time)) for time in times)
 
     @property
     def is_signed_during(self) -> bool:
-        """Whether the contract was made while the rule held."""
-        return self.pack.holds_on(day_of(self.account.signed_at))
+        """Whether the contract was made while the rule held, by its date or, where the merchant
+        alone dates it, by its block."""
+        return self.holds_at(self.account.signed_at, self.account.signed_latest)
 
     def find(
         self,
@@ -74,14 +81,14 @@ class Look:
 
 
 def find_breaches(
-    packs: Sequence[InForce], terms: Terms, facts: Sequence[Fact], on: Day
+    packs: Sequence[InForce], terms: Terms, facts: Sequence[Fact], on: Day, district: str
 ) -> tuple[Finding, ...]:
     """Return what breaks the rules in force for a contract, seen on a day; facts as
-    `law.facts.read_facts` returns them."""
+    `law.facts.read_facts` returns them, `district` the merchant's (empty: of none)."""
     account = fold(terms, facts)
     found: list[Finding] = []
     for pack in packs:
-        if terms.industry not in pack.pack.industries:
+        if not pack.pack.binds(terms.industry, district):
             continue
         for rule in pack.pack.rules:
             check = CHECKS.get(rule.check)
@@ -91,12 +98,12 @@ def find_breaches(
 
 
 def find_issuer_breaches(
-    packs: Sequence[InForce], industry: str, facts: Sequence[Fact]
+    packs: Sequence[InForce], industry: str, facts: Sequence[Fact], district: str
 ) -> tuple[Finding, ...]:
     """Return what breaks the rules for a merchant as a whole; facts of its own stream."""
     found: list[Finding] = []
     for pack in packs:
-        if industry not in pack.pack.industries:
+        if not pack.pack.binds(industry, district):
             continue
         for rule in pack.pack.rules:
             if rule.check != "custody_ratio":
@@ -251,7 +258,7 @@ def _card_value_max(look: Look) -> Iterator[Finding]:
         if load is None:
             continue
         balance += load.paid + load.bonus
-        if balance > limit and look.pack.holds_on(day_of(fact.at)):
+        if balance > limit and look.holds_at(fact.at, fact.latest):
             yield look.find(
                 f"The card holds {show_yuan(balance)} yuan; at most {show_yuan(limit)} may be on "
                 f"a {look.account.signed.card} card.",
@@ -334,7 +341,7 @@ class _Progress:
             self._paid += paid
             self._held += paid + data.bonus
         elif fact.kind == "card.activated" and self._start is None:
-            self._start = day_of(fact.at)
+            self._start = day_of(fact.latest)
         elif fact.kind == "service.delivered":
             each = self._each.get(data.item)
             value = Fraction(data.debited) if each is None else data.units * each
@@ -420,7 +427,7 @@ _MISSING: Final = {"refund": "预付款退还方式", "liability": "违约责任
 def _no_intake_after_risk(look: Look) -> Iterator[Finding]:
     for risk in look.account.of("risk.declared"):
         for fact in look.during("funds.locked"):
-            if fact.key > risk.key:
+            if max(fact.key, (fact.latest, fact.position)) > risk.key:
                 yield look.find(
                     f"{show_yuan(fact.data.amount)} yuan were taken after a major business risk "
                     f"was declared at entry {risk.position}.",
@@ -444,7 +451,7 @@ def _notice_before_closing(look: Look) -> Iterator[Finding]:
         for fact in look.during(kind):
             day = day_of(fact.at)
             told = [n for n in look.account.of(notice_kind) if n.key < fact.key]
-            days = [day - day_of(notice.at) for notice in told]
+            days = [max(0, day - day_of(notice.latest)) for notice in told]
             if not days:
                 yield look.find(
                     f"The merchant {verb} on {show_day(day)} without telling consumers before.",

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from law.account import Account, Payment
+from law.account import DATED, Account, Payment
 from law.days import Day, Ms, compute_deadline, compute_last_day, day_of, show_day
 from law.derivation import Input, Step, Working, from_entries, from_step, from_terms
 from law.published import Published
@@ -21,10 +21,6 @@ from law.valuation import TOUCHES_VALUE, Basis, Pick, Valuation
 
 DAYS: Final = 7
 """Art. 14: 自付款之日起七日内."""
-
-RECORDED: Final = "recorded"
-DATED: Final = "dated"
-"""From when the days run: from the block, or from the day that the payment is dated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -459,6 +459,12 @@ class Fact:
         return self.at, self.position
 
     @property
+    def latest(self) -> Ms:
+        """When it was recorded, where the merchant alone says when it happened: nobody proves by
+        his own word that a time against the other side began to run earlier. Else `at`."""
+        return self.recorded if self.role == "merchant" else self.at
+
+    @property
     def is_finding(self) -> bool:
         """Whether this settles its question."""
         return bool(self.data.standing == "finding") and self.role in FINDERS

@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Final
 
 from law.account import Account
-from law.days import Day, day_of, days_in_year, show_day, start_of_year, year_of
+from law.days import Day, Ms, day_of, days_in_year, show_day, start_of_year, year_of
 from law.derivation import Input, Interest, Step, Working, from_entries, from_step, from_terms
 from law.ending import COOLING_OFF, TERMINATION, Ending
 from law.facts import Fact
@@ -54,12 +54,14 @@ def find_standards(terms: Terms, route: str, cause: str) -> tuple[str, ...]:
     return (AGREED, *BY_CAUSE[cause])
 
 
-def find_start(terms: Terms, account: Account, ending: Ending) -> tuple[Day, tuple[int, ...]]:
+def find_start(
+    terms: Terms, account: Account, ending: Ending, formed_at: Ms
+) -> tuple[Day, tuple[int, ...]]:
     """Return the day from which interest runs: the end, or a better agreed day (art. 17)."""
     start: list[tuple[Day, tuple[int, ...]]] = [(ending.day, ending.positions)]
     agreed = terms.interest.start
     if agreed == "formation":
-        start.append((day_of(account.signed_at), (account.signed_position,)))
+        start.append((day_of(formed_at), (account.signed_position,)))
     elif agreed == "first_payment" and account.payments:
         first = account.payments[0]
         start.append((day_of(first.at), (first.position,)))
@@ -75,6 +77,8 @@ class _Run:
 
     principal: int
     supervised: int
+    formed_at: Ms
+    """When the contract was made: art. 16(1) takes the rate of that time."""
     start: Day
     begin: Day
     """First day that bears interest."""
@@ -100,27 +104,31 @@ class Accrual:
         self.as_of = as_of
 
     def compute(
-        self, route: str, cause: str, consumer: int, ending: Ending, working: Working
+        self,
+        route: str,
+        cause: str,
+        consumer: int,
+        ending: Ending,
+        formed_at: Ms,
+        working: Working,
     ) -> tuple[Interest, ...]:
-        """Return interest on the consumer's share by every standard that may apply."""
-        key = (route, cause, consumer, ending)
+        """Return interest on the consumer's share by every standard that may apply, on a contract
+        made at `formed_at`."""
+        key = (route, cause, consumer, ending, formed_at)
         if key not in self._known:
             own = Working()
-            found = self._work(route, cause, consumer, ending, own)
+            found = self._work(route, cause, self._begin(consumer, ending, formed_at), own)
             self._known[key] = found, tuple(own.steps)
         found, steps = self._known[key]
         working.steps.extend(steps)
         return found
 
-    def _work(
-        self, route: str, cause: str, consumer: int, ending: Ending, working: Working
-    ) -> tuple[Interest, ...]:
-        supervised = min(consumer, self.account.pot, self.account.ordered)
-        run = self._begin(consumer, supervised, ending)
+    def _work(self, route: str, cause: str, run: _Run, working: Working) -> tuple[Interest, ...]:
+        supervised = run.supervised
         asked = bool(self.account.of("actual_rate.requested"))
         found = []
         for standard in find_standards(self.terms, route, cause):
-            rate = self._find_rate(standard)
+            rate = self._find_rate(standard, run.formed_at)
             if not (supervised and asked):
                 plain = replace(run, supervised=0)
                 found.append(self._accrue(standard, rate, plain, working))
@@ -128,9 +136,9 @@ class Accrual:
                 found.append(self._accrue(standard + AT_ACCOUNT, rate, run, working))
         return tuple(found)
 
-    def _begin(self, principal: int, supervised: int, ending: Ending) -> _Run:
+    def _begin(self, principal: int, ending: Ending, formed_at: Ms) -> _Run:
         how = self.terms.interest
-        start, positions = find_start(self.terms, self.account, ending)
+        start, positions = find_start(self.terms, self.account, ending, formed_at)
         issuers = {issuer for issuer, _ in self.account.issuers}
         repaid = [
             fact
@@ -139,7 +147,8 @@ class Accrual:
         ]
         return _Run(
             principal,
-            supervised,
+            min(principal, self.account.pot, self.account.ordered),
+            formed_at,
             start,
             start if how.first_day else start + 1,
             self.as_of + 1 if how.last_day else self.as_of,
@@ -148,13 +157,13 @@ class Accrual:
             start < ending.day,
         )
 
-    def _find_rate(self, standard: str) -> tuple[int, Input] | None:
+    def _find_rate(self, standard: str, formed_at: Ms) -> tuple[int, Input] | None:
         if standard == AGREED:
             ppm = self.terms.interest.ppm or 0
             return ppm, from_terms("ppm", ppm)
         if standard == NONE:
             return 0, Input("ppm", "0", "rule")
-        rate = self.published.find_rate(standard, self.account.signed_at)
+        rate = self.published.find_rate(standard, formed_at)
         if rate is None:
             return None
         return rate.ppm, Input("ppm", str(rate.ppm), "published", (rate.position,))

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final, TypeVar
 
-from law.account import Account
-from law.cooling_off import DATED, RECORDED
+from law.account import DATED, RECORDED, Account
 from law.days import day_of
 from law.ending import COOLING_OFF, INVALIDITY, TERMINATION, is_limited_in_capacity
 from law.terms import (
@@ -114,6 +113,15 @@ QUESTIONS: Final[dict[str, Question]] = {
             "remaining": Words("days without service count as remaining", "中断期间计为剩余"),
         },
     ),
+    "activation_day": Question(
+        "15(1), 22(1)",
+        {
+            RECORDED: Words("first used when the ledger recorded it", "以上链之时为首次启用之日"),
+            DATED: Words(
+                "first used when the merchant alone says", "以经营者单方所称之日为首次启用之日"
+            ),
+        },
+    ),
     "voucher": Question(
         "15(1), 18(1)(2)",
         {
@@ -133,6 +141,13 @@ QUESTIONS: Final[dict[str, Question]] = {
         {
             "lawful": Words("the service was lawfully provided", "服务系合法提供"),
             "unlawful": Words("it was unlawfully provided to a minor", "违法向未成年人提供"),
+        },
+    ),
+    "formation_day": Question(
+        "16(1), 17(2)",
+        {
+            RECORDED: Words("made when the ledger recorded it", "以上链之时为合同订立之时"),
+            DATED: Words("made when the merchant alone says", "以经营者单方所称之时为合同订立之时"),
         },
     ),
     "request": Question(
@@ -189,9 +204,11 @@ def find_questions(
         "stopped": ("happened",),
         "resumed": ("happened",),
         "interruption": ("used",),
+        "activation_day": (DATED,),
         "voucher": (PRO_RATA,),
         "deduction": ("claimed",),
         "minor_service": ("lawful",),
+        "formation_day": (DATED,),
     }
     deal = terms.deal
     if any(delivery.objected for delivery in account.deliveries):
@@ -210,6 +227,11 @@ def find_questions(
                 allowed[name] = ("happened", "not_happened")
         if account.of("service.resumed"):
             allowed["interruption"] = ("used", "remaining")
+        begun = [account.find_activation(answer) for answer in (RECORDED, DATED)]
+        if len({day_of(each[0]) for each in begun if each is not None}) > 1:
+            allowed["activation_day"] = (RECORDED, DATED)
+    if day_of(account.signed_latest) != day_of(account.signed_at) and route != COOLING_OFF:
+        allowed["formation_day"] = (RECORDED, DATED)
     if account.issuers:
         said = terms.voucher
         allowed["voucher"] = (PRO_RATA, VOUCHER_FIRST) if said == UNSAID else (said,)

@@ -225,7 +225,8 @@ class _Engine:
             return _Case(ending.day, Figures(None), (), considered, (), steps)
         consumer, issuers = self._share(principal, pick, working)
         payments = self._draw(consumer, issuers)
-        interest = self.accrual.compute(route, cause, consumer, ending, working)
+        formed_at = self.account.formed_at(pick["formation_day"])
+        interest = self.accrual.compute(route, cause, consumer, ending, formed_at, working)
         beyond = 0 if route == COOLING_OFF else self._tell_beyond(pick, ending.day)
         custody = min(principal, self.account.pot)
         figures = Figures(

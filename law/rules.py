@@ -1,9 +1,10 @@
 """Rule packs: a regulator's rules as data, versioned, with an article for every rule.
 
-A pack names its publisher, the industries it holds for, and the days from and until which it holds;
-a later version ends an earlier one on the day it begins. A draft without a date does nothing; with
-a date it gives notices only. Which checks there are stands in `law.checks`, their parameters here;
-a pack gives the numbers. Old versions stay: an event is judged by the version of its own day.
+A pack names its publisher, the industries and districts it holds for, and the days from and until
+which it holds; a later version ends an earlier one on the day it begins. A draft without a date
+does nothing; with a date it gives notices only. Which checks there are stands in `law.checks`,
+their parameters here; a pack gives the numbers. Old versions stay: an event is judged by the
+version of its own day.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ VERSION: Final = 1
 
 IN_FORCE: Final = "in_force"
 DRAFT: Final = "draft"
+
+EVERYWHERE: Final = ("*",)
+"""The districts of a pack that holds in all of the city; what a pack means that names none."""
 
 FOREVER: Final = 10**7
 """A day past every day: the end of what has no end."""
@@ -87,6 +91,8 @@ class Pack:
     effective_until: Day | None
     """First day on which it does not hold any more."""
     industries: tuple[str, ...]
+    districts: tuple[str, ...]
+    """Of the merchants it holds for; `EVERYWHERE` for all, also those of no district."""
     title: Words
     source: Words
     rules: tuple[Rule, ...]
@@ -95,6 +101,11 @@ class Pack:
     def name(self) -> str:
         """`id@version`."""
         return f"{self.id}@{self.version}"
+
+    def binds(self, industry: str, district: str) -> bool:
+        """Whether it holds for a contract of this industry whose merchant is of this district."""
+        is_there = self.districts == EVERYWHERE or district in self.districts
+        return is_there and industry in self.industries
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +144,7 @@ def parse_pack(raw: bytes) -> Pack:
         effective_from=fields.optional_day("effective_from"),
         effective_until=fields.optional_day("effective_until"),
         industries=fields.words("industries", INDUSTRIES),
+        districts=_read_districts(fields),
         title=_read_words(fields.object("title")),
         source=_read_words(fields.object("source")),
         rules=rules,
@@ -177,11 +189,14 @@ def schedule(packs: Sequence[Pack]) -> tuple[InForce, ...]:
     return tuple(found)
 
 
-def check_publisher(pack: Pack, competence: Mapping[str, Sequence[str]]) -> None:
-    """Refuse a pack whose department is not competent for one of its industries.
+def check_publisher(
+    pack: Pack, competence: Mapping[str, Sequence[str]], districts: Sequence[str]
+) -> None:
+    """Refuse a pack whose department is not competent for one of its industries, or its publisher
+    not for one of its districts.
 
-    `competence` is data: department → industries; `*` is city-wide. Raises `Refused`
-    (NOT_ENTITLED).
+    `competence` is data: department → industries; `*` is every one. `districts` are the
+    publisher's, `EVERYWHERE` for all. Raises `Refused` (NOT_ENTITLED).
     """
     allowed = competence.get(pack.department, ())
     for industry in pack.industries:
@@ -191,6 +206,28 @@ def check_publisher(pack: Pack, competence: Mapping[str, Sequence[str]]) -> None
                 f"rules {pack.name} are published by the department {pack.department} for "
                 f"{industry}; it is competent for {', '.join(allowed) or 'nothing'}",
             )
+    for district in pack.districts:
+        if district not in districts and "*" not in districts:
+            where = "every district" if pack.districts == EVERYWHERE else district
+            raise Refused(
+                Code.NOT_ENTITLED,
+                f"rules {pack.name} are published by {pack.publisher} for {where}; it is competent "
+                f"in {', '.join(districts) or 'none'}",
+            )
+
+
+def _read_districts(fields: Fields) -> tuple[str, ...]:
+    """Return the districts of a pack; every one where it names none."""
+    if not fields.has("districts"):
+        return EVERYWHERE
+    districts = fields.words("districts")
+    if not districts or ("*" in districts and len(districts) > 1):
+        fields.refuse(
+            Code.INCONSISTENT,
+            "districts",
+            f"is {list(districts)}; districts are expected, or * alone for all of them",
+        )
+    return districts
 
 
 def _read_words(fields: Fields) -> Words:

@@ -48,6 +48,7 @@ TOUCHES_VALUE: Final = (
     "stopped",
     "resumed",
     "interruption",
+    "activation_day",
 )
 """The questions whose answers a value depends on."""
 
@@ -296,7 +297,9 @@ class Valuation:
         claims = frozenset(
             f"service.{name}" for name in ("stopped", "resumed") if pick[name] == "happened"
         )
-        clock = read_period(self.account, deal, until, claims=claims)
+        clock = read_period(
+            self.account, deal, until, claims=claims, activation=pick["activation_day"]
+        )
         anchor = day_of(self.account.signed_at) if clock.start is None else clock.start
         days = term.length
         if term.unit == "month":

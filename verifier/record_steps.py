@@ -29,7 +29,7 @@ from verifier.formats import (
 )
 from verifier.question import Omission
 from verifier.report import NotRun, Refuted, Words
-from verifier.state_formats import PartyRecord, take_party_record
+from verifier.state_formats import PartyKey, PartyRecord, take_party_record
 from verifier.wording import describe_outcome, format_institutions, format_time_ms, show_text
 
 MANY = HistoryFile | RecordFile
@@ -149,12 +149,15 @@ def check_keys(case: Case) -> Words:
                 f"The record under {proven.stream} is of {record.party}.",
             )
         records[record.party] = record
+    used: dict[str, set[bytes]] = {party: set() for party in records}
     for entry, body in zip(case.entries, case.bodies, strict=True):
         for signer, signature in zip(body.signers, entry.signatures, strict=True):
             check_key(records[signer], signature.public_key, entry.height)
+            used[signer].add(signature.public_key)
     case.parties = records
-    zh = "；".join([_describe_party(record).zh for record in records.values()])
-    en = "; ".join([_describe_party(record).en for record in records.values()])
+    described = [_describe_party(record, used[party]) for party, record in records.items()]
+    zh = "；".join([words.zh for words in described])
+    en = "; ".join([words.en for words in described])
     return Words(f"签名时密钥均有效。{zh}。", f"Every key was valid when it signed. {en}.")
 
 
@@ -313,17 +316,40 @@ def check_key(record: PartyRecord, public_key: bytes, height: int) -> None:
         )
 
 
-def _describe_party(record: PartyRecord) -> Words:
+def _describe_party(record: PartyRecord, used: set[bytes]) -> Words:
+    """Who it is by the state, and of the keys it signed with here those that it did not have from
+    its registrar alone."""
     if record.registrar == record.party:
         return Words(
             f"{record.party}（{record.role}），创世机构",
             f"{record.party} ({record.role}), of genesis",
         )
+    keys = [
+        _describe_key(record, key)
+        for key in record.keys
+        if key.public_key in used and key.vouched_by != (record.registrar,)
+    ]
     return Words(
         f"{record.party}（{record.role}），由 {record.registrar} 于高度 "
-        f"{record.registered_height} 登记",
+        f"{record.registered_height} 登记{''.join([words.zh for words in keys])}",
         f"{record.party} ({record.role}), registered by {record.registrar} at height "
-        f"{record.registered_height}",
+        f"{record.registered_height}{''.join([words.en for words in keys])}",
+    )
+
+
+def _describe_key(record: PartyRecord, key: PartyKey) -> Words:
+    """Who vouched for a key: whoever reads a signature is told whose word it rests on."""
+    shown, since = key.public_key.hex(), key.from_height
+    if key.vouched_by == (record.party,):
+        return Words(
+            f"，其密钥 {shown} 由其自行增加，自高度 {since} 起有效",
+            f", its key {shown} added by itself, valid from height {since}",
+        )
+    return Words(
+        f"，密钥 {shown} 由 {'、'.join(key.vouched_by)} 为其登记，未经其本人签名，自高度 {since} "
+        "起有效",
+        f", key {shown} given to it by {' and '.join(key.vouched_by)} without its own signature, "
+        f"valid from height {since}",
     )
 
 

@@ -37,11 +37,13 @@ class StateValue:
 
 @dataclass(frozen=True, slots=True)
 class PartyKey:
-    """A key and the heights `[from_height, until_height)` at which it signs; 0 is open."""
+    """A key, the heights `[from_height, until_height)` at which it signs (0: open), and who signed
+    for its being the party's."""
 
     public_key: bytes
     from_height: int
     until_height: int
+    vouched_by: tuple[str, ...]
 
     def is_valid_at(self, height: int) -> bool:
         """Say whether it signs for a transaction of a block at `height`."""
@@ -118,11 +120,13 @@ def take_party_record(record: list[Any] | None, name: str) -> PartyRecord:
 
 
 def _take_party_key(item: Any, name: str) -> PartyKey:
-    public_key, from_height, until_height = take_array(item, name, 3)
+    public_key, from_height, until_height, vouched_by = take_array(item, name, 4)
+    signers = take_array(vouched_by, f"{name}: vouched by")
     return PartyKey(
         take_bytes(public_key, name, PUBLIC_KEY_BYTES),
         take_integer(from_height, f"{name}: from height"),
         take_integer(until_height, f"{name}: until height"),
+        tuple([take_text(signer, f"{name}: vouched by") for signer in signers]),
     )
 
 

@@ -82,6 +82,10 @@ REFUSAL_WORDS: Final[Mapping[str, Words]] = {
     ),
     "insufficient_locked": Words("锁定余额不足", "less is locked than was asked for"),
     "key_exists": Words("密钥已存在", "the key exists already"),
+    "key_of_another": Words("密钥属于另一主体", "the key is another party's"),
+    "two_roles_needed": Words(
+        "须由两家不同类别的机构共同签名", "two institutions of different roles have to sign this"
+    ),
     "malformed_data": Words("数据不符合该类交易的格式", "the data is not of this kind's shape"),
     "missing_attester": Words("缺少应签名的一方", "a party that must sign did not"),
     "no_consumer_party": Words("未指明消费者主体", "no party is named for the consumer"),

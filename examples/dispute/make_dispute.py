@@ -68,18 +68,18 @@ def draft(
 
 
 def register(keys: dict[str, str]) -> list[Draft]:
-    """Register the gym and the consumer who signs (by the bank), and the court."""
+    """Register the gym and the consumer who signs (by the bank), and the court (by two)."""
     roles = {
-        MERCHANT: ("merchant", BANK),
-        CONSUMER: ("consumer", BANK),
-        COURT: ("court", REGULATOR),
+        MERCHANT: ("merchant", [BANK]),
+        CONSUMER: ("consumer", [BANK]),
+        COURT: ("court", [REGULATOR, BANK]),
     }
     made = []
-    for party, (role, registrar) in roles.items():
+    for party, (role, registrars) in roles.items():
         key = SeedSigner(bytes.fromhex(keys[party])).public_key.hex()
         data = {"district": "", "keys": [key], "party": party, "role": role}
         made.append(
-            draft("party.register", f"party/{party}", f"register-{party}", [registrar], data)
+            draft("party.register", f"party/{party}", f"register-{party}", registrars, data)
         )
     return made
 

@@ -199,11 +199,13 @@ export function takePartyRecord(record, name) {
     registeredHeight: takeInteger(registered, `${name}: registered height`),
     revokedHeight: takeInteger(revoked, `${name}: revoked height`),
     keys: items.map((item) => {
-      const [publicKey, fromHeight, untilHeight] = takeArray(item, `${name}: key`, 3);
+      const [publicKey, fromHeight, untilHeight, vouchedBy] = takeArray(item, `${name}: key`, 4);
+      const signers = takeArray(vouchedBy, `${name}: key: vouched by`);
       return {
         publicKey: takeBytes(publicKey, `${name}: key`, PUBLIC_KEY_BYTES),
         fromHeight: takeInteger(fromHeight, `${name}: key: from height`),
         untilHeight: takeInteger(untilHeight, `${name}: key: until height`),
+        vouchedBy: signers.map((signer) => takeText(signer, `${name}: key: vouched by`)),
       };
     }),
   };

@@ -169,14 +169,17 @@ export async function checkKeys(subject, pause) {
     }
     records.set(record.party, record);
   }
+  const used = new Map([...records.keys()].map((party) => [party, new Set()]));
   for (const [place, entry] of entries.entries()) {
     for (const [at, signer] of bodies[place].signers.entries()) {
-      checkKey(records.get(signer), entry.signatures[at].publicKey, entry.height);
+      const { publicKey } = entry.signatures[at];
+      checkKey(records.get(signer), publicKey, entry.height);
+      used.get(signer).add(toHex(publicKey));
     }
     if (place % 256 === 255) await pause(place, entries.length);
   }
   subject.records = records;
-  const described = [...records.values()].map(describeParty);
+  const described = [...records].map(([party, record]) => describeParty(record, used.get(party)));
   return {
     zh: `签名时密钥均有效。${described.map((one) => one.zh).join("；")}。`,
     en: `Every key was valid when it signed. ${described.map((one) => one.en).join("; ")}.`,
@@ -357,16 +360,47 @@ export function checkKey(record, publicKey, height) {
   }
 }
 
-function describeParty(record) {
+/** Who it is by the state, and of the keys it signed with here those that it did not have from its
+ * registrar alone. */
+function describeParty(record, used) {
   if (record.registrar === record.party) {
     return {
       zh: `${record.party}（${record.role}），创世机构`,
       en: `${record.party} (${record.role}), of genesis`,
     };
   }
+  const keys = record.keys
+    .filter(({ publicKey, vouchedBy }) => {
+      const isRegistrars = vouchedBy.length === 1 && vouchedBy[0] === record.registrar;
+      return used.has(toHex(publicKey)) && !isRegistrars;
+    })
+    .map((key) => describeKey(record, key));
   return {
-    zh: `${record.party}（${record.role}），由 ${record.registrar} 于高度 ${record.registeredHeight} 登记`,
-    en: `${record.party} (${record.role}), registered by ${record.registrar} at height ${record.registeredHeight}`,
+    zh:
+      `${record.party}（${record.role}），由 ${record.registrar} 于高度 ${record.registeredHeight} ` +
+      `登记${keys.map((one) => one.zh).join("")}`,
+    en:
+      `${record.party} (${record.role}), registered by ${record.registrar} at height ` +
+      `${record.registeredHeight}${keys.map((one) => one.en).join("")}`,
+  };
+}
+
+/** Who vouched for a key: whoever reads a signature is told whose word it rests on. */
+function describeKey(record, { publicKey, fromHeight, vouchedBy }) {
+  const shown = toHex(publicKey);
+  if (vouchedBy.length === 1 && vouchedBy[0] === record.party) {
+    return {
+      zh: `，其密钥 ${shown} 由其自行增加，自高度 ${fromHeight} 起有效`,
+      en: `, its key ${shown} added by itself, valid from height ${fromHeight}`,
+    };
+  }
+  return {
+    zh:
+      `，密钥 ${shown} 由 ${vouchedBy.join("、")} 为其登记，未经其本人签名，自高度 ${fromHeight} ` +
+      "起有效",
+    en:
+      `, key ${shown} given to it by ${vouchedBy.join(" and ")} without its own signature, ` +
+      `valid from height ${fromHeight}`,
   };
 }
 

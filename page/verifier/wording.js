@@ -100,6 +100,11 @@ export const REFUSAL_WORDS = new Map([
   ["institution_of_genesis", ["创世机构不可如此变更", "an institution of genesis cannot be changed so"]],
   ["insufficient_locked", ["锁定余额不足", "less is locked than was asked for"]],
   ["key_exists", ["密钥已存在", "the key exists already"]],
+  ["key_of_another", ["密钥属于另一主体", "the key is another party's"]],
+  [
+    "two_roles_needed",
+    ["须由两家不同类别的机构共同签名", "two institutions of different roles have to sign this"],
+  ],
   ["malformed_data", ["数据不符合该类交易的格式", "the data is not of this kind's shape"]],
   ["unknown_entry", ["所指记录不存在", "the entry it speaks of is not there"]],
   ["wrong_entry", ["所指记录种类不符", "the entry it speaks of is of the wrong kind"]],

@@ -56,7 +56,7 @@ class LifeWorld(World):
             self.registration("m-1"),
             self.registration("m-2"),
             self.registration("c-1", "consumer"),
-            self.registration("court-1", "court", by="bank-1"),
+            self.registration("court-1", "court", by="bank-1 bank-4"),
             self.registration("g-1", "gateway"),
         )
         self.terms = load("terms/hair-card.v1.json")

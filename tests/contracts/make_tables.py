@@ -34,6 +34,7 @@ from contracts.lifecycle import (
     Transition,
     find_attesters,
 )
+from contracts.parties import KeyRecord
 from verifier.wording import KIND_WORDS
 
 ROOT = Path(__file__).parents[2]
@@ -115,6 +116,7 @@ def draw_records() -> str:
         ("`custodian/<id>`", CustodianRecord),
         ("`terms/<id>`, `rules/<id>`, `published/<series>`", VersionsRecord),
         ("`document/<hash>`", DocumentRecord),
+        ("`key/<hex>`", KeyRecord),
         ("`published/competence`", CompetenceRecord),
     ]
     lines = ["| row | record |", "|---|---|"]

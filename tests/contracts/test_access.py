@@ -134,13 +134,15 @@ def test_nor_does_it_register_or_revoke_there() -> None:
         "wrong_district", ("signer", "bank-1"), ("district", "nanshan"), ("expected", "futian")
     )
     assert register(world, "m-7", by="bank-1", district="futian") == outside
-    for kind in ("party.revoke", "party.revoke_key"):
+    for kind, more in (
+        ("party.revoke_key", ()), ("party.add_key", ("bank-0",)), ("party.revoke", ("bank-0",))
+    ):  # fmt: skip
         data = {"party": "m-8"}
-        if kind == "party.revoke_key":
+        if kind != "party.revoke":
             data["public_key"] = world.key("m-8").public_key.hex()
-        assert world.one(kind, "party/m-8", data, "bank-1") == outside
-        assert world.one(kind, "party/m-9", data | {"party": "m-9"}, "bank-2").code in (
-            "", "unknown_key",
+        assert world.one(kind, "party/m-8", data, "bank-1", *more) == outside
+        assert world.one(kind, "party/m-9", data | {"party": "m-9"}, "bank-2", *more).code in (
+            "", "unknown_key", "key_of_another",
         )  # fmt: skip
 
 
@@ -309,7 +311,7 @@ def test_a_key_signs_in_its_heights_and_in_no_other() -> None:
 
 def test_a_revoked_merchant_and_a_key_that_never_was() -> None:
     world = district_world()
-    world.must("party.revoke", "party/m-9", {"party": "m-9"}, "bank-0")
+    world.must("party.revoke", "party/m-9", {"party": "m-9"}, "bank-0", "bank-1")
     height = world.chain.header.height + 1
     late = world.submit("service.delivered", stream_of("m-9"), CUT, "m-9")
     assert inadmissible(world, late).rejected.detail == (
@@ -328,12 +330,12 @@ def test_a_revoked_merchant_and_a_key_that_never_was() -> None:
 
 def test_a_revoked_party_is_named_in_no_new_contract() -> None:
     world = district_world()
-    world.must("party.revoke", "party/c-1", {"party": "c-1"}, "bank-0")
+    world.must("party.revoke", "party/c-1", {"party": "c-1"}, "bank-0", "bank-1")
     data = world.signing() | {"merchant": "m-9"}
     assert world.one("contract.signed", "contract/new", data, "m-9") == refused(
         "unknown_consumer_party", ("consumer_party", "c-1")
     )
-    world.must("party.revoke", "party/g-1", {"party": "g-1"}, "bank-0")
+    world.must("party.revoke", "party/g-1", {"party": "g-1"}, "bank-0", "bank-1")
     data |= {"consumer_party": "", "custodian": "g-1"}
     assert world.one("contract.signed", "contract/new", data, "m-9") == refused(
         "unknown_custodian", ("custodian", "g-1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from contracts.prepaid import ConservationError
 from ledger.canonical import is_normal
 from ledger.stream import decode_stored_stream
 from ledger.sum_tree import SumTree, compute_leaf
-from ledger.transaction import applied, refused
+from ledger.transaction import Outcome, applied, refused
 from tests.contracts.life_world import (
     CARD,
     LOCKED,
@@ -442,6 +443,42 @@ def test_a_payment_that_the_merchant_alone_dates_to_an_earlier_day_is_found() ->
     today = paid | {"occurred_at": world.chain.header.time_ms}
     for same_day in (paid, today):
         assert findings(world.event("funds.locked", same_day, "m-1")) == []
+
+
+def test_a_contract_that_the_merchant_alone_dates_to_an_earlier_day_is_found() -> None:
+    """The day of formation decides the rate (art. 16), and which rules held."""
+    world = LifeWorld()
+    days_ago = world.chain.header.time_ms - 3 * DAY_MS
+
+    def sign(name: str, signers: Sequence[str], occurred_at: int) -> Outcome:
+        data = world.signing() | {"occurred_at": occurred_at}
+        return world.one("contract.signed", f"contract/{name}", data, *signers)
+
+    assert findings(sign("alone", ["m-1"], days_ago)) == ["signing_backdated"]
+    assert findings(sign("both", ["m-1", "c-1"], days_ago)) == []
+    assert findings(sign("now", ["m-1"], 0)) == []
+    assert findings(sign("today", ["m-1"], world.chain.header.time_ms)) == []
+    ahead = world.chain.header.time_ms + DAY_MS
+    assert findings(sign("ahead", ["m-1", "c-1"], ahead)) == ["occurred_in_the_future"]
+    alone = world.record("contract/alone")
+    assert isinstance(alone, ContractRecord)
+    assert alone.findings == 1
+    assert world.merchant.findings == 2
+
+
+def test_a_first_use_that_the_merchant_alone_dates_to_an_earlier_day_is_found() -> None:
+    """Where the term of a pass runs from it: each day is money (art. 22)."""
+    world = paid_world()
+    early = {"occurred_at": world.chain.header.time_ms - 3 * DAY_MS}
+    assert findings(world.event("card.activated", early, "m-1")) == []  # a card is no pass
+    world = pass_world("fitness-year.v1")
+    for data, signers, found in (
+        (early, ("m-1",), ["activation_backdated"]),
+        (early, ("m-1", "c-1"), []),
+        ({}, ("m-1",), []),
+        ({"occurred_at": world.chain.header.time_ms}, ("m-1",), []),
+    ):
+        assert findings(world.event("card.activated", data, *signers)) == found
 
 
 def test_what_breaks_a_rule_is_done_and_found() -> None:

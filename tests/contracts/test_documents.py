@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.documents import DocumentRecord, VersionsRecord
+from law.days import day_of, show_day
 from ledger.transaction import Outcome, applied, refused
 from tests.contracts.life_world import LifeWorld, hash_of, load, paid_world
 from tests.contracts.samples import SAMPLES
@@ -126,6 +127,68 @@ def test_rules_are_published_by_the_competent_regulator() -> None:
         "rules offcampus-training@2 are published by the department education for fitness; it is "
         "competent for training"
     )
+
+
+def test_a_regulator_of_one_district_binds_no_other() -> None:
+    """Its pack bound merchants of every district."""
+    world = LifeWorld()
+    scoped = [COMPETENCE["regulators"][0], COMPETENCE["regulators"][1] | {"districts": ["nanshan"]}]
+    world.must(
+        "competence.publish", "published/competence", {"regulators": scoped}, "bank-1", "bank-2"
+    )
+    stream = "rules/offcampus-training"
+    for districts, where in (([], "every district"), (["nanshan", "futian"], "futian")):
+        document = pack(**({"districts": districts} if districts else {}))
+        assert publish(world, "rules.publish", document, "bank-2", stream) == refused(
+            "document_refused",
+            ("why", "not_entitled"),
+            ("detail", (
+                f"rules offcampus-training@1 are published by bank-2 for {where}; it is competent "
+                "in nanshan"
+            )),
+        )  # fmt: skip
+    assert publish(world, "rules.publish", pack(districts=["nanshan"]), "bank-2", stream).code == ""
+
+
+def test_a_pack_finds_breaches_of_merchants_of_its_districts_alone() -> None:
+    world = LifeWorld()
+    phrases = load("rules/spc-prepaid-arts-9-24-25.v1.json") | {
+        "districts": ["nanshan"], "publisher": "bank-1",
+    }  # fmt: skip
+    stream = f"rules/{phrases['pack']['id']}"
+    assert publish(world, "rules.publish", phrases, "bank-1", stream).code == ""
+    found = {}
+    for district in ("nanshan", "futian", ""):
+        merchant = f"m-of-{district or 'none'}"
+        data = {
+            "district": district, "keys": [world.key(merchant).public_key.hex()],
+            "party": merchant, "role": "merchant",
+        }  # fmt: skip
+        world.must("party.register", f"party/{merchant}", data, "bank-0")
+        card = f"contract/{merchant}"
+        world.must("contract.signed", card, world.signing() | {"merchant": merchant}, merchant)
+        world.must("balance.forfeited", card, {"amount": 5}, merchant)
+        look = {"as_of": "2026-01-20", "packs": [phrases["pack"]["id"]]}
+        outcome = world.one("findings.computed", card, look, merchant)
+        found[district] = [value for name, value in outcome.effects if name == "rule"]
+    forfeit = "spc-prepaid-arts-9-24-25@1/forfeit"
+    assert {district: forfeit in rules for district, rules in found.items()} == {
+        "nanshan": True, "futian": False, "": False,
+    }  # fmt: skip
+
+
+def test_a_version_that_changes_days_that_are_over_is_found() -> None:
+    """Whoever publishes could take a rule back for the day on which it was broken."""
+    world = LifeWorld()
+    stream = "rules/offcampus-training"
+    first = publish(world, "rules.publish", pack(), "bank-2", stream)
+    assert [name for name, _ in first.effects] == ["hash", "version"]
+    today = show_day(day_of(world.next_ms))
+    yesterday = show_day(day_of(world.next_ms) - 1)
+    for number, begins, found in ((2, yesterday, True), (3, today, False)):
+        later = pack(effective_from=begins, pack={"id": "offcampus-training", "version": number})
+        outcome = publish(world, "rules.publish", later, "bank-2", stream)
+        assert (("finding", "rules_backdated") in outcome.effects) == found
 
 
 def test_rates_are_published_by_whom_their_series_is() -> None:

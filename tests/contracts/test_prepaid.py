@@ -139,8 +139,9 @@ def test_the_merchant_must_be_among_who_opens() -> None:
 @pytest.mark.parametrize("who", ["custodian", "consumer_party"])
 def test_nobody_who_was_revoked_is_named(who: str) -> None:
     world = settled_world()
-    party, registrar = {"custodian": ("g-1", "bank-1"), "consumer_party": ("c-1", "bank-0")}[who]
-    revocation = world.submit("party.revoke", f"party/{party}", {"party": party}, registrar)
+    party = {"custodian": "g-1", "consumer_party": "c-1"}[who]
+    two = ("bank-0", "bank-1")
+    revocation = world.submit("party.revoke", f"party/{party}", {"party": party}, *two)
     same_block = world.submit("prepaid.open", "contract/early", terms(**{who: party}), "m-1")
     assert [outcome.code for outcome in world.run(revocation, same_block)] == ["", ""]
     late = world.one("prepaid.open", CARD, terms(**{who: party}), "m-1")

@@ -41,9 +41,10 @@ class World(SmallChain):
         return read(self.submit(kind, stream, data, *signers, **changes))
 
     def registration(self, party: str, role: str = "merchant", by: str = "bank-0") -> bytes:
-        """Return the envelope that registers a party with its usual key."""
+        """Return the envelope that registers a party with its usual key; `by` one institution, or
+        two with a space between."""
         data = {"keys": [self.key(party).public_key.hex()], "party": party, "role": role}
-        return self.submit("party.register", f"party/{party}", data, by)
+        return self.submit("party.register", f"party/{party}", data, *by.split())
 
     def record(self, stream: str) -> Record | None:
         """Return the record a stream holds."""
@@ -79,7 +80,7 @@ def terms(**changes: Any) -> dict[str, Any]:
 
 def settled_world() -> World:
     """Return a chain with merchants m-1 and m-2, consumer c-1 and gateway g-1."""
-    world = World()
+    world = World(roles=("bank", "payment"))
     world.commit(
         world.registration("m-1"),
         world.registration("m-2"),

@@ -56,7 +56,7 @@ def test_every_institution_is_a_party_of_the_first_state() -> None:
             institution.id,
             0,
             0,
-            [PartyKey(bytes.fromhex(institution.keys.party), 0, 0)],
+            [PartyKey(bytes.fromhex(institution.keys.party), 0, 0, [institution.id])],
         )
         stream = f"party/{institution.id}"
         key = compute_state_key(stream)

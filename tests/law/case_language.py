@@ -109,6 +109,7 @@ class Reader:
         self.published = list(published)
         self.account: list[Document] = []
         self.signed: tuple[str, str] | None = None
+        self.signed_recorded = ""
         self.as_of = ""
         self.days: list[str] = []
         self.persons: Document = bare_persons("consumer", "merchant")
@@ -125,6 +126,8 @@ class Reader:
             at = instant(*self.signed)
         data = {"card": "named", "persons": self.persons, "prompted": [], "terms": "00" * 32}
         self.facts.insert(0, self.fact("contract.signed", at, data, "merchant", position=9))
+        if self.signed_recorded:
+            self.facts[0]["recorded"] = instant(self.signed_recorded, "10:00")
         names = {row["item"] for row in self.deal.get("lines", []) + self.deal.get("prices", [])}
         self.terms["items"] = [{"en": name, "id": name, "zh": name} for name in sorted(names)]
         if self.account:
@@ -293,6 +296,7 @@ class Reader:
 
     def on_signed(self, words: list[str]) -> None:
         self.signed = words[0], words[1]
+        self.signed_recorded = words[3] if words[2:3] == ["recorded"] else ""
 
     def on_paid(self, words: list[str]) -> None:
         data: Document = {
@@ -313,11 +317,15 @@ class Reader:
             data["custody"] = "held" if "held" in words else "ordered"
             data["account"] = "a-1"
         if "recorded" in words:
-            place = words.index("recorded")
-            fact = self.add("funds.locked", words[:place], data, "merchant")
-            fact["recorded"] = instant(words[place + 1], "10:00")
+            self.add_late("funds.locked", words, data)
         else:
             self.add("funds.locked", words, data, "custodian")
+
+    def add_late(self, kind: str, words: list[str], data: Document) -> None:
+        """Add what the merchant alone puts on the ledger later than the day it is dated to."""
+        place = words.index("recorded")
+        fact = self.add(kind, words[:place], data, "merchant")
+        fact["recorded"] = instant(words[place + 1], "10:00")
 
     def on_took(self, words: list[str]) -> None:
         data: Document = {"debited": 0, "item": words[1], "units": int(words[0])}
@@ -353,7 +361,10 @@ class Reader:
         self.add("service.resumed", words, {}, "merchant" if "claimed" in words else "both")
 
     def on_activated(self, words: list[str]) -> None:
-        self.add("card.activated", words, {}, "merchant")
+        if "recorded" in words:
+            self.add_late("card.activated", words, {})
+        else:
+            self.add("card.activated", words, {}, "merchant")
 
     def on_notice(self, words: list[str]) -> None:
         cure = None

@@ -61,7 +61,7 @@ class Clerk:
         self.as_of = iso(as_of)
         self.signed = self.one("contract.signed")
         self.persons = self.signed["data"]["persons"]
-        self.notes: dict[tuple[str, str, int, int], dict[str, Any]] = {}
+        self.notes: dict[tuple[str, str, int, int, int], dict[str, Any]] = {}
         self.read_payments()
         self.read_deliveries()
 
@@ -73,6 +73,16 @@ class Clerk:
 
     def latest(self, kind: str) -> list[Fact]:
         return sorted(self.all(kind), key=lambda fact: fact["position"])
+
+    @staticmethod
+    def late(fact: Fact) -> Fact:
+        """The fact with the latest time it may have been: what only the merchant dates may have
+        been when it was written down."""
+        return fact | {"late": fact["recorded"] if fact["role"] == "merchant" else fact["at"]}
+
+    def formed(self, pick: dict[str, str]) -> int:
+        at = "at" if pick["formation_day"] == "dated" else "late"
+        return int(self.late(self.signed)[at])
 
     # -- what was paid, what was delivered
 
@@ -93,7 +103,7 @@ class Clerk:
                     self.issuers[issuer] = self.issuers.get(issuer, 0) + voucher["amount"]
             self.own += data["amount"]
             self.bonus += bonus
-            late = fact["recorded"] if fact["role"] == "merchant" else fact["at"]
+            late = self.late(fact)["late"]
             self.payments.append({"paid": paid, "bonus": bonus, "at": fact["at"], "late": late})
             if data["custody"] != "none":
                 in_custody += paid
@@ -284,8 +294,9 @@ class Clerk:
         term = self.deal["term"]
         start: int | None
         if term["begins"] == "activation":
-            begun = self.all("card.activated")
-            start = day_of(begun[0]["at"]) if begun else None
+            since = "at" if pick["activation_day"] == "dated" else "late"
+            begun = [self.late(f) for f in self.all("card.activated")]
+            start = min((day_of(f[since]) for f in begun), default=None)
         else:
             start = iso(term["start"])
         anchor = day_of(self.signed["at"]) if start is None else start
@@ -525,13 +536,13 @@ class Clerk:
 
     # -- interest (arts 16, 17)
 
-    def published_rate(self, series: str) -> int | None:
+    def published_rate(self, series: str, formed: int) -> int | None:
         best = None
         for page in sorted(self.published, key=lambda p: p["position"]):
             if page["series"] != series:
                 continue
             for point in page["points"]:
-                came = point["published"] <= self.signed["at"]
+                came = point["published"] <= formed
                 if came and (best is None or point["published"] >= best[0]):
                     best = (point["published"], point["ppm"])
         return None if best is None else best[1]
@@ -565,8 +576,10 @@ class Clerk:
         }
         return agreed + legal[cause]
 
-    def interest(self, route: str, cause: str, consumer: int, ended: int) -> dict[str, Any]:
-        note = route, cause, consumer, ended
+    def interest(
+        self, route: str, cause: str, consumer: int, ended: int, formed: int
+    ) -> dict[str, Any]:
+        note = route, cause, consumer, ended, formed
         if note in self.notes:
             return self.notes[note]
         supervised = min(consumer, self.pot, self.ordered)
@@ -579,18 +592,20 @@ class Clerk:
             elif standard == "none":
                 rate = 0
             else:
-                rate = self.published_rate(standard)
+                rate = self.published_rate(standard, formed)
             if not (supervised and asked):
-                result[standard] = self.accrue(consumer, 0, rate, ended)
+                result[standard] = self.accrue(consumer, 0, rate, ended, formed)
             if supervised:
-                result[standard + "+account"] = self.accrue(consumer, supervised, rate, ended)
+                result[standard + "+account"] = self.accrue(
+                    consumer, supervised, rate, ended, formed
+                )
         return result
 
-    def first_interest_day(self, ended: int) -> int:
+    def first_interest_day(self, ended: int, formed: int) -> int:
         start = self.terms["interest"]["start"]
         days = [ended]
         if start == "formation":
-            days.append(day_of(self.signed["at"]))
+            days.append(day_of(formed))
         if start == "first_payment" and self.payments:
             days.append(day_of(self.payments[0]["at"]))
         if start == "request":
@@ -602,11 +617,11 @@ class Clerk:
         return min(days)
 
     def accrue(
-        self, principal: int, supervised: int, rate: int | None, ended: int
+        self, principal: int, supervised: int, rate: int | None, ended: int, formed: int
     ) -> tuple[int, int] | None:
         """Interest and what is still owed at the as-of day, in fen; None without a rate."""
         how = self.terms["interest"]
-        start = self.first_interest_day(ended)
+        start = self.first_interest_day(ended, formed)
         paid_back: dict[int, list[Fact]] = {}
         total_paid = 0
         for fact in self.all("refund.paid"):
@@ -701,7 +716,16 @@ class Clerk:
             "voucher": ["pro_rata"],
             "deduction": ["claimed"],
             "minor_service": ["lawful"],
+            "activation_day": ["dated"],
+            "formation_day": ["dated"],
         }
+        for name, fact_kind in (
+            ("activation_day", "card.activated"), ("formation_day", "contract.signed")
+        ):  # fmt: skip
+            rows = [self.late(f) for f in self.all(fact_kind)]
+            first, last = [min((day_of(f[at]) for f in rows), default=0) for at in ("at", "late")]
+            if first != last:
+                asks[name] = ["recorded", "dated"]
         if any(d["objected"] for d in self.deliveries):
             asks["disputed"] = ["counted", "not_counted"]
         kind = self.deal["kind"]
@@ -812,7 +836,7 @@ class Clerk:
         figure["consumer"], figure["issuers"] = consumer, issuers
         figure["custody"] = min(principal, self.pot)
         figure["merchant"] = principal - figure["custody"]
-        figure["interest"] = self.interest(route, cause, consumer, ended)
+        figure["interest"] = self.interest(route, cause, consumer, ended, self.formed(pick))
         figure["beyond"] = 0
         if route != "cooling_off":
             value = self.value("discounted", pick, ended)

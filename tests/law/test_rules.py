@@ -16,7 +16,7 @@ from law.days import parse_day
 from law.facts import read_facts, read_stream
 from law.finding import Finding
 from law.refusal import Code, Refused
-from law.rules import PARAMETERS, Pack, check_publisher, parse_pack, read_pack, schedule
+from law.rules import EVERYWHERE, PARAMETERS, Pack, check_publisher, parse_pack, read_pack, schedule
 from law.terms import INDUSTRIES, read_terms
 from tests.law.case_language import Case, instant, parse_case
 
@@ -39,7 +39,7 @@ def look(name: str, case: Case, on: str = SEEN_ON, **terms: Any) -> list[Finding
     """Findings of one pack over one case, seen on a day."""
     case.terms.update(terms)
     packs = schedule([read_pack(PACKS[name])])
-    return list(find_breaches(packs, read_terms(case.terms), read_facts(case.facts), day(on)))
+    return list(find_breaches(packs, read_terms(case.terms), read_facts(case.facts), day(on), ""))
 
 
 def add(case: Case, kind: str, on: str, data: Any, role: str, clock: str = "12:00") -> int:
@@ -75,7 +75,7 @@ def test_a_pack_is_named_by_its_file_and_its_publisher_is_competent(name: str) -
     pack = read_pack(PACKS[name])
     assert f"{pack.id}.v{pack.version}" == name
     assert parse_pack(pack.raw) == pack
-    check_publisher(pack, COMPETENCE)
+    check_publisher(pack, COMPETENCE, EVERYWHERE)
 
 
 def test_the_packs_use_every_check_and_every_industry_has_one() -> None:
@@ -131,7 +131,9 @@ def test_an_event_is_judged_by_the_version_of_its_own_day() -> None:
     packs = schedule([read_pack(PACKS["offcampus-training.v1"]), read_pack(document)])
     for paid_on, rules in (("2025-06-30", []), ("2025-07-01", ["offcampus-training@2/amount"])):
         case = parse_case(f"units lesson 20 for 2000; paid 2000 {paid_on} ordered", [])
-        found = find_breaches(packs, read_terms(case.terms), read_facts(case.facts), day(SEEN_ON))
+        found = find_breaches(
+            packs, read_terms(case.terms), read_facts(case.facts), day(SEEN_ON), ""
+        )
         assert [finding.rule for finding in found] == rules
 
 
@@ -150,6 +152,10 @@ REFUSALS: list[tuple[Callable[[dict[str, Any]], Any], Code, str]] = [
     (lambda p: p.update(industries=["casino"]), Code.UNKNOWN_WORD,
      ("rules.industries holds 'casino'; some of training, catering, housekeeping, fitness, "
      "vocational, culture_sports, pets, hair_beauty, driving, car_wash are expected")),
+    (lambda p: p.update(districts=[]), Code.INCONSISTENT,
+     "rules.districts is []; districts are expected, or * alone for all of them"),
+    (lambda p: p.update(districts=["nanshan", "*"]), Code.INCONSISTENT,
+     "rules.districts is ['nanshan', '*']; districts are expected, or * alone for all of them"),
 ]  # fmt: skip
 
 
@@ -168,12 +174,101 @@ def test_a_department_publishes_for_its_own_industries_only() -> None:
     document = copy.deepcopy(PACKS["offcampus-training.v1"])
     document["industries"] = ["training", "driving"]
     with pytest.raises(Refused) as caught:
-        check_publisher(read_pack(document), COMPETENCE)
+        check_publisher(read_pack(document), COMPETENCE, EVERYWHERE)
     assert caught.value.code == Code.NOT_ENTITLED
     assert caught.value.detail == (
         "rules offcampus-training@1 are published by the department education for driving; it is "
         "competent for training"
     )
+
+
+def of_districts(*districts: str) -> Pack:
+    return read_pack(PACKS["offcampus-training.v1"] | {"districts": list(districts)})
+
+
+@pytest.mark.parametrize(
+    ("named", "competent", "sentence"),
+    [
+        (("*",), ("nanshan",), "every district; it is competent in nanshan"),
+        (("futian", "nanshan"), ("nanshan", "yantian"),
+         "futian; it is competent in nanshan, yantian"),
+        (("nanshan",), (), "nanshan; it is competent in none"),
+    ],
+)  # fmt: skip
+def test_a_regulator_publishes_for_its_own_districts_only(
+    named: tuple[str, ...], competent: tuple[str, ...], sentence: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        check_publisher(of_districts(*named), COMPETENCE, competent)
+    assert caught.value.code == Code.NOT_ENTITLED
+    publisher = PACKS["offcampus-training.v1"]["publisher"]
+    assert caught.value.detail == (
+        f"rules offcampus-training@1 are published by {publisher} for {sentence}"
+    )
+    check_publisher(of_districts("nanshan"), COMPETENCE, ("nanshan", "yantian"))
+    check_publisher(of_districts("nanshan"), COMPETENCE, EVERYWHERE)
+
+
+def test_a_pack_binds_in_its_districts_and_one_that_names_none_everywhere() -> None:
+    case = lessons()
+    case.facts[-1]["data"]["channel"] = "loan"
+    for pack, bound in (
+        (of_districts("nanshan", "yantian"), ["nanshan", "yantian"]),
+        (of_districts("*"), ["", "futian", "nanshan", "yantian"]),
+        (read_pack(PACKS["offcampus-training.v1"]), ["", "futian", "nanshan", "yantian"]),
+    ):
+        for district in ("", "futian", "nanshan", "yantian"):
+            facts = read_facts(case.facts)
+            found = find_breaches(
+                schedule([pack]), read_terms(case.terms), facts, day(SEEN_ON), district
+            )
+            assert bool(found) == (district in bound)
+
+
+# -- what the merchant alone dates
+
+
+def test_no_rule_is_evaded_by_the_merchants_own_date() -> None:
+    """Signed and paid under the new rule, and dated to before it by the merchant alone."""
+    document = copy.deepcopy(PACKS["offcampus-training.v1"])
+    document["effective_from"] = "2025-06-01"
+    packs = schedule([read_pack(document)])
+    late = instant("2025-06-10", "12:00")
+
+    def found(role: str, recorded: int) -> set[str]:
+        case = parse_case("units lesson 61 for 6100; paid 6100 2025-05-20 ordered", [])
+        for fact in case.facts:
+            fact |= {"recorded": recorded, "role": role}
+        facts = read_facts(case.facts)
+        seen = find_breaches(packs, read_terms(case.terms), facts, day(SEEN_ON), "")
+        return {finding.rule.partition("/")[2] for finding in seen}
+
+    assert found("merchant", late) == {"amount", "lessons"}
+    assert found("both", late) == set()
+    assert found("merchant", instant("2025-05-20", "12:00")) == set()
+
+
+def test_a_notice_before_closing_counts_from_its_record() -> None:
+    case = card()
+    add(case, "closing.notified", "2025-06-30", {"effective": "2025-08-01"}, "merchant")
+    case.facts[-1]["recorded"] = instant("2025-07-31", "12:00")
+    add(case, "business.closed", "2025-08-01", {}, "merchant")
+    assert [f.en for f in look("shanghai-2019.v1", case)] == [
+        "The merchant closed on 2025-08-01, 1 days after telling consumers; 30 are required."
+    ]
+    case.facts[-2]["recorded"] = instant("2025-06-30", "12:00")
+    assert look("shanghai-2019.v1", case) == []
+
+
+def test_intake_after_a_risk_is_not_hidden_by_the_merchants_own_date() -> None:
+    case = lessons()
+    paid = case.facts[-1]
+    add(case, "risk.declared", "2025-06-10", {}, "regulator")
+    assert look("consumer-regulation-22.v1", case, liability={"en": "x", "zh": "x"}) == []
+    paid |= {"recorded": instant("2025-06-12", "12:00"), "role": "merchant"}
+    assert [f.rule for f in look("consumer-regulation-22.v1", case)] == [
+        "consumer-regulation-22@1/risk"
+    ]
 
 
 # -- off-campus training
@@ -330,7 +425,7 @@ def test_what_an_issuer_keeps_in_custody() -> None:
                 "quarter_end": "2025-06-30"}  # fmt: skip
         document = {"at": 0, "author": "m", "data": data, "kind": "balance.reported",
                     "position": 3, "recorded": 0, "role": "merchant"}  # fmt: skip
-        return list(find_issuer_breaches(packs, "catering", read_stream([document])))
+        return list(find_issuer_breaches(packs, "catering", read_stream([document]), ""))
 
     for issuer_class, least in (("scale", 200_000), ("group", 300_000), ("brand", 400_000)):
         assert reported(least, issuer_class) == []
@@ -341,7 +436,7 @@ def test_what_an_issuer_keeps_in_custody() -> None:
          "At 2025-06-30 1,999.99 yuan were in custody, less than 20 % of the balance of 10,000.00.",
          "2025-06-30 存管资金 1,999.99 元，低于预收资金余额 10,000.00 元的 20%。"),
     ]  # fmt: skip
-    assert find_issuer_breaches(packs, "training", []) == ()
+    assert find_issuer_breaches(packs, "training", [], "") == ()
 
 
 # -- the regulation on consumer protection
@@ -486,7 +581,7 @@ def test_a_draft_does_nothing_until_a_date_is_set_and_then_only_notes() -> None:
 
     def found(on: str) -> list[Finding]:
         facts = read_facts(case.facts)
-        return list(find_breaches(packs, read_terms(case.terms), facts, day(on)))
+        return list(find_breaches(packs, read_terms(case.terms), facts, day(on), ""))
 
     assert found("2025-06-15") == []
     assert sentences(found("2025-06-16")) == [

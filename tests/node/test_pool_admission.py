@@ -25,7 +25,7 @@ def test_only_what_its_party_can_no_longer_sign_leaves_the_pool():
         body = make_bodies(1, party=party)[0]
         raw = sign_transaction(body, b"c" * 32, [SIGNER])
         pool.add(Candidate(decode_transaction(raw), None, None), is_local=True, now_ms=0)
-    keys = [PartyKey(SIGNER.public_key, 0, 0)]
+    keys = [PartyKey(SIGNER.public_key, 0, 0, ["bank"])]
     records = {
         "m-1": PartyRecord("m-1", "merchant", "", "bank", 0, 5, keys),
         "m-2": PartyRecord("m-2", "merchant", "", "bank", 0, 0, keys),
@@ -56,7 +56,7 @@ class Door:
     """An admission over a chain whose time the test sets, with one party that may sign."""
 
     def __init__(self):
-        keys = [PartyKey(SIGNER.public_key, 0, 0)]
+        keys = [PartyKey(SIGNER.public_key, 0, 0, ["bank"])]
         party = PartyRecord("m-1", "merchant", "", "bank", 0, 0, keys)
         self.header = SimpleNamespace(height=4, time_ms=1_000)
         limits = SimpleNamespace(replay_window_ms=500)

@@ -25,6 +25,7 @@ from tests.verifier import (
     test_proofs,
     test_record_mutations,
     test_schedule,
+    test_transaction,
 )
 from tests.verifier.mutating import CARD, honest, set_field
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, alter, busy_chain, forge
@@ -146,6 +147,7 @@ def good_files() -> dict[str, tuple[bytes, SmallChain]]:
             'Alice", id_number = "1\n\u202e'
         )[::-1],
         "history-of-one-institution": (one.history("card-1", ["bank-0"]), one),
+        "history-with-keys-that-were-given": test_transaction.with_given_keys(),
     }
     for place, index in enumerate(chain.indices_of(CARD)):
         signers = {0: ("m-1",), 1: ("m-1",), 2: ("m-1", "bank-1"), 5: ("m-1",), 6: ("bank-2",)}

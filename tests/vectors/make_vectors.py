@@ -47,7 +47,8 @@ PREPAID = ("the record", [
 PARTY = ("the record", [
     "its kind", "party", "role", "district", "registrar", "registered at height",
     "revoked from height (0: it stands)",
-    ("keys", [("a key", ["public key", "from height", "until height (0: it is open)"])]),
+    ("keys", [("a key", ["public key", "from height", "until height (0: it is open)",
+                         ("who vouched for it", [""])])]),
 ])  # fmt: skip
 VOTE = ("a vote", ["phase (2: commit)", "height", "view", "block hash", "replica", "signature"])
 CLAIM = ("a view-change", [

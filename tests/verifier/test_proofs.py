@@ -327,10 +327,10 @@ def test_one_definition_of_a_receipts_members() -> None:
 
 def revoked_chain() -> SmallChain:
     """A merchant's transaction is promised, and the merchant is revoked before the block."""
-    chain = SmallChain()
+    chain = SmallChain(roles=("bank", "payment"))
     data = {"keys": [chain.key("m-1").public_key.hex()], "party": "m-1", "role": "merchant"}
     chain.commit(chain.submit("party.register", "party/m-1", data, "bank-0"))
-    chain.commit(chain.submit("party.revoke", "party/m-1", {"party": "m-1"}, "bank-0"))
+    chain.commit(chain.submit("party.revoke", "party/m-1", {"party": "m-1"}, "bank-0", "bank-1"))
     for _ in range(3):
         chain.commit()
     return chain

@@ -10,7 +10,7 @@ import pytest
 from ledger.evidence import encode_transaction_evidence
 from ledger.refusal import Reason
 from ledger.tlog_proof import format_tlog_proof, parse_tlog_proof
-from ledger.transaction import sign_batch
+from ledger.transaction import sign_batch, sign_transaction
 from tests.verifier.mutating import CARD, SIGNERS, check, consumption, honest, line
 from tests.verifier.small_chain import START_MS, Parts, SmallChain, busy_chain
 from verifier.report import Result
@@ -64,18 +64,52 @@ def test_refused_transaction_is_evidence_too() -> None:
 
 
 def test_batch_signature_and_later_revocation() -> None:
-    chain = SmallChain()
+    chain = SmallChain(roles=("bank", "payment"))
     data = {"keys": [chain.key("m-1").public_key.hex()], "party": "m-1", "role": "merchant"}
     chain.commit(chain.submit("party.register", "party/m-1", data, "bank-0"))
     bodies = [
         chain.body("prepaid.prepay", f"contract/k-{at}", {"amount": 1}, "m-1") for at in range(3)
     ]
     chain.commit(*sign_batch(bodies, chain.chain_id, chain.key("m-1")))
-    chain.commit(chain.submit("party.revoke", "party/m-1", {"party": "m-1"}, "bank-0"))
+    chain.commit(chain.submit("party.revoke", "party/m-1", {"party": "m-1"}, "bank-0", "bank-1"))
     (index,) = chain.indices_of("contract/k-2")
     report = verify_evidence(chain.transaction(index, ["m-1"]).encode(), chain.chain_id)
     assert report.is_consistent
     assert "1 of them made over a batch" in report.steps[7].explanation.en
+
+
+def with_given_keys() -> tuple[bytes, SmallChain]:
+    """A record whose merchant signs with the key of its registration, with one it added itself, and
+    with one that two institutions gave to it."""
+    chain = SmallChain(roles=("bank", "payment"))
+    names = ("m-1", "m-1 own", "m-1 given")
+    keys = [chain.key(name).public_key.hex() for name in names]
+    data = {"keys": keys[:1], "party": "m-1", "role": "merchant"}
+    chain.commit(chain.submit("party.register", "party/m-1", data, "bank-0"))
+    for key, signers in ((keys[1], ["m-1"]), (keys[2], ["bank-1", "bank-0"])):
+        added = {"party": "m-1", "public_key": key}
+        chain.commit(chain.submit("party.add_key", "party/m-1", added, *signers))
+    bodies = [chain.body("prepaid.prepay", "contract/k", {"amount": 1}, "m-1") for _ in names]
+    for body, name in zip(bodies, names, strict=True):
+        chain.commit(sign_transaction(body, chain.chain_id, [chain.key(name)]))
+    return chain.history("k", ["m-1"]), chain
+
+
+def test_whose_word_a_key_rests_on_is_said() -> None:
+    raw, chain = with_given_keys()
+    own, given = [chain.key(name).public_key.hex() for name in ("m-1 own", "m-1 given")]
+    step = verify_evidence(raw, chain.chain_id).steps[8]
+    assert step.result is Result.OK
+    assert step.explanation.en == (
+        "Every key was valid when it signed. m-1 (merchant), registered by bank-0 at height 1, its "
+        f"key {own} added by itself, valid from height 3, key {given} given to it by bank-1 and "
+        "bank-0 without its own signature, valid from height 4."
+    )
+    assert step.explanation.zh == (
+        f"签名时密钥均有效。m-1（merchant），由 bank-0 于高度 1 登记，其密钥 {own} 由其自行增加，"
+        f"自高度 3 起有效，密钥 {given} 由 bank-1、bank-0 为其登记，未经其本人签名，自高度 4 起"
+        "有效。"
+    )
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 6, 7])
