@@ -153,8 +153,8 @@ def check_keys(case: Case) -> Words:
         for signer, signature in zip(body.signers, entry.signatures, strict=True):
             check_key(records[signer], signature.public_key, entry.height)
     case.parties = records
-    zh = "；".join([_describe_party(record).zh for record in records.values()])
-    en = "; ".join([_describe_party(record).en for record in records.values()])
+    described = [_describe_party(record) for record in records.values()]
+    zh, en = "；".join([words.zh for words in described]), "; ".join([w.en for w in described])
     return Words(f"签名时密钥均有效。{zh}。", f"Every key was valid when it signed. {en}.")
 
 

@@ -85,7 +85,7 @@ MUTANTS = (
     Mutant(
         "idle-signature-lines",
         "verifier/log_steps.py",
-        "        if key not in known:",
+        "        if key not in root.line_keys:",
         "        if not key:",
         "a checkpoint may carry lines that nobody checks",
         LOG,
