@@ -19,7 +19,7 @@ import json
 import re
 import unicodedata
 from itertools import groupby
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from ledger.refusal import Reason, Rejected
 
@@ -126,7 +126,7 @@ def _read_at_a_glance(raw: bytes) -> dict[str, JsonValue] | None:
     return value
 
 
-def _is_deeper(value: JsonValue, levels: int) -> bool:
+def _is_deeper(value: Any, levels: int) -> bool:
     """Return whether a container has more than so many levels, itself counted."""
     items = value.values() if type(value) is dict else value
     inner = [item for item in items if type(item) is dict or type(item) is list]
