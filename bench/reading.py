@@ -19,12 +19,9 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from urllib.parse import urlsplit
 
-from bench.bound import MESSAGE_BYTES
 from bench.processes import read_cpu_s
+from bench.verifying import measure_verifying
 from cli.client import Client
-from ledger.signing import SeedSigner, verify_signature
-from verifier.evidence_file import TransactionFile, read_evidence
-from verifier.verify import verify_evidence
 
 CONNECTIONS = 8
 """To each node."""
@@ -34,8 +31,8 @@ SPELLS = 3
 """Times that evidence and constant are measured in turn."""
 VERIFIED = 100
 """Files verified for the cost of verifying."""
-CHECKED = 2_000
-"""Signature checks measured beside."""
+VERIFYING_TURNS = 20
+"""Times that each of them is verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,46 +224,16 @@ async def measure_reading(
                 f"{cost:.0f} µs of the node each."
             )
     evidence_us, constant_us = min(costs["evidence"]), min(costs["constant"])
-    signature_us, signatures, verify_us = measure_verifying(files, chain_id)
+    measured = [measure_verifying(raw, chain_id, VERIFYING_TURNS) for raw in files]
+    verify_us = sum([one.verify_us for one in measured]) / len(measured)
+    checks_us = sum([one.checks_us for one in measured]) / len(measured)
     return ReadingResult(
         size,
         evidence_us,
         constant_us,
         constant_us / evidence_us,
         1e6 / evidence_us,
-        signatures,
+        sum([one.checks for one in measured]) / len(measured),
         verify_us,
-        verify_us / (signatures * signature_us),
+        verify_us / checks_us,
     )
-
-
-def measure_verifying(files: Sequence[bytes], chain_id: bytes) -> tuple[float, float, float]:
-    """Return (µs of one signature check, checks of one file, µs of verifying one file)."""
-    checks = sum([count_signatures(raw) for raw in files]) / len(files)
-    signer = SeedSigner(b"\x07" * 32)
-    message = b"m" * MESSAGE_BYTES
-    signature = signer.sign(message)
-    costs, checked = [], []
-    for _ in range(SPELLS):
-        begin = time.process_time()
-        for _ in range(CHECKED):
-            verify_signature(signer.public_key, message, signature)
-        checked.append((time.process_time() - begin) / CHECKED * 1e6)
-        begin = time.process_time()
-        for raw in files:
-            if not verify_evidence(raw, chain_id).is_consistent:
-                raise ValueError("a node gave evidence that does not verify")
-        costs.append((time.process_time() - begin) / len(files) * 1e6)
-    return min(checked), checks, min(costs)
-
-
-def count_signatures(raw: bytes) -> int:
-    """Return how many signatures an evidence file of a transaction holds, each to be verified."""
-    file = read_evidence(raw)
-    assert isinstance(file, TransactionFile), "evidence of transactions is asked for"
-    import msgpack
-
-    note_lines = file.header_proof.decode().count("\n— ")
-    entry: list[list[list[object]]] = msgpack.unpackb(file.entry)[3:4]
-    commits: list[object] = msgpack.unpackb(file.certificate)[3]
-    return note_lines + len(entry[0][1]) + len(commits)

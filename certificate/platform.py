@@ -50,9 +50,7 @@ def describe_institutions(file: EvidenceFile, root: TrustRoot) -> Section:
     if checkpoint is None:
         return Section(title, (_list_institutions(file, root),))
     note = parse_note(checkpoint)
-    times = {
-        one.cosigner: one.time_s for one in count_cosignatures(note, tuple(root.cosigner_keys))
-    }
+    times = {one.cosigner: one.time_s for one in count_cosignatures(note, root.cosigner_keys)}
     lines = {one.name: one.signature for one in note.signatures}
     commits = _read_commits(file)
     told = _read_institutions(file.genesis)

@@ -12,6 +12,7 @@ the two against each other.
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from hashlib import sha256
 from typing import Any, Final, NoReturn
@@ -31,11 +32,22 @@ NORMALIZATION: Final = unicodedata.ucd_3_2_0
 """Unicode 3.2: a later Unicode must not make an old document wrong. Every Python has the same
 tables of what 3.2 assigns; `is_normal` asks about nothing else."""
 
+_CONTAINERS: Final = frozenset((dict, list, tuple))
+_QUESTIONABLE: Final = re.compile(
+    r"[^\x00-\x7f\xb1\xb7\xd7\u03a3\u2010-\u2027\u2190-\u2193\u2212\u2264\u2265\u2308-\u230b"
+    r"\u3001-\u3029\u4e00-\u9fa5\uff01-\uff5e]"
+)
+"""What is not of ASCII, of the signs of reckoning, of dashes and quotation marks, or of Chinese and
+its punctuation: of these every character is assigned, stays as it is in any normal form and joins
+no other."""
+
 _INTEGER_CHARS_MAX: Final = len(str(-INTEGER_MAX))
 
 
 def encode(value: Any, name: str = "document") -> bytes:
     """Return the canonical text of `value`, in UTF-8; raise `Refused` where it has none."""
+    if _is_plain(value, DEPTH_MAX):
+        return _dumps(value).encode()
     has_high_names = _check(value, name, "$", 1)
     try:
         # Below the surrogates code points and UTF-16 units sort alike; json sorts by the former.
@@ -105,6 +117,8 @@ def is_normal(text: str) -> bool:
 
     A character of a later version stays as it is; nothing composes with it or across it (ADR 0025).
     """
+    if not _QUESTIONABLE.search(text):
+        return True
     runs, start = [], 0
     for at, one in enumerate(text):
         if NORMALIZATION.category(one) == "Cn":
@@ -125,6 +139,32 @@ def _write(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(_write(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _is_plain(value: Any, levels: int) -> bool:
+    """Return whether a container of so many levels has nothing in it that `_check` must look at.
+
+    That is so of nearly all, and asking is several times quicker than looking.
+    """
+    kind = type(value)
+    if not levels or kind not in _CONTAINERS:
+        return False
+    if kind is dict and not all(type(key) is str and key.isascii() for key in value):
+        return False
+    for item in value.values() if kind is dict else value:
+        kind = type(item)
+        if kind is str:
+            if not item.isascii() and _QUESTIONABLE.search(item):
+                return False
+        elif kind is int:
+            if not -INTEGER_MAX <= item <= INTEGER_MAX:
+                return False
+        elif kind in _CONTAINERS:
+            if not _is_plain(item, levels - 1):
+                return False
+        elif kind is not bool and item is not None:
+            return False
+    return True
 
 
 def _check(value: Any, name: str, path: str, depth: int) -> bool:

@@ -239,7 +239,7 @@ def decode_base64(text: str) -> bytes | None:
         data = binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError):
         return None
-    return data if encode_base64(data) == text else None
+    return data if binascii.b2a_base64(data, newline=False).decode("ascii") == text else None
 
 
 def _refuse(reason: Reason, detail: str) -> NoReturn:

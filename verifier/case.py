@@ -17,7 +17,7 @@ from ledger.sum_tree import SumTotal
 from ledger.tlog_proof import TlogProof
 from verifier.evidence_file import EvidenceFile
 from verifier.formats import Body, Entry, Envelope, Header
-from verifier.report import FactValue, Words
+from verifier.report import Bilingual, FactValue
 from verifier.state_formats import PartyRecord, StateValue, read_state_proof, read_state_value
 from verifier.trust_root import TrustRoot
 
@@ -48,7 +48,7 @@ class Case:
     """Set by step 9: the signers' records, by id."""
     state_value: StateValue
     """Set by step 12: the contract's own state value."""
-    working: Words | None = None
+    working: Bilingual | None = None
     """Set by step 14: the derivation computed last, as text; None where nothing was computed."""
 
     total: SumTotal
@@ -62,6 +62,9 @@ class Case:
 
     def __init__(self, trusted_chain_id: bytes) -> None:
         self.trusted_chain_id = trusted_chain_id
+        self.certified: dict[bytes, tuple[CertifiedCheckpoint, set[int]]] = {}
+        """The note certified last, under `root`, with its cosigners; the lines of a schedule share
+        it, and many of them have the same."""
         self.facts: dict[str, FactValue] = {}
 
     def check_inclusion(self, leaf: bytes, proof: TlogProof) -> None:

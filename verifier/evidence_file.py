@@ -286,7 +286,7 @@ def _read_members(members: dict[str, JsonValue]) -> DecodedFile:
     part = _take_post_quantum(members) if kind in POST_QUANTUM_KINDS else None
     platform = _take_platform(members) if kind in POST_QUANTUM_KINDS else ()
     file = _read_kind(members, kind)
-    if isinstance(file, ConsistencyFile | EquivocationFile):
+    if isinstance(file, ConsistencyFile | EquivocationFile) or (part is None and not platform):
         return file
     return replace(file, post_quantum=part, platform=platform)
 

@@ -9,6 +9,7 @@ computation names. So a file that leaves one out, adds one or alters one is inco
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from law.canonical import compute_hash
@@ -33,6 +34,23 @@ _ROLE_OF: Final[Mapping[str, str]] = {"bank": "issuer", "payment": "issuer"}
 """Roles of institutions that are not the contract's custodian; others keep their name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Working:
+    """How what is owed was derived, in words that are written when somebody asks for them."""
+
+    derivation: Derivation
+
+    @property
+    def zh(self) -> str:
+        """The working in Chinese, line by line."""
+        return render_derivation(self.derivation, "zh")
+
+    @property
+    def en(self) -> str:
+        """The working in English, line by line."""
+        return render_derivation(self.derivation, "en")
+
+
 def check_owed(case: Case) -> Words:
     """Step 14: each computation of what is owed gives again what its outcome says."""
     file = case.file
@@ -53,7 +71,7 @@ def check_owed(case: Case) -> Words:
     low, high = find_range(last)
     case.facts["owed_fen"] = {"low": low, "high": high, "results": len(last.results)}
     case.facts["owed_articles"] = list_articles(last)
-    case.working = Words(render_derivation(last, "zh"), render_derivation(last, "en"))
+    case.working = Working(last)
     first, second = format_fen(low), format_fen(high)
     zh, en = (
         (f"{first.zh}", f"are {first.en}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from ledger.checkpoint import (
     CertifiedCheckpoint,
-    LogTrust,
     certify_note,
     count_cosignatures,
     parse_checkpoint_text,
@@ -84,7 +83,11 @@ def check_checkpoint(case: Case) -> Words:
     else:
         case.proofs = _read_proofs(case)
         raw = next(iter(case.proofs.values())).checkpoint
-    certified, cosigners = certify(root, raw, is_bare=isinstance(case.file, BareProof))
+    if raw not in case.certified:
+        found = certify(root, raw, is_bare=isinstance(case.file, BareProof))
+        case.certified.clear()
+        case.certified[raw] = found
+    certified, cosigners = case.certified[raw]
     case.checkpoint = certified
     checkpoint = certified.checkpoint
     existed_by_s = certified.existed_by_s(root.faulty_max)
@@ -133,13 +136,12 @@ def certify(
             f"检查点属于日志 {checkpoint.origin}，而不是 {root.origin}。",
             f"The checkpoint is of log {checkpoint.origin}, not of {root.origin}.",
         )
-    trust = LogTrust(root.origin, tuple(root.log_keys), tuple(root.cosigner_keys), root.quorum)
     if not is_bare:
-        _check_lines(note, trust)
-    cosignatures = count_cosignatures(note, trust.cosigner_keys)
+        _check_lines(note, root)
+    cosignatures = count_cosignatures(note, root.cosigner_keys)
     cosigners = {one.cosigner for one in cosignatures}
-    signed, unsigned = split_cosigners(root, cosigners)
     if len(cosigners) < root.quorum:
+        signed, unsigned = split_cosigners(root, cosigners)
         raise Refuted(
             Reason.NO_QUORUM,
             f"检查点仅由 {len(cosigners)} 家机构联署（{signed.zh}），法定多数为 {root.quorum} 家；"
@@ -147,7 +149,7 @@ def certify(
             f"Only {len(cosigners)} institutions cosigned the checkpoint ({signed.en}), and a "
             f"quorum is {root.quorum}; not: {unsigned.en}.",
         )
-    return certify_note(note, trust, lambda: cosignatures), cosigners
+    return certify_note(note, root.log_trust, lambda: cosignatures), cosigners
 
 
 def check_headers(case: Case) -> Words:
@@ -253,16 +255,15 @@ def _read_proofs(case: Case) -> dict[str, TlogProof]:
     return proofs
 
 
-def _check_lines(note: Note, trust: LogTrust) -> None:
+def _check_lines(note: Note, root: TrustRoot) -> None:
     """Every signature line must be an institution's, and none may stand twice.
 
     C2SP signed-note ignores unknown keys; evidence does not, so that no byte of it is idle.
     """
-    known = {(key.name, key.key_id) for key in (*trust.log_keys, *trust.cosigner_keys)}
     seen: set[tuple[str, bytes]] = set()
     for line in note.signatures:
         key = (line.name, line.key_id)
-        if key not in known:
+        if key not in root.line_keys:
             raise Refuted(
                 Reason.UNKNOWN_KEY,
                 f"检查点含有未知密钥的签名行：{line.name}（{line.key_id.hex()}）。",

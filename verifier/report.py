@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ledger.refusal import Reason, Rejected
 
@@ -28,6 +28,18 @@ class Words:
 
     zh: str
     en: str
+
+
+class Bilingual(Protocol):
+    """A text in Chinese and in English, one of which may never be asked for."""
+
+    @property
+    def zh(self) -> str:
+        """The text in Chinese."""
+
+    @property
+    def en(self) -> str:
+        """The text in English."""
 
 
 class Refuted(Exception):
@@ -79,7 +91,7 @@ class Report:
     """Values established by steps that passed, for programs and certificates."""
     limits: tuple[Words, ...]
     file_sha256: str
-    working: Words | None = None
+    working: Bilingual | None = None
     """How what is owed was derived again, line by line, if it was."""
 
     @property
@@ -212,7 +224,9 @@ def _measure(text: str) -> int:
 def format_working(report: Report, language: str) -> Iterator[str]:
     """Yield the lines of the working; one sentence where there is none."""
     zh, en = language != "en", language != "zh"
-    working = report.working or Words("没有复算应退金额。", "What is owed was not derived.")
+    working: Bilingual = report.working or Words(
+        "没有复算应退金额。", "What is owed was not derived."
+    )
     for text in [working.zh] * zh + [working.en] * en:
         yield ""
         for line in text.splitlines():

@@ -34,7 +34,7 @@ def read_array(raw: bytes, name: str, length: int | None = None) -> list[Any]:
         _refuse(Reason.TOO_LARGE, f"{name}: {len(raw)} bytes; at most {BYTES_MAX}")
     try:
         value = msgpack.unpackb(raw, raw=False, use_list=True, ext_hook=_refuse_extension)
-        _check_types(value, name, 1)
+        _check_types([value], name, 0)
         spelled: bytes = msgpack.packb(value, use_bin_type=True)
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException):
         # Not the library's own words: those of its next version would be others.
@@ -58,14 +58,19 @@ def _refuse_extension(code: int, data: bytes) -> NoReturn:
     raise ValueError(f"extension type {code} of {len(data)} bytes")
 
 
-def _check_types(value: Any, name: str, depth: int) -> None:
-    if isinstance(value, list):
-        if depth > DEPTH_MAX:
-            _refuse(Reason.TOO_DEEP, f"{name}: nested deeper than {DEPTH_MAX} levels")
-        for item in value:
-            _check_types(item, name, depth + 1)
-    elif value is not None and type(value) not in (int, str, bytes, bool):
-        _refuse(Reason.MALFORMED, f"{name}: a {type(value).__name__} has no place in it")
+_LEAVES: Final = frozenset((int, str, bytes, bool, type(None)))
+
+
+def _check_types(values: list[Any], name: str, depth: int) -> None:
+    """Refuse what exists nowhere on the ledger; `depth` levels are around and of `values`."""
+    for value in values:
+        kind = type(value)
+        if kind is list:
+            if depth == DEPTH_MAX:
+                _refuse(Reason.TOO_DEEP, f"{name}: nested deeper than {DEPTH_MAX} levels")
+            _check_types(value, name, depth + 1)
+        elif kind not in _LEAVES:
+            _refuse(Reason.MALFORMED, f"{name}: a {kind.__name__} has no place in it")
 
 
 def take_array(value: Any, name: str, length: int | None = None) -> list[Any]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final, NoReturn
 
 from ledger import tags
-from ledger.checkpoint import cosigner_verifier_key, log_verifier_key
+from ledger.checkpoint import LogTrust, cosigner_verifier_key, log_verifier_key
 from ledger.hashing import tagged_hash
 from ledger.note import VerifierKey
 from ledger.post_quantum import Member
@@ -43,9 +43,9 @@ class Institution:
     """SHA-256 of its ML-DSA-44 public key, if genesis names one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TrustRoot:
-    """Everything that follows from the genesis document."""
+    """Everything that follows from the genesis document; what is derived is derived once."""
 
     chain_id: bytes
     network: str
@@ -55,22 +55,22 @@ class TrustRoot:
     intake_heights: int
     """How far above the newest height a node's promise reaches."""
 
-    @property
+    @cached_property
     def origin(self) -> str:
         """Name of the log: network, '/' and the first 16 hex digits of the chain id."""
         return f"{self.network}/{self.chain_id.hex()[:16]}"
 
-    @property
+    @cached_property
     def faulty_max(self) -> int:
         """Return f = ⌊(n−1)/3⌋, the most institutions that may lie (Castro & Liskov 1999)."""
         return (len(self.institutions) - 1) // 3
 
-    @property
+    @cached_property
     def quorum(self) -> int:
         """Return ⌊(n+f)/2⌋+1: any two quorums share an honest institution."""
         return (len(self.institutions) + self.faulty_max) // 2 + 1
 
-    @property
+    @cached_property
     def validators_hash(self) -> bytes:
         """Hash of the validator set, which every header names."""
         return tagged_hash(
@@ -83,23 +83,38 @@ class TrustRoot:
             ),
         )
 
-    @property
-    def log_keys(self) -> list[VerifierKey]:
-        """Keys that sign checkpoints as the log; their name is the origin."""
-        return [log_verifier_key(self.origin, one.log_key) for one in self.institutions]
+    @cached_property
+    def log_trust(self) -> LogTrust:
+        """Whom to believe about the log: its keys, whose name is the origin, and the cosigners."""
+        return LogTrust(
+            self.origin,
+            tuple([log_verifier_key(self.origin, one.log_key) for one in self.institutions]),
+            self.cosigner_keys,
+            self.quorum,
+        )
 
-    @property
-    def post_quantum_members(self) -> list[Member]:
+    @cached_property
+    def post_quantum_members(self) -> tuple[Member, ...]:
         """Every institution as post-quantum cosignatures know it, by replica number."""
-        return [Member(f"{self.origin}/{one.id}", one.mldsa44) for one in self.institutions]
+        return tuple([Member(f"{self.origin}/{one.id}", one.mldsa44) for one in self.institutions])
 
-    @property
-    def cosigner_keys(self) -> list[VerifierKey]:
+    @cached_property
+    def cosigner_keys(self) -> tuple[VerifierKey, ...]:
         """Keys that cosign checkpoints, named `<origin>/<institution id>`, by replica number."""
-        return [
-            cosigner_verifier_key(f"{self.origin}/{one.id}", one.cosign_key)
-            for one in self.institutions
-        ]
+        return tuple(
+            [
+                cosigner_verifier_key(f"{self.origin}/{one.id}", one.cosign_key)
+                for one in self.institutions
+            ]
+        )
+
+    @cached_property
+    def line_keys(self) -> frozenset[tuple[str, bytes]]:
+        """Name and key id of every signature line that a checkpoint of this log may have."""
+        trust = self.log_trust
+        return frozenset(
+            [(key.name, key.key_id) for key in (*trust.log_keys, *trust.cosigner_keys)]
+        )
 
 
 def compute_chain_id(document: bytes) -> bytes:

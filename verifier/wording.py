@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Final
 
 from law.facts import KINDS as FACTS
@@ -208,7 +208,8 @@ MONEY: Final[Mapping[str, Words]] = {
 """Effects that are amounts in fen."""
 
 _PLAIN: Final = re.compile(r"[0-9A-Za-z._/-]+(?: [0-9A-Za-z._/-]+)*")
-_CHINA: Final = timezone(timedelta(hours=8))
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, and then China's time
+_CHINA: Final = timedelta(hours=8)
 _YEAR_9999_S: Final = 253_402_214_400
 """Past it (less a day for the time zone) Python has no calendar; the bare number is shown."""
 
@@ -233,10 +234,10 @@ def format_time_ms(time_ms: int) -> Words:
     seconds, rest = divmod(time_ms, 1000)
     if not 0 <= seconds < _YEAR_9999_S:
         return Words(f"{time_ms} 毫秒（自 1970 年）", f"{time_ms} ms since 1970")
-    china = datetime.fromtimestamp(seconds, _CHINA)
-    utc = datetime.fromtimestamp(seconds, UTC)
+    utc = _EPOCH + timedelta(seconds=seconds)
+    china = utc + _CHINA
     return Words(
-        f"北京时间 {china:%Y-%m-%d %H:%M:%S}.{rest:03}", f"{utc:%Y-%m-%d %H:%M:%S}.{rest:03} UTC"
+        f"北京时间 {china.isoformat(' ')}.{rest:03}", f"{utc.isoformat(' ')}.{rest:03} UTC"
     )
 
 

@@ -11,6 +11,20 @@ import pytest
 
 import verifier.post_quantum_step
 from ledger.disclosure import FIELDS
+from ledger.evidence import (
+    CASE,
+    CONSISTENCY,
+    DISCLOSURES,
+    EQUIVOCATION,
+    HISTORY,
+    LIABILITIES,
+    MEMBERS,
+    PLATFORM,
+    POST_QUANTUM,
+    RECORD,
+    STATE,
+    TRANSACTION,
+)
 from ledger.transaction import sign_batch
 from tests.page.conftest import JavaScript
 from tests.verifier import (
@@ -229,10 +243,40 @@ def test_a_case_is_judged_alike_but_for_the_law(javascript: JavaScript) -> None:
     assert page["limits"][-1]["en"].startswith("What is owed was not derived again: ")
 
 
+@pytest.mark.parametrize("name", test_owed.MUTATIONS)
+def test_cases_are_refused_by_both_for_the_same_reason(javascript: JavaScript, name: str) -> None:
+    make, number, reason = test_owed.MUTATIONS[name]
+    report = agree(javascript, make(), test_owed.world().chain_id)
+    assert report.failed is not None
+    assert (report.failed.number, report.failed.reason) == (number, reason)
+
+
+def count_mutations() -> dict[str, int]:
+    """How many of each kind of file, and of each part that a file may have, both refuse."""
+    tables = test_proofs.tables()
+    own = Counter(name.partition("-")[0] for name in MUTATIONS)
+    records = {kind: len(tables[kind]) for kind in test_proofs.BASES}
+    return records | {
+        CASE: len(test_owed.MUTATIONS),
+        CONSISTENCY: len(tables["consistency"]),
+        DISCLOSURES: own["disclosure"],
+        EQUIVOCATION: len(tables["equivocation"]),
+        HISTORY: own["history"],
+        LIABILITIES: len(test_liabilities.MUTATIONS),
+        PLATFORM: sum(reason is not None for _, reason in test_platform_statement.FILES.values()),
+        POST_QUANTUM: len(test_post_quantum.MUTATIONS),
+        RECORD: sum(records.values()),
+        "schedule": len(test_schedule.MUTATIONS),
+        STATE: len(tables["state"]),
+        TRANSACTION: own["log"] + own["record"],
+        "unreadable": own["file"],
+    }
+
+
 def test_there_are_enough_mutations_of_each_kind() -> None:
-    count = Counter(name.partition("-")[0] for name in MUTATIONS)
-    assert count["history"] >= 30
-    assert count["log"] + count["record"] >= 30
+    count = count_mutations()
+    assert set(count) >= {*MEMBERS, DISCLOSURES, PLATFORM, POST_QUANTUM, "schedule"}
+    assert {kind: number for kind, number in count.items() if number < 30} == {}
 
 
 def test_rules_that_are_not_known_are_not_replayed(javascript: JavaScript) -> None:

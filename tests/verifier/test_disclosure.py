@@ -210,6 +210,11 @@ def swap_names(listed: list[Any]) -> None:
     one["value"], other["value"] = other["value"], one["value"]
 
 
+def swap_paths(listed: list[Any]) -> None:
+    one, other = listed[0]["fields"]
+    one["path"], other["path"] = other["path"], one["path"]
+
+
 LEADS = "with its value, salt and path leads to commitment"
 MUTATIONS: dict[str, tuple[Callable[[], bytes], int, Reason, str]] = {
     "value": (lambda: edited(put("value", "张小贝")), 15, Reason.BAD_PROOF, f"field name {LEADS}"),
@@ -289,6 +294,39 @@ MUTATIONS: dict[str, tuple[Callable[[], bytes], int, Reason, str]] = {
     ),
     "format": (
         lambda: edited(lambda d: d[0].update(format="x")), 1, Reason.BAD_FIELD, "format is not",
+    ),
+    "paths-exchanged": (
+        lambda: edited(swap_paths), 15, Reason.BAD_PROOF, f"field name {LEADS}",
+    ),
+    "path-longer": (
+        lambda: edited(put("path", ["00" * 32] * 6)), 1, Reason.BAD_FIELD, "of 5 hashes",
+    ),
+    "path-of-no-hashes": (
+        lambda: edited(put("path", ["0"] * 5)), 1, Reason.BAD_FIELD, "is not 64 lower",
+    ),
+    "value-a-number": (
+        lambda: edited(put("value", 1)), 1, Reason.BAD_FIELD, "the value is no text",
+    ),
+    "salt-in-capitals": (
+        lambda: edited(put("salt", "AB" * 16)), 1, Reason.BAD_FIELD, "salt is not 32 lower",
+    ),
+    "field-member-more": (
+        lambda: edited(put("more", 1)), 1, Reason.BAD_FIELD, "exactly name, path, salt, value",
+    ),
+    "commitment-short": (
+        lambda: edited(lambda d: d[0].update(commitment="00")), 1, Reason.BAD_FIELD,
+        "commitment is not 64 lower",
+    ),
+    "not-a-list": (
+        lambda: encode_canonical(json.loads(history(show(FIRST, "name"))) | {"disclosures": {}}),
+        1, Reason.BAD_FIELD, "disclosures is not a list",
+    ),
+    "entry-of-the-commitment-gone": (
+        lambda: encode_canonical(
+            json.loads(history(show(FIRST, "name")))
+            | {"entries": json.loads(history(show(FIRST, "name")))["entries"][1:]}
+        ),
+        12, Reason.ROOT_MISMATCH, "1 missing",
     ),
 }  # fmt: skip
 

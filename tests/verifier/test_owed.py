@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import io
 import json
@@ -16,7 +17,7 @@ from ledger.canonical import encode_canonical
 from ledger.refusal import Reason
 from tests.contracts.life_world import CARD, LOCKED, LifeWorld, paid_world
 from tests.contracts.test_refunds import AS_OF, busy_world
-from tests.verifier.small_chain import forge
+from tests.verifier.small_chain import alter, forge
 from verifier.main import main
 from verifier.report import Report, Result
 from verifier.verify import verify_evidence
@@ -136,6 +137,154 @@ def test_papers_that_are_not_those_that_were_read(change: Callable[[Any], None])
     step = report.steps[13]
     assert (step.result, step.reason) == (Result.FAILED, Reason.ROOT_MISMATCH)
     assert " states basis " in step.explanation.en
+
+
+# What is refused before the law is asked, by a verifier that holds no law as well.
+
+Document = dict[str, Any]
+
+
+def changed(change: Callable[[Document], Any], **members: Any) -> Callable[[], bytes]:
+    def make() -> bytes:
+        document = json.loads(file())
+        change(document)
+        return encode_canonical(document | members)
+
+    return make
+
+
+def member(**members: Any) -> Callable[[], bytes]:
+    return changed(lambda document: None, **members)
+
+
+def law(change: Callable[[Document], Any]) -> Callable[[], bytes]:
+    return lambda: with_law(change)
+
+
+def entries(change: Callable[[list[str]], Any], times: bool = True) -> Callable[[], bytes]:
+    """The entries changed, and the times beside them in the same way."""
+
+    def alter(document: Document) -> None:
+        change(document["entries"])
+        if times:
+            change(document["law"]["times"])
+
+    return changed(alter)
+
+
+def swapped(listed: list[Any]) -> None:
+    listed[3], listed[4] = listed[4], listed[3]
+
+
+def first_party(**members: str) -> Callable[[], bytes]:
+    return changed(lambda document: document["parties"][0].update(members))
+
+
+def later_party(name: str) -> Callable[[], bytes]:
+    def alter(document: Document) -> None:
+        document["parties"][0][name] = document["parties"][1][name]
+
+    return changed(alter)
+
+
+def forged_entry(place: int, change: Callable[[list[Any]], Any]) -> Callable[[], bytes]:
+    """An entry as a dishonest quorum would have it, every root and signature of theirs agreeing."""
+
+    def make() -> bytes:
+        made = world()
+        index = made.indices_of(CARD)[place]
+        lying = forge(made, {index: alter(made.leaves[index], change)})
+        return lying.history("card-1", SIGNERS, law=world().papers(CARD))
+
+    return make
+
+
+def flipped(document: Document) -> None:
+    raw = bytearray(base64.b64decode(document["entries"][5]))
+    raw[-3] ^= 1
+    document["entries"][5] = base64.b64encode(raw).decode()
+
+
+def of_another_contract(document: Document) -> None:
+    made = world()
+    index = made.indices_of("merchant/m-1")[0]
+    document["entries"][-1] = base64.b64encode(made.leaves[index]).decode()
+
+
+MUTATIONS: dict[str, tuple[Callable[[], bytes], int, Reason]] = {
+    "law-gone": (changed(lambda document: document.pop("law")), 1, Reason.BAD_FIELD),
+    "law-no-object": (member(law=[]), 1, Reason.BAD_FIELD),
+    "law-member-more": (law(lambda law: law.update(more=1)), 1, Reason.BAD_FIELD),
+    "law-member-gone": (law(lambda law: law.pop("pages")), 1, Reason.BAD_FIELD),
+    "terms-not-base64": (law(lambda law: law.update(terms="?")), 1, Reason.BAD_FIELD),
+    "times-no-list": (law(lambda law: law.update(times={})), 1, Reason.BAD_FIELD),
+    "time-a-text": (law(lambda law: law.update(times=["1"])), 1, Reason.BAD_FIELD),
+    "time-below-0": (law(lambda law: law.update(times=[-1])), 1, Reason.BAD_FIELD),
+    "time-a-truth-value": (law(lambda law: law.update(times=[True])), 1, Reason.BAD_FIELD),
+    "pages-no-list": (law(lambda law: law.update(pages=1)), 1, Reason.BAD_FIELD),
+    "page-without-position": (law(lambda law: law.update(pages=[{}])), 1, Reason.BAD_FIELD),
+    "page-no-object": (law(lambda law: law.update(pages=[7])), 1, Reason.BAD_FIELD),
+    "merchant-no-list": (law(lambda law: law.update(merchant="m")), 1, Reason.BAD_FIELD),
+    "merchant-position-a-text": (
+        law(lambda law: law.update(merchant=[{"position": "1"}])), 1, Reason.BAD_FIELD,
+    ),
+    "member-more": (member(note="x"), 1, Reason.BAD_FIELD),
+    "a-history-with-papers": (member(kind="history"), 1, Reason.BAD_FIELD),
+    "a-schedule-of-one": (member(format="evidence-ledger/schedule/v1"), 1, Reason.BAD_FIELD),
+    "another-genesis": (member(genesis="AAAA"), 2, Reason.WRONG_CHAIN),
+    "header-proof-cut": (
+        changed(lambda one: one.update(header_proof=one["header_proof"][:-9])), 4, Reason.MALFORMED,
+    ),
+    "cosigners-gone": (
+        changed(
+            lambda one: one.update(
+                header_proof="".join(one["header_proof"].splitlines(keepends=True)[:-3])
+            )
+        ),
+        4,
+        Reason.NO_QUORUM,
+    ),
+    "header-of-nothing": (member(header="AAAA"), 5, Reason.MALFORMED),
+    "contract-renamed": (member(contract="card-2"), 12, Reason.BAD_FIELD),
+    "entries-swapped": (entries(swapped), 6, Reason.BAD_FIELD),
+    "entry-twice": (
+        entries(lambda listed: listed.insert(2, listed[2])), 6, Reason.BAD_FIELD,
+    ),
+    "entry-cut": (changed(lambda one: one["entries"].append("AAAA")), 6, Reason.MALFORMED),
+    "entry-flipped": (changed(flipped), 6, Reason.NOT_CANONICAL),
+    "entry-of-another-contract": (changed(of_another_contract), 6, Reason.BAD_FIELD),
+    "signature-flipped": (
+        forged_entry(0, lambda fields: fields[3][1][0].__setitem__(1, bytes(64))),
+        8,
+        Reason.BAD_SIGNATURE,
+    ),
+    "signer-gone": (
+        forged_entry(0, lambda fields: fields[3][1].pop()), 7, Reason.SIGNATURE_COUNT,
+    ),
+    "party-gone": (changed(lambda one: one["parties"].pop()), 9, Reason.UNKNOWN_PARTY),
+    "parties-swapped": (
+        changed(lambda one: one["parties"].reverse()), 9, Reason.UNKNOWN_PARTY,
+    ),
+    "party-record-of-another": (later_party("value"), 9, Reason.BAD_PROOF),
+    "party-proof-of-another": (later_party("proof"), 9, Reason.BAD_PROOF),
+    "party-record-empty": (first_party(value=""), 9, Reason.BAD_PROOF),
+    "first-entry-gone": (entries(lambda listed: listed.pop(0)), 12, Reason.ROOT_MISMATCH),
+    "middle-entry-gone": (entries(lambda listed: listed.pop(4)), 12, Reason.ROOT_MISMATCH),
+    "last-entry-gone": (entries(lambda listed: listed.pop()), 12, Reason.ROOT_MISMATCH),
+    "another-balance-stated": (
+        forged_entry(1, lambda fields: fields[4][2][2].__setitem__(1, 7)), 13, Reason.BAD_FIELD,
+    ),
+}  # fmt: skip
+"""Each with the step and the reason of its refusal."""
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_case_that_was_tampered_with(name: str) -> None:
+    make, number, reason = MUTATIONS[name]
+    failed = examine(make()).failed
+    assert failed is not None, "it passed as consistent"
+    assert (failed.number, failed.reason) == (number, reason), failed.explanation.en
+    assert failed.explanation.zh
 
 
 def test_other_terms() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ledger.canonical import encode_canonical
 from ledger.evidence import add_platform
 from ledger.platform_statement import (
     BYTES_MAX,
@@ -178,6 +179,18 @@ def with_statements(*raw: bytes) -> bytes:
     return add_platform(chain()[1], raw)
 
 
+def _names_of(at: int) -> tuple[str, str]:
+    """The operator's names in English and in Chinese."""
+    one = read_trust_root(chain()[0].genesis.raw).institutions[at]
+    return one.name_en, one.name_zh
+
+
+def _flipped(raw: bytes) -> bytes:
+    """The statement with the last digit of its signature changed."""
+    at = len(HEAD) + 127
+    return raw[:at] + (b"0" if raw[at : at + 1] != b"0" else b"1") + raw[at + 1 :]
+
+
 FILES: dict[str, tuple[Callable[[], bytes], Reason | None]] = {
     "one": (lambda: with_statements(of_bank(0)), None),
     "all": (lambda: with_statements(*map(of_bank, range(4))), None),
@@ -259,6 +272,55 @@ FILES: dict[str, tuple[Callable[[], bytes], Reason | None]] = {
         Reason.MALFORMED,
     ),
     "too-large": (lambda: with_statements(b" " * (BYTES_MAX + 1)), Reason.TOO_LARGE),
+    "member-more": (
+        lambda: with_statements(of_bank(0, build=statement()["build"] | {"remark": "x"})),
+        Reason.BAD_FIELD,
+    ),
+    "names-swapped": (
+        lambda: with_statements(
+            of_bank(0, operator=dict(zip(("zh", "en"), _names_of(0), strict=True)))
+        ),
+        Reason.BAD_FIELD,
+    ),
+    "no-number": (
+        lambda: with_statements(of_bank(0, health=statement()["health"] | {"height": "9"})),
+        Reason.MALFORMED,
+    ),
+    "a-negative-number": (
+        lambda: with_statements(of_bank(0, build={"files": -1, "sha256": "ab" * 32})),
+        Reason.BAD_FIELD,
+    ),
+    "no-libraries": (lambda: with_statements(of_bank(0, versions=["x"])), Reason.BAD_FIELD),
+    "a-library-without-version": (
+        lambda: with_statements(of_bank(0, versions={"python": None})),
+        Reason.BAD_FIELD,
+    ),
+    "no-scheme": (lambda: with_statements(of_bank(0, cryptography=[1])), Reason.BAD_FIELD),
+    "kernel-hash-short": (
+        lambda: with_statements(of_bank(0, kernel={"kind": "native", "sha256": "ab"})),
+        Reason.BAD_FIELD,
+    ),
+    "signature-flipped": (lambda: with_statements(_flipped(of_bank(0))), Reason.BAD_SIGNATURE),
+    "signature-of-another": (
+        lambda: with_statements(
+            of_bank(0)[: len(HEAD)]
+            + of_bank(1)[len(HEAD) : len(HEAD) + 128]
+            + of_bank(0)[len(HEAD) + 128 :]
+        ),
+        Reason.BAD_SIGNATURE,
+    ),
+    "second-of-two": (
+        lambda: with_statements(of_bank(0), of_bank(1, signer=2)),
+        Reason.BAD_SIGNATURE,
+    ),
+    "not-base64": (
+        lambda: encode_canonical(json.loads(chain()[1]) | {"platform": ["?"]}),
+        Reason.BAD_FIELD,
+    ),
+    "not-a-list": (
+        lambda: encode_canonical(json.loads(chain()[1]) | {"platform": {}}),
+        Reason.BAD_FIELD,
+    ),
     "none": (with_statements, Reason.BAD_FIELD),
     "too-many": (lambda: with_statements(*[b""] * 65), Reason.BAD_FIELD),
 }
@@ -273,7 +335,7 @@ def test_a_file_with_statements(name: str) -> None:
         assert (report.steps[-1].number, report.limits[-1]) == (22, PLATFORM_LIMIT)
         return
     assert report.failed is not None
-    number = 1 if name in ("none", "too-many") else 22
+    number = 1 if name in ("none", "too-many", "not-base64", "not-a-list") else 22
     assert (report.failed.number, report.failed.reason) == (number, reason)
 
 

@@ -179,6 +179,42 @@ MUTATIONS: dict[str, tuple[Callable[[], bytes], int, Reason]] = {
     "key-not-base64": (lambda: with_member(keys=["?"]), 1, Reason.BAD_FIELD),
     "node-short": (lambda: with_member(path=["AAAA"]), 1, Reason.BAD_FIELD),
     "checkpoint-number": (lambda: with_member(checkpoint=1), 1, Reason.BAD_FIELD),
+    "member-missing": (
+        lambda: encode_canonical(json.loads(chain()[1]) | {"post_quantum": {"keys": []}}),
+        1,
+        Reason.BAD_FIELD,
+    ),
+    "null": (
+        lambda: encode_canonical(json.loads(chain()[1]) | {"post_quantum": None}),
+        1,
+        Reason.BAD_FIELD,
+    ),
+    "key-added": (
+        lambda: with_part(keys=(*part().keys, part().keys[0])), 19, Reason.SIGNATURE_COUNT,
+    ),
+    "no-keys": (lambda: with_part(keys=()), 19, Reason.SIGNATURE_COUNT),
+    "line-dropped": (
+        lambda: with_part(checkpoint=part((0, 1)).checkpoint), 19, Reason.SIGNATURE_COUNT,
+    ),
+    "signature-long": (
+        lambda: with_line(lambda line: replace(line, signature=line.signature + b"\0")),
+        19,
+        Reason.MALFORMED,
+    ),
+    "another-root": (
+        lambda: with_text(
+            part().checkpoint.split("\n")[2], "A" * 43 + "="
+        ),
+        19,
+        Reason.BAD_PROOF,
+    ),
+    "size-not-a-number": (
+        lambda: with_text("\n" + part().checkpoint.split("\n")[1] + "\n", "\nx\n"),
+        19,
+        Reason.MALFORMED,
+    ),
+    "path-reversed": (lambda: with_part(path=part().path[::-1]), 19, Reason.BAD_PROOF),
+    "control-character": (lambda: with_text("\n\n", "\t\n\n"), 19, Reason.MALFORMED),
 }  # fmt: skip
 """What is found without any implementation of ML-DSA-44."""
 

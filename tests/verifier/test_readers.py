@@ -17,13 +17,15 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from law import canonical as law_canonical
 from ledger.block import decode_entry
 from ledger.canonical import decode_canonical
 from ledger.refusal import Reason, Rejected
 from ledger.state_tree import decode_state_proof
 from ledger.transaction import decode_body
 from ledger.votes import decode_commit_certificate
-from tests.verifier.small_chain import busy_chain
+from tests.verifier.small_chain import CARD_SIGNERS, busy_chain
+from verifier import strict_json
 from verifier.evidence_file import read_evidence
 from verifier.formats import read_body, read_certificate, read_header_entry, read_transaction_entry
 from verifier.state_formats import read_state_proof, read_state_value
@@ -68,6 +70,61 @@ def test_no_other_json_is_read(value: dict[str, Any], data: st.DataObject) -> No
     spoilt = raw[:at] + data.draw(st.binary(max_size=2)) + raw[at + width :]
     found, expected = own_reading(spoilt), reading(decode_canonical, spoilt)
     assert found == expected or (isinstance(found, Reason) and isinstance(expected, Reason))
+
+
+def read_by_grammar(raw: bytes) -> Any:
+    return strict_json._Reader(raw, "value").read_value(0, 1)
+
+
+@given(st.dictionaries(st.text(max_size=4), JSON_VALUES, max_size=4), st.data())
+@settings(max_examples=300, deadline=None)
+def test_what_is_read_at_a_glance_the_grammar_reads_too(
+    value: dict[str, Any], data: st.DataObject
+) -> None:
+    raw = rfc8785.dumps(value)
+    at = data.draw(st.integers(0, len(raw)))
+    spoilt = raw[:at] + data.draw(st.binary(max_size=2)) + raw[at + data.draw(st.integers(0, 1)) :]
+    for given_ in (raw, spoilt):
+        seen = strict_json._read_at_a_glance(given_)
+        if seen is not None:
+            read = read_by_grammar(given_)
+            assert read == (seen, len(given_))
+            assert repr(read[0]) == repr(seen)  # members in the same order, True is not 1
+
+
+def test_most_texts_are_read_at_a_glance() -> None:
+    """Otherwise the grammar does all the work, rightly and slowly, and nothing tells."""
+    chain = busy_chain()
+    texts = [chain.genesis.raw, chain.history("card-1", CARD_SIGNERS)]
+    texts += ['{"名":"甲银行（深圳）— 9 − 3 × 2"}'.encode(), b'{"a":[999999999999999,true,null]}']
+    for raw in texts:
+        assert strict_json._read_at_a_glance(raw) == read_by_grammar(raw)[0]
+    for raw in ("é", "e\u0301", "\u1161", "\ufb03", "\U0001f600", "\u212b", "\u3099", "\ua000"):
+        assert strict_json._read_at_a_glance(f'{{"a":"{raw}"}}'.encode()) is None, ascii(raw)
+    deep = b'{"a":' + b"[" * 8 + b"]" * 8 + b"}"
+    for raw in (deep, b'{"a":9007199254740991}', b'{"a":NaN}', b'{"a":1.0}', b"[]"):
+        assert strict_json._read_at_a_glance(raw) is None
+
+
+def test_characters_that_are_no_question_are_none() -> None:
+    """Each is assigned, is its own normal form, joins no other and sorts alike everywhere."""
+    tables = strict_json.NORMALIZATION
+    assert strict_json._QUESTIONABLE.pattern == law_canonical._QUESTIONABLE.pattern
+    every = [chr(code) for code in range(0x80, 0x110000) if not 0xD800 <= code < 0xE000]
+    plain = [one for one in every if not strict_json._QUESTIONABLE.search(one)]
+    seconds = {
+        parts[-1]
+        for one in every
+        if len(parts := tables.decomposition(one).split()) == 2 and parts[0][0] != "<"
+    }
+    assert len(plain) > 21_000
+    for one in plain:
+        assert tables.category(one) != "Cn"
+        assert tables.combining(one) == 0
+        assert tables.is_normalized("NFC", one)
+        assert f"{ord(one):04X}" not in seconds
+        assert not 0x1100 <= ord(one) < 0x1200  # the letters that make Hangul syllables
+        assert ord(one) < 0x10000
 
 
 @pytest.mark.parametrize(
