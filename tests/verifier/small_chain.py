@@ -227,7 +227,10 @@ class SmallChain:
         for place, row in enumerate(block.rows):
             self.memory.heights[row.tx_id] = height
             self.memory.entries[row.tx_id] = StoredEntry(
-                block.entries[place], block.header.time_ms, row.previous
+                block.entries[place],
+                block.header.time_ms,
+                row.previous,
+                row.previous_applied,
             )
             if row.reference_key:
                 self.memory.references[row.reference_key] = (row.tx_id, block.header.time_ms)
