@@ -372,8 +372,8 @@ MUTANTS = (
     Mutant(
         "entries-too-many-taken",
         "node/snapshot_index.py",
-        "    for row in rows:\n        position, _, stream",
-        "    for row in ():\n        position, _, stream",
+        "    for row in rows:\n        extra",
+        "    for row in ():\n        extra",
         "a snapshot may carry entries that nothing asks for",
         KEPT + "test_entries_that_are_not_the_streams_are_refused_by_name",
     ),
