@@ -267,6 +267,7 @@ class Inspection:
                 transaction.tx_id,
                 transaction.body.stream,
                 b"" if is_taken else transaction.reference_key,
+                entry.outcome.refused,
             )
 
         verify_chain(self._store.chain_store, identify, self._progress)

@@ -16,6 +16,7 @@ from contracts.custody import ContractRecord, read_static
 from contracts.handling import Context, Refusal
 from contracts.parties import HexKey, Word
 from contracts.prepaid import PrepaidRecord
+from contracts.room import check_room
 from contracts.scope import check_scope
 from ledger.transaction import Outcome, applied
 
@@ -49,6 +50,8 @@ def apply_attest(context: Context, data: AttestData) -> Outcome:
         merchant = context.party(record.merchant)
         district = "" if merchant is None else merchant.district
         check_scope(context, signer, district, (_find_industry(context, record),))
+    if isinstance(record, ContractRecord):
+        check_room(context, record)
     return applied(("statement", data.statement), ("tx_id", data.tx_id))
 
 

@@ -65,6 +65,7 @@ from contracts.lifecycle import (
     find_next,
 )
 from contracts.parties import CUSTODIAN_ROLES, PartyRecord
+from contracts.room import check_merchants_room, check_room
 from contracts.scope import check_scope
 from contracts.standing import ROLE_OF, attest, find_past_roles, find_roles
 from law.days import day_of
@@ -154,6 +155,7 @@ def make_event(event: str, deed: Deed) -> Callable[[Context, Any], Outcome]:
             role = "merchant"
         else:
             role = attest(context, record, event)
+        check_room(context, record)
         moved = _move(record, event)
         if event in LOOKING_BACK and record.is_over_at(context.time_ms):
             raise Refusal(
@@ -201,6 +203,7 @@ def make_merchant_event(event: str) -> Callable[[Context, Any], Outcome]:
             )
         for signer in context.signers:
             check_scope(context, signer, party.district, record.industries)
+        check_merchants_room(context, roles)
         target = find_next(event, MERCHANT, record.state)
         if target is None:
             raise _not_allowed(event, MERCHANT, record.state)

@@ -90,6 +90,9 @@ class StoredEntry:
     """Of its block's header."""
     previous: bytes
     """Transaction id of the stream's entry before it, or 32 zero bytes."""
+    previous_applied: bytes
+    """Of the stream's applied entry before it, or 32 zero bytes; empty where that is `previous`,
+    and of a refused one."""
 
 
 class StateReader(Protocol):
@@ -159,6 +162,16 @@ class StreamState(msgspec.Struct, gc=False):
     """Transaction id of the newest entry, or 32 zero bytes."""
     value: bytes = b""
     """The committed value as of the applied height; empty where the stream is new."""
+    applied: int = 0
+    """Entries whose transaction was applied. A node that began with a snapshot knows them only of
+    streams on which may be looked back (`contracts.lookback`); of others nobody may ask."""
+    newest_applied: bytes = ZERO_HASH
+    """Transaction id of the newest applied entry, or 32 zero bytes; known as `applied` is."""
+
+    @property
+    def refused(self) -> int:
+        """Entries whose transaction was refused."""
+        return self.count - self.applied
 
     @property
     def root(self) -> bytes:
@@ -174,9 +187,10 @@ def decode_stream_state(raw: bytes | None) -> StreamState:
     """Return the stream stored as `raw`; an empty one for None."""
     if raw is None:
         return StreamState()
-    value, peaks, newest = decode_stored_stream(raw)
+    value, peaks, newest, refused, newest_applied = decode_stored_stream(raw)
     decoded = _value_decoder.decode(value)
-    return StreamState(decoded.count, peaks, decoded.record, newest, value)
+    count = decoded.count
+    return StreamState(count, peaks, decoded.record, newest, value, count - refused, newest_applied)
 
 
 def decode_record(value: bytes) -> Record | None:
@@ -230,6 +244,8 @@ class EntryRow(msgspec.Struct, frozen=True, gc=False):
     """Empty when the reference was already taken: the first one keeps it."""
     previous: bytes
     """Transaction id of the stream's previous entry, or 32 zero bytes."""
+    previous_applied: bytes = b""
+    """As in `StoredEntry`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,14 +400,14 @@ class _Sight:
         return None if stored is None else read_past(tx_id, stored)
 
     def history(self, stream: str, count_max: int) -> list[Past] | None:
-        """Return a stream's earlier transactions, oldest first; None if they are more."""
+        """Return a stream's earlier applied transactions, oldest first; None if they are more."""
         found = read_history(self._reader, stream, count_max)
         if found is None:
             return None
         found += [
             self._past(place)
             for place, transaction in enumerate(self.executed)
-            if transaction.body.stream == stream
+            if transaction.body.stream == stream and not self.outcomes[place].refused
         ]
         return found if len(found) <= count_max else None
 
@@ -489,7 +505,7 @@ class Executor:
         states = self._sight.streams(
             [candidate.transaction.body.stream for candidate in candidates]
         )
-        done: list[tuple[Transaction, StreamState, bytes]] = []
+        done: list[tuple[Transaction, StreamState, bytes, bool]] = []
         encoded: list[bytes] = []
         for candidate, state in zip(candidates, states, strict=True):
             transaction = candidate.transaction
@@ -498,6 +514,7 @@ class Executor:
             record = state.record
             try:
                 self._context.writes = {}
+                self._context.entries = state.applied
                 if taken_by is None:
                     self._context.position = self._first_index + len(self._sight.executed)
                     outcome, record = self._apply(candidate, record)
@@ -511,6 +528,8 @@ class Executor:
                 failures.append(ExecutionFailed(position, transaction.tx_id, error))
                 continue
             state.record = record
+            is_applied = not outcome.refused
+            state.applied += is_applied
             if self._context.writes:
                 self._write_records(self._context.writes)
             self._sight.executed.append(transaction)
@@ -518,21 +537,26 @@ class Executor:
                 self._references[key] = transaction.tx_id
             else:
                 key = b""
-            done.append((transaction, state, key))
+            done.append((transaction, state, key, is_applied))
             encoded.append(raw)
             self._sight.outcomes.append(outcome)
         entries = join_transaction_entries(
             self._first_index + len(self._entries),
             self.height,
-            [transaction.raw for transaction, _, _ in done],
+            [transaction.raw for transaction, _, _, _ in done],
             encoded,
         )
         leaves = [leaf_hash(entry) for entry in entries]
-        for (transaction, state, key), leaf in zip(done, leaves, strict=True):
+        for (transaction, state, key, is_applied), leaf in zip(done, leaves, strict=True):
             state.peaks = append_peak(state.count, state.peaks, leaf)
             state.count += 1
-            self._rows.append(EntryRow(transaction.tx_id, key, state.newest))
-            state.newest = transaction.tx_id
+            tx_id, previous, before = transaction.tx_id, state.newest, b""
+            if is_applied:
+                if state.newest_applied != previous:
+                    before = state.newest_applied
+                state.newest_applied = tx_id
+            self._rows.append(EntryRow(tx_id, key, previous, before))
+            state.newest = tx_id
             self._changed[transaction.body.stream] = state
         self._entries += entries
         self._leaf_hashes += leaves
@@ -552,7 +576,12 @@ class Executor:
             if state.value
         }
         stored = [
-            (name, encode_stored_stream(value, state.peaks, state.newest))
+            (
+                name,
+                encode_stored_stream(
+                    value, state.peaks, state.newest, state.refused, state.newest_applied
+                ),
+            )
             for name, value, state in zip(names, values, states, strict=True)
         ]
         tree = chain.tree.plan(updates, before)
@@ -635,11 +664,15 @@ class Executor:
 
 
 def read_history(reader: StateReader, stream: str, count_max: int) -> list[Past] | None:
-    """Return a stream's transactions at the applied height, oldest first; None if they are more."""
+    """Return a stream's applied transactions at the applied height, oldest first.
+
+    None if they are more: that is known before any is read. Refused ones, however many anybody
+    heaps up between them, cost nothing.
+    """
     state = decode_stream_state(reader.state(stream))
-    if state.count > count_max:
+    if state.applied > count_max:
         return None
-    found = [read_past(tx_id, stored) for tx_id, stored in walk_back(reader.entry, stream, state)]
+    found = [read_past(tx_id, entry) for tx_id, entry in walk_applied(reader.entry, stream, state)]
     found.reverse()
     return found
 
@@ -668,6 +701,22 @@ def walk_back(
             raise EntriesMissing(stream, left, state.count)
         yield tx_id, stored
         tx_id = stored.previous
+
+
+def walk_applied(
+    read: Callable[[bytes], StoredEntry | None], stream: str, state: StreamState
+) -> Iterator[tuple[bytes, StoredEntry]]:
+    """Yield (tx_id, entry) of the applied entries of a stream as of `state`, newest first.
+
+    Raises as `walk_back` does.
+    """
+    tx_id = state.newest_applied
+    for left in range(state.applied, 0, -1):
+        stored = None if tx_id == ZERO_HASH else read(tx_id)
+        if stored is None:
+            raise EntriesMissing(stream, left, state.applied)
+        yield tx_id, stored
+        tx_id = stored.previous_applied or stored.previous
 
 
 def read_past(tx_id: bytes, stored: StoredEntry) -> Past:

@@ -3,8 +3,8 @@
 A handler is a function `(context, data) → Outcome`. The context is its whole world: the height and
 time of the block, who signed (their keys already found valid), the record of the stream the
 transaction names, the records of parties, other rows of the state as this block has left them so
-far, and a stream's earlier entries. A handler that applies sets `context.record` and may `write`
-other rows; one that refuses raises `Refusal` and leaves no trace but the outcome. Any other
+far, and a stream's earlier applied entries. A handler that applies sets `context.record` and may
+`write` other rows; one that refuses raises `Refusal` and leaves no trace but the outcome. Any other
 exception is a mistake of ours: the node cannot vote on that block, and no outcome is recorded.
 """
 
@@ -35,7 +35,8 @@ class Refusal(Exception):
 
 
 READS_MAX: Final = 20_000
-"""Earlier entries that all transactions of one block together may read: about a second's work."""
+"""Earlier applied entries that all transactions of one block together may read: about a second's
+work. `contracts.room` keeps a contract and its merchant below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Context:
         "_history",
         "_read",
         "chain_id",
+        "entries",
         "height",
         "party",
         "position",
@@ -107,6 +109,9 @@ class Context:
         """Index that this transaction's entry gets in the log."""
         self.writes: dict[str, Any] = {}
         """Rows that this transaction changes beside its own stream's."""
+        self.entries = 0
+        """Applied entries of the stream before this one. To be asked only of a stream on which may
+        be looked back (`contracts.lookback`): of others not every node knows it."""
         self.reads_left = READS_MAX
         self._read = read
         self._find = find
@@ -125,7 +130,7 @@ class Context:
         return self._find(tx_id)
 
     def history(self, stream: str) -> list[Past]:
-        """Return a stream's earlier transactions, oldest first.
+        """Return a stream's earlier applied transactions, oldest first.
 
         Raises `Refusal` (too_much_to_read) beyond `READS_MAX` of one block.
         """

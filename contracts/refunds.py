@@ -1,11 +1,12 @@
 """What is owed, computed on the ledger: the facts are the contract's own entries.
 
-`refund.computed` reads every entry of the contract and of its merchant, the terms by their hash and
-the published pages by their positions, and lets `law.refund` derive. The outcome keeps the
+`refund.computed` reads every applied entry of the contract and of its merchant, the terms by their
+hash and the published pages by their positions, and lets `law.refund` derive. The outcome keeps the
 derivation's hash, the lowest and the highest that may be owed, and the hash of what was read; the
 derivation itself is longer than an outcome may be, and whoever holds the same entries derives the
 same bytes. `findings.computed` lets the rule packs in force look at the same facts. What both read
-is bounded by `contracts.handling.READS_MAX` for all of a block.
+is bounded by `contracts.handling.READS_MAX` for all of a block, and `contracts.room` sees to it
+that one contract and its merchant stay below.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
@@ -110,6 +110,15 @@ class KeptRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Of its block."""
     entry: bytes
     """Leaf data, which names the stream."""
+
+
+class KeptEntryHead(NamedTuple):
+    """What such an entry says of itself, under its stream's root."""
+
+    position: int
+    tx_id: bytes
+    stream: str
+    refused: bool
 
 
 class StreamChunk(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=0, tag_field="kind"):
@@ -347,8 +356,8 @@ def _check_stream(row: StreamRow) -> None:
 
 def take_entries(
     name: str, count: int, peaks: bytes, rows: Iterator[KeptRow]
-) -> Iterator[tuple[bytes, int, KeptRow]]:
-    """Take a stream's entries off `rows`; yield each, newest first, as (tx_id, position, row).
+) -> Iterator[tuple[KeptEntryHead, KeptRow]]:
+    """Take a stream's entries off `rows`; yield each, newest first, with its head.
 
     `count` and `peaks` are the stream's own, held against the state. Raises `Rejected`, at the
     latest after the last one, unless these are exactly its entries.
@@ -359,14 +368,14 @@ def take_entries(
         missing = f"{edge.left} of the {count} entries of stream {name} are missing"
         if row is None:
             raise Rejected(Reason.BAD_FIELD, f"snapshot: {missing}")
-        position, tx_id, stream = read_kept(row)
-        if stream != name:
+        head = read_kept(row)
+        if head.stream != name:
             raise Rejected(
                 Reason.BAD_FIELD,
-                f"snapshot: entry {position} of stream {stream} stands where {missing}",
+                f"snapshot: entry {head.position} of stream {head.stream} stands where {missing}",
             )
         edge.prepend(leaf_hash(row.entry))
-        yield tx_id, position, row
+        yield head, row
     if edge.peaks != peaks:
         raise Rejected(
             Reason.ROOT_MISMATCH,
@@ -374,8 +383,8 @@ def take_entries(
         )
 
 
-def read_kept(row: KeptRow) -> tuple[int, bytes, str]:
-    """Return an entry's (position, tx_id, stream); raise `Rejected` if it is no transaction's."""
+def read_kept(row: KeptRow) -> KeptEntryHead:
+    """Return what an entry is; raise `Rejected` if it is no transaction's."""
     entry = decode_entry(row.entry)
     if not isinstance(entry, TransactionEntry):
         raise Rejected(Reason.BAD_FIELD, f"snapshot: entry {entry.index} is no transaction")
@@ -386,4 +395,4 @@ def read_kept(row: KeptRow) -> tuple[int, bytes, str]:
         raise Rejected(
             Reason.MALFORMED, f"snapshot: the body of entry {entry.index} cannot be read"
         ) from None
-    return entry.index, compute_tx_id(body), stream
+    return KeptEntryHead(entry.index, compute_tx_id(body), stream, entry.outcome.refused)

@@ -86,7 +86,8 @@ def walk_kept(
 def verify_entries(
     store: LedgerStore, time_ms: int, progress: Progress = lambda what, done, total: None
 ) -> tuple[int, int]:
-    """Hold all entries that blocks after `time_ms`, the newest one's, may read against the roots.
+    """Hold all entries that blocks after `time_ms`, the newest one's, may read against the roots,
+    and their applied ones against the chain in which execution finds them.
 
     Returns how many streams and entries these are. Raises `Damaged`, and `NotMounted`.
     """
@@ -95,14 +96,32 @@ def verify_entries(
         if not may_look_back(stream, state, time_ms):
             continue
         edge = BackwardFrontier(state.count)
-        for _, entry in walk_kept(store, stream, state):
+        applied, link, is_chained = 0, state.newest_applied, True
+        for tx_id, entry in walk_kept(store, stream, state):
             edge.prepend(leaf_hash(entry.raw))
+            if not _is_refused(stream, entry.raw):
+                is_chained = is_chained and tx_id == link
+                link = entry.previous_applied or entry.previous
+                applied += 1
             count += 1
             progress(VERIFIED_PROGRESS, count, 0)
         if edge.peaks != state.peaks:
-            raise Damaged("index", 0, f"the entries of {stream} do not give its root")
+            raise _not_its_entries(stream)
+        if not is_chained or link != ZERO_HASH or applied != state.applied:
+            raise Damaged("index", 0, f"the chain of applied entries of {stream} is broken")
         streams += 1
     return streams, count
+
+
+def _is_refused(stream: str, raw: bytes) -> bool:
+    try:
+        return decode_transaction_entry(raw).outcome.refused
+    except Rejected:
+        raise _not_its_entries(stream) from None
+
+
+def _not_its_entries(stream: str) -> Damaged:
+    return Damaged("index", 0, f"the entries of {stream} do not give its root")
 
 
 def keep_before(
@@ -135,7 +154,8 @@ def keep_before(
             if position.height < height:
                 raw = chain_store.entry_of(position)
                 block = chain_store.block_position(position.height)
-                batch.append(KeptEntry(tx_id, block.time_ms, position.previous, raw))
+                links = position.previous, position.previous_applied
+                batch.append(KeptEntry(tx_id, block.time_ms, *links, raw))
                 size += len(raw)
                 count += 1
                 progress(KEPT_PROGRESS, count, 0)

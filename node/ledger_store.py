@@ -85,7 +85,7 @@ class LedgerStore:
         """
         kept = self.chain_store.kept_entry(tx_id)
         if kept is not None:
-            return StoredEntry(kept.raw, kept.time_ms, kept.previous)
+            return StoredEntry(kept.raw, kept.time_ms, kept.previous, kept.previous_applied)
         position = self.chain_store.transaction(tx_id)
         if position is None:
             return None
@@ -93,6 +93,7 @@ class LedgerStore:
             self.chain_store.entry_of(position),
             self.chain_store.block_position(position.height).time_ms,
             position.previous,
+            position.previous_applied,
         )
 
     async def fill_references(self) -> None:

@@ -4,8 +4,9 @@ The rows become streams, state buckets, references and kept entries; the blocks 
 the base's first to the snapshot's own, become rows of blocks, transactions and log tiles without
 being executed. The root of all streams must be the one in the header, which a quorum certified, and
 the entries must be exactly those of the streams that later blocks may read (`contracts.lookback`),
-each held against its stream's root. Of other streams the newest entry is known where it stands in
-those blocks; what lies before them is not held here.
+each held against its stream's root. Which of them were applied, and how they follow on one another,
+is read in the entries themselves. Of other streams the newest entry is known where it stands in
+those blocks; what lies before them is not held here, and which were applied is asked by nobody.
 
 An index is built in an empty store and counts only as a whole: the caller gives it its place when
 this has returned.
@@ -14,6 +15,7 @@ this has returned.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Final, cast
 
@@ -27,6 +29,7 @@ from ledger.merkle import leaf_hash
 from ledger.note import parse_note
 from ledger.refusal import Reason, Rejected
 from ledger.snapshot import (
+    KeptEntryHead,
     KeptRow,
     ReferenceRow,
     Row,
@@ -101,18 +104,19 @@ def _find_newest(base: Base, store: ChainStore) -> dict[str, bytes]:
     """Return the newest transaction of each stream that has one in the blocks."""
     newest: dict[str, bytes] = {}
     for block in _blocks(base, store):
-        for tx_id, stream in _transactions(block.entries):
+        for tx_id, stream, _ in _transactions(block.entries):
             newest[stream] = tx_id
     return newest
 
 
-def _transactions(entries: Sequence[bytes]) -> Iterator[tuple[bytes, str]]:
+def _transactions(entries: Sequence[bytes]) -> Iterator[tuple[bytes, str, bool]]:
+    """Yield (tx_id, stream, whether it was refused) of a block's transactions."""
     for raw in entries[:-1]:
         entry = decode_entry(raw)
         if not isinstance(entry, TransactionEntry):
             raise Damaged("segments", 0, f"entry {entry.index} is no transaction")
         body = entry.envelope.body
-        yield compute_tx_id(body), read_head(body).stream
+        yield compute_tx_id(body), read_head(body).stream, entry.outcome.refused
 
 
 def _until_kept(rows: Iterator[Row], first_kept: list[KeptRow]) -> Iterator[Row]:
@@ -165,49 +169,100 @@ def _put_kept(
     newest: dict[str, bytes],
     rows: Iterator[KeptRow],
     progress: Progress,
-) -> dict[str, bytes]:
+) -> dict[str, tuple[bytes, bytes]]:
     """Keep the entries that later blocks may read and that stand before the blocks fetched.
 
-    Returns the newest of them of each stream that goes on in those blocks, which `newest` has.
-    Raises `Rejected` unless `rows` are all entries of all streams that need it, and no more.
+    Returns the newest, and the newest applied one, of them of each stream that goes on in those
+    blocks, which `newest` has. Raises `Rejected` unless `rows` are all entries of all streams that
+    need it, and no more.
     """
-    earlier: dict[str, bytes] = {}
+    earlier: dict[str, tuple[bytes, bytes]] = {}
     batch: list[KeptEntry] = []
     size = count = 0
     for stream, state in freeze_streams(store.keyvalue):
         if not state.count or not may_look_back(stream, state, base.header.time_ms):
             continue
-        last = ZERO_HASH
-        waiting: tuple[bytes, KeptRow] | None = None
-        for tx_id, position, row in take_entries(stream, state.count, state.peaks, rows):
-            if last == ZERO_HASH:
-                last = tx_id
-            if waiting is not None:
-                batch.append(KeptEntry(waiting[0], waiting[1].time_ms, tx_id, waiting[1].entry))
-            waiting = None
+        whole, before = _Ends(), _Ends()
+        taken = take_entries(stream, state.count, state.peaks, rows)
+        for position, entry in _link(_note(taken, whole, before, base.start.log_size)):
             if position < base.start.log_size:
-                if stream in newest:
-                    earlier.setdefault(stream, tx_id)
-                waiting = tx_id, row
-                size += len(row.entry)
+                batch.append(entry)
+                size += len(entry.raw)
                 count += 1
                 progress(KEPT_PROGRESS, count, 0)
             if size >= BATCH_BYTES:
                 store.keep_entries(batch)
                 batch, size = [], 0
-        if waiting is not None:
-            batch.append(KeptEntry(waiting[0], waiting[1].time_ms, ZERO_HASH, waiting[1].entry))
-        stored = encode_stored_stream(state.value, state.peaks, last)
+        if stream in newest:
+            earlier[stream] = before.newest, before.newest_applied
+        stored = encode_stored_stream(
+            state.value, state.peaks, whole.newest, whole.refused, whole.newest_applied
+        )
         store.keyvalue.write([(b"s" + stream.encode(), stored)])
     for row in rows:
-        position, _, stream = read_kept(row)
+        extra = read_kept(row)
         raise Rejected(
             Reason.BAD_FIELD,
-            f"snapshot: entry {position} of stream {stream} is one too many: no later block reads "
-            "that stream's entries, or they have all come",
+            f"snapshot: entry {extra.position} of stream {extra.stream} is one too many: no later "
+            "block reads that stream's entries, or they have all come",
         )
     store.keep_entries(batch, base.start.height)
     return earlier
+
+
+@dataclass(slots=True)
+class _Ends:
+    """What a stream ends with; entries are added newest first."""
+
+    newest: bytes = ZERO_HASH
+    newest_applied: bytes = ZERO_HASH
+    refused: int = 0
+
+    def add(self, head: KeptEntryHead) -> None:
+        if self.newest == ZERO_HASH:
+            self.newest = head.tx_id
+        if head.refused:
+            self.refused += 1
+        elif self.newest_applied == ZERO_HASH:
+            self.newest_applied = head.tx_id
+
+
+def _note(
+    taken: Iterable[tuple[KeptEntryHead, KeptRow]], whole: _Ends, before: _Ends, log_size: int
+) -> Iterator[tuple[KeptEntryHead, KeptRow]]:
+    """Pass a stream's entries on, noting its ends, as a whole and before a size of the log."""
+    for head, row in taken:
+        whole.add(head)
+        if head.position < log_size:
+            before.add(head)
+        yield head, row
+
+
+def _link(taken: Iterable[tuple[KeptEntryHead, KeptRow]]) -> Iterator[tuple[int, KeptEntry]]:
+    """Yield (position, entry) of a stream's entries, which come newest first, each as soon as the
+    one before it is known, and of an applied one the applied one before it: two wait at most."""
+    last: tuple[KeptEntryHead, KeptRow] | None = None
+    unlinked: tuple[int, KeptEntry] | None = None
+    for head, row in taken:
+        if last is not None:
+            newer = _keep(last, head.tx_id)
+            if head.refused and not last[0].refused:
+                unlinked = newer
+            else:
+                yield newer
+        if unlinked is not None and not head.refused:
+            yield unlinked[0], replace(unlinked[1], previous_applied=head.tx_id)
+            unlinked = None
+        last = head, row
+    if unlinked is not None:
+        yield unlinked[0], replace(unlinked[1], previous_applied=ZERO_HASH)
+    if last is not None:
+        yield _keep(last, ZERO_HASH)
+
+
+def _keep(taken: tuple[KeptEntryHead, KeptRow], previous: bytes) -> tuple[int, KeptEntry]:
+    head, row = taken
+    return head.position, KeptEntry(head.tx_id, row.time_ms, previous, b"", row.entry)
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -217,7 +272,10 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _put_blocks(
-    base: Base, store: ChainStore, earlier: dict[str, bytes], progress: Progress
+    base: Base,
+    store: ChainStore,
+    earlier: dict[str, tuple[bytes, bytes]],
+    progress: Progress,
 ) -> None:
     size = base.start.log_size
     edge = []
@@ -231,9 +289,11 @@ def _put_blocks(
     for done, block in enumerate(_blocks(base, store), 1):
         header = read_block_header(block.entries)
         rows = []
-        for tx_id, stream in _transactions(block.entries):
-            rows.append(EntryRow(tx_id, b"", newest.get(stream, ZERO_HASH)))
-            newest[stream] = tx_id
+        for tx_id, stream, refused in _transactions(block.entries):
+            previous, applied = newest.get(stream, (ZERO_HASH, ZERO_HASH))
+            link = b"" if refused or applied == previous else applied
+            rows.append(EntryRow(tx_id, b"", previous, link))
+            newest[stream] = tx_id, applied if refused else tx_id
         leaves = [leaf_hash(entry) for entry in block.entries]
         grown = extend_tiles(log, leaves, lambda level, index: store.tile(level, index) or b"")
         store.commit_block(

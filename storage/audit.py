@@ -33,6 +33,7 @@ class EntryFacts:
     reference_key: bytes
     """As in `TransactionRow`: empty when this transaction did not take its reference. One that was
     free again, its time being over, is taken a second time; its row is the newest taker's."""
+    refused: bool
 
 
 Identify = Callable[[int, bytes], EntryFacts | None]
@@ -53,7 +54,7 @@ def verify_chain(
     store.segments.verify(lambda done, total: progress("bytes of the segments", done, total))
     store.flush_checkpoints()
     store.keyvalue.verify()
-    previous: dict[str, bytes] = {}
+    ends: dict[str, tuple[bytes, bytes | None]] = {}
     counts = dict.fromkeys((b"t", b"r", b"b", b"f"), 0)
     awaited: dict[bytes, bytes] = {}
     index = store.start.log_size
@@ -69,10 +70,9 @@ def verify_chain(
                 continue
             expected = TransactionPosition(
                 index + at, block.place.height, block.place.segment, located.offsets[at],
-                located.lengths[at], located.crcs[at], _find_previous(store, facts, previous),
+                located.lengths[at], located.crcs[at], *_find_links(store, facts, ends),
             )  # fmt: skip
             _verify_transaction(store, facts, expected)
-            previous[facts.stream] = facts.tx_id
             counts[b"t"] += 1
             if facts.reference_key:
                 counts[b"r"] += _verify_reference(store, facts, expected, time_ms, awaited)
@@ -90,17 +90,25 @@ def verify_chain(
             raise Damaged("index", 0, f"has {found} {name} rows, the segments {counts[prefix]}")
 
 
-def _find_previous(store: ChainStore, facts: EntryFacts, previous: dict[str, bytes]) -> bytes:
-    """Return the stream's entry before this one.
+def _find_links(
+    store: ChainStore, facts: EntryFacts, ends: dict[str, tuple[bytes, bytes | None]]
+) -> tuple[bytes, bytes]:
+    """Return `previous` and `previous_applied` of this entry, and let `ends` know it.
 
-    Where that may stand before the snapshot that the chain began with, what the row says is taken:
-    the caller holds the entries kept from before it against their stream's root.
+    `ends` has the newest entry of each stream and the newest applied one, None where it is not
+    known. Where one may stand before the snapshot that the chain began with, what the row says is
+    taken: the caller holds the entries kept from before it against their stream's root.
     """
-    known = previous.get(facts.stream)
-    if known is not None:
-        return known
     row = store.transaction(facts.tx_id) if store.start.height else None
-    return ZERO_TX_ID if row is None else row.previous
+    previous, applied = ends.get(facts.stream) or (
+        (ZERO_TX_ID, ZERO_TX_ID) if row is None else (row.previous, None)
+    )
+    ends[facts.stream] = facts.tx_id, applied if facts.refused else facts.tx_id
+    if facts.refused or applied == previous:
+        return previous, b""
+    if applied is None:
+        return previous, b"" if row is None else row.previous_applied
+    return previous, applied
 
 
 def _verify_block(store: ChainStore, block: StoredBlock, index: int) -> None:

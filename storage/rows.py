@@ -3,7 +3,7 @@
 A key is one letter and then what it names; numbers are big-endian, so keys sort as numbers do.
 
 a                applied height, log size              b height(8)       first_index, time, place
-f first_index(8) height                                t tx_id           position, previous tx_id
+f first_index(8) height                                t tx_id           position, previous tx_ids
 r reference_key  tx_id, time                           s stream name     state value
 k bucket id      bucket record                         h level(1) i(8)   tile
 c height(8)      checkpoint note
@@ -27,6 +27,8 @@ APPLIED: Final = struct.Struct(">QQ")
 _BLOCK: Final = struct.Struct(">QIQIQI")
 _TRANSACTION: Final = struct.Struct(">QQIQII")
 HEIGHT: Final = struct.Struct(">Q")
+_KEPT_HEAD: Final = struct.Struct(">QB")
+"""Time, and length of `previous_applied`."""
 KEPT: Final = b"e"
 """Before the transaction id of a kept entry."""
 KEPT_BEFORE_KEY: Final = b"g"
@@ -49,6 +51,13 @@ class TransactionRow(Protocol):
     @property
     def previous(self) -> bytes:
         """tx_id of the stream's entry before this one, or `ZERO_TX_ID`."""
+
+    @property
+    def previous_applied(self) -> bytes:
+        """Of an applied one: tx_id of the stream's applied entry before it, or `ZERO_TX_ID`.
+
+        Empty where that is `previous`, as nearly always, and of a refused one.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,8 @@ class TransactionPosition:
     crc: int
     previous: bytes
     """tx_id of the stream's entry before this one, or `ZERO_TX_ID`."""
+    previous_applied: bytes
+    """As in `TransactionRow`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +124,8 @@ def transaction_rows(block: BlockWrite, appended: Appended) -> list[tuple[bytes,
         put((
             b"t" + tx_id,
             pack(first_index + at, height, segment, offsets[at], lengths[at], crcs[at])
-            + row.previous,
+            + row.previous
+            + row.previous_applied,
         ))  # fmt: skip
         if row.reference_key:
             put((b"r" + row.reference_key, tx_id + time))
@@ -145,11 +157,12 @@ def decode_block(height: int, row: bytes) -> BlockPosition:
 
 def decode_transaction(row: bytes) -> TransactionPosition:
     """Read a transaction row."""
-    if len(row) != _TRANSACTION.size + _TX_ID_BYTES:
+    end = _TRANSACTION.size + _TX_ID_BYTES
+    if len(row) not in (end, end + _TX_ID_BYTES):
         raise index_damaged(f"a transaction's row has {len(row)} bytes")
     index, height, segment, offset, length, crc = _TRANSACTION.unpack_from(row)
-    previous = row[_TRANSACTION.size :]
-    return TransactionPosition(index, height, segment, offset, length, crc, previous)
+    previous, applied = row[_TRANSACTION.size : end], row[end:]
+    return TransactionPosition(index, height, segment, offset, length, crc, previous, applied)
 
 
 def encode_reference(tx_id: bytes, time_ms: int) -> bytes:
@@ -173,21 +186,26 @@ class KeptEntry:
     """Of its block."""
     previous: bytes
     """tx_id of the stream's entry before this one, or `ZERO_TX_ID`."""
+    previous_applied: bytes
+    """As in `TransactionRow`."""
     raw: bytes
     """Leaf data."""
 
 
 def encode_kept(entry: KeptEntry) -> tuple[bytes, bytes]:
     """Return the row of a kept entry."""
-    return KEPT + entry.tx_id, HEIGHT.pack(entry.time_ms) + entry.previous + entry.raw
+    head = _KEPT_HEAD.pack(entry.time_ms, len(entry.previous_applied))
+    return KEPT + entry.tx_id, head + entry.previous + entry.previous_applied + entry.raw
 
 
 def decode_kept(tx_id: bytes, row: bytes) -> KeptEntry:
     """Read the row of a kept entry."""
-    head = HEIGHT.size + _TX_ID_BYTES
-    if len(row) <= head:
+    end = _KEPT_HEAD.size + _TX_ID_BYTES
+    if len(row) <= end:
         raise index_damaged(f"the row of kept entry {tx_id.hex()} has {len(row)} bytes")
-    return KeptEntry(tx_id, HEIGHT.unpack_from(row)[0], row[HEIGHT.size : head], row[head:])
+    time_ms, size = _KEPT_HEAD.unpack_from(row)
+    applied, raw = row[end : end + size], row[end + size :]
+    return KeptEntry(tx_id, time_ms, row[_KEPT_HEAD.size : end], applied, raw)
 
 
 def index_damaged(what: str) -> Damaged:

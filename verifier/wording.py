@@ -133,6 +133,7 @@ REFUSAL_WORDS: Final[Mapping[str, Words]] = {
     "refund_above_due": Words("退款超过应退金额", "it is more than is owed"),
     "still_locked": Words("尚有锁定资金", "money is still locked"),
     "too_many_devices": Words("设备数量已达上限", "too many devices"),
+    "too_many_entries": Words("该方可记录条数已达上限", "the signer has stated all it may here"),
     "too_many_freezes": Words("冻结数量已达上限", "too many freezes"),
     "too_many_versions": Words("版本数量已达上限", "too many versions"),
     "too_much_to_read": Words("本区块可读记录已达上限", "a block reads no more earlier entries"),

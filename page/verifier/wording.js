@@ -152,6 +152,7 @@ export const REFUSAL_WORDS = new Map([
   ["refund_above_due", ["退款超过应退金额", "it is more than is owed"]],
   ["still_locked", ["尚有锁定资金", "money is still locked"]],
   ["too_many_devices", ["设备数量已达上限", "too many devices"]],
+  ["too_many_entries", ["该方可记录条数已达上限", "the signer has stated all it may here"]],
   ["too_many_freezes", ["冻结数量已达上限", "too many freezes"]],
   ["too_many_versions", ["版本数量已达上限", "too many versions"]],
   ["too_much_to_read", ["本区块可读记录已达上限", "a block reads no more earlier entries"]],

@@ -54,4 +54,17 @@ def test_what_storage_keeps_lets_the_stream_grow() -> None:
     assert stored.newest == leaves[6]
     grown = Frontier.from_peaks(decode_stream_value(stored.value).count, stored.peaks)
     assert grown.extend(leaves[7:]).root() == compute_root(leaves)
-    assert stored == StoredStream(value, frontier.peaks, leaves[6])
+    assert stored == StoredStream(value, frontier.peaks, leaves[6], 0, leaves[6])
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 2**53 - 1])
+def test_what_storage_keeps_of_refused_entries_stands_only_where_there_are_some(count: int) -> None:
+    peaks = bytes(range(32)) * count.bit_count()
+    newest, applied = sha256(b"newest"), sha256(b"applied")
+    plain = encode_stored_stream(b"value", peaks, newest, 0, applied)
+    assert plain == encode_stored_stream(b"value", peaks, newest)
+    assert decode_stored_stream(plain) == StoredStream(b"value", peaks, newest, 0, newest)
+    for refused in (1, 300, 2**53 - 1):
+        raw = encode_stored_stream(b"value", peaks, newest, refused, applied)
+        assert len(raw) == len(plain) + 40
+        assert decode_stored_stream(raw) == StoredStream(b"value", peaks, newest, refused, applied)

@@ -10,6 +10,7 @@ PARTIES = "tests/contracts/test_parties.py::"
 ATTEST = "tests/contracts/test_attest.py::"
 CLAIMS = "tests/contracts/test_claims.py::"
 ACCESS = "tests/contracts/test_access.py::"
+ROOM = "tests/contracts/test_room.py::"
 
 MUTANTS = (
     Mutant(
@@ -288,5 +289,45 @@ MUTANTS = (
         "if consumer is None:",
         "a bank's gateway signs for the consumer",
         ACCESS + "test_nobody_but_a_consumer_signs_for_the_consumer",
+    ),
+    Mutant(
+        "refused-entries-counted",
+        "contracts/execution.py",
+        "    if state.applied > count_max:",
+        "    if state.count > count_max:",
+        "attempts of a stranger use up what a refund may read",
+        ROOM + "test_attempts_of_strangers_cost_a_refund_nothing",
+    ),
+    Mutant(
+        "refused-entries-walked",
+        "contracts/execution.py",
+        "        tx_id = stored.previous_applied or stored.previous\n",
+        "        tx_id = stored.previous\n",
+        "what looks back takes a refused entry for an applied one",
+        ROOM + "test_the_applied_entries_of_a_stream_are_a_chain_of_their_own",
+    ),
+    Mutant(
+        "room-without-end",
+        "contracts/contract.py",
+        "        check_room(context, record)\n",
+        "",
+        "a merchant fills up a contract's stream with statements",
+        ROOM + "test_a_merchants_statements_leave_room_for_the_consumers_refund",
+    ),
+    Mutant(
+        "room-of-one-signer-is-enough-for-none",
+        "contracts/room.py",
+        "        most = max(most, ",
+        "        most = min(most, ",
+        "a statement with a signer who has room is refused",
+        ROOM + "test_room_is_that_of_the_signer_who_has_most",
+    ),
+    Mutant(
+        "room-asked-where-it-is-not-known",
+        "contracts/room.py",
+        "    if record.is_over_at(context.time_ms) or context",
+        "    if context",
+        "nodes disagree about a contract whose entries some have dropped",
+        ROOM + "test_nothing_is_bounded_once_a_contract_is_over",
     ),
 )

@@ -13,6 +13,7 @@ SHELL = "tests/node/test_shell.py::"
 STEPS = "tests/node/test_steps.py::"
 REFERENCES = "tests/node/test_known_references.py::"
 KEPT = "tests/node/test_snapshot_contracts.py::"
+APPLIED = "tests/node/test_snapshot_applied.py::"
 LIE = CATCH_UP + "test_a_lie_costs_one_retry_and_nothing_of_it_is_applied"
 
 MUTANTS = (
@@ -371,8 +372,8 @@ MUTANTS = (
     Mutant(
         "entries-too-many-taken",
         "node/snapshot_index.py",
-        "    for row in rows:\n        position, _, stream",
-        "    for row in ():\n        position, _, stream",
+        "    for row in rows:\n        extra",
+        "    for row in ():\n        extra",
         "a snapshot may carry entries that nothing asks for",
         KEPT + "test_entries_that_are_not_the_streams_are_refused_by_name",
     ),
@@ -407,6 +408,22 @@ MUTANTS = (
         "        if stream:",
         "rows of contracts that live are dropped too",
         KEPT + "test_what_is_over_is_carried_no_more_and_its_rows_are_dropped",
+    ),
+    Mutant(
+        "joined-without-the-applied-chain",
+        "node/snapshot_index.py",
+        "            if head.refused and not last[0].refused:\n",
+        "            if head.refused and last[0].refused:\n",
+        "a node that joined does not find the applied entries among the refused",
+        APPLIED + "test_links_are_those_of_every_pattern_of_refusals",
+    ),
+    Mutant(
+        "applied-chain-believed",
+        "node/kept_entries.py",
+        "        if not is_chained or link",
+        "        if link",
+        "a broken chain of applied entries is not noticed",
+        APPLIED + "test_a_broken_chain_of_applied_entries_is_found",
     ),
     Mutant(
         "kept-before-not-said",

@@ -238,7 +238,7 @@ def test_a_snapshot_carries_what_later_blocks_may_read_and_nothing_else() -> Non
     }
     carried: dict[str, list[int]] = {}
     for row in kept_rows(machine):
-        position, _, stream = read_kept(row)
+        position, _, stream, _ = read_kept(row)
         carried.setdefault(stream, []).append(position)
         height = decode_entry(row.entry).height
         assert row.time_ms == machine.store.header(height).time_ms

@@ -31,7 +31,7 @@ class Streams:
             before = self.state(stream)
             name = f"{stream}-{before.count}".encode()
             tx_id = name.rjust(32, b".")
-            self.entries[tx_id] = StoredEntry(name, before.count, before.newest)
+            self.entries[tx_id] = StoredEntry(name, before.count, before.newest, b"")
             self.states[stream] = StreamState(count=before.count + 1, newest=tx_id)
 
 

@@ -36,6 +36,7 @@ def entry_of(index: int) -> bytes:
         "tx": f"tx {index}",
         "stream": f"card/{index % 3}",
         "reference": f"order {index}" if index % 5 else "",
+        "refused": index // 3 % 3 == 0,
         "filling": "x" * (index * 37 % 120),
     }
     return json.dumps(text).encode()
@@ -48,7 +49,7 @@ def facts_of(index: int, entry: bytes) -> EntryFacts | None:
     if text["index"] != index:
         raise Damaged("segment", 0, f"entry {index} says that it is {text['index']}")
     reference = digest(text["reference"]) if text["reference"] else b""
-    return EntryFacts(digest(text["tx"]), text["stream"], reference)
+    return EntryFacts(digest(text["tx"]), text["stream"], reference, text.get("refused", False))
 
 
 class Row(NamedTuple):
@@ -57,6 +58,7 @@ class Row(NamedTuple):
     tx_id: bytes
     reference_key: bytes
     previous: bytes
+    previous_applied: bytes
 
 
 class Chain:
@@ -66,6 +68,7 @@ class Chain:
         self.height = 0
         self.index = 0
         self.previous: dict[str, bytes] = {}
+        self.applied: dict[str, bytes] = {}
 
     def next_block(self) -> BlockWrite:
         height, first = self.height, self.index
@@ -76,7 +79,11 @@ class Chain:
             facts = facts_of(first + at, entry)
             assert facts is not None
             previous = self.previous.get(facts.stream, ZERO_TX_ID)
-            rows.append(Row(facts.tx_id, facts.reference_key, previous))
+            applied = self.applied.get(facts.stream, ZERO_TX_ID)
+            link = b"" if facts.refused or applied == previous else applied
+            rows.append(Row(facts.tx_id, facts.reference_key, previous, link))
+            if not facts.refused:
+                self.applied[facts.stream] = facts.tx_id
             self.previous[facts.stream] = facts.tx_id
         entries.append(f"header {height}".encode())
         self.height += 1
@@ -120,6 +127,7 @@ def assert_is_chain(store: ChainStore, count: int) -> None:
             assert position.index == block.first_index + at
             assert position.height == block.height
             assert position.previous == row.previous
+            assert position.previous_applied == row.previous_applied
             assert store.entry_of(position) == block.entries[at]
             if row.reference_key:
                 assert store.reference(row.reference_key) == (row.tx_id, block.time_ms)
@@ -318,7 +326,7 @@ def with_takers(*takers: str) -> tuple[ChainStore, MemoryStore]:
         index = store.log_size
         text = {"index": index, "tx": name, "stream": name, "reference": "order"}
         entry = json.dumps(text).encode()
-        row = Row(digest(name), digest("order"), ZERO_TX_ID)
+        row = Row(digest(name), digest("order"), ZERO_TX_ID, b"")
         entries = [entry, b"header"]
         store.commit_block(
             BlockWrite(height, index, 1000 + height, entries, b"", [], [], [], [row])
@@ -348,7 +356,7 @@ def test_a_reference_of_anybody_but_the_newest_taker_is_damage(name: str, height
 def test_a_reference_of_a_later_transaction_that_did_not_take_it_is_damage() -> None:
     store, keyvalue = with_takers("a", "b")
     text = {"index": store.log_size, "tx": "c", "stream": "c", "reference": ""}
-    row = Row(digest("c"), b"", ZERO_TX_ID)
+    row = Row(digest("c"), b"", ZERO_TX_ID, b"")
     entries = [json.dumps(text).encode(), b"header"]
     store.commit_block(BlockWrite(3, store.log_size, 1003, entries, b"", [], [], [], [row]))
     verify_chain(store, facts_of)
@@ -475,7 +483,14 @@ def test_full_disk_and_failing_fsync_leave_the_chain_whole() -> None:
 def test_entries_are_kept_as_rows_and_dropped() -> None:
     store = ChainStore.open(CrashingDirectory(), MemoryStore())
     entries = [
-        KeptEntry(digest(f"tx {at}"), at, digest(f"tx {at - 1}"), entry_of(at)) for at in range(5)
+        KeptEntry(
+            digest(f"tx {at}"),
+            at,
+            digest(f"tx {at - 1}"),
+            digest("tx applied") if at % 2 else b"",
+            entry_of(at),
+        )
+        for at in range(5)
     ]
     assert store.kept_before == 0
     store.keep_entries(entries[:3])

@@ -26,8 +26,10 @@ from contracts.execution import (
     StoredEntry,
     execute_block,
     parse_candidate,
-    read_history,
+    read_past,
+    walk_back,
 )
+from contracts.handling import Past
 from contracts.papers import find_claim, make_papers
 from contracts.parties import INSTITUTION_ROLES, party_stream
 from genesis.block import chain_at, compute_genesis_block
@@ -227,7 +229,10 @@ class SmallChain:
         for place, row in enumerate(block.rows):
             self.memory.heights[row.tx_id] = height
             self.memory.entries[row.tx_id] = StoredEntry(
-                block.entries[place], block.header.time_ms, row.previous
+                block.entries[place],
+                block.header.time_ms,
+                row.previous,
+                row.previous_applied,
             )
             if row.reference_key:
                 self.memory.references[row.reference_key] = (row.tx_id, block.header.time_ms)
@@ -354,13 +359,16 @@ class SmallChain:
         return encode_history_evidence(**members)
 
     def papers(self, stream: str) -> LawPapers | None:
-        count_max = len(self.leaves)
-        past = read_history(self.chain.reader, stream, count_max)
         record = self.chain.stream(stream).record
-        if past is None or not isinstance(record, ContractRecord):
+        if not isinstance(record, ContractRecord):
             return None
-        merchant = read_history(self.chain.reader, MERCHANT_PREFIX + record.merchant, count_max)
-        return None if merchant is None else make_papers(self.chain, stream, past, merchant)
+        merchant = self.past(MERCHANT_PREFIX + record.merchant)
+        return make_papers(self.chain, stream, self.past(stream), merchant)
+
+    def past(self, stream: str) -> list[Past]:
+        """Return all of a stream's transactions, refused ones too, oldest first."""
+        entries = walk_back(self.chain.reader.entry, stream, self.chain.stream(stream))
+        return [read_past(tx_id, stored) for tx_id, stored in entries][::-1]
 
     def liabilities(self, *contracts: str, is_shown: bool = True, **changes: Any) -> bytes:
         newest = self.headers[-1]
