@@ -21,6 +21,7 @@ from storage.rows import (
     APPLIED,
     APPLIED_KEY,
     HEIGHT,
+    INDEX_VERSION,
     KEPT,
     KEPT_BEFORE_KEY,
     TILE,
@@ -83,6 +84,7 @@ class NotHeld(Exception):
         super().__init__(f"{what} {start.not_held}")
 
 
+_APPLIED_BYTES_V1: Final = 16
 _AFTER_KEPT: Final = bytes([KEPT[0] + 1])
 _CHECKPOINTS_WAITING_MAX: Final = 16
 """Checkpoints held for the next block's batch; with one per block there are one or two, and an
@@ -444,9 +446,15 @@ def _read_applied(keyvalue: KeyValue) -> BlockPosition | None:
                 f"the applied height is missing, yet there is block {int.from_bytes(key[1:])}"
             )
         return None
+    if len(applied) == _APPLIED_BYTES_V1:
+        raise index_damaged(f"it is of version 1, and this node writes version {INDEX_VERSION}")
     if len(applied) != APPLIED.size:
         raise index_damaged(f"the applied height has {len(applied)} bytes")
-    height, log_size = APPLIED.unpack(applied)
+    version, height, log_size = APPLIED.unpack(applied)
+    if version != INDEX_VERSION:
+        raise index_damaged(
+            f"it is of version {version}, and this node writes version {INDEX_VERSION}"
+        )
     row = keyvalue.get(b"b" + HEIGHT.pack(height))
     if row is None:
         raise index_damaged(f"block {height} is applied and its row is missing")

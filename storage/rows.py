@@ -2,7 +2,7 @@
 
 A key is one letter and then what it names; numbers are big-endian, so keys sort as numbers do.
 
-a                applied height, log size              b height(8)       first_index, time, place
+a                version, applied height, log size     b height(8)       first_index, time, place
 f first_index(8) height                                t tx_id           position, previous tx_ids
 r reference_key  tx_id, time                           s stream name     state value
 k bucket id      bucket record                         h level(1) i(8)   tile
@@ -23,7 +23,10 @@ ZERO_TX_ID: Final = bytes(32)
 """`previous` of a stream's first transaction."""
 
 APPLIED_KEY: Final = b"a"
-APPLIED: Final = struct.Struct(">QQ")
+APPLIED: Final = struct.Struct(">BQQ")
+INDEX_VERSION: Final = 2
+"""Of all rows together: one that another version wrote is not read but built again. 1 had no
+version and no applied entries of their own (docs/adr/0032)."""
 _BLOCK: Final = struct.Struct(">QIQIQI")
 _TRANSACTION: Final = struct.Struct(">QQIQII")
 HEIGHT: Final = struct.Struct(">Q")
@@ -141,7 +144,7 @@ def block_rows(position: BlockPosition) -> list[tuple[bytes, bytes]]:
         place.segment, place.offset, place.length,
     )  # fmt: skip
     return [
-        (APPLIED_KEY, APPLIED.pack(place.height, position.end_index)),
+        (APPLIED_KEY, APPLIED.pack(INDEX_VERSION, place.height, position.end_index)),
         (b"b" + height, row),
         (b"f" + HEIGHT.pack(position.first_index), height),
     ]

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import random
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from storage.files import Damaged, DiskDirectory, StorageFailure
 from storage.keyvalue import KeyValue
 from storage.memory import Fault, MemoryStore
 from storage.records import StoredBlock
+from storage.rows import APPLIED_KEY
 from tests.storage.crashing import CrashingDirectory
 
 SEGMENT_BYTES = 1500
@@ -374,6 +376,25 @@ def test_index_ahead_of_the_segments_is_damage() -> None:
     disk.remove(last)
     with pytest.raises(Damaged, match=f"{last}, offset 0: is missing, and the index has applied"):
         opened(disk, keyvalue)
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        (struct.pack(">QQ", 0, 3), "it is of version 1, and this node writes version 2"),
+        (struct.pack(">BQQ", 3, 0, 3), "it is of version 3, and this node writes version 2"),
+        (b"\x02", "the applied height has 1 bytes"),
+    ],
+)
+def test_an_index_of_another_version_is_not_read(row: bytes, what: str) -> None:
+    """What another version wrote may lack what execution reads; it is built from the segments."""
+    index = MemoryStore()
+    index.write([(APPLIED_KEY, row)])
+    with pytest.raises(Damaged) as damaged:
+        ChainStore.open(CrashingDirectory(), index)
+    assert str(damaged.value) == (
+        f"index, offset 0: {what}; remove the index directory and it is built again"
+    )
 
 
 def test_another_block_at_a_stored_height_is_refused() -> None:
