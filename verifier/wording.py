@@ -152,6 +152,10 @@ REFUSAL_WORDS: Final[Mapping[str, Words]] = {
 }
 
 FINDING_WORDS: Final[Mapping[str, Words]] = {
+    "activation_backdated": Words(
+        "首次使用日期由经营者单方倒填",
+        "the merchant alone dates a pass's first use to an earlier day",
+    ),
     "balance_forfeited": Words(
         "称余额作废，但不生效（第二十四条）",
         "a balance is said to be taken, which takes nothing (art. 24)",
@@ -191,6 +195,13 @@ FINDING_WORDS: Final[Mapping[str, Words]] = {
     "released_what_is_owed": Words(
         "释放之后，托管余额少于尚应退还的金额",
         "what is left in custody is less than what is still owed",
+    ),
+    "rules_backdated": Words(
+        "规则包的新版本自公布之前的日期起施行",
+        "a later version of a rule pack begins before it was published",
+    ),
+    "signing_backdated": Words(
+        "订立日期由经营者单方倒填", "the merchant alone dates the contract to an earlier day"
     ),
     "silence_stated": Words(
         "称对方沉默；沉默仅在法律规定、约定或交易习惯之下才作数",

@@ -101,10 +101,7 @@ export const REFUSAL_WORDS = new Map([
   ["insufficient_locked", ["锁定余额不足", "less is locked than was asked for"]],
   ["key_exists", ["密钥已存在", "the key exists already"]],
   ["key_of_another", ["密钥属于另一主体", "the key is another party's"]],
-  [
-    "two_roles_needed",
-    ["须由两家不同类别的机构共同签名", "two institutions of different roles have to sign this"],
-  ],
+  ["two_roles_needed", ["须由两家不同类别的机构共同签名", "two institutions of different roles have to sign this"]],
   ["malformed_data", ["数据不符合该类交易的格式", "the data is not of this kind's shape"]],
   ["unknown_entry", ["所指记录不存在", "the entry it speaks of is not there"]],
   ["wrong_entry", ["所指记录种类不符", "the entry it speaks of is of the wrong kind"]],
@@ -169,6 +166,7 @@ export const REFUSAL_WORDS = new Map([
 
 /** What an outcome finds and does not refuse. */
 export const FINDING_WORDS = new Map([
+  ["activation_backdated", ["首次使用日期由经营者单方倒填", "the merchant alone dates a pass's first use to an earlier day"]],
   ["balance_forfeited", ["称余额作废，但不生效（第二十四条）", "a balance is said to be taken, which takes nothing (art. 24)"]],
   ["claimed_only", ["仅由付款义务人自述，不计为已退", "only whoever owes it says that it was paid; it moves nothing"]],
   ["counter_below_window", ["设备流水号过旧，无从判断是否重复", "the device's counter lies too far back to be told from a repeat"]],
@@ -183,6 +181,8 @@ export const FINDING_WORDS = new Map([
   ["released_above_delivered", ["释放超过已提供而可释放的份额", "more was released than the share of what was delivered"]],
   ["released_before_delivery", ["尚未提供即已释放", "money was released before anything was delivered"]],
   ["released_what_is_owed", ["释放之后，托管余额少于尚应退还的金额", "what is left in custody is less than what is still owed"]],
+  ["rules_backdated", ["规则包的新版本自公布之前的日期起施行", "a later version of a rule pack begins before it was published"]],
+  ["signing_backdated", ["订立日期由经营者单方倒填", "the merchant alone dates the contract to an earlier day"]],
   ["silence_stated", ["称对方沉默；沉默仅在法律规定、约定或交易习惯之下才作数", "silence is stated, which counts only where law, agreement or usage lets it"]],
 ]);
 

@@ -167,7 +167,7 @@ def party_record(chain: SmallChain, **changes: Any) -> list[Any]:
         "registrar": "bank-0",
         "registered_height": 1,
         "revoked_height": 0,
-        "keys": [[chain.key("m-1").public_key, 2, 0]],
+        "keys": [[chain.key("m-1").public_key, 2, 0, ["bank-0"]]],
     }
     return list((record | changes).values())
 

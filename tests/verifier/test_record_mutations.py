@@ -238,19 +238,19 @@ MUTATIONS: dict[str, Mutation] = {
         "m-1 is revoked from height 3; the entry is of height 3",
     ),
     "key-not-yet-valid": (
-        lambda: forged_party(keys=[[busy_chain().key("m-1").public_key, 4, 0]]),
+        lambda: forged_party(keys=[[busy_chain().key("m-1").public_key, 4, 0, ["bank-0"]]]),
         9,
         Reason.KEY_NOT_VALID,
         "valid for heights [4, open)",
     ),
     "key-no-longer-valid": (
-        lambda: forged_party(keys=[[busy_chain().key("m-1").public_key, 2, 3]]),
+        lambda: forged_party(keys=[[busy_chain().key("m-1").public_key, 2, 3, ["bank-0"]]]),
         9,
         Reason.KEY_NOT_VALID,
         "valid for heights [2, 3)",
     ),
     "key-never-held": (
-        lambda: forged_party(keys=[[busy_chain().key("c-1").public_key, 2, 0]]),
+        lambda: forged_party(keys=[[busy_chain().key("c-1").public_key, 2, 0, ["bank-0"]]]),
         9,
         Reason.UNKNOWN_KEY,
         "was never a key of party m-1",
