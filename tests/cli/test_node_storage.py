@@ -200,7 +200,7 @@ def test_a_row_too_many_is_found(command: Command, home: Path) -> None:
 def test_a_flipped_byte_of_the_vote_journal_is_named(command: Command, home: Path) -> None:
     flip(NodeHome(home).journal / "votes", 100)
     assert command.run("inspect", "--home", home) == 1
-    assert "votes, offset 0: slot 0 is broken." in command.out
+    assert "votes, offset 0: copy 0 of slot 0 is broken." in command.out
 
 
 OLD_JOURNAL = (
