@@ -8,6 +8,7 @@ listens on it all the same.
 
 from __future__ import annotations
 
+import atexit
 import collections
 import dataclasses
 import secrets
@@ -125,6 +126,12 @@ def choose_ports(count: int, base: int, taken: Sequence[int] = ()) -> list[int]:
             if len(found) == count:
                 return found
     raise Failure(f"There are no {count} free ports on {LOOPBACK}.")
+
+
+@atexit.register
+def _let_go() -> None:
+    while _held:
+        _held.popitem()[1].close()
 
 
 def hold(port: int, *, even_if_resting: bool = False) -> bool:

@@ -8,6 +8,7 @@ refunds, a schedule of five contracts. They hold what such files hold and are ra
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,10 +29,19 @@ FILES: dict[str, Callable[[], tuple[bytes, bytes]]] = {
 
 def main() -> None:
     """Print the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.verifier.cost",
+        description="Set what verifying costs against the signature checks that a file demands.",
+        epilog="Example: python -m tests.verifier.cost transaction case",
+    )
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(FILES)}; else all")
+    kinds = parser.parse_args().kinds
+    if unknown := [kind for kind in kinds if kind not in FILES]:
+        parser.error(f"there is no kind {unknown[0]!r}; choose from {', '.join(FILES)}")
     print(HEAD)
     with TemporaryDirectory() as folder:
-        for kind, make in FILES.items():
-            raw, chain_id = make()
+        for kind in kinds or FILES:
+            raw, chain_id = FILES[kind]()
             file = Path(folder, kind)
             file.write_bytes(raw)
             one = measure_verifying(raw, chain_id)

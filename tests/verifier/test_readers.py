@@ -52,7 +52,7 @@ def own_reading(raw: bytes) -> Any:
 
 
 @given(st.dictionaries(st.text(max_size=6), JSON_VALUES, max_size=5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_canonical_json_is_what_rfc8785_writes(value: dict[str, Any]) -> None:
     raw = rfc8785.dumps(value)
     found = own_reading(raw)
@@ -61,7 +61,7 @@ def test_canonical_json_is_what_rfc8785_writes(value: dict[str, Any]) -> None:
 
 
 @given(st.dictionaries(st.text(max_size=4), JSON_VALUES, max_size=3), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_other_json_is_read(value: dict[str, Any], data: st.DataObject) -> None:
     """A byte replaced, added or taken: both readers agree whether it is canonical."""
     raw = rfc8785.dumps(value)
@@ -77,7 +77,7 @@ def read_by_grammar(raw: bytes) -> Any:
 
 
 @given(st.dictionaries(st.text(max_size=4), JSON_VALUES, max_size=4), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_what_is_read_at_a_glance_the_grammar_reads_too(
     value: dict[str, Any], data: st.DataObject
 ) -> None:
@@ -204,7 +204,7 @@ PACKED = st.recursive(
 
 
 @given(st.lists(PACKED, max_size=6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_packed_arrays_are_what_msgspec_writes(value: list[Any]) -> None:
     raw = msgspec.msgpack.encode(value)
     found = read_array(raw, "value")
@@ -213,7 +213,7 @@ def test_packed_arrays_are_what_msgspec_writes(value: list[Any]) -> None:
 
 
 @given(st.lists(PACKED, max_size=4), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_second_spelling_is_read(value: list[Any], data: st.DataObject) -> None:
     raw = msgspec.msgpack.encode(value)
     at = data.draw(st.integers(0, len(raw)))
