@@ -27,6 +27,10 @@ from ledger.transaction import PARTY_PATTERN, Outcome, PartyId, applied
 KEYS_MAX: Final = 16
 """Keys a party may ever hold; a record stays far below an entry's 64 KiB."""
 
+KEYS_OWN_MAX: Final = KEYS_MAX // 2
+"""Keys a party may come to by its own word: a thief of one must not use up the places in which two
+institutions would put a new one."""
+
 INSTITUTION_ROLES: Final = (
     "bank",
     "payment",
@@ -212,15 +216,17 @@ def apply_revoke(context: Context, data: RevokeData) -> Outcome:
 def apply_add_key(context: Context, data: KeyData) -> Outcome:
     """Give a party a further key, which signs from the next height on."""
     record = _find_party(context, data.party)
+    allowed = KEYS_OWN_MAX
     if list(context.signers) != [data.party]:
         _check_entitled(context, record, _require_two(context))
+        allowed = KEYS_MAX
     if record.revoked_height:
         raise Refusal("already_revoked", ("revoked_height", record.revoked_height))
     public_key = bytes.fromhex(data.public_key)
     if record.find_key(public_key) is not None:
         raise Refusal("key_exists", ("public_key", data.public_key))
-    if len(record.keys) >= KEYS_MAX:
-        raise Refusal("too_many_keys", ("keys", len(record.keys)), ("allowed", KEYS_MAX))
+    if len(record.keys) >= allowed:
+        raise Refusal("too_many_keys", ("keys", len(record.keys)), ("allowed", allowed))
     _take_key(context, data.party, data.public_key)
     start = context.height + 1
     added = PartyKey(public_key, start, 0, list(context.signers))

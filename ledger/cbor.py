@@ -18,6 +18,11 @@ from ledger.refusal import Reason, Rejected
 DEPTH_MAX: Final = 8
 """Deepest nesting read; receipts, in which nothing is wrapped, need five."""
 
+VALUES_MAX: Final = 1_024
+"""Values of one reading, keys counted; a statement or receipt has some fifty."""
+
+KEY_SHOWN_CHARS: Final = 40
+
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
 """Major types (RFC 8949 section 3.1)."""
 
@@ -38,7 +43,7 @@ Cbor = int | bytes | str | bool | None | list["Cbor"] | dict["int | str", "Cbor"
 def read_cbor(raw: bytes, name: str) -> Cbor:
     """Return the one value that `raw` spells, to its last byte.
 
-    Raises `Rejected`: MALFORMED, NOT_CANONICAL, TOO_DEEP.
+    Raises `Rejected`: MALFORMED, NOT_CANONICAL, TOO_DEEP, TOO_LARGE.
     """
     reader = _Reader(raw, name)
     value = reader.read(1)
@@ -67,8 +72,12 @@ class _Reader:
         self._raw = raw
         self._name = name
         self.at = 0
+        self._count = 0
 
     def read(self, depth: int) -> Cbor:
+        self._count += 1
+        if self._count > VALUES_MAX:
+            self.refuse(Reason.TOO_LARGE, f"more than {VALUES_MAX} values")
         if depth > DEPTH_MAX:
             self.refuse(Reason.TOO_DEEP, f"nested deeper than {DEPTH_MAX} levels")
         start = self.at
@@ -104,7 +113,8 @@ class _Reader:
                     Reason.MALFORMED, f"the key at byte {start} is neither integer nor text"
                 )
             if key in found:
-                self.refuse(Reason.NOT_CANONICAL, f"the key {key!r} stands twice in one map")
+                shown = key[:KEY_SHOWN_CHARS] if type(key) is str else key
+                self.refuse(Reason.NOT_CANONICAL, f"the key {shown!r} stands twice in one map")
             found[key] = self.read(depth + 1)
         return found
 

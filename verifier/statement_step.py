@@ -213,7 +213,8 @@ def _read_receipt(raw: bytes, name: str) -> _Receipt:
     """Read a receipt with one inclusion proof (RFC 9942 section 5.2); raise `Rejected`."""
     protected, unprotected, payload, signature = read_sign1(raw, name)
     header = read_protected(protected, name)
-    if header.get(PROOF_STRUCTURE) != RFC9162_SHA256:
+    structure = header.get(PROOF_STRUCTURE)
+    if type(structure) is not int or structure != RFC9162_SHA256:
         _refuse(Reason.BAD_FIELD, f"{name}: vds (395) is not 1, RFC9162_SHA256")
     if payload is not None:
         _refuse(Reason.BAD_FIELD, f"{name}: the payload of a receipt is detached, and null stands")

@@ -115,9 +115,9 @@ def _read_at_a_glance(raw: bytes) -> dict[str, JsonValue] | None:
     try:
         text = raw.decode()
         value = _decode(text)
+        if type(value) is not dict or _encode(value) != text:
+            return None
     except (ValueError, RecursionError):
-        return None
-    if type(value) is not dict or _encode(value) != text:
         return None
     if not raw.isascii() and _QUESTIONABLE.search(raw.translate(None, _ASCII).decode()):
         return None

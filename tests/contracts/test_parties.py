@@ -11,6 +11,7 @@ from contracts.parties import (
     AUTHORITY_ROLES,
     INSTITUTION_ROLES,
     KEYS_MAX,
+    KEYS_OWN_MAX,
     SUBMITTER_ROLES,
     KeyRecord,
     PartyKey,
@@ -389,6 +390,18 @@ def test_a_party_ever_holds_a_bounded_number_of_keys() -> None:
     assert change_key(world, "party.add_key", KEYS[KEYS_MAX]) == more
     assert not change_key(world, "party.revoke_key", KEYS[0], "bank-0").refused
     assert change_key(world, "party.add_key", KEYS[KEYS_MAX]) == more
+
+
+def test_a_thief_of_one_key_does_not_use_up_the_places_of_the_next() -> None:
+    """By its own word a party had all its places at once, and was then locked out for ever."""
+    world = two_roles()
+    world.commit(world.registration("m-1"))
+    for key in KEYS[1:KEYS_OWN_MAX]:
+        assert not change_key(world, "party.add_key", key, "m-1").refused
+    assert change_key(world, "party.add_key", KEYS[KEYS_OWN_MAX], "m-1") == refused(
+        "too_many_keys", ("keys", KEYS_OWN_MAX), ("allowed", KEYS_OWN_MAX)
+    )
+    assert not change_key(world, "party.add_key", KEYS[KEYS_OWN_MAX]).refused
 
 
 def test_two_changes_of_one_block_both_count() -> None:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cwt import COSE, COSEKey
 
-from ledger.cbor import read_cbor
+from ledger.cbor import VALUES_MAX, read_cbor
 from ledger.cose_receipt import encode_cose_key
 from ledger.cose_statement import make_transparent, sign_statement, with_envelope
 from ledger.refusal import Rejected
@@ -151,6 +151,21 @@ def test_the_reader_reads_what_cbor2_writes_and_refuses_its_other_spellings() ->
     for bomb in (b"\x9b" + b"\xff" * 8, b"\xbb" + b"\xff" * 8, b"\x5b" + b"\xff" * 8, b"\xc1" * 99):
         with pytest.raises(Rejected):
             read_cbor(bomb, "v")
+
+
+def test_a_reading_has_so_many_values_and_quotes_so_much() -> None:
+    """Four megabytes of empty maps took a quarter of a minute."""
+    most = cbor2.dumps([{}] * (VALUES_MAX - 1))
+    assert len(read_cbor(most, "v")) == VALUES_MAX - 1  # type: ignore[arg-type]
+    with pytest.raises(Rejected) as refused:
+        read_cbor(cbor2.dumps([{}] * VALUES_MAX), "v")
+    assert str(refused.value) == ("too_large: v: not CBOR as it must be: more than 1024 values")
+    long = cbor2.dumps("k" * 50_000)
+    with pytest.raises(Rejected) as refused:
+        read_cbor(b"\xa2" + long + b"\x01" + long + b"\x01", "v")
+    assert str(refused.value) == (
+        f"not_canonical: v: not CBOR as it must be: the key '{'k' * 40}' stands twice in one map"
+    )
 
 
 def test_registering_by_hand_and_by_the_helper_is_the_same() -> None:

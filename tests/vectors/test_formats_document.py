@@ -16,7 +16,7 @@ from contracts.events import DATA
 from contracts.kinds import KINDS
 from contracts.lifecycle import AFTERLIFE_MS
 from contracts.lookback import PREFIXES
-from contracts.parties import INSTITUTION_ROLES, KEYS_MAX, SUBMITTER_ROLES
+from contracts.parties import INSTITUTION_ROLES, KEYS_MAX, KEYS_OWN_MAX, SUBMITTER_ROLES
 from contracts.prepaid import SALT_BYTES_MAX, SALT_BYTES_MIN, Attesters, Provenance
 from genesis.document import (
     CERTIFICATE_BYTES_MAX,
@@ -163,7 +163,8 @@ def test_every_reason() -> None:
         ("at most {} deep", DEPTH_MAX),
         ("Salt: {} to", SALT_BYTES_MIN),
         ("to {} random bytes", SALT_BYTES_MAX),
-        ("a party ever holds at most {}", KEYS_MAX),
+        ("a party ever holds at most {} keys", KEYS_MAX),
+        ("gives itself none beyond the {}th", KEYS_OWN_MAX),
         ("{} slots of this validator", SLOTS_MAX),
         ("at most {:,} digits", EVIDENCE_HEX_MAX),
         ("At most {:,} bytes and", DOCUMENT_BYTES_MAX),

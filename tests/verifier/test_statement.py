@@ -589,6 +589,12 @@ receipts(
     lambda: repacked(lambda header, proof: header.__setitem__(395, 2), resigned=True),
 )
 receipts(
+    "receipt-vds-that-is-true",
+    BAD,
+    "vds (395) is not 1, RFC9162_SHA256",
+    lambda: repacked(lambda header, proof: header.__setitem__(395, True), resigned=True),
+)
+receipts(
     "receipt-without-vds",
     BAD,
     "vds (395) is not 1, RFC9162_SHA256",
