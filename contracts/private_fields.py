@@ -34,7 +34,12 @@ class CommittedData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def apply_committed(context: Context, data: CommittedData) -> Outcome:
-    """Record a commitment of the custodian's; others of the contract may sign as well."""
+    """Record a commitment of the custodian's; others of the contract may sign as well.
+
+    What it replaces is looked at while every node has the contract's entries at hand
+    (`contracts.lookback`); of a plain contract and of one that is over it is the custodian's word,
+    which whoever has the whole record can check.
+    """
     record = context.record
     if not isinstance(record, PrepaidRecord | ContractRecord):
         raise Refusal("unknown_contract", ("stream", context.stream))
@@ -46,6 +51,12 @@ def apply_committed(context: Context, data: CommittedData) -> Outcome:
         raise Refusal("missing_attester", ("role", "custodian"), ("party", record.custodian))
     if not data.of:
         return applied(("commitment", data.commitment))
+    if isinstance(record, ContractRecord) and not record.is_over_at(context.time_ms):
+        _check_replaced(context, data)
+    return applied(("commitment", data.commitment), ("of", data.of))
+
+
+def _check_replaced(context: Context, data: CommittedData) -> None:
     replaced = context.find(bytes.fromhex(data.of))
     if replaced is None or replaced.stream != context.stream or replaced.refused:
         raise Refusal("unknown_entry", ("of", data.of))
@@ -56,4 +67,3 @@ def apply_committed(context: Context, data: CommittedData) -> Outcome:
             ("kind", replaced.kind),
             ("expected", " ".join(COMMITTING)),
         )
-    return applied(("commitment", data.commitment), ("of", data.of))

@@ -5,13 +5,14 @@ a reported balance, one more piece of evidence. `refund.computed` reads every ap
 streams and may read `READS_MAX`. Whoever could fill them up could put an end to a consumer's
 refund; so each role has room for its statements, and those who decide about money never lack it:
 
-    contract/…   merchant 8,000; platform, issuer and consumer 12,000
+    contract/…   merchant, platform and issuer 8,000; consumer 12,000
     merchant/…   merchant 2,000; custodian and platform 4,000
 
 each counted from the stream's beginning, whoever stated them. A statement needs room for one of
 its signers. Others (in a contract its custodian and the authorities, in a merchant's stream the
-authorities) are not bounded here; they have 4,000 entries left when all the rest is used up. A
-contract with a delivery every day reaches 8,000 after 21 years.
+authorities) are not bounded here; they have 4,000 entries left when all the rest is used up, and
+the consumer 4,000 that no platform can take. A contract with a delivery every day reaches 8,000
+after 21 years.
 
 Only applied entries count, so attempts that are refused take nobody's room, and that is what
 these are refused as: `too_many_entries`.
@@ -28,8 +29,8 @@ from contracts.standing import find_role
 
 CONTRACT_ROOM: Final[dict[str, int]] = {
     "merchant": 8_000,
-    "platform": 12_000,
-    "issuer": 12_000,
+    "platform": 8_000,
+    "issuer": 8_000,
     "consumer": 12_000,
 }
 """Applied entries of a contract's stream from which on a role states no more."""

@@ -200,9 +200,15 @@ class Journal:
                 )
         pending = None if newest.pending is None else self._read_pending(newest.pending)
         is_mended = [self._mend(number, copies[number], slots[number]) for number in range(2)]
-        if newest.sequence != marks[at]:
-            self._write_mark(newest.sequence)
-        if newest.sequence != marks[at] or any(is_mended):
+        # Also the other one's mark: torn, it would make the next torn slot look like rot.
+        stale = [
+            slot.sequence
+            for slot, mark in zip(slots, marks, strict=True)
+            if slot is not None and slot.sequence != mark and (mark is None or slot is newest)
+        ]
+        for sequence in stale:
+            self._write_mark(sequence)
+        if stale or any(is_mended):
             self._directory.fsync(VOTES_FILE)
         self._current = newest
         return JournalState(newest.record if newest.sequence > 0 else None, pending)

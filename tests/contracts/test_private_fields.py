@@ -63,24 +63,32 @@ def test_each_refusal_is_named() -> None:
         assert commit(world, data, *signers) == refused("not_entitled", ("signer", signers[-1]))
     outcome = world.one(KIND, "contract/none", data, "bank-1")
     assert outcome == refused("unknown_contract", ("stream", "contract/none"))
-    assert commit(world, data | {"of": NOWHERE}, "bank-1") == refused(
+    world = paid_world()
+    of = newest(world)
+    assert commit(world, data | {"of": NOWHERE}, "bank-0") == refused(
         "unknown_entry", ("of", NOWHERE)
     )
-    world.one("prepaid.prepay", CARD, {"amount": 5}, "m-1")
-    of = newest(world)
-    assert commit(world, data | {"of": of}, "bank-1") == refused(
-        "wrong_entry",
-        ("of", of),
-        ("kind", "prepaid.prepay"),
-        ("expected", "prepaid.open contract.signed private.committed"),
+    outcome = commit(world, data | {"of": of}, "bank-0")
+    assert (outcome.code, outcome.effects[0]) == ("wrong_entry", ("of", of))
+    assert outcome.effects[-1] == (
+        "expected",
+        "prepaid.open contract.signed private.committed",
+    )
+
+
+def test_of_a_plain_contract_no_earlier_entry_is_read() -> None:
+    """A node that joined by a snapshot has none of its entries, and came to another outcome."""
+    world = open_world()
+    assert commit(world, {"commitment": ONE, "of": NOWHERE}, "bank-1") == applied(
+        ("commitment", ONE), ("of", NOWHERE)
     )
 
 
 def test_a_correction_of_another_contracts_or_of_a_refused_entry_is_refused() -> None:
-    world = open_world()
+    world = paid_world()
     commit(world, {"commitment": ONE}, "m-1")
     of = newest(world)
-    assert commit(world, {"commitment": ONE, "of": of}, "bank-1") == refused(
+    assert commit(world, {"commitment": ONE, "of": of}, "bank-0") == refused(
         "unknown_entry", ("of", of)
     )
     other = {
@@ -92,7 +100,7 @@ def test_a_correction_of_another_contracts_or_of_a_refused_entry_is_refused() ->
     }
     world.one("prepaid.open", "contract/card-2", other, "m-1")
     of = newest(world)
-    assert commit(world, {"commitment": ONE, "of": of}, "bank-1") == refused(
+    assert commit(world, {"commitment": ONE, "of": of}, "bank-0") == refused(
         "unknown_entry", ("of", of)
     )
 

@@ -321,6 +321,16 @@ def save_after_loading(journal: Journal, record: bytes) -> None:
     journal.save(record, None)
 
 
+@pytest.mark.parametrize("torn", [0, 1])
+def test_a_torn_mark_is_written_again_so_that_the_next_power_loss_is_one(torn: int) -> None:
+    """Left as it was, one more torn slot beside it looked like rot: two honest losses of power."""
+    disk = saved_twice()
+    disk.flip(VOTES_FILE, MARKS_OFFSET + 4096 * torn + 20)
+    assert Journal.open(disk).verify() != ()
+    Journal.open(disk).load()
+    assert Journal.open(disk).verify() == ()
+
+
 def test_broken_slot_with_a_broken_mark_is_never_taken_for_a_power_loss() -> None:
     for slot, mark in ((1, 0), (1, 1)):
         disk = saved_twice()
