@@ -185,7 +185,9 @@ async def test_asked_again_later_the_answer_is_the_same(stored: StoredChain) -> 
     assert first.steps[-1].explanation == second.steps[-1].explanation
 
 
-async def test_a_contradiction_on_the_chain_is_a_file(stored: StoredChain) -> None:
+@pytest.fixture(scope="module")
+def convicted(stored: StoredChain) -> StoredChain:
+    """With a contradiction of its one validator on it."""
     key = stored._keystore.signer(KeyPurpose.VOTE)
     votes = []
     for block_hash in (bytes(32), bytes([1]) * 32):
@@ -200,23 +202,27 @@ async def test_a_contradiction_on_the_chain_is_a_file(stored: StoredChain) -> No
         ["bank-a"],
     )
     stored.append([draft], [])
-    with opened(stored) as (proofs, _):
-        report = check(stored, await proofs.equivocation("bank-a", 0))
+    return stored
+
+
+async def test_a_contradiction_on_the_chain_is_a_file(convicted: StoredChain) -> None:
+    with opened(convicted) as (proofs, _):
+        report = check(convicted, await proofs.equivocation("bank-a", 0))
         assert (report.facts["validator"], report.facts["slot"]) == ("bank-a", "commit/2/0")
 
 
 async def test_a_liar_cannot_bury_its_contradiction_under_refused_attempts(
-    stored: StoredChain, monkeypatch: pytest.MonkeyPatch
+    convicted: StoredChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Anybody registered may send them, and they count in the stream like all others."""
     junk = [
         Draft("validator.equivocation", {"evidence": "00"}, "validator/bank-a", ref, ["bank-a"])
         for ref in ("junk-1", "junk-2", "junk-3")
     ]
-    stored.append(junk, [])
+    convicted.append(junk, [])
     monkeypatch.setattr("node.queries.HISTORY_ENTRIES_MAX", 3)
-    with opened(stored) as (proofs, _):
-        report = check(stored, await proofs.equivocation("bank-a", 0))
+    with opened(convicted) as (proofs, _):
+        report = check(convicted, await proofs.equivocation("bank-a", 0))
         assert report.facts["slot"] == "commit/2/0"
         with pytest.raises(NotFound, match="holds 1 proofs against bank-a, counted from 0"):
             await proofs.equivocation("bank-a", 1)
