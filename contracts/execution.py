@@ -694,13 +694,7 @@ def walk_back(
 
     Raises `EntriesMissing` where `read` does not give one, and whatever it raises itself.
     """
-    tx_id = state.newest
-    for left in range(state.count, 0, -1):
-        stored = None if tx_id == ZERO_HASH else read(tx_id)
-        if stored is None:
-            raise EntriesMissing(stream, left, state.count)
-        yield tx_id, stored
-        tx_id = stored.previous
+    return _walk(read, stream, state.newest, state.count, lambda stored: stored.previous)
 
 
 def walk_applied(
@@ -710,13 +704,28 @@ def walk_applied(
 
     Raises as `walk_back` does.
     """
-    tx_id = state.newest_applied
-    for left in range(state.applied, 0, -1):
+    return _walk(
+        read,
+        stream,
+        state.newest_applied,
+        state.applied,
+        lambda stored: stored.previous_applied or stored.previous,
+    )
+
+
+def _walk(
+    read: Callable[[bytes], StoredEntry | None],
+    stream: str,
+    tx_id: bytes,
+    count: int,
+    before: Callable[[StoredEntry], bytes],
+) -> Iterator[tuple[bytes, StoredEntry]]:
+    for left in range(count, 0, -1):
         stored = None if tx_id == ZERO_HASH else read(tx_id)
         if stored is None:
-            raise EntriesMissing(stream, left, state.applied)
+            raise EntriesMissing(stream, left, count)
         yield tx_id, stored
-        tx_id = stored.previous_applied or stored.previous
+        tx_id = before(stored)
 
 
 def read_past(tx_id: bytes, stored: StoredEntry) -> Past:

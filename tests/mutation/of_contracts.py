@@ -301,8 +301,8 @@ MUTANTS = (
     Mutant(
         "refused-entries-walked",
         "contracts/execution.py",
-        "        tx_id = stored.previous_applied or stored.previous\n",
-        "        tx_id = stored.previous\n",
+        "        lambda stored: stored.previous_applied or stored.previous,\n",
+        "        lambda stored: stored.previous,\n",
         "what looks back takes a refused entry for an applied one",
         ROOM + "test_the_applied_entries_of_a_stream_are_a_chain_of_their_own",
     ),
