@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sim import allocator
 from sim.coverage import SIZES, CoverageTable
 from sim.plan import FAMILIES
 from sim.simulation import Options, Result, Simulation, run_seed
@@ -45,7 +46,9 @@ def test_a_run_that_once_failed(case: Regression, monkeypatch: pytest.MonkeyPatc
 @cache
 def run_once(seed: int) -> Result:
     """What two tests look at, run by the one worker that has both."""
-    return run_seed(seed, Options(heights=HEIGHTS))
+    result = run_seed(seed, Options(heights=HEIGHTS))
+    allocator.collect()
+    return result
 
 
 @pytest.mark.xdist_group("seeds of every family")
