@@ -6,9 +6,10 @@ on disk before it performs any later action of the same tuple, and steps' tuples
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+import msgspec
 
 from consensus.messages import Message, Proposal
 from ledger.equivocation import Equivocation
@@ -24,8 +25,7 @@ class Keep(Enum):
 KEEP: Final = Keep.KEEP
 
 
-@dataclass(frozen=True, slots=True)
-class Persist:
+class Persist(msgspec.Struct, frozen=True):
     """Make durable, as one: the replica's complete record and the one pending slot."""
 
     record: bytes
@@ -34,23 +34,20 @@ class Persist:
     """Hash of the block whose bytes (envelopes too) must be in the slot, None to empty it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Broadcast:
+class Broadcast(msgspec.Struct, frozen=True):
     """Send to every other replica. The replica has already counted its own."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """Send to one other replica."""
 
     replica: int
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class BuildProposal:
+class BuildProposal(msgspec.Struct, frozen=True):
     """Build and execute a block on the applied one; answer with `ProposalBuilt`.
 
     `header.proposer` is this replica, `header.time_ms` greater than the parent's.
@@ -64,8 +61,7 @@ class BuildProposal:
     """Whether a block without transactions is wanted; if not and there are none, answer None."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckProposal:
+class CheckProposal(msgspec.Struct, frozen=True):
     """Execute this and compare; answer with `ProposalChecked`. Asked again for a block already
     executed, answer from memory. Keep its bytes: a `Persist` or `Decide` may name the block."""
 
@@ -76,8 +72,7 @@ class CheckProposal:
     """Who surely holds the envelopes."""
 
 
-@dataclass(frozen=True, slots=True)
-class FetchProposal:
+class FetchProposal(msgspec.Struct, frozen=True):
     """Get this block's bytes from any of these replicas; answer with `ProposalFetched`."""
 
     height: int
@@ -85,8 +80,7 @@ class FetchProposal:
     from_replicas: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Decide:
+class Decide(msgspec.Struct, frozen=True):
     """The block is decided and was executed here with the same result: apply it."""
 
     height: int
@@ -94,8 +88,7 @@ class Decide:
     block_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class CatchUp:
+class CatchUp(msgspec.Struct, frozen=True):
     """Blocks up to about this height are decided elsewhere: fetch them with their certificates."""
 
     height_hint: int
@@ -103,23 +96,20 @@ class CatchUp:
     """Whom to ask first; the next `CatchUp` names another."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendDecided:
+class SendDecided(msgspec.Struct, frozen=True):
     """Answer a replica that is still voting on a decided height with its `Decided`."""
 
     height: int
     to_replica: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReportEvidence:
+class ReportEvidence(msgspec.Struct, frozen=True):
     """A validator contradicted itself; submit this as a transaction."""
 
     equivocation: Equivocation
 
 
-@dataclass(frozen=True, slots=True)
-class Halt:
+class Halt(msgspec.Struct, frozen=True):
     """A committed block cannot be reproduced here; stop before it."""
 
     height: int
@@ -127,8 +117,7 @@ class Halt:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True):
     """A line for the log."""
 
     text: str

@@ -7,8 +7,9 @@ or never.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from consensus.messages import Message, Proposal
 from ledger.block import Header
@@ -32,8 +33,7 @@ class Verdict(StrEnum):
     """An unexpected failure of our own; never an outcome."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(msgspec.Struct, frozen=True):
     """The start: what this node's disk holds."""
 
     record: bytes | None
@@ -46,8 +46,7 @@ class Restored:
     """Sign nothing at heights up to this one (recovery from amnesia); the record may say more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True):
     """A fixed span passed."""
 
     now_ms: int
@@ -56,22 +55,19 @@ class Tick:
     """Whether transactions wait here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """A decoded message came; nothing about it is believed yet."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class PeerConnected:
+class PeerConnected(msgspec.Struct, frozen=True):
     """A connection to a replica came up: it is sent again whatever it may have missed."""
 
     replica: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProposalBuilt:
+class ProposalBuilt(msgspec.Struct, frozen=True):
     """The answer to `BuildProposal`: an executed block, or None if there is nothing to propose."""
 
     height: int
@@ -79,8 +75,7 @@ class ProposalBuilt:
     proposal: Proposal | None
 
 
-@dataclass(frozen=True, slots=True)
-class ProposalChecked:
+class ProposalChecked(msgspec.Struct, frozen=True):
     """The answer to `CheckProposal`."""
 
     height: int
@@ -91,8 +86,7 @@ class ProposalChecked:
     """A sentence for people: the first differing transaction and both hashes."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProposalFetched:
+class ProposalFetched(msgspec.Struct, frozen=True):
     """The answer to `FetchProposal`: a block's bytes, as one replica gave them."""
 
     block_hash: bytes
@@ -100,15 +94,13 @@ class ProposalFetched:
     from_replica: int
 
 
-@dataclass(frozen=True, slots=True)
-class BlockApplied:
+class BlockApplied(msgspec.Struct, frozen=True):
     """A block is durable and applied, after `Decide` or by catch-up."""
 
     header: Header
 
 
-@dataclass(frozen=True, slots=True)
-class SilenceSet:
+class SilenceSet(msgspec.Struct, frozen=True):
     """The driver learned (or changed) through which height this node must not sign."""
 
     through_height: int

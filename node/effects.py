@@ -8,7 +8,8 @@ nothing later in the list may happen as if it had succeeded.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from consensus.actions import Keep
 from contracts.execution import Candidate, ExecutedBlock
@@ -16,37 +17,32 @@ from ledger.refusal import Rejected
 from node.messages import Frame
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(msgspec.Struct, frozen=True):
     """The first event: what the journal held."""
 
     record: bytes | None
     pending: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Ticked:
+class Ticked(msgspec.Struct, frozen=True):
     """A fixed span passed."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrameReceived:
+class FrameReceived(msgspec.Struct, frozen=True):
     """A peer, known by its certificate, sent this."""
 
     replica: int
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PeerChanged:
+class PeerChanged(msgspec.Struct, frozen=True):
     """A connection to a peer came up or went down."""
 
     replica: int
     is_connected: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(msgspec.Struct, frozen=True):
     """Transactions whose signatures this node has verified, and those that failed.
 
     Each candidate passed `Driver.check_admission` or belongs to a proposal.
@@ -59,8 +55,7 @@ class Admitted:
     """Submitted here, as opposed to relayed or fetched."""
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True):
     """The newest `CommitBlock` is durable."""
 
     height: int
@@ -69,24 +64,21 @@ class Committed:
 NodeEvent = Started | Ticked | FrameReceived | PeerChanged | Admitted | Committed
 
 
-@dataclass(frozen=True, slots=True)
-class SaveJournal:
+class SaveJournal(msgspec.Struct, frozen=True):
     """Make the record and the pending slot durable before anything after this."""
 
     record: bytes
     pending: bytes | Keep | None
 
 
-@dataclass(frozen=True, slots=True)
-class CommitBlock:
+class CommitBlock(msgspec.Struct, frozen=True):
     """Append the block and commit everything that belongs to it, then report `Committed`."""
 
     block: ExecutedBlock
     certificate: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SendFrame:
+class SendFrame(msgspec.Struct, frozen=True):
     """Send to one peer; bulk frames give way to consensus."""
 
     replica: int
@@ -94,16 +86,14 @@ class SendFrame:
     is_bulk: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BroadcastFrame:
+class BroadcastFrame(msgspec.Struct, frozen=True):
     """Send to every peer."""
 
     frame: Frame
     is_bulk: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyEnvelopes:
+class VerifyEnvelopes(msgspec.Struct, frozen=True):
     """Parse these and verify their signatures, then report `Admitted`."""
 
     envelopes: Sequence[bytes]
@@ -112,21 +102,18 @@ class VerifyEnvelopes:
     """A proposal waits for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class PutCheckpoint:
+class PutCheckpoint(msgspec.Struct, frozen=True):
     """Keep a certified checkpoint (C2SP note) of the log after block `height`."""
 
     height: int
     note: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class RecoveryEnded:
+class RecoveryEnded(msgspec.Struct, frozen=True):
     """The node knows again through which height it must not sign: remove the marker."""
 
 
-@dataclass(frozen=True, slots=True)
-class Halted:
+class Halted(msgspec.Struct, frozen=True):
     """This node must not go on; a person has to look."""
 
     reason: str
@@ -136,8 +123,7 @@ Say = Callable[[str, str], None]
 """Called with a line for the log: level and text, as in `Said`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(msgspec.Struct, frozen=True):
     """A line for the log: level `debug`, `info`, `warning` or `error`."""
 
     level: str

@@ -104,7 +104,7 @@ class DropsPending(Driver):
 
     def step(self, event: NodeEvent, now_ms: int) -> list[Effect]:
         return [
-            replace(item, pending=None) if isinstance(item, SaveJournal) else item
+            msgspec.structs.replace(item, pending=None) if isinstance(item, SaveJournal) else item
             for item in super().step(event, now_ms)
         ]
 
@@ -168,7 +168,7 @@ class ForksCosignature(Driver):
 
     def step(self, event: NodeEvent, now_ms: int) -> list[Effect]:
         return [
-            replace(item, frame=msgspec.structs.replace(item.frame, root=bytes(32)))
+            msgspec.structs.replace(item, frame=msgspec.structs.replace(item.frame, root=bytes(32)))
             if isinstance(item, BroadcastFrame | SendFrame) and isinstance(item.frame, Cosigned)
             else item
             for item in super().step(event, now_ms)
@@ -221,7 +221,8 @@ class AltersEntry(Driver):
             if isinstance(item, CommitBlock) and item.block.header.count:
                 first = item.block.entries[0]
                 entries = [first[:-1] + bytes([first[-1] ^ 1]), *item.block.entries[1:]]
-                effects[at] = replace(item, block=replace(item.block, entries=entries))
+                block = replace(item.block, entries=entries)
+                effects[at] = msgspec.structs.replace(item, block=block)
         return effects
 
 
@@ -233,7 +234,8 @@ class DropsRow(Driver):
         for at, item in enumerate(effects):
             if isinstance(item, CommitBlock) and item.block.header.count > 1:
                 rows = item.block.rows[:-1]
-                effects[at] = replace(item, block=replace(item.block, rows=rows))
+                block = replace(item.block, rows=rows)
+                effects[at] = msgspec.structs.replace(item, block=block)
         return effects
 
 
