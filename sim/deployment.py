@@ -25,7 +25,7 @@ from genesis.document import (
     parse_genesis,
 )
 from ledger.hashing import sha256
-from ledger.signing import SeedSigner, verify_signature
+from ledger.signing import SeedSigner, Signer, verify_signature
 from node.driver import Signers
 from sim.world import EPOCH_MS
 
@@ -45,21 +45,23 @@ virtual second costs real time too."""
 
 REPLAY_WINDOW_MS: Final = 3_600_000
 MEMORY_MAX: Final = 300_000
-"""Signature checks remembered; at the bound all are forgotten."""
-
-SIGNED_MAX: Final = 4_000
-"""Signatures remembered by one signer; at the bound all are forgotten."""
-
+"""Signature checks, or signatures, that are remembered; at the bound all are forgotten."""
 
 CENSORED_MERCHANT: Final = "m-2"
 """Whose transactions a censoring primary leaves out."""
 
 
 class SignatureMemory:
-    """Ed25519 verification that remembers its answers."""
+    """Ed25519 verification that remembers its answers, and the signatures that were made here."""
 
     def __init__(self) -> None:
         self._answers: dict[tuple[bytes, bytes, bytes], bool] = {}
+        self._signatures: dict[tuple[bytes, bytes], bytes] = {}
+
+    def forget(self) -> None:
+        """Forget everything: the next simulation hardly ever asks what the last one did."""
+        self._answers.clear()
+        self._signatures.clear()
 
     def verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
         """Return whether libsodium accepts the signature."""
@@ -76,6 +78,17 @@ class SignatureMemory:
             self._answers.clear()
         self._answers[public_key, message, signature] = answer
 
+    def sign(self, signer: Signer, message: bytes) -> bytes:
+        """Return the one Ed25519 signature on a message (RFC 8032 is deterministic)."""
+        key = (signer.public_key, message)
+        signature = self._signatures.get(key)
+        if signature is None:
+            if len(self._signatures) >= MEMORY_MAX:
+                self._signatures.clear()
+            signature = self._signatures[key] = signer.sign(message)
+        self.remember(signer.public_key, message, signature, True)
+        return signature
+
 
 MEMORY: Final = SignatureMemory()
 """One for the process: signatures and answers are the same in every simulation."""
@@ -86,18 +99,11 @@ class RememberingSigner:
 
     def __init__(self, name: str) -> None:
         self._signer = SeedSigner(sha256(name.encode()))
-        self._signed: dict[bytes, bytes] = {}
         self.public_key: Final = self._signer.public_key
 
     def sign(self, message: bytes) -> bytes:
-        """Return the one Ed25519 signature on a message (RFC 8032 is deterministic)."""
-        signature = self._signed.get(message)
-        if signature is None:
-            if len(self._signed) >= SIGNED_MAX:
-                self._signed.clear()
-            signature = self._signed[message] = self._signer.sign(message)
-        MEMORY.remember(self.public_key, message, signature, True)
-        return signature
+        """Return the signature on a message."""
+        return MEMORY.sign(self._signer, message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,22 @@ CONVICTIONS_MAX: Final = 128
 STRANGE_KEPT: Final = 8
 """Cosigned trees of one validator that are not the log's, kept unproven."""
 
+FRAMES_KEPT: Final = 4_096
+"""Frames whose reading is remembered."""
+
 T = TypeVar("T")
 
 Accusation = tuple[int, str]
 """(replica, slot)."""
+
+
+@dataclass(slots=True)
+class _Signed:
+    """What the sender of a message signed, if anything; whether rightly is found out once, when it
+    first matters."""
+
+    statement: Vote | ViewClaim | None
+    is_valid: bool | None = None
 
 
 @dataclass(slots=True)
@@ -83,12 +95,14 @@ class EvidenceChecker:
             for item in genesis.validators.validators
         ]
         self._held: dict[str, _Held] = {}
+        # Most frames come to many nodes, and what one says does not depend on who hears it.
+        self._read = lru_cache(FRAMES_KEPT)(self._read_frame)
 
     def received(self, node: Node, sender: int, payload: bytes) -> None:
         """A correct node gets a frame: remember what it now holds."""
         if node.driver is None:
             return
-        said = _read(payload)
+        said = self._read(payload)
         if said is None:
             return
         held = self._held.get(node.name)
@@ -98,6 +112,19 @@ class EvidenceChecker:
             self._hear_cosignature(node, held, sender, said)
         else:
             self._hear(node, held, said)
+
+    def _read_frame(self, payload: bytes) -> _Signed | Cosigned | None:
+        """Return what a frame says, of what matters here."""
+        try:
+            frame = decode_frame(payload)
+            if isinstance(frame, Cosigned):
+                return frame
+            if not isinstance(frame, Consensus):
+                return None
+            statement = _statement_in(decode_message(frame.payload), self._validators)
+        except Rejected:
+            return None
+        return _Signed(statement)
 
     def ended(self, node: Node) -> None:
         """A process ended: what it held only in memory is gone, and nobody owes it any more."""
@@ -122,12 +149,16 @@ class EvidenceChecker:
 
     # Votes and view-changes
 
-    def _hear(self, node: Node, held: _Held, message: Message) -> None:
-        statement = _statement_in(message, self._validators)
+    def _hear(self, node: Node, held: _Held, signed: _Signed) -> None:
+        statement = signed.statement
         if statement is None or node.driver is None or statement.replica == node.number:
             return
         current = node.driver.replica.height
-        if statement.height not in {current, current + 1} or not self._is_signed(statement):
+        if statement.height not in {current, current + 1}:
+            return
+        if signed.is_valid is None:
+            signed.is_valid = self._is_signed(statement)
+        if not signed.is_valid:
             return
         book = held.heights.get(statement.height)
         if book is None:
@@ -213,18 +244,6 @@ class EvidenceChecker:
             self._owe(held, sender, f"checkpoint/{item.size}")
         elif len(of_sender.strange) < STRANGE_KEPT:
             of_sender.strange[item.size] = item.root
-
-
-@lru_cache(maxsize=4_096)
-def _read(payload: bytes) -> Message | Cosigned | None:
-    """Return what a frame says, of what matters here; most frames come to many nodes."""
-    try:
-        frame = decode_frame(payload)
-        if isinstance(frame, Consensus):
-            return decode_message(frame.payload)
-    except Rejected:
-        return None
-    return frame if isinstance(frame, Cosigned) else None
 
 
 def _statement_in(message: Message, validators: ValidatorSet) -> Vote | ViewClaim | None:

@@ -22,7 +22,7 @@ from sim import ending
 from sim.checkers import Checkers
 from sim.client import Clients
 from sim.coverage import Coverage
-from sim.deployment import TICK_MS, TIMING, Deployment, make_deployment
+from sim.deployment import MEMORY, TICK_MS, TIMING, Deployment, make_deployment
 from sim.disk import ProcessEnded
 from sim.faults import Faults
 from sim.liars.kinds import TWINS
@@ -138,6 +138,7 @@ class Simulation:
 
         A `plan` given here takes the place of the seed's.
         """
+        MEMORY.forget()
         self.world: Final = World(seed, show)
         self.options: Final = options
         self.coverage: Final = Coverage()
