@@ -539,6 +539,8 @@ class Driver:
 
     def _ask_for_missing(self) -> None:
         """Ask for envelopes that proposals lack."""
+        if not self.bench.desk.is_waiting:
+            return
         for peer, hashes in self.bench.desk.requests(self._ticks, sorted(self._connected)):
             self._send(peer, FetchTransactions(hashes))
 

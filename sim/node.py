@@ -198,8 +198,8 @@ class Node:
         self.promises: Final = VirtualDirectory(f"{self.name}/spool", self._disk_step)
         self.index: Final = VirtualStore(self._disk_step)
         self.save_count = 0
-        self._is_twin = is_twin
-        self._has_lied = False
+        self.is_correct = liar is None and not is_twin
+        """Whether this node is expected to keep every promise."""
         self._around = around
         self._world = around.world
         self._make_driver = make_driver
@@ -219,11 +219,6 @@ class Node:
     def is_up(self) -> bool:
         """Whether the process runs."""
         return self.driver is not None
-
-    @property
-    def is_correct(self) -> bool:
-        """Whether this node is expected to keep every promise."""
-        return self.liar is None and not self._is_twin and not self._has_lied
 
     @property
     def height(self) -> int:
@@ -472,7 +467,7 @@ class Node:
         self.is_recovering = backup.is_recovering
         self.has_old_journal = False
         if not is_told:
-            self._has_lied = True
+            self.is_correct = False
             self._around.checkers.chain.faulty.add(self.number)
         self._around.checkers.chain.ledger_removed(self)
 
@@ -549,13 +544,13 @@ class Node:
         self._busy_until_us = max(self._busy_until_us, self._world.now_us) + self.pace.event_us
         checkers = self._around.checkers
         if isinstance(event, FrameReceived):
-            self._world.trace_event(self.name, event.payload, lambda: describe_event(event))
+            self._world.trace_event(self.name, event.payload, describe_event, event)
             if self.is_correct:
                 checkers.evidence.received(self, event.replica, event.payload)
             elif self.liar is not None:
                 self.liar.overhear(event.payload)
         elif not isinstance(event, Ticked):
-            self._world.trace_event(self.name, b"", lambda: describe_event(event))
+            self._world.trace_event(self.name, b"", describe_event, event)
         try:
             self._dispatch(event)
             if isinstance(event, Ticked):

@@ -12,7 +12,7 @@ import hashlib
 import heapq
 import random
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 MS: Final = 1_000
 """Microseconds in a millisecond: the world counts time in microseconds."""
@@ -27,6 +27,7 @@ EVENTS_MAX: Final = 5_000_000
 
 Action = Callable[[], None]
 Print = Callable[[str], None]
+T = TypeVar("T")
 
 
 class World:
@@ -83,9 +84,9 @@ class World:
         if self._show is not None:
             self._show(f"{self.now_us / SECOND:12.6f} {who:<9} {text}")
 
-    def trace_event(self, who: str, raw: bytes, describe: Callable[[], str]) -> None:
+    def trace_event(self, who: str, raw: bytes, describe: Callable[[T], str], event: T) -> None:
         """Write one line of the trace: an event a node takes. Its words are made only to be read;
         the digest is over what it was."""
         self._digest.update(b"%d %d " % (self.now_us, len(raw)) + who.encode() + raw)
         if self._show is not None:
-            self._show(f"{self.now_us / SECOND:12.6f} {who:<9} {describe()}")
+            self._show(f"{self.now_us / SECOND:12.6f} {who:<9} {describe(event)}")
