@@ -38,7 +38,12 @@ DRIVERS: list[tuple[str, Callable[..., Driver], str, dict[str, Any]]] = [
     ("drops the pending block", broken.DropsPending, "durable before sent", {}),
     ("forgets its cosignatures", broken.ForgetsCosignature, "durable before sent", {}),
     ("saves an old record", broken.SavesAnOldRecord, "journal went back", {"family": "calm"}),
-    ("takes an old journal", broken.Trusting, "old journal taken", {"family": "amnesia"}),
+    (
+        "takes an old journal",
+        broken.Trusting,
+        "old journal taken",
+        {"family": "amnesia", "seeds": range(60)},
+    ),
     (
         "catches up behind its journal's back",
         broken.LeavesItsJournalBehind,
