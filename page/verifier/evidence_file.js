@@ -10,6 +10,7 @@ import { HASH_BYTES } from "./hashing.js";
 import { readQuestion } from "./question.js";
 import { refuse } from "./refusal.js";
 import { readDisclosure } from "./disclosure_format.js";
+import { EVIDENCE, SIGN1_START, readStatement } from "./statement_format.js";
 import { readObjectSlowly } from "./strict_json.js";
 
 export const FILE_BYTES_MAX = 256 * 1024 * 1024;
@@ -68,10 +69,37 @@ const RESTING_ON_ONE = [TRANSACTION, HISTORY, CASE, STATE, RECORD, LIABILITIES];
 const SHOWING = [TRANSACTION, HISTORY, CASE];
 const CONTRACT = pattern("[a-z0-9][a-z0-9._-]{0,79}");
 
-/** Read an evidence file; throws `Rejected` for anything but its one spelling. */
+/**
+ * Read an evidence file; throws `Rejected` for anything but its one spelling. A Transparent Statement is
+ * read as the evidence in it, which then has the statement.
+ */
 export async function readEvidence(raw, pause) {
   if (raw.length > FILE_BYTES_MAX) fail("too_large", `more than ${FILE_BYTES_MAX} bytes`);
+  if (raw[0] === SIGN1_START) return readTransparent(raw, pause);
   return readMembers(await readObjectSlowly(raw, "evidence file", pause), raw.length, pause);
+}
+
+/** What a file calls its kind. */
+export function kindOf({ kind, law }) {
+  return law ? CASE : kind;
+}
+
+async function readTransparent(raw, pause) {
+  const statement = readStatement(raw);
+  const { evidence } = statement;
+  if (evidence === null) {
+    fail(
+      "bad_field",
+      `statement: it has no evidence of its entry (header ${EVIDENCE}); a statement alone, or with ` +
+        "receipts alone, is not verified here",
+    );
+  }
+  const members = await readObjectSlowly(evidence, "evidence file", pause);
+  const file = await readMembers(members, evidence.length, pause);
+  if (file.kind !== TRANSACTION) {
+    fail("bad_field", `statement: its evidence is of kind ${kindOf(file)}, not ${TRANSACTION}`);
+  }
+  return { ...file, statement };
 }
 
 /** Read a schedule's first line; the others are read one after another. Throws `Rejected`. */
