@@ -131,16 +131,28 @@ REASON_ZH: Final[Mapping[Reason, str]] = {
     Reason.BAD_SIGNATURE: "签名无法通过验证",
     Reason.SIGNATURE_COUNT: "签名数量不符",
     Reason.BAD_BATCH_PATH: "批量签名路径不符",
+    Reason.UNKNOWN_PARTY: "主体未登记或不相干",
+    Reason.UNKNOWN_KEY: "密钥未知或不属于该主体",
+    Reason.KEY_NOT_VALID: "密钥在该高度无效",
+    Reason.STALE: "已过截止时间",
+    Reason.TOO_FAR_AHEAD: "截止时间过远",
+    Reason.DUPLICATE: "重复",
+    Reason.UNKNOWN_KIND: "种类未知或不符",
     Reason.WRONG_CHAIN: "不属于这条链",
+    Reason.WRONG_HEIGHT: "高度不符",
+    Reason.NOT_A_VALIDATOR: "不是验证者",
     Reason.NO_QUORUM: "未达到法定多数",
     Reason.BAD_PROOF: "证明不成立",
     Reason.ROOT_MISMATCH: "根哈希不符",
+    Reason.QUOTA_EXCEEDED: "超出配额",
+    Reason.POOL_FULL: "交易池已满",
 }
+"""What each reason is, in Chinese; a test keeps it complete, here and in the page."""
 
 
 def words_of(rejected: Rejected) -> Words:
     """Return a refusal's sentence; in Chinese its reason, with the exact finding behind it."""
-    meaning = REASON_ZH.get(rejected.reason, "被拒绝")
+    meaning = REASON_ZH[rejected.reason]
     return Words(f"{meaning}（{rejected.reason}）。原文：{rejected.detail}", f"{rejected.detail}.")
 
 

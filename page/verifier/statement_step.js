@@ -130,7 +130,7 @@ export async function checkReceipts(subject, pause) {
       const { reason, detail } = error;
       throw new Refuted(
         reason,
-        `第 ${place + 1} 份收据：${REASON_ZH.get(reason) ?? "不成立"}（${reason}）。原文：${detail}`,
+        `第 ${place + 1} 份收据：${REASON_ZH.get(reason)}（${reason}）。原文：${detail}`,
         `${detail}.`,
       );
     }

@@ -206,10 +206,21 @@ export const REASON_ZH = new Map([
   ["bad_signature", "签名无法通过验证"],
   ["signature_count", "签名数量不符"],
   ["bad_batch_path", "批量签名路径不符"],
+  ["unknown_party", "主体未登记或不相干"],
+  ["unknown_key", "密钥未知或不属于该主体"],
+  ["key_not_valid", "密钥在该高度无效"],
+  ["stale", "已过截止时间"],
+  ["too_far_ahead", "截止时间过远"],
+  ["duplicate", "重复"],
+  ["unknown_kind", "种类未知或不符"],
   ["wrong_chain", "不属于这条链"],
+  ["wrong_height", "高度不符"],
+  ["not_a_validator", "不是验证者"],
   ["no_quorum", "未达到法定多数"],
   ["bad_proof", "证明不成立"],
   ["root_mismatch", "根哈希不符"],
+  ["quota_exceeded", "超出配额"],
+  ["pool_full", "交易池已满"],
 ]);
 
 const CHINA_MS = 8 * 3_600_000;
@@ -300,5 +311,5 @@ function describeEffect(name, value) {
 
 /** A refusal's sentence; in Chinese its reason, with the exact finding behind it. */
 export function wordsOf({ reason, detail }) {
-  return { zh: `${REASON_ZH.get(reason) ?? "被拒绝"}（${reason}）。原文：${detail}`, en: `${detail}.` };
+  return { zh: `${REASON_ZH.get(reason)}（${reason}）。原文：${detail}`, en: `${detail}.` };
 }

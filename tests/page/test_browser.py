@@ -261,7 +261,8 @@ def test_a_hostile_statement_gets_a_sentence(page: Browser, tmp_path: Path) -> N
     trust(page, good().chain)
     for place, (raw, said) in enumerate(HOSTILE_STATEMENTS.items()):
         assert shown(page, raw, tmp_path / f"{place}.cose") == "Unusable"
-        assert page.texts(".steps p")[0] == f"statement: {said} [reason: {verify_evidence(raw, bytes(32)).steps[0].reason}]"
+        reason = verify_evidence(raw, bytes(32)).steps[0].reason
+        assert page.texts(".steps p")[0] == f"statement: {said} [reason: {reason}]"
         assert page.text("#notice") == ""
 
 

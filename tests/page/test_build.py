@@ -18,6 +18,7 @@ from api.app import create_app
 from api.tokens import TokenSet
 from page.build import build_page, bundle, content_security_policy
 from tests.api.fake import FakeNode
+from verifier.report import REASON_ZH
 from verifier.wording import FINDING_WORDS, KIND_WORDS, MONEY, REFUSAL_WORDS
 
 ROOT = Path(__file__).parents[2]
@@ -129,3 +130,5 @@ def test_words_are_those_of_the_command_line() -> None:
         for name, words in table.items():
             assert rows[name] == (words.zh, words.en)
     assert set(rows) == {*KIND_WORDS, *REFUSAL_WORDS, *FINDING_WORDS, *MONEY}
+    reasons = dict(re.findall(r'^  \["(\w+)", "(.*)"\],$', source, re.M))
+    assert reasons == {str(reason): zh for reason, zh in REASON_ZH.items()}
