@@ -212,6 +212,40 @@ def format_schedule(report: Report, language: str) -> Iterator[str]:
         yield printable(_pad(str(row["contract"]), first) + "".join(amounts))
 
 
+SEVERITIES: Final[Mapping[str, Words]] = {
+    "notice": Words("提示", "notice"),
+    "breach": Words("违规", "breach"),
+    "grave": Words("严重违规", "grave breach"),
+}
+"""How much a finding weighs, by `law.finding`."""
+
+
+def format_findings(report: Report, language: str) -> Iterator[str]:
+    """Yield what the law found, computation by computation; nothing without findings."""
+    told = report.facts.get("findings")
+    if not report.is_consistent or not isinstance(told, list):
+        return
+    zh, en = language != "en", language != "zh"
+    for computed in _dicts(told):
+        position, as_of, found = computed["position"], computed["as_of"], computed["findings"]
+        listed = list(_dicts(found)) if isinstance(found, list) else []
+        yield ""
+        if zh:
+            yield printable(
+                f"查核发现 {len(listed)} 项（日志第 {position} 位的条目，截至 {as_of}）"
+            )
+        if en:
+            yield printable(
+                f"Findings: {len(listed)} (entry at index {position} of the log, as of {as_of})"
+            )
+        for number, one in enumerate(listed, 1):
+            severity = SEVERITIES.get(str(one["severity"]), Words(str(one["severity"]), ""))
+            weight = " ".join([severity.zh] * zh + [severity.en or severity.zh] * en)
+            yield printable(f"{number:>3}. [{weight}] {one['article']} · {one['rule']}")
+            for sentence in [one["zh"]] * zh + [one["en"]] * en:
+                yield printable(f"     {sentence}")
+
+
 def _dicts(rows: list[Any]) -> Iterator[dict[str, object]]:
     for row in rows:
         if isinstance(row, dict):

@@ -8,6 +8,7 @@ import { COLUMNS } from "../verifier/schedule_steps.js";
 import { ANSWER } from "../verifier/verify.js";
 import { formatFen, formatInstitutions } from "../verifier/wording.js";
 import { make, makeSection, printable, printableLines } from "./elements.js";
+import { showFindings } from "./findings.js";
 import { drawPath } from "./merkle_drawing.js";
 import { say } from "./texts.js";
 import { showTimeline } from "./timeline.js";
@@ -26,6 +27,7 @@ export async function showReport(language, report, fileName) {
     showStatement(language, report),
     showSteps(language, report),
     showSchedule(language, report),
+    showFindings(language, report),
     showTimeline(language, report),
     await showPaths(language, report),
     showContents(language, report),
@@ -212,6 +214,7 @@ function showContents(language, { failedAt, subject }) {
   }
   if (hasTerms) inside.push(say(language, "insideTerms"));
   if (hasPapers) inside.push(say(language, "insidePapers"));
+  if (file.findings?.length > 0) inside.push(say(language, "insideFindings", file.findings.length));
   if (entries !== undefined) {
     outside.push(say(language, "outsideConsumer"), say(language, hasTerms || hasPapers ? "outsideVouchers" : "outsideTerms"));
     if (isOne) outside.push(say(language, "outsideSame"));

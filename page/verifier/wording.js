@@ -295,7 +295,8 @@ export function describeOutcome(body, outcome) {
   };
 }
 
-function describeEffect(name, value) {
+/** One value of an outcome. */
+export function describeEffect(name, value) {
   const found = name === "finding" ? FINDING_WORDS.get(value) : undefined;
   if (found !== undefined) {
     return { zh: `发现：${found[0]}（${value}）`, en: `found: ${found[1]} (${value})` };

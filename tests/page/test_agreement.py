@@ -31,6 +31,7 @@ from tests.page.conftest import JavaScript
 from tests.verifier import (
     test_disclosure,
     test_file,
+    test_findings,
     test_history,
     test_liabilities,
     test_log_mutations,
@@ -271,6 +272,17 @@ def test_transparent_statements_are_refused_by_both_for_the_same_reason(
     report = agree(javascript, raw, made.chain.chain_id)
     assert report.failed is not None
     assert (report.failed.number, report.failed.reason) == (number, reason)
+
+
+def test_findings_are_the_chains_for_both(javascript: JavaScript) -> None:
+    chain_id = test_findings.world().chain_id
+    ours = verify_evidence(test_findings.file(), chain_id)
+    page = javascript.verify(test_findings.file(), chain_id)
+    assert told_by_page(page)[:13] == told(ours)[:13]
+    for name, (make, number, reason) in test_findings.MUTATIONS.items():
+        failed = agree(javascript, make(), chain_id).failed
+        assert failed is not None, name
+        assert (failed.number, failed.reason) == (number, reason), name
 
 
 QUOTED = (

@@ -12,6 +12,7 @@ from ledger.evidence import FILE_BYTES_MAX
 from page.build import build_page
 from tests.page.browser import CHROMIUM, DRIVER, Browser, start_browser
 from tests.verifier import (
+    test_findings,
     test_history,
     test_liabilities,
     test_owed,
@@ -264,6 +265,22 @@ def test_a_hostile_statement_gets_a_sentence(page: Browser, tmp_path: Path) -> N
         reason = verify_evidence(raw, bytes(32)).steps[0].reason
         assert page.texts(".steps p")[0] == f"statement: {said} [reason: {reason}]"
         assert page.text("#notice") == ""
+
+
+def test_the_findings_of_a_case_in_words(page: Browser, tmp_path: Path) -> None:
+    trust(page, test_findings.world())
+    assert shown(page, test_findings.file(), tmp_path / "card.case.json") == "Consistent"
+    assert page.texts("#findings li p:nth-of-type(1)")[1] == (
+        "The price of cut was raised from 48.00 to 90.00 yuan without the consumer's recorded "
+        "consent."
+    )
+    assert page.texts("#findings .mark") == ["breach"] * 3
+    page.click("#language")
+    page.wait_for("return document.querySelector('#findings h2').innerText === '查核发现'")
+    assert page.texts("#findings li p:nth-of-type(1)")[1] == (
+        "未经消费者同意，cut 由 48.00 元涨至 90.00 元。"
+    )
+    page.click("#language")
 
 
 def test_a_file_with_parts_of_its_own_is_verified_too(page: Browser, tmp_path: Path) -> None:
