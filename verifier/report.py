@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
+from ledger.outcome_words import CAUSES
 from ledger.refusal import Reason, Rejected
 
 REPORT_FORMAT: Final = "evidence-ledger/verification/v1"
@@ -121,33 +122,8 @@ class Report:
         )
 
 
-REASON_ZH: Final[Mapping[Reason, str]] = {
-    Reason.MALFORMED: "格式错误",
-    Reason.NOT_CANONICAL: "不是规范写法",
-    Reason.TOO_LARGE: "超过大小限制",
-    Reason.TOO_DEEP: "嵌套过深",
-    Reason.NOT_INTEGER: "数值不是允许的整数",
-    Reason.BAD_FIELD: "字段值不符合要求",
-    Reason.BAD_SIGNATURE: "签名无法通过验证",
-    Reason.SIGNATURE_COUNT: "签名数量不符",
-    Reason.BAD_BATCH_PATH: "批量签名路径不符",
-    Reason.UNKNOWN_PARTY: "主体未登记或不相干",
-    Reason.UNKNOWN_KEY: "密钥未知或不属于该主体",
-    Reason.KEY_NOT_VALID: "密钥在该高度无效",
-    Reason.STALE: "已过截止时间",
-    Reason.TOO_FAR_AHEAD: "截止时间过远",
-    Reason.DUPLICATE: "重复",
-    Reason.UNKNOWN_KIND: "种类未知或不符",
-    Reason.WRONG_CHAIN: "不属于这条链",
-    Reason.WRONG_HEIGHT: "高度不符",
-    Reason.NOT_A_VALIDATOR: "不是验证者",
-    Reason.NO_QUORUM: "未达到法定多数",
-    Reason.BAD_PROOF: "证明不成立",
-    Reason.ROOT_MISMATCH: "根哈希不符",
-    Reason.QUOTA_EXCEEDED: "超出配额",
-    Reason.POOL_FULL: "交易池已满",
-}
-"""What each reason is, in Chinese; a test keeps it complete, here and in the page."""
+REASON_ZH: Final[Mapping[Reason, str]] = {reason: CAUSES[reason][0] for reason in Reason}
+"""What each reason is, in Chinese."""
 
 
 def words_of(rejected: Rejected) -> Words:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from law.facts import KINDS as FACTS
-from ledger.outcome_words import FINDINGS, REFUSALS
+from ledger.outcome_words import CAUSES, FINDINGS, REFUSALS
 from verifier.formats import Body, Outcome
 from verifier.report import Words
 from verifier.trust_root import Institution
@@ -57,6 +57,9 @@ FINDING_WORDS: Final[Mapping[str, Words]] = {
     name: Words(zh, en) for name, (zh, en) in FINDINGS.items()
 }
 """What an outcome finds and does not refuse."""
+
+CAUSE_NAMES: Final = ("reason", "why")
+"""Effects that name one of `CAUSES`."""
 
 MONEY: Final[Mapping[str, Words]] = {
     "amount": Words("金额", "amount"),
@@ -159,6 +162,9 @@ def _describe_effect(name: str, value: int | str) -> Words:
     if name == "finding" and value in FINDING_WORDS:
         found = describe_finding(str(value))
         return Words(f"发现：{found.zh}", f"found: {found.en}")
+    if name in CAUSE_NAMES and value in CAUSES:
+        zh, en = CAUSES[str(value)]
+        return Words(f"缘由：{zh}（{value}）", f"cause: {en} ({value})")
     label = MONEY.get(name)
     if label is not None and type(value) is int:
         fen = format_fen(value)

@@ -59,7 +59,7 @@ function showEntry(language, entry, body, blockTimeMs) {
     make("div", { class: "when" }, `${when} · ${say(language, "height", entry.height, entry.index)}`),
     make("h3", {}, printable(`${kind}${money}`)),
     outcome.refused
-      ? make("div", { class: "why" }, printable(say(language, "refused", why)))
+      ? make("div", { class: "why" }, printable(say(language, "refused", [why, ...effects].join(" · "))))
       : null,
     effects.length > 0 && !outcome.refused
       ? make("div", { class: "balances" }, printable(say(language, "after", effects.join(" · "))))

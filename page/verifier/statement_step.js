@@ -11,7 +11,7 @@ import { rootFromInclusion } from "./merkle.js";
 import { show } from "./quoting.js";
 import { Refuted, Rejected, refuse } from "./refusal.js";
 import { ISSUER, SUBJECT, keyThumbprint, readReceipt, signedMessage } from "./statement_format.js";
-import { REASON_ZH, formatInstitutions, showText } from "./wording.js";
+import { CAUSE_WORDS, formatInstitutions, showText } from "./wording.js";
 
 const ATTEST = "attest";
 const TRANSACTION_URN = "urn:evidence-ledger:transaction:";
@@ -130,7 +130,7 @@ export async function checkReceipts(subject, pause) {
       const { reason, detail } = error;
       throw new Refuted(
         reason,
-        `第 ${place + 1} 份收据：${REASON_ZH.get(reason)}（${reason}）。原文：${detail}`,
+        `第 ${place + 1} 份收据：${CAUSE_WORDS.get(reason)[0]}（${reason}）。原文：${detail}`,
         `${detail}.`,
       );
     }

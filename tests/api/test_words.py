@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +13,8 @@ import pytest
 
 from api.forms import encode_form, position_form
 from api.ports import Position
-from ledger.outcome_words import FINDINGS, REFUSALS
+from law.refusal import Code
+from ledger.outcome_words import CAUSES, FINDINGS, REFUSALS
 from ledger.refusal import Reason, Rejected
 from ledger.shape import describe_shape_zh
 from ledger.transaction import decode_body
@@ -35,10 +37,19 @@ def is_chinese(text: str) -> bool:
 
 
 def test_every_code_of_an_outcome_has_both_languages() -> None:
-    for name, (zh, en) in {**REFUSALS, **FINDINGS}.items():
+    for name, (zh, en) in [*REFUSALS.items(), *FINDINGS.items(), *CAUSES.items()]:
         assert is_chinese(zh), name
         assert en.isascii(), name
         assert " " in en, name
+
+
+def test_every_cause_that_an_outcome_may_name_has_words() -> None:
+    """`why` is one of the law's codes, `reason` one of the ledger's or of execution's own."""
+    own = re.findall(
+        r'Refusal\("evidence_invalid", \("reason", "([a-z_]+)"\)',
+        (ROOT / "contracts/equivocation.py").read_text("utf-8"),
+    )
+    assert set(CAUSES) == {*map(str, Reason), *map(str, Code), *own}
 
 
 @pytest.mark.parametrize("path", AT_THE_DOOR)

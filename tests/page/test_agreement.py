@@ -279,6 +279,11 @@ def test_findings_are_the_chains_for_both(javascript: JavaScript) -> None:
     ours = verify_evidence(test_findings.file(), chain_id)
     page = javascript.verify(test_findings.file(), chain_id)
     assert told_by_page(page)[:13] == told(ours)[:13]
+    made, raw = test_findings.refused_pack()
+    assert (
+        told_by_page(javascript.verify(raw, made.chain_id))[9]
+        == told(verify_evidence(raw, made.chain_id))[9]
+    )
     for name, (make, number, reason) in test_findings.MUTATIONS.items():
         failed = agree(javascript, make(), chain_id).failed
         assert failed is not None, name

@@ -91,8 +91,9 @@ def test_a_good_history(page: Browser, tmp_path: Path) -> None:
         "released 0.00 yuan · refunded 0.00 yuan"
     )
     assert page.texts(".timeline .why") == [
-        "recorded as refused: there is no such contract",
-        "recorded as refused: less is locked than was asked for",
+        "recorded as refused: there is no such contract · stream = contract/card-1",
+        "recorded as refused: less is locked than was asked for · "
+        + "locked 900.50 yuan · amount 999.99 yuan",
     ]
     assert page.run("return document.querySelectorAll('#path svg').length") == 1
     assert "whatever came after height 5" in page.text("#contents")

@@ -171,6 +171,50 @@ def test_each_computation_has_the_words_of_its_own_time() -> None:
     assert report.steps[9].explanation.zh.endswith("所附 2 次查核的 3 项发现与链上所载哈希相符。")
 
 
+def test_rules_published_later_change_nothing() -> None:
+    """The words are those of the computation's own time, whatever was published since."""
+    made = paid_world()
+    made.publish_data()
+    made.done("price.changed", {"item": "cut", "price": 9000})
+    rules = load(f"rules/{PACK}.v1.json") | {"publisher": "bank-1"}
+    made.must("rules.publish", f"rules/{PACK}", {"document": rules}, "bank-1")
+    made.done("findings.computed", {"as_of": AS_OF, "packs": [PACK]}, "bank-0")
+    later = rules | {"pack": {"id": PACK, "version": 2}, "effective_from": "2025-12-31"}
+    made.must("rules.publish", f"rules/{PACK}", {"document": later}, "bank-1")
+    report = verify_evidence(made.history("card-1", SIGNERS), made.chain_id)
+    (only,) = report.facts["findings"]
+    assert isinstance(only, dict)
+    assert [one["rule"] for one in only["findings"]] == ["art9/price", f"{PACK}@1/rise"]
+
+
+def test_no_more_than_the_newest_sixteen_come_along() -> None:
+    made = paid_world()
+    made.publish_data()
+    for _ in range(FINDINGS_MAX + 1):
+        made.done("findings.computed", {"as_of": AS_OF, "packs": []}, "bank-0")
+    raw = made.history("card-1", SIGNERS)
+    assert [one["position"] for one in given(raw)] == made.indices_of(CARD)[-FINDINGS_MAX:]
+    assert verify_evidence(raw, made.chain_id).is_consistent
+
+
+def refused_pack() -> tuple[LifeWorld, bytes]:
+    """A rule pack that is no document of its format, as its publisher's own record has it."""
+    made = paid_world()
+    rules = load(f"rules/{PACK}.v1.json") | {"publisher": "bank-1", "format": "other"}
+    made.commit(made.submit("rules.publish", CARD, {"document": rules}, "bank-1"))
+    return made, made.history("card-1", (*SIGNERS, "bank-1"))
+
+
+def test_a_cause_inside_an_outcome_is_said_in_words() -> None:
+    made, raw = refused_pack()
+    step = verify_evidence(raw, made.chain_id).steps[9].explanation
+    assert "文件不合格式（document_refused）；缘由：格式或版本未知（unknown_format）" in step.zh
+    assert (
+        "the document is not of its format (document_refused); cause: the format or version is "
+        "not known (unknown_format)"
+    ) in step.en
+
+
 def test_the_newest_are_enough() -> None:
     """Whoever leaves the words of one out proves what is there and no more."""
     raw = with_findings(lambda listed: listed[1:])()
