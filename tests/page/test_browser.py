@@ -92,8 +92,10 @@ def test_a_good_history(page: Browser, tmp_path: Path) -> None:
     )
     assert page.texts(".timeline .why") == [
         "recorded as refused: there is no such contract · stream = contract/card-1",
-        "recorded as refused: less is locked than was asked for · "
-        + "locked 900.50 yuan · amount 999.99 yuan",
+        (
+            "recorded as refused: less is locked than was asked for · locked 900.50 yuan · "
+            "amount 999.99 yuan"
+        ),
     ]
     assert page.run("return document.querySelectorAll('#path svg').length") == 1
     assert "whatever came after height 5" in page.text("#contents")
