@@ -18,6 +18,7 @@ from api.problems import ProblemForm
 from api.requests import shown
 from ledger.disclosure import FIELDS
 from ledger.hashing import HASH_BYTES
+from ledger.outcome_words import REFUSALS
 from ledger.receipt import BatchReceipt, BatchReceiptForm, ReceiptForm, receipt_form
 from ledger.refusal import Reason, Rejected
 from ledger.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
@@ -94,7 +95,8 @@ class PendingForm(msgspec.Struct, frozen=True, gc=False):
 
 
 class PositionForm(msgspec.Struct, frozen=True, gc=False):
-    """On the chain. `stream` and `effects` only for those who may read the body."""
+    """On the chain. `title` and `title_zh` say what the code of one that is recorded as refused
+    means; `stream` and `effects` only for those who may read the body."""
 
     tx_id: str
     status: Literal["applied", "refused"]
@@ -103,6 +105,8 @@ class PositionForm(msgspec.Struct, frozen=True, gc=False):
     height: int
     time_ms: int
     code: str
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    title_zh: str | msgspec.UnsetType = msgspec.UNSET
     stream: str | msgspec.UnsetType = msgspec.UNSET
     effects: Sequence[tuple[str, int | str]] | msgspec.UnsetType = msgspec.UNSET
 
@@ -168,6 +172,7 @@ def _read_hex(text: str, length: int, where: str) -> bytes:
         raise Rejected(
             Reason.BAD_FIELD,
             f"{where} is {shown(text)}, not {2 * length} lower-case hex digits",
+            f"{where} 为 {shown(text)}，应为 {2 * length} 位小写十六进制数字",
         )
     return raw
 
@@ -182,6 +187,7 @@ def accepted_form(accepted: Accepted) -> AcceptedForm:
 
 def position_form(position: Position, *, with_body_facts: bool) -> PositionForm:
     """Return the answer for a transaction on the chain."""
+    title_zh, title = REFUSALS.get(position.code, ("", ""))
     return PositionForm(
         position.tx_id.hex(),
         position.status,
@@ -190,6 +196,8 @@ def position_form(position: Position, *, with_body_facts: bool) -> PositionForm:
         position.height,
         position.time_ms,
         position.code,
+        f"{title[0].upper()}{title[1:]}" if title else msgspec.UNSET,
+        title_zh or msgspec.UNSET,
         position.stream if with_body_facts else msgspec.UNSET,
         position.effects if with_body_facts else msgspec.UNSET,
     )

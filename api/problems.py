@@ -1,7 +1,9 @@
 """Errors as RFC 9457 problems: one table from a named reason to status and titles.
 
 A problem's `type` is `urn:evidence-ledger:problem:<reason>`, stable, for programs; `title` and
-`title_zh` are the same for every occurrence; `detail` is a whole sentence with the values at fault.
+`title_zh` are the same for every occurrence; `detail` and `detail_zh` are a whole sentence with the
+values at fault. Where nobody wrote that sentence in Chinese, `detail_zh` is the Chinese title with
+the English sentence behind it, marked as such.
 Reasons are those of `ledger.refusal.Reason` (what is wrong with a transaction) and a few of the
 web's own below. Bad input is never a 5xx: 503 says "later", and 500 is a mistake of ours, whose
 details go to the log under the request's id and never to the client.
@@ -81,13 +83,15 @@ RETRY_STATUSES: Final = frozenset({429, 503})
 
 
 class ProblemForm(msgspec.Struct, frozen=True, gc=False, rename={"type_": "type"}):
-    """A problem as RFC 9457 writes it; `title_zh`, `reason` and what follows are extensions."""
+    """A problem as RFC 9457 writes it; `title_zh`, `detail_zh`, `reason` and what follows are
+    extensions."""
 
     type_: str
     title: str
     title_zh: str
     status: int
     detail: str
+    detail_zh: str
     instance: str
     reason: str
     request_id: str
@@ -104,6 +108,7 @@ class Problem(Exception):
         detail: str,
         *,
         tx_id: bytes | None = None,
+        detail_zh: str = "",
         retry_after_s: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -112,6 +117,7 @@ class Problem(Exception):
         self.detail = detail
         self.tx_id = tx_id
         self.status, self.title, self.title_zh = PROBLEMS.get(reason, UNLISTED)
+        self.detail_zh = detail_zh or quote_zh(self.title_zh, detail)
         if self.status in RETRY_STATUSES and retry_after_s is None:
             retry_after_s = RETRY_AFTER_DEFAULT_S
         self.retry_after_s = retry_after_s
@@ -124,7 +130,18 @@ class Problem(Exception):
         cls, rejected: Rejected, tx_id: bytes | None = None, retry_after_s: int | None = None
     ) -> Problem:
         """Return the problem that says why input was refused."""
-        return cls(rejected.reason, rejected.detail, tx_id=tx_id, retry_after_s=retry_after_s)
+        return cls(
+            rejected.reason,
+            rejected.detail,
+            tx_id=tx_id,
+            detail_zh=rejected.detail_zh,
+            retry_after_s=retry_after_s,
+        )
+
+
+def quote_zh(title_zh: str, detail: str) -> str:
+    """Return the Chinese sentence around one that is in English alone."""
+    return f"{title_zh}。原文：{detail}"
 
 
 _encoder = msgspec.json.Encoder()
@@ -138,6 +155,7 @@ def problem_form(problem: Problem, instance: str, request_id: str) -> ProblemFor
         problem.title_zh,
         problem.status,
         problem.detail,
+        problem.detail_zh,
         instance,
         problem.reason,
         request_id,

@@ -152,7 +152,7 @@ def _keys_of(transaction: Transaction) -> dict[str, bytes]:
 
 def _problem_of(rejected: Rejected) -> Problem:
     """Return a refusal with SCRAPI's title for it; who posted can mend each, so it is a 400."""
-    problem = Problem(rejected.reason, rejected.detail)
+    problem = Problem(rejected.reason, rejected.detail, detail_zh=rejected.detail_zh)
     if rejected.reason is Reason.TOO_LARGE:
         return problem
     problem.status = 400

@@ -39,11 +39,14 @@ MSGPACK: Final = {"Content-Type": "application/msgpack"}
 class ApiError(Failure):
     """A node refused: the problem it answered with (RFC 9457)."""
 
-    def __init__(self, status: int, reason: str, detail: str, url: str) -> None:
+    def __init__(
+        self, status: int, reason: str, detail: str, url: str, detail_zh: str = ""
+    ) -> None:
         super().__init__(f"{url} answered {status} {reason}: {detail}")
         self.http_status = status
         self.reason = reason
         self.detail = detail
+        self.detail_zh = detail_zh
 
 
 class Unreachable(Failure):
@@ -314,7 +317,7 @@ def _retry_after_s(headers: Mapping[str, str]) -> float:
 
 
 def _problem(answer: httpx.Response, url: str) -> ApiError:
-    reason, detail = "", answer.text[:500]
+    reason, detail, detail_zh = "", answer.text[:500], ""
     try:
         problem = msgspec.json.decode(answer.content, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -322,7 +325,8 @@ def _problem(answer: httpx.Response, url: str) -> ApiError:
     else:
         reason = str(problem.get("type", "")).rpartition(":")[2]
         detail = str(problem.get("detail", detail))
-    return ApiError(answer.status_code, reason, detail, url)
+        detail_zh = str(problem.get("detail_zh", ""))
+    return ApiError(answer.status_code, reason, detail, url, detail_zh)
 
 
 def check_url(url: str) -> None:

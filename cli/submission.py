@@ -50,6 +50,7 @@ class Result:
     """applied, refused (recorded on the chain), or rejected (not taken in)."""
     code: str
     detail: str = ""
+    detail_zh: str = ""
     height: int = -1
     index: int = -1
     node: str = ""
@@ -175,14 +176,20 @@ class Submitter:
             problem = answer.get("problem")
             if problem is not None and answer["http_status"] not in LATER:
                 reason = str(problem["type"]).rpartition(":")[2]
-                refusals[one.tx_id] = _result(one, "rejected", reason, str(problem["detail"]))
+                refusals[one.tx_id] = _result(
+                    one,
+                    "rejected",
+                    reason,
+                    str(problem["detail"]),
+                    detail_zh=str(problem.get("detail_zh", "")),
+                )
         return refusals
 
     def _settle(self, at: int, one: _Ready) -> Result:
         try:
             place = self._ask(at, lambda client: {**client.settle(one.envelope), "": client.url})
         except ApiError as error:
-            return _result(one, "rejected", error.reason, error.detail)
+            return _result(one, "rejected", error.reason, error.detail, detail_zh=error.detail_zh)
         effects = tuple((str(name), value) for name, value in place.get("effects", ()))
         return _result(
             one,
@@ -229,6 +236,7 @@ def _result(
     index: int = -1,
     node: str = "",
     effects: tuple[tuple[str, int | str], ...] = (),
+    detail_zh: str = "",
 ) -> Result:
     item = one.item
     return Result(
@@ -240,6 +248,7 @@ def _result(
         status=status,
         code=code,
         detail=detail,
+        detail_zh=detail_zh,
         height=height,
         index=index,
         node=node,
@@ -299,9 +308,10 @@ def _list_reasons(text: str, cases: Sequence[tuple[str, Result]]) -> list[str]:
 
 
 def _tell(reason: str, result: Result) -> str:
-    """Return why in Chinese and English; what was not taken in has the node's own sentence."""
+    """Return why in Chinese and English; what was not taken in has the node's own sentences."""
     if result.status == "rejected":
-        return f"{result.detail or reason}."
+        zh = f"{result.detail_zh}。 " if result.detail_zh else ""
+        return f"{zh}{result.detail or reason}."
     if result.status == "refused":
         why = describe_refusal(reason, result.effects)
     else:

@@ -336,11 +336,15 @@ def check_time(transaction: Transaction, time_ms: int, window_ms: int) -> None:
             Reason.STALE,
             f"not_after {not_after} is {time_ms - not_after} ms before {time_ms}; sign it anew "
             "with a later not_after",
+            f"截止时间 not_after {not_after} 比 {time_ms} 早 {time_ms - not_after} 毫秒；请以更晚的"
+            "截止时间重新签名",
         )
     raise Rejected(
         Reason.TOO_FAR_AHEAD,
         f"not_after {not_after} lies {not_after - time_ms} ms after {time_ms}; at most "
         f"{window_ms} ms are allowed",
+        f"截止时间 not_after {not_after} 比 {time_ms} 晚 {not_after - time_ms} 毫秒；至多允许 "
+        f"{window_ms} 毫秒",
     )
 
 
@@ -479,7 +483,11 @@ class Executor:
         check_time(transaction, self.time_ms, self._chain.limits.replay_window_ms)
         tx_id = transaction.tx_id
         if tx_id in self._tx_ids or (taker is not None and self._is_on_chain(tx_id, taker)):
-            raise Rejected(Reason.DUPLICATE, f"transaction {tx_id.hex()} is already on the chain")
+            raise Rejected(
+                Reason.DUPLICATE,
+                f"transaction {tx_id.hex()} is already on the chain",
+                f"交易 {tx_id.hex()} 已在链上",
+            )
         check_keys(transaction, self.height, self._party, self._keys)
         self._tx_ids.add(tx_id)
         if taker is not None and (

@@ -47,6 +47,7 @@ from contracts.parties import KeyData, KeyRecord, PartyRecord, RegisterData, Rev
 from contracts.prepaid import AmountData, OpenData, PrepaidRecord
 from contracts.private_fields import CommittedData
 from ledger.refusal import Reason, Rejected
+from ledger.shape import describe_shape_zh
 from ledger.transaction import Body, Outcome
 
 Record = (
@@ -127,7 +128,9 @@ def find_kind(body: Body) -> Kind:
     if kind is None:
         known = ", ".join(f"{name} v{version}" for name, version in KINDS)
         raise Rejected(
-            Reason.UNKNOWN_KIND, f"kind {body.kind} version {body.version}; known are: {known}"
+            Reason.UNKNOWN_KIND,
+            f"kind {body.kind} version {body.version}; known are: {known}",
+            f"不认识种类 {body.kind} 第 {body.version} 版；已知的有：{known}",
         )
     return kind
 
@@ -141,4 +144,8 @@ def parse_data(body: Body) -> tuple[Kind, Any]:
     try:
         return kind, msgspec.convert(body.data, kind.data)
     except msgspec.ValidationError as error:
-        raise Rejected(Reason.BAD_FIELD, f"data of {body.kind}: {error}") from None
+        raise Rejected(
+            Reason.BAD_FIELD,
+            f"data of {body.kind}: {error}",
+            f"{body.kind} 的数据：{describe_shape_zh(str(error))}",
+        ) from None

@@ -123,16 +123,20 @@ def check_key(record: PartyRecord | None, party: str, public_key: bytes, height:
         raise Rejected(
             Reason.UNKNOWN_PARTY,
             f"party {party} is not registered; an institution of genesis has to register it",
+            f"主体 {party} 未登记；须先由创世机构登记",
         )
     key = record.find_key(public_key)
     if key is None:
         raise Rejected(
-            Reason.UNKNOWN_KEY, f"key {public_key.hex()} was never a key of party {party}"
+            Reason.UNKNOWN_KEY,
+            f"key {public_key.hex()} was never a key of party {party}",
+            f"密钥 {public_key.hex()} 从来不是主体 {party} 的密钥",
         )
     if record.is_revoked_at(height):
         raise Rejected(
             Reason.KEY_NOT_VALID,
             f"party {party} is revoked from height {record.revoked_height}; this is {height}",
+            f"主体 {party} 自高度 {record.revoked_height} 起已被撤销；当前高度为 {height}",
         )
     if not key.is_valid_at(height):
         until = key.until_height or "open"
@@ -140,6 +144,8 @@ def check_key(record: PartyRecord | None, party: str, public_key: bytes, height:
             Reason.KEY_NOT_VALID,
             f"key {public_key.hex()} of party {party} is valid for heights "
             f"[{key.from_height}, {until}); this is {height}",
+            f"主体 {party} 的密钥 {public_key.hex()} 只在高度 [{key.from_height}, "
+            f"{key.until_height or '不限'}) 有效；当前高度为 {height}",
         )
 
 

@@ -48,6 +48,7 @@ from law.clauses import check_clauses, check_prompting
 from law.days import parse_day
 from law.derivation import Derivation
 from law.entries import StreamEntry, find_consumer, to_facts
+from law.finding import Finding
 from law.published import ACCOUNT, DEPOSIT_1Y, LPR_1Y, REST_DAYS
 from law.refund import derive
 from law.rules import Pack, parse_pack, schedule
@@ -179,21 +180,29 @@ def compute_findings(
     district = read_static(context).district
     case = read_case(context, record)
     with refused_by_law("not_computable"):
-        found = dict.fromkeys(
-            [
-                *check_clauses(case.terms),
-                *check_prompting(case.terms, fold(case.terms, case.facts)),
-                *find_breaches(schedule(packs), case.terms, case.facts, as_of, district),
-            ]
-        )
-    documents = [finding.to_document() for finding in found]
+        found = find_all(case, packs, as_of, district)
     named = list(dict.fromkeys(finding.rule for finding in found))[:RULES_NAMED_MAX]
     return record, [
-        ("findings", compute_hash(encode({"findings": documents}))),
+        ("findings", compute_hash(encode_findings(found))),
         ("basis", case.basis),
         ("count", len(found)),
         *[("rule", rule) for rule in named],
     ]
+
+
+def find_all(case: Case, packs: Sequence[Pack], as_of: int, district: str) -> list[Finding]:
+    """Return what clauses and rule packs find in a case, each once; raise `law.refusal.Refused`."""
+    found = [
+        *check_clauses(case.terms),
+        *check_prompting(case.terms, fold(case.terms, case.facts)),
+        *find_breaches(schedule(packs), case.terms, case.facts, as_of, district),
+    ]
+    return list(dict.fromkeys(found))
+
+
+def encode_findings(found: Sequence[Finding]) -> bytes:
+    """Return findings in the one spelling of which an outcome has the hash."""
+    return encode({"findings": [finding.to_document() for finding in found]})
 
 
 def _read_packs(context: Context, names: Sequence[str]) -> list[Pack]:

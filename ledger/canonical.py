@@ -20,6 +20,7 @@ import msgspec
 import rfc8785
 
 from ledger.refusal import Reason, Rejected
+from ledger.shape import describe_shape_zh
 
 INTEGER_MAX: Final = 2**53 - 1
 """Largest integer every JSON reader holds exactly (RFC 8785 section 3.2.2.3, I-JSON)."""
@@ -78,7 +79,11 @@ def encode_canonical(value: JsonValue) -> bytes:
     try:
         text = rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
-        raise Rejected(Reason.MALFORMED, f"value: not expressible in RFC 8785: {error}") from None
+        raise Rejected(
+            Reason.MALFORMED,
+            f"value: not expressible in RFC 8785: {error}",
+            f"该值无法写成 RFC 8785 规范 JSON。原文：{error}",
+        ) from None
     check_canonical(text, _value_decoder, "value")
     return text
 
@@ -110,7 +115,9 @@ def check_canonical(raw: bytes, decoder: msgspec.json.Decoder[Any], name: str) -
         raise _not_canonical(name)
     if not is_plain and not is_normal(text):
         raise Rejected(
-            Reason.NOT_CANONICAL, f"{name}: strings must be in Unicode Normalization Form C"
+            Reason.NOT_CANONICAL,
+            f"{name}: strings must be in Unicode Normalization Form C",
+            f"{_name_zh(name)}：字符串须为 Unicode 规范化形式 C",
         )
     return value
 
@@ -130,6 +137,7 @@ def _not_canonical(name: str) -> Rejected:
         Reason.NOT_CANONICAL,
         f"{name}: not the RFC 8785 spelling (members sorted, no spaces, shortest escapes, "
         "no duplicate members)",
+        f"{_name_zh(name)}：不是 RFC 8785 的规范写法（成员排序、无空格、最短转义、成员不重复）",
     )
 
 
@@ -144,14 +152,33 @@ def _explain(raw: bytes, name: str, error: Exception) -> Rejected:
     """Name what is wrong with text that the bounded type refused."""
     text = str(error)
     if isinstance(error, RecursionError) or "maximum recursion" in text.lower():
-        return Rejected(Reason.TOO_DEEP, f"{name}: nested deeper than {DEPTH_MAX} levels")
+        return _too_deep(name)
     try:
         loose = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
         if isinstance(cause, RecursionError):
-            return Rejected(Reason.TOO_DEEP, f"{name}: nested deeper than {DEPTH_MAX} levels")
-        return Rejected(Reason.MALFORMED, f"{name}: not JSON: {cause}")
-    return _find_bound_broken(loose, name, "$", 1) or Rejected(Reason.BAD_FIELD, f"{name}: {text}")
+            return _too_deep(name)
+        return Rejected(
+            Reason.MALFORMED,
+            f"{name}: not JSON: {cause}",
+            f"{_name_zh(name)}：不是 JSON。原文：{cause}",
+        )
+    return _find_bound_broken(loose, name, "$", 1) or Rejected(
+        Reason.BAD_FIELD, f"{name}: {text}", f"{_name_zh(name)}：{describe_shape_zh(text)}"
+    )
+
+
+def _too_deep(name: str) -> Rejected:
+    return Rejected(
+        Reason.TOO_DEEP,
+        f"{name}: nested deeper than {DEPTH_MAX} levels",
+        f"{_name_zh(name)}：嵌套超过 {DEPTH_MAX} 层",
+    )
+
+
+def _name_zh(name: str) -> str:
+    """Return what is read, in Chinese, where it has a name in it."""
+    return {"body": "正文", "document": "文件", "value": "该值"}.get(name, name)
 
 
 def _find_bound_broken(value: Any, name: str, path: str, depth: int) -> Rejected | None:
@@ -159,16 +186,20 @@ def _find_bound_broken(value: Any, name: str, path: str, depth: int) -> Rejected
         return Rejected(
             Reason.NOT_INTEGER,
             f"{name}: {path} is {value!r}; only integers are allowed (money is whole fen)",
+            f"{_name_zh(name)}：{path} 为 {value!r}；只允许整数（金额以分为单位）",
         )
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > INTEGER_MAX:
         bits = value.bit_length()
         shown = value if bits <= 128 else f"an integer of {bits} bits"
+        shown_zh = value if bits <= 128 else f"{bits} 位二进制整数"
         return Rejected(
-            Reason.NOT_INTEGER, f"{name}: {path} is {shown}, beyond ±{INTEGER_MAX} (2^53−1)"
+            Reason.NOT_INTEGER,
+            f"{name}: {path} is {shown}, beyond ±{INTEGER_MAX} (2^53−1)",
+            f"{_name_zh(name)}：{path} 为 {shown_zh}，超出 ±{INTEGER_MAX}（2^53−1）",
         )
     if isinstance(value, dict | list):
         if depth > DEPTH_MAX:
-            return Rejected(Reason.TOO_DEEP, f"{name}: nested deeper than {DEPTH_MAX} levels")
+            return _too_deep(name)
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in items:
             found = _find_bound_broken(inner, name, f"{path}.{_shorten(str(key))}", depth + 1)

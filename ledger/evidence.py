@@ -181,6 +181,10 @@ PLATFORM_MAX: Final = 64
 """Statements of one file: one of each institution, at the most."""
 
 LAW_MEMBERS: Final = ("merchant", "pages", "terms", "times")
+FINDINGS: Final = "findings"
+FINDINGS_MEMBERS: Final = ("documents", "position")
+FINDINGS_MAX: Final = 16
+"""`findings.computed` of which a case has the words: the newest."""
 """Members of `law`."""
 
 STREAM_MEMBERS: Final = ("proof", "stream", "value")
@@ -252,6 +256,16 @@ class ProvenClaim:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvenFindings:
+    """The findings of one `findings.computed`, of which its outcome has the hash."""
+
+    position: int
+    """Index of the entry in the log."""
+    documents: bytes
+    """`{"findings":[…]}` in its one spelling (`law.finding.Finding.to_document`)."""
+
+
+@dataclass(frozen=True, slots=True)
 class LawPapers:
     """What the law reads about a contract beside its entries."""
 
@@ -263,6 +277,8 @@ class LawPapers:
     """Facts of the merchant's own stream (`law.facts`)."""
     pages: tuple[dict[str, Any], ...]
     """Published pages (`law.published`), each with its position."""
+    findings: tuple[ProvenFindings, ...] = ()
+    """What was found, in words: of the newest computations, oldest first."""
 
 
 def encode_transaction_evidence(
@@ -335,6 +351,11 @@ def encode_history_evidence(
             "terms": encode_base64(law.terms),
             "times": list(law.times),
         }
+        if law.findings:
+            members["law"][FINDINGS] = [
+                {"documents": encode_base64(one.documents), "position": one.position}
+                for one in law.findings
+            ]
     if genesis is None:
         return _encode(members) + b"\n"
     return _encode(members | {"genesis": encode_base64(genesis)})

@@ -2,9 +2,11 @@
 
 `Rejected` means *theirs*: the input is at fault, the ledger is unharmed. Its `reason` is a stable
 word that programs match on; its `detail` is a whole sentence, offending values included, that a
-person can act on. Mistakes of our own are ordinary exceptions and are never turned into this one.
-A transaction that was admitted but could not be applied is not `Rejected`; it is an outcome
-(`ledger.transaction.Outcome`), recorded on the chain.
+person can act on. What a submitter meets at a node's door says the same in Chinese, as `detail_zh`;
+elsewhere that is empty, and whoever shows the refusal says its reason in Chinese. Neither sentence
+is ever hashed or recorded. Mistakes of our own are ordinary exceptions and are never turned into
+this one. A transaction that was admitted but could not be applied is not `Rejected`; it is an
+outcome (`ledger.transaction.Outcome`), recorded on the chain.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ class Reason(StrEnum):
 class Rejected(Exception):
     """Input from outside was refused; `reason` names why, `detail` says it in a sentence."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str, detail_zh: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.detail_zh = detail_zh

@@ -76,7 +76,9 @@ def decode_body(raw: bytes) -> Body:
     """Return the body `raw` spells; raise `Rejected` with what is wrong and where."""
     if len(raw) > BODY_BYTES_MAX:
         raise Rejected(
-            Reason.TOO_LARGE, f"body: {len(raw)} bytes; at most {BODY_BYTES_MAX} are allowed"
+            Reason.TOO_LARGE,
+            f"body: {len(raw)} bytes; at most {BODY_BYTES_MAX} are allowed",
+            f"正文：{len(raw)} 字节，至多允许 {BODY_BYTES_MAX} 字节",
         )
     body: Body = check_canonical(raw, _body_decoder, "body")
     _check_names(body)
@@ -101,7 +103,11 @@ def read_head(raw: bytes) -> BodyHead:
 
 def _check_signers(body: Body) -> None:
     if len(set(body.signers)) != len(body.signers):
-        raise Rejected(Reason.BAD_FIELD, f"body: signers {body.signers} names a party twice")
+        raise Rejected(
+            Reason.BAD_FIELD,
+            f"body: signers {body.signers} names a party twice",
+            f"正文：signers {body.signers} 中同一主体出现两次",
+        )
 
 
 def decode_bodies(raws: Sequence[bytes]) -> list[Body] | None:
@@ -167,7 +173,11 @@ def _learn(known: set[str], name: str) -> None:
 
 def _misnamed(member: str, name: str, pattern: str) -> Rejected:
     readable = pattern.removesuffix(r"(?!\n)")
-    return Rejected(Reason.BAD_FIELD, f"body: {member} {name[:100]!r} does not match {readable}")
+    return Rejected(
+        Reason.BAD_FIELD,
+        f"body: {member} {name[:100]!r} does not match {readable}",
+        f"正文：{member} {name[:100]!r} 不符合 {readable}",
+    )
 
 
 def encode_body(
@@ -263,6 +273,8 @@ def decode_transaction(raw: bytes) -> Transaction:
             Reason.SIGNATURE_COUNT,
             f"envelope: {len(signed)} signatures for {len(body.signers)} signers "
             f"({', '.join(body.signers)}); exactly one each, in that order",
+            f"封装：{len(signed)} 个签名，而签名者有 {len(body.signers)} 个"
+            f"（{'、'.join(body.signers)}）；须按此次序每人恰有一个",
         )
     return Transaction(
         raw,
@@ -312,7 +324,9 @@ def _read_envelope(raw: bytes) -> tuple[bytes, bytes, tuple[Signed, ...]]:
     """Return (body, transaction id, what each signature covers)."""
     if len(raw) > ENVELOPE_BYTES_MAX:
         raise Rejected(
-            Reason.TOO_LARGE, f"envelope: {len(raw)} bytes; at most {ENVELOPE_BYTES_MAX} allowed"
+            Reason.TOO_LARGE,
+            f"envelope: {len(raw)} bytes; at most {ENVELOPE_BYTES_MAX} allowed",
+            f"封装：{len(raw)} 字节，至多允许 {ENVELOPE_BYTES_MAX} 字节",
         )
     read = read_envelope(raw, tags.TX_ID)
     if read is not None:
@@ -331,7 +345,11 @@ def _read_signature(signature: Signature, tx_id: bytes) -> Signed:
     try:
         root = root_from_inclusion(leaf_hash(tx_id), batch.index, batch.size, batch.hashes)
     except Rejected as error:
-        raise Rejected(Reason.BAD_BATCH_PATH, f"batch signature: {error.detail}") from None
+        raise Rejected(
+            Reason.BAD_BATCH_PATH,
+            f"batch signature: {error.detail}",
+            f"批量签名的路径不成立。原文：{error.detail}",
+        ) from None
     return signature.public_key, signature.signature, root, batch.size
 
 
@@ -411,6 +429,7 @@ def verify_transaction_signatures(transaction: Transaction, chain_id: bytes) -> 
                 Reason.BAD_SIGNATURE,
                 f"transaction {transaction.tx_id.hex()}: the signature of {signer} with key "
                 f"{key.hex()} does not verify",
+                f"交易 {transaction.tx_id.hex()}：{signer} 以密钥 {key.hex()} 所作签名无法通过验证",
             )
 
 

@@ -72,6 +72,7 @@ class Mempool:
                 Reason.POOL_FULL,
                 f"the pool holds {len(self._items)} transactions and {self.bytes} bytes; "
                 "try again shortly",
+                f"交易池已有 {len(self._items)} 笔、{self.bytes} 字节，请稍后重试",
             )
         submitter = candidate.transaction.body.signers[0]
         held = self._submitters.get(submitter, 0)
@@ -80,6 +81,7 @@ class Mempool:
                 Reason.QUOTA_EXCEEDED,
                 f"submitter {submitter} has {held} transactions waiting; at most "
                 f"{self._submitter_max} may wait",
+                f"提交者 {submitter} 有 {held} 笔交易在等待，至多 {self._submitter_max} 笔",
             )
 
     def add(self, candidate: Candidate, *, is_local: bool, now_ms: int) -> bool:

@@ -37,7 +37,7 @@ from contracts.custody import (
 )
 from contracts.execution import EntriesMissing, StoredEntry, StreamState, read_past
 from contracts.handling import Past
-from contracts.papers import find_claim, make_papers
+from contracts.papers import find_claim, plan_papers
 from contracts.parties import party_stream
 from contracts.prepaid import PrepaidRecord
 from ledger.block import (
@@ -361,7 +361,7 @@ class Queries:
             past = [each for _, each in entries.found]
             papers = None
             if len(walks) > 1:
-                papers = make_papers(chain, stream, past, [each for _, each in walks[1].found])
+                papers = plan_papers(chain, stream, past, [each for _, each in walks[1].found])
             parties = self.prove_parties([signer for each in past for signer in each.signers])
             note, size = await self.certified_checkpoint(height)
             header = self._shell.disk.store.header(height)
@@ -374,9 +374,10 @@ class Queries:
                 state=proven,
                 entries=[raw for raw, _ in entries.found],
                 parties=parties,
-                law=papers,
             )
-            return await encode_aside(len(past), encode)
+            if papers is None:
+                return await encode_aside(len(past), encode)
+            return await encode_aside(len(past), lambda: encode(law=papers()))
 
     async def schedule(self, merchant: str) -> AsyncIterator[bytes]:
         """Return a merchant's schedule of claims, line by line; raise `NotFound` or `NotCertified`.

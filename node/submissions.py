@@ -110,6 +110,7 @@ class Submissions:
             busy = Rejected(
                 Reason.POOL_FULL,
                 f"{self._in_flight} submitted transactions are being taken in; try again shortly",
+                f"正在收录 {self._in_flight} 笔提交的交易，请稍后重试",
             )
             return [Refused(busy, None, RETRY_AFTER_S)] * count
         try:
@@ -233,6 +234,8 @@ class Submissions:
                 Reason.STALE,
                 f"not_after is {left_ms} ms from now; a receipt is a promise, so at least "
                 f"{INTAKE_MARGIN_MS} ms have to be left; sign it anew with a later not_after",
+                f"距截止时间 not_after 还有 {left_ms} 毫秒；收录回执是承诺，须至少留有 "
+                f"{INTAKE_MARGIN_MS} 毫秒；请以更晚的截止时间重新签名",
             )
 
     def _take_quota(self, candidate: Candidate) -> Refused | None:
@@ -246,6 +249,7 @@ class Submissions:
         rejected = Rejected(
             Reason.QUOTA_EXCEEDED,
             f"submitter {submitter} is over its {self._quota.rate_per_s:g} transactions a second",
+            f"提交者 {submitter} 超过每秒 {self._quota.rate_per_s:g} 笔的配额",
         )
         self._count_refusal(rejected.reason)
         return Refused(rejected, transaction.tx_id, max(RETRY_AFTER_S, round(wait_s + 0.5)))
@@ -303,7 +307,11 @@ class Submissions:
                 promised[at] = tx_id
                 continue
             known = self._position(tx_id)
-            full = Rejected(Reason.POOL_FULL, "the pool filled up meanwhile; try again shortly")
+            full = Rejected(
+                Reason.POOL_FULL,
+                "the pool filled up meanwhile; try again shortly",
+                "交易池此间已满，请稍后重试",
+            )
             answers[at] = self._refuse(full, candidate) if known is None else Known(known)
         if not promised:
             return
@@ -365,4 +373,6 @@ def _bad_signature(candidate: Candidate) -> Rejected:
         Reason.BAD_SIGNATURE,
         f"transaction {transaction.tx_id.hex()}: a signature of "
         f"{', '.join(transaction.body.signers)} does not verify for this chain",
+        f"交易 {transaction.tx_id.hex()}：{'、'.join(transaction.body.signers)} 的签名之一对本链"
+        "无法通过验证",
     )

@@ -22,6 +22,9 @@ from ledger.evidence import (
     DISCLOSURES_MAX,
     EQUIVOCATION,
     FILE_BYTES_MAX,
+    FINDINGS,
+    FINDINGS_MAX,
+    FINDINGS_MEMBERS,
     FORMAT,
     HISTORY,
     LAW_MEMBERS,
@@ -42,6 +45,7 @@ from ledger.evidence import (
     LawPapers,
     ProvenBlock,
     ProvenClaim,
+    ProvenFindings,
     ProvenStream,
     ShownContract,
     StateClaim,
@@ -509,6 +513,7 @@ def _take_shown(value: JsonValue, name: str) -> ShownContract | None:
 def _take_law(value: JsonValue) -> LawPapers:
     if not isinstance(value, dict):
         _refuse(Reason.BAD_FIELD, "law is not an object")
+    findings = _take_findings(value)
     take_members(value, "evidence file: law", LAW_MEMBERS)
     times: list[int] = []
     for place, item in enumerate(_take_list(value, "times")):
@@ -520,7 +525,29 @@ def _take_law(value: JsonValue) -> LawPapers:
         times=tuple(times),
         merchant=_take_placed(value, "merchant"),
         pages=_take_placed(value, "pages"),
+        findings=findings,
     )
+
+
+def _take_findings(law: dict[str, JsonValue]) -> tuple[ProvenFindings, ...]:
+    """Take a member that may be absent off, so that the others can be compared exactly."""
+    if FINDINGS not in law:
+        return ()
+    listed = _take_list(law, FINDINGS, "law.findings")
+    del law[FINDINGS]
+    if not 0 < len(listed) <= FINDINGS_MAX:
+        _refuse(Reason.BAD_FIELD, f"law.findings has {len(listed)}; 1 to {FINDINGS_MAX} may be")
+    found = []
+    for place, item in enumerate(listed):
+        name = f"law.findings[{place}]"
+        if not isinstance(item, dict):
+            _refuse(Reason.BAD_FIELD, f"{name} is not an object")
+        take_members(item, f"evidence file: {name}", FINDINGS_MEMBERS)
+        position = item["position"]
+        if type(position) is not int or position < 0:
+            _refuse(Reason.BAD_FIELD, f"{name}.position is no position")
+        found.append(ProvenFindings(position, _decode(item["documents"], f"{name}.documents")))
+    return tuple(found)
 
 
 def _take_placed(value: dict[str, JsonValue], name: str) -> tuple[dict[str, JsonValue], ...]:

@@ -18,6 +18,7 @@ from ledger.refusal import Rejected
 from verifier.evidence_file import read_evidence, read_schedule_head
 from verifier.report import (
     Report,
+    format_findings,
     format_json,
     format_schedule,
     format_text,
@@ -136,6 +137,7 @@ def main(
     else:
         stream.writelines(f"{line}\n" for line in format_text(report, arguments.lang))
         stream.writelines(f"{line}\n" for line in format_schedule(report, arguments.lang))
+        stream.writelines(f"{line}\n" for line in format_findings(report, arguments.lang))
         if arguments.working:
             stream.writelines(f"{line}\n" for line in format_working(report, arguments.lang))
     return report.exit_status

@@ -21,6 +21,7 @@ from verifier.evidence_file import (
     RecordFile,
     TransactionFile,
 )
+from verifier.findings import check_findings
 from verifier.formats import (
     Body,
     Signature,
@@ -178,9 +179,12 @@ def check_outcome(case: Case) -> Words:
     if case.entries:
         words = describe_outcome(case.bodies[-1], case.entries[-1].outcome)
         last = Words(f"最后一条：{words.zh}。", f" The last: {words.en}.")
+    found = check_findings(case)
     return Words(
-        f"已生效 {applied} 条，已记录为拒绝 {refusals.total()} 条（{listed or '无'}）。{last.zh}",
-        f"{applied} applied, {refusals.total()} recorded as refused ({listed or 'none'}).{last.en}",
+        f"已生效 {applied} 条，已记录为拒绝 {refusals.total()} 条（{listed or '无'}）。{last.zh}"
+        f"{found.zh}",
+        f"{applied} applied, {refusals.total()} recorded as refused ({listed or 'none'}).{last.en}"
+        f"{found.en}",
     )
 
 

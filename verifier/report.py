@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
+from ledger.outcome_words import CAUSES
 from ledger.refusal import Reason, Rejected
 
 REPORT_FORMAT: Final = "evidence-ledger/verification/v1"
@@ -121,26 +122,13 @@ class Report:
         )
 
 
-REASON_ZH: Final[Mapping[Reason, str]] = {
-    Reason.MALFORMED: "格式错误",
-    Reason.NOT_CANONICAL: "不是规范写法",
-    Reason.TOO_LARGE: "超过大小限制",
-    Reason.TOO_DEEP: "嵌套过深",
-    Reason.NOT_INTEGER: "数值不是允许的整数",
-    Reason.BAD_FIELD: "字段值不符合要求",
-    Reason.BAD_SIGNATURE: "签名无法通过验证",
-    Reason.SIGNATURE_COUNT: "签名数量不符",
-    Reason.BAD_BATCH_PATH: "批量签名路径不符",
-    Reason.WRONG_CHAIN: "不属于这条链",
-    Reason.NO_QUORUM: "未达到法定多数",
-    Reason.BAD_PROOF: "证明不成立",
-    Reason.ROOT_MISMATCH: "根哈希不符",
-}
+REASON_ZH: Final[Mapping[Reason, str]] = {reason: CAUSES[reason][0] for reason in Reason}
+"""What each reason is, in Chinese."""
 
 
 def words_of(rejected: Rejected) -> Words:
     """Return a refusal's sentence; in Chinese its reason, with the exact finding behind it."""
-    meaning = REASON_ZH.get(rejected.reason, "被拒绝")
+    meaning = REASON_ZH[rejected.reason]
     return Words(f"{meaning}（{rejected.reason}）。原文：{rejected.detail}", f"{rejected.detail}.")
 
 
@@ -198,6 +186,40 @@ def format_schedule(report: Report, language: str) -> Iterator[str]:
     for row in (*_dicts(rows), whole):
         amounts = [f"{_yuan(row[name]):>18}" for name in names]
         yield printable(_pad(str(row["contract"]), first) + "".join(amounts))
+
+
+SEVERITIES: Final[Mapping[str, Words]] = {
+    "notice": Words("提示", "notice"),
+    "breach": Words("违规", "breach"),
+    "grave": Words("严重违规", "grave breach"),
+}
+"""How much a finding weighs, by `law.finding`."""
+
+
+def format_findings(report: Report, language: str) -> Iterator[str]:
+    """Yield what the law found, computation by computation; nothing without findings."""
+    told = report.facts.get("findings")
+    if not report.is_consistent or not isinstance(told, list):
+        return
+    zh, en = language != "en", language != "zh"
+    for computed in _dicts(told):
+        position, as_of, found = computed["position"], computed["as_of"], computed["findings"]
+        listed = list(_dicts(found)) if isinstance(found, list) else []
+        yield ""
+        if zh:
+            yield printable(
+                f"查核发现 {len(listed)} 项（日志第 {position} 位的条目，截至 {as_of}）"
+            )
+        if en:
+            yield printable(
+                f"Findings: {len(listed)} (entry at index {position} of the log, as of {as_of})"
+            )
+        for number, one in enumerate(listed, 1):
+            severity = SEVERITIES.get(str(one["severity"]), Words(str(one["severity"]), ""))
+            weight = " ".join([severity.zh] * zh + [severity.en or severity.zh] * en)
+            yield printable(f"{number:>3}. [{weight}] {one['article']} · {one['rule']}")
+            for sentence in [one["zh"]] * zh + [one["en"]] * en:
+                yield printable(f"     {sentence}")
 
 
 def _dicts(rows: list[Any]) -> Iterator[dict[str, object]]:

@@ -175,8 +175,8 @@ def check_receipts(case: Case) -> Words:
         except Rejected as rejected:
             raise Refuted(
                 rejected.reason,
-                f"第 {number + 1} 份收据：{REASON_ZH.get(rejected.reason, '不成立')}"
-                f"（{rejected.reason}）。原文：{rejected.detail}",
+                f"第 {number + 1} 份收据：{REASON_ZH[rejected.reason]}（{rejected.reason}）。"
+                f"原文：{rejected.detail}",
                 f"{rejected.detail}.",
             ) from None
         if institution in found:

@@ -30,3 +30,8 @@ const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}]/gu;
 export function printable(text) {
   return text.replace(HIDDEN, (one) => `\\u{${one.codePointAt(0).toString(16)}}`);
 }
+
+/** The same of a text of several lines, whose ends stay. */
+export function printableLines(text) {
+  return text.split(/\r?\n/u).map(printable).join("\n");
+}

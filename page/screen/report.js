@@ -1,13 +1,14 @@
 // A report on the screen: conclusion with its limits, the steps, the contract's life, the path through
 // the tree, and what the file holds. A report is a value; it is shown again when the language changes.
 
-import { toHex } from "../verifier/bytes.js";
+import { fromUtf8, toHex } from "../verifier/bytes.js";
 import { CONSISTENCY, EQUIVOCATION, LIABILITIES, SCHEDULE, TRANSACTION } from "../verifier/evidence_file.js";
 import { walkInclusion } from "../verifier/merkle.js";
 import { COLUMNS } from "../verifier/schedule_steps.js";
 import { ANSWER } from "../verifier/verify.js";
-import { formatFen } from "../verifier/wording.js";
-import { make, makeSection, printable } from "./elements.js";
+import { formatFen, formatInstitutions } from "../verifier/wording.js";
+import { make, makeSection, printable, printableLines } from "./elements.js";
+import { showFindings } from "./findings.js";
 import { drawPath } from "./merkle_drawing.js";
 import { say } from "./texts.js";
 import { showTimeline } from "./timeline.js";
@@ -15,14 +16,18 @@ import { showTimeline } from "./timeline.js";
 /** Rows of a table that the page draws; verified are all. */
 const ROWS_SHOWN_MAX = 2000;
 const ANSWERS = [16, 17, ANSWER.number];
+/** Types of content that are shown as the text they are. */
+const TEXTUAL = /^(?:text\/|application\/(?:[\w.-]+\+)?json\b)/u;
 const MOODS = { 0: "good", 1: "bad", 2: "idle" };
 
 /** The sections of a report, in the order in which they are read. */
 export async function showReport(language, report, fileName) {
   const sections = [
     showConclusion(language, report, fileName),
+    showStatement(language, report),
     showSteps(language, report),
     showSchedule(language, report),
+    showFindings(language, report),
     showTimeline(language, report),
     await showPaths(language, report),
     showContents(language, report),
@@ -67,6 +72,37 @@ function showConclusion(language, report, fileName) {
 function answersOf({ steps }) {
   const said = steps.filter(({ number, result }) => ANSWERS.includes(number) && result === "ok");
   return said.map(({ explanation }) => explanation);
+}
+
+/** A SCITT statement: who states what of which transaction, and who gave receipts of it. */
+function showStatement(language, { failedAt, subject }) {
+  const { file, root, bodies, stated, receiptsBy } = subject;
+  if (failedAt !== 0 || !file.statement) return null;
+  const { contentType, payload, isHash } = file.statement;
+  const issuer = root.institutions.filter(({ id }) => id === stated.party);
+  const facts = make("dl");
+  const add = (name, value, className = "") =>
+    facts.append(make("dt", {}, say(language, name)), make("dd", { class: className }, printable(value)));
+  add("statementIssuer", issuer.length > 0 ? formatInstitutions(issuer)[language] : stated.party);
+  add("statementAbout", bodies[0].data.get("tx_id"), "mono");
+  add(isHash ? "statementDocumentType" : "statementType", contentType);
+  add(isHash ? "statementDocument" : "statementPayload", stated.payload, "mono");
+  add("statementHash", stated.digest, "mono");
+  add("statementReceipts", formatInstitutions(receiptsBy)[language]);
+  return makeSection(
+    "statement",
+    say(language, "statement"),
+    "",
+    facts,
+    ...(isHash ? [] : showPayload(language, contentType, payload)),
+  );
+}
+
+/** What a statement says, where it is text. */
+function showPayload(language, contentType, payload) {
+  const text = TEXTUAL.test(contentType) ? fromUtf8(payload) : null;
+  if (text === null) return [make("p", { class: "help" }, say(language, "statementNoText", payload.length))];
+  return [make("h3", {}, say(language, "statementSaid")), make("p", { class: "said" }, printableLines(text))];
 }
 
 function showSteps(language, { steps }) {
@@ -150,7 +186,7 @@ async function showPaths(language, { steps, subject }) {
 
 function showContents(language, { failedAt, subject }) {
   if (failedAt !== 0) return null;
-  const { file, root, cosignedBy, header, stateHeader, entries, records } = subject;
+  const { file, root, cosignedBy, header, stateHeader, entries, records, stated, receiptsBy } = subject;
   if (file.kind === LIABILITIES) return showLiabilities(language, subject);
   if (file.kind === SCHEDULE) return showScheduled(language, subject);
   if (file.kind === EQUIVOCATION) {
@@ -172,8 +208,13 @@ function showContents(language, { failedAt, subject }) {
     inside.push(say(language, "insideState", stateHeader.height, states.join(", ")));
   }
   if (isOne) inside.push(say(language, "insideCertificate"));
+  if (file.statement) {
+    inside.push(say(language, "insideStatement", stated.party, receiptsBy.length));
+    if (file.statement.isHash) outside.push(say(language, "outsideDocument"));
+  }
   if (hasTerms) inside.push(say(language, "insideTerms"));
   if (hasPapers) inside.push(say(language, "insidePapers"));
+  if (file.findings?.length > 0) inside.push(say(language, "insideFindings", file.findings.length));
   if (entries !== undefined) {
     outside.push(say(language, "outsideConsumer"), say(language, hasTerms || hasPapers ? "outsideVouchers" : "outsideTerms"));
     if (isOne) outside.push(say(language, "outsideSame"));

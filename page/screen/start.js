@@ -8,12 +8,11 @@ import { fromHex } from "../verifier/bytes.js";
 import { requireEd25519 } from "../verifier/ed25519.js";
 import { FILE_BYTES_MAX } from "../verifier/evidence_file.js";
 import { Unsupported } from "../verifier/refusal.js";
-import { ANSWER, LIABILITY_STEPS, SCHEDULE_STEPS, STEPS, verifyEvidence } from "../verifier/verify.js";
+import { verifyEvidence } from "../verifier/verify.js";
 import { make, printable } from "./elements.js";
 import { sayConclusion, showReport } from "./report.js";
 import { LANGUAGES, LANGUAGE_TAGS, say } from "./texts.js";
 
-const PLANS_SHOWN = [STEPS, LIABILITY_STEPS, SCHEDULE_STEPS, [...STEPS, ANSWER]];
 const SLICE_MS = 24;
 const HASH = /^[0-9a-f]{64}$/u;
 
@@ -108,9 +107,9 @@ async function examine() {
   const mine = now.examination;
   const isCurrent = () => mine === now.examination;
   let since = performance.now();
-  const onProgress = async (number, done, total) => {
+  const onProgress = async (place, done, total) => {
     if (performance.now() - since < SLICE_MS && done > 0) return;
-    showProgress(number, done, total);
+    showProgress(place, done, total);
     await new Promise((resume) => setTimeout(resume));
     since = performance.now();
     if (!isCurrent()) throw new Stopped();
@@ -144,19 +143,17 @@ async function examine() {
   }
 }
 
-function showProgress(number, done, total) {
-  const plan = PLANS_SHOWN.find((steps) => steps.some((step) => step.number === number));
-  const place = plan.findIndex((step) => step.number === number);
-  const step = plan[place][language()];
+function showProgress({ step, number, count }, done, total) {
+  const name = step[language()];
   const progress = at("progress");
   const label = at("progress-label");
   if (total > 0 && done > 0) {
     progress.max = total;
     progress.value = done;
-    label.textContent = say(language(), "workingShare", place + 1, plan.length, step, Math.floor((100 * done) / total));
+    label.textContent = say(language(), "workingShare", number, count, name, Math.floor((100 * done) / total));
   } else {
     progress.removeAttribute("value");
-    label.textContent = say(language(), "working", place + 1, plan.length, step);
+    label.textContent = say(language(), "working", number, count, name);
   }
 }
 

@@ -5,8 +5,7 @@
 
 import { toHex } from "../verifier/bytes.js";
 import { TRANSACTION } from "../verifier/evidence_file.js";
-import { isInteger } from "../verifier/strict_msgpack.js";
-import { MONEY, REFUSAL_WORDS, describeKind, formatFen, formatTimeMs } from "../verifier/wording.js";
+import { REFUSAL_WORDS, describeEffect, describeKind, formatFen, formatTimeMs } from "../verifier/wording.js";
 import { make, makeSection, printable } from "./elements.js";
 import { LANGUAGES, say } from "./texts.js";
 
@@ -53,14 +52,14 @@ function showEntry(language, entry, body, blockTimeMs) {
       ? ` · ${say(language, "amount", formatFen(amount)[language])}`
       : "";
   const why = REFUSAL_WORDS.get(outcome.code)?.[LANGUAGES.indexOf(language)] ?? outcome.code;
-  const effects = outcome.effects.map(([name, value]) => spellEffect(language, name, value));
+  const effects = outcome.effects.map(([name, value]) => describeEffect(name, value)[language]);
   return make(
     "li",
     { class: outcome.refused ? "refused" : "applied" },
     make("div", { class: "when" }, `${when} · ${say(language, "height", entry.height, entry.index)}`),
     make("h3", {}, printable(`${kind}${money}`)),
     outcome.refused
-      ? make("div", { class: "why" }, printable(say(language, "refused", why)))
+      ? make("div", { class: "why" }, printable(say(language, "refused", [why, ...effects].join(" · "))))
       : null,
     effects.length > 0 && !outcome.refused
       ? make("div", { class: "balances" }, printable(say(language, "after", effects.join(" · "))))
@@ -74,12 +73,4 @@ function showEntry(language, entry, body, blockTimeMs) {
       make("p", { class: "mono" }, printable(new TextDecoder().decode(entry.body))),
     ),
   );
-}
-
-function spellEffect(language, name, value) {
-  const label = MONEY.get(name);
-  if (label !== undefined && isInteger(value)) {
-    return `${label[LANGUAGES.indexOf(language)]} ${formatFen(value)[language]}`;
-  }
-  return `${name} = ${value}`;
 }

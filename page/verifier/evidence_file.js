@@ -10,6 +10,7 @@ import { HASH_BYTES } from "./hashing.js";
 import { readQuestion } from "./question.js";
 import { refuse } from "./refusal.js";
 import { readDisclosure } from "./disclosure_format.js";
+import { EVIDENCE, SIGN1_START, readStatement } from "./statement_format.js";
 import { readObjectSlowly } from "./strict_json.js";
 
 export const FILE_BYTES_MAX = 256 * 1024 * 1024;
@@ -53,6 +54,9 @@ const MEMBERS = {
 };
 const BLOCK_MEMBERS = ["header", "path"];
 const LAW_MEMBERS = ["merchant", "pages", "terms", "times"];
+const FINDINGS = "findings";
+const FINDINGS_MEMBERS = ["documents", "position"];
+const FINDINGS_MAX = 16;
 const CLAIM_MEMBERS = ["locked", "name", "owed", "path", "place", "shown"];
 const SHOWN_MEMBERS = ["contract", "signed"];
 const STREAM_MEMBERS = ["proof", "stream", "value"];
@@ -68,10 +72,37 @@ const RESTING_ON_ONE = [TRANSACTION, HISTORY, CASE, STATE, RECORD, LIABILITIES];
 const SHOWING = [TRANSACTION, HISTORY, CASE];
 const CONTRACT = pattern("[a-z0-9][a-z0-9._-]{0,79}");
 
-/** Read an evidence file; throws `Rejected` for anything but its one spelling. */
+/**
+ * Read an evidence file; throws `Rejected` for anything but its one spelling. A Transparent Statement is
+ * read as the evidence in it, which then has the statement.
+ */
 export async function readEvidence(raw, pause) {
   if (raw.length > FILE_BYTES_MAX) fail("too_large", `more than ${FILE_BYTES_MAX} bytes`);
+  if (raw[0] === SIGN1_START) return readTransparent(raw, pause);
   return readMembers(await readObjectSlowly(raw, "evidence file", pause), raw.length, pause);
+}
+
+/** What a file calls its kind. */
+export function kindOf({ kind, law }) {
+  return law ? CASE : kind;
+}
+
+async function readTransparent(raw, pause) {
+  const statement = readStatement(raw);
+  const { evidence } = statement;
+  if (evidence === null) {
+    fail(
+      "bad_field",
+      `statement: it has no evidence of its entry (header ${EVIDENCE}); a statement alone, or with ` +
+        "receipts alone, is not verified here",
+    );
+  }
+  const members = await readObjectSlowly(evidence, "evidence file", pause);
+  const file = await readMembers(members, evidence.length, pause);
+  if (file.kind !== TRANSACTION) {
+    fail("bad_field", `statement: its evidence is of kind ${kindOf(file)}, not ${TRANSACTION}`);
+  }
+  return { ...file, statement };
 }
 
 /** Read a schedule's first line; the others are read one after another. Throws `Rejected`. */
@@ -217,7 +248,8 @@ async function readKind(members, kind, size, pause) {
     entries: await takeEntries(members, () => pause(size)),
   };
   file.parties = takeParties(members);
-  file.law = kind === CASE ? takeLaw(members.get("law")) : null;
+  file.law = null;
+  if (kind === CASE) Object.assign(file, takeLaw(members.get("law")));
   file.disclosures = disclosures;
   return file;
 }
@@ -261,9 +293,10 @@ function takeStateClaim(value) {
   return takeStream(value, "state");
 }
 
-/** What the law reads beside the entries; only its shape is read here. */
+/** What the law reads beside the entries, of which only the shape is read here, and what it found. */
 function takeLaw(value) {
   if (!(value instanceof Map)) fail("bad_field", "law is not an object");
+  const findings = takeFindings(value);
   takeMembers(value, "evidence file: law", LAW_MEMBERS);
   for (const [place, time] of takeList(value, "times").entries()) {
     if (typeof time !== "number" || time < 0) fail("bad_field", `law.times[${place}] is no time`);
@@ -276,7 +309,28 @@ function takeLaw(value) {
       }
     }
   }
-  return value;
+  return { law: value, findings };
+}
+
+/** Take a member that may be absent off, so that the others can be compared exactly. */
+function takeFindings(law) {
+  if (!law.has(FINDINGS)) return [];
+  const listed = law.get(FINDINGS);
+  if (!Array.isArray(listed)) fail("bad_field", "law.findings is not a list");
+  law.delete(FINDINGS);
+  if (listed.length === 0 || listed.length > FINDINGS_MAX) {
+    fail("bad_field", `law.findings has ${listed.length}; 1 to ${FINDINGS_MAX} may be`);
+  }
+  return listed.map((item, place) => {
+    const name = `law.findings[${place}]`;
+    if (!(item instanceof Map)) fail("bad_field", `${name} is not an object`);
+    takeMembers(item, `evidence file: ${name}`, FINDINGS_MEMBERS);
+    const position = item.get("position");
+    if (typeof position !== "number" || position < 0) {
+      fail("bad_field", `${name}.position is no position`);
+    }
+    return { position, documents: decode(item.get("documents"), `${name}.documents`) };
+  });
 }
 
 function takeClaim(value, name) {

@@ -114,7 +114,7 @@ export async function readBody(raw, name) {
   }
   for (const signer of signers) takePattern(signer, `${name}: signer`, PARTY);
   if (new Set(signers).size !== signers.length) {
-    const listed = signers.map(quote).join(", ");
+    const listed = signers.map((one) => quote(one)).join(", ");
     refuse("bad_field", `${name}: signers [${listed}] names a party twice`);
   }
   const reference = takeText(members.get("reference"), `${name}: reference`);

@@ -20,38 +20,57 @@ function escape(character, quote) {
   return character;
 }
 
-/** Quote a text. */
-export function quote(text) {
-  const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
+/** Quote a text, or the first `most` characters of it. */
+export function quote(text, most = Infinity) {
+  const mark = markFor(text.includes("'"), text.includes('"'));
   let quoted = mark;
-  for (const character of text) quoted += escape(character, mark);
+  for (const character of firstCharacters(text, most)) quoted += escape(character, mark);
   return quoted + mark;
 }
 
-/** Quote bytes. */
-export function quoteBytes(bytes) {
-  const text = String.fromCharCode(...bytes);
-  const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
+/** Quote bytes, or the first `most` of them. */
+export function quoteBytes(bytes, most = Infinity) {
+  const mark = markFor(bytes.includes(0x27), bytes.includes(0x22));
   let quoted = `b${mark}`;
-  for (const byte of bytes) {
+  for (const byte of bytes.subarray(0, most)) {
     quoted +=
       byte > 0x7e ? `\\x${byte.toString(16)}` : escape(String.fromCharCode(byte), mark);
   }
   return quoted + mark;
 }
 
-/** Quote a value of any kind that a file can hold. */
-export function quoteValue(value) {
+/** Quote a value of any kind that a file can hold; of each text or bytes in it, the first `most`. */
+export function quoteValue(value, most = Infinity) {
+  const within = (held) => quoteValue(held, most);
   if (value === null || value === undefined) return "None";
   if (value === true) return "True";
   if (value === false) return "False";
-  if (typeof value === "string") return quote(value);
-  if (value instanceof Uint8Array) return quoteBytes(value);
-  if (Array.isArray(value)) return `[${value.map(quoteValue).join(", ")}]`;
+  if (typeof value === "string") return quote(value, most);
+  if (value instanceof Uint8Array) return quoteBytes(value, most);
+  if (Array.isArray(value)) return `[${value.map(within).join(", ")}]`;
   if (value instanceof Map) {
-    return `{${[...value].map(([name, held]) => `${quote(name)}: ${quoteValue(held)}`).join(", ")}}`;
+    return `{${[...value].map(([name, held]) => `${within(name)}: ${within(held)}`).join(", ")}}`;
   }
   return String(value);
+}
+
+/** The first `most` signs of a quoted value, in ASCII alone, with a sign of what was cut. */
+export function quoteAscii(value, most) {
+  const quoted = quoteValue(value, most).replace(/[^\0-\x7f]/gu, (character) => {
+    const code = character.codePointAt(0).toString(16);
+    if (code.length <= 2) return `\\x${code.padStart(2, "0")}`;
+    return code.length <= 4 ? `\\u${code.padStart(4, "0")}` : `\\U${code.padStart(8, "0")}`;
+  });
+  return quoted.length <= most ? quoted : `${quoted.slice(0, most)}…`;
+}
+
+/** The first `most` characters of a text, however long it is. */
+export function firstCharacters(text, most) {
+  return most === Infinity ? text : [...text.slice(0, 2 * most)].slice(0, most).join("");
+}
+
+function markFor(hasSingle, hasDouble) {
+  return hasSingle && !hasDouble ? '"' : "'";
 }
 
 /** A value as it stands: text without its quotes. */

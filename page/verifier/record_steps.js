@@ -7,6 +7,7 @@
 import { concat, equal, toHex, toUtf8, u64 } from "./bytes.js";
 import { verifySignature } from "./ed25519.js";
 import { HISTORY, RECORD, TRANSACTION } from "./evidence_file.js";
+import { checkFindings } from "./findings.js";
 import { readBody, readCertificate, readStateProof, readStateValue, takePartyRecord } from "./formats.js";
 import { TAGS, leafHash, sha256 } from "./hashing.js";
 import { rootFromInclusion, verifyStateProof } from "./merkle.js";
@@ -208,9 +209,10 @@ export async function checkOutcome(subject) {
     const words = describeOutcome(bodies[bodies.length - 1], entries[entries.length - 1].outcome);
     last = { zh: `最后一条：${words.zh}。`, en: ` The last: ${words.en}.` };
   }
+  const found = await checkFindings(subject);
   return {
-    zh: `已生效 ${applied} 条，已记录为拒绝 ${refused} 条（${listed || "无"}）。${last.zh}`,
-    en: `${applied} applied, ${refused} recorded as refused (${listed || "none"}).${last.en}`,
+    zh: `已生效 ${applied} 条，已记录为拒绝 ${refused} 条（${listed || "无"}）。${last.zh}${found.zh}`,
+    en: `${applied} applied, ${refused} recorded as refused (${listed || "none"}).${last.en}${found.en}`,
   };
 }
 

@@ -17,6 +17,7 @@ import {
   SCHEDULE,
   SCHEDULE_START,
   STATE,
+  kindOf,
   readEvidence,
   readScheduleHead,
 } from "./evidence_file.js";
@@ -29,9 +30,10 @@ import { UNCHECKED_LIMIT, checkPostQuantum } from "./post_quantum_step.js";
 import { checkBodies, checkCertificate, checkKeys, checkOutcome, checkSignatures } from "./record_steps.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
 import { checkWhole, makeContractsCheck } from "./schedule_steps.js";
+import { HASH_LIMIT, STATEMENT_LIMIT, checkReceipts, checkStatement } from "./statement_step.js";
 import { formatTimeMs, wordsOf } from "./wording.js";
 
-export const STEPS = [
+const STEPS = [
   { number: 1, zh: "文件可读", en: "the file can be read" },
   { number: 2, zh: "创世文件", en: "the trusted genesis", check: checkGenesis },
   { number: 3, zh: "验证者与法定多数", en: "validators and quorum", check: checkValidators },
@@ -52,24 +54,30 @@ export const STEPS = [
 export const ANSWER = { number: 18, zh: "所证事项", en: "what is asked", check: checkAnswer };
 
 /** Of a file with cosignatures that outlive Ed25519, after all its other steps. */
-export const POST_QUANTUM = {
+const POST_QUANTUM = {
   number: 19, zh: "后量子联署", en: "post-quantum cosignatures", check: checkPostQuantum,
 };
 
-/** Of a file with platform statements, at the very end. */
-export const PLATFORM = {
+/** Of a file with platform statements, after the one before. */
+const PLATFORM = {
   number: 22, zh: "平台声明", en: "platform statements", check: checkPlatform,
 };
 
+/** Of a Transparent Statement, after the steps of its evidence. */
+const STATEMENT_STEPS = [
+  { number: 23, zh: "已登记的声明", en: "the registered statement", check: checkStatement },
+  { number: 24, zh: "COSE 收据", en: "COSE receipts", check: checkReceipts },
+];
+
 /** Of a file of liabilities, which is about no entry. */
-export const LIABILITY_STEPS = [
+const LIABILITY_STEPS = [
   ...STEPS.slice(0, 5),
   { number: 16, zh: "经营者合计", en: "the merchant's total", check: checkTotal },
   { number: 17, zh: "合同计入合计", en: "contracts in the total", check: checkClaims },
 ];
 
 /** Of a schedule, whose lines each have the steps of a contract. */
-export const SCHEDULE_STEPS = [
+const SCHEDULE_STEPS = [
   ...LIABILITY_STEPS.slice(0, 6),
   { number: 20, zh: "逐份合同", en: "each contract", check: makeContractsCheck(STEPS.slice(3)) },
   { number: 21, zh: "债权表齐全", en: "the schedule is whole", check: checkWhole },
@@ -91,14 +99,16 @@ function planOf(file) {
     ...plan,
     ...(file?.postQuantum ? [POST_QUANTUM] : []),
     ...(file?.platform ? [PLATFORM] : []),
+    ...(file?.statement ? STATEMENT_STEPS : []),
   ];
 }
 
 /**
  * Verify an evidence file against the genesis hash a person trusts (32 bytes).
  *
- * `onProgress(step, done, total)` may be async; it is awaited between pieces of work and lets the page
- * breathe. Throws `Unsupported` where the browser cannot verify, and whatever `onProgress` throws.
+ * `onProgress(place, done, total)` may be async; it is awaited between pieces of work and lets the page
+ * breathe. A place is a step among the steps of this file, counted from 1: `{ step, number, count }`.
+ * Throws `Unsupported` where the browser cannot verify, and whatever `onProgress` throws.
  */
 export async function verifyEvidence(raw, trustedChainId, onProgress = async () => {}, onStep = () => {}) {
   await requireEd25519();
@@ -111,12 +121,13 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
     onStep(told);
   };
   const [first] = STEPS;
-  await onProgress(1, 0, raw.length);
+  const reading = { step: first, number: 1, count: STEPS.length };
+  await onProgress(reading, 0, raw.length);
   const digest = toHex(await sha256(raw));
   let failedAt = 0;
   const isSchedule = SCHEDULE_START.every((byte, at) => raw[at] === byte);
   try {
-    const pause = (at) => onProgress(1, at, raw.length);
+    const pause = (at) => onProgress(reading, at, raw.length);
     subject.file = await (isSchedule ? readScheduleHead(raw, pause) : readEvidence(raw, pause));
     add(first, "ok", describeFile(subject.file, raw.length));
   } catch (error) {
@@ -125,8 +136,10 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
     add(first, "failed", wordsOf(error), error.reason);
   }
   const plan = isSchedule ? SCHEDULE_STEPS : planOf(subject.file);
-  for (const step of plan.slice(1)) {
+  for (const [at, step] of plan.entries()) {
+    if (step === first) continue;
     const { number } = step;
+    const place = { step, number: at + 1, count: plan.length };
     if (failedAt) {
       add(step, "not-run", {
         zh: `因第 ${failedAt} 步失败而未执行。`,
@@ -134,9 +147,9 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
       });
       continue;
     }
-    await onProgress(number, 0, 0);
+    await onProgress(place, 0, 0);
     try {
-      add(step, "ok", await step.check(subject, (done, total) => onProgress(number, done, total)));
+      add(step, "ok", await step.check(subject, (done, total) => onProgress(place, done, total)));
     } catch (error) {
       if (error instanceof NotRun) {
         add(step, "not-run", error.words);
@@ -158,14 +171,22 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
   };
 }
 
-function describeFile({ kind, law, headBytes }, size) {
+function describeFile(file, size) {
+  const { kind, headBytes, statement } = file;
   if (kind === SCHEDULE) {
     return {
       zh: `首行 ${headBytes} 字节，规范 JSON，债权表。`,
       en: `A first line of ${headBytes} bytes of canonical JSON, a schedule of claims.`,
     };
   }
-  const name = law ? "case" : kind;
+  const name = kindOf(file);
+  if (statement) {
+    return {
+      zh: `${size} 字节，COSE 透明声明，内含种类为 ${name} 的证据文件。`,
+      en:
+        `${size} bytes of COSE, a Transparent Statement with an evidence file of kind ${name} in it.`,
+    };
+  }
   return {
     zh: `${size} 字节，规范 JSON，种类 ${name}。`,
     en: `${size} bytes of canonical JSON, kind ${name}.`,
@@ -281,6 +302,7 @@ function limitsOf({ root, file, stateHeader, isReplayed, isDisclosing }, isConsi
   if (file.postQuantum) limits.push(UNCHECKED_LIMIT);
   if (file.platform) limits.push(PLATFORM_LIMIT);
   if (isDisclosing) limits.push(DISCLOSED_LIMIT);
+  if (file.statement) limits.push(STATEMENT_LIMIT, ...(file.statement.isHash ? [HASH_LIMIT] : []));
   return limits;
 }
 

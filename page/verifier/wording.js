@@ -195,22 +195,45 @@ export const MONEY = new Map([
   ["refunded", ["已退款", "refunded"]],
 ]);
 
-/** Why something was refused, in Chinese; the sentence behind it is the exact finding. */
-export const REASON_ZH = new Map([
-  ["malformed", "格式错误"],
-  ["not_canonical", "不是规范写法"],
-  ["too_large", "超过大小限制"],
-  ["too_deep", "嵌套过深"],
-  ["not_integer", "数值不是允许的整数"],
-  ["bad_field", "字段值不符合要求"],
-  ["bad_signature", "签名无法通过验证"],
-  ["signature_count", "签名数量不符"],
-  ["bad_batch_path", "批量签名路径不符"],
-  ["wrong_chain", "不属于这条链"],
-  ["no_quorum", "未达到法定多数"],
-  ["bad_proof", "证明不成立"],
-  ["root_mismatch", "根哈希不符"],
+/** Why evidence or a document does not hold, and why bytes of a file were refused. */
+export const CAUSE_WORDS = new Map([
+  ["malformed", ["格式错误", "it cannot be read"]],
+  ["not_canonical", ["不是规范写法", "it is not in its one spelling"]],
+  ["too_large", ["超过大小限制", "it is too large"]],
+  ["too_deep", ["嵌套过深", "it is nested too deeply"]],
+  ["not_integer", ["数值不是允许的整数", "a number is not a permitted integer"]],
+  ["bad_field", ["字段值不符合要求", "a field is not as it must be"]],
+  ["bad_signature", ["签名无法通过验证", "a signature does not verify"]],
+  ["signature_count", ["签名数量不符", "there are too few or too many signatures"]],
+  ["bad_batch_path", ["批量签名路径不符", "the path of a batch does not fit"]],
+  ["unknown_party", ["主体未登记或不相干", "the party is not registered, or not concerned"]],
+  ["unknown_key", ["密钥未知或不属于该主体", "the key is not known, or not the party's"]],
+  ["key_not_valid", ["密钥在该高度无效", "the key is not valid at this height"]],
+  ["stale", ["已过截止时间", "its time is over"]],
+  ["too_far_ahead", ["截止时间过远", "its time lies too far ahead"]],
+  ["duplicate", ["重复", "it is there already"]],
+  ["unknown_kind", ["种类未知或不符", "the kind is not known, or not the right one"]],
+  ["wrong_chain", ["不属于这条链", "it is of another chain"]],
+  ["wrong_height", ["高度不符", "it is of another height"]],
+  ["not_a_validator", ["不是验证者", "it is no validator"]],
+  ["no_quorum", ["未达到法定多数", "no quorum signed it"]],
+  ["bad_proof", ["证明不成立", "a proof does not hold"]],
+  ["root_mismatch", ["根哈希不符", "a hash or root differs"]],
+  ["quota_exceeded", ["超出配额", "the quota is used up"]],
+  ["pool_full", ["交易池已满", "the pool is full"]],
+  ["unknown_format", ["格式或版本未知", "the format or version is not known"]],
+  ["missing_member", ["缺少成员", "a member is missing"]],
+  ["unknown_member", ["有未知的成员", "a member is not known"]],
+  ["wrong_type", ["类型不符", "a value is of the wrong type"]],
+  ["out_of_range", ["数值超出范围", "a number is out of range"]],
+  ["unknown_word", ["用词不在允许之列", "a word is none of those allowed"]],
+  ["inconsistent", ["前后矛盾", "it contradicts itself"]],
+  ["not_entitled", ["无权为之", "whoever does it is not entitled"]],
+  ["missing_data", ["缺少所需数据", "data that it needs is missing"]],
+  ["height_not_reached", ["尚未到所述高度", "the height is not reached yet"]],
 ]);
+/** Effects that name one of them. */
+const CAUSE_NAMES = ["reason", "why"];
 
 const CHINA_MS = 8 * 3_600_000;
 const YEAR_9999_S = 253_402_214_400;
@@ -284,10 +307,15 @@ export function describeOutcome(body, outcome) {
   };
 }
 
-function describeEffect(name, value) {
+/** One value of an outcome. */
+export function describeEffect(name, value) {
   const found = name === "finding" ? FINDING_WORDS.get(value) : undefined;
   if (found !== undefined) {
     return { zh: `发现：${found[0]}（${value}）`, en: `found: ${found[1]} (${value})` };
+  }
+  const cause = CAUSE_NAMES.includes(name) ? CAUSE_WORDS.get(value) : undefined;
+  if (cause !== undefined) {
+    return { zh: `缘由：${cause[0]}（${value}）`, en: `cause: ${cause[1]} (${value})` };
   }
   const label = MONEY.get(name);
   if (label !== undefined && isInteger(value)) {
@@ -300,5 +328,5 @@ function describeEffect(name, value) {
 
 /** A refusal's sentence; in Chinese its reason, with the exact finding behind it. */
 export function wordsOf({ reason, detail }) {
-  return { zh: `${REASON_ZH.get(reason) ?? "被拒绝"}（${reason}）。原文：${detail}`, en: `${detail}.` };
+  return { zh: `${CAUSE_WORDS.get(reason)[0]}（${reason}）。原文：${detail}`, en: `${detail}.` };
 }

@@ -288,6 +288,7 @@ async def test_every_refusal_has_its_problem(
     assert answer["type"] == f"urn:evidence-ledger:problem:{reason}"
     assert answer["status"] == response.status_code
     assert answer["detail"] == f"it is {reason}"
+    assert answer["detail_zh"] == f"{answer['title_zh']}。原文：it is {reason}"
     assert answer["instance"] == ONE
     assert answer["tx_id"] == "00" * 32
     assert answer["title"] != "The input was refused"

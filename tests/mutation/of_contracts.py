@@ -330,4 +330,12 @@ MUTANTS = (
         "nodes disagree about a contract whose entries some have dropped",
         ROOM + "test_nothing_is_bounded_once_a_contract_is_over",
     ),
+    Mutant(
+        "findings-by-later-rules",
+        "contracts/papers.py",
+        "            if version.position < before and isinstance(pack, DocumentRecord):",
+        "            if isinstance(pack, DocumentRecord):",
+        "findings are looked for by rules that were published later, and then left out",
+        "tests/verifier/test_findings.py::test_rules_published_later_change_nothing",
+    ),
 )

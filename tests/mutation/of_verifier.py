@@ -274,4 +274,20 @@ MUTANTS = (
         "the contract shown need not be the one that is counted",
         "tests/verifier/test_liabilities.py::test_mutation_is_refused",
     ),
+    Mutant(
+        "findings-of-another-hash",
+        "verifier/findings.py",
+        "            if said != value:\n",
+        "            if False:\n",
+        "the law is said to have found what it did not find",
+        "tests/verifier/test_findings.py::test_findings_that_are_not_the_chains_are_refused",
+    ),
+    Mutant(
+        "findings-of-any-entry",
+        "verifier/findings.py",
+        "        if is_other or given.position <= before:\n",
+        "        if False:\n",
+        "findings are those of an entry that computed none",
+        "tests/verifier/test_findings.py::test_findings_that_are_not_the_chains_are_refused",
+    ),
 )

@@ -5,13 +5,17 @@ import { createInterface } from "node:readline";
 import { fromBase64, fromHex, toHex } from "../../page/verifier/bytes.js";
 import { isStrict, verifySignature } from "../../page/verifier/ed25519.js";
 import { Rejected } from "../../page/verifier/refusal.js";
+import { Tagged, readCbor } from "../../page/verifier/strict_cbor.js";
 import { readObject } from "../../page/verifier/strict_json.js";
 import { readArray } from "../../page/verifier/strict_msgpack.js";
 import { isNormal } from "../../page/verifier/unicode_3_2.js";
 import { verifyEvidence } from "../../page/verifier/verify.js";
 
 function plain(value) {
-  if (value instanceof Map) return { object: [...value].map(([name, held]) => [name, plain(held)]) };
+  if (value instanceof Map) {
+    return { object: [...value].map(([name, held]) => [plain(name), plain(held)]) };
+  }
+  if (value instanceof Tagged) return { tag: plain(value.tag), value: plain(value.value) };
   if (Array.isArray(value)) return { array: value.map(plain) };
   if (value instanceof Uint8Array) return { bytes: toHex(value) };
   return typeof value === "bigint" ? { integer: String(value) } : value;
@@ -38,6 +42,9 @@ const QUESTIONS = {
   strict: async ({ key, signature }) => ({ value: isStrict(fromHex(key), fromHex(signature)) }),
   json: async ({ raw }) => orRefusal(() => readObject(fromHex(raw), "value")),
   msgpack: async ({ raw }) => orRefusal(() => readArray(fromHex(raw), "value")),
+  cbor: async ({ raws }) => ({
+    value: raws.map((raw) => orRefusal(() => readCbor(fromHex(raw), "value"))),
+  }),
   base64: async ({ text }) => {
     const bytes = fromBase64(text);
     return { value: bytes === null ? null : toHex(bytes) };

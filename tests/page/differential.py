@@ -2,12 +2,14 @@
 
     .venv/bin/python -m tests.page.differential --count 5000 --seed 7
 
-Four ways to spoil, because each check hides those behind it. *outside*: a member of the file, or an
+Five ways to spoil, because each check hides those behind it. *outside*: a member of the file, or an
 element inside one of its binary values, is replaced, doubled, dropped or exchanged. *liars* and
 *liable-liars*: a quorum that lies certifies an entry, a record of the state or a header with
 another value in it, so that the steps behind the proofs read what no honest chain holds. *genesis*:
-another genesis document, whose hash is the trusted one. Whatever either of them raises, or one says
-and the other does not, is printed with the name that makes it again.
+another genesis document, whose hash is the trusted one. *statements*: a Transparent Statement in
+which something else is said, rightly signed and registered, or a receipt in it, or any part of it.
+Whatever either of them raises, or one says and the other does not, is printed with the name that
+makes it again.
 """
 
 from __future__ import annotations
@@ -25,14 +27,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import cbor2
 import msgpack
 
 from ledger.canonical import encode_canonical
+from ledger.merkle import compute_root, leaf_hash
+from ledger.scitt import compute_sign1_message
 from ledger.stream import decode_stored_stream, decode_stream_value
 from tests.page.conftest import ANSWER, NODE, JavaScript
 from tests.verifier import proof_files, test_disclosure, test_liabilities, test_owed, test_proofs
 from tests.verifier.mutating import CARD, honest
-from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain, forge
+from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain, forge, signer
+from tests.verifier.statements import Registered, card_chain, receipt_of, register
+from tests.verifier.statements import good as good_statement
 from verifier.trust_root import compute_chain_id
 from verifier.verify import verify_evidence
 
@@ -307,11 +314,47 @@ def genesis(chance: random.Random) -> Case:
     return spell(document), compute_chain_id(spoilt)
 
 
+def statements(chance: random.Random) -> Case:
+    made = copy.copy(good_statement())
+    statement = made.statement.copy()
+    way = chance.randrange(3)
+    if way == 0:
+        chain, about = card_chain()
+        statement.header = spoil(chance, statement.header)
+        return register(chain, statement, about, "m-1").transparent(), chain.chain_id
+    if way == 1:
+        receipts = [spoil_receipt(chance, made, one) for one in ("bank-0", "bank-2")]
+        return made.transparent(receipts), made.chain.chain_id
+    whole = cbor2.loads(made.transparent()).value
+    whole[0] = cbor2.loads(whole[0])
+    whole = spoil(chance, whole)
+    if isinstance(whole, list) and whole and isinstance(whole[0], dict):
+        whole[0] = cbor2.dumps(whole[0])
+    return cbor2.dumps(cbor2.CBORTag(18, whole)), made.chain.chain_id
+
+
+def spoil_receipt(chance: random.Random, made: Registered, institution: str) -> bytes:
+    """A receipt with something else in it, signed again over the true root."""
+    raw = receipt_of(made.chain, made.index, made.tx_id, institution)
+    if chance.random() < 0.4:
+        return raw
+    protected, unprotected, payload, _ = cbor2.loads(raw).value
+    parts = [cbor2.loads(protected), cbor2.loads(unprotected[396][-1][0]), payload]
+    header, proof, payload = spoil(chance, parts)[:3] if chance.random() < 0.9 else parts
+    root = compute_root([leaf_hash(leaf) for leaf in made.chain.leaves])
+    protected = cbor2.dumps(header)
+    key = signer(f"{made.chain.network} {institution} log")
+    signature = key.sign(compute_sign1_message(protected, root))
+    unprotected = {396: {-1: [cbor2.dumps(proof)]}}
+    return cbor2.dumps(cbor2.CBORTag(18, [protected, unprotected, payload, signature]))
+
+
 WAYS: dict[str, Callable[[random.Random], Case]] = {
     "outside": outside,
     "liars": liars,
     "liable-liars": liable_liars,
     "genesis": genesis,
+    "statements": statements,
 }
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import cbor2
 import pytest
 
 import verifier.post_quantum_step
@@ -30,6 +31,7 @@ from tests.page.conftest import JavaScript
 from tests.verifier import (
     test_disclosure,
     test_file,
+    test_findings,
     test_history,
     test_liabilities,
     test_log_mutations,
@@ -39,10 +41,12 @@ from tests.verifier import (
     test_proofs,
     test_record_mutations,
     test_schedule,
+    test_statement,
     test_transaction,
 )
 from tests.verifier.mutating import CARD, honest, set_field
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, alter, busy_chain, forge
+from tests.verifier.statements import good as good_statement
 from verifier.report import Report
 from verifier.verify import verify_evidence
 
@@ -251,6 +255,66 @@ def test_cases_are_refused_by_both_for_the_same_reason(javascript: JavaScript, n
     assert (report.failed.number, report.failed.reason) == (number, reason)
 
 
+@pytest.mark.parametrize("name", test_statement.GOOD)
+def test_a_transparent_statement_is_consistent_for_both(javascript: JavaScript, name: str) -> None:
+    made = test_statement.GOOD[name]()
+    report = agree(javascript, made.transparent(), made.chain.chain_id)
+    assert report.exit_status == 0
+    assert [step.number for step in report.steps[-2:]] == [23, 24]
+
+
+@pytest.mark.parametrize("name", sorted(test_statement.BENT))
+def test_transparent_statements_are_refused_by_both_for_the_same_reason(
+    javascript: JavaScript, name: str
+) -> None:
+    make, number, reason, _ = test_statement.BENT[name]
+    made, raw = make()
+    report = agree(javascript, raw, made.chain.chain_id)
+    assert report.failed is not None
+    assert (report.failed.number, report.failed.reason) == (number, reason)
+
+
+def test_findings_are_the_chains_for_both(javascript: JavaScript) -> None:
+    chain_id = test_findings.world().chain_id
+    ours = verify_evidence(test_findings.file(), chain_id)
+    page = javascript.verify(test_findings.file(), chain_id)
+    assert told_by_page(page)[:13] == told(ours)[:13]
+    made, raw = test_findings.refused_pack()
+    assert (
+        told_by_page(javascript.verify(raw, made.chain_id))[9]
+        == told(verify_evidence(raw, made.chain_id))[9]
+    )
+    for name, (make, number, reason) in test_findings.MUTATIONS.items():
+        failed = agree(javascript, make(), chain_id).failed
+        assert failed is not None, name
+        assert (failed.number, failed.reason) == (number, reason), name
+
+
+QUOTED = (
+    *(True, False, None, 0, 2**53, 2**64 - 1, -(2**64), "", "x" * 300, "é'", "\"'\u202e\U0001f600"),
+    *(b"", b"'", b"\0'\"\\\x7f\xff", bytes(200), b"'" * 2**20, "中" * 2**20, [], {}),
+    *([1, ["a", b"b"]], {1: "a", "b'": {2: None}}, cbor2.CBORTag(7, {"k": ["é" * 200]})),
+)
+"""What may stand where a number or a label is expected, and is quoted in the refusal."""
+
+
+def test_what_a_statement_should_not_hold_is_quoted_alike(javascript: JavaScript) -> None:
+    made = good_statement()
+    for value in QUOTED:
+        for label in (1, 258):
+            bent = made.statement.copy()
+            bent.header[label] = value
+            report = agree(javascript, bent.encode(), made.chain.chain_id)
+            assert report.failed is not None
+            assert len(report.failed.explanation.en) < 200
+    for label in ("", "'é\n", "x" * 300, 2**64 - 1, -(2**64)):
+        bent = made.statement.copy()
+        bent.unprotected = {label: 1}
+        report = agree(javascript, bent.encode(), made.chain.chain_id)
+        assert report.failed is not None
+        assert "has no place in it" in report.failed.explanation.en
+
+
 def count_mutations() -> dict[str, int]:
     """How many of each kind of file, and of each part that a file may have, both refuse."""
     tables = test_proofs.tables()
@@ -267,6 +331,7 @@ def count_mutations() -> dict[str, int]:
         POST_QUANTUM: len(test_post_quantum.MUTATIONS),
         RECORD: sum(records.values()),
         "schedule": len(test_schedule.MUTATIONS),
+        "statement": len(test_statement.BENT),
         STATE: len(tables["state"]),
         TRANSACTION: own["log"] + own["record"],
         "unreadable": own["file"],
@@ -275,7 +340,7 @@ def count_mutations() -> dict[str, int]:
 
 def test_there_are_enough_mutations_of_each_kind() -> None:
     count = count_mutations()
-    assert set(count) >= {*MEMBERS, DISCLOSURES, PLATFORM, POST_QUANTUM, "schedule"}
+    assert set(count) >= {*MEMBERS, DISCLOSURES, PLATFORM, POST_QUANTUM, "schedule", "statement"}
     assert {kind: number for kind, number in count.items() if number < 30} == {}
 
 
@@ -322,14 +387,26 @@ def test_batch_signatures(javascript: JavaScript) -> None:
 def noisy(kind: str) -> bytes:
     if kind == "transaction":
         return honest().encode()
+    if kind == "statement":
+        return good_statement().transparent()
     return test_history.history() if kind == "history" else test_proofs.GOOD[kind]()[1]
 
 
 @pytest.mark.parametrize(
-    "kind", ["transaction", "history", "consistency", "state", "omission", "equivocation-fork"]
+    "kind",
+    [
+        "transaction",
+        "history",
+        "consistency",
+        "state",
+        "omission",
+        "equivocation-fork",
+        "statement",
+    ],
 )
 def test_noise_is_judged_alike(javascript: JavaScript, kind: str) -> None:
     raw = noisy(kind)
+    own = good_statement().chain if kind == "statement" else busy_chain()
     chance = random.Random(f"page: noise in a {kind}")
     for _ in range(NOISE):
         spoilt = bytearray(raw)
@@ -341,4 +418,4 @@ def test_noise_is_judged_alike(javascript: JavaScript, kind: str) -> None:
             at, to = (chance.randrange(len(raw) - length) for _ in range(2))
             spoilt[to : to + length] = raw[at : at + length]
         if spoilt != raw:
-            agree(javascript, bytes(spoilt), busy_chain().chain_id)
+            agree(javascript, bytes(spoilt), own.chain_id)

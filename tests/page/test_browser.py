@@ -11,9 +11,19 @@ import pytest
 from ledger.evidence import FILE_BYTES_MAX
 from page.build import build_page
 from tests.page.browser import CHROMIUM, DRIVER, Browser, start_browser
-from tests.verifier import test_history, test_liabilities, test_owed, test_proofs
+from tests.verifier import (
+    test_findings,
+    test_history,
+    test_liabilities,
+    test_owed,
+    test_platform_statement,
+    test_post_quantum,
+    test_proofs,
+    test_statement,
+)
 from tests.verifier.mutating import CARD, honest
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain
+from tests.verifier.statements import PAYLOAD, card_chain, good, register, statement_of
 from verifier.verify import STEPS, verify_evidence
 
 pytestmark = [
@@ -81,8 +91,11 @@ def test_a_good_history(page: Browser, tmp_path: Path) -> None:
         "released 0.00 yuan · refunded 0.00 yuan"
     )
     assert page.texts(".timeline .why") == [
-        "recorded as refused: there is no such contract",
-        "recorded as refused: less is locked than was asked for",
+        "recorded as refused: there is no such contract · stream = contract/card-1",
+        (
+            "recorded as refused: less is locked than was asked for · locked 900.50 yuan · "
+            "amount 999.99 yuan"
+        ),
     ]
     assert page.run("return document.querySelectorAll('#path svg').length") == 1
     assert "whatever came after height 5" in page.text("#contents")
@@ -185,6 +198,107 @@ def test_another_hash_is_another_trust(page: Browser, tmp_path: Path) -> None:
     page.type_into("#genesis", "0")
     page.wait_for("return document.querySelector('.verdict')?.innerText === 'Inconsistent'")
     assert "Step 2 failed: the trusted genesis" in page.text("#conclusion")
+
+
+def test_a_transparent_statement(page: Browser, tmp_path: Path) -> None:
+    made = good()
+    trust(page, made.chain)
+    raw = made.transparent()
+    assert shown(page, raw, tmp_path / "visit.cose") == "Consistent"
+    report = verify_evidence(raw, made.chain.chain_id)
+    assert page.texts(".steps p") == [step.explanation.en for step in report.steps]
+    assert page.texts(".steps .number")[-2:] == ["23", "24"]
+    assert page.texts("#conclusion li") == [limit.en for limit in report.limits]
+    facts = report.facts
+    assert page.texts("#statement dd") == [
+        "m-1",
+        str(facts["statement_subject"]).rpartition(":")[2],
+        "text/plain; charset=utf-8",
+        facts["statement_payload_sha256"],
+        facts["statement_sha256"],
+        "Bank 0 (bank-0), Bank 2 (bank-2)",
+    ]
+    assert page.text("#statement .said") == PAYLOAD.decode()
+    assert "the statement (COSE) of issuer m-1, with 2 receipts" in page.text("#contents")
+    page.click("#language")
+    page.wait_for("return document.querySelector('#statement h2').innerText === '声明'")
+    assert page.texts(".steps p") == [step.explanation.zh for step in report.steps]
+    assert "第0银行（bank-0）、第2银行（bank-2）" in page.texts("#statement dd")
+    page.click("#language")
+    made = test_statement.hashed()
+    page.run("document.getElementById('genesis').value = ''")
+    trust(page, made.chain)
+    assert shown(page, made.transparent(), tmp_path / "hash.cose") == "Consistent"
+    assert page.texts("#statement dd")[0] == "Bank 1 (bank-1)"
+    assert page.texts("#statement .said") == []
+    assert "the document itself: the statement has its SHA-256 only" in page.text("#contents")
+    assert page.requests() == []
+
+
+def test_what_a_statement_says_is_only_text(page: Browser, tmp_path: Path) -> None:
+    chain, about = card_chain()
+    statement = statement_of(chain, "m-1", about)
+    statement.header[3] = "text/html"
+    statement.payload = f"{HOSTILE}\r\nsecond\tline".encode()
+    made = register(chain, statement, about, "m-1")
+    trust(page, chain)
+    assert shown(page, made.transparent(), tmp_path / "s.cose") == "Consistent"
+    assert page.text("#statement .said") == (
+        HOSTILE.replace("\u202e", r"\u{202e}") + "\nsecond" + r"\u{9}line"
+    )
+    assert page.run("return document.querySelectorAll('img, #result script').length") == 0
+    statement.payload = b"\xff\xfe"
+    made = register(chain, statement, about, "m-1")
+    assert shown(page, made.transparent(), tmp_path / "t.cose") == "Consistent"
+    assert page.text("#statement .help") == "The content is no text and is not shown here; 2 bytes."
+
+
+HOSTILE_STATEMENTS = {
+    b"\xd2" + b"\x84" * 100_000: "not CBOR as it must be: nested deeper than 8 levels.",
+    b"\xd2\x9b" + b"\xff" * 8: "not CBOR as it must be: it ends within the value at byte 10.",
+    b"\xd2\x84\x43abc": "not CBOR as it must be: it ends within the value at byte 6.",
+    b"\xd2\x7a\x01\0\0\0" + b"a" * 2**24: "a COSE_Sign1 is an array of four.",
+}
+
+
+def test_a_hostile_statement_gets_a_sentence(page: Browser, tmp_path: Path) -> None:
+    trust(page, good().chain)
+    for place, (raw, said) in enumerate(HOSTILE_STATEMENTS.items()):
+        assert shown(page, raw, tmp_path / f"{place}.cose") == "Unusable"
+        reason = verify_evidence(raw, bytes(32)).steps[0].reason
+        assert page.texts(".steps p")[0] == f"statement: {said} [reason: {reason}]"
+        assert page.text("#notice") == ""
+
+
+def test_the_findings_of_a_case_in_words(page: Browser, tmp_path: Path) -> None:
+    trust(page, test_findings.world())
+    assert shown(page, test_findings.file(), tmp_path / "card.case.json") == "Consistent"
+    assert page.texts("#findings li p:nth-of-type(1)")[1] == (
+        "The price of cut was raised from 48.00 to 90.00 yuan without the consumer's recorded "
+        "consent."
+    )
+    assert page.texts("#findings .mark") == ["breach"] * 3
+    page.click("#language")
+    page.wait_for("return document.querySelector('#findings h2').innerText === '查核发现'")
+    assert page.texts("#findings li p:nth-of-type(1)")[1] == (
+        "未经消费者同意，cut 由 48.00 元涨至 90.00 元。"
+    )
+    page.click("#language")
+
+
+def test_a_file_with_parts_of_its_own_is_verified_too(page: Browser, tmp_path: Path) -> None:
+    """Steps that only some files have are told while they run like all others."""
+    chain = test_post_quantum.chain()[0]
+    trust(page, chain)
+    assert shown(page, test_post_quantum.good(), tmp_path / "q.json") == "Consistent"
+    assert page.texts(".steps .number")[-1] == "19"
+    chain = test_platform_statement.chain()[0]
+    page.run("document.getElementById('genesis').value = ''")
+    trust(page, chain)
+    name = next(iter(test_platform_statement.FILES))
+    raw = test_platform_statement.FILES[name][0]()
+    assert shown(page, raw, tmp_path / "p.json") == "Consistent"
+    assert page.texts(".steps .number")[-1] == "22"
 
 
 def test_hostile_text_is_only_text(page: Browser, tmp_path: Path) -> None:

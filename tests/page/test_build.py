@@ -16,6 +16,7 @@ import pytest
 
 from api.app import create_app
 from api.tokens import TokenSet
+from ledger.outcome_words import CAUSES
 from page.build import build_page, bundle, content_security_policy
 from tests.api.fake import FakeNode
 from verifier.wording import FINDING_WORDS, KIND_WORDS, MONEY, REFUSAL_WORDS
@@ -119,13 +120,21 @@ def test_table_of_unicode_3_2_is_pythons() -> None:
 
 
 def test_words_are_those_of_the_command_line() -> None:
-    """Every kind, refusal, finding and amount has its words here too, and the same ones."""
+    """Every kind, refusal, finding, cause and amount has its words here too, and the same ones."""
     source = (ROOT / "page/verifier/wording.js").read_text("utf-8")
-    rows = {
-        name: (zh, en)
-        for name, zh, en in re.findall(r'^  \["([\w.]+)", \["(.*)", "(.*)"\]\],$', source, re.M)
+    tables = {
+        name: {
+            code: (zh, en)
+            for code, zh, en in re.findall(r'^  \["([\w.]+)", \["(.*)", "(.*)"\]\],$', rows, re.M)
+        }
+        for name, rows in re.findall(
+            r"^export const (\w+) = new Map\(\[\n(.*?)^\]\);", source, re.M | re.S
+        )
     }
-    for table in (KIND_WORDS, REFUSAL_WORDS, FINDING_WORDS):
-        for name, words in table.items():
-            assert rows[name] == (words.zh, words.en)
-    assert set(rows) == {*KIND_WORDS, *REFUSAL_WORDS, *FINDING_WORDS, *MONEY}
+    assert tables.pop("CAUSE_WORDS") == CAUSES
+    words = {"KIND_WORDS": KIND_WORDS, "REFUSAL_WORDS": REFUSAL_WORDS}
+    words |= {"FINDING_WORDS": FINDING_WORDS, "MONEY": MONEY}
+    assert tables == {
+        name: {code: (one.zh, one.en) for code, one in table.items()}
+        for name, table in words.items()
+    }

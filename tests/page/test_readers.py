@@ -10,9 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import msgpack
 import pytest
 
+from ledger.cbor import VALUES_MAX as CBOR_VALUES_MAX
+from ledger.cbor import Tagged, read_cbor
 from ledger.note import decode_base64
 from ledger.refusal import Rejected
 from ledger.signing import SeedSigner, verify_signature
@@ -210,6 +213,76 @@ def test_json_of_too_many_values(javascript: JavaScript) -> None:
 @pytest.mark.parametrize("depth", [15, 16, 17, 1_023, 1_024, 1_025, 5_000])
 def test_messagepack_of_depth(javascript: JavaScript, depth: int) -> None:
     both(javascript, "msgpack", b"\x91" * depth + b"\xc0")
+
+
+def some_cbor(chance: random.Random, depth: int = 0) -> Any:
+    kind = chance.randrange(10)
+    if kind < 2 and depth < 9:
+        return [some_cbor(chance, depth + 1) for _ in range(chance.choice((0, 1, 2, 24 >> depth)))]
+    if kind < 4 and depth < 9:
+        keys = (0, 1, -1, 23, 24, -65_802, 2**64 - 1, -(2**64), "", "'", "é\u202e", "x" * 50)
+        return {chance.choice(keys): some_cbor(chance, depth + 1) for _ in range(2)}
+    if kind == 4 and depth < 9:
+        return cbor2.CBORTag(chance.choice((0, 18, 255, 2**64 - 1)), some_cbor(chance, depth + 1))
+    if kind < 7:
+        edge = 2 ** chance.choice((3, 5, 8, 16, 32, 53, 63))
+        return chance.choice((1, -1)) * (edge + chance.choice((-1, 0, 1)))
+    return chance.choice(
+        (None, True, False, 1.5, b"", bytes(24), bytes(256), "", "中" * 8, "a" * 90)
+    )
+
+
+def plain_cbor(value: Any) -> Any:
+    if isinstance(value, Tagged):
+        return {"tag": plain(value.tag), "value": plain_cbor(value.value)}
+    if isinstance(value, dict):
+        return {"object": [[plain(key), plain_cbor(held)] for key, held in value.items()]}
+    if isinstance(value, list):
+        return {"array": [plain_cbor(one) for one in value]}
+    return plain(value)
+
+
+def cbor_is_read_alike(javascript: JavaScript, raws: list[bytes]) -> None:
+    """The same value, or the same refusal to the letter."""
+    ours = []
+    for raw in raws:
+        try:
+            ours.append({"value": plain_cbor(read_cbor(raw, "value"))})
+        except Rejected as rejected:
+            ours.append({"reason": str(rejected.reason), "detail": rejected.detail})
+    page = javascript.ask("cbor", raws=[raw.hex() for raw in raws])["value"]
+    for raw, one, other in zip(raws, ours, page, strict=True):
+        assert other == one, raw
+
+
+def test_cbor_is_read_alike(javascript: JavaScript) -> None:
+    chance = random.Random("page: CBOR")
+    raws = []
+    for _ in range(3 * ROUNDS):
+        raw = bytearray(cbor2.dumps(some_cbor(chance)))
+        if chance.random() < 0.5:
+            raw[chance.randrange(min(len(raw), 40))] = chance.randrange(256)
+        raws.append(bytes(raw[: chance.choice((None, None, len(raw) - 1))]))
+    cbor_is_read_alike(javascript, raws)
+
+
+def test_cbor_at_its_edges(javascript: JavaScript) -> None:
+    tails = (b"", b"\0" * 9, b"\xff" * 9, b"\1" * 9, b"\0\0\0\1\xf6", bytes(300))
+    raws = [
+        bytes([*before, first]) + tail
+        for before in (b"", b"\x81")
+        for first in range(256)
+        for tail in tails
+    ]
+    raws += [b"\x81" * depth + b"\xf6" for depth in (7, 8, 200_000)]
+    raws += [b"\xd2" * 200_000, b"\xa1\x01" * 200_000]
+    for more in (0, 1):
+        items = CBOR_VALUES_MAX - 1 + more
+        raws.append(b"\x99" + items.to_bytes(2, "big") + b"\xf6" * items)
+    raws += [b"\x62\xc3\x28", b"\x63\xed\xa0\x80", b"\x63\xef\xbb\xbf", b"\xa2\x61a\x00\x61a\x00"]
+    raws += [b"\xa2\x39\xff\xff\0\x39\xff\xff\0", b"\xa2" + (b"\x1b" + b"\xff" * 8 + b"\0") * 2]
+    raws += [b"\xa2" + (b"\x78\x60" + b"'" * 96 + b"\0") * 2, b"\xa1\xf4\0", b"\xa1\xc1\0\0"]
+    cbor_is_read_alike(javascript, raws)
 
 
 def test_base64_has_one_spelling(javascript: JavaScript) -> None:

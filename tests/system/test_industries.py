@@ -132,6 +132,24 @@ def test_refused_attempts_stand_in_the_evidence_with_their_reason(
     }
 
 
+def test_what_the_rules_found_comes_along_in_words(played: dict[str, Played]) -> None:
+    """Each life in which rules were looked at; the sentences are those whose hash is on record."""
+    asked = {
+        name: [event.rules for event in one.life.file.events if event.event == "findings.computed"]
+        for name, one in played.items()
+    }
+    assert any(asked.values())
+    for name, looks in asked.items():
+        told = played[name].report["facts"].get("findings", [])
+        assert len(told) == len(looks), name
+        for computed, wanted in zip(told, looks, strict=True):
+            found = computed["findings"]
+            assert set(wanted or ()) <= {one["rule"] for one in found}, name
+            for one in found:
+                assert any("\u4e00" <= sign <= "\u9fff" for sign in one["zh"]), one
+                assert one["en"].endswith("."), one
+
+
 def body_of(entry: str) -> dict[str, Any]:
     decoded = decode_entry(base64.b64decode(entry))
     assert isinstance(decoded, TransactionEntry)

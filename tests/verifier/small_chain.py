@@ -30,7 +30,7 @@ from contracts.execution import (
     walk_back,
 )
 from contracts.handling import Past
-from contracts.papers import find_claim, make_papers
+from contracts.papers import find_claim, plan_papers
 from contracts.parties import INSTITUTION_ROLES, party_stream
 from genesis.block import chain_at, compute_genesis_block
 from genesis.document import Genesis, Parameters, parse_genesis
@@ -363,7 +363,8 @@ class SmallChain:
         if not isinstance(record, ContractRecord):
             return None
         merchant = self.past(MERCHANT_PREFIX + record.merchant)
-        return make_papers(self.chain, stream, self.past(stream), merchant)
+        plan = plan_papers(self.chain, stream, self.past(stream), merchant)
+        return None if plan is None else plan()
 
     def past(self, stream: str) -> list[Past]:
         """Return all of a stream's transactions, refused ones too, oldest first."""

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from contracts.kinds import KINDS
 from ledger.evidence import FORMAT, MEMBERS, QUESTIONS
+from ledger.refusal import Reason
 from tests.verifier.small_chain import CARD_SIGNERS, busy_chain
 from verifier import verify
 from verifier.main import main
+from verifier.report import REASON_ZH
 from verifier.verify import (
     ANSWER,
     FILE_STEP,
@@ -80,6 +82,17 @@ def test_every_kind_and_refusal_has_words() -> None:
     for path in (ROOT / "contracts").glob("*.py"):
         codes |= set(re.findall(r'(?:Refusal|refused)\(\s*"([a-z_]+)"', path.read_text("utf-8")))
     assert codes - set(REFUSAL_WORDS) == set()
+    assert set(REASON_ZH) == set(Reason)
+    for table in (KIND_WORDS, REFUSAL_WORDS, FINDING_WORDS):
+        for code, words in table.items():
+            assert is_chinese(words.zh), code
+            assert words.en.isascii(), code
+    for reason, zh in REASON_ZH.items():
+        assert is_chinese(zh), reason
+
+
+def is_chinese(text: str) -> bool:
+    return any("\u4e00" <= sign <= "\u9fff" for sign in text)
 
 
 def test_every_finding_has_words_and_stands_in_the_document() -> None:

@@ -75,15 +75,34 @@ def test_a_registered_statement_with_receipts_is_consistent() -> None:
     assert "Whether what it says is true, this file does not prove." in report.limits[-1].en
 
 
-def test_the_hash_of_a_document_may_stand_for_it() -> None:
+def hashed() -> Registered:
     """RFC 9995; and the issuer may be an institution, with another after it in the signatures."""
     chain, about = card_chain()
     statement = statement_of(chain, "bank-1", about)
     del statement.header[3]
     statement.header |= {258: -16, 259: "application/pdf", 260: "https://example.test/a.pdf"}
     statement.payload = sha256(b"%PDF-1.7 ...")
-    made = register(chain, statement, about, "m-1", "bank-1")
-    report = verify_evidence(made.transparent(), chain.chain_id)
+    return register(chain, statement, about, "m-1", "bank-1")
+
+
+def by_the_new_number() -> Registered:
+    """A key that signs Ed25519 by the number of RFC 9864 is the same."""
+    chain, about = card_chain()
+    statement = statement_of(chain, "m-1", about)
+    statement.header[1] = -19
+    return register(chain, statement, about, "m-1")
+
+
+GOOD: dict[str, Callable[[], Registered]] = {
+    "a-text": good,
+    "hash-of-a-document": hashed,
+    "ed25519-by-its-new-number": by_the_new_number,
+}
+
+
+def test_the_hash_of_a_document_may_stand_for_it() -> None:
+    made = hashed()
+    report = verify_evidence(made.transparent(), made.chain.chain_id)
     assert report.is_consistent, report.failed
     assert "the SHA-256 of a document of type application/pdf" in report.steps[-2].explanation.en
     assert report.facts["statement_payload_sha256"] == sha256(b"%PDF-1.7 ...").hex()
@@ -91,11 +110,8 @@ def test_the_hash_of_a_document_may_stand_for_it() -> None:
 
 
 def test_a_key_that_signs_ed25519_by_its_new_number_is_the_same() -> None:
-    chain, about = card_chain()
-    statement = statement_of(chain, "m-1", about)
-    statement.header[1] = -19  # RFC 9864
-    made = register(chain, statement, about, "m-1")
-    assert verify_evidence(made.transparent(), chain.chain_id).is_consistent
+    made = by_the_new_number()
+    assert verify_evidence(made.transparent(), made.chain.chain_id).is_consistent
 
 
 # What is bent, at which step it is refused, by which reason and which words.
