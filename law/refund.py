@@ -171,7 +171,8 @@ class _Engine:
             allowed = {"ended_by": tuple(endings), **allowed}
         cases: dict[Answers, _Case] = {}
         worked: dict[Answers, _Case] = {}
-        for pick in list_picks(allowed):
+        picks = list_picks(allowed)
+        for pick in picks:
             answers = tuple(pick.values())
             like = answers
             if route == COOLING_OFF and self.cooling_off is not None:
@@ -183,7 +184,7 @@ class _Engine:
         idle = find_idle(allowed, {answers: case.figures for answers, case in cases.items()})
         named = [name for name in QUESTIONS if name in allowed and name not in idle]
         results: dict[Assumptions, Result] = {}
-        for pick in list_picks(allowed):
+        for pick in picks:
             assumptions = tuple((name, pick[name]) for name in named)
             if assumptions not in results:
                 case = cases[tuple(pick.values())]
@@ -338,7 +339,8 @@ class _Engine:
         not decide it, so it is told."""
         value = self.valuation.compute_value(Basis(DISCOUNTED), pick, until, Working())
         assert value is not None, "only a market price can be unknown"
-        return FEN.round(max(Fraction(0), value - self.account.paid))
+        beyond = value - self.account.paid
+        return FEN.round(beyond) if beyond > 0 else 0
 
     # -- shares and sources
 
