@@ -77,15 +77,18 @@ class _Run:
 
     principal: int
     supervised: int
-    start: Day
     begin: Day
     """First day that bears interest."""
     end: Day
     """First day that does not any more."""
-    positions: tuple[int, ...]
     repaid: tuple[Fact, ...]
     is_earlier: bool
     """Whether an agreed start before the end prevails (art. 17(2))."""
+    cuts: tuple[Day, ...]
+    """The days at which something changes, but for the rate of the account."""
+    since: Input
+    given: tuple[Input, ...]
+    """What a step of working says of all this."""
 
 
 class Accrual:
@@ -144,15 +147,24 @@ class Accrual:
             for fact in self.account.of("refund.paid")
             if fact.is_admitted and fact.data.payee not in issuers and day_of(fact.at) <= self.as_of
         ]
+        begin = start if how.first_day else start + 1
+        end = self.as_of + 1 if how.last_day else self.as_of
+        since = from_entries("from", show_day(start), positions)
         return _Run(
             principal,
             min(principal, self.account.pot, self.account.ordered),
-            start,
-            start if how.first_day else start + 1,
-            self.as_of + 1 if how.last_day else self.as_of,
-            positions,
+            begin,
+            end,
             tuple(sorted(repaid, key=lambda fact: (day_of(fact.at), fact.key))),
             start < ending.day,
+            self._find_cuts(begin, end, repaid),
+            since,
+            (
+                from_step("principal", principal),
+                since,
+                Input("to", show_day(self.as_of), "as_of"),
+                from_terms("basis", how.basis),
+            ),
         )
 
     def _find_rate(self, standard: str, formed_at: Ms) -> tuple[int, Input] | None:
@@ -175,7 +187,10 @@ class Accrual:
             account_rates = self.published.rates.get(f"{ACCOUNT}{self.account.account_id}", ())
         debt = _Debt(run, supervised, self.terms.debts == PRINCIPAL_FIRST)
         ppm = None if rate is None else rate[0]
-        cuts = self._find_cuts(run, account_rates)
+        cuts = run.cuts
+        if cuts and account_rates:
+            days = {rate.since for rate in account_rates if run.begin <= rate.since <= run.end}
+            cuts = tuple(sorted(days.union(cuts)))
         for begin, end in pairwise(cuts):
             debt.settle_before(begin)
             account = _rate_on(account_rates, begin)
@@ -183,16 +198,13 @@ class Accrual:
                 working.text(
                     f"I {standard}", _ARTICLE_OF_RATE[AT_ACCOUNT in standard],
                     "the rate is not published", "unknown",
-                    from_entries("from", show_day(run.start), run.positions),
+                    run.since,
                 )  # fmt: skip
                 return Interest(standard, None, None)
         fen = self.terms.rounding.round(debt.accrued)
         returned = sum(fact.data.amount for fact in run.repaid)
         inputs = [
-            from_step("principal", run.principal),
-            from_entries("from", show_day(run.start), run.positions),
-            Input("to", show_day(self.as_of), "as_of"),
-            from_terms("basis", self.terms.interest.basis),
+            *run.given,
             Input("exact", _show(debt.accrued), "step"),
         ]
         if rate is not None:
@@ -215,17 +227,16 @@ class Accrual:
         )  # fmt: skip
         return Interest(standard, fen, max(0, run.principal + fen - returned))
 
-    def _find_cuts(self, run: _Run, rates: Sequence[Rate]) -> list[Day]:
+    def _find_cuts(self, begin: Day, end: Day, repaid: Sequence[Fact]) -> tuple[Day, ...]:
         """Return the days at which something changes, from the first to past the last."""
-        if run.begin >= run.end:
-            return []
-        cuts = {run.begin, run.end}
-        cuts |= {day_of(fact.at) + 1 for fact in run.repaid}
-        cuts |= {rate.since for rate in rates}
+        if begin >= end:
+            return ()
+        cuts = {begin, end}
+        cuts |= {day_of(fact.at) + 1 for fact in repaid}
         if self.terms.interest.basis == "actual":
-            years = range(year_of(run.begin) + 1, year_of(run.end) + 1)
+            years = range(year_of(begin) + 1, year_of(end) + 1)
             cuts |= {start_of_year(year) for year in years}
-        return sorted(day for day in cuts if run.begin <= day <= run.end)
+        return tuple(sorted(day for day in cuts if begin <= day <= end))
 
     def _year(self, day: Day) -> int:
         basis = self.terms.interest.basis
@@ -243,6 +254,7 @@ class _Debt:
         self.supervised: Fraction | int = supervised
         self.accrued = Fraction(0)
         self.unpaid = Fraction(0)
+        """Interest that nothing was paid on yet; kept while payments are left to settle."""
         self._left = list(reversed(run.repaid))
         self._principal_first = principal_first
 
@@ -272,7 +284,8 @@ class _Debt:
         bearing = at_account * (0 if account is None else account.ppm) + rest * (ppm or 0)
         more = Fraction(bearing * days, basis * PPM)
         self.accrued += more
-        self.unpaid += more
+        if self._left:
+            self.unpaid += more
         return True
 
 

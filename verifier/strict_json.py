@@ -121,7 +121,8 @@ def _read_at_a_glance(raw: bytes) -> dict[str, JsonValue] | None:
         return None
     if not raw.isascii() and _QUESTIONABLE.search(raw.translate(None, _ASCII).decode()):
         return None
-    if _is_deeper(value, DEPTH_MAX):
+    containers = raw.count(b"{") + raw.count(b"[")
+    if containers > DEPTH_MAX and _is_deeper(value, DEPTH_MAX):
         return None
     return value
 
