@@ -54,11 +54,8 @@ class Working:
 def check_owed(case: Case) -> Words:
     """Step 14: each computation of what is owed gives again what its outcome says."""
     file = case.file
-    if not isinstance(file, HistoryFile) or file.law is None:
-        raise NotRun(
-            "此文件不含条款与公布数据，应退金额未复算。",
-            "The file has no terms and no published data; what is owed is not derived.",
-        )
+    assert isinstance(file, HistoryFile), "the step concerns a whole record"
+    assert file.law is not None, "and the papers beside it"
     entries = _read_entries(case, file.law)
     reader = CaseReader()
     last: Derivation | None = None

@@ -10,9 +10,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final
 
-from law.facts import KINDS as FACTS
 from verifier.formats import Body, Outcome
 from verifier.report import Words
 from verifier.trust_root import Institution
@@ -45,8 +45,8 @@ KIND_WORDS: Final[Mapping[str, Words]] = {
     "court.linked": Words("关联案号", "court case linked"),
     "finance.linked": Words("关联金融业务", "loan, policy or voucher linked"),
     "risk.lifted": Words("风险解除", "risk lifted"),
-    **{name: Words(kind.zh, kind.en) for name, kind in FACTS.items()},
 }
+"""Of the kinds that no law speaks of; `list_kinds` has all."""
 
 REFUSAL_WORDS: Final[Mapping[str, Words]] = {
     "already_assigned": Words("债权先已转让他人", "the claim had passed to another before"),
@@ -262,9 +262,22 @@ def format_institutions(institutions: Iterable[Institution]) -> Words:
     )
 
 
+@cache
+def list_kinds() -> Mapping[str, Words]:
+    """Return every kind with what it does; a plain contract's file does without the law."""
+    from law.facts import KINDS
+
+    return {**KIND_WORDS, **{name: Words(kind.zh, kind.en) for name, kind in KINDS.items()}}
+
+
+def find_kind(kind: str) -> Words | None:
+    """Return what a kind of transaction does, or None of a kind that is not known here."""
+    return KIND_WORDS.get(kind) or list_kinds().get(kind)
+
+
 def describe_kind(kind: str, version: int) -> Words:
     """Return what a kind of transaction does."""
-    words = KIND_WORDS.get(kind)
+    words = find_kind(kind)
     if words is None:
         return Words(f"{kind} 第 {version} 版", f"{kind} version {version}")
     return Words(f"{words.zh}（{kind} 第 {version} 版）", f"{words.en} ({kind} version {version})")

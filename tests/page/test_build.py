@@ -18,7 +18,7 @@ from api.app import create_app
 from api.tokens import TokenSet
 from page.build import build_page, bundle, content_security_policy
 from tests.api.fake import FakeNode
-from verifier.wording import FINDING_WORDS, KIND_WORDS, MONEY, REFUSAL_WORDS
+from verifier.wording import FINDING_WORDS, MONEY, REFUSAL_WORDS, list_kinds
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*(ROOT / "page/verifier").glob("*.js"), *(ROOT / "page/screen").glob("*.js")])
@@ -125,7 +125,7 @@ def test_words_are_those_of_the_command_line() -> None:
         name: (zh, en)
         for name, zh, en in re.findall(r'^  \["([\w.]+)", \["(.*)", "(.*)"\]\],$', source, re.M)
     }
-    for table in (KIND_WORDS, REFUSAL_WORDS, FINDING_WORDS):
+    for table in (list_kinds(), REFUSAL_WORDS, FINDING_WORDS):
         for name, words in table.items():
             assert rows[name] == (words.zh, words.en)
-    assert set(rows) == {*KIND_WORDS, *REFUSAL_WORDS, *FINDING_WORDS, *MONEY}
+    assert set(rows) == {*list_kinds(), *REFUSAL_WORDS, *FINDING_WORDS, *MONEY}
