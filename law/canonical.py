@@ -41,15 +41,16 @@ _QUESTIONABLE: Final = re.compile(
 its punctuation: of these every character is assigned, stays as it is in any normal form, joins no
 other, and sorts by UTF-16 units as by code points."""
 
+_ASCII: Final = bytes(range(128))
 _INTEGER_CHARS_MAX: Final = len(str(-INTEGER_MAX))
 
 
 def encode(value: Any, name: str = "document") -> bytes:
     """Return the canonical text of `value`, in UTF-8; raise `Refused` where it has none."""
     if _is_plain(value, DEPTH_MAX):
-        text = _dumps(value)
-        if text.isascii() or not _QUESTIONABLE.search(text):
-            return text.encode()
+        raw = _dumps(value).encode("utf-8", "surrogatepass")
+        if raw.isascii() or not _QUESTIONABLE.search(_drop_ascii(raw)):
+            return raw
     has_high_names = _check(value, name, "$", 1)
     try:
         # Below the surrogates code points and UTF-16 units sort alike; json sorts by the former.
@@ -132,6 +133,11 @@ def is_normal(text: str) -> bool:
 _dumps: Final = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False
 ).encode
+
+
+def _drop_ascii(raw: bytes) -> str:
+    """Return the characters of UTF-8 text beyond ASCII, half surrogate pairs among them."""
+    return raw.translate(None, _ASCII).decode("utf-8", "surrogatepass")
 
 
 def _write(value: Any) -> str:

@@ -129,11 +129,15 @@ def _read_at_a_glance(raw: bytes) -> dict[str, JsonValue] | None:
 
 def _is_deeper(value: Any, levels: int) -> bool:
     """Return whether a container has more than so many levels, itself counted."""
-    items = value.values() if type(value) is dict else value
-    inner = [item for item in items if type(item) is dict or type(item) is list]
-    if levels == 1:
-        return bool(inner)
-    return any(_is_deeper(item, levels - 1) for item in inner)
+    level = [value]
+    for _ in range(levels):
+        level = [
+            item
+            for outer in level
+            for item in (outer.values() if type(outer) is dict else outer)
+            if type(item) is dict or type(item) is list
+        ]
+    return bool(level)
 
 
 class _Reader:
