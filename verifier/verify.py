@@ -114,7 +114,7 @@ FILE_STEP: Final = Words("文件可读", "the file can be read")
 
 
 def check_owed(case: Case) -> Said:
-    """Step 14 of a file that has the law's papers; no other needs the law at all."""
+    """Step 14: the law derives again what is owed; no file without its papers needs the law."""
     file = case.file
     if not isinstance(file, HistoryFile) or file.law is None:
         raise NotRun(
