@@ -42,7 +42,7 @@ from contracts.parties import PartyRecord
 from contracts.standing import find_role
 from law.account import fold
 from law.canonical import compute_hash, encode
-from law.case import Case, build_case, find_range
+from law.case import Case, CaseReader, find_range
 from law.checks import find_breaches
 from law.clauses import check_clauses, check_prompting
 from law.days import parse_day
@@ -65,7 +65,7 @@ def read_case(context: Context, record: ContractRecord) -> Case:
         context.read, context.party, context.stream, record, past, context.history(merchant)
     )
     with refused_by_law("not_computable"):
-        return build_case(papers.terms, papers.entries, papers.merchant_facts, papers.pages)
+        return CaseReader().build(papers.terms, papers.entries, papers.merchant_facts, papers.pages)
 
 
 @dataclass(frozen=True, slots=True)

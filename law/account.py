@@ -72,7 +72,10 @@ class Account:
     """`law.facts.Fact.latest`."""
     signed_position: int
     payments: tuple[Payment, ...]
+    paid: int
+    """By consumer and issuers."""
     own: int
+    """Of it, by the consumer."""
     issuers: tuple[tuple[str, int], ...]
     """What each voucher issuer paid, in the order of their names."""
     bonus: int
@@ -94,11 +97,6 @@ class Account:
     def persons(self) -> Persons:
         """Who is who."""
         return self.signed.persons
-
-    @property
-    def paid(self) -> int:
-        """By consumer and issuers."""
-        return self.own + sum(amount for _, amount in self.issuers)
 
     @property
     def pot(self) -> int:
@@ -177,6 +175,7 @@ def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
         signed_latest=signed.latest,
         signed_position=signed.position,
         payments=tuple(payments),
+        paid=own + sum(issuers.values()),
         own=own,
         issuers=tuple(sorted(issuers.items())),
         bonus=sum(payment.bonus for payment in payments),

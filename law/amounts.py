@@ -23,16 +23,17 @@ class Rounding:
 
     def round(self, amount: Fraction) -> int:
         """Return `amount` (fen, not negative in practice) as whole fen, a multiple of the unit."""
-        floor, rest = divmod(amount, self.unit)
+        whole = self.unit * amount.denominator
+        floor, rest = divmod(amount.numerator, whole)
         if self.mode == "down" or not rest:
             up = False
         elif self.mode == "up":
             up = True
         elif self.mode == "half_up":
-            up = 2 * rest >= self.unit
+            up = 2 * rest >= whole
         else:
-            up = 2 * rest > self.unit or (2 * rest == self.unit and floor % 2 == 1)
-        return (int(floor) + up) * self.unit
+            up = 2 * rest > whole or (2 * rest == whole and floor % 2 == 1)
+        return (floor + up) * self.unit
 
 
 FEN: Final = Rounding("half_up", 1)

@@ -9,6 +9,7 @@ coarser, and docs/LAW.md shows every row: tests hold the three against each othe
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 from law.terms import Words
@@ -65,8 +66,12 @@ _ARTICLE: Final = re.compile(r"(?P<law>\D*?) ?(?P<number>[0-9]+)(?P<parts>(\([0-
 _DIGITS: Final = "零一二三四五六七八九"
 
 
-def split_articles(words: str) -> list[str]:
-    """Return the articles of a step one by one: `14(1); civil code 201(1), 203(1)` has three."""
+@cache
+def split_articles(words: str) -> tuple[str, ...]:
+    """Return the articles of a step one by one: `14(1); civil code 201(1), 203(1)` has three.
+
+    What the steps name is ours and not many, so that each is split once.
+    """
     found = []
     for part in words.split("; ") if words else []:
         first, *others = part.split(", ")
@@ -74,14 +79,15 @@ def split_articles(words: str) -> list[str]:
         assert match is not None, "an article has a number"
         law = f"{match['law']} " if match["law"] else ""
         found += [first, *(f"{law}{other}" for other in others)]
-    return found
+    return tuple(found)
 
 
-def order_article(article: str) -> tuple[str, list[int]]:
+@cache
+def order_article(article: str) -> tuple[str, tuple[int, ...]]:
     """Return a key that puts articles in the order of their law."""
     match = _ARTICLE.fullmatch(article)
     assert match is not None, "an article has a number"
-    return match["law"], [int(number) for number in re.findall(r"[0-9]+", article)]
+    return match["law"], tuple([int(number) for number in re.findall(r"[0-9]+", article)])
 
 
 def cite(words: str, lang: str) -> str:

@@ -38,16 +38,19 @@ _QUESTIONABLE: Final = re.compile(
     r"\u3001-\u3029\u4e00-\u9fa5\uff01-\uff5e]"
 )
 """What is not of ASCII, of the signs of reckoning, of dashes and quotation marks, or of Chinese and
-its punctuation: of these every character is assigned, stays as it is in any normal form and joins
-no other."""
+its punctuation: of these every character is assigned, stays as it is in any normal form, joins no
+other, and sorts by UTF-16 units as by code points."""
 
+_ASCII: Final = bytes(range(128))
 _INTEGER_CHARS_MAX: Final = len(str(-INTEGER_MAX))
 
 
 def encode(value: Any, name: str = "document") -> bytes:
     """Return the canonical text of `value`, in UTF-8; raise `Refused` where it has none."""
     if _is_plain(value, DEPTH_MAX):
-        return _dumps(value).encode()
+        raw = _dumps(value).encode("utf-8", "surrogatepass")
+        if raw.isascii() or not _QUESTIONABLE.search(_drop_ascii(raw)):
+            return raw
     has_high_names = _check(value, name, "$", 1)
     try:
         # Below the surrogates code points and UTF-16 units sort alike; json sorts by the former.
@@ -132,6 +135,11 @@ _dumps: Final = json.JSONEncoder(
 ).encode
 
 
+def _drop_ascii(raw: bytes) -> str:
+    """Return the characters of UTF-8 text beyond ASCII, half surrogate pairs among them."""
+    return raw.translate(None, _ASCII).decode("utf-8", "surrogatepass")
+
+
 def _write(value: Any) -> str:
     if isinstance(value, dict):
         members = sorted(value.items(), key=lambda member: member[0].encode("utf-16-be"))
@@ -142,27 +150,27 @@ def _write(value: Any) -> str:
 
 
 def _is_plain(value: Any, levels: int) -> bool:
-    """Return whether a container of so many levels has nothing in it that `_check` must look at.
+    """Return whether a container of so many levels has nothing in it that `_check` must look at,
+    but for text, which is looked at when it is written.
 
     That is so of nearly all, and asking is several times quicker than looking.
     """
     kind = type(value)
     if not levels or kind not in _CONTAINERS:
         return False
-    if kind is dict and not all(type(key) is str and key.isascii() for key in value):
-        return False
-    for item in value.values() if kind is dict else value:
-        kind = type(item)
-        if kind is str:
-            if not item.isascii() and _QUESTIONABLE.search(item):
+    if kind is dict:
+        for key in value:
+            if type(key) is not str:
                 return False
-        elif kind is int:
+        value = value.values()
+    for item in value:
+        kind = type(item)
+        if kind is str or kind is bool or item is None:
+            continue
+        if kind is int:
             if not -INTEGER_MAX <= item <= INTEGER_MAX:
                 return False
-        elif kind in _CONTAINERS:
-            if not _is_plain(item, levels - 1):
-                return False
-        elif kind is not bool and item is not None:
+        elif not _is_plain(item, levels - 1):
             return False
     return True
 

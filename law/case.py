@@ -8,15 +8,23 @@ stands in the outcome, so that whoever brings facts or pages to a stranger bring
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from law.canonical import compute_hash, encode
 from law.derivation import Derivation
-from law.entries import StreamEntry, to_facts
-from law.facts import Fact, read_facts
-from law.published import ACCOUNT, DEPOSIT_1Y, LPR_1Y, REST_DAYS, Published, read_published
+from law.entries import StreamEntry, list_positions, to_fact
+from law.facts import KINDS, Fact, read_fact, read_facts
+from law.published import (
+    ACCOUNT,
+    DEPOSIT_1Y,
+    LPR_1Y,
+    REST_DAYS,
+    Page,
+    Published,
+    read_published,
+)
 from law.terms import Terms, parse_terms
 
 
@@ -30,22 +38,72 @@ class Case:
     basis: str
 
 
-def build_case(
-    terms: bytes,
-    entries: Sequence[StreamEntry],
-    merchant_facts: Sequence[dict[str, Any]],
-    pages: Sequence[dict[str, Any]],
-) -> Case:
-    """Return the case; `entries` are the applied ones of the contract, oldest first, `pages` all
-    that might be needed. Raises `Refused` for whatever of it cannot be read."""
-    documents = [*to_facts(entries), *merchant_facts]
-    facts = read_facts(documents)
-    series = find_series(facts)
-    selected = sorted(
-        [page for page in pages if page.get("series") in series], key=lambda page: page["position"]
-    )
-    basis = compute_hash(encode({"facts": _digest(documents), "pages": _digest(selected)}))
-    return Case(parse_terms(terms), facts, read_published(selected), basis)
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+class CaseReader:
+    """Reads cases of one contract as it grew, one for each computation of what is owed.
+
+    A later case holds the entries and pages of an earlier one and more: each is read and spelled
+    once, however many cases it is in. What is refused is not kept.
+    """
+
+    __slots__ = ("_facts", "_pages", "_spelled", "_stated")
+
+    def __init__(self) -> None:
+        self._stated = _Once(to_fact)
+        self._facts = _Once(read_fact)
+        self._pages = _Once(Page)
+        self._spelled = _Once(encode)
+
+    def build(
+        self,
+        terms: bytes,
+        entries: Sequence[StreamEntry],
+        merchant_facts: Sequence[dict[str, Any]],
+        pages: Sequence[dict[str, Any]],
+    ) -> Case:
+        """Return the case; `entries` are the applied ones of the contract, oldest first, `pages`
+        all that might be needed. Raises `Refused` for whatever of it cannot be read."""
+        positions = list_positions(entries)
+        stated = [self._stated.of(entry, positions) for entry in entries if entry.kind in KINDS]
+        documents = [*stated, *merchant_facts]
+        facts = read_facts(documents, self._facts.of)
+        series = find_series(facts)
+        selected = sorted(
+            [page for page in pages if page.get("series") in series],
+            key=lambda page: page["position"],
+        )
+        basis = compute_hash(
+            encode({"facts": self._digest(documents), "pages": self._digest(selected)})
+        )
+        published = read_published(selected, self._pages.of)
+        return Case(parse_terms(terms), facts, published, basis)
+
+    def _digest(self, documents: Sequence[Any]) -> str:
+        """Return the SHA-256 of documents one after another, each in its one spelling."""
+        return compute_hash(
+            b"".join([self._spelled.of(document, "document") for document in documents])
+        )
+
+
+class _Once(Generic[Given, Made]):
+    """Makes something of a value once, whatever it is called or stands beside the next time."""
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[Any, Given], Made]) -> None:
+        self._make = make
+        self._made: dict[int, tuple[Any, Made]] = {}
+        """By the value's identity, with the value, which lives as long as it is known by that."""
+
+    def of(self, value: Any, given: Given) -> Made:
+        """Return what is made of a value."""
+        found = self._made.get(id(value))
+        if found is None:
+            found = self._made[id(value)] = value, self._make(value, given)
+        return found[1]
 
 
 def find_series(facts: Sequence[Fact]) -> list[str]:
@@ -74,8 +132,3 @@ def find_range(derivation: Derivation) -> tuple[int, int]:
         interest = [each.fen or 0 for each in result.figures.interest] or [0]
         sums += [principal + min(interest), principal + max(interest)]
     return min(sums), max(sums)
-
-
-def _digest(documents: Sequence[Any]) -> str:
-    """Return the SHA-256 of documents one after another, each in its one spelling."""
-    return compute_hash(b"".join([encode(document) for document in documents]))

@@ -106,7 +106,7 @@ class Working:
     ) -> Fraction:
         """Note an exact number and return it."""
         self.steps.append(Step(name, article, formula, inputs, show_exact(value)))
-        return Fraction(value)
+        return value if type(value) is Fraction else Fraction(value)
 
     def rounded(
         self,

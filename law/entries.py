@@ -82,11 +82,18 @@ def to_facts(entries: Iterable[StreamEntry]) -> list[dict[str, Any]]:
     Raises `Refused` (INCONSISTENT) for an entry about one that is not among them.
     """
     known = list(entries)
-    positions = {entry.tx_id: entry.position for entry in known}
-    return [_to_fact(entry, positions) for entry in known if entry.kind in KINDS]
+    positions = list_positions(known)
+    return [to_fact(entry, positions) for entry in known if entry.kind in KINDS]
 
 
-def _to_fact(entry: StreamEntry, positions: Mapping[str, int]) -> dict[str, Any]:
+def list_positions(entries: Iterable[StreamEntry]) -> dict[str, int]:
+    """Return where each entry of a stream stands in the log, by transaction id."""
+    return {entry.tx_id: entry.position for entry in entries}
+
+
+def to_fact(entry: StreamEntry, positions: Mapping[str, int]) -> dict[str, Any]:
+    """Return the document of the fact that an entry of a kind of `KINDS` states, among entries at
+    these positions; raise `Refused` as `to_facts` does."""
     role = choose_role(KINDS[entry.kind].roles, entry.roles)
     if role is None:
         raise Refused(

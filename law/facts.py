@@ -502,14 +502,16 @@ def read_fact(document: Any, path: str) -> Fact:
     return fact
 
 
-def read_facts(documents: Sequence[Any]) -> tuple[Fact, ...]:
+def read_facts(
+    documents: Sequence[Any], read: Callable[[Any, str], Fact] = read_fact
+) -> tuple[Fact, ...]:
     """Return a contract's facts in the order in which they are folded; its merchant's own facts may
-    stand among them (a risk declared, a closing announced).
+    stand among them (a risk declared, a closing announced). `read` gives what `read_fact` does.
 
     Raises `Refused`: a malformed fact, one position twice, not exactly one `contract.signed`, an
     answer to what is no delivery, an arrival of what is no notice.
     """
-    facts = read_stream(documents)
+    facts = read_stream(documents, read)
     signed = [fact for fact in facts if fact.kind == "contract.signed"]
     if len(signed) != 1:
         raise Refused(
@@ -518,14 +520,16 @@ def read_facts(documents: Sequence[Any]) -> tuple[Fact, ...]:
     return facts
 
 
-def read_stream(documents: Sequence[Any]) -> tuple[Fact, ...]:
+def read_stream(
+    documents: Sequence[Any], read: Callable[[Any, str], Fact] = read_fact
+) -> tuple[Fact, ...]:
     """Return the facts of any stream, a merchant's for one, in the order in which they are folded;
     raise `Refused` as `read_facts` does, but for `contract.signed`."""
     if len(documents) > FACTS_MAX:
         raise Refused(
             Code.TOO_LARGE, f"{len(documents)} facts; at most {FACTS_MAX} of a contract are taken"
         )
-    facts = [read_fact(document, f"facts[{place}]") for place, document in enumerate(documents)]
+    facts = [read(document, f"facts[{place}]") for place, document in enumerate(documents)]
     kinds = {fact.position: fact.kind for fact in facts}
     if len(kinds) != len(facts):
         raise Refused(Code.INCONSISTENT, "two facts have one position; each entry is one fact")

@@ -163,6 +163,20 @@ class Fields:
             )
         return value
 
+    def days(self, member: str) -> list[Day]:
+        """Return a list of days, each written YYYY-MM-DD."""
+        found = []
+        for value in self.items(member):
+            day = parse_day(value) if type(value) is str else None
+            if day is None:
+                self.refuse(
+                    Code.WRONG_TYPE,
+                    f"{member}.day",
+                    f"is {_show(value)}; a day YYYY-MM-DD is expected",
+                )
+            found.append(day)
+        return found
+
     def words(self, member: str, choices: Sequence[str] | None = None) -> tuple[str, ...]:
         """Return a list of different words, perhaps of a few known ones."""
         found: list[str] = []

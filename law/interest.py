@@ -13,7 +13,7 @@ payment out of custody returns principal; one by the merchant goes to interest f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from typing import Final
@@ -77,27 +77,31 @@ class _Run:
 
     principal: int
     supervised: int
-    formed_at: Ms
-    """When the contract was made: art. 16(1) takes the rate of that time."""
-    start: Day
     begin: Day
     """First day that bears interest."""
     end: Day
     """First day that does not any more."""
-    positions: tuple[int, ...]
     repaid: tuple[Fact, ...]
     is_earlier: bool
     """Whether an agreed start before the end prevails (art. 17(2))."""
+    cuts: tuple[Day, ...]
+    """The days at which something changes, but for the rate of the account."""
+    since: Input
+    given: tuple[Input, ...]
+    """What a step of working says of all this."""
 
 
 class Accrual:
     """Works out the interest of a contract's results."""
 
-    __slots__ = ("_known", "account", "as_of", "published", "terms")
+    __slots__ = ("_runs", "account", "as_of", "published", "terms")
 
     def __init__(self, terms: Terms, account: Account, published: Published, as_of: Day) -> None:
-        self._known: dict[tuple[object, ...], tuple[tuple[Interest, ...], tuple[Step, ...]]] = {}
-        """Interest worked before, with its steps."""
+        self._runs: dict[
+            tuple[int, Ending, Ms], tuple[_Run, dict[str, tuple[Interest, list[Step]]]]
+        ] = {}
+        """Runs worked before, with the interest by each standard and its steps: causes and answers
+        have many of them in common."""
         self.terms = terms
         self.account = account
         self.published = published
@@ -113,27 +117,25 @@ class Accrual:
         working: Working,
     ) -> tuple[Interest, ...]:
         """Return interest on the consumer's share by every standard that may apply, on a contract
-        made at `formed_at`."""
-        key = (route, cause, consumer, ending, formed_at)
-        if key not in self._known:
-            own = Working()
-            found = self._work(route, cause, self._begin(consumer, ending, formed_at), own)
-            self._known[key] = found, tuple(own.steps)
-        found, steps = self._known[key]
-        working.steps.extend(steps)
-        return found
-
-    def _work(self, route: str, cause: str, run: _Run, working: Working) -> tuple[Interest, ...]:
-        supervised = run.supervised
+        made at `formed_at`: art. 16(1) takes the rates of that time."""
+        key = (consumer, ending, formed_at)
+        if key not in self._runs:
+            self._runs[key] = self._begin(consumer, ending, formed_at), {}
+        run, known = self._runs[key]
         asked = bool(self.account.of("actual_rate.requested"))
         found = []
         for standard in find_standards(self.terms, route, cause):
-            rate = self._find_rate(standard, run.formed_at)
-            if not (supervised and asked):
-                plain = replace(run, supervised=0)
-                found.append(self._accrue(standard, rate, plain, working))
-            if supervised:
-                found.append(self._accrue(standard + AT_ACCOUNT, rate, run, working))
+            names = [] if run.supervised and asked else [standard]
+            if run.supervised:
+                names.append(standard + AT_ACCOUNT)
+            for name in names:
+                if name not in known:
+                    own = Working()
+                    interest = self._accrue(name, self._find_rate(standard, formed_at), run, own)
+                    known[name] = interest, own.steps
+                interest, steps = known[name]
+                found.append(interest)
+                working.steps.extend(steps)
         return tuple(found)
 
     def _begin(self, principal: int, ending: Ending, formed_at: Ms) -> _Run:
@@ -145,16 +147,24 @@ class Accrual:
             for fact in self.account.of("refund.paid")
             if fact.is_admitted and fact.data.payee not in issuers and day_of(fact.at) <= self.as_of
         ]
+        begin = start if how.first_day else start + 1
+        end = self.as_of + 1 if how.last_day else self.as_of
+        since = from_entries("from", show_day(start), positions)
         return _Run(
             principal,
             min(principal, self.account.pot, self.account.ordered),
-            formed_at,
-            start,
-            start if how.first_day else start + 1,
-            self.as_of + 1 if how.last_day else self.as_of,
-            positions,
+            begin,
+            end,
             tuple(sorted(repaid, key=lambda fact: (day_of(fact.at), fact.key))),
             start < ending.day,
+            self._find_cuts(begin, end, repaid),
+            since,
+            (
+                from_step("principal", principal),
+                since,
+                Input("to", show_day(self.as_of), "as_of"),
+                from_terms("basis", how.basis),
+            ),
         )
 
     def _find_rate(self, standard: str, formed_at: Ms) -> tuple[int, Input] | None:
@@ -171,35 +181,36 @@ class Accrual:
     def _accrue(
         self, standard: str, rate: tuple[int, Input] | None, run: _Run, working: Working
     ) -> Interest:
+        supervised = run.supervised if standard.endswith(AT_ACCOUNT) else 0
         account_rates: tuple[Rate, ...] = ()
-        if run.supervised:
+        if supervised:
             account_rates = self.published.rates.get(f"{ACCOUNT}{self.account.account_id}", ())
-        debt = _Debt(run, self.terms.debts == PRINCIPAL_FIRST)
+        debt = _Debt(run, supervised, self.terms.debts == PRINCIPAL_FIRST)
         ppm = None if rate is None else rate[0]
-        cuts = self._find_cuts(run, account_rates)
+        cuts = run.cuts
+        if cuts and account_rates:
+            days = {rate.since for rate in account_rates if run.begin <= rate.since <= run.end}
+            cuts = tuple(sorted(days.union(cuts)))
         for begin, end in pairwise(cuts):
             debt.settle_before(begin)
             account = _rate_on(account_rates, begin)
-            if not debt.accrue(ppm, account, Fraction(end - begin, self._year(begin))):
+            if not debt.accrue(ppm, account, end - begin, self._year(begin)):
                 working.text(
                     f"I {standard}", _ARTICLE_OF_RATE[AT_ACCOUNT in standard],
                     "the rate is not published", "unknown",
-                    from_entries("from", show_day(run.start), run.positions),
+                    run.since,
                 )  # fmt: skip
                 return Interest(standard, None, None)
         fen = self.terms.rounding.round(debt.accrued)
         returned = sum(fact.data.amount for fact in run.repaid)
         inputs = [
-            from_step("principal", run.principal),
-            from_entries("from", show_day(run.start), run.positions),
-            Input("to", show_day(self.as_of), "as_of"),
-            from_terms("basis", self.terms.interest.basis),
+            *run.given,
             Input("exact", _show(debt.accrued), "step"),
         ]
         if rate is not None:
             inputs.append(rate[1])
-        if run.supervised:
-            inputs.append(from_step("in the account", run.supervised))
+        if supervised:
+            inputs.append(from_step("in the account", supervised))
             pages = tuple(sorted({point.position for point in account_rates}))
             inputs.append(Input("account rate", "", "published", pages))
         if run.repaid:
@@ -216,17 +227,16 @@ class Accrual:
         )  # fmt: skip
         return Interest(standard, fen, max(0, run.principal + fen - returned))
 
-    def _find_cuts(self, run: _Run, rates: Sequence[Rate]) -> list[Day]:
+    def _find_cuts(self, begin: Day, end: Day, repaid: Sequence[Fact]) -> tuple[Day, ...]:
         """Return the days at which something changes, from the first to past the last."""
-        if run.begin >= run.end:
-            return []
-        cuts = {run.begin, run.end}
-        cuts |= {day_of(fact.at) + 1 for fact in run.repaid}
-        cuts |= {rate.since for rate in rates}
+        if begin >= end:
+            return ()
+        cuts = {begin, end}
+        cuts |= {day_of(fact.at) + 1 for fact in repaid}
         if self.terms.interest.basis == "actual":
-            years = range(year_of(run.begin) + 1, year_of(run.end) + 1)
+            years = range(year_of(begin) + 1, year_of(end) + 1)
             cuts |= {start_of_year(year) for year in years}
-        return sorted(day for day in cuts if run.begin <= day <= run.end)
+        return tuple(sorted(day for day in cuts if begin <= day <= end))
 
     def _year(self, day: Day) -> int:
         basis = self.terms.interest.basis
@@ -238,11 +248,13 @@ class _Debt:
 
     __slots__ = ("_left", "_principal_first", "accrued", "owed", "supervised", "unpaid")
 
-    def __init__(self, run: _Run, principal_first: bool) -> None:
-        self.owed = Fraction(run.principal)
-        self.supervised = Fraction(run.supervised)
+    def __init__(self, run: _Run, supervised: int, principal_first: bool) -> None:
+        self.owed: Fraction | int = run.principal
+        """Whole fen, as `supervised` is, until a payment goes to interest first."""
+        self.supervised: Fraction | int = supervised
         self.accrued = Fraction(0)
         self.unpaid = Fraction(0)
+        """Interest that nothing was paid on yet; kept while payments are left to settle."""
         self._left = list(reversed(run.repaid))
         self._principal_first = principal_first
 
@@ -252,9 +264,9 @@ class _Debt:
             self._settle(self._left.pop())
 
     def _settle(self, fact: Fact) -> None:
-        amount = Fraction(fact.data.amount)
+        amount: Fraction | int = fact.data.amount
         if fact.data.source == "custody":
-            self.supervised = max(Fraction(0), self.supervised - min(amount, self.owed))
+            self.supervised = max(0, self.supervised - min(amount, self.owed))
         elif not self._principal_first:
             to_interest = min(amount, self.unpaid)
             self.unpaid -= to_interest
@@ -263,20 +275,17 @@ class _Debt:
         self.owed -= to_principal
         self.unpaid = max(Fraction(0), self.unpaid - (amount - to_principal))
 
-    def accrue(self, ppm: int | None, account: Rate | None, years: Fraction) -> bool:
+    def accrue(self, ppm: int | None, account: Rate | None, days: int, basis: int) -> bool:
         """Let a stretch of days pass; False if a rate that it needs is not known."""
         at_account = min(self.supervised, self.owed)
         rest = self.owed - at_account
         if (at_account and account is None) or (rest and ppm is None):
             return False
-        more = Fraction(0)
-        if account is not None:
-            more += at_account * account.ppm
-        if ppm is not None:
-            more += rest * ppm
-        more = more * years / PPM
+        bearing = at_account * (0 if account is None else account.ppm) + rest * (ppm or 0)
+        more = Fraction(bearing * days, basis * PPM)
         self.accrued += more
-        self.unpaid += more
+        if self._left:
+            self.unpaid += more
         return True
 
 

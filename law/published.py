@@ -10,11 +10,11 @@ page says is not guessed: a rate is then unknown, a missing year of rest days is
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from law.days import Day, Ms, show_day, year_of
+from law.days import Day, Ms, show_day, start_of_year, year_of
 from law.fields import PPM_MAX, Fields
 from law.refusal import Code, Refused
 
@@ -87,29 +87,9 @@ class Published:
         return day in year.rest or day % 7 in (0, SATURDAY)
 
 
-def read_published(documents: Sequence[Any]) -> Published:
-    """Return the pages' data; raise `Refused` for a page that is not one."""
-    rates: dict[str, dict[int, Rate]] = {}
-    years: dict[int, RestYear] = {}
-    pages = [_Page(document, f"published[{n}]") for n, document in enumerate(documents)]
-    positions = [page.position for page in pages]
-    if len(set(positions)) != len(positions):
-        raise Refused(Code.INCONSISTENT, "two pages have one position; each entry is one page")
-    for page in sorted(pages, key=lambda page: page.position):
-        if page.year is not None:
-            years[page.year] = RestYear(page.rest, page.worked, page.position)
-        for since, ppm in page.points:
-            rates.setdefault(page.series, {})[since] = Rate(since, ppm, page.position)
-    return Published(
-        {
-            series: tuple(sorted(points.values(), key=lambda rate: rate.since))
-            for series, points in rates.items()
-        },
-        years,
-    )
+class Page:
+    """One page: what it says of its series."""
 
-
-class _Page:
     __slots__ = ("points", "position", "rest", "series", "worked", "year")
 
     def __init__(self, document: Any, path: str) -> None:
@@ -145,15 +125,37 @@ class _Page:
         fields.end()
 
     def _read_days(self, fields: Fields, member: str) -> frozenset[Day]:
-        days = frozenset(
-            Fields({"day": value}, f"{fields.path}.{member}").day("day")
-            for value in fields.items(member)
-        )
+        assert self.year is not None, "a page of rest days is of a year"
+        days = frozenset(fields.days(member))
+        begin, end = start_of_year(self.year), start_of_year(self.year + 1)
         for day in days:
-            if year_of(day) != self.year:
+            if not begin <= day < end:
                 fields.refuse(
                     Code.INCONSISTENT,
                     member,
                     f"holds {show_day(day)}; days of {self.year} are expected",
                 )
         return days
+
+
+def read_published(documents: Sequence[Any], read: Callable[[Any, str], Page] = Page) -> Published:
+    """Return the pages' data; raise `Refused` for a page that is not one. `read` gives what `Page`
+    does."""
+    rates: dict[str, dict[int, Rate]] = {}
+    years: dict[int, RestYear] = {}
+    pages = [read(document, f"published[{n}]") for n, document in enumerate(documents)]
+    positions = [page.position for page in pages]
+    if len(set(positions)) != len(positions):
+        raise Refused(Code.INCONSISTENT, "two pages have one position; each entry is one page")
+    for page in sorted(pages, key=lambda page: page.position):
+        if page.year is not None:
+            years[page.year] = RestYear(page.rest, page.worked, page.position)
+        for since, ppm in page.points:
+            rates.setdefault(page.series, {})[since] = Rate(since, ppm, page.position)
+    return Published(
+        {
+            series: tuple(sorted(points.values(), key=lambda rate: rate.since))
+            for series, points in rates.items()
+        },
+        years,
+    )

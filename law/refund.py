@@ -147,7 +147,7 @@ class _Case:
 
 
 class _Engine:
-    __slots__ = ("account", "accrual", "cooling_off", "terms", "valuation")
+    __slots__ = ("account", "accrual", "cooling_off", "endings", "paid", "terms", "valuation")
 
     def __init__(self, terms: Terms, account: Account, published: Published, as_of: Day) -> None:
         self.terms = terms
@@ -157,6 +157,11 @@ class _Engine:
         if account.of("cooling_off.requested"):
             self.cooling_off = CoolingOff(account, published, self.valuation)
         self.accrual = Accrual(terms, account, published, as_of)
+        paid_by = [payment.position for payment in account.payments]
+        self.paid = from_entries("P", account.paid, paid_by)
+        found = find_endings(terms, account) or (assume_ending(as_of),)
+        self.endings = {ending.how: ending for ending in found}
+        """What may have ended the contract, where it was terminated."""
 
     def work_route(self, route: str) -> list[Result]:
         """Return the results of one route, for every cause that is possible."""
@@ -165,13 +170,14 @@ class _Engine:
 
     def work(self, route: str, cause: str) -> list[Result]:
         """Return the results of one route and cause, an alternative only where it matters."""
-        endings = self._find_endings(route)
+        endings = self.endings if route == TERMINATION else {}
         allowed = find_questions(self.terms, self.account, self.valuation, route, cause)
         if endings:
             allowed = {"ended_by": tuple(endings), **allowed}
         cases: dict[Answers, _Case] = {}
         worked: dict[Answers, _Case] = {}
-        for pick in list_picks(allowed):
+        picks = list_picks(allowed)
+        for pick in picks:
             answers = tuple(pick.values())
             like = answers
             if route == COOLING_OFF and self.cooling_off is not None:
@@ -183,7 +189,7 @@ class _Engine:
         idle = find_idle(allowed, {answers: case.figures for answers, case in cases.items()})
         named = [name for name in QUESTIONS if name in allowed and name not in idle]
         results: dict[Assumptions, Result] = {}
-        for pick in list_picks(allowed):
+        for pick in picks:
             assumptions = tuple((name, pick[name]) for name in named)
             if assumptions not in results:
                 case = cases[tuple(pick.values())]
@@ -199,12 +205,6 @@ class _Engine:
                     case.steps,
                 )
         return list(results.values())
-
-    def _find_endings(self, route: str) -> Mapping[str, Ending]:
-        if route != TERMINATION:
-            return {}
-        found = find_endings(self.terms, self.account)
-        return {ending.how: ending for ending in found or (assume_ending(self.accrual.as_of),)}
 
     def _work_case(
         self, route: str, cause: str, pick: Mapping[str, str], ending: Ending | None
@@ -246,7 +246,6 @@ class _Engine:
     ) -> Fraction | None:
         """Return the principal by the articles, exact; None where a price is not known."""
         account = self.account
-        paid_by = [payment.position for payment in account.payments]
         article = "15(1)"
         if route == INVALIDITY and is_limited_in_capacity(account):
             is_deducted = pick["deduction"] == "claimed" and pick["minor_service"] == "lawful"
@@ -256,7 +255,7 @@ class _Engine:
                     _find_capacity(account),
                     "R = P",
                     account.paid,
-                    from_entries("P", account.paid, paid_by),
+                    self.paid,
                 )
             article = "10(3), 15(1)"
         deal = self.terms.deal
@@ -269,7 +268,7 @@ class _Engine:
             return None
         return working.exact(
             "R", article, "R = P − v", account.paid - value,
-            from_entries("P", account.paid, paid_by), from_step("v", value),
+            self.paid, from_step("v", value),
         )  # fmt: skip
 
     def _settle(self, exact: Fraction) -> int:
@@ -338,7 +337,8 @@ class _Engine:
         not decide it, so it is told."""
         value = self.valuation.compute_value(Basis(DISCOUNTED), pick, until, Working())
         assert value is not None, "only a market price can be unknown"
-        return FEN.round(max(Fraction(0), value - self.account.paid))
+        beyond = value - self.account.paid
+        return FEN.round(beyond) if beyond > 0 else 0
 
     # -- shares and sources
 
@@ -358,7 +358,7 @@ class _Engine:
         given = (
             from_step("principal", principal),
             from_entries("vouchers", vouchers, positions),
-            from_entries("P", account.paid, positions),
+            self.paid,
         )
         if pick["voucher"] == VOUCHER_FIRST:
             part = max(0, vouchers - (account.paid - principal))

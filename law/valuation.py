@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import itemgetter
 from typing import Final
 
 from law.account import Account, Tally, read_period
@@ -51,6 +52,7 @@ TOUCHES_VALUE: Final = (
     "activation_day",
 )
 """The questions whose answers a value depends on."""
+_touched: Final = itemgetter(*TOUCHES_VALUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Valuation:
         self, basis: Basis, pick: Pick, until: Day, working: Working
     ) -> Fraction | None:
         """Return the value of what was delivered, in fen; None where a price is not known."""
-        key = (basis, until, *(pick[name] for name in TOUCHES_VALUE))
+        key = (basis, until, _touched(pick))
         if key not in self._known:
             own = Working()
             value = self._work_value(basis, pick, until, own)

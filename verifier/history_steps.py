@@ -16,12 +16,12 @@ from verifier.case import Case
 from verifier.evidence_file import HistoryFile, RecordFile
 from verifier.life_replay import SIGNED, replay_life
 from verifier.prepaid_replay import replay
-from verifier.report import NotRun, Refuted, Words
+from verifier.report import NotRun, Refuted, Said, Saying, Words
 from verifier.state_formats import StateValue
 from verifier.wording import format_fen
 
 
-def check_completeness(case: Case) -> Words:
+def check_completeness(case: Case) -> Said:
     """Step 12: the entries are all there are of this contract up to the header's height."""
     file = case.file
     if not isinstance(file, HistoryFile | RecordFile):
@@ -68,15 +68,17 @@ def check_completeness(case: Case) -> Words:
         )
     height = case.state_header.height
     case.facts |= {"contract": file.contract, "stream_root": root.hex()}
-    return Words(
-        f"截至高度 {height}，{stream} 的全部记录恰为这 {count} 条，无遗漏、无增添、无调换；根 "
-        f"{root.hex()}。",
-        f"Up to height {height} these {count} entries are the whole record of {stream}: none is "
-        f"missing, added or moved; root {root.hex()}.",
+    return Saying(
+        lambda: Words(
+            f"截至高度 {height}，{stream} 的全部记录恰为这 {count} 条，无遗漏、无增添、无调换；根 "
+            f"{root.hex()}。",
+            f"Up to height {height} these {count} entries are the whole record of {stream}: none "
+            f"is missing, added or moved; root {root.hex()}.",
+        )
     )
 
 
-def _check_positions(case: Case, file: RecordFile, stream: str) -> Words:
+def _check_positions(case: Case, file: RecordFile, stream: str) -> Said:
     """The entries of a record are consecutive in the contract's own record."""
     value = case.read_claim(file.state) or StateValue(0, EMPTY_ROOT, None)
     case.state_value = value
@@ -87,20 +89,24 @@ def _check_positions(case: Case, file: RecordFile, stream: str) -> Words:
     height = case.state_header.height
     case.facts |= {"contract": file.contract, "stream_count": value.count}
     if not value.count:
-        return Words(
-            f"截至高度 {height}，没有任何记录归属 {stream}。",
-            f"Up to height {height} no entry ever named {stream}.",
+        return Saying(
+            lambda: Words(
+                f"截至高度 {height}，没有任何记录归属 {stream}。",
+                f"Up to height {height} no entry ever named {stream}.",
+            )
         )
-    return Words(
-        f"截至高度 {height}，{stream} 共有 {value.count} 条记录；文件所载为其中第 {file.first + 1} "
-        f"至第 {file.first + count} 条，其间无遗漏、无增添、无调换。",
-        f"Up to height {height} {stream} has {value.count} entries; the file holds numbers "
-        f"{file.first + 1} to {file.first + count} of them, and between these none is missing, "
-        "added or moved.",
+    return Saying(
+        lambda: Words(
+            f"截至高度 {height}，{stream} 共有 {value.count} 条记录；文件所载为其中第 "
+            f"{file.first + 1} 至第 {file.first + count} 条，其间无遗漏、无增添、无调换。",
+            f"Up to height {height} {stream} has {value.count} entries; the file holds numbers "
+            f"{file.first + 1} to {file.first + count} of them, and between these none is missing, "
+            "added or moved.",
+        )
     )
 
 
-def check_balances(case: Case) -> Words:
+def check_balances(case: Case) -> Said:
     """Step 13: replaying the outcomes gives the balances that the state holds."""
     if not isinstance(case.file, HistoryFile):
         raise NotRun(
@@ -130,27 +136,37 @@ def check_balances(case: Case) -> Words:
         "released": balance.released,
         "refunded": balance.refunded,
     }
-    paid, locked, released, refunded = (
-        format_fen(fen)
-        for fen in (balance.paid, balance.locked, balance.released, balance.refunded)
-    )
-    return Words(
-        f"逐条复算：锁定 {locked.zh} + 已释放 {released.zh} + 已退款 {refunded.zh} = 已付 "
-        f"{paid.zh}，与链上状态一致。",
-        f"Replayed: locked {locked.en} + released {released.en} + refunded {refunded.en} = paid "
-        f"{paid.en}, as the state holds it.",
-    )
+
+    def say() -> Words:
+        paid, locked, released, refunded = (
+            format_fen(fen)
+            for fen in (balance.paid, balance.locked, balance.released, balance.refunded)
+        )
+        return Words(
+            f"逐条复算：锁定 {locked.zh} + 已释放 {released.zh} + 已退款 {refunded.zh} = 已付 "
+            f"{paid.zh}，与链上状态一致。",
+            f"Replayed: locked {locked.en} + released {released.en} + refunded {refunded.en} = "
+            f"paid {paid.en}, as the state holds it.",
+        )
+
+    return Saying(say)
 
 
-def _check_books(case: Case) -> Words:
+def _check_books(case: Case) -> Said:
     """The same of a contract under terms."""
     amounts = replay_life(case.entries, case.bodies, case.state_value.record).amounts
     names = ("locked", "released", "refunded", "deposited", "interest")
     case.facts["balance_fen"] = {name: amounts[name] for name in ("paid", *names)}
-    locked, released, refunded, deposited, interest = (format_fen(amounts[name]) for name in names)
-    return Words(
-        f"逐条复算：锁定 {locked.zh} + 已释放 {released.zh} + 已退款 {refunded.zh} = 存入 "
-        f"{deposited.zh} + 结息 {interest.zh}，与链上状态一致。",
-        f"Replayed: locked {locked.en} + released {released.en} + refunded {refunded.en} = "
-        f"deposited {deposited.en} + interest {interest.en}, as the state holds it.",
-    )
+
+    def say() -> Words:
+        locked, released, refunded, deposited, interest = (
+            format_fen(amounts[name]) for name in names
+        )
+        return Words(
+            f"逐条复算：锁定 {locked.zh} + 已释放 {released.zh} + 已退款 {refunded.zh} = 存入 "
+            f"{deposited.zh} + 结息 {interest.zh}，与链上状态一致。",
+            f"Replayed: locked {locked.en} + released {released.en} + refunded {refunded.en} = "
+            f"deposited {deposited.en} + interest {interest.en}, as the state holds it.",
+        )
+
+    return Saying(say)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from law.canonical import compute_hash
-from law.case import build_case, find_range
+from law.case import CaseReader, find_range
 from law.days import parse_day
 from law.derivation import Derivation
 from law.derivation_text import list_articles, render_derivation
@@ -54,17 +54,15 @@ class Working:
 def check_owed(case: Case) -> Words:
     """Step 14: each computation of what is owed gives again what its outcome says."""
     file = case.file
-    if not isinstance(file, HistoryFile) or file.law is None:
-        raise NotRun(
-            "此文件不含条款与公布数据，应退金额未复算。",
-            "The file has no terms and no published data; what is owed is not derived.",
-        )
+    assert isinstance(file, HistoryFile), "the step concerns a whole record"
+    assert file.law is not None, "and the papers beside it"
     entries = _read_entries(case, file.law)
+    reader = CaseReader()
     last: Derivation | None = None
     count = 0
     for place, entry in enumerate(entries):
         if entry.kind == COMPUTED:
-            last = _derive_again(entries[:place], entry, file.law)
+            last = _derive_again(reader, entries[:place], entry, file.law)
             count += 1
     if last is None:
         raise NotRun("尚未计算过应退金额。", "What is owed was not computed yet.")
@@ -142,7 +140,7 @@ def _find_role(party: PartyRecord, signed: Body, consumer: str) -> str:
 
 
 def _derive_again(
-    entries: list[StreamEntry], computed: StreamEntry, papers: LawPapers
+    reader: CaseReader, entries: list[StreamEntry], computed: StreamEntry, papers: LawPapers
 ) -> Derivation:
     """Return the derivation; raise `Refuted` where the outcome says anything else."""
     before = computed.position
@@ -151,7 +149,7 @@ def _derive_again(
         for documents in (papers.merchant, papers.pages)
     )
     try:
-        built = build_case(papers.terms, entries, merchant, pages)
+        built = reader.build(papers.terms, entries, merchant, pages)
         as_of = parse_day(str(computed.data["as_of"]))
         if as_of is None:
             raise _differs(computed, "as_of", str(computed.data["as_of"]), "a day")

@@ -34,12 +34,12 @@ from verifier.formats import (
     read_transaction_entry,
 )
 from verifier.question import Omission
-from verifier.report import NotRun, Refuted, Words
-from verifier.trust_root import TrustRoot, compute_chain_id, read_trust_root
+from verifier.report import NotRun, Refuted, Said, Saying, Words
+from verifier.trust_root import Institution, TrustRoot, compute_chain_id, read_trust_root
 from verifier.wording import format_institutions, format_time_ms
 
 
-def check_genesis(case: Case) -> Words:
+def check_genesis(case: Case) -> Said:
     """Step 2: the file's genesis document is the one whose hash is trusted."""
     chain_id = compute_chain_id(case.file.genesis)
     if chain_id != case.trusted_chain_id:
@@ -50,13 +50,15 @@ def check_genesis(case: Case) -> Words:
             f"The genesis document in the file has hash {chain_id.hex()}; trusted is {trusted}.",
         )
     case.facts["chain_id"] = chain_id.hex()
-    return Words(
-        f"创世文件的哈希 {chain_id.hex()} 与所信任的一致。",
-        f"The genesis document's hash {chain_id.hex()} is the trusted one.",
+    return Saying(
+        lambda: Words(
+            f"创世文件的哈希 {chain_id.hex()} 与所信任的一致。",
+            f"The genesis document's hash {chain_id.hex()} is the trusted one.",
+        )
     )
 
 
-def check_validators(case: Case) -> Words:
+def check_validators(case: Case) -> Said:
     """Step 3: institutions, keys and quorum follow from the genesis document."""
     root = case.root = read_trust_root(case.file.genesis)
     count = len(root.institutions)
@@ -66,16 +68,20 @@ def check_validators(case: Case) -> Words:
         "faulty_max": root.faulty_max,
         "quorum": root.quorum,
     }
-    names = format_institutions(root.institutions)
-    return Words(
-        f"网络 {root.network} 由 {count} 家机构共同验证：{names.zh}；至多 {root.faulty_max} 家"
-        f"不诚实时仍可靠，法定多数为 {root.quorum} 家。",
-        f"Network {root.network} has {count} validators: {names.en}; it holds while at most "
-        f"{root.faulty_max} lie, and a quorum is {root.quorum}.",
-    )
+
+    def say() -> Words:
+        names = format_institutions(root.institutions)
+        return Words(
+            f"网络 {root.network} 由 {count} 家机构共同验证：{names.zh}；至多 {root.faulty_max} 家"
+            f"不诚实时仍可靠，法定多数为 {root.quorum} 家。",
+            f"Network {root.network} has {count} validators: {names.en}; it holds while at most "
+            f"{root.faulty_max} lie, and a quorum is {root.quorum}.",
+        )
+
+    return Saying(say)
 
 
-def check_checkpoint(case: Case) -> Words:
+def check_checkpoint(case: Case) -> Said:
     """Step 4: one checkpoint of this log, signed by the log and cosigned by a quorum."""
     root = case.root
     if isinstance(case.file, ConsistencyFile):
@@ -100,16 +106,20 @@ def check_checkpoint(case: Case) -> Words:
         ],
         "existed_by_s": existed_by_s,
     }
-    signed, unsigned = split_cosigners(root, cosigners)
-    by = format_time_ms(existed_by_s * 1000)
-    return Words(
-        f"检查点：树大小 {checkpoint.size}，根 {checkpoint.root.hex()}；由 {len(cosigners)} 家机构"
-        f"联署：{signed.zh}；未联署：{unsigned.zh}。即使其中 {root.faulty_max} 家的时钟不实，"
-        f"该树最迟于{by.zh}已存在。",
-        f"Checkpoint of size {checkpoint.size}, root {checkpoint.root.hex()}, cosigned by "
-        f"{len(cosigners)}: {signed.en}; not by: {unsigned.en}. Even if {root.faulty_max} of "
-        f"their clocks lie, the tree existed by {by.en}.",
-    )
+
+    def say() -> Words:
+        signed, unsigned = split_cosigners(root, cosigners)
+        by = format_time_ms(existed_by_s * 1000)
+        return Words(
+            f"检查点：树大小 {checkpoint.size}，根 {checkpoint.root.hex()}；由 {len(cosigners)} "
+            f"家机构联署：{signed.zh}；未联署：{unsigned.zh}。即使其中 {root.faulty_max} 家的时钟"
+            f"不实，该树最迟于{by.zh}已存在。",
+            f"Checkpoint of size {checkpoint.size}, root {checkpoint.root.hex()}, cosigned by "
+            f"{len(cosigners)}: {signed.en}; not by: {unsigned.en}. Even if {root.faulty_max} of "
+            f"their clocks lie, the tree existed by {by.en}.",
+        )
+
+    return Saying(say)
 
 
 def split_cosigners(root: TrustRoot, cosigners: set[int]) -> tuple[Words, Words]:
@@ -152,7 +162,7 @@ def certify(
     return certify_note(note, root.log_trust, lambda: cosignatures), cosigners
 
 
-def check_headers(case: Case) -> Words:
+def check_headers(case: Case) -> Said:
     """Step 5: each header of the file is in the log and of this chain and validator set."""
     file = case.file
     if isinstance(file, BareProof):
@@ -176,20 +186,25 @@ def check_headers(case: Case) -> Words:
         "header_index": header.index,
         "state_height": state_header.height,
     }
-    time = format_time_ms(header.time_ms)
-    proposer = _name_of(case, header.proposer)
-    return Words(
-        f"高度 {header.height} 的区块头在日志第 {header.index} 位，区块哈希 "
-        f"{header.block_hash.hex()}，区块时间{time.zh}，最初由 {proposer.zh} 提议，规则包版本 "
-        f"{header.rule_pack_version}；状态根取自高度 {state_header.height}。",
-        f"The header of height {header.height} stands at index {header.index}: block hash "
-        f"{header.block_hash.hex()}, time {time.en}, first proposed by {proposer.en}, rule pack "
-        f"version {header.rule_pack_version}; the state root is that of height "
-        f"{state_header.height}.",
-    )
+    institution = _find_proposer(case, header.proposer)
+
+    def say() -> Words:
+        time = format_time_ms(header.time_ms)
+        proposer = format_institutions([institution])
+        return Words(
+            f"高度 {header.height} 的区块头在日志第 {header.index} 位，区块哈希 "
+            f"{header.block_hash.hex()}，区块时间{time.zh}，最初由 {proposer.zh} 提议，规则包版本 "
+            f"{header.rule_pack_version}；状态根取自高度 {state_header.height}。",
+            f"The header of height {header.height} stands at index {header.index}: block hash "
+            f"{header.block_hash.hex()}, time {time.en}, first proposed by {proposer.en}, rule "
+            f"pack version {header.rule_pack_version}; the state root is that of height "
+            f"{state_header.height}.",
+        )
+
+    return Saying(say)
 
 
-def check_entries(case: Case) -> Words:
+def check_entries(case: Case) -> Said:
     """Step 6: each entry is at the place that it names itself."""
     if isinstance(case.file, RecordFile):
         return _check_record_entries(case, case.file)
@@ -208,9 +223,11 @@ def check_entries(case: Case) -> Words:
     case.facts |= {"index": entry.index, "entry_height": entry.height}
     case.entries = (entry,)
     if isinstance(case.file, BareProof):
-        return Words(
-            f"条目在日志第 {entry.index} 位，自称属于高度 {entry.height}。",
-            f"The entry stands at index {entry.index} and says it is of height {entry.height}.",
+        return Saying(
+            lambda: Words(
+                f"条目在日志第 {entry.index} 位，自称属于高度 {entry.height}。",
+                f"The entry stands at index {entry.index} and says it is of height {entry.height}.",
+            )
         )
     header = case.header
     if entry.height != header.height or not header.first_index <= entry.index < header.index:
@@ -221,11 +238,13 @@ def check_entries(case: Case) -> Words:
             f"The entry is of height {entry.height} at index {entry.index}, but the block of "
             f"height {header.height} holds [{header.first_index}, {header.index}).",
         )
-    return Words(
-        f"条目在日志第 {entry.index} 位，属于高度 {entry.height} 的区块"
-        f"（该块包含 [{header.first_index}, {header.index})）。",
-        f"The entry stands at index {entry.index}, in the block of height {entry.height}, which "
-        f"holds [{header.first_index}, {header.index}).",
+    return Saying(
+        lambda: Words(
+            f"条目在日志第 {entry.index} 位，属于高度 {entry.height} 的区块"
+            f"（该块包含 [{header.first_index}, {header.index})）。",
+            f"The entry stands at index {entry.index}, in the block of height {entry.height}, "
+            f"which holds [{header.first_index}, {header.index}).",
+        )
     )
 
 
@@ -310,7 +329,7 @@ def _check_own(case: Case, header: Header) -> None:
         )
 
 
-def _check_record_entries(case: Case, file: RecordFile) -> Words:
+def _check_record_entries(case: Case, file: RecordFile) -> Said:
     """The entries of a record, each in its own proven block."""
     tree = case.checkpoint.checkpoint
     blocks: list[Header] = []
@@ -361,15 +380,20 @@ def _check_record_entries(case: Case, file: RecordFile) -> Words:
     case.facts |= {"entries": len(entries), "first": file.first}
     if not entries:
         return Words("文件不含条目。", "The file holds no entries.")
-    first, last = format_time_ms(case.time_of(0)), format_time_ms(case.time_of(-1))
-    return Words(
-        f"{len(entries)} 条记录依次递增，各在其区块之内；区块时间自{first.zh}至{last.zh}。",
-        f"{len(entries)} entries in ascending order, each in its block; the blocks are of "
-        f"{first.en} to {last.en}.",
-    )
+    begin, end = case.time_of(0), case.time_of(-1)
+
+    def say() -> Words:
+        first, last = format_time_ms(begin), format_time_ms(end)
+        return Words(
+            f"{len(entries)} 条记录依次递增，各在其区块之内；区块时间自{first.zh}至{last.zh}。",
+            f"{len(entries)} entries in ascending order, each in its block; the blocks are of "
+            f"{first.en} to {last.en}.",
+        )
+
+    return Saying(say)
 
 
-def _check_history_entries(case: Case, file: HistoryFile) -> Words:
+def _check_history_entries(case: Case, file: HistoryFile) -> Said:
     header = case.header
     entries: list[Entry] = []
     for place, raw in enumerate(file.entries):
@@ -401,16 +425,18 @@ def _check_history_entries(case: Case, file: HistoryFile) -> Words:
     if not entries:
         return Words("文件不含条目。", "The file holds no entries.")
     first, last = entries[0], entries[-1]
-    return Words(
-        f"{len(entries)} 条记录依次递增：第 {first.index} 位（高度 {first.height}）至第 "
-        f"{last.index} 位（高度 {last.height}）；是否齐全见第 12 步。",
-        f"{len(entries)} entries in ascending order, from index {first.index} (height "
-        f"{first.height}) to {last.index} (height {last.height}); step 12 says whether they "
-        "are all.",
+    return Saying(
+        lambda: Words(
+            f"{len(entries)} 条记录依次递增：第 {first.index} 位（高度 {first.height}）至第 "
+            f"{last.index} 位（高度 {last.height}）；是否齐全见第 12 步。",
+            f"{len(entries)} entries in ascending order, from index {first.index} (height "
+            f"{first.height}) to {last.index} (height {last.height}); step 12 says whether they "
+            "are all.",
+        )
     )
 
 
-def _name_of(case: Case, replica: int) -> Words:
+def _find_proposer(case: Case, replica: int) -> Institution:
     institutions = case.root.institutions
     if replica >= len(institutions):
         raise Refuted(
@@ -418,4 +444,4 @@ def _name_of(case: Case, replica: int) -> Words:
             f"提议者 {replica} 不在 {len(institutions)} 家机构之列。",
             f"Proposer {replica} is not one of {len(institutions)} institutions.",
         )
-    return format_institutions([institutions[replica]])
+    return institutions[replica]

@@ -19,7 +19,7 @@ from verifier.prepaid_replay import fold
 from verifier.question import Balance, Terms, Window
 from verifier.report import NotRun, Refuted, Words
 from verifier.span import describe_span, take_span
-from verifier.wording import KIND_WORDS, describe_kind, format_fen, format_time_ms, show_text
+from verifier.wording import describe_kind, find_kind, format_fen, format_time_ms, show_text
 
 LISTED_MAX: Final = 8
 """Entries that a sentence names; the file holds them all."""
@@ -38,7 +38,7 @@ def answer_window(case: Case, file: RecordFile, question: Window) -> Words:
     ]
     refused = sum(case.entries[place].outcome.refused for place in found)
     there = {case.bodies[place].kind for place in found}
-    unknown = [kind for kind in question.kinds if kind not in KIND_WORDS and kind not in there]
+    unknown = [kind for kind in question.kinds if find_kind(kind) is None and kind not in there]
     case.facts |= {
         "inside": len(inside),
         "found": len(found),

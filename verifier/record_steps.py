@@ -24,12 +24,13 @@ from verifier.evidence_file import (
 from verifier.findings import check_findings
 from verifier.formats import (
     Body,
+    Outcome,
     Signature,
     read_body,
     read_certificate,
 )
 from verifier.question import Omission
-from verifier.report import NotRun, Refuted, Words
+from verifier.report import NotRun, Refuted, Said, Saying, Words
 from verifier.state_formats import PartyKey, PartyRecord, take_party_record
 from verifier.wording import describe_outcome, format_institutions, format_time_ms, show_text
 
@@ -39,7 +40,7 @@ MANY = HistoryFile | RecordFile
 _MONEY_AFTER = ("paid", "locked", "released", "refunded")
 
 
-def check_bodies(case: Case) -> Words:
+def check_bodies(case: Case) -> Said:
     """Step 7: each body is canonical, and its hash is the transaction id."""
     bodies: list[Body] = []
     seen: dict[bytes, int] = {}
@@ -65,24 +66,28 @@ def check_bodies(case: Case) -> Words:
         bodies.append(body)
     case.bodies = tuple(bodies)
     if isinstance(case.file, MANY):
-        return Words(
-            f"{len(bodies)} 条正文均为规范写法，交易号各不相同。",
-            f"All {len(bodies)} bodies are canonical; their transaction ids are distinct.",
+        return Saying(
+            lambda: Words(
+                f"{len(bodies)} 条正文均为规范写法，交易号各不相同。",
+                f"All {len(bodies)} bodies are canonical; their transaction ids are distinct.",
+            )
         )
     body = bodies[0]
     if isinstance(case.file, TransactionFile):
         _check_deadline(case, body)
     case.facts |= {"tx_id": body.tx_id.hex(), "stream": body.stream, "kind": body.kind}
-    return Words(
-        f"正文 {len(case.entries[0].body)} 字节，为规范写法；交易号 {body.tx_id.hex()}，归属 "
-        f"{body.stream}，业务编号 {show_text(body.reference)}。",
-        f"The body of {len(case.entries[0].body)} bytes is canonical; transaction "
-        f"{body.tx_id.hex()} in stream {body.stream}, reference "
-        f"{show_text(body.reference)}.",
+    return Saying(
+        lambda: Words(
+            f"正文 {len(case.entries[0].body)} 字节，为规范写法；交易号 {body.tx_id.hex()}，归属 "
+            f"{body.stream}，业务编号 {show_text(body.reference)}。",
+            f"The body of {len(case.entries[0].body)} bytes is canonical; transaction "
+            f"{body.tx_id.hex()} in stream {body.stream}, reference "
+            f"{show_text(body.reference)}.",
+        )
     )
 
 
-def check_signatures(case: Case) -> Words:
+def check_signatures(case: Case) -> Said:
     """Step 8: every signature verifies, over the transaction or over its batch."""
     verified: set[tuple[bytes, bytes, bytes]] = set()
     count = batched = 0
@@ -105,13 +110,15 @@ def check_signatures(case: Case) -> Words:
             count += 1
             batched += signature.batch is not None
     case.facts["signatures"] = count
-    return Words(
-        f"{count} 个签名全部通过验证（其中批量签名 {batched} 个）。",
-        f"All {count} signatures verify, {batched} of them made over a batch.",
+    return Saying(
+        lambda: Words(
+            f"{count} 个签名全部通过验证（其中批量签名 {batched} 个）。",
+            f"All {count} signatures verify, {batched} of them made over a batch.",
+        )
     )
 
 
-def check_keys(case: Case) -> Words:
+def check_keys(case: Case) -> Said:
     """Step 9: each signer's key was valid at the entry's height, by the proven party record."""
     file = case.file
     assert isinstance(file, TransactionFile | BareProof | MANY), "the step concerns signers"
@@ -156,39 +163,53 @@ def check_keys(case: Case) -> Words:
             check_key(records[signer], signature.public_key, entry.height)
             used[signer].add(signature.public_key)
     case.parties = records
-    described = [_describe_party(record, used[party]) for party, record in records.items()]
-    zh = "；".join([words.zh for words in described])
-    en = "; ".join([words.en for words in described])
-    return Words(f"签名时密钥均有效。{zh}。", f"Every key was valid when it signed. {en}.")
+
+    def say() -> Words:
+        described = [_describe_party(record, used[party]) for party, record in records.items()]
+        zh = "；".join([words.zh for words in described])
+        en = "; ".join([words.en for words in described])
+        return Words(f"签名时密钥均有效。{zh}。", f"Every key was valid when it signed. {en}.")
+
+    return Saying(say)
 
 
-def check_outcome(case: Case) -> Words:
+def check_outcome(case: Case) -> Said:
     """Step 10: what the contracts made of it, in words."""
     if not isinstance(case.file, MANY):
         (entry,), (body,) = case.entries, case.bodies
         if not entry.outcome.refused and body.kind.startswith("prepaid."):
             _check_money(dict(entry.outcome.effects))
         case.facts["outcome"] = entry.outcome.code if entry.outcome.refused else "applied"
-        words = describe_outcome(body, entry.outcome)
-        return Words(f"{words.zh}。", f"{words.en[0].upper()}{words.en[1:]}.")
+        return Saying(lambda: _say_outcome(body, entry.outcome))
     refusals = Counter(e.outcome.code for e in case.entries if e.outcome.refused)
     applied = len(case.entries) - refusals.total()
     case.facts |= {"applied": applied, "refused": dict(sorted(refusals.items()))}
-    listed = ", ".join(f"{code} × {count}" for code, count in sorted(refusals.items()))
-    last = Words("", "")
-    if case.entries:
-        words = describe_outcome(case.bodies[-1], case.entries[-1].outcome)
-        last = Words(f"最后一条：{words.zh}。", f" The last: {words.en}.")
     found = check_findings(case)
-    return Words(
-        f"已生效 {applied} 条，已记录为拒绝 {refusals.total()} 条（{listed or '无'}）。{last.zh}"
-        f"{found.zh}",
-        f"{applied} applied, {refusals.total()} recorded as refused ({listed or 'none'}).{last.en}"
-        f"{found.en}",
-    )
+    entries, bodies = case.entries, case.bodies
+
+    def say() -> Words:
+        listed = ", ".join(f"{code} × {count}" for code, count in sorted(refusals.items()))
+        last = Words("", "")
+        if entries:
+            words = describe_outcome(bodies[-1], entries[-1].outcome)
+            last = Words(f"最后一条：{words.zh}。", f" The last: {words.en}.")
+        refused = refusals.total()
+        return Words(
+            f"已生效 {applied} 条，已记录为拒绝 {refused} 条（{listed or '无'}）。{last.zh}"
+            f"{found.zh}",
+            f"{applied} applied, {refused} recorded as refused ({listed or 'none'}).{last.en}"
+            f"{found.en}",
+        )
+
+    return Saying(say)
 
 
-def check_certificate(case: Case) -> Words:
+def _say_outcome(body: Body, outcome: Outcome) -> Words:
+    words = describe_outcome(body, outcome)
+    return Words(f"{words.zh}。", f"{words.en[0].upper()}{words.en[1:]}.")
+
+
+def check_certificate(case: Case) -> Said:
     """Step 11: a quorum of commits of one view on this block (Castro & Liskov, section 4.2)."""
     file, root = case.file, case.root
     if not isinstance(file, TransactionFile):
@@ -246,12 +267,16 @@ def check_certificate(case: Case) -> Words:
         "view": certificate.view,
         "committed_by": [root.institutions[replica].id for replica in replicas],
     }
-    names = format_institutions([root.institutions[replica] for replica in replicas])
-    return Words(
-        f"{len(replicas)} 家机构在第 {certificate.view} 视图对该区块投提交票：{names.zh}。",
-        f"{len(replicas)} institutions committed to this block in view {certificate.view}: "
-        f"{names.en}.",
-    )
+
+    def say() -> Words:
+        names = format_institutions([root.institutions[replica] for replica in replicas])
+        return Words(
+            f"{len(replicas)} 家机构在第 {certificate.view} 视图对该区块投提交票：{names.zh}。",
+            f"{len(replicas)} institutions committed to this block in view {certificate.view}: "
+            f"{names.en}.",
+        )
+
+    return Saying(say)
 
 
 def _name(case: Case, place: int, what: str) -> str:

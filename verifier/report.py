@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -29,6 +29,35 @@ class Words:
 
     zh: str
     en: str
+
+
+class Saying:
+    """A sentence that is put into words when somebody reads it; of most files nobody reads any.
+
+    What it says is settled before: `write` gives it no more than its wording, and cannot fail.
+    """
+
+    __slots__ = ("_write",)
+
+    def __init__(self, write: Callable[[], Words]) -> None:
+        self._write = write
+
+    @property
+    def words(self) -> Words:
+        """The sentence."""
+        return self._write()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Saying) and self.words == other.words
+
+    def __hash__(self) -> int:
+        return hash(self.words)
+
+    def __repr__(self) -> str:
+        return repr(self.words)
+
+
+Said = Words | Saying
 
 
 class Bilingual(Protocol):
@@ -78,9 +107,14 @@ class Step:
     number: int
     name: Words
     result: Result
-    explanation: Words
+    said: Said
     reason: Reason | None = None
     """Set when it failed."""
+
+    @property
+    def explanation(self) -> Words:
+        """What the step says."""
+        return self.said.words if isinstance(self.said, Saying) else self.said
 
 
 @dataclass(frozen=True, slots=True)

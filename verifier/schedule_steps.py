@@ -26,7 +26,7 @@ from verifier.case import Case
 from verifier.evidence_file import ScheduleFile, read_schedule_line
 from verifier.formats import Body
 from verifier.life_replay import Books, fold_life
-from verifier.report import NotRun, Refuted, Words, words_of
+from verifier.report import NotRun, Refuted, Said, Words, words_of
 from verifier.wording import format_fen
 
 COLUMNS: Final = ("paid", "released", "refunded", "locked", "owed")
@@ -37,7 +37,7 @@ _COMPARED: Final = ("deposited", "interest", "locked", "released", "refunded", "
 _COMMITMENT: Final = re.compile(f"[0-9a-f]{{{2 * HASH_BYTES}}}")
 _READING: Final = Words("文件可读", "the file can be read")
 
-Plan = tuple[tuple[int, Words, Callable[[Case], Words]], ...]
+Plan = tuple[tuple[int, Words, Callable[[Case], Said]], ...]
 
 
 def check_contracts(case: Case, *, plan: Plan) -> Words:

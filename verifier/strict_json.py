@@ -121,18 +121,23 @@ def _read_at_a_glance(raw: bytes) -> dict[str, JsonValue] | None:
         return None
     if not raw.isascii() and _QUESTIONABLE.search(raw.translate(None, _ASCII).decode()):
         return None
-    if _is_deeper(value, DEPTH_MAX):
+    containers = raw.count(b"{") + raw.count(b"[")
+    if containers > DEPTH_MAX and _is_deeper(value, DEPTH_MAX):
         return None
     return value
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
     """Return whether a container has more than so many levels, itself counted."""
-    items = value.values() if type(value) is dict else value
-    inner = [item for item in items if type(item) is dict or type(item) is list]
-    if levels == 1:
-        return bool(inner)
-    return any(_is_deeper(item, levels - 1) for item in inner)
+    level = [value]
+    for _ in range(levels):
+        level = [
+            item
+            for outer in level
+            for item in (outer.values() if type(outer) is dict else outer)
+            if type(item) is dict or type(item) is list
+        ]
+    return bool(level)
 
 
 class _Reader:

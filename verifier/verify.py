@@ -83,7 +83,6 @@ from verifier.evidence_file import (
     read_schedule_head,
 )
 from verifier.history_steps import check_balances, check_completeness
-from verifier.law_steps import check_owed
 from verifier.liability_steps import check_claims, check_total
 from verifier.log_steps import (
     check_checkpoint,
@@ -101,7 +100,7 @@ from verifier.record_steps import (
     check_outcome,
     check_signatures,
 )
-from verifier.report import NotRun, Refuted, Report, Result, Step, Words, words_of
+from verifier.report import NotRun, Refuted, Report, Result, Said, Step, Words, words_of
 from verifier.schedule_steps import check_contracts, check_whole
 from verifier.statement_step import (
     check_receipts,
@@ -113,7 +112,21 @@ from verifier.wording import format_time_ms
 
 FILE_STEP: Final = Words("文件可读", "the file can be read")
 
-Plan = tuple[tuple[int, Words, Callable[[Case], Words]], ...]
+
+def check_owed(case: Case) -> Said:
+    """Step 14: the law derives again what is owed; no file without its papers needs the law."""
+    file = case.file
+    if not isinstance(file, HistoryFile) or file.law is None:
+        raise NotRun(
+            "此文件不含条款与公布数据，应退金额未复算。",
+            "The file has no terms and no published data; what is owed is not derived.",
+        )
+    from verifier import law_steps
+
+    return law_steps.check_owed(case)
+
+
+Plan = tuple[tuple[int, Words, Callable[[Case], Said]], ...]
 
 STEPS: Final[Plan] = (
     (2, Words("创世文件", "the trusted genesis"), check_genesis),

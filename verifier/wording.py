@@ -10,9 +10,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final
 
-from law.facts import KINDS as FACTS
 from ledger.outcome_words import CAUSES, FINDINGS, REFUSALS
 from verifier.formats import Body, Outcome
 from verifier.report import Words
@@ -46,8 +46,8 @@ KIND_WORDS: Final[Mapping[str, Words]] = {
     "court.linked": Words("关联案号", "court case linked"),
     "finance.linked": Words("关联金融业务", "loan, policy or voucher linked"),
     "risk.lifted": Words("风险解除", "risk lifted"),
-    **{name: Words(kind.zh, kind.en) for name, kind in FACTS.items()},
 }
+"""Of the kinds that no law speaks of; `list_kinds` has all."""
 
 REFUSAL_WORDS: Final[Mapping[str, Words]] = {
     code: Words(zh, en) for code, (zh, en) in REFUSALS.items()
@@ -113,9 +113,22 @@ def format_institutions(institutions: Iterable[Institution]) -> Words:
     )
 
 
+@cache
+def list_kinds() -> Mapping[str, Words]:
+    """Return every kind with what it does; a plain contract's file does without the law."""
+    from law.facts import KINDS
+
+    return {**KIND_WORDS, **{name: Words(kind.zh, kind.en) for name, kind in KINDS.items()}}
+
+
+def find_kind(kind: str) -> Words | None:
+    """Return what a kind of transaction does, or None of a kind that is not known here."""
+    return KIND_WORDS.get(kind) or list_kinds().get(kind)
+
+
 def describe_kind(kind: str, version: int) -> Words:
     """Return what a kind of transaction does."""
-    words = KIND_WORDS.get(kind)
+    words = find_kind(kind)
     if words is None:
         return Words(f"{kind} 第 {version} 版", f"{kind} version {version}")
     return Words(f"{words.zh}（{kind} 第 {version} 版）", f"{words.en} ({kind} version {version})")

@@ -35,7 +35,7 @@ from contracts.lifecycle import (
     find_attesters,
 )
 from contracts.parties import KeyRecord
-from verifier.wording import KIND_WORDS
+from verifier.wording import list_kinds
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("docs/CONTRACTS.md", "docs/FORMATS.md")
@@ -82,7 +82,7 @@ def draw_events() -> str:
         targets = "; ".join(_say(other, (other.target or "stays",)) for other in others)
         attesters = find_attesters(row.event)
         said = "anybody" if attesters == ANY_PARTY else ", ".join(attesters)
-        words = KIND_WORDS[row.event].zh
+        words = list_kinds()[row.event].zh
         needs = "; ".join(other.needs for other in others if other.needs)
         lines.append(f"| `{row.event}` {words} | {sources} | {targets} | {said} | {needs} |")
     return "\n".join([*lines, ""])

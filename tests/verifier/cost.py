@@ -2,8 +2,8 @@
 
     python -m tests.verifier.cost
 
-Files of the tests' chains: one transaction, a plain contract's history, a case with two computed
-refunds, a schedule of five contracts. They hold what such files hold and are rather small.
+Files of the tests' chains, one of each kind and of each question that a record is asked. They hold
+what such files hold and are rather small.
 """
 
 from __future__ import annotations
@@ -14,15 +14,62 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.verifying import HEAD, format_row, measure_first, measure_verifying
-from tests.verifier import test_owed, test_schedule
+from tests.verifier import (
+    equivocations,
+    proof_files,
+    statements,
+    test_disclosure,
+    test_liabilities,
+    test_owed,
+    test_platform_statement,
+    test_post_quantum,
+    test_proofs,
+    test_schedule,
+)
 from tests.verifier.mutating import honest
-from tests.verifier.small_chain import CARD_SIGNERS, busy_chain
+from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain
+
+
+def _disclosed() -> bytes:
+    return test_disclosure.history(test_disclosure.show(test_disclosure.FIRST, "name"))
+
+
+def _with_platform() -> bytes:
+    return test_platform_statement.with_statements(
+        *[test_platform_statement.of_bank(at) for at in range(4)]
+    )
+
+
+def _of(
+    chain: Callable[[], SmallChain], make: Callable[[], bytes]
+) -> Callable[[], tuple[bytes, bytes]]:
+    return lambda: (make(), chain().chain_id)
+
 
 FILES: dict[str, Callable[[], tuple[bytes, bytes]]] = {
     "transaction": lambda: (honest().encode(), busy_chain().chain_id),
     "history": lambda: (busy_chain().history("card-1", CARD_SIGNERS), busy_chain().chain_id),
     "case": lambda: (test_owed.file(), test_owed.world().chain_id),
     "schedule": lambda: (test_schedule.whole(), test_schedule.world().chain_id),
+    "history with a disclosed field": _of(test_disclosure.chain, _disclosed),
+    "history with post-quantum cosignatures": _of(
+        lambda: test_post_quantum.chain()[0], test_post_quantum.good
+    ),
+    "history with platform statements": _of(
+        lambda: test_platform_statement.chain()[0], _with_platform
+    ),
+    "liabilities": _of(test_liabilities.world, test_liabilities.one),
+    "state": _of(busy_chain, proof_files.state),
+    "consistency": _of(busy_chain, proof_files.consistency),
+    "equivocation": _of(busy_chain, lambda: equivocations.lie(equivocations.make_votes())),
+    "statement": _of(lambda: statements.good().chain, lambda: statements.good().transparent()),
+    **{
+        f"record: {name}": _of(
+            lambda name=name: test_proofs.BASES[name]()[0],
+            lambda name=name: test_proofs.base(name),
+        )
+        for name in test_proofs.BASES
+    },
 }
 """Each with the hash of its genesis."""
 

@@ -23,7 +23,7 @@ from verifier.verify import (
     STATEMENT,
     STEPS,
 )
-from verifier.wording import FINDING_WORDS, KIND_WORDS, REFUSAL_WORDS
+from verifier.wording import FINDING_WORDS, REFUSAL_WORDS, list_kinds
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/EVIDENCE.md").read_text("utf-8")
@@ -77,13 +77,13 @@ def test_questions_are_documented() -> None:
 
 
 def test_every_kind_and_refusal_has_words() -> None:
-    assert set(KIND_WORDS) == {kind for kind, _ in KINDS}
+    assert set(list_kinds()) == {kind for kind, _ in KINDS}
     codes = set()
     for path in (ROOT / "contracts").glob("*.py"):
         codes |= set(re.findall(r'(?:Refusal|refused)\(\s*"([a-z_]+)"', path.read_text("utf-8")))
     assert codes - set(REFUSAL_WORDS) == set()
     assert set(REASON_ZH) == set(Reason)
-    for table in (KIND_WORDS, REFUSAL_WORDS, FINDING_WORDS):
+    for table in (list_kinds(), REFUSAL_WORDS, FINDING_WORDS):
         for code, words in table.items():
             assert is_chinese(words.zh), code
             assert words.en.isascii(), code
