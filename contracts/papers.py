@@ -21,7 +21,7 @@ from contracts.execution import Chain
 from contracts.handling import Past
 from contracts.refunds import Papers, encode_findings, find_all, gather
 from law.canonical import compute_hash
-from law.case import build_case
+from law.case import CaseReader
 from law.days import parse_day
 from law.refusal import Refused
 from law.rules import parse_pack
@@ -74,7 +74,8 @@ def plan_papers(
 def _make_papers(
     papers: Papers, times: tuple[int, ...], looks: Sequence[_Look], district: str
 ) -> LawPapers:
-    found = [_find_again(papers, look, district) for look in looks]
+    reader = CaseReader()
+    found = [_find_again(reader, papers, look, district) for look in looks]
     return LawPapers(
         terms=papers.terms,
         times=times,
@@ -96,13 +97,15 @@ def _read_packs(chain: Chain, names: Sequence[str], before: int) -> tuple[bytes,
     return tuple(raws)
 
 
-def _find_again(papers: Papers, look: _Look, district: str) -> ProvenFindings | None:
+def _find_again(
+    reader: CaseReader, papers: Papers, look: _Look, district: str
+) -> ProvenFindings | None:
     """Return what an outcome's findings were, from what stood before its entry."""
     as_of = parse_day(look.as_of)
     if as_of is None:
         return None
     try:
-        case = build_case(
+        case = reader.build(
             papers.terms,
             [each for each in papers.entries if each.position < look.position],
             [each for each in papers.merchant_facts if each["position"] < look.position],
