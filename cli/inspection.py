@@ -255,22 +255,7 @@ class Inspection:
         return f"the journal is of height {height}, the chain of {self._chain.header.height}"
 
     def _check_rows(self) -> str:
-        def identify(index: int, raw: bytes) -> EntryFacts | None:
-            entry = decode_entry(raw)
-            if entry.index != index:
-                raise Damaged("segments", 0, f"entry {index} says that it is {entry.index}")
-            if not isinstance(entry, TransactionEntry):
-                return None
-            transaction = decode_transaction(encode(entry.envelope))
-            is_taken = entry.outcome.refused and entry.outcome.code == REFERENCE_REUSED
-            return EntryFacts(
-                transaction.tx_id,
-                transaction.body.stream,
-                b"" if is_taken else transaction.reference_key,
-                entry.outcome.refused,
-            )
-
-        verify_chain(self._store.chain_store, identify, self._progress)
+        verify_chain(self._store.chain_store, identify_entry, self._progress)
         return "every byte of segments and index, every row of the index"
 
     def _check_execution(self) -> str:
@@ -387,6 +372,26 @@ class Inspection:
                 )
             count += 1
         return f"a quorum's cosignatures on each of {count}"
+
+
+def identify_entry(index: int, raw: bytes) -> EntryFacts | None:
+    """Return what the index must say of an entry; None of one that is no transaction.
+
+    Raises `Damaged` if another entry than that of `index` stands there, `Rejected` if none does.
+    """
+    entry = decode_entry(raw)
+    if entry.index != index:
+        raise Damaged("segments", 0, f"entry {index} says that it is {entry.index}")
+    if not isinstance(entry, TransactionEntry):
+        return None
+    transaction = decode_transaction(encode(entry.envelope))
+    is_taken = entry.outcome.refused and entry.outcome.code == REFERENCE_REUSED
+    return EntryFacts(
+        transaction.tx_id,
+        transaction.body.stream,
+        b"" if is_taken else transaction.reference_key,
+        entry.outcome.refused,
+    )
 
 
 def _compare(

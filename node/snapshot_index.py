@@ -5,8 +5,9 @@ the base's first to the snapshot's own, become rows of blocks, transactions and 
 being executed. The root of all streams must be the one in the header, which a quorum certified, and
 the entries must be exactly those of the streams that later blocks may read (`contracts.lookback`),
 each held against its stream's root. Which of them were applied, and how they follow on one another,
-is read in the entries themselves. Of other streams the newest entry is known where it stands in
-those blocks; what lies before them is not held here, and which were applied is asked by nobody.
+is read in the entries themselves. Of other streams the newest entry, the newest applied one and
+the number of refused ones are those of these blocks alone, so that links between entries held here
+are true; what lies before is not held, and how many were applied is asked by nobody.
 
 An index is built in an empty store and counts only as a whole: the caller gives it its place when
 this has returned.
@@ -61,6 +62,36 @@ BLOCKS_PROGRESS: Final = "blocks beside the snapshot"
 KEPT_PROGRESS: Final = "entries of the snapshot"
 
 
+@dataclass(slots=True)
+class _Ends:
+    """What a stream ends with, as far as its entries are at hand: 32 zero bytes where none is."""
+
+    newest: bytes = ZERO_HASH
+    newest_applied: bytes = ZERO_HASH
+    refused: int = 0
+
+    def append(self, tx_id: bytes, is_refused: bool) -> None:
+        """Take the entry after those taken."""
+        self.newest = tx_id
+        if is_refused:
+            self.refused += 1
+        else:
+            self.newest_applied = tx_id
+
+    def prepend(self, head: KeptEntryHead) -> None:
+        """Take the entry before those taken."""
+        if self.newest == ZERO_HASH:
+            self.newest = head.tx_id
+        if head.refused:
+            self.refused += 1
+        elif self.newest_applied == ZERO_HASH:
+            self.newest_applied = head.tx_id
+
+    def encode(self, value: bytes, peaks: bytes) -> bytes:
+        """Return the stream's row."""
+        return encode_stored_stream(value, peaks, self.newest, self.refused, self.newest_applied)
+
+
 def build_index(
     base: Base,
     segments: Directory,
@@ -71,13 +102,13 @@ def build_index(
     store = ChainStore.open(segments, keyvalue, start=base.start)
     if store.applied_height is not None:
         raise ValueError("this index is not empty")
-    newest = _find_newest(base, store)
+    ends = _find_ends(base, store)
     rows = read_rows(base.chunks())
     first_kept: list[KeptRow] = []
     try:
-        _put_rows(base, keyvalue, newest, _until_kept(rows, first_kept), progress)
+        _put_rows(base, keyvalue, ends, _until_kept(rows, first_kept), progress)
         kept = cast("Iterator[KeptRow]", chain(first_kept, rows))  # only such come after one
-        earlier = _put_kept(base, store, newest, kept, progress)
+        earlier = _put_kept(base, store, ends, kept, progress)
     except Rejected as rejected:
         raise Damaged("base", 0, f"its rows are refused: {rejected}") from None
     _put_blocks(base, store, earlier, progress)
@@ -100,13 +131,13 @@ def _blocks(base: Base, store: ChainStore) -> Iterator[StoredBlock]:
         )
 
 
-def _find_newest(base: Base, store: ChainStore) -> dict[str, bytes]:
-    """Return the newest transaction of each stream that has one in the blocks."""
-    newest: dict[str, bytes] = {}
+def _find_ends(base: Base, store: ChainStore) -> dict[str, _Ends]:
+    """Return what each stream that has entries in the blocks ends with, as far as these say."""
+    found: dict[str, _Ends] = {}
     for block in _blocks(base, store):
-        for tx_id, stream, _ in _transactions(block.entries):
-            newest[stream] = tx_id
-    return newest
+        for tx_id, stream, is_refused in _transactions(block.entries):
+            found.setdefault(stream, _Ends()).append(tx_id, is_refused)
+    return found
 
 
 def _transactions(entries: Sequence[bytes]) -> Iterator[tuple[bytes, str, bool]]:
@@ -131,19 +162,19 @@ def _until_kept(rows: Iterator[Row], first_kept: list[KeptRow]) -> Iterator[Row]
 def _put_rows(
     base: Base,
     keyvalue: KeyValue,
-    newest: dict[str, bytes],
+    ends: dict[str, _Ends],
     all_rows: Iterator[Row],
     progress: Progress,
 ) -> None:
     tree = StateTree(lambda name: keyvalue.get(b"k" + name))
+    nothing = _Ends()
     count = 0
     for rows in _batches(all_rows):
         puts: list[tuple[bytes, bytes]] = []
         updates: dict[bytes, bytes] = {}
         for row in rows:
             if isinstance(row, StreamRow):
-                last = newest.get(row.name, ZERO_HASH)
-                stored = encode_stored_stream(row.value, row.peaks, last)
+                stored = ends.get(row.name, nothing).encode(row.value, row.peaks)
                 puts.append((b"s" + row.name.encode(), stored))
                 updates[compute_state_key(row.name)] = compute_value_hash(row.value)
             elif isinstance(row, ReferenceRow):
@@ -166,17 +197,16 @@ def _put_rows(
 def _put_kept(
     base: Base,
     store: ChainStore,
-    newest: dict[str, bytes],
+    ends: dict[str, _Ends],
     rows: Iterator[KeptRow],
     progress: Progress,
-) -> dict[str, tuple[bytes, bytes]]:
+) -> dict[str, _Ends]:
     """Keep the entries that later blocks may read and that stand before the blocks fetched.
 
-    Returns the newest, and the newest applied one, of them of each stream that goes on in those
-    blocks, which `newest` has. Raises `Rejected` unless `rows` are all entries of all streams that
-    need it, and no more.
+    Returns what each stream that goes on in those blocks, and so is in `ends`, ends with before
+    them. Raises `Rejected` unless `rows` are all entries of all streams that need it, and no more.
     """
-    earlier: dict[str, tuple[bytes, bytes]] = {}
+    earlier: dict[str, _Ends] = {}
     batch: list[KeptEntry] = []
     size = count = 0
     for stream, state in freeze_streams(store.keyvalue):
@@ -193,11 +223,9 @@ def _put_kept(
             if size >= BATCH_BYTES:
                 store.keep_entries(batch)
                 batch, size = [], 0
-        if stream in newest:
-            earlier[stream] = before.newest, before.newest_applied
-        stored = encode_stored_stream(
-            state.value, state.peaks, whole.newest, whole.refused, whole.newest_applied
-        )
+        if stream in ends:
+            earlier[stream] = before
+        stored = whole.encode(state.value, state.peaks)
         store.keyvalue.write([(b"s" + stream.encode(), stored)])
     for row in rows:
         extra = read_kept(row)
@@ -210,31 +238,14 @@ def _put_kept(
     return earlier
 
 
-@dataclass(slots=True)
-class _Ends:
-    """What a stream ends with; entries are added newest first."""
-
-    newest: bytes = ZERO_HASH
-    newest_applied: bytes = ZERO_HASH
-    refused: int = 0
-
-    def add(self, head: KeptEntryHead) -> None:
-        if self.newest == ZERO_HASH:
-            self.newest = head.tx_id
-        if head.refused:
-            self.refused += 1
-        elif self.newest_applied == ZERO_HASH:
-            self.newest_applied = head.tx_id
-
-
 def _note(
     taken: Iterable[tuple[KeptEntryHead, KeptRow]], whole: _Ends, before: _Ends, log_size: int
 ) -> Iterator[tuple[KeptEntryHead, KeptRow]]:
     """Pass a stream's entries on, noting its ends, as a whole and before a size of the log."""
     for head, row in taken:
-        whole.add(head)
+        whole.prepend(head)
         if head.position < log_size:
-            before.add(head)
+            before.prepend(head)
         yield head, row
 
 
@@ -274,9 +285,10 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 def _put_blocks(
     base: Base,
     store: ChainStore,
-    earlier: dict[str, tuple[bytes, bytes]],
+    ends: dict[str, _Ends],
     progress: Progress,
 ) -> None:
+    """Write the blocks' rows; `ends` has what streams end with before them, and moves on."""
     size = base.start.log_size
     edge = []
     for level, tile in enumerate(base.manifest.edge):
@@ -284,16 +296,15 @@ def _put_blocks(
         size >>= TILE_HEIGHT
     store.keyvalue.write([row for row in edge if row[1]])
     log = compute_base(base.manifest)
-    newest = earlier
     total = base.header.height - base.start.height + 1
     for done, block in enumerate(_blocks(base, store), 1):
         header = read_block_header(block.entries)
         rows = []
         for tx_id, stream, refused in _transactions(block.entries):
-            previous, applied = newest.get(stream, (ZERO_HASH, ZERO_HASH))
-            link = b"" if refused or applied == previous else applied
-            rows.append(EntryRow(tx_id, b"", previous, link))
-            newest[stream] = tx_id, applied if refused else tx_id
+            end = ends.setdefault(stream, _Ends())
+            link = b"" if refused or end.newest_applied == end.newest else end.newest_applied
+            rows.append(EntryRow(tx_id, b"", end.newest, link))
+            end.append(tx_id, refused)
         leaves = [leaf_hash(entry) for entry in block.entries]
         grown = extend_tiles(log, leaves, lambda level, index: store.tile(level, index) or b"")
         store.commit_block(

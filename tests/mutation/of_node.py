@@ -380,8 +380,8 @@ MUTANTS = (
     Mutant(
         "link-across-the-base-lost",
         "node/snapshot_index.py",
-        "    newest = earlier\n",
-        "    newest: dict[str, bytes] = {}\n",
+        "    _put_blocks(base, store, earlier, progress)",
+        "    _put_blocks(base, store, {}, progress)",
         "on a joined node a contract's entries end at the first block that came along",
         KEPT + "test_a_node_that_joined_computes_what_is_owed_from_entries_older_than_its_base",
     ),
@@ -416,6 +416,15 @@ MUTANTS = (
         "            if head.refused and last[0].refused:\n",
         "a node that joined does not find the applied entries among the refused",
         APPLIED + "test_links_are_those_of_every_pattern_of_refusals",
+    ),
+    Mutant(
+        "refused-beside-a-snapshot-taken-for-applied",
+        "node/snapshot_index.py",
+        "                stored = ends.get(row.name, nothing).encode(row.value, row.peaks)\n",
+        "                newest = ends.get(row.name, nothing).newest\n"
+        "                stored = encode_stored_stream(row.value, row.peaks, newest)\n",
+        "after joining, an entry refused in the blocks that came along counts as an applied one",
+        APPLIED + "test_links_between_entries_are_true_also_where_nothing_looks_back",
     ),
     Mutant(
         "applied-chain-believed",

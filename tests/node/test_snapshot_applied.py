@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from cli.inspection import identify_entry
 from contracts import handling
 from contracts.execution import StreamState, decode_stream_state, walk_applied, walk_back
 from contracts.room import CONTRACT_ROOM
@@ -18,6 +19,7 @@ from node.snapshot_files import Base
 from node.snapshot_index import _link, build_index
 from sim.deployment import REPLAY_WINDOW_MS
 from storage.archive import NotMounted
+from storage.audit import verify_chain
 from storage.files import Damaged
 from storage.memory import MemoryStore
 from tests.node.driving import Machine
@@ -234,3 +236,92 @@ def test_links_are_those_of_every_pattern_of_refusals(count: int) -> None:
             assert entry.previous_applied == (
                 b"" if pattern[at] or applied == previous else applied
             )
+
+
+# Streams on which nothing looks back: what stands before the blocks is not held
+
+
+PLAIN = [
+    (before, beside, after)
+    for before in ("", "A", "AR")
+    for beside in ("", "A", "R", "AR", "RA", "ARA")
+    for after in ("A", "RARA")
+]
+"""Of each plain contract, after it was opened: which attempts were applied, and which refused,
+before the blocks that come along with a snapshot, in them, and after the node joined."""
+
+
+def live_plainly(network: Lives, span: int) -> None:
+    """Have all plain contracts live one span of their lives, a step of all in one block or so."""
+    up = [machine for machine in network.machines if network.is_up(machine)]
+    for step in range(max(len(pattern[span]) for pattern in PLAIN)):
+        for at, pattern in enumerate(PLAIN):
+            if step >= len(pattern[span]):
+                continue
+            is_applied = pattern[span][step] == "A"
+            kind, amount = ("prepaid.prepay", 1) if is_applied else ("prepaid.consume", 100)
+            raw = network.envelope(kind, f"contract/p-{at}", {"amount": amount}, "m-1")
+            network.submit(up[0].number, raw)
+        network.grow(2)
+
+
+def assert_links_are_true(joined: Machine, whole: Machine) -> int:
+    """Each row of a node that joined says what that of another does, as far as it holds it."""
+    count = 0
+    for key, _ in joined.index.scan(b"t", b"u"):
+        found = joined.store.chain_store.transaction(key[1:])
+        expected = whole.store.chain_store.transaction(key[1:])
+        assert found is not None
+        assert expected is not None
+        for one, other in (
+            (found.previous, expected.previous),
+            (
+                found.previous_applied or found.previous,
+                expected.previous_applied or expected.previous,
+            ),
+        ):
+            is_held = joined.store.read_entry(other) is not None
+            assert one == (other if is_held else ZERO_HASH)
+        count += 1
+    return count
+
+
+def test_links_between_entries_are_true_also_where_nothing_looks_back() -> None:
+    """An applied entry and then a refused one beside the snapshot: the refused one is not the
+    applied one before the next, and inspection does not call the index damaged."""
+    network = Lives()
+    network.start(*range(JOINER))
+    data = {"keys": [network.key("m-1").public_key.hex()], "party": "m-1", "role": "merchant"}
+    network.must("party.register", "party/m-1", data, "bank-0")
+    opening = {
+        "consumer": "ab" * 32, "custodian": "bank-0", "industry": "fitness", "merchant": "m-1",
+        "terms_hash": "cd" * 32,
+    }  # fmt: skip
+    for at in range(len(PLAIN)):
+        network.submit(0, network.envelope("prepaid.open", f"contract/p-{at}", opening, "m-1"))
+    network.grow(1)
+    live_plainly(network, 0)
+    network.now_ms += REPLAY_WINDOW_MS
+    network.grow(2)
+    live_plainly(network, 1)
+    network.snapshot()
+    machine = join(network)
+    network.grow(1)
+    live_plainly(network, 2)
+    for at, pattern in enumerate(PLAIN):
+        state = state_of(network.machines[0], f"contract/p-{at}")
+        assert (state.count, state.refused) == (
+            1 + len("".join(pattern)),
+            "".join(pattern).count("R"),
+        )
+    assert assert_links_are_true(machine, network.machines[0]) > len(PLAIN)
+    verify_chain(machine.store.chain_store, identify_entry)
+    before = dict(machine.index.scan(b"\x00", b"\xff"))
+    machine.index = MemoryStore()
+    build_index(Base(network_base(network)), machine.segments, machine.index)
+    machine.start()
+    again = dict(machine.index.scan(b"\x00", b"\xff"))
+    for prefix in (b"e", b"s", b"t"):
+        assert {key: row for key, row in again.items() if key[:1] == prefix} == {
+            key: row for key, row in before.items() if key[:1] == prefix
+        }
