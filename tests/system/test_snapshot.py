@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -34,6 +35,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 
 
 LIFE = "contract/life-1"
+
+PLAIN = "contract/plain-1"
+"""Nothing looks back on it, so that a node that joined holds only its newest entries."""
 
 
 def act(
@@ -71,6 +75,11 @@ def joined(network: Network, notice: str) -> tuple[str, int]:
     network.devnet.kill(3)
     for name in ("segments", "index", "journal", "spool", "snapshots"):
         shutil.rmtree(home.path / name)
+    opening = {
+        "consumer": secrets.token_hex(32), "custodian": GATEWAY, "industry": "fitness",
+        "merchant": "m-yoga", "terms_hash": secrets.token_hex(32),
+    }  # fmt: skip
+    act(network, 0, "prepaid.open", PLAIN, opening, "m-yoga")
     settle_beyond_window(network, height)
     assert main(["node", "join", "--home", str(home.path), "--reason", "disk lost"]) == 0
     network.devnet.start([3])
@@ -90,12 +99,24 @@ def newest_snapshot(network: Network, replica: int) -> int:
     return max((int(name.stem) for name in names), default=0)
 
 
+def live_plainly(network: Network, replica: int) -> None:
+    """Have something applied in `PLAIN`, and then something refused."""
+    for kind, amount, status in (
+        ("prepaid.prepay", 1, "applied"),
+        ("prepaid.consume", 10**9, "refused"),
+    ):
+        reference = f"{kind} {secrets.token_hex(8)}"
+        envelope = network.sign(Draft(kind, {"amount": amount}, PLAIN, reference, ["m-yoga"]))[1]
+        assert network.settle(replica, envelope)["status"] == status
+
+
 def settle_beyond_window(network: Network, height: int) -> None:
     """Have replicas 0 to 2 go on until a snapshot does not reach back to a height any more."""
     with network.client(0) as client:
         since_ms = int(client.block(height)["header"]["time_ms"])
     while True:
         place = network.settle(0, network.opening()[1])
+        live_plainly(network, 0)
         snapshot = min(newest_snapshot(network, replica) for replica in range(3))
         with network.client(0) as client:
             if (
@@ -173,6 +194,7 @@ def test_a_joined_node_computes_what_is_owed_from_entries_older_than_its_base(
 @pytest.mark.usefixtures("joined")
 def test_what_a_joined_node_holds_is_whole_and_its_index_is_built_again(network: Network) -> None:
     home = home_of(network, 3)
+    live_plainly(network, 3)
     network.devnet.stop([3])
     assert main(["inspect", "--home", str(home.path)]) == 0
     shutil.rmtree(home.index)
