@@ -80,6 +80,11 @@ Deed = Callable[[Context, ContractRecord, Any, str], tuple[ContractRecord, Effec
 
 PPM: Final = 1_000_000
 
+DELAY_MS_MAX: Final = 3_600_000
+"""How long after it happened an event may stand in a block without being dated back. An envelope
+signed on the spot gets into a block within the replay window, which networks are founded with at an
+hour (`cli.founding`), or never."""
+
 PAYEES_TOLD_MAX: Final = 8
 """Payees that a refusal names; an outcome has room for no more than 16 KiB."""
 
@@ -268,9 +273,14 @@ def _find_future(context: Context, data: Event) -> Effects:
 
 
 def _is_backdated(context: Context, data: Event, role: str) -> bool:
-    """Whether the merchant alone says that something happened on a day before its block."""
+    """Whether the merchant alone says that something happened on a day before its block, and longer
+    ago than honest delay explains: what happens just before midnight is recorded just after."""
     is_dated_alone = role == "merchant" and bool(data.occurred_at)
-    return is_dated_alone and day_of(data.occurred_at) < day_of(context.time_ms)
+    return (
+        is_dated_alone
+        and day_of(data.occurred_at) < day_of(context.time_ms)
+        and data.occurred_at < context.time_ms - DELAY_MS_MAX
+    )
 
 
 # -- what single events do

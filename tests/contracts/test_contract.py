@@ -14,6 +14,7 @@ from contracts.contract import BLANK
 from contracts.custody import ContractRecord, Counter, count_device, settle
 from contracts.handling import Refusal
 from contracts.prepaid import ConservationError
+from law.days import day_of, start_of
 from ledger.canonical import is_normal
 from ledger.stream import decode_stored_stream
 from ledger.sum_tree import SumTree, compute_leaf
@@ -35,6 +36,7 @@ from tests.contracts.world import lone_context
 CUT = {"debited": 4800, "item": "cut", "units": 1}
 FREEZE = SAMPLES["funds.frozen"]
 DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 
 
 def audited(world: LifeWorld) -> list[str]:
@@ -464,6 +466,30 @@ def test_a_contract_that_the_merchant_alone_dates_to_an_earlier_day_is_found() -
     assert isinstance(alone, ContractRecord)
     assert alone.findings == 1
     assert world.merchant.findings == 2
+
+
+@pytest.mark.parametrize(
+    ("block", "ago_ms", "is_found"),
+    [
+        ("00:00:05", 10_000, False),
+        ("00:59:59", HOUR_MS, False),
+        ("00:59:59", HOUR_MS + 1, True),
+        ("12:00:00", HOUR_MS, False),
+        ("12:00:00", 12 * HOUR_MS, False),
+        ("12:00:00", 12 * HOUR_MS + 1, True),
+    ],
+)
+def test_what_happens_just_before_midnight_may_be_recorded_just_after(
+    block: str, ago_ms: int, is_found: bool
+) -> None:
+    """An honest merchant's payment at 23:59:55 is in a block of the next day."""
+    world = paid_world()
+    hours, minutes, seconds = map(int, block.split(":"))
+    at = start_of(day_of(world.next_ms) + 1) + ((hours * 60 + minutes) * 60 + seconds) * 1_000
+    world.step_ms = at - world.chain.header.time_ms
+    paid = LOCKED | {"custody": "none", "occurred_at": at - ago_ms}
+    found = findings(world.event("funds.locked", paid, "m-1"))
+    assert found == (["payment_backdated"] if is_found else [])
 
 
 def test_a_first_use_that_the_merchant_alone_dates_to_an_earlier_day_is_found() -> None:
