@@ -20,7 +20,7 @@ from law.canonical import compute_hash, encode
 from law.days import day_of
 from law.published import ACCOUNT, read_published
 from law.refusal import Refused
-from law.rules import check_publisher, parse_pack
+from law.rules import Pack, check_publisher, check_replaced, find_replaced, parse_pack
 from law.terms import INDUSTRIES, parse_terms
 from ledger.transaction import Outcome, applied
 
@@ -158,9 +158,11 @@ def apply_terms(context: Context, data: PublishData) -> Outcome:
 def apply_rules(context: Context, data: PublishData) -> Outcome:
     """Publish a rule pack; by the regulator it names, competent for its industries and districts.
 
-    A version that begins before it is published changes what held on days that are over: that may
-    be a correction, and is a finding (立法法 104: no rule looks back but in favour of those it
-    protects)."""
+    A version takes the place of earlier ones, so its publisher has to be competent for what these
+    held for as well. One that begins before it is published, be it the first, changes what held on
+    days that are over: that may be a correction, or a law older than the ledger, and is a finding
+    (立法法 104: no rule looks back but in favour of those it protects).
+    """
     with refused_by_law("document_refused"):
         raw = encode(data.document)
         pack = parse_pack(raw)
@@ -171,10 +173,22 @@ def apply_rules(context: Context, data: PublishData) -> Outcome:
     with refused_by_law("document_refused"):
         check_publisher(pack, {pack.department: industries}, districts)
     _check_stream(context, RULES_PREFIX + pack.id)
-    begins, today = pack.effective_from, day_of(context.time_ms)
-    if context.record is not None and begins is not None and begins < today:
+    known = context.record
+    if isinstance(known, VersionsRecord) and known.publisher == signer:
+        earlier = (read_pack(context, version) for version in reversed(known.versions))
+        with refused_by_law("document_refused"):
+            check_replaced(find_replaced(earlier, pack), pack, industries, districts)
+    begins = pack.effective_from
+    if begins is not None and begins < day_of(context.time_ms):
         return _add(context, raw, pack.version, ("finding", "rules_backdated"))
     return _add(context, raw, pack.version)
+
+
+def read_pack(context: Context, version: Version) -> Pack:
+    """Return a published version of a rule pack."""
+    raw = read_document(context, version.hash)
+    assert raw is not None, "a published pack is never removed"
+    return parse_pack(raw)
 
 
 def apply_data(context: Context, data: PublishData) -> Outcome:

@@ -32,7 +32,7 @@ from contracts.documents import (
     DocumentRecord,
     VersionsRecord,
     published_stream,
-    read_document,
+    read_pack,
     refused_by_law,
 )
 from contracts.events import ComputedData, FindingsData
@@ -51,7 +51,7 @@ from law.entries import StreamEntry, find_consumer, to_facts
 from law.finding import Finding
 from law.published import ACCOUNT, DEPOSIT_1Y, LPR_1Y, REST_DAYS
 from law.refund import derive
-from law.rules import Pack, parse_pack, schedule
+from law.rules import Pack, schedule
 
 RULES_NAMED_MAX: Final = 32
 """Broken rules that an outcome names; the count says how many there are."""
@@ -206,15 +206,12 @@ def encode_findings(found: Sequence[Finding]) -> bytes:
 
 
 def _read_packs(context: Context, names: Sequence[str]) -> list[Pack]:
-    packs = []
+    packs: list[Pack] = []
     for name in dict.fromkeys(names):
         record = context.read(RULES_PREFIX + name)
         if not isinstance(record, VersionsRecord):
             raise Refusal("unknown_rules", ("rules", name))
-        for version in record.versions:
-            raw = read_document(context, version.hash)
-            assert raw is not None, "a published pack is never removed"
-            packs.append(parse_pack(raw))
+        packs += [read_pack(context, version) for version in record.versions]
     return packs
 
 

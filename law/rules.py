@@ -9,7 +9,7 @@ version of its own day.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -187,6 +187,45 @@ def schedule(packs: Sequence[Pack]) -> tuple[InForce, ...]:
         if pack.effective_from < end:
             found.append(InForce(pack, pack.effective_from, end))
     return tuple(found)
+
+
+def find_replaced(newest_first: Iterable[Pack], pack: Pack) -> Iterator[Pack]:
+    """Yield the versions of a pack whose place a later one takes: the newest, and each that would
+    go on to hold on a day from which the later one holds.
+
+    No version is asked for beyond one that ends all before it by that day.
+    """
+    begin = FOREVER if pack.effective_from is None else pack.effective_from
+    end = FOREVER
+    for place, each in enumerate(newest_first):
+        since = FOREVER if each.effective_from is None else each.effective_from
+        until = FOREVER if each.effective_until is None else each.effective_until
+        if place == 0 or max(since, begin) < min(until, end):
+            yield each
+        end = min(end, since)
+        if end <= begin:
+            return
+
+
+def check_replaced(
+    replaced: Iterable[Pack], pack: Pack, industries: Sequence[str], districts: Sequence[str]
+) -> None:
+    """Refuse a version whose publisher is not competent for all that those held for whose place it
+    takes; `industries` and `districts` are the publisher's, `*` for all.
+
+    Else whoever may speak for one district could end what holds in all the others. Raises `Refused`
+    (NOT_ENTITLED).
+    """
+    for each in replaced:
+        for held, own in ((each.industries, industries), (each.districts, districts)):
+            outside = [name for name in held if name not in own and "*" not in own]
+            if outside:
+                where = "every district" if outside == ["*"] else ", ".join(outside)
+                raise Refused(
+                    Code.NOT_ENTITLED,
+                    f"rules {pack.name} take the place of {each.name}, which hold for {where}; "
+                    f"{pack.publisher} is competent for {', '.join(own) or 'none'}",
+                )
 
 
 def check_publisher(

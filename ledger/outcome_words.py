@@ -209,8 +209,8 @@ FINDINGS: Final[Mapping[str, tuple[str, str]]] = {
         "what is left in custody is less than what is still owed",
     ),
     "rules_backdated": (
-        "规则包的新版本自公布之前的日期起施行",
-        "a later version of a rule pack begins before it was published",
+        "规则包自公布之前的日期起施行",
+        "a rule pack begins before it was published",
     ),
     "signing_backdated": (
         "订立日期由经营者单方倒填",

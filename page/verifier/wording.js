@@ -181,7 +181,7 @@ export const FINDING_WORDS = new Map([
   ["released_above_delivered", ["释放超过已提供而可释放的份额", "more was released than the share of what was delivered"]],
   ["released_before_delivery", ["尚未提供即已释放", "money was released before anything was delivered"]],
   ["released_what_is_owed", ["释放之后，托管余额少于尚应退还的金额", "what is left in custody is less than what is still owed"]],
-  ["rules_backdated", ["规则包的新版本自公布之前的日期起施行", "a later version of a rule pack begins before it was published"]],
+  ["rules_backdated", ["规则包自公布之前的日期起施行", "a rule pack begins before it was published"]],
   ["signing_backdated", ["订立日期由经营者单方倒填", "the merchant alone dates the contract to an earlier day"]],
   ["silence_stated", ["称对方沉默；沉默仅在法律规定、约定或交易习惯之下才作数", "silence is stated, which counts only where law, agreement or usage lets it"]],
 ]);

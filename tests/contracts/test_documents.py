@@ -177,18 +177,78 @@ def test_a_pack_finds_breaches_of_merchants_of_its_districts_alone() -> None:
     }  # fmt: skip
 
 
-def test_a_version_that_changes_days_that_are_over_is_found() -> None:
-    """Whoever publishes could take a rule back for the day on which it was broken."""
+def test_rules_that_change_days_that_are_over_are_found() -> None:
+    """Whoever publishes could take a rule back for the day on which it was broken; and could make
+    one, under a name of its own, for a day on which everybody kept all rules."""
     world = LifeWorld()
-    stream = "rules/offcampus-training"
-    first = publish(world, "rules.publish", pack(), "bank-2", stream)
-    assert [name for name, _ in first.effects] == ["hash", "version"]
     today = show_day(day_of(world.next_ms))
     yesterday = show_day(day_of(world.next_ms) - 1)
-    for number, begins, found in ((2, yesterday, True), (3, today, False)):
-        later = pack(effective_from=begins, pack={"id": "offcampus-training", "version": number})
-        outcome = publish(world, "rules.publish", later, "bank-2", stream)
-        assert (("finding", "rules_backdated") in outcome.effects) == found
+    draft = {"effective_from": None, "status": "draft"}
+    for name, number, changes, found in (
+        ("offcampus-training", 1, {}, True),
+        ("offcampus-training", 2, {"effective_from": yesterday}, True),
+        ("offcampus-training", 3, {"effective_from": today}, False),
+        ("another", 1, {"effective_from": yesterday}, True),
+        ("from-today", 1, {"effective_from": today}, False),
+        ("some-day", 1, draft, False),
+    ):
+        document = pack(**changes, pack={"id": name, "version": number})
+        outcome = publish(world, "rules.publish", document, "bank-2", f"rules/{name}")
+        assert outcome == applied(
+            ("hash", hash_of(document)),
+            ("version", number),
+            *([("finding", "rules_backdated")] if found else []),
+        )
+
+
+def reach(world: LifeWorld, **changes: Any) -> None:
+    """Say how far the regulator of training reaches from now on."""
+    scoped = [COMPETENCE["regulators"][0], COMPETENCE["regulators"][1] | changes]
+    world.must(
+        "competence.publish", "published/competence", {"regulators": scoped}, "bank-1", "bank-2"
+    )
+
+
+def test_no_version_ends_what_its_publisher_is_not_competent_for() -> None:
+    """A version for one district would end what holds in all, by whoever may no longer say so."""
+    world = LifeWorld()
+    stream = "rules/offcampus-training"
+
+    def next_version(number: int, **changes: Any) -> Outcome:
+        document = pack(**changes, pack={"id": "offcampus-training", "version": number})
+        return publish(world, "rules.publish", document, "bank-2", stream)
+
+    def not_competent(number: int, held: int, where: str, reached: str) -> Outcome:
+        return refused(
+            "document_refused",
+            ("why", "not_entitled"),
+            ("detail", (
+                f"rules offcampus-training@{number} take the place of offcampus-training@{held}, "
+                f"which hold for {where}; bank-2 is competent for {reached}"
+            )),
+        )  # fmt: skip
+
+    reach(world)
+    assert next_version(1).code == ""
+    here = {"districts": ["nanshan"]}
+    reach(world, **here)
+    for changes in (
+        here,
+        here | {"effective_from": "2035-01-01"},
+        here | {"effective_from": None, "status": "draft"},
+    ):
+        assert next_version(2, **changes) == not_competent(2, 1, "every district", "nanshan")
+    reach(world)
+    later = {"effective_from": "2035-01-01"}
+    assert next_version(2, **here, **later).code == "", "whoever may speak for all may narrow it"
+    reach(world, **here)
+    assert next_version(3, **here, effective_from="2034-01-01") == not_competent(
+        3, 1, "every district", "nanshan"
+    ), "the version that is still to come leaves the one before it in force until then"
+    assert next_version(3, **here, **later).code == "", "which only ends what is of the district"
+    reach(world, **here, industries=["fitness"])
+    other = here | later | {"industries": ["fitness"]}
+    assert next_version(4, **other) == not_competent(4, 3, "training", "fitness")
 
 
 def test_rates_are_published_by_whom_their_series_is() -> None:

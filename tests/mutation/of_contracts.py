@@ -202,10 +202,19 @@ MUTANTS = (
         "tests/contracts/test_documents.py::test_a_regulator_of_one_district_binds_no_other",
     ),
     Mutant(
+        "rules-ended-beyond-competence",
+        "law/rules.py",
+        "        if place == 0 or max(since, begin) < min(until, end):",
+        "        if place == 0:",
+        "whoever lost a district ends what holds there, if another version is still to come",
+        "tests/contracts/test_documents.py::"
+        "test_no_version_ends_what_its_publisher_is_not_competent_for",
+    ),
+    Mutant(
         "merchant-dates-the-contract",
         "contracts/contract.py",
-        "    return is_dated_alone and day_of",
-        "    return not is_dated_alone and day_of",
+        "        is_dated_alone\n        and day_of",
+        "        not is_dated_alone\n        and day_of",
         "a merchant moves the day of the contract, and with it the rate, unseen",
         "tests/contracts/test_contract.py::"
         "test_a_contract_that_the_merchant_alone_dates_to_an_earlier_day_is_found",
