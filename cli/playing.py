@@ -33,6 +33,7 @@ from cli.founding import read_genesis
 from cli.life import COMPUTED, Cast, Life, LifeEvent, make_commitments, make_draft
 from cli.progress import Progress
 from cli.submission import Result, Submitter, wait_height
+from contracts.documents import account_stream
 from ledger.signing import SEED_BYTES, SeedSigner
 from node.private_files import write_file
 
@@ -223,7 +224,7 @@ class Player:
                     "source": f"examples/lives/{life.name}",
                     "version": 1,
                 }
-                stream = f"published/account.{cast.account}"
+                stream = account_stream(bank, cast.account)
                 drafts[cast.account] = _publication(
                     "data.publish", page, stream, cast.account, bank
                 )

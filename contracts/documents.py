@@ -192,8 +192,8 @@ def read_pack(context: Context, version: Version) -> Pack:
 
 
 def apply_data(context: Context, data: PublishData) -> Outcome:
-    """Publish a page of rates or rest days; an account's rate by an institution, the rest by the
-    regulator whose competence names the series."""
+    """Publish a page of rates or rest days; the rates of its own accounts by an institution, the
+    rest by the regulator whose competence names the series."""
     if "position" in data.document:
         raise Refusal(
             "document_refused",
@@ -204,13 +204,14 @@ def apply_data(context: Context, data: PublishData) -> Outcome:
         raw = encode(data.document)
         read_published([{**data.document, "position": context.position}])
     series = str(data.document["series"])
-    _check_stream(context, published_stream(series))
     if series.startswith(ACCOUNT):
         signer = context.signers[0]
+        _check_stream(context, account_stream(signer, series.removeprefix(ACCOUNT)))
         party = context.party(signer)
         if len(context.signers) != 1 or party is None or not party.is_institution:
             raise Refusal("not_an_institution", ("signers", " ".join(context.signers)))
     else:
+        _check_stream(context, published_stream(series))
         signer = _require_regulator(context)
         record = context.read(COMPETENCE_STREAM)
         if isinstance(record, CompetenceRecord) and not any(
@@ -250,8 +251,17 @@ def apply_competence(context: Context, data: CompetenceData) -> Outcome:
 
 
 def published_stream(series: str) -> str:
-    """Return the stream of a series: `published/lpr_1y`, `published/account.<id>`."""
+    """Return the stream of a series: `published/lpr_1y`."""
     return PUBLISHED_PREFIX + series.replace("/", ".")
+
+
+def account_stream(institution: str, account: str) -> str:
+    """Return the stream of the rates that an institution says its account bears.
+
+    Each has its own for any account, so that nobody takes the name of another's. No party's id has
+    a full stop in it, so no two are the same.
+    """
+    return published_stream(f"{ACCOUNT}{institution}.{account}")
 
 
 def _add(context: Context, raw: bytes, version: int, *effects: tuple[str, str]) -> Outcome:

@@ -31,6 +31,7 @@ from contracts.documents import (
     RULES_PREFIX,
     DocumentRecord,
     VersionsRecord,
+    account_stream,
     published_stream,
     read_pack,
     refused_by_law,
@@ -49,7 +50,7 @@ from law.days import parse_day
 from law.derivation import Derivation
 from law.entries import StreamEntry, find_consumer, to_facts
 from law.finding import Finding
-from law.published import ACCOUNT, DEPOSIT_1Y, LPR_1Y, REST_DAYS
+from law.published import DEPOSIT_1Y, LPR_1Y, REST_DAYS
 from law.refund import derive
 from law.rules import Pack, schedule
 
@@ -92,14 +93,16 @@ def gather(
     terms = read(DOCUMENT_PREFIX + static.terms.hex())
     assert isinstance(terms, DocumentRecord), "a contract's terms are never removed"
     entries = _read_entries(party, record, past)
+    institution = _find_institution(party, record.custodian)
     accounts = [
-        ACCOUNT + str(entry.data["account"])
+        account_stream(institution, str(entry.data["account"]))
         for entry in entries
         if entry.kind == "funds.locked" and entry.data["account"] is not None
     ]
+    series = [published_stream(name) for name in (LPR_1Y, DEPOSIT_1Y, REST_DAYS)]
     pages = []
-    for series in dict.fromkeys([LPR_1Y, DEPOSIT_1Y, REST_DAYS, *accounts]):
-        versions = read(published_stream(series))
+    for name in dict.fromkeys([*series, *accounts]):
+        versions = read(name)
         if isinstance(versions, VersionsRecord):
             for version in versions.versions:
                 page = read(DOCUMENT_PREFIX + version.hash.hex())
@@ -107,6 +110,13 @@ def gather(
                 pages.append({**json.loads(page.raw), "position": version.position})
     merchant_entries = _read_entries(party, record, merchant_past, MERCHANT_EVENTS)
     return Papers(terms.raw, entries, to_facts(merchant_entries), pages)
+
+
+def _find_institution(party: Callable[[str], PartyRecord | None], custodian: str) -> str:
+    """Return the institution that a custodian is, or whose gateway it is: what an account bears is
+    for whoever keeps it to say."""
+    known = party(custodian)
+    return known.registrar if known is not None and known.role == "gateway" else custodian
 
 
 def _read_entries(

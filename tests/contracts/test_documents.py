@@ -276,10 +276,14 @@ def test_rates_are_published_by_whom_their_series_is() -> None:
         "source": "the bank's own rate",
         "version": 1,
     }
-    assert publish(world, "data.publish", account, "m-1", "published/account.acc-1") == refused(
-        "not_an_institution", ("signers", "m-1")
-    )
-    assert publish(world, "data.publish", account, "bank-0", "published/account.acc-1").code == ""
+    for signer in ("bank-0", "m-1"):
+        stream = f"published/account.{signer}.acc-1"
+        for other in ("published/account.acc-1", "published/account.bank-4.acc-1"):
+            assert publish(world, "data.publish", account, signer, other) == refused(
+                "wrong_stream", ("stream", other), ("expected", stream)
+            )
+        outcome = publish(world, "data.publish", account, signer, stream)
+        assert outcome.code == ("" if signer == "bank-0" else "not_an_institution")
 
 
 def test_a_regulator_without_competence_for_the_industry_freezes_nothing() -> None:

@@ -134,6 +134,39 @@ def test_a_refund_is_computed_first_paid_once_and_never_above_what_is_due() -> N
     assert audited(world) == []
 
 
+@pytest.mark.parametrize("custodian", ["bank-0", "g-1"])
+def test_what_an_account_bears_is_said_by_whoever_keeps_it(custodian: str) -> None:
+    """Any institution could say it first, keep the custodian from it, and so set the interest."""
+    world = LifeWorld()
+    assert not world.sign(custodian=custodian).refused
+    world.done("funds.locked", LOCKED | {"account": "acc-1", "custody": "ordered"}, custodian)
+    world.publish_data()
+    notice = world.done("termination.requested", {"cure_until": None}, "c-1")
+    world.done("notice.arrived", {"of": notice}, "m-1")
+
+    def compute() -> dict[str, int | str]:
+        return effects(world.event("refund.computed", {"as_of": AS_OF}, "c-1"))
+
+    def say(institution: str) -> None:
+        page = {
+            "format": "evidence-ledger/published",
+            "points": [{"from": "2025-01-01", "ppm": 400_000}],
+            "series": "account/acc-1",
+            "source": "what it says",
+            "version": 1,
+        }
+        stream = f"published/account.{institution}.acc-1"
+        world.must("data.publish", stream, {"document": page}, institution)
+
+    unsaid = compute()
+    say("bank-4")
+    assert compute() == unsaid
+    say("bank-0")  # the gateway's bank
+    said = compute()
+    assert said["basis"] != unsaid["basis"]
+    assert said["derivation"] != unsaid["derivation"]
+
+
 def test_what_cannot_be_computed_is_said() -> None:
     world = paid_world()
     assert world.event("refund.computed", {"as_of": "2026-02-31"}, "bank-0") == refused(
