@@ -8,6 +8,7 @@ facts of one day does not matter.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -92,6 +93,8 @@ class Account:
     """The same without what the consumer objects to."""
     facts: dict[str, tuple[Fact, ...]]
     """By kind, in order."""
+    arrivals: dict[int, Ms]
+    """When each notice arrived first, as recorded, by the notice's position."""
 
     @property
     def persons(self) -> Persons:
@@ -135,10 +138,10 @@ class Account:
     def find_arrival(self, notice: Fact, terms: Terms) -> Ms | None:
         """Return when a notice arrived (civil code 137): as recorded, or, where the ledger is the
         agreed system, when the ledger recorded the notice itself."""
-        times = [fact.at for fact in self.of("notice.arrived") if fact.data.of == notice.position]
-        if terms.notices == LEDGER:
-            times.append(notice.recorded)
-        return min(times, default=None)
+        arrived = self.arrivals.get(notice.position)
+        if terms.notices != LEDGER:
+            return arrived
+        return notice.recorded if arrived is None else min(arrived, notice.recorded)
 
 
 def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
@@ -187,7 +190,15 @@ def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
         tallies=_tally(deliveries),
         undisputed=_tally([delivery for delivery in deliveries if not delivery.objected]),
         facts=kinds,
+        arrivals=_find_arrivals(kinds),
     )
+
+
+def _find_arrivals(kinds: dict[str, tuple[Fact, ...]]) -> dict[int, Ms]:
+    arrivals: dict[int, Ms] = {}
+    for fact in kinds.get("notice.arrived", ()):
+        arrivals.setdefault(fact.data.of, fact.at)  # in order, so the first is the earliest
+    return arrivals
 
 
 def _sum_released(terms: Terms, kinds: dict[str, tuple[Fact, ...]]) -> int:
@@ -312,8 +323,9 @@ def read_period(
     resumes = [fact for fact in resumes if day_of(fact.at) <= until]
     for stop in stops:
         day = day_of(stop.at)
-        again = next((fact for fact in resumes if fact.key > stop.key), None)
-        if again is not None:
+        place = bisect_right(resumes, stop.key, key=lambda fact: fact.key)
+        if place < len(resumes):
+            again = resumes[place]
             breaks.append(Interruption(day, day_of(again.at), (stop.position, again.position)))
         elif day < until and (stopped is None or day < stopped):
             stopped, stop_position = day, stop.position

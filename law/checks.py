@@ -2,15 +2,19 @@
 
 A check is a generator of findings over one contract, given the rule's numbers and the days on which
 it holds; every event is judged by the version of its own day. Checks see everything that was
-recorded and change nothing. `find_breaches` runs every rule in force for the contract's industry
-and district; `find_issuer_breaches` those that look at a merchant as a whole.
+recorded and change nothing. Each takes one walk along the facts and finds at most one thing of any:
+a contract may have twenty thousand, by whoever wants to be a nuisance. `find_breaches` runs every
+rule in force for the contract's industry and district; `find_issuer_breaches` those that look at a
+merchant as a whole.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from heapq import heappop, heappush
 from typing import Final
 
 from law.account import BOTH, Account, fold
@@ -18,11 +22,15 @@ from law.amounts import show_percent, show_yuan
 from law.clauses import Phrases, check_clauses
 from law.days import MINUTE_MS, Day, Ms, add_months, day_of, show_day, start_of
 from law.facts import Fact
+from law.fields import MS_MAX
 from law.finding import GRAVE, NOTICE, Finding
 from law.rules import DRAFT, InForce, Rule
 from law.terms import PeriodDeal, StoredDeal, Terms, UnitsDeal
 
 CARD_NAMED: Final = "named"
+
+NEVER: Final = (MS_MAX + 1, 0)
+"""A place after every fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,18 +392,24 @@ def _ends_by(look: Look) -> Iterator[Finding]:
 
 
 def _no_debit_after_loss(look: Look) -> Iterator[Finding]:
-    reissued = {fact.data.of: fact for fact in look.account.of("card.reissued")}
-    for loss in look.account.of("card.lost"):
-        again = reissued.get(loss.position)
-        for fact in look.during("service.delivered"):
-            if fact.at > loss.recorded and (again is None or fact.key < again.key):
-                yield look.find(
-                    f"The card was debited after its loss had been reported at entry "
-                    f"{loss.position}.",
-                    f"挂失（第 {loss.position} 条）之后仍有扣款。",
-                    [loss.position, fact.position],
-                    ("debited", fact.data.debited),
-                )
+    """Each debit once, after the first of the losses that stood when it was made."""
+    reissued = {fact.data.of: fact.key for fact in look.account.of("card.reissued")}
+    losses = look.account.of("card.lost")
+    coming = sorted(range(len(losses)), key=lambda place: losses[place].recorded, reverse=True)
+    standing: list[int] = []
+    for fact in look.during("service.delivered"):
+        while coming and losses[coming[-1]].recorded < fact.at:
+            heappush(standing, coming.pop())
+        while standing and reissued.get(losses[standing[0]].position, NEVER) <= fact.key:
+            heappop(standing)  # nor does it stand for any later debit
+        if standing:
+            loss = losses[standing[0]]
+            yield look.find(
+                f"The card was debited after its loss had been reported at entry {loss.position}.",
+                f"挂失（第 {loss.position} 条）之后仍有扣款。",
+                [loss.position, fact.position],
+                ("debited", fact.data.debited),
+            )
 
 
 # -- what the terms and the merchant say
@@ -425,7 +439,8 @@ _MISSING: Final = {"refund": "预付款退还方式", "liability": "违约责任
 
 
 def _no_intake_after_risk(look: Look) -> Iterator[Finding]:
-    for risk in look.account.of("risk.declared"):
+    """Each intake once, after the first risk declared, be it declared again or not."""
+    for risk in look.account.of("risk.declared")[:1]:
         for fact in look.during("funds.locked"):
             if max(fact.key, (fact.latest, fact.position)) > risk.key:
                 yield look.find(
@@ -446,27 +461,33 @@ _ANNOUNCED: Final = {
 
 
 def _notice_before_closing(look: Look) -> Iterator[Finding]:
+    """Each closing or move once, by the notice before it that was recorded first."""
     lead = look.number("lead_days")
     for kind, (notice_kind, verb, word) in _ANNOUNCED.items():
+        notices = look.account.of(notice_kind)
+        seen = 0
+        told: Fact | None = None
         for fact in look.during(kind):
+            while seen < len(notices) and notices[seen].key < fact.key:
+                if told is None or day_of(notices[seen].latest) < day_of(told.latest):
+                    told = notices[seen]
+                seen += 1
             day = day_of(fact.at)
-            told = [n for n in look.account.of(notice_kind) if n.key < fact.key]
-            days = [max(0, day - day_of(notice.latest)) for notice in told]
-            if not days:
+            days = 0 if told is None else max(0, day - day_of(told.latest))
+            if told is None:
                 yield look.find(
                     f"The merchant {verb} on {show_day(day)} without telling consumers before.",
                     f"经营者于 {show_day(day)} {word}，未提前告知消费者。",
                     [fact.position],
                     ("lead_days", lead),
                 )
-            elif max(days) < lead:
+            elif days < lead:
                 yield look.find(
-                    f"The merchant {verb} on {show_day(day)}, {max(days)} days after telling "
+                    f"The merchant {verb} on {show_day(day)}, {days} days after telling "
                     f"consumers; {lead} are required.",
-                    f"经营者于 {show_day(day)} {word}，仅提前 {max(days)} 日告知，"
-                    f"应提前 {lead} 日。",
-                    [*(notice.position for notice in told), fact.position],
-                    ("days", max(days)),
+                    f"经营者于 {show_day(day)} {word}，仅提前 {days} 日告知，应提前 {lead} 日。",
+                    [told.position, fact.position],
+                    ("days", days),
                     ("lead_days", lead),
                 )
 
@@ -540,15 +561,13 @@ def _refund_within(look: Look) -> Iterator[Finding]:
         )
         if look.number(name)
     ]
+    refunds = look.account.of("refund.paid")
     for kind, days in asked:
         for fact in look.during(kind):
             due = day_of(fact.at) + days
-            paid = [
-                refund
-                for refund in look.account.of("refund.paid")
-                if refund.key > fact.key and day_of(refund.at) <= due
-            ]
-            if look.on > due and not paid:
+            place = bisect_right(refunds, fact.key, key=lambda refund: refund.key)
+            is_paid = place < len(refunds) and day_of(refunds[place].at) <= due
+            if look.on > due and not is_paid:
                 yield look.find(
                     f"Nothing was paid back within {days} days, by {show_day(due)}.",
                     f"未在 {days} 日内（{show_day(due)} 前）退款。",

@@ -211,6 +211,22 @@ MUTANTS = (
         "test_no_version_ends_what_its_publisher_is_not_competent_for",
     ),
     Mutant(
+        "rate-said-by-anybody",
+        "contracts/refunds.py",
+        "        account_stream(institution, str(entry.data",
+        "        account_stream('bank-4', str(entry.data",
+        "another institution than the custodian says what the account bears",
+        "tests/contracts/test_refunds.py::test_what_an_account_bears_is_said_by_whoever_keeps_it",
+    ),
+    Mutant(
+        "every-risk-found-again",
+        "law/checks.py",
+        'look.account.of("risk.declared")[:1]:',
+        'look.account.of("risk.declared"):',
+        "a merchant that declares risks and takes payments makes millions of findings",
+        "tests/law/test_long_records.py::test_twice_the_statements_are_twice_the_work",
+    ),
+    Mutant(
         "merchant-dates-the-contract",
         "contracts/contract.py",
         "        is_dated_alone\n        and day_of",
