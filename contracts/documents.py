@@ -32,6 +32,8 @@ COMPETENCE_STREAM: Final = "published/competence"
 
 VERSIONS_MAX: Final = 256
 """Versions of one document, or pages of one series: twenty years of a monthly rate."""
+READ_BYTES: Final = 256
+"""Of a rule pack, as long to parse as an entry to read (55 µs, measured)."""
 REGULATORS_MAX: Final = 64
 DETAIL_CHARS_MAX: Final = 400
 """Of the sentence in which the law refuses a document."""
@@ -175,7 +177,9 @@ def apply_rules(context: Context, data: PublishData) -> Outcome:
     _check_stream(context, RULES_PREFIX + pack.id)
     known = context.record
     if isinstance(known, VersionsRecord) and known.publisher == signer:
-        earlier = (read_pack(context, version) for version in reversed(known.versions))
+        earlier = (
+            read_pack(context, context.stream, version) for version in reversed(known.versions)
+        )
         with refused_by_law("document_refused"):
             check_replaced(find_replaced(earlier, pack), pack, industries, districts)
     begins = pack.effective_from
@@ -184,10 +188,11 @@ def apply_rules(context: Context, data: PublishData) -> Outcome:
     return _add(context, raw, pack.version)
 
 
-def read_pack(context: Context, version: Version) -> Pack:
-    """Return a published version of a rule pack."""
+def read_pack(context: Context, stream: str, version: Version) -> Pack:
+    """Return a published version of a rule pack; refuse more than a block may read."""
     raw = read_document(context, version.hash)
     assert raw is not None, "a published pack is never removed"
+    context.charge(1 + len(raw) // READ_BYTES, stream)
     return parse_pack(raw)
 
 

@@ -36,7 +36,8 @@ class Refusal(Exception):
 
 READS_MAX: Final = 20_000
 """Earlier applied entries that all transactions of one block together may read: about a second's
-work. `contracts.room` keeps a contract and its merchant below it."""
+work. `contracts.room` keeps a contract and its merchant below it. What takes as long as reading one
+counts as one (`Context.charge`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +140,12 @@ class Context:
             raise Refusal("too_much_to_read", ("stream", stream), ("allowed", READS_MAX))
         self.reads_left -= len(found) + 1
         return found
+
+    def charge(self, reads: int, stream: str) -> None:
+        """Count work about a stream that takes as long as so many reads.
+
+        Raises `Refusal` (too_much_to_read) beyond `READS_MAX` of one block.
+        """
+        if reads > self.reads_left:
+            raise Refusal("too_much_to_read", ("stream", stream), ("allowed", READS_MAX))
+        self.reads_left -= reads

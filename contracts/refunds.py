@@ -54,6 +54,9 @@ from law.published import DEPOSIT_1Y, LPR_1Y, REST_DAYS
 from law.refund import derive
 from law.rules import Pack, schedule
 
+LOOKS_PER_READ: Final = 64
+"""Facts at which one rule looks in about the time in which an entry is read (1 µs each)."""
+
 RULES_NAMED_MAX: Final = 32
 """Broken rules that an outcome names; the count says how many there are."""
 
@@ -189,6 +192,8 @@ def compute_findings(
     packs = _read_packs(context, data.packs)
     district = read_static(context).district
     case = read_case(context, record)
+    rules = sum(len(pack.rules) for pack in packs)
+    context.charge(rules * len(case.facts) // LOOKS_PER_READ, context.stream)
     with refused_by_law("not_computable"):
         found = find_all(case, packs, as_of, district)
     named = list(dict.fromkeys(finding.rule for finding in found))[:RULES_NAMED_MAX]
@@ -221,7 +226,7 @@ def _read_packs(context: Context, names: Sequence[str]) -> list[Pack]:
         record = context.read(RULES_PREFIX + name)
         if not isinstance(record, VersionsRecord):
             raise Refusal("unknown_rules", ("rules", name))
-        packs += [read_pack(context, version) for version in record.versions]
+        packs += [read_pack(context, RULES_PREFIX + name, version) for version in record.versions]
     return packs
 
 

@@ -192,6 +192,32 @@ def test_a_block_reads_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> N
     assert world.event("refund.computed", {"as_of": AS_OF}, "bank-0").code == ""
 
 
+@pytest.mark.parametrize(
+    ("reads", "stream"),
+    [
+        (4, "rules/consumer-regulation-22"),
+        (9, CARD),
+        (9 + 1, ""),
+    ],
+)
+def test_rule_packs_count_among_what_a_block_reads(
+    monkeypatch: pytest.MonkeyPatch, reads: int, stream: str
+) -> None:
+    """By their bytes, and by how many facts their rules look at: 32 names of 256 versions each, all
+    of the largest, would keep every node busy for a minute."""
+    world = paid_world()
+    rules = load("rules/consumer-regulation-22.v1.json") | {"publisher": "bank-1"}
+    world.must("rules.publish", "rules/consumer-regulation-22", {"document": rules}, "bank-1")
+    monkeypatch.setattr(handling, "READS_MAX", reads)
+    monkeypatch.setattr("contracts.refunds.LOOKS_PER_READ", 8)
+    wanted = {"as_of": AS_OF, "packs": ["consumer-regulation-22"]}
+    outcome = world.event("findings.computed", wanted, "bank-4")
+    if stream:
+        assert outcome == refused("too_much_to_read", ("stream", stream), ("allowed", reads))
+    else:
+        assert outcome.code == ""
+
+
 def test_rule_packs_find_and_block_nothing() -> None:
     world = paid_world()
     world.done("price.changed", {"item": "cut", "price": 9000})
