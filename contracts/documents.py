@@ -32,6 +32,9 @@ COMPETENCE_STREAM: Final = "published/competence"
 
 VERSIONS_MAX: Final = 256
 """Versions of one document, or pages of one series: twenty years of a monthly rate."""
+SERIES_BYTES_MAX: Final = 64 * 1024
+"""Of all pages of one series together, because every computation parses them: twenty years of a
+monthly rate have 50 kB."""
 READ_BYTES: Final = 256
 """Of a rule pack, as long to parse as an entry to read (55 µs, measured)."""
 REGULATORS_MAX: Final = 64
@@ -223,9 +226,11 @@ def apply_data(context: Context, data: PublishData) -> Outcome:
             known == signer and series in allowed for known, _, _, allowed, _ in record.regulators
         ):
             raise Refusal("not_competent_for_series", ("signer", signer), ("series", series))
-    known = context.record
-    count = len(known.versions) if isinstance(known, VersionsRecord) else 0
-    return _add(context, raw, count + 1)
+    known = context.record.versions if isinstance(context.record, VersionsRecord) else []
+    size = len(raw) + sum(len(read_document(context, each.hash) or b"") for each in known)
+    if size > SERIES_BYTES_MAX:
+        raise Refusal("series_too_large", ("bytes", size), ("allowed", SERIES_BYTES_MAX))
+    return _add(context, raw, len(known) + 1)
 
 
 def apply_competence(context: Context, data: CompetenceData) -> Outcome:

@@ -100,6 +100,7 @@ REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "too_many_devices": ("设备数量已达上限", "too many devices"),
     "too_many_entries": ("该方可记录条数已达上限", "the signer has stated all it may here"),
     "too_many_freezes": ("冻结数量已达上限", "too many freezes"),
+    "series_too_large": ("该系列各页合计超过上限", "the series' pages are too large together"),
     "too_many_versions": ("版本数量已达上限", "too many versions"),
     "too_much_to_read": ("本区块可读记录已达上限", "a block reads no more earlier entries"),
     "transition_not_allowed": ("当前状态下不可办理", "the state does not allow this event"),

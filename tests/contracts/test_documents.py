@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.documents import DocumentRecord, VersionsRecord
+from law.canonical import encode
 from law.days import day_of, show_day
 from ledger.transaction import Outcome, applied, refused
 from tests.contracts.life_world import LifeWorld, hash_of, load, paid_world
@@ -76,6 +77,28 @@ def test_a_document_that_is_none_is_refused_in_a_sentence() -> None:
     assert dict(outcome.effects)["why"] == "unknown_word"
     assert str(dict(outcome.effects)["detail"]).startswith(
         "terms.industry is 'banking'; one of training, "
+    )
+
+
+def test_pages_of_a_series_are_bounded_together() -> None:
+    """Every computation parses them all: 256 of the largest would take it two seconds."""
+    world = LifeWorld()
+    day = 86_400_000
+    points = [{"published": number * day, "ppm": 31_000} for number in range(700)]
+    page = {
+        "format": "evidence-ledger/published",
+        "version": 1,
+        "series": "deposit_1y",
+        "source": "a bank",
+        "points": points,
+    }
+    outcomes = []
+    while not outcomes or not outcomes[-1].refused:
+        outcomes.append(publish(world, "data.publish", page, "bank-1", "published/deposit_1y"))
+    size = len(encode(page))
+    assert len(outcomes) - 1 == 65_536 // size > 1
+    assert outcomes[-1] == refused(
+        "series_too_large", ("bytes", len(outcomes) * size), ("allowed", 65_536)
     )
 
 
