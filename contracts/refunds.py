@@ -57,6 +57,9 @@ from law.rules import Pack, schedule
 LOOKS_PER_READ: Final = 64
 """Facts at which one rule looks in about the time in which an entry is read (1 µs each)."""
 
+COMPUTATION_READS: Final = 50
+"""What reading a case and deriving from it costs however short the record is, in reads: some 3 ms. It
+uses up what the block may read and never keeps the computation itself from being done."""
 RULES_NAMED_MAX: Final = 32
 """Broken rules that an outcome names; the count says how many there are."""
 
@@ -68,6 +71,7 @@ def read_case(context: Context, record: ContractRecord) -> Case:
     papers = gather(
         context.read, context.party, context.stream, record, past, context.history(merchant)
     )
+    context.charge(min(COMPUTATION_READS, context.reads_left), context.stream)
     with refused_by_law("not_computable"):
         return CaseReader().build(papers.terms, papers.entries, papers.merchant_facts, papers.pages)
 

@@ -192,12 +192,24 @@ def test_a_block_reads_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> N
     assert world.event("refund.computed", {"as_of": AS_OF}, "bank-0").code == ""
 
 
+def test_computations_of_short_records_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes as long as fifty reads, however little it reads."""
+    world = busy_world()
+    asked = [
+        world.submit("refund.computed", CARD, {"as_of": AS_OF}, signer)
+        for signer in ("c-1", "bank-0", "c-1")
+    ]
+    monkeypatch.setattr(handling, "READS_MAX", 2 * (50 + 11))
+    codes = [outcome.code for outcome in world.run(*asked)]
+    assert codes == ["", "", "too_much_to_read"]
+
+
 @pytest.mark.parametrize(
     ("reads", "stream"),
     [
         (4, "rules/consumer-regulation-22"),
         (9, CARD),
-        (9 + 1, ""),
+        (9 + 50 + 1, ""),
     ],
 )
 def test_rule_packs_count_among_what_a_block_reads(
