@@ -37,7 +37,7 @@ class Refusal(Exception):
 READS_MAX: Final = 20_000
 """Earlier applied entries that all transactions of one block together may read: about a second's
 work. `contracts.room` keeps a contract and its merchant below it. What takes as long as reading one
-counts as one (`Context.charge`): a block has some three hundred computations of short records."""
+counts as one (`Context.charge`), so a block holds some 300 computations of short records."""
 
 
 @dataclass(frozen=True, slots=True)

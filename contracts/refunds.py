@@ -58,7 +58,7 @@ LOOKS_PER_READ: Final = 64
 """Facts at which one rule looks in about the time in which an entry is read (1 µs each)."""
 
 COMPUTATION_READS: Final = 50
-"""What reading a case and deriving from it costs however short the record is, in reads: some 3 ms. It
+"""What reading a case and deriving from it costs however short the record, in reads: some 3 ms. It
 uses up what the block may read and never keeps the computation itself from being done."""
 RULES_NAMED_MAX: Final = 32
 """Broken rules that an outcome names; the count says how many there are."""
