@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from consensus.actions import FetchProposal
+from ledger.refusal import Reason, Rejected
 from node.driver import Driver
+from node.effects import Admitted, FrameReceived, VerifyEnvelopes
+from sim.bounds_checker import count_items
 from sim.node import Wait
 from sim.simulation import Options, Result, Simulation
 from tests.sim import broken
@@ -122,3 +126,16 @@ def test_a_broken_part_is_caught(
     patch(monkeypatch)
     result = first_violation(**asked)
     assert result.rule == rule, result.violation
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        VerifyEnvelopes([b""] * 50, 1, False),
+        Admitted([], [(b"", Rejected(Reason.MALFORMED, "no envelope"))] * 50, True),
+        FetchProposal(1, b"", tuple(range(50))),
+    ],
+)
+def test_what_an_event_or_effect_holds_is_counted(kept: object) -> None:
+    assert count_items([kept]) >= 51
+    assert count_items([FrameReceived(1, bytes(50))]) == 1  # what came over the wire is one value
