@@ -42,7 +42,10 @@ class ApiError(Failure):
     def __init__(
         self, status: int, reason: str, detail: str, url: str, detail_zh: str = ""
     ) -> None:
-        super().__init__(f"{url} answered {status} {reason}: {detail}")
+        sentence = f"{url} answered {status} {reason}: {detail}"
+        # Where nothing is said in Chinese but the title, the English sentence is quoted in it.
+        in_chinese = detail_zh if detail not in detail_zh else detail_zh.partition("原文")[0]
+        super().__init__(f"{sentence}\n{in_chinese}" if in_chinese else sentence)
         self.http_status = status
         self.reason = reason
         self.detail = detail

@@ -83,7 +83,7 @@ class Devnet:
 
     def command(self, node: DevnetNode) -> list[str]:
         """Return the command line of a node's process."""
-        run = [sys.executable, "-m", "cli", "node", "run", "--home", node.home]
+        run = [sys.executable, "-P", "-m", "cli", "node", "run", "--home", node.home]
         return [*run, "--until-stdin-closes"]
 
     def environment(self, node: DevnetNode) -> dict[str, str]:

@@ -24,7 +24,8 @@ Run a network of several nodes on this machine, to try things on. 在本机运�
 
 Each node is a process of its own with its own keys, chain and API. HOME/devnet.json holds every
 address, token and demo key; all of them are known to you, so a devnet proves nothing to anybody.
-A home that is there is resumed with the same keys and chain. Ctrl-C stops every node.
+A home that is there is resumed with the same keys and chain. Ctrl-C stops every node. A node that
+is killed stays down and the others go on; it is told how to start it again.
 
 examples:
   evidence-ledger devnet --home ./net                  four nodes on free ports
@@ -110,12 +111,11 @@ def _up(layout: Layout) -> int:
 
 
 def _watch(devnet: Devnet) -> int:
-    """Start, tell, and stay until a signal or a node's end; the processes are the caller's."""
+    """Start, tell, and stay until a signal or the last end; the processes are the caller's."""
     import queue
     import signal
     import threading
 
-    from cli.devnet import describe_end
     from cli.registration import register_submitters
 
     ends: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
@@ -139,12 +139,14 @@ def _watch(devnet: Devnet) -> int:
             count = register_submitters(devnet.state)
             _say(f"Registered {count} demo submitters." if count else "All submitters are known.")
             _tell(devnet)
-            ended = ends.get()
+            running = len(devnet.state.nodes)
+            while (ended := ends.get()) is not None:
+                _tell_end(devnet, *ended)
+                running -= 1
+                if not running:
+                    raise Failure("No node is left.")
         except KeyboardInterrupt:
-            ended = None
-        if ended is not None:
-            replica, status = ended
-            raise Failure(describe_end(devnet.state.nodes[replica], status))
+            pass
         _say("Stopping.")
         return OK
     finally:
@@ -154,6 +156,15 @@ def _watch(devnet: Devnet) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         devnet.stop()
         signal.signal(signal.SIGINT, previous[0] if previous[0] is not None else signal.SIG_DFL)
+
+
+def _tell_end(devnet: Devnet, replica: int, status: int) -> None:
+    from cli.devnet import describe_end
+
+    node = devnet.state.nodes[replica]
+    _say(describe_end(node, status))
+    _say("The others go on. Start it again, in another terminal:")
+    _say(f"  evidence-ledger node run --home {node.home}")
 
 
 def _tell(devnet: Devnet) -> None:

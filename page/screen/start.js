@@ -14,6 +14,7 @@ import { sayConclusion, showReport } from "./report.js";
 import { LANGUAGES, LANGUAGE_TAGS, say } from "./texts.js";
 
 const SLICE_MS = 24;
+const PDF = [0x25, 0x50, 0x44, 0x46, 0x2d]; // "%PDF-"
 const HASH = /^[0-9a-f]{64}$/u;
 
 const at = (id) => document.getElementById(id);
@@ -126,6 +127,10 @@ async function examine() {
       return;
     }
     if (!isCurrent()) return;
+    if (PDF.every((byte, place) => raw[place] === byte)) {
+      showNotice((one) => say(one, "fileIsPdf", printable(file.name)));
+      return;
+    }
     const report = await verifyEvidence(raw, fromHex(hash), onProgress);
     if (!isCurrent()) return;
     now.report = { ...report, fileName: file.name };

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from certificate.attachment import ATTACHMENT_NAME
 from ledger.evidence import FILE_BYTES_MAX
 from page.build import build_page
 from tests.page.browser import CHROMIUM, DRIVER, Browser, start_browser
@@ -183,7 +184,7 @@ def test_a_tampered_file(page: Browser, tmp_path: Path) -> None:
     assert page.texts(".timeline") == []
     flipped = honest().encode().replace(b"AA", b"AB", 1)
     assert shown(page, flipped, tmp_path / "bit.evidence.json") in ("Inconsistent", "Unusable")
-    assert shown(page, b"%PDF-1.7\n", tmp_path / "scan.pdf") == "Unusable"
+    assert shown(page, b"II*\0", tmp_path / "scan.tiff") == "Unusable"
     assert page.text("#conclusion li") == ""
 
 
@@ -360,6 +361,19 @@ def test_a_file_beyond_the_bound_is_not_read(page: Browser, tmp_path: Path) -> N
     assert page.text("#notice") == (
         f"huge.history.json has {FILE_BYTES_MAX + 1} bytes, more than the bound of "
         f"{FILE_BYTES_MAX}; it was not read."
+    )
+
+
+def test_a_certificate_is_told_what_is_in_it(page: Browser, tmp_path: Path) -> None:
+    trust(page, busy_chain())
+    path = tmp_path / "certificate.pdf"
+    path.write_bytes(b"%PDF-1.7\n%\x80\x80\n")
+    page.drop(path, "#drop")
+    page.wait_for("return !document.getElementById('notice').hidden")
+    assert page.text("#notice") == (
+        "certificate.pdf is a PDF. A certificate has the evidence file attached: save its "
+        f"attachment {ATTACHMENT_NAME} with a PDF reader and drop that here, or run "
+        "evidence-ledger verify certificate.pdf."
     )
 
 

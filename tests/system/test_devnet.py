@@ -426,7 +426,9 @@ def test_a_running_node_is_named_to_whoever_wants_its_home(
 ) -> None:
     home = network.devnet.state.nodes[2].home
     pid = network.devnet.process(2).pid
-    command = f"process {pid} ({sys.executable} -m cli node run --home {home} --until-stdin-closes)"
+    command = (
+        f"process {pid} ({sys.executable} -P -m cli node run --home {home} --until-stdin-closes)"
+    )
     for arguments in (["recover", "--reason", "a try"], ["backup", "--output", "/nowhere/b.tar"]):
         assert main(["node", *arguments, "--home", home]) == 1
         assert capsys.readouterr().err == f"{home} is in use by {command}; stop it first.\n"

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from cli.devnet import Devnet
 from cli.devnet_state import DevnetState, read_state
 
 ROOT = Path(__file__).parents[2]
+COMMAND = Path(sys.executable).parent / "evidence-ledger"
 
 pytestmark = pytest.mark.slow
 
@@ -23,12 +25,12 @@ pytestmark = pytest.mark.slow
 class Running:
     """A `devnet` process of our own, its output read as it comes."""
 
-    def __init__(self, home: Path, *options: str) -> None:
+    def __init__(self, home: Path, *options: str, cwd: Path = ROOT) -> None:
         self.home = home
         self.text = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cli", "devnet", "--home", str(home), *options],
-            cwd=ROOT,
+            [COMMAND, "devnet", "--home", str(home), *options],
+            cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
@@ -99,18 +101,55 @@ def test_killed_it_takes_its_nodes_along_and_resumes_with_the_same_keys(tmp_path
     assert second.pids() == [0, 0]
 
 
-def test_a_node_that_dies_ends_it_with_the_end_of_its_log(tmp_path: Path) -> None:
+def test_a_node_that_is_killed_leaves_the_others_and_is_started_as_it_says(tmp_path: Path) -> None:
+    running = Running(tmp_path / "net", "--nodes", "4", "--no-tls")
+    running.read_until("Ready. Ctrl-C stops every node.\n")
+    nodes = running.state.nodes
+    assert all(node.api.startswith("http://127.0.0.1:") for node in nodes)
+    os.kill(nodes[1].pid, signal.SIGKILL)
+    said = running.read_until(r"evidence-ledger node run --home \S+\n")
+    assert "Node pay-a (replica 1) was killed by signal 9.\n" in said
+    assert f"The end of {tmp_path}/net/node-1.log:\n" in said
+    assert "replica 1 of 4" in said
+    assert said.endswith(
+        "The others go on. Start it again, in another terminal:\n"
+        f"  evidence-ledger node run --home {nodes[1].home}\n"
+    )
+    others = [node.pid for node in nodes if node.replica != 1]
+    assert all(is_alive(pid) for pid in others)
+    command = said.splitlines()[-1].split()
+    again = subprocess.Popen(
+        [sys.executable, "-m", "cli", *command[1:]], cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    try:
+        devnet = Devnet(running.home, running.state)
+        devnet.wait_ready()
+        running.process.send_signal(signal.SIGINT)
+        status, text = running.end()
+        assert (status, text.splitlines()[-1]) == (0, "Stopping.")
+        wait_gone(others)
+        assert is_alive(again.pid), "what was started by hand is stopped by hand"
+    finally:
+        again.terminate()
+        assert again.wait(30) == 0
+
+
+def test_the_last_node_that_dies_ends_it(tmp_path: Path) -> None:
     running = Running(tmp_path / "net", "--nodes", "2", "--no-tls")
     running.read_until("Ready. Ctrl-C stops every node.\n")
-    assert all(node.api.startswith("http://127.0.0.1:") for node in running.state.nodes)
-    first, second = running.pids()
-    os.kill(second, signal.SIGKILL)
+    for pid in running.pids():
+        os.kill(pid, signal.SIGKILL)
     status, text = running.end()
-    assert status == 1
-    assert "Node pay-a (replica 1) was killed by signal 9.\n" in text
-    assert f"The end of {tmp_path}/net/node-1.log:\n" in text
-    assert "replica 1 of 2" in text
-    assert not is_alive(first)
+    assert (status, text.splitlines()[-1]) == (1, "No node is left.")
+
+
+def test_what_lies_where_it_is_called_is_no_part_of_a_node(tmp_path: Path) -> None:
+    """A folder of somebody's own scripts, one of which bears a package's name."""
+    (tmp_path / "api.py").write_text("raise SystemExit('a stranger's module was run')")
+    running = Running(tmp_path / "net", "--nodes", "1", cwd=tmp_path)
+    running.read_until("Ready. Ctrl-C stops every node.\n")
+    running.process.send_signal(signal.SIGINT)
+    assert running.end()[0] == 0
 
 
 def test_terminated_while_starting_it_leaves_nothing(tmp_path: Path) -> None:
