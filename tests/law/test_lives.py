@@ -74,6 +74,11 @@ def test_seeded_lives(first: int) -> None:
         assert check_life(seed) >= 1, seed
 
 
+def test_a_formation_that_was_recorded_late_is_no_earlier_start_of_interest() -> None:
+    """Interest from the request was a day more than from a formation recorded the day after it."""
+    assert check_life(88_005_538) >= 1
+
+
 def test_two_issuers_never_take_more_than_a_better_refund_gives() -> None:
     """A better agreement once lowered the consumer's share by a fen: two issuers rounded apart."""
     case = make_life(0)
