@@ -397,10 +397,14 @@ class Node:
         self._around.checkers.votes.forgot(self)
 
     def put_back_journal(self, backup: Backup) -> bool:
-        """Put an old journal under the newer chain; return whether the chain has outgrown it."""
+        """Put an old journal under the newer chain; return whether it can be read and the chain has
+        outgrown it."""
         copy = VirtualDirectory(f"{self.name}/journal")
         copy.restore(backup.journal)
-        record = Journal.open(copy).load().record
+        try:
+            record = Journal.open(copy).load().record
+        except Damaged:
+            return False  # it rotted before it was copied, and the node would say so at its start
         height = 0 if record is None else decode_journal_record(record)[2]
         if self.is_recovering or self.height <= height:
             return False

@@ -105,4 +105,10 @@ REGRESSIONS: Final[tuple[Regression, ...]] = (
         "slot rotted: the two looked like a record that was never finished, and the node went "
         "back by one. Each slot is written as two copies now, and one is enough.",
     ),
+    Regression(
+        204127,
+        Options(),
+        "The simulator's own: a journal rotted, was copied so, and could not be read when it was "
+        "to be put back.",
+    ),
 )
