@@ -3,7 +3,8 @@
 A view lasts at most as long as the cap of the doubling timeouts, counted from when a quorum wants
 it (Castro & Liskov, OSDI '99, section 4.5.2). So once everything is healed, a correct node that is
 in the same view of the newest height for twice the cap has a timer that runs away, or none. A node
-that is behind is not judged here: it owes progress.
+that is behind is not judged here: it owes progress. Nor is one that must be silent: it asks for no
+view, and stays where it is until a new-view arrives.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class ViewChecker:
         now_us = self._world.now_us
         known = self._since.get(node.name)
         is_behind = replica.height < len(self._chain.blocks)
-        if is_behind or known is None or known[0] != at:
+        is_silent = replica.height <= replica.silent_through_height
+        if is_behind or is_silent or known is None or known[0] != at:
             self._since[node.name] = (at, now_us)
             return
         span_us = now_us - max(known[1], self._healed_us)
