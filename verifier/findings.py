@@ -33,10 +33,13 @@ def check_findings(case: Case) -> Words:
     total = 0
     before = -1
     for number, given in enumerate(file.law.findings):
-        place = places.get(given.position, -1)
-        entry, body = case.entries[place], case.bodies[place]
-        is_other = place < 0 or body.kind != COMPUTED or entry.outcome.refused
-        if is_other or given.position <= before:
+        place = places.get(given.position)
+        if (
+            place is None
+            or case.bodies[place].kind != COMPUTED
+            or case.entries[place].outcome.refused
+            or given.position <= before
+        ):
             raise Refuted(
                 Reason.BAD_FIELD,
                 f"所附第 {number + 1} 份查核发现指日志第 {given.position} 位，该处不是排在前一份"
@@ -45,6 +48,7 @@ def check_findings(case: Case) -> Words:
                 "stands after the one before it.",
             )
         before = given.position
+        entry, body = case.entries[place], case.bodies[place]
         effects = dict(entry.outcome.effects)
         found = read_findings(given.documents, f"law.findings[{number}]")
         for name, said, value in (

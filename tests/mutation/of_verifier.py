@@ -285,8 +285,8 @@ MUTANTS = (
     Mutant(
         "findings-of-any-entry",
         "verifier/findings.py",
-        "        if is_other or given.position <= before:\n",
-        "        if False:\n",
+        "            or case.bodies[place].kind != COMPUTED\n",
+        "",
         "findings are those of an entry that computed none",
         "tests/verifier/test_findings.py::test_findings_that_are_not_the_chains_are_refused",
     ),

@@ -63,6 +63,13 @@ def with_findings(change: Callable[[list[Any]], Any]) -> Callable[[], bytes]:
     return make
 
 
+def without_entries() -> bytes:
+    """The file with its findings and no entry that they could be of."""
+    document = json.loads(file()) | {"entries": [], "parties": []}
+    document["law"]["times"] = []
+    return encode_canonical(document)
+
+
 def rewritten(change: Callable[[list[Any]], Any]) -> Callable[[], bytes]:
     """The newest computation's documents changed."""
 
@@ -124,6 +131,7 @@ MUTATIONS: dict[str, tuple[Callable[[], bytes], int, Reason]] = {
         10,
         BAD,
     ),
+    "of-an-empty-record": (without_entries, 10, BAD),
     "of-a-refused-one": (
         with_findings(lambda listed: listed[1].update(position=world().indices_of(CARD)[-1])),
         10,
