@@ -57,6 +57,7 @@ def plan_papers(
     papers = gather(
         lambda name: chain.stream(name).record, chain.party, stream, record, past, merchant
     )
+    computed = [each for each in past if each.kind == FINDINGS_COMPUTED and not each.refused]
     looks = [
         _Look(
             each.position,
@@ -64,11 +65,10 @@ def plan_papers(
             _read_packs(chain, each.data["packs"], each.position),
             str(each.effects["findings"]),
         )
-        for each in past
-        if each.kind == FINDINGS_COMPUTED and not each.refused
+        for each in computed[-FINDINGS_MAX:]
     ]
     times = tuple([each.time_ms for each in past])
-    return partial(_make_papers, papers, times, looks[-FINDINGS_MAX:], static.district)
+    return partial(_make_papers, papers, times, looks, static.district)
 
 
 def _make_papers(

@@ -181,11 +181,12 @@ PLATFORM_MAX: Final = 64
 """Statements of one file: one of each institution, at the most."""
 
 LAW_MEMBERS: Final = ("merchant", "pages", "terms", "times")
+"""Members of `law`, beside `FINDINGS`, which may be absent."""
+
 FINDINGS: Final = "findings"
 FINDINGS_MEMBERS: Final = ("documents", "position")
 FINDINGS_MAX: Final = 16
 """`findings.computed` of which a case has the words: the newest."""
-"""Members of `law`."""
 
 STREAM_MEMBERS: Final = ("proof", "stream", "value")
 """Members of `state` and of each of `parties`."""

@@ -35,7 +35,7 @@ from ledger.scitt import (
 from ledger.signing import verify_signature
 from verifier.case import Case
 from verifier.evidence_file import EvidenceFile, TransactionFile
-from verifier.report import REASON_ZH, Refuted, Words
+from verifier.report import Refuted, Words, words_of
 from verifier.strict_msgpack import COUNT_MAX
 from verifier.trust_root import Institution
 from verifier.wording import format_institutions, show_text
@@ -173,12 +173,8 @@ def check_receipts(case: Case) -> Words:
             receipt = _read_receipt(raw, f"receipts[{number}]")
             institution = _check_receipt(case, receipt)
         except Rejected as rejected:
-            raise Refuted(
-                rejected.reason,
-                f"第 {number + 1} 份收据：{REASON_ZH[rejected.reason]}（{rejected.reason}）。"
-                f"原文：{rejected.detail}",
-                f"{rejected.detail}.",
-            ) from None
+            said = words_of(rejected)
+            raise Refuted(rejected.reason, f"第 {number + 1} 份收据：{said.zh}", said.en) from None
         if institution in found:
             raise Refuted(
                 Reason.DUPLICATE,
