@@ -116,6 +116,7 @@ def _watch(devnet: Devnet) -> int:
     import signal
     import threading
 
+    from cli.devnet import describe_end
     from cli.registration import register_submitters
 
     ends: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
@@ -141,10 +142,13 @@ def _watch(devnet: Devnet) -> int:
             _tell(devnet)
             running = len(devnet.state.nodes)
             while (ended := ends.get()) is not None:
-                _tell_end(devnet, *ended)
                 running -= 1
+                node, status = devnet.state.nodes[ended[0]], ended[1]
                 if not running:
-                    raise Failure("No node is left.")
+                    raise Failure(f"{describe_end(node, status)}\nNo node is left.")
+                _say(describe_end(node, status))
+                _say("The others go on. Start it again, in another terminal:")
+                _say(f"  evidence-ledger node run --home {node.home}")
         except KeyboardInterrupt:
             pass
         _say("Stopping.")
@@ -156,15 +160,6 @@ def _watch(devnet: Devnet) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         devnet.stop()
         signal.signal(signal.SIGINT, previous[0] if previous[0] is not None else signal.SIG_DFL)
-
-
-def _tell_end(devnet: Devnet, replica: int, status: int) -> None:
-    from cli.devnet import describe_end
-
-    node = devnet.state.nodes[replica]
-    _say(describe_end(node, status))
-    _say("The others go on. Start it again, in another terminal:")
-    _say(f"  evidence-ledger node run --home {node.home}")
 
 
 def _tell(devnet: Devnet) -> None:
