@@ -109,6 +109,19 @@ def assert_all_find_the_same(network: Lives) -> None:
         verify_entries(machine.store, machine.driver.chain.header.time_ms)
 
 
+def assert_built_again_alike(network: Lives, machine: Machine) -> None:
+    """The index of a node that joined, built anew, has the same entries, streams, transactions."""
+    before = dict(machine.index.scan(b"\x00", b"\xff"))
+    machine.index = MemoryStore()
+    build_index(Base(network_base(network)), machine.segments, machine.index)
+    machine.start()
+    again = dict(machine.index.scan(b"\x00", b"\xff"))
+    for prefix in (b"e", b"s", b"t"):
+        assert {key: row for key, row in again.items() if key[:1] == prefix} == {
+            key: row for key, row in before.items() if key[:1] == prefix
+        }
+
+
 def read_by_a_refund(network: Lives) -> int:
     return sum(len(applied_of(network.machines[0], stream)) for stream in STREAMS)
 
@@ -152,15 +165,7 @@ def test_snapshot_and_index_of_a_node_that_joined_are_those_of_the_others() -> N
     network.grow(4)
     flood(network, 1)
     network.must("refund.computed", CARD, COMPUTED, "c-1")
-    before = dict(machine.index.scan(b"\x00", b"\xff"))
-    machine.index = MemoryStore()
-    build_index(Base(network_base(network)), machine.segments, machine.index)
-    machine.start()
-    again = dict(machine.index.scan(b"\x00", b"\xff"))
-    for prefix in (b"e", b"s", b"t"):
-        assert {key: row for key, row in again.items() if key[:1] == prefix} == {
-            key: row for key, row in before.items() if key[:1] == prefix
-        }
+    assert_built_again_alike(network, machine)
     assert_all_find_the_same(network)
     network.snapshot()
     assert len({each.shelf.offers()[-1] for each in network.machines}) == 1
@@ -316,12 +321,4 @@ def test_links_between_entries_are_true_also_where_nothing_looks_back() -> None:
         )
     assert assert_links_are_true(machine, network.machines[0]) > len(PLAIN)
     verify_chain(machine.store.chain_store, identify_entry)
-    before = dict(machine.index.scan(b"\x00", b"\xff"))
-    machine.index = MemoryStore()
-    build_index(Base(network_base(network)), machine.segments, machine.index)
-    machine.start()
-    again = dict(machine.index.scan(b"\x00", b"\xff"))
-    for prefix in (b"e", b"s", b"t"):
-        assert {key: row for key, row in again.items() if key[:1] == prefix} == {
-            key: row for key, row in before.items() if key[:1] == prefix
-        }
+    assert_built_again_alike(network, machine)
