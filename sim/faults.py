@@ -281,13 +281,7 @@ class Faults:
             return
         node = chance.choice(self._victims())
         directory = chance.choice(node.directories)
-        where = directory.rot(chance)
-        if where is None:
-            return
-        self._coverage.count("bit rot")
-        self._world.trace(node.name, f"rots: {directory.path}/{where}")
-        node.has_rotted(directory)
-        if node.is_up:
+        if node.rot(directory, chance) and node.is_up:
             node.end(Survival.ALL)
             self._restart_later(node, chance)
 

@@ -10,6 +10,7 @@ Twins are two nodes with one identity: each has a process and a disk of its own.
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -448,10 +449,31 @@ class Node:
         if self.has_old_journal:
             self.recover()
 
-    def has_rotted(self, directory: VirtualDirectory) -> None:
-        """A bit of a directory was flipped."""
+    def rot(self, directory: VirtualDirectory, chance: random.Random) -> bool:
+        """Flip a bit of a directory; return whether there was one.
+
+        A node that has lost both copies of its newest votes can be one that does not know it (see
+        `storage.journal`), so it is one of the f from then on.
+        """
+        newest = self._newest_votes()
+        where = directory.rot(chance)
+        if where is None:
+            return False
+        self._around.coverage.count("bit rot")
+        self._world.trace(self.name, f"rots: {directory.path}/{where}")
         self.may_be_damaged = True
         self.may_lose_tail |= directory is self.segments
+        if self._newest_votes() != newest:
+            self._world.trace(self.name, "has lost both copies of its newest votes")
+            self._is_faulty_from_now_on()
+        return True
+
+    def _newest_votes(self) -> bytes | None:
+        return Journal.open(self.votes).newest()
+
+    def _is_faulty_from_now_on(self) -> None:
+        self.is_correct = False
+        self._around.checkers.chain.faulty.add(self.number)
 
     def back_up(self) -> Backup:
         """Copy what is durable on this disk."""
@@ -471,8 +493,7 @@ class Node:
         self.is_recovering = backup.is_recovering
         self.has_old_journal = False
         if not is_told:
-            self.is_correct = False
-            self._around.checkers.chain.faulty.add(self.number)
+            self._is_faulty_from_now_on()
         self._around.checkers.chain.ledger_removed(self)
 
     # Events

@@ -111,4 +111,11 @@ REGRESSIONS: Final[tuple[Regression, ...]] = (
         "The simulator's own: a journal rotted, was copied so, and could not be read when it was "
         "to be put back.",
     ),
+    Regression(
+        203933,
+        Options(heights=8),
+        "The simulator's own: two rots struck both copies of a node's newest votes, and the chain "
+        "that would have told it was removed as damaged. Such a node is one of the f, and was "
+        "judged as a correct one.",
+    ),
 )
