@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -165,12 +165,12 @@ async def _answer_port_error(request: Request, error: Exception) -> Response:
 
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
     """Answer what the router itself refuses: an unknown route, or a method that one has not."""
-    assert isinstance(error, HTTPException)
-    headers: Mapping[str, str] = error.headers or {}
+    refusal = cast(HTTPException, error)
+    headers: Mapping[str, str] = refusal.headers or {}
     path = shown(request.scope["path"])
-    if error.status_code == HTTPStatus.NOT_FOUND:
+    if refusal.status_code == HTTPStatus.NOT_FOUND:
         problem = Problem("not_found", f"there is no route {path}; see /docs")
-    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+    elif refusal.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = {name.strip() for name in headers.get("Allow", "").split(",") if name.strip()}
         if "GET" in allowed:
             allowed.add("HEAD")
@@ -181,13 +181,12 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
             headers={"Allow": listed},
         )
     else:
-        problem = Problem("bad_request", f"the request could not be read: {error.detail}")
+        problem = Problem("bad_request", f"the request could not be read: {refusal.detail}")
     return render_problem(request.scope, problem)
 
 
 async def _answer_validation_error(request: Request, error: Exception) -> Response:
     """Answer what FastAPI refuses of a cold route's parameters, naming the first."""
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
+    first = cast(RequestValidationError, error).errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return render_problem(request.scope, Problem("bad_parameter", f"{where}: {first['msg']}"))

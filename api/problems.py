@@ -12,7 +12,7 @@ details go to the log under the request's id and never to the client.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 import cbor2
@@ -196,6 +196,5 @@ def _accepts_json(scope: Mapping[str, Any]) -> bool:
 
 async def answer_problem(request: Request, error: Exception) -> Response:
     """Exception handler: `Problem` and `Rejected`."""
-    problem = Problem.of(error) if isinstance(error, Rejected) else error
-    assert isinstance(problem, Problem)
+    problem = Problem.of(error) if isinstance(error, Rejected) else cast(Problem, error)
     return render_problem(request.scope, problem)
