@@ -72,8 +72,9 @@ class Liar:
         self._chance = world.chance(f"liar-{number}")
         self._coverage = coverage
 
-    def make_pool(self) -> Mempool:
-        """Return the pool its driver shall use."""
+    @classmethod
+    def make_pool(cls) -> Mempool:
+        """Return the pool that the driver of such a liar uses."""
         return Mempool()
 
     def overhear(self, payload: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -140,9 +140,13 @@ class Laggard(Liar):
 class _CensoringPool(Mempool):
     """A pool that shows a merchant's transactions to nobody who builds a block."""
 
+    def __init__(self, merchant: str) -> None:
+        super().__init__()
+        self._merchant = merchant
+
     def candidates(self) -> Iterator[Candidate]:
         for candidate in super().candidates():
-            if candidate.transaction.body.signers[0] != CENSORED_MERCHANT:
+            if candidate.transaction.body.signers[0] != self._merchant:
                 yield candidate
 
 
@@ -150,13 +154,15 @@ class Censor(Liar):
     """As primary never proposes one merchant's transactions, and never passes them on."""
 
     kind = "censoring primary"
+    merchant: ClassVar[str] = CENSORED_MERCHANT
 
-    def make_pool(self) -> Mempool:
-        return _CensoringPool()
+    @classmethod
+    def make_pool(cls) -> Mempool:
+        return _CensoringPool(cls.merchant)
 
     def tamper(self, driver: Driver, frame: Frame, peers: Sequence[int]) -> Sent:
         if isinstance(frame, Transactions):
-            mark = f'"signers":["{CENSORED_MERCHANT}"'.encode()
+            mark = f'"signers":["{self.merchant}"'.encode()
             kept = [raw for raw in frame.envelopes if mark not in raw]
             if len(kept) < len(frame.envelopes):
                 self._lies(1.0)

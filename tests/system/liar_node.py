@@ -25,6 +25,7 @@ from sim.coverage import Coverage
 from sim.deployment import Deployment
 from sim.liars.kinds import LIARS
 from sim.liars.liar import Liar, Sent
+from sim.liars.proposing import Censor
 from sim.world import EPOCH_MS, MS, SECOND, World
 
 
@@ -37,10 +38,14 @@ class Mute(Liar):
         return iter(())
 
 
-KINDS: dict[str, type[Liar]] = {
-    liar.kind: liar for liar in (*LIARS, Mute) if liar.make_pool is Liar.make_pool
-}
-"""Not those that need a pool of their own: the server makes the node's."""
+class GymCensor(Censor):
+    """Keeps the devnet's gym out of its blocks."""
+
+    merchant = "m-yoga"
+
+
+KINDS: dict[str, type[Liar]] = {liar.kind: liar for liar in (*LIARS, Mute, GymCensor)}
+"""By name; of two with one name the last."""
 
 
 def lying_shell(kind: str, seed: int) -> type[Shell]:
@@ -88,6 +93,7 @@ def lying_shell(kind: str, seed: int) -> type[Shell]:
 def main(kind: str, seed: str, home: str) -> int:
     """Run the node until it is told to stop."""
     node.server.Shell = lying_shell(kind, int(seed))  # type: ignore[misc]
+    node.server.Mempool = lambda *_: KINDS[kind].make_pool()  # type: ignore[assignment,misc]
     _stop_with_stdin()
     return node.server.run_node(Path(home))
 
