@@ -32,7 +32,7 @@ class Checkers:
         genesis = deployment.genesis
         self.chain: Final = ChainChecker(genesis, world, coverage)
         self.votes: Final = VoteChecker(genesis.validators, genesis.chain_id, self.chain, coverage)
-        self.evidence: Final = EvidenceChecker(genesis, self.chain, coverage)
+        self.evidence: Final = EvidenceChecker(genesis, world, self.chain, coverage)
         self.inclusion: Final = InclusionChecker(genesis)
         self.views: Final = ViewChecker(world, self.chain)
         self.bounds: Final = BoundsChecker(len(genesis.validators), self.chain)

@@ -20,8 +20,13 @@ from sim.violation import Violation
 from storage.chain import ChainStore
 
 
-def find_unwell(nodes: Sequence[Node], clients: Clients, checkers: Checkers) -> list[str]:
-    """Return a sentence for everything that still keeps the network from being well."""
+def find_unwell(
+    nodes: Sequence[Node], clients: Clients, checkers: Checkers, held_us: int
+) -> list[str]:
+    """Return a sentence for everything that still keeps the network from being well.
+
+    Evidence counts that was held for so long.
+    """
     found = [f"{node.name} is down" for node in nodes if not node.is_up]
     heights = {node.name: node.height for node in nodes}
     if len(set(heights.values())) > 1:
@@ -39,7 +44,7 @@ def find_unwell(nodes: Sequence[Node], clients: Clients, checkers: Checkers) -> 
             )
         if driver is not None and driver.recovery.is_active:
             found.append(f"{node.name} still recovers")
-    missing = checkers.evidence.find_missing()
+    missing = checkers.evidence.find_missing(held_us)
     if missing:
         found.append(f"evidence held and not on the chain: {missing}")
     return found

@@ -23,6 +23,7 @@ from node.messages import Consensus, Cosigned, decode_frame
 from sim.chain_checker import ChainChecker
 from sim.coverage import Coverage
 from sim.deployment import MEMORY
+from sim.world import World
 
 if TYPE_CHECKING:
     from sim.node import Node
@@ -79,14 +80,18 @@ class _Held:
     begun_height: int
     heights: dict[int, _Height] = field(default_factory=dict)
     cosigned: dict[int, _Cosigned] = field(default_factory=dict)
-    owed: set[Accusation] = field(default_factory=set)
+    owed: dict[Accusation, int] = field(default_factory=dict)
+    """Since when, in virtual µs."""
 
 
 class EvidenceChecker:
     """Who has seen which contradiction."""
 
-    def __init__(self, genesis: Genesis, chain: ChainChecker, coverage: Coverage) -> None:
+    def __init__(
+        self, genesis: Genesis, world: World, chain: ChainChecker, coverage: Coverage
+    ) -> None:
         self._genesis = genesis
+        self._world = world
         self._validators = genesis.validators
         self._chain = chain
         self._coverage = coverage
@@ -130,20 +135,23 @@ class EvidenceChecker:
         """A process ended: what it held only in memory is gone, and nobody owes it any more."""
         self._held.pop(node.name, None)
 
-    def find_missing(self) -> list[tuple[str, Accusation]]:
-        """Return (node, accusation) of what a node owes and the chain does not have."""
+    def find_missing(self, held_us: int = 0) -> list[tuple[str, Accusation]]:
+        """Return (node, accusation) of what a node has owed for so long, and the chain does not
+        have."""
+        until_us = self._world.now_us - held_us
         convictions = Counter(replica for replica, _ in self._chain.evidence)
         return [
             (name, accusation)
             for name, held in sorted(self._held.items())
-            for accusation in sorted(held.owed)
-            if accusation not in self._chain.evidence
+            for accusation, since_us in sorted(held.owed.items())
+            if since_us <= until_us
+            and accusation not in self._chain.evidence
             and convictions[accusation[0]] < CONVICTIONS_MAX
         ]
 
     def _owe(self, held: _Held, replica: int, slot: str) -> None:
         if (replica, slot) not in held.owed:
-            held.owed.add((replica, slot))
+            held.owed[replica, slot] = self._world.now_us
             self._coverage.count("evidence held")
             self._coverage.count(f"held: {slot.partition('/')[0]}")
 

@@ -42,6 +42,11 @@ certified. A healed network first sits out a timeout that has doubled to the cap
 of f liars in a row, and meets them again at later heights."""
 
 PROGRESS_US: Final = PROGRESS_TIMEOUTS_MAX * TIMING.view_timeout_ticks_max * TICK_MS * MS
+EVIDENCE_US: Final = 40 * SECOND
+"""How long evidence may take onto the chain while a liar goes on: each conviction makes a block, of
+which it can cosign a false tree again, and two liars keep one another at it for minutes (at most
+128 convictions each). A proof that others overtake moves forward each time, eight times at most."""
+
 MARKERS: Final = 3
 """Transactions ordered after healing: the network must take new work, not only finish the old."""
 
@@ -288,8 +293,16 @@ class Simulation:
         return not self._unwell()
 
     def _unwell(self) -> list[str]:
-        """Return what still keeps the healed network from being well."""
-        return ending.find_unwell(self.correct, self.clients, self.checkers)
+        """Return what still keeps the healed network from being well.
+
+        At first no evidence may be missing; of liars that make more in every block only what has
+        been held for long.
+        """
+        return ending.find_unwell(self.correct, self.clients, self.checkers, self._held_us())
+
+    def _held_us(self) -> int:
+        is_first_half = self.world.now_us < self._ordered_us + PROGRESS_US // 2
+        return 0 if is_first_half else EVIDENCE_US
 
     def _why_not_resumed(self) -> str:
         heights = {node.name: node.height for node in self.correct}
@@ -301,7 +314,9 @@ class Simulation:
     def _why_not_well(self) -> tuple[str, str]:
         """Return the rule that is broken, and what is still missing."""
         unwell = self._unwell()
-        is_well_otherwise = len(unwell) == 1 and self.checkers.evidence.find_missing()
+        is_well_otherwise = len(unwell) == 1 and self.checkers.evidence.find_missing(
+            self._held_us()
+        )
         rule = "evidence" if is_well_otherwise else "progress"
         missing = "; ".join(unwell) or "nothing happens any more"
         timeouts = f"{PROGRESS_TIMEOUTS_MAX} longest view timeouts"
