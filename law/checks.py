@@ -4,8 +4,8 @@ A check is a generator of findings over one contract, given the rule's numbers a
 it holds; every event is judged by the version of its own day. Checks see everything that was
 recorded and change nothing. Each takes one walk along the facts and finds at most one thing of any:
 a contract may have twenty thousand, by whoever wants to be a nuisance. `find_breaches` runs every
-rule in force for the contract's industry and district; `find_issuer_breaches` those that look at a
-merchant as a whole.
+rule in force for the contract's industry and district; what the merchant as a whole stated stands
+among the facts.
 """
 
 from __future__ import annotations
@@ -99,46 +99,8 @@ def find_breaches(
         if not pack.pack.binds(terms.industry, district):
             continue
         for rule in pack.pack.rules:
-            check = CHECKS.get(rule.check)
-            if check is not None:
-                found += check(Look(rule, pack, terms, account, facts, on))
+            found += CHECKS[rule.check](Look(rule, pack, terms, account, facts, on))
     return tuple(found)
-
-
-def find_issuer_breaches(
-    packs: Sequence[InForce], industry: str, facts: Sequence[Fact], district: str
-) -> tuple[Finding, ...]:
-    """Return what breaks the rules for a merchant as a whole; facts of its own stream."""
-    found: list[Finding] = []
-    for pack in packs:
-        if not pack.pack.binds(industry, district):
-            continue
-        for rule in pack.pack.rules:
-            if rule.check != "custody_ratio":
-                continue
-            for fact in facts:
-                if fact.kind == "balance.reported" and pack.holds_on(fact.data.quarter_end):
-                    found += _check_custody(pack, rule, fact)
-    return tuple(found)
-
-
-def _check_custody(pack: InForce, rule: Rule, fact: Fact) -> Iterator[Finding]:
-    data = fact.data
-    ppm = rule.parameters.get(f"{data.issuer_class}_ppm", 0)
-    if data.custody * 1_000_000 >= data.balance * ppm:
-        return
-    quarter = show_day(data.quarter_end)
-    yield Finding(
-        f"{pack.pack.name}/{rule.id}",
-        rule.article,
-        rule.severity,
-        f"At {quarter} {show_yuan(data.custody)} yuan were in custody, less than "
-        f"{show_percent(ppm)} % of the balance of {show_yuan(data.balance)}.",
-        f"{quarter} 存管资金 {show_yuan(data.custody)} 元，低于预收资金余额 "
-        f"{show_yuan(data.balance)} 元的 {show_percent(ppm)}%。",
-        (("balance", data.balance), ("custody", data.custody), ("ppm", ppm)),
-        (fact.position,),
-    )
 
 
 # -- what is taken in
@@ -415,6 +377,27 @@ def _no_debit_after_loss(look: Look) -> Iterator[Finding]:
 # -- what the terms and the merchant say
 
 
+def _custody_ratio(look: Look) -> Iterator[Finding]:
+    """What the merchant as a whole, or whoever keeps its money, reports at a quarter's end."""
+    for fact in look.account.of("balance.reported"):
+        data = fact.data
+        ppm = look.rule.parameters.get(f"{data.issuer_class}_ppm", 0)
+        is_enough = data.custody * 1_000_000 >= data.balance * ppm
+        if is_enough or not look.pack.holds_on(data.quarter_end):
+            continue
+        quarter = show_day(data.quarter_end)
+        yield look.find(
+            f"At {quarter} {show_yuan(data.custody)} yuan were in custody, less than "
+            f"{show_percent(ppm)} % of the balance of {show_yuan(data.balance)}.",
+            f"{quarter} 存管资金 {show_yuan(data.custody)} 元，低于预收资金余额 "
+            f"{show_yuan(data.balance)} 元的 {show_percent(ppm)}%。",
+            [fact.position],
+            ("balance", data.balance),
+            ("custody", data.custody),
+            ("ppm", ppm),
+        )
+
+
 def _written_terms(look: Look) -> Iterator[Finding]:
     if not look.is_signed_during:
         return
@@ -524,14 +507,31 @@ def _no_forfeiture(look: Look) -> Iterator[Finding]:
 
 
 def _records_in_time(look: Look) -> Iterator[Finding]:
-    produced = {fact.data.of for fact in look.account.of("records.produced")}
+    """Each request once; a production that the merchant alone dates counts from its record."""
+    produced: dict[int, Fact] = {}
+    for fact in look.account.of("records.produced"):
+        known = produced.get(fact.data.of)
+        if known is None or fact.latest < known.latest:
+            produced[fact.data.of] = fact
     refused = {fact.data.of: fact for fact in look.account.of("records.refused")}
     for fact in look.during("records.requested"):
-        if fact.position in produced or look.on <= fact.data.until:
+        if look.on <= fact.data.until:
             continue
         until = show_day(fact.data.until)
+        production = produced.get(fact.position)
         refusal = refused.get(fact.position)
-        if refusal is None:
+        if production is not None:
+            came = day_of(production.latest)
+            if came > fact.data.until:
+                yield look.find(
+                    f"Records requested until {until} were produced on {show_day(came)} only.",
+                    f"请求于 {until} 前提交的记录至 {show_day(came)} 才提交。",
+                    [fact.position, production.position],
+                    ("until", until),
+                    ("produced", show_day(came)),
+                    severity=NOTICE,
+                )
+        elif refusal is None:
             yield look.find(
                 f"Records requested until {until} were neither produced nor refused.",
                 f"请求于 {until} 前提交的记录既未提交也未说明理由。",
@@ -552,7 +552,10 @@ def _records_in_time(look: Look) -> Iterator[Finding]:
 
 
 def _refund_within(look: Look) -> Iterator[Finding]:
-    """Something must have been paid back by the day; how much is due is the derivation's to say."""
+    """Something must have been paid back by the day; how much is due is the derivation's to say.
+
+    What only whoever owes it says was paid is no payment (`law.facts.Fact.is_admitted`).
+    """
     asked = [
         (kind, look.number(name))
         for kind, name in (
@@ -561,7 +564,7 @@ def _refund_within(look: Look) -> Iterator[Finding]:
         )
         if look.number(name)
     ]
-    refunds = look.account.of("refund.paid")
+    refunds = [fact for fact in look.account.of("refund.paid") if fact.is_admitted]
     for kind, days in asked:
         for fact in look.during(kind):
             due = day_of(fact.at) + days
@@ -598,6 +601,7 @@ CHECKS: Final[dict[str, Callable[[Look], Iterator[Finding]]]] = {
     "real_name": _real_name,
     "no_cash": _no_cash,
     "card_validity": _card_validity,
+    "custody_ratio": _custody_ratio,
     "written_terms": _written_terms,
     "no_intake_after_risk": _no_intake_after_risk,
     "notice_before_closing": _notice_before_closing,
@@ -608,4 +612,4 @@ CHECKS: Final[dict[str, Callable[[Look], Iterator[Finding]]]] = {
     "refund_within": _refund_within,
     "void_phrases": _void_phrases,
 }
-"""Checks of one contract, by the name a pack uses."""
+"""The checks, by the name a pack uses."""

@@ -248,6 +248,22 @@ def test_rule_packs_find_and_block_nothing() -> None:
     )
 
 
+def test_what_the_merchant_as_a_whole_keeps_in_custody_is_looked_at_with_its_contracts() -> None:
+    world = paid_world()
+    rules = load("rules/single-purpose-card.v1.json") | {"publisher": "bank-1"}
+    world.must("rules.publish", "rules/single-purpose-card", {"document": rules}, "bank-1")
+    report = {
+        "balance": 1_000_000,
+        "custody": 199_999,
+        "issuer_class": "scale",
+        "quarter_end": "2025-12-31",
+    }
+    world.must("balance.reported", "merchant/m-1", report, "m-1")
+    wanted = {"as_of": AS_OF, "packs": ["single-purpose-card"]}
+    outcome = world.event("findings.computed", wanted, "bank-1")
+    assert ("rule", "single-purpose-card@1/custody") in outcome.effects
+
+
 def test_the_basis_names_what_was_read() -> None:
     world = busy_world()
     first = effects(world.event("refund.computed", {"as_of": AS_OF}, "c-1"))

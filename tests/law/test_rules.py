@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from law.checks import CHECKS, find_breaches, find_issuer_breaches
+from law.checks import CHECKS, find_breaches
 from law.days import parse_day
-from law.facts import read_facts, read_stream
+from law.facts import read_facts
 from law.finding import Finding
 from law.refusal import Code, Refused
 from law.rules import EVERYWHERE, PARAMETERS, Pack, check_publisher, parse_pack, read_pack, schedule
@@ -80,7 +80,7 @@ def test_a_pack_is_named_by_its_file_and_its_publisher_is_competent(name: str) -
 
 def test_the_packs_use_every_check_and_every_industry_has_one() -> None:
     rules = [rule for pack in PACKS.values() for rule in read_pack(pack).rules]
-    assert {rule.check for rule in rules} == set(PARAMETERS) == {*CHECKS, "custody_ratio"}
+    assert {rule.check for rule in rules} == set(PARAMETERS) == set(CHECKS)
     assert {i for pack in PACKS.values() for i in pack["industries"]} == set(INDUSTRIES)
 
 
@@ -418,14 +418,12 @@ def test_names_transfers_and_validity() -> None:
 
 
 def test_what_an_issuer_keeps_in_custody() -> None:
-    packs = schedule([read_pack(PACKS["single-purpose-card.v1"])])
-
     def reported(custody: int, issuer_class: str) -> list[Finding]:
         data = {"balance": 1_000_000, "custody": custody, "issuer_class": issuer_class,
                 "quarter_end": "2025-06-30"}  # fmt: skip
-        document = {"at": 0, "author": "m", "data": data, "kind": "balance.reported",
-                    "position": 3, "recorded": 0, "role": "merchant"}  # fmt: skip
-        return list(find_issuer_breaches(packs, "catering", read_stream([document]), ""))
+        case = card()
+        add(case, "balance.reported", "2025-07-05", data, "merchant")
+        return look("single-purpose-card.v1", case)
 
     for issuer_class, least in (("scale", 200_000), ("group", 300_000), ("brand", 400_000)):
         assert reported(least, issuer_class) == []
@@ -436,7 +434,6 @@ def test_what_an_issuer_keeps_in_custody() -> None:
          "At 2025-06-30 1,999.99 yuan were in custody, less than 20 % of the balance of 10,000.00.",
          "2025-06-30 存管资金 1,999.99 元，低于预收资金余额 10,000.00 元的 20%。"),
     ]  # fmt: skip
-    assert find_issuer_breaches(packs, "training", [], "") == ()
 
 
 # -- the regulation on consumer protection
@@ -552,6 +549,18 @@ def test_records_are_produced_in_time_or_provably_not() -> None:
          "reason, a court says."),
          "请求于 2025-07-15 前提交的记录被拒绝，理由“flood”是否正当由法院认定。"),
     ]  # fmt: skip
+    late = copy.deepcopy(case)
+    produced = add(late, "records.produced", "2025-07-15", {"of": asked}, "merchant")
+    late.facts[-1]["recorded"] = instant("2025-07-16", "00:00")  # its own date helps it nothing
+    found = look(pack, late, on="2025-07-20")
+    assert sentences(found) == [
+        ("spc-prepaid-arts-9-24-25@1/records", "notice",
+         "Records requested until 2025-07-15 were produced on 2025-07-16 only.",
+         "请求于 2025-07-15 前提交的记录至 2025-07-16 才提交。"),
+    ]  # fmt: skip
+    assert found[0].positions == (asked, produced)
+    add(late, "records.produced", "2025-07-15", {"of": asked}, "custodian")
+    assert look(pack, late, on="2025-07-20") == []
     add(case, "records.produced", "2025-07-15", {"of": asked}, "merchant")
     assert look(pack, case, on="2025-07-16") == []
 
@@ -597,8 +606,10 @@ def test_refunds_within_five_and_fifteen_days() -> None:
         "Nothing was paid back within 5 days, by 2025-06-10.",
         "Nothing was paid back within 15 days, by 2025-07-05.",
     ]
-    data = {"amount": 200_000, "payee": "ab" * 32, "source": "custody"}
-    add(case, "refund.paid", "2025-06-10", data, "custodian")
+    data = {"amount": 200_000, "payee": "ab" * 32, "source": "merchant"}
+    add(case, "refund.paid", "2025-06-09", data, "merchant")
+    assert len(look("beijing-2022.v1", case)) == 2, "the merchant's own word is no payment"
+    add(case, "refund.paid", "2025-06-10", data | {"source": "custody"}, "custodian")
     assert [f.en for f in look("beijing-2022.v1", case)] == [
         "Nothing was paid back within 15 days, by 2025-07-05."
     ]
