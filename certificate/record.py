@@ -68,10 +68,12 @@ MEMBERS: Final = {
     "merchant": Words("经营者", "Merchant"),
     "occurred_at": Words("发生时间", "Occurred at"),
     "provenance.captured_at": Words("采集时间", "Captured at"),
+    "provenance.corroborates": Words("所印证的交易", "Corroborates"),
     "provenance.device": Words("采集设备", "Device"),
     "provenance.generated_at": Words("生成时间", "Generated at"),
     "provenance.method": Words("采集方式", "Method of capture"),
     "provenance.source": Words("来源系统", "Source system"),
+    "provenance.submitted_at": Words("提交时间", "Submitted at"),
     "statement": Words("陈述", "Statement"),
     "terms": Words("合同条款哈希", "Hash of the terms"),
     "terms_hash": Words("合同文本哈希", "Hash of the contract's text"),
@@ -211,7 +213,7 @@ def _flatten(value: JsonValue, name: str) -> Iterator[tuple[str, JsonValue]]:
 
 
 def _show_member(name: str, value: JsonValue) -> tuple[Words, Text | Exact]:
-    label = MEMBERS.get(name, Words(name, name))
+    label = MEMBERS.get(name.partition("[")[0], Words(name, name))
     last = name.rpartition(".")[2]
     if type(value) is int:
         if last == "amount":

@@ -34,6 +34,9 @@ SALT_BYTES_MIN: Final = 16
 SALT_BYTES_MAX: Final = 255
 """Its length stands before it in one byte."""
 
+CORROBORATES_MAX: Final = 16
+"""Transactions that one statement says it bears out."""
+
 PREPAY: Final = 0
 CONSUME: Final = 1
 REFUND: Final = 2
@@ -58,12 +61,16 @@ class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the statement came about before it reached the chain (在线诉讼规则 art. 18)."""
 
     captured_at: Time = 0
+    corroborates: Annotated[list[HexKey], msgspec.Meta(max_length=CORROBORATES_MAX)] = []
+    """Earlier transactions that this one bears out, by their ids."""
     device: Label = ""
     generated_at: Time = 0
     method: Label = ""
     """For example `api`, `scan`, `upload`."""
     source: Label = ""
     """The source system."""
+    submitted_at: Time = 0
+    """When the source system handed it over; when it reached the chain, the block says."""
 
 
 class OpenData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

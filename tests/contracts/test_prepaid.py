@@ -226,6 +226,8 @@ def test_without_a_contract_nothing_moves(action: str) -> None:
         {"amount": 1, "provenance": {"more": 1}},
         {"amount": 1, "provenance": {"method": "m" * 65}},
         {"amount": 1, "provenance": []},
+        {"amount": 1, "provenance": {"corroborates": ["AB" * 32]}},
+        {"amount": 1, "provenance": {"corroborates": ["ab" * 32] * 17}},
     ],
 )
 def test_misshapen_amounts_are_recorded_as_refused(data: dict[str, Any]) -> None:
