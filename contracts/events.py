@@ -330,7 +330,8 @@ class CourtData(Event, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class FinanceData(Event, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`finance.linked`: a loan, a policy, a claim, a voucher issue; with the consent's hash."""
+    """`finance.linked`, of a contract, and `financing.linked`, of a whole merchant: a loan, wealth
+    management, a policy, a claim, a voucher issue; with the consent's hash."""
 
     amount: Fen
     consent: HexKey
@@ -395,6 +396,7 @@ DATA: Final[dict[str, type[msgspec.Struct]]] = {
     "risk.lifted": Event,
     "closing.notified": NotifiedData,
     "moving.notified": NotifiedData,
+    "financing.linked": FinanceData,
     "balance.reported": BalanceData,
     "liquidation.opened": Event,
     "business.closed": Event,

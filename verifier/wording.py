@@ -45,6 +45,7 @@ KIND_WORDS: Final[Mapping[str, Words]] = {
     "dispute.resolved": Words("争议解决", "dispute resolved"),
     "court.linked": Words("关联案号", "court case linked"),
     "finance.linked": Words("关联金融业务", "loan, policy or voucher linked"),
+    "financing.linked": Words("关联经营者金融业务", "loan or policy of the merchant linked"),
     "risk.lifted": Words("风险解除", "risk lifted"),
 }
 """Of the kinds that no law speaks of; `list_kinds` has all."""

@@ -32,6 +32,7 @@ export const KIND_WORDS = new Map([
   ["dispute.resolved", ["争议解决", "dispute resolved"]],
   ["court.linked", ["关联案号", "court case linked"]],
   ["finance.linked", ["关联金融业务", "loan, policy or voucher linked"]],
+  ["financing.linked", ["关联经营者金融业务", "loan or policy of the merchant linked"]],
   ["risk.lifted", ["风险解除", "risk lifted"]],
   ["contract.signed", ["合同订立", "contract signed"]],
   ["funds.locked", ["预付款", "prepayment"]],

@@ -66,6 +66,13 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "number_hash": HASH,
         "what": "insurance_policy",
     },
+    "financing.linked": {
+        "amount": 5_000_000,
+        "consent": HASH,
+        "institution": "bank-0",
+        "number_hash": HASH,
+        "what": "loan",
+    },
     "closing.notified": {"effective": "2026-02-01"},
     "moving.notified": {"effective": "2026-02-01"},
     "balance.reported": {

@@ -653,3 +653,45 @@ def test_no_person_stands_in_the_state_but_as_a_commitment() -> None:
     assert PERSONS["party"] == "ab" * 32
     stored = b"".join(world.memory.streams.values())
     assert bytes.fromhex(PERSONS["party"]) in stored
+
+
+# What was before the chain, and what stands beside a merchant
+
+
+def test_a_statement_says_how_it_came_about_and_what_it_bears_out() -> None:
+    """人民法院在线诉讼规则 art. 18: source, generation, capture, and corroborating records."""
+    world = paid_world()
+    delivery = world.done("service.delivered", CUT)
+    provenance = {
+        "captured_at": 2,
+        "corroborates": [delivery],
+        "device": "camera-1",
+        "generated_at": 1,
+        "method": "upload",
+        "source": "door-system",
+        "submitted_at": 3,
+    }
+    world.done("dispute.opened", SAMPLES["dispute.opened"], "c-1")
+    attached = SAMPLES["evidence.attached"] | {"provenance": provenance}
+    assert world.event("evidence.attached", attached).code == ""
+    wrong = attached | {"provenance": provenance | {"corroborates": [delivery[:-1]]}}
+    assert world.event("evidence.attached", wrong) == refused(
+        "malformed_data", ("kind", "evidence.attached")
+    )
+
+
+def test_a_loan_to_the_merchant_is_bound_to_the_merchant() -> None:
+    world = paid_world()
+    loan = SAMPLES["financing.linked"]
+    for signers in (("m-1",), ("bank-0",), ("m-1", "bank-0")):
+        outcome = world.one("financing.linked", "merchant/m-1", loan, *signers)
+        assert outcome == applied(("state", "trading"))
+    assert world.one("financing.linked", "merchant/m-1", loan, "m-2") == refused(
+        "not_entitled", ("signer", "m-2")
+    )
+    assert world.one("financing.linked", CARD, loan, "m-1") == refused(
+        "unknown_merchant", ("merchant", CARD)
+    )
+    world.done("termination.requested", {"cure_until": None}, "c-1")
+    world.publish_data()
+    assert world.event("refund.computed", {"as_of": "2026-01-20"}, "c-1").code == ""

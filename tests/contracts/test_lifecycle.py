@@ -272,6 +272,7 @@ BESIDE = [
     "risk.lifted merchant: at_risk -> trading",
     "closing.notified merchant: trading at_risk -> ",
     "moving.notified merchant: trading at_risk -> ",
+    "financing.linked merchant: trading at_risk liquidation closed -> ",
     "balance.reported merchant: trading at_risk liquidation closed -> ",
     "liquidation.opened merchant: trading at_risk closed -> liquidation",
     "business.closed merchant: trading at_risk liquidation -> closed",
