@@ -24,6 +24,7 @@ from contracts.custody import (
     Assigned,
     ContractRecord,
     Freeze,
+    IssuerShare,
     MerchantRecord,
     SignedRecord,
     check_movable,
@@ -612,13 +613,17 @@ def _repay(
             ("returned", returned),
             ("amount", data.amount),
         )
+    issuers = _share_out(record, data)
     if is_custody:
         check_movable(context, record, data.amount, _find_consumers_interest(context, record))
         after = replace(
-            record, locked=record.locked - data.amount, refunded=record.refunded + data.amount
+            record,
+            locked=record.locked - data.amount,
+            refunded=record.refunded + data.amount,
+            issuers=issuers,
         )
     else:
-        after = replace(record, repaid=record.repaid + data.amount)
+        after = replace(record, repaid=record.repaid + data.amount, issuers=issuers)
     return after, [
         ("payee", data.payee),
         ("locked", after.locked),
@@ -626,6 +631,29 @@ def _repay(
         ("repaid", after.repaid),
         ("owed", after.owed),
     ]
+
+
+def _share_out(record: ContractRecord, data: RefundPaidData) -> list[IssuerShare]:
+    """Return the issuers' shares after a payment; refuse one above its payee's own share, so that
+    no issuer is paid out of the consumer's and the consumer not out of an issuer's."""
+    place = next((n for n, one in enumerate(record.issuers) if one.issuer == data.payee), None)
+    if place is None:
+        due = record.due_consumer
+        returned = record.returned - sum(share.returned for share in record.issuers)
+    else:
+        due, returned = record.issuers[place].due, record.issuers[place].returned
+    if returned + data.amount > due:
+        raise Refusal(
+            "share_above_due",
+            ("payee", data.payee),
+            ("due", due),
+            ("returned", returned),
+            ("amount", data.amount),
+        )
+    issuers = list(record.issuers)
+    if place is not None:
+        issuers[place] = replace(issuers[place], returned=returned + data.amount)
+    return issuers
 
 
 def _close(

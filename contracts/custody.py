@@ -78,6 +78,15 @@ class Assigned(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Party under which the consumer before signed; empty: none."""
 
 
+class IssuerShare(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a voucher's issuer is due of a refund, and was paid."""
+
+    issuer: str
+    due: int
+    """Its highest share by any of the possible results, as computed last."""
+    returned: int
+
+
 class ContractRecord(msgspec.Struct, frozen=True, array_like=True, tag="contract", gc=False):
     """A contract as it moves; the state value of its stream."""
 
@@ -124,6 +133,11 @@ class ContractRecord(msgspec.Struct, frozen=True, array_like=True, tag="contract
     """Who may be paid back, as computed last."""
     assigned: list[Assigned] = []
     """Assignments in the order in which they took effect."""
+    due_consumer: int = UNKNOWN
+    """The consumer's highest share of what is owed, with its interest, as computed last."""
+    issuers: list[IssuerShare] = []
+    """Those of vouchers, by their names: what they are due is not the consumer's, nor the other way
+    round."""
 
     def is_over_at(self, time_ms: int) -> bool:
         """Say whether it was closed so long ago that nothing looks back on its entries any more."""

@@ -12,7 +12,7 @@ that one contract and its merchant stay below.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from contracts.custody import (
     MERCHANT_PREFIX,
     STATIC_PREFIX,
     ContractRecord,
+    IssuerShare,
     SignedRecord,
     read_static,
 )
@@ -43,7 +44,7 @@ from contracts.parties import PartyRecord
 from contracts.standing import find_role
 from law.account import fold
 from law.canonical import compute_hash, encode
-from law.case import Case, CaseReader, find_range
+from law.case import Case, CaseReader, find_range, find_shares
 from law.checks import find_breaches
 from law.clauses import check_clauses, check_prompting
 from law.days import parse_day
@@ -169,7 +170,15 @@ def compute(
     with refused_by_law("not_computable"):
         derivation = derive(case.terms, case.facts, case.published, as_of)
     low, high = find_range(derivation)
-    after = replace(record, due_low=low, due_high=high, payees=_list_payees(derivation))
+    consumer, issuers = find_shares(derivation)
+    after = replace(
+        record,
+        due_low=low,
+        due_high=high,
+        payees=_list_payees(derivation, issuers),
+        due_consumer=consumer,
+        issuers=_carry_over(record.issuers, issuers),
+    )
     return after, [
         ("derivation", compute_hash(derivation.encode())),
         ("basis", case.basis),
@@ -181,11 +190,17 @@ def compute(
     ]
 
 
-def _list_payees(derivation: Derivation) -> list[str]:
+def _list_payees(derivation: Derivation, issuers: Mapping[str, int]) -> list[str]:
     """Return who may be paid: the consumer's payees, whoever acts for one, and voucher issuers."""
     names = [name for each in derivation.payees for name in (each.payee, each.through) if name]
-    issuers = {issuer for result in derivation.results for issuer, _ in result.figures.issuers}
-    return list(dict.fromkeys([*names, *sorted(issuers)]))
+    return list(dict.fromkeys([*names, *issuers]))
+
+
+def _carry_over(known: Sequence[IssuerShare], due: Mapping[str, int]) -> list[IssuerShare]:
+    """Return what issuers are due now, with what they were paid before."""
+    paid = {share.issuer: share.returned for share in known}
+    names = sorted({*due, *(issuer for issuer, fen in paid.items() if fen)})
+    return [IssuerShare(name, due.get(name, 0), paid.get(name, 0)) for name in names]
 
 
 def compute_findings(

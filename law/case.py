@@ -132,3 +132,20 @@ def find_range(derivation: Derivation) -> tuple[int, int]:
         interest = [each.fen or 0 for each in result.figures.interest] or [0]
         sums += [principal + min(interest), principal + max(interest)]
     return min(sums), max(sums)
+
+
+def find_shares(derivation: Derivation) -> tuple[int, dict[str, int]]:
+    """Return the highest that the consumer may be paid, interest with it, and each issuer, over all
+    results; where a price is not known, the consumer's may be everything that was paid."""
+    consumer = 0
+    issuers: dict[str, int] = {}
+    for result in derivation.results:
+        figures = result.figures
+        if figures.principal is None:
+            consumer = max(consumer, derivation.paid)
+            continue
+        interest = [each.fen or 0 for each in figures.interest] or [0]
+        consumer = max(consumer, figures.consumer + max(interest))
+        for issuer, fen in figures.issuers:
+            issuers[issuer] = max(issuers.get(issuer, 0), fen)
+    return consumer, dict(sorted(issuers.items()))

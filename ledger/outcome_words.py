@@ -96,6 +96,7 @@ REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "own_notice": ("通知人不得自证送达", "who sent a notice cannot say that it arrived"),
     "published_by_another": ("该名称由他人公布", "another publishes under this name"),
     "refund_above_due": ("退款超过应退金额", "it is more than is owed"),
+    "share_above_due": ("退款超过该收款人的份额", "it is more than this payee's share"),
     "still_locked": ("尚有锁定资金", "money is still locked"),
     "too_many_devices": ("设备数量已达上限", "too many devices"),
     "too_many_entries": ("该方可记录条数已达上限", "the signer has stated all it may here"),
@@ -175,10 +176,13 @@ FINDINGS: Final[Mapping[str, tuple[str, str]]] = {
         "the device's counter lies too far back to be told from a repeat",
     ),
     "counter_gap": ("设备流水号有缺号", "the device's counters leave a gap"),
-    "debit_after_loss": ("挂失之后仍被扣款", "a card reported lost was debited"),
+    "debit_after_loss": (
+        "挂失之后仍有扣款入账",
+        "a debit reached the ledger after the card was reported lost",
+    ),
     "delivered_after_the_end": (
-        "合同开始终止之后仍称已提供",
-        "it was delivered after the contract began to end",
+        "合同开始终止之后才称已提供",
+        "a delivery was stated after the contract began to end",
     ),
     "delivered_beyond_payment": (
         "提供的金额超过已付与赠送之和",

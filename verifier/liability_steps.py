@@ -24,7 +24,7 @@ from verifier.strict_msgpack import take_array, take_bytes, take_integer, take_t
 from verifier.wording import format_fen
 
 _MERCHANT: Final = 14
-_CONTRACT: Final = 30
+_CONTRACT: Final = 32
 _SIGNED: Final = 11
 """Members of the three records, their kind included (docs/FORMATS.md, State)."""
 _SUMS: Final = {"deposited": 4, "interest": 5, "locked": 6, "released": 7, "refunded": 8, "owed": 9}

@@ -22,7 +22,7 @@ from verifier.strict_json import JsonValue
 
 SIGNED: Final = "contract.signed"
 _RECORD_VERSION: Final = 1
-_RECORD_FIELDS: Final = 30
+_RECORD_FIELDS: Final = 32
 _CONSUMER: Final = "consumer_party"
 _PARTIES: Final = ("merchant", "custodian", _CONSUMER)
 """Members 2 to 4 of the record, in their order."""

@@ -14,7 +14,7 @@ import { checkAmounts, computeLeaf, verifyClaim } from "./sum_tree.js";
 import { formatFen } from "./wording.js";
 
 const MERCHANT = 14;
-const CONTRACT = 30;
+const CONTRACT = 32;
 const SIGNED = 11;
 /** Places of the merchant's sums in its record. */
 const SUMS = [

@@ -14,7 +14,7 @@ import { checkRefusal, compareWithState, fail } from "./replaying.js";
 export const SIGNED = "contract.signed";
 
 const RECORD_VERSION = 1;
-const RECORD_FIELDS = 30;
+const RECORD_FIELDS = 32;
 const PARTIES = ["merchant", "custodian", "consumer_party"];
 const AMOUNTS = [
   "paid", "vouchers", "bonus", "deposited", "interest", "locked", "released", "refunded", "repaid",

@@ -119,7 +119,7 @@ def contract_in(phase: str, card: str, dispute: str) -> ContractRecord | None:
     freezes = [msgspec.convert([bytes.fromhex(OF), 1, 0, 0, 1], type=FREEZE)]
     return ContractRecord(
         1, "m-1", "bank-0", "c-1", phase, card, dispute,
-        paid=997, deposited=997, interest=3, payees=[PERSONS["party"]],
+        paid=997, deposited=997, interest=3, payees=[PERSONS["party"]], due_consumer=1000,
         locked=0 if phase == CLOSED else 400,
         released=1000 if phase == CLOSED else 600, due_low=400, due_high=1400, deliveries=1,
         freezes=freezes,

@@ -17,7 +17,15 @@ from law.refund import derive
 from law.terms import read_terms
 from ledger.block import TransactionEntry, decode_entry
 from ledger.transaction import compute_tx_id, refused
-from tests.contracts.life_world import CARD, LOCKED, LifeWorld, effects, load, paid_world
+from tests.contracts.life_world import (
+    CARD,
+    LOCKED,
+    PERSONS,
+    LifeWorld,
+    effects,
+    load,
+    paid_world,
+)
 from tests.contracts.test_contract import CUT, audited
 
 ROLE = {"m-1": "merchant", "c-1": "consumer", "bank-0": "custodian", "court-1": "court"}
@@ -262,6 +270,56 @@ def test_what_the_merchant_as_a_whole_keeps_in_custody_is_looked_at_with_its_con
     wanted = {"as_of": AS_OF, "packs": ["single-purpose-card"]}
     outcome = world.event("findings.computed", wanted, "bank-1")
     assert ("rule", "single-purpose-card@1/custody") in outcome.effects
+
+
+def test_no_payee_is_paid_out_of_anothers_share() -> None:
+    """It once took an issuer's name for the whole refund, and left the consumer nothing."""
+    world = LifeWorld()
+    assert world.sign().code == ""
+    voucher = {"amount": 30_000, "issuer": "city"}
+    world.done("funds.locked", LOCKED | {"amount": 70_000, "vouchers": [voucher]}, "bank-0")
+    world.publish_data()
+    world.done("service.delivered", CUT | {"debited": 20_000, "units": 5}, "m-1")
+    world.done("termination.agreed", {}, "m-1", "c-1")
+    world.done("refund.computed", {"as_of": AS_OF}, "c-1")
+    party, due = PERSONS["party"], world.card.due_high
+    consumer, (city,) = world.card.due_consumer, world.card.issuers
+    assert city.due < 30_000 < 70_000 > consumer > due - city.due - 1
+
+    def pay(payee: str, amount: int) -> Any:
+        data = {"amount": amount, "payee": payee, "source": "custody"}
+        return world.event("refund.paid", data, "bank-0")
+
+    assert pay("city", city.due + 1) == refused(
+        "share_above_due",
+        ("payee", "city"),
+        ("due", city.due),
+        ("returned", 0),
+        ("amount", city.due + 1),
+    )
+    assert pay(party, consumer + 1) == refused(
+        "share_above_due",
+        ("payee", party),
+        ("due", consumer),
+        ("returned", 0),
+        ("amount", consumer + 1),
+    )
+    assert pay("city", 100).code == ""
+    world.done("refund.computed", {"as_of": AS_OF}, "bank-0")
+    assert [share.returned for share in world.card.issuers] == [100]
+    assert pay("city", city.due - 99) == refused(
+        "share_above_due",
+        ("payee", "city"),
+        ("due", city.due),
+        ("returned", 100),
+        ("amount", city.due - 99),
+    )
+    assert pay("city", city.due - 100).code == ""
+    assert pay(party, due - city.due).code == ""
+    assert pay(party, 1) == refused(
+        "refund_above_due", ("due", due), ("returned", due), ("amount", 1)
+    )
+    assert audited(world) == []
 
 
 def test_the_basis_names_what_was_read() -> None:
