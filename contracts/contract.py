@@ -36,6 +36,7 @@ from contracts.custody import (
 )
 from contracts.documents import read_document
 from contracts.events import (
+    DAYS,
     AmountData,
     AnsweredData,
     AssignmentData,
@@ -68,8 +69,13 @@ from contracts.lifecycle import (
 from contracts.parties import CUSTODIAN_ROLES, PartyRecord
 from contracts.room import check_merchants_room, check_room
 from contracts.scope import check_scope
-from contracts.standing import ROLE_OF, attest, find_past_roles, find_roles
-from law.days import day_of
+from contracts.standing import (
+    attest,
+    find_past_roles,
+    find_role_towards_merchant,
+    find_roles,
+)
+from law.days import day_of, parse_day
 from law.entries import choose_role
 from law.facts import REFERS
 from law.terms import CONSUMER, LEDGER, PeriodDeal, Terms, parse_terms
@@ -163,6 +169,7 @@ def make_event(event: str, deed: Deed) -> Callable[[Context, Any], Outcome]:
             role = attest(context, record, event)
         check_room(context, record)
         moved = _move(record, event)
+        _check_days(data)
         if event in LOOKING_BACK and record.is_over_at(context.time_ms):
             raise Refusal(
                 "contract_over", ("closed_ms", record.closed_ms), ("allowed_ms", AFTERLIFE_MS)
@@ -194,10 +201,7 @@ def make_merchant_event(event: str) -> Callable[[Context, Any], Outcome]:
         allowed = find_attesters(event)
         roles = []
         for signer in context.signers:
-            other = context.party(signer)
-            role = "merchant" if signer == merchant else None
-            if role is None and other is not None:
-                role = _find_role_towards(record, other)
+            role = find_role_towards_merchant(context.party, merchant, record, signer)
             if role is None:
                 raise Refusal("not_entitled", ("signer", signer))
             roles.append(role)
@@ -213,23 +217,11 @@ def make_merchant_event(event: str) -> Callable[[Context, Any], Outcome]:
         target = find_next(event, MERCHANT, record.state)
         if target is None:
             raise _not_allowed(event, MERCHANT, record.state)
+        _check_days(data)
         context.record = replace(record, state=target)
         return applied(("state", target))
 
     return apply
-
-
-def _find_role_towards(merchant: MerchantRecord, party: PartyRecord) -> str | None:
-    """Return the role of somebody else towards a whole merchant; None for a stranger.
-
-    A bank or a gateway has one only if it keeps money of one of its contracts.
-    """
-    if party.role in CUSTODIAN_ROLES:
-        keeps = party.party in merchant.custodians or (
-            party.role == "gateway" and party.registrar in merchant.custodians
-        )
-        return "custodian" if keeps else None
-    return ROLE_OF.get(party.role)
 
 
 def _check_consumer(context: Context, party: str, others: tuple[str, str]) -> None:
@@ -266,6 +258,14 @@ def _move(record: ContractRecord, event: str) -> ContractRecord:
 
 def _not_allowed(event: str, region: str, state: str) -> Refusal:
     return Refusal("transition_not_allowed", ("event", event), ("region", region), ("state", state))
+
+
+def _check_days(data: Event) -> None:
+    """Refuse a day that does not exist: the law could not read the contract's record any more."""
+    for name in DAYS[type(data)]:
+        day = getattr(data, name)
+        if parse_day(day) is None:
+            raise Refusal("no_such_day", (name, day))
 
 
 def _find_future(context: Context, data: Event) -> Effects:

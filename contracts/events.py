@@ -402,3 +402,9 @@ DATA: Final[dict[str, type[msgspec.Struct]]] = {
     "business.closed": Event,
 }
 """The shape of each event's data."""
+
+DAYS: Final[dict[type[msgspec.Struct], tuple[str, ...]]] = {
+    shape: tuple(field.name for field in msgspec.structs.fields(shape) if field.type == Day)
+    for shape in set(DATA.values())
+}
+"""The members of each shape that are days; a pattern does not say that there is such a day."""

@@ -24,6 +24,7 @@ from contracts.custody import (
     STATIC_PREFIX,
     ContractRecord,
     IssuerShare,
+    MerchantRecord,
     SignedRecord,
     read_static,
 )
@@ -41,7 +42,7 @@ from contracts.events import ComputedData, FindingsData
 from contracts.handling import Context, Past, Refusal
 from contracts.lifecycle import MERCHANT_EVENTS
 from contracts.parties import PartyRecord
-from contracts.standing import find_role
+from contracts.standing import find_role, find_role_towards_merchant
 from law.account import fold
 from law.canonical import compute_hash, encode
 from law.case import Case, CaseReader, find_range, find_shares
@@ -69,11 +70,10 @@ def read_case(context: Context, record: ContractRecord) -> Case:
     """Return the case of the contract whose stream this is; refuse what cannot be read."""
     merchant = MERCHANT_PREFIX + record.merchant
     past = context.history(context.stream)
-    papers = gather(
-        context.read, context.party, context.stream, record, past, context.history(merchant)
-    )
+    merchant_past = context.history(merchant)
     context.charge(min(COMPUTATION_READS, context.reads_left), context.stream)
     with refused_by_law("not_computable"):
+        papers = gather(context.read, context.party, context.stream, record, past, merchant_past)
         return CaseReader().build(papers.terms, papers.entries, papers.merchant_facts, papers.pages)
 
 
@@ -116,7 +116,7 @@ def gather(
                 page = read(DOCUMENT_PREFIX + version.hash.hex())
                 assert isinstance(page, DocumentRecord), "a published page is never removed"
                 pages.append({**json.loads(page.raw), "position": version.position})
-    merchant_entries = _read_entries(party, record, merchant_past, MERCHANT_EVENTS)
+    merchant_entries = _read_merchants_entries(read, party, record.merchant, merchant_past)
     return Papers(terms.raw, entries, to_facts(merchant_entries), pages)
 
 
@@ -127,34 +127,60 @@ def _find_institution(party: Callable[[str], PartyRecord | None], custodian: str
     return known.registrar if known is not None and known.role == "gateway" else custodian
 
 
-def _read_entries(
+def _read_merchants_entries(
+    read: Callable[[str], Any],
     party: Callable[[str], PartyRecord | None],
-    record: ContractRecord,
+    merchant: str,
     past: Sequence[Past],
-    kinds: Sequence[str] | None = None,
 ) -> list[StreamEntry]:
-    """Return the applied entries as the law reads them, perhaps of some kinds only; each signer in
-    the role of that time, for an assignment makes another the consumer."""
+    """Return the applied events of a merchant as the law reads them; each signer in its role
+    towards the merchant, whichever contract is looked at."""
+    whole = read(MERCHANT_PREFIX + merchant)
+    assert isinstance(whole, MerchantRecord), "a merchant with contracts has a record"
+    return [
+        _read_entry(
+            each,
+            [
+                find_role_towards_merchant(party, merchant, whole, signer) or "stranger"
+                for signer in each.signers
+            ],
+        )
+        for each in past
+        if not each.refused and each.kind in MERCHANT_EVENTS
+    ]
+
+
+def _read_entry(past: Past, roles: list[str]) -> StreamEntry:
+    return StreamEntry(
+        position=past.position,
+        tx_id=past.tx_id.hex(),
+        recorded=past.time_ms,
+        kind=past.kind,
+        data=past.data,
+        signers=past.signers,
+        roles=roles,
+        effects=past.effects,
+    )
+
+
+def _read_entries(
+    party: Callable[[str], PartyRecord | None], record: ContractRecord, past: Sequence[Past]
+) -> list[StreamEntry]:
+    """Return the applied entries as the law reads them; each signer in the role of that time, for
+    an assignment makes another the consumer."""
     found = []
     then = record
     consumer = record.consumer_party
     for each in past:
-        if each.refused or not (kinds is None or each.kind in kinds):
+        if each.refused:
             continue
         if each.kind == "contract.signed":
             consumer = find_consumer("", each.kind, each.data, each.effects)
         if consumer != then.consumer_party:
             then = replace(record, consumer_party=consumer)
         found.append(
-            StreamEntry(
-                position=each.position,
-                tx_id=each.tx_id.hex(),
-                recorded=each.time_ms,
-                kind=each.kind,
-                data=each.data,
-                signers=each.signers,
-                roles=[find_role(party, then, signer) or "stranger" for signer in each.signers],
-                effects=each.effects,
+            _read_entry(
+                each, [find_role(party, then, signer) or "stranger" for signer in each.signers]
             )
         )
         consumer = find_consumer(consumer, each.kind, each.data, each.effects)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from contracts.custody import ContractRecord, read_static
+from contracts.custody import ContractRecord, MerchantRecord, read_static
 from contracts.handling import Context, Refusal
 from contracts.lifecycle import find_attesters
-from contracts.parties import PartyRecord
+from contracts.parties import CUSTODIAN_ROLES, PartyRecord
 from contracts.scope import check_scope
 from law.entries import choose_role
 
@@ -45,6 +45,30 @@ def find_role(
         return None
     if party.role == "gateway":
         return "custodian" if party.registrar == record.custodian else None
+    return ROLE_OF.get(party.role)
+
+
+def find_role_towards_merchant(
+    find_party: Callable[[str], PartyRecord | None],
+    merchant: str,
+    record: MerchantRecord,
+    signer: str,
+) -> str | None:
+    """Return a signer's role towards a whole merchant; None for a stranger.
+
+    A bank or a gateway has one only if it keeps money of one of its contracts; which of them does
+    not matter. Who has one keeps it, since no custodian is ever taken off the merchant's record.
+    """
+    if signer == merchant:
+        return "merchant"
+    party = find_party(signer)
+    if party is None:
+        return None
+    if party.role in CUSTODIAN_ROLES:
+        keeps = party.party in record.custodians or (
+            party.role == "gateway" and party.registrar in record.custodians
+        )
+        return "custodian" if keeps else None
     return ROLE_OF.get(party.role)
 
 

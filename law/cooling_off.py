@@ -16,11 +16,15 @@ from law.account import DATED, Account, Payment
 from law.days import Day, Ms, compute_deadline, compute_last_day, day_of, show_day
 from law.derivation import Input, Step, Working, from_entries, from_step, from_terms
 from law.published import Published
+from law.refusal import Refused
 from law.terms import NOT_DEDUCTED, UNSAID
 from law.valuation import TOUCHES_VALUE, Basis, Pick, Valuation
 
 DAYS: Final = 7
 """Art. 14: 自付款之日起七日内."""
+
+REST_RUN_MAX: Final = 31
+"""No rest days move a last day on by more: so much later it is too late by any calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,9 @@ class CoolingOff:
         first = account.of("cooling_off.requested")[0]
         arrived = account.find_arrival(first, self.terms)
         self.request = Request(first.position, first.at, arrived)
-        self._deadlines: dict[tuple[int, Ms], tuple[Ms, Step]] = {}
-        """By the payment's position and instant: the first that is too late, and its step."""
+        self._deadlines: dict[tuple[int, Ms, Ms], tuple[Ms, Step]] = {}
+        """By the payment's position and instant, and the request's: the first instant that is too
+        late, and its step."""
 
     def reduce(self, pick: Pick) -> tuple[str, ...]:
         """Return the answers that matter here, so that like cases are worked once."""
@@ -59,7 +64,8 @@ class CoolingOff:
     def compute_principal(self, pick: Pick, working: Working) -> tuple[int, Day]:
         """Return (principal in fen, day of the request); 0 where art. 14 gives nothing.
 
-        Raises `Refused` (MISSING_DATA) where the rest days of a deadline's year are not published.
+        Raises `Refused` (MISSING_DATA) where the rest days of a deadline's year are not published
+        and the request is in time by some calendars and too late by others.
         """
         request = self.request
         instant = request.sent if pick["request"] == "sent" else request.arrived
@@ -107,7 +113,9 @@ class CoolingOff:
             payment
             for payment in paid
             if instant
-            < self._find_deadline(payment, payment.at if is_dated else payment.latest, working)
+            < self._find_deadline(
+                payment, payment.at if is_dated else payment.latest, instant, working
+            )
         ]
         if window == "each_payment":
             return sum(payment.paid for payment in timely)
@@ -128,23 +136,41 @@ class CoolingOff:
             from_step("W", within), from_step("v", value),
         )  # fmt: skip
 
-    def _find_deadline(self, payment: Payment, at: Ms, working: Working) -> Ms:
-        """Return the first instant that is too late for one payment."""
-        if (payment.position, at) not in self._deadlines:
+    def _find_last_day(self, first: Day, instant: Ms) -> tuple[Day, tuple[int, ...]]:
+        """Return (last day, page of its rest days) of a period that begins on `first`.
+
+        Without a page the day stands as it is where that decides nothing about a request at
+        `instant`: rest days only move it on, and by less than `REST_RUN_MAX`. So nobody who dates
+        a payment to a year without a page keeps a refund from being computed.
+        """
+        try:
+            last = compute_last_day(first, 0, self.published.is_rest)
+            return last, (self.published.find_year(last).position,)
+        except Refused:
+            is_in_time = instant < compute_deadline(first, self.terms.closes_minute)
+            if not is_in_time and day_of(instant) <= first + REST_RUN_MAX:
+                raise
+            return first, ()
+
+    def _find_deadline(self, payment: Payment, at: Ms, instant: Ms, working: Working) -> Ms:
+        """Return the first instant that is too late for one payment, as far as that decides about
+        a request at `instant`."""
+        key = payment.position, at, instant
+        if key not in self._deadlines:
             days = max(DAYS, self.terms.cooling_off.days)
             paid_on = day_of(at)
-            last = compute_last_day(paid_on, days, self.published.is_rest)
+            last, pages = self._find_last_day(paid_on + days, instant)
             own = Working()
             own.text(
                 "last day", "14(1); civil code 201(1), 203(1), 203(2)",
                 "day of payment + days, past rest days",
                 show_day(last), from_entries("paid on", show_day(paid_on), [payment.position]),
                 from_terms("days", days),
-                Input("rest days", "", "published", (self.published.find_year(last).position,)),
+                Input("rest days", "" if pages else "none published", "published", pages),
             )  # fmt: skip
             deadline = compute_deadline(last, self.terms.closes_minute)
-            self._deadlines[payment.position, at] = deadline, own.steps[0]
-        deadline, step = self._deadlines[payment.position, at]
+            self._deadlines[key] = deadline, own.steps[0]
+        deadline, step = self._deadlines[key]
         working.steps.append(step)
         return deadline
 

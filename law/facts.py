@@ -66,6 +66,14 @@ def _each(shape: type[Any], length_max: int) -> Reader:
     )
 
 
+def _each_once(fields: Fields, name: str) -> tuple[str, ...]:
+    """Words of which one may stand twice: a record that says a thing twice is still read."""
+    given = fields.items(name)
+    return tuple(
+        dict.fromkeys(Fields({name: [word]}, fields.path).words(name)[0] for word in given)
+    )
+
+
 Word = Annotated[str, Fields.word]
 OptionalWord = Annotated[str | None, Fields.optional_word]
 Fen = Annotated[int, Fields.fen]
@@ -184,9 +192,9 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """An authority froze an amount."""
+    """An authority froze an amount: perhaps a share of all that is locked, of many payments."""
 
-    amount: SomeFen
+    amount: Annotated[int, _within(1, INTEGER_MAX)]
     until: OptionalMs
 
 
@@ -287,7 +295,7 @@ class MinorService:
 class SalesRecords:
     """Sales at the price before discount were shown for these items (art. 19(2))."""
 
-    items: Annotated[tuple[str, ...], Fields.words]
+    items: Annotated[tuple[str, ...], _each_once]
 
 
 @dataclass(frozen=True, slots=True)

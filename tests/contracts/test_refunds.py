@@ -176,7 +176,11 @@ def test_what_an_account_bears_is_said_by_whoever_keeps_it(custodian: str) -> No
 
 
 def test_what_cannot_be_computed_is_said() -> None:
-    world = paid_world()
+    """Asked nine days after payment: in time or not by rest days that nobody published."""
+    world = LifeWorld()
+    paid_at = world.chain.header.time_ms - 9 * 86_400_000
+    assert world.sign().code == ""
+    world.done("funds.locked", LOCKED | {"occurred_at": paid_at}, "bank-0")
     assert world.event("refund.computed", {"as_of": "2026-02-31"}, "bank-0") == refused(
         "no_such_day", ("as_of", "2026-02-31")
     )
@@ -185,7 +189,7 @@ def test_what_cannot_be_computed_is_said() -> None:
     assert outcome.code == "not_computable"
     assert dict(outcome.effects)["why"] == "missing_data"
     assert str(dict(outcome.effects)["detail"]).startswith(
-        "the rest days of 2026 are not published"
+        "the rest days of 2025 are not published"
     )
 
 

@@ -441,13 +441,21 @@ class Clerk:
             return False
         return text in page["rest"] or date.weekday() >= 5
 
-    def deadline(self, paid_at: int) -> int:
-        """First instant that is too late."""
-        day = day_of(paid_at) + max(7, self.terms["cooling_off"]["days"])
-        while self.is_rest(day):
-            day += 1
+    def end_of(self, day: int) -> int:
+        """First instant after business of a day."""
         closes = self.terms["closes"]
         return start_of(day + 1) if closes is None else start_of(day) + closes * 60_000 + 1
+
+    def is_timely(self, paid_at: int, instant: int) -> bool:
+        """Whether a request comes before what is too late; a calendar only where it matters."""
+        day = day_of(paid_at) + max(7, self.terms["cooling_off"]["days"])
+        if instant < self.end_of(day):
+            return True
+        if day_of(instant) > day + 31:
+            return False
+        while self.is_rest(day):
+            day += 1
+        return instant < self.end_of(day)
 
     def cooling_off(self, pick: dict[str, str]) -> tuple[int, int]:
         """Principal, and the day of the request."""
@@ -460,7 +468,7 @@ class Clerk:
         if not rows:
             return 0, day
         since = "at" if pick["payment_day"] == "dated" else "late"
-        timely = [p for p in rows if instant < self.deadline(p[since])]
+        timely = [p for p in rows if self.is_timely(p[since], instant)]
         total = sum(p["paid"] for p in rows)
         if pick["window"] == "each_payment":
             within = sum(p["paid"] for p in timely)

@@ -89,7 +89,7 @@ def test_other_terms_than_those_signed_are_refused() -> None:
 
 
 def test_a_deadline_without_published_rest_days_is_refused() -> None:
-    given = parse_case("units lesson 20 for 2000; paid 2000 2031-06-02; cooling-off 2031-06-05", [])
+    given = parse_case("units lesson 20 for 2000; paid 2000 2031-06-02; cooling-off 2031-06-10", [])
     with pytest.raises(Refused) as caught:
         run_engine(given)
     assert caught.value.code == Code.MISSING_DATA
@@ -97,6 +97,22 @@ def test_a_deadline_without_published_rest_days_is_refused() -> None:
         "the rest days of 2031 are not published; a deadline on 2031-06-09 needs the page "
         "rest_days of that year"
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "by_article_14"),
+    [
+        ("2031-06-09 23:59", 200_000),
+        ("2031-07-11", 0),
+    ],
+)
+def test_a_deadline_that_no_calendar_decides_needs_none(asked: str, by_article_14: int) -> None:
+    """Rest days move a last day on, by days: a request before it is in time, one a month after it
+    too late. A merchant's payment of one fen, dated to such a year, once ended all computing."""
+    given = parse_case(f"units lesson 20 for 2000; paid 2000 2031-06-02; cooling-off {asked}", [])
+    results = run_engine(given).results
+    assert results[0].route == "cooling_off"
+    assert results[0].figures.principal == by_article_14
 
 
 def test_delivered_without_a_price_is_told_and_counts_nothing() -> None:
