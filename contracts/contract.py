@@ -265,7 +265,7 @@ def _check_days(data: Event) -> None:
     for name in DAYS[type(data)]:
         day = getattr(data, name)
         if parse_day(day) is None:
-            raise Refusal("no_such_day", (name, day))
+            raise Refusal("no_such_day", ("member", name), ("day", day))
 
 
 def _find_future(context: Context, data: Event) -> Effects:

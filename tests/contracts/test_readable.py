@@ -102,7 +102,7 @@ def test_a_day_that_does_not_exist_is_refused(stream: str, event: str, signer: s
     world = paid_world()
     (name,) = DAYS[DATA[event]]
     outcome = world.one(event, stream, SAMPLES[event] | {name: NO_DAY}, signer)
-    assert outcome == refused("no_such_day", (name, NO_DAY))
+    assert outcome == refused("no_such_day", ("member", name), ("day", NO_DAY))
 
 
 def test_a_quarters_balance_is_read_under_another_custodian_too() -> None:
