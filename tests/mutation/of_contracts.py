@@ -301,7 +301,7 @@ MUTANTS = (
     ),
     Mutant(
         "bank-of-every-merchant",
-        "contracts/contract.py",
+        "contracts/standing.py",
         '        return "custodian" if keeps else None',
         '        return "custodian"',
         "a bank reports of a merchant whose money it does not keep",
