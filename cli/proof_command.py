@@ -211,7 +211,7 @@ def make_question(arguments: argparse.Namespace) -> dict[str, Any]:
                 "until": arguments.until_ms,
             }
         case "terms":
-            document = None if arguments.document is None else read_input(arguments.document)
+            document = None if arguments.document is None else read_document(arguments.document)
             return {
                 "ask": "terms",
                 "at": arguments.at,
@@ -230,6 +230,23 @@ def make_question(arguments: argparse.Namespace) -> dict[str, Any]:
                 "envelope": base64.b64encode(envelope).decode(),
                 "receipt": receipt,
             }
+
+
+def read_document(path: Path) -> bytes:
+    """Return the terms in the one spelling that has their hash; another document as it is.
+
+    A template is a file for people, with line breaks; a plain prepaid contract may name the hash of
+    any document.
+    """
+    from law.refusal import Refused
+    from law.terms import read_terms
+
+    raw = read_input(path)
+    try:
+        document = json.loads(raw)
+        return read_terms(document).raw if isinstance(document, dict) else raw
+    except (ValueError, RecursionError, Refused):
+        return raw
 
 
 def read_receipt(path: Path, envelope: bytes) -> tuple[dict[str, Any], dict[str, Any] | None]:

@@ -166,7 +166,13 @@ def find_span(
             day = parse_day(str(read_data(first).get("until")))
             if day is None:
                 raise _refuse(f"transaction {question.request} is no request with a deadline")
-            return first, _find_end(rows, start_of(day + 1), newest_ms)
+            deadline_ms = start_of(day + 1)
+            if rows[first].time_ms >= deadline_ms:
+                raise _refuse(
+                    f"request {question.request} was recorded at {rows[first].time_ms}, after its "
+                    f"own deadline {deadline_ms}: nothing on record was due by then"
+                )
+            return first, _find_end(rows, deadline_ms, newest_ms)
 
 
 def _check_base64(name: str, texts: Sequence[str]) -> None:

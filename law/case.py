@@ -38,6 +38,17 @@ class Case:
     basis: str
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What a case is read from, and its hash."""
+
+    documents: Sequence[dict[str, Any]]
+    """Of the facts."""
+    pages: Sequence[dict[str, Any]]
+    """Those that a derivation may select from, by position."""
+    basis: str
+
+
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
@@ -66,11 +77,20 @@ class CaseReader:
     ) -> Case:
         """Return the case; `entries` are the applied ones of the contract, oldest first, `pages`
         all that might be needed. Raises `Refused` for whatever of it cannot be read."""
+        return self.read(terms, self.gather(entries, merchant_facts, pages))
+
+    def gather(
+        self,
+        entries: Sequence[StreamEntry],
+        merchant_facts: Sequence[dict[str, Any]],
+        pages: Sequence[dict[str, Any]],
+    ) -> Gathered:
+        """Return what the case is read from, named by its hash before any of it is read. Raises
+        `Refused` for an entry that cannot state its fact."""
         positions = list_positions(entries)
         stated = [self._stated.of(entry, positions) for entry in entries if entry.kind in KINDS]
         documents = [*stated, *merchant_facts]
-        facts = read_facts(documents, self._facts.of)
-        series = find_series(facts)
+        series = find_series(documents)
         selected = sorted(
             [page for page in pages if page.get("series") in series],
             key=lambda page: page["position"],
@@ -78,8 +98,13 @@ class CaseReader:
         basis = compute_hash(
             encode({"facts": self._digest(documents), "pages": self._digest(selected)})
         )
-        published = read_published(selected, self._pages.of)
-        return Case(parse_terms(terms), facts, published, basis)
+        return Gathered(documents, selected, basis)
+
+    def read(self, terms: bytes, gathered: Gathered) -> Case:
+        """Return the case; raise `Refused` for whatever of it cannot be read."""
+        facts = read_facts(gathered.documents, self._facts.of)
+        published = read_published(gathered.pages, self._pages.of)
+        return Case(parse_terms(terms), facts, published, gathered.basis)
 
     def _digest(self, documents: Sequence[Any]) -> str:
         """Return the SHA-256 of documents one after another, each in its one spelling."""
@@ -106,14 +131,17 @@ class _Once(Generic[Given, Made]):
         return found[1]
 
 
-def find_series(facts: Sequence[Fact]) -> list[str]:
-    """Return the published series that a derivation from these facts may select from."""
+def find_series(documents: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the published series that a derivation from these facts may select from; whether the
+    documents are facts was not looked at yet."""
     series = [LPR_1Y, DEPOSIT_1Y, REST_DAYS]
-    for fact in facts:
-        if fact.kind == "funds.locked" and fact.data.account is not None:
-            name = ACCOUNT + fact.data.account
-            if name not in series:
-                series.append(name)
+    for document in documents:
+        data = document.get("data")
+        if document.get("kind") != "funds.locked" or not isinstance(data, dict):
+            continue
+        account = data.get("account")
+        if isinstance(account, str) and ACCOUNT + account not in series:
+            series.append(ACCOUNT + account)
     return series
 
 

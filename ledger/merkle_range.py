@@ -41,7 +41,7 @@ def root_from_range(
             _refuse(f"Range proof: no leaves from {begin} on prove nothing about a tree of {size}")
         return EMPTY_ROOT
     if not 0 <= begin < end <= size:
-        _refuse(f"Range proof: [{begin}, {end}) is no range of a tree of {size} leaves")
+        _refuse(f"Range proof: {len(leaves)} leaves from {begin} on are not in a tree of {size}")
     wanted = sum(1 for _ in _outside(begin, end, 0, size))
     if len(proof) != wanted:
         much = "many" if len(proof) > wanted else "few"

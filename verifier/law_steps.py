@@ -149,7 +149,11 @@ def _derive_again(
         for documents in (papers.merchant, papers.pages)
     )
     try:
-        built = reader.build(papers.terms, entries, merchant, pages)
+        gathered = reader.gather(entries, merchant, pages)
+        if computed.effects.get("basis") != gathered.basis:
+            # Before any of it is read: papers that a quorum never read are not judged.
+            raise _differs(computed, "basis", str(computed.effects.get("basis")), gathered.basis)
+        built = reader.read(papers.terms, gathered)
         as_of = parse_day(str(computed.data["as_of"]))
         if as_of is None:
             raise _differs(computed, "as_of", str(computed.data["as_of"]), "a day")
@@ -163,7 +167,6 @@ def _derive_again(
     low, high = find_range(derivation)
     said = computed.effects
     for name, value in (
-        ("basis", built.basis),
         ("derivation", compute_hash(derivation.encode())),
         ("due_low", low),
         ("due_high", high),

@@ -123,8 +123,8 @@ export const TEXTS = {
   insideFindings: ["{0} 次查核的发现全文", "the findings of {0} computations, in words"],
   insideTerms: ["条款全文", "the terms themselves"],
   insidePapers: [
-    "应退金额所依据的条款与公布数据（本网页未核验）",
-    "terms and published data from which what is owed follows (not checked by this page)",
+    "应退金额所依据的条款与公布数据（本网页只核对各次计算所载的哈希）",
+    "terms and published data from which what is owed follows (this page compares the hashes in the computations alone)",
   ],
   outsideWho: ["何人使用该密钥，以及出于何种原因", "who used the key, and why"],
   outsideVouchers: ["凭证原件：链上只有其哈希", "the vouchers themselves: the chain holds their hashes only"],

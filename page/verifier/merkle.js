@@ -147,7 +147,8 @@ export async function verifyRange(leaves, begin, size, proof, root) {
     }
     reached = await computeRoot([], async () => {});
   } else {
-    if (end > size) fail(`${range} is no range of a tree of ${size} leaves`);
+    // `end` may be past what a number here holds exactly, so it is not told.
+    if (end > size) fail(`${leaves.length} leaves from ${begin} on are not in a tree of ${size}`);
     const isOutside = (low, high) => high <= begin || low >= end;
     const isInside = (low, high) => begin <= low && high <= end;
     // The largest power of two below the count; sizes may pass 2^32, so nothing is shifted.

@@ -200,7 +200,7 @@ function conclude(failedAt) {
 }
 
 /** What the conclusion does not say. */
-function limitsOf({ root, file, stateHeader, isReplayed, isDisclosing }, isConsistent) {
+function limitsOf({ root, file, stateHeader, isReplayed, isOwedUnderived, isDisclosing }, isConsistent) {
   if (!isConsistent) {
     return [
       {
@@ -287,10 +287,12 @@ function limitsOf({ root, file, stateHeader, isReplayed, isDisclosing }, isConsi
     if (!isReplayed) {
       limits.push({ zh: "余额未经复算。", en: "The balances were not derived again." });
     }
-    if (file.law !== null) {
+    if (isOwedUnderived) {
       limits.push({
-        zh: "应退金额未经复算：其所依据的条款与公布数据，本网页均未核验。",
-        en: "What is owed was not derived again: of the papers it follows from this page checked none.",
+        zh: "应退金额未经复算：其所依据的条款、事实与公布数据，本网页只核对了与链上所载哈希相符。",
+        en:
+          "What is owed was not derived again: of the terms, facts and pages it follows from, this page " +
+          "found that they have the hashes on the chain, and no more.",
       });
     }
   } else {

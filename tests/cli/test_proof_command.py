@@ -10,7 +10,8 @@ import pytest
 
 from cli.failure import Failure
 from cli.main import make_parser
-from cli.proof_command import make_question, read_receipt
+from cli.proof_command import make_question, read_document, read_receipt
+from law.terms import read_terms
 from ledger.merkle import leaf_hash, root_from_inclusion
 from ledger.note import decode_base64
 from ledger.receipt import batch_receipt_form, sign_batch_receipt
@@ -58,3 +59,20 @@ def test_times_are_read_with_their_zone() -> None:
         "kinds": ["a", "b.c"],
         "until": 5,
     }
+
+
+GYM = Path(__file__).parents[2] / "examples" / "dispute" / "gym-sessions.v1.json"
+
+
+def test_terms_are_sent_in_the_spelling_that_has_their_hash() -> None:
+    """A template has line breaks; the contract names the hash of its one spelling."""
+    terms = read_terms(json.loads(GYM.read_text("utf-8")))
+    assert GYM.read_bytes() != terms.raw
+    assert read_document(GYM) == terms.raw
+
+
+@pytest.mark.parametrize("raw", [b"%PDF-1.7", b'{ "price": 5 }', b"[1, 2]", b"\xff", b"[" * 9_999])
+def test_a_document_that_is_no_terms_is_sent_as_it_is(tmp_path: Path, raw: bytes) -> None:
+    file = tmp_path / "document"
+    file.write_bytes(raw)
+    assert read_document(file) == raw

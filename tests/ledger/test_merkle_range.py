@@ -53,4 +53,4 @@ def test_sentences() -> None:
     )
     with pytest.raises(Rejected) as refused:
         verify_range(LEAVES[3:7], 20, 21, proof, root)
-    assert refused.value.detail == "Range proof: [20, 24) is no range of a tree of 21 leaves"
+    assert refused.value.detail == "Range proof: 4 leaves from 20 on are not in a tree of 21"

@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 
 import { fromBase64, fromHex, toHex } from "../../page/verifier/bytes.js";
 import { isStrict, verifySignature } from "../../page/verifier/ed25519.js";
+import { FACT_ROLES } from "../../page/verifier/papers_step.js";
 import { Rejected } from "../../page/verifier/refusal.js";
 import { Tagged, readCbor } from "../../page/verifier/strict_cbor.js";
 import { readObject } from "../../page/verifier/strict_json.js";
@@ -31,6 +32,7 @@ function orRefusal(read) {
 }
 
 const QUESTIONS = {
+  fact_roles: async () => ({ value: [...FACT_ROLES] }),
   async evidence({ file, chain_id }) {
     const report = await verifyEvidence(new Uint8Array(Buffer.from(file, "base64")), fromHex(chain_id));
     const { subject, ...rest } = report;

@@ -11,6 +11,7 @@ import cbor2
 import pytest
 
 import verifier.post_quantum_step
+from law.facts import KINDS
 from ledger.disclosure import FIELDS
 from ledger.evidence import (
     CASE,
@@ -242,9 +243,30 @@ def test_a_case_is_judged_alike_but_for_the_law(javascript: JavaScript) -> None:
     assert told_by_page(page)[:13] == told(ours)[:13]
     assert ours.steps[12].explanation.en.startswith("Replayed: locked ")
     assert page["steps"][13]["explanation"]["en"] == (
-        "This page does not derive what is owed; the command line does."
+        "The papers are those that the computations name; what is owed by them this page does not "
+        "derive: the command line does."
     )
     assert page["limits"][-1]["en"].startswith("What is owed was not derived again: ")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [*test_owed.PAPERS.values(), test_owed.other_terms, test_owed.time_too_few],
+    ids=lambda change: change.__name__,
+)
+def test_papers_are_refused_by_both_without_law_in_the_page(
+    javascript: JavaScript, change: Callable[[dict[str, Any]], None]
+) -> None:
+    report = agree(javascript, test_owed.with_law(change), test_owed.world().chain_id)
+    assert report.failed is not None
+    assert report.failed.number == 14
+
+
+def test_who_may_state_a_fact_is_the_same_in_the_page(javascript: JavaScript) -> None:
+    rows = javascript.ask("fact_roles")["value"]
+    assert {kind: tuple(roles) for kind, roles in rows} == {
+        kind: held.roles for kind, held in KINDS.items()
+    }
 
 
 @pytest.mark.parametrize("name", test_owed.MUTATIONS)

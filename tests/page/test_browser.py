@@ -144,13 +144,13 @@ def test_a_file_of_each_newer_kind(page: Browser, tmp_path: Path, name: str, ent
     assert page.requests() == []
 
 
-def test_papers_that_the_page_does_not_check_are_said_not_to_be_checked(
+def test_of_papers_the_page_says_that_it_compares_hashes_alone(
     page: Browser, tmp_path: Path
 ) -> None:
     page.type_into("#genesis", test_owed.world().chain_id.hex())
     assert shown(page, test_owed.file(), tmp_path / "k-4.case.json") == "Consistent"
     assert "What is owed was not derived again" in page.text("#conclusion")
-    assert "(not checked by this page)" in page.text("#contents")
+    assert "(this page compares the hashes in the computations alone)" in page.text("#contents")
     assert "the terms and vouchers themselves" not in page.text("#contents")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bench.verifying import list_checks, make_checks
-from law.case import Case, CaseReader
+from law.case import Case, CaseReader, Gathered
 from law.entries import StreamEntry
 from ledger.post_quantum import SIGNATURE_BYTES
 from tests.verifier.cost import FILES
@@ -52,15 +52,18 @@ def test_what_several_computations_share_is_read_as_if_each_were_alone(
     built: list[tuple[Case, Case]] = []
 
     class Reader(CaseReader):
-        def build(
+        def gather(
             self,
-            terms: bytes,
             entries: Sequence[StreamEntry],
             merchant_facts: Sequence[dict[str, Any]],
             pages: Sequence[dict[str, Any]],
-        ) -> Case:
-            case = super().build(terms, entries, merchant_facts, pages)
-            built.append((case, CaseReader().build(terms, entries, merchant_facts, pages)))
+        ) -> Gathered:
+            self.alone = CaseReader().gather(entries, merchant_facts, pages)
+            return super().gather(entries, merchant_facts, pages)
+
+        def read(self, terms: bytes, gathered: Gathered) -> Case:
+            case = super().read(terms, gathered)
+            built.append((case, CaseReader().read(terms, self.alone)))
             return case
 
     monkeypatch.setattr("verifier.law_steps.CaseReader", Reader)

@@ -611,6 +611,7 @@ def common(name: str) -> dict[str, Mutation]:
         ),
         "first-shifted": (lambda: changed(name, first=document["first"] + 1), 12, Reason.BAD_PROOF),
         "first-beyond": (lambda: changed(name, first=1_000), 12, Reason.BAD_PROOF),
+        "first-at-its-bound": (lambda: changed(name, first=2**53 - 1), 12, Reason.BAD_PROOF),
         "range-hash-added": (
             lambda: changed(name, range=[*document["range"], base64_of(bytes(32))]),
             12,
