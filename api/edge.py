@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import REQUEST_ID_KEY, Problem, render_problem
@@ -98,6 +99,25 @@ class Edge:
                 f"{scope[REQUEST_ID_KEY]}",
             )
             await render_problem(scope, problem)(scope, receive, send_guarded)
+
+
+def answer_unreadable(why: str, scheme: str) -> Response:
+    """Return the answer to bytes that are no HTTP/1.1 request; behind it the server closes.
+
+    `why` is the server's reason. It may repeat what was sent, so it is shortened and escaped.
+    """
+    request_id = secrets.token_hex(REQUEST_ID_BYTES)
+    problem = Problem(
+        "bad_request",
+        f"what was sent is no HTTP/1.1 request: {shown(why)}",
+        headers={"Connection": "close"},
+    )
+    scope = {"path": "", "headers": [], REQUEST_ID_KEY: request_id}
+    response = render_problem(scope, problem)
+    response.raw_headers += [*SECURITY_HEADERS, (b"x-request-id", request_id.encode())]
+    if scheme == "https":
+        response.raw_headers.append(STRICT_TRANSPORT)
+    return response
 
 
 def _read_request_id(scope: Scope) -> bytes:

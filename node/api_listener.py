@@ -19,12 +19,13 @@ import sys
 import termios
 from typing import Any, Final
 
+import h11
 from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from api.edge import Edge
+from api.edge import Edge, answer_unreadable
 from api.problems import Problem, render_problem
 from node.connection_table import ApiDrop, ConnectionTable, Place
 
@@ -238,6 +239,30 @@ class BoundedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._mark()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP as every refusal is answered, while an answer can begin; close.
+
+        uvicorn calls this where h11 gave up, also behind an answer to a request whose body had not
+        all arrived. Nothing can be sent there any more, and an attempt would be a mistake of ours.
+        """
+        state = self.conn.our_state
+        if state in (h11.IDLE, h11.SEND_RESPONSE):
+            # What h11 repeats of the client's bytes it says behind a colon, as Python's own.
+            why = str(sys.exception() or msg).partition(": bytearray(")[0]
+            response = answer_unreadable(why, self.scheme)
+            is_head = state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD"
+            events = [
+                h11.Response(status_code=response.status_code, headers=response.raw_headers),
+                *([] if is_head else [h11.Data(data=bytes(response.body))]),
+                h11.EndOfMessage(),
+            ]
+            self.transport.write(b"".join([self.conn.send(event) or b"" for event in events]))
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True  # what the application still says goes nowhere
+            cycle.message_event.set()
+        self.transport.close()
 
     def _mark(self) -> None:
         """Tell the table when a request began, and when none is under way any more."""

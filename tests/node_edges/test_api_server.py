@@ -199,6 +199,68 @@ async def test_a_head_that_is_too_large_is_refused(served: Served) -> None:
     assert (await read_to_end(reader)).startswith(b"HTTP/1.1 400")
 
 
+CHUNKED = b"Host: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (b"\0\1\2\3\r\n\r\n", "illegal request line"),
+        (b"GET /healthz HTTP/1.1\r\n\r\n", "Missing mandatory Host: header"),
+        (
+            b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: -3\r\n\r\n",
+            "bad Content-Length",
+        ),
+        (
+            b"POST /v1/transactions HTTP/1.1\r\nContent-Type: application/json\r\n"
+            + CHUNKED
+            + b"zz\r\n",
+            "illegal chunk header",
+        ),
+    ],
+    ids=["garbage", "no host", "a length that is none", "a chunk without a length"],
+)
+async def test_what_is_no_http_gets_a_named_problem(
+    served: Served, sent: bytes, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await served.open()
+    writer.write(sent)
+    head, body = (await read_to_end(reader)).split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    headers = head.lower().split(b"\r\n")
+    assert b"content-type: application/problem+json" in headers
+    assert b"connection: close" in headers
+    assert b"x-content-type-options: nosniff" in headers
+    problem = json.loads(body)
+    assert problem["reason"] == "bad_request"
+    assert problem["detail"] == f"what was sent is no HTTP/1.1 request: {why!r}"
+    assert problem["request_id"].encode() in head
+    assert [record.levelname for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+async def test_what_is_no_http_behind_an_answer_closes_and_is_no_mistake_of_ours(
+    served: Served, method: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer is sent before the body was there, so no second one can be."""
+    reader, writer = await served.open()
+    writer.write(method + b" /healthz HTTP/1.1\r\n" + CHUNKED)
+    first = await reader.readuntil(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 200")
+    writer.write(b"zz\r\n")
+    rest = await read_to_end(reader)
+    assert rest in (b"", b'{"status":"ok"}')
+    assert [str(record.msg) for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_head_request_without_a_readable_body_has_no_answers_body(served: Served) -> None:
+    reader, writer = await served.open()
+    writer.write(b"HEAD /healthz HTTP/1.1\r\n" + CHUNKED + b"zz\r\n")
+    head, body = (await read_to_end(reader)).split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert body == b""
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_a_handshake_has_its_time(served: Served) -> None:
     """Without TLS the same silence is a head that does not come."""
