@@ -31,6 +31,7 @@ from api.requests import (
     read_body,
     read_content_type,
     read_query,
+    refuse_repeated_members,
 )
 from api.schemas import HashHex, Schema
 from api.settings import ApiSettings
@@ -263,10 +264,12 @@ def _read_names(text: str) -> Sequence[str]:
 
 def _decode(raw: bytes) -> PrivateForm:
     try:
-        return _form_decoder.decode(raw)
+        form = _form_decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # msgspec's sentences name members and types, never a value.
         raise Problem("malformed", f"request body: {error}") from None
+    refuse_repeated_members(raw)
+    return form
 
 
 def _refuse(grant: Grant, contract: str) -> Problem:

@@ -29,7 +29,14 @@ from api.forms import (
 from api.media import JSON
 from api.ports import Accepted, Intake, Known, LedgerService, Level, Position
 from api.problems import REQUEST_ID_KEY, Problem, problem_form, request_instance
-from api.requests import BodyBudget, read_body, read_content_type, read_query, shown
+from api.requests import (
+    BodyBudget,
+    read_body,
+    read_content_type,
+    read_query,
+    refuse_repeated_members,
+    shown,
+)
 from api.settings import ApiSettings
 from ledger.checkpoint import parse_decimal
 from ledger.receipt import BatchReceipt, BatchReceiptForm, batch_receipt_form
@@ -192,13 +199,15 @@ def _find_receipt(intakes: Sequence[Intake]) -> BatchReceiptForm | msgspec.Unset
 
 def _decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
     try:
-        return decoder.decode(raw)
+        form = decoder.decode(raw)
     except RecursionError:
         raise Problem(Reason.TOO_DEEP, "request body: nested too deeply") from None
     except msgspec.ValidationError as error:
         raise Problem(Reason.MALFORMED, f"request body: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(Reason.MALFORMED, f"request body: not JSON: {error}") from None
+    refuse_repeated_members(raw)
+    return form
 
 
 def _check_count(count: int, count_max: int) -> None:

@@ -420,6 +420,12 @@ async def test_damage_is_named_in_the_log_and_not_to_the_client(
     [
         (b"", 400, "malformed", "request body: "),
         (b'{"fields":{"name":7}}', 400, "malformed", "request body: Expected `str`, got `int`"),
+        (
+            b'{"fields":{"name":"x","name":"y"}}',
+            400,
+            "malformed",
+            "request body: member 'name' stands more than once in one object",
+        ),
         (b'{"fields":{"name":"x"},"salt":1}', 400, "malformed", "request body: Object contains u"),
         (b'{"fields":{"name":"x"},"replaces":"x"}', 400, "malformed", "request body: Expected `s"),
         (b'{"fields":{"nmae":"x"}}', 422, "bad_field", "there is no field 'nmae'; fields are ac"),

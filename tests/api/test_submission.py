@@ -257,6 +257,20 @@ SIGNATURE = GOOD["signatures"][0]
             "malformed",
             TYPED + "`str`, got `array` - at `$.body`",
         ),
+        (
+            b'{"body":"another",' + json.dumps(GOOD).encode()[1:],
+            400,
+            "malformed",
+            "request body: member 'body' stands more than once in one object",
+        ),
+        (
+            json.dumps(GOOD)
+            .encode()
+            .replace(b'{"public_key"', b'{"public\\u005fkey":"","public_key"'),
+            400,
+            "malformed",
+            "request body: member 'public_key' stands more than once in one object",
+        ),
     ],
 )
 async def test_unreadable_json(
@@ -467,6 +481,19 @@ async def test_batch_says_when_to_come_again(client: httpx.AsyncClient, node: Fa
                 400,
                 "malformed",
                 TYPED + "`str`, got `int` - at `$.transactions[1].body`",
+            ),
+        ),
+        (
+            b'{"transactions":['
+            + json.dumps(GOOD).encode()
+            + b'],"transactions":['
+            + json.dumps(json_of(make_envelope(1))).encode()
+            + b"]}",
+            JSON,
+            (
+                400,
+                "malformed",
+                "request body: member 'transactions' stands more than once in one object",
             ),
         ),
     ],
