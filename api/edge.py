@@ -101,7 +101,7 @@ class Edge:
             await render_problem(scope, problem)(scope, receive, send_guarded)
 
 
-def answer_unreadable(why: str, scheme: str) -> Response:
+def answer_unreadable(why: str, scheme: str | None) -> Response:
     """Return the answer to bytes that are no HTTP/1.1 request; behind it the server closes.
 
     `why` is the server's reason. It may repeat what was sent, so it is shortened and escaped.
