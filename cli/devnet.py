@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -21,9 +22,12 @@ from cli.devnet_addresses import Layout
 from cli.devnet_homes import create_devnet, move_ports
 from cli.devnet_state import DevnetNode, DevnetState, is_initialised, read_state, write_state
 from cli.failure import Failure
+from node.server import LOCK_FILE
+from storage.files import DiskDirectory, InUse
 
-READY_S: Final = 60.0
-"""How long four nodes may take to start on a machine that is busy with other things."""
+READY_S: Final = 300.0
+"""How long nodes may take to start: on two cores that are busy with other things four of them have
+taken more than a minute. One that ends meanwhile is told at once."""
 
 STOP_S: Final = 15.0
 """How long a node may take to stop in order before it is killed."""
@@ -40,10 +44,38 @@ def open_devnet(layout: Layout, say: Say) -> DevnetState:
         say(f"Making keys, genesis and homes of {layout.node_count} nodes in {layout.directory}.")
         return create_devnet(layout)
     state = read_state(layout.directory)
+    _await_homes(state, say)
     for sentence in move_ports(state):
         say(sentence)
     write_state(layout.directory, state)
     return state
+
+
+def _await_homes(state: DevnetState, say: Say) -> None:
+    """Wait until no process holds a node's home; raise `Failure` if one keeps it.
+
+    The nodes of a devnet that was killed stop by themselves a moment later. Those of one that runs
+    must not have their addresses changed: its own `devnet.json` would name ports of nobody.
+    """
+    deadline = time.monotonic() + STOP_S
+    is_said = False
+    for node in state.nodes:
+        while (held := _find_holder(Path(node.home))) is not None:
+            if time.monotonic() >= deadline:
+                raise Failure(f"{held}; stop it first. Nothing was changed.")
+            if not is_said:
+                say(f"{held}; waiting for its end.")
+                is_said = True
+            time.sleep(ASK_INTERVAL_S)
+
+
+def _find_holder(home: Path) -> str | None:
+    with closing(DiskDirectory(home, is_read_only=True)) as directory:
+        try:
+            directory.lock(LOCK_FILE)
+        except InUse as error:
+            return str(error)
+    return None
 
 
 class Devnet:

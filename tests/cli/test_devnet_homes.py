@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+import cli.devnet
+from cli.devnet import open_devnet
 from cli.devnet_addresses import HELD_MAX, Layout, choose_ports
 from cli.devnet_homes import create_devnet, move_ports
 from cli.devnet_state import read_state, write_state
@@ -18,7 +22,8 @@ from genesis.document import parse_genesis
 from ledger.signing import public_key_of
 from node.config import NodeHome, load_config
 from node.endpoint import parse_endpoint
-from node.server import open_identity
+from node.server import LOCK_FILE, open_identity
+from storage.files import DiskDirectory
 from tests.cli.running import Command
 
 
@@ -93,6 +98,44 @@ def test_a_port_taken_meanwhile_is_replaced_everywhere(tmp_path: Path) -> None:
     first, second = (load_config(NodeHome(Path(node.home))) for node in state.nodes)
     assert second.peer.listen == f"127.0.0.1:{moved}"
     assert first.endpoints_by_replica(genesis) == {1: f"127.0.0.1:{moved}"}
+
+
+def test_a_devnet_that_runs_keeps_its_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opened beside itself it finds its ports taken: by its own nodes."""
+    state = create_devnet(Layout(tmp_path / "net", 2))
+    home = Path(state.nodes[1].home)
+    files = [tmp_path / "net/devnet.json", *(Path(node.home) / "node.toml" for node in state.nodes)]
+    before = [file.read_bytes() for file in files]
+    said: list[str] = []
+    monkeypatch.setattr(cli.devnet, "STOP_S", 0.1)
+    api = int(state.nodes[1].api.rpartition(":")[2])
+    with closing(DiskDirectory(home)) as held, socket.create_server(("127.0.0.1", api)):
+        held.lock(LOCK_FILE)
+        with pytest.raises(Failure) as refused:
+            open_devnet(Layout(tmp_path / "net", 2), said.append)
+    holder = f"{home} is in use by process {os.getpid()} "
+    assert str(refused.value).startswith(holder)
+    assert str(refused.value).endswith("; stop it first. Nothing was changed.")
+    assert [line.startswith(holder) for line in said] == [True]
+    assert said[0].endswith("; waiting for its end.")
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_what_a_killed_devnet_leaves_behind_is_waited_for(tmp_path: Path) -> None:
+    state = create_devnet(Layout(tmp_path / "net", 2))
+    said: list[str] = []
+    with closing(DiskDirectory(Path(state.nodes[0].home))) as held:
+        held.lock(LOCK_FILE)
+
+        def hear(sentence: str) -> None:
+            said.append(sentence)
+            held.close()
+
+        opened = open_devnet(Layout(tmp_path / "net", 2), hear)
+    assert opened == state
+    assert [line.endswith("; waiting for its end.") for line in said] == [True]
 
 
 def test_ports_in_a_row_that_are_taken_are_refused() -> None:
