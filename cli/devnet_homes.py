@@ -223,7 +223,8 @@ def _submitter(party: str) -> DevnetSubmitter:
 def move_ports(state: DevnetState) -> list[str]:
     """Give other ports to loopback nodes whose ports are taken; return a sentence for each.
 
-    Genesis keeps the old addresses, so every node's configuration names the new ones.
+    Genesis keeps the old addresses, so every node's configuration names the new ones. It is what
+    counts: `state` follows it, and what an interrupted move left undone is done.
     """
     listening: dict[int, tuple[NodeHome, NodeConfig]] = {}
     for node in state.nodes:
@@ -251,17 +252,19 @@ def move_ports(state: DevnetState) -> list[str]:
                 sentences.append(f"Port {old} of {node.id} is in use; it takes {port} instead.")
         apis[node.replica] = f"{LOOPBACK}:{new[0]}"
         endpoints[node.id] = f"{LOOPBACK}:{new[1]}"
-    if not sentences:
-        return []
     for node in state.nodes:
-        home, config = listening[node.replica]
         node.api = f"{node.api.partition('://')[0]}://{apis[node.replica]}"
         node.peer = endpoints[node.id]
+    if not sentences and not any(config.peer.endpoints for _, config in listening.values()):
+        return []  # nothing was ever moved: all are where genesis says
+    for node in state.nodes:
+        home, before = listening[node.replica]
         others = {name: at for name, at in endpoints.items() if name != node.id}
         config = dataclasses.replace(
-            config,
-            api=dataclasses.replace(config.api, listen=apis[node.replica]),
-            peer=dataclasses.replace(config.peer, listen=node.peer, endpoints=others),
+            before,
+            api=dataclasses.replace(before.api, listen=apis[node.replica]),
+            peer=dataclasses.replace(before.peer, listen=node.peer, endpoints=others),
         )
-        write_file(home.config, render_config(config).encode(), replace=True)
+        if config != before:
+            write_file(home.config, render_config(config).encode(), replace=True)
     return sentences

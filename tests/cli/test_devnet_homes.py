@@ -100,6 +100,24 @@ def test_a_port_taken_meanwhile_is_replaced_everywhere(tmp_path: Path) -> None:
     assert first.endpoints_by_replica(genesis) == {1: f"127.0.0.1:{moved}"}
 
 
+def test_a_move_that_was_interrupted_is_brought_to_its_end(tmp_path: Path) -> None:
+    """One home named its new port, and neither the other one nor devnet.json did yet."""
+    state = create_devnet(Layout(tmp_path / "net", 2))
+    old = [Path(node.home, "node.toml").read_bytes() for node in state.nodes]
+    peer = parse_endpoint(state.nodes[1].peer)[1]
+    with socket.create_server(("127.0.0.1", peer)):
+        move_ports(state)
+    moved = state.nodes[1].peer
+    Path(state.nodes[0].home, "node.toml").write_bytes(old[0])
+    state = read_state(tmp_path / "net")
+    assert state.nodes[1].peer == f"127.0.0.1:{peer}"
+    assert move_ports(state) == []
+    assert state.nodes[1].peer == moved
+    genesis = parse_genesis(Path(state.genesis).read_bytes())
+    first = load_config(NodeHome(Path(state.nodes[0].home)))
+    assert first.endpoints_by_replica(genesis) == {1: moved}
+
+
 def test_a_devnet_that_runs_keeps_its_addresses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
