@@ -16,8 +16,9 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PACKAGES: list[str] = PYPROJECT["tool"]["importlinter"]["root_packages"]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 
-PART_OF = {"starlette": "fastapi"}
-"""Starlette is FastAPI's base class by class; its types are imported from there by its own docs."""
+PART_OF = {"starlette": "fastapi", "h11": "uvicorn"}
+"""Starlette is FastAPI's base class by class; its types are imported from there by its own docs.
+h11 is what uvicorn's protocol that the node extends speaks HTTP with, and what it hands over."""
 
 
 def normal_name(requirement: str) -> str:
