@@ -18,9 +18,11 @@ from contracts.claims import list_contract
 from contracts.custody import (
     ASSIGNED_MAX,
     FREEZES_MAX,
+    ISSUERS_MAX,
     MERCHANT_PREFIX,
     RECORD_VERSION,
     STATIC_PREFIX,
+    UNKNOWN,
     Assigned,
     ContractRecord,
     Freeze,
@@ -309,6 +311,7 @@ def _lock(
     counters, effects = count_device(record, data.device, data.counter)
     if _is_backdated(context, data, role):
         effects.append(("finding", "payment_backdated"))
+    issuers = _name_issuers(record, data)
     is_kept = data.custody != "none"
     if is_kept and role != "custodian":
         raise Refusal("custody_not_attested", ("role", role), ("custodian", record.custodian))
@@ -326,8 +329,20 @@ def _lock(
         deposited=record.deposited + deposited,
         locked=record.locked + deposited,
         counters=counters,
+        issuers=issuers,
     )
     return after, [("paid", after.paid), ("locked", after.locked), *effects]
+
+
+def _name_issuers(record: ContractRecord, data: LockedData) -> list[IssuerShare]:
+    """Return the issuers of a contract's vouchers, those of one more payment with them."""
+    known = {share.issuer for share in record.issuers}
+    named = dict.fromkeys(voucher.issuer for voucher in data.vouchers)
+    more = [name for name in named if name not in known and name != record.merchant]
+    count = len(known) + len(more)
+    if count > ISSUERS_MAX:
+        raise Refusal("too_many_issuers", ("issuers", count), ("allowed", ISSUERS_MAX))
+    return [*record.issuers, *[IssuerShare(name, UNKNOWN, 0) for name in more]]
 
 
 def _activate(
@@ -598,7 +613,7 @@ def _repay(
     if record.due_high < 0:
         raise Refusal("not_computed", ("stream", context.stream))
     is_custody = data.source == "custody"
-    if role != "custodian" and (is_custody or role == "merchant"):
+    if _is_claim(record, data, role):
         return record, [("role", role), ("finding", "claimed_only")]
     if not record.payees:
         raise Refusal("payee_not_computed", ("assignee", record.assigned[-1].assignee))
@@ -633,13 +648,26 @@ def _repay(
     ]
 
 
+def _is_claim(record: ContractRecord, data: RefundPaidData, role: str) -> bool:
+    """Say whether neither who keeps the money nor who was paid says so, nor an authority."""
+    if role == "custodian":
+        return False
+    is_issuers = any(
+        share.issuer == data.payee and share.due != UNKNOWN for share in record.issuers
+    )
+    of_consumers_side = role in ("consumer", "both")
+    return data.source == "custody" or role == "merchant" or (is_issuers and of_consumers_side)
+
+
 def _share_out(record: ContractRecord, data: RefundPaidData) -> list[IssuerShare]:
     """Return the issuers' shares after a payment; refuse one above its payee's own share, so that
-    no issuer is paid out of the consumer's and the consumer not out of an issuer's."""
-    place = next((n for n, one in enumerate(record.issuers) if one.issuer == data.payee), None)
+    no issuer is paid out of the consumer's and the consumer not out of an issuer's. What was paid
+    to an issuer whose share is the consumer's by now counts as the consumer's."""
+    apart = [place for place, share in enumerate(record.issuers) if share.due != UNKNOWN]
+    place = next((each for each in apart if record.issuers[each].issuer == data.payee), None)
     if place is None:
         due = record.due_consumer
-        returned = record.returned - sum(share.returned for share in record.issuers)
+        returned = record.returned - sum(record.issuers[each].returned for each in apart)
     else:
         due, returned = record.issuers[place].due, record.issuers[place].returned
     if returned + data.amount > due:

@@ -32,6 +32,8 @@ FREEZES_MAX: Final = 16
 """Freezes of one contract at a time."""
 ASSIGNED_MAX: Final = 16
 """Assignments of one contract that took effect."""
+ISSUERS_MAX: Final = 32
+"""Issuers of vouchers in one contract: its record names each, and every event writes it anew."""
 DEVICES_MAX: Final = 16
 """Devices whose counters one contract remembers."""
 WINDOW: Final = 32
@@ -83,7 +85,8 @@ class IssuerShare(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     issuer: str
     due: int
-    """Its highest share by any of the possible results, as computed last."""
+    """Its highest share by any of the possible results, as computed last. `UNKNOWN` before, and
+    where the issuer is whom the consumer's share goes to: it is then a part of that."""
     returned: int
 
 
@@ -136,8 +139,8 @@ class ContractRecord(msgspec.Struct, frozen=True, array_like=True, tag="contract
     due_consumer: int = UNKNOWN
     """The consumer's highest share of what is owed, with its interest, as computed last."""
     issuers: list[IssuerShare] = []
-    """Those of vouchers, by their names: what they are due is not the consumer's, nor the other way
-    round."""
+    """All that vouchers name, in the order in which they came: what they are due is not the
+    consumer's, nor the other way round."""
 
     def is_over_at(self, time_ms: int) -> bool:
         """Say whether it was closed so long ago that nothing looks back on its entries any more."""

@@ -12,7 +12,7 @@ that one contract and its merchant stay below.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,8 +22,8 @@ from contracts.contract import Effects
 from contracts.custody import (
     MERCHANT_PREFIX,
     STATIC_PREFIX,
+    UNKNOWN,
     ContractRecord,
-    IssuerShare,
     MerchantRecord,
     SignedRecord,
     read_static,
@@ -48,13 +48,17 @@ from law.canonical import compute_hash, encode
 from law.case import Case, CaseReader, find_range, find_shares
 from law.checks import find_breaches
 from law.clauses import check_clauses, check_prompting
-from law.days import parse_day
+from law.days import day_of, parse_day
 from law.derivation import Derivation
 from law.entries import StreamEntry, find_consumer, to_facts
 from law.finding import Finding
 from law.published import DEPOSIT_1Y, LPR_1Y, REST_DAYS
 from law.refund import derive
 from law.rules import Pack, schedule
+
+AHEAD_DAYS_MAX: Final = 366
+"""Days by which an as-of day may lie after the block's: a plan for a year is a plan, and interest
+of a thousand years is no debt."""
 
 LOOKS_PER_READ: Final = 64
 """Facts at which one rule looks in about the time in which an entry is read (1 µs each)."""
@@ -191,19 +195,24 @@ def compute(
     context: Context, record: ContractRecord, data: ComputedData, role: str
 ) -> tuple[ContractRecord, Effects]:
     """`refund.computed`: derive what is owed as of a day."""
-    as_of = _read_day(data)
+    as_of = _read_day(context, data)
     case = read_case(context, record)
     with refused_by_law("not_computable"):
         derivation = derive(case.terms, case.facts, case.published, as_of)
     low, high = find_range(derivation)
     consumer, issuers = find_shares(derivation)
+    payees = _list_payees(derivation)
+    own = sum(issuers.pop(name, 0) for name in payees)
     after = replace(
         record,
         due_low=low,
         due_high=high,
-        payees=_list_payees(derivation, issuers),
-        due_consumer=consumer,
-        issuers=_carry_over(record.issuers, issuers),
+        payees=[*payees, *issuers],
+        due_consumer=consumer + own,
+        issuers=[
+            replace(share, due=UNKNOWN if share.issuer in payees else issuers.get(share.issuer, 0))
+            for share in record.issuers
+        ],
     )
     return after, [
         ("derivation", compute_hash(derivation.encode())),
@@ -216,24 +225,17 @@ def compute(
     ]
 
 
-def _list_payees(derivation: Derivation, issuers: Mapping[str, int]) -> list[str]:
-    """Return who may be paid: the consumer's payees, whoever acts for one, and voucher issuers."""
+def _list_payees(derivation: Derivation) -> list[str]:
+    """Return who may be paid the consumer's share, and whoever acts for one of them."""
     names = [name for each in derivation.payees for name in (each.payee, each.through) if name]
-    return list(dict.fromkeys([*names, *issuers]))
-
-
-def _carry_over(known: Sequence[IssuerShare], due: Mapping[str, int]) -> list[IssuerShare]:
-    """Return what issuers are due now, with what they were paid before."""
-    paid = {share.issuer: share.returned for share in known}
-    names = sorted({*due, *(issuer for issuer, fen in paid.items() if fen)})
-    return [IssuerShare(name, due.get(name, 0), paid.get(name, 0)) for name in names]
+    return list(dict.fromkeys(names))
 
 
 def compute_findings(
     context: Context, record: ContractRecord, data: FindingsData, role: str
 ) -> tuple[ContractRecord, Effects]:
     """`findings.computed`: let clauses and rule packs look at the contract's facts."""
-    as_of = _read_day(data)
+    as_of = _read_day(context, data)
     packs = _read_packs(context, data.packs)
     district = read_static(context).district
     case = read_case(context, record)
@@ -255,7 +257,7 @@ def find_all(case: Case, packs: Sequence[Pack], as_of: int, district: str) -> li
     found = [
         *check_clauses(case.terms),
         *check_prompting(case.terms, fold(case.terms, case.facts)),
-        *find_breaches(schedule(packs), case.terms, case.facts, as_of, district),
+        *find_breaches(schedule(packs), case.terms, case.facts, case.published, as_of, district),
     ]
     return list(dict.fromkeys(found))
 
@@ -275,8 +277,16 @@ def _read_packs(context: Context, names: Sequence[str]) -> list[Pack]:
     return packs
 
 
-def _read_day(data: ComputedData | FindingsData) -> int:
-    """Return the day as of which something is computed."""
+def _read_day(context: Context, data: ComputedData | FindingsData) -> int:
+    """Return the day as of which something is computed; refuse one too far after the block's."""
     day = parse_day(data.as_of)
     assert day is not None, "an event's days were looked at before (`contracts.contract`)"
+    ahead = day - day_of(context.time_ms)
+    if ahead > AHEAD_DAYS_MAX:
+        raise Refusal(
+            "as_of_too_far_ahead",
+            ("as_of", data.as_of),
+            ("days_ahead", ahead),
+            ("allowed", AHEAD_DAYS_MAX),
+        )
     return day

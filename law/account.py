@@ -110,6 +110,12 @@ class Account:
         """Return the facts of a kind, in the order in which they happened."""
         return self.facts.get(kind, ())
 
+    def is_repaid(self, refund: Fact) -> bool:
+        """Whether a `refund.paid` counts: who owes it proves nothing by saying so, nor does the
+        consumer about what an issuer was paid."""
+        is_issuers = any(issuer == refund.data.payee for issuer, _ in self.issuers)
+        return refund.is_admitted and not (is_issuers and refund.role in ("consumer", BOTH))
+
     def formed_at(self, pick: str) -> Ms:
         """Return when the contract was made, by an answer to which day counts."""
         return self.signed_at if pick == DATED else self.signed_latest

@@ -20,10 +20,12 @@ from typing import Final
 from law.account import BOTH, Account, fold
 from law.amounts import show_percent, show_yuan
 from law.clauses import Phrases, check_clauses
-from law.days import MINUTE_MS, Day, Ms, add_months, day_of, show_day, start_of
+from law.cooling_off import find_too_late
+from law.days import MINUTE_MS, Day, Ms, day_of, end_of_months, show_day, start_of
 from law.facts import Fact
 from law.fields import MS_MAX
 from law.finding import GRAVE, NOTICE, Finding
+from law.published import Published
 from law.rules import DRAFT, InForce, Rule
 from law.terms import PeriodDeal, StoredDeal, Terms, UnitsDeal
 
@@ -42,6 +44,7 @@ class Look:
     terms: Terms
     account: Account
     facts: Sequence[Fact]
+    published: Published
     on: Day
     """The day on which one looks: deadlines before it have passed."""
 
@@ -89,7 +92,12 @@ class Look:
 
 
 def find_breaches(
-    packs: Sequence[InForce], terms: Terms, facts: Sequence[Fact], on: Day, district: str
+    packs: Sequence[InForce],
+    terms: Terms,
+    facts: Sequence[Fact],
+    published: Published,
+    on: Day,
+    district: str,
 ) -> tuple[Finding, ...]:
     """Return what breaks the rules in force for a contract, seen on a day; facts as
     `law.facts.read_facts` returns them, `district` the merchant's (empty: of none)."""
@@ -99,7 +107,7 @@ def find_breaches(
         if not pack.pack.binds(terms.industry, district):
             continue
         for rule in pack.pack.rules:
-            found += CHECKS[rule.check](Look(rule, pack, terms, account, facts, on))
+            found += CHECKS[rule.check](Look(rule, pack, terms, account, facts, published, on))
     return tuple(found)
 
 
@@ -141,10 +149,10 @@ def _span_max(look: Look) -> Iterator[Finding]:
         return
     start = day_of(look.account.signed_at) if deal.term.start is None else deal.term.start
     if deal.term.unit == "month":
-        end = add_months(start, deal.term.length)
+        end = end_of_months(start, deal.term.length)
     else:
         end = start + deal.term.length
-    if end > add_months(start, limit):
+    if end > end_of_months(start, limit):
         yield look.find(
             f"The charge spans {show_day(start)} to {show_day(end - 1)}, more than {limit} months.",
             f"收费时间跨度为 {show_day(start)} 至 {show_day(end - 1)}，超过 {limit} 个月。",
@@ -328,7 +336,7 @@ class _Progress:
                 return Fraction(0)
             days = deal.term.length
             if deal.term.unit == "month":
-                days = add_months(self._start, days) - self._start
+                days = end_of_months(self._start, days) - self._start
             value = Fraction(deal.price * min(days, day - self._start + 1), days)
         elif isinstance(deal, StoredDeal) and self._held:
             value = self._value * self._paid / self._held
@@ -554,7 +562,8 @@ def _records_in_time(look: Look) -> Iterator[Finding]:
 def _refund_within(look: Look) -> Iterator[Finding]:
     """Something must have been paid back by the day; how much is due is the derivation's to say.
 
-    What only whoever owes it says was paid is no payment (`law.facts.Fact.is_admitted`).
+    What only whoever owes it says was paid is no payment (`law.account.Account.is_repaid`). A
+    request under art. 14 that comes too late by any reading obliges nobody.
     """
     asked = [
         (kind, look.number(name))
@@ -564,9 +573,15 @@ def _refund_within(look: Look) -> Iterator[Finding]:
         )
         if look.number(name)
     ]
-    refunds = [fact for fact in look.account.of("refund.paid") if fact.is_admitted]
+    refunds = [fact for fact in look.account.of("refund.paid") if look.account.is_repaid(fact)]
     for kind, days in asked:
-        for fact in look.during(kind):
+        requests = list(look.during(kind))
+        too_late: frozenset[int] = frozenset()
+        if kind == "cooling_off.requested":
+            too_late = find_too_late(look.terms, look.account, look.published, requests)
+        for fact in requests:
+            if fact.position in too_late:
+                continue
             due = day_of(fact.at) + days
             place = bisect_right(refunds, fact.key, key=lambda refund: refund.key)
             is_paid = place < len(refunds) and day_of(refunds[place].at) <= due

@@ -9,15 +9,17 @@ counts as used first.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from law.account import DATED, Account, Payment
 from law.days import Day, Ms, compute_deadline, compute_last_day, day_of, show_day
 from law.derivation import Input, Step, Working, from_entries, from_step, from_terms
+from law.facts import Fact
 from law.published import Published
 from law.refusal import Refused
-from law.terms import NOT_DEDUCTED, UNSAID
+from law.terms import NOT_DEDUCTED, UNSAID, Terms
 from law.valuation import TOUCHES_VALUE, Basis, Pick, Valuation
 
 DAYS: Final = 7
@@ -34,6 +36,35 @@ class Request:
     position: int
     sent: Ms
     arrived: Ms | None
+
+
+def find_too_late(
+    terms: Terms, account: Account, published: Published, requests: Iterable[Fact]
+) -> frozenset[int]:
+    """Return the positions of requests that are too late for all that was paid before them, by any
+    reading; not where only rest days that nobody published would say so.
+
+    One walk along payments and requests, both in the order of the facts.
+    """
+    found = set()
+    latest: Ms | None = None
+    place = 0
+    for request in requests:
+        while place < len(account.payments) and account.payments[place].at <= request.at:
+            recorded = account.payments[place].latest
+            latest = recorded if latest is None else max(latest, recorded)
+            place += 1
+        if latest is None or _is_too_late(terms, published, latest, request.at):
+            found.add(request.position)
+    return frozenset(found)
+
+
+def _is_too_late(terms: Terms, published: Published, paid_at: Ms, instant: Ms) -> bool:
+    try:
+        last, _ = _find_last_day(terms, published, _compute_first(terms, paid_at), instant)
+    except Refused:
+        return False
+    return instant >= compute_deadline(last, terms.closes_minute)
 
 
 class CoolingOff:
@@ -136,36 +167,20 @@ class CoolingOff:
             from_step("W", within), from_step("v", value),
         )  # fmt: skip
 
-    def _find_last_day(self, first: Day, instant: Ms) -> tuple[Day, tuple[int, ...]]:
-        """Return (last day, page of its rest days) of a period that begins on `first`.
-
-        Without a page the day stands as it is where that decides nothing about a request at
-        `instant`: rest days only move it on, and by less than `REST_RUN_MAX`. So nobody who dates
-        a payment to a year without a page keeps a refund from being computed.
-        """
-        try:
-            last = compute_last_day(first, 0, self.published.is_rest)
-            return last, (self.published.find_year(last).position,)
-        except Refused:
-            is_in_time = instant < compute_deadline(first, self.terms.closes_minute)
-            if not is_in_time and day_of(instant) <= first + REST_RUN_MAX:
-                raise
-            return first, ()
-
     def _find_deadline(self, payment: Payment, at: Ms, instant: Ms, working: Working) -> Ms:
         """Return the first instant that is too late for one payment, as far as that decides about
         a request at `instant`."""
         key = payment.position, at, instant
         if key not in self._deadlines:
-            days = max(DAYS, self.terms.cooling_off.days)
+            first = _compute_first(self.terms, at)
+            last, pages = _find_last_day(self.terms, self.published, first, instant)
             paid_on = day_of(at)
-            last, pages = self._find_last_day(paid_on + days, instant)
             own = Working()
             own.text(
                 "last day", "14(1); civil code 201(1), 203(1), 203(2)",
                 "day of payment + days, past rest days",
                 show_day(last), from_entries("paid on", show_day(paid_on), [payment.position]),
-                from_terms("days", days),
+                from_terms("days", first - paid_on),
                 Input("rest days", "" if pages else "none published", "published", pages),
             )  # fmt: skip
             deadline = compute_deadline(last, self.terms.closes_minute)
@@ -180,3 +195,27 @@ def _find_exception(account: Account) -> str:
     items = {"this_merchant": "14(1)(1)", "other_merchant": "14(1)(2)"}
     said = {fact.data.source for fact in account.of("prior_use.stated")} - {"none"}
     return ", ".join(items[source] for source in items if source in said)
+
+
+def _compute_first(terms: Terms, paid_at: Ms) -> Day:
+    """Return the last day of the period for a payment, before rest days move it on."""
+    return day_of(paid_at) + max(DAYS, terms.cooling_off.days)
+
+
+def _find_last_day(
+    terms: Terms, published: Published, first: Day, instant: Ms
+) -> tuple[Day, tuple[int, ...]]:
+    """Return (last day, page of its rest days) of a period that ends on `first` at the earliest.
+
+    Without a page the day stands as it is where that decides nothing about a request at
+    `instant`: rest days only move it on, and by less than `REST_RUN_MAX`. So nobody who dates
+    a payment to a year without a page keeps a refund from being computed.
+    """
+    try:
+        last = compute_last_day(first, 0, published.is_rest)
+        return last, (published.find_year(last).position,)
+    except Refused:
+        is_in_time = instant < compute_deadline(first, terms.closes_minute)
+        if not is_in_time and day_of(instant) <= first + REST_RUN_MAX:
+            raise
+        return first, ()

@@ -65,13 +65,16 @@ def days_in_year(year: int) -> int:
     return start_of_year(year + 1) - start_of_year(year)
 
 
-def add_months(day: Day, months: int) -> Day:
-    """Return the corresponding day, or the month's last where there is none (civil code 202)."""
-    date = datetime.date.fromordinal(day)
+def end_of_months(start: Day, months: int) -> Day:
+    """Return the first day after a term of months whose first day `start` counts.
+
+    The term ends on the day before the corresponding one; in a month that has no such day, on the
+    month's last (civil code 202): a month from 31 January ends on the last of February.
+    """
+    date = datetime.date.fromordinal(start)
     year, month = divmod(date.year * 12 + date.month - 1 + months, 12)
     following = datetime.date(year + (month == 11), (month + 1) % 12 + 1, 1).toordinal()
-    last = datetime.date.fromordinal(following - 1).day
-    return datetime.date(year, month + 1, min(date.day, last)).toordinal()
+    return min(datetime.date(year, month + 1, 1).toordinal() + date.day - 1, following)
 
 
 def count_months_begun(start: Day, day: Day) -> int:
@@ -80,7 +83,7 @@ def count_months_begun(start: Day, day: Day) -> int:
         return 0
     first, last = datetime.date.fromordinal(start), datetime.date.fromordinal(day)
     whole = (last.year - first.year) * 12 + last.month - first.month
-    return whole + (add_months(start, whole) <= day)
+    return whole + (end_of_months(start, whole) <= day)
 
 
 def compute_last_day(start: Day, days: int, is_rest: Callable[[Day], bool]) -> Day:

@@ -46,7 +46,9 @@ TOLD: Final[dict[str, Words]] = {
     "unpriced": Words("delivered without a price in the terms", "合同中没有价格的提供"),
     "ground": Words("ground", "解除事由"),
     "cause": Words("cause", "原因"),
-    "refund_claimed": Words("refunds only claimed by who owes them", "仅由退款义务人自称的退款"),
+    "refund_claimed": Words(
+        "refunds only claimed by others than who was paid", "并非由收款人证实的退款"
+    ),
     "frozen": Words("frozen in custody", "托管资金被冻结"),
     "account_interest": Words(
         "interest of the account, not yet paid to whose it is", "账户利息，尚未支付给所有人"

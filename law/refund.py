@@ -112,7 +112,7 @@ def derive(terms: Terms, facts: Sequence[Fact], published: Published, as_of: Day
             sum(
                 fact.data.amount
                 for fact in account.of("refund.paid")
-                if fact.is_admitted and fact.data.source == where
+                if account.is_repaid(fact) and fact.data.source == where
             )
             for where in SOURCES
         ),

@@ -82,14 +82,14 @@ def tell(terms: Terms, account: Account, as_of: Day) -> tuple[Told, ...]:
         told.append(
             Told("cause", "16(1), 18(1)(1), 18(1)(2), 19(1)", None, detail, (fact.position,))
         )
-    claimed = [fact for fact in account.of("refund.paid") if not fact.is_admitted]
+    claimed = [fact for fact in account.of("refund.paid") if not account.is_repaid(fact)]
     if claimed:
         told.append(
             Told(
                 "refund_claimed",
                 "",
                 sum(fact.data.amount for fact in claimed),
-                "said to be paid back by whoever owes it, and by nobody else",
+                "said to be paid back, but by nobody who was paid, keeps the money or can find it",
                 tuple(fact.position for fact in claimed),
             )
         )

@@ -18,7 +18,7 @@ from operator import itemgetter
 from typing import Final
 
 from law.account import Account, Tally, read_period
-from law.days import Day, add_months, count_months_begun, day_of, show_day
+from law.days import Day, count_months_begun, day_of, end_of_months, show_day
 from law.derivation import Input, Step, Working, from_entries, from_step, from_terms
 from law.terms import (
     BONUS_FIRST,
@@ -305,7 +305,7 @@ class Valuation:
         anchor = day_of(self.account.signed_at) if clock.start is None else clock.start
         days = term.length
         if term.unit == "month":
-            days = add_months(anchor, term.length) - anchor
+            days = end_of_months(anchor, term.length) - anchor
         in_months = term.counted_in == "month"
         whole = term.length if in_months else days
         last = until if clock.stopped is None else clock.stopped
@@ -314,7 +314,7 @@ class Valuation:
             used = 0
         elif in_months:
             begun = min(count_months_begun(clock.start, last), term.length)
-            under_way = begun > 0 and last < add_months(clock.start, begun)
+            under_way = begun > 0 and last < end_of_months(clock.start, begun)
             used = begun - (under_way and not takes_last)
         else:
             end = max(clock.start, min(clock.start + days, last + takes_last))

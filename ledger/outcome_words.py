@@ -96,10 +96,12 @@ REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "own_notice": ("通知人不得自证送达", "who sent a notice cannot say that it arrived"),
     "published_by_another": ("该名称由他人公布", "another publishes under this name"),
     "refund_above_due": ("退款超过应退金额", "it is more than is owed"),
+    "as_of_too_far_ahead": ("计算截止日过于靠后", "the as-of day lies too far ahead"),
     "share_above_due": ("退款超过该收款人的份额", "it is more than this payee's share"),
     "still_locked": ("尚有锁定资金", "money is still locked"),
     "too_many_devices": ("设备数量已达上限", "too many devices"),
     "too_many_entries": ("该方可记录条数已达上限", "the signer has stated all it may here"),
+    "too_many_issuers": ("代金券发行人数量已达上限", "too many issuers of vouchers"),
     "too_many_freezes": ("冻结数量已达上限", "too many freezes"),
     "series_too_large": ("该系列各页合计超过上限", "the series' pages are too large together"),
     "too_many_versions": ("版本数量已达上限", "too many versions"),
@@ -168,8 +170,8 @@ FINDINGS: Final[Mapping[str, tuple[str, str]]] = {
         "a balance is said to be taken, which takes nothing (art. 24)",
     ),
     "claimed_only": (
-        "仅由付款义务人自述，不计为已退",
-        "only whoever owes it says that it was paid; it moves nothing",
+        "并非由收款人或保管人陈述，不计为已退",
+        "neither who was paid nor who keeps the money says so; it moves nothing",
     ),
     "counter_below_window": (
         "设备流水号过旧，无从判断是否重复",

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from contracts import handling
+from contracts.custody import ISSUERS_MAX
+from contracts.refunds import AHEAD_DAYS_MAX
 from law.canonical import compute_hash, encode
-from law.days import parse_day
+from law.days import day_of, parse_day, show_day
 from law.entries import StreamEntry, to_facts
 from law.facts import read_facts
 from law.published import read_published
@@ -23,6 +25,7 @@ from tests.contracts.life_world import (
     PERSONS,
     LifeWorld,
     effects,
+    findings,
     load,
     paid_world,
 )
@@ -325,6 +328,97 @@ def test_no_payee_is_paid_out_of_anothers_share() -> None:
         "refund_above_due", ("due", due), ("returned", due), ("amount", 1)
     )
     assert audited(world) == []
+
+
+def test_an_issuer_that_is_the_consumer_is_paid_both_shares() -> None:
+    """A voucher in the consumer's own name of one fen once left the consumer that fen alone."""
+    world = LifeWorld()
+    assert world.sign().code == ""
+    party = PERSONS["party"]
+    vouchers = [{"amount": 1, "issuer": party}, {"amount": 10_000, "issuer": "city"}]
+    world.done("funds.locked", LOCKED | {"amount": 89_999, "vouchers": vouchers}, "bank-0")
+    world.publish_data()
+    world.done("termination.agreed", {}, "m-1", "c-1")
+    pay = {"amount": 90_000, "payee": party, "source": "custody"}
+    world.done("refund.computed", {"as_of": AS_OF}, "c-1")
+    assert world.card.payees == [party, "city"]
+    assert [(share.issuer, share.due) for share in world.card.issuers] == [
+        (party, -1),
+        ("city", 10_000),
+    ]
+    world.done("refund.paid", pay, "bank-0")
+    more = world.card.due_consumer - 90_000 + 1
+    assert world.event("refund.paid", pay | {"amount": more}, "bank-0") == refused(
+        "share_above_due",
+        ("payee", party),
+        ("due", world.card.due_consumer),
+        ("returned", 90_000),
+        ("amount", more),
+    )
+    world.done("refund.paid", pay | {"amount": 10_000, "payee": "city"}, "bank-0")
+    assert audited(world) == []
+
+
+@pytest.mark.parametrize("signers", [("c-1",), ("c-1", "m-1")])
+def test_the_consumer_does_not_say_that_an_issuer_was_paid(signers: tuple[str, ...]) -> None:
+    """They once said it of an issuer that had got nothing, and so it was owed nothing."""
+    world = LifeWorld()
+    assert world.sign().code == ""
+    voucher = {"amount": 30_000, "issuer": "city"}
+    world.done("funds.locked", LOCKED | {"amount": 70_000, "vouchers": [voucher]}, "bank-0")
+    world.publish_data()
+    world.done("termination.agreed", {}, "m-1", "c-1")
+    world.done("refund.computed", {"as_of": AS_OF}, "c-1")
+    owed = world.card.owed
+    outcome = world.event(
+        "refund.paid", {"amount": 30_000, "payee": "city", "source": "merchant"}, *signers
+    )
+    assert findings(outcome) == ["claimed_only"]
+    assert (world.card.repaid, world.card.owed) == (0, owed)
+    assert derive_anew(world).returned == (0, 0)
+    world.done("refund.computed", {"as_of": AS_OF}, "c-1")
+    assert [share.returned for share in world.card.issuers] == [0]
+    world.done("refund.paid", {"amount": 30_000, "payee": "city", "source": "custody"}, "bank-0")
+    assert audited(world) == []
+
+
+def test_the_issuers_of_one_contract_are_bounded() -> None:
+    """Every event writes the contract's record anew, and it names them all."""
+    world = LifeWorld()
+    assert world.sign().code == ""
+
+    def pay(first: int, count: int) -> Any:
+        vouchers = [
+            {"amount": 1, "issuer": f"issuer-{number}"} for number in range(first, first + count)
+        ]
+        return world.event("funds.locked", LOCKED | {"vouchers": vouchers}, "bank-0")
+
+    assert pay(0, 16).code == ""
+    assert pay(15, 16).code == ""
+    assert pay(31, 2) == refused("too_many_issuers", ("issuers", 33), ("allowed", ISSUERS_MAX))
+    vouchers = [{"amount": 1, "issuer": name} for name in ("m-1", "issuer-7", "new", "new")]
+    world.done("funds.locked", LOCKED | {"vouchers": vouchers}, "bank-0")
+    assert [share.issuer for share in world.card.issuers] == [
+        *[f"issuer-{number}" for number in range(31)],
+        "new",
+    ]
+    assert {(share.due, share.returned) for share in world.card.issuers} == {(-1, 0)}
+
+
+@pytest.mark.parametrize("kind", ["refund.computed", "findings.computed"])
+def test_nothing_is_computed_as_of_a_day_more_than_a_year_ahead(kind: str) -> None:
+    """As of the year 2999, 1,000 yuan once were 30,239 in the merchant's total."""
+    world = busy_world()
+    today = day_of(world.chain.header.time_ms)
+    data: dict[str, Any] = {} if kind == "refund.computed" else {"packs": []}
+    late = show_day(today + AHEAD_DAYS_MAX + 1)
+    assert world.event(kind, data | {"as_of": late}, "bank-0") == refused(
+        "as_of_too_far_ahead",
+        ("as_of", late),
+        ("days_ahead", AHEAD_DAYS_MAX + 1),
+        ("allowed", AHEAD_DAYS_MAX),
+    )
+    world.done(kind, data | {"as_of": show_day(today + AHEAD_DAYS_MAX)}, "bank-0")
 
 
 def test_the_basis_names_what_was_read() -> None:

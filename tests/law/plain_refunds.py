@@ -35,17 +35,16 @@ def start_of(day: int) -> int:
     return (day - datetime.date(1970, 1, 1).toordinal()) * DAY_MS - CHINA_MS
 
 
-def add_months(day: int, months: int) -> int:
-    date = datetime.date.fromordinal(day)
+def end_of_months(start: int, months: int) -> int:
+    """The first day after months that `start` is the first day of."""
+    date = datetime.date.fromordinal(start)
     year, month = date.year, date.month + months
     while month > 12:
         year, month = year + 1, month - 12
-    for number in (date.day, 30, 29, 28):
-        try:
-            return datetime.date(year, month, number).toordinal()
-        except ValueError:
-            continue
-    raise AssertionError
+    try:
+        return datetime.date(year, month, date.day).toordinal()
+    except ValueError:  # the month is too short: all of it belongs to the term
+        return end_of_months(datetime.date(year, month, 1).toordinal(), 1)
 
 
 class Clerk:
@@ -301,7 +300,7 @@ class Clerk:
             start = iso(term["start"])
         anchor = day_of(self.signed["at"]) if start is None else start
         if term["unit"] == "month":
-            days = add_months(anchor, term["length"]) - anchor
+            days = end_of_months(anchor, term["length"]) - anchor
         else:
             days = term["length"]
         whole = term["length"] if term["counted_in"] == "month" else days
@@ -324,9 +323,9 @@ class Clerk:
         counts_last = term["last"] == "used"
         if term["counted_in"] == "month":
             number = 0
-            while number < term["length"] and add_months(start, number) <= last:
+            while number < term["length"] and end_of_months(start, number) <= last:
                 number += 1  # months begun by that day
-            if not counts_last and number and last < add_months(start, number):
+            if not counts_last and number and last < end_of_months(start, number):
                 number -= 1
             return number, whole
         used = 0

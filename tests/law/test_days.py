@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from law.amounts import Rounding, show_exact, show_percent, show_yuan
 from law.days import (
-    add_months,
     compute_deadline,
     compute_last_day,
     count_months_begun,
     day_of,
     days_in_year,
+    end_of_months,
     parse_day,
     show_day,
     start_of,
@@ -62,20 +62,48 @@ def test_what_is_no_day(text: str) -> None:
     assert parse_day(text) is None
 
 
-@given(DAYS, st.integers(0, 60))
-def test_months_have_the_corresponding_day_or_their_last(day: int, months: int) -> None:
+@given(DAYS, st.integers(1, 60))
+def test_months_end_before_the_corresponding_day_or_with_the_month(day: int, months: int) -> None:
     first = datetime.date.fromordinal(day)
-    then = datetime.date.fromordinal(add_months(day, months))
-    assert (then.year * 12 + then.month) - (first.year * 12 + first.month) == months
-    if then.day != first.day:
-        assert then.day < first.day
-        assert (then + datetime.timedelta(1)).day == 1
+    last = datetime.date.fromordinal(end_of_months(day, months) - 1)
+    reached = first.year * 12 + first.month + months
+    if first.day == 1:
+        assert last.year * 12 + last.month == reached - 1
+        assert (last + datetime.timedelta(1)).day == 1
+        return
+    assert last.year * 12 + last.month == reached
+    if last.day != first.day - 1:
+        assert last.day < first.day - 1
+        assert (last + datetime.timedelta(1)).day == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "months", "last"),
+    [
+        ("2027-01-31", 1, "2027-02-28"),
+        ("2027-01-30", 1, "2027-02-28"),
+        ("2027-01-29", 1, "2027-02-28"),
+        ("2027-01-28", 1, "2027-02-27"),
+        ("2028-01-31", 1, "2028-02-29"),
+        ("2028-02-29", 12, "2029-02-28"),
+        ("2028-02-29", 48, "2032-02-28"),
+        ("2027-02-01", 1, "2027-02-28"),
+        ("2027-03-31", 1, "2027-04-30"),
+        ("2027-08-31", 6, "2028-02-29"),
+        ("2027-01-31", 2, "2027-03-30"),
+        ("2027-12-31", 0, "2027-12-30"),
+    ],
+)
+def test_the_last_day_of_a_term_of_months(start: str, months: int, last: str) -> None:
+    """Civil code 202: where there is no corresponding day, the month's last ends the term. It once
+    ended a day before that."""
+    assert show_day(end_of_months(date(start), months) - 1) == last
 
 
 @given(DAYS, st.integers(-40, 900))
 def test_months_begun_are_counted_as_one_counts_them(start: int, later: int) -> None:
     count = 0
-    while add_months(start, count) <= start + later:
+    while end_of_months(start, count) <= start + later:
         count += 1
     assert count_months_begun(start, start + later) == count
 

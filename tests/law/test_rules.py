@@ -15,10 +15,12 @@ from law.checks import CHECKS, find_breaches
 from law.days import parse_day
 from law.facts import read_facts
 from law.finding import Finding
+from law.published import Published, read_published
 from law.refusal import Code, Refused
 from law.rules import EVERYWHERE, PARAMETERS, Pack, check_publisher, parse_pack, read_pack, schedule
 from law.terms import INDUSTRIES, read_terms
 from tests.law.case_language import Case, instant, parse_case
+from tests.law.test_cases import PUBLISHED
 
 ROOT = Path(__file__).parents[2]
 PACKS = {
@@ -27,6 +29,9 @@ PACKS = {
 }
 COMPETENCE = json.loads((ROOT / "examples/rules/competence.json").read_text("utf-8"))
 SEEN_ON = "2026-03-01"
+
+
+CALENDAR = read_published(PUBLISHED)
 
 
 def day(text: str) -> int:
@@ -39,7 +44,9 @@ def look(name: str, case: Case, on: str = SEEN_ON, **terms: Any) -> list[Finding
     """Findings of one pack over one case, seen on a day."""
     case.terms.update(terms)
     packs = schedule([read_pack(PACKS[name])])
-    return list(find_breaches(packs, read_terms(case.terms), read_facts(case.facts), day(on), ""))
+    return list(
+        find_breaches(packs, read_terms(case.terms), read_facts(case.facts), CALENDAR, day(on), "")
+    )
 
 
 def add(case: Case, kind: str, on: str, data: Any, role: str, clock: str = "12:00") -> int:
@@ -132,7 +139,7 @@ def test_an_event_is_judged_by_the_version_of_its_own_day() -> None:
     for paid_on, rules in (("2025-06-30", []), ("2025-07-01", ["offcampus-training@2/amount"])):
         case = parse_case(f"units lesson 20 for 2000; paid 2000 {paid_on} ordered", [])
         found = find_breaches(
-            packs, read_terms(case.terms), read_facts(case.facts), day(SEEN_ON), ""
+            packs, read_terms(case.terms), read_facts(case.facts), CALENDAR, day(SEEN_ON), ""
         )
         assert [finding.rule for finding in found] == rules
 
@@ -220,7 +227,7 @@ def test_a_pack_binds_in_its_districts_and_one_that_names_none_everywhere() -> N
         for district in ("", "futian", "nanshan", "yantian"):
             facts = read_facts(case.facts)
             found = find_breaches(
-                schedule([pack]), read_terms(case.terms), facts, day(SEEN_ON), district
+                schedule([pack]), read_terms(case.terms), facts, CALENDAR, day(SEEN_ON), district
             )
             assert bool(found) == (district in bound)
 
@@ -240,7 +247,7 @@ def test_no_rule_is_evaded_by_the_merchants_own_date() -> None:
         for fact in case.facts:
             fact |= {"recorded": recorded, "role": role}
         facts = read_facts(case.facts)
-        seen = find_breaches(packs, read_terms(case.terms), facts, day(SEEN_ON), "")
+        seen = find_breaches(packs, read_terms(case.terms), facts, CALENDAR, day(SEEN_ON), "")
         return {finding.rule.partition("/")[2] for finding in seen}
 
     assert found("merchant", late) == {"amount", "lessons"}
@@ -590,7 +597,7 @@ def test_a_draft_does_nothing_until_a_date_is_set_and_then_only_notes() -> None:
 
     def found(on: str) -> list[Finding]:
         facts = read_facts(case.facts)
-        return list(find_breaches(packs, read_terms(case.terms), facts, day(on), ""))
+        return list(find_breaches(packs, read_terms(case.terms), facts, CALENDAR, day(on), ""))
 
     assert found("2025-06-15") == []
     assert sentences(found("2025-06-16")) == [
@@ -613,6 +620,39 @@ def test_refunds_within_five_and_fifteen_days() -> None:
     assert [f.en for f in look("beijing-2022.v1", case)] == [
         "Nothing was paid back within 15 days, by 2025-07-05."
     ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "clock", "is_breach"),
+    [
+        ("2025-06-10", "23:59", True),  # the seventh day, a Tuesday
+        ("2025-06-11", "00:00", False),
+        ("2025-06-02", "12:00", False),  # nothing was paid yet
+    ],
+)
+def test_a_request_that_comes_too_late_obliges_nobody(
+    asked: str, clock: str, is_breach: bool
+) -> None:
+    case = lessons()
+    add(case, "cooling_off.requested", asked, {}, "consumer", clock)
+    assert bool(look("beijing-2022.v1", case)) is is_breach
+
+
+def test_of_a_request_that_rest_days_decide_the_rule_speaks_as_long_as_they_are_unknown() -> None:
+    """Paid on 24 September 2025: the last day moves past the holidays of October, to the 9th."""
+    case = parse_case("units lesson 20 for 2000; paid 2000 2025-09-24 ordered", [])
+    packs = schedule([read_pack(PACKS["beijing-2022.v1"])])
+
+    def is_found(asked: str, published: Published) -> bool:
+        late = copy.deepcopy(case)
+        add(late, "cooling_off.requested", asked, {}, "consumer")
+        terms, facts = read_terms(late.terms), read_facts(late.facts)
+        return bool(find_breaches(packs, terms, facts, published, day("2026-01-01"), ""))
+
+    unknown = read_published([])
+    assert [is_found("2025-10-09", each) for each in (CALENDAR, unknown)] == [True, True]
+    assert [is_found("2025-10-10", each) for each in (CALENDAR, unknown)] == [False, True]
+    assert [is_found("2025-11-02", each) for each in (CALENDAR, unknown)] == [False, False]
 
 
 def test_rules_of_other_industries_are_left_alone() -> None:
