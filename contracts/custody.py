@@ -333,6 +333,13 @@ def settle(context: Context, before: ContractRecord | None, after: ContractRecor
             contracts=custodian.contracts + opened,
             **{each: getattr(custodian, each) + moved[each] for each in _SUMS},
         )
+        if custodian.deposited + custodian.interest > AMOUNT_MAX:
+            raise Refusal(
+                "total_too_large",
+                ("custodian", after.custodian),
+                ("deposited", custodian.deposited),
+                ("allowed", AMOUNT_MAX),
+            )
         check_conservation(name, custodian)
         context.write(name, custodian)
 
