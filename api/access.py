@@ -79,6 +79,8 @@ class Access:
             return True
         if grant.role == "consumer":
             return stream == f"contract/{grant.subject}"
+        if grant.role == "custodian" and stream == f"custodian/{grant.subject}":
+            return True
         contract = self._service.contract(stream)
         if contract is None:
             return False

@@ -30,6 +30,7 @@ HEIGHT_MAX: Final = 2**53 - 1
 
 STREAM_KINDS: Final = (
     "contract",
+    "custodian",
     "merchant",
     "party",
     "published",

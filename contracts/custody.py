@@ -223,7 +223,8 @@ class ListedRecord(msgspec.Struct, frozen=True, array_like=True, tag="listed", g
 
 
 class CustodianRecord(msgspec.Struct, frozen=True, array_like=True, tag="custodian", gc=False):
-    """A custodian as a whole: the sums over the contracts whose money it keeps."""
+    """A custodian as a whole: the sums over the contracts whose money it keeps, and how often it
+    stated what it keeps (`contracts.custody_statement`)."""
 
     version: int
     contracts: int = 0
@@ -232,6 +233,8 @@ class CustodianRecord(msgspec.Struct, frozen=True, array_like=True, tag="custodi
     locked: int = 0
     released: int = 0
     refunded: int = 0
+    stated: int = 0
+    """Its applied statements of a balance; each has its number among them, from 1."""
 
 
 _SUMS: Final = ("deposited", "interest", "locked", "released", "refunded")
@@ -248,6 +251,12 @@ def read_merchant(context: Context, merchant: str) -> MerchantRecord:
     """Return a merchant as a whole; one not heard of yet trades and has nothing."""
     record = context.read(MERCHANT_PREFIX + merchant)
     return record if isinstance(record, MerchantRecord) else MerchantRecord(RECORD_VERSION)
+
+
+def read_custodian(context: Context, custodian: str) -> CustodianRecord:
+    """Return a custodian as a whole; one not heard of yet keeps nothing."""
+    record = context.read(CUSTODIAN_PREFIX + custodian)
+    return record if isinstance(record, CustodianRecord) else CustodianRecord(RECORD_VERSION)
 
 
 def listed_row(merchant: str, place: int) -> str:
@@ -329,13 +338,19 @@ def settle(context: Context, before: ContractRecord | None, after: ContractRecor
     context.write(MERCHANT_PREFIX + after.merchant, merchant)
     if opened or is_moved:
         name = CUSTODIAN_PREFIX + after.custodian
-        known = context.read(name)
-        custodian = known if isinstance(known, CustodianRecord) else CustodianRecord(RECORD_VERSION)
+        custodian = read_custodian(context, after.custodian)
         custodian = replace(
             custodian,
             contracts=custodian.contracts + opened,
             **{each: getattr(custodian, each) + moved[each] for each in _SUMS},
         )
+        if custodian.deposited + custodian.interest > AMOUNT_MAX:
+            raise Refusal(
+                "total_too_large",
+                ("custodian", after.custodian),
+                ("deposited", custodian.deposited),
+                ("allowed", AMOUNT_MAX),
+            )
         check_conservation(name, custodian)
         context.write(name, custodian)
 

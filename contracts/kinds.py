@@ -16,6 +16,7 @@ import msgspec
 
 from contracts import (
     attest,
+    custody_statement,
     documents,
     equivocation,
     parties,
@@ -32,6 +33,7 @@ from contracts.custody import (
     MerchantRecord,
     SignedRecord,
 )
+from contracts.custody_statement import StatedData
 from contracts.documents import (
     CompetenceData,
     CompetenceRecord,
@@ -108,6 +110,9 @@ KINDS: Final[dict[tuple[str, int], Kind]] = {
     ("attest", 1): Kind(AttestData, attest.apply_attest, "say something of an earlier entry"),
     ("private.committed", 1): Kind(
         CommittedData, private_fields.apply_committed, "commit to a contract's private fields"
+    ),
+    ("custody.stated", 1): Kind(
+        StatedData, custody_statement.apply_stated, "say what stands in custody"
     ),
     ("validator.equivocation", 1): Kind(
         EquivocationData, equivocation.apply_equivocation, "two contradictory signed statements"

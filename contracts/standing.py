@@ -44,8 +44,13 @@ def find_role(
     if party is None:
         return None
     if party.role == "gateway":
-        return "custodian" if party.registrar == record.custodian else None
+        return "custodian" if speaks_for_custodian(party, record.custodian) else None
     return ROLE_OF.get(party.role)
+
+
+def speaks_for_custodian(party: PartyRecord, custodian: str) -> bool:
+    """Say whether what a party signs is the custodian's word: its own, or its gateway's."""
+    return party.party == custodian or (party.role == "gateway" and party.registrar == custodian)
 
 
 def find_role_towards_merchant(

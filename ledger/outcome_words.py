@@ -88,6 +88,14 @@ REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "not_attested": ("签名者无权证明此事", "nobody signed who may attest this"),
     "not_competent": ("该行业不在职权范围内", "the industry is outside its competence"),
     "not_competent_for_series": ("该数据不在职权范围内", "the series is outside its competence"),
+    "not_its_custodian": (
+        "该机构不保管此经营者的资金",
+        "it keeps none of this merchant's money",
+    ),
+    "several_custodians": (
+        "该经营者的资金由多家机构保管，账本无逐家合计",
+        "several keep this merchant's money, and the ledger has no sum for each",
+    ),
     "not_computable": ("无法计算", "it cannot be computed"),
     "not_computed": ("尚未计算应退金额", "what is owed was not computed yet"),
     "not_enough_approvers": ("批准机关不足", "too few approved"),
@@ -178,6 +186,10 @@ FINDINGS: Final[Mapping[str, tuple[str, str]]] = {
         "the device's counter lies too far back to be told from a repeat",
     ),
     "counter_gap": ("设备流水号有缺号", "the device's counters leave a gap"),
+    "custody_short": (
+        "托管余额少于账本锁定金额",
+        "less stands in custody than the ledger has locked",
+    ),
     "debit_after_loss": (
         "挂失之后仍有扣款入账",
         "a debit reached the ledger after the card was reported lost",

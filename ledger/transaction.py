@@ -39,7 +39,8 @@ BATCH_SIZE_MAX: Final = 65_536
 """Transactions under one batch signature: a path of at most 16 hashes."""
 
 STREAM_PATTERN: Final = (
-    r"^(contract|merchant|party|published|rules|terms|validator)/[a-z0-9][a-z0-9._-]{0,79}$(?!\n)"
+    r"^(contract|custodian|merchant|party|published|rules|terms|validator)"
+    r"/[a-z0-9][a-z0-9._-]{0,79}$(?!\n)"
 )
 PARTY_PATTERN: Final = r"^[a-z0-9][a-z0-9-]{0,47}$(?!\n)"
 KIND_PATTERN: Final = r"^[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){0,3}$(?!\n)"

@@ -8,7 +8,7 @@ is missing, because positions are consecutive (step 12) and times of blocks asce
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Any, Final, assert_never
 
 from ledger.merkle import verify_consistency
 from ledger.refusal import Reason
@@ -30,8 +30,13 @@ from verifier.formats import is_stream_name
 from verifier.log_steps import certify, split_cosigners
 from verifier.question import Attestation, Balance, Omission, Production, Terms, Window
 from verifier.record_answers import answer_balance, answer_terms, answer_window
+from verifier.replaying import is_same
 from verifier.report import NotRun, Refuted, Words
-from verifier.wording import format_time_ms
+from verifier.strict_msgpack import take_integer
+from verifier.wording import format_fen, format_time_ms
+
+_CUSTODIAN: Final = 9
+"""Members of a custodian's record (docs/FORMATS.md, State)."""
 
 
 def check_answer(case: Case) -> Words:
@@ -115,9 +120,35 @@ def _check_state(case: Case, file: StateFile) -> Words:
         )
     kind = "nil" if value.record is None else str(value.record[0])
     case.facts |= {"stream_root": value.root.hex(), "record": kind}
+    sums = _describe_custody(value.record)
     return Words(
         f"高度 {height}（{time.zh}）的状态中，{stream} 共有 {value.count} 条记录，根 "
-        f"{value.root.hex()}，其登记为 {kind}。",
+        f"{value.root.hex()}，其登记为 {kind}。{sums.zh}",
         f"In the state of height {height} ({time.en}) {stream} has {value.count} entries with "
-        f"root {value.root.hex()}; its record is {kind}.",
+        f"root {value.root.hex()}; its record is {kind}.{sums.en}",
+    )
+
+
+def _describe_custody(record: list[Any] | None) -> Words:
+    """Say what a custodian's record holds, above all how many statements there are to be shown."""
+    if record is None or len(record) != _CUSTODIAN or not is_same(record[:2], ["custodian", 1]):
+        return Words("", "")
+    contracts, locked, stated = (
+        take_integer(record[at], f"custodian: {name}")
+        for at, name in ((2, "contracts"), (5, "locked"), (8, "stated"))
+    )
+    fen = format_fen(locked)
+    return Words(
+        f"该机构保管 {contracts} 份合同的资金，账本锁定 {fen.zh}；其余额陈述（custody.stated）"
+        f"共 {stated} 次，编号 1 至 {stated}：出示不足此数的，即有未出示者。"
+        if stated
+        else f"该机构保管 {contracts} 份合同的资金，账本锁定 {fen.zh}；其从未陈述余额"
+        "（custody.stated）。",
+        f" Contracts whose money it keeps: {contracts}, with {fen.en} locked; "
+        + (
+            f"its statements of a balance (custody.stated) have the numbers 1 to {stated}: whoever "
+            "is shown fewer is not shown all."
+            if stated
+            else "it never stated a balance (custody.stated)."
+        ),
     )

@@ -43,7 +43,8 @@ KIND_HEADER: Final = 2
 _KINDS: Final = ("genesis", "transaction", "header")
 
 _STREAM: Final = re.compile(
-    r"(?:contract|merchant|party|published|rules|terms|validator)/[a-z0-9][a-z0-9._-]{0,79}"
+    r"(?:contract|custodian|merchant|party|published|rules|terms|validator)"
+    r"/[a-z0-9][a-z0-9._-]{0,79}"
 )
 _PARTY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,31}(?:\.[a-z][a-z0-9_]{0,31}){0,3}")

@@ -38,6 +38,7 @@ MANY = HistoryFile | RecordFile
 """Files of several entries."""
 
 _MONEY_AFTER = ("paid", "locked", "released", "refunded")
+_CUSTODY = ("balance", "locked", "gap", "excess")
 
 
 def check_bodies(case: Case) -> Said:
@@ -179,6 +180,8 @@ def check_outcome(case: Case) -> Said:
         (entry,), (body,) = case.entries, case.bodies
         if not entry.outcome.refused and body.kind.startswith("prepaid."):
             _check_money(dict(entry.outcome.effects))
+        if not entry.outcome.refused and (body.kind, body.version) == ("custody.stated", 1):
+            _check_custody(body, entry.outcome)
         case.facts["outcome"] = entry.outcome.code if entry.outcome.refused else "applied"
         return Saying(lambda: _say_outcome(body, entry.outcome))
     refusals = Counter(e.outcome.code for e in case.entries if e.outcome.refused)
@@ -395,3 +398,26 @@ def _check_money(effects: dict[str, int | str]) -> None:
             f"锁定、已释放、已退款之和不等于已付：{stated}（分）。",
             f"Locked, released and refunded do not add up to paid: {stated} (fen).",
         )
+
+
+def _check_custody(body: Body, outcome: Outcome) -> None:
+    """What is short or above follows from what was stated and what was locked, and is of whom the
+    custodian spoke."""
+    effects = dict(outcome.effects)
+    told = [effects.get(name) for name in _CUSTODY]
+    fen = [value for value in (body.data.get("balance"), *told) if type(value) is int]
+    if len(fen) == len(told) + 1:
+        stated, balance, locked, gap, excess = fen
+        if (
+            stated == balance
+            and (gap, excess) == (max(0, locked - balance), max(0, balance - locked))
+            and (("finding", "custody_short") in outcome.effects) == (gap > 0)
+            and effects.get("merchant", "") == body.data.get("merchant", "")
+        ):
+            return
+    said = ", ".join(f"{name} {value}" for name, value in zip(_CUSTODY, told, strict=True))
+    raise Refuted(
+        Reason.BAD_FIELD,
+        f"缺口与盈余不是由所称余额与锁定之数得出：{said}（分）。",
+        f"Gap and excess do not follow from the balance stated and what is locked: {said} (fen).",
+    )

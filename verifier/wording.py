@@ -29,6 +29,7 @@ KIND_WORDS: Final[Mapping[str, Words]] = {
     "prepaid.refund": Words("退款", "refund"),
     "attest": Words("事后陈述", "a later statement"),
     "private.committed": Words("承诺非公开信息", "commit to private fields"),
+    "custody.stated": Words("托管机构陈述余额", "a custodian's statement of its balance"),
     "validator.equivocation": Words("验证者自相矛盾的证据", "proof of a validator's equivocation"),
     "terms.publish": Words("公布合同条款", "publish terms"),
     "rules.publish": Words("公布规则", "publish a rule pack"),
@@ -68,6 +69,9 @@ MONEY: Final[Mapping[str, Words]] = {
     "locked": Words("锁定", "locked"),
     "released": Words("已释放", "released"),
     "refunded": Words("已退款", "refunded"),
+    "balance": Words("托管机构所称余额", "balance that the custodian states"),
+    "gap": Words("缺口（锁定减余额）", "gap (locked less balance)"),
+    "excess": Words("超出锁定之数", "balance above what is locked"),
 }
 """Effects that are amounts in fen."""
 

@@ -14,7 +14,11 @@ import { answerBalance, answerTerms, answerWindow } from "./record_answers.js";
 import { readClaim } from "./record_steps.js";
 import { quote } from "./quoting.js";
 import { NotRun, Refuted } from "./refusal.js";
-import { formatTimeMs } from "./wording.js";
+import { takeInteger } from "./strict_msgpack.js";
+import { formatFen, formatTimeMs } from "./wording.js";
+
+/** Members of a custodian's record (docs/FORMATS.md, State). */
+const CUSTODIAN = 9;
 
 const ANSWERS = {
   attestation: answerAttestation,
@@ -88,12 +92,37 @@ async function checkState(subject) {
   }
   const kind = value.record === null ? "nil" : String(value.record[0]);
   const root = toHex(value.root);
+  const sums = describeCustody(value.record);
   return {
     zh:
       `高度 ${height}（${time.zh}）的状态中，${stream} 共有 ${value.count} 条记录，根 ${root}，` +
-      `其登记为 ${kind}。`,
+      `其登记为 ${kind}。${sums.zh}`,
     en:
       `In the state of height ${height} (${time.en}) ${stream} has ${value.count} entries with root ` +
-      `${root}; its record is ${kind}.`,
+      `${root}; its record is ${kind}.${sums.en}`,
+  };
+}
+
+/** What a custodian's record holds, above all how many statements there are to be shown. */
+function describeCustody(record) {
+  if (record === null || record.length !== CUSTODIAN || record[0] !== "custodian" || record[1] !== 1) {
+    return { zh: "", en: "" };
+  }
+  const [contracts, locked, stated] = [[2, "contracts"], [5, "locked"], [8, "stated"]].map(
+    ([at, name]) => takeInteger(record[at], `custodian: ${name}`),
+  );
+  const fen = formatFen(locked);
+  return {
+    zh:
+      `该机构保管 ${contracts} 份合同的资金，账本锁定 ${fen.zh}；` +
+      (stated
+        ? `其余额陈述（custody.stated）共 ${stated} 次，编号 1 至 ${stated}：出示不足此数的，即有未出示者。`
+        : "其从未陈述余额（custody.stated）。"),
+    en:
+      ` Contracts whose money it keeps: ${contracts}, with ${fen.en} locked; ` +
+      (stated
+        ? `its statements of a balance (custody.stated) have the numbers 1 to ${stated}: whoever is ` +
+          "shown fewer is not shown all."
+        : "it never stated a balance (custody.stated)."),
   };
 }

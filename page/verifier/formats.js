@@ -34,7 +34,9 @@ const BODY_MEMBERS = [
   "data", "kind", "not_after", "reference", "salt", "signers", "stream", "version",
 ];
 
-const STREAM = pattern("(?:contract|merchant|party|published|rules|terms|validator)/[a-z0-9][a-z0-9._-]{0,79}");
+const STREAM = pattern(
+  "(?:contract|custodian|merchant|party|published|rules|terms|validator)/[a-z0-9][a-z0-9._-]{0,79}",
+);
 const PARTY = pattern("[a-z0-9][a-z0-9-]{0,47}");
 const KIND = pattern("[a-z][a-z0-9_]{0,31}(?:\\.[a-z][a-z0-9_]{0,31}){0,3}");
 const SALT = pattern("[A-Za-z0-9_-]{22,64}");

@@ -17,6 +17,7 @@ import { isInteger } from "./strict_msgpack.js";
 import { describeOutcome, formatInstitutions, formatTimeMs, showText } from "./wording.js";
 
 const MONEY_AFTER = ["paid", "locked", "released", "refunded"];
+const CUSTODY = ["balance", "locked", "gap", "excess"];
 const SIGNATURES_AT_ONCE = 64;
 
 /** A state value that `stateHeader` commits to, null where it commits to none; throws `Rejected`. */
@@ -193,6 +194,9 @@ export async function checkOutcome(subject) {
   if (file.kind === TRANSACTION) {
     const [{ outcome }] = entries;
     if (!outcome.refused && bodies[0].kind.startsWith("prepaid.")) checkMoney(outcome.effects);
+    if (!outcome.refused && bodies[0].kind === "custody.stated" && bodies[0].version === 1) {
+      checkCustody(bodies[0], outcome.effects);
+    }
     const words = describeOutcome(bodies[0], outcome);
     return { zh: `${words.zh}。`, en: `${words.en[0].toUpperCase()}${words.en.slice(1)}.` };
   }
@@ -420,5 +424,30 @@ function checkMoney(effects) {
     "bad_field",
     `锁定、已释放、已退款之和不等于已付：${said}（分）。`,
     `Locked, released and refunded do not add up to paid: ${said} (fen).`,
+  );
+}
+
+/** What is short or above follows from what was stated and what was locked, and is of whom the custodian
+ * spoke. */
+function checkCustody(body, effects) {
+  const told = new Map(effects);
+  const values = [body.data.get("balance"), ...CUSTODY.map((name) => told.get(name))];
+  if (values.every(isInteger)) {
+    const [stated, balance, locked, gap, excess] = values.map(BigInt);
+    const above = (one, other) => (one > other ? one - other : 0n);
+    const isFound = effects.some(([name, value]) => name === "finding" && value === "custody_short");
+    const of = (members) => (members.has("merchant") ? members.get("merchant") : "");
+    if (
+      stated === balance && gap === above(locked, balance) && excess === above(balance, locked) &&
+      isFound === gap > 0n && of(told) === of(body.data)
+    ) {
+      return;
+    }
+  }
+  const said = CUSTODY.map((name) => `${name} ${told.get(name) ?? "None"}`).join(", ");
+  throw new Refuted(
+    "bad_field",
+    `缺口与盈余不是由所称余额与锁定之数得出：${said}（分）。`,
+    `Gap and excess do not follow from the balance stated and what is locked: ${said} (fen).`,
   );
 }

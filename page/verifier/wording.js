@@ -16,6 +16,7 @@ export const KIND_WORDS = new Map([
   ["prepaid.refund", ["退款", "refund"]],
   ["attest", ["事后陈述", "a later statement"]],
   ["private.committed", ["承诺非公开信息", "commit to private fields"]],
+  ["custody.stated", ["托管机构陈述余额", "a custodian's statement of its balance"]],
   ["validator.equivocation", ["验证者自相矛盾的证据", "proof of a validator's equivocation"]],
   ["terms.publish", ["公布合同条款", "publish terms"]],
   ["rules.publish", ["公布规则", "publish a rule pack"]],
@@ -140,6 +141,8 @@ export const REFUSAL_WORDS = new Map([
   ["not_attested", ["签名者无权证明此事", "nobody signed who may attest this"]],
   ["not_competent", ["该行业不在职权范围内", "the industry is outside its competence"]],
   ["not_competent_for_series", ["该数据不在职权范围内", "the series is outside its competence"]],
+  ["not_its_custodian", ["该机构不保管此经营者的资金", "it keeps none of this merchant's money"]],
+  ["several_custodians", ["该经营者的资金由多家机构保管，账本无逐家合计", "several keep this merchant's money, and the ledger has no sum for each"]],
   ["not_computable", ["无法计算", "it cannot be computed"]],
   ["not_computed", ["尚未计算应退金额", "what is owed was not computed yet"]],
   ["not_enough_approvers", ["批准机关不足", "too few approved"]],
@@ -176,6 +179,7 @@ export const FINDING_WORDS = new Map([
   ["claimed_only", ["并非由收款人或保管人陈述，不计为已退", "neither who was paid nor who keeps the money says so; it moves nothing"]],
   ["counter_below_window", ["设备流水号过旧，无从判断是否重复", "the device's counter lies too far back to be told from a repeat"]],
   ["counter_gap", ["设备流水号有缺号", "the device's counters leave a gap"]],
+  ["custody_short", ["托管余额少于账本锁定金额", "less stands in custody than the ledger has locked"]],
   ["debit_after_loss", ["挂失之后仍有扣款入账", "a debit reached the ledger after the card was reported lost"]],
   ["delivered_after_the_end", ["合同开始终止之后才称已提供", "a delivery was stated after the contract began to end"]],
   ["delivered_beyond_payment", ["提供的金额超过已付与赠送之和", "more was delivered than was paid and added"]],
@@ -198,6 +202,9 @@ export const MONEY = new Map([
   ["locked", ["锁定", "locked"]],
   ["released", ["已释放", "released"]],
   ["refunded", ["已退款", "refunded"]],
+  ["balance", ["托管机构所称余额", "balance that the custodian states"]],
+  ["gap", ["缺口（锁定减余额）", "gap (locked less balance)"]],
+  ["excess", ["超出锁定之数", "balance above what is locked"]],
 ]);
 
 /** Why evidence or a document does not hold, and why bytes of a file were refused. */

@@ -87,7 +87,7 @@ def make_genesis() -> Genesis:
 GENESIS = make_genesis()
 
 
-def make_body(number: int, contract: str = "c1") -> bytes:
+def make_body(number: int, contract: str = "c1", stream: str = "") -> bytes:
     return encode_body(
         data={"amount": number + 1},
         kind="prepaid.prepay",
@@ -95,13 +95,13 @@ def make_body(number: int, contract: str = "c1") -> bytes:
         reference=f"r{number}",
         salt="c2FsdC1zYWx0LXNhbHQtc2FsdA",
         signers=["m1"],
-        stream=f"contract/{contract}",
+        stream=stream or f"contract/{contract}",
         version=1,
     )
 
 
-def make_envelope(number: int, contract: str = "c1") -> bytes:
-    return sign_transaction(make_body(number, contract), GENESIS.chain_id, [MERCHANT])
+def make_envelope(number: int, contract: str = "c1", stream: str = "") -> bytes:
+    return sign_transaction(make_body(number, contract, stream), GENESIS.chain_id, [MERCHANT])
 
 
 def make_batch(count: int) -> list[bytes]:

@@ -49,6 +49,7 @@ OF_C1 = [
     "/v1/claims?contract=c1",
 ]
 OF_M1 = ["/v1/merchants/m1/schedule"]
+OF_CUSTODY = ["/v1/state/custodian/bank-a"]
 FULL_ONLY = ["/tile/entries/000", "/metrics", "/v1/state/validator/bank-a"]
 FULL = {"regulator", "auditor", "operator"}
 ENTITLED_TO_C1 = FULL | {"merchant", "custodian", "consumer"}
@@ -70,6 +71,7 @@ async def test_matrix(connect: Connect, name: str | None) -> None:
         for paths, entitled in (
             (OF_C1, ENTITLED_TO_C1),
             (OF_M1, FULL | {"merchant"}),
+            (OF_CUSTODY, FULL | {"custodian"}),
             (FULL_ONLY, FULL),
         ):
             for path in paths:
@@ -83,6 +85,17 @@ async def test_effects_are_shown_to_the_entitled_only(connect: Connect, name: st
     async with connect(name) as client:
         answer = (await client.get(f"/v1/transactions/{TX_ID}")).json()
     assert ("effects" in answer, "stream" in answer) == ((name in ENTITLED_TO_C1,) * 2)
+
+
+async def test_what_a_custodian_stated_is_its_own_to_read(connect: Connect, node: FakeNode) -> None:
+    body = make_body(0, stream="custodian/bank-a")
+    node.take_in(make_envelope(0, stream="custodian/bank-a"))
+    node.commit(certified=True)
+    tx_id = compute_tx_id(body).hex()
+    for name in SCOPES:
+        async with connect(name) as client:
+            status = (await client.get(f"/v1/transactions/{tx_id}/evidence")).status_code
+        assert (name, status) == (name, 200 if name in FULL | {"custodian"} else 403)
 
 
 async def test_forbidden_names_the_token(connect: Connect) -> None:

@@ -222,7 +222,7 @@ async def test_a_stream_of_no_kind(connect: Connect) -> None:
     async with connect("auditor") as client:
         status, reason, detail = await refused(client, "/v1/state/shoe/c1")
     assert (status, reason) == (400, "bad_parameter")
-    assert detail.startswith("'shoe/c1' is no stream: one of contract, merchant, party,")
+    assert detail.startswith("'shoe/c1' is no stream: one of contract, custodian, merchant,")
 
 
 async def test_liabilities(connect: Connect, committed: FakeNode) -> None:

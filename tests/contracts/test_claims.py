@@ -156,6 +156,24 @@ def test_no_merchants_total_passes_what_json_can_say() -> None:
     )
 
 
+def test_no_custodians_total_passes_what_json_can_say() -> None:
+    """Many merchants' totals could: the row of their custodian would then hold no integer."""
+    world = crowded(2)
+    sums: Any = {"deposited": 2**53 - 1 - 99, "locked": 2**53 - 1 - 99}
+    context = world_context(world, world.merchant)
+    context.writes["custodian/bank-0"] = msgspec.structs.replace(world.custodian, **sums)
+    record: Any = world.record(stream_of(0))
+    after = msgspec.structs.replace(record, deposited=200, locked=200, paid=200)
+    with pytest.raises(Refusal) as caught:
+        settle(context, record, after)
+    assert caught.value.outcome() == refused(
+        "total_too_large",
+        ("custodian", "bank-0"),
+        ("deposited", 2**53),
+        ("allowed", 2**53 - 1),
+    )
+
+
 def world_context(world: LifeWorld, merchant: MerchantRecord) -> Any:
     context = lone_context(world, stream_of(0), world.record(stream_of(0)), "bank-0")
     context.writes["merchant/m-1"] = merchant

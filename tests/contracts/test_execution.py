@@ -241,8 +241,9 @@ def test_the_table_of_kinds() -> None:
         for name in (
             "party.register", "party.revoke", "party.add_key", "party.revoke_key",
             "prepaid.open", "prepaid.prepay", "prepaid.consume", "prepaid.refund",
-            "attest", "private.committed", "validator.equivocation", "terms.publish",
-            "rules.publish", "data.publish", "competence.publish", *EVENTS, *MERCHANT_EVENTS,
+            "attest", "private.committed", "custody.stated", "validator.equivocation",
+            "terms.publish", "rules.publish", "data.publish", "competence.publish",
+            *EVENTS, *MERCHANT_EVENTS,
         )
     }  # fmt: skip
     assert all(kind.summary for kind in KINDS.values())

@@ -9,6 +9,7 @@ PREPAID = "tests/contracts/test_prepaid.py::"
 PARTIES = "tests/contracts/test_parties.py::"
 ATTEST = "tests/contracts/test_attest.py::"
 CLAIMS = "tests/contracts/test_claims.py::"
+CUSTODY = "tests/contracts/test_custody_statement.py::"
 ACCESS = "tests/contracts/test_access.py::"
 ROOM = "tests/contracts/test_room.py::"
 
@@ -362,5 +363,37 @@ MUTANTS = (
         "            if isinstance(pack, DocumentRecord):",
         "findings are looked for by rules that were published later, and then left out",
         "tests/verifier/test_findings.py::test_rules_published_later_change_nothing",
+    ),
+    Mutant(
+        "custody-stated-by-anybody",
+        "contracts/custody_statement.py",
+        "        if speaker is None or not speaks_for_custodian(speaker, custodian):",
+        "        if speaker is None:",
+        "a merchant says what stands in its bank's custody",
+        CUSTODY + "test_nobody_speaks_for_a_custodian_nor_beside_it",
+    ),
+    Mutant(
+        "gap-of-a-merchant-against-all",
+        "contracts/custody_statement.py",
+        "    return record.locked\n",
+        "    return context.record.locked\n",
+        "what is kept of one merchant's money is held against what all have locked",
+        CUSTODY + "test_of_one_merchant_alone",
+    ),
+    Mutant(
+        "statements-without-a-count",
+        "contracts/custody_statement.py",
+        "stated=record.stated + 1)",
+        "stated=max(1, record.stated))",
+        "a custodian keeps back the statement that is inconvenient",
+        CUSTODY + "test_equal_short_and_above",
+    ),
+    Mutant(
+        "custodians-total-without-bound",
+        "contracts/custody.py",
+        "        if custodian.deposited + custodian.interest > AMOUNT_MAX:",
+        "        if False:",
+        "the totals of one bank's merchants stop the chain",
+        CLAIMS + "test_no_custodians_total_passes_what_json_can_say",
     ),
 )

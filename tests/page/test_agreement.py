@@ -30,6 +30,7 @@ from ledger.evidence import (
 from ledger.transaction import sign_batch
 from tests.page.conftest import JavaScript
 from tests.verifier import (
+    test_custody,
     test_disclosure,
     test_file,
     test_findings,
@@ -203,6 +204,21 @@ def test_spoilt_proofs_are_refused_by_both_for_the_same_reason(
         failed = agree(javascript, raw, chain.chain_id).failed
         assert failed is not None, name
         assert failed.reason is reason, name
+
+
+@pytest.mark.parametrize("name", test_custody.GOOD)
+def test_what_custodians_state_is_consistent_for_both(javascript: JavaScript, name: str) -> None:
+    chain, raw = test_custody.GOOD[name]()
+    assert agree(javascript, raw, chain.chain_id).exit_status == 0
+
+
+@pytest.mark.parametrize("name", test_custody.LIES)
+def test_lies_about_custody_are_refused_by_both(javascript: JavaScript, name: str) -> None:
+    make, number, reason = test_custody.LIES[name]
+    chain, raw = make()
+    failed = agree(javascript, raw, chain.chain_id).failed
+    assert failed is not None
+    assert (failed.number, failed.reason) == (number, reason)
 
 
 @pytest.mark.parametrize("name", test_liabilities.MUTATIONS)

@@ -26,7 +26,7 @@ from ledger.receipt import receipt_form, sign_receipt
 from ledger.state_tree import encode_state_proof
 from ledger.stream import compute_state_key
 from ledger.transaction import compute_tx_id, read_head
-from tests.contracts.life_world import CARD, PERSONS, hash_of, load
+from tests.contracts.life_world import CARD, PERSONS, LifeWorld, hash_of, load, paid_world
 from tests.verifier.small_chain import BLOCK_MS, START_MS, SmallChain, busy_chain
 
 DAY_MS = 86_400_000
@@ -244,3 +244,24 @@ def receipt(
 
 def base64_of(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
+
+
+@functools.cache
+def custody_chain() -> LifeWorld:
+    """1,000 yuan locked with bank-0, which says of m-1's that 900 are there, then of all that 1,000
+    are; heights: 5 and 6."""
+    world = paid_world()
+    stream = "custodian/bank-0"
+    world.must("custody.stated", stream, {"balance": 90_000, "merchant": "m-1"}, "bank-0")
+    world.must("custody.stated", stream, {"balance": 100_000}, "g-1")
+    return world
+
+
+def custody(number: int, chain: SmallChain | None = None) -> bytes:
+    """The transaction file of a statement of `custody_chain`."""
+    chain = chain or custody_chain()
+    index = chain.indices_of("custodian/bank-0")[number - 1]
+    parts = chain.transaction(index, [["bank-0"], ["g-1"]][number - 1])
+    header = next(header for header in chain.headers if header.first_index <= index < header.index)
+    parts.certificate = chain.certificate(header, range(4))
+    return parts.encode()
