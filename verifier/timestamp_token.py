@@ -209,8 +209,8 @@ def _read_time(raw: bytes, token: str) -> int:
 
 def _read_moment(text: str) -> datetime:
     """Return the moment of 14 digits; raise `ValueError` where the calendar has none."""
-    pairs = [int(text[at : at + 2]) for at in range(4, 14, 2)]
-    return datetime(int(text[:4]), *pairs, tzinfo=UTC)  # type: ignore[misc]
+    month, day, hour, minute, second = [int(text[at : at + 2]) for at in range(4, 14, 2)]
+    return datetime(int(text[:4]), month, day, hour, minute, second, tzinfo=UTC)
 
 
 def _refuse(token: str, detail: str, reason: Reason = Reason.MALFORMED) -> NoReturn:
