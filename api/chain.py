@@ -8,6 +8,7 @@ FastAPI routes with pydantic schemas. Parameters come in as text and are read st
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -26,7 +27,15 @@ from api.description import (
     shows,
 )
 from api.media import JSON
-from api.parameters import CLAIMS_MAX, ContractId, ContractIds, Height, Merchant, Size
+from api.parameters import (
+    CLAIMS_MAX,
+    ContractId,
+    ContractIds,
+    Height,
+    IsJoined,
+    Merchant,
+    Size,
+)
 from api.ports import LedgerService
 from api.problems import Problem
 from api.requests import parse_contract_id, parse_height, parse_merchant, parse_size
@@ -171,9 +180,11 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         ),
         openapi_extra=SECURITY_NONE,
     )
-    async def get_timestamps(size: Size) -> Response:
+    async def get_timestamps(size: Size, is_joined: IsJoined = "false") -> Response:
+        if is_joined not in ("true", "false"):
+            raise Problem("bad_parameter", f"path is {is_joined[:40]!r}; it is true or false")
         return _first_covering(
-            service.timestamps,
+            partial(service.timestamps, is_joined=is_joined == "true"),
             size,
             "this node has no timestamped checkpoint of {size} entries or more",
         )

@@ -57,6 +57,16 @@ Size = Annotated[
         json_schema_extra=_COUNT,
     ),
 ]
+IsJoined = Annotated[
+    str,
+    Query(
+        alias="path",
+        description="`true`: with the consistency proof from `size` to this checkpoint, for an "
+        "evidence file's `timestamps`",
+        examples=["true"],
+        json_schema_extra={"enum": ["true", "false"]},
+    ),
+]
 StreamKind = Annotated[
     str,
     Path(

@@ -291,10 +291,11 @@ class LedgerService(Protocol):
     async def receipt(self, tx_id: bytes) -> bytes:
         """Return a COSE Receipt of the entry; raise `NotFound` or `NotCertified`."""
 
-    def timestamps(self, size: int) -> bytes | None:
+    def timestamps(self, size: int, *, is_joined: bool) -> bytes | None:
         """Return the first timestamped checkpoint of at least `size` entries with its tokens, JSON.
 
-        None where there is none yet.
+        With the consistency proof from `size` where it is to be joined; then `Unavailable` may be
+        raised. None where there is none yet.
         """
 
     def witnesses(self, size: int) -> bytes | None:

@@ -8,7 +8,7 @@ Parts that this module does not know a kind of file to have are left out; the st
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, cast
 
 from certificate.attachment import ATTACHMENT_NAME
 from certificate.disclosed import describe_disclosed
@@ -25,7 +25,7 @@ from verifier.evidence_file import (
 from verifier.report import RESULT_ZH, Report, Result, Step, Words
 from verifier.strict_json import read_object
 from verifier.trust_root import read_trust_root
-from verifier.verify import PLATFORM
+from verifier.verify import PLATFORM, TIMESTAMPS
 from verifier.wording import format_time_ms
 
 TITLE: Final = Words("区块链存证核验证书", "Certificate of Verified Evidence")
@@ -57,6 +57,7 @@ def make_number(file_sha256: str, genesis_hash: str) -> str:
 
 
 PLATFORM_STEP: Final = PLATFORM[0]
+TIMESTAMPS_STEP: Final = TIMESTAMPS[0]
 """What it found has a section of its own."""
 
 
@@ -162,6 +163,8 @@ def _summarise(raw: bytes, report: Report, genesis_hash: str) -> Section:
                 format_time_ms(find_time_s(report) * 1000),
             )
         )
+    if "timestamps" in facts:
+        rows.append((Words("可信时间戳", "Time stamps"), _name_timestamps(report)))
     return Section(
         Words("证据概要", "The evidence"),
         (
@@ -175,6 +178,19 @@ def _summarise(raw: bytes, report: Report, genesis_hash: str) -> Section:
                 )
             ),
         ),
+    )
+
+
+def _name_timestamps(report: Report) -> Words:
+    """Return what the tokens say, and that nobody looked at their signatures."""
+    told: list[tuple[str, Words]] = []
+    for one in cast("list[dict[str, Any]]", report.facts["timestamps"]):
+        told.append((f"{one['authority']}, {one['algorithm']}", format_time_ms(one["time_ms"])))
+    zh = "；".join([f"{by.zh}（{name}）" for name, by in told])
+    en = "; ".join([f"{by.en} ({name})" for name, by in told])
+    return Words(
+        f"{len(told)} 个，自称：{zh}；时间戳机构的签名未核验",
+        f"{len(told)}, which say: {en}; the authorities' signatures are not checked",
     )
 
 
@@ -201,6 +217,8 @@ def _list_facts(report: Report) -> Section:
     """Return what the steps established, by its names: for a kind with no section of its own."""
     rows: list[tuple[Words, Text | Exact]] = []
     for name, value in report.facts.items():
+        if name == "timestamps":
+            continue  # in the summary, in words
         if isinstance(value, dict):
             rows += [
                 (Words(f"{name}.{one}", f"{name}.{one}"), str(it)) for one, it in value.items()
@@ -245,6 +263,12 @@ def _name_result(step: Step) -> Words:
 def _explain(step: Step) -> Words:
     if step.number == PLATFORM_STEP and step.result is Result.OK:
         return Words("签名均有效；内容见“平台说明”。", "All signatures good; see “The platform”.")
+    if step.number == TIMESTAMPS_STEP and step.result is not Result.FAILED:
+        return Words(
+            "检查点由法定多数联署，时间戳格式正确；机构签名须以 openssl ts 核验。",
+            "A quorum cosigned the checkpoint, and the tokens are well-formed; openssl ts checks "
+            "the authorities' signatures.",
+        )
     if step.reason is None:
         return step.explanation
     said = step.explanation

@@ -156,6 +156,12 @@ class Client:
         """Return the first checkpoint of at least `size` entries with ML-DSA-44 cosignatures."""
         return self._get(f"/v1/checkpoints/{size}/post-quantum").content
 
+    def joined_timestamps(self, size: int) -> bytes:
+        """Return the first timestamped checkpoint of at least `size` entries, with the path."""
+        return self._request(
+            "GET", f"/v1/checkpoints/{size}/timestamps", params={"path": "true"}
+        ).content
+
     def platform(self) -> bytes:
         """Return what the node's institution says of it, signed."""
         return self._get("/v1/platform").content

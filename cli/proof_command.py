@@ -46,6 +46,7 @@ examples:
   evidence-ledger proof omission m-yoga-2026-0001 --receipt r.json --envelope t.bin --devnet ./net
   evidence-ledger proof equivocation bank-c --devnet ./net
   evidence-ledger proof post-quantum card.evidence.json --devnet ./net -o lasting.json
+  evidence-ledger proof timestamps card.evidence.json --devnet ./net -o stamped.json
   evidence-ledger verify none.json --genesis-hash HASH
 """
 
@@ -116,6 +117,8 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     one.add_argument("of", metavar="VALIDATOR", help="the institution's id")
     one.add_argument("--number", type=_height, default=0, help="which, from 0 (default: 0)")
     one = _add(kinds, "post-quantum", "ML-DSA-44 cosignatures into a file", _post_quantum)
+    one.add_argument("file", metavar="FILE", type=Path, help="an evidence file")
+    one = _add(kinds, "timestamps", "RFC 3161 time stamps into a file", _timestamps)
     one.add_argument("file", metavar="FILE", type=Path, help="an evidence file")
     one = _add(kinds, "platform", "platform statements into a file", _platform)
     one.add_argument("file", metavar="FILE", type=Path, help="an evidence file")
@@ -320,25 +323,10 @@ def _equivocation(client: Client, arguments: argparse.Namespace) -> bytes:
 
 def _post_quantum(client: Client, arguments: argparse.Namespace) -> bytes:
     """Return the file with the cosignatures of the first checkpoint that covers its own."""
-    from ledger.checkpoint import parse_checkpoint_text
-    from ledger.evidence import FILE_BYTES_MAX, POST_QUANTUM_KINDS, add_post_quantum
-    from ledger.note import parse_note
+    from ledger.evidence import add_post_quantum
     from ledger.post_quantum import PostQuantumPart
-    from ledger.refusal import Rejected
-    from ledger.tlog_proof import parse_tlog_proof
 
-    raw = read_input(arguments.file, FILE_BYTES_MAX)
-    try:
-        document = json.loads(raw)
-        if document["kind"] not in POST_QUANTUM_KINDS:
-            raise unusable(
-                f"{arguments.file} is of kind {document['kind']!r}; post-quantum cosignatures go "
-                f"into {', '.join(POST_QUANTUM_KINDS)}."
-            )
-        proof = parse_tlog_proof(document["header_proof"].encode())
-        size = parse_checkpoint_text(parse_note(proof.checkpoint).text).size
-    except (ValueError, TypeError, KeyError, AttributeError, Rejected):
-        raise unusable(f"{arguments.file} is not an evidence file.") from None
+    raw, size = _read_resting(arguments.file, "post-quantum cosignatures go")
     try:
         answer = json.loads(client.post_quantum(size))
         part = PostQuantumPart(
@@ -349,6 +337,52 @@ def _post_quantum(client: Client, arguments: argparse.Namespace) -> bytes:
         return add_post_quantum(raw, part)
     except (ValueError, TypeError, KeyError):
         raise Failure(f"{client.url} answered what is no post-quantum checkpoint.") from None
+
+
+def _timestamps(client: Client, arguments: argparse.Namespace) -> bytes:
+    """Return the file with the tokens of the first stamped checkpoint that covers its own."""
+    from ledger.evidence import add_timestamps
+    from ledger.timestamp_part import TimestampPart, TimestampToken
+
+    raw, size = _read_resting(arguments.file, "time stamps go")
+    try:
+        answer = json.loads(client.joined_timestamps(size))
+        part = TimestampPart(
+            checkpoint=answer["checkpoint"],
+            path=tuple([base64.b64decode(node) for node in answer["path"]]),
+            tokens=tuple(
+                [
+                    TimestampToken(one["hash"], one["authority"], base64.b64decode(one["token"]))
+                    for one in answer["timestamps"]
+                ]
+            ),
+        )
+        return add_timestamps(raw, part)
+    except (ValueError, TypeError, KeyError):
+        raise Failure(f"{client.url} answered what is no timestamped checkpoint.") from None
+
+
+def _read_resting(path: Path, what: str) -> tuple[bytes, int]:
+    """Return a file that rests on one checkpoint, and that checkpoint's size."""
+    from ledger.checkpoint import parse_checkpoint_text
+    from ledger.evidence import FILE_BYTES_MAX, POST_QUANTUM_KINDS
+    from ledger.note import parse_note
+    from ledger.refusal import Rejected
+    from ledger.tlog_proof import parse_tlog_proof
+
+    raw = read_input(path, FILE_BYTES_MAX)
+    try:
+        document = json.loads(raw)
+        if document["kind"] not in POST_QUANTUM_KINDS:
+            raise unusable(
+                f"{path} is of kind {document['kind']!r}; {what} into "
+                f"{', '.join(POST_QUANTUM_KINDS)}."
+            )
+        proof = parse_tlog_proof(document["header_proof"].encode())
+        size = parse_checkpoint_text(parse_note(proof.checkpoint).text).size
+    except (ValueError, TypeError, KeyError, AttributeError, Rejected):
+        raise unusable(f"{path} is not an evidence file.") from None
+    return raw, size
 
 
 def _platform(client: Client, arguments: argparse.Namespace) -> bytes:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from ledger.disclosure import Disclosure, describe_disclosure
 from ledger.note import encode_base64
 from ledger.post_quantum import PostQuantumPart, describe_part
+from ledger.timestamp_part import TimestampPart, describe_timestamps
 
 FORMAT: Final = "evidence-ledger/evidence/v1"
 MEDIA_TYPE: Final = "application/vnd.evidence-ledger.evidence+json"
@@ -172,6 +173,15 @@ POST_QUANTUM_MEMBERS: Final = ("checkpoint", "keys", "path")
 
 POST_QUANTUM_KINDS: Final = (TRANSACTION, HISTORY, CASE, STATE, RECORD, LIABILITIES)
 """Kinds of file that may have it: those that rest on one checkpoint."""
+
+TIMESTAMPS: Final = "timestamps"
+"""Member that the same kinds may have besides: RFC 3161 tokens (`ledger.timestamp_part`)."""
+
+TIMESTAMPS_MEMBERS: Final = ("checkpoint", "path", "tokens")
+"""Members of `timestamps`."""
+
+TOKEN_MEMBERS: Final = ("algorithm", "authority", "token")
+"""Members of each of its tokens."""
 
 PLATFORM: Final = "platform"
 """Member that the same kinds may have besides: signed platform statements
@@ -526,6 +536,16 @@ def add_post_quantum(raw: bytes, part: PostQuantumPart) -> bytes:
     """
     document = json.loads(raw)
     document[POST_QUANTUM] = describe_part(part)
+    return _encode(document)
+
+
+def add_timestamps(raw: bytes, part: TimestampPart) -> bytes:
+    """Return an evidence file with these time stamps in it, in the place of any that are there.
+
+    The file's other members are not looked at; whoever adds them verifies the result.
+    """
+    document = json.loads(raw)
+    document[TIMESTAMPS] = describe_timestamps(part)
     return _encode(document)
 
 

@@ -30,7 +30,7 @@ from node.proofs import Proofs
 from node.queries import Queries
 from node.shell import Shell
 from node.submissions import Submissions
-from node.timestamp_shelf import TimestampShelf, encode_transaction_timestamps
+from node.timestamp_shelf import TimestampShelf, encode_joined, encode_transaction_timestamps
 from node.verification import VerifierUnavailable
 from node.witness_shelf import WitnessShelf
 from storage.files import Damaged, StorageFailure
@@ -131,10 +131,16 @@ class NodeService:
         """Return a COSE Receipt of a transaction's entry."""
         return await self._queries.receipt(tx_id)
 
-    def timestamps(self, size: int) -> bytes | None:
+    def timestamps(self, size: int, *, is_joined: bool) -> bytes | None:
         """Return the first timestamped checkpoint of at least `size` entries with its tokens."""
         found = _find_kept(self._stamped, size)
-        return None if found is None else found[1]
+        if found is None:
+            return None
+        file, raw = found
+        if not is_joined:
+            return raw
+        self._require_log(file.size)
+        return encode_joined(file, self._prove_growth(size, file.size))
 
     def witnesses(self, size: int) -> bytes | None:
         """Return the first witnessed checkpoint of at least `size` entries."""
@@ -147,12 +153,7 @@ class NodeService:
         if found is None:
             return None
         file, _ = found
-        path = (
-            consistency_proof_from_tiles(size, file.size, self._shell.disk.store.read_tile)
-            if 0 < size < file.size
-            else []
-        )
-        return encode_answer(file, path)
+        return encode_answer(file, self._prove_growth(size, file.size))
 
     def transaction_timestamps(self, tx_id: bytes) -> bytes:
         """Return the first timestamped checkpoint that covers a transaction, with its proof."""
@@ -161,14 +162,24 @@ class NodeService:
         if found is None:
             raise NotFound(f"no timestamped checkpoint of this node covers entry {index} yet")
         file, raw = found
-        log_size = self._shell.chain.header.log_size
-        if file.size > log_size:  # a node brought back from a backup, whose chain is behind it
-            raise Unavailable(
-                f"the timestamped checkpoint has {file.size} entries, and this node has caught up "
-                f"with {log_size} of them"
-            )
+        self._require_log(file.size)
         proof = self._queries.prove_entry(index, file.note, file.size)
         return encode_transaction_timestamps(index, proof, raw)
+
+    def _require_log(self, stamped_size: int) -> None:
+        """Raise `Unavailable` on a node brought back from a backup, whose chain is behind it."""
+        log_size = self._shell.chain.header.log_size
+        if stamped_size > log_size:
+            raise Unavailable(
+                f"the timestamped checkpoint has {stamped_size} entries, and this node has caught "
+                f"up with {log_size} of them"
+            )
+
+    def _prove_growth(self, older: int, newer: int) -> list[bytes]:
+        """Return the consistency proof between two sizes; empty where it has nothing to join."""
+        if not 0 < older < newer:
+            return []
+        return consistency_proof_from_tiles(older, newer, self._shell.disk.store.read_tile)
 
     async def evidence(self, tx_id: bytes) -> bytes:
         """Return a transaction's evidence file."""

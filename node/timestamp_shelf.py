@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from ledger.note import encode_base64
 from node.checkpoint_files import AskedFile, AskedFiles
 from node.timestamp_protocol import HashName, Token, is_imprint_of
 from storage.files import Directory
@@ -73,6 +74,18 @@ class TimestampShelf(AskedFiles[StampedCheckpoint]):
             if not is_imprint_of(token, item.hash, file.note):
                 return f"the {item.hash} token of {item.authority} is of other bytes"
         return ""
+
+
+class _JoinedCheckpoint(StampedCheckpoint, frozen=True, kw_only=True):
+    path: list[str]
+
+
+def encode_joined(file: StampedCheckpoint, path: Sequence[bytes]) -> bytes:
+    """Return a file with the path from the size asked for (RFC 9162 section 2.1.4)."""
+    joined = _JoinedCheckpoint(
+        **msgspec.structs.asdict(file), path=[encode_base64(node) for node in path]
+    )
+    return msgspec.json.encode(joined, order="sorted")
 
 
 class _TransactionTimestamps(msgspec.Struct, frozen=True):

@@ -41,6 +41,9 @@ from ledger.evidence import (
     SHOWN_MEMBERS,
     STATE,
     STREAM_MEMBERS,
+    TIMESTAMPS,
+    TIMESTAMPS_MEMBERS,
+    TOKEN_MEMBERS,
     TRANSACTION,
     LawPapers,
     ProvenBlock,
@@ -55,11 +58,20 @@ from ledger.note import decode_base64, encode_base64
 from ledger.post_quantum import PostQuantumPart
 from ledger.refusal import Reason, Rejected
 from ledger.scitt import EVIDENCE, RECEIPTS, SIGN1_START, Statement, read_statement
+from ledger.timestamp_part import (
+    ALGORITHMS,
+    AUTHORITY_PATTERN,
+    TOKEN_BYTES_MAX,
+    TOKENS_MAX,
+    TimestampPart,
+    TimestampToken,
+)
 from verifier.formats import take_members
 from verifier.question import Question, read_question
 from verifier.strict_json import JsonValue, read_object
 
 _CONTRACT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
+_AUTHORITY: Final = re.compile(AUTHORITY_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +90,7 @@ class TransactionFile:
     disclosures: tuple[Disclosure, ...] = ()
     post_quantum: PostQuantumPart | None = None
     platform: tuple[bytes, ...] = ()
+    timestamps: TimestampPart | None = None
     statement: Statement | None = None
     """The Transparent Statement in whose unprotected header this evidence stands, if it does."""
 
@@ -98,6 +111,7 @@ class HistoryFile:
     disclosures: tuple[Disclosure, ...] = ()
     post_quantum: PostQuantumPart | None = None
     platform: tuple[bytes, ...] = ()
+    timestamps: TimestampPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +125,7 @@ class LiabilitiesFile:
     claims: tuple[ProvenClaim, ...]
     post_quantum: PostQuantumPart | None = None
     platform: tuple[bytes, ...] = ()
+    timestamps: TimestampPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +148,7 @@ class StateFile:
     state: StateClaim
     post_quantum: PostQuantumPart | None = None
     platform: tuple[bytes, ...] = ()
+    timestamps: TimestampPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +169,7 @@ class RecordFile:
     question: Question
     post_quantum: PostQuantumPart | None = None
     platform: tuple[bytes, ...] = ()
+    timestamps: TimestampPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +289,8 @@ def read_schedule_line(raw: bytes, genesis: bytes) -> HistoryFile:
         _refuse(Reason.BAD_FIELD, f"a schedule has no {POST_QUANTUM}")
     if file.platform:
         _refuse(Reason.BAD_FIELD, f"a schedule has no {PLATFORM}")
+    if file.timestamps is not None:
+        _refuse(Reason.BAD_FIELD, f"a schedule has no {TIMESTAMPS}")
     return file
 
 
@@ -289,10 +308,11 @@ def _read_members(members: dict[str, JsonValue]) -> DecodedFile:
     kind = members.get("kind")
     part = _take_post_quantum(members) if kind in POST_QUANTUM_KINDS else None
     platform = _take_platform(members) if kind in POST_QUANTUM_KINDS else ()
+    timestamps = _take_timestamps(members) if kind in POST_QUANTUM_KINDS else None
     file = _read_kind(members, kind)
-    if isinstance(file, ConsistencyFile | EquivocationFile) or (part is None and not platform):
+    if isinstance(file, ConsistencyFile | EquivocationFile) or not (part or platform or timestamps):
         return file
-    return replace(file, post_quantum=part, platform=platform)
+    return replace(file, post_quantum=part, platform=platform, timestamps=timestamps)
 
 
 def _read_kind(members: dict[str, JsonValue], kind: JsonValue) -> DecodedFile:
@@ -411,6 +431,48 @@ def _take_platform(members: dict[str, JsonValue]) -> tuple[bytes, ...]:
     if not 0 < len(listed) <= PLATFORM_MAX:
         _refuse(Reason.BAD_FIELD, f"{PLATFORM} has {len(listed)}; 1 to {PLATFORM_MAX} may be")
     return tuple([_decode(item, f"{PLATFORM}[{at}]") for at, item in enumerate(listed)])
+
+
+def _take_timestamps(members: dict[str, JsonValue]) -> TimestampPart | None:
+    """Take a member that may be absent off, so that the others can be compared exactly."""
+    if TIMESTAMPS not in members:
+        return None
+    value = members.pop(TIMESTAMPS)
+    if not isinstance(value, dict):
+        _refuse(Reason.BAD_FIELD, f"{TIMESTAMPS} is not an object")
+    take_members(value, f"evidence file: {TIMESTAMPS}", TIMESTAMPS_MEMBERS)
+    checkpoint = _take_proof(value, "checkpoint", f"{TIMESTAMPS}.checkpoint").decode()
+    path = _take_hashes(value, "path", f"{TIMESTAMPS}.path")
+    listed = _take_list(value, "tokens", f"{TIMESTAMPS}.tokens")
+    if not 0 < len(listed) <= TOKENS_MAX:
+        _refuse(
+            Reason.BAD_FIELD, f"{TIMESTAMPS}.tokens has {len(listed)}; 1 to {TOKENS_MAX} may be"
+        )
+    tokens = [_take_token(item, f"{TIMESTAMPS}.tokens[{at}]") for at, item in enumerate(listed)]
+    order = [(token.authority, token.algorithm) for token in tokens]
+    if order != sorted(set(order)):
+        _refuse(
+            Reason.BAD_FIELD,
+            f"{TIMESTAMPS}.tokens are not in the order of authority and algorithm, each pair once",
+        )
+    return TimestampPart(checkpoint, path, tuple(tokens))
+
+
+def _take_token(value: JsonValue, name: str) -> TimestampToken:
+    if not isinstance(value, dict):
+        _refuse(Reason.BAD_FIELD, f"{name} is not an object")
+    take_members(value, f"evidence file: {name}", TOKEN_MEMBERS)
+    algorithm, authority = value["algorithm"], value["authority"]
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+        _refuse(Reason.BAD_FIELD, f"{name}.algorithm is none of {', '.join(ALGORITHMS)}")
+    if not isinstance(authority, str) or not _AUTHORITY.fullmatch(authority):
+        _refuse(
+            Reason.BAD_FIELD, f"{name}.authority is not a name that matches {AUTHORITY_PATTERN}"
+        )
+    raw = _decode(value["token"], f"{name}.token")
+    if len(raw) > TOKEN_BYTES_MAX:
+        _refuse(Reason.TOO_LARGE, f"{name}.token has more than {TOKEN_BYTES_MAX} bytes")
+    return TimestampToken(algorithm, authority, raw)
 
 
 def _take_disclosures(members: dict[str, JsonValue]) -> tuple[Disclosure, ...]:

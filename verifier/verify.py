@@ -49,6 +49,11 @@ A Transparent Statement (RFC 9943) is verified by the evidence of the entry that
 23. The statement is the one that the entry registered, signed by its issuer with the key it names.
 24. Each COSE Receipt is of this entry and signed by an institution of genesis.
 
+Any file of one line may have time stamps too:
+
+25. Each RFC 3161 token is of a certified checkpoint whose tree begins with that of step 4. Whether
+    the authority signed it is left to `openssl ts`.
+
 The first step that fails ends the examination; what comes after it is *not run*. A file is
 consistent when none failed. Nothing here reads a clock, a network or a file.
 """
@@ -108,6 +113,7 @@ from verifier.statement_step import (
     describe_limits,
     find_statement,
 )
+from verifier.timestamp_step import TIMESTAMP_LIMIT, check_timestamps, find_timestamps
 from verifier.wording import format_time_ms
 
 FILE_STEP: Final = Words("文件可读", "the file can be read")
@@ -174,6 +180,8 @@ STATEMENT: Final[Plan] = (
     (24, Words("COSE 收据", "COSE receipts"), check_receipts),
 )
 """Of a Transparent Statement, after the steps of its evidence."""
+
+TIMESTAMPS: Final = (25, Words("可信时间戳", "time stamps"), check_timestamps)
 
 PLANS: Final[dict[type, Plan]] = {
     LiabilitiesFile: LIABILITY_STEPS,
@@ -263,6 +271,8 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
         plan = (*plan, PLATFORM)
     if find_statement(file) is not None:
         plan = (*plan, *STATEMENT)
+    if find_timestamps(file) is not None:
+        plan = (*plan, TIMESTAMPS)
     for number, name, check in plan:
         try:
             steps.append(Step(number, name, Result.OK, check(case)))
@@ -398,6 +408,8 @@ def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
     if "disclosed" in case.facts:
         limits.append(DISCLOSED_LIMIT)
     limits += describe_limits(case.file)
+    if "timestamps" in case.facts:
+        limits.append(TIMESTAMP_LIMIT)
     return tuple(limits)
 
 

@@ -66,6 +66,13 @@ const PLATFORM = "platform";
 const PLATFORM_MAX = 64;
 const POST_QUANTUM = "post_quantum";
 const POST_QUANTUM_MEMBERS = ["checkpoint", "keys", "path"];
+const TIMESTAMPS = "timestamps";
+const TIMESTAMPS_MEMBERS = ["checkpoint", "path", "tokens"];
+const TOKEN_MEMBERS = ["algorithm", "authority", "token"];
+const TOKENS_MAX = 16;
+const TOKEN_BYTES_MAX = 64 * 1024;
+const ALGORITHMS = ["sha256", "sm3"];
+const AUTHORITY = pattern("[a-z0-9][a-z0-9-]{0,47}");
 /** Kinds that rest on one checkpoint, which a later one may cover with other signatures. */
 const RESTING_ON_ONE = [TRANSACTION, HISTORY, CASE, STATE, RECORD, LIABILITIES];
 /** Kinds about entries, which may hold a commitment to private fields. */
@@ -135,6 +142,7 @@ export async function readScheduleLine(raw, genesis) {
   if (file.kind !== HISTORY) fail("bad_field", `a schedule holds no file of kind ${file.kind}`);
   if (file.postQuantum) fail("bad_field", `a schedule has no ${POST_QUANTUM}`);
   if (file.platform) fail("bad_field", `a schedule has no ${PLATFORM}`);
+  if (file.timestamps) fail("bad_field", `a schedule has no ${TIMESTAMPS}`);
   return file;
 }
 
@@ -164,11 +172,13 @@ async function readMembers(members, size, pause) {
   }
   const postQuantum = RESTING_ON_ONE.includes(kind) ? takePostQuantum(members) : null;
   const platform = RESTING_ON_ONE.includes(kind) ? takePlatform(members) : null;
+  const timestamps = RESTING_ON_ONE.includes(kind) ? takeTimestamps(members) : null;
   const file = await readKind(members, kind, size, pause);
   return {
     ...file,
     ...(postQuantum === null ? {} : { postQuantum }),
     ...(platform === null ? {} : { platform }),
+    ...(timestamps === null ? {} : { timestamps }),
   };
 }
 
@@ -402,6 +412,51 @@ function takePlatform(members) {
     fail("bad_field", `${PLATFORM} has ${listed.length}; 1 to ${PLATFORM_MAX} may be`);
   }
   return listed.map((item, at) => decode(item, `${PLATFORM}[${at}]`));
+}
+
+/** Take a member that may be absent off, so that the others can be compared exactly. */
+function takeTimestamps(members) {
+  if (!members.has(TIMESTAMPS)) return null;
+  const value = members.get(TIMESTAMPS);
+  members.delete(TIMESTAMPS);
+  if (!(value instanceof Map)) fail("bad_field", `${TIMESTAMPS} is not an object`);
+  takeMembers(value, `evidence file: ${TIMESTAMPS}`, TIMESTAMPS_MEMBERS);
+  const checkpoint = value.get("checkpoint");
+  if (typeof checkpoint !== "string") fail("bad_field", `${TIMESTAMPS}.checkpoint is not a string`);
+  const path = takeHashes(value, "path", `${TIMESTAMPS}.path`);
+  const listed = value.get("tokens");
+  if (!Array.isArray(listed)) fail("bad_field", `${TIMESTAMPS}.tokens is not a list`);
+  if (listed.length === 0 || listed.length > TOKENS_MAX) {
+    fail("bad_field", `${TIMESTAMPS}.tokens has ${listed.length}; 1 to ${TOKENS_MAX} may be`);
+  }
+  const tokens = listed.map((item, at) => takeToken(item, `${TIMESTAMPS}.tokens[${at}]`));
+  // No name has a space, so a name that begins another stands before it.
+  const order = tokens.map(({ authority, algorithm }) => `${authority} ${algorithm}`);
+  if (order.some((pair, at) => at > 0 && pair <= order[at - 1])) {
+    fail(
+      "bad_field",
+      `${TIMESTAMPS}.tokens are not in the order of authority and algorithm, each pair once`,
+    );
+  }
+  return { checkpoint: toUtf8(checkpoint), path, tokens };
+}
+
+function takeToken(value, name) {
+  if (!(value instanceof Map)) fail("bad_field", `${name} is not an object`);
+  takeMembers(value, `evidence file: ${name}`, TOKEN_MEMBERS);
+  const algorithm = value.get("algorithm");
+  const authority = value.get("authority");
+  if (!ALGORITHMS.includes(algorithm)) {
+    fail("bad_field", `${name}.algorithm is none of ${ALGORITHMS.join(", ")}`);
+  }
+  if (typeof authority !== "string" || !AUTHORITY.whole.test(authority)) {
+    fail("bad_field", `${name}.authority is not a name that matches ${AUTHORITY.source}`);
+  }
+  const raw = decode(value.get("token"), `${name}.token`);
+  if (raw.length > TOKEN_BYTES_MAX) {
+    fail("too_large", `${name}.token has more than ${TOKEN_BYTES_MAX} bytes`);
+  }
+  return { algorithm, authority, raw };
 }
 
 function takeParties(members) {

@@ -31,6 +31,7 @@ import { checkBodies, checkCertificate, checkKeys, checkOutcome, checkSignatures
 import { NotRun, Refuted, Rejected } from "./refusal.js";
 import { checkWhole, makeContractsCheck } from "./schedule_steps.js";
 import { HASH_LIMIT, STATEMENT_LIMIT, checkReceipts, checkStatement } from "./statement_step.js";
+import { TIMESTAMP_LIMIT, checkTimestamps } from "./timestamp_step.js";
 import { formatTimeMs, wordsOf } from "./wording.js";
 
 const STEPS = [
@@ -53,7 +54,7 @@ const STEPS = [
 
 export const ANSWER = { number: 18, zh: "所证事项", en: "what is asked", check: checkAnswer };
 
-/** Of a file with cosignatures that outlive Ed25519, after all its other steps. */
+/** Of a file with cosignatures that outlive Ed25519. */
 const POST_QUANTUM = {
   number: 19, zh: "后量子联署", en: "post-quantum cosignatures", check: checkPostQuantum,
 };
@@ -68,6 +69,9 @@ const STATEMENT_STEPS = [
   { number: 23, zh: "已登记的声明", en: "the registered statement", check: checkStatement },
   { number: 24, zh: "COSE 收据", en: "COSE receipts", check: checkReceipts },
 ];
+
+/** Of a file with time stamps, after all its other steps. */
+const TIMESTAMPS = { number: 25, zh: "可信时间戳", en: "time stamps", check: checkTimestamps };
 
 /** Of a file of liabilities, which is about no entry. */
 const LIABILITY_STEPS = [
@@ -100,6 +104,7 @@ function planOf(file) {
     ...(file?.postQuantum ? [POST_QUANTUM] : []),
     ...(file?.platform ? [PLATFORM] : []),
     ...(file?.statement ? STATEMENT_STEPS : []),
+    ...(file?.timestamps ? [TIMESTAMPS] : []),
   ];
 }
 
@@ -305,6 +310,7 @@ function limitsOf({ root, file, stateHeader, isReplayed, isOwedUnderived, isDisc
   if (file.platform) limits.push(PLATFORM_LIMIT);
   if (isDisclosing) limits.push(DISCLOSED_LIMIT);
   if (file.statement) limits.push(STATEMENT_LIMIT, ...(file.statement.isHash ? [HASH_LIMIT] : []));
+  if (file.timestamps) limits.push(TIMESTAMP_LIMIT);
   return limits;
 }
 

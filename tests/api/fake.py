@@ -212,8 +212,10 @@ class FakeNode:
     async def receipt(self, tx_id: bytes) -> bytes:
         return b"receipt %d" % self._require_certified(tx_id).index
 
-    def timestamps(self, size: int) -> bytes | None:
-        return b'{"size":3}' if size <= 3 else None
+    def timestamps(self, size: int, *, is_joined: bool) -> bytes | None:
+        if size > 3:
+            return None
+        return b'{"path":[],"size":3}' if is_joined else b'{"size":3}'
 
     def witnesses(self, size: int) -> bytes | None:
         return b'{"size":4}' if size <= 4 else None

@@ -23,6 +23,16 @@ async def test_timestamps_of_a_size(client: httpx.AsyncClient) -> None:
     )
 
 
+async def test_timestamps_of_a_size_with_what_joins_them(client: httpx.AsyncClient) -> None:
+    path = "/v1/checkpoints/2/timestamps"
+    joined = await client.get(path, params={"path": "true"})
+    assert (joined.status_code, joined.json()) == (200, {"path": [], "size": 3})
+    plain = await client.get(path, params={"path": "false"})
+    assert (plain.status_code, plain.json()) == (200, {"size": 3})
+    wrong = await client.get(path, params={"path": "1"})
+    assert (wrong.status_code, wrong.json()["detail"]) == (400, "path is '1'; it is true or false")
+
+
 async def test_timestamps_of_a_transaction_are_public(
     client: httpx.AsyncClient, node: FakeNode
 ) -> None:

@@ -31,7 +31,7 @@ from certificate.record import ENTRIES_SHOWN_MAX, describe_record
 from certificate.render import render
 from certificate.showing import TEXT_CHARS_MAX, is_shown, show_exact, show_text
 from tests.certificate.papers import evidence, make, paper, refuted, squeeze
-from tests.verifier import test_platform_statement, test_proofs
+from tests.verifier import test_platform_statement, test_proofs, test_timestamps
 from tests.verifier.small_chain import SmallChain, busy_chain
 from verifier.evidence_file import HistoryFile, read_evidence
 from verifier.report import Words
@@ -94,6 +94,29 @@ def test_platform_statements_stand_under_the_platform() -> None:
         made = make(raw, made_chain.chain_id, language)
         assert made.lacks(*expected) == []
         assert "build hash, licences" not in made.text
+
+
+def test_time_stamps_stand_in_the_summary_with_what_was_not_checked() -> None:
+    chain_id = test_timestamps.chain()[0].chain_id
+    for language, expected in (
+        (
+            "zh",
+            (
+                "可信时间戳 2 个，自称：北京时间 2026-01-01 08:15:00.000（tsa-1, sha256）",
+                "时间戳机构的签名未核验",
+                "25 可信时间戳 通过",
+            ),
+        ),
+        (
+            "en",
+            (
+                "Time stamps 2, which say: 2026-01-01 00:15:00.000 UTC (tsa-1, sha256)",
+                "the authorities' signatures are not checked",
+                "25 time stamps",
+            ),
+        ),
+    ):
+        assert make(test_timestamps.good(), chain_id, language).lacks(*expected) == []
 
 
 SOFTWARE_SAID = "本文件由软件（evidence-ledger 9.9.9）据所附证据文件生成，不含出具时间"

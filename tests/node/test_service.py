@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +14,7 @@ from api.ports import Unavailable
 from node.service import NodeService
 from node.timestamp_shelf import TimestampShelf
 from storage.files import DiskDirectory, StorageFailure
-from tests.outside.logs import make_note
+from tests.outside.logs import leaves, make_note, prove
 
 
 async def test_a_full_disk_is_unavailable_and_no_mistake() -> None:
@@ -39,8 +41,36 @@ async def test_a_stamp_from_beyond_the_chain_is_unavailable_until_the_node_has_c
     queries: Any = SimpleNamespace(index=lambda tx_id: 3)
     nobody: Any = None
     service = NodeService(shell, nobody, queries, nobody, shelf, nobody, nobody, nobody)
-    with pytest.raises(Unavailable) as refused:
-        service.transaction_timestamps(bytes(32))
-    assert str(refused.value) == (
-        "the timestamped checkpoint has 20 entries, and this node has caught up with 7 of them"
+    for ask in (
+        lambda: service.transaction_timestamps(bytes(32)),
+        lambda: service.timestamps(3, is_joined=True),
+    ):
+        with pytest.raises(Unavailable) as refused:
+            ask()
+        assert str(refused.value) == (
+            "the timestamped checkpoint has 20 entries, and this node has caught up with 7 of them"
+        )
+    kept = json.loads(service.timestamps(3, is_joined=False) or b"")
+    assert (kept["size"], "path" in kept) == (20, False)
+
+
+async def test_a_stamped_checkpoint_is_joined_to_the_size_that_was_asked_for(
+    tmp_path: Path,
+) -> None:
+    shelf = TimestampShelf(DiskDirectory(tmp_path))
+    shelf.keep(20, make_note(20), 5, [])
+    hashes = leaves(20)
+    store = SimpleNamespace(read_tile=lambda level, index: b"".join(hashes))
+    header = SimpleNamespace(log_size=20)
+    shell: Any = SimpleNamespace(
+        chain=SimpleNamespace(header=header), disk=SimpleNamespace(store=store)
     )
+    nobody: Any = None
+    service = NodeService(shell, nobody, nobody, nobody, shelf, nobody, nobody, nobody)
+    kept = json.loads(service.timestamps(20, is_joined=False) or b"")
+    for size in (0, 1, 7, 16, 19, 20):
+        answer = json.loads(service.timestamps(size, is_joined=True) or b"")
+        path = [base64.b64decode(node) for node in answer.pop("path")]
+        assert answer == kept
+        assert path == prove(size, 20)
+    assert service.timestamps(21, is_joined=True) is None

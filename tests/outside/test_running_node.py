@@ -31,6 +31,7 @@ from ledger.tlog_proof import parse_tlog_proof, verify_tlog_proof
 from ledger.transaction import decode_transaction
 from node.certification import log_trust
 from node.config import NodeHome
+from node.timestamp_protocol import HashName, is_imprint_of
 from tests.outside.authority import OPENSSL, TimestampAuthority, needs_openssl
 from tests.outside.test_cose_receipts import public_pem
 from tests.system.networks import Network, running_network
@@ -217,6 +218,7 @@ def test_a_node_has_its_checkpoints_stamped_and_witnessed(
             entry = client._get(f"/v1/transactions/{tx_id}/entry").content
             check_receipts(client, network, tx_id, entry)
             check_witnessed(client, witness[1])
+        check_stamped_file(network, tmp_path, tx_id)
         contract = decode_transaction(envelope).body.stream.removeprefix("contract/")
         check_statements(network, tmp_path, tx_id, contract)
         folder = tmp_path / "stamped"
@@ -236,6 +238,23 @@ def test_a_node_has_its_checkpoints_stamped_and_witnessed(
     checkpoint = (folder / "checkpoint").read_bytes()
     assert parse_tlog_proof(raw).checkpoint == checkpoint
     assert len(parse_note(checkpoint).signatures) == 2
+
+
+def check_stamped_file(network: Network, folder: Path, tx_id: str) -> None:
+    """The tokens go into an evidence file, which verifies with them, and come out of it again."""
+    net = ["--devnet", str(folder / "net")]
+    plain, file, out = folder / "plain.json", folder / "stamped.json", folder / "taken"
+    assert main(["evidence", tx_id, *net, "-o", str(plain)]) == 0
+    assert main(["proof", "timestamps", str(plain), *net, "-o", str(file)]) == 0
+    assert main(["verify", str(file), "--genesis-hash", network.genesis.chain_id.hex()]) == 0
+    assert main(["stamps", "--file", str(file), "-o", str(out)]) == 0
+    assert sorted(one.name for one in out.iterdir()) == [
+        "checkpoint", "tsa-1.sha256.tsr", "tsa-1.sm3.tsr",
+    ]  # fmt: skip
+    note = (out / "checkpoint").read_bytes()
+    for name in HashName:
+        raw = (out / f"tsa-1.{name}.tsr").read_bytes()
+        assert is_imprint_of(raw, name, note)
 
 
 def test_stamps_says_what_is_no_transaction(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +20,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from cli.main import main
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.note import format_note
+from ledger.refusal import Reason
 from ledger.signing import SeedSigner
+from ledger.timestamp_part import TimestampToken
 from node.asking import Rounds
 from node.config import ConfigError, NodeHome, TimestampConfig
 from node.timestamp_protocol import (
@@ -48,6 +51,8 @@ from tests.outside.authority import (
     make_certificate,
     needs_openssl,
 )
+from tests.verifier import test_timestamps
+from verifier.report import Report
 
 pytestmark = needs_openssl
 ROOT = Path(__file__).parents[2]
@@ -127,6 +132,67 @@ def run_openssl(tsa: TimestampAuthority, data: Path, token: Path) -> str:
     assert OPENSSL is not None
     return subprocess.run(
         [OPENSSL, *(names.get(word, word) for word in found[1].split())],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+
+
+def test_tokens_of_an_evidence_file_are_verified_by_openssl_once_taken_out(
+    tsa: TimestampAuthority, authority: Authority, tmp_path: Path
+) -> None:
+    """By the command that the verifier names; which notices what the verifier cannot."""
+    note = test_timestamps.note()
+    raws = {name: ask(tsa, authority, name, note) for name in BOTH}
+    raw = raws[HashName.SHA256]
+    assert judge_file(raws).is_consistent
+    assert run_named(tsa, raws, tmp_path / "good") == "Verification: OK\n"
+    sm3 = {HashName.SM3: raws[HashName.SM3]}
+    assert judge_file(sm3).is_consistent
+    assert run_named(tsa, sm3, tmp_path / "sm3") == "Verification: OK\n"
+
+    at = raw.index(b"\x18\x0f") + 2
+    assert raw[at : at + 2] == b"20"
+    for name, changed in (
+        ("time", raw[:at] + b"2021" + raw[at + 4 :]),
+        ("signature", raw[:-1] + bytes((raw[-1] ^ 1,))),
+    ):
+        spoilt = {HashName.SHA256: changed}
+        assert judge_file(spoilt).is_consistent, "only the authority's signature shows it"
+        assert run_named(tsa, spoilt, tmp_path / name) == "Verification: FAILED\n"
+    cut = judge_file({HashName.SHA256: raw[:-1]}).failed
+    other = judge_file({HashName.SHA256: ask(tsa, authority, data=make_note(7))}).failed
+    assert cut is not None
+    assert other is not None
+    assert (cut.number, cut.reason) == (25, Reason.MALFORMED)
+    assert cut.explanation.en == "timestamps.tokens[0]: TimeStampResp is cut off."
+    assert (other.number, other.reason) == (25, Reason.ROOT_MISMATCH)
+
+
+def file_of(raws: Mapping[HashName, bytes]) -> bytes:
+    return test_timestamps.with_part(
+        tokens=tuple([TimestampToken(str(name), "tsa-1", raw) for name, raw in raws.items()])
+    )
+
+
+def judge_file(raws: Mapping[HashName, bytes]) -> Report:
+    return test_timestamps.judge(file_of(raws))
+
+
+def run_named(tsa: TimestampAuthority, raws: Mapping[HashName, bytes], folder: Path) -> str:
+    """Take the tokens out and run the command of the step's sentence; return what it prints."""
+    folder.mkdir()
+    file, stamped = folder / "FILE", folder / "stamped"
+    file.write_bytes(file_of(raws))
+    said = judge_file(raws).steps[-1].explanation.en
+    take_out, command = said.partition("to check them: ")[2].split("; ")
+    assert take_out == "evidence-ledger stamps --file FILE -o stamped"
+    assert main(["stamps", "--file", str(file), "-o", str(stamped)]) == 0
+    assert OPENSSL is not None
+    names = {"openssl": OPENSSL, "root.pem": str(tsa.root), "signer.pem": str(tsa.signer)}
+    return subprocess.run(
+        [names.get(word, word) for word in command.split()],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,

@@ -2,12 +2,13 @@
 
     .venv/bin/python -m tests.page.differential --count 5000 --seed 7
 
-Five ways to spoil, because each check hides those behind it. *outside*: a member of the file, or an
+Six ways to spoil, because each check hides those behind it. *outside*: a member of the file, or an
 element inside one of its binary values, is replaced, doubled, dropped or exchanged. *liars* and
 *liable-liars*: a quorum that lies certifies an entry, a record of the state or a header with
 another value in it, so that the steps behind the proofs read what no honest chain holds. *genesis*:
 another genesis document, whose hash is the trusted one. *statements*: a Transparent Statement in
 which something else is said, rightly signed and registered, or a receipt in it, or any part of it.
+*tokens*: bytes of an RFC 3161 token are altered, left out or doubled.
 Whatever either of them raises, or one says and the other does not, is printed with the name that
 makes it again.
 """
@@ -35,7 +36,14 @@ from ledger.merkle import compute_root, leaf_hash
 from ledger.scitt import compute_sign1_message
 from ledger.stream import decode_stored_stream, decode_stream_value
 from tests.page.conftest import ANSWER, NODE, JavaScript
-from tests.verifier import proof_files, test_disclosure, test_liabilities, test_owed, test_proofs
+from tests.verifier import (
+    proof_files,
+    test_disclosure,
+    test_liabilities,
+    test_owed,
+    test_proofs,
+    test_timestamps,
+)
 from tests.verifier.mutating import CARD, honest
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain, forge, signer
 from tests.verifier.statements import Registered, card_chain, receipt_of, register
@@ -174,6 +182,7 @@ def good() -> list[Case]:
     files.append((test_owed.file(), test_owed.world().chain_id))
     shown = test_disclosure.show(test_disclosure.FIRST, "name", "health")
     files.append((test_disclosure.history(shown), test_disclosure.chain().chain_id))
+    files.append((test_timestamps.good(), test_timestamps.chain()[0].chain_id))
     return files
 
 
@@ -349,12 +358,30 @@ def spoil_receipt(chance: random.Random, made: Registered, institution: str) -> 
     return cbor2.dumps(cbor2.CBORTag(18, [protected, unprotected, payload, signature]))
 
 
+def tokens(chance: random.Random) -> Case:
+    raw = bytearray(test_timestamps.token())
+    for _ in range(chance.choice((1, 1, 1, 2, 3))):
+        at = chance.randrange(len(raw))
+        way = chance.randrange(6)
+        if way == 0:
+            del raw[at : at + chance.choice((1, 1, 2, 20))]
+        elif way == 1:
+            raw[at:at] = raw[at : at + chance.choice((1, 2, 20))]
+        elif way == 2:
+            del raw[at:]
+        else:
+            raw[at] = chance.choice((0, 2, 4, 5, 6, 0x18, 0x30, 0x31, 0x7F, 0x80, 0x81, 0x82, 0xFF))
+        raw = raw or bytearray(b"\x30")
+    return test_timestamps.with_raw(bytes(raw)), test_timestamps.chain()[0].chain_id
+
+
 WAYS: dict[str, Callable[[random.Random], Case]] = {
     "outside": outside,
     "liars": liars,
     "liable-liars": liable_liars,
     "genesis": genesis,
     "statements": statements,
+    "tokens": tokens,
 }
 
 

@@ -25,6 +25,7 @@ from ledger.evidence import (
     POST_QUANTUM,
     RECORD,
     STATE,
+    TIMESTAMPS,
     TRANSACTION,
 )
 from ledger.transaction import sign_batch
@@ -44,6 +45,7 @@ from tests.verifier import (
     test_record_mutations,
     test_schedule,
     test_statement,
+    test_timestamps,
     test_transaction,
 )
 from tests.verifier.mutating import CARD, honest, set_field
@@ -134,6 +136,23 @@ def test_post_quantum_cosignatures_as_far_as_a_browser_goes(
     makers = {name: made[0] for name, made in test_post_quantum.MUTATIONS.items()}
     makers |= test_post_quantum.SIGNED | {"good": test_post_quantum.good}
     agree(javascript, makers[name](), test_post_quantum.chain()[0].chain_id)
+
+
+@pytest.mark.parametrize("name", test_timestamps.MUTATIONS)
+def test_time_stamps_are_refused_by_both_for_the_same_reason(
+    javascript: JavaScript, name: str
+) -> None:
+    make, number, reason, _ = test_timestamps.MUTATIONS[name]
+    failed = agree(javascript, make(), test_timestamps.chain()[0].chain_id).failed
+    assert failed is not None
+    assert (failed.number, failed.reason) == (number, reason)
+
+
+@pytest.mark.parametrize("name", test_timestamps.GOOD | test_timestamps.UNNOTICED)
+def test_time_stamps_are_read_alike(javascript: JavaScript, name: str) -> None:
+    raw = (test_timestamps.GOOD | test_timestamps.UNNOTICED)[name]()
+    report = agree(javascript, raw, test_timestamps.chain()[0].chain_id)
+    assert report.is_consistent
 
 
 def good_files() -> dict[str, tuple[bytes, SmallChain]]:
@@ -371,6 +390,7 @@ def count_mutations() -> dict[str, int]:
         "schedule": len(test_schedule.MUTATIONS),
         "statement": len(test_statement.BENT),
         STATE: len(tables["state"]),
+        TIMESTAMPS: len(test_timestamps.MUTATIONS),
         TRANSACTION: own["log"] + own["record"],
         "unreadable": own["file"],
     }
@@ -378,7 +398,8 @@ def count_mutations() -> dict[str, int]:
 
 def test_there_are_enough_mutations_of_each_kind() -> None:
     count = count_mutations()
-    assert set(count) >= {*MEMBERS, DISCLOSURES, PLATFORM, POST_QUANTUM, "schedule", "statement"}
+    parts = {DISCLOSURES, PLATFORM, POST_QUANTUM, TIMESTAMPS}
+    assert set(count) >= {*MEMBERS, *parts, "schedule", "statement"}
     assert {kind: number for kind, number in count.items() if number < 30} == {}
 
 

@@ -25,6 +25,7 @@ from tests.verifier import (
     test_post_quantum,
     test_proofs,
     test_schedule,
+    test_timestamps,
 )
 from tests.verifier.mutating import honest
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain
@@ -55,6 +56,7 @@ FILES: dict[str, Callable[[], tuple[bytes, bytes]]] = {
     "history with post-quantum cosignatures": _of(
         lambda: test_post_quantum.chain()[0], test_post_quantum.good
     ),
+    "history with time stamps": _of(lambda: test_timestamps.chain()[0], test_timestamps.good),
     "history with platform statements": _of(
         lambda: test_platform_statement.chain()[0], _with_platform
     ),

@@ -22,6 +22,7 @@ from verifier.verify import (
     SCHEDULE_STEPS,
     STATEMENT,
     STEPS,
+    TIMESTAMPS,
 )
 from verifier.wording import FINDING_WORDS, REFUSAL_WORDS, list_kinds
 
@@ -50,7 +51,7 @@ def test_annotated_bytes_are_a_header_entry() -> None:
 def test_steps_are_numbered_alike_in_document_docstring_and_code() -> None:
     rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|", DOCUMENT, flags=re.MULTILINE)
     steps = [*STEPS, *LIABILITY_STEPS[4:], ANSWER, POST_QUANTUM, *SCHEDULE_STEPS[5:]]
-    steps += [PLATFORM, *STATEMENT]
+    steps += [PLATFORM, *STATEMENT, TIMESTAMPS]
     names = [(1, FILE_STEP), *[(number, name) for number, name, _ in steps]]
     assert rows == [(str(number), name.zh, name.en) for number, name in names]
     docstring = verify.__doc__ or ""

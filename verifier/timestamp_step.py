@@ -1,0 +1,105 @@
+"""Step 25: RFC 3161 tokens are of a certified checkpoint whose tree begins with the file's own.
+
+Looked at here: the checkpoint's signatures and quorum, the path, each token's form, that its
+SHA-256 imprint is that of the checkpoint's bytes, and what time it says. Not looked at, here or in
+the page: the authority's signature and certificates, which take CMS, X.509 and somebody's trust in
+an authority; the sentence has the `openssl ts` command that does. Nor is SM3 computed: a token with
+that imprint is read, and said not to be compared. The step is no condition of any other.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger.hashing import sha256
+from ledger.merkle import verify_consistency
+from ledger.refusal import Reason
+from ledger.timestamp_part import SHA256, TimestampPart
+from verifier.case import Case
+from verifier.evidence_file import (
+    BareProof,
+    ConsistencyFile,
+    EquivocationFile,
+    EvidenceFile,
+    ScheduleFile,
+)
+from verifier.log_steps import certify
+from verifier.report import NotRun, Refuted, Words
+from verifier.timestamp_token import read_token
+from verifier.wording import format_time_ms
+
+TIMESTAMP_LIMIT: Final = Words(
+    "时间戳只经读取：时间戳机构的签名与证书未核验，因此由谁加盖、何时加盖均未得到证明，"
+    "须以 openssl ts 核验；机构名称是取得时间戳的节点所起的名称。",
+    "The time stamps were read, no more: the authorities' signatures and certificates were not "
+    "checked, so neither who stamped nor when is proven until openssl ts does; an authority's name "
+    "is what the node that asked calls it.",
+)
+
+
+def find_timestamps(file: EvidenceFile) -> TimestampPart | None:
+    """Return a file's time stamps, if it has any."""
+    if isinstance(file, BareProof | ConsistencyFile | EquivocationFile | ScheduleFile):
+        return None
+    return file.timestamps
+
+
+def check_timestamps(case: Case) -> Words:
+    """Step 25: one certified checkpoint that the file's leads to, and tokens of exactly it."""
+    part = find_timestamps(case.file)
+    assert part is not None, "the step is in the plan only where there are some"
+    note = part.checkpoint.encode()
+    certified = case.certified.get(note) or certify(case.root, note)
+    older, newer = case.checkpoint.checkpoint, certified[0].checkpoint
+    verify_consistency(older.size, newer.size, part.path, older.root, newer.root)
+    digest = sha256(note)
+    told: list[Words] = []
+    facts: list[dict[str, object]] = []
+    for at, token in enumerate(part.tokens):
+        name = f"timestamps.tokens[{at}]"
+        found = read_token(token.raw, token.algorithm, name)
+        is_compared = token.algorithm == SHA256
+        if is_compared and found.imprint != digest:
+            raise Refuted(
+                Reason.ROOT_MISMATCH,
+                f"第 {at + 1} 个时间戳的摘要为 {found.imprint.hex()}，而检查点的 SHA-256 为 "
+                f"{digest.hex()}。",
+                f"{name}: the imprint is {found.imprint.hex()}; the checkpoint's SHA-256 is "
+                f"{digest.hex()}.",
+            )
+        by = format_time_ms(found.time_ms)
+        told.append(
+            Words(
+                f"{token.authority}（{token.algorithm}）：{by.zh}，"
+                f"{'摘要相符' if is_compared else '摘要未比对'}",
+                f"{token.authority} ({token.algorithm}): {by.en}, "
+                f"{'of these bytes' if is_compared else 'imprint not compared'}",
+            )
+        )
+        facts.append(
+            {
+                "algorithm": token.algorithm,
+                "authority": token.authority,
+                "is_imprint_compared": is_compared,
+                "time_ms": found.time_ms,
+            }
+        )
+    case.facts["timestamps"] = facts
+    case.facts["timestamps_size"] = newer.size
+    first = part.tokens[0]
+    command = (
+        "evidence-ledger stamps --file FILE -o stamped; openssl ts -verify -data "
+        f"stamped/checkpoint -in stamped/{first.authority}.{first.algorithm}.tsr -CAfile root.pem "
+        "-untrusted signer.pem"
+    )
+    said = Words(
+        f"大小为 {newer.size} 的检查点由法定多数联署，此文件的日志是其开头；其 {len(told)} 个时间戳"
+        f"自称的时间：{'；'.join([one.zh for one in told])}。时间戳机构的签名与证书未在此核验，"
+        f"核验命令：{command}",
+        f"A quorum cosigned the checkpoint of size {newer.size}; this file's log is the beginning "
+        f"of it. What its {len(told)} time stamps say: {'; '.join([one.en for one in told])}. The "
+        f"authorities' signatures and certificates are not checked here; to check them: {command}",
+    )
+    if all(token.algorithm != SHA256 for token in part.tokens):
+        raise NotRun(said.zh, said.en)
+    return said
