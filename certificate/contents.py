@@ -57,8 +57,10 @@ def make_number(file_sha256: str, genesis_hash: str) -> str:
 
 
 PLATFORM_STEP: Final = PLATFORM[0]
-TIMESTAMPS_STEP: Final = TIMESTAMPS[0]
 """What it found has a section of its own."""
+
+TIMESTAMPS_STEP: Final = TIMESTAMPS[0]
+"""What it found stands in the summary."""
 
 
 def find_time_s(report: Report) -> int:
@@ -183,11 +185,14 @@ def _summarise(raw: bytes, report: Report, genesis_hash: str) -> Section:
 
 def _name_timestamps(report: Report) -> Words:
     """Return what the tokens say, and that nobody looked at their signatures."""
-    told: list[tuple[str, Words]] = []
+    told: list[Words] = []
     for one in cast("list[dict[str, Any]]", report.facts["timestamps"]):
-        told.append((f"{one['authority']}, {one['algorithm']}", format_time_ms(one["time_ms"])))
-    zh = "；".join([f"{by.zh}（{name}）" for name, by in told])
-    en = "; ".join([f"{by.en} ({name})" for name, by in told])
+        by, name = format_time_ms(one["time_ms"]), f"{one['authority']}, {one['algorithm']}"
+        unseen = (", 摘要未比对", ", imprint not compared")
+        zh, en = ("", "") if one["is_imprint_compared"] else unseen
+        told.append(Words(f"{by.zh}（{name}{zh}）", f"{by.en} ({name}{en})"))
+    zh = "；".join([one.zh for one in told])
+    en = "; ".join([one.en for one in told])
     return Words(
         f"{len(told)} 个，自称：{zh}；时间戳机构的签名未核验",
         f"{len(told)}, which say: {en}; the authorities' signatures are not checked",
@@ -237,7 +242,8 @@ def _list_facts(report: Report) -> Section:
 
 def _list_steps(report: Report) -> Section:
     rows = [
-        (str(step.number), step.name, _name_result(step), _explain(step)) for step in report.steps
+        (str(step.number), step.name, _name_result(step), _explain(step, report))
+        for step in report.steps
     ]
     return Section(
         Words("技术核验步骤", "The steps of verification"),
@@ -260,10 +266,10 @@ def _name_result(step: Step) -> Words:
     return Words(RESULT_ZH[step.result], _RESULT_EN[step.result])
 
 
-def _explain(step: Step) -> Words:
+def _explain(step: Step, report: Report) -> Words:
     if step.number == PLATFORM_STEP and step.result is Result.OK:
         return Words("签名均有效；内容见“平台说明”。", "All signatures good; see “The platform”.")
-    if step.number == TIMESTAMPS_STEP and step.result is not Result.FAILED:
+    if step.number == TIMESTAMPS_STEP and "timestamps" in report.facts:
         return Words(
             "检查点由法定多数联署，时间戳格式正确；机构签名须以 openssl ts 核验。",
             "A quorum cosigned the checkpoint, and the tokens are well-formed; openssl ts checks "

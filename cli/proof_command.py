@@ -335,14 +335,16 @@ def _post_quantum(client: Client, arguments: argparse.Namespace) -> bytes:
             path=tuple([base64.b64decode(node) for node in answer["path"]]),
         )
         return add_post_quantum(raw, part)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise Failure(f"{client.url} answered what is no post-quantum checkpoint.") from None
 
 
 def _timestamps(client: Client, arguments: argparse.Namespace) -> bytes:
     """Return the file with the tokens of the first stamped checkpoint that covers its own."""
     from ledger.evidence import add_timestamps
+    from ledger.refusal import Rejected
     from ledger.timestamp_part import TimestampPart, TimestampToken
+    from verifier.evidence_file import read_evidence
 
     raw, size = _read_resting(arguments.file, "time stamps go")
     try:
@@ -357,9 +359,17 @@ def _timestamps(client: Client, arguments: argparse.Namespace) -> bytes:
                 ]
             ),
         )
-        return add_timestamps(raw, part)
-    except (ValueError, TypeError, KeyError):
+        made = add_timestamps(raw, part)
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise Failure(f"{client.url} answered what is no timestamped checkpoint.") from None
+    try:
+        read_evidence(made)
+    except Rejected as rejected:
+        raise Failure(
+            f"{arguments.file} with what {client.url} answered is no evidence file: "
+            f"{rejected.detail}."
+        ) from None
+    return made
 
 
 def _read_resting(path: Path, what: str) -> tuple[bytes, int]:
@@ -380,7 +390,7 @@ def _read_resting(path: Path, what: str) -> tuple[bytes, int]:
             )
         proof = parse_tlog_proof(document["header_proof"].encode())
         size = parse_checkpoint_text(parse_note(proof.checkpoint).text).size
-    except (ValueError, TypeError, KeyError, AttributeError, Rejected):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, Rejected):
         raise unusable(f"{path} is not an evidence file.") from None
     return raw, size
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,9 @@ def _take_out(path: Path, folder: Path) -> int:
 
 
 def _write(folder: Path, tx_id: str, answer: dict[str, Any]) -> int:
+    from ledger.timestamp_part import ALGORITHMS, AUTHORITY_PATTERN
+
+    token_name = re.compile(rf"{AUTHORITY_PATTERN}\.({'|'.join(ALGORITHMS)})\.tsr")
     try:
         stamped = answer["timestamps"]
         files = {
@@ -100,8 +104,8 @@ def _write(folder: Path, tx_id: str, answer: dict[str, Any]) -> int:
         }
         for item in stamped["timestamps"]:
             name = f"{item['authority']}.{item['hash']}.tsr"
-            if not re.fullmatch(r"[a-z0-9-]{1,48}\.[a-z0-9]{1,16}\.tsr", name):
-                raise ValueError(name)
+            if not token_name.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a token")
             files[name] = base64.b64decode(item["token"], validate=True)
     except (AttributeError, KeyError, TypeError, ValueError, binascii.Error) as error:
         raise Failure(
@@ -111,6 +115,10 @@ def _write(folder: Path, tx_id: str, answer: dict[str, Any]) -> int:
 
 
 def _write_files(folder: Path, files: dict[str, bytes]) -> int:
+    """Write all or, where one is there, none: a checkpoint never lies beside another's token."""
+    for name in files:
+        if os.path.lexists(folder / name):
+            raise unusable(f"{folder / name} exists and is not overwritten.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

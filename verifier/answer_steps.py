@@ -131,8 +131,14 @@ def _check_state(case: Case, file: StateFile) -> Words:
 
 def _describe_custody(record: list[Any] | None) -> Words:
     """Say what a custodian's record holds, above all how many statements there are to be shown."""
-    if record is None or len(record) != _CUSTODIAN or not is_same(record[:2], ["custodian", 1]):
+    if record is None or not is_same(record[:1], ["custodian"]):
         return Words("", "")
+    if len(record) != _CUSTODIAN or not is_same(record[1], 1):
+        return Words(
+            "此登记的格式不为本软件所识，其金额与余额陈述（custody.stated）次数未予说明。",
+            " The form of this record is not known here: its sums, and how many statements of a "
+            "balance (custody.stated) there are, are not told.",
+        )
     contracts, locked, stated = (
         take_integer(record[at], f"custodian: {name}")
         for at, name in ((2, "contracts"), (5, "locked"), (8, "stated"))

@@ -88,7 +88,7 @@ def check_timestamps(case: Case) -> Words:
     case.facts["timestamps_size"] = newer.size
     first = part.tokens[0]
     command = (
-        "evidence-ledger stamps --file FILE -o stamped; openssl ts -verify -data "
+        "evidence-ledger stamps --file FILE -o stamped && openssl ts -verify -data "
         f"stamped/checkpoint -in stamped/{first.authority}.{first.algorithm}.tsr -CAfile root.pem "
         "-untrusted signer.pem"
     )

@@ -105,8 +105,14 @@ async function checkState(subject) {
 
 /** What a custodian's record holds, above all how many statements there are to be shown. */
 function describeCustody(record) {
-  if (record === null || record.length !== CUSTODIAN || record[0] !== "custodian" || record[1] !== 1) {
-    return { zh: "", en: "" };
+  if (record === null || record[0] !== "custodian") return { zh: "", en: "" };
+  if (record.length !== CUSTODIAN || record[1] !== 1) {
+    return {
+      zh: "此登记的格式不为本软件所识，其金额与余额陈述（custody.stated）次数未予说明。",
+      en:
+        " The form of this record is not known here: its sums, and how many statements of a balance " +
+        "(custody.stated) there are, are not told.",
+    };
   }
   const [contracts, locked, stated] = [[2, "contracts"], [5, "locked"], [8, "stated"]].map(
     ([at, name]) => takeInteger(record[at], `custodian: ${name}`),

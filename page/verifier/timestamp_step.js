@@ -31,7 +31,7 @@ export async function checkTimestamps({ file, root, tree }) {
   const told = tokens.map((token, at) => tellToken(token, at, digest));
   const [first] = tokens;
   const command =
-    "evidence-ledger stamps --file FILE -o stamped; openssl ts -verify -data stamped/checkpoint -in " +
+    "evidence-ledger stamps --file FILE -o stamped && openssl ts -verify -data stamped/checkpoint -in " +
     `stamped/${first.authority}.${first.algorithm}.tsr -CAfile root.pem -untrusted signer.pem`;
   const zh =
     `大小为 ${newer.size} 的检查点由法定多数联署，此文件的日志是其开头；其 ${told.length} 个时间戳自` +

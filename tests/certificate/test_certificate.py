@@ -103,6 +103,7 @@ def test_time_stamps_stand_in_the_summary_with_what_was_not_checked() -> None:
             "zh",
             (
                 "可信时间戳 2 个，自称：北京时间 2026-01-01 08:15:00.000（tsa-1, sha256）",
+                "2026-01-01 08:15:00.000（tsa-1, sm3, 摘要未比对）",
                 "时间戳机构的签名未核验",
                 "25 可信时间戳 通过",
             ),
@@ -111,12 +112,22 @@ def test_time_stamps_stand_in_the_summary_with_what_was_not_checked() -> None:
             "en",
             (
                 "Time stamps 2, which say: 2026-01-01 00:15:00.000 UTC (tsa-1, sha256)",
+                "2026-01-01 00:15:00.000 UTC (tsa-1, sm3, imprint not compared)",
                 "the authorities' signatures are not checked",
                 "25 time stamps",
             ),
         ),
     ):
         assert make(test_timestamps.good(), chain_id, language).lacks(*expected) == []
+
+
+def test_nothing_is_said_of_time_stamps_that_were_not_reached() -> None:
+    """An earlier step failed: that a quorum cosigned the stamped checkpoint nobody has seen."""
+    made = make(test_timestamps.good(), bytes(32), "en")
+    assert made.report.failed is not None
+    assert made.report.failed.number == 2
+    assert squeeze("A quorum cosigned the checkpoint, and the tokens") not in made.text
+    assert made.lacks("25 time stamps not run Not run, because step 2 failed.") == []
 
 
 SOFTWARE_SAID = "本文件由软件（evidence-ledger 9.9.9）据所附证据文件生成，不含出具时间"

@@ -185,7 +185,7 @@ def run_named(tsa: TimestampAuthority, raws: Mapping[HashName, bytes], folder: P
     file, stamped = folder / "FILE", folder / "stamped"
     file.write_bytes(file_of(raws))
     said = judge_file(raws).steps[-1].explanation.en
-    take_out, command = said.partition("to check them: ")[2].split("; ")
+    take_out, command = said.partition("to check them: ")[2].split(" && ")
     assert take_out == "evidence-ledger stamps --file FILE -o stamped"
     assert main(["stamps", "--file", str(file), "-o", str(stamped)]) == 0
     assert OPENSSL is not None

@@ -30,6 +30,7 @@ GOOD: dict[str, Callable[[], Made]] = {
     "state-of-no-custodian": lambda: (custody_chain(), state(custody_chain(), "custodian/bank-9")),
     "state-of-rules-not-known": lambda: recorded(1, 2),
     "state-of-more-members": lambda: recorded(None, 0),
+    "state-of-fewer-members": lambda: recorded(8),
 }
 
 
@@ -41,10 +42,11 @@ def lied(number: int, *path: int, value: Any) -> Made:
     return lying, custody(number, lying)
 
 
-def recorded(place: int | None, value: Any) -> Made:
-    """A quorum of liars certified another record of the custodian; None: a member more."""
+def recorded(place: int | None, *values: Any) -> Made:
+    """A quorum of liars certified another record of the custodian: with other members, or none, in
+    a place; None: at its end."""
     record: list[Any] = ["custodian", 1, 1, 100_000, 0, 100_000, 0, 0, 2]
-    record[slice(len(record), None) if place is None else slice(place, place + 1)] = [value]
+    record[slice(len(record), None) if place is None else slice(place, place + 1)] = values
     lying = forge(custody_chain(), records={STREAM: record})
     return lying, state(lying, STREAM)
 
@@ -122,9 +124,20 @@ def test_the_state_says_that_there_is_none() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["state-of-rules-not-known", "state-of-more-members"])
-def test_nothing_is_said_of_a_record_that_is_not_known(name: str) -> None:
-    assert say(GOOD[name](), 18)[0].endswith("; its record is custodian.")
+@pytest.mark.parametrize(
+    "name", ["state-of-rules-not-known", "state-of-more-members", "state-of-fewer-members"]
+)
+def test_of_a_record_that_is_not_known_it_is_said_so(name: str) -> None:
+    """Silence would look like a custodian that never stated anything."""
+    english, chinese = say(GOOD[name](), 18)
+    assert english.endswith(
+        "; its record is custodian. The form of this record is not known here: its sums, and how "
+        "many statements of a balance (custody.stated) there are, are not told."
+    )
+    assert chinese.endswith(
+        "其登记为 custodian。此登记的格式不为本软件所识，其金额与余额陈述（custody.stated）次数"
+        "未予说明。"
+    )
 
 
 @pytest.mark.parametrize("name", LIES)

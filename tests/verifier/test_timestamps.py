@@ -482,14 +482,14 @@ def test_what_the_tokens_say_is_told_and_not_believed() -> None:
         "What its 2 time stamps say: tsa-1 (sha256): 2026-01-01 00:15:00.000 UTC, of these bytes; "
         "tsa-1 (sm3): 2026-01-01 00:15:00.000 UTC, imprint not compared. The authorities' "
         "signatures and certificates are not checked here; to check them: evidence-ledger stamps "
-        "--file FILE -o stamped; openssl ts -verify -data stamped/checkpoint -in "
+        "--file FILE -o stamped && openssl ts -verify -data stamped/checkpoint -in "
         "stamped/tsa-1.sha256.tsr -CAfile root.pem -untrusted signer.pem"
     )
     assert step.explanation.zh == (
         f"大小为 {size} 的检查点由法定多数联署，此文件的日志是其开头；其 2 个时间戳自称的时间："
         "tsa-1（sha256）：北京时间 2026-01-01 08:15:00.000，摘要相符；tsa-1（sm3）：北京时间 "
         "2026-01-01 08:15:00.000，摘要未比对。时间戳机构的签名与证书未在此核验，核验命令："
-        "evidence-ledger stamps --file FILE -o stamped; openssl ts -verify -data "
+        "evidence-ledger stamps --file FILE -o stamped && openssl ts -verify -data "
         "stamped/checkpoint -in stamped/tsa-1.sha256.tsr -CAfile root.pem -untrusted signer.pem"
     )
     assert report.limits[-1] == TIMESTAMP_LIMIT
