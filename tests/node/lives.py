@@ -17,7 +17,7 @@ from tests.node.snapshotting import JOINER, make_snapshot
 
 ROLES = ("bank", "regulator", "regulator", "bank")
 CARD = "contract/card-1"
-AS_OF = "2026-01-20"
+AS_OF = "2024-01-20"
 CUT = {"debited": 4800, "item": "cut", "units": 1}
 PAGES = ("lpr-1y", "deposit-1y", "rest-days-2025", "rest-days-2026")
 
