@@ -202,17 +202,15 @@ class VirtualDirectory:
         self._durable_files = dict(self._files)
         self._failure = None
 
-    def rot(self, chance: random.Random) -> str | None:
-        """Flip one bit at rest somewhere; return where, or None if there is nothing."""
+    def draw_bit(self, chance: random.Random) -> tuple[str, int, int] | None:
+        """Return (file, offset, mask) of one bit at rest, or None if there is nothing."""
         names = [name for name in self.names() if self._files[name].durable]
         if not names:
             return None
         name = chance.choice(names)
         file = self._files[name]
         used = len(file.durable.rstrip(b"\0")) or len(file.durable)
-        offset = chance.randrange(used)
-        self.flip(name, offset, 1 << chance.randrange(8))
-        return f"{name} offset {offset}"
+        return name, chance.randrange(used), 1 << chance.randrange(8)
 
     def flip(self, name: str, offset: int, mask: int = 0x01) -> None:
         """Change the bits of `mask` of one byte at rest."""

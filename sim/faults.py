@@ -281,7 +281,11 @@ class Faults:
             return
         node = chance.choice(self._victims())
         directory = chance.choice(node.directories)
-        if node.rot(directory, chance) and node.is_up:
+        bit = directory.draw_bit(chance)
+        if bit is None:
+            return
+        node.rot(directory, *bit)
+        if node.is_up:
             node.end(Survival.ALL)
             self._restart_later(node, chance)
 

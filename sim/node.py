@@ -10,7 +10,6 @@ Twins are two nodes with one identity: each has a process and a disk of its own.
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,7 +54,7 @@ from sim.telling import describe_event
 from sim.violation import Violation
 from sim.world import MS, SECOND, World
 from storage.files import Damaged, StorageFailure
-from storage.journal import Journal
+from storage.journal import MARKS_OFFSET, SLOT_BYTES, VOTES_FILE, Journal
 from storage.journal import Keep as JournalKeep
 from storage.spool import Spool
 
@@ -193,6 +192,8 @@ class Node:
         applied cannot be told from a torn one, is cut off, and comes again from peers."""
         self.has_old_journal = False
         """Whether somebody put back a journal that ends below this node's chain: it must say so."""
+        self._rotten_copies: set[tuple[int, int]] = set()
+        """(slot, copy) of each vote record that rotted since the journal was read."""
         self.planned_crash: PlannedCrash | None = None
         self.segments: Final = VirtualDirectory(f"{self.name}/segments", self._disk_step)
         self.votes: Final = VirtualDirectory(f"{self.name}/journal", self._disk_step)
@@ -262,6 +263,7 @@ class Node:
             store, chain = open_ledger(self.segments, self.index, around.deployment.genesis)
             journal = Journal.open(self.votes)
             state = journal.load()
+            self._rotten_copies.clear()
             spool = Spool(self.promises, SPOOL_BYTES)
             owed = spool.load()
             if self.is_correct:
@@ -394,6 +396,7 @@ class Node:
         self.votes.power_loss(Survival.ALL, self._chance)
         self.votes.wipe()
         Journal.create(self.votes)
+        self._rotten_copies.clear()
         self.is_recovering = True
         self._around.checkers.votes.forgot(self)
 
@@ -449,27 +452,23 @@ class Node:
         if self.has_old_journal:
             self.recover()
 
-    def rot(self, directory: VirtualDirectory, chance: random.Random) -> bool:
-        """Flip a bit of a directory; return whether there was one.
+    def rot(self, directory: VirtualDirectory, name: str, offset: int, mask: int) -> None:
+        """Flip a bit at rest.
 
-        A node that has lost both copies of its newest votes can be one that does not know it (see
-        `storage.journal`), so it is one of the f from then on.
+        A node of which both copies of a vote record rot before it reads them can be one that does
+        not know what it lost (see `storage.journal`), so it is one of the f from then on.
         """
-        newest = self._newest_votes()
-        where = directory.rot(chance)
-        if where is None:
-            return False
+        directory.flip(name, offset, mask)
         self._around.coverage.count("bit rot")
-        self._world.trace(self.name, f"rots: {directory.path}/{where}")
+        self._world.trace(self.name, f"rots: {directory.path}/{name} offset {offset}")
         self.may_be_damaged = True
         self.may_lose_tail |= directory is self.segments
-        if self._newest_votes() != newest:
-            self._world.trace(self.name, "has lost both copies of its newest votes")
-            self._is_faulty_from_now_on()
-        return True
-
-    def _newest_votes(self) -> bytes | None:
-        return Journal.open(self.votes).newest()
+        if directory is self.votes and name == VOTES_FILE and offset < MARKS_OFFSET:
+            copy, slot = divmod(offset // SLOT_BYTES, 2)
+            self._rotten_copies.add((slot, copy))
+            if {(slot, 0), (slot, 1)} <= self._rotten_copies:
+                self._world.trace(self.name, "has lost both copies of a vote record")
+                self._is_faulty_from_now_on()
 
     def _is_faulty_from_now_on(self) -> None:
         self.is_correct = False

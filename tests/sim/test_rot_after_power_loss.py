@@ -27,14 +27,12 @@ def run(sends: int, survival: Survival, copy: int) -> Result:
     def crash() -> None:
         slot = node.save_count % 2
         node.end(survival)
-        node.votes.flip(VOTES_FILE, (2 * copy + slot) * SLOT_BYTES + 10)
-        node.has_rotted(node.votes)
-        simulation.coverage.count("rotted")
+        node.rot(node.votes, VOTES_FILE, (2 * copy + slot) * SLOT_BYTES + 10, 0x01)
         simulation.world.after(100 * MS, node.start)
 
     node.planned_crash = PlannedCrash("after a send", sends, crash)
     result = simulation.run()
-    assert result.counts["rotted"] == 1
+    assert result.counts["bit rot"] == 1
     return result
 
 
