@@ -18,7 +18,7 @@ from tests.sim.regressions import REGRESSIONS, Regression
 
 ROOT = Path(__file__).parents[2]
 FIRST = 1_200
-SEEDS = range(FIRST, FIRST + 12 * len(FAMILIES))
+SEEDS = range(FIRST, FIRST + 10 * len(FAMILIES))
 HEIGHTS = 4
 MUST_MEET = (
     "crash at once", "crash of several at once", "crash while starting", "all nodes cut",
@@ -54,7 +54,7 @@ def run_once(seed: int) -> Result:
 @pytest.mark.xdist_group("seeds of every family")
 @pytest.mark.parametrize("part", range(len(FAMILIES)))
 def test_seeds_of_every_family(part: int) -> None:
-    """Twelve seeds of one family, whose number is the seed's remainder."""
+    """Ten seeds of one family, whose number is the seed's remainder."""
     family = FAMILIES[(FIRST + part) % len(FAMILIES)]
     for seed in SEEDS[part :: len(FAMILIES)]:
         result = run_once(seed)
