@@ -375,7 +375,7 @@ def _timestamps(client: Client, arguments: argparse.Namespace) -> bytes:
 def _read_resting(path: Path, what: str) -> tuple[bytes, int]:
     """Return a file that rests on one checkpoint, and that checkpoint's size."""
     from ledger.checkpoint import parse_checkpoint_text
-    from ledger.evidence import FILE_BYTES_MAX, POST_QUANTUM_KINDS
+    from ledger.evidence import FILE_BYTES_MAX
     from ledger.note import parse_note
     from ledger.refusal import Rejected
     from ledger.tlog_proof import parse_tlog_proof
@@ -383,11 +383,7 @@ def _read_resting(path: Path, what: str) -> tuple[bytes, int]:
     raw = read_input(path, FILE_BYTES_MAX)
     try:
         document = json.loads(raw)
-        if document["kind"] not in POST_QUANTUM_KINDS:
-            raise unusable(
-                f"{path} is of kind {document['kind']!r}; {what} into "
-                f"{', '.join(POST_QUANTUM_KINDS)}."
-            )
+        _check_kind(path, document["kind"], what)
         proof = parse_tlog_proof(document["header_proof"].encode())
         size = parse_checkpoint_text(parse_note(proof.checkpoint).text).size
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, Rejected):
@@ -395,9 +391,19 @@ def _read_resting(path: Path, what: str) -> tuple[bytes, int]:
     return raw, size
 
 
+def _check_kind(path: Path, kind: str, what: str) -> None:
+    """Refuse a file of a kind that takes no further part."""
+    from ledger.evidence import ONE_CHECKPOINT_KINDS
+
+    if kind not in ONE_CHECKPOINT_KINDS:
+        raise unusable(
+            f"{path} is of kind {kind!r}; {what} into {', '.join(ONE_CHECKPOINT_KINDS)}."
+        )
+
+
 def _platform(client: Client, arguments: argparse.Namespace) -> bytes:
     """Return the file with the asked node's platform statement, and those given, in order."""
-    from ledger.evidence import FILE_BYTES_MAX, POST_QUANTUM_KINDS, add_platform
+    from ledger.evidence import FILE_BYTES_MAX, add_platform
     from ledger.platform_statement import BYTES_MAX
     from ledger.refusal import Rejected
     from verifier.platform_statement import read_platform_statement
@@ -410,11 +416,7 @@ def _platform(client: Client, arguments: argparse.Namespace) -> bytes:
         root = read_trust_root(base64.b64decode(document["genesis"]))
     except (ValueError, TypeError, KeyError, Rejected):
         raise unusable(f"{arguments.file} is not an evidence file.") from None
-    if kind not in POST_QUANTUM_KINDS:
-        raise unusable(
-            f"{arguments.file} is of kind {kind!r}; platform statements go into "
-            f"{', '.join(POST_QUANTUM_KINDS)}."
-        )
+    _check_kind(arguments.file, kind, "platform statements go")
     given = [(str(path), read_input(path, BYTES_MAX)) for path in arguments.statement]
     found = {}
     for where, statement in [(client.url, client.platform()), *given]:

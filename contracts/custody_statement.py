@@ -14,12 +14,7 @@ from typing import Annotated
 import msgspec
 from msgspec.structs import replace
 
-from contracts.custody import (
-    CUSTODIAN_PREFIX,
-    RECORD_VERSION,
-    CustodianRecord,
-    read_merchant,
-)
+from contracts.custody import CUSTODIAN_PREFIX, read_custodian, read_merchant
 from contracts.events import Event, Total
 from contracts.handling import Context, Refusal
 from contracts.parties import CUSTODIAN_ROLES
@@ -48,21 +43,20 @@ def apply_stated(context: Context, data: StatedData) -> Outcome:
         speaker = context.party(signer)
         if speaker is None or not speaks_for_custodian(speaker, custodian):
             raise Refusal("not_entitled", ("signer", signer))
-    record = context.record
-    if not isinstance(record, CustodianRecord):
-        record = CustodianRecord(RECORD_VERSION)
+    record = read_custodian(context, custodian)
     of: list[tuple[str, int | str]] = []
     locked = record.locked
     if data.merchant:
         of = [("merchant", data.merchant)]
         locked = _find_locked(context, custodian, data.merchant)
-    context.record = replace(record, stated=record.stated + 1)
+    after = replace(record, stated=record.stated + 1)
+    context.record = after
     gap = max(0, locked - data.balance)
     found = [("finding", "custody_short")] if gap else []
     if data.occurred_at > context.time_ms:
         found.append(("finding", "occurred_in_the_future"))
     return applied(
-        ("number", context.record.stated),
+        ("number", after.stated),
         *of,
         ("balance", data.balance),
         ("locked", locked),

@@ -171,8 +171,8 @@ POST_QUANTUM: Final = "post_quantum"
 POST_QUANTUM_MEMBERS: Final = ("checkpoint", "keys", "path")
 """Members of `post_quantum`."""
 
-POST_QUANTUM_KINDS: Final = (TRANSACTION, HISTORY, CASE, STATE, RECORD, LIABILITIES)
-"""Kinds of file that may have it: those that rest on one checkpoint."""
+ONE_CHECKPOINT_KINDS: Final = (TRANSACTION, HISTORY, CASE, STATE, RECORD, LIABILITIES)
+"""Kinds of file that rest on one checkpoint: those that may have such further members."""
 
 TIMESTAMPS: Final = "timestamps"
 """Member that the same kinds may have besides: RFC 3161 tokens (`ledger.timestamp_part`)."""

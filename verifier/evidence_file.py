@@ -30,10 +30,10 @@ from ledger.evidence import (
     LAW_MEMBERS,
     LIABILITIES,
     MEMBERS,
+    ONE_CHECKPOINT_KINDS,
     PLATFORM,
     PLATFORM_MAX,
     POST_QUANTUM,
-    POST_QUANTUM_KINDS,
     POST_QUANTUM_MEMBERS,
     RECORD,
     SCHEDULE_FORMAT,
@@ -306,9 +306,9 @@ def _read_members(members: dict[str, JsonValue]) -> DecodedFile:
     if members.get("format") != FORMAT:
         _refuse(Reason.BAD_FIELD, f"format is not {FORMAT!r}")
     kind = members.get("kind")
-    part = _take_post_quantum(members) if kind in POST_QUANTUM_KINDS else None
-    platform = _take_platform(members) if kind in POST_QUANTUM_KINDS else ()
-    timestamps = _take_timestamps(members) if kind in POST_QUANTUM_KINDS else None
+    part = _take_post_quantum(members) if kind in ONE_CHECKPOINT_KINDS else None
+    platform = _take_platform(members) if kind in ONE_CHECKPOINT_KINDS else ()
+    timestamps = _take_timestamps(members) if kind in ONE_CHECKPOINT_KINDS else None
     file = _read_kind(members, kind)
     if isinstance(file, ConsistencyFile | EquivocationFile) or not (part or platform or timestamps):
         return file

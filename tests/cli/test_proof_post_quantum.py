@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import msgspec
@@ -11,28 +10,12 @@ import pytest
 from cli.failure import Failure
 from cli.proof_command import _post_quantum
 from ledger.post_quantum import describe_part
+from tests.cli.part_node import Node, put_by
 from tests.verifier.test_post_quantum import chain, good, judge, older_size, part
 
 
-class Node:
-    """A node that serves one checkpoint, or nonsense."""
-
-    url = "https://node.example"
-
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
-        self.asked: list[int] = []
-
-    def post_quantum(self, size: int) -> bytes:
-        self.asked.append(size)
-        return self.answer
-
-
 def put(tmp_path: Path, raw: bytes, answer: bytes) -> tuple[Node, bytes]:
-    path = tmp_path / "file.json"
-    path.write_bytes(raw)
-    node = Node(answer)
-    return node, _post_quantum(node, argparse.Namespace(file=path))  # type: ignore[arg-type]
+    return put_by(_post_quantum, tmp_path, raw, answer)
 
 
 def test_the_part_is_put_into_the_file(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 from pathlib import Path
@@ -15,28 +14,12 @@ from cli.main import main
 from cli.proof_command import _timestamps
 from cli.stamps_command import _write
 from ledger.timestamp_part import describe_timestamps
+from tests.cli.part_node import Node, put_by
 from tests.verifier.test_timestamps import chain, good, judge, older_size, part
 
 
-class Node:
-    """A node that serves one checkpoint, or nonsense."""
-
-    url = "https://node.example"
-
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
-        self.asked: list[int] = []
-
-    def joined_timestamps(self, size: int) -> bytes:
-        self.asked.append(size)
-        return self.answer
-
-
 def put(tmp_path: Path, raw: bytes, answer: bytes) -> tuple[Node, bytes]:
-    path = tmp_path / "file.json"
-    path.write_bytes(raw)
-    node = Node(answer)
-    return node, _timestamps(node, argparse.Namespace(file=path))  # type: ignore[arg-type]
+    return put_by(_timestamps, tmp_path, raw, answer)
 
 
 def served() -> dict[str, Any]:
