@@ -16,6 +16,9 @@ Fact = dict[str, Any]
 FINDERS = {"court", "arbitrator", "regulator", "both"}
 DAY_MS = 24 * 60 * 60 * 1000
 CHINA_MS = 8 * 60 * 60 * 1000
+VALUED_BY = (
+    "disputed", "bonus_units", "topups", "stopped", "resumed", "interruption", "activation_day"
+)  # fmt: skip
 
 
 class NoCalendar(Exception):
@@ -61,6 +64,8 @@ class Clerk:
         self.signed = self.one("contract.signed")
         self.persons = self.signed["data"]["persons"]
         self.notes: dict[tuple[str, str, int, int, int], dict[str, Any]] = {}
+        self.values: dict[tuple[Any, ...], Fraction | None] = {}
+        self.in_time: dict[tuple[int, int], bool] = {}
         self.read_payments()
         self.read_deliveries()
 
@@ -163,6 +168,12 @@ class Clerk:
 
     def value(self, basis: str, pick: dict[str, str], until: int) -> Fraction | None:
         """Price of what was delivered, at one of the bases; None where a price is not known."""
+        note = basis, until, *[pick[name] for name in VALUED_BY]
+        if note not in self.values:
+            self.values[note] = self.work_value(basis, pick, until)
+        return self.values[note]
+
+    def work_value(self, basis: str, pick: dict[str, str], until: int) -> Fraction | None:
         kind = self.deal["kind"]
         if kind in ("counted_units", "milestone"):
             return self.value_of_units(basis, pick)
@@ -357,14 +368,13 @@ class Clerk:
 
     def round(self, amount: Fraction) -> int:
         unit, mode = self.terms["rounding"]["unit"], self.terms["rounding"]["mode"]
-        steps = amount / unit
-        floor = steps.numerator // steps.denominator
-        rest = steps - floor
+        floor, rest = divmod(amount.numerator, amount.denominator * unit)
+        half = 2 * rest - amount.denominator * unit
         up = {
             "up": rest > 0,
             "down": False,
-            "half_up": rest >= Fraction(1, 2),
-            "half_even": rest > Fraction(1, 2) or (rest == Fraction(1, 2) and floor % 2 == 1),
+            "half_up": half >= 0,
+            "half_even": half > 0 or (half == 0 and floor % 2 == 1),
         }[mode]
         return (floor + up) * unit
 
@@ -447,6 +457,12 @@ class Clerk:
 
     def is_timely(self, paid_at: int, instant: int) -> bool:
         """Whether a request comes before what is too late; a calendar only where it matters."""
+        note = paid_at, instant
+        if note not in self.in_time:
+            self.in_time[note] = self.work_timely(paid_at, instant)
+        return self.in_time[note]
+
+    def work_timely(self, paid_at: int, instant: int) -> bool:
         day = day_of(paid_at) + max(7, self.terms["cooling_off"]["days"])
         if instant < self.end_of(day):
             return True
@@ -860,13 +876,20 @@ class Clerk:
         names: list[str], asks: dict[str, list[str]], table: dict[tuple[str, ...], Any]
     ) -> list[tuple[frozenset[tuple[str, str]], Any]]:
         """Drop the questions whose answers change no figure."""
+        kinds: list[Any] = []  # the different figures, of which there are few
+        kind_of: dict[tuple[str, ...], int] = {}
+        for answers, figure in table.items():
+            if figure not in kinds:
+                kinds.append(figure)
+            kind_of[answers] = kinds.index(figure)
         matters = []
         for place, name in enumerate(names):
-            for answers, figure in table.items():
-                others = [
-                    table[(*answers[:place], other, *answers[place + 1 :])] for other in asks[name]
-                ]
-                if any(other != figure for other in others):
+            if len(asks[name]) == 1:
+                continue  # nothing to forget, and nothing to say
+            seen: dict[tuple[str, ...], int] = {}
+            for answers, kind in kind_of.items():
+                others = (*answers[:place], *answers[place + 1 :])
+                if seen.setdefault(others, kind) != kind:
                     matters.append(place)
                     break
         kept = {}
