@@ -3,17 +3,22 @@
     python -m tests.verifier.cost
 
 Files of the tests' chains, one of each kind and of each question that a record is asked. They hold
-what such files hold and are rather small.
+what such files hold and are rather small; so there are records of ten, forty and a hundred visits
+beside them, each signed by merchant and consumer as agreed terms would have it.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.verifying import HEAD, format_row, measure_first, measure_verifying
+from tests.contracts.life_world import paid_world
+from tests.contracts.test_contract import CUT
+from tests.contracts.test_refunds import AS_OF
 from tests.verifier import (
     equivocations,
     proof_files,
@@ -28,7 +33,7 @@ from tests.verifier import (
     test_timestamps,
 )
 from tests.verifier.mutating import honest
-from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain
+from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain, open_busy_chain
 
 
 def _disclosed() -> bytes:
@@ -41,6 +46,28 @@ def _with_platform() -> bytes:
     )
 
 
+def _visited(visits: int) -> tuple[bytes, bytes]:
+    """A plain contract's history, ten visits to a block."""
+    chain = open_busy_chain()
+    used = [
+        chain.submit("prepaid.consume", "contract/card-1", {"amount": 100 + number}, "m-1", "c-1")
+        for number in range(visits)
+    ]
+    for first in range(0, visits, 10):
+        chain.commit(*used[first : first + 10])
+    return chain.history("card-1", CARD_SIGNERS), chain.chain_id
+
+
+def _visited_and_owed(visits: int) -> tuple[bytes, bytes]:
+    """A contract under terms, used and then computed, each of the three causes possible."""
+    world = paid_world()
+    world.publish_data()
+    for _ in range(visits):
+        world.event("service.delivered", CUT | {"debited": 100}, "m-1", "c-1")
+    world.done("refund.computed", {"as_of": AS_OF}, "c-1")
+    return world.history("card-1", ("m-1", "c-1", "bank-0")), world.chain_id
+
+
 def _of(
     chain: Callable[[], SmallChain], make: Callable[[], bytes]
 ) -> Callable[[], tuple[bytes, bytes]]:
@@ -51,6 +78,11 @@ FILES: dict[str, Callable[[], tuple[bytes, bytes]]] = {
     "transaction": lambda: (honest().encode(), busy_chain().chain_id),
     "history": lambda: (busy_chain().history("card-1", CARD_SIGNERS), busy_chain().chain_id),
     "case": lambda: (test_owed.file(), test_owed.world().chain_id),
+    **{
+        f"{name}, {visits} visits": partial(make, visits)
+        for name, make in (("history", _visited), ("case", _visited_and_owed))
+        for visits in (10, 40, 100)
+    },
     "schedule": lambda: (test_schedule.whole(), test_schedule.world().chain_id),
     "history with a disclosed field": _of(test_disclosure.chain, _disclosed),
     "history with post-quantum cosignatures": _of(
