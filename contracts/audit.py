@@ -19,8 +19,8 @@ import msgspec
 _CONTRACT: Final = {"deposited": 11, "interest": 12, "locked": 13, "released": 14, "refunded": 15}
 _REPAID: Final = 16
 _DUE_HIGH: Final = 21
-_PLACE: Final = 26
-_INTEREST_PAID: Final = 27
+_PLACE: Final = 25
+_INTEREST_PAID: Final = 26
 _SIGNED_PARTY: Final = 8
 _MERCHANT: Final = {"deposited": 4, "interest": 5, "locked": 6, "released": 7, "refunded": 8}
 _OWED: Final = 9

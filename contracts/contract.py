@@ -30,12 +30,12 @@ from contracts.custody import (
     MerchantRecord,
     SignedRecord,
     check_movable,
-    count_device,
     join_merchant,
     read_merchant,
     read_static,
     settle,
 )
+from contracts.devices import count_device
 from contracts.documents import read_document
 from contracts.events import (
     DAYS,
@@ -308,7 +308,7 @@ def _lock(
     paid = data.amount + vouchers
     if not paid + data.bonus + bonus:
         raise Refusal("nothing_paid", ("amount", data.amount))
-    counters, effects = count_device(record, data.device, data.counter)
+    effects = count_device(context, record.merchant, data)
     if _is_backdated(context, data, role):
         effects.append(("finding", "payment_backdated"))
     issuers = _name_issuers(record, data)
@@ -328,7 +328,6 @@ def _lock(
         bonus=record.bonus + data.bonus + bonus,
         deposited=record.deposited + deposited,
         locked=record.locked + deposited,
-        counters=counters,
         issuers=issuers,
     )
     return after, [("paid", after.paid), ("locked", after.locked), *effects]
@@ -498,7 +497,7 @@ def _unfreeze(
 def _deliver(
     context: Context, record: ContractRecord, data: DeliveredData, role: str
 ) -> tuple[ContractRecord, Effects]:
-    counters, effects = count_device(record, data.device, data.counter)
+    effects = count_device(context, record.merchant, data)
     at = min(data.occurred_at or context.time_ms, context.time_ms)
     if record.card == LOST:
         effects.append(("finding", "debit_after_loss"))
@@ -509,7 +508,6 @@ def _deliver(
         debited=record.debited + data.debited,
         deliveries=record.deliveries + 1,
         last_delivery_ms=max(record.last_delivery_ms, at),
-        counters=counters,
     )
     if after.debited > record.paid + record.bonus:
         effects.append(("finding", "delivered_beyond_payment"))

@@ -34,11 +34,6 @@ ASSIGNED_MAX: Final = 16
 """Assignments of one contract that took effect."""
 ISSUERS_MAX: Final = 32
 """Issuers of vouchers in one contract: its record names each, and every event writes it anew."""
-DEVICES_MAX: Final = 16
-"""Devices whose counters one contract remembers."""
-WINDOW: Final = 32
-"""Counters below the highest of a device that are told apart one by one (RFC 6347 section 4.1.2.6:
-an anti-replay window has at least 32)."""
 
 STATIC_PREFIX: Final = "signed/"
 MERCHANT_PREFIX: Final = "merchant/"
@@ -58,15 +53,6 @@ class Freeze(msgspec.Struct, frozen=True, array_like=True, gc=False):
     until_ms: int
     """First millisecond at which it has lapsed; 0: it stands until it is lifted."""
     rank: int
-
-
-class Counter(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What was seen of one device."""
-
-    device: str
-    highest: int
-    window: int
-    """Bit i: the counter `highest - i` was seen."""
 
 
 class Assigned(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -124,7 +110,6 @@ class ContractRecord(msgspec.Struct, frozen=True, array_like=True, tag="contract
     """Principal and interest by the lowest of the possible results, as computed last."""
     due_high: int = UNKNOWN
     findings: int = 0
-    counters: list[Counter] = []
     freezes: list[Freeze] = []
     closed_ms: int = 0
     """When it was closed; 0 while it is not."""
@@ -365,40 +350,3 @@ def check_conservation(
             f"{name}: locked {record.locked} + released {record.released} + refunded "
             f"{record.refunded} is not deposited {record.deposited} + interest {record.interest}"
         )
-
-
-def count_device(
-    record: ContractRecord, device: str, counter: int
-) -> tuple[list[Counter], list[tuple[str, int | str]]]:
-    """Return the counters after a receipt, and what is to be said of it.
-
-    A number seen before is refused as `counter_repeated`. One below the window cannot be told from
-    a repeat and is a finding; so is a gap, which a late receipt fills again.
-    """
-    if not counter:
-        return record.counters, []
-    place = next((n for n, known in enumerate(record.counters) if known.device == device), None)
-    if place is None:
-        if len(record.counters) >= DEVICES_MAX:
-            raise Refusal(
-                "too_many_devices", ("devices", len(record.counters)), ("allowed", DEVICES_MAX)
-            )
-        return [*record.counters, Counter(device, counter, 1)], []
-    known = record.counters[place]
-    ahead = counter - known.highest
-    found: list[tuple[str, int | str]] = []
-    if ahead > 0:
-        window = ((known.window << ahead) | 1) & (2**WINDOW - 1) if ahead < WINDOW else 1
-        moved = Counter(device, counter, window)
-        if ahead > 1:
-            found = [("finding", "counter_gap"), ("missing", ahead - 1)]
-    elif -ahead >= WINDOW:
-        moved = known
-        found = [("finding", "counter_below_window")]
-    elif known.window >> -ahead & 1:
-        raise Refusal("counter_repeated", ("device", device), ("counter", counter))
-    else:
-        moved = Counter(device, known.highest, known.window | 1 << -ahead)
-    counters = list(record.counters)
-    counters[place] = moved
-    return counters, found

@@ -34,6 +34,7 @@ from contracts.custody import (
     SignedRecord,
 )
 from contracts.custody_statement import StatedData
+from contracts.devices import DeviceRecord
 from contracts.documents import (
     CompetenceData,
     CompetenceRecord,
@@ -62,6 +63,7 @@ Record = (
     | MerchantRecord
     | ListedRecord
     | CustodianRecord
+    | DeviceRecord
     | VersionsRecord
     | DocumentRecord
     | CompetenceRecord

@@ -107,7 +107,6 @@ REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "as_of_too_far_ahead": ("计算截止日过于靠后", "the as-of day lies too far ahead"),
     "share_above_due": ("退款超过该收款人的份额", "it is more than this payee's share"),
     "still_locked": ("尚有锁定资金", "money is still locked"),
-    "too_many_devices": ("设备数量已达上限", "too many devices"),
     "too_many_entries": ("该方可记录条数已达上限", "the signer has stated all it may here"),
     "too_many_issuers": ("代金券发行人数量已达上限", "too many issuers of vouchers"),
     "too_many_freezes": ("冻结数量已达上限", "too many freezes"),

@@ -357,7 +357,7 @@ def _parties_of(record: list[object] | None) -> dict[str, str]:
 
 def _former_consumers(record: list[object] | None) -> set[str]:
     """Return the parties under which consumers signed before they assigned their claim."""
-    assigned = record[29] if record and record[0] == "contract" and len(record) > 29 else None
+    assigned = record[28] if record and record[0] == "contract" and len(record) > 28 else None
     if not isinstance(assigned, list):
         return set()
     return {str(one[2]) for one in assigned if isinstance(one, list) and len(one) > 2} - {""}

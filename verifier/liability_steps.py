@@ -24,7 +24,7 @@ from verifier.strict_msgpack import take_array, take_bytes, take_integer, take_t
 from verifier.wording import format_fen
 
 _MERCHANT: Final = 14
-_CONTRACT: Final = 32
+_CONTRACT: Final = 31
 _SIGNED: Final = 11
 """Members of the three records, their kind included (docs/FORMATS.md, State)."""
 _SUMS: Final = {"deposited": 4, "interest": 5, "locked": 6, "released": 7, "refunded": 8, "owed": 9}
@@ -128,11 +128,11 @@ def _check_shown(
         )
     refunded = take_integer(record[15], f"{stream}: refunded")
     repaid = take_integer(record[16], f"{stream}: repaid")
-    interest_paid = take_integer(record[27], f"{stream}: interest_paid")
+    interest_paid = take_integer(record[26], f"{stream}: interest_paid")
     party = take_bytes(signed[8], f"{shown.signed.stream}: party", HASH_BYTES)
     expected = {
         "merchant": (merchant, file.merchant.stream),
-        "place": (take_integer(record[26], f"{stream}: place"), claim.place),
+        "place": (take_integer(record[25], f"{stream}: place"), claim.place),
         "locked": (take_integer(record[13], f"{stream}: locked"), claim.locked),
         "owed": (max(0, due - refunded + interest_paid - repaid), claim.owed),
         "name": (tagged_hash(tags.CLAIM, party + stream.encode()).hex(), claim.name.hex()),

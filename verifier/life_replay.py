@@ -22,7 +22,7 @@ from verifier.strict_json import JsonValue
 
 SIGNED: Final = "contract.signed"
 _RECORD_VERSION: Final = 1
-_RECORD_FIELDS: Final = 32
+_RECORD_FIELDS: Final = 31
 _CONSUMER: Final = "consumer_party"
 _PARTIES: Final = ("merchant", "custodian", _CONSUMER)
 """Members 2 to 4 of the record, in their order."""
@@ -204,7 +204,7 @@ def _compare(books: Books, record: list[Any] | None) -> None:
             "The state's record is not of a version this verifier knows.",
         )
     derived: dict[str, object] = {**books.parties, **books.amounts, "assigned": books.assigned}
-    held = [*record[2:5], *record[8:19], record[27], record[29]]
+    held = [*record[2:5], *record[8:19], record[26], record[28]]
     names = (*_PARTIES, *_AMOUNTS, _INTEREST_PAID, "assigned")
     compare_with_state(
         {name: (value, derived[name]) for name, value in zip(names, held, strict=True)}

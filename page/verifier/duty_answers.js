@@ -318,7 +318,7 @@ function partiesOf(record) {
 
 /** The parties under which consumers signed before they assigned their claim. */
 function formerConsumers(record) {
-  const assigned = record !== null && record[0] === "contract" ? record[29] : undefined;
+  const assigned = record !== null && record[0] === "contract" ? record[28] : undefined;
   if (!Array.isArray(assigned)) return [];
   const isOne = (one) => Array.isArray(one) && one.length > 2 && one[2] !== "";
   return assigned.filter(isOne).map((one) => String(one[2]));

@@ -14,7 +14,7 @@ import { checkAmounts, computeLeaf, verifyClaim } from "./sum_tree.js";
 import { formatFen } from "./wording.js";
 
 const MERCHANT = 14;
-const CONTRACT = 32;
+const CONTRACT = 31;
 const SIGNED = 11;
 /** Places of the merchant's sums in its record. */
 const SUMS = [
@@ -108,12 +108,12 @@ async function checkShown(subject, claim) {
   }
   const refunded = BigInt(takeInteger(record[15], `${stream}: refunded`));
   const repaid = BigInt(takeInteger(record[16], `${stream}: repaid`));
-  const interestPaid = BigInt(takeInteger(record[27], `${stream}: interest_paid`));
+  const interestPaid = BigInt(takeInteger(record[26], `${stream}: interest_paid`));
   const left = BigInt(due) - refunded + interestPaid - repaid;
   const party = takeBytes(fixed[8], `${signed.stream}: party`, HASH_BYTES);
   const expected = [
     ["merchant", merchant, subject.file.merchant.stream],
-    ["place", takeInteger(record[26], `${stream}: place`), claim.place],
+    ["place", takeInteger(record[25], `${stream}: place`), claim.place],
     ["locked", takeInteger(record[13], `${stream}: locked`), claim.locked],
     ["owed", left > 0n ? left : 0n, claim.owed],
     ["name", toHex(await sha256(TAGS.claim, party, toUtf8(stream))), toHex(claim.name)],

@@ -14,7 +14,7 @@ import { checkRefusal, compareWithState, fail } from "./replaying.js";
 export const SIGNED = "contract.signed";
 
 const RECORD_VERSION = 1;
-const RECORD_FIELDS = 32;
+const RECORD_FIELDS = 31;
 const PARTIES = ["merchant", "custodian", "consumer_party"];
 const AMOUNTS = [
   "paid", "vouchers", "bonus", "deposited", "interest", "locked", "released", "refunded", "repaid",
@@ -179,8 +179,8 @@ function compare(books, record) {
     record[0] === "contract" &&
     record[1] === RECORD_VERSION &&
     record.length === RECORD_FIELDS &&
-    Array.isArray(record[29]) &&
-    record[29].every(Array.isArray);
+    Array.isArray(record[28]) &&
+    record[28].every(Array.isArray);
   if (!isKnown) {
     throw new NotRun(
       "链上状态的格式本核验程序不认识。",
@@ -190,7 +190,7 @@ function compare(books, record) {
   compareWithState([
     ...PARTIES.map((name, at) => [name, record[2 + at], books.parties[name]]),
     ...AMOUNTS.map((name, at) => [name, record[8 + at], books.amounts[name]]),
-    [INTEREST_PAID, record[27], books.amounts[INTEREST_PAID]],
-    ["assigned", record[29].map(hexed), books.assigned.map(hexed)],
+    [INTEREST_PAID, record[26], books.amounts[INTEREST_PAID]],
+    ["assigned", record[28].map(hexed), books.assigned.map(hexed)],
   ]);
 }

@@ -22,6 +22,7 @@ from contracts.custody import (
     MerchantRecord,
     SignedRecord,
 )
+from contracts.devices import DeviceRecord
 from contracts.documents import CompetenceRecord, DocumentRecord, VersionsRecord
 from contracts.events import DATA
 from contracts.lifecycle import (
@@ -113,6 +114,7 @@ def draw_records() -> str:
         ("`signed/contract/<id>`", SignedRecord),
         ("`merchant/<id>`", MerchantRecord),
         ("`listed/merchant/<id>/<place>`", ListedRecord),
+        ("`device/<merchant>/<device>`", DeviceRecord),
         ("`custodian/<id>`", CustodianRecord),
         ("`terms/<id>`, `rules/<id>`, `published/<series>`", VersionsRecord),
         ("`document/<hash>`", DocumentRecord),

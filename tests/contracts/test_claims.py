@@ -301,7 +301,7 @@ def test_the_auditor_builds_the_trees_again() -> None:
     assert spoilt("merchant/m-1", 11, bytes(32)) == [
         f"merchant/m-1: its claims have total {root}, and it says {bytes(32).hex()}"
     ]
-    assert spoilt(stream_of(2), 26, 7)[0] == (
+    assert spoilt(stream_of(2), 25, 7)[0] == (
         "merchant/m-1: its 4 contracts have the places [0, 1, 3, 7]"
     )
     name = compute_claim(PARTY, stream_of(2)).hex()

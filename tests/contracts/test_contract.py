@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 from typing import Any
 
 import msgspec
@@ -11,7 +12,9 @@ import pytest
 from contracts.audit import audit
 from contracts.claims import compute_claim
 from contracts.contract import BLANK
-from contracts.custody import ContractRecord, Counter, count_device, settle
+from contracts.custody import ContractRecord, settle
+from contracts.devices import DeviceRecord, count_device
+from contracts.events import DeliveredData
 from contracts.handling import Refusal
 from contracts.prepaid import ConservationError
 from law.days import day_of, start_of
@@ -33,6 +36,7 @@ from tests.contracts.life_world import (
 from tests.contracts.samples import SAMPLES
 from tests.contracts.world import lone_context
 
+OTHER = "contract/card-2"
 CUT = {"debited": 4800, "item": "cut", "units": 1}
 FREEZE = SAMPLES["funds.frozen"]
 DAY_MS = 86_400_000
@@ -396,38 +400,65 @@ def test_a_counter_used_twice_is_refused_and_a_gap_is_found() -> None:
     assert findings(world.event("service.delivered", at_till | {"counter": 100})) == ["counter_gap"]
     outcome = world.event("service.delivered", at_till | {"counter": 7})
     assert findings(outcome) == ["counter_below_window"]
-    assert world.card.counters == [Counter("till-1", 100, 1)]
+    assert world.record("device/m-1/till-1") == DeviceRecord(1, 100, 1)
     assert world.card.deliveries == 5
 
 
-def test_the_window_against_a_plain_reading() -> None:
-    """Every order of a few counters, against a set of all that were seen."""
-    from itertools import permutations
+def test_a_tills_numbers_run_through_all_contracts_of_its_merchant() -> None:
+    world = paid_world()
+    world.must("contract.signed", OTHER, world.signing(), "m-1", "c-1")
+    world.must("funds.locked", OTHER, LOCKED, "bank-0")
+    at_till: dict[str, Any] = CUT | {"device": "till-1"}
+    for counter, stream in ((1, CARD), (2, OTHER), (3, CARD)):
+        outcome = world.one("service.delivered", stream, at_till | {"counter": counter}, "m-1")
+        assert (outcome.code, findings(outcome)) == ("", [])
+    again = world.one("service.delivered", OTHER, at_till | {"counter": 3}, "m-1")
+    assert again == refused("counter_repeated", ("device", "till-1"), ("counter", 3))
+    assert world.record("device/m-1/till-1") == DeviceRecord(1, 3, 0b111)
 
-    for order in permutations([1, 2, 3, 34, 35, 70]):
-        record = ContractRecord(1, "m", "b", "")
+
+def test_a_number_without_a_device_counts_within_its_contract() -> None:
+    world = paid_world()
+    world.must("contract.signed", OTHER, world.signing(), "m-1", "c-1")
+    world.must("funds.locked", OTHER, LOCKED, "bank-0")
+    for stream in (CARD, OTHER):
+        first = world.one("service.delivered", stream, CUT | {"counter": 7}, "m-1")
+        assert first.code == ""
+        again = world.one("service.delivered", stream, CUT | {"counter": 7}, "m-1")
+        assert again == refused("counter_repeated", ("device", ""), ("counter", 7))
+
+
+def test_the_window_against_a_plain_reading() -> None:
+    """Every order of a few numbers, against a set of all that were seen."""
+    for order in permutations([1, 2, 3, 66, 67, 140]):
+        context: Any = Rows()
         seen: set[int] = set()
         for counter in (*order, *order):
+            data = DeliveredData(counter=counter, device="d", debited=0, item="cut", units=1)
             highest = max(seen, default=0)
-            below = bool(seen) and counter <= highest - 32
-            repeated = counter in seen and not below
-            if repeated:
-                found_twice = refusal(lambda r=record, c=counter: count_device(r, "d", c))
+            below = bool(seen) and counter <= highest - 64
+            if counter in seen and not below:
+                found_twice = refusal(lambda c=context, d=data: count_device(c, "m", d))
                 assert found_twice.code == "counter_repeated"
                 continue
-            counters, found = count_device(record, "d", counter)
+            found = count_device(context, "m", data)
             assert (("finding", "counter_below_window") in found) == below
-            record = ContractRecord(1, "m", "b", "", counters=counters)
             seen.add(counter)
 
 
-def test_devices_are_bounded() -> None:
-    world = paid_world()
-    for number in range(16):
-        world.done("service.delivered", CUT | {"counter": 1, "device": f"d{number}"})
-    assert world.event("service.delivered", CUT | {"counter": 1, "device": "more"}) == refused(
-        "too_many_devices", ("devices", 16), ("allowed", 16)
-    )
+class Rows:
+    """Rows that a transaction reads and writes, and nothing else of a context."""
+
+    stream = CARD
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Any] = {}
+
+    def read(self, name: str) -> Any:
+        return self.rows.get(name)
+
+    def write(self, name: str, record: Any) -> None:
+        self.rows[name] = record
 
 
 # Findings that come with the event
