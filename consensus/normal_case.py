@@ -125,7 +125,7 @@ def may_accept(state: HeightState, vote: Vote) -> bool:
 def accept(state: HeightState, message: PrePrepare | NewView, vote: Vote) -> None:
     """Work on this proposal in this view, beginning with executing it."""
     state.accepted = Accepted(vote.view, vote.block_hash, vote.signature, message)
-    state.check_body(message.proposal, vote.block_hash, vote.replica)
+    state.check_body(message.proposal, vote.block_hash, vote.replica, is_relayed=True)
 
 
 def take_verdict(state: HeightState, event: ProposalChecked) -> bool:
@@ -148,7 +148,7 @@ def take_verdict(state: HeightState, event: ProposalChecked) -> bool:
         state.refused_body_count += 1
         state.accepted = None
     is_decided = state.decided is not None and state.decided.block_hash == event.block_hash
-    if is_decided and event.verdict is not Verdict.UNAVAILABLE:
+    if is_decided and not held.is_relayed and event.verdict is not Verdict.UNAVAILABLE:
         state.bad_sources.add(held.source)
     return True
 

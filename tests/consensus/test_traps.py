@@ -882,6 +882,23 @@ def test_one_false_body_of_a_committed_block_does_not_halt() -> None:
     assert len(one.node.disk.headers) == 2
 
 
+def test_one_liar_that_changes_a_proposal_on_its_way_does_not_halt() -> None:
+    """The signature covers the block hash alone: replica 2 passes on replica 1's proposal with
+    another body, and gives that body again when asked. Only what it gave itself counts."""
+    one = Alone()
+    block = one.block()
+    false = msgspec.structs.replace(block, envelope_hashes=b"\x01" * 64)
+    one.network.inject(one.node.number, sign_pre_prepare(1, 1, false))
+    one.hear(Decided(make_certificate(one.network.validators, 1, 0, block.block_hash)))
+    one.node.handle(ev.ProposalFetched(block.block_hash, false, 2))
+    one.answer()
+    one.tick(TIMING.resend_interval_ticks)
+    assert one.node.halts == []
+    one.node.handle(ev.ProposalFetched(block.block_hash, block, 0))
+    one.answer()
+    assert len(one.node.disk.headers) == 2
+
+
 def test_one_false_body_fetched_for_a_decided_block_does_not_halt() -> None:
     one = Alone()
     block = one.block()
