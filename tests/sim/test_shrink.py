@@ -82,6 +82,46 @@ def test_lists() -> None:
     assert parse_names("none") == ()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("--seeds 5", "argument --seeds: '5' is not A:B with two whole numbers"),
+        ("--seeds 9:5", "argument --seeds: '9:5' names no seed"),
+        ("--seeds 0:10000001", "argument --seeds: '0:10000001' names more than 10,000,000 seeds"),
+        (f"--seeds 0:{10**20}", f"argument --seeds: '0:{10**20}' names more than 10,000,000 seeds"),
+        ("--seeds 0:1 --workers 0", "argument --workers: '0' is not a whole number from 1 on"),
+        ("--seed 5 --heights -3", "argument --heights: '-3' is not a whole number from 1 on"),
+        ("--seed 5 --until 0", "argument --until: '0' is not a whole number from 1 on"),
+        ("--seed 5 --honest 13", "argument --honest: '13' is no replica from 0 to 12"),
+        ("--seed 5 --faults crash-3", "argument --faults: 'crash-3' is no fault; one is named"),
+        ("--seed 5 --faults crashes", "argument --faults: 'crashes' is no fault; one is named"),
+        ("--seeds 0:1 --json /none/at/all", "no file can be written at '/none/at/all'"),
+        ("--seed 5 --json sums.json", "argument --json: only with --seeds"),
+    ],
+)
+def test_what_is_not_asked_rightly_is_refused_by_name(
+    arguments: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments.split())
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("--faults crashes-9", "seed 0: its plan has no fault crashes-9\n"),
+        ("--honest 1,2", "seed 0: in its plan these are not faulty: 1, 2\n"),
+    ],
+)
+def test_a_fault_or_a_liar_that_a_seed_does_not_have_is_not_left_out_in_silence(
+    options: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--seed", "0", "--nodes", "4", "--family", "calm", *options.split()]) == 2
+    assert capsys.readouterr().err == sentence
+
+
 def test_a_range_prints_what_it_met_and_names_what_it_did_not(
     capsys: pytest.CaptureFixture[str], tmp_path: Any
 ) -> None:
