@@ -882,6 +882,25 @@ def test_one_false_body_of_a_committed_block_does_not_halt() -> None:
     assert len(one.node.disk.headers) == 2
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"envelope_hashes": b"\x01" * 64},
+        {"leaf_hashes": b"\x01" * 64},
+    ],
+    ids=["envelopes", "leaves"],
+)
+def test_a_proposal_changed_on_its_way_keeps_nobody_from_the_true_one(
+    change: dict[str, bytes],
+) -> None:
+    one = Alone()
+    block = one.block()
+    one.hear(sign_pre_prepare(1, 1, msgspec.structs.replace(block, **change)))
+    assert one.of(Prepare) == []
+    one.hear(sign_pre_prepare(1, 1, block))
+    assert [item.block_hash for item in one.of(Prepare)] == [block.block_hash]
+
+
 def test_one_liar_that_changes_a_proposal_on_its_way_does_not_halt() -> None:
     """The signature covers the block hash alone: replica 2 passes on replica 1's proposal with
     another body, and gives that body again when asked. Only what it gave itself counts."""
@@ -1160,6 +1179,34 @@ def test_primary_s_false_body_is_executed_a_bounded_number_of_times() -> None:
     for _ in range(10):
         one.hear(sign_pre_prepare(1, 1, false))
     assert sum("bad_body" in note for note in one.node.notes) == 3
+
+
+@pytest.mark.parametrize("has_left", [False, True], ids=["still-there", "left-by-the-timer"])
+def test_bodies_refused_in_a_view_say_nothing_of_the_next_one(has_left: bool) -> None:
+    one = Alone()
+    false = msgspec.structs.replace(one.block(), leaf_hashes=bytes(64))
+    for _ in range(4):
+        one.hear(sign_pre_prepare(1, 1, false))
+    if has_left:
+        one.node.work_pending = True
+        one.tick(TIMING.view_timeout_ticks)
+        assert [item.view for item in one.of(ViewChange)] == [1]
+    fresh = one.block(proposer=2)
+    one.hear(sign_new_view(2, 1, 1, changes(1), fresh))
+    assert [(item.view, item.block_hash) for item in one.of(Prepare)] == [(1, fresh.block_hash)]
+
+
+def test_restarted_replica_works_on_the_new_view_it_had_entered() -> None:
+    one = Alone()
+    fresh = one.block(proposer=2)
+    new_view = sign_new_view(2, 1, 1, changes(1), fresh)
+    one.hear(new_view)
+    assert len(one.of(Prepare)) == 1
+    one.node.crash()
+    one.node.start()
+    one.tick()
+    one.hear(new_view, sign_prepare(0, 1, 1, fresh.block_hash))
+    assert [(item.view, item.block_hash) for item in one.of(Commit)] == [(1, fresh.block_hash)]
 
 
 def test_restarted_replica_keeps_its_prepared_claim_through_later_views() -> None:
