@@ -129,11 +129,12 @@ class CatchUp:
         """Queue an answer; return whether there is something to apply now."""
         if replica != self._asked or self.has_blocks:
             return False
+        if not blocks and self._target > applied:
+            self._ticks = ANSWER_TICKS_MAX  # no honest answer: the next tick asks another
+            return False
         self._asked = None
         self._lacking.clear()
         self._blocks.extend([(replica, block) for block in blocks[:QUEUE_BLOCKS_MAX]])
-        if not blocks and self._target > applied:
-            self._ticks = ANSWER_TICKS_MAX
         return self.has_blocks
 
     def lacks(self, replica: int, connected: Collection[int]) -> bool:

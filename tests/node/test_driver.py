@@ -218,6 +218,17 @@ def test_a_cosignature_that_was_lost_is_sent_again() -> None:
     assert len(machine.sent(Cosigned)) == before + 1
 
 
+def test_a_cosignature_says_a_second_by_which_the_tree_existed() -> None:
+    """Rounded up: one that is rounded down would speak of a tree from before it was there."""
+    network = Drivers()
+    network.now_ms += 1
+    network.start()
+    times = {
+        int.from_bytes(item.signature[:8], "big") for item in network.machines[0].sent(Cosigned)
+    }
+    assert times == {network.now_ms // 1000 + 1}
+
+
 def test_a_smaller_tree_is_never_cosigned_after_a_larger_one() -> None:
     network = Drivers().start()
     network.grow(3)
