@@ -13,6 +13,7 @@ import pytest
 
 from consensus import actions as act
 from consensus import events as ev
+from consensus.durable import decode_record
 from consensus.messages import (
     Commit,
     Decided,
@@ -814,6 +815,48 @@ def test_record_above_the_applied_blocks_forbids_signing_below_it() -> None:
     one.node.disk.headers.append(decode_header(block.header))
     one.node.handle(ev.BlockApplied(decode_header(block.header)))
     assert one.sent == prepares
+
+
+def test_silence_that_ends_above_the_applied_blocks_is_durable() -> None:
+    """The record is of a later height than the blocks: only how long to be silent has changed."""
+    one = Alone()
+    block = one.block()
+    one.prepare_block(block)
+    one.commit_in(0, block)
+    second = make_proposal(one.node.disk.headers[1], 2, START_MS + 2, b"2")
+    one.hear(sign_pre_prepare(2, 2, second))
+    one.node.crash()
+    del one.node.disk.headers[1:]
+    one.node.start(silent_through_height=2**53 - 1)
+    one.node.handle(ev.SilenceSet(7))
+    one.node.crash()
+    one.node.start()
+    assert one.node.running.silent_through_height == 7
+    assert one.node.disk.record is not None
+    record = decode_record(one.node.disk.record, CHAIN_ID, 3)
+    assert [vote.block_hash for vote in record.votes if vote.height == 2] == [second.block_hash]
+
+
+@pytest.mark.parametrize("is_new_view", [True, False], ids=["new-view", "view-change"])
+def test_what_comes_early_is_justified_like_what_comes_in_time(is_new_view: bool) -> None:
+    """Trap 14 of the next height: what is kept for it is acted on without being looked at again."""
+    one = Alone(own=0)
+    block = one.block()
+    one.hear(sign_pre_prepare(1, 1, block))
+    second = make_proposal(decode_header(block.header), 3, START_MS + 2, b"2")
+    false = make_prepared(one.network.validators, 2, 0, second.block_hash)
+    false = msgspec.structs.replace(false, prepares=false.prepares[1:])
+    claims = [sign_view_change(replica, 2, 1, None) for replica in (1, 2, 3)]
+    if is_new_view:
+        one.hear(sign_new_view(3, 2, 1, claims[:2], second))
+    else:
+        one.hear(sign_view_change(2, 2, 1, false))
+    notes = list(one.node.notes)
+    one.hear(Decided(make_certificate(one.network.validators, 1, 0, block.block_hash)))
+    assert len(one.node.disk.headers) == 2
+    assert [item for item in one.of(Prepare) if item.height == 2] == []
+    assert one.node.running._state.view_changes.get(2) is None
+    assert ["no_quorum" in note for note in notes] == [True]
 
 
 def test_trap_35_flooding_leaves_memory_bounded() -> None:
