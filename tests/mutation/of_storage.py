@@ -270,8 +270,8 @@ MUTANTS = (
         "storage/spool.py",
         "        self.append(owed)\n        other = 1 - self._active\n"
         "        self._directory.truncate(SPOOL_FILES[other], 0)",
-        "        other = 1 - self._active\n        self._directory.truncate(SPOOL_FILES[other], 0)\n"
-        "        self.append(owed)",
+        "        other = 1 - self._active\n"
+        "        self._directory.truncate(SPOOL_FILES[other], 0)\n        self.append(owed)",
         "a file of promises is emptied before what is owed stands in the other",
         SPOOL + "test_power_lost_at_any_step_of_a_change_over_loses_nothing_owed",
     ),
