@@ -26,7 +26,7 @@ from consensus.timers import Timing
 from contracts.execution import Candidate, Chain, ExecutedBlock
 from genesis.document import Genesis
 from ledger import tags
-from ledger.block import decode_header
+from ledger.block import compute_block_hash, decode_header
 from ledger.equivocation import Equivocation
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
@@ -383,13 +383,13 @@ class Driver:
             self._send(replica, whole_proposal(proposal, candidates), is_bulk=True)
 
     def _take_proposal(self, replica: int, frame: FetchedProposal) -> None:
+        if not self.bench.desk.is_fetching(compute_block_hash(frame.header)):
+            return
         proposal = Proposal(
             frame.header,
             b"".join([tagged_hash(tags.ENVELOPE, raw) for raw in frame.envelopes]),
             frame.leaf_hashes,
         )
-        if not self.bench.desk.is_fetching(proposal.block_hash):
-            return
         self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=True))
         self._drive(ev.ProposalFetched(proposal.block_hash, proposal, replica))
 

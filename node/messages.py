@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from consensus.messages import PROPOSAL_TRANSACTIONS_MAX
 from ledger.refusal import Reason, Rejected
 from ledger.wire import WIRE_ERRORS, encode
 
@@ -24,6 +25,12 @@ FETCH_HASHES_MAX: Final = 65_536
 BLOCKS_BYTES_MAX: Final = 8 * 1024 * 1024
 """Entries one answer to `FetchBlocks` carries, one block at least; well below a frame."""
 
+BLOCKS_MAX: Final = 4096
+"""Blocks of one such answer: many blocks without transactions are few bytes."""
+
+ENTRIES_MAX: Final = PROPOSAL_TRANSACTIONS_MAX + 1
+"""Entries of a block: its transactions and its header."""
+
 OFFERS_MAX: Final = 16
 """Snapshots that one peer may offer; a node keeps two."""
 
@@ -32,6 +39,11 @@ PROOF_HASHES_MAX: Final = 64
 
 GOSSIP_BYTES_MAX: Final = 1024 * 1024
 """Envelopes in one `Transactions` frame."""
+
+
+Envelopes = Annotated[list[bytes], msgspec.Meta(max_length=PROPOSAL_TRANSACTIONS_MAX)]
+"""As many as a block may hold. Refused before they are read: of empty ones, two bytes each, a frame
+would hold twelve million, and each costs two kilobytes to refuse."""
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False, tag_field="type"):
@@ -47,7 +59,7 @@ class Consensus(Message, frozen=True, array_like=True, tag=0):
 class Transactions(Message, frozen=True, array_like=True, tag=1):
     """Envelopes a node was given, passed on."""
 
-    envelopes: list[bytes]
+    envelopes: Envelopes
 
 
 class FetchTransactions(Message, frozen=True, array_like=True, tag=2):
@@ -59,7 +71,7 @@ class FetchTransactions(Message, frozen=True, array_like=True, tag=2):
 class FetchedTransactions(Message, frozen=True, array_like=True, tag=3):
     """The answer: those of them the sender has."""
 
-    envelopes: list[bytes]
+    envelopes: Envelopes
 
 
 class FetchProposal(Message, frozen=True, array_like=True, tag=4):
@@ -74,7 +86,7 @@ class FetchedProposal(Message, frozen=True, array_like=True, tag=5):
 
     header: bytes
     leaf_hashes: bytes
-    envelopes: list[bytes]
+    envelopes: Envelopes
 
 
 class Status(Message, frozen=True, array_like=True, tag=6):
@@ -96,14 +108,14 @@ class FetchBlocks(Message, frozen=True, array_like=True, tag=7):
 class CertifiedBlock(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A decided block with the votes that decided it."""
 
-    entries: list[bytes]
+    entries: Annotated[list[bytes], msgspec.Meta(max_length=ENTRIES_MAX)]
     certificate: bytes
 
 
 class Blocks(Message, frozen=True, array_like=True, tag=8):
     """The answer: consecutive blocks, as many as fit."""
 
-    blocks: list[CertifiedBlock]
+    blocks: Annotated[list[CertifiedBlock], msgspec.Meta(max_length=BLOCKS_MAX)]
 
 
 class Cosigned(Message, frozen=True, array_like=True, tag=9):

@@ -13,6 +13,7 @@ from node.blocks import split_hashes
 from node.catch_up import BlockSource
 from node.messages import (
     BLOCKS_BYTES_MAX,
+    BLOCKS_MAX,
     FETCH_HASHES_MAX,
     GOSSIP_BYTES_MAX,
     Blocks,
@@ -63,7 +64,7 @@ def collect_blocks(source: BlockSource, height: int, applied: int) -> Blocks | B
         except NotMounted as missing:
             return Blocks(blocks) if blocks else BlocksBegin(missing.held_from)
         size += sum([len(entry) for entry in entries])
-        if blocks and size > BLOCKS_BYTES_MAX:
+        if blocks and (size > BLOCKS_BYTES_MAX or len(blocks) >= BLOCKS_MAX):
             break
         blocks.append(CertifiedBlock(list(entries), certificate))
     return Blocks(blocks) if blocks else None

@@ -588,4 +588,28 @@ MUTANTS = (
         "a snapshot may begin behind its own block",
         SNAPSHOT + "test_a_base_behind_its_own_block_is_refused",
     ),
+    Mutant(
+        "envelopes-without-number",
+        "node/messages.py",
+        "Envelopes = Annotated[list[bytes], msgspec.Meta(max_length=PROPOSAL_TRANSACTIONS_MAX)]",
+        "Envelopes = list[bytes]",
+        "one frame holds twelve million empty envelopes",
+        "tests/node/test_messages.py::test_no_frame_holds_more_than_a_block_may",
+    ),
+    Mutant(
+        "garbage-read-to-the-end",
+        "node/shell.py",
+        "                if rejected and replica is not None:\n                    break",
+        "                if rejected and replica is not None:\n                    pass",
+        "a peer's frame is read on behind what cannot be read",
+        SHELL + "test_of_a_peers_frame_nothing_is_read_behind_what_cannot_be",
+    ),
+    Mutant(
+        "unasked-proposal-hashed",
+        "node/driver.py",
+        "        if not self.bench.desk.is_fetching(compute_block_hash(frame.header)):",
+        "        if not frame.header:",
+        "a proposal that nobody asked for is hashed and executed",
+        DRIVER + "test_a_proposal_that_nobody_asked_for_is_not_even_hashed",
+    ),
 )

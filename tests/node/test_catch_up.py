@@ -11,9 +11,9 @@ from ledger.refusal import Reason, Rejected
 from ledger.transaction import Outcome
 from ledger.votes import decode_commit_certificate, encode_commit_certificate
 from ledger.wire import encode
-from node.catch_up import ANSWER_TICKS_MAX, QUEUE_BLOCKS_MAX, CatchUp, read_certified_block
+from node.catch_up import ANSWER_TICKS_MAX, CatchUp, read_certified_block
 from node.effects import CommitBlock, Halted, PeerChanged
-from node.messages import Blocks, CertifiedBlock, FetchBlocks
+from node.messages import BLOCKS_MAX, Blocks, CertifiedBlock, FetchBlocks
 from tests.node.driving import MEMORY, Drivers, Machine
 
 PEERS = {0, 1, 2}
@@ -205,12 +205,12 @@ def test_an_empty_answer_of_who_claimed_more_leads_to_the_next_peer_at_once() ->
 def test_answers_are_bounded_and_taken_once() -> None:
     book = CatchUp(4, 3)
     book.begin(5, 0, 4, PEERS)
-    assert book.take(0, [BLOCK] * (QUEUE_BLOCKS_MAX + 5), 4)
+    assert book.take(0, [BLOCK] * (BLOCKS_MAX + 5), 4)
     assert not book.take(0, [BLOCK], 4)
     count = 0
     while book.next_block() is not None:
         count += 1
-    assert count == QUEUE_BLOCKS_MAX
+    assert count == BLOCKS_MAX
     assert not book.has_blocks
 
 

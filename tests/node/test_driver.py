@@ -218,6 +218,20 @@ def test_a_cosignature_that_was_lost_is_sent_again() -> None:
     assert len(machine.sent(Cosigned)) == before + 1
 
 
+def test_a_proposal_that_nobody_asked_for_is_not_even_hashed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = Drivers().start()
+    machine = network.machines[0]
+
+    def hash_nothing(tag: bytes, raw: bytes) -> bytes:
+        raise AssertionError("an envelope was hashed")
+
+    monkeypatch.setattr("node.driver.tagged_hash", hash_nothing)
+    machine.hear(1, FetchedProposal(b"header", b"", [b"envelope"]))
+    assert machine.driver.halted == ""
+
+
 def test_a_cosignature_says_a_second_by_which_the_tree_existed() -> None:
     """Rounded up: one that is rounded down would speak of a tree from before it was there."""
     network = Drivers()
