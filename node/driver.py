@@ -14,7 +14,8 @@ on disk, and not before, so a step never reads what is not there yet.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -100,6 +101,9 @@ ANSWERS_PER_TICK_MAX: Final = 8
 """Requests of one peer that are answered in one tick: a peer that needs more than 160 answers a
 second is not behind but attacking."""
 
+ANSWER_WEIGHT_BYTES: Final = 2 * 1024 * 1024
+"""For each so many bytes an answer counts as one more: two full answers of blocks in a tick, or
+eight small ones."""
 
 Request = (
     FetchTransactions | FetchProposal | FetchBlocks | FetchSnapshots | FetchManifest | FetchChunk
@@ -372,15 +376,23 @@ class Driver:
         self._answered[replica] = count
         return count <= ANSWERS_PER_TICK_MAX
 
+    def _give(self, replica: int, answers: Sequence[Frame], carried: Iterable[bytes]) -> None:
+        """Send what answers a request; the bytes it carries count against its peer."""
+        self._answered[replica] += sum(map(len, carried)) // ANSWER_WEIGHT_BYTES
+        for answer in answers:
+            self._send(replica, answer, is_bulk=True)
+
     def _answer_transactions(self, replica: int, hashes: bytes) -> None:
-        for frame in find_envelopes(hashes, self.bench.find):
-            self._send(replica, frame, is_bulk=True)
+        answers = list(find_envelopes(hashes, self.bench.find))
+        self._give(
+            replica, answers, itertools.chain.from_iterable(each.envelopes for each in answers)
+        )
 
     def _answer_proposal(self, replica: int, frame: FetchProposal) -> None:
         prepared = self.bench.desk.find_prepared(frame.block_hash)
         if prepared is not None:
-            proposal, candidates = prepared
-            self._send(replica, whole_proposal(proposal, candidates), is_bulk=True)
+            answer = whole_proposal(*prepared)
+            self._give(replica, [answer], answer.envelopes)
 
     def _take_proposal(self, replica: int, frame: FetchedProposal) -> None:
         if not self.bench.desk.is_fetching(compute_block_hash(frame.header)):
@@ -429,9 +441,12 @@ class Driver:
         self._emit(RecoveryEnded())
 
     def _answer_blocks(self, replica: int, height: int) -> None:
-        blocks = collect_blocks(self._source, height, self.chain.header.height)
-        if blocks is not None:
-            self._send(replica, blocks, is_bulk=True)
+        answer = collect_blocks(self._source, height, self.chain.header.height)
+        if isinstance(answer, Blocks):
+            carried = itertools.chain.from_iterable(block.entries for block in answer.blocks)
+            self._give(replica, [answer], carried)
+        elif answer is not None:
+            self._send(replica, answer, is_bulk=True)
 
     def _take_beginning(self, replica: int, first_height: int) -> None:
         """A peer began with a snapshot and holds no block before `first_height`."""

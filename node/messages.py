@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import msgspec
 
 from consensus.messages import PROPOSAL_TRANSACTIONS_MAX
+from ledger.hashing import HASH_BYTES
 from ledger.refusal import Reason, Rejected
 from ledger.wire import WIRE_ERRORS, encode
 
@@ -36,6 +37,9 @@ OFFERS_MAX: Final = 16
 
 PROOF_HASHES_MAX: Final = 64
 """Hashes of an inclusion proof in a log of 2^53 entries, with room."""
+
+ENVELOPES_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Envelopes that one request for them is answered with: the largest block genesis may allow."""
 
 GOSSIP_BYTES_MAX: Final = 1024 * 1024
 """Envelopes in one `Transactions` frame."""
@@ -65,7 +69,7 @@ class Transactions(Message, frozen=True, array_like=True, tag=1):
 class FetchTransactions(Message, frozen=True, array_like=True, tag=2):
     """Ask for envelopes of a proposal by their hashes, concatenated."""
 
-    envelope_hashes: bytes
+    envelope_hashes: Annotated[bytes, msgspec.Meta(max_length=FETCH_HASHES_MAX * HASH_BYTES)]
 
 
 class FetchedTransactions(Message, frozen=True, array_like=True, tag=3):

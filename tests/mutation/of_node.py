@@ -612,4 +612,28 @@ MUTANTS = (
         "a proposal that nobody asked for is hashed and executed",
         DRIVER + "test_a_proposal_that_nobody_asked_for_is_not_even_hashed",
     ),
+    Mutant(
+        "one-hash-asked-without-end",
+        "node/serving.py",
+        "dict.fromkeys(split_hashes(hashes))",
+        "split_hashes(hashes)",
+        "a request of two megabytes is answered with gigabytes",
+        DRIVER + "test_an_envelope_named_often_is_given_once_and_no_more_than_a_block_holds",
+    ),
+    Mutant(
+        "large-answers-free",
+        "node/driver.py",
+        "        self._answered[replica] += sum(map(len, carried)) // ANSWER_WEIGHT_BYTES\n",
+        "",
+        "eight full answers cost a peer what eight small ones do",
+        DRIVER + "test_large_answers_count_for_more_than_small_ones",
+    ),
+    Mutant(
+        "verified-frames-weigh-nothing",
+        "node/shell.py",
+        "weight = weight_of(sum(map(len, effect.envelopes)))",
+        "weight = 1",
+        "a liar's largest frames wait for verification by the dozen",
+        SHELL + "test_large_frames_that_are_verified_hold_their_peer_sooner",
+    ),
 )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +19,7 @@ from sim.simulation import Options, Result, Simulation, run_seed
 from sim.world import World
 from tests.sim import broken
 
+ROOT = Path(__file__).parents[2]
 OPTIONS = Options(heights=2, count=4, family="blackouts", until_ms=4_000)
 RUNS = 40
 
@@ -120,6 +125,24 @@ def test_a_fault_or_a_liar_that_a_seed_does_not_have_is_not_left_out_in_silence(
 ) -> None:
     assert main(["--seed", "0", "--nodes", "4", "--family", "calm", *options.split()]) == 2
     assert capsys.readouterr().err == sentence
+
+
+def test_a_reader_that_has_seen_enough_ends_a_trace_without_a_word() -> None:
+    """`| head`: a write that fails is no failure of the seed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sim", "--seed", "8"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert " plan " in process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait() == -signal.SIGPIPE
 
 
 def test_a_range_prints_what_it_met_and_names_what_it_did_not(
