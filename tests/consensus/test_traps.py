@@ -1224,6 +1224,18 @@ def test_primary_s_false_body_is_executed_a_bounded_number_of_times() -> None:
     assert sum("bad_body" in note for note in one.node.notes) == 3
 
 
+def test_timer_counts_when_the_bodies_that_came_were_of_no_use() -> None:
+    """Nothing waits here, and the primary's turn is under way all the same."""
+    one = Alone()
+    false = msgspec.structs.replace(one.block(), leaf_hashes=bytes(64))
+    for _ in range(4):
+        one.hear(sign_pre_prepare(1, 1, false))
+    one.tick(TIMING.view_timeout_ticks - 1)
+    assert one.of(ViewChange) == []
+    one.tick()
+    assert [item.view for item in one.of(ViewChange)] == [1]
+
+
 @pytest.mark.parametrize("has_left", [False, True], ids=["still-there", "left-by-the-timer"])
 def test_bodies_refused_in_a_view_say_nothing_of_the_next_one(has_left: bool) -> None:
     one = Alone()

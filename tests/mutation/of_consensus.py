@@ -676,4 +676,12 @@ MUTANTS = (
         "how long to be silent is not saved while the record is above the blocks",
         TRAPS + "test_silence_that_ends_above_the_applied_blocks_is_durable",
     ),
+    Mutant(
+        "timer-stops-at-bad-bodies",
+        "consensus/progress.py",
+        "        or state.refused_body_count > 0\n",
+        "",
+        "a primary whose bodies are of no use is not replaced while nothing waits here",
+        TRAPS + "test_timer_counts_when_the_bodies_that_came_were_of_no_use",
+    ),
 )
