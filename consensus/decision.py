@@ -3,8 +3,9 @@
 A quorum of commits of one view decides whenever it comes together: in that view, in a later one,
 during a view change, or inside somebody's `Decided`. The block is handed on once its bytes are at
 hand and were executed here. Bytes can be false although the block is decided, so they are asked
-for from other voters until they agree; f+1 sources that all give what this replica cannot
-reproduce contain a correct one, and then this replica is the one that is wrong, and halts.
+for from other voters until they agree; f+1 that were asked and all give what this replica cannot
+reproduce contain a correct one, and then this replica is the one that is wrong, and halts. What
+stood in a proposal counts for nobody: whoever passed it on may have changed it.
 """
 
 from __future__ import annotations

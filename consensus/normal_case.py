@@ -21,11 +21,15 @@ from ledger.refusal import Rejected
 from ledger.votes import COMMIT, PRE_PREPARE, PREPARE, PreparedCertificate, SignedBy, Vote
 
 REFUSED_BODIES_PER_VIEW_MAX: Final = 3
-"""Bodies of one view's proposal that may fail for want of data before the view is given up: the
-primary repeats the same message, so more attempts would only execute the same thing again."""
+"""Bodies of one view's proposal that may be of no use before the view is given up: more attempts at
+what its primary repeats would mostly execute the same thing again."""
 
-_RETRYABLE: Final = frozenset({Verdict.UNAVAILABLE, Verdict.BAD_BODY})
-"""Verdicts about the bytes that came, not about the block."""
+_RETRYABLE: Final = frozenset(
+    {Verdict.UNAVAILABLE, Verdict.BAD_BODY, Verdict.INADMISSIBLE, Verdict.ENTRIES_DIFFER}
+)
+"""Verdicts that may be about the bytes that came and not about the block: the envelopes' hashes do
+not enter the block hash, so whoever passed a proposal on may have named others. The true bytes,
+repeated by the primary, are still taken in this view."""
 
 
 def ask_for_proposal(state: HeightState, work_pending: bool) -> None:
@@ -125,7 +129,7 @@ def may_accept(state: HeightState, vote: Vote) -> bool:
 def accept(state: HeightState, message: PrePrepare | NewView, vote: Vote) -> None:
     """Work on this proposal in this view, beginning with executing it."""
     state.accepted = Accepted(vote.view, vote.block_hash, vote.signature, message)
-    state.check_body(message.proposal, vote.block_hash, vote.replica)
+    state.check_body(message.proposal, vote.block_hash, vote.replica, is_relayed=True)
 
 
 def take_verdict(state: HeightState, event: ProposalChecked) -> bool:
@@ -148,7 +152,7 @@ def take_verdict(state: HeightState, event: ProposalChecked) -> bool:
         state.refused_body_count += 1
         state.accepted = None
     is_decided = state.decided is not None and state.decided.block_hash == event.block_hash
-    if is_decided and event.verdict is not Verdict.UNAVAILABLE:
+    if is_decided and not held.is_relayed and event.verdict is not Verdict.UNAVAILABLE:
         state.bad_sources.add(held.source)
     return True
 

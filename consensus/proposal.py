@@ -81,11 +81,14 @@ class HeldProposal:
 
     proposal: Proposal
     source: int
-    """The replica that gave these bytes."""
+    """The replica that these bytes are said to come from, and that is asked for what they lack."""
     is_ok: bool
     """Whether the driver executed it and everything agreed."""
     checking_view: int | None = None
     """The view for which an answer of the driver is awaited; a verdict of another view is stale."""
+    is_relayed: bool = False
+    """Whether the bytes stood in a proposal: its signature covers the block hash alone, so that
+    anybody on the way may have changed them, and nobody answers for them."""
 
 
 class ProposalStore:

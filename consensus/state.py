@@ -97,7 +97,7 @@ class HeightState:
     is_decide_sent: bool = False
     is_halted: bool = False
     bad_sources: set[int] = field(default_factory=set)
-    """Who gave a body of the decided block that could not be reproduced."""
+    """Who was asked for the decided block and gave a body that could not be reproduced."""
 
     statements: Statements = field(default_factory=Statements)
     view_changes: ViewChangeBook = field(default_factory=ViewChangeBook)
@@ -250,10 +250,14 @@ class HeightState:
         ]
         return tuple(item for item in hashes if item is not None)
 
-    def check_body(self, proposal: Proposal, block_hash: bytes, source: int) -> None:
+    def check_body(
+        self, proposal: Proposal, block_hash: bytes, source: int, *, is_relayed: bool = False
+    ) -> None:
         """Keep a proposal and have the driver execute it for the current view."""
         held = self.proposals.hold(
-            block_hash, HeldProposal(proposal, source, is_ok=False), self.needed_hashes()
+            block_hash,
+            HeldProposal(proposal, source, is_ok=False, is_relayed=is_relayed),
+            self.needed_hashes(),
         )
         if held is None:
             self.note(f"no room for block {block_hash.hex()}")

@@ -36,13 +36,10 @@ from ledger.refusal import Reason, Rejected
 from ledger.transaction import decode_transaction
 from ledger.votes import VerifySignature, decode_commit_certificate
 from ledger.wire import encode
-from node.messages import CertifiedBlock
+from node.messages import BLOCKS_MAX, CertifiedBlock
 
 ANSWER_TICKS_MAX: Final = 40
 """How long one peer may take to answer (2 s at 50 ms) before another is asked."""
-
-QUEUE_BLOCKS_MAX: Final = 4096
-"""Blocks of one answer that are kept; an answer is bounded in bytes too."""
 
 
 class BlockSource(Protocol):
@@ -129,11 +126,12 @@ class CatchUp:
         """Queue an answer; return whether there is something to apply now."""
         if replica != self._asked or self.has_blocks:
             return False
+        if not blocks and self._target > applied:
+            self._ticks = ANSWER_TICKS_MAX  # no honest answer: the next tick asks another
+            return False
         self._asked = None
         self._lacking.clear()
-        self._blocks.extend([(replica, block) for block in blocks[:QUEUE_BLOCKS_MAX]])
-        if not blocks and self._target > applied:
-            self._ticks = ANSWER_TICKS_MAX
+        self._blocks.extend([(replica, block) for block in blocks[:BLOCKS_MAX]])
         return self.has_blocks
 
     def lacks(self, replica: int, connected: Collection[int]) -> bool:

@@ -14,7 +14,8 @@ on disk, and not before, so a step never reads what is not there yet.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -26,7 +27,7 @@ from consensus.timers import Timing
 from contracts.execution import Candidate, Chain, ExecutedBlock
 from genesis.document import Genesis
 from ledger import tags
-from ledger.block import decode_header
+from ledger.block import compute_block_hash, decode_header
 from ledger.equivocation import Equivocation
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
@@ -100,6 +101,9 @@ ANSWERS_PER_TICK_MAX: Final = 8
 """Requests of one peer that are answered in one tick: a peer that needs more than 160 answers a
 second is not behind but attacking."""
 
+ANSWER_WEIGHT_BYTES: Final = 2 * 1024 * 1024
+"""For each so many bytes an answer counts as one more: two full answers of blocks in a tick, or
+eight small ones."""
 
 Request = (
     FetchTransactions | FetchProposal | FetchBlocks | FetchSnapshots | FetchManifest | FetchChunk
@@ -372,24 +376,32 @@ class Driver:
         self._answered[replica] = count
         return count <= ANSWERS_PER_TICK_MAX
 
+    def _give(self, replica: int, answers: Sequence[Frame], carried: Iterable[bytes]) -> None:
+        """Send what answers a request; the bytes it carries count against its peer."""
+        self._answered[replica] += sum(map(len, carried)) // ANSWER_WEIGHT_BYTES
+        for answer in answers:
+            self._send(replica, answer, is_bulk=True)
+
     def _answer_transactions(self, replica: int, hashes: bytes) -> None:
-        for frame in find_envelopes(hashes, self.bench.find):
-            self._send(replica, frame, is_bulk=True)
+        answers = list(find_envelopes(hashes, self.bench.find))
+        self._give(
+            replica, answers, itertools.chain.from_iterable(each.envelopes for each in answers)
+        )
 
     def _answer_proposal(self, replica: int, frame: FetchProposal) -> None:
         prepared = self.bench.desk.find_prepared(frame.block_hash)
         if prepared is not None:
-            proposal, candidates = prepared
-            self._send(replica, whole_proposal(proposal, candidates), is_bulk=True)
+            answer = whole_proposal(*prepared)
+            self._give(replica, [answer], answer.envelopes)
 
     def _take_proposal(self, replica: int, frame: FetchedProposal) -> None:
+        if not self.bench.desk.is_fetching(compute_block_hash(frame.header)):
+            return
         proposal = Proposal(
             frame.header,
             b"".join([tagged_hash(tags.ENVELOPE, raw) for raw in frame.envelopes]),
             frame.leaf_hashes,
         )
-        if not self.bench.desk.is_fetching(proposal.block_hash):
-            return
         self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=True))
         self._drive(ev.ProposalFetched(proposal.block_hash, proposal, replica))
 
@@ -429,9 +441,12 @@ class Driver:
         self._emit(RecoveryEnded())
 
     def _answer_blocks(self, replica: int, height: int) -> None:
-        blocks = collect_blocks(self._source, height, self.chain.header.height)
-        if blocks is not None:
-            self._send(replica, blocks, is_bulk=True)
+        answer = collect_blocks(self._source, height, self.chain.header.height)
+        if isinstance(answer, Blocks):
+            carried = itertools.chain.from_iterable(block.entries for block in answer.blocks)
+            self._give(replica, [answer], carried)
+        elif answer is not None:
+            self._send(replica, answer, is_bulk=True)
 
     def _take_beginning(self, replica: int, first_height: int) -> None:
         """A peer began with a snapshot and holds no block before `first_height`."""

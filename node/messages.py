@@ -12,6 +12,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from consensus.messages import PROPOSAL_TRANSACTIONS_MAX
+from ledger.hashing import HASH_BYTES
 from ledger.refusal import Reason, Rejected
 from ledger.wire import WIRE_ERRORS, encode
 
@@ -24,14 +26,28 @@ FETCH_HASHES_MAX: Final = 65_536
 BLOCKS_BYTES_MAX: Final = 8 * 1024 * 1024
 """Entries one answer to `FetchBlocks` carries, one block at least; well below a frame."""
 
+BLOCKS_MAX: Final = 4096
+"""Blocks of one such answer: many blocks without transactions are few bytes."""
+
+ENTRIES_MAX: Final = PROPOSAL_TRANSACTIONS_MAX + 1
+"""Entries of a block: its transactions and its header."""
+
 OFFERS_MAX: Final = 16
 """Snapshots that one peer may offer; a node keeps two."""
 
 PROOF_HASHES_MAX: Final = 64
 """Hashes of an inclusion proof in a log of 2^53 entries, with room."""
 
+ENVELOPES_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Envelopes that one request for them is answered with: the largest block genesis may allow."""
+
 GOSSIP_BYTES_MAX: Final = 1024 * 1024
 """Envelopes in one `Transactions` frame."""
+
+
+Envelopes = Annotated[list[bytes], msgspec.Meta(max_length=PROPOSAL_TRANSACTIONS_MAX)]
+"""As many as a block may hold. Refused before they are read: of empty ones, two bytes each, a frame
+would hold twelve million, and each costs two kilobytes to refuse."""
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False, tag_field="type"):
@@ -47,19 +63,19 @@ class Consensus(Message, frozen=True, array_like=True, tag=0):
 class Transactions(Message, frozen=True, array_like=True, tag=1):
     """Envelopes a node was given, passed on."""
 
-    envelopes: list[bytes]
+    envelopes: Envelopes
 
 
 class FetchTransactions(Message, frozen=True, array_like=True, tag=2):
     """Ask for envelopes of a proposal by their hashes, concatenated."""
 
-    envelope_hashes: bytes
+    envelope_hashes: Annotated[bytes, msgspec.Meta(max_length=FETCH_HASHES_MAX * HASH_BYTES)]
 
 
 class FetchedTransactions(Message, frozen=True, array_like=True, tag=3):
     """The answer: those of them the sender has."""
 
-    envelopes: list[bytes]
+    envelopes: Envelopes
 
 
 class FetchProposal(Message, frozen=True, array_like=True, tag=4):
@@ -74,7 +90,7 @@ class FetchedProposal(Message, frozen=True, array_like=True, tag=5):
 
     header: bytes
     leaf_hashes: bytes
-    envelopes: list[bytes]
+    envelopes: Envelopes
 
 
 class Status(Message, frozen=True, array_like=True, tag=6):
@@ -96,14 +112,14 @@ class FetchBlocks(Message, frozen=True, array_like=True, tag=7):
 class CertifiedBlock(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A decided block with the votes that decided it."""
 
-    entries: list[bytes]
+    entries: Annotated[list[bytes], msgspec.Meta(max_length=ENTRIES_MAX)]
     certificate: bytes
 
 
 class Blocks(Message, frozen=True, array_like=True, tag=8):
     """The answer: consecutive blocks, as many as fit."""
 
-    blocks: list[CertifiedBlock]
+    blocks: Annotated[list[CertifiedBlock], msgspec.Meta(max_length=BLOCKS_MAX)]
 
 
 class Cosigned(Message, frozen=True, array_like=True, tag=9):

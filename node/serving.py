@@ -13,7 +13,8 @@ from node.blocks import split_hashes
 from node.catch_up import BlockSource
 from node.messages import (
     BLOCKS_BYTES_MAX,
-    FETCH_HASHES_MAX,
+    BLOCKS_MAX,
+    ENVELOPES_BYTES_MAX,
     GOSSIP_BYTES_MAX,
     Blocks,
     BlocksBegin,
@@ -41,11 +42,23 @@ def split_by_bytes(envelopes: Iterator[bytes]) -> Iterator[list[bytes]]:
 def find_envelopes(
     hashes: bytes, find: Callable[[bytes], Candidate | None]
 ) -> Iterator[FetchedTransactions]:
-    """Yield the frames that answer a request for envelopes: those of them that are here."""
-    found = (find(envelope_hash) for envelope_hash in split_hashes(hashes)[:FETCH_HASHES_MAX])
+    """Yield the frames that answer a request for envelopes: those of them that are here.
+
+    Each once, however often it is named, and no more of them than the largest block holds: two
+    megabytes of one hash would have asked for gigabytes.
+    """
+    found = (find(envelope_hash) for envelope_hash in dict.fromkeys(split_hashes(hashes)))
     raws = (candidate.transaction.raw for candidate in found if candidate is not None)
-    for group in split_by_bytes(raws):
+    for group in split_by_bytes(_take_bytes(raws, ENVELOPES_BYTES_MAX)):
         yield FetchedTransactions(group)
+
+
+def _take_bytes(envelopes: Iterator[bytes], bytes_max: int) -> Iterator[bytes]:
+    for raw in envelopes:
+        bytes_max -= len(raw)
+        if bytes_max < 0:
+            return
+        yield raw
 
 
 def collect_blocks(source: BlockSource, height: int, applied: int) -> Blocks | BlocksBegin | None:
@@ -63,7 +76,7 @@ def collect_blocks(source: BlockSource, height: int, applied: int) -> Blocks | B
         except NotMounted as missing:
             return Blocks(blocks) if blocks else BlocksBegin(missing.held_from)
         size += sum([len(entry) for entry in entries])
-        if blocks and size > BLOCKS_BYTES_MAX:
+        if blocks and (size > BLOCKS_BYTES_MAX or len(blocks) >= BLOCKS_MAX):
             break
         blocks.append(CertifiedBlock(list(entries), certificate))
     return Blocks(blocks) if blocks else None

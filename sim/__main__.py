@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,15 +21,19 @@ from rich.table import Table
 
 from sim.campaign import Campaign, run_all
 from sim.coverage import SIZES
-from sim.plan import FAMILIES
+from sim.plan import FAMILIES, KINDS, draw_plan
 from sim.shrink import RUNS_MAX, Shrinker
 from sim.simulation import Options, Result, run_seed
+from sim.world import World
 
 SHRUNK_MAX: Final = 3
 """Failures of a range that are shrunk, the first ones; each takes minutes."""
 
 SAVED_EVERY: Final = 50
 """Seeds between two writes of a range's sums, so that a long campaign leaves something behind."""
+
+SEEDS_MAX: Final = 10_000_000
+"""Seeds of one range: some months of a machine; more is a slip of the finger."""
 
 TABLE_WIDTH: Final = 160
 """Columns a table needs that has one for each number of nodes."""
@@ -54,6 +59,10 @@ def reproduction(seed: int, options: Options) -> str:
 
 def run_one(seed: int, options: Options, *, is_quiet: bool, shrinks: bool) -> int:
     """Run one seed, printing its trace."""
+    strangers = find_strangers(seed, options)
+    if strangers:
+        print(f"seed {seed}: {strangers}", file=sys.stderr)
+        return 2
     result = run_seed(seed, options, None if is_quiet else print)
     print(f"plan   {result.plan}")
     print(
@@ -162,22 +171,70 @@ def _number(count: int) -> str:
 
 
 def parse_range(text: str) -> range:
-    """Return the seeds A, …, B−1 that `A:B` names."""
+    """Return the seeds A, …, B−1 that `A:B` names; raise `ArgumentTypeError`."""
     begin, _, end = text.partition(":")
-    seeds = range(int(begin), int(end))
+    try:
+        seeds = range(int(begin), int(end))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not A:B with two whole numbers") from None
     if not seeds:
         raise argparse.ArgumentTypeError(f"{text!r} names no seed")
+    if seeds[-1] - seeds[0] >= SEEDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} names more than {SEEDS_MAX:,} seeds")
     return seeds
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """Return the names of a list with commas; `none` is the empty one."""
-    return () if text == "none" else tuple(text.split(","))
+    """Return the names of a list with commas; `none` is the empty one.
+
+    A name is a family and a place in its schedule, as in `crashes-3`; raise `ArgumentTypeError`.
+    """
+    if text == "none":
+        return ()
+    names = tuple(text.split(","))
+    for name in names:
+        family, _, place = name.rpartition("-")
+        if family not in KINDS or not place.isdecimal():
+            raise argparse.ArgumentTypeError(
+                f"{name!r} is no fault; one is named like 'crashes-3', after {', '.join(KINDS)}"
+            )
+    return names
 
 
 def parse_numbers(text: str) -> tuple[int, ...]:
-    """Return the numbers of a list with commas."""
-    return tuple(sorted({int(item) for item in text.split(",")}))
+    """Return the replica numbers of a list with commas; raise `ArgumentTypeError`."""
+    numbers = text.split(",")
+    for number in numbers:
+        if not number.isdecimal() or int(number) >= SIZES[-1]:
+            raise argparse.ArgumentTypeError(f"{number!r} is no replica from 0 to {SIZES[-1] - 1}")
+    return tuple(sorted({int(number) for number in numbers}))
+
+
+def parse_count(text: str) -> int:
+    """Return a whole number from 1 on; raise `ArgumentTypeError`."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def parse_new_file(text: str) -> Path:
+    """Return where a file can be written; raise `ArgumentTypeError`."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"no file can be written at {text!r}")
+    return path
+
+
+def find_strangers(seed: int, options: Options) -> str:
+    """Return what the options name and the seed's plan does not have; empty if there is nothing."""
+    plan = draw_plan(World(seed), options.count, options.family)
+    faults = {*(options.faults or ())} - {fault.name for fault in plan.schedule}
+    if faults:
+        return f"its plan has no fault {', '.join(sorted(faults))}"
+    honest = {*options.honest} - plan.faulty
+    if honest:
+        return f"in its plan these are not faulty: {', '.join(map(str, sorted(honest)))}"
+    return ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -192,7 +249,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--seed", type=int, help="one seed, with its trace")
     which.add_argument("--seeds", type=parse_range, metavar="A:B", help="seeds A to B-1")
-    parser.add_argument("--heights", type=int, default=usual.heights, help="default: %(default)s")
+    parser.add_argument(
+        "--heights", type=parse_count, default=usual.heights, help="default: %(default)s"
+    )
     parser.add_argument("--nodes", type=int, choices=SIZES, help="default: the seed decides")
     parser.add_argument("--family", choices=FAMILIES, help="main family of faults")
     parser.add_argument(
@@ -202,15 +261,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--honest", type=parse_numbers, default=(), metavar="N,N", help="faulty nodes that behave"
     )
     parser.add_argument(
-        "--until", type=int, default=usual.until_ms, metavar="MS",
+        "--until", type=parse_count, default=usual.until_ms, metavar="MS",
         help="virtual time at which everything heals at the latest; default: %(default)s",
     )  # fmt: skip
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="default: cores")
+    parser.add_argument(
+        "--workers", type=parse_count, default=os.cpu_count() or 1, help="default: cores"
+    )
     parser.add_argument("--quiet", action="store_true", help="no trace")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at a failure")
     parser.add_argument("--no-shrink", action="store_true", help="do not shorten failures")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the sums of a range")
+    parser.add_argument(
+        "--json", type=parse_new_file, metavar="FILE", help="write the sums of a range"
+    )
     chosen = parser.parse_args(arguments)
+    if chosen.seed is not None and chosen.json is not None:
+        parser.error("argument --json: only with --seeds")
     options = Options(
         chosen.heights, chosen.nodes, chosen.family, chosen.faults, chosen.honest, chosen.until
     )
@@ -227,4 +292,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it quietly, as it does any tool
     sys.exit(main())

@@ -76,7 +76,7 @@ class Shrinker:
         """Heal earlier: when it failed, then after half of that, and so on."""
         self._try(replace(self.options, until_ms=min(self.options.until_ms, self._failed_ms())))
         for part in (2, 4 / 3, 8 / 7):
-            while self._try(replace(self.options, until_ms=int(self.options.until_ms / part))):
+            while self._try(replace(self.options, until_ms=int(self.options.until_ms / part) or 1)):
                 pass
 
     def _failed_ms(self) -> int:

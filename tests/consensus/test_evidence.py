@@ -96,6 +96,14 @@ def test_a_claim_inside_a_new_view_counts_as_said() -> None:
     assert slots(one) == [(0, "view-change/1/1")]
 
 
+def test_a_certificate_inside_a_new_view_can_convict() -> None:
+    one = Alone()
+    block, other = one.block(), one.block(salt=b"b")
+    one.hear(sign_prepare(0, 1, 0, other.block_hash))
+    one.hear(sign_new_view(2, 1, 1, changes(1, one.prepared(0, block)), block))
+    assert slots(one) == [(0, "prepare/1/0")]
+
+
 def test_the_same_claim_again_and_later_views_convict_nobody() -> None:
     one = Alone()
     prepared = one.prepared(0, one.block())

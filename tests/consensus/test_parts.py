@@ -280,6 +280,9 @@ def test_inbox_keeps_one_height_and_a_place_of_each_kind_for_each_replica() -> N
     assert [(item.replica, item.view) for item in kept] == [(0, 3), (1, 2)]
     assert statements.votes.of(COMMIT, 0) == ()
     assert inbox.take(2)[1] == ()
+    inbox.put(2, 0, early)
+    inbox.put(2, 0, late)
+    assert inbox.take(2)[1] == (late,), "the later of a kind is the one that counts"
     inbox.put(3, 0, sign_view_change(0, 3, 1, None))
     inbox.put(4, 0, sign_view_change(0, 4, 1, None))
     assert inbox.take(3)[1] == ()

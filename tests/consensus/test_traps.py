@@ -13,6 +13,7 @@ import pytest
 
 from consensus import actions as act
 from consensus import events as ev
+from consensus.durable import decode_record
 from consensus.messages import (
     Commit,
     Decided,
@@ -816,6 +817,48 @@ def test_record_above_the_applied_blocks_forbids_signing_below_it() -> None:
     assert one.sent == prepares
 
 
+def test_silence_that_ends_above_the_applied_blocks_is_durable() -> None:
+    """The record is of a later height than the blocks: only how long to be silent has changed."""
+    one = Alone()
+    block = one.block()
+    one.prepare_block(block)
+    one.commit_in(0, block)
+    second = make_proposal(one.node.disk.headers[1], 2, START_MS + 2, b"2")
+    one.hear(sign_pre_prepare(2, 2, second))
+    one.node.crash()
+    del one.node.disk.headers[1:]
+    one.node.start(silent_through_height=2**53 - 1)
+    one.node.handle(ev.SilenceSet(7))
+    one.node.crash()
+    one.node.start()
+    assert one.node.running.silent_through_height == 7
+    assert one.node.disk.record is not None
+    record = decode_record(one.node.disk.record, CHAIN_ID, 3)
+    assert [vote.block_hash for vote in record.votes if vote.height == 2] == [second.block_hash]
+
+
+@pytest.mark.parametrize("is_new_view", [True, False], ids=["new-view", "view-change"])
+def test_what_comes_early_is_justified_like_what_comes_in_time(is_new_view: bool) -> None:
+    """Trap 14 of the next height: what is kept for it is acted on without being looked at again."""
+    one = Alone(own=0)
+    block = one.block()
+    one.hear(sign_pre_prepare(1, 1, block))
+    second = make_proposal(decode_header(block.header), 3, START_MS + 2, b"2")
+    false = make_prepared(one.network.validators, 2, 0, second.block_hash)
+    false = msgspec.structs.replace(false, prepares=false.prepares[1:])
+    claims = [sign_view_change(replica, 2, 1, None) for replica in (1, 2, 3)]
+    if is_new_view:
+        one.hear(sign_new_view(3, 2, 1, claims[:2], second))
+    else:
+        one.hear(sign_view_change(2, 2, 1, false))
+    notes = list(one.node.notes)
+    one.hear(Decided(make_certificate(one.network.validators, 1, 0, block.block_hash)))
+    assert len(one.node.disk.headers) == 2
+    assert [item for item in one.of(Prepare) if item.height == 2] == []
+    assert one.node.running._state.view_changes.get(2) is None
+    assert ["no_quorum" in note for note in notes] == [True]
+
+
 def test_trap_35_flooding_leaves_memory_bounded() -> None:
     one = Alone()
     replica = one.node.running
@@ -879,6 +922,42 @@ def test_one_false_body_of_a_committed_block_does_not_halt() -> None:
     one.commit_in(0, block)
     one.tick(2 * TIMING.resend_interval_ticks)
     assert one.node.halts == []
+    assert len(one.node.disk.headers) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"envelope_hashes": b"\x01" * 64},
+        {"leaf_hashes": b"\x01" * 64},
+    ],
+    ids=["envelopes", "leaves"],
+)
+def test_a_proposal_changed_on_its_way_keeps_nobody_from_the_true_one(
+    change: dict[str, bytes],
+) -> None:
+    one = Alone()
+    block = one.block()
+    one.hear(sign_pre_prepare(1, 1, msgspec.structs.replace(block, **change)))
+    assert one.of(Prepare) == []
+    one.hear(sign_pre_prepare(1, 1, block))
+    assert [item.block_hash for item in one.of(Prepare)] == [block.block_hash]
+
+
+def test_one_liar_that_changes_a_proposal_on_its_way_does_not_halt() -> None:
+    """The signature covers the block hash alone: replica 2 passes on replica 1's proposal with
+    another body, and gives that body again when asked. Only what it gave itself counts."""
+    one = Alone()
+    block = one.block()
+    false = msgspec.structs.replace(block, envelope_hashes=b"\x01" * 64)
+    one.network.inject(one.node.number, sign_pre_prepare(1, 1, false))
+    one.hear(Decided(make_certificate(one.network.validators, 1, 0, block.block_hash)))
+    one.node.handle(ev.ProposalFetched(block.block_hash, false, 2))
+    one.answer()
+    one.tick(TIMING.resend_interval_ticks)
+    assert one.node.halts == []
+    one.node.handle(ev.ProposalFetched(block.block_hash, block, 0))
+    one.answer()
     assert len(one.node.disk.headers) == 2
 
 
@@ -1143,6 +1222,46 @@ def test_primary_s_false_body_is_executed_a_bounded_number_of_times() -> None:
     for _ in range(10):
         one.hear(sign_pre_prepare(1, 1, false))
     assert sum("bad_body" in note for note in one.node.notes) == 3
+
+
+def test_timer_counts_when_the_bodies_that_came_were_of_no_use() -> None:
+    """Nothing waits here, and the primary's turn is under way all the same."""
+    one = Alone()
+    false = msgspec.structs.replace(one.block(), leaf_hashes=bytes(64))
+    for _ in range(4):
+        one.hear(sign_pre_prepare(1, 1, false))
+    one.tick(TIMING.view_timeout_ticks - 1)
+    assert one.of(ViewChange) == []
+    one.tick()
+    assert [item.view for item in one.of(ViewChange)] == [1]
+
+
+@pytest.mark.parametrize("has_left", [False, True], ids=["still-there", "left-by-the-timer"])
+def test_bodies_refused_in_a_view_say_nothing_of_the_next_one(has_left: bool) -> None:
+    one = Alone()
+    false = msgspec.structs.replace(one.block(), leaf_hashes=bytes(64))
+    for _ in range(4):
+        one.hear(sign_pre_prepare(1, 1, false))
+    if has_left:
+        one.node.work_pending = True
+        one.tick(TIMING.view_timeout_ticks)
+        assert [item.view for item in one.of(ViewChange)] == [1]
+    fresh = one.block(proposer=2)
+    one.hear(sign_new_view(2, 1, 1, changes(1), fresh))
+    assert [(item.view, item.block_hash) for item in one.of(Prepare)] == [(1, fresh.block_hash)]
+
+
+def test_restarted_replica_works_on_the_new_view_it_had_entered() -> None:
+    one = Alone()
+    fresh = one.block(proposer=2)
+    new_view = sign_new_view(2, 1, 1, changes(1), fresh)
+    one.hear(new_view)
+    assert len(one.of(Prepare)) == 1
+    one.node.crash()
+    one.node.start()
+    one.tick()
+    one.hear(new_view, sign_prepare(0, 1, 1, fresh.block_hash))
+    assert [(item.view, item.block_hash) for item in one.of(Commit)] == [(1, fresh.block_hash)]
 
 
 def test_restarted_replica_keeps_its_prepared_claim_through_later_views() -> None:

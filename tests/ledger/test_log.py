@@ -91,6 +91,15 @@ def test_steps_and_headers_after_them_give_the_same_tiles(steps: list[int], tail
     assert log.frontier_from_tiles(frontier.size, stepped.read) == frontier
 
 
+def test_a_wider_tile_than_the_tree_needs_grows_as_the_exact_one() -> None:
+    """Tiles that are ahead of the tree, as another reader of a growing log may find them."""
+    tiles = Tiles()
+    tiles.write(log.extend_tiles(Frontier.empty(), LEAVES[:300], tiles.read))
+    ahead = log.extend_tiles(log.frontier_from_tiles(7, tiles.read), LEAVES[7:20], tiles.read)
+    assert ahead.tiles == ((0, 0, b"".join(LEAVES[:20])),)
+    assert ahead.frontier.root() == compute_root(LEAVES[:20])
+
+
 def test_growth_reads_only_partial_tiles_at_the_right_edge(grown: Tiles) -> None:
     frontier = log.frontier_from_tiles(SIZE, grown.read)
     grown.reads.clear()

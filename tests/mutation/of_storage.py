@@ -8,6 +8,7 @@ JOURNAL = "tests/storage/test_journal.py::"
 SEGMENTS = "tests/storage/test_segments.py::"
 CHAIN = "tests/storage/test_chain.py::"
 SPOOL = "tests/storage/test_spool.py::"
+ARCHIVE = "tests/storage/test_archive.py::"
 
 PRIVATE = "tests/storage/test_private_box.py::"
 
@@ -247,5 +248,71 @@ MUTANTS = (
         "        other = 1 - self._active",
         "changing files forgets what is owed",
         SPOOL + "test_change_over_carries_what_has_been_owed_for_long",
+    ),
+    Mutant(
+        "mended-mark-not-synced",
+        "storage/journal.py",
+        "        if stale or any(is_mended):\n            self._directory.fsync(VOTES_FILE)\n",
+        "",
+        "a mark that loading writes again is lost with the next power loss",
+        JOURNAL + "test_a_mark_that_loading_wrote_again_is_durable",
+    ),
+    Mutant(
+        "misplaced-slot-taken",
+        "storage/journal.py",
+        "        return slot if slot.sequence % 2 == at else None",
+        "        return slot",
+        "a slot in the other one's place passes for it",
+        JOURNAL + "test_a_slot_in_the_place_of_the_other_is_no_slot",
+    ),
+    Mutant(
+        "emptied-before-carried-over",
+        "storage/spool.py",
+        "        self.append(owed)\n        other = 1 - self._active\n"
+        "        self._directory.truncate(SPOOL_FILES[other], 0)",
+        "        other = 1 - self._active\n"
+        "        self._directory.truncate(SPOOL_FILES[other], 0)\n        self.append(owed)",
+        "a file of promises is emptied before what is owed stands in the other",
+        SPOOL + "test_power_lost_at_any_step_of_a_change_over_loses_nothing_owed",
+    ),
+    Mutant(
+        "checkpoints-wait-for-ever",
+        "storage/chain.py",
+        "if len(self._checkpoints_waiting) > _CHECKPOINTS_WAITING_MAX:",
+        "if len(self._checkpoints_waiting) < 0:",
+        "any number of checkpoints waits for the next block",
+        CHAIN + "test_checkpoints_are_readable_at_once_and_durable_with_the_next_block",
+    ),
+    Mutant(
+        "archive-copy-not-synced",
+        "storage/archive.py",
+        "    archive.fsync(partial)\n",
+        "",
+        "a segment is removed while its copy is not durable",
+        ARCHIVE + "test_a_copy_that_was_reported_survives_a_power_loss",
+    ),
+    Mutant(
+        "archive-name-not-synced",
+        "storage/archive.py",
+        "    archive.fsync_directory()\n",
+        "",
+        "a segment is removed while its copy has no durable name",
+        ARCHIVE + "test_a_copy_that_was_reported_survives_a_power_loss",
+    ),
+    Mutant(
+        "archive-copy-not-read-back",
+        "storage/archive.py",
+        "if archive.size(name) != size or copy.digest() != source.digest():",
+        "if archive.size(name) != size:",
+        "a copy that the disk has changed passes for the segment",
+        ARCHIVE + "test_a_copy_that_reads_back_otherwise_is_no_copy",
+    ),
+    Mutant(
+        "wider-tile-not-cut",
+        "ledger/log.py",
+        "    return data[: width * HASH_BYTES]\n\n\n# Proofs",
+        "    return data\n\n\n# Proofs",
+        "a tile that is ahead of the tree goes into its growth",
+        "tests/ledger/test_log.py::test_a_wider_tile_than_the_tree_needs_grows_as_the_exact_one",
     ),
 )

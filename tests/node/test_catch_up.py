@@ -11,9 +11,9 @@ from ledger.refusal import Reason, Rejected
 from ledger.transaction import Outcome
 from ledger.votes import decode_commit_certificate, encode_commit_certificate
 from ledger.wire import encode
-from node.catch_up import ANSWER_TICKS_MAX, QUEUE_BLOCKS_MAX, CatchUp, read_certified_block
+from node.catch_up import ANSWER_TICKS_MAX, CatchUp, read_certified_block
 from node.effects import CommitBlock, Halted, PeerChanged
-from node.messages import Blocks, CertifiedBlock, FetchBlocks
+from node.messages import BLOCKS_MAX, Blocks, CertifiedBlock, FetchBlocks
 from tests.node.driving import MEMORY, Drivers, Machine
 
 PEERS = {0, 1, 2}
@@ -155,6 +155,24 @@ def test_a_peer_that_does_not_answer_is_left_for_the_next() -> None:
     assert asked(machine)[-1] == (2, 1)
 
 
+def test_nothing_is_proposed_at_a_height_whose_block_is_being_written() -> None:
+    network, machine = late_machine()
+    machine.holds = lambda effect: (
+        isinstance(effect, CommitBlock) and effect.block.header.height == 3
+    )
+    machine.hear(0, Blocks(blocks_of(network, 1, 2)))
+    machine.hear(0, Blocks(blocks_of(network, 3, 3)))
+    assert machine.driver.replica.primary == machine.number
+    network.submit(3, network.transaction("waits"))
+    network.tick(3, 3)
+    assert [item for item in machine.voted() if item.height == 3] == []  # type: ignore[union-attr]
+    (held,) = machine.held
+    machine.holds = lambda _: False
+    machine.perform(held)
+    machine.step(machine.caused.popleft())
+    assert machine.height == 3
+
+
 # The book by itself
 
 
@@ -165,6 +183,8 @@ def test_nothing_is_asked_for_what_is_applied() -> None:
     assert (book.is_active, book.target) == (True, 5)
     assert book.begin(9, 1, 4, PEERS) is None, "one peer at a time"
     assert book.target == 9
+    assert book.begin(6, 2, 4, PEERS) is None
+    assert book.target == 9, "a peer that is behind the others takes nothing back"
 
 
 def test_a_peer_that_is_not_connected_is_passed_over() -> None:
@@ -177,18 +197,20 @@ def test_an_empty_answer_of_who_claimed_more_leads_to_the_next_peer_at_once() ->
     book = CatchUp(4, 3)
     book.begin(5, 0, 4, PEERS)
     assert not book.take(0, [], 4)
-    assert book.begin(5, 0, 4, PEERS) == 0
+    assert book.begin(5, 0, 4, PEERS) is None, "not the same one again"
+    assert book.tick(PEERS) == 1
+    assert book.take(1, [BLOCK], 4)
 
 
 def test_answers_are_bounded_and_taken_once() -> None:
     book = CatchUp(4, 3)
     book.begin(5, 0, 4, PEERS)
-    assert book.take(0, [BLOCK] * (QUEUE_BLOCKS_MAX + 5), 4)
+    assert book.take(0, [BLOCK] * (BLOCKS_MAX + 5), 4)
     assert not book.take(0, [BLOCK], 4)
     count = 0
     while book.next_block() is not None:
         count += 1
-    assert count == QUEUE_BLOCKS_MAX
+    assert count == BLOCKS_MAX
     assert not book.has_blocks
 
 

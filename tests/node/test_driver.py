@@ -12,7 +12,9 @@ import pytest
 from consensus.messages import Commit, Prepare, PrePrepare, ViewChange, encode_message
 from contracts.execution import Executor
 from contracts.kinds import KINDS, Kind
+from ledger import tags
 from ledger.block import decode_header, encode_header
+from ledger.hashing import tagged_hash
 from ledger.votes import (
     COMMIT,
     PREPARE,
@@ -218,6 +220,31 @@ def test_a_cosignature_that_was_lost_is_sent_again() -> None:
     assert len(machine.sent(Cosigned)) == before + 1
 
 
+def test_a_proposal_that_nobody_asked_for_is_not_even_hashed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = Drivers().start()
+    machine = network.machines[0]
+
+    def hash_nothing(tag: bytes, raw: bytes) -> bytes:
+        raise AssertionError("an envelope was hashed")
+
+    monkeypatch.setattr("node.driver.tagged_hash", hash_nothing)
+    machine.hear(1, FetchedProposal(b"header", b"", [b"envelope"]))
+    assert machine.driver.halted == ""
+
+
+def test_a_cosignature_says_a_second_by_which_the_tree_existed() -> None:
+    """Rounded up: one that is rounded down would speak of a tree from before it was there."""
+    network = Drivers()
+    network.now_ms += 1
+    network.start()
+    times = {
+        int.from_bytes(item.signature[:8], "big") for item in network.machines[0].sent(Cosigned)
+    }
+    assert times == {network.now_ms // 1000 + 1}
+
+
 def test_a_smaller_tree_is_never_cosigned_after_a_larger_one() -> None:
     network = Drivers().start()
     network.grow(3)
@@ -270,6 +297,40 @@ def test_requests_of_one_peer_are_answered_so_often_per_tick() -> None:
     machine.done.clear()
     machine.hear(2, FetchBlocks(1))
     assert len(machine.done) == 1
+
+
+def test_large_answers_count_for_more_than_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trap 35: a few bytes of a request must not cost as much as a peer likes."""
+    network = Drivers().start()
+    network.grow(1)
+    machine = network.machines[0]
+    blocks = [machine.store.block(height)[0] for height in range(1, machine.height + 1)]
+    size_bytes = sum(len(entry) for entries in blocks for entry in entries)
+    monkeypatch.setattr("node.driver.ANSWER_WEIGHT_BYTES", size_bytes // 4)
+    machine.done.clear()
+    for _ in range(ANSWERS_PER_TICK_MAX):
+        machine.hear(2, FetchBlocks(1))
+    assert len(machine.sent(Blocks)) == 2
+    network.tick(1, 0)
+    machine.hear(2, FetchBlocks(1))
+    assert len(machine.sent(Blocks)) == 3
+
+
+def test_an_envelope_named_often_is_given_once_and_no_more_than_a_block_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = Drivers().start()
+    machine = network.machines[0]
+    raws = [network.transaction(f"tx-{at}") for at in range(5)]
+    for raw in raws:
+        network.submit(0, raw)
+    hashes = [tagged_hash(tags.ENVELOPE, raw) for raw in raws]
+    machine.hear(1, FetchTransactions(b"".join(hashes[:2] * 50)))
+    (answer,) = machine.sent(FetchedTransactions)
+    assert answer.envelopes == raws[:2]
+    monkeypatch.setattr("node.serving.ENVELOPES_BYTES_MAX", sum(map(len, raws[:3])))
+    machine.hear(2, FetchTransactions(b"".join(hashes)))
+    assert machine.sent(FetchedTransactions)[1].envelopes == raws[:3]
 
 
 def test_requests_for_what_is_not_here_are_not_answered() -> None:

@@ -13,7 +13,7 @@ from ledger.merkle import Frontier, compute_root, leaf_hash
 from ledger.signing import verify_signature
 from ledger.transaction import decode_body, decode_transaction
 from ledger.votes import COMMIT, Vote, compute_vote_message
-from node.certification import Certification, cosigner_name
+from node.certification import HEIGHTS_MAX, Certification, cosigner_name
 from node.convictions import AGAIN_TICKS, OWED_MAX, PATIENCE_TICKS, Convictions
 from node.forks import FORKS_KEPT, ForkWatch
 from node.messages import Cosigned
@@ -149,6 +149,26 @@ def test_what_is_no_doubt() -> None:
     assert certification.add(2, log.frame(2, 301, FALSE), 3) is None, "nothing is known of it"
     assert certification.add(2, log.frame(9, 9, FALSE), 3) is None, "kept until height 9"
     assert [item.root for _, item in certification.take_early(9)] == [FALSE]
+
+
+def test_of_what_comes_early_each_validator_has_one_place_for_the_highest() -> None:
+    log = Log()
+    certification = certification_of(log)
+    for height in (8, 9, 7):
+        assert certification.add(2, log.frame(height, height, FALSE), 3) is None
+    assert [item.height for _, item in certification.take_early(9)] == [9]
+    assert (certification.take_early(8), certification.take_early(7)) == ([], [])
+
+
+def test_cosignatures_are_collected_of_the_newest_heights_only() -> None:
+    log = Log()
+    certification = certification_of(log)
+    assert certification.add(2, log.frame(2, 9, root_at(9)), 3) is None
+    for height in range(4, 2 + HEIGHTS_MAX + 1):
+        certification.open_height(height, 300, root_at(300))
+    last = 2 + HEIGHTS_MAX
+    assert certification.add(2, log.frame(2, 9, FALSE), last) is None, "no height 2 any more"
+    assert certification.add(2, log.frame(3, 9, FALSE), last) is not None
 
 
 # What is owed to the chain

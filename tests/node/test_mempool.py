@@ -141,6 +141,18 @@ def test_local_transactions_are_told_apart_and_found_by_age() -> None:
     assert pool.find_local_before(900, 2) == mine[:2]
 
 
+def test_what_a_peer_relayed_first_is_local_once_it_is_submitted_here() -> None:
+    pool = Mempool()
+    candidate = make()
+    add(pool, candidate, is_local=False, now_ms=100)
+    assert pool.local_candidates() == []
+    assert not add(pool, candidate, is_local=True, now_ms=200)
+    assert pool.local_candidates() == [candidate], "it is promised now"
+    add(pool, candidate, is_local=False, now_ms=300)
+    assert pool.local_candidates() == [candidate], "and a repeat takes no promise back"
+    assert pool.find_local_before(100, 9) == [candidate], "it has waited since it came"
+
+
 def test_its_sums_hold_over_a_long_life() -> None:
     chance = random.Random("pool")
     pool = Mempool(transactions_max=20, submitter_max=8)

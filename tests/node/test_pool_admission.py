@@ -40,6 +40,15 @@ def test_only_what_its_party_can_no_longer_sign_leaves_the_pool():
     assert "party m-1 is revoked from height 5; this is 5" in said[0]
 
 
+def test_a_key_found_valid_for_one_block_is_asked_about_again_for_the_next():
+    door = Door()
+    assert door.admission.admit(door.candidates(1_400), now_ms=1_000, is_local=True)
+    door.end_key(5)
+    door.admission.block_applied([], ["party/m-1"])
+    assert len(door.pool) == 0
+    assert not door.admission.admit(door.candidates(1_401), now_ms=1_000, is_local=True)
+
+
 def test_the_pool_that_an_operator_limits_is_the_pool_that_is_used():
     """A pool begins empty, and an empty pool is false: its limits were once lost that way."""
     deployment = make_deployment(1)
@@ -63,6 +72,10 @@ class Door:
         chain = SimpleNamespace(header=self.header, party={"m-1": party}.get, limits=limits)
         self.pool = Mempool()
         self.admission = PoolAdmission(chain, self.pool, lambda level, text: None)
+        self.party = party
+
+    def end_key(self, height):
+        self.party.keys[0] = PartyKey(SIGNER.public_key, 0, height, ["bank"])
 
     def candidates(self, not_after):
         return [

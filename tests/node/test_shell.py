@@ -19,8 +19,9 @@ from node.effects import (
     Said,
     SaveJournal,
     Ticked,
+    VerifyEnvelopes,
 )
-from node.shell import Disk, Shell
+from node.shell import PARSE_SLICE, Disk, Shell
 from storage.files import StorageFailure
 
 
@@ -175,3 +176,43 @@ async def test_a_disk_that_takes_long_costs_one_tick():
         shell.tick()
     await disk_thread.finish()
     assert list(map(type, shell.driver.events)) == [FrameReceived, Ticked]
+
+
+@pytest.mark.parametrize(("replica", "read"), [(1, PARSE_SLICE), (None, 3 * PARSE_SLICE)])
+async def test_of_a_peers_frame_nothing_is_read_behind_what_cannot_be(replica, read):
+    """A correct peer has read what it passes on. What this node itself kept is read to the end."""
+    shell, _, said, _ = make_shell({})
+    shell.driver.chain.chain_id = bytes(32)
+    await shell._verify_envelopes([b"garbage"] * (3 * PARSE_SLICE), replica)
+    (admitted,) = shell.driver.events
+    assert (len(admitted.rejected), admitted.candidates) == (read, [])
+    assert len(said) == (1 if replica is not None else read)
+
+
+class HoldingCarrier:
+    """A transport that notes whom the shell does not want to hear for now."""
+
+    def __init__(self):
+        self.held = set()
+
+    def hold(self, replica):
+        self.held.add(replica)
+
+    def release(self, replica):
+        self.held.discard(replica)
+
+
+@pytest.mark.parametrize(("size_bytes", "count_max"), [(1_000, 40), (4 * 1024 * 1024, 8)])
+async def test_large_frames_that_are_verified_hold_their_peer_sooner(size_bytes, count_max):
+    """What waits for verification is in memory too, and a liar's frames are as large as any."""
+    effect = VerifyEnvelopes([b"x" * size_bytes], 1, is_urgent=False)
+    shell, _, _, _ = make_shell({FrameReceived: [effect]})
+    shell.driver.chain.chain_id = bytes(32)
+    shell.carrier = HoldingCarrier()
+    for count in range(1, count_max + 1):
+        assert not shell.carrier.held, count
+        shell.frame_arrived(1, b"frame")
+    assert shell.carrier.held == {1}
+    await asyncio.gather(*shell._tasks)
+    await asyncio.sleep(0)
+    assert not shell.carrier.held, "heard again once all is dealt with"

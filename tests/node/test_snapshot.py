@@ -20,8 +20,10 @@ from ledger.snapshot import (
     decode_manifest,
     edge_from_tiles,
     read_rows,
+    verify_manifest,
 )
 from ledger.snapshot_blocks import SnapshotBlocks
+from ledger.votes import decode_commit_certificate, encode_commit_certificate
 from ledger.wire import encode
 from node.effects import PeerChanged, SendFrame, Ticked
 from node.intake import parse_relayed
@@ -38,6 +40,7 @@ from node.messages import (
     SnapshotManifest,
     SnapshotOffer,
     Snapshots,
+    encode_frame,
 )
 from node.snapshot_export import freeze
 from node.snapshot_files import COMPLETE_FILE, Base
@@ -219,11 +222,21 @@ def test_a_false_chunk_is_refused_and_costs_the_liar_its_turn(
     assert "replica 1 gave what is refused: bad_proof: snapshot: chunk " in caplog.text
 
 
+def one_less(raw: bytes) -> bytes:
+    certificate = decode_commit_certificate(raw)
+    fewer = msgspec.structs.replace(certificate, commits=certificate.commits[1:])
+    return encode_commit_certificate(fewer)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         (lambda f: msgspec.structs.replace(f, manifest=f.manifest + b"\0"), "was offered"),
         (lambda f: msgspec.structs.replace(f, certificate=b""), "malformed"),
+        (
+            lambda f: msgspec.structs.replace(f, certificate=one_less(f.certificate)),
+            "a quorum is",
+        ),
         (lambda f: msgspec.structs.replace(f, note=b"no note"), "malformed"),
         (lambda f: msgspec.structs.replace(f, proof=f.proof[:-1]), "too few"),
         (lambda f: msgspec.structs.replace(f, proof=[bytes(32)] * len(f.proof)), "leads to root"),
@@ -251,20 +264,73 @@ def test_a_false_manifest_is_refused_and_another_peer_is_asked(
     assert sentence in caplog.text
 
 
-def test_one_member_alone_cannot_offer_a_snapshot() -> None:
-    """A liar's later snapshot is not taken: f+1 have to say the same."""
+def test_votes_for_another_block_are_none_for_a_snapshots_header(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    network = old_network()
+    joiner = Joiner(network)
+    other = network.machines[0].store.certificate(newest(network) - 1)
+
+    def lies(peer: int, frame: Frame) -> Frame:
+        if peer == 0 and isinstance(frame, SnapshotManifest):
+            return msgspec.structs.replace(frame, certificate=other)
+        return frame
+
+    joiner.tampers = lies
+    machine = join(network, joiner)
+    assert machine.height == newest(network)
+    assert f"snapshot {newest(network)}: the votes are for another block" in caplog.text
+
+
+@pytest.mark.parametrize("field", ["base_height", "base_size"])
+def test_a_base_behind_its_own_block_is_refused(field: str) -> None:
+    network = old_network()
+    machine = network.machines[0]
+    held = machine.shelf.manifest(newest(network))
+    assert held is not None
+    manifest = decode_manifest(held[0])
+    header = decode_header(manifest.header)
+    behind = {"base_height": header.height + 1, "base_size": header.first_index + 1}[field]
+    false = msgspec.structs.replace(manifest, **{field: behind})
+    with pytest.raises(Rejected) as caught:
+        verify_manifest(false, b"", b"", [], trust_of(network.deployment.genesis))
+    assert "which is not before it" in caught.value.detail
+
+
+@pytest.mark.parametrize("liar", range(JOINER))
+def test_one_member_alone_cannot_offer_a_snapshot(liar: int) -> None:
+    """A later snapshot that only a liar has is not taken, also where it speaks first."""
     network = old_network()
     joiner = Joiner(network)
     honest = network.machines[0].shelf.offers()[-1]
 
     def lies(peer: int, frame: Frame) -> Frame:
-        if peer == 2 and isinstance(frame, Snapshots):
+        if peer == liar and isinstance(frame, Snapshots):
             return Snapshots([SnapshotOffer(honest[0] + 5, bytes(32))])
         return frame
 
     joiner.tampers = lies
     machine = join(network, joiner)
     assert machine.height == honest[0]
+    wanted = {frame.height for _, frame in joiner.asked if isinstance(frame, FetchManifest)}
+    assert wanted == {honest[0]}
+
+
+def test_what_a_peer_was_not_asked_for_is_passed_over() -> None:
+    network = old_network()
+    joiner = Joiner(network)
+    joiner.begin()
+    fetch = joiner.joining._fetch
+    while fetch.progress is None:
+        replica, frame = joiner.inbox.popleft()
+        joiner.joining.frame_arrived(replica, encode_frame(frame))
+    (asked,) = {peer for peer, frame in joiner.asked if isinstance(frame, FetchBlocks)}
+    first = decode_manifest(network.machines[0].shelf.manifest(newest(network))[0]).base_height
+    entries, certificate = network.machines[0].store.block(first)
+    block = Blocks([CertifiedBlock(list(entries), certificate)])
+    for peer in {*range(JOINER)} - {asked}:
+        assert fetch.take(peer, block) == []
+    assert fetch.take(asked, block) != []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +19,7 @@ from sim.simulation import Options, Result, Simulation, run_seed
 from sim.world import World
 from tests.sim import broken
 
+ROOT = Path(__file__).parents[2]
 OPTIONS = Options(heights=2, count=4, family="blackouts", until_ms=4_000)
 RUNS = 40
 
@@ -80,6 +85,64 @@ def test_lists() -> None:
     assert parse_numbers("7,3,3") == (3, 7)
     assert parse_names("crashes-7,disks-3") == ("crashes-7", "disks-3")
     assert parse_names("none") == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("--seeds 5", "argument --seeds: '5' is not A:B with two whole numbers"),
+        ("--seeds 9:5", "argument --seeds: '9:5' names no seed"),
+        ("--seeds 0:10000001", "argument --seeds: '0:10000001' names more than 10,000,000 seeds"),
+        (f"--seeds 0:{10**20}", f"argument --seeds: '0:{10**20}' names more than 10,000,000 seeds"),
+        ("--seeds 0:1 --workers 0", "argument --workers: '0' is not a whole number from 1 on"),
+        ("--seed 5 --heights -3", "argument --heights: '-3' is not a whole number from 1 on"),
+        ("--seed 5 --until 0", "argument --until: '0' is not a whole number from 1 on"),
+        ("--seed 5 --honest 13", "argument --honest: '13' is no replica from 0 to 12"),
+        ("--seed 5 --faults crash-3", "argument --faults: 'crash-3' is no fault; one is named"),
+        ("--seed 5 --faults crashes", "argument --faults: 'crashes' is no fault; one is named"),
+        ("--seeds 0:1 --json /none/at/all", "no file can be written at '/none/at/all'"),
+        ("--seed 5 --json sums.json", "argument --json: only with --seeds"),
+    ],
+)
+def test_what_is_not_asked_rightly_is_refused_by_name(
+    arguments: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments.split())
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("--faults crashes-9", "seed 0: its plan has no fault crashes-9\n"),
+        ("--honest 1,2", "seed 0: in its plan these are not faulty: 1, 2\n"),
+    ],
+)
+def test_a_fault_or_a_liar_that_a_seed_does_not_have_is_not_left_out_in_silence(
+    options: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--seed", "0", "--nodes", "4", "--family", "calm", *options.split()]) == 2
+    assert capsys.readouterr().err == sentence
+
+
+def test_a_reader_that_has_seen_enough_ends_a_trace_without_a_word() -> None:
+    """`| head`: a write that fails is no failure of the seed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sim", "--seed", "8"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert " plan " in process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait() == -signal.SIGPIPE
 
 
 def test_a_range_prints_what_it_met_and_names_what_it_did_not(

@@ -316,6 +316,31 @@ def test_loaded_record_counts_as_acknowledged() -> None:
         Journal.open(disk).load()
 
 
+def test_a_mark_that_loading_wrote_again_is_durable() -> None:
+    """Power is lost twice, then a slot rots: it held a vote that was loaded and sent again."""
+    disk = saved_twice()
+    disk.lose_power(Survival.NONE)
+    assert Journal.open(disk).load().record == b"new vote"
+    disk.lose_power(Survival.NONE)
+    rot_slot(disk, 0)
+    with pytest.raises(Damaged, match="an acknowledged record is unreadable"):
+        Journal.open(disk).load()
+
+
+def test_a_slot_in_the_place_of_the_other_is_no_slot() -> None:
+    """A drive that wrote to the wrong place."""
+    disk = saved_twice()
+    newest = disk.pread(VOTES_FILE, FIRST, SLOT_BYTES)
+    for copy in (FIRST, SECOND):
+        disk.pwrite(VOTES_FILE, copy + SLOT_BYTES, newest)
+    said = Journal.open(disk).verify()
+    assert [line.partition(": ")[2] for line in said] == [
+        "copy 0 of slot 1 is broken.",
+        "copy 1 of slot 1 is broken.",
+    ]
+    assert Journal.open(disk).load().record == b"new vote"
+
+
 def save_after_loading(journal: Journal, record: bytes) -> None:
     journal.load()
     journal.save(record, None)

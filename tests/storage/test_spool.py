@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sim.disk import Survival
+from sim.disk import ProcessEnded, Survival
 from storage.files import DiskDirectory
 from storage.spool import RECORD_BYTES_MAX, SPOOL_FILES, Spool
 from tests.storage.crashing import CrashingDirectory
@@ -83,6 +83,28 @@ def test_crash_inside_change_over_loses_nothing_owed(directory, monkeypatch):
     monkeypatch.undo()
     _, found = reopen(directory)
     assert set(ENVELOPES) <= set(found)
+
+
+@pytest.mark.parametrize("survival", list(Survival))
+def test_power_lost_at_any_step_of_a_change_over_loses_nothing_owed(survival):
+    """What has been owed for long stands in the file that is to be emptied and nowhere else."""
+    owed = [ENVELOPES[0], ENVELOPES[6], ENVELOPES[7]]
+    for step in range(5):
+        disk = CrashingDirectory()
+        spool = Spool(disk)
+        spool.load()
+        spool.append(ENVELOPES[:5])
+        spool.change_over(ENVELOPES[:2])
+        spool.append(ENVELOPES[5:8])
+        disk.crash_at = disk.step + step
+        is_done = True
+        try:
+            spool.change_over(owed)
+        except ProcessEnded:
+            is_done = False
+        disk.lose_power(survival, seed=step)
+        assert set(owed) <= set(reopen(disk)[1])
+    assert is_done, "every step was tried"
 
 
 @pytest.mark.parametrize("cut", [1, 5, 8, 60])
