@@ -2,8 +2,9 @@
 
 One peer is asked at a time, for the height after the newest applied. Nothing it says is believed:
 a block counts by its commit certificate and by executing to the same bytes. A peer that gives a
-false block or none in time costs one retry, and the next connected one is asked. A block with a
-valid certificate that this node cannot reproduce is no lie of the peer's: then the node halts.
+false block or none in time costs one retry, and the next connected one is asked. So it is after a
+good answer too: peers take turns, or one that gives a block at a time would set the pace for ever.
+A block with a valid certificate that this node cannot reproduce is no lie of the peer's: then the node halts.
 Client signatures inside a decided block are not verified again: a quorum, hence at least f+1
 correct replicas, has verified them.
 """
@@ -77,6 +78,8 @@ class CatchUp:
         self._replica = replica
         self._target = 0
         self._asked: int | None = None
+        self._gave = replica
+        """Whose blocks came last; the one after it is asked next."""
         self._ticks = 0
         self._lacking: set[int] = set()
         self._blocks: deque[tuple[int, CertifiedBlock]] = deque()
@@ -129,11 +132,13 @@ class CatchUp:
         """Queue an answer; return whether there is something to apply now."""
         if replica != self._asked or self.has_blocks:
             return False
+        if not blocks and self._target > applied:
+            self._ticks = ANSWER_TICKS_MAX  # still the one asked, or it could ask to be asked again
+            return False
         self._asked = None
+        self._gave = replica
         self._lacking.clear()
         self._blocks.extend([(replica, block) for block in blocks[:QUEUE_BLOCKS_MAX]])
-        if not blocks and self._target > applied:
-            self._ticks = ANSWER_TICKS_MAX
         return self.has_blocks
 
     def lacks(self, replica: int, connected: Collection[int]) -> bool:
@@ -161,7 +166,7 @@ class CatchUp:
             return None
         if self.is_active:
             return None
-        return self._ask(self._next(self._replica, connected))
+        return self._ask(self._next(self._gave, connected))
 
     def give_up(self, replica: int, connected: Collection[int]) -> int | None:
         """A peer gave a false block: drop the rest of it and return another peer to ask."""
