@@ -4,9 +4,9 @@ One peer is asked at a time, for the height after the newest applied. Nothing it
 a block counts by its commit certificate and by executing to the same bytes. A peer that gives a
 false block or none in time costs one retry, and the next connected one is asked. So it is after a
 good answer too: peers take turns, or one that gives a block at a time would set the pace for ever.
-A block with a valid certificate that this node cannot reproduce is no lie of the peer's: then the node halts.
-Client signatures inside a decided block are not verified again: a quorum, hence at least f+1
-correct replicas, has verified them.
+A block with a valid certificate that this node cannot reproduce is no lie of the peer's: then the
+node halts. Client signatures inside a decided block are not verified again: a quorum, hence at
+least f+1 correct replicas, has verified them.
 """
 
 from __future__ import annotations

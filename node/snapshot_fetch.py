@@ -6,11 +6,12 @@
 
 A snapshot counts when f+1 members offer the same digest for its height, so that at least one
 correct node made it; the newest such is taken, and another one if, before its manifest is here,
-fewer offer it than that. Its manifest and every chunk and block are checked
-as they come (`ledger.snapshot`), and are asked of any peers at once, one request to each. A peer
-that answers falsely, with nothing or not at all loses its turn: it is left alone for a while and
-others are asked; and who gave blocks last is not asked for the next ones while others can be. What is asked for to be kept must be durable before the machine is told to go on after a
-restart; what is not there then is fetched again.
+fewer offer it than that. Its manifest and every chunk and block are checked as they come
+(`ledger.snapshot`), and are asked of any peers at once, one request to each. A peer that answers
+falsely, with nothing or not at all loses its turn: it is left alone for a while and others are
+asked; and who gave blocks last is not asked for the next ones while others can be. What is asked
+for to be kept must be durable before the machine is told to go on after a restart; what is not
+there then is fetched again.
 """
 
 from __future__ import annotations
