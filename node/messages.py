@@ -12,14 +12,18 @@ from typing import Annotated, Final
 
 import msgspec
 
+from ledger.hashing import HASH_BYTES
 from ledger.refusal import Reason, Rejected
 from ledger.wire import WIRE_ERRORS, encode
 
 Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
-FETCH_HASHES_MAX: Final = 65_536
-"""Envelopes one request may name: all of the largest block."""
+ENVELOPES_MAX: Final = 16_384
+"""Envelopes that one frame may hold or name: all of the largest block. A frame has room for a
+thousand times as many empty ones, and each costs a thousand times its bytes to refuse."""
+
+_Envelopes = Annotated[list[bytes], msgspec.Meta(max_length=ENVELOPES_MAX)]
 
 BLOCKS_BYTES_MAX: Final = 8 * 1024 * 1024
 """Entries one answer to `FetchBlocks` carries, one block at least; well below a frame."""
@@ -32,6 +36,9 @@ PROOF_HASHES_MAX: Final = 64
 
 GOSSIP_BYTES_MAX: Final = 1024 * 1024
 """Envelopes in one `Transactions` frame."""
+
+FETCHED_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Envelopes in all answers to one `FetchTransactions`: the largest block's."""
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, gc=False, tag_field="type"):
@@ -47,19 +54,19 @@ class Consensus(Message, frozen=True, array_like=True, tag=0):
 class Transactions(Message, frozen=True, array_like=True, tag=1):
     """Envelopes a node was given, passed on."""
 
-    envelopes: list[bytes]
+    envelopes: _Envelopes
 
 
 class FetchTransactions(Message, frozen=True, array_like=True, tag=2):
     """Ask for envelopes of a proposal by their hashes, concatenated."""
 
-    envelope_hashes: bytes
+    envelope_hashes: Annotated[bytes, msgspec.Meta(max_length=ENVELOPES_MAX * HASH_BYTES)]
 
 
 class FetchedTransactions(Message, frozen=True, array_like=True, tag=3):
     """The answer: those of them the sender has."""
 
-    envelopes: list[bytes]
+    envelopes: _Envelopes
 
 
 class FetchProposal(Message, frozen=True, array_like=True, tag=4):
@@ -74,7 +81,7 @@ class FetchedProposal(Message, frozen=True, array_like=True, tag=5):
 
     header: bytes
     leaf_hashes: bytes
-    envelopes: list[bytes]
+    envelopes: _Envelopes
 
 
 class Status(Message, frozen=True, array_like=True, tag=6):

@@ -76,9 +76,9 @@ PARSE_SLICE: Final = 128
 CLOCK_STEP_S: Final = 0.001
 
 
-def weight_of(payload: bytes) -> int:
-    """Return as how many a waiting frame counts."""
-    return 1 + len(payload) // FRAME_WEIGHT_BYTES
+def weight_of(parts: Sequence[bytes]) -> int:
+    """Return as how many a waiting frame counts, given in parts."""
+    return 1 + sum(map(len, parts)) // FRAME_WEIGHT_BYTES
 
 
 class Carrier(Protocol):
@@ -189,7 +189,7 @@ class Shell:
 
     def _step(self, event: NodeEvent) -> list[Effect]:
         if isinstance(event, FrameReceived):
-            self._end_frame(event.replica, weight_of(event.payload))
+            self._end_frame(event.replica, weight_of([event.payload]))
         elif isinstance(event, Ticked):
             self._is_tick_waiting = False
         return self.driver.step(event, self._clock_ms())
@@ -254,7 +254,7 @@ class Shell:
             if self.on_post_quantum is not None:
                 self.on_post_quantum(replica, payload)
             return
-        self._begin_frame(replica, weight_of(payload))
+        self._begin_frame(replica, weight_of([payload]))
         self.dispatch(FrameReceived(replica, payload))
 
     def peer_changed(self, replica: int, is_connected: bool) -> None:
@@ -361,13 +361,24 @@ class Shell:
 
     def _start_verification(self, effect: VerifyEnvelopes) -> None:
         replica = effect.from_replica
-        self._begin_frame(replica)
-        task = asyncio.create_task(self._verify_envelopes(effect.envelopes, replica))
+        weight = weight_of(effect.envelopes)
+        self._begin_frame(replica, weight)
+        task = asyncio.create_task(self._verify_relayed(effect.envelopes, replica, weight))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _verify_relayed(self, envelopes: Sequence[bytes], replica: int, weight: int) -> None:
+        """Verify what a peer relayed, which counts among its frames until that is done."""
+        try:
+            await self._verify_envelopes(envelopes, replica)
+        finally:
+            self._end_frame(replica, weight)
+
     async def _verify_envelopes(self, envelopes: Sequence[bytes], replica: int | None) -> None:
-        """Verify what a peer relayed (or this node's own spool) and hand it to the driver."""
+        """Verify what a peer relayed (or this node's own spool) and hand it to the driver.
+
+        Who relays one thing that is refused has not looked at the rest either: it is dropped.
+        """
         try:
             parsed: list[Parsed] = []
             rejected: list[tuple[bytes, Rejected]] = []
@@ -379,10 +390,15 @@ class Shell:
                 items = parse_all_relayed(raws, chain_id, self.book)
                 for raw, item in zip(raws, items, strict=True):
                     if isinstance(item, Rejected):
-                        self._say("warning", f"replica {replica} relayed what is refused: {item}")
+                        if not rejected or replica is None:
+                            self._say(
+                                "warning", f"replica {replica} relayed what is refused: {item}"
+                            )
                         rejected.append((tagged_hash(tags.ENVELOPE, raw), item))
                     elif replica is None or not self._find_same(item):
                         parsed.append(item)
+                if rejected and replica is not None:
+                    break
             try:
                 good, bad = await self.verify(parsed)
             except VerifierUnavailable as error:
@@ -400,9 +416,6 @@ class Shell:
             await self.perform(Admitted(candidates, rejected, is_local=replica is None))
         except StorageFailure:
             return  # the node stops, and has said why
-        finally:
-            if replica is not None:
-                self._end_frame(replica)
 
     def _find_same(self, item: Parsed) -> bool:
         """Say whether the pool holds exactly this envelope, so that it is verified already."""

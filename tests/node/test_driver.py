@@ -37,6 +37,8 @@ from node.effects import (
 from node.intake import parse_relayed
 from node.journal_record import decode_journal_record
 from node.messages import (
+    ENVELOPES_MAX,
+    FETCHED_BYTES_MAX,
     Blocks,
     CertifiedBlock,
     Consensus,
@@ -46,9 +48,11 @@ from node.messages import (
     FetchedTransactions,
     FetchProposal,
     FetchTransactions,
+    Frame,
     Status,
     Transactions,
 )
+from node.serving import find_envelopes
 from sim.deployment import TIMING
 from tests.node.driving import Drivers, Machine
 
@@ -270,6 +274,88 @@ def test_requests_of_one_peer_are_answered_so_often_per_tick() -> None:
     machine.done.clear()
     machine.hear(2, FetchBlocks(1))
     assert len(machine.done) == 1
+
+
+def chain_bytes(machine: Machine) -> int:
+    """Bytes of all entries after genesis."""
+    blocks = [machine.store.block(height)[0] for height in range(1, machine.height + 1)]
+    return sum(len(entry) for entries in blocks for entry in entries)
+
+
+def test_large_answers_count_as_several_and_what_is_asked_too_soon_waits_a_tick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Blocks of eight mebibytes take longer to read than eight of them have time in a tick."""
+    network = Drivers().start()
+    network.grow(3)
+    machine = network.machines[0]
+    monkeypatch.setattr("node.serving.ANSWER_WEIGHT_BYTES", chain_bytes(machine) // 10)
+    machine.done.clear()
+    for _ in range(ANSWERS_PER_TICK_MAX):
+        machine.hear(2, FetchBlocks(1))
+    machine.hear(2, FetchBlocks(machine.height))
+    assert [len(frame.blocks) for frame in machine.sent(Blocks)] == [machine.height]
+    machine.done.clear()
+    network.tick(1, 0)
+    assert [len(frame.blocks) for frame in machine.sent(Blocks)] == [1], "the newest request"
+    network.tick(1, 0)
+    assert len(machine.sent(Blocks)) == 1, "answered once"
+
+
+def test_what_a_peer_was_given_beyond_a_tick_it_pays_with_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = Drivers().start()
+    network.grow(1)
+    machine = network.machines[0]
+    weight_bytes = chain_bytes(machine) // (3 * ANSWERS_PER_TICK_MAX)
+    monkeypatch.setattr("node.serving.ANSWER_WEIGHT_BYTES", weight_bytes)
+    machine.done.clear()
+    answers = []
+    for _ in range(7):
+        machine.hear(2, FetchBlocks(1))
+        answers.append(len(machine.sent(Blocks)))
+        network.tick(1, 0)
+    assert answers == [1, 1, 1, 2, 2, 2, 3]
+
+
+def test_an_envelope_is_given_once_however_often_it_is_named() -> None:
+    """A request of a mebibyte would else be answered with two gibibytes."""
+    network = Drivers().start()
+    machine = network.machines[0]
+    raw = network.transaction("once")
+    network.submit(0, raw)
+    name = parse_relayed(raw, machine.driver.chain.chain_id).candidate.transaction.envelope_hash
+    machine.hear(1, FetchTransactions(name * 1000))
+    assert machine.sent(FetchedTransactions) == [FetchedTransactions([raw])]
+
+
+def test_no_more_envelopes_are_given_than_fit_in_a_block() -> None:
+    network = Drivers().start()
+    chain_id = network.deployment.genesis.chain_id
+    candidate = parse_relayed(network.transaction("one"), chain_id).candidate
+    size = len(candidate.transaction.raw)
+    names = b"".join(at.to_bytes(32, "big") for at in range(FETCHED_BYTES_MAX // size + 9))
+    frames = list(find_envelopes(names, lambda _: candidate))
+    assert sum(len(frame.envelopes) for frame in frames) == FETCHED_BYTES_MAX // size
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        Transactions([b""] * (ENVELOPES_MAX + 1)),
+        FetchedTransactions([b""] * (ENVELOPES_MAX + 1)),
+        FetchedProposal(b"", b"", [b""] * (ENVELOPES_MAX + 1)),
+        FetchTransactions(bytes(32 * (ENVELOPES_MAX + 1))),
+    ],
+    ids=lambda frame: type(frame).__name__,
+)
+def test_a_frame_of_more_envelopes_than_a_block_has_is_refused_unread(frame: Frame) -> None:
+    """One of 24 MiB has room for twelve million empty ones, and refusing each takes 2 kB."""
+    network = Drivers().start()
+    machine = network.machines[0]
+    machine.hear(1, frame)
+    assert machine.said("warning")[-1].startswith("replica 1 sent what is refused: malformed: ")
 
 
 def test_requests_for_what_is_not_here_are_not_answered() -> None:

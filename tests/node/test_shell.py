@@ -19,8 +19,9 @@ from node.effects import (
     Said,
     SaveJournal,
     Ticked,
+    VerifyEnvelopes,
 )
-from node.shell import Disk, Shell
+from node.shell import PARSE_SLICE, Disk, Shell
 from storage.files import StorageFailure
 
 
@@ -175,3 +176,44 @@ async def test_a_disk_that_takes_long_costs_one_tick():
         shell.tick()
     await disk_thread.finish()
     assert list(map(type, shell.driver.events)) == [FrameReceived, Ticked]
+
+
+class HoldingCarrier:
+    """Notes which peers are held."""
+
+    def __init__(self):
+        self.held = []
+
+    def hold(self, replica):
+        self.held.append(replica)
+
+    def release(self, replica):
+        self.held.remove(replica)
+
+
+async def test_large_frames_of_transactions_count_as_large_while_they_are_verified():
+    """Two of twenty mebibytes are as many as forty small ones; forty would be 800 MiB."""
+    large = VerifyEnvelopes([bytes(1024 * 1024)] * 20, 1, is_urgent=False)
+    shell, _, _, _ = make_shell({FrameReceived: [large]})
+    shell.carrier = carrier = HoldingCarrier()
+    shell.frame_arrived(1, b"frame")
+    assert carrier.held == []
+    shell.frame_arrived(1, b"frame")
+    assert carrier.held == [1]
+    shell.driver.chain.chain_id = bytes(32)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert carrier.held == [], "given back when they are dealt with"
+
+
+async def test_who_relays_what_is_refused_has_the_rest_dropped():
+    """A frame holds thousands of empty envelopes, and each costs more than it is long."""
+    many = VerifyEnvelopes([b""] * (3 * PARSE_SLICE), 1, is_urgent=False)
+    shell, _, said, _ = make_shell({FrameReceived: [many]})
+    shell.driver.chain.chain_id = bytes(32)
+    shell.frame_arrived(1, b"frame")
+    for _ in range(10):
+        await asyncio.sleep(0)
+    admitted = shell.driver.events[-1]
+    assert len(admitted.rejected) == PARSE_SLICE
+    assert [text.partition(":")[0] for _, text in said] == ["replica 1 relayed what is refused"]
