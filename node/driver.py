@@ -464,7 +464,8 @@ class Driver:
         doubt = self.certification.add(replica, frame, self.chain.header.height)
         if doubt is not None:
             if doubt.complaint:
-                self._say("error", doubt.complaint)
+                # Errors are never thinned out in the log, so a peer must not make them at will.
+                self._say("error" if doubt.is_signed else "warning", doubt.complaint)
             for fork in doubt.evidence:
                 self._report(fork)
         self._certify(frame.height)

@@ -276,6 +276,20 @@ def test_requests_of_one_peer_are_answered_so_often_per_tick() -> None:
     assert len(machine.done) == 1
 
 
+def test_a_cosignature_that_anybody_could_have_made_up_is_no_error() -> None:
+    """The log thins out warnings of one shape, and errors never: they would fill the disk."""
+    network = Drivers().start()
+    network.grow(1)
+    machine = network.machines[0]
+    size, own = machine.driver.chain.header.log_size, machine.driver.chain.log.root()
+    machine.done.clear()
+    for root in (bytes(32), own):
+        machine.driver.certification.open_height(machine.height, size, own)
+        machine.hear(1, Cosigned(machine.height, size, root, bytes(72)))
+    assert machine.said("error") == []
+    assert len(machine.said("warning")) == 2
+
+
 def chain_bytes(machine: Machine) -> int:
     """Bytes of all entries after genesis."""
     blocks = [machine.store.block(height)[0] for height in range(1, machine.height + 1)]
