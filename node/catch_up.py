@@ -42,6 +42,10 @@ from node.messages import CertifiedBlock
 ANSWER_TICKS_MAX: Final = 40
 """How long one peer may take to answer (2 s at 50 ms) before another is asked."""
 
+LACKING_TICKS: Final = 1200
+"""Before all are asked again who have just said that they do not hold a block (a minute): until a
+person has done something about it that is a line in the log and nothing else."""
+
 QUEUE_BLOCKS_MAX: Final = 4096
 """Blocks of one answer that are kept; an answer is bounded in bytes too."""
 
@@ -141,19 +145,18 @@ class CatchUp:
         self._blocks.extend([(replica, block) for block in blocks[:QUEUE_BLOCKS_MAX]])
         return self.has_blocks
 
-    def lacks(self, replica: int, connected: Collection[int]) -> bool:
+    def lacks(self, replica: int, connected: Collection[int]) -> bool | None:
         """A peer does not hold the block asked for: another is asked at the next tick.
 
-        Returns whether all that are connected have now said so, one after another.
+        Returns whether all that are connected have now said so, one after another; then it is later
+        that the next one is asked. None if nobody asked, or it has been said.
         """
-        if replica != self._asked:
-            return False
-        self._ticks = ANSWER_TICKS_MAX
+        if replica != self._asked or replica in self._lacking:
+            return None
         self._lacking.add(replica)
-        if not self._lacking.issuperset(connected):
-            return False
-        self._lacking.clear()
-        return True
+        is_all = self._lacking.issuperset(connected)
+        self._ticks = -LACKING_TICKS if is_all else ANSWER_TICKS_MAX
+        return is_all
 
     def next_block(self) -> tuple[int, CertifiedBlock] | None:
         """Return and forget the next block to apply, with the peer who gave it."""
@@ -180,6 +183,8 @@ class CatchUp:
         self._ticks += 1
         if self._ticks < ANSWER_TICKS_MAX:
             return None
+        if self._lacking.issuperset(connected):
+            self._lacking.clear()
         return self._ask(self._next(self._asked, connected))
 
     def _ask(self, replica: int | None) -> int | None:

@@ -447,7 +447,10 @@ class Driver:
     def _take_beginning(self, replica: int, first_height: int) -> None:
         """A peer began with a snapshot and holds no block before `first_height`."""
         wanted = self.chain.header.height + 1
-        if self.catch_up.lacks(replica, self._connected):
+        is_all = self.catch_up.lacks(replica, self._connected)
+        if is_all is None:
+            return
+        if is_all:
             self._say(
                 "error",
                 f"no connected peer holds block {wanted}: each has begun with a snapshot after it; "

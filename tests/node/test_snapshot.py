@@ -23,7 +23,8 @@ from ledger.snapshot import (
 )
 from ledger.snapshot_blocks import SnapshotBlocks
 from ledger.wire import encode
-from node.effects import PeerChanged, SendFrame, Ticked
+from node.catch_up import ANSWER_TICKS_MAX, LACKING_TICKS
+from node.effects import PeerChanged, Said, SendFrame, Ticked
 from node.intake import parse_relayed
 from node.joining import trust_of
 from node.messages import (
@@ -129,6 +130,20 @@ def test_a_peer_without_the_block_asked_for_is_passed_over_and_said() -> None:
         "no connected peer holds block 1: each has begun with a snapshot after it; connect one "
         "that holds it, or let this node join by a snapshot (`evidence-ledger node join`)"
     )
+    done = len(late.done)
+    for _ in range(LACKING_TICKS):
+        late.step(Ticked())
+        late.hear(0, network.machines[0].driver._status())
+        for peer in range(3):
+            late.hear(peer, BlocksBegin(3))
+    later = [effect.text for effect in late.done[done:] if isinstance(effect, Said)]
+    assert not [text for text in later if "hold" in text], "it lasts until somebody acts"
+    assert late.sent(FetchBlocks)[3:] == []
+    for _ in range(ANSWER_TICKS_MAX):
+        late.step(Ticked())
+    assert late.sent(FetchBlocks)[3:] == [FetchBlocks(1)]
+    late.hear(0, BlocksBegin(3))
+    assert late.said("info")[-1].startswith("replica 0 holds blocks from 3 on")
 
 
 def test_transactions_of_the_replay_window_cannot_be_repeated_on_a_joined_node() -> None:
