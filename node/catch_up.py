@@ -181,9 +181,12 @@ class CatchUp:
         if self._asked is None:
             return None
         self._ticks += 1
+        is_lacking_all = self._lacking.issuperset(connected)
+        if self._ticks < 0 and not is_lacking_all:
+            self._ticks = ANSWER_TICKS_MAX  # somebody came who may hold it
         if self._ticks < ANSWER_TICKS_MAX:
             return None
-        if self._lacking.issuperset(connected):
+        if is_lacking_all:
             self._lacking.clear()
         return self._ask(self._next(self._asked, connected))
 

@@ -212,3 +212,14 @@ def test_after_a_lie_the_rest_is_dropped() -> None:
     assert book.give_up(0, PEERS) == 1
     assert not book.has_blocks
     assert book.take(1, [BLOCK], 4)
+
+
+def test_who_comes_while_nobody_holds_the_block_is_asked_at_once() -> None:
+    book = CatchUp(4, 3)
+    book.begin(5, 0, 4, {0})
+    assert book.lacks(0, {0}) is True
+    assert book.lacks(0, {0}) is None, "said already"
+    assert book.lacks(1, {0}) is None, "not asked"
+    assert [book.tick({0}) for _ in range(3)] == [None] * 3
+    assert book.tick({0, 1}) == 1
+    assert book.lacks(1, {0, 1}) is True
