@@ -73,6 +73,10 @@ FRAME_WEIGHT_BYTES: Final = 1024 * 1024
 PARSE_SLICE: Final = 128
 """Transactions parsed before others get a turn on the event loop (about 3 ms)."""
 
+DISTRUST_S: Final = 10.0
+"""How long nothing that a peer relays is looked at after something that no correct peer would have:
+each has verified what it passes on, and one that has not could keep all our workers busy."""
+
 CLOCK_STEP_S: Final = 0.001
 
 
@@ -158,6 +162,8 @@ class Shell:
         self._clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight: dict[int, int] = {}
+        self._distrusted: dict[int, float] = {}
+        """Until when, on the event loop's clock, what a peer relays is passed over."""
         self._spool_thread = spool_thread
         self._steps = Steps(self._step, self._perform, self._failed, disk_thread)
         self._ticker: asyncio.Task[None] | None = None
@@ -361,6 +367,8 @@ class Shell:
 
     def _start_verification(self, effect: VerifyEnvelopes) -> None:
         replica = effect.from_replica
+        if asyncio.get_running_loop().time() < self._distrusted.get(replica, 0.0):
+            return
         weight = weight_of(effect.envelopes)
         self._begin_frame(replica, weight)
         task = asyncio.create_task(self._verify_relayed(effect.envelopes, replica, weight))
@@ -412,6 +420,8 @@ class Shell:
                     f"transaction {transaction.tx_id.hex()}: a signature does not verify",
                 )
                 rejected.append((transaction.envelope_hash, reason))
+            if rejected and replica is not None:
+                self._distrusted[replica] = asyncio.get_running_loop().time() + DISTRUST_S
             candidates = [item.candidate for item in good]
             await self.perform(Admitted(candidates, rejected, is_local=replica is None))
         except StorageFailure:

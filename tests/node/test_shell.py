@@ -21,7 +21,7 @@ from node.effects import (
     Ticked,
     VerifyEnvelopes,
 )
-from node.shell import PARSE_SLICE, Disk, Shell
+from node.shell import DISTRUST_S, PARSE_SLICE, Disk, Shell
 from storage.files import StorageFailure
 
 
@@ -217,3 +217,25 @@ async def test_who_relays_what_is_refused_has_the_rest_dropped():
     admitted = shell.driver.events[-1]
     assert len(admitted.rejected) == PARSE_SLICE
     assert [text.partition(":")[0] for _, text in said] == ["replica 1 relayed what is refused"]
+
+
+async def test_who_relayed_what_is_refused_is_passed_over_for_a_while(monkeypatch):
+    """A correct peer has verified what it relays; a liar could keep all workers at forgeries."""
+    relayed = {1: [b"forged"], 2: []}
+    shell, _, said, _ = make_shell({})
+    shell.driver.chain.chain_id = bytes(32)
+    shell.driver.step = lambda event, _now_ms: (
+        [VerifyEnvelopes(relayed[event.replica], event.replica, is_urgent=False)]
+        if isinstance(event, FrameReceived)
+        else shell.driver.events.append(event) or []
+    )
+    loop = asyncio.get_running_loop()
+    begun_s = loop.time()
+    for late_s, admitted in ((0.0, 2), (DISTRUST_S - 1, 3), (DISTRUST_S + 1, 5)):
+        monkeypatch.setattr(loop, "time", lambda late_s=late_s: begun_s + late_s)
+        for replica in (1, 2):
+            shell.frame_arrived(replica, b"frame")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(shell.driver.events) == admitted
+    assert len(said) == 2
