@@ -10,6 +10,7 @@ CATCH_UP = "tests/node/test_catch_up.py::"
 RECOVERY = "tests/node/test_recovery.py::"
 MEMPOOL = "tests/node/test_mempool.py::"
 SHELL = "tests/node/test_shell.py::"
+SNAPSHOT = "tests/node/test_snapshot.py::"
 STEPS = "tests/node/test_steps.py::"
 REFERENCES = "tests/node/test_known_references.py::"
 KEPT = "tests/node/test_snapshot_contracts.py::"
@@ -235,8 +236,8 @@ MUTANTS = (
     Mutant(
         "answers-without-bound",
         "node/driver.py",
-        "        return count <= ANSWERS_PER_TICK_MAX",
-        "        return count >= 0",
+        "        if self._answered.get(replica, 0) >= ANSWERS_PER_TICK_MAX:",
+        "        if self._answered.get(replica, 0) > 10**9:",
         "a peer may ask without end",
         DRIVER + "test_requests_of_one_peer_are_answered_so_often_per_tick",
     ),
@@ -457,5 +458,94 @@ MUTANTS = (
         "return False",
         "a contract is never over, and its entries are kept for ever",
         "tests/contracts/test_lifecycle.py::test_a_contract_is_over_five_years_after_its_closing",
+    ),
+    Mutant(
+        "nothing-answered-asked-again",
+        "node/catch_up.py",
+        "        if not blocks and self._target > applied:\n",
+        "        if not blocks and self._target < applied:\n",
+        "a peer that gives nothing may ask to be asked again",
+        CATCH_UP + "test_an_empty_answer_of_who_claimed_more_leads_to_the_next_peer_at_once",
+    ),
+    Mutant(
+        "first-peer-gives-all-blocks",
+        "node/catch_up.py",
+        "        return self._ask(self._next(self._gave, connected))",
+        "        return self._ask(self._next(self._replica, connected))",
+        "one peer sets the pace of catching up",
+        CATCH_UP + "test_a_peer_that_gives_one_block_at_a_time_holds_nobody_back",
+    ),
+    Mutant(
+        "held-to-one-snapshot",
+        "node/snapshot_fetch.py",
+        "        if self._begun is not None:\n            return []\n        counts",
+        "        if self._chosen is not None:\n            return []\n        counts",
+        "a joining node waits for a snapshot that only a liar still offers",
+        SNAPSHOT + "test_a_liar_holds_nobody_to_a_snapshot_that_others_no_longer_offer",
+    ),
+    Mutant(
+        "one-peer-gives-the-blocks-of-a-snapshot",
+        "node/snapshot_fetch.py",
+        "        return replica != self._gave or all(",
+        "        return replica >= 0 or all(",
+        "one peer sets the pace of joining",
+        SNAPSHOT + "test_a_peer_that_gives_one_block_at_a_time_is_not_the_one_asked_next",
+    ),
+    Mutant(
+        "installed-before-it-is-complete",
+        "node/snapshot_install.py",
+        "    sync_directory(home.joining)  # whoever wrote",
+        "    # whoever wrote",
+        "the old chain goes for a snapshot whose mark a power loss may take back",
+        "tests/node/test_snapshot_install.py::"
+        "test_the_mark_of_completeness_is_durable_before_anything_old_goes",
+    ),
+    Mutant(
+        "pool-bytes-for-one",
+        "node/mempool.py",
+        "        if held and held_bytes + size > self._submitter_bytes_max:",
+        "        if held and held_bytes + size > self._bytes_max:",
+        "one submitter's large transactions shut all others out",
+        MEMPOOL + "test_one_submitter_cannot_shut_another_out_with_large_transactions",
+    ),
+    Mutant(
+        "envelopes-given-as-often-as-named",
+        "node/serving.py",
+        "in dict.fromkeys(split_hashes(hashes)))",
+        "in split_hashes(hashes))",
+        "one hash named often is answered with gigabytes",
+        DRIVER + "test_an_envelope_is_given_once_however_often_it_is_named",
+    ),
+    Mutant(
+        "large-answers-count-once",
+        "node/serving.py",
+        "    return 1 + size // ANSWER_WEIGHT_BYTES",
+        "    return 1",
+        "a peer that asks for blocks has the event loop for itself",
+        DRIVER + "test_large_answers_count_as_several_and_what_is_asked_too_soon_waits_a_tick",
+    ),
+    Mutant(
+        "large-frames-count-once",
+        "node/shell.py",
+        "        weight = weight_of(effect.envelopes)",
+        "        weight = 1",
+        "a peer's frames of transactions may take a gibibyte while they are verified",
+        SHELL + "test_large_frames_of_transactions_count_as_large_while_they_are_verified",
+    ),
+    Mutant(
+        "forgers-heard-again",
+        "node/shell.py",
+        "            if rejected and replica is not None:\n                self._distrusted",
+        "            if rejected and replica is None:\n                self._distrusted",
+        "who relays forgeries without end keeps all workers busy",
+        SHELL + "test_who_relayed_what_is_refused_is_passed_over_for_a_while",
+    ),
+    Mutant(
+        "snapshot-not-synced",
+        "node/snapshot_shelf.py",
+        "        self._directory.fsync(_rows(height))\n",
+        "",
+        "a snapshot is offered when its rows are only in memory",
+        SNAPSHOT + "test_a_snapshot_is_durable_before_it_is_offered",
     ),
 )

@@ -8,6 +8,8 @@ JOURNAL = "tests/storage/test_journal.py::"
 SEGMENTS = "tests/storage/test_segments.py::"
 CHAIN = "tests/storage/test_chain.py::"
 SPOOL = "tests/storage/test_spool.py::"
+ARCHIVE = "tests/storage/test_archive.py::"
+BACKUP = "tests/storage/test_backup.py::"
 
 PRIVATE = "tests/storage/test_private_box.py::"
 
@@ -247,5 +249,37 @@ MUTANTS = (
         "        other = 1 - self._active",
         "changing files forgets what is owed",
         SPOOL + "test_change_over_carries_what_has_been_owed_for_long",
+    ),
+    Mutant(
+        "promises-emptied-first",
+        "storage/spool.py",
+        "        self.append(owed)\n"
+        "        other = 1 - self._active\n"
+        "        self._directory.truncate(SPOOL_FILES[other], 0)\n"
+        "        self._directory.fsync(SPOOL_FILES[other])\n",
+        "        other = 1 - self._active\n"
+        "        self._directory.truncate(SPOOL_FILES[other], 0)\n"
+        "        self._directory.fsync(SPOOL_FILES[other])\n"
+        "        self.append(owed)\n",
+        "changing files empties one before the other has what is owed",
+        SPOOL + "test_power_lost_at_any_step_of_a_change_over_leaves_all_that_is_owed",
+    ),
+    Mutant(
+        "archive-copy-not-synced",
+        "storage/archive.py",
+        "    archive.fsync(partial)\n",
+        "",
+        "a segment goes when its copy is only in memory",
+        ARCHIVE + "test_a_copy_is_durable_under_its_name_before_it_counts",
+    ),
+    Mutant(
+        "backup-not-synced",
+        "storage/backup.py",
+        "            stream.flush()\n"
+        "            os.fsync(stream.fileno())\n"
+        "        sync_directory(path.parent)",
+        "            stream.flush()\n        sync_directory(path.parent)",
+        "a backup is said to be made when it is only in memory",
+        BACKUP + "test_every_byte_of_a_backup_and_of_what_is_restored_is_synced",
     ),
 )

@@ -603,6 +603,20 @@ def test_a_shelf_keeps_two_and_removes_what_a_crash_left() -> None:
     assert len(directory.names()) == 2 * KEPT
 
 
+@pytest.mark.parametrize("survival", Survival)
+def test_a_snapshot_is_durable_before_it_is_offered(survival: Survival) -> None:
+    """The oldest one has just been removed for it."""
+    network = old_network()
+    directory = VirtualDirectory("snapshots")
+    machine = network.machines[0]
+    machine.shelf = SnapshotShelf(directory)
+    height = make_snapshot(machine)
+    chunk = machine.shelf.chunk(height, 0)
+    directory.power_loss(survival, random.Random(1))
+    assert chunk
+    assert SnapshotShelf(directory).chunk(height, 0) == chunk
+
+
 @pytest.mark.parametrize("is_unreadable", [False, True])
 def test_a_chunk_that_the_disk_has_changed_is_not_given_away(
     is_unreadable: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

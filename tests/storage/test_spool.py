@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sim.disk import Survival
+from sim.disk import ProcessEnded, Survival
 from storage.files import DiskDirectory
 from storage.spool import RECORD_BYTES_MAX, SPOOL_FILES, Spool
 from tests.storage.crashing import CrashingDirectory
@@ -56,6 +56,29 @@ def test_change_over_carries_what_has_been_owed_for_long(directory):
         if spool.is_full:
             spool.change_over(ENVELOPES[:1])
         assert ENVELOPES[0] in reopen(directory)[1]
+
+
+def test_power_lost_at_any_step_of_a_change_over_leaves_all_that_is_owed():
+    owed = ENVELOPES[:3]
+    for crash_at in range(100):
+        for survival in Survival:
+            directory = CrashingDirectory()
+            spool = Spool(directory)
+            spool.load()
+            spool.append(owed[:1])
+            spool.change_over(owed[:1])
+            spool.append(owed[1:])
+            directory.crash_at = directory.step + crash_at
+            try:
+                spool.change_over(owed)
+                is_through = True
+            except ProcessEnded:
+                is_through = False
+            directory.lose_power(survival, crash_at)
+            assert set(reopen(directory)[1]) == set(owed)
+        if is_through:
+            break
+    assert crash_at == 4, "appended, synced, the other file emptied, synced"
 
 
 @pytest.mark.parametrize("survival", list(Survival))
