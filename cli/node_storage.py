@@ -24,12 +24,13 @@ from storage.backup import (
     BASE_DIRECTORY,
     CHECKPOINTS_FILE,
     SEGMENTS_DIRECTORY,
+    STATEMENT_DIRECTORIES,
     Manifest,
     demand_recovery,
     restore,
 )
 from storage.chain import GENESIS_START, ChainStore
-from storage.files import DiskDirectory, InUse
+from storage.files import DiskDirectory, InUse, sync_directory
 
 
 @contextmanager
@@ -112,11 +113,26 @@ def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, str]:
         if (staging / BASE_DIRECTORY).exists():
             os.rename(staging / BASE_DIRECTORY, home.base)
         os.replace(staging / CHECKPOINTS_FILE, home.path / CHECKPOINTS_FILE)
+        _restore_statements(staging, home)
+        sync_directory(home.path)
         for path in sorted((staging / SEGMENTS_DIRECTORY).iterdir()):
             os.replace(path, home.chain / path.name)
         directory.fsync_directory()
         shutil.rmtree(staging)
         return manifest, endless_recovery(home, config)
+
+
+def _restore_statements(staging: Path, home: NodeHome) -> None:
+    """Bring back what outsiders said of checkpoints; what the home still has is no older."""
+    for name in STATEMENT_DIRECTORIES:
+        files = sorted((staging / name).glob("*.json"))
+        if files:
+            folder = home.path / name
+            folder.mkdir(mode=0o700, exist_ok=True)
+            for file in files:
+                if not (folder / file.name).exists():
+                    os.rename(file, folder / file.name)
+            sync_directory(folder)
 
 
 def mark_join(home: NodeHome, reason: str, *, is_discarding: bool) -> bool:

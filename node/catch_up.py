@@ -2,10 +2,11 @@
 
 One peer is asked at a time, for the height after the newest applied. Nothing it says is believed:
 a block counts by its commit certificate and by executing to the same bytes. A peer that gives a
-false block or none in time costs one retry, and the next connected one is asked. A block with a
-valid certificate that this node cannot reproduce is no lie of the peer's: then the node halts.
-Client signatures inside a decided block are not verified again: a quorum, hence at least f+1
-correct replicas, has verified them.
+false block or none in time costs one retry, and the next connected one is asked. So it is after a
+good answer too: peers take turns, or one that gives a block at a time would set the pace for ever.
+A block with a valid certificate that this node cannot reproduce is no lie of the peer's: then the
+node halts. Client signatures inside a decided block are not verified again: a quorum, hence at
+least f+1 correct replicas, has verified them.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ from node.messages import BLOCKS_MAX, CertifiedBlock
 ANSWER_TICKS_MAX: Final = 40
 """How long one peer may take to answer (2 s at 50 ms) before another is asked."""
 
+LACKING_TICKS: Final = 1200
+"""Before all are asked again who have just said that they do not hold a block (a minute): until a
+person has done something about it that is a line in the log and nothing else."""
+
 
 class BlockSource(Protocol):
     """What the driver reads of the blocks already on disk."""
@@ -74,6 +79,8 @@ class CatchUp:
         self._replica = replica
         self._target = 0
         self._asked: int | None = None
+        self._gave = replica
+        """Whose blocks came last; the one after it is asked next."""
         self._ticks = 0
         self._lacking: set[int] = set()
         self._blocks: deque[tuple[int, CertifiedBlock]] = deque()
@@ -127,26 +134,26 @@ class CatchUp:
         if replica != self._asked or self.has_blocks:
             return False
         if not blocks and self._target > applied:
-            self._ticks = ANSWER_TICKS_MAX  # no honest answer: the next tick asks another
+            self._ticks = ANSWER_TICKS_MAX  # still the one asked, or it could ask to be asked again
             return False
         self._asked = None
+        self._gave = replica
         self._lacking.clear()
         self._blocks.extend([(replica, block) for block in blocks[:BLOCKS_MAX]])
         return self.has_blocks
 
-    def lacks(self, replica: int, connected: Collection[int]) -> bool:
+    def lacks(self, replica: int, connected: Collection[int]) -> bool | None:
         """A peer does not hold the block asked for: another is asked at the next tick.
 
-        Returns whether all that are connected have now said so, one after another.
+        Returns whether all that are connected have now said so, one after another; then it is later
+        that the next one is asked. None if nobody asked, or it has been said.
         """
-        if replica != self._asked:
-            return False
-        self._ticks = ANSWER_TICKS_MAX
+        if replica != self._asked or replica in self._lacking:
+            return None
         self._lacking.add(replica)
-        if not self._lacking.issuperset(connected):
-            return False
-        self._lacking.clear()
-        return True
+        is_all = self._lacking.issuperset(connected)
+        self._ticks = -LACKING_TICKS if is_all else ANSWER_TICKS_MAX
+        return is_all
 
     def next_block(self) -> tuple[int, CertifiedBlock] | None:
         """Return and forget the next block to apply, with the peer who gave it."""
@@ -159,7 +166,7 @@ class CatchUp:
             return None
         if self.is_active:
             return None
-        return self._ask(self._next(self._replica, connected))
+        return self._ask(self._next(self._gave, connected))
 
     def give_up(self, replica: int, connected: Collection[int]) -> int | None:
         """A peer gave a false block: drop the rest of it and return another peer to ask."""
@@ -171,8 +178,13 @@ class CatchUp:
         if self._asked is None:
             return None
         self._ticks += 1
+        is_lacking_all = self._lacking.issuperset(connected)
+        if self._ticks < 0 and not is_lacking_all:
+            self._ticks = ANSWER_TICKS_MAX  # somebody came who may hold it
         if self._ticks < ANSWER_TICKS_MAX:
             return None
+        if is_lacking_all:
+            self._lacking.clear()
         return self._ask(self._next(self._asked, connected))
 
     def _ask(self, replica: int | None) -> int | None:

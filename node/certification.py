@@ -42,6 +42,8 @@ class Doubt:
     complaint: str
     """A sentence for people; empty when only earlier doubts are proven by it."""
     evidence: tuple[CheckpointFork, ...]
+    is_signed: bool
+    """Whether the validator said it; what anybody could have made up is no reason for alarm."""
 
 
 @dataclass(slots=True)
@@ -145,10 +147,10 @@ class Certification:
             return None
         complaint = self._find_fault(replica, item, checkpoint)
         if complaint:
-            return Doubt(complaint, ())
+            return Doubt(complaint, (), is_signed=False)
         opened.signatures[replica] = item.signature
         proven = self._forks.add_true(replica, _tree_of(item))
-        return Doubt("", tuple(proven)) if proven else None
+        return Doubt("", tuple(proven), is_signed=True) if proven else None
 
     def _doubt(
         self, replica: int, item: Cosigned, checkpoint: Checkpoint, newest: _Height
@@ -160,7 +162,7 @@ class Certification:
             return None
         complaint = self._find_fault(replica, item, checkpoint)
         if complaint:
-            return Doubt(complaint, ())
+            return Doubt(complaint, (), is_signed=False)
         root = root_from_tiles(item.size, self._read_tile)
         if root == item.root:
             return None
@@ -169,7 +171,8 @@ class Certification:
             f"root {item.root.hex()}, where this node's log has root {root.hex()}: one of the two "
             "has forked"
         )
-        return Doubt(complaint, tuple(self._forks.add_strange(replica, _tree_of(item))))
+        proven = self._forks.add_strange(replica, _tree_of(item))
+        return Doubt(complaint, tuple(proven), is_signed=True)
 
     def _find_fault(self, replica: int, item: Cosigned, checkpoint: Checkpoint) -> str:
         """Return why a cosignature is not its validator's word; empty if it is."""

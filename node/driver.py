@@ -14,8 +14,7 @@ on disk, and not before, so a step never reads what is not there yet.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -83,7 +82,13 @@ from node.messages import (
 )
 from node.pool_admission import PoolAdmission
 from node.recovery import SILENT_ALWAYS, Recovery, find_amnesia
-from node.serving import collect_blocks, find_envelopes, split_by_bytes, whole_proposal
+from node.serving import (
+    collect_blocks,
+    find_envelopes,
+    split_by_bytes,
+    weigh_answer,
+    whole_proposal,
+)
 from node.snapshot_serving import NoSnapshots, SnapshotAnswers
 from node.workbench import Workbench
 
@@ -98,12 +103,10 @@ SPREAD_AGAIN_MS: Final = 20_000
 SPREAD_AGAIN_COUNT: Final = 200
 
 ANSWERS_PER_TICK_MAX: Final = 8
-"""Requests of one peer that are answered in one tick: a peer that needs more than 160 answers a
-second is not behind but attacking."""
+"""Answers that one peer is given in one tick, a large one counting as several (`node.serving`): 160
+a second, or 80 MB. A peer that needs more is not behind but attacking. What it was given beyond
+that it pays with the next ticks, in the first of which its newest request is answered."""
 
-ANSWER_WEIGHT_BYTES: Final = 2 * 1024 * 1024
-"""For each so many bytes an answer counts as one more: two full answers of blocks in a tick, or
-eight small ones."""
 
 Request = (
     FetchTransactions | FetchProposal | FetchBlocks | FetchSnapshots | FetchManifest | FetchChunk
@@ -195,6 +198,7 @@ class Driver:
         """Height that the journal on disk says this node had come to; never below the chain's."""
         self._certificate = b""
         self._answered: dict[int, int] = {}
+        self._unanswered: dict[int, Request] = {}
         self._ticks = 0
         self._now_ms = 0
         self._effects: list[Effect] = []
@@ -276,7 +280,7 @@ class Driver:
 
     def _tick(self) -> None:
         self._ticks += 1
-        self._answered.clear()
+        self._answer_waiting()
         self._drive(ev.Tick(self._now_ms, self._admission.has_work))
         self._ask_for_missing()
         for verdict in self.bench.expire(self._ticks):
@@ -356,43 +360,43 @@ class Driver:
                 self._answer(replica, frame)
 
     def _answer(self, replica: int, request: Request) -> None:
-        if not self._may_answer(replica):
+        if self._answered.get(replica, 0) >= ANSWERS_PER_TICK_MAX:
+            self._unanswered[replica] = request
             return
         match request:
             case FetchTransactions():
-                self._answer_transactions(replica, request.envelope_hashes)
+                answers: list[Frame] = list(
+                    find_envelopes(request.envelope_hashes, self.bench.find)
+                )
             case FetchProposal():
-                self._answer_proposal(replica, request)
+                answers = self._find_proposal(request)
             case FetchBlocks():
-                self._answer_blocks(replica, request.height)
+                applied = self.chain.header.height
+                blocks = collect_blocks(self._source, request.height, applied)
+                answers = [] if blocks is None else [blocks]
             case FetchSnapshots() | FetchManifest() | FetchChunk():
-                self._send(replica, self._snapshots.answer(request), is_bulk=True)
+                answers = [self._snapshots.answer(request)]
             case _:
                 assert_never(request)
+        weight = sum(map(weigh_answer, answers)) or 1
+        self._answered[replica] = self._answered.get(replica, 0) + weight
+        for frame in answers:
+            self._send(replica, frame, is_bulk=True)
 
-    def _may_answer(self, replica: int) -> bool:
-        """Count a peer's request; say whether it is still within what a tick allows."""
-        count = self._answered.get(replica, 0) + 1
-        self._answered[replica] = count
-        return count <= ANSWERS_PER_TICK_MAX
+    def _answer_waiting(self) -> None:
+        """A tick passed: peers may ask again, and what waited of theirs is answered."""
+        self._answered = {
+            replica: count - ANSWERS_PER_TICK_MAX
+            for replica, count in self._answered.items()
+            if count > ANSWERS_PER_TICK_MAX
+        }
+        waiting, self._unanswered = self._unanswered, {}
+        for replica, request in waiting.items():
+            self._answer(replica, request)
 
-    def _give(self, replica: int, answers: Sequence[Frame], carried: Iterable[bytes]) -> None:
-        """Send what answers a request; the bytes it carries count against its peer."""
-        self._answered[replica] += sum(map(len, carried)) // ANSWER_WEIGHT_BYTES
-        for answer in answers:
-            self._send(replica, answer, is_bulk=True)
-
-    def _answer_transactions(self, replica: int, hashes: bytes) -> None:
-        answers = list(find_envelopes(hashes, self.bench.find))
-        self._give(
-            replica, answers, itertools.chain.from_iterable(each.envelopes for each in answers)
-        )
-
-    def _answer_proposal(self, replica: int, frame: FetchProposal) -> None:
-        prepared = self.bench.desk.find_prepared(frame.block_hash)
-        if prepared is not None:
-            answer = whole_proposal(*prepared)
-            self._give(replica, [answer], answer.envelopes)
+    def _find_proposal(self, request: FetchProposal) -> list[Frame]:
+        prepared = self.bench.desk.find_prepared(request.block_hash)
+        return [] if prepared is None else [whole_proposal(*prepared)]
 
     def _take_proposal(self, replica: int, frame: FetchedProposal) -> None:
         if not self.bench.desk.is_fetching(compute_block_hash(frame.header)):
@@ -440,18 +444,13 @@ class Driver:
         self._drive(ev.SilenceSet(silent_through))
         self._emit(RecoveryEnded())
 
-    def _answer_blocks(self, replica: int, height: int) -> None:
-        answer = collect_blocks(self._source, height, self.chain.header.height)
-        if isinstance(answer, Blocks):
-            carried = itertools.chain.from_iterable(block.entries for block in answer.blocks)
-            self._give(replica, [answer], carried)
-        elif answer is not None:
-            self._send(replica, answer, is_bulk=True)
-
     def _take_beginning(self, replica: int, first_height: int) -> None:
         """A peer began with a snapshot and holds no block before `first_height`."""
         wanted = self.chain.header.height + 1
-        if self.catch_up.lacks(replica, self._connected):
+        is_all = self.catch_up.lacks(replica, self._connected)
+        if is_all is None:
+            return
+        if is_all:
             self._say(
                 "error",
                 f"no connected peer holds block {wanted}: each has begun with a snapshot after it; "
@@ -468,7 +467,8 @@ class Driver:
         doubt = self.certification.add(replica, frame, self.chain.header.height)
         if doubt is not None:
             if doubt.complaint:
-                self._say("error", doubt.complaint)
+                # Errors are never thinned out in the log, so a peer must not make them at will.
+                self._say("error" if doubt.is_signed else "warning", doubt.complaint)
             for fork in doubt.evidence:
                 self._report(fork)
         self._certify(frame.height)

@@ -9,7 +9,6 @@ occupies only its own places. Pure; whoever adds a tree has verified its cosigna
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
 from ledger.equivocation import CheckpointFork, CosignedTree
@@ -18,8 +17,9 @@ from ledger.log import ReadTile, consistency_proof_from_tiles, root_from_tiles
 FORKS_KEPT: Final = 8
 """Strange trees kept of one validator: one convicts it, and more only say so again."""
 
-REPORTED_KEPT: Final = 64
-"""Sizes remembered per validator for which proof was found: it is proven once per size."""
+REPORTED_MAX: Final = 64
+"""Sizes per validator for which proof was found: once for each, and after so many no more is
+looked for, since it would only cost this node time and lines in its log."""
 
 
 class ForkWatch:
@@ -30,11 +30,12 @@ class ForkWatch:
         self._read_tile = read_tile
         self._strange: dict[int, dict[int, CosignedTree]] = {}
         self._true: dict[int, CosignedTree] = {}
-        self._reported: dict[int, deque[int]] = {}
+        self._reported: dict[int, set[int]] = {}
 
     def is_news(self, replica: int, size: int, root: bytes) -> bool:
         """Return whether a strange tree would be kept or proven; asked before it is verified."""
-        if size in self._reported.get(replica, ()):
+        reported = self._reported.get(replica, set())
+        if size in reported or len(reported) >= REPORTED_MAX:
             return False
         kept = self._strange.get(replica, {})
         known = kept.get(size)
@@ -65,7 +66,7 @@ class ForkWatch:
     def _prove(self, replica: int, strange: CosignedTree, other: CosignedTree) -> CheckpointFork:
         """Put two inconsistent trees together; `strange` is no larger than `other`."""
         self._strange.get(replica, {}).pop(strange.size, None)
-        self._reported.setdefault(replica, deque(maxlen=REPORTED_KEPT)).append(strange.size)
+        self._reported.setdefault(replica, set()).add(strange.size)
         if strange.size == other.size:
             smaller, larger = sorted((strange, other), key=lambda tree: tree.root)
             return CheckpointFork(replica, self._origin, smaller, larger, larger.root, ())

@@ -2,8 +2,8 @@
 
 A transaction is in the pool once, by its id. It enters verified (its signatures once, on this
 node) and leaves when a block holds it, when its `not_after` has passed, or when executing it
-raised here. The pool is bounded in number and bytes, and no submitter may hold more than its share,
-so one merchant's flood cannot shut another out. Pure: time comes in with each call.
+raised here. The pool is bounded in number and bytes, and no submitter may hold more than its share
+of either, so one merchant's flood cannot shut another out. Pure: time comes in with each call.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ POOL_TRANSACTIONS_MAX: Final = 100_000
 
 POOL_BYTES_MAX: Final = 256 * 1024 * 1024
 SUBMITTER_SHARE: Final = 0.5
-"""Largest part of the pool that one submitter may fill."""
+"""Largest part of the pool that one submitter may fill, in number and in bytes."""
 
 QUARANTINE_MAX: Final = 1024
 """Transactions remembered as not executable here."""
@@ -52,7 +52,9 @@ class Mempool:
         self._submitter_max = submitter_max or max(1, int(transactions_max * SUBMITTER_SHARE))
         self._items: dict[bytes, PoolItem] = {}
         self._by_envelope: dict[bytes, bytes] = {}
+        self._submitter_bytes_max = int(bytes_max * SUBMITTER_SHARE)
         self._submitters: dict[str, int] = {}
+        self._submitter_bytes: dict[str, int] = {}
         self._quarantine: dict[bytes, None] = {}
         self.bytes = 0
 
@@ -83,6 +85,16 @@ class Mempool:
                 f"{self._submitter_max} may wait",
                 f"提交者 {submitter} 有 {held} 笔交易在等待，至多 {self._submitter_max} 笔",
             )
+        held_bytes = self._submitter_bytes.get(submitter, 0)
+        size = len(candidate.transaction.raw)
+        if held and held_bytes + size > self._submitter_bytes_max:
+            raise Rejected(
+                Reason.QUOTA_EXCEEDED,
+                f"submitter {submitter} has {held_bytes} bytes of transactions waiting; at most "
+                f"{self._submitter_bytes_max} may wait",
+                f"提交者 {submitter} 有 {held_bytes} 字节的交易在等待，至多 "
+                f"{self._submitter_bytes_max} 字节",
+            )
 
     def add(self, candidate: Candidate, *, is_local: bool, now_ms: int) -> bool:
         """Add a verified transaction; return False if it is there already or cannot be executed."""
@@ -99,8 +111,10 @@ class Mempool:
         self._items[tx_id] = PoolItem(candidate, is_local, now_ms)
         self._by_envelope[transaction.envelope_hash] = tx_id
         submitter = transaction.body.signers[0]
+        size = len(transaction.raw)
         self._submitters[submitter] = self._submitters.get(submitter, 0) + 1
-        self.bytes += len(transaction.raw)
+        self._submitter_bytes[submitter] = self._submitter_bytes.get(submitter, 0) + size
+        self.bytes += size
         return True
 
     def find_envelope(self, envelope_hash: bytes) -> Candidate | None:
@@ -146,12 +160,16 @@ class Mempool:
         gone = [item.candidate.transaction for item in items if item is not None]
         for transaction in gone:
             del self._by_envelope[transaction.envelope_hash]
-        self.bytes -= sum([len(transaction.raw) for transaction in gone])
-        held = self._submitters
+        sizes: Counter[str] = Counter()
+        for transaction in gone:
+            sizes[transaction.body.signers[0]] += len(transaction.raw)
+        self.bytes -= sizes.total()
+        held, held_bytes = self._submitters, self._submitter_bytes
         for submitter, count in Counter([each.body.signers[0] for each in gone]).items():
             held[submitter] -= count
+            held_bytes[submitter] -= sizes[submitter]
             if not held[submitter]:
-                del held[submitter]
+                del held[submitter], held_bytes[submitter]
 
     def quarantine(self, tx_id: bytes) -> None:
         """Set aside a transaction whose execution raised here: it must not stop the chain."""

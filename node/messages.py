@@ -20,9 +20,6 @@ from ledger.wire import WIRE_ERRORS, encode
 Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
-FETCH_HASHES_MAX: Final = 65_536
-"""Envelopes one request may name: all of the largest block."""
-
 BLOCKS_BYTES_MAX: Final = 8 * 1024 * 1024
 """Entries one answer to `FetchBlocks` carries, one block at least; well below a frame."""
 
@@ -38,12 +35,11 @@ OFFERS_MAX: Final = 16
 PROOF_HASHES_MAX: Final = 64
 """Hashes of an inclusion proof in a log of 2^53 entries, with room."""
 
-ENVELOPES_BYTES_MAX: Final = 16 * 1024 * 1024
-"""Envelopes that one request for them is answered with: the largest block genesis may allow."""
-
 GOSSIP_BYTES_MAX: Final = 1024 * 1024
 """Envelopes in one `Transactions` frame."""
 
+FETCHED_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Envelopes in all answers to one `FetchTransactions`: the largest block's."""
 
 Envelopes = Annotated[list[bytes], msgspec.Meta(max_length=PROPOSAL_TRANSACTIONS_MAX)]
 """As many as a block may hold. Refused before they are read: of empty ones, two bytes each, a frame
@@ -69,7 +65,9 @@ class Transactions(Message, frozen=True, array_like=True, tag=1):
 class FetchTransactions(Message, frozen=True, array_like=True, tag=2):
     """Ask for envelopes of a proposal by their hashes, concatenated."""
 
-    envelope_hashes: Annotated[bytes, msgspec.Meta(max_length=FETCH_HASHES_MAX * HASH_BYTES)]
+    envelope_hashes: Annotated[
+        bytes, msgspec.Meta(max_length=PROPOSAL_TRANSACTIONS_MAX * HASH_BYTES)
+    ]
 
 
 class FetchedTransactions(Message, frozen=True, array_like=True, tag=3):

@@ -166,6 +166,7 @@ class PeerLink(asyncio.BufferedProtocol):
         """Whose connection this is, once the hellos are exchanged."""
         self.certified: int | None = None
         """Whose certificate was shown, once TLS stands."""
+        self.host = "?"
         self.address = "?"
         self.is_writable = False
         """Whether the socket takes more now."""
@@ -181,7 +182,8 @@ class PeerLink(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         peer = transport.get_extra_info("peername")
-        self.address = f"{peer[0]}:{peer[1]}" if peer else "?"
+        if peer:
+            self.host, self.address = peer[0], f"{peer[0]}:{peer[1]}"
         self.is_writable = True
         self._guarded(self._shake)
 

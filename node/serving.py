@@ -6,6 +6,8 @@ Each answer is bounded in bytes; a peer that needs more asks again from where it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, takewhile
+from typing import Final
 
 from consensus.messages import Proposal
 from contracts.execution import Candidate
@@ -14,15 +16,19 @@ from node.catch_up import BlockSource
 from node.messages import (
     BLOCKS_BYTES_MAX,
     BLOCKS_MAX,
-    ENVELOPES_BYTES_MAX,
+    FETCHED_BYTES_MAX,
     GOSSIP_BYTES_MAX,
     Blocks,
     BlocksBegin,
     CertifiedBlock,
     FetchedProposal,
     FetchedTransactions,
+    Frame,
 )
 from storage.archive import NotMounted
+
+ANSWER_WEIGHT_BYTES: Final = 512 * 1024
+"""An answer counts once, and once more for each so many bytes: a chunk of a snapshot is one."""
 
 
 def split_by_bytes(envelopes: Iterator[bytes]) -> Iterator[list[bytes]]:
@@ -44,21 +50,25 @@ def find_envelopes(
 ) -> Iterator[FetchedTransactions]:
     """Yield the frames that answer a request for envelopes: those of them that are here.
 
-    Each once, however often it is named, and no more of them than the largest block holds: two
-    megabytes of one hash would have asked for gigabytes.
+    Each is given once, however often it is named, and no more of them than fit in a block.
     """
     found = (find(envelope_hash) for envelope_hash in dict.fromkeys(split_hashes(hashes)))
-    raws = (candidate.transaction.raw for candidate in found if candidate is not None)
-    for group in split_by_bytes(_take_bytes(raws, ENVELOPES_BYTES_MAX)):
+    raws = [candidate.transaction.raw for candidate in found if candidate is not None]
+    sizes = takewhile(FETCHED_BYTES_MAX.__ge__, accumulate(map(len, raws)))
+    for group in split_by_bytes(raw for raw, _ in zip(raws, sizes, strict=False)):
         yield FetchedTransactions(group)
 
 
-def _take_bytes(envelopes: Iterator[bytes], bytes_max: int) -> Iterator[bytes]:
-    for raw in envelopes:
-        bytes_max -= len(raw)
-        if bytes_max < 0:
-            return
-        yield raw
+def weigh_answer(frame: Frame) -> int:
+    """Return as how many answers a frame counts."""
+    match frame:
+        case Blocks():
+            size = sum([len(entry) for block in frame.blocks for entry in block.entries])
+        case FetchedProposal() | FetchedTransactions():
+            size = sum(map(len, frame.envelopes))
+        case _:
+            size = 0
+    return 1 + size // ANSWER_WEIGHT_BYTES
 
 
 def collect_blocks(source: BlockSource, height: int, applied: int) -> Blocks | BlocksBegin | None:

@@ -73,12 +73,16 @@ FRAME_WEIGHT_BYTES: Final = 1024 * 1024
 PARSE_SLICE: Final = 128
 """Transactions parsed before others get a turn on the event loop (about 3 ms)."""
 
+DISTRUST_S: Final = 10.0
+"""How long nothing that a peer relays is looked at after something that no correct peer would have:
+each has verified what it passes on, and one that has not could keep all our workers busy."""
+
 CLOCK_STEP_S: Final = 0.001
 
 
-def weight_of(size_bytes: int) -> int:
-    """Return as how many a waiting frame of this size counts."""
-    return 1 + size_bytes // FRAME_WEIGHT_BYTES
+def weight_of(parts: Sequence[bytes]) -> int:
+    """Return as how many a waiting frame counts, given in parts."""
+    return 1 + sum(map(len, parts)) // FRAME_WEIGHT_BYTES
 
 
 class Carrier(Protocol):
@@ -158,6 +162,8 @@ class Shell:
         self._clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight: dict[int, int] = {}
+        self._distrusted: dict[int, float] = {}
+        """Until when, on the event loop's clock, what a peer relays is passed over."""
         self._spool_thread = spool_thread
         self._steps = Steps(self._step, self._perform, self._failed, disk_thread)
         self._ticker: asyncio.Task[None] | None = None
@@ -189,7 +195,7 @@ class Shell:
 
     def _step(self, event: NodeEvent) -> list[Effect]:
         if isinstance(event, FrameReceived):
-            self._end_frame(event.replica, weight_of(len(event.payload)))
+            self._end_frame(event.replica, weight_of([event.payload]))
         elif isinstance(event, Ticked):
             self._is_tick_waiting = False
         return self.driver.step(event, self._clock_ms())
@@ -254,7 +260,7 @@ class Shell:
             if self.on_post_quantum is not None:
                 self.on_post_quantum(replica, payload)
             return
-        self._begin_frame(replica, weight_of(len(payload)))
+        self._begin_frame(replica, weight_of([payload]))
         self.dispatch(FrameReceived(replica, payload))
 
     def peer_changed(self, replica: int, is_connected: bool) -> None:
@@ -361,15 +367,26 @@ class Shell:
 
     def _start_verification(self, effect: VerifyEnvelopes) -> None:
         replica = effect.from_replica
-        weight = weight_of(sum(map(len, effect.envelopes)))
+        if asyncio.get_running_loop().time() < self._distrusted.get(replica, 0.0):
+            return
+        weight = weight_of(effect.envelopes)
         self._begin_frame(replica, weight)
-        task = asyncio.create_task(self._verify_envelopes(effect.envelopes, replica))
+        task = asyncio.create_task(self._verify_relayed(effect.envelopes, replica, weight))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: self._end_frame(replica, weight))
+
+    async def _verify_relayed(self, envelopes: Sequence[bytes], replica: int, weight: int) -> None:
+        """Verify what a peer relayed, which counts among its frames until that is done."""
+        try:
+            await self._verify_envelopes(envelopes, replica)
+        finally:
+            self._end_frame(replica, weight)
 
     async def _verify_envelopes(self, envelopes: Sequence[bytes], replica: int | None) -> None:
-        """Verify what a peer relayed (or this node's own spool) and hand it to the driver."""
+        """Verify what a peer relayed (or this node's own spool) and hand it to the driver.
+
+        Who relays one thing that is refused has not looked at the rest either: it is dropped.
+        """
         try:
             parsed: list[Parsed] = []
             rejected: list[tuple[bytes, Rejected]] = []
@@ -390,6 +407,8 @@ class Shell:
                         rejected.append((tagged_hash(tags.ENVELOPE, raw), item))
                     elif replica is None or not self._find_same(item):
                         parsed.append(item)
+                if rejected and replica is not None:
+                    break
             try:
                 good, bad = await self.verify(parsed)
             except VerifierUnavailable as error:
@@ -403,6 +422,8 @@ class Shell:
                     f"transaction {transaction.tx_id.hex()}: a signature does not verify",
                 )
                 rejected.append((transaction.envelope_hash, reason))
+            if rejected and replica is not None:
+                self._distrusted[replica] = asyncio.get_running_loop().time() + DISTRUST_S
             candidates = [item.candidate for item in good]
             await self.perform(Admitted(candidates, rejected, is_local=replica is None))
         except StorageFailure:

@@ -5,11 +5,13 @@
        └──── peers have it no longer
 
 A snapshot counts when f+1 members offer the same digest for its height, so that at least one
-correct node made it; the newest such is taken. Its manifest and every chunk and block are checked
-as they come (`ledger.snapshot`), and are asked of any peers at once, one request to each. A peer
-that answers falsely or not at all loses its turn: it is left alone for a while and others are
-asked. What is asked for to be kept must be durable before the machine is told to go on after a
-restart; what is not there then is fetched again.
+correct node made it; the newest such is taken, and another one if, before its manifest is here,
+fewer offer it than that. Its manifest and every chunk and block are checked as they come
+(`ledger.snapshot`), and are asked of any peers at once, one request to each. A peer that answers
+falsely, with nothing or not at all loses its turn: it is left alone for a while and others are
+asked; and who gave blocks last is not asked for the next ones while others can be. What is asked
+for to be kept must be durable before the machine is told to go on after a restart; what is not
+there then is fetched again.
 """
 
 from __future__ import annotations
@@ -141,6 +143,8 @@ class SnapshotFetch:
         """How often each peer was asked in this tick."""
         self._resting: dict[int, int] = {}
         """Until which tick a peer is left alone."""
+        self._gave: int | None = None
+        """Who gave blocks last."""
         self._lacking: set[int] = set()
         """Peers that do not have the chosen snapshot any more."""
         self.is_complete = False
@@ -172,9 +176,10 @@ class SnapshotFetch:
         self._withdraw(replica)
         if not is_connected:
             self._connected.discard(replica)
+            self._offers.pop(replica, None)
             return []
         self._connected.add(replica)
-        first: list[Effect] = [Ask(replica, FetchSnapshots())] if self._chosen is None else []
+        first: list[Effect] = [Ask(replica, FetchSnapshots())] if self._begun is None else []
         return first + self._go_on()
 
     def tick(self) -> list[Effect]:
@@ -186,7 +191,7 @@ class SnapshotFetch:
             if self._ticks - since >= ANSWER_TICKS_MAX:
                 effects.append(Told("info", f"replica {replica} did not answer {_name(frame)}"))
                 self._rest(replica)
-        if self._chosen is None and self._ticks % ASK_INTERVAL_TICKS == 0:
+        if self._begun is None and self._ticks % ASK_INTERVAL_TICKS == 0:
             effects += [Ask(replica, FetchSnapshots()) for replica in sorted(self._connected)]
         return effects + self._go_on()
 
@@ -208,10 +213,11 @@ class SnapshotFetch:
                     asked.index,
                 ):
                     effects += self._take_chunk(replica, frame)
-                case Blocks(), FetchBlocks():
+                case Blocks(), FetchBlocks() if frame.blocks:
+                    self._gave = replica
                     for block in frame.blocks:
                         effects += self._take_block(block)
-                case BlocksBegin(), FetchBlocks():
+                case Blocks() | BlocksBegin(), FetchBlocks():
                     self._rest(replica)
                 case _:
                     return []
@@ -225,7 +231,7 @@ class SnapshotFetch:
     # Which
 
     def _choose(self) -> list[Effect]:
-        if self._chosen is not None:
+        if self._begun is not None:
             return []
         counts: dict[tuple[int, bytes], int] = {}
         for offers in self._offers.values():
@@ -233,10 +239,12 @@ class SnapshotFetch:
                 counts[offer] = counts.get(offer, 0) + 1
         needed = self._faulty_max + 1
         agreed = [offer for offer, count in counts.items() if count >= needed]
-        if not agreed:
+        if self._chosen in agreed:
             return []
-        self._chosen = max(agreed)
+        self._chosen = max(agreed, default=None)
         self._lacking.clear()
+        if self._chosen is None:
+            return []
         height, digest = self._chosen
         told = Told(
             "info",
@@ -335,11 +343,17 @@ class SnapshotFetch:
             has_it = self._chosen[0] in self._offers.get(replica, {})
             return FetchManifest(self._chosen[0]) if is_free and has_it else None
         is_asked = any(isinstance(frame, FetchBlocks) for frame in frames)
-        if not begun.blocks.is_complete and not is_asked:
+        if not begun.blocks.is_complete and not is_asked and self._may_give(replica):
             return FetchBlocks(begun.blocks.next_height)
         if replica in self._lacking:
             return None
         return FetchChunk(begun.height, begun.waiting.popleft()) if begun.waiting else None
+
+    def _may_give(self, replica: int) -> bool:
+        """Say whether a peer may be asked for blocks: not twice running while others can be."""
+        return replica != self._gave or all(
+            self._resting.get(peer, 0) > self._ticks for peer in self._connected - {replica}
+        )
 
     def _rest(self, replica: int) -> None:
         """Ask others for what this peer was asked, and leave it alone for a while."""

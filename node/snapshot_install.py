@@ -33,6 +33,7 @@ def is_complete(home: NodeHome) -> bool:
 
 def install(home: NodeHome) -> None:
     """Put a complete snapshot in the place of the chain that was there; any step may come again."""
+    sync_directory(home.joining)  # whoever wrote `COMPLETE` may have been killed before it did
     home.join_marker.unlink(missing_ok=True)
     sync_directory(home.path)
     segments = home.joining / JOINING_SEGMENTS

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -38,8 +38,9 @@ __all__ = [
 ]
 
 STRANGERS_MAX: Final = 64
-"""Accepted connections whose peer is not known yet. Above it the oldest is dropped: an honest
-handshake takes milliseconds, so it is not honest peers that wait there."""
+"""Accepted connections whose peer is not known yet. Above it one is dropped, the oldest of the host
+that has most of them: an honest handshake takes milliseconds, so it is not honest peers that wait
+there, and a host that opens them faster than that pushes out its own."""
 
 
 _log = logging.getLogger("evidence_ledger.transport")
@@ -193,13 +194,7 @@ class Transport:
             raise RuntimeError("not started")
         link = PeerLink(self, self._accepting, self._pins, self._scratch, None)
         if len(self._strangers) >= STRANGERS_MAX:
-            self._strangers[0][0].refuse(
-                PeerRefused(
-                    PeerRefusal.TOO_MANY_CONNECTIONS,
-                    f"{STRANGERS_MAX} connections wait for their handshake; the oldest is dropped",
-                )
-            )
-            self._forget_stranger(self._strangers[0][0])
+            self._drop_stranger()
         timer = self._loop.call_later(
             self._timing.connect_s,
             link.refuse,
@@ -210,6 +205,19 @@ class Transport:
         )
         self._strangers.append((link, timer))
         return link
+
+    def _drop_stranger(self) -> None:
+        links = [link for link, _ in self._strangers]
+        ((crowded, _),) = Counter(link.host for link in links).most_common(1)
+        oldest = next(link for link in links if link.host == crowded)
+        oldest.refuse(
+            PeerRefused(
+                PeerRefusal.TOO_MANY_CONNECTIONS,
+                f"{STRANGERS_MAX} connections wait for their handshake; the oldest of the host "
+                "with most of them is dropped",
+            )
+        )
+        self._forget_stranger(oldest)
 
     def _forget_stranger(self, link: PeerLink) -> None:
         for entry in self._strangers:

@@ -39,10 +39,9 @@ BASE_DIRECTORY: Final = "base"
 TIMESTAMPS_DIRECTORY: Final = "timestamps"
 WITNESSED_DIRECTORY: Final = "witnessed"
 POST_QUANTUM_DIRECTORY: Final = "postquantum"
+STATEMENT_DIRECTORIES: Final = (TIMESTAMPS_DIRECTORY, WITNESSED_DIRECTORY, POST_QUANTUM_DIRECTORY)
 """What authorities, witnesses and members said of checkpoints: nobody can be asked again about the
 past."""
-
-_STATEMENTS: Final = (TIMESTAMPS_DIRECTORY, WITNESSED_DIRECTORY, POST_QUANTUM_DIRECTORY)
 
 CHECKPOINTS_FILE: Final = "checkpoints.json"
 MANIFEST_FILE: Final = "manifest.json"
@@ -65,7 +64,7 @@ _RESERVED: Final = frozenset(
         MANIFEST_FILE,
         SEGMENTS_DIRECTORY,
         BASE_DIRECTORY,
-        *_STATEMENTS,
+        *STATEMENT_DIRECTORIES,
         "votes",
     }
 )
@@ -159,7 +158,7 @@ def back_up(
         for path in sorted((home / BASE_DIRECTORY).glob("*")) if store.start.height else ():
             name = f"{BASE_DIRECTORY}/{path.name}"
             files.append(write(name, path.stat().st_size, _read_chunks(path)))
-        for folder in _STATEMENTS:
+        for folder in STATEMENT_DIRECTORIES:
             for path in sorted((home / folder).glob("*.json")):
                 name = f"{folder}/{path.name}"
                 files.append(write(name, path.stat().st_size, _read_chunks(path)))
@@ -260,11 +259,11 @@ def _writer(destination: Path) -> Iterator[_Write]:
             os.fsync(stream.fileno())
     else:
         (partial / SEGMENTS_DIRECTORY).mkdir(parents=True)
-        for name in (BASE_DIRECTORY, *_STATEMENTS):
+        for name in (BASE_DIRECTORY, *STATEMENT_DIRECTORIES):
             (partial / name).mkdir()
         yield lambda name, size, chunks: _write_hashed(partial, name, size, chunks)
         sync_directory(partial / SEGMENTS_DIRECTORY)
-        for name in (BASE_DIRECTORY, *_STATEMENTS):
+        for name in (BASE_DIRECTORY, *STATEMENT_DIRECTORIES):
             sync_directory(partial / name)
             if not any((partial / name).iterdir()):
                 (partial / name).rmdir()

@@ -270,6 +270,30 @@ def test_a_backup_restores_to_the_same_chain_in_recovery(
     assert command.run("inspect", "--home", home) == 0, command.out
 
 
+def test_what_outsiders_said_of_checkpoints_is_restored_and_nothing_newer_overwritten(
+    command: Command, home: Path, tmp_path: Path
+) -> None:
+    """Nobody can get these tokens and cosignatures again."""
+    place = NodeHome(home)
+    folders = (place.timestamps, place.witnessed, place.post_quantum)
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+        (folder / f"{9:020d}.json").write_bytes(b"of the time of the backup")
+    assert command.run("node", "backup", "--home", home, "-o", tmp_path / "b.tar") == 0
+    (place.timestamps / f"{9:020d}.json").write_bytes(b"with one more since")
+    (place.timestamps / f"{12:020d}.json").write_bytes(b"later")
+    for folder in (place.chain, place.index, place.witnessed, place.post_quantum):
+        shutil.rmtree(folder)
+    assert command.run("node", "restore", tmp_path / "b.tar", "--home", home) == 0, command.err
+    held = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
+    first = f"{9:020d}.json"
+    assert held == [
+        {first: b"with one more since", f"{12:020d}.json": b"later"},
+        {first: b"of the time of the backup"},
+        {first: b"of the time of the backup"},
+    ]
+
+
 def test_a_new_home_needs_no_more_than_keys_configuration_and_genesis(
     command: Command, home: Path, tmp_path: Path
 ) -> None:

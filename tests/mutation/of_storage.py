@@ -9,6 +9,7 @@ SEGMENTS = "tests/storage/test_segments.py::"
 CHAIN = "tests/storage/test_chain.py::"
 SPOOL = "tests/storage/test_spool.py::"
 ARCHIVE = "tests/storage/test_archive.py::"
+BACKUP = "tests/storage/test_backup.py::"
 
 PRIVATE = "tests/storage/test_private_box.py::"
 
@@ -314,5 +315,15 @@ MUTANTS = (
         "    return data\n\n\n# Proofs",
         "a tile that is ahead of the tree goes into its growth",
         "tests/ledger/test_log.py::test_a_wider_tile_than_the_tree_needs_grows_as_the_exact_one",
+    ),
+    Mutant(
+        "backup-not-synced",
+        "storage/backup.py",
+        "            stream.flush()\n"
+        "            os.fsync(stream.fileno())\n"
+        "        sync_directory(path.parent)",
+        "            stream.flush()\n        sync_directory(path.parent)",
+        "a backup is said to be made when it is only in memory",
+        BACKUP + "test_every_byte_of_a_backup_and_of_what_is_restored_is_synced",
     ),
 )

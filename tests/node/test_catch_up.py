@@ -57,8 +57,8 @@ def test_blocks_are_asked_of_whoever_proved_its_height_and_applied_in_order() ->
     assert asked(machine) == [(0, 1)]
     machine.hear(0, Blocks(blocks_of(network, 1, 2)))
     assert machine.height == 2
-    assert asked(machine) == [(0, 1), (0, 3)]
-    machine.hear(0, Blocks(blocks_of(network, 3, 4)))
+    assert asked(machine) == [(0, 1), (1, 3)]
+    machine.hear(1, Blocks(blocks_of(network, 3, 4)))
     assert machine.height == 4
     assert len(asked(machine)) == 2, "nothing more is known to be missing"
     commits = [item.block.header.height for item in machine.done if isinstance(item, CommitBlock)]
@@ -194,12 +194,23 @@ def test_a_peer_that_is_not_connected_is_passed_over() -> None:
 
 
 def test_an_empty_answer_of_who_claimed_more_leads_to_the_next_peer_at_once() -> None:
-    book = CatchUp(4, 3)
-    book.begin(5, 0, 4, PEERS)
-    assert not book.take(0, [], 4)
-    assert book.begin(5, 0, 4, PEERS) is None, "not the same one again"
-    assert book.tick(PEERS) == 1
-    assert book.take(1, [BLOCK], 4)
+    """Though it proves its height again in the same breath, it is not asked once more."""
+    network, machine = late_machine()
+    machine.hear(0, Blocks([]))
+    machine.hear(0, network.machines[0].driver._status())
+    assert asked(machine) == [(0, 1)]
+    machine.network.tick(1, 3)
+    assert asked(machine) == [(0, 1), (1, 1)]
+
+
+def test_a_peer_that_gives_one_block_at_a_time_holds_nobody_back() -> None:
+    """Peers take turns, or the first of them would set the pace for ever."""
+    network, machine = late_machine()
+    machine.hear(0, Blocks(blocks_of(network, 1, 1)))
+    assert asked(machine) == [(0, 1), (1, 2)]
+    machine.hear(1, Blocks(blocks_of(network, 2, 2)))
+    machine.hear(2, Blocks(blocks_of(network, 3, 3)))
+    assert asked(machine) == [(0, 1), (1, 2), (2, 3), (0, 4)]
 
 
 def test_answers_are_bounded_and_taken_once() -> None:
@@ -221,3 +232,14 @@ def test_after_a_lie_the_rest_is_dropped() -> None:
     assert book.give_up(0, PEERS) == 1
     assert not book.has_blocks
     assert book.take(1, [BLOCK], 4)
+
+
+def test_who_comes_while_nobody_holds_the_block_is_asked_at_once() -> None:
+    book = CatchUp(4, 3)
+    book.begin(5, 0, 4, {0})
+    assert book.lacks(0, {0}) is True
+    assert book.lacks(0, {0}) is None, "said already"
+    assert book.lacks(1, {0}) is None, "not asked"
+    assert [book.tick({0}) for _ in range(3)] == [None] * 3
+    assert book.tick({0, 1}) == 1
+    assert book.lacks(1, {0, 1}) is True

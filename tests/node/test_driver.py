@@ -9,12 +9,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from consensus.messages import Commit, Prepare, PrePrepare, ViewChange, encode_message
+from consensus.messages import (
+    PROPOSAL_TRANSACTIONS_MAX,
+    Commit,
+    Prepare,
+    PrePrepare,
+    ViewChange,
+    encode_message,
+)
 from contracts.execution import Executor
 from contracts.kinds import KINDS, Kind
-from ledger import tags
 from ledger.block import decode_header, encode_header
-from ledger.hashing import tagged_hash
 from ledger.votes import (
     COMMIT,
     PREPARE,
@@ -39,6 +44,7 @@ from node.effects import (
 from node.intake import parse_relayed
 from node.journal_record import decode_journal_record
 from node.messages import (
+    FETCHED_BYTES_MAX,
     Blocks,
     CertifiedBlock,
     Consensus,
@@ -48,9 +54,11 @@ from node.messages import (
     FetchedTransactions,
     FetchProposal,
     FetchTransactions,
+    Frame,
     Status,
     Transactions,
 )
+from node.serving import find_envelopes
 from sim.deployment import TIMING
 from tests.node.driving import Drivers, Machine
 
@@ -299,38 +307,100 @@ def test_requests_of_one_peer_are_answered_so_often_per_tick() -> None:
     assert len(machine.done) == 1
 
 
-def test_large_answers_count_for_more_than_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trap 35: a few bytes of a request must not cost as much as a peer likes."""
+def test_a_cosignature_that_anybody_could_have_made_up_is_no_error() -> None:
+    """The log thins out warnings of one shape, and errors never: they would fill the disk."""
     network = Drivers().start()
     network.grow(1)
     machine = network.machines[0]
+    size, own = machine.driver.chain.header.log_size, machine.driver.chain.log.root()
+    machine.done.clear()
+    for root in (bytes(32), own):
+        machine.driver.certification.open_height(machine.height, size, own)
+        machine.hear(1, Cosigned(machine.height, size, root, bytes(72)))
+    assert machine.said("error") == []
+    assert len(machine.said("warning")) == 2
+
+
+def chain_bytes(machine: Machine) -> int:
+    """Bytes of all entries after genesis."""
     blocks = [machine.store.block(height)[0] for height in range(1, machine.height + 1)]
-    size_bytes = sum(len(entry) for entries in blocks for entry in entries)
-    monkeypatch.setattr("node.driver.ANSWER_WEIGHT_BYTES", size_bytes // 4)
+    return sum(len(entry) for entries in blocks for entry in entries)
+
+
+def test_large_answers_count_as_several_and_what_is_asked_too_soon_waits_a_tick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Blocks of eight mebibytes take longer to read than eight of them have time in a tick."""
+    network = Drivers().start()
+    network.grow(3)
+    machine = network.machines[0]
+    monkeypatch.setattr("node.serving.ANSWER_WEIGHT_BYTES", chain_bytes(machine) // 10)
     machine.done.clear()
     for _ in range(ANSWERS_PER_TICK_MAX):
         machine.hear(2, FetchBlocks(1))
-    assert len(machine.sent(Blocks)) == 2
+    machine.hear(2, FetchBlocks(machine.height))
+    assert [len(frame.blocks) for frame in machine.sent(Blocks)] == [machine.height]
+    machine.done.clear()
     network.tick(1, 0)
-    machine.hear(2, FetchBlocks(1))
-    assert len(machine.sent(Blocks)) == 3
+    assert [len(frame.blocks) for frame in machine.sent(Blocks)] == [1], "the newest request"
+    network.tick(1, 0)
+    assert len(machine.sent(Blocks)) == 1, "answered once"
 
 
-def test_an_envelope_named_often_is_given_once_and_no_more_than_a_block_holds(
+def test_what_a_peer_was_given_beyond_a_tick_it_pays_with_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     network = Drivers().start()
+    network.grow(1)
     machine = network.machines[0]
-    raws = [network.transaction(f"tx-{at}") for at in range(5)]
-    for raw in raws:
-        network.submit(0, raw)
-    hashes = [tagged_hash(tags.ENVELOPE, raw) for raw in raws]
-    machine.hear(1, FetchTransactions(b"".join(hashes[:2] * 50)))
-    (answer,) = machine.sent(FetchedTransactions)
-    assert answer.envelopes == raws[:2]
-    monkeypatch.setattr("node.serving.ENVELOPES_BYTES_MAX", sum(map(len, raws[:3])))
-    machine.hear(2, FetchTransactions(b"".join(hashes)))
-    assert machine.sent(FetchedTransactions)[1].envelopes == raws[:3]
+    weight_bytes = chain_bytes(machine) // (3 * ANSWERS_PER_TICK_MAX)
+    monkeypatch.setattr("node.serving.ANSWER_WEIGHT_BYTES", weight_bytes)
+    machine.done.clear()
+    answers = []
+    for _ in range(7):
+        machine.hear(2, FetchBlocks(1))
+        answers.append(len(machine.sent(Blocks)))
+        network.tick(1, 0)
+    assert answers == [1, 1, 1, 2, 2, 2, 3]
+
+
+def test_an_envelope_is_given_once_however_often_it_is_named() -> None:
+    """A request of a mebibyte would else be answered with two gibibytes."""
+    network = Drivers().start()
+    machine = network.machines[0]
+    raw = network.transaction("once")
+    network.submit(0, raw)
+    name = parse_relayed(raw, machine.driver.chain.chain_id).candidate.transaction.envelope_hash
+    machine.hear(1, FetchTransactions(name * 1000))
+    assert machine.sent(FetchedTransactions) == [FetchedTransactions([raw])]
+
+
+def test_no_more_envelopes_are_given_than_fit_in_a_block() -> None:
+    network = Drivers().start()
+    chain_id = network.deployment.genesis.chain_id
+    candidate = parse_relayed(network.transaction("one"), chain_id).candidate
+    size = len(candidate.transaction.raw)
+    names = b"".join(at.to_bytes(32, "big") for at in range(FETCHED_BYTES_MAX // size + 9))
+    frames = list(find_envelopes(names, lambda _: candidate))
+    assert sum(len(frame.envelopes) for frame in frames) == FETCHED_BYTES_MAX // size
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        Transactions([b""] * (PROPOSAL_TRANSACTIONS_MAX + 1)),
+        FetchedTransactions([b""] * (PROPOSAL_TRANSACTIONS_MAX + 1)),
+        FetchedProposal(b"", b"", [b""] * (PROPOSAL_TRANSACTIONS_MAX + 1)),
+        FetchTransactions(bytes(32 * (PROPOSAL_TRANSACTIONS_MAX + 1))),
+    ],
+    ids=lambda frame: type(frame).__name__,
+)
+def test_a_frame_of_more_envelopes_than_a_block_has_is_refused_unread(frame: Frame) -> None:
+    """One of 24 MiB has room for twelve million empty ones, and refusing each takes 2 kB."""
+    network = Drivers().start()
+    machine = network.machines[0]
+    machine.hear(1, frame)
+    assert machine.said("warning")[-1].startswith("replica 1 sent what is refused: malformed: ")
 
 
 def test_requests_for_what_is_not_here_are_not_answered() -> None:

@@ -15,7 +15,7 @@ from ledger.transaction import decode_body, decode_transaction
 from ledger.votes import COMMIT, Vote, compute_vote_message
 from node.certification import HEIGHTS_MAX, Certification, cosigner_name
 from node.convictions import AGAIN_TICKS, OWED_MAX, PATIENCE_TICKS, Convictions
-from node.forks import FORKS_KEPT, ForkWatch
+from node.forks import FORKS_KEPT, REPORTED_MAX, ForkWatch
 from node.messages import Cosigned
 from tests.contracts.world import World, read, settled_world
 from tests.verifier.small_chain import make_genesis, signer
@@ -93,6 +93,18 @@ def test_a_liar_fills_its_own_places_only() -> None:
     assert log.watch.is_news(1, 99, FALSE)
     assert len(log.watch.add_true(2, log.cosign(300, root_at(300)))) == FORKS_KEPT
     assert log.watch.is_news(2, 99, FALSE)
+
+
+def test_who_is_proven_a_liar_often_enough_is_no_news() -> None:
+    """Or it could have this node prove the same sizes, one after another, without end."""
+    log = Log()
+    log.watch.add_true(2, log.cosign(300, root_at(300)))
+    for size in range(1, REPORTED_MAX + 1):
+        assert log.watch.is_news(2, size, FALSE)
+        assert log.watch.add_strange(2, log.cosign(size, FALSE))
+    assert not log.watch.is_news(2, 299, FALSE)
+    assert not log.watch.is_news(2, 1, OTHER)
+    assert log.watch.is_news(1, 299, FALSE)
 
 
 def certification_of(log: Log) -> Certification:

@@ -70,11 +70,13 @@ def test_it_is_bounded_in_number() -> None:
 
 
 def test_it_is_bounded_in_bytes() -> None:
-    first, second = make(), make()
+    first, second = make("m-1"), make("m-2")
     size = len(first.transaction.raw)
     pool = Mempool(bytes_max=2 * size)
     add(pool, first)
-    assert refusal(pool, make(reference="a much longer reference")).reason is Reason.POOL_FULL
+    assert (
+        refusal(pool, make("m-2", reference="a much longer reference")).reason is Reason.POOL_FULL
+    )
     assert len(second.transaction.raw) == size
     assert add(pool, second)
     assert pool.bytes == 2 * size
@@ -91,6 +93,23 @@ def test_one_submitter_cannot_shut_another_out() -> None:
     assert add(pool, make("m-2"))
     pool.remove([next(pool.candidates()).transaction.tx_id])
     assert add(pool, make("m-1"))
+
+
+def test_one_submitter_cannot_shut_another_out_with_large_transactions() -> None:
+    """A few thousand of the largest would fill the pool's bytes long before half its number."""
+    size = len(make("m-1").transaction.raw)
+    pool = Mempool(bytes_max=6 * size)
+    for _ in range(3):
+        add(pool, make("m-1"))
+    rejected = refusal(pool, make("m-1"))
+    assert str(rejected) == (
+        f"quota_exceeded: submitter m-1 has {3 * size} bytes of transactions waiting; at most "
+        f"{3 * size} may wait"
+    )
+    assert add(pool, make("m-2"))
+    pool.remove([next(pool.candidates()).transaction.tx_id])
+    assert add(pool, make("m-1"))
+    assert refusal(pool, make("m-1")).reason is Reason.QUOTA_EXCEEDED
 
 
 def test_a_small_pool_still_takes_one() -> None:

@@ -10,7 +10,6 @@ from ledger.refusal import Reason, Rejected
 from node.messages import (
     BLOCKS_MAX,
     ENTRIES_MAX,
-    FETCH_HASHES_MAX,
     Blocks,
     CertifiedBlock,
     FetchedProposal,
@@ -32,8 +31,8 @@ MANY = [b""] * PROPOSAL_TRANSACTIONS_MAX
         (FetchedTransactions(MANY), FetchedTransactions([*MANY, b""])),
         (FetchedProposal(b"", b"", MANY), FetchedProposal(b"", b"", [*MANY, b""])),
         (
-            FetchTransactions(bytes(32 * FETCH_HASHES_MAX)),
-            FetchTransactions(bytes(32 * FETCH_HASHES_MAX + 1)),
+            FetchTransactions(bytes(32 * PROPOSAL_TRANSACTIONS_MAX)),
+            FetchTransactions(bytes(32 * PROPOSAL_TRANSACTIONS_MAX + 1)),
         ),
         (
             Blocks([CertifiedBlock([b""] * ENTRIES_MAX, b"")]),

@@ -21,7 +21,7 @@ from node.effects import (
     Ticked,
     VerifyEnvelopes,
 )
-from node.shell import PARSE_SLICE, Disk, Shell
+from node.shell import DISTRUST_S, PARSE_SLICE, Disk, Shell
 from storage.files import StorageFailure
 
 
@@ -190,29 +190,63 @@ async def test_of_a_peers_frame_nothing_is_read_behind_what_cannot_be(replica, r
 
 
 class HoldingCarrier:
-    """A transport that notes whom the shell does not want to hear for now."""
+    """Notes which peers are held."""
 
     def __init__(self):
-        self.held = set()
+        self.held = []
 
     def hold(self, replica):
-        self.held.add(replica)
+        self.held.append(replica)
 
     def release(self, replica):
-        self.held.discard(replica)
+        self.held.remove(replica)
 
 
-@pytest.mark.parametrize(("size_bytes", "count_max"), [(1_000, 40), (4 * 1024 * 1024, 8)])
-async def test_large_frames_that_are_verified_hold_their_peer_sooner(size_bytes, count_max):
-    """What waits for verification is in memory too, and a liar's frames are as large as any."""
-    effect = VerifyEnvelopes([b"x" * size_bytes], 1, is_urgent=False)
-    shell, _, _, _ = make_shell({FrameReceived: [effect]})
+async def test_large_frames_of_transactions_count_as_large_while_they_are_verified():
+    """Two of twenty mebibytes are as many as forty small ones; forty would be 800 MiB."""
+    large = VerifyEnvelopes([bytes(1024 * 1024)] * 20, 1, is_urgent=False)
+    shell, _, _, _ = make_shell({FrameReceived: [large]})
+    shell.carrier = carrier = HoldingCarrier()
+    shell.frame_arrived(1, b"frame")
+    assert carrier.held == []
+    shell.frame_arrived(1, b"frame")
+    assert carrier.held == [1]
     shell.driver.chain.chain_id = bytes(32)
-    shell.carrier = HoldingCarrier()
-    for count in range(1, count_max + 1):
-        assert not shell.carrier.held, count
-        shell.frame_arrived(1, b"frame")
-    assert shell.carrier.held == {1}
-    await asyncio.gather(*shell._tasks)
-    await asyncio.sleep(0)
-    assert not shell.carrier.held, "heard again once all is dealt with"
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert carrier.held == [], "given back when they are dealt with"
+
+
+async def test_who_relays_what_is_refused_has_the_rest_dropped():
+    """A frame holds thousands of empty envelopes, and each costs more than it is long."""
+    many = VerifyEnvelopes([b""] * (3 * PARSE_SLICE), 1, is_urgent=False)
+    shell, _, said, _ = make_shell({FrameReceived: [many]})
+    shell.driver.chain.chain_id = bytes(32)
+    shell.frame_arrived(1, b"frame")
+    for _ in range(10):
+        await asyncio.sleep(0)
+    admitted = shell.driver.events[-1]
+    assert len(admitted.rejected) == PARSE_SLICE
+    assert [text.partition(":")[0] for _, text in said] == ["replica 1 relayed what is refused"]
+
+
+async def test_who_relayed_what_is_refused_is_passed_over_for_a_while(monkeypatch):
+    """A correct peer has verified what it relays; a liar could keep all workers at forgeries."""
+    relayed = {1: [b"forged"], 2: []}
+    shell, _, said, _ = make_shell({})
+    shell.driver.chain.chain_id = bytes(32)
+    shell.driver.step = lambda event, _now_ms: (
+        [VerifyEnvelopes(relayed[event.replica], event.replica, is_urgent=False)]
+        if isinstance(event, FrameReceived)
+        else shell.driver.events.append(event) or []
+    )
+    loop = asyncio.get_running_loop()
+    begun_s = loop.time()
+    for late_s, admitted in ((0.0, 2), (DISTRUST_S - 1, 3), (DISTRUST_S + 1, 5)):
+        monkeypatch.setattr(loop, "time", lambda late_s=late_s: begun_s + late_s)
+        for replica in (1, 2):
+            shell.frame_arrived(replica, b"frame")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(shell.driver.events) == admitted
+    assert len(said) == 2

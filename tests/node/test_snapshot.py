@@ -25,7 +25,8 @@ from ledger.snapshot import (
 from ledger.snapshot_blocks import SnapshotBlocks
 from ledger.votes import decode_commit_certificate, encode_commit_certificate
 from ledger.wire import encode
-from node.effects import PeerChanged, SendFrame, Ticked
+from node.catch_up import ANSWER_TICKS_MAX, LACKING_TICKS
+from node.effects import PeerChanged, Said, SendFrame, Ticked
 from node.intake import parse_relayed
 from node.joining import trust_of
 from node.messages import (
@@ -43,10 +44,11 @@ from node.messages import (
     encode_frame,
 )
 from node.snapshot_export import freeze
+from node.snapshot_fetch import SnapshotFetch, Told
 from node.snapshot_files import COMPLETE_FILE, Base
 from node.snapshot_index import build_index
 from node.snapshot_shelf import KEPT, SnapshotShelf
-from sim.deployment import REPLAY_WINDOW_MS, TICK_MS
+from sim.deployment import REPLAY_WINDOW_MS, TICK_MS, make_deployment
 from sim.disk import ProcessEnded, Survival, VirtualDirectory
 from storage.chain import NotHeld
 from storage.files import Damaged
@@ -131,6 +133,20 @@ def test_a_peer_without_the_block_asked_for_is_passed_over_and_said() -> None:
         "no connected peer holds block 1: each has begun with a snapshot after it; connect one "
         "that holds it, or let this node join by a snapshot (`evidence-ledger node join`)"
     )
+    done = len(late.done)
+    for _ in range(LACKING_TICKS):
+        late.step(Ticked())
+        late.hear(0, network.machines[0].driver._status())
+        for peer in range(3):
+            late.hear(peer, BlocksBegin(3))
+    later = [effect.text for effect in late.done[done:] if isinstance(effect, Said)]
+    assert not [text for text in later if "hold" in text], "it lasts until somebody acts"
+    assert late.sent(FetchBlocks)[3:] == []
+    for _ in range(ANSWER_TICKS_MAX):
+        late.step(Ticked())
+    assert late.sent(FetchBlocks)[3:] == [FetchBlocks(1)]
+    late.hear(0, BlocksBegin(3))
+    assert late.said("info")[-1].startswith("replica 0 holds blocks from 3 on")
 
 
 def test_transactions_of_the_replay_window_cannot_be_repeated_on_a_joined_node() -> None:
@@ -448,6 +464,103 @@ def test_a_peer_that_does_not_answer_is_passed_over() -> None:
     assert join(network, joiner).height == newest(network)
 
 
+def blocks_asked(joiner: Joiner) -> list[int]:
+    """The peers that were asked for blocks, in order."""
+    return [peer for peer, frame in joiner.asked if isinstance(frame, FetchBlocks)]
+
+
+def test_a_peer_that_answers_with_no_block_loses_its_turn() -> None:
+    """Or it could answer so again and again, each time just before its time is over."""
+    network = old_network()
+    joiner = Joiner(network)
+    joiner.tampers = lambda peer, frame: (
+        Blocks([]) if peer == 0 and isinstance(frame, Blocks) else frame
+    )
+    assert join(network, joiner).height == newest(network)
+    assert blocks_asked(joiner).count(0) == 1
+
+
+def test_a_peer_that_gives_one_block_at_a_time_is_not_the_one_asked_next() -> None:
+    network = old_network()
+    joiner = Joiner(network)
+    joiner.tampers = lambda peer, frame: (
+        Blocks(frame.blocks[:1]) if peer == 0 and isinstance(frame, Blocks) else frame
+    )
+    assert join(network, joiner).height == newest(network)
+    assert blocks_asked(joiner)[:2] == [0, 1]
+
+
+def test_who_alone_gives_blocks_is_asked_again() -> None:
+    network = old_network()
+    joiner = Joiner(network)
+
+    def gives(peer: int, frame: Frame) -> Frame:
+        if not isinstance(frame, Blocks):
+            return frame
+        return Blocks(frame.blocks[:1]) if peer == 0 else Blocks([])
+
+    joiner.tampers = gives
+    assert join(network, joiner).height == newest(network)
+
+
+def test_a_liar_holds_nobody_to_a_snapshot_that_others_no_longer_offer() -> None:
+    """A member and a liar offered it; the member cannot give it any more, the liar never will."""
+    network = old_network()
+    joiner = Joiner(network)
+    first = network.machines[0].shelf.offers()
+    is_grown: list[bool] = []
+
+    def lies(peer: int, frame: Frame) -> Frame | None:
+        if peer == 0:
+            is_asked_for = isinstance(frame, Snapshots)
+            return Snapshots([SnapshotOffer(*offer) for offer in first]) if is_asked_for else None
+        if peer == 2 and isinstance(frame, Snapshots) and not is_grown:
+            return Snapshots([])  # still being written there
+        return frame
+
+    joiner.tampers = lies
+    joiner.begin()
+    with pytest.raises(AssertionError, match="not complete"):
+        joiner.run(1)
+    assert joiner.asked[-1] == (0, FetchManifest(first[-1][0]))
+    is_grown.append(True)
+    for _ in range(KEPT):
+        network.grow(1)
+        for each in network.machines[1:JOINER]:
+            make_snapshot(each)
+    joiner.run()
+    assert Base(joiner.directory).header.height == network.machines[1].shelf.heights[-1]
+
+
+def test_what_a_peer_offered_counts_while_it_is_there() -> None:
+    """Two liars and a member that went away do not keep a node from what the others have."""
+    fetch = SnapshotFetch(trust_of(make_deployment(7).genesis))
+    old, new = Snapshots([SnapshotOffer(10, bytes(32))]), Snapshots([SnapshotOffer(20, bytes(32))])
+    for peer in range(6):
+        fetch.change_peer(peer, True)
+    for peer in (0, 1, 2):
+        fetch.take(peer, old)
+    fetch.change_peer(2, False)
+    for peer in (3, 4):
+        fetch.take(peer, new)
+    (told, *_) = fetch.take(5, new)
+    assert told == Told("info", f"3 members offer snapshot {'0' * 16} of block 20")
+
+
+def test_a_snapshot_that_enough_offer_is_kept_to() -> None:
+    """A liar that backs a newer one, and then does not, would have its manifest passed over."""
+    fetch = SnapshotFetch(trust_of(make_deployment(4).genesis))
+    old, both = (
+        Snapshots([SnapshotOffer(height, bytes(32)) for height in heights])
+        for heights in ((10,), (10, 20))
+    )
+    for peer in range(3):
+        fetch.change_peer(peer, True)
+    fetch.take(0, old)
+    assert fetch.take(1, both)
+    assert fetch.take(2, both) == []
+
+
 def test_a_node_asks_until_enough_members_have_the_same_snapshot() -> None:
     network = Drivers()
     network.start(0, 1, 2)
@@ -554,6 +667,20 @@ def test_a_shelf_keeps_two_and_removes_what_a_crash_left() -> None:
     again = SnapshotShelf(directory)
     assert again.offers() == machine.shelf.offers()
     assert len(directory.names()) == 2 * KEPT
+
+
+@pytest.mark.parametrize("survival", Survival)
+def test_a_snapshot_is_durable_before_it_is_offered(survival: Survival) -> None:
+    """The oldest one has just been removed for it."""
+    network = old_network()
+    directory = VirtualDirectory("snapshots")
+    machine = network.machines[0]
+    machine.shelf = SnapshotShelf(directory)
+    height = make_snapshot(machine)
+    chunk = machine.shelf.chunk(height, 0)
+    directory.power_loss(survival, random.Random(1))
+    assert chunk
+    assert SnapshotShelf(directory).chunk(height, 0) == chunk
 
 
 @pytest.mark.parametrize("is_unreadable", [False, True])

@@ -119,6 +119,18 @@ def test_a_crash_at_any_step_of_installing_leads_to_the_new_chain(
     assert number > 5
 
 
+def test_the_mark_of_completeness_is_durable_before_anything_old_goes(
+    tmp_path: Path, network: Drivers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was killed just before syncing it finds it, and a power loss now could take it back."""
+    home = NodeHome(tmp_path / "home")
+    fetched(home, network)
+    done = crash_before(monkeypatch, 0)
+    monkeypatch.setattr(snapshot_install, "sync_directory", lambda path: done.append(path.name))
+    install(home)
+    assert done[:3] == [home.joining.name, "unlink", home.path.name]
+
+
 def test_a_crash_while_the_index_is_built_leaves_nothing_that_counts(
     tmp_path: Path, network: Drivers
 ) -> None:

@@ -358,6 +358,22 @@ async def test_too_many_strangers_push_out_the_oldest(
     await asyncio.sleep(0)
 
 
+async def test_a_host_that_floods_pushes_out_its_own_connections(
+    network: Any, nodes: Any, wait_until: Until
+) -> None:
+    """Or whoever can reach the port keeps all peers out, whose handshakes take longer than that."""
+    node = await nodes.start(network, 0)
+    port = node.transport.port
+    slow = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
+    flood = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
+    await wait_until(lambda: len(node.refused(PeerRefusal.TOO_MANY_CONNECTIONS)) == 137)
+    dropped = node.refused(PeerRefusal.TOO_MANY_CONNECTIONS)
+    assert not [refusal for refusal in dropped if "127.0.0.2" in str(refusal)]
+    for _, writer in (slow, *flood):
+        writer.transport.abort()
+    await asyncio.sleep(0)
+
+
 async def test_reconnects_after_a_restart(network: Any, nodes: Any, wait_until: Until) -> None:
     one = await nodes.start(network, 0)
     two = await nodes.start(network, 1)

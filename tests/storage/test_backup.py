@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from pathlib import Path
 
@@ -40,6 +41,27 @@ def running(home: Path) -> ChainStore:
         store.commit_block(block)
     store.put_checkpoint(3, "network\n9\n北京\n".encode())
     return store
+
+
+@pytest.mark.parametrize("suffix", ["", ".tar"])
+def test_every_byte_of_a_backup_and_of_what_is_restored_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """The old disk may be wiped as soon as either says that it is done."""
+    synced: set[int] = set()
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    store = running(tmp_path / "home")
+    monkeypatch.setattr(os, "fsync", noted)
+    destination, again = tmp_path / f"backup{suffix}", tmp_path / "again"
+    back_up(store, destination, tmp_path / "home", ["genesis.json"])
+    restore(destination, again)
+    made = [tmp_path, destination, *destination.rglob("*"), again, *again.rglob("*")]
+    assert [path for path in made if path.stat().st_ino not in synced] == []
 
 
 @pytest.mark.parametrize("suffix", ["", ".tar"])
