@@ -7,7 +7,8 @@
 
 Interest runs day by day on what is still owed; it is exact until the one rounding at the end. A
 payment out of custody returns principal; one by the merchant goes to interest first (civil code
-561) unless the terms say otherwise. Payments of a day count from the next day on.
+561) unless the terms say otherwise, and what that leaves owed is carried in billionths of a fen.
+Payments of a day count from the next day on.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ AGREED: Final = "agreed"
 NONE: Final = "none"
 AT_ACCOUNT: Final = "+account"
 PPM: Final = 1_000_000
+CARRIED: Final = 10**9
+"""Parts of a fen in which what a payment left owed is carried on."""
 
 _ARTICLE_OF_RATE: Final = {False: "16(1)", True: "16(1), 16(2)"}
 """By whether the account's own rate is taken for its part."""
@@ -272,7 +275,7 @@ class _Debt:
             self.unpaid -= to_interest
             amount -= to_interest
         to_principal = min(amount, self.owed)
-        self.owed -= to_principal
+        self.owed = _carry(self.owed - to_principal)
         self.unpaid = max(Fraction(0), self.unpaid - (amount - to_principal))
 
     def accrue(self, ppm: int | None, account: Rate | None, days: int, basis: int) -> bool:
@@ -287,6 +290,15 @@ class _Debt:
         if self._left:
             self.unpaid += more
         return True
+
+
+def _carry(owed: Fraction | int) -> Fraction | int:
+    """Return what a payment leaves owed, as it is carried on: a billionth of a fen, in the
+    creditor's favour. Exact fractions grew with every payment that went to interest first, to
+    thousands of digits that took every node minutes."""
+    if isinstance(owed, int) or owed.denominator == 1:
+        return owed
+    return Fraction(-(-owed.numerator * CARRIED // owed.denominator), CARRIED)
 
 
 def _rate_on(rates: Sequence[Rate], day: Day) -> Rate | None:

@@ -693,6 +693,8 @@ class Clerk:
                     amount -= first
                 part = min(amount, owed)
                 owed -= part
+                # What is left is carried in billionths of a fen, the rest of one counting whole.
+                owed = Fraction(-(-owed * 10**9 // 1), 10**9)
                 to_interest += min(unpaid, amount - part)
         accrued = self.add_years(by_year)
         interest = self.round(accrued)

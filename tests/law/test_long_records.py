@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 
 from law.checks import find_breaches
+from law.days import show_day
 from law.facts import read_facts
 from law.published import read_published
 from law.refund import derive
 from law.rules import read_pack, schedule
 from law.terms import read_terms
 from tests.law.case_language import Case, parse_case
+from tests.law.life_checks import check_agreement, run_engine
 from tests.law.test_rules import PACKS, add, card, day, look
 
 ON = "2026-03-01"
@@ -118,6 +120,30 @@ def test_twice_the_statements_are_twice_the_work(
         lines.append(count_lines(compute))
     assert lines[1] < 2.2 * lines[0], lines
     assert len(findings[1]) < 2.2 * len(findings[0])
+
+
+@pytest.mark.parametrize("basis", ["365", "actual"])
+def test_daily_payments_leave_amounts_of_few_digits(basis: str) -> None:
+    """Each goes first to the interest of its day and then to principal. Exact fractions gained ten
+    digits with each, until nobody could write them: `refund.computed` would have ended every node.
+    """
+    case = card()
+    case.terms["interest"] |= {"basis": basis, "ppm": 30_000}
+    add(case, "termination.agreed", "2022-01-03", {}, "both")
+    for number in range(700):
+        on = show_day(day("2022-01-04") + number)
+        add(case, "refund.paid", on, REFUND | {"amount": 3 + number % 20}, "consumer")
+    derivation = run_engine(case)
+    check_agreement(case, derivation)
+    values = [
+        given.value
+        for result in derivation.results
+        for step in result.steps
+        for given in step.inputs
+        if given.name == "exact"
+    ]
+    assert values
+    assert max(map(len, values)) < 80
 
 
 def test_what_was_taken_after_several_risks_is_found_once_after_the_first() -> None:
