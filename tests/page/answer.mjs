@@ -4,7 +4,11 @@ import { createInterface } from "node:readline";
 
 import { fromBase64, fromHex, toHex } from "../../page/verifier/bytes.js";
 import { isStrict, verifySignature } from "../../page/verifier/ed25519.js";
-import { FACT_ROLES } from "../../page/verifier/papers_step.js";
+import { parseDay } from "../../page/verifier/law_days.js";
+import { FACT_ROLES, readFacts } from "../../page/verifier/law_facts.js";
+import { Published } from "../../page/verifier/law_published.js";
+import { deriveRefund } from "../../page/verifier/law_refund.js";
+import { readTerms } from "../../page/verifier/law_terms.js";
 import { Rejected } from "../../page/verifier/refusal.js";
 import { Tagged, readCbor } from "../../page/verifier/strict_cbor.js";
 import { readObject } from "../../page/verifier/strict_json.js";
@@ -31,8 +35,29 @@ function orRefusal(read) {
   }
 }
 
+/** JSON as the page's reader gives it: Maps for objects. */
+function mapped(value) {
+  if (Array.isArray(value)) return value.map(mapped);
+  if (value === null || typeof value !== "object") return value;
+  return new Map(Object.entries(value).map(([name, held]) => [name, mapped(held)]));
+}
+
 const QUESTIONS = {
   fact_roles: async () => ({ value: [...FACT_ROLES] }),
+  async refund({ terms, facts, published, as_of }) {
+    try {
+      const { paid, results } = await deriveRefund(
+        readTerms(fromHex(terms)),
+        readFacts(facts.map(mapped)),
+        new Published(published.map(mapped)),
+        parseDay(as_of),
+      );
+      return { value: { paid, results } };
+    } catch (error) {
+      if (!(error instanceof Rejected)) throw error;
+      return { reason: error.reason, detail: error.detail };
+    }
+  },
   async evidence({ file, chain_id }) {
     const report = await verifyEvidence(new Uint8Array(Buffer.from(file, "base64")), fromHex(chain_id));
     const { subject, ...rest } = report;
@@ -57,5 +82,6 @@ const QUESTIONS = {
 for await (const line of createInterface({ input: process.stdin })) {
   const { ask, ...question } = JSON.parse(line);
   const answer = await QUESTIONS[ask](question);
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
+  const spelled = JSON.stringify(answer, (_, held) => (typeof held === "bigint" ? Number(held) : held));
+  process.stdout.write(`${spelled}\n`);
 }
