@@ -20,12 +20,12 @@ const COMPUTED = "refund.computed";
 /** Of a file in which what is owed was worked again. */
 export const WORKING_LIMIT = {
   zh:
-    "应退金额的复算：本网页依自己对法律的实现核对结果数与最低、最高金额；推算书的全文及其哈希（derivation）" +
-    "由命令行核验程序核对。",
+    "应退金额由本网页依自己对法律的实现复算，核对了结果数与最低、最高金额；链上另载推算书全文的哈希" +
+    "（derivation），本网页不撰写推算书，未予比对，命令行核验程序予以比对。",
   en:
-    "Of what is owed this page worked the figures again, by its own reading of the law: the number of " +
-    "results, the lowest and the highest sum. The working in words, whose hash is on the chain " +
-    "(derivation), is for the command line to compare.",
+    "What is owed was derived again by this page's own reading of the law: the number of results, the " +
+    "lowest and the highest sum. The chain also holds the hash of the whole working in words " +
+    "(derivation); the page does not write that working and did not compare it; the command line does.",
 };
 
 /** Step 14: each computation of what is owed gives again the figures that its outcome says. */
@@ -99,9 +99,9 @@ function describe(count, { low, high, results }) {
   return {
     zh:
       `${count} 次计算均复算一致；最近一次共 ${results.length} 种结果，本息合计 ` +
-      `${low === high ? first.zh : `${first.zh} 至 ${second.zh}`}。`,
+      `${low === high ? first.zh : `${first.zh} 至 ${second.zh}`}。推算书全文的哈希，本网页不比对。`,
     en:
       `${times} derived again; the last has ${results.length} result${results.length > 1 ? "s" : ""}, ` +
-      `principal and interest ${sum}.`,
+      `principal and interest ${sum}. The hash of the working in words this page does not compare.`,
   };
 }

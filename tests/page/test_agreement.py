@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from ledger.evidence import (
 )
 from ledger.transaction import sign_batch
 from tests.page.conftest import JavaScript
+from tests.page.differential import UNCOMPARED
 from tests.verifier import (
     test_custody,
     test_disclosure,
@@ -271,17 +273,37 @@ def test_a_schedule_is_consistent_for_both(javascript: JavaScript) -> None:
     assert report.exit_status == 0
 
 
-def test_a_case_is_judged_alike_but_for_the_law(javascript: JavaScript) -> None:
-    """The page holds no law: it says so where the command line derives what is owed."""
+def without_working(report: dict[str, Any]) -> dict[str, Any]:
+    """The page's report of a case without what it says of the working, which it does not write."""
+    *limits, last = report["limits"]
+    assert "does not write that working" in last["en"]
+    assert "不撰写推算书" in last["zh"]
+    report = copy.deepcopy(report) | {"limits": limits}
+    owed = next(step for step in report["steps"] if step["number"] == 14)
+    for lang, words in UNCOMPARED.items():
+        assert owed["explanation"][lang].endswith(words)
+        owed["explanation"][lang] = owed["explanation"][lang].removesuffix(words)
+    return report
+
+
+def test_what_is_owed_is_the_same_but_for_the_working(javascript: JavaScript) -> None:
     raw, chain_id = test_owed.file(), test_owed.world().chain_id
-    ours, page = verify_evidence(raw, chain_id), javascript.verify(raw, chain_id)
-    assert told_by_page(page)[:13] == told(ours)[:13]
+    ours, page = verify_evidence(raw, chain_id), without_working(javascript.verify(raw, chain_id))
+    assert told_by_page(page) == told(ours)
+    assert page["limits"] == [{"zh": one.zh, "en": one.en} for one in ours.limits]
     assert ours.steps[12].explanation.en.startswith("Replayed: locked ")
-    assert page["steps"][13]["explanation"]["en"] == (
-        "The papers are those that the computations name; what is owed by them this page does not "
-        "derive: the command line does."
-    )
-    assert page["limits"][-1]["en"].startswith("What is owed was not derived again: ")
+    assert ours.steps[13].explanation.en.startswith("All 2 computations are derived again; ")
+
+
+def test_the_hash_of_the_working_is_for_the_command_line(javascript: JavaScript) -> None:
+    """Of liars that altered it alone the page finds nothing, and its limit says so."""
+    raw = test_owed.lied("derivation", lambda value: value[::-1])()
+    chain_id = test_owed.world().chain_id
+    failed = verify_evidence(raw, chain_id).failed
+    assert failed is not None
+    assert " states derivation " in failed.explanation.en
+    page = without_working(javascript.verify(raw, chain_id))
+    assert page["failedAt"] == 0
 
 
 @pytest.mark.parametrize(
@@ -289,7 +311,7 @@ def test_a_case_is_judged_alike_but_for_the_law(javascript: JavaScript) -> None:
     [*test_owed.PAPERS.values(), test_owed.other_terms, test_owed.time_too_few],
     ids=lambda change: change.__name__,
 )
-def test_papers_are_refused_by_both_without_law_in_the_page(
+def test_papers_that_were_not_read_are_refused_by_both(
     javascript: JavaScript, change: Callable[[dict[str, Any]], None]
 ) -> None:
     report = agree(javascript, test_owed.with_law(change), test_owed.world().chain_id)
