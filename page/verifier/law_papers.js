@@ -12,7 +12,7 @@ import { BOTH, FACT_ROLES, FROZEN, LOCKED, readFact, readFacts } from "./law_fac
 import { refuseLaw } from "./law_fields.js";
 import { ACCOUNT, Published, SERIES, readPage } from "./law_published.js";
 import { readTerms } from "./law_terms.js";
-import { SIGNED } from "./life_replay.js";
+import { SIGNED, textOf } from "./life_replay.js";
 import { show } from "./quoting.js";
 import { Refuted } from "./refusal.js";
 
@@ -50,13 +50,13 @@ export async function readStated({ entries, bodies, records }, law) {
           "The terms in the file are not those that the contract was signed on.",
         );
       }
-      consumer = String(data.get("consumer_party") ?? "");
+      consumer = textOf(data, "consumer_party");
     }
     const roles = signers.map((signer) => findRole(records.get(signer), signed, consumer));
     const position = entry.index;
     stated.push({ position, txId: toHex(txId), recorded: times[place], kind, data, signers, roles, effects });
-    if (effects.has("consumer_party")) consumer = String(effects.get("consumer_party"));
-    else if (kind === SIGNED) consumer = String(data.get("consumer_party") ?? "");
+    if (effects.has("consumer_party")) consumer = textOf(effects, "consumer_party");
+    else if (kind === SIGNED) consumer = textOf(data, "consumer_party");
   }
   return stated;
 }
@@ -171,9 +171,9 @@ function toFact({ position, recorded, kind, data, signers, roles, effects }, pos
     }
     own.set("of", of);
   }
-  const dated = data.get("occurred_at") || recorded;
+  const dated = data.get("occurred_at") ?? recorded;
   return new Map([
-    ["at", typeof dated === "number" ? Math.min(dated, recorded) : dated],
+    ["at", typeof dated === "number" ? Math.min(dated || recorded, recorded) : dated],
     ["author", signers[0]],
     ["data", own],
     ["kind", kind],

@@ -15,7 +15,6 @@ import { Valuation } from "./law_value.js";
 
 const DISCOUNTED = { word: "discounted" };
 const BY_ORDER = ["bonus_first", "principal_first"];
-const PICKS_IN_A_ROW = 64;
 
 /**
  * All results as of a day, in the order in which a derivation has them; `pause` is awaited now and then.
@@ -86,7 +85,7 @@ class Engine {
     const picks = [...listPicks(questions)];
     const figures = [];
     for (const [place, pick] of picks.entries()) {
-      if (place % PICKS_IN_A_ROW === 0) await this.pause(place, picks.length);
+      await this.pause(place, picks.length);
       figures.push(this.#workCase(route, cause, pick));
     }
     const spelled = figures.map((figure) => spell(figure));

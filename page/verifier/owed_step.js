@@ -48,6 +48,7 @@ export async function checkOwed(subject, pause) {
   }
   if (last === null) throw new NotRun("尚未计算过应退金额。", "What is owed was not computed yet.");
   subject.owed = last;
+  subject.isOwedDerived = true;
   return describe(count, last);
 }
 

@@ -206,7 +206,7 @@ function conclude(failedAt) {
 }
 
 /** What the conclusion does not say. */
-function limitsOf({ root, file, stateHeader, isReplayed, owed, isDisclosing }, isConsistent) {
+function limitsOf({ root, file, stateHeader, isReplayed, isOwedDerived, isDisclosing }, isConsistent) {
   if (!isConsistent) {
     return [
       {
@@ -293,13 +293,13 @@ function limitsOf({ root, file, stateHeader, isReplayed, owed, isDisclosing }, i
     if (!isReplayed) {
       limits.push({ zh: "余额未经复算。", en: "The balances were not derived again." });
     }
-    if (owed) limits.push(WORKING_LIMIT);
   } else {
     limits.push({
       zh: "此文件只涉及一笔交易，不说明同一合同的其他记录。",
       en: "This file is about one transaction and says nothing of the contract's others.",
     });
   }
+  if (isOwedDerived) limits.push(WORKING_LIMIT);
   if (file.postQuantum) limits.push(UNCHECKED_LIMIT);
   if (file.platform) limits.push(PLATFORM_LIMIT);
   if (isDisclosing) limits.push(DISCLOSED_LIMIT);

@@ -504,10 +504,8 @@ def compare(ours: Any, theirs: Any) -> str:
         return "verdict"
     if ours == theirs:
         return ""
-    different = [
-        row for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1] for row in pair
-    ]
-    return "" if all(UNSPELT in row[4] for row in different) else "sentence"
+    pairs = [pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1]]
+    return "" if all(UNSPELT in row[4] for pair in pairs for row in pair) else "sentence"
 
 
 def without_working(sentence: str) -> str:
