@@ -104,20 +104,13 @@ function askPriorUse(account) {
   return saying.has("merchant") ? ["not_proven", "proven"] : ["not_proven"];
 }
 
-/** Every combination of answers, the last question's changing first. */
-export function* listPicks(questions) {
-  const names = [...questions.keys()];
-  const choices = [...questions.values()];
-  const count = choices.reduce((product, one) => product * one.length, 1);
-  for (let number = 0; number < count; number += 1) {
-    const pick = {};
-    let rest = number;
-    for (let at = names.length - 1; at >= 0; at -= 1) {
-      pick[names[at]] = choices[at][rest % choices[at].length];
-      rest = Math.floor(rest / choices[at].length);
-    }
-    yield pick;
+/** Every combination of answers, those to the last question changing first. */
+export function listPicks(questions) {
+  let picks = [{}];
+  for (const [name, answers] of questions) {
+    picks = picks.flatMap((pick) => answers.map((answer) => ({ ...pick, [name]: answer })));
   }
+  return picks;
 }
 
 /** The questions whose answers change a figure, all others being equal; `figures` in order of the picks. */

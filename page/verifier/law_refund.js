@@ -82,7 +82,7 @@ class Engine {
 
   async #work(route, cause) {
     const questions = findQuestions(this.account, this.valuation, route, cause, this.endings);
-    const picks = [...listPicks(questions)];
+    const picks = listPicks(questions);
     const figures = [];
     for (const [place, pick] of picks.entries()) {
       await this.pause(place, picks.length);

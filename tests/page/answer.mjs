@@ -2,6 +2,12 @@
 
 import { createInterface } from "node:readline";
 
+import {
+  CAUSE_OF_RETURN_WORDS,
+  QUESTION_WORDS,
+  ROUTE_WORDS,
+  STANDARD_WORDS,
+} from "../../page/screen/owed_words.js";
 import { fromBase64, fromHex, toHex } from "../../page/verifier/bytes.js";
 import { isStrict, verifySignature } from "../../page/verifier/ed25519.js";
 import { parseDay } from "../../page/verifier/law_days.js";
@@ -44,6 +50,14 @@ function mapped(value) {
 
 const QUESTIONS = {
   fact_roles: async () => ({ value: [...FACT_ROLES] }),
+  owed_words: async () => ({
+    value: {
+      routes: Object.fromEntries(ROUTE_WORDS),
+      causes: Object.fromEntries(CAUSE_OF_RETURN_WORDS),
+      standards: Object.fromEntries(STANDARD_WORDS),
+      questions: [...QUESTION_WORDS].map(([name, [articles, answers]]) => [name, articles, [...answers]]),
+    },
+  }),
   async refund({ terms, facts, published, as_of }) {
     try {
       const { paid, results } = await deriveRefund(
