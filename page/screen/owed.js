@@ -13,6 +13,16 @@ import { LANGUAGES, say } from "./texts.js";
 const RESULTS_SHOWN_MAX = 200;
 const AT_ACCOUNT = "+account";
 const NOTHING = "—";
+/** Each column with the class of its cells. */
+const COLUMNS = [
+  ["Number", ""],
+  ["Route", ""],
+  ["Assumed", ""],
+  ["Principal", "sum"],
+  ["Interest", ""],
+  ["Custody", "sum"],
+  ["Merchant", "sum"],
+];
 
 /** The section, or null where nothing was computed. */
 export function showOwed(language, { failedAt, subject }) {
@@ -20,9 +30,7 @@ export function showOwed(language, { failedAt, subject }) {
   if (failedAt !== 0 || !owed) return null;
   const { paid, results, position, asOf } = owed;
   const shown = results.slice(0, RESULTS_SHOWN_MAX);
-  const heads = ["Number", "Route", "Assumed", "Principal", "Interest", "Custody", "Merchant"].map((name) => {
-    return say(language, `owed${name}`);
-  });
+  const heads = COLUMNS.map(([name]) => say(language, `owed${name}`));
   const rows = shown.map((result, place) => showResult(language, heads, result, place + 1));
   return makeSection(
     "owed",
@@ -35,33 +43,39 @@ export function showOwed(language, { failedAt, subject }) {
     make(
       "table",
       { class: "figures" },
-      make("thead", {}, make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text)))),
+      make("thead", {}, make("tr", {}, ...heads.map(showHead))),
       make("tbody", {}, ...rows),
     ),
     make("p", { class: "help" }, say(language, "owedOpen")),
   );
 }
 
+function showHead(text, place) {
+  const [, className] = COLUMNS[place];
+  return make("th", { scope: "col", class: className }, text);
+}
+
 function showResult(language, heads, result, number) {
   const { route, cause, assumptions, principal, custody, merchant } = result;
   const pick = (words) => words[LANGUAGES.indexOf(language)];
-  const [, ...names] = heads;
-  const cell = (place, className, lines) => {
-    const named = { class: className, "data-name": names[place] };
-    return make("td", named, ...lines.map((line) => make("p", {}, line)));
-  };
-  const isKnown = principal !== null;
-  const sum = (fen) => [isKnown ? formatYuan(fen) : NOTHING];
+  const sum = (fen) => [principal === null ? NOTHING : formatYuan(fen)];
+  const cells = [
+    [pick(ROUTE_WORDS.get(route)), pick(CAUSE_OF_RETURN_WORDS.get(cause))],
+    orNothing(assumptions.map((one) => showAssumption(language, one))),
+    showPrincipal(language, result),
+    orNothing(result.interest.map((one) => showInterest(language, one))),
+    sum(custody),
+    sum(merchant),
+  ];
   return make(
     "tr",
     {},
     make("th", { scope: "row" }, String(number)),
-    cell(0, "", [pick(ROUTE_WORDS.get(route)), pick(CAUSE_OF_RETURN_WORDS.get(cause))]),
-    cell(1, "", orNothing(assumptions.map((one) => showAssumption(language, one)))),
-    cell(2, "sum", showPrincipal(language, result)),
-    cell(3, "sum", orNothing(result.interest.map((one) => showInterest(language, one)))),
-    cell(4, "sum", sum(custody)),
-    cell(5, "sum", sum(merchant)),
+    ...cells.map((lines, place) => {
+      const [, className] = COLUMNS[place + 1];
+      const named = { class: className, "data-name": heads[place + 1] };
+      return make("td", named, ...lines.map((line) => make("p", {}, line)));
+    }),
   );
 }
 

@@ -72,7 +72,7 @@ export const TEXTS = {
   owed: ["应退金额（元）", "What is owed (yuan)"],
   owedOf: [
     "日志第 {0} 位的条目所计算，截至 {1}；已付 {2} 元；由本网页复算，共 {3} 种结果。",
-    "As the entry at index {0} of the log computed it, as of {1}; paid {2} yuan; derived again by this page; {3} in all.",
+    "As the entry at index {0} of the log computed it, as of {1}; paid {2} yuan; derived again by this page; results: {3}.",
   ],
   owedNumber: ["序号", "No."],
   owedRoute: ["途径与原因", "Route and cause"],
