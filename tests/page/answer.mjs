@@ -10,8 +10,20 @@ import {
 } from "../../page/screen/owed_words.js";
 import { fromBase64, fromHex, toHex } from "../../page/verifier/bytes.js";
 import { isStrict, verifySignature } from "../../page/verifier/ed25519.js";
-import { parseDay } from "../../page/verifier/law_days.js";
+import {
+  countMonthsBegun,
+  dayOf,
+  daysInYear,
+  deadlineOf,
+  endOfMonths,
+  isWeekend,
+  parseDay,
+  showDay,
+  startOf,
+  yearOf,
+} from "../../page/verifier/law_days.js";
 import { FACT_ROLES, readFacts } from "../../page/verifier/law_facts.js";
+import { fraction, round } from "../../page/verifier/law_fractions.js";
 import { Published } from "../../page/verifier/law_published.js";
 import { deriveRefund } from "../../page/verifier/law_refund.js";
 import { readTerms } from "../../page/verifier/law_terms.js";
@@ -57,6 +69,25 @@ const QUESTIONS = {
       standards: Object.fromEntries(STANDARD_WORDS),
       questions: [...QUESTION_WORDS].map(([name, [articles, answers]]) => [name, articles, [...answers]]),
     },
+  }),
+  days: async ({ days, months, closes }) => ({
+    value: days.map((day) => [
+      showDay(day),
+      parseDay(showDay(day)),
+      yearOf(day),
+      daysInYear(yearOf(day)),
+      isWeekend(day),
+      startOf(day),
+      dayOf(startOf(day) - 1),
+      dayOf(startOf(day)),
+      deadlineOf(day, closes),
+      deadlineOf(day, null),
+      endOfMonths(day, months),
+      countMonthsBegun(days[0], day),
+    ]),
+  }),
+  round: async ({ amounts, mode, unit }) => ({
+    value: amounts.map(([over, under]) => round(fraction(over, under), { mode, unit: BigInt(unit) })),
   }),
   async refund({ terms, facts, published, as_of }) {
     try {
