@@ -82,7 +82,8 @@ def compare_case(javascript: JavaScript, case: Case) -> str:
 
 def bend(seed: int) -> Case:
     """Return the life of a seed with silence by the consumer, halves of a fen, instants beside the
-    turn of a day, months that are too short, a leap year, and money paid back day after day."""
+    turn of a day, months that are too short, a leap year, money paid back day after day, and a
+    year's rest days corrected."""
     rng = random.Random(f"bent {seed}")
     case = make_life(seed)
     case.terms["rounding"]["mode"] = rng.choice(("half_even", "half_up", "up"))
@@ -94,6 +95,9 @@ def bend(seed: int) -> Case:
         term["start"] = rng.choice(("2025-01-29", "2025-03-31", "2025-05-31", "2024-02-29"))
     for line in case.terms["deal"].get("lines", ()):
         line |= {"amount": line["amount"] * rng.choice((1, 2)) + 1, "undiscounted": None}
+    year = next(page for page in case.published if page["series"] == "rest_days")
+    corrected = {"position": 100, "rest": year["worked"], "worked": year["rest"]}
+    case.published.insert(rng.choice((0, len(case.published))), year | corrected)
     for fact in case.facts:
         fact["at"] += rng.choice((0, 0, 1, -1, 60_000 - 1))
         fact["recorded"] = max(fact["recorded"], fact["at"])
