@@ -25,7 +25,7 @@ import {
 import { FACT_ROLES, readFacts } from "../../page/verifier/law_facts.js";
 import { fraction, round } from "../../page/verifier/law_fractions.js";
 import { Published } from "../../page/verifier/law_published.js";
-import { deriveRefund } from "../../page/verifier/law_refund.js";
+import { deriveRefund, findRange } from "../../page/verifier/law_refund.js";
 import { readTerms } from "../../page/verifier/law_terms.js";
 import { Rejected } from "../../page/verifier/refusal.js";
 import { Tagged, readCbor } from "../../page/verifier/strict_cbor.js";
@@ -91,13 +91,13 @@ const QUESTIONS = {
   }),
   async refund({ terms, facts, published, as_of }) {
     try {
-      const { paid, results } = await deriveRefund(
+      const derived = await deriveRefund(
         readTerms(fromHex(terms)),
         readFacts(facts.map(mapped)),
         new Published(published.map(mapped)),
         parseDay(as_of),
       );
-      return { value: { paid, results } };
+      return { value: { ...derived, ...findRange(derived) } };
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
       return { reason: error.reason, detail: error.detail };

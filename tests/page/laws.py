@@ -14,6 +14,7 @@ import subprocess
 import sys
 from typing import Any
 
+from law.case import find_range
 from law.refusal import Refused
 from law.terms import read_terms
 from tests.law.case_language import Case
@@ -26,7 +27,7 @@ Result = tuple[str, str, list[Any], dict[str, Any]]
 
 
 def told_by_engine(case: Case) -> Any:
-    """Return what was paid and every result; or the sentence of a refusal."""
+    """Return what was paid, the lowest and highest sum, and every result; or a refusal's words."""
     try:
         derivation = run_engine(case)
     except Refused as refused:
@@ -35,7 +36,7 @@ def told_by_engine(case: Case) -> Any:
         (one.route, one.cause, [list(pair) for pair in one.assumptions], show_figures(one))
         for one in derivation.results
     ]
-    return derivation.paid, results
+    return derivation.paid, find_range(derivation), results
 
 
 def told_by_page(javascript: JavaScript, case: Case) -> Any:
@@ -51,7 +52,7 @@ def told_by_page(javascript: JavaScript, case: Case) -> Any:
     if "detail" in answer:
         return answer["detail"]
     value = answer["value"]
-    return value["paid"], [shape(one) for one in value["results"]]
+    return value["paid"], (value["low"], value["high"]), [shape(one) for one in value["results"]]
 
 
 def shape(result: dict[str, Any]) -> Result:
@@ -72,12 +73,12 @@ def compare_case(javascript: JavaScript, case: Case) -> str:
     engine, page = told_by_engine(case), told_by_page(javascript, case)
     if engine == page:
         return ""
-    if isinstance(engine, str) or isinstance(page, str) or engine[0] != page[0]:
+    if isinstance(engine, str) or isinstance(page, str) or engine[:2] != page[:2]:
         return f"the engine says {str(engine)[:300]}, the page {str(page)[:300]}"
-    for one, other in zip(*(results for _, results in (engine, page)), strict=False):
+    for one, other in zip(engine[2], page[2], strict=False):
         if one != other:
             return f"the engine says {one}, the page {other}"
-    return f"the engine has {len(engine[1])} results, the page {len(page[1])}"
+    return f"the engine has {len(engine[2])} results, the page {len(page[2])}"
 
 
 def bend(seed: int) -> Case:

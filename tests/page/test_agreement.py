@@ -30,6 +30,8 @@ from ledger.evidence import (
     TRANSACTION,
 )
 from ledger.transaction import sign_batch
+from tests.contracts.life_world import LOCKED, paid_world
+from tests.contracts.test_refunds import AS_OF
 from tests.page.conftest import JavaScript
 from tests.page.differential import UNCOMPARED
 from tests.verifier import (
@@ -296,6 +298,17 @@ def test_what_is_owed_is_the_same_but_for_the_working(javascript: JavaScript) ->
         assert page["steps"][13]["explanation"][lang].endswith(words)
     assert UNWRITTEN in page["limits"][-1]["en"]
     assert "不撰写推算书" in page["limits"][-1]["zh"]
+
+
+def test_what_is_dated_ahead_counts_as_of_its_block_in_both(javascript: JavaScript) -> None:
+    made = paid_world()
+    made.publish_data()
+    made.done("funds.locked", LOCKED | {"occurred_at": 2**42}, "bank-0")
+    made.done("refund.computed", {"as_of": AS_OF}, "c-1")
+    raw = made.history("card-1", ("m-1", "c-1", "bank-0"))
+    report = agree(javascript, raw, made.chain_id)
+    assert report.steps[13].explanation.en.startswith("The computation is derived again; ")
+    assert report.exit_status == 0
 
 
 def test_the_hash_of_the_working_is_for_the_command_line(javascript: JavaScript) -> None:
