@@ -102,32 +102,24 @@ def bend(seed: int) -> Case:
     for fact in case.facts:
         fact["at"] += rng.choice((0, 0, 1, -1, 60_000 - 1))
         fact["recorded"] = max(fact["recorded"], fact["at"])
-        if (
-            fact["kind"] == "delivery.answered"
-            and fact["role"] == "consumer"
-            and rng.random() < 0.4
-        ):
-            fact["data"]["answer"] = "silence"
     first = max(fact["at"] for fact in case.facts)
-    position = max(fact["position"] for fact in case.facts)
-    kinds = [("interest.accrued", {"amount": rng.randrange(1, 500)})] * rng.randrange(3)
+
+    def add(kind: str, at: int, role: str, data: dict[str, Any]) -> None:
+        position = max(fact["position"] for fact in case.facts) + 1
+        said = {"author": role, "role": role, "kind": kind, "data": data}
+        case.facts.append(said | {"at": at, "recorded": at, "position": position})
+
+    for fact in [fact for fact in case.facts if fact["data"].get("answer") == "objected"]:
+        if rng.random() < 0.5:
+            silence = {"answer": "silence", "of": fact["data"]["of"]}
+            add("delivery.answered", fact["at"], "consumer", silence)
+    for _ in range(rng.randrange(3)):
+        add("interest.accrued", first, "custodian", {"amount": rng.randrange(1, 500)})
+    at = first - DAY_MS * rng.choice((0, 20))
     for source in rng.choices(("custody", "merchant", "merchant"), k=rng.choice((0, 2, 9))):
-        kinds.append(
-            ("refund.paid", {"amount": rng.randrange(1, 90), "payee": "c", "source": source})
-        )
-    for days, (kind, data) in enumerate(kinds):
-        at = first - DAY_MS * rng.choice((0, 20)) + days * DAY_MS * rng.choice((1, 1, 40))
-        case.facts.append(
-            {
-                "at": at,
-                "author": "bank",
-                "data": data,
-                "kind": kind,
-                "position": position + 1 + days,
-                "recorded": at,
-                "role": "custodian",
-            }
-        )
+        at += DAY_MS * rng.choice((1, 1, 40))
+        paid = {"amount": rng.randrange(1, 90), "payee": "c", "source": source}
+        add("refund.paid", at, "custodian", paid)
     return case
 
 
