@@ -101,9 +101,8 @@ def _read_entries(case: Case, papers: LawPapers) -> list[StreamEntry]:
             continue
         if signed is None:
             signed = body
-            if body.kind != "contract.signed" or body.data.get("terms") != compute_hash(
-                papers.terms
-            ):
+            terms = compute_hash(papers.terms)
+            if body.kind != "contract.signed" or body.data.get("terms") != terms:
                 raise Refuted(
                     Reason.ROOT_MISMATCH,
                     "所附条款不是合同订立时的条款。",
