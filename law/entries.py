@@ -93,7 +93,10 @@ def list_positions(entries: Iterable[StreamEntry]) -> dict[str, int]:
 
 def to_fact(entry: StreamEntry, positions: Mapping[str, int]) -> dict[str, Any]:
     """Return the document of the fact that an entry of a kind of `KINDS` states, among entries at
-    these positions; raise `Refused` as `to_facts` does."""
+    these positions; raise `Refused` as `to_facts` does.
+
+    What only a quorum that lies lets through stands in it as it is, for `read_fact` to refuse.
+    """
     role = choose_role(KINDS[entry.kind].roles, entry.roles)
     if role is None:
         raise Refused(
@@ -103,21 +106,24 @@ def to_fact(entry: StreamEntry, positions: Mapping[str, int]) -> dict[str, Any]:
         )
     taken = LEDGER_MEMBERS | FREEZE_MEMBERS if entry.kind == "funds.frozen" else LEDGER_MEMBERS
     data = {name: value for name, value in entry.data.items() if name not in taken}
-    if entry.kind == "contract.signed":
-        data["persons"] = {**data["persons"], "merchant": entry.data["merchant"]}
+    if entry.kind == "contract.signed" and isinstance(data.get("persons"), Mapping):
+        data["persons"] = {**data["persons"], "merchant": entry.data.get("merchant")}
     elif entry.kind == "funds.frozen":
-        data["amount"] = entry.effects["frozen"]
+        data["amount"] = entry.effects.get("frozen")
         data.pop("share_ppm", None)
     if "of" in data:
-        if data["of"] not in positions:
+        if not isinstance(data["of"], str) or data["of"] not in positions:
             raise Refused(
                 Code.INCONSISTENT,
                 f"entry {entry.position} speaks of transaction {data['of']}, which is not among "
                 "the entries",
             )
         data["of"] = positions[data["of"]]
+    dated = entry.data.get("occurred_at")
+    if dated is None or type(dated) is int:
+        dated = min(dated or entry.recorded, entry.recorded)
     return {
-        "at": min(entry.data.get("occurred_at") or entry.recorded, entry.recorded),
+        "at": dated,
         "author": entry.signers[0],
         "data": data,
         "kind": entry.kind,

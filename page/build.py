@@ -78,7 +78,7 @@ def _add(name: str, modules: dict[str, str], above: tuple[str, ...]) -> None:
         listed = ", ".join(one.strip() for one in names.split(",") if one.strip())
         lines.append(f"const {{ {listed} }} = {_variable(path)};\n")
     exported = _EXPORT.findall(source)
-    body = re.sub(r"^export ", "", _IMPORT.sub("", source), flags=re.MULTILINE)
+    body = _EXPORT.sub(lambda found: found[0].removeprefix("export "), _IMPORT.sub("", source))
     if re.search(r"^(?:import|export)\b", body, flags=re.MULTILINE) or "</script" in body.lower():
         raise ValueError(f"{name} imports or exports in a way that the build does not know")
     lines += [body, f"return {{ {', '.join(exported)} }};\n}})();\n"]

@@ -101,7 +101,8 @@ def _read_entries(case: Case, papers: LawPapers) -> list[StreamEntry]:
             continue
         if signed is None:
             signed = body
-            if body.kind != "contract.signed" or body.data["terms"] != compute_hash(papers.terms):
+            terms = compute_hash(papers.terms)
+            if body.kind != "contract.signed" or body.data.get("terms") != terms:
                 raise Refuted(
                     Reason.ROOT_MISMATCH,
                     "所附条款不是合同订立时的条款。",
@@ -135,7 +136,7 @@ def _find_role(party: PartyRecord, signed: Body, consumer: str) -> str:
     if party.party == consumer:
         return "consumer"
     if party.role == "gateway":
-        return "custodian" if party.registrar == signed.data["custodian"] else "stranger"
+        return "custodian" if party.registrar == signed.data.get("custodian") else "stranger"
     return _ROLE_OF.get(party.role, party.role)
 
 
@@ -154,9 +155,10 @@ def _derive_again(
             # Before any of it is read: papers that a quorum never read are not judged.
             raise _differs(computed, "basis", str(computed.effects.get("basis")), gathered.basis)
         built = reader.read(papers.terms, gathered)
-        as_of = parse_day(str(computed.data["as_of"]))
+        stated = str(computed.data.get("as_of"))
+        as_of = parse_day(stated)
         if as_of is None:
-            raise _differs(computed, "as_of", str(computed.data["as_of"]), "a day")
+            raise _differs(computed, "as_of", stated, "a day")
         derivation = derive(built.terms, built.facts, built.published, as_of)
     except Refused as refused:
         raise Refuted(

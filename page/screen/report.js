@@ -10,6 +10,7 @@ import { formatFen, formatInstitutions } from "../verifier/wording.js";
 import { make, makeSection, printable, printableLines } from "./elements.js";
 import { showFindings } from "./findings.js";
 import { drawPath } from "./merkle_drawing.js";
+import { showOwed } from "./owed.js";
 import { say } from "./texts.js";
 import { showTimeline } from "./timeline.js";
 
@@ -27,6 +28,7 @@ export async function showReport(language, report, fileName) {
     showStatement(language, report),
     showSteps(language, report),
     showSchedule(language, report),
+    showOwed(language, report),
     showFindings(language, report),
     showTimeline(language, report),
     await showPaths(language, report),
@@ -157,7 +159,7 @@ function showSchedule(language, { failedAt, subject }) {
       { class: "wide", tabindex: "0", role: "region", "aria-labelledby": "schedule-title" },
       make(
         "table",
-        {},
+        { class: "figures" },
         make("thead", {}, head),
         make("tbody", {}, ...rows),
         make("tfoot", {}, whole),

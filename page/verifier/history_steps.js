@@ -3,14 +3,12 @@
 // Completeness is one state proof and a recount: the certified state commits to how many entries name
 // the contract and to the RFC 9162 root over them, so an entry left out, added, altered or moved gives
 // another count or another root. The balances are derived in `prepaid_replay.js` and, of a contract
-// under terms, in `life_replay.js`. The law itself is not in this page: of step 14
-// it takes what needs none (`papers_step.js`), and says so.
+// under terms, in `life_replay.js`.
 
 import { equal, toHex } from "./bytes.js";
 import { HISTORY, RECORD } from "./evidence_file.js";
 import { isUnderTerms, replayLife } from "./life_replay.js";
 import { computeRoot, verifyRange } from "./merkle.js";
-import { checkPapers } from "./papers_step.js";
 import { replay } from "./prepaid_replay.js";
 import { readClaim } from "./record_steps.js";
 import { NotRun, Refuted } from "./refusal.js";
@@ -147,24 +145,4 @@ async function checkBooks(subject, pause) {
       `Replayed: locked ${locked.en} + released ${released.en} + refunded ${refunded.en} = ` +
       `deposited ${deposited.en} + interest ${interest.en}, as the state holds it.`,
   };
-}
-
-/** Step 14: what is owed; this page has no law to derive it with, and compares the papers alone. */
-export async function checkOwed(subject) {
-  const { file } = subject;
-  if (file.kind !== HISTORY || file.law === null) {
-    throw new NotRun(
-      "此文件不含条款与公布数据，应退金额未复算。",
-      "The file has no terms and no published data; what is owed is not derived.",
-    );
-  }
-  if ((await checkPapers(subject)) === 0) {
-    throw new NotRun("尚未计算过应退金额。", "What is owed was not computed yet.");
-  }
-  subject.isOwedUnderived = true;
-  throw new NotRun(
-    "所附材料即各次计算所依据者；应退金额本身，本网页不复算，请用命令行核验程序复算。",
-    "The papers are those that the computations name; what is owed by them this page does not derive: " +
-      "the command line does.",
-  );
 }

@@ -50,7 +50,7 @@ export async function foldLife(entries, bodies, pause) {
       const persons = body.data.get("persons");
       const holder = persons instanceof Map ? persons.get("party") : null;
       books = { parties: {}, amounts: { [INTEREST_PAID]: 0 }, holder, notified: new Map(), assigned: [] };
-      for (const name of PARTIES) books.parties[name] = String(body.data.get(name) ?? "");
+      for (const name of PARTIES) books.parties[name] = textOf(body.data, name);
       for (const name of AMOUNTS) books.amounts[name] = 0;
       continue;
     }
@@ -76,6 +76,11 @@ export async function replayLife(entries, bodies, record, pause) {
   const books = await foldLife(entries, bodies, pause);
   compare(books, record);
   return books;
+}
+
+/** A member as text, whatever stands there; empty where nothing does. */
+export function textOf(data, name) {
+  return data.has(name) ? show(data.get(name)) : "";
 }
 
 function move(place, { kind, data }, effects, books) {

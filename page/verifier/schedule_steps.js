@@ -34,7 +34,7 @@ export function makeContractsCheck(plan) {
       await pause(place, total.size);
       const { value: raw, done } = file.lines.next();
       if (done) break;
-      const found = await checkLine(subject, raw, place, plan);
+      const found = await checkLine(subject, raw, place, plan, () => pause(place + 1, total.size));
       await frontier.append(await computeLeaf(found.name, found.amounts.locked, found.amounts.owed));
       for (const name of ADDED) sums.set(name, sums.get(name) + BigInt(found.amounts[name]));
       entries += found.entries;
@@ -104,21 +104,21 @@ export async function checkWhole(subject) {
 }
 
 /** Examine one line; what it established. Throws `Refuted`, naming the line and the step of it. */
-async function checkLine(subject, raw, place, plan) {
+async function checkLine(subject, raw, place, plan, pause) {
   const { trustedChainId, root, file } = subject;
   const inner = { trustedChainId, root };
-  const idle = async () => {};
   let step = READING;
   try {
     inner.file = await readScheduleLine(raw, file.genesis);
     for (step of plan) {
       try {
-        await step.check(inner, idle);
+        await step.check(inner, pause);
       } catch (error) {
         if (!(error instanceof NotRun)) throw error;
         if (step.number === BALANCES) throw new Refuted("unknown_kind", error.words.zh, error.words.en);
       }
     }
+    subject.isOwedDerived ||= inner.isOwedDerived;
     step = WHOLE;
     return await deriveAt(subject, inner);
   } catch (error) {

@@ -22,9 +22,10 @@ import {
   readScheduleHead,
 } from "./evidence_file.js";
 import { sha256 } from "./hashing.js";
-import { checkBalances, checkCompleteness, checkOwed } from "./history_steps.js";
+import { checkBalances, checkCompleteness } from "./history_steps.js";
 import { checkClaims, checkTotal } from "./liability_steps.js";
 import { checkCheckpoint, checkEntries, checkGenesis, checkHeaders, checkValidators } from "./log_steps.js";
+import { WORKING_LIMIT, checkOwed } from "./owed_step.js";
 import { PLATFORM_LIMIT, checkPlatform } from "./platform_step.js";
 import { UNCHECKED_LIMIT, checkPostQuantum } from "./post_quantum_step.js";
 import { checkBodies, checkCertificate, checkKeys, checkOutcome, checkSignatures } from "./record_steps.js";
@@ -205,7 +206,7 @@ function conclude(failedAt) {
 }
 
 /** What the conclusion does not say. */
-function limitsOf({ root, file, stateHeader, isReplayed, isOwedUnderived, isDisclosing }, isConsistent) {
+function limitsOf({ root, file, stateHeader, isReplayed, isOwedDerived, isDisclosing }, isConsistent) {
   if (!isConsistent) {
     return [
       {
@@ -292,20 +293,13 @@ function limitsOf({ root, file, stateHeader, isReplayed, isOwedUnderived, isDisc
     if (!isReplayed) {
       limits.push({ zh: "余额未经复算。", en: "The balances were not derived again." });
     }
-    if (isOwedUnderived) {
-      limits.push({
-        zh: "应退金额未经复算：其所依据的条款、事实与公布数据，本网页只核对了与链上所载哈希相符。",
-        en:
-          "What is owed was not derived again: of the terms, facts and pages it follows from, this page " +
-          "found that they have the hashes on the chain, and no more.",
-      });
-    }
   } else {
     limits.push({
       zh: "此文件只涉及一笔交易，不说明同一合同的其他记录。",
       en: "This file is about one transaction and says nothing of the contract's others.",
     });
   }
+  if (isOwedDerived) limits.push(WORKING_LIMIT);
   if (file.postQuantum) limits.push(UNCHECKED_LIMIT);
   if (file.platform) limits.push(PLATFORM_LIMIT);
   if (isDisclosing) limits.push(DISCLOSED_LIMIT);

@@ -256,11 +256,16 @@ export function showText(text) {
   return PLAIN.test(text) ? text : JSON.stringify(text);
 }
 
-/** An amount in yuan, from whole fen. */
-export function formatFen(fen) {
+/** An amount in yuan, from whole fen, without its unit. */
+export function formatYuan(fen) {
   const whole = BigInt(fen);
   const size = whole < 0n ? -whole : whole;
-  const yuan = `${whole < 0n ? "-" : ""}${size / 100n}.${String(size % 100n).padStart(2, "0")}`;
+  return `${whole < 0n ? "-" : ""}${size / 100n}.${String(size % 100n).padStart(2, "0")}`;
+}
+
+/** The same with its unit. */
+export function formatFen(fen) {
+  const yuan = formatYuan(fen);
   return { zh: `${yuan} 元`, en: `${yuan} yuan` };
 }
 

@@ -2,9 +2,31 @@
 
 import { createInterface } from "node:readline";
 
+import {
+  CAUSE_OF_RETURN_WORDS,
+  QUESTION_WORDS,
+  ROUTE_WORDS,
+  STANDARD_WORDS,
+} from "../../page/screen/owed_words.js";
 import { fromBase64, fromHex, toHex } from "../../page/verifier/bytes.js";
 import { isStrict, verifySignature } from "../../page/verifier/ed25519.js";
-import { FACT_ROLES } from "../../page/verifier/papers_step.js";
+import {
+  countMonthsBegun,
+  dayOf,
+  daysInYear,
+  deadlineOf,
+  endOfMonths,
+  isWeekend,
+  parseDay,
+  showDay,
+  startOf,
+  yearOf,
+} from "../../page/verifier/law_days.js";
+import { FACT_ROLES, readFacts } from "../../page/verifier/law_facts.js";
+import { fraction, round } from "../../page/verifier/law_fractions.js";
+import { Published } from "../../page/verifier/law_published.js";
+import { deriveRefund, findRange } from "../../page/verifier/law_refund.js";
+import { readTerms } from "../../page/verifier/law_terms.js";
 import { Rejected } from "../../page/verifier/refusal.js";
 import { Tagged, readCbor } from "../../page/verifier/strict_cbor.js";
 import { readObject } from "../../page/verifier/strict_json.js";
@@ -31,8 +53,56 @@ function orRefusal(read) {
   }
 }
 
+/** JSON as the page's reader gives it: Maps for objects. */
+function mapped(value) {
+  if (Array.isArray(value)) return value.map(mapped);
+  if (value === null || typeof value !== "object") return value;
+  return new Map(Object.entries(value).map(([name, held]) => [name, mapped(held)]));
+}
+
 const QUESTIONS = {
   fact_roles: async () => ({ value: [...FACT_ROLES] }),
+  owed_words: async () => ({
+    value: {
+      routes: Object.fromEntries(ROUTE_WORDS),
+      causes: Object.fromEntries(CAUSE_OF_RETURN_WORDS),
+      standards: Object.fromEntries(STANDARD_WORDS),
+      questions: [...QUESTION_WORDS].map(([name, [articles, answers]]) => [name, articles, [...answers]]),
+    },
+  }),
+  days: async ({ days, months, closes }) => ({
+    value: days.map((day) => [
+      showDay(day),
+      parseDay(showDay(day)),
+      yearOf(day),
+      daysInYear(yearOf(day)),
+      isWeekend(day),
+      startOf(day),
+      dayOf(startOf(day) - 1),
+      dayOf(startOf(day)),
+      deadlineOf(day, closes),
+      deadlineOf(day, null),
+      endOfMonths(day, months),
+      countMonthsBegun(days[0], day),
+    ]),
+  }),
+  round: async ({ amounts, mode, unit }) => ({
+    value: amounts.map(([over, under]) => round(fraction(over, under), { mode, unit: BigInt(unit) })),
+  }),
+  async refund({ terms, facts, published, as_of }) {
+    try {
+      const derived = await deriveRefund(
+        readTerms(fromHex(terms)),
+        readFacts(facts.map(mapped)),
+        new Published(published.map(mapped)),
+        parseDay(as_of),
+      );
+      return { value: { ...derived, ...findRange(derived) } };
+    } catch (error) {
+      if (!(error instanceof Rejected)) throw error;
+      return { reason: error.reason, detail: error.detail };
+    }
+  },
   async evidence({ file, chain_id }) {
     const report = await verifyEvidence(new Uint8Array(Buffer.from(file, "base64")), fromHex(chain_id));
     const { subject, ...rest } = report;
@@ -57,5 +127,6 @@ const QUESTIONS = {
 for await (const line of createInterface({ input: process.stdin })) {
   const { ask, ...question } = JSON.parse(line);
   const answer = await QUESTIONS[ask](question);
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
+  const spelled = JSON.stringify(answer, (_, held) => (typeof held === "bigint" ? Number(held) : held));
+  process.stdout.write(`${spelled}\n`);
 }

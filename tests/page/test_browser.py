@@ -12,6 +12,7 @@ from certificate.attachment import ATTACHMENT_NAME
 from ledger.evidence import FILE_BYTES_MAX
 from page.build import build_page
 from tests.page.browser import CHROMIUM, DRIVER, Browser, start_browser
+from tests.page.differential import UNCOMPARED
 from tests.verifier import (
     test_findings,
     test_history,
@@ -25,6 +26,7 @@ from tests.verifier import (
 from tests.verifier.mutating import CARD, honest
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain
 from tests.verifier.statements import PAYLOAD, card_chain, good, register, statement_of
+from verifier.law_steps import Working
 from verifier.verify import STEPS, verify_evidence
 
 pytestmark = [
@@ -144,14 +146,54 @@ def test_a_file_of_each_newer_kind(page: Browser, tmp_path: Path, name: str, ent
     assert page.requests() == []
 
 
-def test_of_papers_the_page_says_that_it_compares_hashes_alone(
-    page: Browser, tmp_path: Path
-) -> None:
+def test_what_is_owed_is_worked_again_and_shown(page: Browser, tmp_path: Path) -> None:
     page.type_into("#genesis", test_owed.world().chain_id.hex())
-    assert shown(page, test_owed.file(), tmp_path / "k-4.case.json") == "Consistent"
-    assert "What is owed was not derived again" in page.text("#conclusion")
-    assert "(this page compares the hashes in the computations alone)" in page.text("#contents")
+    raw = test_owed.file()
+    assert shown(page, raw, tmp_path / "card.case.json") == "Consistent"
+    report = verify_evidence(raw, test_owed.world().chain_id)
+    assert page.texts(".steps p")[13] == report.steps[13].explanation.en + UNCOMPARED["en"]
+    assert "does not write that working" in page.text("#conclusion")
+    assert isinstance(report.working, Working)
+    results = report.working.derivation.results
+    assert [[yuan(cell) for cell in row] for row in sums_shown(page)] == [
+        [one.figures.principal, one.figures.custody, one.figures.merchant] for one in results
+    ]
+    assert page.texts("#owed tbody td:nth-child(3)") == [
+        "the deliveries objected to happened (art. 25)",
+        "they did not happen (art. 25)",
+    ]
+    assert page.texts("#owed tbody tr:first-child td:nth-child(2) p") == [
+        "ended (arts 13, 15)",
+        "the merchant's cause",
+    ]
+    assert "which what is owed follows" in page.text("#contents")
     assert "the terms and vouchers themselves" not in page.text("#contents")
+    page.click("#language")
+    page.wait_for("return document.getElementById('owed-title').innerText === '应退金额（元）'")
+    assert page.texts("#owed tbody td:nth-child(3)")[1] == "有异议的提供并未发生（第二十五条）"
+    assert len(sums_shown(page)) == len(results)
+    assert page.requests() == []
+
+
+def sums_shown(page: Browser) -> list[list[str]]:
+    """Principal, from custody and from the merchant, of each result."""
+    columns = [page.texts(f"#owed tbody td:nth-child({n}) p:first-child") for n in (4, 6, 7)]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def yuan(text: str) -> int:
+    """Fen of an amount as the page writes it."""
+    return int(text.replace(".", ""))
+
+
+def test_a_figure_that_liars_put_on_the_chain(page: Browser, tmp_path: Path) -> None:
+    page.type_into("#genesis", test_owed.world().chain_id.hex())
+    raw = test_owed.lied("due_low", lambda value: value - 1)()
+    assert shown(page, raw, tmp_path / "card.case.json") == "Inconsistent"
+    report = verify_evidence(raw, test_owed.world().chain_id)
+    assert report.failed is not None
+    assert report.failed.explanation.en in page.text("#conclusion")
+    assert page.texts("#owed") == []
 
 
 def test_a_contract_in_its_merchants_total(page: Browser, tmp_path: Path) -> None:

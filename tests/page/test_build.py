@@ -85,6 +85,19 @@ def test_every_module_is_in_the_page() -> None:
     assert script == bundle("screen/start.js")
 
 
+@pytest.mark.parametrize(
+    "line", ["export function* walk() {}", "export default 1;", "export { x };"]
+)
+def test_an_export_that_the_build_does_not_know_is_refused(
+    monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.setattr("page.build._read", lambda _: f"{line}\n")
+    with pytest.raises(
+        ValueError, match="imports or exports in a way that the build does not know"
+    ):
+        bundle("screen/start.js")
+
+
 async def test_every_node_serves_these_bytes() -> None:
     transport = httpx.ASGITransport(app=create_app(FakeNode(), TokenSet()))
     async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:

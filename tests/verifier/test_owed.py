@@ -224,6 +224,16 @@ def forged_entry(place: int, change: Callable[[list[Any]], Any]) -> Callable[[],
     return make
 
 
+def lied(name: str, change: Callable[[Any], Any]) -> Callable[[], bytes]:
+    """The last computation with another value of one effect."""
+
+    def alter(fields: list[Any]) -> None:
+        pair = next(pair for pair in fields[4][2] if pair[0] == name)
+        pair[1] = change(pair[1])
+
+    return forged_entry(-2, alter)
+
+
 def flipped(document: Document) -> None:
     raw = bytearray(base64.b64decode(document["entries"][5]))
     raw[-3] ^= 1
@@ -299,6 +309,14 @@ MUTATIONS: dict[str, tuple[Callable[[], bytes], int, Reason]] = {
     "another-balance-stated": (
         forged_entry(1, lambda fields: fields[4][2][2].__setitem__(1, 7)), 13, Reason.BAD_FIELD,
     ),
+    **{
+        f"{name}-{more:+}-by-liars": (
+            lied(name, lambda value, more=more: value + more), 14, Reason.ROOT_MISMATCH,
+        )
+        for name in ("due_low", "due_high", "results")
+        for more in (-1, 1)
+    },
+    "due-low-a-text": (lied("due_low", str), 14, Reason.ROOT_MISMATCH),
 }  # fmt: skip
 """Each with the step and the reason of its refusal."""
 
@@ -356,24 +374,17 @@ def test_papers_out_of_shape_make_the_file_unusable(change: Any, sentence: str) 
     )
 
 
-def test_a_figure_that_a_quorum_of_liars_put_on_the_chain() -> None:
+@pytest.mark.parametrize("name", ["due_low", "due_high", "results"])
+def test_a_figure_that_a_quorum_of_liars_put_on_the_chain(name: str) -> None:
     """The signatures all verify; the law gives another figure."""
-    from tests.verifier.small_chain import alter
-
-    index = world().indices_of(CARD)[-2]
-
-    def lie(fields: list[Any]) -> None:
-        effects = fields[4][2]
-        place = next(n for n, (name, _) in enumerate(effects) if name == "due_high")
-        effects[place][1] += 1
-
-    lying = forge(world(), {index: alter(world().leaves[index], lie)})
-    report = verify_evidence(lying.history("card-1", SIGNERS, law=papers()), lying.chain_id)
+    report = examine(lied(name, lambda value: value + 1)())
     failed = next(step for step in report.steps if step.result is Result.FAILED)
     assert failed.number == 14
-    assert re.fullmatch(
-        r"Entry \d+ states due_high (\d+); derived again it is (\d+)\.", failed.explanation.en
+    told = re.fullmatch(
+        rf"Entry \d+ states {name} (\d+); derived again it is (\d+)\.", failed.explanation.en
     )
+    assert told is not None
+    assert int(told[1]) == int(told[2]) + 1
 
 
 def papers() -> Any:

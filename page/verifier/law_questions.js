@@ -1,0 +1,130 @@
+// Which questions the facts leave open, and which of them change a figure.
+//
+// Every question has its answers in the table of docs/LAW.md. One that is settled, or that cannot arise in
+// this contract, has one answer. `ended_by` is among them where the contract was terminated.
+
+import { isAdmitted } from "./law_facts.js";
+import { dayOf } from "./law_days.js";
+import { isOfPeriod, isOfUnits, isStored } from "./law_terms.js";
+
+/** Whether the contract was found invalid for want of capacity (art. 10). */
+export function isLimitedInCapacity(account) {
+  return account.latest("invalidity.found")?.data.ground === "capacity";
+}
+
+/** The day on which it ended, by what may have ended it: none, one, or two where a court must choose. */
+export function findEndings(account) {
+  const judged = account.latest("termination.judged");
+  if (judged !== undefined) return new Map([["judgment", judged.data.day]]);
+  const [agreed] = account.of("termination.agreed");
+  if (agreed !== undefined) return new Map([["agreement", dayOf(agreed.at)]]);
+  const endings = new Map();
+  for (const notice of account.of("termination.requested")) {
+    const arrived = account.arrivalOf(notice);
+    if (arrived === null) continue;
+    const { cure_until: cureUntil } = notice.data;
+    const day = Math.max(dayOf(arrived), cureUntil === null ? 0 : dayOf(cureUntil));
+    endings.set("notice", Math.min(day, endings.get("notice") ?? day));
+  }
+  const [served] = account.of("complaint.served");
+  if (served !== undefined) endings.set("complaint", dayOf(served.at));
+  return endings;
+}
+
+/** The answers that the facts still allow to each question, in the order in which assumptions are named. */
+export function findQuestions(account, valuation, route, cause, endings) {
+  const { terms } = account;
+  const { deal } = terms;
+  const isCoolingOff = route === "cooling_off";
+  const isByCapacity = route === "invalidity" && isLimitedInCapacity(account);
+  const isPeriod = isOfPeriod(deal);
+  const ask = (isOpen, ...answers) => (isOpen ? answers : answers.slice(0, 1));
+  const dated = (isOpen) => (isOpen ? ["recorded", "dated"] : ["dated"]);
+  const isClaimed = (name) => isPeriod && !account.of(`service.${name}`).every(isAdmitted);
+  const questions = new Map();
+  if (route === "termination") questions.set("ended_by", [...endings.keys()]);
+  const isObjected = account.deliveries.some((delivery) => delivery.isObjected);
+  questions.set("disputed", ask(isObjected, "counted", "not_counted"));
+  const hasBonus = isOfUnits(deal) && deal.lines.some(({ bonus }) => bonus > 0n);
+  questions.set("bonus_units", ask(hasBonus, "bonus", "gift"));
+  const hasTopUps = isStored(deal) && account.payments.length > 1;
+  questions.set("topups", ask(hasTopUps, "pooled", "in_turn"));
+  const isPriceOpen =
+    cause === "consumer" &&
+    account.has("price.disputed") &&
+    valuation.items.some((item) => !valuation.shown.has(item));
+  questions.set("price", ask(isPriceOpen, "undiscounted", "market"));
+  const isDiscounted = deal.kind === "unlimited" && (deal.undiscounted ?? 0n) > deal.price;
+  questions.set("pass", ask(isDiscounted, "article_22", "article_19"));
+  for (const name of ["stopped", "resumed"]) {
+    questions.set(name, ask(isClaimed(name), "happened", "not_happened"));
+  }
+  const hasBreak = isPeriod && account.has("service.resumed");
+  questions.set("interruption", ask(hasBreak, "used", "remaining"));
+  const [recorded, stated] = ["recorded", "dated"].map((answer) => account.activatedAt(answer));
+  const isStartOpen = isPeriod && recorded !== null && dayOf(recorded) !== dayOf(stated);
+  questions.set("activation_day", dated(isStartOpen));
+  const isShareOpen = account.vouchers > 0n && terms.voucher === "unsaid";
+  const share = account.vouchers > 0n && !isShareOpen ? [terms.voucher] : null;
+  questions.set("voucher", share ?? ask(isShareOpen, "pro_rata", "voucher_first"));
+  const isDeductionOpen = isByCapacity && !account.has("deduction.claimed");
+  questions.set("deduction", ask(isDeductionOpen, "claimed", "not_claimed"));
+  questions.set("minor_service", isByCapacity ? askMinorService(account) : ["lawful"]);
+  const [signedOn, signedAt] = ["recorded", "dated"].map((answer) => account.formedAt(answer));
+  questions.set("formation_day", dated(!isCoolingOff && dayOf(signedOn) !== dayOf(signedAt)));
+  if (isCoolingOff) addCoolingOff(account, questions, ask, dated);
+  return questions;
+}
+
+function askMinorService(account) {
+  const finding = account.latestFinding("minor_service.stated");
+  if (finding !== undefined) return [finding.data.unlawful ? "unlawful" : "lawful"];
+  const isSaid = account.of("minor_service.stated").some(({ data }) => data.unlawful);
+  return isSaid ? ["lawful", "unlawful"] : ["lawful"];
+}
+
+function addCoolingOff(account, questions, ask, dated) {
+  const [request] = account.of("cooling_off.requested");
+  questions.set("request", ask(account.arrivalOf(request) !== request.at, "sent", "arrived"));
+  questions.set("prior_use", askPriorUse(account));
+  questions.set("payment_day", dated(account.payments.some((one) => dayOf(one.at) !== dayOf(one.latest))));
+  const isSeveral = account.payments.length > 1;
+  questions.set("window", ask(isSeveral, "each_payment", "first_payment", "last_payment"));
+  questions.set("use", ["not_deducted", "discounted", "undiscounted"]);
+}
+
+/** Whether the exception of art. 14(1) stands: found, admitted, or only claimed. */
+function askPriorUse(account) {
+  if (account.terms.coolingOff.despitePrior) return ["not_proven"];
+  const finding = account.latestFinding("prior_use.stated");
+  if (finding !== undefined) return [finding.data.from === "none" ? "not_proven" : "proven"];
+  const said = account.of("prior_use.stated").filter(({ data }) => data.from !== "none");
+  const saying = new Set(said.map(({ role }) => role));
+  if (saying.has("consumer")) return ["proven"];
+  return saying.has("merchant") ? ["not_proven", "proven"] : ["not_proven"];
+}
+
+/** Every combination of answers, those to the last question changing first. */
+export function listPicks(questions) {
+  let picks = [{}];
+  for (const [name, answers] of questions) {
+    picks = picks.flatMap((pick) => answers.map((answer) => ({ ...pick, [name]: answer })));
+  }
+  return picks;
+}
+
+/** The questions whose answers change a figure, all others being equal; `figures` in order of the picks. */
+export function findTelling(questions, figures) {
+  const telling = [];
+  let span = figures.length;
+  for (const [name, { length }] of questions) {
+    const block = span; // so many picks share the answers before this question
+    span /= length;
+    const isTelling = figures.some((figure, place) => {
+      const first = place - (Math.floor((place % block) / span) * span);
+      return figure !== figures[first];
+    });
+    if (isTelling) telling.push(name);
+  }
+  return telling;
+}
