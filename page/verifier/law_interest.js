@@ -4,9 +4,9 @@
 //     account    money supervised by order bears that account's rate, if the consumer asks
 //     from       the end, or the finding; a better agreed start prevails
 //
-// It runs day by day on what is still owed and is exact until the one rounding. Money from custody returns
-// principal; the merchant's goes to interest first, unless the terms say otherwise. What is paid on a day
-// counts from the next.
+// It runs day by day on what is still owed and is exact until the one rounding, but that what a payment
+// left owed is carried on in billionths of a fen. Money from custody returns principal; the merchant's goes
+// to interest first, unless the terms say otherwise. What is paid on a day counts from the next.
 
 import { dayOf, daysInYear, startOfYear, yearOf } from "./law_days.js";
 import { isAdmitted } from "./law_facts.js";
@@ -14,6 +14,8 @@ import { least, most, round } from "./law_fractions.js";
 import { ACCOUNT, rateAt } from "./law_published.js";
 
 const PPM = 1_000_000n;
+/** Parts of a fen in which what a payment left owed is carried on. */
+const CARRIED = 1_000_000_000n;
 const AT_ACCOUNT = "+account";
 /** Art. 16(1), and what stands where it says nothing. */
 const BY_CAUSE = {
@@ -130,54 +132,39 @@ export class Accrual {
 /**
  * What is owed while interest runs.
  *
- * Amounts owed are whole numbers of `1/scale` fen, interest of `1/(scale × share)` fen, a share being
- * millionths of the lengths of a year. Only a payment that ends interest and goes on to principal makes
- * the scale finer.
+ * Amounts owed are whole billionths of a fen, interest is in parts of such a billionth of which `share`
+ * make one: the least that a day's interest can be. What a payment that goes first to interest leaves owed
+ * is carried on in whole billionths, the rest of one counting whole.
  */
 class Debt {
-  #scale = 1n;
   #accrued = 0n;
   #unpaid = 0n;
 
   constructor(principal, supervised, isPrincipalFirst, basis) {
-    this.owed = principal;
-    this.supervised = supervised;
+    this.owed = principal * CARRIED;
+    this.supervised = supervised * CARRIED;
     this.isPrincipalFirst = isPrincipalFirst;
     this.basis = basis;
     this.share = PPM * (basis === "actual" ? 365n * 366n : BigInt(basis));
   }
 
   get accrued() {
-    return { over: this.#accrued, under: this.#scale * this.share };
+    return { over: this.#accrued, under: CARRIED * this.share };
   }
 
   /** Take account of so many fen paid back. */
   settle(fen, isFromCustody) {
-    let amount = fen * this.#scale;
+    let left = fen * CARRIED * this.share;
     if (isFromCustody) {
-      this.supervised = most(0n, this.supervised - least(amount, this.owed));
+      this.supervised = most(0n, this.supervised - least(fen * CARRIED, this.owed));
     } else if (!this.isPrincipalFirst) {
-      const toInterest = least(amount * this.share, this.#unpaid);
+      const toInterest = least(left, this.#unpaid);
       this.#unpaid -= toInterest;
-      if (toInterest % this.share === 0n) {
-        amount -= toInterest / this.share;
-      } else {
-        const rest = amount * this.share - toInterest;
-        this.#refine();
-        amount = rest;
-      }
+      left -= toInterest;
     }
-    const toPrincipal = least(amount, this.owed);
-    this.owed -= toPrincipal;
-    this.#unpaid = most(0n, this.#unpaid - (amount - toPrincipal) * this.share);
-  }
-
-  #refine() {
-    this.#scale *= this.share;
-    this.owed *= this.share;
-    this.supervised *= this.share;
-    this.#accrued *= this.share;
-    this.#unpaid *= this.share;
+    const toPrincipal = least(left, this.owed * this.share);
+    this.owed -= toPrincipal / this.share; // what is over of a billionth stays owed
+    this.#unpaid = most(0n, this.#unpaid - (left - toPrincipal));
   }
 
   /** Let the days of one year from `begin` to before `end` pass; false if a rate that it needs is not known. */
