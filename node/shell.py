@@ -392,8 +392,6 @@ class Shell:
             rejected: list[tuple[bytes, Rejected]] = []
             chain_id = self.chain.chain_id
             for begin in range(0, len(envelopes), PARSE_SLICE):
-                if rejected and replica is not None:
-                    break  # a correct peer has read what it passes on: no more of this frame
                 if begin:
                     await asyncio.sleep(0)
                 raws = envelopes[begin : begin + PARSE_SLICE]

@@ -161,7 +161,7 @@ def test_nothing_is_proposed_at_a_height_whose_block_is_being_written() -> None:
         isinstance(effect, CommitBlock) and effect.block.header.height == 3
     )
     machine.hear(0, Blocks(blocks_of(network, 1, 2)))
-    machine.hear(0, Blocks(blocks_of(network, 3, 3)))
+    machine.hear(1, Blocks(blocks_of(network, 3, 3)))
     assert machine.driver.replica.primary == machine.number
     network.submit(3, network.transaction("waits"))
     network.tick(3, 3)
