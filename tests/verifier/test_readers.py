@@ -6,8 +6,8 @@ with the same values, and what one refuses the other must not take.
 
 from __future__ import annotations
 
-import tracemalloc
 import json
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
