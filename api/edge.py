@@ -75,10 +75,9 @@ class Edge:
                 message = {"type": "http.response.body", "body": b""}
             await send(message)
 
-        if "\n" in scope["path"]:
-            # Starlette's patterns end in `$`, which also matches before a final newline.
-            problem = Problem("not_found", f"there is no route {shown(scope['path'])}; see /docs")
-            await render_problem(scope, problem)(scope, receive, send_guarded)
+        refusal = _find_refusal(scope)
+        if refusal is not None:
+            await render_problem(scope, refusal)(scope, receive, send_guarded)
             return
         try:
             await self._app(scope, receive, send_guarded)
@@ -99,6 +98,21 @@ class Edge:
                 f"{scope[REQUEST_ID_KEY]}",
             )
             await render_problem(scope, problem)(scope, receive, send_guarded)
+
+
+def _find_refusal(scope: Scope) -> Problem | None:
+    """Return why no route may see a request."""
+    if "\n" in scope["path"]:
+        # Starlette's patterns end in `$`, which also matches before a final newline.
+        return Problem("not_found", f"there is no route {shown(scope['path'])}; see /docs")
+    if {name for name, _ in scope["headers"]} >= {b"content-length", b"transfer-encoding"}:
+        # RFC 9112 section 6.3: it may be smuggled through a proxy that goes by the other one.
+        return Problem(
+            "bad_request",
+            "the request has both Content-Length and Transfer-Encoding, and two lengths are none",
+            headers={"Connection": "close"},
+        )
+    return None
 
 
 def answer_unreadable(why: str, scheme: str | None) -> Response:

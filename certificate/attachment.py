@@ -8,9 +8,13 @@ the PDF is one refusal, `NoEvidence`.
 from __future__ import annotations
 
 import io
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ledger.evidence import FILE_BYTES_MAX
+
+if TYPE_CHECKING:
+    from pypdf import PdfReader
+    from pypdf.generic import DictionaryObject
 
 ATTACHMENT_NAME: Final = "evidence.json"
 
@@ -35,15 +39,6 @@ def extract(pdf: bytes) -> bytes:
         raise NoEvidence(f"the PDF has more than {PDF_BYTES_MAX} bytes")
     if not is_pdf(pdf):
         raise NoEvidence("it is not a PDF")
-    found = _read_attachments(pdf)
-    if len(found) != 1:
-        raise NoEvidence(
-            f"it has {len(found)} attachments named {ATTACHMENT_NAME}; a certificate has one"
-        )
-    return found[0]
-
-
-def _read_attachments(pdf: bytes) -> list[bytes]:
     import pypdf
 
     try:
@@ -51,7 +46,31 @@ def _read_attachments(pdf: bytes) -> list[bytes]:
             maximum_declared_stream_length=PDF_BYTES_MAX,
             zlib_maximum_output_length=FILE_BYTES_MAX,
         ):
-            reader = pypdf.PdfReader(io.BytesIO(pdf), strict=True)
-            return list(reader.attachments.get(ATTACHMENT_NAME, []))
+            return _read_attachment(pypdf.PdfReader(io.BytesIO(pdf), strict=True))
+    except NoEvidence:
+        raise
     except Exception as error:  # noqa: BLE001 - a hostile PDF fails in any way its reader can
         raise NoEvidence(f"the PDF cannot be read: {type(error).__name__}") from None
+
+
+def _read_attachment(reader: PdfReader) -> bytes:
+    """Unpack the one attachment, having seen that it is one and simply compressed.
+
+    Each of many could unpack to the bound of size, and a predictor undoes a row of two bytes at a
+    time.
+    """
+    found = [
+        attached
+        for attached in reader.attachment_list
+        if ATTACHMENT_NAME in (attached.name, attached.alternative_name)
+    ]
+    if len(found) != 1:
+        raise NoEvidence(
+            f"it has {len(found)} attachments named {ATTACHMENT_NAME}; a certificate has one"
+        )
+    streams: DictionaryObject = found[0].pdf_object["/EF"].get_object()  # type: ignore[assignment]
+    if any("/DecodeParms" in stream.get_object() for stream in streams.values()):
+        raise NoEvidence(
+            f"its {ATTACHMENT_NAME} is encoded with parameters, which no certificate has"
+        )
+    return found[0].content

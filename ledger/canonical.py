@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -129,7 +130,25 @@ def is_normal(text: str) -> bool:
     (ADR 0025); U+0000, which composes with nothing, stands for it here.
     """
     later = {ord(one): "\0" for one in set(text) if NORMALIZATION.category(one) == "Cn"}
-    return NORMALIZATION.is_normalized("NFC", text.translate(later) if later else text)
+    asked = text.translate(later) if later else text
+    return _may_be_nfc(asked) and NORMALIZATION.is_normalized("NFC", asked)
+
+
+def _may_be_nfc(text: str) -> bool:
+    """Return whether each character may stand in NFC, and marks follow one another in its order.
+
+    Python sorts marks one by one, each past all that belong behind it. Of text that passes here
+    none moves further than over the marks of one letter's decomposition; other text is not in NFC,
+    and sorting it would take the square of its length.
+    """
+    characters = set(text)
+    if not all(NORMALIZATION.is_normalized("NFC", one) for one in characters):
+        return False
+    if not any(map(NORMALIZATION.combining, characters)):
+        return True
+    return not any(
+        0 < behind < before for before, behind in pairwise(map(NORMALIZATION.combining, text))
+    )
 
 
 def _not_canonical(name: str) -> Rejected:

@@ -42,8 +42,27 @@ function makePattern(numbers) {
   return new RegExp(`[${ranges}]`, "gu");
 }
 
+/** A run of marks in which sorting them would be felt: it takes the square of their number. */
+const MANY_MARKS = /\p{M}{32,}/gu;
+
 /** Whether each longest run of characters that Unicode 3.2 assigns is in Normalization Form C. */
 export function isNormal(text) {
+  if (hasDisorder(text)) return false;
   if (text.normalize("NFC") === text && text.search(UNASSIGNED) < 0) return true;
   return text.split(UNASSIGNED).every((run) => run.normalize("NFC") === run);
+}
+
+/** Whether two marks stand beside each other in an order that no normal text has, in any long run. */
+function hasDisorder(text) {
+  for (const [marks] of text.matchAll(MANY_MARKS)) {
+    for (const run of marks.split(UNASSIGNED)) {
+      let last = "";
+      for (const mark of run) {
+        const apart = last.normalize("NFD") + mark.normalize("NFD");
+        if ((last + mark).normalize("NFD") !== apart) return true;
+        last = mark;
+      }
+    }
+  }
+  return false;
 }

@@ -7,11 +7,13 @@ import io
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pypdf
 import pytest
+from pypdf.generic import DictionaryObject, NameObject, NumberObject, StreamObject
 
 from certificate.attachment import NoEvidence, extract
 from tests.certificate.papers import evidence
@@ -199,6 +201,38 @@ def test_a_pdf_without_exactly_one_evidence_file_is_none(pdf: bytes, sentence: s
     with pytest.raises(NoEvidence) as refused:
         extract(pdf)
     assert str(refused.value) == sentence
+
+
+def test_of_two_attachments_of_its_name_neither_is_unpacked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pdf = pdf_with("evidence.json", "evidence.json")
+
+    def unpack(self: StreamObject) -> bytes:
+        raise AssertionError("an attachment may unpack to a thousand times its size")
+
+    monkeypatch.setattr(StreamObject, "get_data", unpack)
+    with pytest.raises(NoEvidence, match="it has 2 attachments"):
+        extract(pdf)
+
+
+def test_an_attachment_behind_a_predictor_is_not_unpacked() -> None:
+    writer = pypdf.PdfWriter()
+    writer.add_blank_page(100, 100)
+    attached = writer.add_attachment("evidence.json", b"")
+    stream = attached.pdf_object["/EF"]["/F"].get_object()
+    stream.set_data(zlib.compress(b"\x00{\x00}"))
+    stream[NameObject("/Filter")] = NameObject("/FlateDecode")
+    stream[NameObject("/DecodeParms")] = DictionaryObject(
+        {NameObject("/Predictor"): NumberObject(15), NameObject("/Columns"): NumberObject(1)}
+    )
+    written = io.BytesIO()
+    writer.write(written)
+    with pytest.raises(NoEvidence) as refused:
+        extract(written.getvalue())
+    assert str(refused.value) == (
+        "its evidence.json is encoded with parameters, which no certificate has"
+    )
 
 
 def test_a_spoilt_pdf_is_refused_and_never_a_traceback(made: Path) -> None:

@@ -6,8 +6,10 @@ The page's is the fourth, and asked in tests/page.
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from hashlib import sha256
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -46,6 +48,49 @@ def test_vectors(case: dict[str, str]) -> None:
         else:
             with pytest.raises((Rejected, Refused), match="Normalization Form C"):
                 read(raw, "document")
+
+
+class CountingMoves:
+    """The tables, counting how often the library's sorting moves a mark past another."""
+
+    category = staticmethod(UNICODE_3_2.category)
+    combining = staticmethod(UNICODE_3_2.combining)
+
+    def __init__(self) -> None:
+        self.moves = 0
+
+    def is_normalized(self, form: str, text: str) -> bool:
+        """Answer as the tables do; text is decomposed, then each mark is put in its place."""
+        marks: Counter[int] = Counter()
+        for one in "".join([UNICODE_3_2.normalize("NFD", one) for one in text]):
+            order = UNICODE_3_2.combining(one)
+            if order == 0:
+                marks.clear()
+            self.moves += sum([count for other, count in marks.items() if other > order > 0])
+            marks[order] += 1
+        return UNICODE_3_2.is_normalized(form, text)
+
+
+DISORDERLY = {
+    "marks-of-two-kinds": ("a" + "\u0301" * 2_000 + "\u0323" * 2_000, False),
+    "characters-of-two-marks": ("a" + "\u0f73" * 2_000, False),
+    "letters-with-a-mark-and-another": ("\u00e9\u0323" * 1_000, False),
+    "marks-in-order-behind-a-composite": ("\u1f82" + "\u0323" * 2_000, True),
+    "marks-in-order": ("a" + "\u0329" * 2_000 + "\u030d" * 2_000, True),
+    "marks-in-disorder-behind-an-emoji": ("\U0001f9e7" + "\u030d\u0329" * 2_000, False),
+}
+
+
+@pytest.mark.parametrize("module", [ledger.canonical, law.canonical, verifier.strict_json])
+@pytest.mark.parametrize("name", DISORDERLY)
+def test_no_text_takes_the_square_of_its_length(
+    module: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = CountingMoves()
+    monkeypatch.setattr(module, "NORMALIZATION", tables)
+    text, expected = DISORDERLY[name]
+    assert module.is_normal(text) is expected
+    assert tables.moves <= 4 * len(text)
 
 
 def test_tables_of_unicode_3_2_are_frozen_where_we_ask_them() -> None:

@@ -238,6 +238,27 @@ async def test_what_is_no_http_gets_a_named_problem(
     assert [record.levelname for record in caplog.records if record.exc_info] == []
 
 
+async def test_a_request_of_two_lengths_is_refused_and_nothing_behind_it_is_read(
+    served: Served,
+) -> None:
+    """A proxy that goes by the other length holds what follows for the body, or for a request."""
+    reader, writer = await served.open()
+    writer.write(
+        b"POST /v1/transactions HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 4\r\n"
+        + CHUNKED
+        + b"0\r\n\r\n"
+        + REQUEST
+    )
+    head, body = (await read_to_end(reader)).split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert b"connection: close" in head.lower().split(b"\r\n")
+    problem = json.loads(body)
+    assert problem["reason"] == "bad_request"
+    assert problem["detail"] == (
+        "the request has both Content-Length and Transfer-Encoding, and two lengths are none"
+    )
+
+
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
 async def test_what_is_no_http_behind_an_answer_closes_and_is_no_mistake_of_ours(
     served: Served, method: bytes, caplog: pytest.LogCaptureFixture

@@ -7,6 +7,7 @@ with the same values, and what one refuses the other must not take.
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -104,6 +105,17 @@ def test_most_texts_are_read_at_a_glance() -> None:
     deep = b'{"a":' + b"[" * 8 + b"]" * 8 + b"}"
     for raw in (deep, b'{"a":9007199254740991}', b'{"a":NaN}', b'{"a":1.0}', b"[]"):
         assert strict_json._read_at_a_glance(raw) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["\u0301" * 100_000, "\U0001f9e7\u0301" * 50_000], ids=["marks", "emoji"]
+)
+def test_text_is_looked_at_without_an_object_for_each_character(text: str) -> None:
+    tracemalloc.start()
+    assert strict_json.is_normal(text)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 20 * len(text)
 
 
 def test_characters_that_are_no_question_are_none() -> None:
