@@ -319,7 +319,8 @@ def test_vectors_of_normal_text(javascript: JavaScript) -> None:
 
 
 def test_normal_text_is_the_same_text(javascript: JavaScript) -> None:
-    """Characters alone and between a letter and a mark, and mixtures, old and later."""
+    """Characters alone and between a letter and a mark, mixtures, old and later, and runs of marks
+    that a browser would sort by the square of their number (three minutes for the last)."""
     chance = random.Random("page: normal text")
     every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     old = [one for one in every if NORMALIZATION.category(one) not in ("Cn", "Co")]
@@ -335,6 +336,9 @@ def test_normal_text_is_the_same_text(javascript: JavaScript) -> None:
     texts += ["".join(chance.choices(old, k=30)) for _ in range(200)]
     texts += ["".join(chance.choices(marks + composing, k=6)) for _ in range(10 * ROUNDS)]
     texts += [unicodedata.normalize("NFD", one)[:2] for one in composing]
+    runs = ["".join(chance.choices(chance.sample(marks, 3), k=80)) for _ in range(10 * ROUNDS)]
+    texts += [f"q{form}" for run in runs for form in (run, unicodedata.normalize("NFC", run))]
+    texts += ["a" + "\u0323" * 50_000 + "\u0301" * 50_000, "a" + "\u0301\u0323" * 100_000]
     for start in range(0, len(texts), 10_000):
         some = texts[start : start + 10_000]
         told = javascript.ask("normal", texts=some)["value"]
