@@ -30,7 +30,7 @@ from contracts.custody import (
     MerchantRecord,
     SignedRecord,
     check_movable,
-    join_merchant,
+    join_industry,
     read_merchant,
     read_static,
     settle,
@@ -139,7 +139,7 @@ def apply_signed(context: Context, data: SignedData) -> Outcome:
         found.append(("finding", "signing_backdated"))
     found += _find_future(context, data)
     record = replace(record, findings=len(found))
-    join_merchant(context, data.merchant, data.custodian, terms.industry)
+    join_industry(context, data.merchant, terms.industry)
     list_contract(context, record, static.party)
     settle(context, None, record)
     return applied(

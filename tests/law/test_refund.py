@@ -27,6 +27,7 @@ from tests.law.test_cases import PUBLISHED
 
 ROOT = Path(__file__).parents[2]
 TWENTY = "units lesson 20 for 2000; paid 2000 2025-06-03; took 8 lesson 2025-07-10"
+DISCOUNTED = TWENTY.replace("2000;", "2000 list 150;", 1)
 
 
 def case(text: str) -> Case:
@@ -103,8 +104,7 @@ def test_what_a_court_found_no_regulator_finds_otherwise() -> None:
 
 
 def test_a_market_price_that_a_court_found_stands_against_a_regulators() -> None:
-    given = case("units lesson 20 for 2000 list 150; paid 2000 2025-06-03; "
-                 "took 8 lesson 2025-07-10; notice 2025-08-01; cause consumer; disputes price")  # fmt: skip
+    given = case(f"{DISCOUNTED}; notice 2025-08-01; cause consumer; disputes price")
     for price, role in ((11_000, "court"), (15_000, "regulator")):
         data = {"item": "lesson", "price": price, "standing": "finding"}
         state(given, "market_price.stated", data, role)
@@ -125,8 +125,7 @@ def test_what_both_sides_say_of_earlier_use_the_consumer_says() -> None:
 
 
 def test_a_market_price_that_both_sides_state_is_the_consumers_assertion_too() -> None:
-    given = case("units lesson 20 for 2000 list 150; paid 2000 2025-06-03; "
-                 "took 8 lesson 2025-07-10; notice 2025-08-01; cause consumer; disputes price")  # fmt: skip
+    given = case(f"{DISCOUNTED}; notice 2025-08-01; cause consumer; disputes price")
     for price, role in ((11_000, "consumer"), (12_000, "both")):
         data = {"item": "lesson", "price": price, "standing": "claim"}
         state(given, "market_price.stated", data, role)
