@@ -215,6 +215,16 @@ def test_delivered_without_a_price_is_told_and_counts_nothing() -> None:
     )  # fmt: skip
 
 
+def test_debited_for_what_the_price_list_lacks_is_told() -> None:
+    """It counts as debited, for the consumer did not object; that no price was agreed is told."""
+    taken = "took 1 cut 2025-07-10 debit 30; took 1 mask 2025-07-11 debit 500; notice 2025-08-01"
+    derivation = run_engine(case(f"card; price cut 30; paid 1000 2025-06-03; {taken}"))
+    assert {r.figures.principal for r in derivation.results} == {47_000}
+    (told,) = derivation.told
+    assert (told.what, told.fen, told.positions) == ("unpriced", 50_000, (12,))
+    assert run_engine(case(f"card; paid 1000 2025-06-03; {taken}")).told == ()
+
+
 def test_a_freeze_is_told_until_it_is_lifted_or_lapses() -> None:
     given = case(f"{TWENTY}; notice 2025-08-01; as of 2025-08-10")
     at = given.facts[-1]["at"]
