@@ -91,9 +91,7 @@ class Valuation:
         self.account = account
         self._known: dict[tuple[object, ...], tuple[Fraction | None, tuple[Step, ...]]] = {}
         """Values worked before, with their steps: many combinations of answers share them."""
-        self.shown: frozenset[str] = frozenset(
-            item for fact in account.of("sales_records.produced") for item in fact.data.items
-        )
+        self.shown: frozenset[str] = _find_shown(account)
         """Items at whose price before discount the merchant has shown sales (art. 19(2))."""
 
     @property
@@ -367,6 +365,18 @@ class Valuation:
 
 
 NOTHING: Final = Tally(0, 0, 0, ())
+
+
+def _find_shown(account: Account) -> frozenset[str]:
+    """Return the items at whose price before discount the merchant says that it has shown sales,
+    but for those whose price the consumer disputed again after that: nobody proves by his own
+    word."""
+    last = account.latest("price.disputed")
+    first: dict[str, int] = {}
+    for fact in account.of("sales_records.produced"):
+        for item in fact.data.items:
+            first[item] = min(fact.position, first.get(item, fact.position))
+    return frozenset(item for item, at in first.items() if last is None or last.position < at)
 
 
 def _apply_ratio(face: Fraction, paid: int, bonus: int) -> Fraction:

@@ -278,8 +278,16 @@ class Clerk:
         return None
 
     def shown(self) -> set[str]:
-        """Items whose price before discount the merchant has shown sales at."""
-        return {i for f in self.all("sales_records.produced") for i in f["data"]["items"]}
+        """Items whose price before discount the merchant has shown sales at; what the consumer
+        disputes after that is shown no more, however often the merchant says so."""
+        shown: set[str] = set()
+        contested: set[str] = set()
+        for fact in sorted(self.facts, key=lambda f: f["position"]):
+            if fact["kind"] == "sales_records.produced":
+                shown |= set(fact["data"]["items"])
+            elif fact["kind"] == "price.disputed":
+                contested |= shown
+        return shown - contested
 
     def items(self) -> set[str]:
         rows = self.deal.get("lines") or self.deal.get("prices")
