@@ -304,26 +304,37 @@ def _card_validity(look: Look) -> Iterator[Finding]:
 
 
 def _release_in_step(look: Look) -> Iterator[Finding]:
-    """Releases must not run ahead of what was delivered, at the contract's price: of a delivery
-    that the merchant alone dates, ahead of its record."""
-    progress = _Progress(look.terms)
-    released = 0
-    for fact in sorted(look.facts, key=lambda fact: (fact.latest, fact.position)):
-        progress.take(fact)
-        if fact.kind != "funds.released":
-            continue
-        released += fact.data.amount
-        delivered = progress.compute_value(day_of(fact.at))
-        if released > delivered and look.pack.holds_on(day_of(fact.at)):
+    """Releases must not run ahead of what was delivered, at the contract's price: neither by their
+    dates nor by what stood on record, where the merchant alone dates a delivery."""
+    ahead: dict[int, tuple[int, int]] = {}
+    for facts in (look.facts, sorted(look.facts, key=_find_known)):
+        progress = _Progress(look.terms)
+        released = 0
+        for fact in facts:
+            progress.take(fact)
+            if fact.kind != "funds.released":
+                continue
+            released += fact.data.amount
+            delivered = progress.compute_value(day_of(fact.at))
+            if released > delivered:
+                ahead.setdefault(fact.position, (released, int(delivered)))
+    for fact in look.during("funds.released"):
+        if fact.position in ahead:
+            released, value = ahead[fact.position]
             yield look.find(
-                f"{show_yuan(released)} yuan were released when {show_yuan(int(delivered))} had "
-                "been delivered.",
-                f"已释放 {show_yuan(released)} 元，而当时已提供的价款为 "
-                f"{show_yuan(int(delivered))} 元。",
+                f"{show_yuan(released)} yuan were released when {show_yuan(value)} had been "
+                "delivered.",
+                f"已释放 {show_yuan(released)} 元，而当时已提供的价款为 {show_yuan(value)} 元。",
                 [fact.position],
                 ("released", released),
-                ("delivered", int(delivered)),
+                ("delivered", value),
             )
+
+
+def _find_known(fact: Fact) -> tuple[Ms, int]:
+    """Return since when a fact was known to whoever released money: a release when it was recorded,
+    everything else by the latest that it may have been."""
+    return (fact.recorded if fact.kind == "funds.released" else fact.latest), fact.position
 
 
 class _Progress:

@@ -701,6 +701,9 @@ def test_a_delivery_recorded_after_the_release_was_not_delivered_for_it() -> Non
     assert [f.values for f in look("offcampus-training.v1", case)] == [
         (("released", 50_000), ("delivered", 0))
     ]
+    case.facts[-1]["recorded"] = instant("2025-07-04", "12:00")
+    assert look("offcampus-training.v1", case) == [], "both were recorded late, in their order"
+    case.facts[-1]["recorded"] = instant("2025-07-02", "12:00")
     case.facts[-2]["role"] = "both"
     assert look("offcampus-training.v1", case) == []
 
