@@ -621,14 +621,8 @@ def _repay(
             ("amount", data.amount),
         )
     issuers = _share_out(record, data)
-    found: Effects = []
     if is_custody:
-        interest = _find_consumers_interest(context, record)
-        check_movable(context, record, data.amount, interest)
-        is_to_issuer = issuers != record.issuers
-        left = record.locked - data.amount - interest
-        if is_to_issuer and left < _find_consumers_due(record):
-            found.append(("finding", "released_what_is_owed"))
+        check_movable(context, record, data.amount, _find_consumers_interest(context, record))
         after = replace(
             record,
             locked=record.locked - data.amount,
@@ -643,7 +637,6 @@ def _repay(
         ("refunded", after.refunded),
         ("repaid", after.repaid),
         ("owed", after.owed),
-        *found,
     ]
 
 
@@ -658,13 +651,6 @@ def _is_claim(record: ContractRecord, data: RefundPaidData, role: str) -> bool:
     return data.source == "custody" or role == "merchant" or (is_issuers and of_consumers_side)
 
 
-def _find_consumers_due(record: ContractRecord) -> int:
-    """Return what the consumer is still due at most, the issuers' shares apart; below 0 where an
-    earlier computation gave more."""
-    to_issuers = sum(share.returned for share in record.issuers if share.due != UNKNOWN)
-    return record.due_consumer - (record.returned - to_issuers)
-
-
 def _share_out(record: ContractRecord, data: RefundPaidData) -> list[IssuerShare]:
     """Return the issuers' shares after a payment; refuse one above its payee's own share, so that
     no issuer is paid out of the consumer's and the consumer not out of an issuer's. What was paid
@@ -673,7 +659,7 @@ def _share_out(record: ContractRecord, data: RefundPaidData) -> list[IssuerShare
     place = next((each for each in apart if record.issuers[each].issuer == data.payee), None)
     if place is None:
         due = record.due_consumer
-        returned = due - _find_consumers_due(record)
+        returned = record.returned - sum(record.issuers[each].returned for each in apart)
     else:
         due, returned = record.issuers[place].due, record.issuers[place].returned
     if returned + data.amount > due:

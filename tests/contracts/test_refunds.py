@@ -359,32 +359,6 @@ def test_an_issuer_that_is_the_consumer_is_paid_both_shares() -> None:
     assert audited(world) == []
 
 
-def test_an_issuer_paid_out_of_custody_before_the_consumer_is_found() -> None:
-    """Of what is in custody the consumer's share is paid first; the merchant owes the rest."""
-    for consumer_first in (True, False):
-        world = LifeWorld()
-        assert world.sign().code == ""
-        voucher = {"amount": 30_000, "issuer": "city"}
-        world.done("funds.locked", LOCKED | {"amount": 70_000, "vouchers": [voucher]}, "bank-0")
-        world.done("funds.released", {"amount": 25_000}, "bank-0")
-        world.publish_data()
-        world.done("termination.agreed", {}, "m-1", "c-1")
-        world.done("refund.computed", {"as_of": AS_OF}, "c-1")
-        due = world.card.due_consumer
-        assert 70_000 < due < 75_000 == world.card.locked
-        if consumer_first:
-            pay = {"amount": due, "payee": PERSONS["party"], "source": "custody"}
-            assert findings(world.event("refund.paid", pay, "bank-0")) == []
-        rest = {"amount": world.card.locked - due * (not consumer_first), "payee": "city"}
-        outcome = world.event("refund.paid", rest | {"source": "custody"}, "bank-0")
-        assert (outcome.code, findings(outcome)) == ("", [])
-        more = {"amount": 1, "payee": "city", "source": "custody"}
-        if not consumer_first:
-            outcome = world.event("refund.paid", more, "bank-0")
-            assert (outcome.code, findings(outcome)) == ("", ["released_what_is_owed"])
-        assert audited(world) == []
-
-
 @pytest.mark.parametrize("signers", [("c-1",), ("c-1", "m-1")])
 def test_the_consumer_does_not_say_that_an_issuer_was_paid(signers: tuple[str, ...]) -> None:
     """They once said it of an issuer that had got nothing, and so it was owed nothing."""
