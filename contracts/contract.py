@@ -30,7 +30,7 @@ from contracts.custody import (
     MerchantRecord,
     SignedRecord,
     check_movable,
-    join_merchant,
+    join_industry,
     read_merchant,
     read_static,
     settle,
@@ -80,6 +80,7 @@ from contracts.standing import (
 from law.days import day_of, parse_day
 from law.entries import choose_role
 from law.facts import REFERS
+from law.fields import BLANK
 from law.terms import CONSUMER, LEDGER, PeriodDeal, Terms, parse_terms
 from ledger.transaction import Outcome, applied
 
@@ -96,13 +97,6 @@ hour (`cli.founding`), or never."""
 
 PAYEES_TOLD_MAX: Final = 8
 """Payees that a refusal names; an outcome has room for no more than 16 KiB."""
-
-BLANK: Final = (
-    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
-    "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
-)
-"""White space, written out: what `str.strip` takes for it is up to the interpreter's Unicode, and
-two nodes would disagree about an outcome (ADR 0025)."""
 
 
 def apply_signed(context: Context, data: SignedData) -> Outcome:
@@ -145,7 +139,7 @@ def apply_signed(context: Context, data: SignedData) -> Outcome:
         found.append(("finding", "signing_backdated"))
     found += _find_future(context, data)
     record = replace(record, findings=len(found))
-    join_merchant(context, data.merchant, data.custodian, terms.industry)
+    join_industry(context, data.merchant, terms.industry)
     list_contract(context, record, static.party)
     settle(context, None, record)
     return applied(

@@ -249,25 +249,26 @@ def listed_row(merchant: str, place: int) -> str:
     return f"{LISTED_PREFIX}{merchant}/{place}"
 
 
-def join_merchant(context: Context, merchant: str, custodian: str, industry: str) -> None:
-    """Let a merchant's record know who keeps its money and in which industry it contracts."""
+def join_industry(context: Context, merchant: str, industry: str) -> None:
+    """Let a merchant's record know in which industry it contracts."""
     record = read_merchant(context, merchant)
-    custodians, industries = record.custodians, record.industries
-    if custodian in custodians and industry in industries:
-        return
-    if custodian not in custodians:
-        if len(custodians) >= CUSTODIANS_MAX:
-            raise Refusal(
-                "too_many_custodians",
-                ("custodians", len(custodians)),
-                ("allowed", CUSTODIANS_MAX),
-            )
-        custodians = [*custodians, custodian]
-    if industry not in industries:
-        industries = [*industries, industry]
-    context.write(
-        MERCHANT_PREFIX + merchant, replace(record, custodians=custodians, industries=industries)
-    )
+    if industry not in record.industries:
+        industries = [*record.industries, industry]
+        context.write(MERCHANT_PREFIX + merchant, replace(record, industries=industries))
+
+
+def join_custodian(record: MerchantRecord, custodian: str) -> MerchantRecord:
+    """Let a merchant's record know who keeps its money, from the first that came there: whom the
+    merchant names in a contract keeps nothing yet, and has not been asked."""
+    if custodian in record.custodians:
+        return record
+    if len(record.custodians) >= CUSTODIANS_MAX:
+        raise Refusal(
+            "too_many_custodians",
+            ("custodians", len(record.custodians)),
+            ("allowed", CUSTODIANS_MAX),
+        )
+    return replace(record, custodians=[*record.custodians, custodian])
 
 
 def check_movable(context: Context, record: ContractRecord, amount: int, kept: int = 0) -> None:
@@ -304,6 +305,8 @@ def settle(context: Context, before: ContractRecord | None, after: ContractRecor
         return
     moved = {name: getattr(after, name) - getattr(old, name) for name in _SUMS}
     merchant = read_merchant(context, after.merchant)
+    if is_moved:
+        merchant = join_custodian(merchant, after.custodian)
     merchant = replace(
         merchant,
         contracts=merchant.contracts + opened,

@@ -165,7 +165,6 @@ _OWN_ATTESTERS: Final[dict[str, tuple[str, ...]]] = {
     "court.linked": ANY_PARTY,
     "finance.linked": ("custodian", "issuer", "both"),
     "financing.linked": ("merchant", "custodian"),
-    "risk.lifted": ("regulator", "district"),
     "liquidation.opened": ("merchant", "district", *AUTHORITIES),
     "business.closed": ("merchant", "district", *AUTHORITIES),
 }

@@ -5,14 +5,15 @@ a reported balance, one more piece of evidence. `refund.computed` reads every ap
 streams and may read `READS_MAX`. Whoever could fill them up could put an end to a consumer's
 refund; so each role has room for its statements, and those who decide about money never lack it:
 
-    contract/…   merchant, platform and issuer 8,000; consumer 12,000
+    contract/…   platform and issuer 4,000; merchant 8,000; consumer 12,000
     merchant/…   merchant 2,000; custodian and platform 4,000
 
 each counted from the stream's beginning, whoever stated them. A statement needs room for one of
 its signers. Others (in a contract its custodian and the authorities, in a merchant's stream the
 authorities) are not bounded here; they have 4,000 entries left when all the rest is used up, and
-the consumer 4,000 that no platform can take. A contract with a delivery every day reaches 8,000
-after 21 years.
+the consumer 4,000 that no merchant can take, the merchant 4,000 that no platform and no bank that
+has nothing to do with the contract can. Whom the consumer leaves no room states with the custodian.
+A contract with a delivery every day reaches 8,000 after 21 years.
 
 Only applied entries count, so attempts that are refused take nobody's room, and that is what
 these are refused as: `too_many_entries`.
@@ -29,8 +30,8 @@ from contracts.standing import find_role
 
 CONTRACT_ROOM: Final[dict[str, int]] = {
     "merchant": 8_000,
-    "platform": 8_000,
-    "issuer": 8_000,
+    "platform": 4_000,
+    "issuer": 4_000,
     "consumer": 12_000,
 }
 """Applied entries of a contract's stream from which on a role states no more."""

@@ -9,7 +9,7 @@ facts of one day does not matter.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,7 @@ from law.facts import Fact, Persons, Signed
 from law.terms import CONSUMER, LEDGER, PeriodDeal, Price, StoredDeal, Terms
 
 BOTH: Final = "both"
+REGULATOR: Final = "regulator"
 NOWHERE: Final = "none"
 ORDERED: Final = "ordered"
 
@@ -137,17 +138,25 @@ class Account:
         return max(self.of(kind), key=lambda fact: fact.position, default=None)
 
     def latest_finding(self, kind: str) -> Fact | None:
-        """Return the finding of a kind that was recorded last; claims are passed over."""
-        found = [fact for fact in self.of(kind) if fact.is_finding]
-        return max(found, key=lambda fact: fact.position, default=None)
+        """Return the finding of a kind that stands; claims are passed over."""
+        return choose_finding(self.of(kind))
 
     def find_arrival(self, notice: Fact, terms: Terms) -> Ms | None:
         """Return when a notice arrived (civil code 137): as recorded, or, where the ledger is the
-        agreed system, when the ledger recorded the notice itself."""
+        agreed system, when the ledger recorded the notice itself; never before it was sent."""
         arrived = self.arrivals.get(notice.position)
+        if arrived is not None:
+            arrived = max(arrived, notice.at)
         if terms.notices != LEDGER:
             return arrived
         return notice.recorded if arrived is None else min(arrived, notice.recorded)
+
+
+def choose_finding(facts: Iterable[Fact]) -> Fact | None:
+    """Return the finding that stands among facts of one question: the one recorded last, but a
+    regulator's only where no court, no arbitrator and not both sides together found anything."""
+    found = [fact for fact in facts if fact.is_finding]
+    return max(found, key=lambda fact: (fact.role != REGULATOR, fact.position), default=None)
 
 
 def fold(terms: Terms, facts: Sequence[Fact]) -> Account:

@@ -34,6 +34,10 @@ CARD_NAMED: Final = "named"
 NEVER: Final = (MS_MAX + 1, 0)
 """A place after every fact."""
 
+POSTPONED_DAYS_MAX: Final = 30
+"""Days after the one that it names for which a notice of closing or moving still speaks: what is
+put off by more is told again (ours)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -114,15 +118,38 @@ def find_breaches(
 # -- what is taken in
 
 
+class _AtOnce:
+    """What was taken at once: on one day, in however many parts (ours), so that a price that is
+    split is still one. What the merchant alone dates is of either day, and the larger sum counts.
+    """
+
+    __slots__ = ("_days",)
+
+    def __init__(self) -> None:
+        self._days: tuple[dict[Day, tuple[int, int]], ...] = ({}, {})
+        """(Sum, first entry) of each day: by the date, and by the latest that it may be."""
+
+    def add(self, fact: Fact, amount: int) -> tuple[int, list[int]]:
+        """Return what was taken at once with this fact, and the first and the last entry of it."""
+        sums = []
+        for days, at in zip(self._days, (fact.at, fact.latest), strict=True):
+            known, first = days.get(day_of(at), (0, fact.position))
+            days[day_of(at)] = known + amount, first
+            sums.append((known + amount, first))
+        taken, first = max(sums, key=lambda each: each[0])
+        return taken, list(dict.fromkeys((first, fact.position)))
+
+
 def _payment_max(look: Look) -> Iterator[Finding]:
-    limit = look.number("fen")
+    limit, at_once = look.number("fen"), _AtOnce()
     for fact in look.during("funds.locked"):
-        taken = fact.data.amount + sum(voucher.amount for voucher in fact.data.vouchers)
+        paid = fact.data.amount + sum(voucher.amount for voucher in fact.data.vouchers)
+        taken, positions = at_once.add(fact, paid)
         if taken > limit:
             yield look.find(
                 f"{show_yuan(taken)} yuan were taken at once; at most {show_yuan(limit)} may be.",
                 f"一次收取 {show_yuan(taken)} 元，超过 {show_yuan(limit)} 元。",
-                [fact.position],
+                positions,
                 ("taken", taken),
                 ("limit", limit),
             )
@@ -194,15 +221,18 @@ def _no_loan(look: Look) -> Iterator[Finding]:
 
 
 def _no_cash(look: Look) -> Iterator[Finding]:
-    limit = look.number("from_fen")
+    limit, at_once = look.number("from_fen"), _AtOnce()
     for fact in look.during("funds.locked"):
-        if fact.data.channel == "cash" and fact.data.amount >= limit:
+        if fact.data.channel != "cash":
+            continue
+        paid, positions = at_once.add(fact, fact.data.amount)
+        if paid >= limit:
             yield look.find(
-                f"{show_yuan(fact.data.amount)} yuan were paid in cash; from {show_yuan(limit)} a "
-                "transfer is required.",
-                f"以现金支付 {show_yuan(fact.data.amount)} 元；{show_yuan(limit)} 元以上须转账。",
-                [fact.position],
-                ("amount", fact.data.amount),
+                f"{show_yuan(paid)} yuan were paid in cash; from {show_yuan(limit)} a transfer is "
+                "required.",
+                f"以现金支付 {show_yuan(paid)} 元；{show_yuan(limit)} 元以上须转账。",
+                positions,
+                ("amount", paid),
                 ("limit", limit),
             )
 
@@ -211,14 +241,16 @@ def _real_name(look: Look) -> Iterator[Finding]:
     limit, signed = look.number("bearer_from_fen"), look.account.signed
     if signed.card == CARD_NAMED or signed.persons.payer is not None:
         return
+    at_once = _AtOnce()
     for fact in look.during("funds.locked"):
-        if fact.data.amount >= limit:
+        paid, positions = at_once.add(fact, fact.data.amount)
+        if paid >= limit:
             yield look.find(
-                f"{show_yuan(fact.data.amount)} yuan were paid for bearer cards at once and no "
-                "buyer is recorded.",
-                f"一次性购买不记名卡 {show_yuan(fact.data.amount)} 元，未登记购卡人。",
-                [fact.position],
-                ("amount", fact.data.amount),
+                f"{show_yuan(paid)} yuan were paid for bearer cards at once and no buyer is "
+                "recorded.",
+                f"一次性购买不记名卡 {show_yuan(paid)} 元，未登记购卡人。",
+                positions,
+                ("amount", paid),
                 ("limit", limit),
             )
 
@@ -272,35 +304,50 @@ def _card_validity(look: Look) -> Iterator[Finding]:
 
 
 def _release_in_step(look: Look) -> Iterator[Finding]:
-    """Releases must not run ahead of what was delivered, at the contract's price."""
-    progress = _Progress(look.terms)
-    released = 0
-    for fact in look.facts:
-        progress.take(fact)
-        if fact.kind != "funds.released":
-            continue
-        released += fact.data.amount
-        delivered = progress.compute_value(day_of(fact.at))
-        if released > delivered and look.pack.holds_on(day_of(fact.at)):
+    """Releases must not run ahead of what was delivered, at the contract's price: neither by their
+    dates nor by what stood on record, where the merchant alone dates a delivery."""
+    ahead: dict[int, tuple[int, int]] = {}
+    for facts in (look.facts, sorted(look.facts, key=_find_known)):
+        progress = _Progress(look.terms)
+        released = 0
+        for fact in facts:
+            progress.take(fact)
+            if fact.kind != "funds.released":
+                continue
+            released += fact.data.amount
+            delivered = progress.compute_value(day_of(fact.at))
+            if released > delivered:
+                ahead.setdefault(fact.position, (released, int(delivered)))
+    for fact in look.during("funds.released"):
+        if fact.position in ahead:
+            released, value = ahead[fact.position]
             yield look.find(
-                f"{show_yuan(released)} yuan were released when {show_yuan(int(delivered))} had "
-                "been delivered.",
-                f"已释放 {show_yuan(released)} 元，而当时已提供的价款为 "
-                f"{show_yuan(int(delivered))} 元。",
+                f"{show_yuan(released)} yuan were released when {show_yuan(value)} had been "
+                "delivered.",
+                f"已释放 {show_yuan(released)} 元，而当时已提供的价款为 {show_yuan(value)} 元。",
                 [fact.position],
                 ("released", released),
-                ("delivered", int(delivered)),
+                ("delivered", value),
             )
+
+
+def _find_known(fact: Fact) -> tuple[Ms, int]:
+    """Return since when a fact was known to whoever released money: a release when it was recorded,
+    everything else by the latest that it may have been."""
+    return (fact.recorded if fact.kind == "funds.released" else fact.latest), fact.position
 
 
 class _Progress:
     """The value delivered so far, kept up fact by fact."""
 
-    __slots__ = ("_counted", "_deal", "_each", "_held", "_paid", "_start", "_value")
+    __slots__ = (
+        "_counted", "_deal", "_each", "_held", "_paid", "_start", "_taken_back", "_value"
+    )  # fmt: skip
 
     def __init__(self, terms: Terms) -> None:
         self._deal = terms.deal
         self._counted: dict[int, Fraction] = {}
+        self._taken_back: set[int] = set()
         self._value = Fraction(0)
         self._paid = self._held = 0
         self._start: Day | None = None
@@ -320,12 +367,13 @@ class _Progress:
             self._held += paid + data.bonus
         elif fact.kind == "card.activated" and self._start is None:
             self._start = day_of(fact.latest)
-        elif fact.kind == "service.delivered":
+        elif fact.kind == "service.delivered" and fact.position not in self._taken_back:
             each = self._each.get(data.item)
             value = Fraction(data.debited) if each is None else data.units * each
             self._counted[fact.position] = value
             self._value += value
         elif fact.kind == "delivery.answered" and data.answer == "reversed":
+            self._taken_back.add(data.of)
             self._value -= self._counted.pop(data.of, Fraction(0))
 
     def compute_value(self, day: Day) -> Fraction:
@@ -430,19 +478,38 @@ _MISSING: Final = {"refund": "预付款退还方式", "liability": "违约责任
 
 
 def _no_intake_after_risk(look: Look) -> Iterator[Finding]:
-    """Each intake once, after the first risk declared, be it declared again or not."""
-    for risk in look.account.of("risk.declared")[:1]:
-        for fact in look.during("funds.locked"):
-            if max(fact.key, (fact.latest, fact.position)) > risk.key:
-                yield look.find(
-                    f"{show_yuan(fact.data.amount)} yuan were taken after a major business risk "
-                    f"was declared at entry {risk.position}.",
-                    f"出现重大经营风险（第 {risk.position} 条）之后仍收取 "
-                    f"{show_yuan(fact.data.amount)} 元。",
-                    [risk.position, fact.position],
-                    ("amount", fact.data.amount),
-                    severity=GRAVE,
-                )
+    """Each intake once, after the declaration that began the risk in which it may have come; none
+    after the risk was lifted, until one is declared again."""
+    risks = _find_risks(look.account)
+    ends = [end for _, end in risks]
+    for fact in look.during("funds.locked"):
+        place = bisect_right(ends, fact.key)
+        if place == len(risks):
+            continue
+        risk, _ = risks[place]
+        if max(fact.key, (fact.latest, fact.position)) > risk.key:
+            yield look.find(
+                f"{show_yuan(fact.data.amount)} yuan were taken after a major business risk was "
+                f"declared at entry {risk.position}.",
+                f"出现重大经营风险（第 {risk.position} 条）之后仍收取 "
+                f"{show_yuan(fact.data.amount)} 元。",
+                [risk.position, fact.position],
+                ("amount", fact.data.amount),
+                severity=GRAVE,
+            )
+
+
+def _find_risks(account: Account) -> list[tuple[Fact, tuple[Ms, int]]]:
+    """Return each risk's first declaration and the key of the fact that lifted it, in order."""
+    risks: list[tuple[Fact, tuple[Ms, int]]] = []
+    both = [*account.of("risk.declared"), *account.of("risk.lifted")]
+    for fact in sorted(both, key=lambda fact: fact.key):
+        is_open = bool(risks) and risks[-1][1] == NEVER
+        if fact.kind == "risk.declared" and not is_open:
+            risks.append((fact, NEVER))
+        elif fact.kind == "risk.lifted" and is_open:
+            risks[-1] = risks[-1][0], fact.key
+    return risks
 
 
 _ANNOUNCED: Final = {
@@ -452,20 +519,36 @@ _ANNOUNCED: Final = {
 
 
 def _notice_before_closing(look: Look) -> Iterator[Finding]:
-    """Each closing or move once, by the notice before it that was recorded first."""
+    """Each closing or move once, by the notice of it that was recorded first; a notice is of the
+    day that it names and of the `POSTPONED_DAYS_MAX` after it."""
     lead = look.number("lead_days")
     for kind, (notice_kind, verb, word) in _ANNOUNCED.items():
         notices = look.account.of(notice_kind)
         seen = 0
-        told: Fact | None = None
+        first: dict[Day, Fact] = {}
         for fact in look.during(kind):
             while seen < len(notices) and notices[seen].key < fact.key:
-                if told is None or day_of(notices[seen].latest) < day_of(told.latest):
-                    told = notices[seen]
+                named = notices[seen].data.effective
+                if named not in first or notices[seen].latest < first[named].latest:
+                    first[named] = notices[seen]
                 seen += 1
             day = day_of(fact.at)
+            window = range(day - POSTPONED_DAYS_MAX, day + 1)
+            of_it = [first[named] for named in window if named in first]
+            told = min(of_it, key=lambda notice: (notice.latest, notice.position), default=None)
             days = 0 if told is None else max(0, day - day_of(told.latest))
-            if told is None:
+            if told is None and seen:
+                other = notices[seen - 1]
+                announced = show_day(other.data.effective)
+                yield look.find(
+                    f"The merchant {verb} on {show_day(day)} and had told consumers of "
+                    f"{announced}.",
+                    f"经营者于 {show_day(day)} {word}，而告知消费者的日期是 {announced}。",
+                    [other.position, fact.position],
+                    ("announced", announced),
+                    ("lead_days", lead),
+                )
+            elif told is None:
                 yield look.find(
                     f"The merchant {verb} on {show_day(day)} without telling consumers before.",
                     f"经营者于 {show_day(day)} {word}，未提前告知消费者。",
@@ -582,7 +665,7 @@ def _refund_within(look: Look) -> Iterator[Finding]:
         for fact in requests:
             if fact.position in too_late:
                 continue
-            due = day_of(fact.at) + days
+            due = day_of(_find_asked(look, fact)) + days
             place = bisect_right(refunds, fact.key, key=lambda refund: refund.key)
             is_paid = place < len(refunds) and day_of(refunds[place].at) <= due
             if look.on > due and not is_paid:
@@ -593,6 +676,13 @@ def _refund_within(look: Look) -> Iterator[Finding]:
                     ("days", days),
                     ("due", show_day(due)),
                 )
+
+
+def _find_asked(look: Look, request: Fact) -> Ms:
+    """Return when a request counts as made for a time that runs against the other side: by its
+    record, or as that side says that it arrived before."""
+    arrived = look.account.find_arrival(request, look.terms)
+    return request.recorded if arrived is None else min(arrived, request.recorded)
 
 
 def _void_phrases(look: Look) -> Iterator[Finding]:

@@ -2,7 +2,8 @@
 
 Three ways lead to a finding for a clause: what it is declared to do (`effects`), what the terms'
 members say by themselves (a window below seven days, a balance that is forfeited), and words that
-courts know (`Phrases`, data of a rule pack). A finding says that a clause *may* be void; that it
+courts know (`Phrases`, data of a rule pack), which are looked for in every text of the terms and
+whatever blanks stand between their signs. A finding says that a clause *may* be void; that it
 is, only a court says. For a burdensome clause the proof of prompting must be with the signature.
 """
 
@@ -10,20 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 from law.account import Account
 from law.cooling_off import DAYS
+from law.fields import BLANK
 from law.finding import BREACH, NOTICE, Finding
 from law.terms import (
     EFFECTS,
     FORFEITS,
     MERCHANT,
     NEITHER,
+    PASS_ITEM,
     UNDISCOUNTED,
     Agreement,
     Clause,
+    Deal,
+    PeriodDeal,
     Terms,
+    UnitsDeal,
     Words,
 )
 
@@ -58,6 +65,12 @@ KINDS: Final[dict[str, Words]] = {
 
 ITEMS: Final = "一二三四五六七"
 
+NOON: Final = 12 * 60
+"""A business that ends before it has hardly a day (ours)."""
+
+_CLOSED_UP: Final = dict.fromkeys(map(ord, BLANK + "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+"""Takes out of a text what stands between two signs and is not seen."""
+
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
@@ -81,10 +94,10 @@ def check_clauses(terms: Terms, phrases: Sequence[Phrases] = ()) -> tuple[Findin
         for effect in declared:
             found.append(_declared(clause, effect))
         for phrase in phrases:
-            for word in phrase.words:
-                if word in clause.text.zh and phrase.effect not in declared:
-                    found.append(_phrased(clause, phrase, word))
-                    break
+            word = _find_word(phrase, clause.text, clause.prompt)
+            if word and phrase.effect not in declared:
+                place = f"Clause {clause.id} says “{word}”", f"条款 {clause.id} 含有“{word}”"
+                found.append(_phrased(clause.id, place, phrase, word))
         if clause.burdensome and not (clause.prompt.zh and clause.prompt.en):
             found.append(
                 Finding(
@@ -96,8 +109,33 @@ def check_clauses(terms: Terms, phrases: Sequence[Phrases] = ()) -> tuple[Findin
                     f"条款 {clause.id} 与消费者有重大利害关系，合同未写明以何种方式提示。",
                 )
             )
+    for name, text in _list_texts(terms):
+        for phrase in phrases:
+            if word := _find_word(phrase, text):
+                place = f"The terms say “{word}” under {name}", f"合同 {name} 项含有“{word}”"
+                found.append(_phrased(name, place, phrase, word))
     found += _check_members(terms)
     return tuple(found)
+
+
+def _list_texts(terms: Terms) -> Iterator[tuple[str, Words]]:
+    """Yield the terms' texts beside the clauses, by the member that holds each."""
+    yield "title", terms.title
+    for number, item in enumerate(terms.items):
+        yield f"items[{number}]", item.name
+    yield "refund", terms.refund_method
+    yield "liability", terms.liability
+    yield "disputes", terms.disputes_text
+    yield "legal_basis", terms.custody_text
+
+
+def _find_word(phrase: Phrases, *texts: Words) -> str:
+    """Return the first of a kind's words that one of the texts says; none: empty."""
+    said = [text.zh.translate(_CLOSED_UP) for text in texts]
+    for word in phrase.words:
+        if any(word.translate(_CLOSED_UP) in text for text in said):
+            return word
+    return ""
 
 
 def check_prompting(terms: Terms, account: Account) -> tuple[Finding, ...]:
@@ -133,15 +171,15 @@ def _declared(clause: Clause, effect: str) -> Finding:
     )
 
 
-def _phrased(clause: Clause, phrase: Phrases, word: str) -> Finding:
+def _phrased(name: str, place: tuple[str, str], phrase: Phrases, word: str) -> Finding:
     kind = KINDS[phrase.effect]
     item = ITEMS[EFFECTS.index(phrase.effect) - 1]
     return Finding(
-        f"{phrase.rule}/{clause.id}",
+        f"{phrase.rule}/{name}",
         article_of(phrase.effect),
         NOTICE,
-        f"Clause {clause.id} says “{word}”, words known from void clauses: it {kind.en}.",
-        f"条款 {clause.id} 含有“{word}”，此类用语常见于无效条款：{kind.zh}（第九条第{item}项）。",
+        f"{place[0]}, words known from void clauses: it {kind.en}.",
+        f"{place[1]}，此类用语常见于无效条款：{kind.zh}（第九条第{item}项）。",
         (("effect", phrase.effect), ("phrase", word)),
     )
 
@@ -160,6 +198,17 @@ def _check_members(terms: Terms) -> Iterator[Finding]:
             f"gives {DAYS}, and the engine counts those.",
             f"合同约定的无理由退款期间为 {terms.cooling_off.days} 日，少于第十四条的 {DAYS} 日；"
             "推算仍按七日。",
+        )
+    closes = terms.closes_minute
+    if closes is not None and closes < NOON:
+        clock = f"{closes // 60:02d}:{closes % 60:02d}"
+        yield _member(
+            "no_refund",
+            NOTICE,
+            "closes",
+            f"By the terms business ends at {clock}, and with it the last day to leave without a "
+            "reason; whether it does must be weighed.",
+            f"合同约定 {clock} 停止营业，无理由退款期间的最后一日亦止于此时；是否属实须予衡量。",
         )
     if terms.transfer == "forbidden":
         yield _member(
@@ -211,7 +260,7 @@ def _check_members(terms: Terms) -> Iterator[Finding]:
             "合同约定返还预付款不计利息。",
         )
     for number, agreement in enumerate(terms.agreements):
-        if _is_worse(agreement):
+        if _is_worse(terms, agreement):
             yield _member(
                 "unfair_other",
                 BREACH,
@@ -222,9 +271,29 @@ def _check_members(terms: Terms) -> Iterator[Finding]:
             )
 
 
-def _is_worse(agreement: Agreement) -> bool:
+def _is_worse(terms: Terms, agreement: Agreement) -> bool:
     """Whether an agreement can only be less than the articles give."""
     if agreement.what == "fee":
         return agreement.share > 0
+    if agreement.what == "share":
+        return agreement.share == 0
+    if agreement.what == "prices":
+        highest = _find_highest_prices(terms.deal)
+        pairs = [(price, highest[item]) for item, price in agreement.prices if item in highest]
+        return any(agreed > most for agreed, most in pairs) and all(
+            agreed >= most for agreed, most in pairs
+        )
     not_consumer = MERCHANT in agreement.when or NEITHER in agreement.when
-    return agreement.what == "value_at" and agreement.basis == UNDISCOUNTED and not_consumer
+    return agreement.basis == UNDISCOUNTED and not_consumer
+
+
+def _find_highest_prices(deal: Deal) -> dict[str, Fraction]:
+    """Return the price before discount of one of each item: the articles take none above it."""
+    if isinstance(deal, PeriodDeal):
+        return {PASS_ITEM: Fraction(deal.undiscounted or deal.price)}
+    if isinstance(deal, UnitsDeal):
+        return {
+            line.item: Fraction(line.undiscounted or Fraction(line.amount, line.units))
+            for line in deal.lines
+        }
+    return {row.item: Fraction(row.undiscounted or row.price) for row in deal.prices}

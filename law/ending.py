@@ -38,8 +38,9 @@ class Ending:
     positions: tuple[int, ...]
 
 
-def find_endings(terms: Terms, account: Account) -> tuple[Ending, ...]:
-    """Return what ended the contract: one, two where a court must choose, none if nothing did."""
+def find_endings(terms: Terms, account: Account, as_of: Day) -> tuple[Ending, ...]:
+    """Return what ended the contract: one, two where a court must choose, none if nothing did. A
+    time to perform that runs out after the as-of day has ended nothing yet (civil code 565(1))."""
     judged = account.latest("termination.judged")
     if judged is not None:
         return (Ending(JUDGMENT, judged.data.day, (judged.position,)),)
@@ -53,7 +54,10 @@ def find_endings(terms: Terms, account: Account) -> tuple[Ending, ...]:
         if arrived is not None:
             day = day_of(arrived)
             if notice.data.cure_until is not None:
-                day = max(day, day_of(notice.data.cure_until))
+                until = day_of(notice.data.cure_until)
+                if until > as_of:
+                    continue
+                day = max(day, until)
             notices.append(Ending(NOTICE, day, (notice.position,)))
     if notices:
         found.append(min(notices, key=lambda ending: (ending.day, ending.positions)))
@@ -68,14 +72,14 @@ def assume_ending(as_of: Day) -> Ending:
     return Ending(ASSUMED, as_of, ())
 
 
-def find_routes(terms: Terms, account: Account) -> tuple[str, ...]:
+def find_routes(terms: Terms, account: Account, as_of: Day) -> tuple[str, ...]:
     """Return the routes to a refund that the facts open."""
     routes = []
     if account.of("cooling_off.requested"):
         routes.append(COOLING_OFF)
     if account.of("invalidity.found"):
         routes.append(INVALIDITY)
-    if find_endings(terms, account) or not routes:
+    if find_endings(terms, account, as_of) or not routes:
         routes.append(TERMINATION)
     return tuple(routes)
 

@@ -435,6 +435,7 @@ KINDS: Final[dict[str, Kind]] = {
     "risk.declared": Kind(
         Nothing, ("merchant", "regulator", "district"), "major risk", "重大经营风险"
     ),
+    "risk.lifted": Kind(Nothing, ("regulator", "district"), "risk lifted", "风险解除"),
     "closing.notified": Kind(Notified, ("merchant",), "closing announced", "停业告知"),
     "moving.notified": Kind(Notified, ("merchant",), "moving announced", "迁移告知"),
     "balance.reported": Kind(

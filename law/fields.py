@@ -19,6 +19,13 @@ FEN_MAX: Final = 10**10
 PPM_MAX: Final = 1_000_000
 """A rate of one hundred per cent a year."""
 
+BLANK: Final = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+"""White space, written out: what `str.strip` takes for it is up to the interpreter's Unicode, and
+two nodes would disagree about an outcome (ADR 0025)."""
+
 MS_MAX: Final = 2**43
 """Milliseconds since 1970: the year 2248."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final, TypeVar
 
-from law.account import DATED, RECORDED, Account
+from law.account import BOTH, DATED, RECORDED, Account
 from law.days import day_of
 from law.ending import COOLING_OFF, INVALIDITY, TERMINATION, is_limited_in_capacity
 from law.terms import (
@@ -255,7 +255,7 @@ def find_prior_use(terms: Terms, account: Account) -> tuple[str, ...]:
     if finding is not None:
         return ("not_proven",) if finding.data.source == "none" else ("proven",)
     saying = {fact.role for fact in account.of("prior_use.stated") if fact.data.source != "none"}
-    if CONSUMER in saying:
+    if CONSUMER in saying or BOTH in saying:
         return ("proven",)
     return ("not_proven", "proven") if MERCHANT in saying else ("not_proven",)
 

@@ -100,7 +100,7 @@ def derive(terms: Terms, facts: Sequence[Fact], published: Published, as_of: Day
             f"{account.signed.terms}, not on {terms.hash}",
         )
     engine = _Engine(terms, account, published, as_of)
-    routes = find_routes(terms, account)
+    routes = find_routes(terms, account, as_of)
     results = [result for route in routes for result in engine.work_route(route)]
     if routes == (COOLING_OFF,) and any(not result.figures.principal for result in results):
         results += engine.work_route(TERMINATION)
@@ -117,7 +117,7 @@ def derive(terms: Terms, facts: Sequence[Fact], published: Published, as_of: Day
             for where in SOURCES
         ),
         results=tuple(results),
-        payees=find_payees(terms, account),
+        payees=find_payees(terms, account, as_of),
         told=tell(terms, account, as_of),
     )
 
@@ -159,7 +159,7 @@ class _Engine:
         self.accrual = Accrual(terms, account, published, as_of)
         paid_by = [payment.position for payment in account.payments]
         self.paid = from_entries("P", account.paid, paid_by)
-        found = find_endings(terms, account) or (assume_ending(as_of),)
+        found = find_endings(terms, account, as_of) or (assume_ending(as_of),)
         self.endings = {ending.how: ending for ending in found}
         """What may have ended the contract, where it was terminated."""
 

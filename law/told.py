@@ -57,15 +57,15 @@ def tell(terms: Terms, account: Account, as_of: Day) -> tuple[Told, ...]:
             )
         )
     sold = Valuation(terms, account).items
-    unknown = [
-        d for d in account.deliveries if isinstance(terms.deal, UnitsDeal) and d.item not in sold
-    ]
+    has_card = isinstance(terms.deal, StoredDeal) and bool(sold)
+    is_listed = has_card or isinstance(terms.deal, UnitsDeal)
+    unknown = [d for d in account.deliveries if is_listed and d.item not in sold]
     if unknown:
         told.append(
             Told(
                 "unpriced",
                 "8, 15(1)",
-                None,
+                sum(delivery.face for delivery in unknown) if has_card else None,
                 "delivered, but the terms have no price for it",
                 tuple(delivery.position for delivery in unknown),
             )

@@ -17,7 +17,7 @@ from fractions import Fraction
 from operator import itemgetter
 from typing import Final
 
-from law.account import Account, Tally, read_period
+from law.account import BOTH, Account, Tally, choose_finding, read_period
 from law.days import Day, count_months_begun, day_of, end_of_months, show_day
 from law.derivation import Input, Step, Working, from_entries, from_step, from_terms
 from law.terms import (
@@ -91,9 +91,7 @@ class Valuation:
         self.account = account
         self._known: dict[tuple[object, ...], tuple[Fraction | None, tuple[Step, ...]]] = {}
         """Values worked before, with their steps: many combinations of answers share them."""
-        self.shown: frozenset[str] = frozenset(
-            item for fact in account.of("sales_records.produced") for item in fact.data.items
-        )
+        self.shown: frozenset[str] = _find_shown(account)
         """Items at whose price before discount the merchant has shown sales (art. 19(2))."""
 
     @property
@@ -129,12 +127,13 @@ class Valuation:
         return self._value_period(deal, basis, pick, until, working)
 
     def find_market_price(self, item: str) -> tuple[int, int] | None:
-        """Return (price, entry): a finding, else what the consumer asserts, else any claim; the
-        latest of its rank."""
+        """Return (price, entry): the finding that stands, else what the consumer asserts, alone or
+        with the merchant, else any claim; the latest of its rank."""
         rows = [fact for fact in self.account.of("market_price.stated") if fact.data.item == item]
-        asserted = [fact for fact in rows if fact.role == CONSUMER]
-        rows = [fact for fact in rows if fact.is_finding] or asserted or rows
-        last = max(rows, key=lambda fact: fact.position, default=None)
+        asserted = [fact for fact in rows if fact.role in (CONSUMER, BOTH)]
+        last = choose_finding(rows)
+        if last is None:
+            last = max(asserted or rows, key=lambda fact: fact.position, default=None)
         return None if last is None else (last.data.price, last.position)
 
     # -- units and milestones
@@ -366,6 +365,18 @@ class Valuation:
 
 
 NOTHING: Final = Tally(0, 0, 0, ())
+
+
+def _find_shown(account: Account) -> frozenset[str]:
+    """Return the items at whose price before discount the merchant says that it has shown sales,
+    but for those whose price the consumer disputed again after that: nobody proves by his own
+    word."""
+    last = account.latest("price.disputed")
+    first: dict[str, int] = {}
+    for fact in account.of("sales_records.produced"):
+        for item in fact.data.items:
+            first[item] = min(fact.position, first.get(item, fact.position))
+    return frozenset(item for item, at in first.items() if last is None or last.position < at)
 
 
 def _apply_ratio(face: Fraction, paid: int, bonus: int) -> Fraction:

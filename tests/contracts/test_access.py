@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from contracts.custody import CUSTODIANS_MAX, MerchantRecord, join_merchant
+from contracts.custody import CUSTODIANS_MAX, MerchantRecord, join_custodian
 from contracts.execution import Inadmissible
 from contracts.handling import Refusal
 from contracts.lifecycle import EVENTS, MERCHANT_EVENTS, find_attesters
@@ -22,7 +22,7 @@ from ledger.transaction import applied, refused
 from tests.contracts.life_world import CARD, LOCKED, LifeWorld, load
 from tests.contracts.samples import HASH, OF, SAMPLES, SIGNER_OF
 from tests.contracts.test_lifecycle import context_of, contract_in, run
-from tests.contracts.world import lone_context, open_world
+from tests.contracts.world import open_world
 
 FREEZE = SAMPLES["funds.frozen"]
 BALANCE = SAMPLES["balance.reported"]
@@ -271,12 +271,14 @@ def test_a_merchants_record_knows_its_custodians_and_industries() -> None:
     data = world.signing() | {"custodian": "g-1", "merchant": "m-9"}
     world.must("contract.signed", "contract/new", data, "m-9")
     record = world.record("merchant/m-9")
+    assert record.custodians == ["bank-0"], "named by the merchant, and no money came to it yet"
+    world.must("funds.locked", "contract/new", LOCKED, "g-1")
+    record = world.record("merchant/m-9")
     assert (record.custodians, record.industries) == (["bank-0", "g-1"], ["hair_beauty"])
     full = msgspec.structs.replace(record, custodians=[f"b-{at}" for at in range(CUSTODIANS_MAX)])
-    context = lone_context(world, "contract/new", None, "m-9")
-    context.write("merchant/m-9", full)
+    assert join_custodian(full, "b-0") is full
     with pytest.raises(Refusal) as caught:
-        join_merchant(context, "m-9", "one-more", "pets")
+        join_custodian(full, "one-more")
     assert caught.value.outcome() == refused(
         "too_many_custodians", ("custodians", CUSTODIANS_MAX), ("allowed", CUSTODIANS_MAX)
     )

@@ -11,13 +11,13 @@ import pytest
 
 from contracts.audit import audit
 from contracts.claims import compute_claim
-from contracts.contract import BLANK
 from contracts.custody import ContractRecord, settle
 from contracts.devices import DeviceRecord, count_device
 from contracts.events import DeliveredData
 from contracts.handling import Refusal
 from contracts.prepaid import ConservationError
 from law.days import day_of, start_of
+from law.fields import BLANK
 from ledger.canonical import is_normal
 from ledger.stream import decode_stored_stream
 from ledger.sum_tree import SumTree, compute_leaf

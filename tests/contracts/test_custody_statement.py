@@ -98,11 +98,13 @@ def test_a_merchant_with_several_custodians_has_no_sum_for_each() -> None:
     world = kept_world()
     data = world.signing() | {"custodian": "g-1", "merchant": "m-2"}
     world.must("contract.signed", "contract/with-g-1", data, "m-2", "c-1")
+    assert state(world, 30_000, merchant="m-2").code == "", "a merchant alone names whom it likes"
+    world.must("funds.locked", "contract/with-g-1", LOCKED, "g-1")
     assert state(world, 30_000, merchant="m-2") == refused(
         "several_custodians", ("merchant", "m-2"), ("custodians", 2)
     )
     assert state(world, 30_000, merchant="m-1").code == ""
-    assert world.custodian.stated == 1
+    assert world.custodian.stated == 2
 
 
 def test_a_merchant_whose_money_it_does_not_keep() -> None:

@@ -220,4 +220,15 @@ def test_the_applied_entries_of_a_stream_are_a_chain_of_their_own() -> None:
 def test_the_room_of_all_together_is_less_than_a_block_may_read() -> None:
     assert max(CONTRACT_ROOM.values()) + max(MERCHANT_ROOM.values()) + 4_000 <= handling.READS_MAX
     assert CONTRACT_ROOM["merchant"] < CONTRACT_ROOM["consumer"]
+    for third in ("platform", "issuer"):
+        assert CONTRACT_ROOM[third] < CONTRACT_ROOM["merchant"], "no stranger silences a side"
+
+
+def test_a_merchant_without_room_states_with_its_custodian(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A consumer who fills the record does not keep deliveries off it."""
+    world = busy_world()
+    monkeypatch.setitem(CONTRACT_ROOM, "merchant", 1)
+    delivered = {"debited": 4800, "item": "cut", "units": 1}
+    assert world.event("service.delivered", delivered, "m-1").code == "too_many_entries"
+    assert world.event("service.delivered", delivered, "m-1", "bank-0").code == ""
     assert "custodian" not in CONTRACT_ROOM

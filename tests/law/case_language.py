@@ -401,7 +401,8 @@ class Reader:
         self.add(kind, [max(self.days)], data, role)
 
     def on_cause(self, words: list[str]) -> None:
-        self.say("cause.stated", {"cause": words[0], "standing": "finding"}, "court")
+        role = words[1] if words[1:] else "court"
+        self.say("cause.stated", {"cause": words[0], "standing": "finding"}, role)
 
     def on_disputes(self, words: list[str]) -> None:
         self.say("price.disputed", {}, "consumer")

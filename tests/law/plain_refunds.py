@@ -272,15 +272,22 @@ class Clerk:
 
     def market(self, item: str) -> int | None:
         rows = [f for f in self.latest("market_price.stated") if f["data"]["item"] == item]
-        findings = [f for f in rows if self.is_finding(f)]
-        asserted = [f for f in rows if f["role"] == "consumer"]
-        for row in reversed(findings or asserted or rows):
+        asserted = [f for f in rows if f["role"] in ("consumer", "both")]
+        for row in reversed(self.standing(rows) or asserted or rows):
             return row["data"]["price"]  # type: ignore[no-any-return]
         return None
 
     def shown(self) -> set[str]:
-        """Items whose price before discount the merchant has shown sales at."""
-        return {i for f in self.all("sales_records.produced") for i in f["data"]["items"]}
+        """Items whose price before discount the merchant has shown sales at; what the consumer
+        disputes after that is shown no more, however often the merchant says so."""
+        shown: set[str] = set()
+        contested: set[str] = set()
+        for fact in sorted(self.facts, key=lambda f: f["position"]):
+            if fact["kind"] == "sales_records.produced":
+                shown |= set(fact["data"]["items"])
+            elif fact["kind"] == "price.disputed":
+                contested |= shown
+        return shown - contested
 
     def items(self) -> set[str]:
         rows = self.deal.get("lines") or self.deal.get("prices")
@@ -296,6 +303,12 @@ class Clerk:
     @staticmethod
     def is_finding(fact: Fact) -> bool:
         return fact["data"]["standing"] == "finding" and fact["role"] in FINDERS
+
+    def standing(self, rows: list[Fact]) -> list[Fact]:
+        """Findings among rows in the order of the record; a regulator's are none beside others'."""
+        findings = [f for f in rows if self.is_finding(f)]
+        others = [f for f in findings if f["role"] != "regulator"]
+        return others or findings
 
     # -- time (art 22)
 
@@ -511,7 +524,11 @@ class Clerk:
         return request["at"], self.arrival(request)
 
     def arrival(self, fact: Fact) -> int | None:
-        times = [n["at"] for n in self.all("notice.arrived") if n["data"]["of"] == fact["position"]]
+        times = [
+            max(n["at"], fact["at"])  # nothing arrives that was not sent
+            for n in self.all("notice.arrived")
+            if n["data"]["of"] == fact["position"]
+        ]
         if self.terms["notices"] == "ledger":
             times.append(fact["recorded"])
         return min(times, default=None)
@@ -531,7 +548,10 @@ class Clerk:
             if arrived is not None:
                 day = day_of(arrived)
                 if request["data"]["cure_until"] is not None:
-                    day = max(day, day_of(request["data"]["cure_until"]))
+                    until = day_of(request["data"]["cure_until"])
+                    if until > self.as_of:
+                        continue  # there is still time to perform
+                    day = max(day, until)
                 found["notice"] = min(day, found.get("notice", day))
         for served in self.all("complaint.served"):
             day = day_of(served["at"])
@@ -722,9 +742,8 @@ class Clerk:
     # -- everything
 
     def causes(self) -> list[str]:
-        for fact in reversed(self.latest("cause.stated")):
-            if self.is_finding(fact):
-                return [fact["data"]["cause"]]
+        for fact in reversed(self.standing(self.latest("cause.stated"))):
+            return [fact["data"]["cause"]]
         return ["merchant", "neither", "consumer"]
 
     def questions(self, route: str, cause: str) -> dict[str, list[str]]:
@@ -776,7 +795,7 @@ class Clerk:
             if not self.all("deduction.claimed"):
                 asks["deduction"] = ["claimed", "not_claimed"]
             said_rows = self.latest("minor_service.stated")
-            findings = [f for f in said_rows if self.is_finding(f)]
+            findings = self.standing(said_rows)
             if findings:
                 unlawful = findings[-1]["data"]["unlawful"]
                 asks["minor_service"] = ["unlawful" if unlawful else "lawful"]
@@ -789,12 +808,13 @@ class Clerk:
     def cooling_off_questions(self) -> dict[str, list[str]]:
         prior = ["not_proven"]
         rows = self.latest("prior_use.stated")
-        findings = [f for f in rows if self.is_finding(f)]
+        findings = self.standing(rows)
+        by_consumer = ("consumer", "both")
         if self.terms["cooling_off"]["despite_prior"]:
             pass
         elif findings:
             prior = ["not_proven" if findings[-1]["data"]["from"] == "none" else "proven"]
-        elif any(f["role"] == "consumer" and f["data"]["from"] != "none" for f in rows):
+        elif any(f["role"] in by_consumer and f["data"]["from"] != "none" for f in rows):
             prior = ["proven"]
         elif any(f["role"] == "merchant" and f["data"]["from"] != "none" for f in rows):
             prior = ["not_proven", "proven"]

@@ -122,6 +122,14 @@ MEMBERS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"agreements": [{"basis": "undiscounted", "what": "value_at", "when": ["neither"]}]},
      "9(7)", BREACH,
      "Agreement 0 is less than the law gives; the engine lists it and does not apply it."),
+    ({"agreements": [{"den": 2, "num": 0, "what": "share", "when": ["merchant"]}]}, "9(7)", BREACH,
+     "Agreement 0 is less than the law gives; the engine lists it and does not apply it."),
+    ({"agreements": [{"prices": [{"item": "lesson", "price": 10_001}], "what": "prices",
+                      "when": ["consumer"]}]}, "9(7)", BREACH,
+     "Agreement 0 is less than the law gives; the engine lists it and does not apply it."),
+    ({"closes": 11 * 60 + 59}, "9(1)", NOTICE,
+     ("By the terms business ends at 11:59, and with it the last day to leave without a reason; "
+      "whether it does must be weighed.")),
 ]  # fmt: skip
 
 
@@ -142,6 +150,11 @@ def test_agreements_that_help_are_no_finding() -> None:
                 {"basis": "undiscounted", "what": "value_at", "when": ["consumer"]},
                 {"den": 2, "num": 1, "what": "share", "when": ["consumer"]},
                 {"den": 2, "num": 0, "what": "fee", "when": ["consumer"]},
+                {
+                    "prices": [{"item": "lesson", "price": 10_000}],
+                    "what": "prices",
+                    "when": ["consumer"],
+                },
             ]
         )
         == []

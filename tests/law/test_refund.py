@@ -20,13 +20,14 @@ from law.published import read_published
 from law.refund import derive
 from law.refusal import Code, Refused
 from law.terms import read_terms
-from tests.law.case_language import Case, parse_case
+from tests.law.case_language import Case, instant, parse_case
 from tests.law.life_checks import check_agreement, run_engine
 from tests.law.random_lives import make_life
 from tests.law.test_cases import PUBLISHED
 
 ROOT = Path(__file__).parents[2]
 TWENTY = "units lesson 20 for 2000; paid 2000 2025-06-03; took 8 lesson 2025-07-10"
+DISCOUNTED = TWENTY.replace("2000;", "2000 list 150;", 1)
 
 
 def case(text: str) -> Case:
@@ -69,6 +70,96 @@ def test_silence_withdraws_no_objection(role: str) -> None:
     assert principals(after) == principals(before)
     assert {fen for *_, fen in principals(after)} == {170_000, 200_000}
     check_agreement(given, after)
+
+
+def state(given: Case, kind: str, data: Any, role: str, day: str = "2025-08-20") -> int:
+    """Add a fact that was recorded when it was said; return its position."""
+    position = max(fact["position"] for fact in given.facts) + 1
+    at = instant(day, "12:00")
+    given.facts.append(
+        {"at": at, "author": role, "data": data, "kind": kind, "position": position,
+         "recorded": at, "role": role}
+    )  # fmt: skip
+    return position
+
+
+def found_causes(given: Case) -> set[str]:
+    derivation = run_engine(given)
+    check_agreement(given, derivation)
+    return {result.cause for result in derivation.results}
+
+
+def test_what_a_court_found_no_regulator_finds_otherwise() -> None:
+    """An authority that regulates does not undo a judgment, an award or what both sides agreed."""
+    for first in ("court", "arbitrator", "both"):
+        given = case(f"{TWENTY}; notice 2025-08-01")
+        state(given, "cause.stated", {"cause": "merchant", "standing": "finding"}, first)
+        state(given, "cause.stated", {"cause": "consumer", "standing": "finding"}, "regulator")
+        assert found_causes(given) == {"merchant"}
+    given = case(f"{TWENTY}; notice 2025-08-01")
+    state(given, "cause.stated", {"cause": "consumer", "standing": "finding"}, "regulator")
+    assert found_causes(given) == {"consumer"}
+    state(given, "cause.stated", {"cause": "merchant", "standing": "finding"}, "court")
+    assert found_causes(given) == {"merchant"}
+
+
+def test_a_market_price_that_a_court_found_stands_against_a_regulators() -> None:
+    given = case(f"{DISCOUNTED}; notice 2025-08-01; cause consumer; disputes price")
+    for price, role in ((11_000, "court"), (15_000, "regulator")):
+        data = {"item": "lesson", "price": price, "standing": "finding"}
+        state(given, "market_price.stated", data, role)
+    derivation = run_engine(given)
+    check_agreement(given, derivation)
+    assert {fen for *_, fen in principals(derivation)} == {80_000, 112_000}
+
+
+def test_what_both_sides_say_of_earlier_use_the_consumer_says() -> None:
+    """Of the exception of art. 14(1) the consumer's admission is enough, signed alone or not."""
+    for role in ("consumer", "both"):
+        given = case("units lesson 20 for 2000; paid 2000 2025-06-03; cooling-off 2025-06-05")
+        data = {"from": "other_merchant", "standing": "claim"}
+        state(given, "prior_use.stated", data, role)
+        derivation = run_engine(given)
+        check_agreement(given, derivation)
+        assert principals(derivation)[0] == ("cooling_off", "any", (), 0)
+
+
+def test_a_market_price_that_both_sides_state_is_the_consumers_assertion_too() -> None:
+    given = case(f"{DISCOUNTED}; notice 2025-08-01; cause consumer; disputes price")
+    for price, role in ((11_000, "consumer"), (12_000, "both")):
+        data = {"item": "lesson", "price": price, "standing": "claim"}
+        state(given, "market_price.stated", data, role)
+    derivation = run_engine(given)
+    check_agreement(given, derivation)
+    assert {fen for *_, fen in principals(derivation)} == {80_000, 104_000}
+
+
+def test_no_notice_arrives_before_it_was_sent() -> None:
+    """Whoever receives it may say when, but not that it came before anybody had written it."""
+    text = "unlimited 365 days from 2025-06-03 for 3650; paid 3650 2025-06-03; cause merchant"
+    for notices in ("ledger", "other"):
+        given = case(f"{text}; notices {notices}; as of 2025-10-10")
+        sent = state(given, "termination.requested", {"cure_until": None}, "merchant", "2025-09-10")
+        state(given, "notice.arrived", {"of": sent}, "consumer", "2025-06-03")
+        derivation = run_engine(given)
+        check_agreement(given, derivation)
+        assert principals(derivation) == [("termination", "merchant", (), 265_000)]
+        assert [one.fen for one in derivation.results[0].figures.interest] == [653]
+
+
+def test_a_time_to_perform_that_has_not_run_out_has_ended_nothing() -> None:
+    """Civil code 565(1): such a notice ends the contract when its time runs out, not before."""
+    text = "unlimited 365 days from 2025-06-03 for 3650; paid 3650 2025-06-03; cause merchant"
+    given = case(f"{text}; as of 2025-09-10")
+    cure = {"cure_until": instant("2030-01-01", "12:00")}
+    sent = state(given, "termination.requested", cure, "merchant", "2025-06-10")
+    derivation = run_engine(given)
+    check_agreement(given, derivation)
+    assert principals(derivation) == [("termination", "merchant", (), 265_000)]
+    given.as_of = "2030-01-01"
+    assert principals(run_engine(given)) == [("termination", "merchant", (), 0)]
+    check_agreement(given, run_engine(given))
+    assert sent
 
 
 def test_several_routes_stand_side_by_side() -> None:
@@ -122,6 +213,16 @@ def test_delivered_without_a_price_is_told_and_counts_nothing() -> None:
     assert (told.what, told.detail, told.positions) == (
         "unpriced", "delivered, but the terms have no price for it", (12,),
     )  # fmt: skip
+
+
+def test_debited_for_what_the_price_list_lacks_is_told() -> None:
+    """It counts as debited, for the consumer did not object; that no price was agreed is told."""
+    taken = "took 1 cut 2025-07-10 debit 30; took 1 mask 2025-07-11 debit 500; notice 2025-08-01"
+    derivation = run_engine(case(f"card; price cut 30; paid 1000 2025-06-03; {taken}"))
+    assert {r.figures.principal for r in derivation.results} == {47_000}
+    (told,) = derivation.told
+    assert (told.what, told.fen, told.positions) == ("unpriced", 50_000, (12,))
+    assert run_engine(case(f"card; paid 1000 2025-06-03; {taken}")).told == ()
 
 
 def test_a_freeze_is_told_until_it_is_lifted_or_lapses() -> None:

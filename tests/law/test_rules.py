@@ -585,6 +585,167 @@ def test_words_of_void_clauses() -> None:
     ]  # fmt: skip
 
 
+# -- what a merchant might try
+
+
+def test_a_price_split_over_one_day_is_one_price() -> None:
+    case = parse_case(
+        "units lesson 50 for 12000; paid 5000 2025-06-03 ordered; paid 0.01 2025-06-03 ordered; "
+        "paid 5000 2025-06-04 ordered",
+        [],
+    )
+    found = look("offcampus-training.v1", case)
+    assert sentences(found) == [
+        ("offcampus-training@1/amount", "breach",
+         "5,000.01 yuan were taken at once; at most 5,000.00 may be.",
+         "一次收取 5,000.01 元，超过 5,000.00 元。"),
+    ]  # fmt: skip
+    first, second = (fact["position"] for fact in case.facts[1:3])
+    assert found[0].positions == (first, second)
+
+
+def test_a_split_is_not_hidden_by_the_merchants_own_dates() -> None:
+    """On either day: as they are dated, and as they were recorded."""
+    case = parse_case(
+        "units lesson 50 for 10000; paid 5000 2025-06-03 ordered; paid 5000 2025-06-04 ordered", []
+    )
+    assert look("offcampus-training.v1", case) == []
+    for fact in case.facts[1:]:
+        fact |= {"recorded": instant("2025-06-05", "12:00"), "role": "merchant"}
+    assert [f.values for f in look("offcampus-training.v1", case)] == [
+        (("taken", 1_000_000), ("limit", 500_000))
+    ]
+
+
+def test_cash_and_bearer_cards_are_counted_by_the_day() -> None:
+    case = parse_case("card; price cut 30; paid 30000 2025-06-03; paid 20000 2025-06-03", [])
+    case.facts[0]["data"]["card"] = "bearer"
+    case.facts[1]["data"]["channel"] = case.facts[2]["data"]["channel"] = "cash"
+    case.terms["industry"] = "catering"
+    found = {f.rule.partition("/")[2]: f for f in look("single-purpose-card.v1", case)[2:]}
+    positions = tuple(fact["position"] for fact in case.facts[1:])
+    assert found["cash"].en == (
+        "50,000.00 yuan were paid in cash; from 50,000.00 a transfer is required."
+    )
+    assert found["cash"].positions == positions
+    case.facts[2]["data"]["channel"] = "transfer"
+    assert not [f for f in look("single-purpose-card.v1", case) if f.rule.endswith("cash")]
+    small = parse_case("card; price cut 30; paid 6000 2025-06-03; paid 4000 2025-06-03", [])
+    small.facts[0]["data"]["card"] = "bearer"
+    small.terms["industry"] = "catering"
+    named = [f for f in look("single-purpose-card.v1", small) if f.rule.endswith("name")]
+    assert [(f.en, f.positions) for f in named] == [
+        (
+            "10,000.00 yuan were paid for bearer cards at once and no buyer is recorded.",
+            tuple(fact["position"] for fact in small.facts[1:]),
+        )
+    ]
+
+
+def test_money_taken_after_a_risk_was_lifted_is_no_breach() -> None:
+    case = lessons()
+    paid = case.facts[1]["data"]
+    risk = add(case, "risk.declared", "2025-06-04", {}, "regulator")
+    taken = add(case, "funds.locked", "2025-06-05", paid, "custodian")
+    add(case, "risk.lifted", "2025-06-10", {}, "regulator")
+    add(case, "funds.locked", "2025-06-11", paid, "custodian")
+    again = add(case, "risk.declared", "2025-06-20", {}, "district")
+    last = add(case, "funds.locked", "2025-06-21", paid, "custodian")
+    found = look("consumer-regulation-22.v1", case)
+    assert [f.positions for f in found] == [(risk, taken), (again, last)]
+
+
+def test_money_that_may_have_been_taken_under_a_risk_is_a_breach_on_either_day() -> None:
+    for dated, recorded, is_found in (
+        ("2025-06-05", "2025-06-12", True),  # dated into the risk
+        ("2025-06-02", "2025-06-05", True),  # recorded in it
+        ("2025-06-02", "2025-06-12", True),  # neither, and who knows
+        ("2025-06-11", "2025-06-12", False),
+    ):
+        case = lessons()
+        add(case, "risk.declared", "2025-06-04", {}, "regulator")
+        add(case, "risk.lifted", "2025-06-10", {}, "regulator")
+        add(case, "funds.locked", dated, case.facts[1]["data"], "merchant")
+        case.facts[-1]["recorded"] = instant(recorded, "12:00")
+        rules = [f.rule for f in look("consumer-regulation-22.v1", case)]
+        assert rules == ["consumer-regulation-22@1/risk"] * is_found, (dated, recorded)
+
+
+def test_one_notice_is_no_notice_of_every_later_closing() -> None:
+    """A notice speaks of the day that it names, and not of another years later."""
+    case = card()
+    told = add(case, "closing.notified", "2025-06-05", {"effective": "2025-07-10"}, "merchant")
+    closed = add(case, "business.closed", "2025-12-01", {}, "merchant")
+    found = look("shanghai-2019.v1", case)
+    assert sentences(found) == [
+        ("shanghai-2019@1/notice", "breach",
+         "The merchant closed on 2025-12-01 and had told consumers of 2025-07-10.",
+         "经营者于 2025-12-01 停业，而告知消费者的日期是 2025-07-10。"),
+    ]  # fmt: skip
+    assert found[0].positions == (told, closed)
+    case.facts[-2]["data"]["effective"] = "2030-01-01"
+    assert [f.en for f in look("shanghai-2019.v1", case)] == [
+        "The merchant closed on 2025-12-01 and had told consumers of 2030-01-01."
+    ]
+    case.facts[-2]["data"]["effective"] = "2025-11-01"
+    assert look("shanghai-2019.v1", case) == [], "thirty days later than announced, and no more"
+    case.facts[-2]["data"]["effective"] = "2025-10-31"
+    assert len(look("shanghai-2019.v1", case)) == 1
+
+
+def test_a_delivery_recorded_after_the_release_was_not_delivered_for_it() -> None:
+    """The merchant dates it to before; that covers no release that ran ahead."""
+    case = lessons("; took 5 lesson 2025-07-01; released 500 2025-07-02")
+    assert look("offcampus-training.v1", case) == []
+    case.facts[-2]["recorded"] = instant("2025-07-03", "12:00")
+    assert [f.values for f in look("offcampus-training.v1", case)] == [
+        (("released", 50_000), ("delivered", 0))
+    ]
+    case.facts[-1]["recorded"] = instant("2025-07-04", "12:00")
+    assert look("offcampus-training.v1", case) == [], "both were recorded late, in their order"
+    case.facts[-1]["recorded"] = instant("2025-07-02", "12:00")
+    case.facts[-2]["role"] = "both"
+    assert look("offcampus-training.v1", case) == []
+
+
+def test_no_time_to_pay_back_runs_from_the_consumers_own_date() -> None:
+    """A request that the consumer alone dates to last year was made when it was recorded, unless
+    whoever received it says that it came before."""
+    case = lessons("; notice 2025-06-20")
+    request = case.facts[-1]
+    request["recorded"] = instant("2025-08-01", "12:00")
+    assert look("beijing-2022.v1", case, on="2025-08-16") == []
+    assert [f.en for f in look("beijing-2022.v1", case, on="2025-08-17")] == [
+        "Nothing was paid back within 15 days, by 2025-08-16."
+    ]
+    add(case, "notice.arrived", "2025-06-21", {"of": request["position"]}, "merchant")
+    assert [f.en for f in look("beijing-2022.v1", case, on="2025-07-07")] == [
+        "Nothing was paid back within 15 days, by 2025-07-06."
+    ]
+
+
+def test_words_of_void_clauses_are_looked_for_wherever_the_terms_have_words() -> None:
+    case = lessons()
+    words = {"en": "No refunds.", "zh": "本卡概 不\u200b退款"}
+    found = look("spc-prepaid-arts-9-24-25.v1", case, refund={**words, "within_days": 15})
+    assert sentences(found) == [
+        ("spc-prepaid-arts-9-24-25@1/no-refund/refund", "notice",
+         ("The terms say “概不退款” under refund, words known from void clauses: it excludes "
+         "ending the contract or claiming the prepayment back."),
+         ("合同 refund 项含有“概不退款”，此类用语常见于无效条款："
+         "排除消费者依法解除合同或者请求返还预付款的权利（第九条第一项）。")),
+    ]  # fmt: skip
+    everywhere = look(
+        "spc-prepaid-arts-9-24-25.v1", case, liability=words, title=words,
+        refund={**words, "within_days": 15},
+        disputes={**words, "forum": "statutory"}, legal_basis={**words, "custody": "none"},
+        items=[{"id": "lesson", **words}],
+    )  # fmt: skip
+    assert [f.rule.rpartition("/")[2] for f in everywhere] == [
+        "title", "items[0]", "refund", "liability", "disputes", "legal_basis"
+    ]  # fmt: skip
+
+
 # -- drafts and comparators
 
 
