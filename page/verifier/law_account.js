@@ -42,12 +42,13 @@ export class Account {
   }
 
   latestFinding(kind) {
-    return this.latest(kind, isFinding);
+    return chooseFinding(this.of(kind));
   }
 
-  /** When a notice arrived (civil code 137), in ms; null while it did not. */
-  arrivalOf({ position, recorded }) {
-    const arrived = this.#arrivals.get(position) ?? null;
+  /** When a notice arrived (civil code 137), never before it was sent, in ms; null while it did not. */
+  arrivalOf({ position, at, recorded }) {
+    const stated = this.#arrivals.get(position);
+    const arrived = stated === undefined ? null : Math.max(stated, at);
     if (this.terms.notices !== "ledger") return arrived;
     return arrived === null ? recorded : Math.min(arrived, recorded);
   }
@@ -105,6 +106,13 @@ export class Account {
     /** In custody and not released. */
     this.pot = most(0n, inCustody - ofPrincipal);
   }
+}
+
+/** The finding that stands: the last one, but a regulator's only where nobody else found anything. */
+export function chooseFinding(facts) {
+  const found = facts.filter(isFinding);
+  const heard = found.filter(({ role }) => role !== "regulator");
+  return lastRecorded(heard.length > 0 ? heard : found);
 }
 
 /** Of some facts the one that was recorded last, or undefined. */

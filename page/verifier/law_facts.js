@@ -135,6 +135,7 @@ const KINDS = new Map([
   ["records.produced", [["merchant", "custodian"], OF]],
   ["records.refused", [["merchant"], { of: position, reason: word }]],
   ["risk.declared", [["merchant", "regulator", "district"], NOTHING]],
+  ["risk.lifted", [["regulator", "district"], NOTHING]],
   ["closing.notified", [["merchant"], NOTIFIED]],
   ["moving.notified", [["merchant"], NOTIFIED]],
   ["balance.reported", [["merchant", "custodian"], {

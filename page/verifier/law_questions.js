@@ -13,7 +13,7 @@ export function isLimitedInCapacity(account) {
 }
 
 /** The day on which it ended, by what may have ended it: none, one, or two where a court must choose. */
-export function findEndings(account) {
+export function findEndings(account, asOf) {
   const judged = account.latest("termination.judged");
   if (judged !== undefined) return new Map([["judgment", judged.data.day]]);
   const [agreed] = account.of("termination.agreed");
@@ -23,7 +23,9 @@ export function findEndings(account) {
     const arrived = account.arrivalOf(notice);
     if (arrived === null) continue;
     const { cure_until: cureUntil } = notice.data;
-    const day = Math.max(dayOf(arrived), cureUntil === null ? 0 : dayOf(cureUntil));
+    const until = cureUntil === null ? 0 : dayOf(cureUntil);
+    if (until > asOf) continue; // the time to perform still runs (civil code 565(1))
+    const day = Math.max(dayOf(arrived), until);
     endings.set("notice", Math.min(day, endings.get("notice") ?? day));
   }
   const [served] = account.of("complaint.served");
@@ -100,7 +102,7 @@ function askPriorUse(account) {
   if (finding !== undefined) return [finding.data.from === "none" ? "not_proven" : "proven"];
   const said = account.of("prior_use.stated").filter(({ data }) => data.from !== "none");
   const saying = new Set(said.map(({ role }) => role));
-  if (saying.has("consumer")) return ["proven"];
+  if (saying.has("consumer") || saying.has("both")) return ["proven"];
   return saying.has("merchant") ? ["not_proven", "proven"] : ["not_proven"];
 }
 

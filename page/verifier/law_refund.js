@@ -24,7 +24,7 @@ const BY_ORDER = ["bonus_first", "principal_first"];
 export async function deriveRefund(terms, facts, published, asOf, pause = async () => {}) {
   const account = new Account(terms, facts);
   const engine = new Engine(account, published, asOf, pause);
-  const routes = findRoutes(account);
+  const routes = findRoutes(account, asOf);
   const results = [];
   for (const route of routes) results.push(...(await engine.workRoute(route)));
   // Whoever asked in vain within the days has lost nothing by asking.
@@ -35,11 +35,11 @@ export async function deriveRefund(terms, facts, published, asOf, pause = async 
   return { paid: account.paid, results };
 }
 
-function findRoutes(account) {
+function findRoutes(account, asOf) {
   const routes = [];
   if (account.has("cooling_off.requested")) routes.push("cooling_off");
   if (account.has("invalidity.found")) routes.push("invalidity");
-  if (findEndings(account).size > 0 || routes.length === 0) routes.push("termination");
+  if (findEndings(account, asOf).size > 0 || routes.length === 0) routes.push("termination");
   return routes;
 }
 
@@ -64,7 +64,7 @@ class Engine {
       ? new CoolingOff(account, published, this.valuation)
       : null;
     this.accrual = new Accrual(account, published, asOf);
-    const endings = findEndings(account);
+    const endings = findEndings(account, asOf);
     this.endings = endings.size > 0 ? endings : new Map([["assumed", asOf]]);
     const found = account.latest("invalidity.found");
     this.invalidOn = found === undefined ? null : dayOf(found.at);

@@ -7,8 +7,8 @@
 //
 // Exact; null where a price is not known. A basis is a word, and for agreed prices the list of them.
 
-import { lastRecorded } from "./law_account.js";
-import { isFinding } from "./law_facts.js";
+import { chooseFinding, lastRecorded } from "./law_account.js";
+import { BOTH } from "./law_facts.js";
 import { add, fraction, greater, smaller, subtract, times } from "./law_fractions.js";
 import { computeUsed } from "./law_period.js";
 import { PASS, isOfPeriod, isOfUnits, isStored } from "./law_terms.js";
@@ -29,8 +29,7 @@ export class Valuation {
   constructor(account) {
     this.account = account;
     const { deal } = account.terms;
-    /** Items at whose price before discount the merchant has shown sales (art. 19(2)). */
-    this.shown = new Set(account.of("sales_records.produced").flatMap(({ data }) => data.items));
+    this.shown = findShown(account);
     /** Everything that has a price. */
     this.items = isOfPeriod(deal) ? [PASS] : (deal.lines ?? deal.prices).map(({ item }) => item);
     for (const [item, rows] of groupBy(account.of("market_price.stated"), ({ data }) => data.item)) {
@@ -164,12 +163,24 @@ export class Valuation {
   }
 }
 
-/** A finding, else what the consumer asserts, else any claim; the latest of its rank. */
+/**
+ * Items at whose price before discount the merchant says that it has shown sales (art. 19(2)), but for
+ * those whose price the consumer disputed again after that: nobody proves by his own word.
+ */
+function findShown(account) {
+  const disputed = account.latest("price.disputed")?.position ?? -1;
+  const first = new Map();
+  for (const { data, position } of account.of("sales_records.produced")) {
+    for (const item of data.items) first.set(item, Math.min(position, first.get(item) ?? position));
+  }
+  return new Set([...first].filter(([, position]) => position > disputed).map(([item]) => item));
+}
+
+/** The finding that stands, else what the consumer asserts, else any claim; the latest of its rank. */
 function findMarketPrice(rows) {
-  const found = rows.filter(isFinding);
-  const asserted = rows.filter(({ role }) => role === "consumer");
-  const ranked = [found, asserted, rows].find((some) => some.length > 0);
-  return lastRecorded(ranked).data.price;
+  const asserted = rows.filter(({ role }) => role === "consumer" || role === BOTH);
+  const last = chooseFinding(rows) ?? lastRecorded(asserted.length > 0 ? asserted : rows);
+  return last.data.price;
 }
 
 function groupBy(rows, keyOf) {
