@@ -42,15 +42,9 @@ PRICES: Final = "prices"
 Pick = Mapping[str, str]
 """The answer assumed for each open question."""
 
-TOUCHES_VALUE: Final = (
-    "disputed",
-    "bonus_units",
-    "topups",
-    "stopped",
-    "resumed",
-    "interruption",
-    "activation_day",
-)
+TOUCHES_TIME: Final = ("stopped", "resumed", "interruption", "activation_day")
+"""The questions whose answers the time used depends on."""
+TOUCHES_VALUE: Final = ("disputed", "bonus_units", "topups", *TOUCHES_TIME)
 """The questions whose answers a value depends on."""
 _touched: Final = itemgetter(*TOUCHES_VALUE)
 
@@ -84,13 +78,15 @@ ARTICLES: Final = {
 class Valuation:
     """Values one contract's deliveries."""
 
-    __slots__ = ("_known", "account", "shown", "terms")
+    __slots__ = ("_known", "_used", "account", "shown", "terms")
 
     def __init__(self, terms: Terms, account: Account) -> None:
         self.terms = terms
         self.account = account
         self._known: dict[tuple[object, ...], tuple[Fraction | None, tuple[Step, ...]]] = {}
         """Values worked before, with their steps: many combinations of answers share them."""
+        self._used: dict[tuple[object, ...], tuple[tuple[int, int], list[Step]]] = {}
+        """So with what was used of a pass, which takes a look at every stop."""
         self.shown: frozenset[str] = _find_shown(account)
         """Items at whose price before discount the merchant has shown sales (art. 19(2))."""
 
@@ -294,6 +290,17 @@ class Valuation:
     ) -> tuple[int, int]:
         """Return (used, whole) in the term's unit of count, as of the day the contract ended or,
         if the merchant had stopped before, of the stop (art. 22 paragraphs 1 and 2)."""
+        key = (until, *[pick[name] for name in TOUCHES_TIME])
+        if key not in self._used:
+            own = Working()
+            self._used[key] = self._work_used(deal, pick, until, own), own.steps
+        used, steps = self._used[key]
+        working.steps.extend(steps)
+        return used
+
+    def _work_used(
+        self, deal: PeriodDeal, pick: Pick, until: Day, working: Working
+    ) -> tuple[int, int]:
         term = deal.term
         claims = frozenset(
             f"service.{name}" for name in ("stopped", "resumed") if pick[name] == "happened"
