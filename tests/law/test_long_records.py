@@ -155,6 +155,16 @@ def test_what_was_taken_after_several_risks_is_found_once_after_the_first() -> N
     assert [f.positions for f in found] == [(first, taken)]
 
 
+def test_a_risk_that_was_declared_twice_is_lifted_once() -> None:
+    case = card()
+    add(case, "risk.declared", "2025-07-01", {}, "merchant")
+    add(case, "risk.declared", "2025-07-02", {}, "regulator")
+    add(case, "risk.lifted", "2025-07-03", {}, "regulator")
+    add(case, "funds.locked", "2025-07-04", case.facts[1]["data"], "custodian")
+    found = look("consumer-regulation-22.v1", case)
+    assert [f.rule for f in found if f.rule.endswith("/risk")] == []
+
+
 def test_a_move_is_held_against_the_notice_that_was_recorded_first() -> None:
     case = card()
     told = add(case, "moving.notified", "2025-07-01", {"effective": "2025-07-20"}, "merchant")

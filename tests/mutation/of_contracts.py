@@ -220,12 +220,12 @@ MUTANTS = (
         "tests/contracts/test_refunds.py::test_what_an_account_bears_is_said_by_whoever_keeps_it",
     ),
     Mutant(
-        "every-risk-found-again",
+        "declared-again-never-lifted",
         "law/checks.py",
-        'look.account.of("risk.declared")[:1]:',
-        'look.account.of("risk.declared"):',
-        "a merchant that declares risks and takes payments makes millions of findings",
-        "tests/law/test_long_records.py::test_twice_the_statements_are_twice_the_work",
+        'if fact.kind == "risk.declared" and not is_open:',
+        'if fact.kind == "risk.declared":',
+        "a risk that was declared twice is never lifted",
+        "tests/law/test_long_records.py::test_a_risk_that_was_declared_twice_is_lifted_once",
     ),
     Mutant(
         "merchant-dates-the-contract",

@@ -119,7 +119,7 @@ def forged_record(place: int, value: Any) -> bytes:
     ("place", "value", "sentence"),
     [
         (4, "c-1", "The state holds consumer_party c-1; the entries give c-2."),
-        (27, 0, "The state holds interest_paid 0; the entries give 12."),
+        (26, 0, "The state holds interest_paid 0; the entries give 12."),
     ],
 )
 def test_a_record_that_forgets_it_is_found(
