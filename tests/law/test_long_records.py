@@ -155,10 +155,10 @@ def test_what_was_taken_after_several_risks_is_found_once_after_the_first() -> N
     assert [f.positions for f in found] == [(first, taken)]
 
 
-def test_a_risk_that_was_declared_twice_is_lifted_once() -> None:
+def test_a_risk_that_was_declared_several_times_is_lifted_once() -> None:
     case = card()
-    add(case, "risk.declared", "2025-07-01", {}, "merchant")
-    add(case, "risk.declared", "2025-07-02", {}, "regulator")
+    for on in ("2025-07-01", "2025-07-01", "2025-07-02"):
+        add(case, "risk.declared", on, {}, "merchant")
     add(case, "risk.lifted", "2025-07-03", {}, "regulator")
     add(case, "funds.locked", "2025-07-04", case.facts[1]["data"], "custodian")
     found = look("consumer-regulation-22.v1", case)

@@ -224,8 +224,8 @@ MUTANTS = (
         "law/checks.py",
         'if fact.kind == "risk.declared" and not is_open:',
         'if fact.kind == "risk.declared":',
-        "a risk that was declared twice is never lifted",
-        "tests/law/test_long_records.py::test_a_risk_that_was_declared_twice_is_lifted_once",
+        "a risk that was declared several times is never lifted",
+        "tests/law/test_long_records.py::test_a_risk_that_was_declared_several_times_is_lifted_once",
     ),
     Mutant(
         "merchant-dates-the-contract",
