@@ -160,7 +160,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
     )
     async def get_block(height: Height) -> Block:
         number = parse_height(height)
-        view = service.block(number)
+        view = await service.block(number)
         if view is None:
             raise Problem("not_found", f"block {number} is not decided, or not known to this node")
         return Block.of(view)

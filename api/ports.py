@@ -357,7 +357,7 @@ class LedgerService(Protocol):
         Raises `NotFound` or `NotCertified` before the first line; what fails later ends the answer.
         """
 
-    def block(self, height: int) -> BlockView | None:
+    async def block(self, height: int) -> BlockView | None:
         """Return a decided block."""
 
     def checkpoint(self) -> str | None:

@@ -39,7 +39,7 @@ from ledger.refusal import Reason, Rejected
 from ledger.state_tree import encode_state_proof
 from ledger.stream import compute_state_key
 from ledger.transaction import read_head
-from node.queries import Queries, archive_named, encode_aside
+from node.queries import Queries, archive_named, work_aside
 from node.shell import Shell
 from node.stream_walk import StreamWalk
 
@@ -144,7 +144,7 @@ class Proofs:
             parties=parties,
             question=to_member(question),
         )
-        return await encode_aside(len(chosen), encode)
+        return await work_aside(len(chosen), encode)
 
     async def equivocation(self, validator: str, number: int) -> bytes:
         """Return the `number`-th proof, from 0, that a validator contradicted itself.

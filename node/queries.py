@@ -258,25 +258,21 @@ class Queries:
             consumer_party=consumer_party,
         )
 
-    @archive_named()
-    def block(self, height: int) -> BlockView | None:
+    async def block(self, height: int) -> BlockView | None:
         """Return a decided block without bodies."""
         if not 0 <= height <= self._shell.chain.header.height:
             return None
         self.check_held(height)
-        entries, raw = self._store.block(height)
-        header = self._shell.disk.store.header(height)
+        with archive_named():
+            entries, raw = self._store.block(height)
+            header = self._shell.disk.store.header(height)
         certificate = None
         if raw:
             votes = decode_commit_certificate(raw)
             certificate = CertificateView(
                 votes.view, [(commit.replica, commit.signature) for commit in votes.commits]
             )
-        tx_ids = []
-        for entry in entries[:-1]:
-            decoded = decode_entry(entry)
-            if isinstance(decoded, TransactionEntry):
-                tx_ids.append(compute_tx_id(decoded.envelope.body))
+        tx_ids = await work_aside(len(entries), lambda: _list_tx_ids(entries))
         return BlockView(
             header=header,
             block_hash=compute_block_hash(encode_header(header)),
@@ -376,8 +372,8 @@ class Queries:
                 parties=parties,
             )
             if papers is None:
-                return await encode_aside(len(past), encode)
-            return await encode_aside(len(past), lambda: encode(law=papers()))
+                return await work_aside(len(past), encode)
+            return await work_aside(len(past), lambda: encode(law=papers()))
 
     async def schedule(self, merchant: str) -> AsyncIterator[bytes]:
         """Return a merchant's schedule of claims, line by line; raise `NotFound` or `NotCertified`.
@@ -614,9 +610,20 @@ def _read_both(tx_id: bytes, stored: StoredEntry) -> tuple[bytes, Past]:
     return stored.raw, read_past(tx_id, stored)
 
 
-async def encode_aside(count: int, encode: Callable[[], bytes]) -> bytes:
-    """Encode a file of so many entries; a long one on a thread, with consensus beside it."""
-    return encode() if count <= LONG_ENTRIES else await asyncio.to_thread(encode)
+async def work_aside(count: int, work: Callable[[], T]) -> T:
+    """Do what takes as long as so many entries are; a long one on a thread, with consensus beside
+    it."""
+    return work() if count <= LONG_ENTRIES else await asyncio.to_thread(work)
+
+
+def _list_tx_ids(entries: Sequence[bytes]) -> list[bytes]:
+    """Return the ids of a block's transactions, in their order."""
+    decoded = map(decode_entry, entries[:-1])
+    return [
+        compute_tx_id(entry.envelope.body)
+        for entry in decoded
+        if isinstance(entry, TransactionEntry)
+    ]
 
 
 @lru_cache(maxsize=64)

@@ -213,9 +213,9 @@ class NodeService:
         """Return a merchant's schedule of claims, line by line."""
         return await self._queries.schedule(merchant)
 
-    def block(self, height: int) -> BlockView | None:
+    async def block(self, height: int) -> BlockView | None:
         """Return a decided block."""
-        return self._queries.block(height)
+        return await self._queries.block(height)
 
     def checkpoint(self) -> str | None:
         """Return the newest certified checkpoint."""

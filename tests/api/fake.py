@@ -279,7 +279,7 @@ class FakeNode:
             await asyncio.sleep(0)
             yield line
 
-    def block(self, height: int) -> BlockView | None:
+    async def block(self, height: int) -> BlockView | None:
         if height > 1:
             return None
         zero = bytes(32)

@@ -300,7 +300,7 @@ async def test_bad_contract_id(connect: Connect, contract_id: str) -> None:
 
 async def test_block(client: httpx.AsyncClient, committed: FakeNode) -> None:
     answer = (await client.get("/v1/blocks/1")).json()
-    view = committed.block(1)
+    view = await committed.block(1)
     assert view is not None
     assert decode_header(base64.b64decode(answer["header_bytes"])) == view.header
     assert len(compute_block_hash(base64.b64decode(answer["header_bytes"]))) == 32

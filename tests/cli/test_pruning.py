@@ -213,7 +213,7 @@ async def test_without_its_archive_a_node_proves_as_before_and_names_what_it_lac
     assert collect_blocks(store, held_from, chain.header.height) is not None
     queries = Queries(SimpleNamespace(disk=SimpleNamespace(store=store), chain=chain))  # type: ignore[arg-type]
     with pytest.raises(Unavailable) as unavailable:
-        queries.block(0)
+        await queries.block(0)
     assert str(unavailable.value) == sentence
     close()
     place.with_name("elsewhere").rename(place)
