@@ -218,7 +218,6 @@ def run(home: NodeHome, *before: str) -> tuple[int, str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
         stdin=subprocess.DEVNULL,
     )
     return result.returncode, result.stderr

@@ -48,7 +48,7 @@ def open_http(network: Network, replica: int = 0) -> httpx.Client:
     state = network.devnet.state
     node = state.nodes[replica]
     context = make_context(node.api, Path(state.authority))
-    return httpx.Client(base_url=node.api, verify=context, trust_env=False, timeout=30)
+    return httpx.Client(base_url=node.api, verify=context, trust_env=False, timeout=None)
 
 
 def post_status(network: Network, replica: int, envelope: bytes) -> int:
