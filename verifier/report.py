@@ -166,6 +166,17 @@ def words_of(rejected: Rejected) -> Words:
     return Words(f"{meaning}（{rejected.reason}）。原文：{rejected.detail}", f"{rejected.detail}.")
 
 
+def words_of_file(rejected: Rejected) -> Words:
+    """Return why a file cannot be read, and what to do where an editor may have spelled it anew."""
+    words = words_of(rejected)
+    if rejected.reason is not Reason.NOT_CANONICAL:
+        return words
+    return Words(
+        f"{words.zh}。文件若曾由编辑软件打开并另存，请改用未经改动的原件。",
+        f"{words.en} If an editor opened and saved the file, take the original, byte for byte.",
+    )
+
+
 def printable(text: str) -> str:
     """Return `text` with everything that a terminal might obey shown as its code point."""
     if text.isprintable():

@@ -105,7 +105,17 @@ from verifier.record_steps import (
     check_outcome,
     check_signatures,
 )
-from verifier.report import NotRun, Refuted, Report, Result, Said, Step, Words, words_of
+from verifier.report import (
+    NotRun,
+    Refuted,
+    Report,
+    Result,
+    Said,
+    Step,
+    Words,
+    words_of,
+    words_of_file,
+)
 from verifier.schedule_steps import check_contracts, check_whole
 from verifier.statement_step import (
     check_receipts,
@@ -202,7 +212,7 @@ def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
     try:
         file = read_evidence(raw)
     except Rejected as rejected:
-        failed = Step(1, FILE_STEP, Result.FAILED, words_of(rejected), rejected.reason)
+        failed = Step(1, FILE_STEP, Result.FAILED, words_of_file(rejected), rejected.reason)
         return Report((failed, *_not_run(1, STEPS)), {}, (), digest)
     kind = kind_of(file)
     words = Words(
@@ -235,7 +245,7 @@ def verify_schedule(lines: Iterable[bytes], trusted_chain_id: bytes) -> Report:
     try:
         file = read_schedule_head(head, counted)
     except Rejected as rejected:
-        failed = Step(1, FILE_STEP, Result.FAILED, words_of(rejected), rejected.reason)
+        failed = Step(1, FILE_STEP, Result.FAILED, words_of_file(rejected), rejected.reason)
         report = Report((failed, *_not_run(1, SCHEDULE_STEPS)), {}, (), "")
     else:
         words = Words(

@@ -33,7 +33,7 @@ import { NotRun, Refuted, Rejected } from "./refusal.js";
 import { checkWhole, makeContractsCheck } from "./schedule_steps.js";
 import { HASH_LIMIT, STATEMENT_LIMIT, checkReceipts, checkStatement } from "./statement_step.js";
 import { TIMESTAMP_LIMIT, checkTimestamps } from "./timestamp_step.js";
-import { formatTimeMs, wordsOf } from "./wording.js";
+import { formatTimeMs, wordsOf, wordsOfFile } from "./wording.js";
 
 const STEPS = [
   { number: 1, zh: "文件可读", en: "the file can be read" },
@@ -139,7 +139,7 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
   } catch (error) {
     if (!(error instanceof Rejected)) throw error;
     failedAt = 1;
-    add(first, "failed", wordsOf(error), error.reason);
+    add(first, "failed", wordsOfFile(error), error.reason);
   }
   const plan = isSchedule ? SCHEDULE_STEPS : planOf(subject.file);
   for (const [at, step] of plan.entries()) {

@@ -346,3 +346,13 @@ export function describeEffect(name, value) {
 export function wordsOf({ reason, detail }) {
   return { zh: `${CAUSE_WORDS.get(reason)[0]}（${reason}）。原文：${detail}`, en: `${detail}.` };
 }
+
+/** Why a file cannot be read, and what to do where an editor may have spelled it anew. */
+export function wordsOfFile(error) {
+  const { zh, en } = wordsOf(error);
+  if (error.reason !== "not_canonical") return { zh, en };
+  return {
+    zh: `${zh}。文件若曾由编辑软件打开并另存，请改用未经改动的原件。`,
+    en: `${en} If an editor opened and saved the file, take the original, byte for byte.`,
+  };
+}

@@ -154,3 +154,12 @@ def test_file_is_unusable(name: str) -> None:
 def test_missing_member(member: str) -> None:
     raw = edit(honest().encode(), **{member: None})
     check(raw, 1, Reason.BAD_FIELD, member if member in ("format", "kind") else "members missing")
+
+
+def test_of_a_file_that_an_editor_saved_again_the_original_is_asked_for() -> None:
+    step = check(json.dumps(json.loads(honest().encode()), indent=2).encode()).steps[0]
+    assert step.reason is Reason.NOT_CANONICAL
+    assert step.explanation.en.endswith(
+        ". If an editor opened and saved the file, take the original, byte for byte."
+    )
+    assert step.explanation.zh.endswith("。文件若曾由编辑软件打开并另存，请改用未经改动的原件。")
