@@ -10,7 +10,8 @@ import pytest
 from ledger.evidence import MEMBERS
 from ledger.refusal import Reason
 from tests.verifier.mutating import check, honest
-from tests.verifier.small_chain import edit
+from tests.verifier.small_chain import busy_chain, edit
+from verifier.verify import verify_evidence
 
 
 def text(old: bytes, new: bytes) -> bytes:
@@ -157,7 +158,8 @@ def test_missing_member(member: str) -> None:
 
 
 def test_of_a_file_that_an_editor_saved_again_the_original_is_asked_for() -> None:
-    step = check(json.dumps(json.loads(honest().encode()), indent=2).encode()).steps[0]
+    saved = json.dumps(json.loads(honest().encode()), indent=2).encode()
+    step = verify_evidence(saved, busy_chain().chain_id).steps[0]
     assert step.reason is Reason.NOT_CANONICAL
     assert step.explanation.en.endswith(
         ". If an editor opened and saved the file, take the original, byte for byte."
