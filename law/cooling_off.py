@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from law.account import DATED, Account, Payment
 from law.days import Day, Ms, compute_deadline, compute_last_day, day_of, show_day
-from law.derivation import Input, Step, Working, from_entries, from_step, from_terms
+from law.derivation import Input, WorkedOnce, Working, from_entries, from_step, from_terms
 from law.facts import Fact
 from law.published import Published
 from law.refusal import Refused
@@ -80,9 +81,9 @@ class CoolingOff:
         first = account.of("cooling_off.requested")[0]
         arrived = account.find_arrival(first, self.terms)
         self.request = Request(first.position, first.at, arrived)
-        self._deadlines: dict[tuple[int, Ms, Ms], tuple[Ms, Step]] = {}
+        self._deadlines = WorkedOnce[Ms]()
         """By the payment's position and instant, and the request's: the first instant that is too
-        late, and its step."""
+        late."""
 
     def reduce(self, pick: Pick) -> tuple[str, ...]:
         """Return the answers that matter here, so that like cases are worked once."""
@@ -171,23 +172,22 @@ class CoolingOff:
         """Return the first instant that is too late for one payment, as far as that decides about
         a request at `instant`."""
         key = payment.position, at, instant
-        if key not in self._deadlines:
-            first = _compute_first(self.terms, at)
-            last, pages = _find_last_day(self.terms, self.published, first, instant)
-            paid_on = day_of(at)
-            own = Working()
-            own.text(
-                "last day", "14(1); civil code 201(1), 203(1), 203(2)",
-                "day of payment + days, past rest days",
-                show_day(last), from_entries("paid on", show_day(paid_on), [payment.position]),
-                from_terms("days", first - paid_on),
-                Input("rest days", "" if pages else "none published", "published", pages),
-            )  # fmt: skip
-            deadline = compute_deadline(last, self.terms.closes_minute)
-            self._deadlines[key] = deadline, own.steps[0]
-        deadline, step = self._deadlines[key]
-        working.steps.append(step)
-        return deadline
+        return self._deadlines.of(
+            key, working, partial(self._work_deadline, payment.position, at, instant)
+        )
+
+    def _work_deadline(self, position: int, at: Ms, instant: Ms, working: Working) -> Ms:
+        first = _compute_first(self.terms, at)
+        last, pages = _find_last_day(self.terms, self.published, first, instant)
+        paid_on = day_of(at)
+        working.text(
+            "last day", "14(1); civil code 201(1), 203(1), 203(2)",
+            "day of payment + days, past rest days",
+            show_day(last), from_entries("paid on", show_day(paid_on), [position]),
+            from_terms("days", first - paid_on),
+            Input("rest days", "" if pages else "none published", "published", pages),
+        )  # fmt: skip
+        return compute_deadline(last, self.terms.closes_minute)
 
 
 def _find_exception(account: Account) -> str:

@@ -10,10 +10,10 @@ bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from law.amounts import Rounding, show_exact
 from law.canonical import encode
@@ -124,6 +124,27 @@ class Working:
     def text(self, name: str, article: str, formula: str, value: str, *inputs: Input) -> None:
         """Note a day, or that something is not known."""
         self.steps.append(Step(name, article, formula, inputs, value))
+
+
+Made = TypeVar("Made")
+
+
+class WorkedOnce(Generic[Made]):
+    """What was worked before, with its steps: many combinations of answers have it in common."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, tuple[Made, list[Step]]] = {}
+
+    def of(self, key: Hashable, working: Working, work: Callable[[Working], Made]) -> Made:
+        """Return what `work` comes to, which `key` decides, and note its steps in `working`."""
+        if key not in self._known:
+            own = Working()
+            self._known[key] = work(own), own.steps
+        made, steps = self._known[key]
+        working.steps.extend(steps)
+        return made
 
 
 def from_terms(name: str, value: Fraction | int | str) -> Input:

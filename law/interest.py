@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
 from law.account import Account
 from law.days import Day, Ms, day_of, days_in_year, show_day, start_of_year, year_of
-from law.derivation import Input, Interest, Step, Working, from_entries, from_step, from_terms
+from law.derivation import Input, Interest, WorkedOnce, Working, from_entries, from_step, from_terms
 from law.ending import COOLING_OFF, TERMINATION, Ending
 from law.facts import Fact
 from law.published import ACCOUNT, DEPOSIT_1Y, LPR_1Y, Published, Rate
@@ -100,11 +101,9 @@ class Accrual:
     __slots__ = ("_runs", "account", "as_of", "published", "terms")
 
     def __init__(self, terms: Terms, account: Account, published: Published, as_of: Day) -> None:
-        self._runs: dict[
-            tuple[int, Ending, Ms], tuple[_Run, dict[str, tuple[Interest, list[Step]]]]
-        ] = {}
-        """Runs worked before, with the interest by each standard and its steps: causes and answers
-        have many of them in common."""
+        self._runs: dict[tuple[int, Ending, Ms], tuple[_Run, WorkedOnce[Interest]]] = {}
+        """Runs, with the interest of each by every standard: causes and answers have many of them
+        in common."""
         self.terms = terms
         self.account = account
         self.published = published
@@ -123,7 +122,7 @@ class Accrual:
         made at `formed_at`: art. 16(1) takes the rates of that time."""
         key = (consumer, ending, formed_at)
         if key not in self._runs:
-            self._runs[key] = self._begin(consumer, ending, formed_at), {}
+            self._runs[key] = self._begin(consumer, ending, formed_at), WorkedOnce()
         run, known = self._runs[key]
         asked = bool(self.account.of("actual_rate.requested"))
         found = []
@@ -132,13 +131,9 @@ class Accrual:
             if run.supervised:
                 names.append(standard + AT_ACCOUNT)
             for name in names:
-                if name not in known:
-                    own = Working()
-                    interest = self._accrue(name, self._find_rate(standard, formed_at), run, own)
-                    known[name] = interest, own.steps
-                interest, steps = known[name]
-                found.append(interest)
-                working.steps.extend(steps)
+                found.append(
+                    known.of(name, working, partial(self._accrue, name, standard, formed_at, run))
+                )
         return tuple(found)
 
     def _begin(self, principal: int, ending: Ending, formed_at: Ms) -> _Run:
@@ -182,9 +177,11 @@ class Accrual:
         return rate.ppm, Input("ppm", str(rate.ppm), "published", (rate.position,))
 
     def _accrue(
-        self, standard: str, rate: tuple[int, Input] | None, run: _Run, working: Working
+        self, name: str, standard: str, formed_at: Ms, run: _Run, working: Working
     ) -> Interest:
-        supervised = run.supervised if standard.endswith(AT_ACCOUNT) else 0
+        """Return interest by a standard, called `name` where the account's rate stands beside."""
+        rate = self._find_rate(standard, formed_at)
+        supervised = run.supervised if name.endswith(AT_ACCOUNT) else 0
         account_rates: tuple[Rate, ...] = ()
         if supervised:
             account_rates = self.published.rates.get(f"{ACCOUNT}{self.account.account_id}", ())
@@ -199,11 +196,11 @@ class Accrual:
             account = _rate_on(account_rates, begin)
             if not debt.accrue(ppm, account, end - begin, self._year(begin)):
                 working.text(
-                    f"I {standard}", _ARTICLE_OF_RATE[AT_ACCOUNT in standard],
+                    f"I {name}", _ARTICLE_OF_RATE[AT_ACCOUNT in name],
                     "the rate is not published", "unknown",
                     run.since,
                 )  # fmt: skip
-                return Interest(standard, None, None)
+                return Interest(name, None, None)
         fen = self.terms.rounding.round(debt.accrued)
         returned = sum(fact.data.amount for fact in run.repaid)
         inputs = [
@@ -220,15 +217,15 @@ class Accrual:
             inputs.append(
                 from_entries("paid back", returned, [fact.position for fact in run.repaid])
             )
-        article = f"{_ARTICLE_OF_RATE[AT_ACCOUNT in standard]}, 17({2 if run.is_earlier else 1})"
+        article = f"{_ARTICLE_OF_RATE[AT_ACCOUNT in name]}, 17({2 if run.is_earlier else 1})"
         by_merchant = any(fact.data.source == "merchant" for fact in run.repaid)
         if by_merchant and self.terms.debts != PRINCIPAL_FIRST:
             article += "; civil code 561"
         working.rounded(
-            f"I {standard}", article, "I = Σ owed × ppm/1000000 × days/basis", fen,
+            f"I {name}", article, "I = Σ owed × ppm/1000000 × days/basis", fen,
             self.terms.rounding, *inputs,
         )  # fmt: skip
-        return Interest(standard, fen, max(0, run.principal + fen - returned))
+        return Interest(name, fen, max(0, run.principal + fen - returned))
 
     def _find_cuts(self, begin: Day, end: Day, repaid: Sequence[Fact]) -> tuple[Day, ...]:
         """Return the days at which something changes, from the first to past the last."""

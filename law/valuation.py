@@ -19,7 +19,7 @@ from typing import Final
 
 from law.account import BOTH, Account, Tally, choose_finding, read_period
 from law.days import Day, count_months_begun, day_of, end_of_months, show_day
-from law.derivation import Input, Step, Working, from_entries, from_step, from_terms
+from law.derivation import Input, WorkedOnce, Working, from_entries, from_step, from_terms
 from law.terms import (
     BONUS_FIRST,
     CONSUMER,
@@ -78,15 +78,13 @@ ARTICLES: Final = {
 class Valuation:
     """Values one contract's deliveries."""
 
-    __slots__ = ("_known", "_used", "account", "shown", "terms")
+    __slots__ = ("_used", "_values", "account", "shown", "terms")
 
     def __init__(self, terms: Terms, account: Account) -> None:
         self.terms = terms
         self.account = account
-        self._known: dict[tuple[object, ...], tuple[Fraction | None, tuple[Step, ...]]] = {}
-        """Values worked before, with their steps: many combinations of answers share them."""
-        self._used: dict[tuple[object, ...], tuple[tuple[int, int], list[Step]]] = {}
-        """So with what was used of a pass, which takes a look at every stop."""
+        self._values = WorkedOnce[Fraction | None]()
+        self._used = WorkedOnce[tuple[int, int]]()
         self.shown: frozenset[str] = _find_shown(account)
         """Items at whose price before discount the merchant has shown sales (art. 19(2))."""
 
@@ -104,13 +102,7 @@ class Valuation:
     ) -> Fraction | None:
         """Return the value of what was delivered, in fen; None where a price is not known."""
         key = (basis, until, _touched(pick))
-        if key not in self._known:
-            own = Working()
-            value = self._work_value(basis, pick, until, own)
-            self._known[key] = value, tuple(own.steps)
-        value, steps = self._known[key]
-        working.steps.extend(steps)
-        return value
+        return self._values.of(key, working, lambda own: self._work_value(basis, pick, until, own))
 
     def _work_value(
         self, basis: Basis, pick: Pick, until: Day, working: Working
@@ -291,12 +283,7 @@ class Valuation:
         """Return (used, whole) in the term's unit of count, as of the day the contract ended or,
         if the merchant had stopped before, of the stop (art. 22 paragraphs 1 and 2)."""
         key = (until, *[pick[name] for name in TOUCHES_TIME])
-        if key not in self._used:
-            own = Working()
-            self._used[key] = self._work_used(deal, pick, until, own), own.steps
-        used, steps = self._used[key]
-        working.steps.extend(steps)
-        return used
+        return self._used.of(key, working, lambda own: self._work_used(deal, pick, until, own))
 
     def _work_used(
         self, deal: PeriodDeal, pick: Pick, until: Day, working: Working

@@ -796,17 +796,23 @@ def test_trap_33_silence_can_be_set_and_lifted_by_the_driver() -> None:
     assert len(one.of(Prepare)) == 1
 
 
-def test_record_above_the_applied_blocks_forbids_signing_below_it() -> None:
-    """A block store restored from a backup, with the journal of later votes intact."""
+def crash_with_votes_above_the_blocks() -> tuple[Alone, Proposal, Proposal]:
+    """A block store restored from a backup, with the journal of later votes intact: return the
+    replica, which is down, its lost block 1 and the block 2 that it prepared last."""
     one = Alone()
     block = one.block()
     one.prepare_block(block)
     one.commit_in(0, block)
     second = make_proposal(one.node.disk.headers[1], 2, START_MS + 2, b"2")
     one.hear(sign_pre_prepare(2, 2, second))
-    prepares = one.of(Prepare)[-1:]
     one.node.crash()
     del one.node.disk.headers[1:]
+    return one, block, second
+
+
+def test_record_above_the_applied_blocks_forbids_signing_below_it() -> None:
+    one, block, _ = crash_with_votes_above_the_blocks()
+    prepares = one.of(Prepare)[-1:]
     one.network.log.clear()
     one.node.start()
     one.tick()
@@ -819,14 +825,7 @@ def test_record_above_the_applied_blocks_forbids_signing_below_it() -> None:
 
 def test_silence_that_ends_above_the_applied_blocks_is_durable() -> None:
     """The record is of a later height than the blocks: only how long to be silent has changed."""
-    one = Alone()
-    block = one.block()
-    one.prepare_block(block)
-    one.commit_in(0, block)
-    second = make_proposal(one.node.disk.headers[1], 2, START_MS + 2, b"2")
-    one.hear(sign_pre_prepare(2, 2, second))
-    one.node.crash()
-    del one.node.disk.headers[1:]
+    one, _, second = crash_with_votes_above_the_blocks()
     one.node.start(silent_through_height=2**53 - 1)
     one.node.handle(ev.SilenceSet(7))
     one.node.crash()

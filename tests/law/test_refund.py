@@ -103,14 +103,20 @@ def test_what_a_court_found_no_regulator_finds_otherwise() -> None:
     assert found_causes(given) == {"merchant"}
 
 
-def test_a_market_price_that_a_court_found_stands_against_a_regulators() -> None:
+def find_principals(standing: str, *stated: tuple[int, str]) -> set[int | None]:
+    """Return what is owed by a consumer's cause with market prices stated so, (price, by whom)."""
     given = case(f"{DISCOUNTED}; notice 2025-08-01; cause consumer; disputes price")
-    for price, role in ((11_000, "court"), (15_000, "regulator")):
-        data = {"item": "lesson", "price": price, "standing": "finding"}
+    for price, role in stated:
+        data = {"item": "lesson", "price": price, "standing": standing}
         state(given, "market_price.stated", data, role)
     derivation = run_engine(given)
     check_agreement(given, derivation)
-    assert {fen for *_, fen in principals(derivation)} == {80_000, 112_000}
+    return {fen for *_, fen in principals(derivation)}
+
+
+def test_a_market_price_that_a_court_found_stands_against_a_regulators() -> None:
+    found = find_principals("finding", (11_000, "court"), (15_000, "regulator"))
+    assert found == {80_000, 112_000}
 
 
 def test_what_both_sides_say_of_earlier_use_the_consumer_says() -> None:
@@ -125,13 +131,8 @@ def test_what_both_sides_say_of_earlier_use_the_consumer_says() -> None:
 
 
 def test_a_market_price_that_both_sides_state_is_the_consumers_assertion_too() -> None:
-    given = case(f"{DISCOUNTED}; notice 2025-08-01; cause consumer; disputes price")
-    for price, role in ((11_000, "consumer"), (12_000, "both")):
-        data = {"item": "lesson", "price": price, "standing": "claim"}
-        state(given, "market_price.stated", data, role)
-    derivation = run_engine(given)
-    check_agreement(given, derivation)
-    assert {fen for *_, fen in principals(derivation)} == {80_000, 104_000}
+    found = find_principals("claim", (11_000, "consumer"), (12_000, "both"))
+    assert found == {80_000, 104_000}
 
 
 def test_no_notice_arrives_before_it_was_sent() -> None:
