@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from consensus.actions import Broadcast, BuildProposal
+from consensus.actions import Broadcast, BuildProposal, Send
 from consensus.events import ProposalBuilt, ProposalChecked, Verdict
 from consensus.messages import NewView, PrePrepare, Proposal
 from consensus.proposal import HeldProposal, check_fresh, check_proposal
@@ -155,6 +155,23 @@ def take_verdict(state: HeightState, event: ProposalChecked) -> bool:
     if is_decided and not held.is_relayed and event.verdict is not Verdict.UNAVAILABLE:
         state.bad_sources.add(held.source)
     return True
+
+
+def show_proposal(state: HeightState) -> None:
+    """Send the accepted proposal to those who prepared another block in this view, once to each.
+
+    A primary that proposed one block to some and another to others may have left every correct
+    replica with one of its two signatures, and nobody with the evidence; a prepare tells who has
+    the other one. PBFT's prepares need no such answer, because nobody there is to be named.
+    """
+    accepted = state.accepted
+    if accepted is None or accepted.message is None or state.is_primary:
+        return
+    known = {state.membership.own, state.primary} | state.shown_to
+    for replica in state.votes.find_others(PREPARE, accepted.view, accepted.block_hash):
+        if replica not in known:
+            state.shown_to.add(replica)
+            state.emit(Send(replica, accepted.message))
 
 
 def prepare(state: HeightState) -> None:

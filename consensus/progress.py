@@ -12,7 +12,7 @@ from __future__ import annotations
 from consensus.actions import Broadcast
 from consensus.decision import decide
 from consensus.messages import Decided
-from consensus.normal_case import ask_for_proposal, commit, prepare
+from consensus.normal_case import ask_for_proposal, commit, prepare, show_proposal
 from consensus.state import HeightState
 from consensus.timers import compute_view_timeout_ticks
 from consensus.view_change import ask_for_view, join_higher_view, propose_new_view
@@ -22,6 +22,7 @@ def advance(state: HeightState) -> None:
     """Do everything that the votes and view-changes at hand allow. Doing it twice does nothing."""
     join_higher_view(state)
     propose_new_view(state)
+    show_proposal(state)
     prepare(state)
     commit(state)
     decide(state)

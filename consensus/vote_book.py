@@ -70,6 +70,17 @@ class VoteBook:
         tally = self._tallies.get((phase, view, block_hash), {})
         return tuple(tally[replica] for replica in sorted(tally))
 
+    def find_others(self, phase: int, view: int, block_hash: bytes) -> tuple[int, ...]:
+        """Return who voted in one slot for another block than this one, ascending."""
+        return tuple(
+            sorted(
+                replica
+                for (of_phase, of_view, voted_hash), tally in self._tallies.items()
+                if of_phase == phase and of_view == view and voted_hash != block_hash
+                for replica in tally
+            )
+        )
+
     def find_commit_certificate(self, quorum: int) -> CommitCertificate | None:
         """Return a certificate if some block has a quorum of commits in one view."""
         for (phase, view, block_hash), tally in self._tallies.items():

@@ -9,11 +9,20 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from consensus.messages import Message, NewView, Prepare, ViewChange
+from consensus.messages import (
+    Message,
+    NewView,
+    Prepare,
+    PrePrepare,
+    ViewChange,
+    decode_message,
+)
 from ledger.equivocation import Amnesia, ViewChangeEquivocation, VoteEquivocation
 from ledger.hashing import sha256
 from tests.consensus.network import (
     START_MS,
+    TIMING,
+    Network,
     make_prepared,
     make_proposal,
     sign_commit,
@@ -150,6 +159,106 @@ def test_the_replica_itself_never_denies_its_commit() -> None:
     mine = [message for message in one.of(ViewChange) if message.replica == 3]
     assert [message.prepared is not None for message in mine] == [True]
     assert slots(one) == []
+
+
+# Two proposals of which each replica saw one
+
+
+def shown(one: Alone) -> list[tuple[int, PrePrepare | NewView]]:
+    """To whom the replica sent its primary's proposal, and which."""
+    return [
+        (receiver.number, message)
+        for _, receiver, raw in one.network.in_flight
+        if isinstance(message := decode_message(raw), PrePrepare | NewView)
+    ]
+
+
+@pytest.mark.parametrize("is_prepare_first", [True, False], ids=["prepare first", "proposal first"])
+def test_the_accepted_proposal_is_shown_once_to_each_who_prepared_another(
+    is_prepare_first: bool,
+) -> None:
+    one = Alone(count=7)
+    mine = sign_pre_prepare(1, 1, one.block())
+    others: list[Message] = [
+        sign_prepare(0, 1, 0, OTHER),
+        sign_prepare(2, 1, 0, OTHER),
+        sign_prepare(4, 1, 0, mine.proposal.block_hash),
+        sign_prepare(1, 1, 0, OTHER),  # the primary's own needs no answer: it convicts at once
+        sign_prepare(5, 1, 1, OTHER),  # of another view
+    ]
+    one.hear(*([*others, mine] if is_prepare_first else [mine, *others]))
+    assert shown(one) == [(0, mine), (2, mine)]
+    one.hear(sign_prepare(0, 1, 0, THIRD), *others)
+    one.tick(TIMING.resend_interval_ticks)
+    assert shown(one) == [(0, mine), (2, mine)]
+
+
+def test_a_new_view_is_shown_too_and_each_view_anew() -> None:
+    one = Alone(count=7)
+    first = sign_pre_prepare(1, 1, one.block())
+    one.hear(first, sign_prepare(0, 1, 0, OTHER))
+    asked = changes(1, replicas=(0, 1, 2, 4, 5))
+    second = sign_new_view(2, 1, 1, asked, one.block(proposer=2))
+    one.hear(*asked, second, sign_prepare(0, 1, 1, OTHER))
+    assert shown(one) == [(0, first), (0, second)]
+
+
+def test_a_primary_shows_nothing_because_its_own_proposal_is_repeated_anyway() -> None:
+    one = Alone(own=1, count=7)
+    one.node.work_pending = True
+    one.tick()
+    (mine,) = one.of(PrePrepare)
+    one.network.in_flight.clear()
+    one.hear(sign_prepare(0, 1, 0, OTHER))
+    assert mine.proposal.block_hash != OTHER
+    assert shown(one) == []
+
+
+def test_whoever_is_shown_another_proposal_holds_the_evidence_in_a_later_view_too() -> None:
+    one = Alone(count=7)
+    other = one.block(salt=b"b")
+    one.hear(sign_pre_prepare(1, 1, one.block()), *changes(1, replicas=(0, 2)))
+    one.hear(*changes(1, replicas=(4, 5)))
+    assert one.node.running.view == 1
+    one.hear(sign_pre_prepare(1, 1, other))
+    assert slots(one) == [(1, "pre-prepare/1/0")]
+
+
+@pytest.mark.parametrize("view", [0, 1])
+@pytest.mark.parametrize("split", [1, 2, 3, 4, 5])
+def test_an_equivocating_primary_of_seven_is_named_however_it_splits_the_others(
+    view: int, split: int
+) -> None:
+    """Split three and three, neither of its blocks finds a quorum and each correct replica holds
+    one of its signatures; split one and five, the five decide without ever having met the other
+    block. A primary that said both and no more was not named by anybody then."""
+    network = Network(7)
+    primary = network.validators.primary(1, view)
+    honest = [node for node in network.nodes if node.number != primary]
+    if view == 1:
+        network.filter = lambda sender, receiver, message: not isinstance(message, PrePrepare)
+    for node in honest:
+        node.start()
+    asked = changes(1, replicas=(0, 1, 3, 4, 5))
+    network.run(1)
+    while any(node.running.view < view for node in honest):
+        network.run(1)
+    for salt, group in ((b"a", honest[:split]), (b"b", honest[split:])):
+        block = make_proposal(network.genesis, primary, START_MS + 1, salt)
+        message: PrePrepare | NewView = sign_pre_prepare(primary, 1, block)
+        if view == 1:
+            message = sign_new_view(primary, 1, 1, asked, block)
+        for node in group:
+            network.inject(node.number, message)
+    network.settle()
+    named = {
+        (item.equivocation.replica, item.equivocation.slot)
+        for node in honest
+        for item in node.evidence
+    }
+    assert named == {(primary, f"pre-prepare/1/{view}")}
+    network.filter = None
+    network.run_to(1, ticks_max=100)
 
 
 # The next height

@@ -11,6 +11,7 @@ TRAPS = "tests/consensus/test_traps.py::"
 PARTS = "tests/consensus/test_parts.py::"
 AGREEMENT = "tests/consensus/test_agreement.py::"
 PBFT = "tests/consensus/test_pbft_sentences.py::"
+EVIDENCE = "tests/consensus/test_evidence.py::"
 IBFT = "tests/consensus/test_ibft_results.py::"
 
 MUTANTS = (
@@ -180,6 +181,46 @@ MUTANTS = (
         "            slot.vote = vote\n            return None",
         "a contradictory vote replaces the first and is no evidence",
         TRAPS + "test_trap_05_conflicting_votes_are_evidence_once_and_the_first_counts",
+    ),
+    Mutant(
+        "proposal-not-shown",
+        "consensus/progress.py",
+        "    show_proposal(state)\n",
+        "",
+        "a primary that proposes one block to some and another to others is named by nobody",
+        EVIDENCE + "test_an_equivocating_primary_of_seven_is_named_however_it_splits_the_others",
+    ),
+    Mutant(
+        "proposal-shown-to-all",
+        "consensus/vote_book.py",
+        "of_view == view and voted_hash != block_hash",
+        "of_view == view",
+        "everybody sends the proposal again to everybody who prepared the same block",
+        EVIDENCE + "test_the_accepted_proposal_is_shown_once_to_each_who_prepared_another",
+    ),
+    Mutant(
+        "proposal-shown-for-other-views",
+        "consensus/vote_book.py",
+        "of_phase == phase and of_view == view and",
+        "of_phase == phase and",
+        "votes of another view are taken for votes against the accepted proposal",
+        EVIDENCE + "test_the_accepted_proposal_is_shown_once_to_each_who_prepared_another",
+    ),
+    Mutant(
+        "proposal-shown-again-and-again",
+        "consensus/normal_case.py",
+        "            state.shown_to.add(replica)\n",
+        "",
+        "one prepare of a liar draws the proposal from everybody with every further message",
+        EVIDENCE + "test_the_accepted_proposal_is_shown_once_to_each_who_prepared_another",
+    ),
+    Mutant(
+        "proposal-shown-in-one-view-only",
+        "consensus/state.py",
+        "        self.shown_to.clear()\n",
+        "",
+        "a primary that equivocates in a later view is not named to whom an earlier one was shown",
+        EVIDENCE + "test_a_new_view_is_shown_too_and_each_view_anew",
     ),
     Mutant(
         "evidence-again-and-again",
