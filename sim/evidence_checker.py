@@ -4,6 +4,11 @@ A node *holds* two contradictory statements of a validator when one process of i
 verified, while it kept them: votes and view-changes while it was at their height or one below,
 cosignatures while it had the block and collected for it. It then owes the proof to the chain, until
 that process ends. What counts as kept is what the bounds of the books promise, modelled here anew.
+
+A primary may also give each correct node one of its two proposals, so that none of them holds both.
+Where nothing else goes wrong they owe that proof together as soon as they prepared two blocks in
+one view, unless one of these is decided: who voted for it may be at the next height, where what
+comes of this one no longer counts, before it hears of the other.
 """
 
 from __future__ import annotations
@@ -41,6 +46,9 @@ FRAMES_KEPT: Final = 4_096
 """Frames whose reading is remembered."""
 
 T = TypeVar("T")
+
+ALL: Final = "all together"
+"""Stands for a node's name where each correct node holds a part of the proof."""
 
 Accusation = tuple[int, str]
 """(replica, slot)."""
@@ -99,7 +107,11 @@ class EvidenceChecker:
             cosigner_verifier_key(f"{genesis.origin}/{item.id}", item.cosign_key)
             for item in genesis.validators.validators
         ]
+        self.is_calm = False
+        """Whether nothing goes wrong but that some lie: no message is lost and no process ends."""
         self._held: dict[str, _Held] = {}
+        self._prepared: dict[tuple[int, int], dict[bytes, int]] = {}
+        """(height, view) → block hash → when a correct node's prepare for it was first heard."""
         # Most frames come to many nodes, and what one says does not depend on who hears it.
         self._read = lru_cache(FRAMES_KEPT)(self._read_frame)
 
@@ -140,14 +152,32 @@ class EvidenceChecker:
         have."""
         until_us = self._world.now_us - held_us
         convictions = Counter(replica for replica, _ in self._chain.evidence)
-        return [
-            (name, accusation)
+        owed = [
+            (name, accusation, since_us)
             for name, held in sorted(self._held.items())
             for accusation, since_us in sorted(held.owed.items())
+        ]
+        return [
+            (name, accusation)
+            for name, accusation, since_us in owed + self._find_splits()
             if since_us <= until_us
             and accusation not in self._chain.evidence
             and convictions[accusation[0]] < CONVICTIONS_MAX
         ]
+
+    def _find_splits(self) -> list[tuple[str, Accusation, int]]:
+        """Return whom the nodes owe together, and since when."""
+        if not self.is_calm:
+            return []
+        blocks = self._chain.blocks
+        owed = []
+        for (height, view), prepared in sorted(self._prepared.items()):
+            decided = blocks[height][0] if height < len(blocks) else None
+            if len(prepared) > 1 and decided not in prepared:
+                primary = self._validators.primary(height, view)
+                slot = f"{PHASE_NAMES[PRE_PREPARE]}/{height}/{view}"
+                owed.append((ALL, (primary, slot), max(prepared.values())))
+        return owed
 
     def _owe(self, held: _Held, replica: int, slot: str) -> None:
         if (replica, slot) not in held.owed:
@@ -187,6 +217,12 @@ class EvidenceChecker:
         if not _make_room(views, view):
             return
         views[view] = vote.block_hash
+        if phase == PREPARE and replica not in self._chain.faulty:
+            prepared = self._prepared.setdefault((vote.height, view), {})
+            if vote.block_hash not in prepared:
+                prepared[vote.block_hash] = self._world.now_us
+                if len(prepared) == 2:
+                    self._coverage.count("two blocks prepared in one view")
         other = {PRE_PREPARE: PREPARE, PREPARE: PRE_PREPARE}.get(phase)
         is_primary = replica == self._validators.primary(vote.height, view)
         if other is not None and is_primary:

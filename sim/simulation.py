@@ -189,6 +189,7 @@ class Simulation:
             for process, number in enumerate(identities)
         ]
         self.checkers.watch(self.nodes)
+        self.checkers.evidence.is_calm = not self.plan.schedule
         living = [node for node in self.nodes if node.number not in self.plan.dead]
         self.clients: Final = Clients(
             self.world, self.deployment, living, self.checkers.chain, self.coverage

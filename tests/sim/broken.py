@@ -461,6 +461,11 @@ def ignores_a_primarys_prepares(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(VoteBook, "_compare_phases", lambda *_: None)
 
 
+def shows_no_proposal(patch: pytest.MonkeyPatch) -> None:
+    """A replica that keeps its primary's proposal from whoever prepared another block."""
+    patch.setattr(progress, "show_proposal", lambda _: None)
+
+
 def reads_one_copy(patch: pytest.MonkeyPatch) -> None:
     """A journal that has one copy of each slot, as it once did."""
 

@@ -9,9 +9,11 @@ import pytest
 
 from sim.liars.kinds import LIARS, TWINS
 from sim.liars.liar import Liar
+from sim.liars.proposing import Equivocator
 from sim.plan import Fault, Plan
 from sim.simulation import Options, Result, Simulation
 from sim.world import MS
+from tests.sim import broken
 
 HEIGHTS = 12
 CONVICTED_OF = {
@@ -64,6 +66,29 @@ def test_f_liars_of_a_kind(kind: type[Liar], count: int) -> None:
         if has_lied and (wanted is None or result.counts[f"convicted: {wanted}"]):
             return
     pytest.fail(f"none of the seeds saw {kind.kind} lie and be convicted of {wanted}")
+
+
+def split_calmly(count: int, seed: int) -> Result:
+    """Run f primaries that propose two blocks, where nothing else goes wrong."""
+    liars = dict.fromkeys(range(1, 1 + (count - 1) // 3), Equivocator)
+    return run(Plan(count, frozenset({"liars"}), is_stream=True, liars=liars), seed)
+
+
+@pytest.mark.parametrize("count", [4, 5, 6, 7])
+def test_who_has_two_blocks_prepared_is_named_although_nobody_is_late(count: int) -> None:
+    results = [split_calmly(count, seed) for seed in range(5)]
+    assert [result.violation for result in results] == [None] * len(results)
+    assert any(result.counts["two blocks prepared in one view"] for result in results)
+
+
+@pytest.mark.parametrize("count", [5, 7])
+def test_replicas_that_show_nobody_their_proposal_are_noticed(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """A quorum of four of five, or of five of seven, is not met by one half and the primary."""
+    broken.shows_no_proposal(monkeypatch)
+    found = (split_calmly(count, seed) for seed in range(12))
+    assert next((result.rule for result in found if result.violation), None) == "evidence"
 
 
 def test_every_kind_is_in_the_table() -> None:
