@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from consensus.messages import (
+    Commit,
     Message,
     NewView,
     Prepare,
@@ -201,6 +202,51 @@ def test_a_new_view_is_shown_too_and_each_view_anew() -> None:
     second = sign_new_view(2, 1, 1, asked, one.block(proposer=2))
     one.hear(*asked, second, sign_prepare(0, 1, 1, OTHER))
     assert shown(one) == [(0, first), (0, second)]
+
+
+def test_a_replica_shows_what_it_cannot_execute_and_will_not_prepare() -> None:
+    """To show is to pass on what another signed; nothing is said for the block."""
+    one = Alone(count=7)
+    one.node.bad_state = True
+    mine = sign_pre_prepare(1, 1, one.block())
+    one.hear(mine, sign_prepare(2, 1, 0, OTHER), sign_prepare(0, 1, 0, OTHER))
+    assert shown(one) == [(2, mine), (0, mine)]
+    assert one.of(Prepare) == []
+
+
+def test_a_silent_replica_shows_without_signing_anything() -> None:
+    one = Alone(count=7)
+    one.node.crash()
+    one.node.start(silent_through_height=1)
+    one.tick()
+    mine = sign_pre_prepare(1, 1, one.block())
+    one.hear(mine, sign_prepare(0, 1, 0, OTHER))
+    assert shown(one) == [(0, mine)]
+    assert one.sent == [mine]
+
+
+def test_a_restarted_replica_has_no_proposal_to_show() -> None:
+    """Its record keeps the primary's signature and the block, not what justified a new-view."""
+    one = Alone()
+    block = one.block()
+    one.prepare_block(block)
+    one.node.crash()
+    one.node.start()
+    one.answer()
+    one.hear(sign_prepare(2, 1, 0, OTHER))
+    assert shown(one) == []
+    assert {message.block_hash for message in one.of(Commit)} == {block.block_hash}
+
+
+def test_prepares_that_came_before_the_height_are_answered_when_its_proposal_comes() -> None:
+    one = Alone()
+    block = one.block()
+    one.hear(sign_prepare(0, 2, 0, OTHER), sign_pre_prepare(1, 1, block))
+    one.commit_in(0, block)
+    assert one.node.running.height == 2
+    mine = sign_pre_prepare(2, 2, one.block(proposer=2, time_ms=START_MS + 2))
+    one.hear(mine)
+    assert shown(one) == [(0, mine)]
 
 
 def test_a_primary_shows_nothing_because_its_own_proposal_is_repeated_anyway() -> None:
