@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from consensus.actions import Broadcast, BuildProposal, Send
 from consensus.events import ProposalBuilt, ProposalChecked, Verdict
 from consensus.messages import NewView, PrePrepare, Proposal
@@ -162,16 +164,20 @@ def show_proposal(state: HeightState) -> None:
 
     A primary that proposed one block to some and another to others may have left every correct
     replica with one of its two signatures, and nobody with the evidence; a prepare tells who has
-    the other one. PBFT's prepares need no such answer, because nobody there is to be named.
+    the other one. What it signed is the header's hash, so the header is sent and no body.
     """
     accepted = state.accepted
     if accepted is None or accepted.message is None or state.is_primary:
         return
-    known = {state.membership.own, state.primary} | state.shown_to
     for replica in state.votes.find_others(PREPARE, accepted.view, accepted.block_hash):
-        if replica not in known:
+        if replica != state.primary and replica not in state.shown_to:
             state.shown_to.add(replica)
-            state.emit(Send(replica, accepted.message))
+            state.emit(Send(replica, _without_body(accepted.message)))
+
+
+def _without_body(message: PrePrepare | NewView) -> PrePrepare | NewView:
+    proposal = Proposal(message.proposal.header, b"", b"")
+    return msgspec.structs.replace(message, proposal=proposal)
 
 
 def prepare(state: HeightState) -> None:

@@ -95,6 +95,8 @@ class Replica:
         self._timing: Final = timing or Timing()
         self._outbox: Final = Outbox()
         self._inbox: Final = NextHeightInbox()
+        self._decided = Statements()
+        """Of the height below: what contradicts one of these is evidence still."""
         self._lateness: Final = Lateness(self._membership, self._timing)
         self._turns: Final = TurnTable()
         self._state_or_none: HeightState | None = None
@@ -301,6 +303,7 @@ class Replica:
             self._membership.validators.primary(header.height, 0), header.proposer
         )
         self._lateness.block_applied(header.height)
+        self._decided = state.statements if header.height == state.height else Statements()
         statements, kept = self._inbox.take(header.height + 1)
         self._enter_height(header, statements)
         for message in kept:
@@ -329,6 +332,7 @@ class Replica:
         if signer == self._membership.own:
             return
         if height < state.height:
+            self._compare_late(height, message, statement)
             self._answer_late(signer, message)
         elif height == state.height:
             self._admit_now(signer, message)
@@ -414,6 +418,16 @@ class Replica:
             help_replica(state, signer)
 
     # Other heights
+
+    def _compare_late(self, height: int, message: Message, statement: Vote | ViewClaim) -> None:
+        """Report what contradicts a statement of the height just decided.
+
+        Whoever decides without a slow replica would otherwise never look at the other proposal
+        that its primary gave to that one.
+        """
+        if height == self._state.height - 1 and self._decided.is_news(statement):
+            verify_signer(message, self._membership)
+            self._state.report(self._decided.add(statement))
 
     def _answer_late(self, signer: int, message: Message) -> None:
         """Have a replica that votes on a decided height sent its certificate.

@@ -41,6 +41,9 @@ def resume(state: HeightState, record: DurableRecord, pending: Proposal | None) 
     for vote in record.votes:
         state.own_votes[(vote.phase, vote.view)] = vote
         state.record_vote(vote)
+    if record.prepared is not None:
+        for vote in record.prepared.votes(state.height, state.membership.validators):
+            state.record_vote(vote)
     if record.view_change is not None:
         state.view_changes.add(record.view_change)
     if pending is not None and pending.block_hash == state.pending_hash():

@@ -7,7 +7,7 @@ that process ends. What counts as kept is what the bounds of the books promise, 
 
 A primary may also give each correct node one of its two proposals, so that none of them holds both.
 Where nothing else goes wrong they owe that proof together as soon as they prepared two blocks in
-one view, unless one of these is decided: who voted for it may be at the next height, where what
+one view, unless one of these is decided: who voted for it may be two heights further, where what
 comes of this one no longer counts, before it hears of the other.
 """
 

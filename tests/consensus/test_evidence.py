@@ -17,6 +17,7 @@ from consensus.messages import (
     PrePrepare,
     ViewChange,
     decode_message,
+    encode_message,
 )
 from ledger.equivocation import Amnesia, ViewChangeEquivocation, VoteEquivocation
 from ledger.hashing import sha256
@@ -24,6 +25,7 @@ from tests.consensus.network import (
     START_MS,
     TIMING,
     Network,
+    Node,
     make_prepared,
     make_proposal,
     sign_commit,
@@ -165,6 +167,12 @@ def test_the_replica_itself_never_denies_its_commit() -> None:
 # Two proposals of which each replica saw one
 
 
+def header_of(message: PrePrepare | NewView) -> PrePrepare | NewView:
+    """The same without its body."""
+    proposal = msgspec.structs.replace(message.proposal, envelope_hashes=b"", leaf_hashes=b"")
+    return msgspec.structs.replace(message, proposal=proposal)
+
+
 def shown(one: Alone) -> list[tuple[int, PrePrepare | NewView]]:
     """To whom the replica sent its primary's proposal, and which."""
     return [
@@ -180,18 +188,20 @@ def test_the_accepted_proposal_is_shown_once_to_each_who_prepared_another(
 ) -> None:
     one = Alone(count=7)
     mine = sign_pre_prepare(1, 1, one.block())
+    header = header_of(mine)
     others: list[Message] = [
-        sign_prepare(0, 1, 0, OTHER),
         sign_prepare(2, 1, 0, OTHER),
+        sign_prepare(0, 1, 0, OTHER),
         sign_prepare(4, 1, 0, mine.proposal.block_hash),
         sign_prepare(1, 1, 0, OTHER),  # the primary's own needs no answer: it convicts at once
         sign_prepare(5, 1, 1, OTHER),  # of another view
     ]
     one.hear(*([*others, mine] if is_prepare_first else [mine, *others]))
-    assert shown(one) == [(0, mine), (2, mine)]
+    expected = [(0, header), (2, header)] if is_prepare_first else [(2, header), (0, header)]
+    assert shown(one) == expected
     one.hear(sign_prepare(0, 1, 0, THIRD), *others)
     one.tick(TIMING.resend_interval_ticks)
-    assert shown(one) == [(0, mine), (2, mine)]
+    assert shown(one) == expected
 
 
 def test_a_new_view_is_shown_too_and_each_view_anew() -> None:
@@ -201,7 +211,7 @@ def test_a_new_view_is_shown_too_and_each_view_anew() -> None:
     asked = changes(1, replicas=(0, 1, 2, 4, 5))
     second = sign_new_view(2, 1, 1, asked, one.block(proposer=2))
     one.hear(*asked, second, sign_prepare(0, 1, 1, OTHER))
-    assert shown(one) == [(0, first), (0, second)]
+    assert shown(one) == [(0, header_of(first)), (0, header_of(second))]
 
 
 def test_a_replica_shows_what_it_cannot_execute_and_will_not_prepare() -> None:
@@ -210,7 +220,7 @@ def test_a_replica_shows_what_it_cannot_execute_and_will_not_prepare() -> None:
     one.node.bad_state = True
     mine = sign_pre_prepare(1, 1, one.block())
     one.hear(mine, sign_prepare(2, 1, 0, OTHER), sign_prepare(0, 1, 0, OTHER))
-    assert shown(one) == [(2, mine), (0, mine)]
+    assert shown(one) == [(2, header_of(mine)), (0, header_of(mine))]
     assert one.of(Prepare) == []
 
 
@@ -221,8 +231,8 @@ def test_a_silent_replica_shows_without_signing_anything() -> None:
     one.tick()
     mine = sign_pre_prepare(1, 1, one.block())
     one.hear(mine, sign_prepare(0, 1, 0, OTHER))
-    assert shown(one) == [(0, mine)]
-    assert one.sent == [mine]
+    assert shown(one) == [(0, header_of(mine))]
+    assert one.sent == [header_of(mine)]
 
 
 def test_a_restarted_replica_has_no_proposal_to_show() -> None:
@@ -246,7 +256,7 @@ def test_prepares_that_came_before_the_height_are_answered_when_its_proposal_com
     assert one.node.running.height == 2
     mine = sign_pre_prepare(2, 2, one.block(proposer=2, time_ms=START_MS + 2))
     one.hear(mine)
-    assert shown(one) == [(0, mine)]
+    assert shown(one) == [(0, header_of(mine))]
 
 
 def test_a_primary_shows_nothing_because_its_own_proposal_is_repeated_anyway() -> None:
@@ -305,6 +315,92 @@ def test_an_equivocating_primary_of_seven_is_named_however_it_splits_the_others(
     assert named == {(primary, f"pre-prepare/1/{view}")}
     network.filter = None
     network.run_to(1, ticks_max=100)
+
+
+def test_a_header_shown_first_does_not_keep_the_proposal_out() -> None:
+    one = Alone(count=7)
+    mine = sign_pre_prepare(1, 1, one.block())
+    one.hear(header_of(mine))
+    assert one.of(Prepare) == []
+    one.hear(mine)
+    assert [vote.block_hash for vote in one.of(Prepare)] == [mine.proposal.block_hash]
+    second = sign_new_view(2, 1, 1, changes(1, replicas=(0, 1, 2, 4, 5)), one.block(proposer=2))
+    one.hear(header_of(second), second)
+    assert one.of(Prepare)[-1].block_hash == second.proposal.block_hash
+
+
+@pytest.mark.parametrize("count", [4, 7])
+@pytest.mark.parametrize("victim", [0, 3])
+def test_whoever_decided_one_block_still_looks_at_the_other_a_height_later(
+    count: int, victim: int
+) -> None:
+    """All but one are given a block and decide it; the one was given another, and is so slow that
+    the others are at the next height when its prepare and its proposal come."""
+    network = Network(count)
+    honest = [node for node in network.nodes if node.number != 1]
+    for node in honest:
+        node.work_pending = False
+        node.start()
+    network.run(1)
+    blocks = [make_proposal(network.genesis, 1, START_MS + 1, salt) for salt in (b"a", b"b")]
+    late: list[tuple[Node, Node, bytes]] = []
+
+    def hold_back(sender: int, receiver: int, message: Message) -> bool:
+        if victim in (sender, receiver):
+            late.append((network.nodes[sender], network.nodes[receiver], encode_message(message)))
+            return False
+        return True
+
+    network.filter = hold_back
+    for node in honest:
+        block = blocks[node.number == victim]
+        network.inject(node.number, sign_pre_prepare(1, 1, block))
+        if node.number != victim:
+            network.inject(node.number, sign_commit(1, 1, 0, block.block_hash))
+    network.settle()
+    assert {node.running.height for node in honest if node.number != victim} == {2}
+    network.filter = None
+    network.in_flight.extend(late)
+    network.settle()
+    for node in honest:
+        named = {(item.equivocation.replica, item.equivocation.slot) for item in node.evidence}
+        assert named == (set() if node.number == victim else {(1, "pre-prepare/1/0")})
+
+
+def test_of_the_height_before_that_nothing_is_compared_any_more() -> None:
+    one = Alone()
+    block = one.block()
+    one.hear(sign_pre_prepare(1, 1, block))
+    one.commit_in(0, block)
+    second = one.block(proposer=2, time_ms=START_MS + 2)
+    one.hear(sign_pre_prepare(2, 2, second))
+    one.hear(*[sign_commit(replica, 2, 0, second.block_hash) for replica in (0, 1, 2)])
+    assert one.node.running.height == 3
+    one.hear(sign_pre_prepare(1, 1, make_proposal(one.network.genesis, 1, START_MS + 1, b"b")))
+    assert slots(one) == []
+    one.hear(sign_pre_prepare(2, 2, make_proposal(one.node.disk.headers[1], 2, START_MS + 3, b"c")))
+    assert slots(one) == [(2, "pre-prepare/2/0")]
+
+
+def test_a_forged_contradiction_of_the_height_below_convicts_nobody() -> None:
+    one = Alone()
+    block = one.block()
+    one.hear(sign_pre_prepare(1, 1, block))
+    one.commit_in(0, block)
+    true = sign_prepare(0, 1, 0, block.block_hash)
+    one.hear(true, msgspec.structs.replace(true, block_hash=OTHER))
+    assert slots(one) == []
+
+
+def test_a_restarted_replica_compares_with_the_certificate_in_its_record() -> None:
+    one = Alone()
+    block = one.block()
+    one.prepare_block(block)
+    one.node.crash()
+    one.node.start()
+    one.tick()
+    one.hear(sign_pre_prepare(1, 1, one.block(salt=b"b")), sign_prepare(0, 1, 0, OTHER))
+    assert slots(one) == [(1, "pre-prepare/1/0"), (0, "prepare/1/0")]
 
 
 # The next height
