@@ -335,7 +335,7 @@ class Replica:
             self._compare_late(height, message, statement)
             self._answer_late(signer, message)
         elif height == state.height:
-            self._admit_now(signer, message)
+            self._admit_now(signer, message, statement)
         elif height == state.height + 1 and self._inbox.is_news(height, signer, message, statement):
             self._admit_early(signer, message, statement)
         elif self._lateness.is_claim_news(signer, height):
@@ -352,44 +352,45 @@ class Replica:
         verify_justification(message, self._membership)
         self._inbox.put(height, signer, message)
 
-    def _admit_now(self, signer: int, message: Message) -> None:
+    def _admit_now(self, signer: int, message: Message, statement: Vote | ViewClaim) -> None:
         state = self._state
+        is_news = state.statements.is_news(statement)
         match message:
             case PrePrepare():
-                vote = pre_prepare_vote(message, self._membership)
                 is_open = state.view == 0 and not state.is_changing and state.accepted is None
-                if not is_open and not state.votes.is_news(vote):
+                if not is_open and not is_news:
                     return
             case NewView():
-                vote = pre_prepare_vote(message, self._membership)
                 if not is_new_view_useful(state, message):
-                    if state.votes.is_news(vote):
-                        verify_signer(message, self._membership)
-                        state.record_vote(vote)
+                    self._note_said(message, statement)
                     return
             case Prepare() | Commit():
-                if not state.votes.is_news(message.vote):
+                if not is_news:
                     return
             case ViewChange():
                 if message == state.view_changes.get(signer):
                     self._help(signer, message)
                     return
                 if not state.view_changes.is_news(message):
-                    if state.statements.is_news(message.statement):
-                        verify_signer(message, self._membership)
-                        state.record_claim(message.statement)
+                    self._note_said(message, statement)
                     return
             case Decided():
                 return
             case _ as unreachable:
                 assert_never(unreachable)
         verify_signer(message, self._membership)
-        if isinstance(message, ViewChange):
-            # Said by its signature alone: what it claims is compared, proven or not.
-            state.record_claim(message.statement)
+        if isinstance(message, NewView | ViewChange):
+            # Said by its signature alone: what it says is compared, justified or not.
+            state.report(state.statements.add(statement))
         verify_justification(message, self._membership)
         self._take(message)
         advance(self._state)
+
+    def _note_said(self, message: Message, statement: Vote | ViewClaim) -> None:
+        """Compare what is of no other use any more with what its signer said before."""
+        if self._state.statements.is_news(statement):
+            verify_signer(message, self._membership)
+            self._state.report(self._state.statements.add(statement))
 
     def _take(self, message: Message) -> None:
         """Act on a verified message of the current height."""

@@ -18,7 +18,15 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from consensus.messages import Commit, Message, Prepare, PrePrepare, ViewChange, decode_message
+from consensus.messages import (
+    Commit,
+    Message,
+    NewView,
+    Prepare,
+    PrePrepare,
+    ViewChange,
+    decode_message,
+)
 from genesis.document import Genesis
 from ledger.checkpoint import Checkpoint, cosigner_verifier_key, verify_cosignature
 from ledger.refusal import Rejected
@@ -291,12 +299,13 @@ class EvidenceChecker:
 
 
 def _statement_in(message: Message, validators: ValidatorSet) -> Vote | ViewClaim | None:
-    """Return what the sender of a message signed; a new-view may be refused for other reasons."""
+    """Return what the signature of a message is on, whatever else may be wrong with it."""
     match message:
-        case PrePrepare():
-            primary = validators.primary(message.height, 0)
+        case PrePrepare() | NewView():
+            height, view = message.height, message.view
+            primary = validators.primary(height, view)
             block_hash = message.proposal.block_hash
-            return Vote(PRE_PREPARE, message.height, 0, block_hash, primary, message.signature)
+            return Vote(PRE_PREPARE, height, view, block_hash, primary, message.signature)
         case Prepare() | Commit():
             return message.vote
         case ViewChange():

@@ -108,6 +108,19 @@ def test_a_claim_inside_a_new_view_counts_as_said() -> None:
     assert slots(one) == [(0, "view-change/1/1")]
 
 
+def test_two_new_views_of_one_view_convict_even_if_their_justification_is_worthless() -> None:
+    """The signature is the primary's pre-prepare, whatever travels beside it."""
+    one = Alone()
+    for salt in (b"a", b"b"):
+        one.hear(sign_new_view(2, 1, 1, changes(1, replicas=(0, 1)), one.block(2, salt)))
+        assert one.node.notes[-1].startswith("no_quorum:")
+    assert slots(one) == [(2, "pre-prepare/1/1")]
+    assert one.node.running.view == 0
+    again = sign_new_view(2, 1, 1, changes(1, replicas=(0, 1, 3)), one.block(2, b"b"))
+    one.hear(again)
+    assert [vote.view for vote in one.of(Prepare)] == [1], "what is justified counts all the same"
+
+
 def test_a_certificate_inside_a_new_view_can_convict() -> None:
     one = Alone()
     block, other = one.block(), one.block(salt=b"b")

@@ -248,6 +248,15 @@ MUTANTS = (
         EVIDENCE + "test_a_forged_contradiction_of_the_height_below_convicts_nobody",
     ),
     Mutant(
+        "unjustified-new-view-is-not-said",
+        "consensus/replica.py",
+        "if isinstance(message, NewView | ViewChange):",
+        "if isinstance(message, ViewChange):",
+        "a primary may sign two new-views for one view, as long as none of them is justified",
+        EVIDENCE
+        + "test_two_new_views_of_one_view_convict_even_if_their_justification_is_worthless",
+    ),
+    Mutant(
         "restart-forgets-the-certificates-votes",
         "consensus/restart.py",
         "            state.record_vote(vote)\n    if record.view_change",
