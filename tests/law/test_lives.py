@@ -79,6 +79,15 @@ def test_a_formation_that_was_recorded_late_is_no_earlier_start_of_interest() ->
     assert check_life(88_005_538) >= 1
 
 
+def test_a_formation_recorded_late_may_need_no_assumption_any_more() -> None:
+    """Recorded two days late, at a higher rate: 40 fen from the first payment, 30 from the record.
+
+    From the signature it was 30 as well, so that the better terms' result assumed nothing of the
+    day and was compared with the worse terms' result of the recorded day.
+    """
+    assert check_life(479_678) >= 1
+
+
 def test_two_issuers_never_take_more_than_a_better_refund_gives() -> None:
     """A better agreement once lowered the consumer's share by a fen: two issuers rounded apart."""
     case = make_life(0)
