@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
-from ledger import kernel, tags
+from ledger import kernel, kernel_plain, tags
 from ledger.canonical import encode_canonical
 from ledger.hashing import sha256
 from ledger.merkle import compute_root, inclusion_proof, leaf_hash, root_from_inclusion
@@ -565,3 +565,49 @@ def test_the_one_pass_takes_nothing_that_the_strict_reading_refuses(seed: int) -
                 assert root == root_from_inclusion(leaf, path.index, path.size, path.hashes)
         if kernel.KERNEL == "native":
             assert kernel.read_envelope(raw, tags.TX_ID) is not None
+
+
+@pytest.mark.skipif(kernel.KERNEL != "native", reason="the plain kernel leaves all to that reading")
+@pytest.mark.parametrize("size", [2, 3, 5, 8, 13, 64, 100, 129])
+def test_paths_that_meet_the_last_one_are_judged_as_if_alone(size: int) -> None:
+    """The kernel climbs only to where a path meets the one before; a wrong rest is not taken."""
+    chance = random.Random(size)
+    decoder = StrictDecoder(Envelope, "envelope")
+    names = [[f"{batch}-{number}" for number in range(size)] for batch in "AB"]
+    batches = [
+        [
+            decoder.decode(raw)
+            for raw in sign_batch([body(reference=name) for name in each], CHAIN, signer(1))
+        ]
+        for each in names
+    ]
+    roots = [compute_root([leaf_hash(compute_tx_id(each.body)) for each in row]) for row in batches]
+    right = 0
+    for _ in range(600):
+        envelope, other = (chance.choice(chance.choice(batches)) for _ in range(2))
+        ((key, signature, path),) = [
+            (each.public_key, each.signature, each.batch) for each in envelope.signatures
+        ]
+        strange = other.signatures[0].batch
+        assert path is not None
+        assert strange is not None
+        index, hashes = path.index, list(path.hashes)
+        at = chance.randrange(len(hashes))
+        match chance.randrange(8):
+            case 0:
+                hashes[at] = chance.choice([*strange.hashes, *hashes, bytes(32)])
+            case 1:
+                hashes[at:] = strange.hashes[at:]
+            case 2:
+                hashes = list(strange.hashes)
+            case 3:
+                index = strange.index
+        raw = encode_envelope(
+            envelope.body, [Signature(key, signature, BatchPath(index, size, hashes))]
+        )
+        read = kernel.read_envelope(raw, tags.TX_ID)
+        leaf = leaf_hash(compute_tx_id(envelope.body))
+        root = kernel_plain.fold_path(leaf, index, size, hashes)
+        assert (read and read[2][0][2]) == root
+        right += root in roots
+    assert 200 < right < 550, "both right and wrong paths were met"
