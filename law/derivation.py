@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from law.amounts import Rounding, show_exact
+from law.amounts import Exact, Rounding, show_exact
 from law.canonical import encode
 from law.days import Day, show_day
 
@@ -46,8 +45,7 @@ class Sets:
         return [list(positions) for positions in self._known]
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """One value a step uses, and where it stands."""
 
     name: str
@@ -67,8 +65,7 @@ class Input:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One line of working."""
 
     name: str
@@ -93,6 +90,9 @@ class Step:
         }
 
 
+Number = TypeVar("Number", int, Exact)
+
+
 class Working:
     """Collects the steps of one result."""
 
@@ -101,12 +101,10 @@ class Working:
     def __init__(self) -> None:
         self.steps: list[Step] = []
 
-    def exact(
-        self, name: str, article: str, formula: str, value: Fraction | int, *inputs: Input
-    ) -> Fraction:
+    def exact(self, name: str, article: str, formula: str, value: Number, *inputs: Input) -> Number:
         """Note an exact number and return it."""
         self.steps.append(Step(name, article, formula, inputs, show_exact(value)))
-        return value if type(value) is Fraction else Fraction(value)
+        return value
 
     def rounded(
         self,
@@ -139,25 +137,26 @@ class WorkedOnce(Generic[Made]):
 
     def of(self, key: Hashable, working: Working, work: Callable[[Working], Made]) -> Made:
         """Return what `work` comes to, which `key` decides, and note its steps in `working`."""
-        if key not in self._known:
+        known = self._known.get(key)
+        if known is None:
             own = Working()
-            self._known[key] = work(own), own.steps
-        made, steps = self._known[key]
+            known = self._known[key] = work(own), own.steps
+        made, steps = known
         working.steps.extend(steps)
         return made
 
 
-def from_terms(name: str, value: Fraction | int | str) -> Input:
+def from_terms(name: str, value: Exact | str) -> Input:
     """Return an input that the terms say."""
     return Input(name, value if isinstance(value, str) else show_exact(value), "terms")
 
 
-def from_step(name: str, value: Fraction | int) -> Input:
+def from_step(name: str, value: Exact) -> Input:
     """Return an input that an earlier step came to."""
     return Input(name, show_exact(value), "step")
 
 
-def from_entries(name: str, value: Fraction | int | str, positions: Sequence[int]) -> Input:
+def from_entries(name: str, value: Exact | str, positions: Sequence[int]) -> Input:
     """Return an input that entries of the log say."""
     shown = value if isinstance(value, str) else show_exact(value)
     return Input(name, shown, "entries", tuple(positions))

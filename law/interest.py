@@ -121,9 +121,11 @@ class Accrual:
         """Return interest on the consumer's share by every standard that may apply, on a contract
         made at `formed_at`: art. 16(1) takes the rates of that time."""
         key = (consumer, ending, formed_at)
-        if key not in self._runs:
-            self._runs[key] = self._begin(consumer, ending, formed_at), WorkedOnce()
-        run, known = self._runs[key]
+        begun = self._runs.get(key)
+        if begun is None:
+            run = self._begin(consumer, ending, formed_at)
+            begun = self._runs[key] = run, WorkedOnce()
+        run, known = begun
         asked = bool(self.account.of("actual_rate.requested"))
         found = []
         for standard in find_standards(self.terms, route, cause):
