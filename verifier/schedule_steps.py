@@ -141,7 +141,7 @@ def _check_line(
     Raises `Refuted`, naming the line and the step of it that failed.
     """
     inner = Case(case.trusted_chain_id)
-    inner.root, inner.certified = case.root, case.certified
+    case.share(inner)
     number, name = 1, _READING
     try:
         inner.file = line = read_schedule_line(raw, file.genesis)
