@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from law.amounts import Exact, Rounding, show_exact
-from law.canonical import encode
+from law.canonical import encode, is_beyond_question, quote, to_bytes
 from law.days import Day, show_day
 
 FORMAT: Final = "evidence-ledger/refund"
@@ -64,6 +64,13 @@ class Input(NamedTuple):
             "value": self.value,
         }
 
+    def write(self, sets: Sets) -> str:
+        """Return the canonical text of `to_document`."""
+        return (
+            f'{{"name":{quote(self.name)},"set":{sets.index(self.positions)},'
+            f'"source":{quote(self.source)},"value":{quote(self.value)}}}'
+        )
+
 
 class Step(NamedTuple):
     """One line of working."""
@@ -88,6 +95,18 @@ class Step(NamedTuple):
             else {"mode": rounding.mode, "unit": rounding.unit},
             "value": self.value,
         }
+
+    def write(self, sets: Sets) -> str:
+        """Return the canonical text of `to_document`."""
+        inputs = ",".join([given.write(sets) for given in self.inputs])
+        rounding = "null"
+        if self.rounding is not None:
+            rounding = f'{{"mode":{quote(self.rounding.mode)},"unit":{self.rounding.unit}}}'
+        return (
+            f'{{"article":{quote(self.article)},"formula":{quote(self.formula)},'
+            f'"inputs":[{inputs}],"name":{quote(self.name)},"rounding":{rounding},'
+            f'"value":{quote(self.value)}}}'
+        )
 
 
 Number = TypeVar("Number", int, Exact)
@@ -241,8 +260,8 @@ class Result:
     """(number of the agreement, fen): agreed fees, which are never deducted."""
     steps: tuple[Step, ...]
 
-    def to_document(self, sets: Sets) -> dict[str, Any]:
-        """Return the result as it is written."""
+    def to_document(self, steps: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the result as it is written, with the documents of its steps."""
         figures = self.figures
         return {
             "agreements": [one.to_document() for one in self.considered],
@@ -259,7 +278,7 @@ class Result:
             "payments": [payment.to_document() for payment in self.payments],
             "principal": figures.principal,
             "route": self.route,
-            "steps": [step.to_document(sets) for step in self.steps],
+            "steps": steps,
         }
 
 
@@ -319,13 +338,20 @@ class Derivation:
 
     def to_document(self) -> dict[str, Any]:
         """Return the derivation as it is written."""
+        return self._to_document(
+            lambda result, sets: [step.to_document(sets) for step in result.steps]
+        )
+
+    def _to_document(
+        self, list_steps: Callable[[Result, Sets], list[dict[str, Any]]]
+    ) -> dict[str, Any]:
         sets = Sets()
         document = {
             "as_of": show_day(self.as_of),
             "format": FORMAT,
             "paid": self.paid,
             "payees": [payee.to_document(sets) for payee in self.payees],
-            "results": [result.to_document(sets) for result in self.results],
+            "results": [result.to_document(list_steps(result, sets)) for result in self.results],
             "returned": list(self.returned),
             "terms": self.terms_hash,
             "told": [told.to_document(sets) for told in self.told],
@@ -334,5 +360,23 @@ class Derivation:
         return document | {"sets": sets.to_document()}
 
     def encode(self) -> bytes:
-        """Return the derivation's canonical bytes; their hash is what a chain keeps."""
-        return encode(self.to_document(), "derivation")
+        """Return the derivation's canonical bytes; their hash is what a chain keeps.
+
+        Steps are most of it. They are written by themselves and put where the rest has none, which
+        comes to the same as writing `to_document` and takes half the time.
+        """
+        written: list[bytes] = []
+
+        def write_apart(result: Result, sets: Sets) -> list[dict[str, Any]]:
+            steps = ",".join([step.write(sets) for step in result.steps])
+            written.append(to_bytes(f'"steps":[{steps}]'))
+            return []
+
+        rest = encode(self._to_document(write_apart), "derivation")
+        if not all(is_beyond_question(steps) for steps in written):
+            return encode(self.to_document(), "derivation")
+        # No text holds these quotation marks: in a text they are escaped.
+        parts = rest.split(b'"steps":[]')
+        return parts[0] + b"".join(
+            [steps + part for steps, part in zip(written, parts[1:], strict=True)]
+        )
