@@ -119,10 +119,7 @@ def _read_at_a_glance(raw: bytes) -> dict[str, JsonValue] | None:
         return None
     if not raw.isascii() and _QUESTIONABLE.search(raw.translate(None, _ASCII).decode()):
         return None
-    containers = raw.count(b"{") + raw.count(b"[")
-    if containers > DEPTH_MAX and _is_deeper(value, DEPTH_MAX):
-        return None
-    return value
+    return None if _is_deeper(value, DEPTH_MAX) else value
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
@@ -135,7 +132,9 @@ def _is_deeper(value: Any, levels: int) -> bool:
             for item in (outer.values() if type(outer) is dict else outer)
             if type(item) is dict or type(item) is list
         ]
-    return bool(level)
+        if not level:
+            return False
+    return True
 
 
 class _Reader:
