@@ -248,6 +248,13 @@ MUTATIONS: dict[str, Mutation] = {
         of_party(value="value", proof="proof"), 20, Reason.BAD_PROOF,
     ),
     "another-partys-name": (of_party(stream="stream"), 20, Reason.UNKNOWN_PARTY),
+    "the-parties-of-an-earlier-state": (
+        changed(lambda lines: lines.__setitem__(
+            2, encode_canonical(json.loads(lines[2]) | {
+                "parties": json.loads(lines[1])["parties"]
+            }) + b"\n")),
+        20, Reason.BAD_PROOF,
+    ),
     "another-contracts-name": (member(2, contract="k-2"), 20, Reason.BAD_FIELD),
     "entries-of-none": (member(2, entries=[]), 20, Reason.UNKNOWN_PARTY),
     "another-header": (
