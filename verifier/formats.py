@@ -327,10 +327,10 @@ def _take_effect(effect: Any, name: str) -> tuple[str, int | str]:
 
 
 def _take_pattern(value: Any, name: str, pattern: re.Pattern[str]) -> str:
-    text = take_text(value, name)
-    if pattern.fullmatch(text) is None:
+    if type(value) is not str or pattern.fullmatch(value) is None:
+        text = take_text(value, name)
         _refuse(Reason.BAD_FIELD, f"{name}: {text[:100]!r} does not match {pattern.pattern}")
-    return text
+    return value
 
 
 def _refuse(reason: Reason, detail: str) -> NoReturn:
