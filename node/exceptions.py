@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from node.verification import VerifierUnavailable
+from storage.files import Damaged, StorageFailure
 
 log = logging.getLogger("evidence_ledger.node")
 
@@ -27,9 +28,20 @@ def make_exception_handler(fail: Callable[[str], None]) -> ExceptionHandler:
         error = context.get("exception")
         log.error("event loop: %s", context.get("message"), exc_info=error)
         if isinstance(error, Exception) and not _is_passing(error, context):
-            fail(f"a mistake of this program: {type(error).__name__}: {error}")
+            fail(describe_failure(error))
 
     return handle
+
+
+def describe_failure(error: Exception) -> str:
+    """Return in words what kept a node from going on: its disk, what lies there, or a mistake."""
+    match error:
+        case StorageFailure():
+            return f"the disk failed: {error}"
+        case Damaged():
+            return f"what is stored here is damaged: {error}"
+        case _:
+            return f"a mistake of this program: {type(error).__name__}: {error}"
 
 
 def _is_passing(error: Exception, context: dict[str, Any]) -> bool:

@@ -42,6 +42,7 @@ from node.disk_usage import DiskUsage
 from node.driver import Driver, Identity, Signers
 from node.effects import CommitBlock
 from node.exceptions import make_exception_handler
+from node.huge_pages import keep_huge
 from node.joining import fetch_snapshot
 from node.kept_entries import keep_before
 from node.keystore import KeyPurpose, Keystore, KeystoreError, read_passphrase
@@ -343,6 +344,7 @@ class _Server:
                 metrics.watch_event_loop(),
                 usage.watch(),
                 collect_cycles(driver.pool),
+                keep_huge(),
                 store.fill_references(),
                 _prepare(statements),
             ):

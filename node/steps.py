@@ -16,6 +16,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from node.exceptions import describe_failure
 from storage.files import StorageFailure
 
 Event = TypeVar("Event")
@@ -144,15 +145,12 @@ class Steps(Generic[Event, Effect]):
             self._go_on()
 
     def _fail(self, error: Exception) -> None:
-        """Tell why nothing goes on: the disk, or a mistake of this program.
+        """Tell why nothing goes on.
 
         A step that broke off may have voted in memory and not on disk, so nothing may follow it.
         """
         self.stop()
-        if isinstance(error, StorageFailure):
-            self._failed(f"the disk failed: {error}")
-        else:
-            self._failed(f"a mistake of this program: {type(error).__name__}: {error}")
+        self._failed(describe_failure(error))
 
 
 def _give_up(performed: asyncio.Future[None] | None) -> None:

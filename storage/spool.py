@@ -4,14 +4,15 @@ An intake receipt is a promise, so the transaction must survive this process bef
 signed. Envelopes are appended to the active one of two files and synced. When that file has grown,
 whatever is still owed is appended to it once more, so that it holds everything; then the other file
 is emptied and becomes the active one. After a crash what is found goes back into the pool; what is
-already on the chain is recognised there. A torn end was never promised and is cut off; a damaged
-record is said, and the ones behind it are kept.
+already on the chain is recognised there. A torn end was never promised and is cut off; damaged
+bytes are said, and the whole records behind them are kept.
 
 Record   length(u32) crc32c(u32) envelope
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from typing import Final
@@ -28,6 +29,8 @@ RECORD_BYTES_MAX: Final = 64 * 1024
 """No envelope is larger: its entry has to stay under 65,536 bytes."""
 
 _RECORD: Final = struct.Struct(">II")
+_LENGTH: Final = re.compile(rb"(?=\x00\x00(?!\x00\x00)|\x00\x01\x00\x00)", re.DOTALL)
+"""The length of a record, 1 to `RECORD_BYTES_MAX`, or what looks like one."""
 
 
 class Spool:
@@ -78,21 +81,45 @@ class Spool:
         records: list[bytes] = []
         at = 0
         while at < size:
-            head = self._directory.pread(name, at, min(_RECORD.size, size - at))
-            length, crc = _RECORD.unpack(head) if len(head) == _RECORD.size else (size, 0)
-            end = at + _RECORD.size + length
-            # Zeros are what a file is that grew and lost power before its bytes were there.
-            if not 0 < length <= RECORD_BYTES_MAX or end > size:
+            raw = self._record_at(name, at, size)
+            if raw is not None:
+                records.append(raw)
+                at += _RECORD.size + len(raw)
+                continue
+            following = self._find_record(name, at + 1, size)
+            if following is None:
                 self.notices.append(f"{name}: torn at byte {at} of {size}; cut off there")
                 self._directory.truncate(name, at)
                 self._directory.fsync(name)
                 size = at
-                break
-            raw = self._directory.pread(name, at + _RECORD.size, length)
-            if crc32c(raw) == crc:
-                records.append(raw)
             else:
-                self.notices.append(f"{name}: the record at byte {at} is damaged and left out")
-            at = end
+                self.notices.append(f"{name}: bytes {at} to {following} are damaged and left out")
+                at = following
         self._sizes[file] = size
         return records
+
+    def _record_at(self, name: str, at: int, size: int) -> bytes | None:
+        """Return the envelope whose record begins here, or None if none whole does.
+
+        Zeros are what a file is that grew and lost power before its bytes were there.
+        """
+        head = self._directory.pread(name, at, min(_RECORD.size, size - at))
+        if len(head) < _RECORD.size:
+            return None
+        length, crc = _RECORD.unpack(head)
+        if not 0 < length <= RECORD_BYTES_MAX or at + _RECORD.size + length > size:
+            return None
+        raw = self._directory.pread(name, at + _RECORD.size, length)
+        return raw if crc32c(raw) == crc else None
+
+    def _find_record(self, name: str, begin: int, size: int) -> int | None:
+        """Return where the next whole record begins: the damaged one's length may be what rotted.
+
+        What an envelope holds may look like a record; whoever takes it for one finds no more than
+        an envelope, which is read and verified as any other.
+        """
+        rest = self._directory.pread(name, begin, size - begin)
+        for found in _LENGTH.finditer(rest):
+            if self._record_at(name, begin + found.start(), size) is not None:
+                return begin + found.start()
+        return None

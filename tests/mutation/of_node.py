@@ -318,8 +318,8 @@ MUTANTS = (
     Mutant(
         "goes-on-after-a-failure",
         "node/steps.py",
-        "        self.stop()\n        if isinstance(error, StorageFailure):",
-        "        if isinstance(error, StorageFailure):",
+        "        self.stop()\n        self._failed(describe_failure(error))",
+        "        self._failed(describe_failure(error))",
         "after a failing disk effects are still performed",
         STEPS + "test_nothing_follows_a_failing_disk_and_whoever_waits_is_told",
     ),

@@ -237,10 +237,18 @@ MUTANTS = (
     Mutant(
         "promise-crc-unchecked",
         "storage/spool.py",
-        "            if crc32c(raw) == crc:",
-        "            if raw or crc:",
+        "return raw if crc32c(raw) == crc else None",
+        "return raw",
         "a damaged promise is believed",
         SPOOL + "test_damaged_record_is_said_and_those_behind_it_are_kept",
+    ),
+    Mutant(
+        "rotten-length-ends-the-reading",
+        "storage/spool.py",
+        "following = self._find_record(name, at + 1, size)",
+        "following = None",
+        "one rotten length takes every promise behind it along",
+        SPOOL + "test_whatever_byte_rots_no_other_promise_goes_with_it",
     ),
     Mutant(
         "promises-dropped",

@@ -96,9 +96,9 @@ def test_a_vote_is_its_signers_whoever_brings_it() -> None:
     machine, proposal = proposed(network)
     block_hash = proposal.proposal.block_hash
     machine.hear(2, vote(network, 2, Prepare, bytes(32)))
-    assert [type(item) for item in machine.voted()] == [Prepare]
+    assert [type(item) for item in machine.voted()] == [Prepare, PrePrepare], "shown to its signer"
     machine.hear(1, vote(network, 0, Prepare, block_hash))
-    assert [type(item) for item in machine.voted()] == [Prepare, Commit]
+    assert [type(item) for item in machine.voted()] == [Prepare, PrePrepare, Commit]
 
 
 def test_a_connection_lends_its_name_to_nobody() -> None:

@@ -28,7 +28,7 @@ from node.exceptions import make_exception_handler
 from node.ledger_store import REPLAY_PROGRESS, STATE_PROGRESS
 from node.server import ProgressLog, _Server, log_notices
 from node.verification import VerifierUnavailable
-from storage.files import StorageFailure
+from storage.files import Damaged, StorageFailure
 from tests.cli.running import StoredChain
 
 ROOT = Path(__file__).parents[2]
@@ -167,6 +167,12 @@ async def test_a_timer_that_breaks_off_stops_the_node() -> None:
 
     reasons = await handled(lambda: asyncio.get_running_loop().call_soon(timer))
     assert reasons == ["a mistake of this program: ZeroDivisionError: by nothing"]
+
+
+async def test_what_has_rotted_on_the_disk_is_no_mistake_of_the_program() -> None:
+    error = Damaged("chain/000000000000.seg", 4096, "a frame's checksum does not match")
+    reasons = await handled(lambda: asyncio.ensure_future(breaks(error)) and None)
+    assert reasons == [f"what is stored here is damaged: {error}"]
 
 
 @pytest.mark.parametrize("error", [OSError(104, "reset"), VerifierUnavailable("a worker died")])

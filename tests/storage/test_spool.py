@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
+
 import pytest
 
 from sim.disk import ProcessEnded, Survival
@@ -131,7 +134,35 @@ def test_damaged_record_is_said_and_those_behind_it_are_kept(directory):
     directory.pwrite(name, 8, b"\xff")
     again, found = reopen(directory)
     assert found == ENVELOPES[1:3]
-    assert again.notices == [f"{name}: the record at byte 0 is damaged and left out"]
+    assert again.notices == [f"{name}: bytes 0 to 108 are damaged and left out"]
+
+
+def test_whatever_byte_rots_no_other_promise_goes_with_it(directory):
+    """A length is what says where the next record begins; it may rot as well."""
+    spool = Spool(directory)
+    spool.load()
+    spool.append(ENVELOPES[:4])
+    name = next(name for name in SPOOL_FILES if directory.size(name))
+    whole = directory.pread(name, 0, directory.size(name))
+    ends = list(accumulate(8 + len(envelope) for envelope in ENVELOPES[:4]))
+    for at in range(ends[3]):
+        directory.truncate(name, 0)
+        directory.append(name, whole[:at] + bytes([whole[at] ^ 0x81]) + whole[at + 1 :])
+        struck = bisect_right(ends, at)
+        again, found = reopen(directory)
+        assert found == [*ENVELOPES[:struck], *ENVELOPES[struck + 1 : 4]], at
+        assert len(again.notices) == 1
+
+
+def test_a_record_inside_rotten_bytes_is_no_more_than_an_envelope_to_be_read(directory):
+    spool = Spool(directory)
+    spool.load()
+    spool.append([b"inside"])
+    name = next(name for name in SPOOL_FILES if directory.size(name))
+    inside = directory.pread(name, 0, directory.size(name))
+    spool.append([b"before" + inside + b"after", b"next"])
+    directory.pwrite(name, len(inside) + 8, b"X")
+    assert reopen(directory)[1] == [b"inside", b"inside", b"next"]
 
 
 def test_absurd_length_ends_the_reading(directory):
