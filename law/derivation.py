@@ -110,6 +110,7 @@ class Step(NamedTuple):
 
 
 Number = TypeVar("Number", int, Exact)
+"""A number that is noted and given back as it came."""
 
 
 class Working:
