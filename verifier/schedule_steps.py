@@ -8,8 +8,8 @@ locked and owed at the height of the total follows from those of its entries tha
 leaves made of that, in the order of the lines, must give the hash in the merchant's record. A
 contract left out, added, moved, doubled or exchanged gives another number or another hash.
 
-One line is in memory at a time, with one row of the table for each contract, the parties of the line
-before, and the published pages that computations selected from: lines have most of these in common.
+One line is in memory at a time, and one row of the table for each contract; besides them the
+parties of the line before and the published pages that were read, which most lines have in common.
 """
 
 from __future__ import annotations
