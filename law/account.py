@@ -187,6 +187,8 @@ def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
             ordered += paid
             account_id = account_id or fact.data.account
     deliveries = _fold_deliveries(terms, kinds)
+    tallies = _tally(deliveries)
+    undisputed = [delivery for delivery in deliveries if not delivery.objected]
     return Account(
         signed=signed.data,
         signed_at=signed.at,
@@ -202,8 +204,8 @@ def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
         account_id=account_id,
         released=_sum_released(terms, kinds),
         deliveries=deliveries,
-        tallies=_tally(deliveries),
-        undisputed=_tally([delivery for delivery in deliveries if not delivery.objected]),
+        tallies=tallies,
+        undisputed=tallies if len(undisputed) == len(deliveries) else _tally(undisputed),
         facts=kinds,
         arrivals=_find_arrivals(kinds),
     )

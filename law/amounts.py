@@ -13,6 +13,9 @@ from typing import Final
 ROUNDING_MODES: Final = ("half_up", "half_even", "up", "down")
 HALF: Final = Fraction(1, 2)
 
+Exact = Fraction | int
+"""An amount that is not rounded; a whole one is most quickly reckoned with as what it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rounding:
@@ -21,7 +24,7 @@ class Rounding:
     mode: str
     unit: int
 
-    def round(self, amount: Fraction) -> int:
+    def round(self, amount: Exact) -> int:
         """Return `amount` (fen, not negative in practice) as whole fen, a multiple of the unit."""
         whole = self.unit * amount.denominator
         floor, rest = divmod(amount.numerator, whole)
@@ -40,7 +43,7 @@ FEN: Final = Rounding("half_up", 1)
 """For figures that are told and not owed."""
 
 
-def show_exact(amount: Fraction | int) -> str:
+def show_exact(amount: Exact) -> str:
     """Write an exact number: `1200`, `15000/7`."""
     return str(amount)  # Fraction writes itself so
 

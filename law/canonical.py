@@ -48,8 +48,8 @@ _INTEGER_CHARS_MAX: Final = len(str(-INTEGER_MAX))
 def encode(value: Any, name: str = "document") -> bytes:
     """Return the canonical text of `value`, in UTF-8; raise `Refused` where it has none."""
     if _is_plain(value, DEPTH_MAX):
-        raw = _dumps(value).encode("utf-8", "surrogatepass")
-        if raw.isascii() or not _QUESTIONABLE.search(_drop_ascii(raw)):
+        raw = to_bytes(_dumps(value))
+        if is_beyond_question(raw):
             return raw
     has_high_names = _check(value, name, "$", 1)
     try:
@@ -110,6 +110,21 @@ def decode(raw: bytes, name: str = "document") -> dict[str, Any]:
     return value
 
 
+def to_bytes(text: str) -> bytes:
+    """Return written text in UTF-8; half a surrogate pair stays, and is then questionable."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def is_beyond_question(raw: bytes) -> bool:
+    """Return whether written text has no character whose normal form or order one must ask about.
+
+    So it is of nearly every document.
+    """
+    return raw.isascii() or not _QUESTIONABLE.search(
+        raw.translate(None, _ASCII).decode("utf-8", "surrogatepass")
+    )
+
+
 def compute_hash(raw: bytes) -> str:
     """Return the SHA-256 of a document's canonical bytes, as 64 hex digits."""
     return sha256(raw).hexdigest()
@@ -147,14 +162,12 @@ def _is_nfc(run: str) -> bool:
     return NORMALIZATION.is_normalized("NFC", run)
 
 
+quote: Final = json.encoder.encode_basestring
+"""Writes a text as JSON does, in quotation marks and with the shortest escapes."""
+
 _dumps: Final = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False
 ).encode
-
-
-def _drop_ascii(raw: bytes) -> str:
-    """Return the characters of UTF-8 text beyond ASCII, half surrogate pairs among them."""
-    return raw.translate(None, _ASCII).decode("utf-8", "surrogatepass")
 
 
 def _write(value: Any) -> str:

@@ -57,15 +57,16 @@ class CaseReader:
     """Reads cases of one contract as it grew, one for each computation of what is owed.
 
     A later case holds the entries and pages of an earlier one and more: each is read and spelled
-    once, however many cases it is in. What is refused is not kept.
+    once, however many cases it is in. What is refused is not kept. Many contracts select from the
+    same pages: `pages` are those read before, by their one spelling, and grow by what is read here.
     """
 
     __slots__ = ("_facts", "_pages", "_spelled", "_stated")
 
-    def __init__(self) -> None:
+    def __init__(self, pages: dict[bytes, Page] | None = None) -> None:
+        self._pages = {} if pages is None else pages
         self._stated = _Once(to_fact)
         self._facts = _Once(read_fact)
-        self._pages = _Once(Page)
         self._spelled = _Once(encode)
 
     def build(
@@ -103,8 +104,15 @@ class CaseReader:
     def read(self, terms: bytes, gathered: Gathered) -> Case:
         """Return the case; raise `Refused` for whatever of it cannot be read."""
         facts = read_facts(gathered.documents, self._facts.of)
-        published = read_published(gathered.pages, self._pages.of)
+        published = read_published(gathered.pages, self._read_page)
         return Case(parse_terms(terms), facts, published, gathered.basis)
+
+    def _read_page(self, document: dict[str, Any], path: str) -> Page:
+        spelled = self._spelled.of(document, "document")
+        page = self._pages.get(spelled)
+        if page is None:
+            page = self._pages[spelled] = Page(document, path)
+        return page
 
     def _digest(self, documents: Sequence[Any]) -> str:
         """Return the SHA-256 of documents one after another, each in its one spelling."""

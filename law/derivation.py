@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from law.amounts import Rounding, show_exact
-from law.canonical import encode
+from law.amounts import Exact, Rounding, show_exact
+from law.canonical import encode, is_beyond_question, quote, to_bytes
 from law.days import Day, show_day
 
 FORMAT: Final = "evidence-ledger/refund"
@@ -46,8 +45,7 @@ class Sets:
         return [list(positions) for positions in self._known]
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """One value a step uses, and where it stands."""
 
     name: str
@@ -66,9 +64,15 @@ class Input:
             "value": self.value,
         }
 
+    def write(self, sets: Sets) -> str:
+        """Return the canonical text of `to_document`."""
+        return (
+            f'{{"name":{quote(self.name)},"set":{sets.index(self.positions)},'
+            f'"source":{quote(self.source)},"value":{quote(self.value)}}}'
+        )
 
-@dataclass(frozen=True, slots=True)
-class Step:
+
+class Step(NamedTuple):
     """One line of working."""
 
     name: str
@@ -92,6 +96,22 @@ class Step:
             "value": self.value,
         }
 
+    def write(self, sets: Sets) -> str:
+        """Return the canonical text of `to_document`."""
+        inputs = ",".join([given.write(sets) for given in self.inputs])
+        rounding = "null"
+        if self.rounding is not None:
+            rounding = f'{{"mode":{quote(self.rounding.mode)},"unit":{self.rounding.unit}}}'
+        return (
+            f'{{"article":{quote(self.article)},"formula":{quote(self.formula)},'
+            f'"inputs":[{inputs}],"name":{quote(self.name)},"rounding":{rounding},'
+            f'"value":{quote(self.value)}}}'
+        )
+
+
+Number = TypeVar("Number", int, Exact)
+"""A number that is noted and given back as it came."""
+
 
 class Working:
     """Collects the steps of one result."""
@@ -101,12 +121,10 @@ class Working:
     def __init__(self) -> None:
         self.steps: list[Step] = []
 
-    def exact(
-        self, name: str, article: str, formula: str, value: Fraction | int, *inputs: Input
-    ) -> Fraction:
+    def exact(self, name: str, article: str, formula: str, value: Number, *inputs: Input) -> Number:
         """Note an exact number and return it."""
         self.steps.append(Step(name, article, formula, inputs, show_exact(value)))
-        return value if type(value) is Fraction else Fraction(value)
+        return value
 
     def rounded(
         self,
@@ -139,25 +157,26 @@ class WorkedOnce(Generic[Made]):
 
     def of(self, key: Hashable, working: Working, work: Callable[[Working], Made]) -> Made:
         """Return what `work` comes to, which `key` decides, and note its steps in `working`."""
-        if key not in self._known:
+        known = self._known.get(key)
+        if known is None:
             own = Working()
-            self._known[key] = work(own), own.steps
-        made, steps = self._known[key]
+            known = self._known[key] = work(own), own.steps
+        made, steps = known
         working.steps.extend(steps)
         return made
 
 
-def from_terms(name: str, value: Fraction | int | str) -> Input:
+def from_terms(name: str, value: Exact | str) -> Input:
     """Return an input that the terms say."""
     return Input(name, value if isinstance(value, str) else show_exact(value), "terms")
 
 
-def from_step(name: str, value: Fraction | int) -> Input:
+def from_step(name: str, value: Exact) -> Input:
     """Return an input that an earlier step came to."""
     return Input(name, show_exact(value), "step")
 
 
-def from_entries(name: str, value: Fraction | int | str, positions: Sequence[int]) -> Input:
+def from_entries(name: str, value: Exact | str, positions: Sequence[int]) -> Input:
     """Return an input that entries of the log say."""
     shown = value if isinstance(value, str) else show_exact(value)
     return Input(name, shown, "entries", tuple(positions))
@@ -242,8 +261,8 @@ class Result:
     """(number of the agreement, fen): agreed fees, which are never deducted."""
     steps: tuple[Step, ...]
 
-    def to_document(self, sets: Sets) -> dict[str, Any]:
-        """Return the result as it is written."""
+    def to_document(self, steps: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the result as it is written, with the documents of its steps."""
         figures = self.figures
         return {
             "agreements": [one.to_document() for one in self.considered],
@@ -260,7 +279,7 @@ class Result:
             "payments": [payment.to_document() for payment in self.payments],
             "principal": figures.principal,
             "route": self.route,
-            "steps": [step.to_document(sets) for step in self.steps],
+            "steps": steps,
         }
 
 
@@ -320,13 +339,20 @@ class Derivation:
 
     def to_document(self) -> dict[str, Any]:
         """Return the derivation as it is written."""
+        return self._to_document(
+            lambda result, sets: [step.to_document(sets) for step in result.steps]
+        )
+
+    def _to_document(
+        self, list_steps: Callable[[Result, Sets], list[dict[str, Any]]]
+    ) -> dict[str, Any]:
         sets = Sets()
         document = {
             "as_of": show_day(self.as_of),
             "format": FORMAT,
             "paid": self.paid,
             "payees": [payee.to_document(sets) for payee in self.payees],
-            "results": [result.to_document(sets) for result in self.results],
+            "results": [result.to_document(list_steps(result, sets)) for result in self.results],
             "returned": list(self.returned),
             "terms": self.terms_hash,
             "told": [told.to_document(sets) for told in self.told],
@@ -335,5 +361,23 @@ class Derivation:
         return document | {"sets": sets.to_document()}
 
     def encode(self) -> bytes:
-        """Return the derivation's canonical bytes; their hash is what a chain keeps."""
-        return encode(self.to_document(), "derivation")
+        """Return the derivation's canonical bytes; their hash is what a chain keeps.
+
+        Steps are most of it. They are written by themselves and put where the rest has none, which
+        comes to the same as writing `to_document` and takes half the time.
+        """
+        written: list[bytes] = []
+
+        def write_apart(result: Result, sets: Sets) -> list[dict[str, Any]]:
+            steps = ",".join([step.write(sets) for step in result.steps])
+            written.append(to_bytes(f'"steps":[{steps}]'))
+            return []
+
+        rest = encode(self._to_document(write_apart), "derivation")
+        if not all(is_beyond_question(steps) for steps in written):
+            return encode(self.to_document(), "derivation")
+        # No text holds these quotation marks: in a text they are escaped.
+        parts = rest.split(b'"steps":[]')
+        return parts[0] + b"".join(
+            [steps + part for steps, part in zip(written, parts[1:], strict=True)]
+        )

@@ -9,8 +9,8 @@ both, both stand. Nothing here asks whether there was a right to end it: that is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from law.account import Account
 from law.days import Day, day_of
@@ -29,8 +29,7 @@ COMPLAINT: Final = "complaint"
 CAPACITY: Final = "capacity"
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """What may have ended the contract, and when."""
 
     how: str
@@ -72,14 +71,14 @@ def assume_ending(as_of: Day) -> Ending:
     return Ending(ASSUMED, as_of, ())
 
 
-def find_routes(terms: Terms, account: Account, as_of: Day) -> tuple[str, ...]:
-    """Return the routes to a refund that the facts open."""
+def find_routes(account: Account, endings: Sequence[Ending]) -> tuple[str, ...]:
+    """Return the routes to a refund that the facts open, these endings among them."""
     routes = []
     if account.of("cooling_off.requested"):
         routes.append(COOLING_OFF)
     if account.of("invalidity.found"):
         routes.append(INVALIDITY)
-    if find_endings(terms, account, as_of) or not routes:
+    if endings or not routes:
         routes.append(TERMINATION)
     return tuple(routes)
 

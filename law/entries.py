@@ -12,8 +12,7 @@ that both read the same facts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from law.facts import KINDS
 from law.refusal import Code, Refused
@@ -38,8 +37,7 @@ FREEZE_MEMBERS: Final = frozenset({"authority", "document", "legal_basis", "rank
 """Further ones of `funds.frozen`: on what authority."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEntry:
+class StreamEntry(NamedTuple):
     """One transaction of a stream that was applied, as whoever holds the entry reads it."""
 
     position: int

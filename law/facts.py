@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, get_args, get_type_hints
+from operator import attrgetter
+from typing import Annotated, Any, Final, NamedTuple, get_args, get_type_hints
 
 from law.canonical import INTEGER_MAX
 from law.days import Day, Ms
@@ -447,8 +448,7 @@ KINDS: Final[dict[str, Kind]] = {
 """Every kind of fact, and who may state it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """One fact with its place on the ledger."""
 
     position: int
@@ -490,7 +490,7 @@ class Fact:
 def read_fact(document: Any, path: str) -> Fact:
     """Return a fact; raise `Refused` where it is not one."""
     outer = Fields(document, path)
-    kind_name = outer.choice("kind", tuple(KINDS))
+    kind_name = outer.choice("kind", KINDS)
     kind = KINDS[kind_name]
     role = outer.choice("role", ROLES)
     if role not in kind.roles:
@@ -544,14 +544,14 @@ def read_stream(
         raise Refused(Code.INCONSISTENT, "two facts have one position; each entry is one fact")
     for fact in facts:
         _check_answer(fact)
-        for kind, targets in REFERS.items():
-            if fact.kind == kind and kinds.get(fact.data.of) not in targets:
-                raise Refused(
-                    Code.INCONSISTENT,
-                    f"the {kind} at entry {fact.position} is about entry {fact.data.of}, which is "
-                    f"{kinds.get(fact.data.of, 'no fact of this contract')}; "
-                    f"{' or '.join(targets)} is expected",
-                )
+        targets = REFERS.get(fact.kind)
+        if targets is not None and kinds.get(fact.data.of) not in targets:
+            raise Refused(
+                Code.INCONSISTENT,
+                f"the {fact.kind} at entry {fact.position} is about entry {fact.data.of}, which is "
+                f"{kinds.get(fact.data.of, 'no fact of this contract')}; "
+                f"{' or '.join(targets)} is expected",
+            )
     roles = {fact.position: fact.role for fact in facts}
     for fact in facts:
         if fact.kind == "notice.arrived" and fact.role == roles[fact.data.of]:
@@ -560,7 +560,7 @@ def read_stream(
                 f"the notice.arrived at entry {fact.position} is stated by {fact.role}, who sent "
                 "the notice; whoever received it, or a third, says that it arrived",
             )
-    return tuple(sorted(facts, key=lambda fact: fact.key))
+    return tuple(sorted(facts, key=attrgetter("at", "position")))
 
 
 def _check_answer(fact: Fact) -> None:

@@ -7,7 +7,7 @@ document never says something that is silently ignored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, NoReturn
 
 from law.days import Day, parse_day
@@ -53,9 +53,11 @@ class Fields:
 
     def take(self, member: str) -> Any:
         """Return a member's value as it is."""
-        if member not in self._left:
-            raise Refused(Code.MISSING_MEMBER, f"{self.path} lacks the member {member!r}")
-        return self._left.pop(member)
+        try:
+            return self._left.pop(member)
+        except KeyError:
+            sentence = f"{self.path} lacks the member {member!r}"
+            raise Refused(Code.MISSING_MEMBER, sentence) from None
 
     def has(self, member: str) -> bool:
         """Return whether a member is there that may be left out."""
@@ -124,10 +126,10 @@ class Fields:
             return None
         return self.word(member)
 
-    def choice(self, member: str, choices: Sequence[str]) -> str:
+    def choice(self, member: str, choices: Collection[str]) -> str:
         """Return one of a few words."""
         value = self.take(member)
-        if value not in choices or type(value) is not str:
+        if type(value) is not str or value not in choices:
             self.refuse(
                 Code.UNKNOWN_WORD,
                 member,

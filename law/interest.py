@@ -85,7 +85,6 @@ class _Run:
     """First day that bears interest."""
     end: Day
     """First day that does not any more."""
-    repaid: tuple[Fact, ...]
     is_earlier: bool
     """Whether an agreed start before the end prevails (art. 17(2))."""
     cuts: tuple[Day, ...]
@@ -98,7 +97,7 @@ class _Run:
 class Accrual:
     """Works out the interest of a contract's results."""
 
-    __slots__ = ("_runs", "account", "as_of", "published", "terms")
+    __slots__ = ("_repaid", "_returned", "_runs", "account", "as_of", "published", "terms")
 
     def __init__(self, terms: Terms, account: Account, published: Published, as_of: Day) -> None:
         self._runs: dict[tuple[int, Ending, Ms], tuple[_Run, WorkedOnce[Interest]]] = {}
@@ -108,6 +107,15 @@ class Accrual:
         self.account = account
         self.published = published
         self.as_of = as_of
+        issuers = {issuer for issuer, _ in account.issuers}
+        repaid = [
+            fact
+            for fact in account.of("refund.paid")
+            if fact.is_admitted and fact.data.payee not in issuers and day_of(fact.at) <= as_of
+        ]
+        self._repaid = tuple(sorted(repaid, key=lambda fact: (day_of(fact.at), fact.key)))
+        """What was paid back to the consumer, by days."""
+        self._returned: int = sum(fact.data.amount for fact in repaid)
 
     def compute(
         self,
@@ -121,9 +129,11 @@ class Accrual:
         """Return interest on the consumer's share by every standard that may apply, on a contract
         made at `formed_at`: art. 16(1) takes the rates of that time."""
         key = (consumer, ending, formed_at)
-        if key not in self._runs:
-            self._runs[key] = self._begin(consumer, ending, formed_at), WorkedOnce()
-        run, known = self._runs[key]
+        begun = self._runs.get(key)
+        if begun is None:
+            run = self._begin(consumer, ending, formed_at)
+            begun = self._runs[key] = run, WorkedOnce()
+        run, known = begun
         asked = bool(self.account.of("actual_rate.requested"))
         found = []
         for standard in find_standards(self.terms, route, cause):
@@ -139,12 +149,6 @@ class Accrual:
     def _begin(self, principal: int, ending: Ending, formed_at: Ms) -> _Run:
         how = self.terms.interest
         start, positions = find_start(self.terms, self.account, ending, formed_at)
-        issuers = {issuer for issuer, _ in self.account.issuers}
-        repaid = [
-            fact
-            for fact in self.account.of("refund.paid")
-            if fact.is_admitted and fact.data.payee not in issuers and day_of(fact.at) <= self.as_of
-        ]
         begin = start if how.first_day else start + 1
         end = self.as_of + 1 if how.last_day else self.as_of
         since = from_entries("from", show_day(start), positions)
@@ -153,9 +157,8 @@ class Accrual:
             min(principal, self.account.pot, self.account.ordered),
             begin,
             end,
-            tuple(sorted(repaid, key=lambda fact: (day_of(fact.at), fact.key))),
             start < ending.day,
-            self._find_cuts(begin, end, repaid),
+            self._find_cuts(begin, end),
             since,
             (
                 from_step("principal", principal),
@@ -185,7 +188,7 @@ class Accrual:
         account_rates: tuple[Rate, ...] = ()
         if supervised:
             account_rates = self.published.rates.get(f"{ACCOUNT}{self.account.account_id}", ())
-        debt = _Debt(run, supervised, self.terms.debts == PRINCIPAL_FIRST)
+        debt = _Debt(run.principal, supervised, self._repaid, self.terms.debts == PRINCIPAL_FIRST)
         ppm = None if rate is None else rate[0]
         cuts = run.cuts
         if cuts and account_rates:
@@ -202,7 +205,6 @@ class Accrual:
                 )  # fmt: skip
                 return Interest(name, None, None)
         fen = self.terms.rounding.round(debt.accrued)
-        returned = sum(fact.data.amount for fact in run.repaid)
         inputs = [
             *run.given,
             Input("exact", _show(debt.accrued), "step"),
@@ -213,26 +215,25 @@ class Accrual:
             inputs.append(from_step("in the account", supervised))
             pages = tuple(sorted({point.position for point in account_rates}))
             inputs.append(Input("account rate", "", "published", pages))
-        if run.repaid:
-            inputs.append(
-                from_entries("paid back", returned, [fact.position for fact in run.repaid])
-            )
         article = f"{_ARTICLE_OF_RATE[AT_ACCOUNT in name]}, 17({2 if run.is_earlier else 1})"
-        by_merchant = any(fact.data.source == "merchant" for fact in run.repaid)
-        if by_merchant and self.terms.debts != PRINCIPAL_FIRST:
-            article += "; civil code 561"
+        if self._repaid:
+            positions = [fact.position for fact in self._repaid]
+            inputs.append(from_entries("paid back", self._returned, positions))
+            by_merchant = any(fact.data.source == "merchant" for fact in self._repaid)
+            if by_merchant and self.terms.debts != PRINCIPAL_FIRST:
+                article += "; civil code 561"
         working.rounded(
             f"I {name}", article, "I = Σ owed × ppm/1000000 × days/basis", fen,
             self.terms.rounding, *inputs,
         )  # fmt: skip
-        return Interest(name, fen, max(0, run.principal + fen - returned))
+        return Interest(name, fen, max(0, run.principal + fen - self._returned))
 
-    def _find_cuts(self, begin: Day, end: Day, repaid: Sequence[Fact]) -> tuple[Day, ...]:
+    def _find_cuts(self, begin: Day, end: Day) -> tuple[Day, ...]:
         """Return the days at which something changes, from the first to past the last."""
         if begin >= end:
             return ()
         cuts = {begin, end}
-        cuts |= {day_of(fact.at) + 1 for fact in repaid}
+        cuts |= {day_of(fact.at) + 1 for fact in self._repaid}
         if self.terms.interest.basis == "actual":
             years = range(year_of(begin) + 1, year_of(end) + 1)
             cuts |= {start_of_year(year) for year in years}
@@ -248,14 +249,16 @@ class _Debt:
 
     __slots__ = ("_left", "_principal_first", "accrued", "owed", "supervised", "unpaid")
 
-    def __init__(self, run: _Run, supervised: int, principal_first: bool) -> None:
-        self.owed: Fraction | int = run.principal
+    def __init__(
+        self, principal: int, supervised: int, repaid: Sequence[Fact], principal_first: bool
+    ) -> None:
+        self.owed: Fraction | int = principal
         """Whole fen, as `supervised` is, until a payment goes to interest first."""
         self.supervised: Fraction | int = supervised
         self.accrued = Fraction(0)
         self.unpaid = Fraction(0)
         """Interest that nothing was paid on yet; kept while payments are left to settle."""
-        self._left = list(reversed(run.repaid))
+        self._left = list(reversed(repaid))
         self._principal_first = principal_first
 
     def settle_before(self, day: Day) -> None:

@@ -8,22 +8,24 @@ that arrives after the day of the end covers it: nothing else was left to assign
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from law.account import BOTH, Account
-from law.days import Day, day_of
+from law.days import day_of
 from law.derivation import Payee
-from law.ending import find_endings, find_invalidity, is_limited_in_capacity
+from law.ending import Ending, find_invalidity, is_limited_in_capacity
 from law.facts import Fact
 from law.terms import Terms
 
 
-def find_payees(terms: Terms, account: Account, as_of: Day) -> tuple[Payee, ...]:
-    """Return who is paid the consumer's share; more than one where the law leaves it open."""
+def find_payees(terms: Terms, account: Account, endings: Sequence[Ending]) -> tuple[Payee, ...]:
+    """Return who is paid the consumer's share of a contract that so ended; more than one where the
+    law leaves it open."""
     persons = account.persons
     signed = (account.signed_position,)
     if is_limited_in_capacity(account):
         _, found = find_invalidity(account)
         return (Payee(persons.party, persons.guardian or "", "", (*signed, *found.positions)),)
-    endings = find_endings(terms, account, as_of)
     ended = min((ending.day for ending in endings), default=None)
     effective: list[tuple[int, int, Fact]] = []
     for fact in account.of("assignment.notified"):

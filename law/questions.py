@@ -32,7 +32,7 @@ from law.terms import (
     UnitsDeal,
     Words,
 )
-from law.valuation import MARKET, Valuation
+from law.valuation import MARKET, Valuation, list_items
 
 ARTICLE_22: Final = "article_22"
 ARTICLE_19: Final = "article_19"
@@ -217,7 +217,7 @@ def find_questions(
         allowed["bonus_units"] = ("bonus", "gift")
     if isinstance(deal, StoredDeal) and len(account.payments) > 1:
         allowed["topups"] = ("pooled", "in_turn")
-    if cause == CONSUMER and account.of("price.disputed") and valuation.items - valuation.shown:
+    if cause == CONSUMER and account.of("price.disputed") and list_items(terms) - valuation.shown:
         allowed["price"] = (UNDISCOUNTED, MARKET)
     if isinstance(deal, PeriodDeal):
         if deal.kind == UNLIMITED and (deal.undiscounted or 0) > deal.price:

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
 from law.account import Account, fold
-from law.amounts import FEN
+from law.amounts import FEN, Exact
 from law.cooling_off import CoolingOff
 from law.days import Day
 from law.derivation import (
@@ -99,8 +98,9 @@ def derive(terms: Terms, facts: Sequence[Fact], published: Published, as_of: Day
             f"the contract at entry {account.signed_position} was signed on the terms "
             f"{account.signed.terms}, not on {terms.hash}",
         )
-    engine = _Engine(terms, account, published, as_of)
-    routes = find_routes(terms, account, as_of)
+    endings = find_endings(terms, account, as_of)
+    engine = _Engine(terms, account, published, as_of, endings)
+    routes = find_routes(account, endings)
     results = [result for route in routes for result in engine.work_route(route)]
     if routes == (COOLING_OFF,) and any(not result.figures.principal for result in results):
         results += engine.work_route(TERMINATION)
@@ -117,7 +117,7 @@ def derive(terms: Terms, facts: Sequence[Fact], published: Published, as_of: Day
             for where in SOURCES
         ),
         results=tuple(results),
-        payees=find_payees(terms, account, as_of),
+        payees=find_payees(terms, account, endings),
         told=tell(terms, account, as_of),
     )
 
@@ -149,7 +149,14 @@ class _Case:
 class _Engine:
     __slots__ = ("account", "accrual", "cooling_off", "endings", "paid", "terms", "valuation")
 
-    def __init__(self, terms: Terms, account: Account, published: Published, as_of: Day) -> None:
+    def __init__(
+        self,
+        terms: Terms,
+        account: Account,
+        published: Published,
+        as_of: Day,
+        endings: Sequence[Ending],
+    ) -> None:
         self.terms = terms
         self.account = account
         self.valuation = Valuation(terms, account)
@@ -159,8 +166,7 @@ class _Engine:
         self.accrual = Accrual(terms, account, published, as_of)
         paid_by = [payment.position for payment in account.payments]
         self.paid = from_entries("P", account.paid, paid_by)
-        found = find_endings(terms, account, as_of) or (assume_ending(as_of),)
-        self.endings = {ending.how: ending for ending in found}
+        self.endings = {ending.how: ending for ending in endings or (assume_ending(as_of),)}
         """What may have ended the contract, where it was terminated."""
 
     def work_route(self, route: str) -> list[Result]:
@@ -243,7 +249,7 @@ class _Engine:
 
     def _apply_law(
         self, route: str, cause: str, pick: Mapping[str, str], until: Day, working: Working
-    ) -> Fraction | None:
+    ) -> Exact | None:
         """Return the principal by the articles, exact; None where a price is not known."""
         account = self.account
         article = "15(1)"
@@ -271,13 +277,13 @@ class _Engine:
             self.paid, from_step("v", value),
         )  # fmt: skip
 
-    def _settle(self, exact: Fraction) -> int:
+    def _settle(self, exact: Exact) -> int:
         """Round once; never below 0 (art. 20 and ours), never above what was paid."""
         return max(0, min(self.account.paid, self.terms.rounding.round(exact)))
 
     def _apply_agreements(
         self,
-        legal: Fraction | None,
+        legal: Exact | None,
         cause: str,
         pick: Mapping[str, str],
         ending: Ending,
@@ -293,7 +299,7 @@ class _Engine:
             if cause not in agreement.when or agreement.what == "fee":
                 continue
             if agreement.what == "share":
-                offer: Fraction | None = self.account.paid * agreement.share
+                offer: Exact | None = self.account.paid * agreement.share
             else:
                 word = PRICES if agreement.what == "prices" else agreement.basis
                 offer = self._offer(Basis(word, agreement), pick, ending.day, working)
@@ -322,7 +328,7 @@ class _Engine:
 
     def _offer(
         self, basis: Basis, pick: Mapping[str, str], until: Day, working: Working
-    ) -> Fraction | None:
+    ) -> Exact | None:
         value = self.valuation.compute_value(basis, pick, until, working)
         return None if value is None else self.account.paid - value
 

@@ -14,7 +14,7 @@ from law.days import Day, day_of
 from law.derivation import Told
 from law.facts import Fact
 from law.terms import StoredDeal, Terms, UnitsDeal
-from law.valuation import Valuation
+from law.valuation import list_items
 
 GROUND_ARTICLES: Final[dict[str, str]] = {
     "premises_moved": "13(1)(1)",
@@ -56,7 +56,7 @@ def tell(terms: Terms, account: Account, as_of: Day) -> tuple[Told, ...]:
                 tuple(gift.position for gift in gifts),
             )
         )
-    sold = Valuation(terms, account).items
+    sold = list_items(terms)
     has_card = isinstance(terms.deal, StoredDeal) and bool(sold)
     is_listed = has_card or isinstance(terms.deal, UnitsDeal)
     unknown = [d for d in account.deliveries if is_listed and d.item not in sold]

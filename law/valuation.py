@@ -12,12 +12,12 @@ what is open (`law.questions`). The value is None where a price is not known: th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from law.account import BOTH, Account, Tally, choose_finding, read_period
+from law.amounts import Exact
 from law.days import Day, count_months_begun, day_of, end_of_months, show_day
 from law.derivation import Input, WorkedOnce, Working, from_entries, from_step, from_terms
 from law.terms import (
@@ -49,8 +49,7 @@ TOUCHES_VALUE: Final = ("disputed", "bonus_units", "topups", *TOUCHES_TIME)
 _touched: Final = itemgetter(*TOUCHES_VALUE)
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(NamedTuple):
     """At which price: discounted, before discount, market, agreed, or by an order of spending."""
 
     word: str
@@ -75,6 +74,15 @@ ARTICLES: Final = {
 }
 
 
+def list_items(terms: Terms) -> frozenset[str]:
+    """Return everything that has a price."""
+    deal = terms.deal
+    if isinstance(deal, PeriodDeal):
+        return frozenset((PASS_ITEM,))
+    rows = deal.lines if isinstance(deal, UnitsDeal) else deal.prices
+    return frozenset(row.item for row in rows)
+
+
 class Valuation:
     """Values one contract's deliveries."""
 
@@ -83,30 +91,17 @@ class Valuation:
     def __init__(self, terms: Terms, account: Account) -> None:
         self.terms = terms
         self.account = account
-        self._values = WorkedOnce[Fraction | None]()
+        self._values = WorkedOnce[Exact | None]()
         self._used = WorkedOnce[tuple[int, int]]()
         self.shown: frozenset[str] = _find_shown(account)
         """Items at whose price before discount the merchant has shown sales (art. 19(2))."""
 
-    @property
-    def items(self) -> frozenset[str]:
-        """Everything that has a price."""
-        deal = self.terms.deal
-        if isinstance(deal, PeriodDeal):
-            return frozenset((PASS_ITEM,))
-        rows = deal.lines if isinstance(deal, UnitsDeal) else deal.prices
-        return frozenset(row.item for row in rows)
-
-    def compute_value(
-        self, basis: Basis, pick: Pick, until: Day, working: Working
-    ) -> Fraction | None:
+    def compute_value(self, basis: Basis, pick: Pick, until: Day, working: Working) -> Exact | None:
         """Return the value of what was delivered, in fen; None where a price is not known."""
         key = (basis, until, _touched(pick))
         return self._values.of(key, working, lambda own: self._work_value(basis, pick, until, own))
 
-    def _work_value(
-        self, basis: Basis, pick: Pick, until: Day, working: Working
-    ) -> Fraction | None:
+    def _work_value(self, basis: Basis, pick: Pick, until: Day, working: Working) -> Exact | None:
         deal = self.terms.deal
         if isinstance(deal, UnitsDeal):
             return self._value_units(deal, basis, pick, working)
@@ -128,8 +123,8 @@ class Valuation:
 
     def _value_units(
         self, deal: UnitsDeal, basis: Basis, pick: Pick, working: Working
-    ) -> Fraction | None:
-        total = Fraction(0)
+    ) -> Exact | None:
+        total: Exact = 0
         parts: list[Input] = []
         tallies = self._tallies(pick)
         for line in deal.lines:
@@ -160,30 +155,30 @@ class Valuation:
             return max(0, taken - line.bonus)
         return taken - min(line.bonus, max(0, taken - line.units))
 
-    def _price_unit(self, line: Line, basis: Basis, pick: Pick) -> tuple[Fraction, Input] | None:
+    def _price_unit(self, line: Line, basis: Basis, pick: Pick) -> tuple[Exact, Input] | None:
         """Return the price of one unit and where it comes from."""
         item = line.item
         paid_units = Fraction(line.amount, line.units)
-        before = paid_units if line.undiscounted is None else Fraction(line.undiscounted)
+        before = paid_units if line.undiscounted is None else line.undiscounted
         if basis.word == MARKET and item not in self.shown:
             found = self.find_market_price(item)
             if found is None:
                 return None
-            return Fraction(found[0]), from_entries(f"m {item}", found[0], [found[1]])
+            return found[0], from_entries(f"m {item}", found[0], [found[1]])
         if basis.word in (UNDISCOUNTED, MARKET):
             return before, from_terms(f"u {item}", before)
         spread = basis.word not in (BONUS_FIRST, PRINCIPAL_FIRST) and pick["bonus_units"] != "gift"
-        each = Fraction(line.amount, line.units + line.bonus) if spread else paid_units
+        each: Exact = Fraction(line.amount, line.units + line.bonus) if spread else paid_units
         agreed = basis.agreed_price(item)
         if agreed is not None:
-            each = Fraction(agreed)
+            each = agreed
         return each, from_terms(f"a {item}", each)
 
     # -- stored value
 
     def _value_card(
         self, deal: StoredDeal, basis: Basis, pick: Pick, working: Working
-    ) -> Fraction | None:
+    ) -> Exact | None:
         tallies = self._tallies(pick)
         article = ARTICLES[basis.word]
         if basis.word in (UNDISCOUNTED, MARKET, PRICES):
@@ -201,20 +196,19 @@ class Valuation:
             from_entries("B", bonus, payments),
         )
         if basis.word == BONUS_FIRST:
-            return working.exact(
-                "v", article, "v = max(0, F − B)", max(face - bonus, Fraction(0)), *given
-            )
+            return working.exact("v", article, "v = max(0, F − B)", max(face - bonus, 0), *given)
         if basis.word == PRINCIPAL_FIRST:
-            beyond = max(face - paid - bonus, Fraction(0))
-            value = min(face, Fraction(paid)) + beyond
+            beyond = max(face - paid - bonus, 0)
+            value = min(face, paid) + beyond
             return working.exact("v", article, "v = min(F, P) + max(0, F − P − B)", value, *given)
         if pick["topups"] == "pooled":
             return working.exact(
                 "v", "18(1)(2)", "v = F × P/(P + B)", _apply_ratio(face, paid, bonus), *given
             )
-        total, left = Fraction(0), face
+        total: Exact = 0
+        left = face
         for payment in self.account.payments:
-            part = min(left, Fraction(payment.paid + payment.bonus))
+            part = min(left, payment.paid + payment.bonus)
             total += _apply_ratio(part, payment.paid, payment.bonus)
             left -= part
         return working.exact(
@@ -223,7 +217,7 @@ class Valuation:
 
     def _value_card_by_item(
         self, deal: StoredDeal, basis: Basis, tallies: Mapping[str, Tally], working: Working
-    ) -> Fraction | None:
+    ) -> Exact | None:
         """Return the value at prices of single items, without the ratio (art. 19)."""
         listed = {price.item for price in deal.prices}
         total = 0
@@ -257,7 +251,7 @@ class Valuation:
 
     def _value_period(
         self, deal: PeriodDeal, basis: Basis, pick: Pick, until: Day, working: Working
-    ) -> Fraction | None:
+    ) -> Exact | None:
         price, source = deal.price, from_terms("price", deal.price)
         if basis.word in (UNDISCOUNTED, MARKET) and deal.undiscounted is not None:
             price = deal.undiscounted
@@ -342,7 +336,7 @@ class Valuation:
 
     def compute_remaining(
         self, deal: PeriodDeal, pick: Pick, until: Day, working: Working
-    ) -> Fraction:
+    ) -> Exact:
         """Return paid × remaining/whole (art. 22)."""
         used, whole = self.compute_used(deal, pick, until, working)
         paid = self.account.paid
@@ -373,12 +367,12 @@ def _find_shown(account: Account) -> frozenset[str]:
     return frozenset(item for item, at in first.items() if last is None or last.position < at)
 
 
-def _apply_ratio(face: Fraction, paid: int, bonus: int) -> Fraction:
+def _apply_ratio(face: int, paid: int, bonus: int) -> Exact:
     """Return face value at paid/(paid + bonus); what is beyond the card's value counts in full."""
     held = paid + bonus
     if face >= held:
         return paid + (face - held)
-    return face * paid / held
+    return Fraction(face * paid, held)
 
 
 def _count_union(spans: list[tuple[int, int]]) -> int:

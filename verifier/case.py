@@ -7,6 +7,8 @@ only when that one passed. Reading a field too early is a mistake of ours and ra
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ledger import tags
 from ledger.checkpoint import CertifiedCheckpoint
 from ledger.evidence import ProvenStream, StateClaim
@@ -20,6 +22,9 @@ from verifier.formats import Body, Entry, Envelope, Header
 from verifier.report import Bilingual, FactValue
 from verifier.state_formats import PartyRecord, StateValue, read_state_proof, read_state_value
 from verifier.trust_root import TrustRoot
+
+if TYPE_CHECKING:
+    from law.published import Page
 
 
 class Case:
@@ -65,7 +70,18 @@ class Case:
         self.certified: dict[bytes, tuple[CertifiedCheckpoint, set[int]]] = {}
         """The note certified last, under `root`, with its cosigners; the lines of a schedule share
         it, and many of them have the same."""
+        self.proven_parties: dict[tuple[bytes, ProvenStream], PartyRecord] = {}
+        """Records of the parties that were proven last, by the state root that each is under; the
+        lines of a schedule share them, and most have merchant and custodian in common."""
+        self.known_pages: dict[bytes, Page] = {}
+        """Published pages that were read, by their one spelling; shared by those lines, too."""
         self.facts: dict[str, FactValue] = {}
+
+    def share(self, other: Case) -> None:
+        """Have in common with another case what was certified, proven and read of the same chain,
+        so that each part is looked at once; `other` is of a line of the schedule that this is."""
+        other.root, other.certified = self.root, self.certified
+        other.proven_parties, other.known_pages = self.proven_parties, self.known_pages
 
     def check_inclusion(self, leaf: bytes, proof: TlogProof) -> None:
         """Raise `Rejected` unless the leaf stands where `proof` says, under the checkpoint."""

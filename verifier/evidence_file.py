@@ -54,7 +54,7 @@ from ledger.evidence import (
     StateClaim,
 )
 from ledger.hashing import HASH_BYTES
-from ledger.note import decode_base64, encode_base64
+from ledger.note import decode_base64
 from ledger.post_quantum import PostQuantumPart
 from ledger.refusal import Reason, Rejected
 from ledger.scitt import EVIDENCE, RECEIPTS, SIGN1_START, Statement, read_statement
@@ -282,7 +282,7 @@ def read_schedule_line(raw: bytes, genesis: bytes) -> HistoryFile:
     members = read_object(_take_line(raw), "evidence file")
     if "genesis" in members:
         _refuse(Reason.BAD_FIELD, "a schedule has the member genesis in its first line alone")
-    file = _read_members(dict(sorted((members | {"genesis": encode_base64(genesis)}).items())))
+    file = _read_members(dict(sorted((members | {"genesis": ""}).items())))
     if not isinstance(file, HistoryFile):
         _refuse(Reason.BAD_FIELD, f"a schedule holds no file of kind {kind_of(file)}")
     if file.post_quantum is not None:
@@ -291,7 +291,7 @@ def read_schedule_line(raw: bytes, genesis: bytes) -> HistoryFile:
         _refuse(Reason.BAD_FIELD, f"a schedule has no {PLATFORM}")
     if file.timestamps is not None:
         _refuse(Reason.BAD_FIELD, f"a schedule has no {TIMESTAMPS}")
-    return file
+    return replace(file, genesis=genesis)
 
 
 def _take_line(raw: bytes) -> bytes:

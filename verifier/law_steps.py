@@ -57,7 +57,7 @@ def check_owed(case: Case) -> Words:
     assert isinstance(file, HistoryFile), "the step concerns a whole record"
     assert file.law is not None, "and the papers beside it"
     entries = _read_entries(case, file.law)
-    reader = CaseReader()
+    reader = CaseReader(case.known_pages)
     last: Derivation | None = None
     count = 0
     for place, entry in enumerate(entries):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ledger import tags
+from ledger.evidence import ProvenStream
 from ledger.merkle import leaf_hash, root_from_inclusion
 from ledger.refusal import Reason, Rejected
 from ledger.signing import verify_signature
@@ -149,15 +150,13 @@ def check_keys(case: Case) -> Said:
             f"{', '.join(expected) or 'none'}.",
         )
     records: dict[str, PartyRecord] = {}
+    proven_parties: dict[tuple[bytes, ProvenStream], PartyRecord] = {}
     for proven in file.parties:
-        record = take_party_record(case.read_proven(proven).record, proven.stream)
-        if proven.stream != f"party/{record.party}":
-            raise Refuted(
-                Reason.BAD_FIELD,
-                f"{proven.stream} 下登记的是 {record.party}。",
-                f"The record under {proven.stream} is of {record.party}.",
-            )
-        records[record.party] = record
+        key = case.state_header.state_root, proven
+        record = case.proven_parties.get(key) or _read_party(case, proven)
+        proven_parties[key] = records[record.party] = record
+    case.proven_parties.clear()
+    case.proven_parties.update(proven_parties)
     used: dict[str, set[bytes]] = {party: set() for party in records}
     for entry, body in zip(case.entries, case.bodies, strict=True):
         for signer, signature in zip(body.signers, entry.signatures, strict=True):
@@ -172,6 +171,17 @@ def check_keys(case: Case) -> Said:
         return Words(f"签名时密钥均有效。{zh}。", f"Every key was valid when it signed. {en}.")
 
     return Saying(say)
+
+
+def _read_party(case: Case, proven: ProvenStream) -> PartyRecord:
+    record = take_party_record(case.read_proven(proven).record, proven.stream)
+    if proven.stream != f"party/{record.party}":
+        raise Refuted(
+            Reason.BAD_FIELD,
+            f"{proven.stream} 下登记的是 {record.party}。",
+            f"The record under {proven.stream} is of {record.party}.",
+        )
+    return record
 
 
 def check_outcome(case: Case) -> Said:

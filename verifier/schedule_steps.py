@@ -8,7 +8,8 @@ locked and owed at the height of the total follows from those of its entries tha
 leaves made of that, in the order of the lines, must give the hash in the merchant's record. A
 contract left out, added, moved, doubled or exchanged gives another number or another hash.
 
-One line is in memory at a time, and one row of the table for each contract.
+One line is in memory at a time, and one row of the table for each contract; besides them the
+parties of the line before and the published pages that were read, which most lines have in common.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ def _check_line(
     Raises `Refuted`, naming the line and the step of it that failed.
     """
     inner = Case(case.trusted_chain_id)
-    inner.root, inner.certified = case.root, case.certified
+    case.share(inner)
     number, name = 1, _READING
     try:
         inner.file = line = read_schedule_line(raw, file.genesis)

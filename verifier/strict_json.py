@@ -100,7 +100,7 @@ def _take_integer(token: str) -> int:
 
 _decode: Final = json.JSONDecoder(
     parse_float=_leave, parse_constant=_leave, parse_int=_take_integer
-).decode
+).raw_decode
 _encode: Final = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False
 ).encode
@@ -112,17 +112,14 @@ def _read_at_a_glance(raw: bytes) -> dict[str, JsonValue] | None:
         return None
     try:
         text = raw.decode()
-        value = _decode(text)
+        value, _ = _decode(text)
         if type(value) is not dict or _encode(value) != text:
             return None
     except (ValueError, RecursionError):
         return None
     if not raw.isascii() and _QUESTIONABLE.search(raw.translate(None, _ASCII).decode()):
         return None
-    containers = raw.count(b"{") + raw.count(b"[")
-    if containers > DEPTH_MAX and _is_deeper(value, DEPTH_MAX):
-        return None
-    return value
+    return None if _is_deeper(value, DEPTH_MAX) else value
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
@@ -135,7 +132,9 @@ def _is_deeper(value: Any, levels: int) -> bool:
             for item in (outer.values() if type(outer) is dict else outer)
             if type(item) is dict or type(item) is list
         ]
-    return bool(level)
+        if not level:
+            return False
+    return True
 
 
 class _Reader:

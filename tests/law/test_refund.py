@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import dataclasses
 import hashlib
 import json
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from law.canonical import decode, encode
-from law.derivation import Derivation
+from law.derivation import Derivation, Working
 from law.facts import read_facts
 from law.published import read_published
 from law.refund import derive
@@ -307,9 +308,36 @@ def test_a_derivation_is_canonical_and_holds_no_fraction_but_as_text() -> None:
     for seed in range(60):
         document = run_engine(make_life(seed)).to_document()
         raw = encode(document)
+        assert raw == run_engine(make_life(seed)).encode()
         assert json.loads(raw) == document
         if len(raw) <= 32_768:
             assert decode(raw) == document
+
+
+ODD = ['le"sson', "les\\son", '"steps":[]', "les\x01\nson", "课程", "caf\u00e9", "\U0001f600"]
+
+
+@pytest.mark.parametrize("item", ODD)
+def test_steps_written_by_themselves_are_spelled_like_the_rest(item: str) -> None:
+    given = case("units lesson 9000 for 9000; paid 9000 2025-06-03; notice 2025-08-01")
+    given.terms["items"][0]["id"] = given.terms["deal"]["lines"][0]["item"] = item
+    derivation = run_engine(given)
+    assert f"a {item}" in {
+        given.name
+        for result in derivation.results
+        for step in result.steps
+        for given in step.inputs
+    }
+    assert derivation.encode() == encode(derivation.to_document())
+
+
+def test_a_step_whose_text_has_no_normal_form_is_refused_like_any_text() -> None:
+    working = Working()
+    working.text("v", "15(1)", "e\u0301", "1")
+    derivation = run_engine(case("units lesson 9000 for 9000; paid 9000 2025-06-03"))
+    one = dataclasses.replace(derivation.results[0], steps=tuple(working.steps))
+    with pytest.raises(Refused, match="Normalization Form C"):
+        dataclasses.replace(derivation, results=(one,)).encode()
 
 
 def test_a_derivation_of_many_deliveries_writes_each_position_once() -> None:

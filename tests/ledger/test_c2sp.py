@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -234,6 +235,21 @@ def test_base64_has_one_spelling(data: bytes) -> None:
         assert decode_base64(mutant) is None
     if text.endswith("="):
         assert decode_base64(text.rstrip("=")) is None
+
+
+@pytest.mark.parametrize("length", range(7))
+def test_base64_that_is_read_is_what_would_be_written(length: int) -> None:
+    for signs in product("AQg/=-\n", repeat=length):
+        text = "".join(signs)
+        data = decode_base64(text)
+        try:
+            loosely = base64.b64decode(text)
+        except ValueError:
+            loosely = None
+        if loosely is None or encode_base64(loosely) != text:
+            assert data is None
+        else:
+            assert data == loosely
 
 
 # Checkpoints

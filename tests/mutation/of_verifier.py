@@ -157,8 +157,8 @@ MUTANTS = (
     Mutant(
         "party-record-of-another",
         "verifier/record_steps.py",
-        '        if proven.stream != f"party/{record.party}":',
-        "        if not proven.stream:",
+        '    if proven.stream != f"party/{record.party}":',
+        "    if not proven.stream:",
         "a party is vouched for by another party's record",
         RECORD,
     ),

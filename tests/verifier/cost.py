@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from bench.verifying import HEAD, format_row, measure_first, measure_verifying
 from tests.contracts.life_world import paid_world
+from tests.contracts.test_claims import crowded, stream_of
 from tests.contracts.test_contract import CUT
 from tests.contracts.test_refunds import AS_OF
 from tests.verifier import (
@@ -68,6 +69,19 @@ def _visited_and_owed(visits: int) -> tuple[bytes, bytes]:
     return world.history("card-1", ("m-1", "c-1", "bank-0")), world.chain_id
 
 
+def _scheduled(contracts: int) -> tuple[bytes, bytes]:
+    """A merchant's schedule, three visits and one computation to a contract, all of one height."""
+    world = crowded(contracts)
+    world.publish_data()
+    visit = CUT | {"debited": 100}
+    names = [stream_of(at) for at in range(contracts)]
+    for name in names:
+        visits = [world.submit("service.delivered", name, visit, "m-1", "c-1") for _ in range(3)]
+        world.run(*visits, world.submit("refund.computed", name, {"as_of": AS_OF}, "c-1"))
+    lines = [test_schedule.line_of(world, name.removeprefix("contract/")) for name in names]
+    return b"".join([test_schedule.head_of(world), *lines]), world.chain_id
+
+
 def _of(
     chain: Callable[[], SmallChain], make: Callable[[], bytes]
 ) -> Callable[[], tuple[bytes, bytes]]:
@@ -84,6 +98,7 @@ FILES: dict[str, Callable[[], tuple[bytes, bytes]]] = {
         for visits in (10, 40, 100)
     },
     "schedule": lambda: (test_schedule.whole(), test_schedule.world().chain_id),
+    "schedule of forty": lambda: _scheduled(40),
     "history with a disclosed field": _of(test_disclosure.chain, _disclosed),
     "history with post-quantum cosignatures": _of(
         lambda: test_post_quantum.chain()[0], test_post_quantum.good

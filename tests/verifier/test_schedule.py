@@ -185,6 +185,19 @@ def forged_record(stream: str, place: int, value: Any) -> Callable[[], bytes]:
     return make
 
 
+def of_party(**members: str) -> Callable[[], bytes]:
+    """Another record or proof of a party in the third line, whose header is that of the second."""
+
+    def alter(lines: Lines) -> None:
+        assert json.loads(lines[2])["header"] == json.loads(lines[3])["header"]
+        document = json.loads(lines[3])
+        first, second = document["parties"][:2]
+        first |= {name: second[taken] for name, taken in members.items()}
+        lines[3] = encode_canonical(document) + b"\n"
+
+    return changed(alter)
+
+
 def with_line(at: int, contract: str) -> Callable[[], bytes]:
     return changed(lambda lines: lines.__setitem__(at, line_of(world(), contract)))
 
@@ -229,6 +242,19 @@ MUTATIONS: dict[str, Mutation] = {
     "genesis-in-a-line": (member(2, genesis="AAAA"), 20, Reason.BAD_FIELD),
     "unknown-member": (member(2, comment="see page 3"), 20, Reason.BAD_FIELD),
     "unknown-member-in-the-head": (member(0, note="x"), 1, Reason.BAD_FIELD),
+    "another-partys-record": (of_party(value="value"), 20, Reason.BAD_PROOF),
+    "another-partys-proof": (of_party(proof="proof"), 20, Reason.BAD_PROOF),
+    "another-partys-record-and-proof": (
+        of_party(value="value", proof="proof"), 20, Reason.BAD_PROOF,
+    ),
+    "another-partys-name": (of_party(stream="stream"), 20, Reason.UNKNOWN_PARTY),
+    "the-parties-of-an-earlier-state": (
+        changed(lambda lines: lines.__setitem__(
+            2, encode_canonical(json.loads(lines[2]) | {
+                "parties": json.loads(lines[1])["parties"]
+            }) + b"\n")),
+        20, Reason.BAD_PROOF,
+    ),
     "another-contracts-name": (member(2, contract="k-2"), 20, Reason.BAD_FIELD),
     "entries-of-none": (member(2, entries=[]), 20, Reason.UNKNOWN_PARTY),
     "another-header": (
@@ -272,6 +298,36 @@ def _other() -> LifeWorld:
     made = crowded(1)
     made.genesis = SmallChain(network="other.evidence.example").genesis
     return made
+
+
+@functools.cache
+def computed() -> tuple[LifeWorld, tuple[bytes, ...]]:
+    """A schedule of two contracts for which the law selects from the same pages."""
+    made = crowded(2)
+    made.publish_data()
+    for at in range(2):
+        made.must("refund.computed", stream_of(at), {"as_of": "2026-01-20"}, "bank-0")
+    return made, (head_of(made), *(line_of(made, f"k-{at}") for at in range(2)))
+
+
+@pytest.mark.parametrize("line", [1, 2])
+@pytest.mark.parametrize("altered", ["", "ppm", "source"])
+def test_a_page_is_judged_in_each_line_by_what_it_says_there(line: int, altered: str) -> None:
+    made, (head, *lines) = computed()
+    document = json.loads(lines[line - 1])
+    page = document["law"]["pages"][0]
+    if altered == "ppm":
+        page["points"][0]["ppm"] += 1
+    elif altered:
+        page[altered] += "?"
+    lines[line - 1] = encode_canonical(document) + b"\n"
+    report = verify_evidence(b"".join([head, *lines]), made.chain_id)
+    if not altered:
+        assert report.is_consistent
+        return
+    assert report.failed is not None
+    assert (report.failed.number, report.failed.reason) == (20, Reason.ROOT_MISMATCH)
+    assert report.failed.explanation.en.startswith(f"Contract {line}, step 14 (what is owed)")
 
 
 def test_there_are_enough_mutations() -> None:
