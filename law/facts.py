@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Annotated, Any, Final, NamedTuple, get_args, get_type_hints
 
 from law.canonical import INTEGER_MAX
@@ -560,7 +559,7 @@ def read_stream(
                 f"the notice.arrived at entry {fact.position} is stated by {fact.role}, who sent "
                 "the notice; whoever received it, or a third, says that it arrived",
             )
-    return tuple(sorted(facts, key=attrgetter("at", "position")))
+    return tuple(sorted(facts, key=lambda fact: fact.key))
 
 
 def _check_answer(fact: Fact) -> None:

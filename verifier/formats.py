@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NoReturn
 
 from ledger import tags
 from ledger.hashing import HASH_BYTES, tagged_hash
@@ -51,7 +51,8 @@ _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,31}(?:\.[a-z][a-z0-9_]{0,31}){0,3}"
 _SALT: Final = re.compile(r"[A-Za-z0-9_-]{22,64}")
 
 
-class Signature(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Signature:
     """One signer's signature; `batch` is (index, size, path) when it covers many transactions."""
 
     public_key: bytes
@@ -59,7 +60,8 @@ class Signature(NamedTuple):
     batch: tuple[int, int, tuple[bytes, ...]] | None
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Outcome:
     """What executing a transaction did; `code` names the refusal, or is empty."""
 
     refused: bool
@@ -80,7 +82,8 @@ class Entry:
     """RFC 9162 hash of the leaf."""
 
 
-class Envelope(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Envelope:
     """A body with its signatures, as it was handed in."""
 
     body: bytes
@@ -113,7 +116,8 @@ class Header:
         return self.first_index + self.count
 
 
-class Body(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Body:
     """What the signers said."""
 
     data: dict[str, JsonValue]
@@ -277,12 +281,11 @@ def _read_entry(expected: int, raw: bytes, name: str, length: int) -> list[Any]:
 def _take_envelope(fields: list[Any], name: str) -> Envelope:
     body, signatures = fields
     items = take_array(signatures, f"{name}: signatures")
-    each = f"{name}: signature"
     if not 1 <= len(items) <= SIGNERS_MAX:
         _refuse(Reason.SIGNATURE_COUNT, f"{name}: {len(items)} signatures; 1 to {SIGNERS_MAX}")
     return Envelope(
         take_bytes(body, f"{name}: body"),
-        tuple([_take_signature(item, each) for item in items]),
+        tuple([_take_signature(item, f"{name}: signature") for item in items]),
     )
 
 
@@ -308,11 +311,12 @@ def _take_signature(item: Any, name: str) -> Signature:
 
 def _take_outcome(value: Any, name: str) -> Outcome:
     refused, code, effects = take_array(value, name, 3)
-    each = f"{name}: effect"
     outcome = Outcome(
         refused=take_boolean(refused, f"{name}: refused"),
         code=take_text(code, f"{name}: code"),
-        effects=tuple([_take_effect(effect, each) for effect in take_array(effects, name)]),
+        effects=tuple(
+            [_take_effect(effect, f"{name}: effect") for effect in take_array(effects, name)]
+        ),
     )
     if outcome.refused != bool(outcome.code):
         _refuse(Reason.BAD_FIELD, f"{name}: refused is {refused}, but its code is {code!r}")
@@ -327,10 +331,10 @@ def _take_effect(effect: Any, name: str) -> tuple[str, int | str]:
 
 
 def _take_pattern(value: Any, name: str, pattern: re.Pattern[str]) -> str:
-    if type(value) is not str or pattern.fullmatch(value) is None:
-        text = take_text(value, name)
+    text = take_text(value, name)
+    if pattern.fullmatch(text) is None:
         _refuse(Reason.BAD_FIELD, f"{name}: {text[:100]!r} does not match {pattern.pattern}")
-    return value
+    return text
 
 
 def _refuse(reason: Reason, detail: str) -> NoReturn:

@@ -80,7 +80,6 @@ def read_state_value(raw: bytes, name: str) -> StateValue:
 def read_state_proof(raw: bytes, name: str) -> StateProof:
     """Read `[depth, bitmap, [sibling…], nil | [key hash, value hash]]`."""
     depth, bitmap, siblings, other = read_array(raw, name, 4)
-    each = f"{name}: sibling"
     pair = None
     if other is not None:
         key_hash, value_hash = take_array(other, f"{name}: other leaf", 2)
@@ -93,7 +92,7 @@ def read_state_proof(raw: bytes, name: str) -> StateProof:
         bitmap=take_bytes(bitmap, f"{name}: bitmap"),
         siblings=tuple(
             [
-                take_bytes(sibling, each, HASH_BYTES)
+                take_bytes(sibling, f"{name}: sibling", HASH_BYTES)
                 for sibling in take_array(siblings, f"{name}: siblings")
             ]
         ),

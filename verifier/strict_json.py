@@ -100,7 +100,7 @@ def _take_integer(token: str) -> int:
 
 _decode: Final = json.JSONDecoder(
     parse_float=_leave, parse_constant=_leave, parse_int=_take_integer
-).raw_decode
+).decode
 _encode: Final = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False
 ).encode
@@ -112,7 +112,7 @@ def _read_at_a_glance(raw: bytes) -> dict[str, JsonValue] | None:
         return None
     try:
         text = raw.decode()
-        value, _ = _decode(text)
+        value = _decode(text)
         if type(value) is not dict or _encode(value) != text:
             return None
     except (ValueError, RecursionError):

@@ -107,6 +107,23 @@ MUTANTS = (
         "tests/verifier/test_schedule.py::test_every_contract_is_there_with_its_amounts",
     ),
     Mutant(
+        "party-of-an-earlier-state",
+        "verifier/record_steps.py",
+        "        key = case.state_header.state_root, proven\n",
+        '        key = b"", proven\n',
+        "a party proven in one line of a schedule is proven in lines of another state",
+        "tests/verifier/test_schedule.py::test_mutation_is_refused",
+    ),
+    Mutant(
+        "page-by-its-place",
+        "law/case.py",
+        '        spelled = self._spelled.of(document, "document")\n',
+        '        spelled = str(document["position"]).encode()\n',
+        "a page read for one line of a schedule stands for another's of the same place",
+        "tests/verifier/test_schedule.py::"
+        "test_two_pages_of_one_place_are_each_read_in_its_own_line",
+    ),
+    Mutant(
         "idle-signature-lines",
         "verifier/log_steps.py",
         "        if key not in root.line_keys:",

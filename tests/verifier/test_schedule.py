@@ -301,10 +301,10 @@ def _other() -> LifeWorld:
 
 
 @functools.cache
-def computed() -> tuple[LifeWorld, tuple[bytes, ...]]:
+def computed(more_ppm: int = 0) -> tuple[LifeWorld, tuple[bytes, ...]]:
     """A schedule of two contracts for which the law selects from the same pages."""
     made = crowded(2)
-    made.publish_data()
+    made.publish_data(more_ppm)
     for at in range(2):
         made.must("refund.computed", stream_of(at), {"as_of": "2026-01-20"}, "bank-0")
     return made, (head_of(made), *(line_of(made, f"k-{at}") for at in range(2)))
@@ -328,6 +328,18 @@ def test_a_page_is_judged_in_each_line_by_what_it_says_there(line: int, altered:
     assert report.failed is not None
     assert (report.failed.number, report.failed.reason) == (20, Reason.ROOT_MISMATCH)
     assert report.failed.explanation.en.startswith(f"Contract {line}, step 14 (what is owed)")
+
+
+@pytest.mark.parametrize("order", [(0, 20_000), (20_000, 0)])
+def test_two_pages_of_one_place_are_each_read_in_its_own_line(order: tuple[int, int]) -> None:
+    """A quorum of liars may sign two histories whose pages differ where one place is concerned.
+    Each line is then judged by its own, and no line by what was read for the one before."""
+    (made, (head, first, _)), (_, (_, _, second)) = (computed(more) for more in order)
+    pages = [json.loads(line)["law"]["pages"] for line in (first, second)]
+    assert [page["position"] for page in pages[0]] == [page["position"] for page in pages[1]]
+    assert pages[0] != pages[1]
+    report = verify_evidence(b"".join([head, first, second]), made.chain_id)
+    assert report.is_consistent, report.failed
 
 
 def test_there_are_enough_mutations() -> None:
