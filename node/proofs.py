@@ -88,8 +88,7 @@ class Proofs:
         not hold it.
         """
         walk = StreamWalk(contract_stream(contract), lambda tx_id, stored: (tx_id, stored))
-        async with self._queries.walker.place(walk.stream):
-            await self._queries.walk(walk)
+        async with self._queries.walk(walk):
             return await self._answer(contract, question, walk)
 
     async def _answer(
@@ -153,9 +152,8 @@ class Proofs:
         send those.
         """
         walk = StreamWalk(validator_stream(validator), _read_applied)
-        async with self._queries.walker.place(walk.stream):
-            await self._queries.walk(walk, count_max=SIZE_MAX)
-        found = walk.found
+        async with self._queries.walk(walk, count_max=SIZE_MAX):
+            found = walk.found
         if number >= len(found):
             raise NotFound(
                 f"the chain holds {len(found)} proofs against {validator}, counted from 0"

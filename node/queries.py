@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
@@ -78,7 +78,7 @@ from ledger.transaction import compute_tx_id, read_head
 from ledger.votes import decode_commit_certificate
 from node.certification import cosigner_name
 from node.shell import Shell
-from node.stream_walk import LONG_ENTRIES, StreamWalk, Walker
+from node.stream_walk import LONG_ENTRIES, StreamTooLarge, StreamWalk, Walker, WalksFull
 from storage.archive import NotMounted
 from storage.chain import ChainStore, TransactionPosition
 from storage.files import Damaged
@@ -341,39 +341,52 @@ class Queries:
         stream = contract_stream(contract)
         if self._store.state(stream) is None:
             raise NotFound(f"no entry ever named contract {contract}")
-        chain = self._shell.chain
-        entries = StreamWalk(stream, _read_both)
-        walks = [entries]
-        record = chain.stream(stream).record
+        record = self._shell.chain.stream(stream).record
         if isinstance(record, ContractRecord):
-            merchant = StreamWalk(MERCHANT_PREFIX + record.merchant, _read_both)
-            if chain.stream(merchant.stream).count <= HISTORY_ENTRIES_MAX:
-                walks.append(merchant)
-        async with self.walker.place(*[walk.stream for walk in walks]):
-            await self.walk(*walks)
-            # What follows is of one height, that of the turn in which the walk ended.
-            height = chain.header.height
-            proven = self._prove_stream(stream)
-            past = [each for _, each in entries.found]
-            papers = None
-            if len(walks) > 1:
-                papers = plan_papers(chain, stream, past, [each for _, each in walks[1].found])
-            parties = self.prove_parties([signer for each in past for signer in each.signers])
-            note, size = await self.certified_checkpoint(height)
-            header = self._shell.disk.store.header(height)
-            encode = partial(
-                encode_history_evidence,
-                contract=contract,
-                genesis=None if is_line else self._shell.driver.identity.genesis.raw,
-                header=self._store.header_entry(height),
-                header_proof=self.prove_entry(header.index, note, size),
-                state=proven,
-                entries=[raw for raw, _ in entries.found],
-                parties=parties,
-            )
-            if papers is None:
-                return await work_aside(len(past), encode)
-            return await work_aside(len(past), lambda: encode(law=papers()))
+            entries, merchant = StreamWalk(stream, _read_both), _walk_merchant(record.merchant)
+            try:
+                async with self.walk(entries, merchant):
+                    return await self._history(contract, entries, merchant, is_line=is_line)
+            except StreamTooLarge as too_large:
+                if too_large.stream == stream:
+                    raise
+                # What a merchant heaped up in its own stream hides no contract's record.
+        entries = StreamWalk(stream, _read_both)
+        async with self.walk(entries):
+            return await self._history(contract, entries, None, is_line=is_line)
+
+    async def _history(
+        self,
+        contract: str,
+        entries: StreamWalk[tuple[bytes, Past]],
+        merchant: StreamWalk[Past] | None,
+        *,
+        is_line: bool,
+    ) -> bytes:
+        """Answer from whole records, in the turn in which they were read."""
+        chain = self._shell.chain
+        height = chain.header.height
+        proven = self._prove_stream(entries.stream)
+        past = [each for _, each in entries.found]
+        papers = None
+        if merchant is not None:
+            papers = plan_papers(chain, entries.stream, past, merchant.found)
+        parties = self.prove_parties([signer for each in past for signer in each.signers])
+        note, size = await self.certified_checkpoint(height)
+        header = self._shell.disk.store.header(height)
+        encode = partial(
+            encode_history_evidence,
+            contract=contract,
+            genesis=None if is_line else self._shell.driver.identity.genesis.raw,
+            header=self._store.header_entry(height),
+            header_proof=self.prove_entry(header.index, note, size),
+            state=proven,
+            entries=[raw for raw, _ in entries.found],
+            parties=parties,
+        )
+        if papers is None:
+            return await work_aside(len(past), encode)
+        return await work_aside(len(past), lambda: encode(law=papers()))
 
     async def schedule(self, merchant: str) -> AsyncIterator[bytes]:
         """Return a merchant's schedule of claims, line by line; raise `NotFound` or `NotCertified`.
@@ -431,24 +444,33 @@ class Queries:
         for _ in range(SCHEDULE_TRIES - 1):
             try:
                 return await self.history(contract, is_line=True)
-            except NotCertified as later:
+            except (NotCertified, WalksFull) as later:
                 await asyncio.sleep(later.retry_after_s)
         return await self.history(contract, is_line=True)
 
-    async def walk(self, *walks: StreamWalk[T], count_max: int = HISTORY_ENTRIES_MAX) -> None:
-        """Read all entries of some streams, as of the turn of the event loop in which this returns.
+    @asynccontextmanager
+    async def walk(
+        self, *walks: StreamWalk[Any], count_max: int | None = None
+    ) -> AsyncIterator[None]:
+        """Read all entries of some streams, as of the turn of the event loop in which this is
+        entered, and hold them until it is left; at most `count_max` of each, or as many as a
+        history holds.
 
-        Raises `NotFound` where this node does not hold them all, or they are too many.
+        Raises `NotFound` where this node does not hold them all, or they are too many
+        (`StreamTooLarge`), and `Unavailable` where others hold too much.
         """
+        most = HISTORY_ENTRIES_MAX if count_max is None else count_max
         for walk in walks:
-            count = self._shell.chain.stream(walk.stream).count
-            if count > count_max:
-                raise NotFound(
-                    f"{walk.stream} has {count} entries; a history holds at most {count_max}"
+            count = walk.count_in(self._shell.chain.stream(walk.stream))
+            if count > most:
+                raise StreamTooLarge(
+                    walk.stream,
+                    f"{walk.stream} has {count} entries; a history holds at most {most}",
                 )
         try:
             with archive_named():
-                await self.walker.read(*walks)
+                async with self.walker.read(*walks):
+                    yield
         except EntriesMissing as missing:
             raise NotFound(
                 f"{missing.missing} of the {missing.count} entries of {missing.stream} "
@@ -604,6 +626,11 @@ class Queries:
 
     def prove_parties(self, parties: list[str]) -> list[ProvenStream]:
         return [self._prove_stream(party_stream(party)) for party in dict.fromkeys(parties)]
+
+
+def _walk_merchant(merchant: str) -> StreamWalk[Past]:
+    """Return the walk over what a merchant said of itself: the law reads nothing refused there."""
+    return StreamWalk(MERCHANT_PREFIX + merchant, read_past, applied=True)
 
 
 def _read_both(tx_id: bytes, stored: StoredEntry) -> tuple[bytes, Past]:

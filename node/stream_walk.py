@@ -2,8 +2,11 @@
 
 A stream may have a hundred thousand entries, by whoever wants to be a nuisance. They never change,
 so they are read a few at a time between other work of the event loop, and again what came after
-them meanwhile, until nothing has: what `read` returns then is of the turn in which it returns. Only
-a few walks that are long are under way at once, for each may hold a hundred megabytes.
+them meanwhile, until nothing has: what `read` returns then is of the turn in which it returns.
+
+What is read is held until the answer made of it is: of each stream not more than a bound, and only
+a few long walks at once. What is small is answered whatever the others hold; beyond that all walks
+together have a bound, and who comes over it is told to come again.
 """
 
 from __future__ import annotations
@@ -11,9 +14,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from contracts.execution import StoredEntry, StreamState, walk_back
+from api.ports import NotFound, Unavailable
+from contracts.execution import StoredEntry, StreamState, walk_applied, walk_back
 
 ENTRIES_PER_TURN: Final = 128
 """Entries read and looked at between two pauses (about 4 ms)."""
@@ -21,29 +25,76 @@ ENTRIES_PER_TURN: Final = 128
 LONG_ENTRIES: Final = 1_000
 LONG_AT_ONCE: Final = 2
 
+STREAM_BYTES_MAX: Final = 176 * 1024 * 1024
+"""Entries held of one stream, some 200,000 usual ones: the file then just stays within the 256 MiB
+that the page reads. An answer takes about five times as much while it is made."""
+SMALL_BYTES: Final = 256 * 1024
+"""What each walk may hold whatever the others do: some 280 usual entries."""
+HELD_BYTES_MAX: Final = 192 * 1024 * 1024
+"""What all walks together hold beyond that: one of the largest, and others beside it."""
+
+RETRY_AFTER_S: Final = 1
+
 T = TypeVar("T")
+
+
+class StreamTooLarge(NotFound):
+    """A stream has more entries, or longer ones, than an answer may be made of."""
+
+    def __init__(self, stream: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.stream = stream
+
+
+class WalksFull(Unavailable):
+    """The walks under way hold all that walks may hold."""
+
+    def __init__(self) -> None:
+        super().__init__("other long records are being answered; ask again", RETRY_AFTER_S)
 
 
 class StreamWalk(Generic[T]):
     """What is made of each entry of one stream, oldest first, but for what is made to nothing."""
 
-    def __init__(self, stream: str, look: Callable[[bytes, StoredEntry], T | None]) -> None:
-        """`look` is given each entry once, as (tx_id, entry)."""
+    def __init__(
+        self, stream: str, look: Callable[[bytes, StoredEntry], T | None], *, applied: bool = False
+    ) -> None:
+        """`look` is given each entry once, as (tx_id, entry); `applied`: only what was applied,
+        without a step over what was refused, on streams that may be looked back on."""
         self.stream: Final = stream
         self.found: list[T] = []
+        self.held_bytes = 0
+        """Of the entries that something was made of."""
         self._look = look
+        self._applied = applied
         self._newest: bytes | None = None
         """Id of the newest entry seen, or 32 zero bytes; None before the first look."""
 
-    async def go_on(self, read: Callable[[bytes], StoredEntry | None], state: StreamState) -> None:
-        """Look at the entries that `state` has beyond those seen. Raises as `walk_back` does."""
+    def count_in(self, state: StreamState) -> int:
+        """Return how many entries there are to look at."""
+        return state.applied if self._applied else state.count
+
+    def newest_in(self, state: StreamState) -> bytes:
+        """Return the id of the newest of them, 32 zero bytes where it is none or not held."""
+        return state.newest_applied if self._applied else state.newest
+
+    async def go_on(
+        self,
+        read: Callable[[bytes], StoredEntry | None],
+        state: StreamState,
+        hold: Callable[[StreamWalk[Any], int], None],
+    ) -> None:
+        """Look at the entries that `state` has beyond those seen; `hold` is told the bytes of each
+        that is kept, before it is. Raises as `hold` and `walk_back` do."""
         fresh: list[T] = []
-        newest = state.newest  # 32 zero bytes where it is not held, which `walk_back` refuses
-        for count, (tx_id, stored) in enumerate(walk_back(read, self.stream, state), 1):
+        newest = self.newest_in(state)  # zeros where it is not held, which the walk refuses
+        walk = walk_applied if self._applied else walk_back
+        for count, (tx_id, stored) in enumerate(walk(read, self.stream, state), 1):
             if tx_id == self._newest:
                 break
             seen = self._look(tx_id, stored)
             if seen is not None:
+                hold(self, len(stored.raw))
                 fresh.append(seen)
             if count % ENTRIES_PER_TURN == 0:
                 await asyncio.sleep(0)
@@ -52,7 +103,7 @@ class StreamWalk(Generic[T]):
 
     def is_at(self, state: StreamState) -> bool:
         """Whether nothing has come since."""
-        return self._newest == state.newest
+        return self._newest == self.newest_in(state)
 
 
 class Walker:
@@ -67,21 +118,48 @@ class Walker:
         self._state = state
         self._read = read
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
+        self._held_bytes = 0
+        """By all walks, each beyond what it may hold whatever the others do."""
 
     @asynccontextmanager
-    async def place(self, *streams: str) -> AsyncIterator[None]:
-        """Hold one of the few places while these are walked and answered from, if they are long."""
-        if max([self._state(stream).count for stream in streams]) <= LONG_ENTRIES:
-            yield
-            return
-        async with self._long:
-            yield
+    async def read(self, *walks: StreamWalk[Any]) -> AsyncIterator[None]:
+        """Bring all walks to the turn in which this is entered, and hold what they found until it
+        is left. Raises as `walk_back` does, `StreamTooLarge` and `WalksFull`."""
+        try:
+            if max([walk.count_in(self._state(walk.stream)) for walk in walks]) <= LONG_ENTRIES:
+                await self._go_on(walks)
+                yield
+                return
+            async with self._long:
+                await self._go_on(walks)
+                yield
+        finally:
+            for walk in walks:
+                self._held_bytes -= _weigh(walk)
 
-    async def read(self, *walks: StreamWalk[T]) -> None:
-        """Bring all walks to the turn in which this returns. Raises as `walk_back` does."""
+    async def _go_on(self, walks: tuple[StreamWalk[Any], ...]) -> None:
         while True:
             behind = [walk for walk in walks if not walk.is_at(self._state(walk.stream))]
             if not behind:
                 return
             for walk in behind:
-                await walk.go_on(self._read, self._state(walk.stream))
+                await walk.go_on(self._read, self._state(walk.stream), self._hold)
+
+    def _hold(self, walk: StreamWalk[Any], count_bytes: int) -> None:
+        before = _weigh(walk)
+        if walk.held_bytes + count_bytes > STREAM_BYTES_MAX:
+            raise StreamTooLarge(
+                walk.stream,
+                f"the entries of {walk.stream} have more than {STREAM_BYTES_MAX} bytes; "
+                "an answer holds at most so many",
+            )
+        walk.held_bytes += count_bytes
+        more = _weigh(walk) - before
+        if more and self._held_bytes + more > HELD_BYTES_MAX:
+            walk.held_bytes -= count_bytes
+            raise WalksFull()
+        self._held_bytes += more
+
+
+def _weigh(walk: StreamWalk[Any]) -> int:
+    return max(0, walk.held_bytes - SMALL_BYTES)

@@ -17,6 +17,7 @@ KEPT = "tests/node/test_snapshot_contracts.py::"
 PROPOSALS = "tests/node/test_proposals.py::"
 SNAPSHOT = "tests/node/test_snapshot.py::"
 APPLIED = "tests/node/test_snapshot_applied.py::"
+WALK = "tests/node/test_stream_walk.py::"
 LIE = CATCH_UP + "test_a_lie_costs_one_retry_and_nothing_of_it_is_applied"
 
 MUTANTS = (
@@ -693,5 +694,29 @@ MUTANTS = (
         "",
         "a snapshot is offered when its rows are only in memory",
         SNAPSHOT + "test_a_snapshot_is_durable_before_it_is_offered",
+    ),
+    Mutant(
+        "walks-hold-any-size",
+        "node/stream_walk.py",
+        "        if more and self._held_bytes + more > HELD_BYTES_MAX:",
+        "        if not more and self._held_bytes + more > HELD_BYTES_MAX:",
+        "long records that are asked for at once take all memory",
+        WALK + "test_who_comes_when_the_walks_are_full_comes_again_and_the_small_are_answered",
+    ),
+    Mutant(
+        "walks-never-let-go",
+        "node/stream_walk.py",
+        "                self._held_bytes -= _weigh(walk)",
+        "                self._held_bytes -= _weigh(walk) * 0",
+        "after some long records no more are answered",
+        WALK + "test_a_stream_of_too_many_bytes_is_refused_and_nothing_stays_held",
+    ),
+    Mutant(
+        "merchants-refusals-read",
+        "node/queries.py",
+        "    return StreamWalk(MERCHANT_PREFIX + merchant, read_past, applied=True)",
+        "    return StreamWalk(MERCHANT_PREFIX + merchant, read_past)",
+        "attempts that a stranger heaps up in a merchant's stream cost its contracts their papers",
+        KEPT + "test_what_is_heaped_up_in_a_merchants_stream_hides_no_record",
     ),
 )

@@ -141,6 +141,28 @@ async def test_a_node_that_joined_serves_the_whole_case() -> None:
     assert report.steps[13].result.value == "ok"
 
 
+async def test_what_is_heaped_up_in_a_merchants_stream_hides_no_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Refused attempts there are not even read; too much that was applied costs only the papers."""
+    network = old_lives()
+    network.must("refund.computed", CARD, COMPUTED, "c-1")
+    count = network.machines[0].driver.chain.stream(CARD).count
+    monkeypatch.setattr("node.queries.HISTORY_ENTRIES_MAX", count)
+    for _ in range(count + 1):
+        assert network.attempt("risk.declared", "merchant/m-1", {}, "c-1").refused
+    network.grow(1)
+    asked = queries(network.machines[0])
+    assert members(await asked.history("card-1"))["kind"] == "case"
+    for _ in range(count + 1):
+        network.must("closing.notified", "merchant/m-1", {"effective": "2026-03-01"}, "m-1")
+    network.grow(1)
+    raw = await asked.history("card-1")
+    assert verify_evidence(raw, network.deployment.genesis.chain_id).is_consistent
+    document = msgspec.json.decode(raw)
+    assert (document["kind"], len(document["entries"])) == ("history", count)
+
+
 async def test_what_it_does_not_keep_it_refuses_by_name_as_before() -> None:
     network = old_lives()
     plain = network.attempt("prepaid.open", "contract/plain", {

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from contracts.execution import StoredEntry, StreamState
-from node.stream_walk import ENTRIES_PER_TURN, LONG_AT_ONCE, LONG_ENTRIES, StreamWalk, Walker
+from ledger.hashing import ZERO_HASH
+from node import stream_walk
+from node.stream_walk import (
+    ENTRIES_PER_TURN,
+    LONG_AT_ONCE,
+    LONG_ENTRIES,
+    StreamTooLarge,
+    StreamWalk,
+    Walker,
+    WalksFull,
+)
 
 LONG = 10 * ENTRIES_PER_TURN
 
@@ -26,13 +38,21 @@ class Streams:
         self.reads += 1
         return self.entries.get(tx_id)
 
-    def grow(self, stream: str, count: int = 1) -> None:
+    def grow(self, stream: str, count: int = 1, *, refused: bool = False) -> None:
         for _ in range(count):
             before = self.state(stream)
             name = f"{stream}-{before.count}".encode()
             tx_id = name.rjust(32, b".")
-            self.entries[tx_id] = StoredEntry(name, before.count, before.newest, b"")
-            self.states[stream] = StreamState(count=before.count + 1, newest=tx_id)
+            applied = before.newest_applied
+            self.entries[tx_id] = StoredEntry(
+                name, before.count, before.newest, b"" if refused else applied
+            )
+            self.states[stream] = StreamState(
+                count=before.count + 1,
+                newest=tx_id,
+                applied=before.applied + (not refused),
+                newest_applied=applied if refused else tx_id,
+            )
 
 
 def walk(stream: str) -> StreamWalk[bytes]:
@@ -60,8 +80,8 @@ async def test_others_have_their_turns_and_what_comes_meanwhile_is_read_too() ->
 
     working = asyncio.create_task(others())
     one, two = walk("a"), walk("b")
-    await streams.walker.read(one, two)
-    seen = turns
+    async with streams.walker.read(one, two):
+        seen = turns
     working.cancel()
     assert seen >= LONG // ENTRIES_PER_TURN
     assert one.found == all_of("a", LONG + 2)
@@ -74,7 +94,8 @@ async def test_what_is_made_to_nothing_is_left_out_and_an_empty_stream_is_empty(
     streams.grow("a", 6)
     odd = StreamWalk("a", lambda _, stored: stored.raw if stored.time_ms % 2 else None)
     none = walk("b")
-    await streams.walker.read(odd, none)
+    async with streams.walker.read(odd, none):
+        pass
     assert (odd.found, none.found) == ([b"a-1", b"a-3", b"a-5"], [])
 
 
@@ -86,16 +107,78 @@ async def test_few_long_walks_are_under_way_at_once_and_short_ones_do_not_wait()
     leave = asyncio.Event()
 
     async def hold(*names: str) -> None:
-        async with streams.walker.place(*names):
+        async with streams.walker.read(*[walk(name) for name in names]):
             inside.append(names[0])
             await leave.wait()
 
     held = [asyncio.create_task(hold("long")) for _ in range(LONG_AT_ONCE + 3)]
     held.append(asyncio.create_task(hold("short")))
     held.append(asyncio.create_task(hold("short", "long")))
-    for _ in range(5):
+    for _ in range(10 * LONG_ENTRIES // ENTRIES_PER_TURN):
         await asyncio.sleep(0)
     assert sorted(inside) == ["long"] * LONG_AT_ONCE + ["short"]
     leave.set()
     await asyncio.gather(*held)
     assert len(inside) == len(held)
+
+
+async def test_what_was_refused_costs_a_walk_over_the_applied_nothing() -> None:
+    streams = Streams()
+    streams.grow("a")
+    streams.grow("a", LONG, refused=True)
+    streams.grow("a")
+    streams.grow("a", refused=True)
+    applied = StreamWalk("a", lambda _, stored: stored.raw, applied=True)
+    async with streams.walker.read(applied):
+        assert applied.found == [b"a-0", f"a-{LONG + 1}".encode()]
+    assert streams.reads == 2
+    only = StreamWalk("b", lambda _, stored: stored.raw, applied=True)
+    streams.grow("b", refused=True)
+    async with streams.walker.read(only):
+        assert only.found == []
+    assert streams.state("b").newest_applied == ZERO_HASH
+
+
+async def test_a_stream_of_too_many_bytes_is_refused_and_nothing_stays_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    streams = Streams()
+    streams.grow("a", 5)
+    monkeypatch.setattr(stream_walk, "STREAM_BYTES_MAX", 14)
+    monkeypatch.setattr(stream_walk, "SMALL_BYTES", 0)
+    monkeypatch.setattr(stream_walk, "HELD_BYTES_MAX", 15)
+    for _ in range(3):
+        with pytest.raises(StreamTooLarge) as refused:
+            async with streams.walker.read(walk("a")):
+                raise RuntimeError("not reached")
+        assert str(refused.value) == (
+            "the entries of a have more than 14 bytes; an answer holds at most so many"
+        )
+    monkeypatch.setattr(stream_walk, "STREAM_BYTES_MAX", 15)
+    for _ in range(3):
+        async with streams.walker.read(walk("a")) as held:
+            assert held is None
+
+
+async def test_who_comes_when_the_walks_are_full_comes_again_and_the_small_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    streams = Streams()
+    streams.grow("a", 8)
+    streams.grow("b", 3)
+    streams.grow("c", 4)
+    monkeypatch.setattr(stream_walk, "SMALL_BYTES", 9)
+    monkeypatch.setattr(stream_walk, "HELD_BYTES_MAX", 17)
+    async with streams.walker.read(walk("a")):  # 24 bytes, 15 of them beyond what is small
+        for _ in range(3):
+            small = walk("b")
+            async with streams.walker.read(small):
+                assert small.found == all_of("b", 3)
+            with pytest.raises(WalksFull) as full:
+                async with streams.walker.read(walk("c")):
+                    raise RuntimeError("not reached")
+            assert str(full.value) == "other long records are being answered; ask again"
+            assert full.value.retry_after_s == 1
+    later = walk("c")
+    async with streams.walker.read(later):
+        assert later.found == all_of("c", 4)
