@@ -33,7 +33,7 @@ from verifier.record_answers import answer_balance, answer_terms, answer_window
 from verifier.replaying import is_same
 from verifier.report import NotRun, Refuted, Words
 from verifier.strict_msgpack import take_integer
-from verifier.wording import format_fen, format_time_ms
+from verifier.wording import count_entries, format_fen, format_time_ms
 
 _CUSTODIAN: Final = 9
 """Members of a custodian's record (docs/FORMATS.md, State)."""
@@ -124,8 +124,8 @@ def _check_state(case: Case, file: StateFile) -> Words:
     return Words(
         f"高度 {height}（{time.zh}）的状态中，{stream} 共有 {value.count} 条记录，根 "
         f"{value.root.hex()}，其登记为 {kind}。{sums.zh}",
-        f"In the state of height {height} ({time.en}) {stream} has {value.count} entries with "
-        f"root {value.root.hex()}; its record is {kind}.{sums.en}",
+        f"In the state of height {height} ({time.en}) {stream} has {count_entries(value.count)} "
+        f"with root {value.root.hex()}; its record is {kind}.{sums.en}",
     )
 
 

@@ -18,7 +18,7 @@ from verifier.life_replay import SIGNED, replay_life
 from verifier.prepaid_replay import replay
 from verifier.report import NotRun, Refuted, Said, Saying, Words
 from verifier.state_formats import StateValue
-from verifier.wording import format_fen
+from verifier.wording import count_entries, format_fen
 
 
 def check_completeness(case: Case) -> Said:
@@ -54,8 +54,8 @@ def check_completeness(case: Case) -> Said:
             Reason.ROOT_MISMATCH,
             f"链上状态载明 {value.count} 条，文件中有 {count} 条，"
             f"{'缺少' if count < value.count else '多出'} {difference} 条。",
-            f"The state counts {value.count} entries and the file holds {count}: {difference} "
-            f"{'missing' if count < value.count else 'too many'}.",
+            f"The state counts {count_entries(value.count)} and the file holds {count}: "
+            f"{difference} {'missing' if count < value.count else 'too many'}.",
         )
     root = Frontier.empty().extend([entry.leaf for entry in case.entries]).root()
     if root != value.root:
@@ -63,8 +63,8 @@ def check_completeness(case: Case) -> Said:
             Reason.ROOT_MISMATCH,
             f"{count} 条记录的根为 {root.hex()}，链上状态载明 {value.root.hex()}：有记录被替换、"
             "改动或调换次序。",
-            f"The {count} entries have root {root.hex()}, the state says {value.root.hex()}: some "
-            "entry was replaced, altered or moved.",
+            f"The root of {count_entries(count)} is {root.hex()}, the state says "
+            f"{value.root.hex()}: some entry was replaced, altered or moved.",
         )
     height = case.state_header.height
     case.facts |= {"contract": file.contract, "stream_root": root.hex()}
@@ -72,10 +72,14 @@ def check_completeness(case: Case) -> Said:
         lambda: Words(
             f"截至高度 {height}，{stream} 的全部记录恰为这 {count} 条，无遗漏、无增添、无调换；根 "
             f"{root.hex()}。",
-            f"Up to height {height} these {count} entries are the whole record of {stream}: none "
+            f"Up to height {height} {_tell_whole(count)} the whole record of {stream}: none "
             f"is missing, added or moved; root {root.hex()}.",
         )
     )
+
+
+def _tell_whole(count: int) -> str:
+    return "this 1 entry is" if count == 1 else f"these {count} entries are"
 
 
 def _check_positions(case: Case, file: RecordFile, stream: str) -> Said:
@@ -99,9 +103,9 @@ def _check_positions(case: Case, file: RecordFile, stream: str) -> Said:
         lambda: Words(
             f"截至高度 {height}，{stream} 共有 {value.count} 条记录；文件所载为其中第 "
             f"{file.first + 1} 至第 {file.first + count} 条，其间无遗漏、无增添、无调换。",
-            f"Up to height {height} {stream} has {value.count} entries; the file holds numbers "
-            f"{file.first + 1} to {file.first + count} of them, and between these none is missing, "
-            "added or moved.",
+            f"Up to height {height} {stream} has {count_entries(value.count)}; the file holds "
+            f"numbers {file.first + 1} to {file.first + count} of them, and between these "
+            "none is missing, added or moved.",
         )
     )
 

@@ -27,7 +27,7 @@ from verifier.evidence_file import HistoryFile
 from verifier.formats import Body
 from verifier.report import NotRun, Refuted, Words
 from verifier.state_formats import PartyRecord
-from verifier.wording import format_fen
+from verifier.wording import count_entries, format_fen
 
 COMPUTED: Final = "refund.computed"
 _ROLE_OF: Final[Mapping[str, str]] = {"bank": "issuer", "payment": "issuer"}
@@ -91,7 +91,7 @@ def _read_entries(case: Case, papers: LawPapers) -> list[StreamEntry]:
         raise Refuted(
             Reason.BAD_FIELD,
             f"文件有 {len(case.entries)} 条记录，而时间有 {len(papers.times)} 个。",
-            f"The file has {len(case.entries)} entries and {len(papers.times)} times.",
+            f"The file has {count_entries(len(case.entries))} and {len(papers.times)} times.",
         )
     signed: Body | None = None
     consumer = ""

@@ -21,7 +21,7 @@ from verifier.evidence_file import LiabilitiesFile, ScheduleFile
 from verifier.replaying import is_same
 from verifier.report import Refuted, Words
 from verifier.strict_msgpack import take_array, take_bytes, take_integer, take_text
-from verifier.wording import format_fen
+from verifier.wording import count_contracts, format_fen
 
 _MERCHANT: Final = 14
 _CONTRACT: Final = 31
@@ -63,8 +63,8 @@ def check_total(case: Case) -> Words:
     return Words(
         f"截至高度 {height}，经营者 {merchant} 共有 {total.size} 份合同，托管锁定合计 {locked.zh}，"
         f"已计算的应退余额合计至多 {owed.zh}。",
-        f"As of height {height} merchant {merchant} has {total.size} contracts, with {locked.en} "
-        f"locked in all and at most {owed.en} owed in all, as far as computed.",
+        f"As of height {height} merchant {merchant} has {count_contracts(total.size)}, with "
+        f"{locked.en} locked in all and at most {owed.en} owed in all, as far as computed.",
     )
 
 
@@ -97,10 +97,15 @@ def check_claims(case: Case) -> Words:
     return Words(
         f"{len(places)} 份合同各占一位、均计入上述合计，无一重复计算：锁定 {locked_words.zh}，应退"
         f"余额至多 {owed_words.zh}。所示合同：{names or '无'}；其余仅以不可辨认的代号列出。",
-        f"{len(places)} contracts are in that total, each in a place of its own and none counted "
-        f"twice: {locked_words.en} locked, at most {owed_words.en} owed. Shown: "
-        f"{names or 'none'}; the others stand under names that say nobody's.",
+        f"{_tell_places(len(places))}: {locked_words.en} locked, at most {owed_words.en} owed. "
+        f"Shown: {names or 'none'}; the others stand under names that say nobody's.",
     )
+
+
+def _tell_places(count: int) -> str:
+    if count == 1:
+        return "1 contract is in that total, in a place of its own and counted once"
+    return f"{count} contracts are in that total, each in a place of its own and none counted twice"
 
 
 def _check_shown(

@@ -36,7 +36,7 @@ from verifier.formats import (
 from verifier.question import Omission
 from verifier.report import NotRun, Refuted, Said, Saying, Words
 from verifier.trust_root import Institution, TrustRoot, compute_chain_id, read_trust_root
-from verifier.wording import format_institutions, format_time_ms
+from verifier.wording import count_entries, format_institutions, format_time_ms
 
 
 def check_genesis(case: Case) -> Said:
@@ -386,8 +386,8 @@ def _check_record_entries(case: Case, file: RecordFile) -> Said:
         first, last = format_time_ms(begin), format_time_ms(end)
         return Words(
             f"{len(entries)} 条记录依次递增，各在其区块之内；区块时间自{first.zh}至{last.zh}。",
-            f"{len(entries)} entries in ascending order, each in its block; the blocks are of "
-            f"{first.en} to {last.en}.",
+            f"{count_entries(len(entries))} in ascending order, each in its block; the blocks are "
+            f"of {first.en} to {last.en}.",
         )
 
     return Saying(say)
@@ -429,7 +429,7 @@ def _check_history_entries(case: Case, file: HistoryFile) -> Said:
         lambda: Words(
             f"{len(entries)} 条记录依次递增：第 {first.index} 位（高度 {first.height}）至第 "
             f"{last.index} 位（高度 {last.height}）；是否齐全见第 12 步。",
-            f"{len(entries)} entries in ascending order, from index {first.index} (height "
+            f"{count_entries(len(entries))} in ascending order, from index {first.index} (height "
             f"{first.height}) to {last.index} (height {last.height}); step 12 says whether they "
             "are all.",
         )

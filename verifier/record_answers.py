@@ -19,7 +19,14 @@ from verifier.prepaid_replay import fold
 from verifier.question import Balance, Terms, Window
 from verifier.report import NotRun, Refuted, Words
 from verifier.span import describe_span, take_span
-from verifier.wording import describe_kind, find_kind, format_fen, format_time_ms, show_text
+from verifier.wording import (
+    count_entries,
+    describe_kind,
+    find_kind,
+    format_fen,
+    format_time_ms,
+    show_text,
+)
 
 LISTED_MAX: Final = 8
 """Entries that a sentence names; the file holds them all."""
@@ -54,7 +61,7 @@ def answer_window(case: Case, file: RecordFile, question: Window) -> Words:
             f"{span.zh}，{stream} 没有{kinds or '任何'}记录；该期间共有 {len(inside)} 条记录。"
             f"{caution.zh}",
             f"{span.en} {stream} has no entry{' of ' * bool(kinds)}{kinds}; in that time it has "
-            f"{len(inside)} entries in all.{caution.en}",
+            f"{count_entries(len(inside))} in all.{caution.en}",
         )
     listed = [_describe_entry(case, file, place) for place in found[:LISTED_MAX]]
     more = len(found) - len(listed)
@@ -62,8 +69,8 @@ def answer_window(case: Case, file: RecordFile, question: Window) -> Words:
         f"{span.zh}，{stream} 有 {len(found)} 条{kinds or '任何种类的'}记录（其中已记录为拒绝 "
         f"{refused} 条），该期间共有 {len(inside)} 条：{'；'.join(one.zh for one in listed)}"
         f"{f'；另有 {more} 条' * bool(more)}。{caution.zh}",
-        f"{span.en} {stream} has {len(found)} entries{' of ' * bool(kinds)}{kinds} ({refused} of "
-        f"them recorded as refused), of {len(inside)} entries in that time: "
+        f"{span.en} {stream} has {count_entries(len(found))}{' of ' * bool(kinds)}{kinds} ("
+        f"{refused} of them recorded as refused), of {count_entries(len(inside))} in that time: "
         f"{'; '.join(one.en for one in listed)}{f'; and {more} more' * bool(more)}."
         f"{caution.en}",
     )

@@ -28,7 +28,7 @@ from verifier.evidence_file import ScheduleFile, read_schedule_line
 from verifier.formats import Body
 from verifier.life_replay import Books, fold_life
 from verifier.report import NotRun, Refuted, Said, Words, words_of
-from verifier.wording import format_fen
+from verifier.wording import count_contracts, count_entries, format_fen
 
 COLUMNS: Final = ("paid", "released", "refunded", "locked", "owed")
 """Of the table, in fen."""
@@ -69,8 +69,8 @@ def check_contracts(case: Case, *, plan: Plan) -> Words:
     return Words(
         f"文件所载 {count} 份合同，逐份核验：各份记录完整（共 {entries} 条），签名、密钥与余额均"
         "复核一致。",
-        f"Each of the {count} contracts in the file was examined by itself: its record is complete "
-        f"({entries} entries in all), and signatures, keys and balances hold.",
+        f"{count_contracts(count)} in the file, each examined by itself: its record is complete "
+        f"({count_entries(entries)} in all), and signatures, keys and balances hold.",
     )
 
 
@@ -87,16 +87,17 @@ def check_whole(case: Case) -> Words:
             Reason.ROOT_MISMATCH,
             f"经营者的记录载明 {total.size} 份合同，文件中有 {count} 份，"
             f"{'缺少' if count < total.size else '多出'} {difference} 份。",
-            f"The merchant's record counts {total.size} contracts and the file holds {count}: "
-            f"{difference} {'missing' if count < total.size else 'too many'}.",
+            f"The merchant's record counts {count_contracts(total.size)} and the file holds "
+            f"{count}: {difference} {'missing' if count < total.size else 'too many'}.",
         )
     if reached.hash != total.hash:
         raise Refuted(
             Reason.ROOT_MISMATCH,
             f"{count} 份合同的和树为 {reached.hash.hex()}，经营者的记录载明 {total.hash.hex()}：有"
             "合同被遗漏、重复、替换或调换次序。",
-            f"The sum tree of the {count} contracts is {reached.hash.hex()}, the merchant's record "
-            f"says {total.hash.hex()}: some contract was left out, doubled, replaced or moved.",
+            f"The sum tree of {count_contracts(count)} is {reached.hash.hex()}, the merchant's "
+            f"record says {total.hash.hex()}: some contract was left out, doubled, "
+            "replaced or moved.",
         )
     for name in _COMPARED:
         if case.reached_sums[name] != case.sums[name]:

@@ -97,6 +97,16 @@ def format_fen(fen: int) -> Words:
     return Words(f"{yuan} 元", f"{yuan} yuan")
 
 
+def count_entries(count: int) -> str:
+    """Return so many entries in English, one of them in the singular."""
+    return "1 entry" if count == 1 else f"{count} entries"
+
+
+def count_contracts(count: int) -> str:
+    """Return so many contracts in English, one of them in the singular."""
+    return "1 contract" if count == 1 else f"{count} contracts"
+
+
 def format_time_ms(time_ms: int) -> Words:
     """Return a time: Beijing time in Chinese, UTC in English."""
     seconds, rest = divmod(time_ms, 1000)

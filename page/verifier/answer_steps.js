@@ -15,7 +15,7 @@ import { readClaim } from "./record_steps.js";
 import { quote } from "./quoting.js";
 import { NotRun, Refuted } from "./refusal.js";
 import { takeInteger } from "./strict_msgpack.js";
-import { formatFen, formatTimeMs } from "./wording.js";
+import { countEntries, formatFen, formatTimeMs } from "./wording.js";
 
 /** Members of a custodian's record (docs/FORMATS.md, State). */
 const CUSTODIAN = 9;
@@ -98,8 +98,8 @@ async function checkState(subject) {
       `高度 ${height}（${time.zh}）的状态中，${stream} 共有 ${value.count} 条记录，根 ${root}，` +
       `其登记为 ${kind}。${sums.zh}`,
     en:
-      `In the state of height ${height} (${time.en}) ${stream} has ${value.count} entries with root ` +
-      `${root}; its record is ${kind}.${sums.en}`,
+      `In the state of height ${height} (${time.en}) ${stream} has ${countEntries(value.count)} with ` +
+      `root ${root}; its record is ${kind}.${sums.en}`,
   };
 }
 

@@ -12,7 +12,7 @@ import { computeRoot, verifyRange } from "./merkle.js";
 import { replay } from "./prepaid_replay.js";
 import { readClaim } from "./record_steps.js";
 import { NotRun, Refuted } from "./refusal.js";
-import { formatFen } from "./wording.js";
+import { countEntries, formatFen } from "./wording.js";
 
 /** Step 12: the entries are all there are of this contract up to the header's height. */
 export async function checkCompleteness(subject, pause) {
@@ -48,8 +48,8 @@ export async function checkCompleteness(subject, pause) {
       "root_mismatch",
       `链上状态载明 ${value.count} 条，文件中有 ${count} 条，` +
         `${count < value.count ? "缺少" : "多出"} ${difference} 条。`,
-      `The state counts ${value.count} entries and the file holds ${count}: ${difference} ` +
-        `${count < value.count ? "missing" : "too many"}.`,
+      `The state counts ${countEntries(value.count)} and the file holds ${count}: ` +
+        `${difference} ${count < value.count ? "missing" : "too many"}.`,
     );
   }
   const leaves = entries.map((entry) => entry.leaf);
@@ -59,8 +59,8 @@ export async function checkCompleteness(subject, pause) {
       "root_mismatch",
       `${count} 条记录的根为 ${toHex(root)}，链上状态载明 ${toHex(value.root)}：有记录被替换、` +
         "改动或调换次序。",
-      `The ${count} entries have root ${toHex(root)}, the state says ${toHex(value.root)}: some entry ` +
-        "was replaced, altered or moved.",
+      `The root of ${countEntries(count)} is ${toHex(root)}, the state says ${toHex(value.root)}: ` +
+        "some entry was replaced, altered or moved.",
     );
   }
   const { height } = stateHeader;
@@ -69,9 +69,13 @@ export async function checkCompleteness(subject, pause) {
       `截至高度 ${height}，${stream} 的全部记录恰为这 ${count} 条，无遗漏、无增添、无调换；根 ` +
       `${toHex(root)}。`,
     en:
-      `Up to height ${height} these ${count} entries are the whole record of ${stream}: none is ` +
+      `Up to height ${height} ${tellWhole(count)} the whole record of ${stream}: none is ` +
       `missing, added or moved; root ${toHex(root)}.`,
   };
+}
+
+function tellWhole(count) {
+  return count === 1 ? "this 1 entry is" : `these ${count} entries are`;
 }
 
 /** The entries of a record are consecutive in the contract's own record. */
@@ -94,8 +98,8 @@ async function checkPositions(subject, stream) {
       `截至高度 ${height}，${stream} 共有 ${value.count} 条记录；文件所载为其中第 ${first} 至第 ${last} 条，` +
       "其间无遗漏、无增添、无调换。",
     en:
-      `Up to height ${height} ${stream} has ${value.count} entries; the file holds numbers ${first} to ` +
-      `${last} of them, and between these none is missing, added or moved.`,
+      `Up to height ${height} ${stream} has ${countEntries(value.count)}; the file holds numbers ${first} ` +
+      `to ${last} of them, and between these none is missing, added or moved.`,
   };
 }
 

@@ -15,6 +15,7 @@ import { readTerms } from "./law_terms.js";
 import { SIGNED, textOf } from "./life_replay.js";
 import { show } from "./quoting.js";
 import { Refuted } from "./refusal.js";
+import { countEntries } from "./wording.js";
 
 const LEDGER_MEMBERS = [
   "assignee_party", "consumer_party", "counter", "custodian", "device", "merchant", "occurred_at",
@@ -30,7 +31,7 @@ export async function readStated({ entries, bodies, records }, law) {
     throw new Refuted(
       "bad_field",
       `文件有 ${entries.length} 条记录，而时间有 ${times.length} 个。`,
-      `The file has ${entries.length} entries and ${times.length} times.`,
+      `The file has ${countEntries(entries.length)} and ${times.length} times.`,
     );
   }
   const stated = [];

@@ -11,7 +11,7 @@ import { readClaim } from "./record_steps.js";
 import { Refuted } from "./refusal.js";
 import { isInteger, takeBytes, takeInteger, takeText } from "./strict_msgpack.js";
 import { checkAmounts, computeLeaf, verifyClaim } from "./sum_tree.js";
-import { formatFen } from "./wording.js";
+import { countContracts, formatFen } from "./wording.js";
 
 const MERCHANT = 14;
 const CONTRACT = 31;
@@ -48,8 +48,8 @@ export async function checkTotal(subject) {
       `截至高度 ${height}，经营者 ${merchant} 共有 ${total.size} 份合同，托管锁定合计 ${locked.zh}，` +
       `已计算的应退余额合计至多 ${owed.zh}。`,
     en:
-      `As of height ${height} merchant ${merchant} has ${total.size} contracts, with ${locked.en} ` +
-      `locked in all and at most ${owed.en} owed in all, as far as computed.`,
+      `As of height ${height} merchant ${merchant} has ${countContracts(total.size)}, with ` +
+      `${locked.en} locked in all and at most ${owed.en} owed in all, as far as computed.`,
   };
 }
 
@@ -81,10 +81,15 @@ export async function checkClaims(subject, pause) {
       `${places.length} 份合同各占一位、均计入上述合计，无一重复计算：锁定 ${lockedWords.zh}，应退` +
       `余额至多 ${owedWords.zh}。所示合同：${names || "无"}；其余仅以不可辨认的代号列出。`,
     en:
-      `${places.length} contracts are in that total, each in a place of its own and none counted ` +
-      `twice: ${lockedWords.en} locked, at most ${owedWords.en} owed. Shown: ${names || "none"}; the ` +
+      `${tellPlaces(places.length)}: ${lockedWords.en} locked, at most ${owedWords.en} owed. Shown: ${names || "none"}; the ` +
       "others stand under names that say nobody's.",
   };
+}
+
+function tellPlaces(count) {
+  return count === 1
+    ? "1 contract is in that total, in a place of its own and counted once"
+    : `${count} contracts are in that total, each in a place of its own and none counted twice`;
 }
 
 /** Compare a claim with the rows of the contract that it is; the contract's stream. */

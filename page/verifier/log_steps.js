@@ -19,7 +19,7 @@ import { verifyInclusion } from "./merkle.js";
 import { quoteValue } from "./quoting.js";
 import { Refuted } from "./refusal.js";
 import { computeChainId, readTrustRoot } from "./trust_root.js";
-import { formatInstitutions, formatTimeMs } from "./wording.js";
+import { countEntries, formatInstitutions, formatTimeMs } from "./wording.js";
 
 /** Step 2: the file's genesis document is the one whose hash is trusted. */
 export async function checkGenesis(subject) {
@@ -308,8 +308,8 @@ async function checkRecordEntries(subject, pause) {
   return {
     zh: `${entries.length} 条记录依次递增，各在其区块之内；区块时间自${first.zh}至${last.zh}。`,
     en:
-      `${entries.length} entries in ascending order, each in its block; the blocks are of ${first.en} ` +
-      `to ${last.en}.`,
+      `${countEntries(entries.length)} in ascending order, each in its block; the blocks are of ` +
+      `${first.en} to ${last.en}.`,
   };
 }
 
@@ -353,7 +353,7 @@ async function checkHistoryEntries(subject, pause) {
       `${entries.length} 条记录依次递增：第 ${first.index} 位（高度 ${first.height}）至第 ` +
       `${last.index} 位（高度 ${last.height}）；是否齐全见第 12 步。`,
     en:
-      `${entries.length} entries in ascending order, from index ${first.index} (height ` +
+      `${countEntries(entries.length)} in ascending order, from index ${first.index} (height ` +
       `${first.height}) to ${last.index} (height ${last.height}); step 12 says whether they are all.`,
   };
 }

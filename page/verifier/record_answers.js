@@ -6,7 +6,7 @@ import { SIGNED, foldLife, isUnderTerms } from "./life_replay.js";
 import { fold } from "./prepaid_replay.js";
 import { NotRun, Refuted } from "./refusal.js";
 import { describeSpan, takeSpan, timeOf } from "./span.js";
-import { KIND_WORDS, describeKind, formatFen, formatTimeMs, showText } from "./wording.js";
+import { KIND_WORDS, countEntries, describeKind, formatFen, formatTimeMs, showText } from "./wording.js";
 
 const LISTED_MAX = 8;
 const TERMS_MEMBER = new Map([[SIGNED, "terms"], ["prepaid.open", "terms_hash"]]);
@@ -33,8 +33,8 @@ export async function answerWindow(subject) {
     return {
       zh: `${span.zh}，${stream} 没有${listed || "任何"}记录；该期间共有 ${inside.length} 条记录。${caution.zh}`,
       en:
-        `${span.en} ${stream} has no entry${of}; in that time it has ${inside.length} entries in all.` +
-        caution.en,
+        `${span.en} ${stream} has no entry${of}; in that time it has ` +
+        `${countEntries(inside.length)} in all.${caution.en}`,
     };
   }
   const told = found.slice(0, LISTED_MAX).map((place) => describeEntry(subject, place));
@@ -45,8 +45,8 @@ export async function answerWindow(subject) {
       `${refused} 条），该期间共有 ${inside.length} 条：${told.map((one) => one.zh).join("；")}` +
       `${more > 0 ? `；另有 ${more} 条` : ""}。${caution.zh}`,
     en:
-      `${span.en} ${stream} has ${found.length} entries${of} (${refused} of them recorded as ` +
-      `refused), of ${inside.length} entries in that time: ${told.map((one) => one.en).join("; ")}` +
+      `${span.en} ${stream} has ${countEntries(found.length)}${of} (${refused} of them recorded as ` +
+      `refused), of ${countEntries(inside.length)} in that time: ${told.map((one) => one.en).join("; ")}` +
       `${more > 0 ? `; and ${more} more` : ""}.${caution.en}`,
   };
 }

@@ -11,7 +11,7 @@ import { TAGS, sha256 } from "./hashing.js";
 import { foldLife } from "./life_replay.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
 import { SumFrontier, computeLeaf } from "./sum_tree.js";
-import { formatFen, wordsOf } from "./wording.js";
+import { countContracts, countEntries, formatFen, wordsOf } from "./wording.js";
 
 export const COLUMNS = ["paid", "released", "refunded", "locked", "owed"];
 const ADDED = ["paid", "deposited", "interest", "locked", "released", "refunded", "owed"];
@@ -48,8 +48,8 @@ export function makeContractsCheck(plan) {
         `文件所载 ${count} 份合同，逐份核验：各份记录完整（共 ${entries} 条），签名、密钥与余额均复核` +
         "一致。",
       en:
-        `Each of the ${count} contracts in the file was examined by itself: its record is complete ` +
-        `(${entries} entries in all), and signatures, keys and balances hold.`,
+        `${countContracts(count)} in the file, each examined by itself: its record is complete ` +
+        `(${countEntries(entries)} in all), and signatures, keys and balances hold.`,
     };
   };
 }
@@ -66,8 +66,8 @@ export async function checkWhole(subject) {
       "root_mismatch",
       `经营者的记录载明 ${total.size} 份合同，文件中有 ${count} 份，${isLess ? "缺少" : "多出"} ` +
         `${difference} 份。`,
-      `The merchant's record counts ${total.size} contracts and the file holds ${count}: ${difference} ` +
-        `${isLess ? "missing" : "too many"}.`,
+      `The merchant's record counts ${countContracts(total.size)} and the file holds ${count}: ` +
+        `${difference} ${isLess ? "missing" : "too many"}.`,
     );
   }
   const [hash, expected] = [toHex(reached.hash), toHex(total.hash)];
@@ -76,7 +76,7 @@ export async function checkWhole(subject) {
       "root_mismatch",
       `${count} 份合同的和树为 ${hash}，经营者的记录载明 ${expected}：有合同被遗漏、重复、替换或调换` +
         "次序。",
-      `The sum tree of the ${count} contracts is ${hash}, the merchant's record says ${expected}: some ` +
+      `The sum tree of ${countContracts(count)} is ${hash}, the merchant's record says ${expected}: some ` +
         "contract was left out, doubled, replaced or moved.",
     );
   }

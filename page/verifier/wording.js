@@ -269,6 +269,16 @@ export function formatFen(fen) {
   return { zh: `${yuan} 元`, en: `${yuan} yuan` };
 }
 
+/** So many entries in English, one of them in the singular. */
+export function countEntries(count) {
+  return count === 1 ? "1 entry" : `${count} entries`;
+}
+
+/** So many contracts in English, one of them in the singular. */
+export function countContracts(count) {
+  return count === 1 ? "1 contract" : `${count} contracts`;
+}
+
 /** A time in milliseconds: Beijing time in Chinese, UTC in English. */
 export function formatTimeMs(timeMs) {
   const time = BigInt(timeMs);

@@ -210,8 +210,8 @@ def test_it_verifies_in_a_process_that_cannot_open_a_socket(
             state_a_fen_more,
             12,
             (
-                r"The 22 entries have root \w{64}, the state says \w{64}: some entry was replaced, "
-                r"altered or moved\."
+                r"The root of 22 entries is \w{64}, the state says \w{64}: some entry was "
+                r"replaced, altered or moved\."
             ),
         ),
         (

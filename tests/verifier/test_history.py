@@ -371,7 +371,7 @@ MUTATIONS: dict[str, Mutation] = {
         ),
         12,
         Reason.ROOT_MISMATCH,
-        "The 7 entries have root",
+        "The root of 7 entries is",
     ),
     # 13
     "balance-misstated": (

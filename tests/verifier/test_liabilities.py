@@ -77,7 +77,7 @@ def test_a_consumer_sees_the_own_contract_in_the_total() -> None:
         "most 5.01 yuan owed in all, as far as computed."
     )
     assert claims.explanation.en == (
-        "1 contracts are in that total, each in a place of its own and none counted twice: 5.00 "
+        "1 contract is in that total, in a place of its own and counted once: 5.00 "
         "yuan locked, at most 5.01 yuan owed. Shown: contract/k-4; the others stand under names "
         "that say nobody's."
     )
