@@ -6,6 +6,8 @@ view 1, 3 in view 2; height 2 to primary 2.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -175,6 +177,49 @@ def test_the_replica_itself_never_denies_its_commit() -> None:
     mine = [message for message in one.of(ViewChange) if message.replica == 3]
     assert [message.prepared is not None for message in mine] == [True]
     assert slots(one) == []
+
+
+# Bounded memory
+
+
+@pytest.mark.parametrize("own_view", [0, 40])
+@pytest.mark.parametrize("sign", [sign_prepare, sign_commit])
+def test_nobody_crowds_out_its_votes_of_the_view_the_others_are_in(
+    sign: Callable[[int, int, int, bytes], Prepare | Commit], own_view: int
+) -> None:
+    """Votes of many other views, which anybody can sign, leave room for a lie of now."""
+    one = Alone()
+    if own_view:
+        one.hear(*changes(own_view))
+    assert one.node.running.view == own_view
+    one.hear(*[sign(0, 1, view, ONE) for view in range(140) if view != own_view])
+    before = len(slots(one))
+    one.hear(sign(0, 1, own_view, ONE), sign(0, 1, own_view, OTHER))
+    assert [slot for _, slot in slots(one)[before:]] == [f"{sign.__name__[5:]}/1/{own_view}"]
+
+
+def test_nor_its_view_changes() -> None:
+    one = Alone()
+    prepared = one.prepared(0, one.block())
+    one.hear(*[sign_view_change(0, 1, view, prepared) for view in range(2, 40)])
+    one.hear(sign_view_change(0, 1, 1, prepared), sign_view_change(0, 1, 1, None))
+    assert slots(one) == [(0, "view-change/1/1")]
+
+
+@pytest.mark.parametrize("height", [1, 2])
+def test_nor_its_proposals(height: int) -> None:
+    """New-views of later views of its own are said by their signature, justified or not."""
+    one = Alone()
+    first = one.block()
+    one.hear(*[sign_new_view(height, height, 4 * k, [], first) for k in range(1, 20)])
+    if height == 2:
+        one.hear(sign_pre_prepare(1, 1, first))
+        one.commit_in(0, first)
+    assert one.node.running.height == height
+    for salt in (b"a", b"b"):
+        block = one.block(proposer=height, time_ms=START_MS + 2, salt=salt)
+        one.hear(sign_pre_prepare(height, height, block))
+    assert slots(one) == [(height, f"pre-prepare/{height}/0")]
 
 
 # Two proposals of which each replica saw one
