@@ -375,6 +375,64 @@ def test_an_equivocating_primary_of_seven_is_named_however_it_splits_the_others(
     network.run_to(1, ticks_max=100)
 
 
+@pytest.mark.parametrize(("count", "split"), [(4, 1), (5, 2), (6, 2), (7, 3)])
+def test_one_that_equivocates_at_the_end_of_its_view_is_named(count: int, split: int) -> None:
+    """When the halves' prepares cross, everybody has given the view up."""
+    network = Network(count)
+    honest = [node for node in network.nodes if node.number != 1]
+    for node in honest:
+        node.start()
+    network.run(TIMING.view_timeout_ticks - 1)
+    late: list[tuple[Node, Node, bytes]] = []
+
+    def hold_back(sender: int, receiver: int, message: Message) -> bool:
+        late.append((network.nodes[sender], network.nodes[receiver], encode_message(message)))
+        return False
+
+    network.filter = hold_back
+    for salt, group in ((b"a", honest[:split]), (b"b", honest[split:])):
+        block = make_proposal(network.genesis, 1, START_MS + 1, salt)
+        for node in group:
+            network.inject(node.number, sign_pre_prepare(1, 1, block))
+    network.settle()
+    network.run(1)
+    assert {(node.running.view, node.running.is_changing_view) for node in honest} == {(1, True)}
+    network.filter = None
+    network.in_flight.extend(late)
+    network.settle()
+    for node in honest:
+        named = {(item.equivocation.replica, item.equivocation.slot) for item in node.evidence}
+        assert named == {(1, "pre-prepare/1/0")}
+
+
+def test_the_same_block_in_a_later_view_is_shown_anew() -> None:
+    one = Alone(count=7)
+    block = one.block()
+    first = sign_pre_prepare(1, 1, block)
+    asked = changes(1, one.prepared(0, block), replicas=(0, 1, 2, 4, 5))
+    second = sign_new_view(2, 1, 1, asked, block)
+    one.hear(first, sign_prepare(6, 1, 0, OTHER), second, sign_prepare(6, 1, 1, OTHER))
+    assert shown(one) == [(6, header_of(first)), (6, header_of(second))]
+
+
+@pytest.mark.parametrize("what", ["time", "body"])
+def test_a_proposal_of_no_use_is_shown_too(what: str) -> None:
+    """Whoever is given one that it must refuse prepares nothing, and holds a signature all the
+    same."""
+    one = Alone(count=7)
+    block = one.block(time_ms=START_MS + 10**9 if what == "time" else START_MS + 1)
+    if what == "body":
+        block = msgspec.structs.replace(block, leaf_hashes=bytes(len(block.leaf_hashes)))
+    refused = sign_pre_prepare(1, 1, block)
+    one.hear(refused, sign_prepare(2, 1, 0, OTHER))
+    assert one.of(Prepare) == []
+    assert shown(one) == [(2, header_of(refused))]
+    one.hear(sign_pre_prepare(1, 1, one.block(salt=b"b")), refused)
+    assert slots(one) == [(1, "pre-prepare/1/0")]
+    assert len(one.of(Prepare)) == 1
+    assert shown(one) == [(2, header_of(refused))], "once, and not to itself, who took the other"
+
+
 def test_a_header_shown_first_does_not_keep_the_proposal_out() -> None:
     one = Alone(count=7)
     mine = sign_pre_prepare(1, 1, one.block())
