@@ -229,7 +229,8 @@ class HeightState:
             newest = max(commits, default=None)
             self.own_votes = {} if newest is None else {newest: self.own_votes[newest]}
             self.plan = None
-        self.view = self.votes.own_view = view
+        self.view = view
+        self.votes.own_view = view
         self.is_changing = is_changing
         self.accepted = None
         self.refused_body_count = 0

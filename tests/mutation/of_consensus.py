@@ -307,8 +307,8 @@ MUTANTS = (
     Mutant(
         "own-view-untold",
         "consensus/state.py",
-        "self.view = self.votes.own_view = view",
-        "self.view = view",
+        "        self.votes.own_view = view\n",
+        "",
         "votes near view 0 are kept, and not those near the view a replica has gone to",
         EVIDENCE + "test_nobody_crowds_out_its_votes_of_the_view_the_others_are_in",
     ),
