@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from consensus.events import PeerConnected
 from consensus.messages import (
     Commit,
     Message,
@@ -413,6 +414,18 @@ def test_the_same_block_in_a_later_view_is_shown_anew() -> None:
     second = sign_new_view(2, 1, 1, asked, block)
     one.hear(first, sign_prepare(6, 1, 0, OTHER), second, sign_prepare(6, 1, 1, OTHER))
     assert shown(one) == [(6, header_of(first)), (6, header_of(second))]
+
+
+def test_a_proposal_is_shown_again_to_whoever_connects_again() -> None:
+    one = Alone(count=7)
+    mine = sign_pre_prepare(1, 1, one.block())
+    one.hear(mine, *[sign_prepare(replica, 1, 0, OTHER) for replica in (0, 2)])
+    one.hear(*changes(1, replicas=(0, 2, 4)))
+    assert one.node.running.view == 1
+    one.network.in_flight.clear()
+    one.node.handle(PeerConnected(0))
+    one.tick()
+    assert shown(one) == [(0, header_of(mine))]
 
 
 @pytest.mark.parametrize("what", ["time", "body"])
