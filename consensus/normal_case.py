@@ -108,6 +108,7 @@ def accept_pre_prepare(
         return
     if not may_accept(state, vote):
         return
+    remember_proposal(state, message)
     try:
         header = check_proposal(message.proposal, state.parent, state.membership.validators)
         check_fresh(header, vote.replica, now_ms, state.timing.clock_skew_ms_max)
@@ -159,25 +160,33 @@ def take_verdict(state: HeightState, event: ProposalChecked) -> bool:
     return True
 
 
+def remember_proposal(state: HeightState, message: PrePrepare | NewView) -> None:
+    """Keep the first that the primary of a view signed there, to be shown.
+
+    What it signed is the header's hash, so the header is kept and no body.
+    """
+    if state.proposed is None or message.view > state.proposed.view:
+        header_alone = Proposal(message.proposal.header, b"", b"")
+        state.proposed = msgspec.structs.replace(message, proposal=header_alone)
+        state.shown_to.clear()
+
+
 def show_proposal(state: HeightState) -> None:
-    """Send the accepted proposal to those who prepared another block in this view, once to each.
+    """Send the newest proposal to those who prepared another block in its view, once to each.
 
     A primary that proposed one block to some and another to others may have left every correct
     replica with one of its two signatures, and nobody with the evidence; a prepare tells who has
-    the other one. What it signed is the header's hash, so the header is sent and no body.
+    the other one. That may come when the view is over, as it does if the primary waits until then.
     """
-    accepted = state.accepted
-    if accepted is None or accepted.message is None or state.is_primary:
+    proposed = state.proposed
+    if proposed is None:
         return
-    for replica in state.votes.find_others(PREPARE, accepted.view, accepted.block_hash):
-        if replica != state.primary and replica not in state.shown_to:
+    known = {state.membership.own, state.membership.validators.primary(state.height, proposed.view)}
+    block_hash = proposed.proposal.block_hash
+    for replica in state.votes.find_others(PREPARE, proposed.view, block_hash):
+        if replica not in known | state.shown_to:
             state.shown_to.add(replica)
-            state.emit(Send(replica, _without_body(accepted.message)))
-
-
-def _without_body(message: PrePrepare | NewView) -> PrePrepare | NewView:
-    proposal = Proposal(message.proposal.header, b"", b"")
-    return msgspec.structs.replace(message, proposal=proposal)
+            state.emit(Send(replica, proposed))
 
 
 def prepare(state: HeightState) -> None:

@@ -162,6 +162,8 @@ class Replica:
                 self._receive(event.message)
             case PeerConnected():
                 if event.replica != self._membership.own:
+                    # What was on the way to it may be lost.
+                    self._state.shown_to.discard(event.replica)
                     send_all(self._state, event.replica)
             case ProposalBuilt():
                 self._proposal_built(event)

@@ -34,6 +34,7 @@ def compose_record(state: HeightState, silent_through_height: int) -> DurableRec
 def resume(state: HeightState, record: DurableRecord, pending: Proposal | None) -> None:
     """Continue at the record's height."""
     state.view = record.view
+    state.votes.own_view = record.view
     state.is_changing = record.is_changing
     state.prepared = record.prepared
     state.own_view_change = record.view_change

@@ -83,8 +83,11 @@ class HeightState:
     accepted: Accepted | None = None
     refused_body_count: int = 0
     """Bodies of this view that could not be used; bounds how often another one is tried."""
+    proposed: PrePrepare | NewView | None = None
+    """What the primary of the newest view proposed first, without its body: kept when that view is
+    left, too, and when it is refused."""
     shown_to: set[int] = field(default_factory=set)
-    """Who was sent the accepted proposal because it prepared another block in this view."""
+    """Who was sent that because it prepared another block in that view."""
     prepared: PreparedCertificate | None = None
     own_votes: dict[tuple[int, int], Vote] = field(default_factory=dict)
     own_view_change: ViewChange | None = None
@@ -227,9 +230,9 @@ class HeightState:
             self.own_votes = {} if newest is None else {newest: self.own_votes[newest]}
             self.plan = None
         self.view = view
+        self.votes.own_view = view
         self.is_changing = is_changing
         self.accepted = None
-        self.shown_to.clear()
         self.refused_body_count = 0
         self.is_building = False
         self.build_from_tick = 0

@@ -4,16 +4,16 @@ Votes are counted in the vote book and view-changes in the view-change book; thi
 that compares a statement with the others of its signer, so that two votes in one slot, two claims
 for one view, and a commit that a later view-change denies all become evidence, once per slot
 (`ledger.equivocation`). A view-change counts as said by its signature alone: the certificate that
-travels with it proves the claim and is no part of it. Bounded per validator, the highest views
-winning, so a liar can only crowd out its own statements. Everything given to it has its signature
-verified.
+travels with it proves the claim and is no part of it. Bounded per validator as the votes are, so a
+liar can only crowd out its own statements, and none of where it is watched. Everything given to it
+has its signature verified.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consensus.vote_book import VIEWS_KEPT, VoteBook
+from consensus.vote_book import VoteBook, find_crowded_out
 from ledger.equivocation import Amnesia, Equivocation, ViewChangeEquivocation, is_forgotten
 from ledger.votes import COMMIT, ViewClaim, Vote
 
@@ -37,7 +37,7 @@ class Statements:
         if isinstance(statement, ViewClaim):
             said = self._claims.get(statement.replica, {}).get(statement.view)
             if said is None:
-                return self._has_room(statement)
+                return self._find_crowded_out(statement) != statement.view
             return said.claim.claim != statement.claim and not said.is_reported
         return self.votes.is_news(statement)
 
@@ -60,17 +60,18 @@ class Statements:
                 return ()
             said.is_reported = True
             return (ViewChangeEquivocation.of(said.claim, claim),)
-        if not self._has_room(claim):
+        crowded_out = self._find_crowded_out(claim)
+        if crowded_out == claim.view:
             return ()
-        if len(views) >= VIEWS_KEPT:
-            del views[min(views)]
+        if crowded_out is not None:
+            del views[crowded_out]
         commit = self._find_commit(claim)
         views[claim.view] = _Said(claim, is_reported=commit is not None)
         return () if commit is None else (Amnesia(commit, claim),)
 
-    def _has_room(self, claim: ViewClaim) -> bool:
+    def _find_crowded_out(self, claim: ViewClaim) -> int | None:
         views = self._claims.get(claim.replica, {})
-        return len(views) < VIEWS_KEPT or claim.view > min(views)
+        return find_crowded_out((*views, claim.view), self.votes.own_view)
 
     def _find_commit(self, claim: ViewClaim) -> Vote | None:
         """Return a commit of its signer that a view-change denies."""

@@ -12,7 +12,13 @@ from __future__ import annotations
 
 from consensus.actions import Broadcast, Send
 from consensus.messages import Decided, NewView, Proposal, ViewChange
-from consensus.normal_case import accept, build, may_accept, sign_pre_prepare
+from consensus.normal_case import (
+    accept,
+    build,
+    may_accept,
+    remember_proposal,
+    sign_pre_prepare,
+)
 from consensus.proposal import check_fresh, check_proposal
 from consensus.state import Accepted, HeightState
 from consensus.view_change_book import choose_plan, find_claimers, find_wanted
@@ -142,6 +148,7 @@ def accept_new_view(state: HeightState, message: NewView, vote: Vote, now_ms: in
         state.record_claim(signed.at(message.height, message.view))
     if not is_new_view_useful(state, message) or not may_accept(state, vote):
         return
+    remember_proposal(state, message)
     try:
         header = check_proposal(message.proposal, state.parent, state.membership.validators)
         if message.prepared is None:

@@ -5,21 +5,36 @@ for another block becomes evidence, once, and is never counted. A primary's pre-
 prepare, so a prepare from it for another block becomes evidence too. Votes of every view are kept,
 also older and newer ones than the replica's own, because a quorum of commits decides whenever it
 comes together; votes of different views never count together. Bounded: per validator and phase the
-`VIEWS_KEPT` highest views, so a liar can only crowd out its own votes.
+`VIEWS_KEPT` highest views, because its newest votes are what counts, and as many nearest to the
+view the replica is in: so a liar can only crowd out its own votes, and none of where it is watched.
 Everything given to `add` has been verified.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from heapq import nlargest, nsmallest
 from typing import Final
 
 from ledger.equivocation import VoteEquivocation
 from ledger.votes import COMMIT, PRE_PREPARE, PREPARE, CommitCertificate, SignedBy, Vote
 
 VIEWS_KEPT: Final = 8
-"""Views per validator and phase whose votes are kept. A correct replica votes in rising views and
-repeats only its newest votes, so two would do for it; eight forgive reordering."""
+"""Highest views per validator and phase whose votes are kept, and as many near the own. A correct
+replica votes in rising views and repeats only its newest votes, so two would do for it; eight
+forgive reordering."""
+
+
+def find_crowded_out(views: Iterable[int], own_view: int) -> int | None:
+    """Return which of these views to forget, if they are too many: the lowest that is neither
+    among the highest nor among the nearest to the replica's own view."""
+    rest = set(views)
+    if len(rest) <= VIEWS_KEPT:
+        return None
+    nearest = nsmallest(VIEWS_KEPT, rest, key=lambda view: (abs(view - own_view), view))
+    rest.difference_update(nlargest(VIEWS_KEPT, rest), nearest)
+    return min(rest, default=None)
 
 
 @dataclass(slots=True)
@@ -32,6 +47,8 @@ class VoteBook:
     """All votes seen at one height."""
 
     def __init__(self) -> None:
+        self.own_view = 0
+        """The view the replica is in, or asks for."""
         self._slots: dict[tuple[int, int], dict[int, _Slot]] = {}
         self._tallies: dict[tuple[int, int, bytes], dict[int, Vote]] = {}
 
@@ -43,7 +60,7 @@ class VoteBook:
         slot = views.get(vote.view)
         if slot is not None:
             return slot.vote.block_hash != vote.block_hash and not slot.is_reported
-        return len(views) < VIEWS_KEPT or vote.view > min(views)
+        return find_crowded_out((*views, vote.view), self.own_view) != vote.view
 
     def add(self, vote: Vote) -> VoteEquivocation | None:
         """Count a verified vote, or return the evidence that it contradicts an earlier one."""
@@ -54,8 +71,9 @@ class VoteBook:
         if slot is not None:
             slot.is_reported = True
             return VoteEquivocation.of(slot.vote, vote)
-        if len(views) >= VIEWS_KEPT:
-            self._forget(views.pop(min(views)).vote)
+        crowded_out = find_crowded_out((*views, vote.view), self.own_view)
+        if crowded_out is not None:
+            self._forget(views.pop(crowded_out).vote)
         views[vote.view] = _Slot(vote)
         self._tallies.setdefault((vote.phase, vote.view, vote.block_hash), {})[vote.replica] = vote
         return self._compare_phases(vote)

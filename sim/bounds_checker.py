@@ -39,8 +39,8 @@ ITEMS_MAX: Final = 2_000
 hashes of their transactions, requests, what waits."""
 
 ITEMS_PER_VALIDATOR_MAX: Final = 300
-"""Items it may keep of each validator: 24 votes and 8 view-changes of two heights, each counted in
-two or three places, and the proofs against it."""
+"""Items it may keep of each validator, on average: of a liar up to 48 votes and 16 view-changes of
+three heights, each counted in two to four places, and the proofs against it."""
 
 HEIGHTS_MAX: Final = 256
 """Newest heights whose cosignatures it collects, one of each validator."""

@@ -1,9 +1,10 @@
 """Evidence: what contradicts itself before a correct node's eyes must come onto the chain.
 
 A node *holds* two contradictory statements of a validator when one process of it received both,
-verified, while it kept them: votes and view-changes while it was at their height or one below,
-cosignatures while it had the block and collected for it. It then owes the proof to the chain, until
-that process ends. What counts as kept is what the bounds of the books promise, modelled here anew.
+verified, while it kept them: votes and view-changes while it was at their height, one below or one
+above, cosignatures while it had the block and collected for it. It then owes the proof to the
+chain, until that process ends. What counts as kept is what the bounds of the books promise,
+modelled here anew.
 
 A primary may also give each correct node one of its two proposals, so that none of them holds both.
 Where nothing else goes wrong they owe that proof together as soon as they prepared two blocks in
@@ -200,7 +201,7 @@ class EvidenceChecker:
         if statement is None or node.driver is None or statement.replica == node.number:
             return
         current = node.driver.replica.height
-        if statement.height not in {current, current + 1}:
+        if statement.height not in {current - 1, current, current + 1}:
             return
         if signed.is_valid is None:
             signed.is_valid = self._is_signed(statement)
@@ -208,7 +209,7 @@ class EvidenceChecker:
             return
         book = held.heights.get(statement.height)
         if book is None:
-            held.heights = {at: kept for at, kept in held.heights.items() if at >= current}
+            held.heights = {at: kept for at, kept in held.heights.items() if at >= current - 1}
             book = held.heights[statement.height] = _Height()
         if isinstance(statement, ViewClaim):
             self._hear_claim(held, book, statement)

@@ -6,9 +6,12 @@ view 1, 3 in view 2; height 2 to primary 2.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
+from consensus.events import PeerConnected
 from consensus.messages import (
     Commit,
     Message,
@@ -177,6 +180,49 @@ def test_the_replica_itself_never_denies_its_commit() -> None:
     assert slots(one) == []
 
 
+# Bounded memory
+
+
+@pytest.mark.parametrize("own_view", [0, 40])
+@pytest.mark.parametrize("sign", [sign_prepare, sign_commit])
+def test_nobody_crowds_out_its_votes_of_the_view_the_others_are_in(
+    sign: Callable[[int, int, int, bytes], Prepare | Commit], own_view: int
+) -> None:
+    """Votes of many other views, which anybody can sign, leave room for a lie of now."""
+    one = Alone()
+    if own_view:
+        one.hear(*changes(own_view))
+    assert one.node.running.view == own_view
+    one.hear(*[sign(0, 1, view, ONE) for view in range(140) if view != own_view])
+    before = len(slots(one))
+    one.hear(sign(0, 1, own_view, ONE), sign(0, 1, own_view, OTHER))
+    assert [slot for _, slot in slots(one)[before:]] == [f"{sign.__name__[5:]}/1/{own_view}"]
+
+
+def test_nor_its_view_changes() -> None:
+    one = Alone()
+    prepared = one.prepared(0, one.block())
+    one.hear(*[sign_view_change(0, 1, view, prepared) for view in range(2, 40)])
+    one.hear(sign_view_change(0, 1, 1, prepared), sign_view_change(0, 1, 1, None))
+    assert slots(one) == [(0, "view-change/1/1")]
+
+
+@pytest.mark.parametrize("height", [1, 2])
+def test_nor_its_proposals(height: int) -> None:
+    """New-views of later views of its own are said by their signature, justified or not."""
+    one = Alone()
+    first = one.block()
+    one.hear(*[sign_new_view(height, height, 4 * k, [], first) for k in range(1, 20)])
+    if height == 2:
+        one.hear(sign_pre_prepare(1, 1, first))
+        one.commit_in(0, first)
+    assert one.node.running.height == height
+    for salt in (b"a", b"b"):
+        block = one.block(proposer=height, time_ms=START_MS + 2, salt=salt)
+        one.hear(sign_pre_prepare(height, height, block))
+    assert slots(one) == [(height, f"pre-prepare/{height}/0")]
+
+
 # Two proposals of which each replica saw one
 
 
@@ -328,6 +374,76 @@ def test_an_equivocating_primary_of_seven_is_named_however_it_splits_the_others(
     assert named == {(primary, f"pre-prepare/1/{view}")}
     network.filter = None
     network.run_to(1, ticks_max=100)
+
+
+@pytest.mark.parametrize(("count", "split"), [(4, 1), (5, 2), (6, 2), (7, 3)])
+def test_one_that_equivocates_at_the_end_of_its_view_is_named(count: int, split: int) -> None:
+    """When the halves' prepares cross, everybody has given the view up."""
+    network = Network(count)
+    honest = [node for node in network.nodes if node.number != 1]
+    for node in honest:
+        node.start()
+    network.run(TIMING.view_timeout_ticks - 1)
+    late: list[tuple[Node, Node, bytes]] = []
+
+    def hold_back(sender: int, receiver: int, message: Message) -> bool:
+        late.append((network.nodes[sender], network.nodes[receiver], encode_message(message)))
+        return False
+
+    network.filter = hold_back
+    for salt, group in ((b"a", honest[:split]), (b"b", honest[split:])):
+        block = make_proposal(network.genesis, 1, START_MS + 1, salt)
+        for node in group:
+            network.inject(node.number, sign_pre_prepare(1, 1, block))
+    network.settle()
+    network.run(1)
+    assert {(node.running.view, node.running.is_changing_view) for node in honest} == {(1, True)}
+    network.filter = None
+    network.in_flight.extend(late)
+    network.settle()
+    for node in honest:
+        named = {(item.equivocation.replica, item.equivocation.slot) for item in node.evidence}
+        assert named == {(1, "pre-prepare/1/0")}
+
+
+def test_the_same_block_in_a_later_view_is_shown_anew() -> None:
+    one = Alone(count=7)
+    block = one.block()
+    first = sign_pre_prepare(1, 1, block)
+    asked = changes(1, one.prepared(0, block), replicas=(0, 1, 2, 4, 5))
+    second = sign_new_view(2, 1, 1, asked, block)
+    one.hear(first, sign_prepare(6, 1, 0, OTHER), second, sign_prepare(6, 1, 1, OTHER))
+    assert shown(one) == [(6, header_of(first)), (6, header_of(second))]
+
+
+def test_a_proposal_is_shown_again_to_whoever_connects_again() -> None:
+    one = Alone(count=7)
+    mine = sign_pre_prepare(1, 1, one.block())
+    one.hear(mine, *[sign_prepare(replica, 1, 0, OTHER) for replica in (0, 2)])
+    one.hear(*changes(1, replicas=(0, 2, 4)))
+    assert one.node.running.view == 1
+    one.network.in_flight.clear()
+    one.node.handle(PeerConnected(0))
+    one.tick()
+    assert shown(one) == [(0, header_of(mine))]
+
+
+@pytest.mark.parametrize("what", ["time", "body"])
+def test_a_proposal_of_no_use_is_shown_too(what: str) -> None:
+    """Whoever is given one that it must refuse prepares nothing, and holds a signature all the
+    same."""
+    one = Alone(count=7)
+    block = one.block(time_ms=START_MS + 10**9 if what == "time" else START_MS + 1)
+    if what == "body":
+        block = msgspec.structs.replace(block, leaf_hashes=bytes(len(block.leaf_hashes)))
+    refused = sign_pre_prepare(1, 1, block)
+    one.hear(refused, sign_prepare(2, 1, 0, OTHER))
+    assert one.of(Prepare) == []
+    assert shown(one) == [(2, header_of(refused))]
+    one.hear(sign_pre_prepare(1, 1, one.block(salt=b"b")), refused)
+    assert slots(one) == [(1, "pre-prepare/1/0")]
+    assert len(one.of(Prepare)) == 1
+    assert shown(one) == [(2, header_of(refused))], "once, and not to itself, who took the other"
 
 
 def test_a_header_shown_first_does_not_keep_the_proposal_out() -> None:

@@ -870,14 +870,15 @@ def test_trap_35_flooding_leaves_memory_bounded() -> None:
                 sign_view_change(0, height, view + 1, None),
             )
     state = replica._state
+    kept = 2 * VIEWS_KEPT
     assert len(state.votes._slots) == 2
-    assert all(len(views) == VIEWS_KEPT for views in state.votes._slots.values())
-    assert sum(len(tally) for tally in state.votes._tallies.values()) == 2 * VIEWS_KEPT
+    assert all(len(views) == kept for views in state.votes._slots.values())
+    assert sum(len(tally) for tally in state.votes._tallies.values()) == 2 * kept
     assert len(state.view_changes._newest) == 1
     assert len(replica._inbox._places) <= 1
     early = replica._inbox._statements
-    assert all(len(views) == VIEWS_KEPT for views in early.votes._slots.values())
-    assert [len(views) for views in early._claims.values()] == [VIEWS_KEPT]
+    assert all(len(views) == kept for views in early.votes._slots.values())
+    assert [len(views) for views in early._claims.values()] == [kept]
     assert len(replica._lateness._claims._highest) == 1
     block = one.block()
     one.hear(sign_pre_prepare(1, 1, block), sign_prepare(2, 1, 0, block.block_hash))

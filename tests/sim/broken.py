@@ -18,6 +18,7 @@ import node.catch_up
 import node.pool_admission
 from consensus import progress, view_change
 from consensus.messages import Commit, Prepare, ViewChange, decode_message, encode_message
+from consensus.replica import Replica
 from consensus.statements import Statements
 from consensus.timers import Timing
 from consensus.vote_book import VoteBook
@@ -464,6 +465,11 @@ def ignores_a_primarys_prepares(patch: pytest.MonkeyPatch) -> None:
 def shows_no_proposal(patch: pytest.MonkeyPatch) -> None:
     """A replica that keeps its primary's proposal from whoever prepared another block."""
     patch.setattr(progress, "show_proposal", lambda _: None)
+
+
+def looks_at_no_height_below(patch: pytest.MonkeyPatch) -> None:
+    """A replica that compares nothing of the height it has just decided."""
+    patch.setattr(Replica, "_compare_late", lambda *_: None)
 
 
 def reads_one_copy(patch: pytest.MonkeyPatch) -> None:

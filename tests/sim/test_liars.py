@@ -5,6 +5,8 @@ Now and then a node is paused, so that there are view changes for those who lie 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from sim.liars.kinds import LIARS, TWINS
@@ -68,9 +70,17 @@ def test_f_liars_of_a_kind(kind: type[Liar], count: int) -> None:
     pytest.fail(f"none of the seeds saw {kind.kind} lie and be convicted of {wanted}")
 
 
-def split_calmly(count: int, seed: int) -> Result:
+class OneVictim(Equivocator):
+    """Gives one a block of its own, and all others another, which they decide without it."""
+
+    def _halves(self, peers: Sequence[int]) -> tuple[list[int], list[int]]:
+        victim = self._chance.choice(list(peers))
+        return [peer for peer in peers if peer != victim], [victim]
+
+
+def split_calmly(count: int, seed: int, kind: type[Liar] = Equivocator) -> Result:
     """Run f primaries that propose two blocks, where nothing else goes wrong."""
-    liars = dict.fromkeys(range(1, 1 + (count - 1) // 3), Equivocator)
+    liars = dict.fromkeys(range(1, 1 + (count - 1) // 3), kind)
     return run(Plan(count, frozenset({"liars"}), is_stream=True, liars=liars), seed)
 
 
@@ -88,6 +98,16 @@ def test_replicas_that_show_nobody_their_proposal_are_noticed(
     """A quorum of four of five, or of five of seven, is not met by one half and the primary."""
     broken.shows_no_proposal(monkeypatch)
     found = (split_calmly(count, seed) for seed in range(12))
+    assert next((result.rule for result in found if result.violation), None) == "evidence"
+
+
+def test_replicas_that_compare_nothing_of_the_height_below_are_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The others have decided when what their primary gave to the one comes to light."""
+    assert split_calmly(7, 0, OneVictim).violation is None
+    broken.looks_at_no_height_below(monkeypatch)
+    found = (split_calmly(7, seed, OneVictim) for seed in range(12))
     assert next((result.rule for result in found if result.violation), None) == "evidence"
 
 
