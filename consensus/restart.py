@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from consensus.durable import RECORD_VERSION, DurableRecord
 from consensus.messages import NewView, PrePrepare, Proposal
+from consensus.normal_case import remember_proposal
 from consensus.proposal import check_proposal
 from consensus.state import Accepted, HeightState
 from ledger.refusal import Rejected
-from ledger.votes import PRE_PREPARE
+from ledger.votes import PRE_PREPARE, PreparedCertificate
 
 
 def compose_record(state: HeightState, silent_through_height: int) -> DurableRecord:
@@ -59,6 +60,8 @@ def _resume_pending(state: HeightState, pending: Proposal) -> None:
         state.note(f"the pending block does not fit: {error}")
         return
     block_hash = pending.block_hash
+    if state.prepared is not None:
+        remember_proposal(state, _compose_prepared(state.height, state.prepared, pending))
     if not state.is_changing:
         state.accepted = _find_accepted(state, pending, block_hash)
     state.check_body(pending, block_hash, state.membership.own)
@@ -75,6 +78,16 @@ def _find_accepted(state: HeightState, pending: Proposal, block_hash: bytes) -> 
     if state.prepared is not None and state.prepared.view == state.view:
         return Accepted(state.view, block_hash, state.prepared.pre_prepare, None)
     return None
+
+
+def _compose_prepared(
+    height: int, prepared: PreparedCertificate, pending: Proposal
+) -> NewView | PrePrepare:
+    """Return what the primary signed when the block was prepared, to be shown: the record has its
+    signature, but nothing of what justified a new-view."""
+    if prepared.view == 0:
+        return PrePrepare(height, 0, pending, prepared.pre_prepare)
+    return NewView(height, prepared.view, (), None, pending, prepared.pre_prepare)
 
 
 def _compose_proposal(

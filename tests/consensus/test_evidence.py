@@ -294,8 +294,8 @@ def test_a_silent_replica_shows_without_signing_anything() -> None:
     assert one.sent == [header_of(mine)]
 
 
-def test_a_restarted_replica_has_no_proposal_to_show() -> None:
-    """Its record keeps the primary's signature and the block, not what justified a new-view."""
+def test_a_restarted_replica_shows_what_it_prepared() -> None:
+    """Its record keeps the block, and in the certificate the primary's signature."""
     one = Alone()
     block = one.block()
     one.prepare_block(block)
@@ -303,8 +303,40 @@ def test_a_restarted_replica_has_no_proposal_to_show() -> None:
     one.node.start()
     one.answer()
     one.hear(sign_prepare(2, 1, 0, OTHER))
-    assert shown(one) == []
+    assert shown(one) == [(2, header_of(sign_pre_prepare(1, 1, block)))]
     assert {message.block_hash for message in one.of(Commit)} == {block.block_hash}
+
+
+def test_what_justified_a_new_view_is_not_shown_after_a_restart_and_is_not_needed() -> None:
+    one = Alone()
+    block = one.block(proposer=2)
+    asked = changes(1, replicas=(0, 1, 2))
+    one.hear(*asked, sign_new_view(2, 1, 1, asked, block))
+    one.hear(sign_prepare(0, 1, 1, block.block_hash))
+    assert {message.block_hash for message in one.of(Commit)} == {block.block_hash}
+    one.node.crash()
+    one.node.start()
+    one.answer()
+    one.hear(sign_prepare(1, 1, 1, OTHER))
+    expected = header_of(sign_new_view(2, 1, 1, [], block))
+    assert shown(one) == [(1, expected)]
+    victim = Alone()
+    victim.hear(
+        *asked, sign_new_view(2, 1, 1, asked, victim.block(proposer=2, salt=b"b")), expected
+    )
+    assert slots(victim) == [(2, "pre-prepare/1/1")]
+
+
+def test_a_restarted_replica_without_a_certificate_has_no_proposal_to_show() -> None:
+    """The record of a bare prepare lacks the primary's signature."""
+    one = Alone()
+    one.hear(sign_pre_prepare(1, 1, one.block()))
+    assert len(one.of(Prepare)) == 1
+    one.node.crash()
+    one.node.start()
+    one.answer()
+    one.hear(sign_prepare(2, 1, 0, OTHER))
+    assert shown(one) == []
 
 
 def test_prepares_that_came_before_the_height_are_answered_when_its_proposal_comes() -> None:

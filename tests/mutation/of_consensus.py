@@ -799,4 +799,12 @@ MUTANTS = (
         "a primary whose bodies are of no use is not replaced while nothing waits here",
         TRAPS + "test_timer_counts_when_the_bodies_that_came_were_of_no_use",
     ),
+    Mutant(
+        "restarted-shows-nothing",
+        "consensus/restart.py",
+        "    if state.prepared is not None:\n        remember_proposal",
+        "    if state.prepared is None:\n        remember_proposal",
+        "a primary's two blocks are named by nobody when those who prepared one of them restart",
+        EVIDENCE + "test_a_restarted_replica_shows_what_it_prepared",
+    ),
 )
