@@ -639,8 +639,15 @@ def _read_both(tx_id: bytes, stored: StoredEntry) -> tuple[bytes, Past]:
 
 async def work_aside(count: int, work: Callable[[], T]) -> T:
     """Do what takes as long as so many entries are; a long one on a thread, with consensus beside
-    it."""
-    return work() if count <= LONG_ENTRIES else await asyncio.to_thread(work)
+    it. A thread cannot be stopped: who is cancelled waits for it, and lets nothing go before."""
+    if count <= LONG_ENTRIES:
+        return work()
+    working = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise
 
 
 def _list_tx_ids(entries: Sequence[bytes]) -> list[bytes]:
