@@ -120,7 +120,7 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         summary="That a validator contradicted itself, verifiable with genesis alone",
         response_class=Response,
         responses=object_answer(
-            "the evidence file", examples.EVIDENCE, "bad_parameter", "not_found"
+            "the evidence file", examples.EVIDENCE, "bad_parameter", "not_found", "unavailable"
         ),
         openapi_extra=SECURITY_NONE,
     )

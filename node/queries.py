@@ -445,7 +445,8 @@ class Queries:
             try:
                 return await self.history(contract, is_line=True)
             except (NotCertified, WalksFull) as later:
-                await asyncio.sleep(later.retry_after_s)
+                pause_s = later.retry_after_s
+            await asyncio.sleep(pause_s)  # here, where no exception holds what was read any more
         return await self.history(contract, is_line=True)
 
     @asynccontextmanager
@@ -634,13 +635,23 @@ def _walk_merchant(merchant: str) -> StreamWalk[Past]:
 
 
 def _read_both(tx_id: bytes, stored: StoredEntry) -> tuple[bytes, Past]:
-    return stored.raw, read_past(tx_id, stored)
+    """Return an entry and what it says; of a refused one without the data, which nobody reads, and
+    which anybody may make twenty-five times as large in memory as the bytes that are counted."""
+    past = read_past(tx_id, stored)
+    return stored.raw, replace(past, data={}) if past.refused else past
 
 
 async def work_aside(count: int, work: Callable[[], T]) -> T:
     """Do what takes as long as so many entries are; a long one on a thread, with consensus beside
-    it."""
-    return work() if count <= LONG_ENTRIES else await asyncio.to_thread(work)
+    it. A thread cannot be stopped: who is cancelled waits for it, and lets nothing go before."""
+    if count <= LONG_ENTRIES:
+        return work()
+    working = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise
 
 
 def _list_tx_ids(entries: Sequence[bytes]) -> list[bytes]:

@@ -20,7 +20,9 @@ from api.ports import NotFound, Unavailable
 from contracts.execution import StoredEntry, StreamState, walk_applied, walk_back
 
 ENTRIES_PER_TURN: Final = 128
-"""Entries read and looked at between two pauses (about 4 ms)."""
+"""Usual entries read and looked at between two pauses (about 4 ms); a larger one counts as so many
+as it has whole `USUAL_BYTES` more."""
+USUAL_BYTES: Final = 1024
 
 LONG_ENTRIES: Final = 1_000
 LONG_AT_ONCE: Final = 2
@@ -89,14 +91,17 @@ class StreamWalk(Generic[T]):
         fresh: list[T] = []
         newest = self.newest_in(state)  # zeros where it is not held, which the walk refuses
         walk = walk_applied if self._applied else walk_back
-        for count, (tx_id, stored) in enumerate(walk(read, self.stream, state), 1):
+        turn = 0
+        for tx_id, stored in walk(read, self.stream, state):
             if tx_id == self._newest:
                 break
             seen = self._look(tx_id, stored)
             if seen is not None:
                 hold(self, len(stored.raw))
                 fresh.append(seen)
-            if count % ENTRIES_PER_TURN == 0:
+            turn += 1 + len(stored.raw) // USUAL_BYTES
+            if turn >= ENTRIES_PER_TURN:
+                turn = 0
                 await asyncio.sleep(0)
         self.found += reversed(fresh)
         self._newest = newest

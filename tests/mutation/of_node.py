@@ -719,4 +719,29 @@ MUTANTS = (
         "attempts that a stranger heaps up in a merchant's stream cost its contracts their papers",
         KEPT + "test_what_is_heaped_up_in_a_merchants_stream_hides_no_record",
     ),
+    Mutant(
+        "large-entries-in-one-turn",
+        "node/stream_walk.py",
+        "            turn += 1 + len(stored.raw) // USUAL_BYTES",
+        "            turn += 1",
+        "consensus waits a tenth of a second and more for each turn of a walk over large entries",
+        WALK + "test_large_entries_are_a_turn_of_their_own",
+    ),
+    Mutant(
+        "refused-data-held",
+        "node/queries.py",
+        "    return stored.raw, replace(past, data={}) if past.refused else past",
+        "    return stored.raw, past",
+        "attempts that are refused take twenty-five times the memory that is counted",
+        KEPT + "test_a_walk_takes_memory_in_proportion_to_the_bytes_that_are_counted",
+    ),
+    Mutant(
+        "threads-left-behind",
+        "node/queries.py",
+        "        await asyncio.wait([working])\n        raise",
+        "        raise",
+        "who begins a schedule and leaves, again and again, leaves records on threads uncounted",
+        "tests/node/test_queries.py::"
+        "test_who_is_cancelled_waits_for_its_thread_which_still_holds_everything",
+    ),
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from node.queries import Queries
+from node.queries import Queries, work_aside
+from node.stream_walk import LONG_ENTRIES
 
 
 def make_queries() -> Queries:
@@ -49,3 +51,23 @@ async def test_who_waits_is_woken_by_what_covers_it() -> None:
     queries.height_certified(9)
     assert await high
     assert (queries._certified, queries._committed) == ({}, {})
+
+
+async def test_who_is_cancelled_waits_for_its_thread_which_still_holds_everything() -> None:
+    begun, leave = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        leave.wait()
+
+    task = asyncio.create_task(work_aside(LONG_ENTRIES + 1, work))
+    await asyncio.to_thread(begun.wait)
+    task.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    was_done = task.done()
+    leave.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not was_done
+    assert await work_aside(LONG_ENTRIES + 1, lambda: 7) == 7

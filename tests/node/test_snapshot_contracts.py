@@ -6,14 +6,18 @@ began with a snapshot, and on one whose archive is not mounted.
 
 from __future__ import annotations
 
+import gc
 import random
+import tracemalloc
+import weakref
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 
-from api.ports import NotFound
+from api.ports import NotCertified, NotFound
 from contracts.lifecycle import AFTERLIFE_MS
 from contracts.lookback import may_look_back
 from ledger.block import TransactionEntry, decode_entry, encode_header_entry
@@ -30,10 +34,11 @@ from ledger.snapshot import (
 from ledger.wire import encode
 from node.effects import PeerChanged
 from node.kept_entries import drop_ended, keep_before, verify_entries
-from node.queries import Queries
+from node.queries import Queries, _read_both
 from node.snapshot_export import freeze
 from node.snapshot_files import Base
 from node.snapshot_index import build_index
+from node.stream_walk import StreamWalk
 from sim.deployment import REPLAY_WINDOW_MS
 from sim.disk import VirtualDirectory
 from storage.archive import HEAD_BYTES, ArchivedFile, ArchivedSegments, NotMounted
@@ -161,6 +166,59 @@ async def test_what_is_heaped_up_in_a_merchants_stream_hides_no_record(
     assert verify_evidence(raw, network.deployment.genesis.chain_id).is_consistent
     document = msgspec.json.decode(raw)
     assert (document["kind"], len(document["entries"])) == ("history", count)
+
+
+async def test_a_walk_takes_memory_in_proportion_to_the_bytes_that_are_counted() -> None:
+    """A byte or two of JSON may make an object of seventy; whoever is refused may send many."""
+    network = old_lives()
+    for _ in range(8):
+        document = {"a": [{}] * 10_000}
+        attempt = network.attempt("terms.publish", CARD, {"document": document}, "c-1")
+        assert attempt.refused
+    network.grow(1)
+    asked = queries(network.machines[0])
+    walk = StreamWalk(CARD, _read_both)
+    tracemalloc.start()
+    try:
+        async with asked.walk(walk):
+            gc.collect()
+            taken_bytes = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert walk.held_bytes > 8 * 30_000
+    assert taken_bytes < 3 * walk.held_bytes
+    raw = await asked.history("card-1")
+    assert verify_evidence(raw, network.deployment.genesis.chain_id).is_consistent
+
+
+async def test_a_line_that_waits_for_its_turn_holds_nothing_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = old_lives()
+    network.grow(1)
+    asked = queries(network.machines[0])
+    walks: list[weakref.ref[StreamWalk[Any]]] = []
+    left: list[StreamWalk[Any] | None] = []
+
+    def make_walk(*given: Any, **named: Any) -> StreamWalk[Any]:
+        walk: StreamWalk[Any] = StreamWalk(*given, **named)
+        walks.append(weakref.ref(walk))
+        return walk
+
+    async def not_yet(_height: int) -> tuple[bytes, int]:
+        monkeypatch.undo()
+        monkeypatch.setattr("node.queries.asyncio.sleep", sleep)
+        raise NotCertified(1)
+
+    async def sleep(_seconds: float) -> None:
+        left.extend([each() for each in walks])
+        monkeypatch.undo()
+
+    monkeypatch.setattr("node.queries.StreamWalk", make_walk)
+    monkeypatch.setattr(asked, "certified_checkpoint", not_yet)
+    line = await asked._schedule_line("m-1", 0)
+    assert members(line)["kind"] == "case"
+    assert left == [None, None]
 
 
 async def test_what_it_does_not_keep_it_refuses_by_name_as_before() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from node.stream_walk import (
     ENTRIES_PER_TURN,
     LONG_AT_ONCE,
     LONG_ENTRIES,
+    USUAL_BYTES,
     StreamTooLarge,
     StreamWalk,
     Walker,
@@ -87,6 +89,27 @@ async def test_others_have_their_turns_and_what_comes_meanwhile_is_read_too() ->
     assert one.found == all_of("a", LONG + 2)
     assert two.found == all_of("b", 6)
     assert streams.reads <= LONG + 2 + 6 + 2, "what was read is not read again"
+
+
+async def test_large_entries_are_a_turn_of_their_own() -> None:
+    """Thirty kilobytes of JSON take as long as thirty usual entries, not as one."""
+    streams = Streams()
+    streams.grow("a", ENTRIES_PER_TURN)
+    for tx_id, stored in streams.entries.items():
+        streams.entries[tx_id] = replace(stored, raw=bytes(USUAL_BYTES * ENTRIES_PER_TURN))
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    working = asyncio.create_task(others())
+    async with streams.walker.read(walk("a")):
+        seen = turns
+    working.cancel()
+    assert seen >= ENTRIES_PER_TURN
 
 
 async def test_what_is_made_to_nothing_is_left_out_and_an_empty_stream_is_empty() -> None:
