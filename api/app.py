@@ -1,6 +1,7 @@
 """The REST API as one ASGI application over the node's port.
 
-    Edge (ids, headers, HEAD, last resort) → CORS, if asked for → exception handlers → routes
+    Edge (ids, headers, HEAD, last resort) → CORS, if asked for → large answers, bounded
+        → exception handlers → routes
 
 Hot routes are Starlette's with msgspec, cold ones FastAPI's with pydantic; all are in the OpenAPI
 document. Handlers hold no state but the count of waiters, do no blocking work, and know the node
@@ -24,6 +25,7 @@ from api import documentation, verify_page
 from api.access import Access
 from api.chain import chain_router
 from api.edge import Edge
+from api.large_answers import LargeAnswers
 from api.openapi import build_openapi
 from api.ports import (
     Conflict,
@@ -87,6 +89,7 @@ def create_app(
     app.include_router(proof_router(service, access, settings))
     app.include_router(private_router(private, access, settings))
     _add_documentation(app)
+    app.add_middleware(LargeAnswers, bytes_max=settings.answers_bytes_max)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -25,6 +25,9 @@ BATCH_COUNT_MAX: Final = 1000
 BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
 """Bodies being received, of all requests together: thirty of the largest batches at once."""
 
+ANSWERS_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Large answers being sent, of all requests together; a single one may have more."""
+
 WAIT_TIMEOUT_MAX_S: Final = 60
 """Proxies commonly cut a silent connection after 60 s."""
 
@@ -46,6 +49,7 @@ class ApiSettings:
     batch_bytes_max: int = BATCH_BYTES_MAX
     batch_count_max: int = BATCH_COUNT_MAX
     bodies_bytes_max: int = BODIES_BYTES_MAX
+    answers_bytes_max: int = ANSWERS_BYTES_MAX
     wait_timeout_default_s: int = 10
     """Several blocks, and the cosignatures of the last one."""
     wait_timeout_max_s: int = WAIT_TIMEOUT_MAX_S

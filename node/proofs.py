@@ -152,7 +152,7 @@ class Proofs:
         send those.
         """
         walk = StreamWalk(validator_stream(validator), _read_applied)
-        async with self._queries.walk(walk, count_max=SIZE_MAX):
+        async with self._queries.walk(walk, count_max=SIZE_MAX, is_public=True):
             found = walk.found
         if number >= len(found):
             raise NotFound(

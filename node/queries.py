@@ -144,7 +144,9 @@ class Queries:
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
-        self.walker: Final = Walker(self._state, self._read_entry)
+        self._walker: Final = Walker(self._state, self._read_entry)
+        self._public_walker: Final = Walker(self._state, self._read_entry)
+        """For questions that need no token: whoever asks them has turns of their own."""
         self._committed: dict[bytes, list[asyncio.Future[None]]] = {}
         self._certified: dict[asyncio.Future[None], int] = {}
         """Who waits for which height. Whoever stops waiting, for whatever reason, is in neither."""
@@ -451,7 +453,7 @@ class Queries:
 
     @asynccontextmanager
     async def walk(
-        self, *walks: StreamWalk[Any], count_max: int | None = None
+        self, *walks: StreamWalk[Any], count_max: int | None = None, is_public: bool = False
     ) -> AsyncIterator[None]:
         """Read all entries of some streams, as of the turn of the event loop in which this is
         entered, and hold them until it is left; at most `count_max` of each, or as many as a
@@ -460,6 +462,7 @@ class Queries:
         Raises `NotFound` where this node does not hold them all, or they are too many
         (`StreamTooLarge`), and `Unavailable` where others hold too much.
         """
+        walker = self._public_walker if is_public else self._walker
         most = HISTORY_ENTRIES_MAX if count_max is None else count_max
         for walk in walks:
             count = walk.count_in(self._shell.chain.stream(walk.stream))
@@ -470,7 +473,7 @@ class Queries:
                 )
         try:
             with archive_named():
-                async with self.walker.read(*walks):
+                async with walker.read(*walks):
                     yield
         except EntriesMissing as missing:
             raise NotFound(

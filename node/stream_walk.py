@@ -26,6 +26,8 @@ USUAL_BYTES: Final = 1024
 
 LONG_ENTRIES: Final = 1_000
 LONG_AT_ONCE: Final = 2
+LONG_WAITING_MAX: Final = 64
+"""Long walks that wait for their turn; who comes then is told to come again."""
 
 STREAM_BYTES_MAX: Final = 176 * 1024 * 1024
 """Entries held of one stream, some 200,000 usual ones: the file then just stays within the 256 MiB
@@ -123,6 +125,8 @@ class Walker:
         self._state = state
         self._read = read
         self._long = asyncio.Semaphore(LONG_AT_ONCE)
+        self._long_count = 0
+        """Of long walks, those that wait among them."""
         self._held_bytes = 0
         """By all walks, each beyond what it may hold whatever the others do."""
 
@@ -135,12 +139,23 @@ class Walker:
                 await self._go_on(walks)
                 yield
                 return
-            async with self._long:
+            async with self._turn():
                 await self._go_on(walks)
                 yield
         finally:
             for walk in walks:
                 self._held_bytes -= _weigh(walk)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self._long_count >= LONG_AT_ONCE + LONG_WAITING_MAX:
+            raise WalksFull()
+        self._long_count += 1
+        try:
+            async with self._long:
+                yield
+        finally:
+            self._long_count -= 1
 
     async def _go_on(self, walks: tuple[StreamWalk[Any], ...]) -> None:
         while True:

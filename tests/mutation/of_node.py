@@ -744,4 +744,12 @@ MUTANTS = (
         "tests/node/test_queries.py::"
         "test_who_is_cancelled_waits_for_its_thread_which_still_holds_everything",
     ),
+    Mutant(
+        "long-walks-wait-without-bound",
+        "node/stream_walk.py",
+        "            self._long_count -= 1",
+        "            self._long_count += 1",
+        "whoever gives up waiting for a long record keeps its place in the line",
+        WALK + "test_only_so_many_long_walks_wait_and_who_gives_up_leaves_the_line",
+    ),
 )

@@ -14,6 +14,7 @@ from node.stream_walk import (
     ENTRIES_PER_TURN,
     LONG_AT_ONCE,
     LONG_ENTRIES,
+    LONG_WAITING_MAX,
     USUAL_BYTES,
     StreamTooLarge,
     StreamWalk,
@@ -205,3 +206,25 @@ async def test_who_comes_when_the_walks_are_full_comes_again_and_the_small_are_a
     later = walk("c")
     async with streams.walker.read(later):
         assert later.found == all_of("c", 4)
+
+
+async def test_only_so_many_long_walks_wait_and_who_gives_up_leaves_the_line() -> None:
+    streams = Streams()
+    streams.grow("long", LONG_ENTRIES + 1)
+    leave = asyncio.Event()
+
+    async def hold() -> None:
+        async with streams.walker.read(walk("long")):
+            await leave.wait()
+
+    held = [asyncio.create_task(hold()) for _ in range(LONG_AT_ONCE + LONG_WAITING_MAX)]
+    for _ in range(10 * LONG_ENTRIES // ENTRIES_PER_TURN):
+        await asyncio.sleep(0)
+    with pytest.raises(WalksFull):
+        await hold()
+    given_up = held.pop()
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    held.append(asyncio.create_task(hold()))
+    leave.set()
+    await asyncio.gather(*held)
