@@ -34,6 +34,7 @@ from api.ports import (
     NotCertified,
     NotFound,
     PrivateFields,
+    TooLong,
     Unavailable,
 )
 from api.private import private_router
@@ -79,6 +80,7 @@ def create_app(
             Unavailable: _answer_port_error,
             Conflict: _answer_port_error,
             Gone: _answer_port_error,
+            TooLong: _answer_port_error,
             HTTPException: _answer_http_exception,
             RequestValidationError: _answer_validation_error,
         },
@@ -161,6 +163,8 @@ async def _answer_port_error(request: Request, error: Exception) -> Response:
         problem = Problem("conflict", str(error))
     elif isinstance(error, Gone):
         problem = Problem("erased", str(error))
+    elif isinstance(error, TooLong):
+        problem = Problem("record_too_long", str(error))
     else:
         problem = Problem("not_found", str(error) or "there is no such thing on the chain")
     return render_problem(request.scope, problem)

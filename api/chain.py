@@ -75,7 +75,9 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getHistory",
         summary="A contract's complete history, with the proof that nothing is left out",
         response_class=Response,
-        responses=object_answer("the history", examples.HISTORY, *PROVEN, "unavailable"),
+        responses=object_answer(
+            "the history", examples.HISTORY, *PROVEN, "record_too_long", "unavailable"
+        ),
         openapi_extra=SECURITY_TOKEN,
     )
     async def get_history(contract_id: ContractId, request: Request) -> Response:

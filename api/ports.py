@@ -159,6 +159,10 @@ class NotFound(Exception):
     """What was asked for is not on the chain, as a whole sentence."""
 
 
+class TooLong(Exception):
+    """A record that is on the chain and longer than an answer may be, as a whole sentence."""
+
+
 class NotCertified(Exception):
     """On the chain, but no certified checkpoint covers it yet."""
 
@@ -322,7 +326,7 @@ class LedgerService(Protocol):
     async def history(self, contract_id: str) -> bytes:
         """Return a contract's complete history with its proof, JSON.
 
-        `contract_id` is without the `contract/`. Raises `NotFound` or `NotCertified`.
+        `contract_id` is without the `contract/`. Raises `NotFound`, `TooLong` or `NotCertified`.
         """
 
     async def record(self, contract_id: str, question: bytes) -> bytes:

@@ -37,6 +37,7 @@ WEB_PROBLEMS: Final[Mapping[str, tuple[int, str, str]]] = {
     "unauthenticated": (401, "A valid access token is needed", "需要有效的访问令牌"),
     "forbidden": (403, "The access token does not cover this", "访问令牌无权访问该资源"),
     "not_found": (404, "There is no such thing", "资源不存在"),
+    "record_too_long": (409, "The record is too long for one answer", "记录过长，无法一次给出"),
     "method_not_allowed": (405, "The method is not allowed here", "不允许使用该请求方法"),
     "conflict": (409, "What is stored does not allow this", "与已存内容冲突"),
     "erased": (410, "It was erased", "已被删除"),

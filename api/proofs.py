@@ -61,6 +61,7 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
             "bad_field",
             "wrong_height",
             "unknown_party",
+            "record_too_long",
             "not_certified",
             "unavailable",
         ),
@@ -120,7 +121,12 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
         summary="That a validator contradicted itself, verifiable with genesis alone",
         response_class=Response,
         responses=object_answer(
-            "the evidence file", examples.EVIDENCE, "bad_parameter", "not_found", "unavailable"
+            "the evidence file",
+            examples.EVIDENCE,
+            "bad_parameter",
+            "not_found",
+            "record_too_long",
+            "unavailable",
         ),
         openapi_extra=SECURITY_NONE,
     )

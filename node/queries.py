@@ -459,8 +459,8 @@ class Queries:
         entered, and hold them until it is left; at most `count_max` of each, or as many as a
         history holds.
 
-        Raises `NotFound` where this node does not hold them all, or they are too many
-        (`StreamTooLarge`), and `Unavailable` where others hold too much.
+        Raises `NotFound` where this node does not hold them all, `StreamTooLarge` where they are
+        too many, and `Unavailable` where others hold too much.
         """
         walker = self._public_walker if is_public else self._walker
         most = HISTORY_ENTRIES_MAX if count_max is None else count_max

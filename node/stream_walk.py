@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, Generic, TypeVar
 
-from api.ports import NotFound, Unavailable
+from api.ports import TooLong, Unavailable
 from contracts.execution import StoredEntry, StreamState, walk_applied, walk_back
 
 ENTRIES_PER_TURN: Final = 128
@@ -42,7 +42,7 @@ RETRY_AFTER_S: Final = 1
 T = TypeVar("T")
 
 
-class StreamTooLarge(NotFound):
+class StreamTooLarge(TooLong):
     """A stream has more entries, or longer ones, than an answer may be made of."""
 
     def __init__(self, stream: str, sentence: str) -> None:

@@ -7,7 +7,7 @@ import base64
 import httpx
 import pytest
 
-from api.ports import Unavailable
+from api.ports import TooLong, Unavailable
 from ledger.block import compute_block_hash, decode_header
 from ledger.transaction import compute_tx_id
 from tests.api.conftest import Connect
@@ -126,6 +126,22 @@ async def test_evidence_of_a_pending_transaction_is_for_later(
             "not_certified",
             f"transaction {TX_ID} is in no block yet; ask again",
         )
+
+
+async def test_a_record_that_is_too_long_is_said_to_be_there(
+    connect: Connect, committed: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = "contract/c1 has 100001 entries; a history holds at most 100000"
+
+    async def history(contract_id: str) -> bytes:
+        raise TooLong(sentence)
+
+    monkeypatch.setattr(committed, "history", history)
+    async with connect("merchant") as client:
+        path = "/v1/contracts/c1/history"
+        assert await refused(client, path) == (409, "record_too_long", sentence)
+        told = (await client.get(path)).json()
+    assert told["detail_zh"].startswith("记录过长，无法一次给出")
 
 
 async def test_contract_and_history(connect: Connect, committed: FakeNode) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.ports import NotCertified, NotFound
+from api.ports import NotCertified, NotFound, TooLong
 from contracts.lifecycle import AFTERLIFE_MS
 from contracts.lookback import may_look_back
 from ledger.block import TransactionEntry, decode_entry, encode_header_entry
@@ -166,6 +166,12 @@ async def test_what_is_heaped_up_in_a_merchants_stream_hides_no_record(
     assert verify_evidence(raw, network.deployment.genesis.chain_id).is_consistent
     document = msgspec.json.decode(raw)
     assert (document["kind"], len(document["entries"])) == ("history", count)
+    monkeypatch.setattr("node.queries.HISTORY_ENTRIES_MAX", count - 1)
+    with pytest.raises(TooLong) as too_long:
+        await asked.history("card-1")
+    assert str(too_long.value) == (
+        f"{CARD} has {count} entries; a history holds at most {count - 1}"
+    )
 
 
 async def test_a_walk_takes_memory_in_proportion_to_the_bytes_that_are_counted() -> None:
