@@ -104,6 +104,7 @@ def test_an_institution_registers_a_merchant_with_the_key_sealed_in_its_home(
     arguments = ["submit", str(file), "--api", node.api, "--home", node.home]
     assert main([*arguments, "--authority", network.devnet.state.authority]) == 0
     assert "1 applied, 0 recorded as refused, 0 not taken in." in capsys.readouterr().out
+    network.wait_level(*network.heights_of([1]))  # applied there, and elsewhere a moment later
     body = complete_body(
         Draft("prepaid.consume", {"amount": 1}, "contract/none", "1", [party]),
         now_ms() + 60_000,
