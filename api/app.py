@@ -27,16 +27,7 @@ from api.chain import chain_router
 from api.edge import Edge
 from api.large_answers import LargeAnswers
 from api.openapi import build_openapi
-from api.ports import (
-    Conflict,
-    Gone,
-    LedgerService,
-    NotCertified,
-    NotFound,
-    PrivateFields,
-    TooLong,
-    Unavailable,
-)
+from api.ports import Later, LedgerService, PrivateFields, Unanswered
 from api.private import private_router
 from api.problems import Problem, answer_problem, render_problem
 from api.proofs import proof_router
@@ -75,12 +66,7 @@ def create_app(
         exception_handlers={
             Problem: answer_problem,
             Rejected: answer_problem,
-            NotFound: _answer_port_error,
-            NotCertified: _answer_port_error,
-            Unavailable: _answer_port_error,
-            Conflict: _answer_port_error,
-            Gone: _answer_port_error,
-            TooLong: _answer_port_error,
+            Unanswered: _answer_unanswered,
             HTTPException: _answer_http_exception,
             RequestValidationError: _answer_validation_error,
         },
@@ -154,19 +140,10 @@ def _add_documentation(app: FastAPI) -> None:
         app.add_route(path, endpoint, methods=["GET"])
 
 
-async def _answer_port_error(request: Request, error: Exception) -> Response:
-    if isinstance(error, NotCertified):
-        problem = Problem("not_certified", str(error), retry_after_s=error.retry_after_s)
-    elif isinstance(error, Unavailable):
-        problem = Problem("unavailable", str(error), retry_after_s=error.retry_after_s)
-    elif isinstance(error, Conflict):
-        problem = Problem("conflict", str(error))
-    elif isinstance(error, Gone):
-        problem = Problem("erased", str(error))
-    elif isinstance(error, TooLong):
-        problem = Problem("record_too_long", str(error))
-    else:
-        problem = Problem("not_found", str(error) or "there is no such thing on the chain")
+async def _answer_unanswered(request: Request, error: Exception) -> Response:
+    why = cast(Unanswered, error)
+    retry_after_s = why.retry_after_s if isinstance(why, Later) else None
+    problem = Problem(why.reason, str(why), retry_after_s=retry_after_s)
     return render_problem(request.scope, problem)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from genesis.document import Genesis
 from ledger.block import Header
@@ -155,28 +155,50 @@ class StatusView:
     pool_bytes: int
 
 
-class NotFound(Exception):
-    """What was asked for is not on the chain, as a whole sentence."""
+class Unanswered(Exception):
+    """Why there is no answer, as a whole sentence."""
+
+    reason: ClassVar[str]
+    """Of the problem that it is (`api.problems`)."""
 
 
-class TooLong(Exception):
-    """A record that is on the chain and longer than an answer may be, as a whole sentence."""
+class NotFound(Unanswered):
+    """What was asked for is not on the chain."""
+
+    reason = "not_found"
 
 
-class NotCertified(Exception):
-    """On the chain, but no certified checkpoint covers it yet."""
+class TooLong(Unanswered):
+    """A record that is on the chain and longer than an answer may be."""
 
-    def __init__(self, retry_after_s: int, detail: str = "") -> None:
-        super().__init__(detail or f"not certified yet; try again in {retry_after_s} s")
-        self.retry_after_s = retry_after_s
+    reason = "record_too_long"
 
 
-class Unavailable(Exception):
-    """The node cannot answer now (starting, catching up, shutting down); the sentence says why."""
+class Later(Unanswered):
+    """There may be an answer in a while."""
 
-    def __init__(self, detail: str, retry_after_s: int = 5) -> None:
+    def __init__(self, detail: str, retry_after_s: int) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+
+class NotCertified(Later):
+    """On the chain, but no certified checkpoint covers it yet."""
+
+    reason = "not_certified"
+
+    def __init__(self, retry_after_s: int, detail: str = "") -> None:
+        sentence = detail or f"not certified yet; try again in {retry_after_s} s"
+        super().__init__(sentence, retry_after_s)
+
+
+class Unavailable(Later):
+    """The node cannot answer now (starting, catching up, shutting down); the sentence says why."""
+
+    reason = "unavailable"
+
+    def __init__(self, detail: str, retry_after_s: int = 5) -> None:
+        super().__init__(detail, retry_after_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,12 +250,16 @@ class NotEntitled(Exception):
     """The caller's token does not cover these private fields."""
 
 
-class Conflict(Exception):
-    """What is stored does not allow this, as a whole sentence."""
+class Conflict(Unanswered):
+    """What is stored does not allow this."""
+
+    reason = "conflict"
 
 
-class Gone(Exception):
-    """It was erased, as a whole sentence."""
+class Gone(Unanswered):
+    """It was erased."""
+
+    reason = "erased"
 
 
 class PrivateFields(Protocol):
