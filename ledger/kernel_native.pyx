@@ -199,6 +199,25 @@ cdef struct Climb:
 cdef Climb _last
 
 
+cdef bint _meets_last(
+    int step, uint32_t fn, uint32_t sn, const unsigned char *node, const unsigned char *path
+) noexcept:
+    """Whether the way from here is the last one's, as far as that goes from this step on."""
+    cdef Py_ssize_t rest = (_last.hashes - step - 1) * HASH_ITEM
+    if _last.sn[step] != sn or memcmp(path + HASH_ITEM, _last.path[step] + HASH_ITEM, rest) != 0:
+        return False
+    if _last.fn[step] == fn:
+        return (
+            memcmp(node, _last.nodes[step], HASH) == 0
+            and memcmp(path, _last.path[step], HASH_ITEM) == 0
+        )
+    return (
+        _last.fn[step] ^ fn == 1
+        and memcmp(node, _last.path[step] + 2, HASH) == 0
+        and memcmp(path + 2, _last.nodes[step], HASH) == 0
+    )
+
+
 cdef bint _climb(
     unsigned char *node,
     const unsigned char *leaf,
@@ -217,30 +236,20 @@ cdef bint _climb(
     cdef uint32_t fn = index
     cdef uint32_t sn = size - 1
     cdef int step
-    cdef Py_ssize_t rest
+    cdef bint is_known
     cdef bint was_here = _last.size == size and _last.hashes == hashes
     _last.size = 0
     memcpy(node, leaf, HASH)
     for step in range(hashes):
         if sn == 0 or path[0] != 0xC4 or path[1] != HASH:
             return False
-        if was_here and _last.sn[step] == sn:
-            rest = (hashes - step - 1) * HASH_ITEM
-            if _last.fn[step] == fn:
-                if (
-                    memcmp(node, _last.nodes[step], HASH) == 0
-                    and memcmp(path, _last.path[step], HASH_ITEM + rest) == 0
-                ):
-                    break
-            elif (
-                _last.fn[step] ^ fn == 1
-                and memcmp(node, _last.path[step] + 2, HASH) == 0
-                and memcmp(path + 2, _last.nodes[step], HASH) == 0
-                and memcmp(path + HASH_ITEM, _last.path[step] + HASH_ITEM, rest) == 0
-            ):
-                _note_step(step, fn, sn, node, path)
-                break
-        _note_step(step, fn, sn, node, path)
+        is_known = was_here and _meets_last(step, fn, sn, node, path)
+        _last.fn[step] = fn
+        _last.sn[step] = sn
+        memcpy(_last.nodes[step], node, HASH)
+        memcpy(_last.path[step], path, HASH_ITEM)
+        if is_known:
+            break
         if fn & 1 or fn == sn:
             _hash_node(node, path + 2, node)
             while fn and not fn & 1:
@@ -259,15 +268,6 @@ cdef bint _climb(
     memcpy(node, _last.root, HASH)
     _last.size = size
     return True
-
-
-cdef inline void _note_step(
-    int step, uint32_t fn, uint32_t sn, const unsigned char *node, const unsigned char *item
-) noexcept:
-    _last.fn[step] = fn
-    _last.sn[step] = sn
-    memcpy(_last.nodes[step], node, HASH)
-    memcpy(_last.path[step], item, HASH_ITEM)
 
 
 def read_envelope(bytes raw not None, bytes id_tag not None):
