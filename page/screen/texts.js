@@ -123,7 +123,7 @@ export const TEXTS = {
   path: ["默克尔路径", "The Merkle path"],
   pathText: [
     "日志第 {0} 位的叶子，经 {1} 个相邻哈希，算得检查点的根；树大小 {2}。绿色为本机算出的值，其余取自文件。",
-    "From the leaf at index {0} over {1} sibling hashes to the checkpoint's root; the tree has {2} leaves. Green values were computed here, the others are the file's.",
+    "From the leaf at index {0} over {1} sibling {1|hash|hashes} to the checkpoint's root; the tree has {2} leaves. Green values were computed here, the others are the file's.",
   ],
   pathOfEntry: ["条目的路径", "Path of the entry"],
   pathOfHeader: ["区块头的路径", "Path of the block's header"],
@@ -136,16 +136,16 @@ export const TEXTS = {
   inside: ["文件之内", "In the file"],
   outside: ["不在文件之内", "Not in the file"],
   insideGenesis: ["创世文件：{0} 家机构及其公钥", "the genesis document: {0} institutions and their public keys"],
-  insideEntries: ["{0} 条记录，每条含正文、签名与执行结果", "{0} entries, each with body, signatures and outcome"],
+  insideEntries: ["{0} 条记录，每条含正文、签名与执行结果", "{0} {0|entry|entries}, each with body, signatures and outcome"],
   insideHeader: ["高度 {0} 的区块头及其日志证明", "the header of height {0} and its proof in the log"],
   insideState: ["高度 {0} 的状态根之下的登记：{1}", "records under the state root of height {0}: {1}"],
   insideCertificate: ["该区块的提交证书", "the block's commit certificate"],
   insideCheckpoint: ["由 {0} 家机构联署的检查点", "a checkpoint cosigned by {0} institutions"],
   insideOlder: ["较早的一个检查点，以及由它至此的证明", "an older checkpoint, and the proof from there to this one"],
-  insideStatement: ["签发者 {0} 的声明（COSE），附 {1} 份收据", "the statement (COSE) of issuer {0}, with {1} receipts"],
+  insideStatement: ["签发者 {0} 的声明（COSE），附 {1} 份收据", "the statement (COSE) of issuer {0}, with {1} {1|receipt|receipts}"],
   outsideDocument: ["声明所述的文件本身：声明只含其 SHA-256", "the document itself: the statement has its SHA-256 only"],
   insideStatements: ["同一验证者的两份签名陈述", "two signed statements of one validator"],
-  insideFindings: ["{0} 次查核的发现全文", "the findings of {0} computations, in words"],
+  insideFindings: ["{0} 次查核的发现全文", "the findings of {0} {0|computation|computations}, in words"],
   insideTerms: ["条款全文", "the terms themselves"],
   insidePapers: [
     "应退金额所依据的条款与公布数据",
@@ -155,15 +155,15 @@ export const TEXTS = {
   outsideVouchers: ["凭证原件：链上只有其哈希", "the vouchers themselves: the chain holds their hashes only"],
   insideClaims: [
     "{0} 份合同的金额与其在合计中的路径，其中 {1} 份指明是哪一份",
-    "the amounts of {0} contracts and their paths in the total; of {1} of them it is said which they are",
+    "the amounts of {0} {0|contract|contracts} and their paths in the total; of {1} of them it is said which they are",
   ],
   outsideClaims: [
     "经营者 {0} 其余 {1} 份合同是谁的；路径上只有合计与哈希",
-    "whose the other {1} contracts of merchant {0} are; the paths hold sums and hashes",
+    "whose the other {1} {1|contract|contracts} of merchant {0} {1|is|are}; the paths hold sums and hashes",
   ],
   insideSchedule: [
     "经营者 {0} 的 {1} 份合同，每份含全部记录与证明",
-    "the {1} contracts of merchant {0}, each with its whole record and proof",
+    "the {1} {1|contract|contracts} of merchant {0}, each with its whole record and proof",
   ],
   outsideSchedule: [
     "经营者 {0} 在高度 {1} 之后订立的合同、不含条款的预付合同、未上链的债务",
@@ -192,8 +192,12 @@ export const TEXTS = {
   ],
 };
 
-/** A text in a language, with `{0}`, `{1}` … filled in. */
+/** A text in a language, with `{0}`, `{1}` … filled in; `{0|entry|entries}` is the word that so many have. */
 export function say(language, name, ...values) {
   const text = TEXTS[name][LANGUAGES.indexOf(language)];
-  return text.replace(/\{(\d)\}/gu, (_, place) => String(values[Number(place)]));
+  return text.replace(/\{(\d)(?:\|([^|}]*)\|([^}]*))?\}/gu, (_, place, one, many) => {
+    const value = values[Number(place)];
+    if (one === undefined) return String(value);
+    return String(value) === "1" ? one : many;
+  });
 }

@@ -102,6 +102,7 @@ def test_a_good_history(page: Browser, tmp_path: Path) -> None:
     ]
     assert page.run("return document.querySelectorAll('#path svg').length") == 1
     assert "whatever came after height 5" in page.text("#contents")
+    assert "7 entries, each with body, signatures and outcome" in page.text("#contents")
     assert page.requests() == []
 
 
@@ -208,6 +209,7 @@ def test_a_contract_in_its_merchants_total(page: Browser, tmp_path: Path) -> Non
     assert page.texts("#conclusion .answer") == [s.explanation.en for s in report.steps[-2:]]
     assert page.texts(".timeline") == []
     assert "whose the other 6 contracts of merchant m-1 are" in page.text("#contents")
+    assert "the amounts of 1 contract and their paths in the total" in page.text("#contents")
     spoilt = test_liabilities.MUTATIONS["one-fen-less-locked"][0]()
     assert shown(page, spoilt, tmp_path / "less.claim.json") == "Inconsistent"
     assert page.text("#conclusion").count("Step 17 failed: contracts in the total") == 1
