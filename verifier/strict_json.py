@@ -8,9 +8,12 @@ what matches is canonical. Nothing is held but the values read; their number is 
 smallest of them take some thirty times their spelling in memory.
 
 The grammar says what is canonical, and it alone refuses. Most texts are seen to be so in a fraction
-of its time: the standard library's compiled reader and writer give back the same bytes, and they
-show no float, no integer beyond the bound, no nesting beyond it and no character whose order or
-normal form would be a question. What is not seen to be so is read by the grammar.
+of its time, by their length: of all ways to write the same values, members in the same order, the
+canonical one is the shortest. So the standard library's compiled reader reads the text, and it is
+canonical if it has no more characters than its values need, if the members are in order and every
+escape is a short one, and if there is no float, no integer beyond the bound, no nesting beyond it
+and no character whose order or normal form would be a question. What is not seen to be so is read
+by the grammar.
 """
 
 from __future__ import annotations
@@ -60,6 +63,9 @@ _QUESTIONABLE: Final = re.compile(
 """What is not of ASCII, of the signs of reckoning, of dashes and quotation marks, or of Chinese and
 its punctuation: of these every character is assigned, stays as it is in any normal form, joins no
 other, and sorts by UTF-16 units as by code points."""
+_QUESTIONABLE_ESCAPE: Final = re.compile(r'\\[^"bfnrt]')
+"""An escape that is not surely the shortest way to write a character, or not by itself a pair: of
+the others each stands for one character, which may not stand as it is."""
 _INTEGER_CHARS_MAX: Final = len(str(-INTEGER_MAX))
 _SHOWN: Final = 24
 _QUOTE, _OPEN_OBJECT, _OPEN_ARRAY = b'"{['
@@ -101,9 +107,6 @@ def _take_integer(token: str) -> int:
 _decode: Final = json.JSONDecoder(
     parse_float=_leave, parse_constant=_leave, parse_int=_take_integer
 ).decode
-_encode: Final = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False
-).encode
 
 
 def _read_at_a_glance(raw: bytes) -> dict[str, JsonValue] | None:
@@ -113,28 +116,47 @@ def _read_at_a_glance(raw: bytes) -> dict[str, JsonValue] | None:
     try:
         text = raw.decode()
         value = _decode(text)
-        if type(value) is not dict or _encode(value) != text:
-            return None
     except (ValueError, RecursionError):
+        return None
+    if type(value) is not dict or _QUESTIONABLE_ESCAPE.search(text):
+        return None
+    if _measure(value) != len(text) - text.count("\\"):
         return None
     if not raw.isascii() and _QUESTIONABLE.search(raw.translate(None, _ASCII).decode()):
         return None
-    return None if _is_deeper(value, DEPTH_MAX) else value
+    return value
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
-    """Return whether a container has more than so many levels, itself counted."""
-    level = [value]
-    for _ in range(levels):
-        level = [
-            item
-            for outer in level
-            for item in (outer.values() if type(outer) is dict else outer)
-            if type(item) is dict or type(item) is list
-        ]
-        if not level:
-            return False
-    return True
+def _measure(value: dict[str, JsonValue]) -> int:
+    """Return how many characters the canonical spelling has, each escape counted as the one
+    character it stands for; 0 if members are out of order or containers nested too deeply."""
+    length = 0
+    level: list[Any] = [value]
+    for _ in range(DEPTH_MAX):
+        deeper: list[Any] = []
+        for outer in level:
+            items = outer
+            length += len(outer) + 1 if outer else 2  # brackets, and commas between
+            if type(outer) is dict:
+                names = list(outer)
+                if names != sorted(names):
+                    return 0
+                length += sum(map(len, names)) + 3 * len(names)  # quotation marks, colons
+                items = outer.values()
+            for item in items:
+                kind = type(item)
+                if kind is str:
+                    length += len(item) + 2
+                elif kind is dict or kind is list:
+                    deeper.append(item)
+                elif kind is int:
+                    length += len(str(item))
+                else:
+                    length += 5 if item is False else 4
+        if not deeper:
+            return length
+        level = deeper
+    return 0
 
 
 class _Reader:

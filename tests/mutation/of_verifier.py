@@ -85,9 +85,25 @@ MUTANTS = (
     Mutant(
         "any-spelling-at-a-glance",
         "verifier/strict_json.py",
-        "type(value) is not dict or _encode(value) != text",
-        "type(value) is not dict",
+        '    if _measure(value) != len(text) - text.count("\\\\"):',
+        "    if not _measure(value):",
         "JSON of any spelling is read at a glance",
+        "tests/verifier/test_readers.py::test_json_of_another_spelling",
+    ),
+    Mutant(
+        "any-order-at-a-glance",
+        "verifier/strict_json.py",
+        "                if names != sorted(names):",
+        "                if not isinstance(names, list):",
+        "members in any order are read at a glance",
+        "tests/verifier/test_readers.py::test_json_of_another_spelling",
+    ),
+    Mutant(
+        "any-escape-at-a-glance",
+        "verifier/strict_json.py",
+        "type(value) is not dict or _QUESTIONABLE_ESCAPE.search(text)",
+        "type(value) is not dict",
+        "an escape that is not needed is read at a glance",
         "tests/verifier/test_readers.py::test_json_of_another_spelling",
     ),
     Mutant(
