@@ -578,11 +578,6 @@ class Executor:
         values = [state.encode() for state in states]
         keys = [compute_state_key(name) for name in names]
         updates = dict(zip(keys, [compute_value_hash(value) for value in values], strict=True))
-        before = {
-            key: compute_value_hash(state.value)
-            for key, state in zip(keys, states, strict=True)
-            if state.value
-        }
         stored = [
             (
                 name,
@@ -592,7 +587,7 @@ class Executor:
             )
             for name, value, state in zip(names, values, states, strict=True)
         ]
-        tree = chain.tree.plan(updates, before)
+        tree = chain.tree.plan(updates)
         log = chain.log.extend(self._leaf_hashes)
         header = Header(
             version=HEADER_VERSION,

@@ -523,12 +523,15 @@ cdef class TopChange:
     cdef uint32_t *places
     cdef unsigned char *hashes
     cdef unsigned char *kinds
+    cdef unsigned char *keys
     cdef size_t count
+    cdef size_t lowest
 
     def __dealloc__(self):
         free(self.places)
         free(self.hashes)
         free(self.kinds)
+        free(self.keys)
 
     def __eq__(self, other):
         if type(other) is not TopChange:
@@ -537,14 +540,17 @@ cdef class TopChange:
         return (
             self.root == that.root
             and self.count == that.count
+            and self.lowest == that.lowest
             and memcmp(self.places, that.places, self.count * sizeof(uint32_t)) == 0
             and memcmp(self.hashes, that.hashes, self.count * HASH) == 0
             and memcmp(self.kinds, that.kinds, self.count) == 0
+            and memcmp(self.keys, that.keys, self.lowest * HASH) == 0
         )
 
 
 cdef class TreeTop:
-    """See `ledger.kernel_plain.TreeTop`: 33 bytes a node, in two blocks of memory.
+    """See `ledger.kernel_plain.TreeTop`: 33 bytes a node and a key for each lowest one, in
+    three blocks of memory.
 
     The nodes do not lie in heap order but in subtrees of six levels, counted from the lowest one,
     so that the way from a lowest place to the root meets four of them instead of nineteen pages.
@@ -555,6 +561,7 @@ cdef class TreeTop:
     cdef size_t bases[BANDS_MAX]
     cdef unsigned char *hashes
     cdef unsigned char *kinds
+    cdef unsigned char *keys
 
     def __cinit__(self, int depth):
         if not 0 <= depth <= 26:
@@ -570,7 +577,8 @@ cdef class TreeTop:
             subtrees += <size_t> 1 << root_depth
         self.hashes = <unsigned char *> calloc(subtrees << BAND, HASH)
         self.kinds = <unsigned char *> calloc(subtrees << BAND, 1)
-        if self.hashes == NULL or self.kinds == NULL:
+        self.keys = <unsigned char *> calloc(self.first, HASH)
+        if self.hashes == NULL or self.kinds == NULL or self.keys == NULL:
             raise MemoryError
 
     cdef inline size_t _at(self, uint32_t place) noexcept nogil:
@@ -587,9 +595,13 @@ cdef class TreeTop:
     cdef inline unsigned char *_hash(self, uint32_t place) noexcept nogil:
         return self.hashes + self._at(place) * HASH
 
+    cdef inline unsigned char *_key(self, uint32_t place) noexcept nogil:
+        return self.keys + (place - self.first) * <size_t> HASH
+
     def __dealloc__(self):
         free(self.hashes)
         free(self.kinds)
+        free(self.keys)
 
     cdef int _check(self, uint32_t place) except -1:
         if not 0 < place < 2 * self.first:
@@ -608,9 +620,13 @@ cdef class TreeTop:
         self._check(place)
         return self.kinds[self._at(place)]
 
-    def set_lowest(self, uint32_t place, bytes node not None, unsigned char kind):
-        self._check(place)
+    def set_lowest(
+        self, uint32_t place, bytes node not None, unsigned char kind, bytes key not None
+    ):
+        if not self.first <= place < 2 * self.first:
+            raise IndexError("there is no such lowest place in the top")
         memcpy(self._hash(place), _hash_of(node), HASH)
+        memcpy(self._key(place), _hash_of(key), HASH)
         self.kinds[self._at(place)] = kind
         if kind == KIND_EMPTY:
             return
@@ -642,7 +658,7 @@ cdef class TreeTop:
             self.kinds[right],
         )
 
-    def plan_lone(self, list items not None, dict before not None):
+    def plan_lone(self, list items not None):
         cdef list places = []
         cdef list hashes = []
         cdef list kinds = []
@@ -652,7 +668,6 @@ cdef class TreeTop:
         cdef const unsigned char *key
         cdef unsigned char kind
         cdef unsigned char joined[2 * HASH]
-        cdef unsigned char node[HASH]
         cdef unsigned char mark = 0
         cdef uint32_t place
         cdef uint32_t last = 0
@@ -673,37 +688,42 @@ cdef class TreeTop:
             places.append(place)
             starts.append(at)
             kinds.append(KIND_ONE)
-            memcpy(joined, key, HASH)
             kind = self.kinds[self._at(place)]
-            if kind == KIND_ONE:
-                value = before.get(item[0])
-                if value is None:
-                    memset(joined + HASH, 0, HASH)
-                else:
-                    memcpy(joined + HASH, _hash_of(value), HASH)
-                _hash2(node, &mark, 1, joined, 2 * HASH)
-                if memcmp(node, self._hash(place), HASH) == 0:
-                    kind = KIND_EMPTY
-            if kind != KIND_EMPTY:
+            if kind != KIND_EMPTY and (
+                kind != KIND_ONE or memcmp(self._key(place), key, HASH) != 0
+            ):
                 hashes.append(None)
                 continue
+            memcpy(joined, key, HASH)
             memcpy(joined + HASH, _hash_of(item[1]), HASH)
             out = _new_hash()
             _hash2(_raw(out), &mark, 1, joined, 2 * HASH)
             hashes.append(out)
         return places, hashes, kinds, starts
 
-    def plan(self, list places not None, list hashes not None, list kinds not None):
+    def plan(
+        self,
+        list places not None,
+        list hashes not None,
+        list kinds not None,
+        list keys not None,
+    ):
         cdef size_t count = len(places)
-        if len(hashes) != count or len(kinds) != count:
-            raise ValueError("places, hashes and kinds differ in number")
+        if len(hashes) != count or len(kinds) != count or len(keys) != count:
+            raise ValueError("places, hashes, kinds and keys differ in number")
         cdef TopChange change = TopChange.__new__(TopChange)
         # A level never has more changed nodes than the one below it.
         cdef size_t room = count * (self.depth + 1)
         change.places = <uint32_t *> malloc((room or 1) * sizeof(uint32_t))
         change.hashes = <unsigned char *> malloc((room or 1) * HASH)
         change.kinds = <unsigned char *> malloc(room or 1)
-        if change.places == NULL or change.hashes == NULL or change.kinds == NULL:
+        change.keys = <unsigned char *> malloc((count or 1) * HASH)
+        if (
+            change.places == NULL
+            or change.hashes == NULL
+            or change.kinds == NULL
+            or change.keys == NULL
+        ):
             raise MemoryError
         cdef uint32_t before = self.first - 1
         cdef size_t at
@@ -714,7 +734,9 @@ cdef class TreeTop:
             before = change.places[at]
             memcpy(change.hashes + at * HASH, _hash_of(hashes[at]), HASH)
             change.kinds[at] = kinds[at]
+            memcpy(change.keys + at * HASH, _hash_of(keys[at]), HASH)
         change.count = count
+        change.lowest = count
         if count == 0:
             change.root = self.root
             return change
@@ -765,12 +787,16 @@ cdef class TreeTop:
 
     def apply(self, TopChange change not None):
         cdef size_t at, lies
+        if change.lowest and change.places[0] < self.first:
+            raise ValueError("the change was planned on another top")
         for at in range(change.count):
             if change.places[at] >= 2 * self.first:
                 raise ValueError("the change was planned on another top")
             lies = self._at(change.places[at])
             memcpy(self.hashes + lies * HASH, change.hashes + at * HASH, HASH)
             self.kinds[lies] = change.kinds[at]
+            if at < change.lowest:
+                memcpy(self._key(change.places[at]), change.keys + at * HASH, HASH)
 
 
 cdef unsigned char _join(

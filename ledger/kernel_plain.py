@@ -8,7 +8,7 @@ nothing here knows what is hashed or where it is kept.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256 as _sha256
 from itertools import compress, pairwise
 from typing import Final
@@ -216,18 +216,25 @@ def set_item(record: bytes, key: bytes, value: bytes) -> bytes:
 class TopChange:
     """What setting some lowest nodes would make of a `TreeTop`; applies to nothing else."""
 
-    __slots__ = ("levels", "root")
+    __slots__ = ("keys", "levels", "root")
 
-    def __init__(self, root: bytes, levels: list[tuple[list[int], list[bytes], list[int]]]) -> None:
+    def __init__(
+        self,
+        root: bytes,
+        levels: list[tuple[list[int], list[bytes], list[int]]],
+        keys: list[bytes],
+    ) -> None:
         self.root = root
         """32 bytes; zeros for the empty tree."""
         self.levels = levels
         """From the lowest: places, their hashes, their kinds."""
+        self.keys = keys
+        """Of the lowest places."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TopChange):
             return NotImplemented
-        return (self.root, self.levels) == (other.root, other.levels)
+        return (self.root, self.levels, self.keys) == (other.root, other.levels, other.keys)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -235,16 +242,18 @@ class TopChange:
 class TreeTop:
     """The nodes of a binary tree's top levels, in heap order: node i has children 2i and 2i+1.
 
-    A subtree without leaves has the hash of zeros; one with a single leaf is that leaf.
+    A subtree without leaves has the hash of zeros; one with a single leaf is that leaf. Of a lowest
+    place with a single leaf its key is known, so that whoever changes it need not look below.
     """
 
-    __slots__ = ("_first", "_hashes", "_kinds")
+    __slots__ = ("_first", "_hashes", "_keys", "_kinds")
 
     def __init__(self, depth: int) -> None:
         """Make the empty top with 2^`depth` lowest places."""
         self._first = 1 << depth
         self._hashes = [_ZERO] * (2 << depth)
         self._kinds = bytearray(2 << depth)
+        self._keys = [_ZERO] * (1 << depth)
 
     @property
     def root(self) -> bytes:
@@ -259,10 +268,14 @@ class TreeTop:
         """Return a node's kind: EMPTY, ONE or MANY."""
         return self._kinds[place]
 
-    def set_lowest(self, place: int, node: bytes, kind: int) -> None:
-        """Set one of the lowest nodes, while a tree is rebuilt; `join_all` completes it."""
+    def set_lowest(self, place: int, node: bytes, kind: int, key: bytes) -> None:
+        """Set one of the lowest nodes, while a tree is rebuilt; `join_all` completes it.
+
+        `key` is that of its only leaf, and of no account where there are more.
+        """
         self._hashes[place] = node
         self._kinds[place] = kind
+        self._keys[place - self._first] = key
 
     def join_all(self) -> None:
         """Compute every node above the lowest level, touching only what is above something."""
@@ -277,14 +290,12 @@ class TreeTop:
                 )  # fmt: skip
 
     def plan_lone(
-        self, items: Sequence[tuple[bytes, bytes]], before: Mapping[bytes, bytes]
+        self, items: Sequence[tuple[bytes, bytes]]
     ) -> tuple[list[int], list[bytes | None], list[int], list[int]]:
         """Plan the lowest nodes that hold a single key, new or known, of (key, value) hashes.
 
-        `items` ascend by key; `before` holds the value hashes that keys have now, where known: a
-        node that is that very leaf holds nothing else. Returns (places, hashes, kinds, starts),
-        place by place; `starts` are the places' first items. A hash is None where the caller has to
-        look what the place holds.
+        `items` ascend by key. Returns (places, hashes, kinds, starts), place by place; `starts` are
+        the places' first items. A hash is None where the caller has to look what the place holds.
         """
         shift = KEY_BITS - self._first.bit_length() + 1
         places: list[int] = []
@@ -300,25 +311,32 @@ class TreeTop:
             places.append(place)
             starts.append(at)
             kinds.append(ONE)
-            is_lone = kind == EMPTY or (
-                kind == ONE and leaf_hash(key + before.get(key, _ZERO)) == self._hashes[place]
-            )
+            is_lone = kind == EMPTY or (kind == ONE and self._keys[place - self._first] == key)
             hashes.append(leaf_hash(key + value) if is_lone else None)
         return places, hashes, kinds, starts
 
     def plan(
-        self, places: Sequence[int], hashes: Sequence[bytes], kinds: Sequence[int]
+        self,
+        places: Sequence[int],
+        hashes: Sequence[bytes],
+        kinds: Sequence[int],
+        keys: Sequence[bytes],
     ) -> TopChange:
-        """Return what these lowest nodes, at ascending places, would change; changes nothing."""
+        """Return what these lowest nodes, at ascending places, would change; changes nothing.
+
+        `keys` has one of each place's keys: the only one where the kind is ONE.
+        """
         level = (list(places), list(hashes), list(kinds))
         levels = [level]
         while level[0] and level[0][0] > 1:
             level = self._plan_parents(*level)
             levels.append(level)
-        return TopChange(level[1][0] if level[1] else self.root, levels)
+        return TopChange(level[1][0] if level[1] else self.root, levels, list(keys))
 
     def apply(self, change: TopChange) -> None:
         """Become what was planned."""
+        for place, key in zip(change.levels[0][0], change.keys, strict=True):
+            self._keys[place - self._first] = key
         for places, hashes, kinds in change.levels:
             for place, node, kind in zip(places, hashes, kinds, strict=True):
                 self._hashes[place] = node

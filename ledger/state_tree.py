@@ -50,7 +50,7 @@ from ledger.state_proof import (
 from ledger.wire import StrictDecoder, encode
 
 TOP_DEPTH: Final = 18
-"""Levels kept in memory: with a million keys a bucket holds four, and the top takes 17 MB."""
+"""Levels kept in memory: with a million keys a bucket holds four, and the top takes 26 MB."""
 
 _BUCKETS: Final = 1 << TOP_DEPTH
 _PREFIX_BYTES: Final = (TOP_DEPTH + 7) // 8
@@ -58,8 +58,6 @@ _PREFIX_SHIFT: Final = _PREFIX_BYTES * 8 - TOP_DEPTH
 
 _NAME_BASE: Final = (TOP_DEPTH << (8 * _PREFIX_BYTES)) - (_BUCKETS << _PREFIX_SHIFT)
 _NAME_BYTES: Final = 1 + _PREFIX_BYTES
-
-NOTHING: Final[Mapping[bytes, bytes]] = {}
 
 PROGRESS_STEP: Final = 65_536
 """Buckets between two calls of a rebuild's progress callback: a few per second."""
@@ -115,7 +113,7 @@ class StateTree:
             node, kind = compute_stored_node(name, record, promised)
             if name[0] == TOP_DEPTH:
                 place = _BUCKETS + (int.from_bytes(name[1:], "big") >> _PREFIX_SHIFT)
-                tree._top.set_lowest(place, node, kind)
+                tree._top.set_lowest(place, node, kind, record[1 : 1 + HASH_BYTES])
             else:
                 found[name] = node, kind
             if progress is not None and count % PROGRESS_STEP == 0:
@@ -130,30 +128,22 @@ class StateTree:
         tree._top.join_all()
         return tree
 
-    def plan(
-        self, updates: Mapping[bytes, bytes], before: Mapping[bytes, bytes] = NOTHING
-    ) -> TreeUpdate:
-        """Return what setting key hash → value hash would change; changes nothing.
-
-        `before` holds value hashes that keys have now, as far as the caller knows them: it saves
-        reading buckets. One that is wrong is noticed and only costs the reading.
-        """
+    def plan(self, updates: Mapping[bytes, bytes]) -> TreeUpdate:
+        """Return what setting key hash → value hash would change; changes nothing."""
         lengths = {*map(len, updates.keys()), *map(len, updates.values())}
         if lengths - {HASH_BYTES}:
             raise ValueError(f"hashes of the state tree have lengths {sorted(lengths)}")
         buckets: list[tuple[bytes, bytes | None]] = []
-        change = self._top.plan(*self._plan_buckets(updates, before, buckets))
+        change = self._top.plan(*self._plan_buckets(updates, buckets))
         return TreeUpdate(self.root, change.root, buckets, change)
 
     def _plan_buckets(
-        self,
-        updates: Mapping[bytes, bytes],
-        before: Mapping[bytes, bytes],
-        buckets: list[tuple[bytes, bytes | None]],
-    ) -> tuple[list[int], list[bytes], list[int]]:
+        self, updates: Mapping[bytes, bytes], buckets: list[tuple[bytes, bytes | None]]
+    ) -> tuple[list[int], list[bytes], list[int], list[bytes]]:
         """Recompute each bucket that an update falls into, in key order."""
         items = sorted(updates.items())
-        places, hashes, kinds, starts = self._top.plan_lone(items, dict(before))
+        places, hashes, kinds, starts = self._top.plan_lone(items)
+        keys = [items[start][0] for start in starts]
         nodes: list[bytes] = []
         starts.append(len(items))
         for at, lone in enumerate(hashes):
@@ -167,7 +157,7 @@ class StateTree:
             group = items[starts[at] : starts[at + 1]]
             node, kinds[at] = update_bucket(TOP_DEPTH, group, reader, buckets)
             nodes.append(node)
-        return places, nodes, kinds
+        return places, nodes, kinds, keys
 
     def apply(self, update: TreeUpdate) -> None:
         """Become what was planned; storage must hold the update's buckets from here on."""

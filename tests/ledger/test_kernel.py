@@ -6,7 +6,7 @@ import hashlib
 import random
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -31,6 +31,9 @@ hashes = st.binary(min_size=32, max_size=32)
 
 def digest(text: object) -> bytes:
     return hashlib.sha256(str(text).encode()).digest()
+
+
+KEY: Final = digest("key")
 
 
 @NEEDS_NATIVE
@@ -166,9 +169,13 @@ def test_tops_change_alike(steps: list[dict[int, int]]) -> None:
         places = [32 + place for place in sorted(step)]
         nodes = [digest((number, place)) for place in places]
         kinds = [max(step[place - 32], plain.kind_at(place)) for place in places]
-        changes = [top.plan(places, nodes, kinds) for top in (plain, native)]
+        keys = [bytes([(place - 32) << 3]) + bytes(31) for place in places]
+        changes = [top.plan(places, nodes, kinds, keys) for top in (plain, native)]
         assert changes[0].root == changes[1].root
-        assert changes[1] == native.plan(places, nodes, kinds)
+        for top, change in zip((plain, native), changes, strict=True):
+            assert change == top.plan(places, nodes, kinds, keys)
+            if places:
+                assert change != top.plan(places, nodes, kinds, [digest("other")] * len(keys))
         before = native.root
         assert before == plain.root
         plain.apply(changes[0])
@@ -177,10 +184,12 @@ def test_tops_change_alike(steps: list[dict[int, int]]) -> None:
         for place in range(1, 64):
             assert plain.hash_at(place) == native.hash_at(place)
             assert plain.kind_at(place) == native.kind_at(place)
+        every = [(bytes([at << 3]) + bytes(31), digest(at)) for at in range(32)]
+        assert plain.plan_lone(every) == native.plan_lone(every)
     rebuilt = [kernel_plain.TreeTop(5), kernel_native.TreeTop(5)]
     for top in rebuilt:
         for place in range(32, 64):
-            top.set_lowest(place, plain.hash_at(place), plain.kind_at(place))
+            top.set_lowest(place, plain.hash_at(place), plain.kind_at(place), digest(place))
         top.join_all()
         assert top.root == plain.root
 
@@ -193,12 +202,17 @@ def test_a_compiled_top_touches_nothing_outside_itself() -> None:
             top.kind_at(place)
     for places in ([7], [16], [9, 8], [8, 8]):
         with pytest.raises(ValueError, match=r"^places must be of the lowest level and ascend$"):
-            top.plan(places, [digest(1)] * len(places), [1] * len(places))
-    with pytest.raises(ValueError, match=r"^places, hashes and kinds differ in number$"):
-        top.plan([8], [], [1])
-    bigger = kernel_native.TreeTop(4).plan([31], [digest(1)], [1])
-    with pytest.raises(ValueError, match=r"^the change was planned on another top$"):
-        top.apply(bigger)
+            top.plan(places, *[[one] * len(places) for one in (digest(1), 1, digest(2))])
+    for hashes_, kinds, keys in ([], [1], [KEY]), ([KEY], [], [KEY]), ([KEY], [1], []):
+        with pytest.raises(ValueError, match=r"^places, hashes, kinds and keys differ in number$"):
+            top.plan([8], hashes_, kinds, keys)
+    for place in (0, 7, 16, 2**31):
+        with pytest.raises(IndexError, match=r"^there is no such lowest place in the top$"):
+            top.set_lowest(place, digest(1), 1, KEY)
+    for depth, place in ((4, 31), (2, 7)):
+        other = kernel_native.TreeTop(depth).plan([place], [digest(1)], [1], [KEY])
+        with pytest.raises(ValueError, match=r"^the change was planned on another top$"):
+            top.apply(other)
     with pytest.raises(ValueError, match=r"^a top has 0 to 26 levels below its root$"):
         kernel_native.TreeTop(27)
 
@@ -238,27 +252,29 @@ def test_items_are_set_alike(updates: list[tuple[int, bytes]]) -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 63), hashes), max_size=30),
     st.lists(st.tuples(st.integers(0, 255), hashes), max_size=12),
-    st.booleans(),
 )
 def test_lone_leaves_are_planned_alike(
-    before: list[tuple[int, bytes]], after: list[tuple[int, bytes]], is_known: bool
+    before: list[tuple[int, bytes]], after: list[tuple[int, bytes]]
 ) -> None:
     """Keys over a top of 16 places: some empty, some alone, some not."""
     held = {(number << 248).to_bytes(32, "big"): value for number, value in before}
     updates = {(number << 248).to_bytes(32, "big"): value for number, value in after}
+    inside = {place: [key for key in held if key[0] >> 4 == place] for place in range(16)}
     answers = []
     for module in (kernel_plain, kernel_native):
         top = module.TreeTop(4)
-        for place in range(16):
-            inside = [key for key in held if key[0] >> 4 == place]
-            if len(inside) == 1:
-                leaf = module.leaf_hash(inside[0] + held[inside[0]])
-                top.set_lowest(16 + place, leaf, module.ONE)
-            elif inside:
-                top.set_lowest(16 + place, digest(place), module.MANY)
-        known = held if is_known else {}
-        answers.append(top.plan_lone(sorted(updates.items()), known))
+        for place, keys in inside.items():
+            if keys:
+                kind = module.ONE if len(keys) == 1 else module.MANY
+                top.set_lowest(16 + place, digest(place), kind, keys[0])
+        answers.append(top.plan_lone(sorted(updates.items())))
     assert answers[0] == answers[1]
     places, nodes, kinds, starts = answers[0]
     assert sorted({16 + (key[0] >> 4) for key in updates}) == places
     assert len(nodes) == len(kinds) == len(starts) == len(places)
+    for place, node in zip(places, nodes, strict=True):
+        new = [key for key in updates if key[0] >> 4 == place - 16]
+        if len(new) == 1 and inside[place - 16] in ([], new):
+            assert node == kernel_plain.leaf_hash(new[0] + updates[new[0]])
+        else:
+            assert node is None

@@ -59,7 +59,6 @@ class World:
         self.stored: dict[bytes, bytes] = {}
         self.tree = StateTree(self.stored.get)
         self.pairs: dict[bytes, bytes] = {}
-        self.reads = 0
 
     def commit(self, updates: dict[bytes, bytes]) -> TreeUpdate:
         update = self.tree.plan(updates)
@@ -158,6 +157,26 @@ def test_a_second_key_of_a_bucket_stands_beside_the_first() -> None:
         world.commit({bytes(31) + bytes([number]): digest(number + len(world.pairs))})
         assert world.tree.root == twin_root(world.pairs)
     assert len(world.pairs) == 3
+
+
+def test_a_key_that_is_alone_is_changed_without_reading_its_bucket() -> None:
+    """Put there by an update or read at a start: nearly every key of a tree is alone."""
+
+    def refuse(name: bytes) -> bytes | None:
+        raise AssertionError(name.hex())
+
+    world = World()
+    keys = [bytes([number]) + bytes(31) for number in range(64)]
+    world.commit({key: digest(key) for key in keys})
+    for tree in (world.tree, StateTree.rebuild(world.stored.items(), refuse)):
+        tree._read_bucket = refuse
+        for again in "xy":
+            update = tree.plan({key: digest(again) for key in keys})
+            assert update.root == twin_root(dict.fromkeys(keys, digest(again)))
+            tree.apply(update)
+        beside = keys[7][:31] + b"\x01"
+        with pytest.raises(AssertionError, match=update.buckets[7][0].hex()):
+            tree.plan({beside: digest("z")})
 
 
 def test_the_order_and_grouping_of_updates_do_not_matter() -> None:

@@ -303,11 +303,18 @@ MUTANTS = (
     Mutant(
         "neighbour-overwritten",
         "ledger/kernel_plain.py",
-        "                kind == ONE and leaf_hash(key + before.get(key, _ZERO)) == "
-        "self._hashes[place]\n",
-        "                kind == ONE\n",
+        "(kind == ONE and self._keys[place - self._first] == key)",
+        "(kind == ONE)",
         "a second key of one bucket takes the first one's place",
         STATE + "test_a_second_key_of_a_bucket_stands_beside_the_first",
+    ),
+    Mutant(
+        "keys-not-moved-on",
+        "ledger/kernel_plain.py",
+        "            self._keys[place - self._first] = key\n        for places",
+        "            pass\n        for places",
+        "a top does not learn whose leaf it has below",
+        STATE + "test_a_key_that_is_alone_is_changed_without_reading_its_bucket",
     ),
     Mutant(
         "plan-of-another-tree",
