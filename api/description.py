@@ -37,7 +37,8 @@ _PROBLEM_DETAILS: Final[Mapping[str, str]] = {
     "unauthenticated": "this needs the header Authorization: Bearer <access token>",
     "forbidden": "token 'till-7' with scope merchant:merchant-1 does not cover contract/c-9",
     "not_found": "transaction … is not known to this node",
-    "record_too_long": "contract/c-9 has 100001 entries; a history holds at most 100000",
+    "record_too_long": "contract/c-9 has 100001 entries; a history holds at most 100000: ask for "
+    "shorter windows, one after another",
     "request_timeout": "the request's body did not arrive whole within 30 s",
     "unsupported_media_type": "content-type 'text/html' is not supported; send application/json "
     "or application/msgpack",

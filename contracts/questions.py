@@ -138,6 +138,14 @@ def find_promise(question: Question) -> tuple[int, tuple[str, ...]] | None:
     return height, tuple(decode_transaction(envelope).body.signers)
 
 
+def is_inside(question: Question, time_ms: int) -> bool:
+    """Say whether an entry of a block of that time may be part of the answer.
+
+    Of a window nothing else is, but for the entries next to it.
+    """
+    return not isinstance(question, Window) or question.from_ <= time_ms < question.until
+
+
 def find_span(
     question: Question,
     rows: Sequence[Row],

@@ -13,15 +13,24 @@ stream absent now was never there, and a prefix of a contract's record (`balance
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
 
 from api.ports import NotFound
 from contracts.equivocation import validator_stream
 from contracts.execution import StoredEntry
 from contracts.parties import party_stream
-from contracts.questions import Question, Row, find_promise, find_span, to_member
+from contracts.questions import (
+    Question,
+    Row,
+    Window,
+    find_promise,
+    find_span,
+    is_inside,
+    to_member,
+)
 from ledger.block import TransactionEntry, decode_transaction_entry
 from ledger.evidence import (
     ProvenBlock,
@@ -39,9 +48,14 @@ from ledger.refusal import Reason, Rejected
 from ledger.state_tree import encode_state_proof
 from ledger.stream import compute_state_key
 from ledger.transaction import read_head
-from node.queries import Queries, archive_named, work_aside
+from node.queries import HISTORY_ENTRIES_MAX, Queries, archive_named, work_aside
 from node.shell import Shell
-from node.stream_walk import StreamWalk
+from node.stream_walk import IN_WINDOWS, StreamTooLarge, StreamWalk
+from storage.files import Damaged
+
+HELD_BYTES: Final = 320
+"""Of memory for an entry of which only time and hashes are held (measured: 263, and its places in
+lists)."""
 
 
 class Proofs:
@@ -87,29 +101,33 @@ class Proofs:
         Raises `Rejected` where the record cannot answer it (yet), `NotFound` where this node does
         not hold it.
         """
-        walk = StreamWalk(contract_stream(contract), lambda tx_id, stored: (tx_id, stored))
-        async with self._queries.walk(walk):
+        walk = StreamWalk(contract_stream(contract), _look_for(question), weigh=_Held.weigh)
+        # Of what lies outside a window only its hash is held, so a record of any length has them.
+        count_max = SIZE_MAX if isinstance(question, Window) else None
+        async with self._queries.walk(walk, count_max=count_max):
             return await self._answer(contract, question, walk)
 
-    async def _answer(
-        self, contract: str, question: Question, walk: StreamWalk[tuple[bytes, StoredEntry]]
-    ) -> bytes:
+    async def _answer(self, contract: str, question: Question, walk: StreamWalk[_Held]) -> bytes:
         """Answer from a whole record, in the turn in which it was read."""
         newest = self._shell.chain.header
         claim = self._claim(walk.stream)
         record = walk.found
         store = self._shell.disk.store
-        rows = [Row(stored.time_ms, tx_id) for tx_id, stored in record]
         first, end = find_span(
             question,
-            rows,
+            [held.row for held in record],
             newest.time_ms,
-            lambda place: _read_data(decode_transaction_entry(record[place][1].raw)),
+            lambda place: _read_data(decode_transaction_entry(record[place].raw)),
         )
-        chosen = [stored.raw for _, stored in record[first:end]]
-        entries = [decode_transaction_entry(raw) for raw in chosen]
-        heights = {entry.height for entry in entries}
-        signers = {s for entry in entries for s in read_head(entry.envelope.body).signers}
+        if end - first > HISTORY_ENTRIES_MAX:
+            raise StreamTooLarge(
+                walk.stream,
+                f"{end - first} entries of {walk.stream} answer this; an answer holds at most "
+                f"{HISTORY_ENTRIES_MAX}: {IN_WINDOWS}",
+            )
+        chosen = [held if held.raw else self._read(held) for held in record[first:end]]
+        heights = {held.height for held in chosen}
+        signers = {signer for held in chosen for signer in held.signers}
         promise = find_promise(question)
         if promise is not None:
             heights.add(promise[0])
@@ -126,24 +144,27 @@ class Proofs:
             if store.chain_store.state(party_stream(signer)) is None:
                 raise Rejected(Reason.UNKNOWN_PARTY, f"question: {signer} is not registered")
         parties = self._queries.prove_parties(sorted(signers))
-        leaves = [leaf_hash(stored.raw) for _, stored in record]
-        range_ = range_proof(leaves, first, end) if chosen else ()
         note, size = await self._queries.certified_checkpoint(newest.height)
-        encode = partial(
-            encode_record_evidence,
-            contract=contract,
-            genesis=self._genesis,
-            header=store.chain_store.header_entry(newest.height),
-            header_proof=self._queries.prove_entry(newest.index, note, size),
-            state=claim,
-            first=first,
-            entries=chosen,
-            range_=range_,
-            blocks=self._prove_blocks(sorted(heights), size),
-            parties=parties,
-            question=to_member(question),
-        )
-        return await work_aside(len(chosen), encode)
+        header_proof = self._queries.prove_entry(newest.index, note, size)
+        blocks = self._prove_blocks(sorted(heights), size)
+        leaves = [held.leaf for held in record]
+
+        def encode() -> bytes:
+            return encode_record_evidence(
+                contract=contract,
+                genesis=self._genesis,
+                header=store.chain_store.header_entry(newest.height),
+                header_proof=header_proof,
+                state=claim,
+                first=first,
+                entries=[held.raw for held in chosen],
+                range_=range_proof(leaves, first, end) if chosen else (),
+                blocks=blocks,
+                parties=parties,
+                question=to_member(question),
+            )
+
+        return await work_aside(len(record), encode)
 
     async def equivocation(self, validator: str, number: int) -> bytes:
         """Return the `number`-th proof, from 0, that a validator contradicted itself.
@@ -162,6 +183,14 @@ class Proofs:
         return encode_equivocation_evidence(
             genesis=self._genesis, evidence=bytes.fromhex(str(evidence))
         )
+
+    def _read(self, held: _Held) -> _Held:
+        """Read an entry next to a window again, with what its proof needs."""
+        tx_id = held.row.tx_id
+        stored = self._shell.disk.store.read_entry(tx_id)
+        if stored is None:
+            raise Damaged("index", 0, f"transaction {tx_id.hex()} was there a moment ago")
+        return _open(tx_id, stored)
 
     @property
     def _genesis(self) -> bytes:
@@ -185,6 +214,38 @@ class Proofs:
             )
             for height in heights
         ]
+
+
+class _Held(msgspec.Struct, frozen=True, gc=False):
+    """What is held of one entry of a record until the answer is made."""
+
+    row: Row
+    leaf: bytes
+    """Its leaf hash in the stream's tree."""
+    raw: bytes = b""
+    """Leaf data; this and the rest is held only of what may be part of the answer."""
+    height: int = 0
+    signers: tuple[str, ...] = ()
+
+    def weigh(self) -> int:
+        """Return about how many bytes of memory it takes."""
+        return HELD_BYTES + len(self.raw)
+
+
+def _look_for(question: Question) -> Callable[[bytes, StoredEntry], _Held]:
+    def look(tx_id: bytes, stored: StoredEntry) -> _Held:
+        if is_inside(question, stored.time_ms):
+            return _open(tx_id, stored)
+        return _Held(Row(stored.time_ms, tx_id), leaf_hash(stored.raw))
+
+    return look
+
+
+def _open(tx_id: bytes, stored: StoredEntry) -> _Held:
+    entry = decode_transaction_entry(stored.raw)
+    signers = tuple(read_head(entry.envelope.body).signers)
+    row = Row(stored.time_ms, tx_id)
+    return _Held(row, leaf_hash(stored.raw), stored.raw, entry.height, signers)
 
 
 def _read_applied(_: bytes, stored: StoredEntry) -> TransactionEntry | None:

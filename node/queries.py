@@ -78,7 +78,7 @@ from ledger.transaction import compute_tx_id, read_head
 from ledger.votes import decode_commit_certificate
 from node.certification import cosigner_name
 from node.shell import Shell
-from node.stream_walk import LONG_ENTRIES, StreamTooLarge, StreamWalk, Walker, WalksFull
+from node.stream_walk import IN_WINDOWS, LONG_ENTRIES, StreamTooLarge, StreamWalk, Walker, WalksFull
 from storage.archive import NotMounted
 from storage.chain import ChainStore, TransactionPosition
 from storage.files import Damaged
@@ -469,7 +469,8 @@ class Queries:
             if count > most:
                 raise StreamTooLarge(
                     walk.stream,
-                    f"{walk.stream} has {count} entries; a history holds at most {most}",
+                    f"{walk.stream} has {count} entries; a history holds at most {most}: "
+                    f"{IN_WINDOWS}",
                 )
         try:
             with archive_named():

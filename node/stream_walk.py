@@ -39,6 +39,10 @@ HELD_BYTES_MAX: Final = 192 * 1024 * 1024
 
 RETRY_AFTER_S: Final = 1
 
+IN_WINDOWS: Final = "ask for shorter windows, one after another"
+"""What is told to whoever asks for more than an answer holds: together they are the whole record,
+and each is proven complete."""
+
 T = TypeVar("T")
 
 
@@ -61,15 +65,22 @@ class StreamWalk(Generic[T]):
     """What is made of each entry of one stream, oldest first, but for what is made to nothing."""
 
     def __init__(
-        self, stream: str, look: Callable[[bytes, StoredEntry], T | None], *, applied: bool = False
+        self,
+        stream: str,
+        look: Callable[[bytes, StoredEntry], T | None],
+        *,
+        applied: bool = False,
+        weigh: Callable[[T], int] | None = None,
     ) -> None:
         """`look` is given each entry once, as (tx_id, entry); `applied`: only what was applied,
-        without a step over what was refused, on streams that may be looked back on."""
+        without a step over what was refused, on streams that may be looked back on; `weigh` says
+        how many bytes of memory what was made of an entry takes, if not as many as the entry."""
         self.stream: Final = stream
         self.found: list[T] = []
         self.held_bytes = 0
-        """Of the entries that something was made of."""
+        """Of what was made of the entries."""
         self._look = look
+        self._weigh = weigh
         self._applied = applied
         self._newest: bytes | None = None
         """Id of the newest entry seen, or 32 zero bytes; None before the first look."""
@@ -99,7 +110,7 @@ class StreamWalk(Generic[T]):
                 break
             seen = self._look(tx_id, stored)
             if seen is not None:
-                hold(self, len(stored.raw))
+                hold(self, len(stored.raw) if self._weigh is None else self._weigh(seen))
                 fresh.append(seen)
             turn += 1 + len(stored.raw) // USUAL_BYTES
             if turn >= ENTRIES_PER_TURN:
@@ -170,8 +181,8 @@ class Walker:
         if walk.held_bytes + count_bytes > STREAM_BYTES_MAX:
             raise StreamTooLarge(
                 walk.stream,
-                f"the entries of {walk.stream} have more than {STREAM_BYTES_MAX} bytes; "
-                "an answer holds at most so many",
+                f"the entries of {walk.stream} that are asked for have more than "
+                f"{STREAM_BYTES_MAX} bytes; an answer holds at most so many: {IN_WINDOWS}",
             )
         walk.held_bytes += count_bytes
         more = _weigh(walk) - before

@@ -720,6 +720,14 @@ MUTANTS = (
         KEPT + "test_what_is_heaped_up_in_a_merchants_stream_hides_no_record",
     ),
     Mutant(
+        "window-holds-all",
+        "node/proofs.py",
+        "        if is_inside(question, stored.time_ms):",
+        "        if stored.raw:",
+        "a record that somebody made too long can be had in no way",
+        "tests/node/test_proofs.py::test_a_window_holds_of_what_is_outside_the_hashes_alone",
+    ),
+    Mutant(
         "large-entries-in-one-turn",
         "node/stream_walk.py",
         "            turn += 1 + len(stored.raw) // USUAL_BYTES",

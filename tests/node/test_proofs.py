@@ -6,13 +6,14 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
-from api.ports import NotFound
+from api.ports import NotFound, TooLong
 from cli.drafts import Draft
 from contracts.questions import read_question
 from ledger.equivocation import VoteEquivocation, encode_equivocation
@@ -23,9 +24,10 @@ from ledger.votes import COMMIT, Vote, compute_vote_message
 from node.config import load_config
 from node.keystore import KeyPurpose
 from node.ledger_store import open_ledger
-from node.proofs import Proofs
+from node.proofs import HELD_BYTES, Proofs
 from node.queries import Queries
 from node.server import open_keyvalue
+from node.stream_walk import IN_WINDOWS
 from storage.files import DiskDirectory
 from tests.cli.running import StoredChain, amount, opening, registrations
 from verifier.report import Report
@@ -126,6 +128,50 @@ async def test_what_cannot_be_answered_is_refused_by_name(stored: StoredChain) -
             await proofs.consistency(3, 2)
         with pytest.raises(NotFound, match="holds 0 proofs against bank-a, counted from 0"):
             await proofs.equivocation("bank-a", 0)
+
+
+async def test_a_record_too_long_for_one_answer_is_proven_window_by_window(
+    stored: StoredChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever heaps up attempts on a contract makes its record longer, and hides none of it."""
+    with opened(stored) as (proofs, shell):
+        when = times(shell)
+        whole = {"from": when[0], "kinds": [], "until": when[-1]}
+        count = shell.chain.stream("contract/a").count
+        monkeypatch.setattr("node.queries.HISTORY_ENTRIES_MAX", 3)
+        monkeypatch.setattr("node.proofs.HISTORY_ENTRIES_MAX", 3)
+        for question in ({"ask": "window", **whole}, {"ask": "balance", "stated": 0, **whole}):
+            question.pop("kinds" if question["ask"] == "balance" else "", None)
+            with pytest.raises(TooLong, match=f"{IN_WINDOWS}$"):
+                await ask(proofs, **question)
+        seen: dict[int, str] = {}
+        for begin, until in pairwise(when):
+            raw = await ask(proofs, ask="window", **{"from": begin, "kinds": [], "until": until})
+            check(stored, raw)
+            document = json.loads(raw)
+            assert len(document["entries"]) <= 3
+            seen |= dict(enumerate(document["entries"], document["first"]))
+        assert sorted(seen) == list(range(count))
+
+
+async def test_a_window_holds_of_what_is_outside_the_hashes_alone(
+    stored: StoredChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(stored) as (proofs, shell):
+        when = times(shell)
+        count = shell.chain.stream("contract/a").count
+        window = {"from": when[5], "kinds": [], "until": when[5] + 1}
+        _before, inside, _after = json.loads(await ask(proofs, ask="window", **window))["entries"]
+        room_bytes = HELD_BYTES * count + len(base64.b64decode(inside))
+        monkeypatch.setattr("node.stream_walk.STREAM_BYTES_MAX", room_bytes)
+        report = check(stored, await ask(proofs, ask="window", **window))
+        assert report.facts["inside"] == 1
+        with pytest.raises(TooLong) as refused:
+            await ask(proofs, ask="window", **(window | {"from": when[4]}))
+        assert str(refused.value) == (
+            f"the entries of contract/a that are asked for have more than {room_bytes} bytes; an "
+            "answer holds at most so many: ask for shorter windows, one after another"
+        )
 
 
 async def test_a_broken_promise_is_shown_and_a_kept_one_is_not(stored: StoredChain) -> None:

@@ -170,7 +170,8 @@ async def test_what_is_heaped_up_in_a_merchants_stream_hides_no_record(
     with pytest.raises(TooLong) as too_long:
         await asked.history("card-1")
     assert str(too_long.value) == (
-        f"{CARD} has {count} entries; a history holds at most {count - 1}"
+        f"{CARD} has {count} entries; a history holds at most {count - 1}: "
+        "ask for shorter windows, one after another"
     )
 
 

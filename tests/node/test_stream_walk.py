@@ -176,7 +176,8 @@ async def test_a_stream_of_too_many_bytes_is_refused_and_nothing_stays_held(
             async with streams.walker.read(walk("a")):
                 raise RuntimeError("not reached")
         assert str(refused.value) == (
-            "the entries of a have more than 14 bytes; an answer holds at most so many"
+            "the entries of a that are asked for have more than 14 bytes; an answer holds at most "
+            "so many: ask for shorter windows, one after another"
         )
     monkeypatch.setattr(stream_walk, "STREAM_BYTES_MAX", 15)
     for _ in range(3):
