@@ -106,6 +106,7 @@ _INTAKE_REASONS: Final = (
     "too_far_ahead",
     "unknown_kind",
     "duplicate",
+    "too_many_attempts",
     "quota_exceeded",
     "pool_full",
     "unavailable",

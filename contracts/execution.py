@@ -461,6 +461,11 @@ class Executor:
         """Transactions executed so far."""
         return len(self._entries)
 
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        """What became of the transactions executed so far, in order."""
+        return self._sight.outcomes
+
     def admit(self, transactions: Sequence[Transaction]) -> list[Rejected | None]:
         """Say of each whether it may stand in this block after those admitted before it.
 

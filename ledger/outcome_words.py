@@ -153,6 +153,7 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     "root_mismatch": ("根哈希不符", "a hash or root differs"),
     "quota_exceeded": ("超出配额", "the quota is used up"),
     "pool_full": ("交易池已满", "the pool is full"),
+    "too_many_attempts": ("该记录的失败提交过多", "the record has too many refused attempts"),
     "unknown_format": ("格式或版本未知", "the format or version is not known"),
     "missing_member": ("缺少成员", "a member is missing"),
     "unknown_member": ("有未知的成员", "a member is not known"),

@@ -259,6 +259,13 @@ class Driver:
         """
         self._admission.check(candidate, self._now_ms)
 
+    def check_attempt(self, candidate: Candidate, arriving: int) -> None:
+        """Raise `Rejected` for one more attempt on a record that is full of refused ones.
+
+        For what has good signatures: it may be executed to know. See `node.attempts`.
+        """
+        self._admission.check_attempt(candidate, arriving, self._now_ms)
+
     # Start, time, peers
 
     def _start(self, event: Started) -> None:

@@ -18,6 +18,7 @@ from contracts.execution import Candidate, Chain, check_keys, check_time
 from contracts.parties import PARTY_PREFIX
 from ledger.refusal import Rejected
 from ledger.transaction import Transaction
+from node.attempts import check_attempt
 from node.effects import Say
 from node.mempool import Mempool
 from node.recent_ids import RecentIds
@@ -56,6 +57,14 @@ class PoolAdmission:
         self._check_valid(candidate.transaction, now_ms)
         if candidate.transaction.tx_id not in self._pool:
             self._pool.check_room(candidate)
+
+    def check_attempt(self, candidate: Candidate, arriving: int, now_ms: int) -> None:
+        """Raise `Rejected` where `node.attempts` turns this away; its signatures are good.
+
+        `arriving` counts the stream's submissions on their way into the pool.
+        """
+        undecided = arriving + self._pool.count_of(candidate.transaction.body.stream)
+        check_attempt(self._chain, candidate, undecided, now_ms)
 
     def admit(
         self, candidates: Iterable[Candidate], now_ms: int, *, is_local: bool

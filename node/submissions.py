@@ -17,6 +17,7 @@ from api.ports import Accepted, Intake, Known, Position, Refused
 from contracts.execution import Candidate, check_keys
 from ledger.receipt import BatchReceipt, IntakeReceipt, sign_batch_receipt, sign_receipt
 from ledger.refusal import Reason, Rejected
+from node.attempts import Arrivals
 from node.effects import Admitted
 from node.intake import Parsed, parse_submissions
 from node.shell import PARSE_SLICE, Shell
@@ -99,6 +100,7 @@ class Submissions:
             shell.driver.identity.genesis.parameters.block_transactions_max
         )
         self._at_the_door: list[asyncio.Future[None]] = []
+        self._arrivals = Arrivals()
         self._promises: dict[bytes, tuple[int, int]] = {}
         self._waiting: list[tuple[list[Candidate], asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
@@ -177,20 +179,24 @@ class Submissions:
         _, bad = await self._shell.verify(list(parsed.values()))
         is_bad = {id(item) for item in bad}
         fresh: dict[int, Candidate] = {}
-        for at, item in parsed.items():
-            candidate = item.candidate
-            if id(item) in is_bad:
-                answers[at] = self._refuse(_bad_signature(candidate), candidate)
-                continue
-            if at in known:
-                answers[at] = self._answer_known(candidate)
-                continue
-            refusal = self._take_quota(candidate)
-            if refusal is not None:
-                answers[at] = refusal
-                continue
-            fresh[at] = candidate
-        await self._make_durable(list(fresh.values()))
+        try:
+            for at, item in parsed.items():
+                candidate = item.candidate
+                if id(item) in is_bad:
+                    answers[at] = self._refuse(_bad_signature(candidate), candidate)
+                    continue
+                if at in known:
+                    answers[at] = self._answer_known(candidate)
+                    continue
+                refusal = self._take_quota(candidate) or self._check_attempt(candidate)
+                if refusal is not None:
+                    answers[at] = refusal
+                    continue
+                fresh[at] = candidate
+                self._arrivals.begin(candidate.transaction.body.stream)
+            await self._make_durable(list(fresh.values()))
+        finally:
+            self._arrivals.end([each.transaction.body.stream for each in fresh.values()])
         self._promise(fresh, answers)
         return [answer for answer in answers if answer is not None]
 
@@ -253,6 +259,17 @@ class Submissions:
         )
         self._count_refusal(rejected.reason)
         return Refused(rejected, transaction.tx_id, max(RETRY_AFTER_S, round(wait_s + 0.5)))
+
+    def _check_attempt(self, candidate: Candidate) -> Refused | None:
+        transaction = candidate.transaction
+        if transaction.tx_id in self._promises:
+            return None
+        arriving = self._arrivals.of(transaction.body.stream)
+        try:
+            self._shell.driver.check_attempt(candidate, arriving)
+        except Rejected as rejected:
+            return self._refuse(rejected, candidate)
+        return None
 
     async def _make_durable(self, candidates: list[Candidate]) -> None:
         """Spool, then pool; what arrives while the disk syncs shares the next sync."""

@@ -18,6 +18,7 @@ PROPOSALS = "tests/node/test_proposals.py::"
 SNAPSHOT = "tests/node/test_snapshot.py::"
 APPLIED = "tests/node/test_snapshot_applied.py::"
 WALK = "tests/node/test_stream_walk.py::"
+ATTEMPTS = "tests/node/test_attempts.py::"
 LIE = CATCH_UP + "test_a_lie_costs_one_retry_and_nothing_of_it_is_applied"
 
 MUTANTS = (
@@ -718,6 +719,46 @@ MUTANTS = (
         "    return StreamWalk(MERCHANT_PREFIX + merchant, read_past)",
         "attempts that a stranger heaps up in a merchant's stream cost its contracts their papers",
         KEPT + "test_what_is_heaped_up_in_a_merchants_stream_hides_no_record",
+    ),
+    Mutant(
+        "attempts-without-end",
+        "node/attempts.py",
+        "    if attempts < ATTEMPTS_MAX:",
+        "    if attempts >= 0:",
+        "anybody makes a record longer than an answer may be",
+        ATTEMPTS + "test_a_crowded_record_takes_what_is_applied_and_no_more_attempts",
+    ),
+    Mutant(
+        "crowded-record-shut",
+        "node/attempts.py",
+        "    if executor.execute([candidate]) or not executor.outcomes[0].refused:",
+        "    if executor.execute([candidate]):",
+        "whoever heaps up attempts on a contract puts an end to it",
+        ATTEMPTS + "test_a_crowded_record_takes_what_is_applied_and_no_more_attempts",
+    ),
+    Mutant(
+        "flood-in-one-request",
+        "node/submissions.py",
+        "                self._arrivals.begin(candidate.transaction.body.stream)",
+        "                self._arrivals.of(candidate.transaction.body.stream)",
+        "attempts that come together are let in together, however many",
+        ATTEMPTS + "test_attempts_of_one_request_count_before_any_is_in_the_pool",
+    ),
+    Mutant(
+        "arrivals-for-ever",
+        "node/submissions.py",
+        "            self._arrivals.end([each.transaction.body.stream for each in fresh.values()])",
+        "            self._arrivals.end([])",
+        "what never got into the pool is counted for ever, and a contract's attempts are shut out",
+        ATTEMPTS + "test_what_never_got_into_the_pool_is_not_counted",
+    ),
+    Mutant(
+        "pool-remembers-streams",
+        "node/mempool.py",
+        "            streams[stream] -= 1",
+        "            streams[stream] -= 0",
+        "what a block took still counts as waiting",
+        ATTEMPTS + "test_the_pool_counts_what_waits_of_a_stream",
     ),
     Mutant(
         "window-holds-all",
