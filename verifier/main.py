@@ -12,7 +12,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, NoReturn, TextIO
 
@@ -139,23 +139,29 @@ def main(
         return UNUSABLE
     except SystemExit:  # argparse has printed its help
         return CONSISTENT
-    return report.exit_status if _print(report, arguments, stream) else UNUSABLE
+    return (
+        report.exit_status if write_whole(_lines(report, arguments, stream), stream) else UNUSABLE
+    )
 
 
-def _print(report: Report, arguments: argparse.Namespace, stream: TextIO) -> bool:
-    """Print the report; False where not all of it could be written, as on a full disk.
+def _lines(report: Report, arguments: argparse.Namespace, stream: TextIO) -> Iterator[str]:
+    if arguments.json:
+        yield format_json(report, getattr(stream, "encoding", None) or "utf-8")
+        return
+    yield from format_text(report, arguments.lang)
+    yield from format_schedule(report, arguments.lang)
+    yield from format_findings(report, arguments.lang)
+    if arguments.working:
+        yield from format_working(report, arguments.lang)
+
+
+def write_whole(lines: Iterable[str], stream: TextIO) -> bool:
+    """Write a report's lines; False where not all could be written, as on a full disk.
 
     A report of which somebody has a part must not end with a status that says what is in the rest.
     """
     try:
-        if arguments.json:
-            stream.write(f"{format_json(report, getattr(stream, 'encoding', None) or 'utf-8')}\n")
-        else:
-            stream.writelines(f"{line}\n" for line in format_text(report, arguments.lang))
-            stream.writelines(f"{line}\n" for line in format_schedule(report, arguments.lang))
-            stream.writelines(f"{line}\n" for line in format_findings(report, arguments.lang))
-            if arguments.working:
-                stream.writelines(f"{line}\n" for line in format_working(report, arguments.lang))
+        stream.writelines(f"{line}\n" for line in lines)
         stream.flush()
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # its reader has left and wants no more

@@ -254,7 +254,9 @@ def test_module_runs_by_itself(evidence: str) -> None:
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-def run_module(*arguments: str, stdout: IO[bytes] | None = None) -> subprocess.CompletedProcess[str]:
+def run_module(
+    *arguments: str, stdout: IO[bytes] | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "verifier", *arguments]
     return subprocess.run(
         command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
@@ -270,7 +272,7 @@ def test_a_report_that_is_not_written_whole_says_nothing_of_the_file(
     assert done.returncode == 2
     assert done.stderr == (
         "the report could not be written whole; take no conclusion from it. "
-        "报告未能完整写出，不可据以得出结论。 (No space left on device)\n"  # noqa: RUF001
+        "报告未能完整写出，不可据以得出结论。 (No space left on device)\n"
     )
 
 
