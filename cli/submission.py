@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,6 +22,7 @@ from cli.drafts import Draft, Item, SignedItem, complete_body
 from cli.failure import Failure, unusable
 from cli.progress import Progress
 from genesis.document import Genesis
+from ledger.canonical import INTEGER_MAX
 from ledger.signing import Signer
 from ledger.transaction import (
     compute_tx_id,
@@ -97,8 +98,10 @@ class Submitter:
         )
         if missing:
             raise unusable(f"No key is given for {', '.join(missing)}.")
+        rounds = plan_rounds(items) if is_ordered else [list(range(len(items)))]
+        _check_drafts(items[place] for places in rounds for place in places)
         results: dict[int, Result] = {}
-        for places in plan_rounds(items) if is_ordered else [list(range(len(items)))]:
+        for places in rounds:
             ready = self._sign([items[place] for place in places])
             for place, result in zip(places, self._send(ready, progress), strict=True):
                 results[place] = result
@@ -267,6 +270,15 @@ def plan_rounds(items: Sequence[Item]) -> list[list[int]]:
             rounds.append([])
         rounds[at].append(place)
     return rounds
+
+
+def _check_drafts(items: Iterable[Item]) -> None:
+    """Raise `Failure` for the first draft that cannot be completed, before anything is sent."""
+    tx_ids: dict[tuple[str, str], str] = {}
+    for item in items:
+        if isinstance(item, Draft):
+            body = complete_body(item, INTEGER_MAX, tx_ids)
+            tx_ids.setdefault((item.signers[0], item.reference), compute_tx_id(body).hex())
 
 
 def wait_height(client: Client, height: int, name: str = "height", timeout_s: float = 60) -> int:

@@ -16,8 +16,10 @@ from cli.arguments import (
     add_command,
     add_node_options,
     add_passphrase_option,
+    check_output,
     make_clients,
     passphrase_prompt,
+    write_output,
 )
 from cli.failure import FAILED, OK, unusable
 
@@ -79,15 +81,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     import msgspec
 
-    from cli.arguments import write_output
     from cli.drafts import read_items
     from cli.progress import show_progress
     from cli.submission import Submitter, summarise
     from genesis.document import parse_genesis
 
     items = read_items(arguments.file)
-    if arguments.output is not None and arguments.output.exists():
-        raise unusable(f"{arguments.output} exists and is not overwritten.")
+    check_output(arguments.output)
     signers = read_signers(arguments.keys, arguments.devnet)
     if arguments.home is not None:
         signers |= read_institution(arguments.home, arguments.passphrase_file)
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
             level=arguments.wait,
         )
         begun = time.monotonic()
-        with show_progress("on the chain 已上链", len(items)) as progress:
+        with show_progress("settled 已有结果", len(items)) as progress:
             results = submitter.submit(items, progress, is_ordered=not arguments.any_order)
     print(f"{len(results)} transactions in {time.monotonic() - begun:.1f} s.")
     for sentence in summarise(results):

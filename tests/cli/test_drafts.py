@@ -10,9 +10,10 @@ import pytest
 
 from cli.drafts import Draft, SignedItem, complete_body, read_items
 from cli.failure import Failure
-from cli.submission import Result, plan_rounds, summarise
+from cli.submission import Result, Submitter, plan_rounds, summarise
 from ledger.signing import SeedSigner
 from ledger.transaction import decode_body, decode_transaction, sign_transaction
+from tests.verifier.small_chain import busy_chain
 
 DRAFT = {
     "kind": "prepaid.consume",
@@ -168,3 +169,29 @@ def test_a_summary_tells_the_findings() -> None:
             "The device's counters leave a gap (counter_gap)."
         ),
     ]
+
+
+class NoProgress:
+    def advance(self, count: int = 1) -> None:
+        raise AssertionError("something was sent")
+
+
+@pytest.mark.parametrize("is_ordered", [True, False])
+def test_nothing_is_sent_of_a_file_with_a_draft_that_cannot_be_completed(is_ordered: bool) -> None:
+    good = Draft(**DRAFT)  # type: ignore[arg-type]
+    data = {"tx_id": "@m-yoga/nothing", "statement": "witnessed"}
+    lost = Draft(**{**DRAFT, "kind": "attest", "data": data, "reference": "r2"})  # type: ignore[arg-type]
+    submitter = Submitter(
+        genesis=busy_chain().genesis,
+        clients=[],
+        signers={"m-yoga": SeedSigner(bytes(32))},
+        now_ms=lambda: 0,
+        is_batch=False,
+        level="committed",
+    )
+    with pytest.raises(Failure) as refused:
+        submitter.submit([good, lost], NoProgress(), is_ordered=is_ordered)
+    assert (str(refused.value), refused.value.status) == (
+        "'r2' names @m-yoga/nothing, and m-yoga has no transaction 'nothing' earlier in this file.",
+        2,
+    )
