@@ -85,6 +85,9 @@ class Submitter:
     level: str = "committed"
     tx_ids: dict[tuple[str, str], str] = field(default_factory=dict)
     """Transaction id by (first signer, reference), the first of each."""
+    settled: list[Result] = field(default_factory=list)
+    """Of everything that has a result, in the order in which it came; what stays of a submission
+    that is broken off."""
     _gone: set[str] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -166,6 +169,7 @@ class Submitter:
             for one in part:
                 result = refusals.get(one.tx_id) or self._settle(at, one)
                 pairs.append((id(one), result))
+                self.settled.append(result)
                 progress.advance()
         return pairs
 

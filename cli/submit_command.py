@@ -24,6 +24,9 @@ from cli.arguments import (
 from cli.failure import FAILED, OK, unusable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cli.submission import Result
     from ledger.signing import Signer
 
 HELP = """\
@@ -76,10 +79,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Submit a file."""
-    import dataclasses
     import time
-
-    import msgspec
 
     from cli.drafts import read_items
     from cli.progress import show_progress
@@ -102,15 +102,29 @@ def run(arguments: argparse.Namespace) -> int:
             level=arguments.wait,
         )
         begun = time.monotonic()
-        with show_progress("settled 已有结果", len(items)) as progress:
-            results = submitter.submit(items, progress, is_ordered=not arguments.any_order)
+        try:
+            with show_progress("settled 已有结果", len(items)) as progress:
+                results = submitter.submit(items, progress, is_ordered=not arguments.any_order)
+        except BaseException:  # what is on the chain stays there: its results must not be lost
+            if submitter.settled:
+                print(f"Broken off: {len(submitter.settled)} of {len(items)} have a result. 中断。")
+                _write_results(arguments.output, submitter.settled)
+            raise
     print(f"{len(results)} transactions in {time.monotonic() - begun:.1f} s.")
     for sentence in summarise(results):
         print(sentence)
-    if arguments.output is not None:
-        lines = b"".join(msgspec.json.encode(dataclasses.asdict(one)) + b"\n" for one in results)
-        write_output(arguments.output, lines, "the results")
+    _write_results(arguments.output, results)
     return FAILED if any(one.status == "rejected" for one in results) else OK
+
+
+def _write_results(output: Path | None, results: Sequence[Result]) -> None:
+    import dataclasses
+
+    import msgspec
+
+    if output is not None:
+        lines = b"".join(msgspec.json.encode(dataclasses.asdict(one)) + b"\n" for one in results)
+        write_output(output, lines, "the results")
 
 
 def read_signers(keys: Path | None, devnet: Path | None) -> dict[str, Signer]:

@@ -13,6 +13,7 @@ from cli.failure import Failure
 from cli.submission import Result, Submitter, plan_rounds, summarise
 from ledger.signing import SeedSigner
 from ledger.transaction import decode_body, decode_transaction, sign_transaction
+from tests.cli.running import Command
 from tests.verifier.small_chain import busy_chain
 
 DRAFT = {
@@ -195,3 +196,41 @@ def test_nothing_is_sent_of_a_file_with_a_draft_that_cannot_be_completed(is_orde
         "'r2' names @m-yoga/nothing, and m-yoga has no transaction 'nothing' earlier in this file.",
         2,
     )
+
+
+class OneNode:
+    """Answers what the command asks before it sends."""
+
+    url = "https://node.example"
+
+    def __enter__(self) -> OneNode:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def genesis(self) -> bytes:
+        return busy_chain().genesis.raw
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [(KeyboardInterrupt(), 130), (Failure("No node answers any more."), 1)]
+)
+def test_the_results_of_a_submission_that_is_broken_off_are_kept(
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: BaseException,
+    status: int,
+) -> None:
+    def break_off(self: Submitter, *_: object, **__: object) -> None:
+        self.settled.append(Result("ab" * 32, "attest", "contract/a", "r1", "m", "applied", "", ""))
+        raise end
+
+    monkeypatch.setattr("cli.submit_command.make_clients", lambda _: [OneNode()])
+    monkeypatch.setattr(Submitter, "submit", break_off)
+    file = write(tmp_path, json.dumps(DRAFT) + "\n" + json.dumps(DRAFT))
+    out = tmp_path / "results.jsonl"
+    assert command.run("submit", file, "--api", "https://node.example", "-o", out) == status
+    assert command.out.startswith("Broken off: 1 of 2 have a result. 中断。\n")
+    assert json.loads(out.read_text())["tx_id"] == "ab" * 32
