@@ -310,8 +310,10 @@ def test_a_hostile_statement_gets_a_sentence(page: Browser, tmp_path: Path) -> N
     trust(page, good().chain)
     for place, (raw, said) in enumerate(HOSTILE_STATEMENTS.items()):
         assert shown(page, raw, tmp_path / f"{place}.cose") == "Unusable"
-        reason = verify_evidence(raw, bytes(32)).steps[0].reason
-        assert page.texts(".steps p")[0] == f"statement: {said} [reason: {reason}]"
+        first = verify_evidence(raw, bytes(32)).steps[0]
+        assert first.explanation.en.startswith(f"statement: {said}")
+        shown_of_it = f"{first.explanation.en} [reason: {first.reason}]"
+        assert page.texts(".steps p")[0] == shown_of_it
         assert page.text("#notice") == ""
 
 
