@@ -150,6 +150,13 @@ def read_input(path: Path, bytes_max: int = INPUT_BYTES_MAX, remedy: str = "") -
     return raw
 
 
+def check_output(path: Path | None) -> None:
+    """Refuse, before work that cannot be done twice, a file that could not be written after it."""
+    if path is not None and str(path) != "-":
+        _write_new(path, b"")
+        path.unlink()
+
+
 def write_output(path: Path | None, content: bytes, what: str) -> None:
     """Write to a file that is not there yet, or to standard output."""
     import sys
@@ -158,11 +165,21 @@ def write_output(path: Path | None, content: bytes, what: str) -> None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
+    _write_new(path, content)
+    print(f"Wrote {what} to {path} ({len(content)} bytes).")
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Write a file that is not there yet; of one that cannot be written whole, nothing stays."""
     try:
-        with path.open("xb") as stream:
-            stream.write(content)
+        stream = path.open("xb")
     except FileExistsError:
         raise unusable(f"{path} exists and is not overwritten.") from None
     except OSError as error:
         raise unusable(f"{path} cannot be written: {error.strerror}.") from None
-    print(f"Wrote {what} to {path} ({len(content)} bytes).")
+    try:
+        with stream:
+            stream.write(content)
+    except OSError as error:
+        path.unlink()
+        raise unusable(f"{path} cannot be written: {error.strerror}.") from None

@@ -8,6 +8,7 @@ then the pages say what the evidence proves, and nobody has changed a word of th
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,6 +122,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     """Verify the evidence and compare the pages."""
     from certificate.attachment import PDF_BYTES_MAX
     from certificate.render import CHOICES
+    from verifier.main import write_whole
     from verifier.report import format_text
 
     chain_id = _read_hash(arguments.genesis_hash)
@@ -136,9 +138,12 @@ def run_check(arguments: argparse.Namespace) -> int:
             "hash: they were made with another hash or version, or somebody changed them. Do not "
             "rely on them; `evidence-ledger verify` judges the evidence alone."
         )
-    for line in format_text(report, language):
-        print(line)
-    print("证书纸面与附件逐字节相符。The pages are, byte for byte, what the evidence gives.")
+    lines = [
+        *format_text(report, language),
+        "证书纸面与附件逐字节相符。The pages are, byte for byte, what the evidence gives.",
+    ]
+    if not write_whole(lines, sys.stdout):
+        return UNUSABLE
     return OK if report.is_consistent else FAILED
 
 
@@ -163,9 +168,16 @@ def _extract(path: Path, raw: bytes) -> bytes:
 
 
 def _verify(raw: bytes, chain_id: bytes) -> Report:
+    from ledger.evidence import SCHEDULE_START
     from ledger.scitt import SIGN1_START
     from verifier.verify import verify_evidence
 
+    if raw.startswith(SCHEDULE_START):
+        raise unusable(
+            "It is a merchant's schedule of claims, of which no certificate is made; "
+            "`evidence-ledger verify` examines it and prints its table. "
+            "债权表不制作证书，请以 evidence-ledger verify 核验。"
+        )
     if raw.startswith(SIGN1_START):
         raise unusable(
             "It is a SCITT statement, and a certificate is made of an evidence file. Take it out: "

@@ -202,9 +202,7 @@ class Client:
                         return
                     answer.read()
             except httpx.TransportError as error:
-                raise Unreachable(
-                    f"{self.url} does not answer: {str(error) or type(error).__name__}."
-                ) from None
+                raise Unreachable(self._describe(error)) from None
             problem = _problem(answer, self.url + path)
             if answer.status_code not in LATER or time.monotonic() >= deadline:
                 raise problem
@@ -302,6 +300,16 @@ class Client:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ApiError(answer.status_code, "no_json", str(error), self.url + path) from None
 
+    def _describe(self, error: httpx.TransportError) -> str:
+        """Return the sentence about a node that did not answer, and what may help."""
+        why = str(error).rstrip(".") or type(error).__name__
+        sentence = f"{self.url} does not answer: {why}."
+        if "CERTIFICATE_VERIFY_FAILED" in why:
+            return f"{sentence} Name who signed its certificate: --authority PEM."
+        if isinstance(error, httpx.RemoteProtocolError) and self.url.startswith("http:"):
+            return f"{sentence} It may speak HTTPS: write https://."
+        return sentence
+
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Ask until there is an answer that is not "later", or the patience is over."""
         deadline = time.monotonic() + self.patience_s
@@ -309,9 +317,7 @@ class Client:
             try:
                 answer = self._http.request(method, path, **arguments)
             except httpx.TransportError as error:
-                raise Unreachable(
-                    f"{self.url} does not answer: {str(error) or type(error).__name__}."
-                ) from None
+                raise Unreachable(self._describe(error)) from None
             if answer.status_code < 400:
                 return answer
             problem = _problem(answer, self.url + path)

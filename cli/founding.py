@@ -14,6 +14,7 @@ import base64
 import dataclasses
 import datetime as dt
 import importlib.util
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -23,6 +24,7 @@ import msgspec
 
 from cli.arguments import read_input
 from cli.failure import Failure, unusable
+from contracts.parties import INSTITUTION_ROLES
 from genesis.document import (
     Endpoints,
     Genesis,
@@ -37,6 +39,7 @@ from genesis.document import (
 from ledger.canonical import check_canonical, encode_canonical
 from ledger.hashing import sha256
 from ledger.refusal import Rejected
+from ledger.transaction import PARTY_PATTERN
 from node.certificates import (
     LOOPBACK_HOSTS,
     PrivateKey,
@@ -104,25 +107,40 @@ def create_member(
     strength: Strength,
     seeds: Mapping[KeyPurpose, bytes] | None = None,
 ) -> bytes:
-    """Make a member's keys and certificate in `home`; return its public member file's bytes."""
-    _check_addresses(profile)
+    """Make a member's keys and certificate in `home`; return its public member file's bytes.
+
+    What the member says of itself is judged before anything is made: keys are never made over
+    others, so a home with keys and no member file would be in the way of the next attempt.
+    """
+    _check_profile(profile)
     home.create()
     keystore = Keystore.create(home.keystore, passphrase, strength=strength, seeds=seeds)
     key, certificate = make_node_certificate(profile.id)
     write_private_key(home.tls_key, key, keystore.tls_passphrase)
     write_certificate(home.tls_certificate, certificate)
     keys = keystore.public_keys
-    institution = Institution(
-        district=profile.district,
-        endpoints=Endpoints(api=profile.api, peer=profile.peer),
-        id=profile.id,
-        keys=Keys(
+    raw = _encode_member(
+        profile,
+        Keys(
             cosign=keys[KeyPurpose.COSIGN].hex(),
             log=keys[KeyPurpose.LOG].hex(),
             party=keys[KeyPurpose.PARTY].hex(),
             vote=keys[KeyPurpose.VOTE].hex(),
             mldsa44=sha256(keystore.post_quantum_signer().public_key).hex(),
         ),
+        certificate,
+    )
+    write_file(home.path / "member.json", raw, mode=PUBLIC)
+    return raw
+
+
+def _encode_member(profile: Profile, keys: Keys, certificate: bytes) -> bytes:
+    """Return the member file's bytes; raise `Failure` with what nobody could read in it."""
+    institution = Institution(
+        district=profile.district,
+        endpoints=Endpoints(api=profile.api, peer=profile.peer),
+        id=profile.id,
+        keys=keys,
         name=Name(en=profile.name_en, zh=profile.name_zh),
         role=profile.role,
         tls_certificate=base64.b64encode(certificate).decode(),
@@ -131,17 +149,29 @@ def create_member(
         {"format": MEMBER_FORMAT, "institution": msgspec.to_builtins(institution)}
     )
     parse_member(raw, "member file")
-    write_file(home.path / "member.json", raw, mode=PUBLIC)
     return raw
+
+
+def _check_profile(profile: Profile) -> None:
+    if not re.fullmatch(PARTY_PATTERN, profile.id):
+        raise unusable(
+            f"--id {profile.id!r} is not 1 to 48 lower-case letters, digits and hyphens, "
+            "the first a letter or digit."
+        )
+    if profile.role not in INSTITUTION_ROLES:
+        raise unusable(f"--role {profile.role!r} is none of {', '.join(INSTITUTION_ROLES)}.")
+    _check_addresses(profile)
+    none = "0" * 64
+    _encode_member(profile, Keys(cosign=none, log=none, party=none, vote=none), b"")
 
 
 def _check_addresses(profile: Profile) -> None:
     if urlsplit(profile.api).scheme not in {"https", "http"} or not urlsplit(profile.api).hostname:
-        raise unusable(f"--api {profile.api!r} is not a URL such as https://node.example:8443")
+        raise unusable(f"--api {profile.api!r} is not a URL such as https://node.example:8443.")
     try:
         parse_endpoint(profile.peer)
     except ValueError as error:
-        raise unusable(f"--peer: {error}") from None
+        raise unusable(f"--peer: {error}.") from None
 
 
 _member_decoder = msgspec.json.Decoder(_Member)

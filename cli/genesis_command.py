@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cli.arguments import (
     Parser,
@@ -53,6 +53,9 @@ example:
   evidence-ledger genesis show genesis.json --lang zh
 """
 
+TIME_MS_MIN: Final = 1_000_000_000_000
+"""September 2001, before any ledger of this kind."""
+
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the commands."""
@@ -90,7 +93,7 @@ def _add_make(inner: argparse._SubParsersAction[Parser]) -> None:
     make.add_argument("members", type=Path, nargs="+", metavar="MEMBER", help="member files")
     make.add_argument("--network", required=True, help="name: lower-case letters, digits, . and -")
     make.add_argument("-o", "--output", type=Path, required=True, help="where to write it")
-    make.add_argument("--time", type=int, metavar="MS", help="ms since 1970 (default: now)")
+    make.add_argument("--time", type=_time, metavar="MS", help="ms since 1970 (default: now)")
     make.add_argument(
         "--set",
         action="append",
@@ -154,6 +157,15 @@ def run_make(arguments: argparse.Namespace) -> int:
     )
     print(genesis.chain_id.hex())
     return OK
+
+
+def _time(text: str) -> int:
+    """Return a moment in ms; seconds, which many programs print, would be of January 1970."""
+    if not text.isdigit() or int(text) < TIME_MS_MIN:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time in milliseconds since 1970, such as 1767225600000"
+        )
+    return int(text)
 
 
 def _read_parameters(pairs: list[str]) -> Parameters:

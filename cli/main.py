@@ -136,16 +136,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _guarded(run: Callable[[], int]) -> int:
     """Run a command and turn its failures into sentences."""
     try:
-        return run()
+        status = run()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
     except Failure as failure:
         print(str(failure), file=sys.stderr)
         return failure.status
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
+    except BrokenPipeError:  # its reader has left, and no answer of ours is in what it has
         sys.stderr.close()
-        return FAILED
+        return UNUSABLE
     except Exception as error:
         sentence = _describe(error)
         if sentence is None:
@@ -184,5 +187,11 @@ def _describe(error: Exception) -> str | None:
     )
     if not isinstance(error, known):
         return None
-    text = error.detail if isinstance(error, Rejected) else str(error)
-    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
+    if isinstance(error, Rejected):
+        text = error.detail
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    else:
+        text = str(error)
+    begins_with_path = "/" in text.partition(" ")[0]
+    return (text if begins_with_path else f"{text[:1].upper()}{text[1:]}").rstrip(".") + "."

@@ -71,6 +71,10 @@ def _lock(home: NodeHome, *, is_read_only: bool) -> tuple[NodeConfig, DiskDirect
 def open_stopped_chain(home: NodeHome) -> Iterator[ChainStore]:
     """Open a stopped node's chain as it lies there."""
     with hold_home(home) as (config, directory):
+        if (
+            not directory.names()
+        ):  # opening one would begin an index, and a home with one has a chain
+            raise Failure(f"{home.path} holds no chain yet; nothing was changed.")
         base = open_base(home)
         start = GENESIS_START if base is None else base.start
         chain_id = read_genesis(home.resolve(config.genesis)).chain_id

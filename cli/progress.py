@@ -7,6 +7,7 @@ or, where work comes in steps of which none is known to be long, one line in ten
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told how much more is done."""
+    """Told how much more is done, by any thread."""
 
     def advance(self, count: int = 1) -> None:
         """Count `count` more."""
@@ -28,13 +29,15 @@ class _Lines:
         self._total = total
         self._done = 0
         self._said = 0
+        self._guard = threading.Lock()
 
     def advance(self, count: int = 1) -> None:
-        self._done += count
-        tenth = 10 * self._done // max(self._total, 1)
-        if tenth > self._said:
-            self._said = tenth
-            print(f"  {self._what}: {self._done} of {self._total}", flush=True)
+        with self._guard:
+            self._done += count
+            tenth = 10 * self._done // max(self._total, 1)
+            if tenth > self._said:
+                self._said = tenth
+                print(f"  {self._what}: {self._done} of {self._total}", flush=True)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from cli.arguments import (
     add_command,
     add_node_options,
     add_passphrase_option,
+    check_output,
     make_clients,
     read_input,
     write_output,
@@ -137,7 +138,7 @@ def run_register(arguments: argparse.Namespace) -> int:
     from ledger.transaction import compute_tx_id, sign_transaction
 
     about = _tx_id_of(arguments.about)
-    _refuse_existing(arguments.output)
+    check_output(arguments.output)
     signers = read_signers(arguments.keys, arguments.devnet)
     if arguments.home is not None:
         signers |= read_institution(arguments.home, arguments.passphrase_file)
@@ -187,7 +188,7 @@ def run_collect(arguments: argparse.Namespace) -> int:
     from ledger.scitt import ENVELOPE, EVIDENCE, RECEIPTS
 
     tx_id = _tx_id_of(arguments.entry)
-    _refuse_existing(arguments.output)
+    check_output(arguments.output)
     statement = _read(arguments.statement, (ENVELOPE, EVIDENCE, RECEIPTS))
     with ExitStack() as stack:
         clients = [stack.enter_context(client) for client in make_clients(arguments)]
@@ -299,8 +300,3 @@ def _tx_id_of(text: str) -> str:
     if not _TX_ID.fullmatch(text):
         raise unusable(f"{text!r} is not a transaction id of 64 lower-case hex digits.")
     return text
-
-
-def _refuse_existing(path: Path) -> None:
-    if str(path) != "-" and path.exists():
-        raise unusable(f"{path} exists and is not overwritten.")

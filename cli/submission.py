@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,6 +22,7 @@ from cli.drafts import Draft, Item, SignedItem, complete_body
 from cli.failure import Failure, unusable
 from cli.progress import Progress
 from genesis.document import Genesis
+from ledger.canonical import INTEGER_MAX
 from ledger.signing import Signer
 from ledger.transaction import (
     compute_tx_id,
@@ -84,6 +85,9 @@ class Submitter:
     level: str = "committed"
     tx_ids: dict[tuple[str, str], str] = field(default_factory=dict)
     """Transaction id by (first signer, reference), the first of each."""
+    settled: list[Result] = field(default_factory=list)
+    """Of everything that has a result, in the order in which it came; what stays of a submission
+    that is broken off."""
     _gone: set[str] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -97,8 +101,10 @@ class Submitter:
         )
         if missing:
             raise unusable(f"No key is given for {', '.join(missing)}.")
+        rounds = plan_rounds(items) if is_ordered else [list(range(len(items)))]
+        _check_drafts(items[place] for places in rounds for place in places)
         results: dict[int, Result] = {}
-        for places in plan_rounds(items) if is_ordered else [list(range(len(items)))]:
+        for places in rounds:
             ready = self._sign([items[place] for place in places])
             for place, result in zip(places, self._send(ready, progress), strict=True):
                 results[place] = result
@@ -163,6 +169,7 @@ class Submitter:
             for one in part:
                 result = refusals.get(one.tx_id) or self._settle(at, one)
                 pairs.append((id(one), result))
+                self.settled.append(result)
                 progress.advance()
         return pairs
 
@@ -267,6 +274,15 @@ def plan_rounds(items: Sequence[Item]) -> list[list[int]]:
             rounds.append([])
         rounds[at].append(place)
     return rounds
+
+
+def _check_drafts(items: Iterable[Item]) -> None:
+    """Raise `Failure` for the first draft that cannot be completed, before anything is sent."""
+    tx_ids: dict[tuple[str, str], str] = {}
+    for item in items:
+        if isinstance(item, Draft):
+            body = complete_body(item, INTEGER_MAX, tx_ids)
+            tx_ids.setdefault((item.signers[0], item.reference), compute_tx_id(body).hex())
 
 
 def wait_height(client: Client, height: int, name: str = "height", timeout_s: float = 60) -> int:

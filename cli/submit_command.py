@@ -16,12 +16,17 @@ from cli.arguments import (
     add_command,
     add_node_options,
     add_passphrase_option,
+    check_output,
     make_clients,
     passphrase_prompt,
+    write_output,
 )
 from cli.failure import FAILED, OK, unusable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cli.submission import Result
     from ledger.signing import Signer
 
 HELP = """\
@@ -74,20 +79,15 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Submit a file."""
-    import dataclasses
     import time
 
-    import msgspec
-
-    from cli.arguments import write_output
     from cli.drafts import read_items
     from cli.progress import show_progress
     from cli.submission import Submitter, summarise
     from genesis.document import parse_genesis
 
     items = read_items(arguments.file)
-    if arguments.output is not None and arguments.output.exists():
-        raise unusable(f"{arguments.output} exists and is not overwritten.")
+    check_output(arguments.output)
     signers = read_signers(arguments.keys, arguments.devnet)
     if arguments.home is not None:
         signers |= read_institution(arguments.home, arguments.passphrase_file)
@@ -102,15 +102,29 @@ def run(arguments: argparse.Namespace) -> int:
             level=arguments.wait,
         )
         begun = time.monotonic()
-        with show_progress("on the chain 已上链", len(items)) as progress:
-            results = submitter.submit(items, progress, is_ordered=not arguments.any_order)
+        try:
+            with show_progress("settled 已有结果", len(items)) as progress:
+                results = submitter.submit(items, progress, is_ordered=not arguments.any_order)
+        except BaseException:  # what is on the chain stays there: its results must not be lost
+            if submitter.settled:
+                print(f"Broken off: {len(submitter.settled)} of {len(items)} have a result. 中断。")
+                _write_results(arguments.output, submitter.settled)
+            raise
     print(f"{len(results)} transactions in {time.monotonic() - begun:.1f} s.")
     for sentence in summarise(results):
         print(sentence)
-    if arguments.output is not None:
-        lines = b"".join(msgspec.json.encode(dataclasses.asdict(one)) + b"\n" for one in results)
-        write_output(arguments.output, lines, "the results")
+    _write_results(arguments.output, results)
     return FAILED if any(one.status == "rejected" for one in results) else OK
+
+
+def _write_results(output: Path | None, results: Sequence[Result]) -> None:
+    import dataclasses
+
+    import msgspec
+
+    if output is not None:
+        lines = b"".join(msgspec.json.encode(dataclasses.asdict(one)) + b"\n" for one in results)
+        write_output(output, lines, "the results")
 
 
 def read_signers(keys: Path | None, devnet: Path | None) -> dict[str, Signer]:

@@ -172,6 +172,10 @@ class Proofs:
         They are few, and found among any number of refused attempts: whoever is convicted could
         send those.
         """
+        genesis = self._shell.driver.identity.genesis
+        names = [institution.id for institution in genesis.institutions]
+        if validator not in names:
+            raise NotFound(f"{validator!r} is no validator; they are {', '.join(names)}")
         walk = StreamWalk(validator_stream(validator), _read_applied)
         async with self._queries.walk(walk, count_max=SIZE_MAX, is_public=True):
             found = walk.found

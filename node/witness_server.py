@@ -8,6 +8,7 @@ plain text. A disk that fails ends the process: a witness that cannot remember m
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import signal
@@ -142,7 +143,8 @@ def run_witness(home: Path, signer: Signer, logs: Sequence[Genesis], listen: str
             )
         )
         log.info("witness %s for %s", witness.key.format(), ", ".join(sorted(witness.sizes)))
-        asyncio.run(_serve(server))
+        with contextlib.suppress(SystemExit):  # uvicorn's, which has said why it cannot listen
+            asyncio.run(_serve(server))
     finally:
         directory.close()
     return 1 if failures or not server.started else 0

@@ -8,8 +8,11 @@ compare with a trusted source, and nothing is verified.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, NoReturn, TextIO
 
@@ -35,6 +38,10 @@ UNUSABLE: Final = 2
 NO_MEMORY: Final = (
     "this machine has not the memory to verify it; nothing was verified. "
     "本机内存不足，未作任何核验。"
+)
+NOT_WRITTEN: Final = (
+    "the report could not be written whole; take no conclusion from it. "
+    "报告未能完整写出，不可据以得出结论。"
 )
 HASH_HEX_CHARS: Final = 64
 PDF_MAGIC: Final = b"%PDF-"
@@ -65,7 +72,7 @@ institutions' own websites. 创世哈希须取自独立于文件提供者的来�
 exit status:
   0  consistent 一致      every step that applies to the file passed
   1  inconsistent 不一致  a step failed; it is named, with the reason
-  2  unusable 无法核验    not an evidence file, or no genesis hash given
+  2  unusable 无法核验    not an evidence file, no genesis hash given, or the report not written
 """
 
 
@@ -118,7 +125,7 @@ def main(
     `unpack` takes the evidence out of a file that holds it, as a certificate does; the verifier by
     itself reads evidence files only.
     """
-    stream = out or sys.stdout
+    stream = out or sys.stdout or io.StringIO()  # closed by whoever wants the exit status alone
     arguments = argparse.Namespace(file=None, entry=None)
     _print_what_the_terminal_lacks(stream)
     try:
@@ -132,15 +139,42 @@ def main(
         return UNUSABLE
     except SystemExit:  # argparse has printed its help
         return CONSISTENT
+    return (
+        report.exit_status if write_whole(_lines(report, arguments, stream), stream) else UNUSABLE
+    )
+
+
+def _lines(report: Report, arguments: argparse.Namespace, stream: TextIO) -> Iterator[str]:
     if arguments.json:
-        stream.write(f"{format_json(report, getattr(stream, 'encoding', None) or 'utf-8')}\n")
-    else:
-        stream.writelines(f"{line}\n" for line in format_text(report, arguments.lang))
-        stream.writelines(f"{line}\n" for line in format_schedule(report, arguments.lang))
-        stream.writelines(f"{line}\n" for line in format_findings(report, arguments.lang))
-        if arguments.working:
-            stream.writelines(f"{line}\n" for line in format_working(report, arguments.lang))
-    return report.exit_status
+        yield format_json(report, getattr(stream, "encoding", None) or "utf-8")
+        return
+    yield from format_text(report, arguments.lang)
+    yield from format_schedule(report, arguments.lang)
+    yield from format_findings(report, arguments.lang)
+    if arguments.working:
+        yield from format_working(report, arguments.lang)
+
+
+def write_whole(lines: Iterable[str], stream: TextIO) -> bool:
+    """Write a report's lines; False where not all could be written, as on a full disk.
+
+    A report of which somebody has a part must not end with a status that says what is in the rest.
+    """
+    try:
+        stream.writelines(f"{line}\n" for line in lines)
+        stream.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # its reader has left and wants no more
+            sys.stderr.write(f"{NOT_WRITTEN} ({error.strerror})\n")
+        _drop_what_is_buffered(stream)
+        return False
+    return True
+
+
+def _drop_what_is_buffered(stream: TextIO) -> None:
+    """Let the interpreter end in silence: it writes once more what could not be written."""
+    with open(os.devnull, "wb") as nowhere, contextlib.suppress(OSError):
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _verify(arguments: argparse.Namespace, unpack: Callable[[bytes], bytes] | None) -> Report:
@@ -150,7 +184,10 @@ def _verify(arguments: argparse.Namespace, unpack: Callable[[bytes], bytes] | No
         chain_id = _trusted_hash(arguments.genesis_hash, genesis)
         return verify_bare_proof(genesis, entry, proof, chain_id)
     if arguments.file is None or any(bare):
-        raise _Unusable("give either FILE, or --entry, --proof and --genesis; see --help")
+        raise _Unusable(
+            "give either FILE, or --entry, --proof and --genesis; see --help. "
+            "请给出一个文件，或同时给出 --entry、--proof 与 --genesis。"
+        )
     schedule = _verify_schedule(arguments)
     if schedule is not None:
         return schedule
@@ -181,7 +218,7 @@ def _verify_schedule(arguments: argparse.Namespace) -> Report | None:
             file.seek(0)
             return verify_schedule(_read_lines(file), chain_id)
     except (OSError, ValueError) as error:
-        raise _Unusable(f"{arguments.file}: {error}") from None
+        raise _unreadable(arguments.file, error) from None
 
 
 def _read_lines(file: BinaryIO) -> Iterator[bytes]:
@@ -207,7 +244,10 @@ def _trusted_hash(given: str | None, raw: bytes) -> bytes:
         )
     chain_id = parse_hash(given)
     if chain_id is None:
-        raise _Unusable(f"--genesis-hash {given!r} is not {HASH_HEX_CHARS} hex digits")
+        raise _Unusable(
+            f"--genesis-hash {given!r} is not {HASH_HEX_CHARS} hex digits. "
+            f"创世哈希须为 {HASH_HEX_CHARS} 位十六进制。"
+        )
     return chain_id
 
 
@@ -225,10 +265,17 @@ def _read_file(path: str) -> bytes:
         with Path(path).open("rb") as file:
             raw = file.read(FILE_BYTES_MAX + 1)
     except (OSError, ValueError) as error:
-        raise _Unusable(f"{path}: {error}") from None
+        raise _unreadable(path, error) from None
     if len(raw) > FILE_BYTES_MAX:
-        raise _Unusable(f"{path}: more than {FILE_BYTES_MAX} bytes")
+        raise _Unusable(
+            f"{path} has more than {FILE_BYTES_MAX} bytes. 文件超过 {FILE_BYTES_MAX} 字节。"
+        )
     return raw
+
+
+def _unreadable(path: str, error: OSError | ValueError) -> _Unusable:
+    why = error.strerror if isinstance(error, OSError) else error
+    return _Unusable(f"{path} cannot be read: {why}. 文件无法读取。")
 
 
 def _print_what_the_terminal_lacks(stream: TextIO) -> None:

@@ -166,15 +166,26 @@ def words_of(rejected: Rejected) -> Words:
     return Words(f"{meaning}（{rejected.reason}）。原文：{rejected.detail}", f"{rejected.detail}.")
 
 
+FILE_ADVICE: Final[Mapping[Reason, Words]] = {
+    Reason.MALFORMED: Words(
+        "文件可能不完整、被压缩，或并非证据文件，请改用原件。",
+        "The file may be cut short, packed, or no evidence file: take the original.",
+    ),
+    Reason.NOT_CANONICAL: Words(
+        "文件若曾由编辑软件打开并另存，请改用未经改动的原件。",
+        "If an editor opened and saved the file, take the original, byte for byte.",
+    ),
+}
+"""What may have become of a file that cannot be read, by the reason."""
+
+
 def words_of_file(rejected: Rejected) -> Words:
-    """Return why a file cannot be read, and what to do where an editor may have spelled it anew."""
+    """Return why a file cannot be read, and what to do about it."""
     words = words_of(rejected)
-    if rejected.reason is not Reason.NOT_CANONICAL:
+    advice = FILE_ADVICE.get(rejected.reason)
+    if advice is None:
         return words
-    return Words(
-        f"{words.zh}。文件若曾由编辑软件打开并另存，请改用未经改动的原件。",
-        f"{words.en} If an editor opened and saved the file, take the original, byte for byte.",
-    )
+    return Words(f"{words.zh}。{advice.zh}", f"{words.en} {advice.en}")
 
 
 def printable(text: str) -> str:

@@ -358,12 +358,27 @@ export function wordsOf({ reason, detail }) {
   return { zh: `${CAUSE_WORDS.get(reason)[0]}（${reason}）。原文：${detail}`, en: `${detail}.` };
 }
 
-/** Why a file cannot be read, and what to do where an editor may have spelled it anew. */
+/** What may have become of a file that cannot be read, by the reason: Chinese, English. */
+const FILE_ADVICE = new Map([
+  [
+    "malformed",
+    [
+      "文件可能不完整、被压缩，或并非证据文件，请改用原件。",
+      "The file may be cut short, packed, or no evidence file: take the original.",
+    ],
+  ],
+  [
+    "not_canonical",
+    [
+      "文件若曾由编辑软件打开并另存，请改用未经改动的原件。",
+      "If an editor opened and saved the file, take the original, byte for byte.",
+    ],
+  ],
+]);
+
+/** Why a file cannot be read, and what to do about it. */
 export function wordsOfFile(error) {
   const { zh, en } = wordsOf(error);
-  if (error.reason !== "not_canonical") return { zh, en };
-  return {
-    zh: `${zh}。文件若曾由编辑软件打开并另存，请改用未经改动的原件。`,
-    en: `${en} If an editor opened and saved the file, take the original, byte for byte.`,
-  };
+  const advice = FILE_ADVICE.get(error.reason);
+  return advice === undefined ? { zh, en } : { zh: `${zh}。${advice[0]}`, en: `${en} ${advice[1]}` };
 }

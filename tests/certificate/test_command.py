@@ -16,6 +16,7 @@ import pytest
 from pypdf.generic import DictionaryObject, NameObject, NumberObject, StreamObject
 
 from certificate.attachment import NoEvidence, extract
+from ledger.evidence import SCHEDULE_START
 from tests.certificate.papers import evidence
 from tests.cli.running import Command
 from verifier.main import main as verify_alone
@@ -153,6 +154,15 @@ def test_another_genesis_is_inconsistent_on_paper_too(
             b"%PDF-1.7\nnothing",
             "No evidence was taken out of the PDF: the PDF cannot be read: PdfReadError.\n",
         ),
+        (
+            "certificate make",
+            SCHEDULE_START,
+            (
+                "It is a merchant's schedule of claims, of which no certificate is made; "
+                "`evidence-ledger verify` examines it and prints its table. "
+                "债权表不制作证书，请以 evidence-ledger verify 核验。\n"
+            ),
+        ),
         ("certificate make", None, "{path} cannot be read: No such file or directory.\n"),
     ],
 )
@@ -167,6 +177,17 @@ def test_refusals_are_sentences(
     assert command.run(*words.split(), path, *more) == 2
     assert command.err == sentence.format(path=path)
     assert not (tmp_path / "made").exists()
+
+
+def test_a_check_that_is_not_written_whole_says_nothing_of_the_file(
+    made: Path, genesis_hash: str
+) -> None:
+    words = ("certificate", "check", str(made), "--genesis-hash", genesis_hash)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *words], cwd=ROOT, stdout=full, check=False
+        )
+    assert done.returncode == 2
 
 
 def test_a_hash_that_is_none_is_refused(command: Command, file: Path, tmp_path: Path) -> None:

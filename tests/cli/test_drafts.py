@@ -10,9 +10,11 @@ import pytest
 
 from cli.drafts import Draft, SignedItem, complete_body, read_items
 from cli.failure import Failure
-from cli.submission import Result, plan_rounds, summarise
+from cli.submission import Result, Submitter, plan_rounds, summarise
 from ledger.signing import SeedSigner
 from ledger.transaction import decode_body, decode_transaction, sign_transaction
+from tests.cli.running import Command
+from tests.verifier.small_chain import busy_chain
 
 DRAFT = {
     "kind": "prepaid.consume",
@@ -168,3 +170,67 @@ def test_a_summary_tells_the_findings() -> None:
             "The device's counters leave a gap (counter_gap)."
         ),
     ]
+
+
+class NoProgress:
+    def advance(self, count: int = 1) -> None:
+        raise AssertionError("something was sent")
+
+
+@pytest.mark.parametrize("is_ordered", [True, False])
+def test_nothing_is_sent_of_a_file_with_a_draft_that_cannot_be_completed(is_ordered: bool) -> None:
+    good = Draft(**DRAFT)  # type: ignore[arg-type]
+    data = {"tx_id": "@m-yoga/nothing", "statement": "witnessed"}
+    lost = Draft(**{**DRAFT, "kind": "attest", "data": data, "reference": "r2"})  # type: ignore[arg-type]
+    submitter = Submitter(
+        genesis=busy_chain().genesis,
+        clients=[],
+        signers={"m-yoga": SeedSigner(bytes(32))},
+        now_ms=lambda: 0,
+        is_batch=False,
+        level="committed",
+    )
+    with pytest.raises(Failure) as refused:
+        submitter.submit([good, lost], NoProgress(), is_ordered=is_ordered)
+    assert (str(refused.value), refused.value.status) == (
+        "'r2' names @m-yoga/nothing, and m-yoga has no transaction 'nothing' earlier in this file.",
+        2,
+    )
+
+
+class OneNode:
+    """Answers what the command asks before it sends."""
+
+    url = "https://node.example"
+
+    def __enter__(self) -> OneNode:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def genesis(self) -> bytes:
+        return busy_chain().genesis.raw
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [(KeyboardInterrupt(), 130), (Failure("No node answers any more."), 1)]
+)
+def test_the_results_of_a_submission_that_is_broken_off_are_kept(
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: BaseException,
+    status: int,
+) -> None:
+    def break_off(self: Submitter, *_: object, **__: object) -> None:
+        self.settled.append(Result("ab" * 32, "attest", "contract/a", "r1", "m", "applied", "", ""))
+        raise end
+
+    monkeypatch.setattr("cli.submit_command.make_clients", lambda _: [OneNode()])
+    monkeypatch.setattr(Submitter, "submit", break_off)
+    file = write(tmp_path, json.dumps(DRAFT) + "\n" + json.dumps(DRAFT))
+    out = tmp_path / "results.jsonl"
+    assert command.run("submit", file, "--api", "https://node.example", "-o", out) == status
+    assert command.out.startswith("Broken off: 1 of 2 have a result. 中断。\n")
+    assert json.loads(out.read_text())["tx_id"] == "ab" * 32

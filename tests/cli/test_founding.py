@@ -119,6 +119,63 @@ def test_keys_are_never_made_over_others(
     assert NodeHome(home).keystore.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        (
+            "--id",
+            "Bank-A",
+            (
+                "--id 'Bank-A' is not 1 to 48 lower-case letters, digits and hyphens, the first a "
+                "letter or digit.\n"
+            ),
+        ),
+        (
+            "--role",
+            "bnk",
+            (
+                "--role 'bnk' is none of bank, payment, credit_bureau, regulator, district, "
+                "consumer_council.\n"
+            ),
+        ),
+        (
+            "--api",
+            "x.example",
+            "--api 'x.example' is not a URL such as https://node.example:8443.\n",
+        ),
+        ("--peer", "x", '--peer: expected "host:port" or "[address]:port", found "x".\n'),
+        ("--name-zh", "", "member file: Expected `str` of length >= 1 - at "),
+    ],
+)
+def test_a_refused_profile_leaves_no_keys_in_the_way(
+    command: Command, tmp_path: Path, passphrase: Path, option: str, value: str, sentence: str
+) -> None:
+    given = {
+        "--id": "x",
+        "--role": "bank",
+        "--name-en": "X",
+        "--name-zh": "某",
+        "--api": "https://x.example",
+        "--peer": "x.example:1",
+    }
+    words = [word for pair in (given | {option: value}).items() for word in pair]
+    home = tmp_path / "home"
+    asked = ("genesis", "member", "--home", home, "--passphrase-file", passphrase)
+    assert command.run(*asked, *words) == 2
+    assert command.err.startswith(sentence), command.err
+    assert not home.exists()
+
+
+def test_seconds_are_no_time_of_genesis(command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "g.json"
+    asked = ("genesis", "make", "a.json", "--network", "n", "-o", out, "--time", "1767225600")
+    assert command.run(*asked) == 2
+    assert command.err == (
+        "Argument --time: '1767225600' is no time in milliseconds since 1970, such as "
+        "1767225600000. See evidence-ledger genesis make --help.\n"
+    )
+
+
 def test_a_member_named_twice_is_refused(
     command: Command, tmp_path: Path, passphrase: Path
 ) -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import resource
+import signal
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from cli.arguments import write_output
+from cli.failure import Failure
 from cli.main import make_parser
 from tests.cli.running import Command
 
@@ -109,7 +115,7 @@ def test_verify_runs_with_the_verifiers_two_packages_only() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (result.returncode, result.stderr) == (2, "")
-    assert result.stdout.startswith("nowhere.json: ")
+    assert result.stdout.startswith("nowhere.json cannot be read: ")
 
 
 def test_a_missing_package_is_said() -> None:
@@ -206,6 +212,39 @@ def test_what_is_wrong_is_a_sentence(
     first = command.err.splitlines()[0]
     assert first == sentence or first.startswith(sentence), command.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_a_file_that_could_not_be_written_whole_nothing_stays(tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
+        with pytest.raises(Failure) as refused:
+            write_output(file, bytes(100_000), "the page")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, before)
+    assert str(refused.value) == f"{file} cannot be written: File too large."
+    assert not file.exists()
+
+
+def test_a_node_that_speaks_https_is_named_as_such(command: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+        def close_at_once() -> None:
+            connection, _ = listening.accept()
+            connection.recv(65_536)
+            connection.close()
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(close_at_once)
+            url = f"http://127.0.0.1:{port}"
+            assert command.run("proof", "inclusion", "0" * 64, "--api", url) == 1
+    assert command.err.startswith(f"{url} does not answer: ")
+    assert command.err.endswith(". It may speak HTTPS: write https://.\n")
+    assert ".." not in command.err
 
 
 def test_no_node_answering_is_a_sentence(command: Command) -> None:

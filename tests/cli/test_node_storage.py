@@ -80,6 +80,20 @@ def test_a_home_that_never_started_is_in_order_and_stays_so(command: Command, ho
     assert read_home(home) == before
 
 
+def test_a_home_that_never_started_stays_fit_to_be_restored_into(
+    command: Command, home: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "backup.tar"
+    assert command.run("node", "backup", "--home", home, "-o", out) == 0
+    place = NodeHome(home)
+    for path in (place.chain, place.index):
+        shutil.rmtree(path)
+        path.mkdir()
+    assert command.run("node", "backup", "--home", home, "-o", tmp_path / "none.tar") == 1
+    assert command.err == f"{home} holds no chain yet; nothing was changed.\n"
+    assert command.run("node", "restore", out, "--home", home) == 0, command.err
+
+
 def test_a_removed_index_is_built_again_in_the_copy_only(command: Command, home: Path) -> None:
     shutil.rmtree(NodeHome(home).index)
     NodeHome(home).index.mkdir()
@@ -228,6 +242,18 @@ def test_another_chains_certificate_is_found(command: Command, home: Path) -> No
     shutil.copy(NodeHome(home).api_certificate, NodeHome(home).tls_certificate)
     assert command.run("inspect", "--home", home) == 1
     assert "peer.crt is not the certificate genesis pins." in command.out
+
+
+def test_a_path_is_said_as_it_was_given(
+    command: Command, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    Path("keystore").mkdir()
+    Path("keystore/keystore.json").write_text("{}")
+    monkeypatch.setenv("EVIDENCE_LEDGER_PASSPHRASE", "correct horse")
+    asked = ("witness", "init", "--home", "keystore", "--name", "court.example/witness")
+    assert command.run(*asked) == 1
+    assert command.err.startswith("keystore/keystore.json exists; "), command.err
 
 
 def test_a_running_nodes_home_is_left_alone(command: Command, home: Path) -> None:

@@ -128,6 +128,8 @@ async def test_what_cannot_be_answered_is_refused_by_name(stored: StoredChain) -
             await proofs.consistency(3, 2)
         with pytest.raises(NotFound, match="holds 0 proofs against bank-a, counted from 0"):
             await proofs.equivocation("bank-a", 0)
+        with pytest.raises(NotFound, match="'bank-z' is no validator; they are bank-a"):
+            await proofs.equivocation("bank-z", 0)
 
 
 async def test_a_record_too_long_for_one_answer_is_proven_window_by_window(

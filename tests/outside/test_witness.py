@@ -30,7 +30,7 @@ from ledger.signing import SeedSigner
 from ledger.tlog_witness import REQUEST_BYTES_MAX, SIZE_TYPE, format_add_checkpoint
 from node.asking import NoAnswer, Rounds, open_client, post
 from node.witness import Witness
-from node.witness_server import make_app
+from node.witness_server import make_app, run_witness, write_identity
 from node.witness_shelf import WitnessShelf
 from node.witnessing import Outsider, Witnessing
 from storage.files import Damaged, DiskDirectory, StorageFailure
@@ -472,3 +472,10 @@ def test_a_witness_is_made_runs_and_answers(
     line = parse_signature_line(answer.text.rstrip("\n"))
     verify_cosignature(parse_note(make_note(5)).text, key, line.signature)
     assert len(list((home / "logs").glob("*.checkpoint"))) == 1
+
+
+def test_an_address_that_is_taken_ends_a_witness_as_a_failure(tmp_path: Path) -> None:
+    write_identity(tmp_path, NAME, SIGNER.public_key)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert run_witness(tmp_path, SIGNER, [GENESIS], listen) == 1

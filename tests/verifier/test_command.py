@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -251,3 +252,48 @@ def test_module_runs_by_itself(evidence: str) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def run_module(
+    *arguments: str, stdout: IO[bytes] | None = None
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "verifier", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("form", ["--json", "--working"])
+def test_a_report_that_is_not_written_whole_says_nothing_of_the_file(
+    evidence: str, form: str
+) -> None:
+    with open("/dev/full", "wb") as full:
+        done = run_module(evidence, "--genesis-hash", genesis_hash(), form, stdout=full)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "the report could not be written whole; take no conclusion from it. "
+        "报告未能完整写出，不可据以得出结论。 (No space left on device)\n"
+    )
+
+
+def test_a_reader_that_leaves_is_no_inconsistency(evidence: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as pipe:
+        done = run_module(evidence, "--genesis-hash", genesis_hash(), stdout=pipe)
+    assert (done.returncode, done.stderr) == (2, "")
+
+
+def test_the_status_alone_can_be_asked_for(evidence: str) -> None:
+    command = f"{sys.executable} -m verifier {evidence} --genesis-hash {genesis_hash()} >&-"
+    done = subprocess.run(
+        command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_missing_file_is_said_in_both_languages(tmp_path: Path) -> None:
+    path = tmp_path / "none.json"
+    status, text = run(str(path), "--genesis-hash", genesis_hash(), "--json")
+    assert status == 2
+    assert text == f"{path} cannot be read: No such file or directory. 文件无法读取。\n"

@@ -165,3 +165,12 @@ def test_of_a_file_that_an_editor_saved_again_the_original_is_asked_for() -> Non
         ". If an editor opened and saved the file, take the original, byte for byte."
     )
     assert step.explanation.zh.endswith("。文件若曾由编辑软件打开并另存，请改用未经改动的原件。")
+
+
+def test_of_a_file_that_is_cut_short_the_original_is_asked_for() -> None:
+    step = verify_evidence(honest().encode()[:5000], busy_chain().chain_id).steps[0]
+    assert step.reason is Reason.MALFORMED
+    assert step.explanation.en.endswith(
+        ". The file may be cut short, packed, or no evidence file: take the original."
+    )
+    assert step.explanation.zh.endswith("。文件可能不完整、被压缩，或并非证据文件，请改用原件。")
