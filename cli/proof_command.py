@@ -102,7 +102,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     )  # fmt: skip
     one = _add_question(kinds, "balance", "opening + paid in − delivered − refunded = stated")
     _add_span(one, is_from_needed=False)
-    one.add_argument("--stated", type=int, required=True, metavar="FEN", help="what is claimed")
+    one.add_argument("--stated", type=_fen, required=True, metavar="FEN", help="what is claimed")
     one = _add_question(kinds, "terms", "the terms in force at a moment")
     one.add_argument("--at", type=_time, required=True, metavar="TIME")
     one.add_argument("--document", type=Path, metavar="FILE", help="the terms, to be compared")
@@ -306,6 +306,8 @@ def _history(client: Client, arguments: argparse.Namespace) -> bytes:
 
 def _claim(client: Client, arguments: argparse.Namespace) -> bytes:
     contracts = [name.removeprefix("contract/") for name in arguments.of]
+    if len(set(contracts)) != len(contracts):
+        raise unusable("A contract is named twice; a claim has each once.")
     return client.claim(contracts[0]) if len(contracts) == 1 else client.claims(contracts)
 
 
@@ -440,6 +442,15 @@ def _tx_id(text: str) -> str:
 def _height(text: str) -> int:
     if not re.fullmatch(r"0|[1-9][0-9]{0,14}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _fen(text: str) -> int:
+    """Return a sum in fen."""
+    if not re.fullmatch(r"[0-9]{1,15}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no sum in whole fen; 1,640.00 yuan are 164000"
+        )
     return int(text)
 
 

@@ -18,6 +18,7 @@ from typing import BinaryIO, Final, NoReturn, TextIO
 
 from ledger.evidence import FILE_BYTES_MAX, SCHEDULE_START
 from ledger.refusal import Rejected
+from ledger.tlog_proof import FIRST_LINE
 from verifier.evidence_file import read_evidence, read_schedule_head
 from verifier.report import (
     Report,
@@ -202,6 +203,12 @@ def _verify(arguments: argparse.Namespace, unpack: Callable[[bytes], bytes] | No
         sys.stderr.write(
             "Verified is the evidence attached to the PDF; its pages are not looked at "
             "(evidence-ledger certificate check does). 核验的是附件，不是纸面。\n"
+        )
+    if raw.startswith(FIRST_LINE.encode()):
+        raise _Unusable(
+            f"{arguments.file} is a tlog-proof, which does not hold its entry: give --entry, "
+            "--proof and --genesis; see --help. "
+            "该文件是 tlog-proof，不含条目本身，请给出 --entry、--proof 与 --genesis。"
         )
     return verify_evidence(raw, _trusted_hash(arguments.genesis_hash, raw))
 

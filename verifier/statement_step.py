@@ -62,9 +62,11 @@ def describe_limits(file: EvidenceFile) -> list[Words]:
         return []
     limits = [
         Words(
-            "证明：该声明由签发者签署，并最迟于该条目上链时存在；声明内容是否属实，此文件不能证明。",
+            "证明：该声明由签发者签署，并最迟于该条目上链时存在；声明内容是否"
+            "属实、所述交易是否在链上，此文件不能证明。",
             "Proven: the issuer signed the statement, and it existed when the entry was put on the "
-            "chain. Whether what it says is true, this file does not prove.",
+            "chain. Whether what it says is true, and whether the transaction that it speaks of is "
+            "on this chain, this file does not prove.",
         )
     ]
     if statement.is_hash:

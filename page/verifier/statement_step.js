@@ -17,10 +17,11 @@ const ATTEST = "attest";
 const TRANSACTION_URN = "urn:evidence-ledger:transaction:";
 
 export const STATEMENT_LIMIT = {
-  zh: "证明：该声明由签发者签署，并最迟于该条目上链时存在；声明内容是否属实，此文件不能证明。",
+  zh: "证明：该声明由签发者签署，并最迟于该条目上链时存在；声明内容是否属实、所述交易是否在链上，此文件不能证明。",
   en:
     "Proven: the issuer signed the statement, and it existed when the entry was put on the chain. " +
-    "Whether what it says is true, this file does not prove.",
+    "Whether what it says is true, and whether the transaction that it speaks of is on this " +
+    "chain, this file does not prove.",
 };
 
 /** Of a statement that has the hash of what it is about. */

@@ -1,4 +1,4 @@
-"""Receipts as nodes answer them become the question about an omission."""
+"""What is asked of a node for a proof, from what somebody typed or was answered before."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cli.failure import Failure
-from cli.main import make_parser
+from cli.failure import UNUSABLE, Failure
+from cli.main import main, make_parser
 from cli.proof_command import make_question, read_document, read_receipt
 from law.terms import read_terms
 from ledger.merkle import leaf_hash, root_from_inclusion
@@ -76,3 +76,16 @@ def test_a_document_that_is_no_terms_is_sent_as_it_is(tmp_path: Path, raw: bytes
     file = tmp_path / "document"
     file.write_bytes(raw)
     assert read_document(file) == raw
+
+
+def test_a_sum_is_in_whole_fen(capsys: pytest.CaptureFixture[str]) -> None:
+    question = ["proof", "balance", "c-1", "--until", "1", "--api", "https://node.example"]
+    assert main([*question, "--stated", "1640.00"]) == UNUSABLE
+    told = capsys.readouterr().err
+    assert "'1640.00' is no sum in whole fen; 1,640.00 yuan are 164000" in " ".join(told.split())
+
+
+def test_a_contract_stands_in_a_claim_once(capsys: pytest.CaptureFixture[str]) -> None:
+    claim = ["claim", "c-1", "contract/c-1", "--api", "https://node.example"]
+    assert main(claim) == UNUSABLE
+    assert capsys.readouterr().err == "A contract is named twice; a claim has each once.\n"

@@ -292,6 +292,15 @@ def test_the_status_alone_can_be_asked_for(evidence: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_proof_without_its_entry_says_what_else_is_needed(tmp_path: Path) -> None:
+    path = tmp_path / "17.tlog-proof"
+    path.write_text("c2sp.org/tlog-proof@v1\nindex 17\n", "utf-8")
+    status, text = run(str(path), "--genesis-hash", genesis_hash())
+    assert status == 2
+    assert "does not hold its entry: give --entry, --proof and --genesis" in text
+    assert "不含条目本身" in text
+
+
 def test_a_missing_file_is_said_in_both_languages(tmp_path: Path) -> None:
     path = tmp_path / "none.json"
     status, text = run(str(path), "--genesis-hash", genesis_hash(), "--json")

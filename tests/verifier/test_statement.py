@@ -72,7 +72,10 @@ def test_a_registered_statement_with_receipts_is_consistent() -> None:
         "statement_payload_sha256": sha256(PAYLOAD).hex(),
     }
     assert report.facts["receipts_by"] == ["bank-0", "bank-2"]
-    assert "Whether what it says is true, this file does not prove." in report.limits[-1].en
+    assert (
+        "the transaction that it speaks of is on this chain, this file does not prove."
+        in report.limits[-1].en
+    )
 
 
 def hashed() -> Registered:
