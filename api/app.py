@@ -31,6 +31,7 @@ from api.ports import Later, LedgerService, PrivateFields, Unanswered
 from api.private import private_router
 from api.problems import Problem, answer_problem, render_problem
 from api.proofs import proof_router
+from api.query import strict
 from api.requests import shown
 from api.scitt import Entries, ScittKeys
 from api.settings import ApiSettings
@@ -118,9 +119,9 @@ def _add_hot_routes(
         "/.well-known/scitt-keys/{kid}": keys.get_key,
     }
     for path, post in posts.items():
-        app.add_route(path, post, methods=["POST"])
+        app.add_route(path, strict(post, "post", path), methods=["POST"])
     for path, get in gets.items():
-        app.add_route(path, get, methods=["GET"])
+        app.add_route(path, strict(get, "get", path), methods=["GET"])
 
 
 def _add_documentation(app: FastAPI) -> None:

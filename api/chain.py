@@ -38,6 +38,7 @@ from api.parameters import (
 )
 from api.ports import LedgerService
 from api.problems import Problem
+from api.query import StrictRoute
 from api.requests import parse_contract_id, parse_height, parse_merchant, parse_size
 from api.schemas import Block, Contract, Healthy, Status
 from api.settings import ApiSettings
@@ -50,7 +51,7 @@ GENESIS_CACHE: Final = "public, max-age=3600"
 
 def chain_router(service: LedgerService, access: Access, settings: ApiSettings) -> APIRouter:
     """Return the cold routes over `service`."""
-    router = APIRouter()
+    router = APIRouter(route_class=StrictRoute)
 
     @router.get(
         "/v1/contracts/{contract_id}",
@@ -243,7 +244,10 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getGenesis",
         summary="The genesis document's exact bytes, whose tagged hash is the chain id",
         response_class=Response,
-        responses=answer(200, "RFC 8785 canonical JSON", JSON, OBJECT, {"format": "…"}),
+        responses={
+            **problems("bad_parameter"),
+            **answer(200, "RFC 8785 canonical JSON", JSON, OBJECT, {"format": "…"}),
+        },
         openapi_extra=SECURITY_NONE,
     )
     async def get_genesis() -> Response:
@@ -255,6 +259,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         tags=["node"],
         operation_id="getStatus",
         summary="How this node is",
+        responses=problems("bad_parameter"),
         openapi_extra=shows(examples.STATUS, SECURITY_NONE),
     )
     async def get_status() -> Status:
@@ -268,7 +273,9 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         description="For a court (人民法院在线诉讼规则 art. 17). Signed with the log key of "
         "genesis; anew at every request.",
         response_class=Response,
-        responses=object_answer("a platform statement", examples.PLATFORM, "unavailable"),
+        responses=object_answer(
+            "a platform statement", examples.PLATFORM, "bad_parameter", "unavailable"
+        ),
         openapi_extra=SECURITY_NONE,
     )
     async def get_platform() -> Response:
