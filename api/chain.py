@@ -26,6 +26,7 @@ from api.description import (
     problems,
     shows,
 )
+from api.large_answers import keep_pace
 from api.media import JSON
 from api.parameters import (
     CLAIMS_MAX,
@@ -148,9 +149,9 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
     )
     async def get_schedule(merchant: Merchant, request: Request) -> Response:
         party = parse_merchant(merchant)
-        access.require_merchant(request, party)
+        grant = access.require_merchant(request, party)
         headers = {"Content-Disposition": f'inline; filename="{party}.schedule.jsonl"'}
-        lines = await service.schedule(party)
+        lines = keep_pace(await service.schedule(party, grant.name))
         return StreamingResponse(lines, headers=headers, media_type=SCHEDULE_MEDIA_TYPE)
 
     @router.get(

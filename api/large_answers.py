@@ -12,6 +12,8 @@ What everybody may ask for and is in memory once (`Standing`) is sent in pieces 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final
 
 from starlette.requests import ClientDisconnect
@@ -114,6 +116,22 @@ class Standing(Response):
         begin = {"type": "http.response.start", "status": self.status_code}
         await send({**begin, "headers": self.raw_headers})
         await _send_pieces({"type": "http.response.body", "body": bytes(self.body)}, send)
+
+
+async def keep_pace(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Hand on an answer that is made as it is taken, and leave a reader that lets it wait longer,
+    in all, than a large answer of so many bytes would: others wait for its place."""
+    clock = asyncio.get_running_loop().time
+    waited_s = 0.0
+    count = 0
+    async with aclosing(parts):
+        async for part in parts:
+            begun_s = clock()
+            yield part
+            waited_s += clock() - begun_s
+            count += len(part)
+            if waited_s > GRACE_S + count / BYTES_PER_S_MIN:
+                raise ClientDisconnect
 
 
 class _NoRoom(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 import pytest
 from starlette.requests import ClientDisconnect
@@ -183,7 +183,7 @@ class Records(FakeNode):
     def entry(self, tx_id: bytes) -> memoryview:  # type: ignore[override]
         return self.make()
 
-    async def _schedule_lines(self) -> AsyncIterator[memoryview]:  # type: ignore[override]
+    async def _schedule_lines(self) -> AsyncGenerator[memoryview, None]:  # type: ignore[override]
         while True:
             yield self.make()
 
@@ -221,6 +221,8 @@ async def test_what_is_refused_is_let_go_before_a_slow_client_is_told(
     while not told.messages:  # noqa: ASYNC110 it sets no event
         await asyncio.sleep(0)
     assert told.status == 503
+    for _ in range(5):
+        await asyncio.sleep(0)  # the event loop closes a generator that nobody goes on with
     assert node.kept == [True, False]
     for each in (held, told):
         each.may_take.set()
@@ -295,6 +297,36 @@ async def test_what_stands_in_memory_once_goes_in_pieces_and_is_never_refused(
         assert client.status == 200, path
         assert len(client.body) == int(client.headers[b"content-length"])
         assert max(len(each["body"]) for each in client.messages[1:]) == PIECE_BYTES
+
+
+async def test_what_is_made_as_it_is_taken_must_be_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Line by line each in time, and all together so slowly that it never ends."""
+    closed = asyncio.Event()
+
+    async def lines() -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                yield b"line"
+        finally:
+            closed.set()
+
+    monkeypatch.setattr(large_answers, "GRACE_S", 0.1)
+    begun_s = asyncio.get_running_loop().time()
+    taken = 0
+
+    async def take_slowly() -> None:
+        nonlocal taken
+        async for _ in large_answers.keep_pace(lines()):
+            taken += 1
+            await asyncio.sleep(0.03)
+
+    with pytest.raises(ClientDisconnect):
+        await take_slowly()
+    assert asyncio.get_running_loop().time() - begun_s >= 0.1
+    assert taken > 1
+    assert closed.is_set()
 
 
 async def test_whoever_is_cancelled_or_gone_gives_back_what_it_held() -> None:

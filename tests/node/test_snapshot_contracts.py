@@ -222,7 +222,7 @@ async def test_a_line_that_waits_for_its_turn_holds_nothing_meanwhile(
 
     monkeypatch.setattr("node.queries.StreamWalk", make_walk)
     monkeypatch.setattr(asked, "certified_checkpoint", not_yet)
-    line = await asked._schedule_line("m-1", 0)
+    line = await asked._schedule_line("card-1")
     assert members(line)["kind"] == "case"
     assert left == [None, None]
 
