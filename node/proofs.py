@@ -12,10 +12,12 @@ stream absent now was never there, and a prefix of a contract's record (`balance
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from api.ports import NotFound
 from contracts.equivocation import validator_stream
@@ -42,6 +44,22 @@ from ledger.transaction import read_head
 from node.queries import Queries, archive_named, work_aside
 from node.shell import Shell
 from node.stream_walk import StreamWalk
+
+BLOCKS_PER_TURN: Final = 64
+"""Blocks proven between two pauses: some milliseconds. A record of a hundred thousand entries may
+stand in as many blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An entry of a record with what an answer needs of it: worked out while it is read, a few
+    entries at a time, and not of all of them in one turn of the event loop."""
+
+    row: Row
+    raw: bytes
+    leaf: bytes
+    height: int
+    signers: tuple[str, ...]
 
 
 class Proofs:
@@ -87,29 +105,25 @@ class Proofs:
         Raises `Rejected` where the record cannot answer it (yet), `NotFound` where this node does
         not hold it.
         """
-        walk = StreamWalk(contract_stream(contract), lambda tx_id, stored: (tx_id, stored))
+        walk = StreamWalk(contract_stream(contract), _see)
         async with self._queries.walk(walk):
             return await self._answer(contract, question, walk)
 
-    async def _answer(
-        self, contract: str, question: Question, walk: StreamWalk[tuple[bytes, StoredEntry]]
-    ) -> bytes:
+    async def _answer(self, contract: str, question: Question, walk: StreamWalk[_Seen]) -> bytes:
         """Answer from a whole record, in the turn in which it was read."""
         newest = self._shell.chain.header
         claim = self._claim(walk.stream)
         record = walk.found
         store = self._shell.disk.store
-        rows = [Row(stored.time_ms, tx_id) for tx_id, stored in record]
         first, end = find_span(
             question,
-            rows,
+            [seen.row for seen in record],
             newest.time_ms,
-            lambda place: _read_data(decode_transaction_entry(record[place][1].raw)),
+            lambda place: _read_data(decode_transaction_entry(record[place].raw)),
         )
-        chosen = [stored.raw for _, stored in record[first:end]]
-        entries = [decode_transaction_entry(raw) for raw in chosen]
-        heights = {entry.height for entry in entries}
-        signers = {s for entry in entries for s in read_head(entry.envelope.body).signers}
+        chosen = record[first:end]
+        heights = {seen.height for seen in chosen}
+        signers = {signer for seen in chosen for signer in seen.signers}
         promise = find_promise(question)
         if promise is not None:
             heights.add(promise[0])
@@ -126,8 +140,6 @@ class Proofs:
             if store.chain_store.state(party_stream(signer)) is None:
                 raise Rejected(Reason.UNKNOWN_PARTY, f"question: {signer} is not registered")
         parties = self._queries.prove_parties(sorted(signers))
-        leaves = [leaf_hash(stored.raw) for _, stored in record]
-        range_ = range_proof(leaves, first, end) if chosen else ()
         note, size = await self._queries.certified_checkpoint(newest.height)
         encode = partial(
             encode_record_evidence,
@@ -137,13 +149,15 @@ class Proofs:
             header_proof=self._queries.prove_entry(newest.index, note, size),
             state=claim,
             first=first,
-            entries=chosen,
-            range_=range_,
-            blocks=self._prove_blocks(sorted(heights), size),
+            entries=[seen.raw for seen in chosen],
+            blocks=await self._prove_blocks(sorted(heights), size),
             parties=parties,
             question=to_member(question),
         )
-        return await work_aside(len(chosen), encode)
+        leaves = [seen.leaf for seen in record]
+        return await work_aside(
+            len(record), lambda: encode(range_=range_proof(leaves, first, end) if chosen else ())
+        )
 
     async def equivocation(self, validator: str, number: int) -> bytes:
         """Return the `number`-th proof, from 0, that a validator contradicted itself.
@@ -174,17 +188,29 @@ class Proofs:
         is_there = self._shell.disk.store.chain_store.state(stream) is not None
         return StateClaim(stream, chain.stream(stream).encode() if is_there else None, proof)
 
-    @archive_named()
-    def _prove_blocks(self, heights: Sequence[int], size: int) -> list[ProvenBlock]:
+    async def _prove_blocks(self, heights: Sequence[int], size: int) -> list[ProvenBlock]:
+        """Prove blocks, which never change, a few at a time between other work."""
         store = self._shell.disk.store
         prover = TileProver(size, store.read_tile)
-        return [
-            ProvenBlock(
-                store.chain_store.header_entry(height),
-                tuple(prover.inclusion(store.header(height).index)),
-            )
-            for height in heights
-        ]
+        blocks: list[ProvenBlock] = []
+        with archive_named():
+            for height in heights:
+                path = tuple(prover.inclusion(store.header(height).index))
+                blocks.append(ProvenBlock(store.chain_store.header_entry(height), path))
+                if not len(blocks) % BLOCKS_PER_TURN:
+                    await asyncio.sleep(0)
+        return blocks
+
+
+def _see(tx_id: bytes, stored: StoredEntry) -> _Seen:
+    entry = decode_transaction_entry(stored.raw)
+    return _Seen(
+        Row(stored.time_ms, tx_id),
+        stored.raw,
+        leaf_hash(stored.raw),
+        entry.height,
+        tuple(read_head(entry.envelope.body).signers),
+    )
 
 
 def _read_applied(_: bytes, stored: StoredEntry) -> TransactionEntry | None:
