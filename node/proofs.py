@@ -156,7 +156,7 @@ class Proofs:
         )
         leaves = [seen.leaf for seen in record]
         return await work_aside(
-            len(record), lambda: encode(range_=range_proof(leaves, first, end) if chosen else ())
+            walk.weight, lambda: encode(range_=range_proof(leaves, first, end) if chosen else ())
         )
 
     async def equivocation(self, validator: str, number: int) -> bytes:

@@ -392,8 +392,8 @@ class Queries:
             parties=parties,
         )
         if papers is None:
-            return await work_aside(len(past), encode)
-        return await work_aside(len(past), lambda: encode(law=papers()))
+            return await work_aside(entries.weight, encode)
+        return await work_aside(entries.weight, lambda: encode(law=papers()))
 
     async def schedule(self, merchant: str, reader: str) -> AsyncGenerator[bytes, None]:
         """Return a merchant's schedule of claims, line by line; raise `NotFound` or `NotCertified`.
@@ -682,8 +682,9 @@ async def _begin_with(
 
 
 async def work_aside(count: int, work: Callable[[], T]) -> T:
-    """Do what takes as long as so many entries are; a long one on a thread, with consensus beside
-    it. A thread cannot be stopped: who is cancelled waits for it, and lets nothing go before."""
+    """Do what takes as long as so many usual entries are; a long one on a thread, with consensus
+    beside it. A thread cannot be stopped: who is cancelled waits for it, and lets nothing go before.
+    """
     if count <= LONG_ENTRIES:
         return work()
     working = asyncio.create_task(asyncio.to_thread(work))

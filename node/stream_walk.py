@@ -81,6 +81,11 @@ class StreamWalk(Generic[T]):
         self._newest: bytes | None = None
         """Id of the newest entry seen, or 32 zero bytes; None before the first look."""
 
+    @property
+    def weight(self) -> int:
+        """As how many usual entries what was found counts, where work is made of it."""
+        return len(self.found) + self.held_bytes // USUAL_BYTES
+
     def count_in(self, state: StreamState) -> int:
         """Return how many entries there are to look at."""
         return state.applied if self._applied else state.count
