@@ -683,7 +683,7 @@ async def _begin_with(
 
 async def work_aside(count: int, work: Callable[[], T]) -> T:
     """Do what takes as long as so many usual entries are; a long one on a thread, with consensus
-    beside it. A thread cannot be stopped: who is cancelled waits for it, and lets nothing go before.
+    beside it. A thread cannot be stopped: who is cancelled waits for it and lets nothing go before.
     """
     if count <= LONG_ENTRIES:
         return work()
