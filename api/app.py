@@ -11,6 +11,7 @@ as `api.ports.LedgerService` only.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -25,12 +26,14 @@ from api import documentation, verify_page
 from api.access import Access
 from api.chain import chain_router
 from api.edge import Edge
-from api.large_answers import LargeAnswers
+from api.large_answers import LargeAnswers, Standing
+from api.media import JSON
 from api.openapi import build_openapi
 from api.ports import Later, LedgerService, PrivateFields, Unanswered
 from api.private import private_router
-from api.problems import Problem, answer_problem, render_problem
+from api.problems import Problem, answer_problem, let_go, render_problem
 from api.proofs import proof_router
+from api.query import strict
 from api.requests import shown
 from api.scitt import Entries, ScittKeys
 from api.settings import ApiSettings
@@ -118,9 +121,9 @@ def _add_hot_routes(
         "/.well-known/scitt-keys/{kid}": keys.get_key,
     }
     for path, post in posts.items():
-        app.add_route(path, post, methods=["POST"])
+        app.add_route(path, strict(post, "post", path), methods=["POST"])
     for path, get in gets.items():
-        app.add_route(path, get, methods=["GET"])
+        app.add_route(path, strict(get, "get", path), methods=["GET"])
 
 
 def _add_documentation(app: FastAPI) -> None:
@@ -131,8 +134,13 @@ def _add_documentation(app: FastAPI) -> None:
             document.update(build_openapi(app))
         return document
 
+    @cache
+    def render() -> bytes:
+        return bytes(JSONResponse(openapi()).body)
+
     async def get_openapi_document(request: Request) -> Response:
-        return JSONResponse(openapi(), headers={"Cache-Control": "public, max-age=3600"})
+        headers = {"Cache-Control": "public, max-age=3600"}
+        return Standing(render(), headers=headers, media_type=JSON)
 
     app.openapi = openapi  # type: ignore[method-assign]
     app.add_route("/openapi.json", get_openapi_document, methods=["GET"])
@@ -141,6 +149,7 @@ def _add_documentation(app: FastAPI) -> None:
 
 
 async def _answer_unanswered(request: Request, error: Exception) -> Response:
+    let_go(error)
     why = cast(Unanswered, error)
     retry_after_s = why.retry_after_s if isinstance(why, Later) else None
     problem = Problem(why.reason, str(why), retry_after_s=retry_after_s)

@@ -26,6 +26,7 @@ from api.description import (
     problems,
     shows,
 )
+from api.large_answers import keep_pace
 from api.media import JSON
 from api.parameters import (
     CLAIMS_MAX,
@@ -38,6 +39,7 @@ from api.parameters import (
 )
 from api.ports import LedgerService
 from api.problems import Problem
+from api.query import StrictRoute
 from api.requests import parse_contract_id, parse_height, parse_merchant, parse_size
 from api.schemas import Block, Contract, Healthy, Status
 from api.settings import ApiSettings
@@ -50,7 +52,7 @@ GENESIS_CACHE: Final = "public, max-age=3600"
 
 def chain_router(service: LedgerService, access: Access, settings: ApiSettings) -> APIRouter:
     """Return the cold routes over `service`."""
-    router = APIRouter()
+    router = APIRouter(route_class=StrictRoute)
 
     @router.get(
         "/v1/contracts/{contract_id}",
@@ -147,9 +149,9 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
     )
     async def get_schedule(merchant: Merchant, request: Request) -> Response:
         party = parse_merchant(merchant)
-        access.require_merchant(request, party)
+        grant = access.require_merchant(request, party)
         headers = {"Content-Disposition": f'inline; filename="{party}.schedule.jsonl"'}
-        lines = await service.schedule(party)
+        lines = keep_pace(await service.schedule(party, grant.name))
         return StreamingResponse(lines, headers=headers, media_type=SCHEDULE_MEDIA_TYPE)
 
     @router.get(
@@ -243,7 +245,10 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         operation_id="getGenesis",
         summary="The genesis document's exact bytes, whose tagged hash is the chain id",
         response_class=Response,
-        responses=answer(200, "RFC 8785 canonical JSON", JSON, OBJECT, {"format": "…"}),
+        responses={
+            **problems("bad_parameter"),
+            **answer(200, "RFC 8785 canonical JSON", JSON, OBJECT, {"format": "…"}),
+        },
         openapi_extra=SECURITY_NONE,
     )
     async def get_genesis() -> Response:
@@ -255,6 +260,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         tags=["node"],
         operation_id="getStatus",
         summary="How this node is",
+        responses=problems("bad_parameter"),
         openapi_extra=shows(examples.STATUS, SECURITY_NONE),
     )
     async def get_status() -> Status:
@@ -268,7 +274,9 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         description="For a court (人民法院在线诉讼规则 art. 17). Signed with the log key of "
         "genesis; anew at every request.",
         response_class=Response,
-        responses=object_answer("a platform statement", examples.PLATFORM, "unavailable"),
+        responses=object_answer(
+            "a platform statement", examples.PLATFORM, "bad_parameter", "unavailable"
+        ),
         openapi_extra=SECURITY_NONE,
     )
     async def get_platform() -> Response:

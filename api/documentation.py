@@ -8,13 +8,16 @@ into the page are not kept by the browser.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 import fastapi_offline
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
+
+from api.large_answers import Standing
 
 ASSETS: Final = Path(str(files(fastapi_offline) / "static"))
 
@@ -71,14 +74,18 @@ async def get_start(request: Request) -> Response:
 
 async def get_script(request: Request) -> Response:
     """GET /docs/swagger-ui-bundle.js."""
-    return FileResponse(
-        ASSETS / "swagger-ui-bundle.js", headers=HEADERS, media_type="text/javascript"
-    )
+    return Standing(_read("swagger-ui-bundle.js"), headers=HEADERS, media_type="text/javascript")
 
 
 async def get_style(request: Request) -> Response:
     """GET /docs/swagger-ui.css."""
-    return FileResponse(ASSETS / "swagger-ui.css", headers=HEADERS, media_type="text/css")
+    return Standing(_read("swagger-ui.css"), headers=HEADERS, media_type="text/css")
+
+
+@cache
+def _read(name: str) -> bytes:
+    """Return an asset: read once, so that no reader of it holds a descriptor."""
+    return (ASSETS / name).read_bytes()
 
 
 ROUTES: Final = {

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import REQUEST_ID_KEY, Problem, render_problem
+from api.problems import REQUEST_ID_KEY, Problem, let_go, render_problem
 from api.requests import shown
 
 REQUEST_ID_BYTES: Final = 8
@@ -70,9 +70,10 @@ class Edge:
                 headers += [header for header in added if header[0] not in present]
                 message = {**message, "headers": headers}
             elif is_head:
+                await send({"type": "http.response.body", "body": b""})
                 if message.get("more_body", False):
-                    return
-                message = {"type": "http.response.body", "body": b""}
+                    raise ClientDisconnect  # all is said, and nothing more need be made
+                return
             await send(message)
 
         refusal = _find_refusal(scope)
@@ -83,7 +84,7 @@ class Edge:
             await self._app(scope, receive, send_guarded)
         except ClientDisconnect:
             return
-        except Exception:
+        except Exception as error:
             _log.exception(
                 "request_failed",
                 request_id=scope[REQUEST_ID_KEY],
@@ -92,6 +93,7 @@ class Edge:
             )
             if started:
                 raise
+            let_go(error)
             problem = Problem(
                 "internal",
                 "the node made a mistake answering this; its log has it under the request id "

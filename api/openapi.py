@@ -22,6 +22,7 @@ A permissioned BFT ledger of evidence for prepaid-card contracts.
 Transactions carry their own signatures, so posting needs no token. Proofs, checkpoints and hash
 tiles are public; whatever says what a body said needs a token. Errors are RFC 9457 problems, whose
 `type` is stable and whose `detail` is a whole sentence. HEAD works wherever GET does.
+Under `/v1` and `/entries` a query parameter that is not listed here is refused by name.
 """
 
 TAGS: Final = [

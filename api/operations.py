@@ -136,7 +136,8 @@ def _request_body(form: type, example: Any, msgpack: str) -> dict[str, Any]:
 def _tile_operation(
     name: str, summary: str, parameters: list[dict[str, Any]], *, is_public: bool
 ) -> dict[str, Any]:
-    reasons = ("not_found",) if is_public else ("unauthenticated", "forbidden", "not_found")
+    closed = ("unauthenticated", "forbidden", "not_found", "unavailable")
+    reasons = ("not_found",) if is_public else closed
     return {
         "tags": ["log"],
         "operationId": name,

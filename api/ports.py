@@ -10,7 +10,7 @@ absent is `None`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -381,10 +381,11 @@ class LedgerService(Protocol):
         under names that say nobody's. Raises `NotFound` or `NotCertified`.
         """
 
-    async def schedule(self, merchant: str) -> AsyncIterator[bytes]:
+    async def schedule(self, merchant: str, reader: str) -> AsyncGenerator[bytes, None]:
         """Return a merchant's schedule of claims, line by line: every contract under terms.
 
-        Raises `NotFound` or `NotCertified` before the first line; what fails later ends the answer.
+        `reader` says who takes it: of one few are made at a time. Raises `NotFound`, `NotCertified`
+        or `Unavailable` before the first line; what fails later ends the answer.
         """
 
     async def block(self, height: int) -> BlockView | None:

@@ -24,13 +24,13 @@ from api.media import JSON, file_answer
 from api.parameters import ContractId
 from api.ports import Caller, NotEntitled, PrivateFields, PrivateRecord
 from api.problems import REQUEST_ID_KEY, Problem
+from api.query import StrictRoute
 from api.requests import (
     BodyBudget,
     parse_contract_id,
     parse_hash,
     read_body,
     read_content_type,
-    read_query,
     refuse_repeated_members,
 )
 from api.schemas import HashHex, Schema
@@ -39,7 +39,6 @@ from api.tokens import Grant
 from ledger.disclosure import FIELDS
 
 _ACCESS: Final = ("bad_parameter", "unauthenticated", "forbidden", "not_found", "erased")
-_QUERY: Final = frozenset({"fields", "commitment"})
 _form_decoder = msgspec.json.Decoder(PrivateForm)
 
 
@@ -82,7 +81,7 @@ def private_router(
     private: PrivateFields | None, access: Access, settings: ApiSettings
 ) -> APIRouter:
     """Return the routes over `private`, or ones that say that nothing is kept here."""
-    router = APIRouter()
+    router = APIRouter(route_class=StrictRoute)
     budget = BodyBudget(settings.bodies_bytes_max)
 
     def open_store(request: Request) -> tuple[PrivateFields, Grant, Caller]:
@@ -232,7 +231,7 @@ def private_router(
     async def get_disclosure(contract_id: ContractId, request: Request) -> Response:
         contract = _read_contract(contract_id)
         store, grant, caller = open_store(request)
-        query = read_query(request, _QUERY)
+        query = request.query_params
         names = _read_names(query.get("fields", ""))
         commitment = (
             parse_hash("commitment", query["commitment"]) if "commitment" in query else None

@@ -196,7 +196,14 @@ def _accepts_json(scope: Mapping[str, Any]) -> bool:
     )
 
 
+def let_go(error: BaseException) -> None:
+    """Drop the frames that an exception holds: a slow client's answer would keep them as long as
+    it is not taken, and with them the records that they were at work on."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+
+
 async def answer_problem(request: Request, error: Exception) -> Response:
     """Exception handler: `Problem` and `Rejected`."""
+    let_go(error)
     problem = Problem.of(error) if isinstance(error, Rejected) else cast(Problem, error)
     return render_problem(request.scope, problem)

@@ -19,6 +19,7 @@ from api.media import JSON, file_answer
 from api.parameters import ContractId, Height, Number, StreamKind, StreamName, Validator
 from api.ports import LedgerService
 from api.problems import Problem
+from api.query import StrictRoute
 from api.requests import (
     BodyBudget,
     parse_contract_id,
@@ -36,7 +37,7 @@ QUESTIONS_BYTES_MAX: Final = 16 * 1024 * 1024
 
 def proof_router(service: LedgerService, access: Access, settings: ApiSettings) -> APIRouter:
     """Return the routes over `service`."""
-    router = APIRouter()
+    router = APIRouter(route_class=StrictRoute)
     budget = BodyBudget(QUESTIONS_BYTES_MAX)
 
     @router.post(

@@ -177,24 +177,6 @@ def _check_members(pairs: list[tuple[str, Any]]) -> None:
     )
 
 
-def read_query(request: Request, known: frozenset[str]) -> dict[str, str]:
-    """Return the query's parameters, each known and given once; raise `Problem`."""
-    if not request.scope["query_string"]:
-        return {}
-    found: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
-        if name not in known:
-            allowed = ", ".join(sorted(known)) or "none"
-            raise Problem(
-                "bad_parameter",
-                f"query parameter {shown(name)} is not known here; known parameters: {allowed}",
-            )
-        if name in found:
-            raise Problem("bad_parameter", f"query parameter {name!r} is given more than once")
-        found[name] = value
-    return found
-
-
 def read_tx_id(request: Request) -> bytes:
     """Return the path's transaction id; raise `Problem` (bad_parameter)."""
     text: str = request.path_params["tx_id"]

@@ -20,9 +20,9 @@ from starlette.responses import Response
 
 from api.ports import Known, LedgerService, NotCertified, Pending, Position, Refused
 from api.problems import Problem
-from api.requests import BodyBudget, read_body, read_query, read_tx_id, shown
+from api.requests import BodyBudget, read_body, read_tx_id, shown
 from api.settings import ApiSettings
-from api.submission import NO_PARAMETERS, Submission, client_of
+from api.submission import Submission, client_of
 from ledger.cose_receipt import KEYS_MEDIA_TYPE, encode_cose_key, encode_cose_key_set
 from ledger.refusal import Reason, Rejected
 from ledger.scitt import (
@@ -63,7 +63,6 @@ class Entries:
 
     async def post_entry(self, request: Request) -> Response:
         """POST /entries: register a statement; 201 with its receipt, or 303 to where it will be."""
-        read_query(request, NO_PARAMETERS)
         _check_content_type(request)
         settings = self._settings
         raw = await read_body(request, POSTED_BYTES_MAX, settings.body_timeout_s, self._budget)
@@ -97,7 +96,6 @@ class Entries:
 
     async def get_entry(self, request: Request) -> Response:
         """GET /entries/{tx_id}: a receipt of the entry; 302 to itself while there is none yet."""
-        read_query(request, NO_PARAMETERS)
         tx_id = read_tx_id(request)
         position = self._service.position(tx_id)
         if position is None:

@@ -26,7 +26,8 @@ BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
 """Bodies being received, of all requests together: thirty of the largest batches at once."""
 
 ANSWERS_BYTES_MAX: Final = 256 * 1024 * 1024
-"""Large answers being sent, of all requests together; a single one may have more."""
+"""Large answers being sent, of all requests together: a dozen records of twenty thousand entries.
+The largest there is has as much alone, and counts as half (`api.large_answers`)."""
 
 WAIT_TIMEOUT_MAX_S: Final = 60
 """Proxies commonly cut a silent connection after 60 s."""

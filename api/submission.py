@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -33,7 +33,6 @@ from api.requests import (
     BodyBudget,
     read_body,
     read_content_type,
-    read_query,
     refuse_repeated_members,
     shown,
 )
@@ -43,9 +42,6 @@ from ledger.receipt import BatchReceipt, BatchReceiptForm, batch_receipt_form
 from ledger.refusal import Reason
 
 T = TypeVar("T")
-
-WAIT_PARAMETERS: Final = frozenset({"wait", "timeout"})
-NO_PARAMETERS: Final[frozenset[str]] = frozenset()
 
 _submission_decoder = msgspec.json.Decoder(SubmissionForm)
 _batch_decoder = msgspec.json.Decoder(BatchSubmissionForm)
@@ -95,7 +91,6 @@ class Submission:
     async def post_batch(self, request: Request) -> Response:
         """POST /v1/transactions:batch."""
         settings = self._settings
-        read_query(request, NO_PARAMETERS)
         content_type = read_content_type(request)
         raw = await read_body(
             request, settings.batch_bytes_max, settings.body_timeout_s, self._budget
@@ -152,9 +147,8 @@ class Submission:
 
     def _read_wait(self, request: Request) -> tuple[Level | None, int]:
         settings = self._settings
-        query = read_query(request, WAIT_PARAMETERS)
-        wait = query.get("wait")
-        timeout = query.get("timeout")
+        wait = request.query_params.get("wait")
+        timeout = request.query_params.get("timeout")
         if wait is None:
             if timeout is not None:
                 raise Problem(

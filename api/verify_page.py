@@ -12,6 +12,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.large_answers import Standing
 from page.build import build_page, content_security_policy
 
 PATH: Final = "/verify"
@@ -19,7 +20,7 @@ PATH: Final = "/verify"
 
 async def get_verify_page(request: Request) -> Response:
     """GET /verify."""
-    return Response(
+    return Standing(
         build_page(),
         headers={
             "Content-Security-Policy": content_security_policy(),

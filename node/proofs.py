@@ -12,6 +12,7 @@ stream absent now was never there, and a prefix of a contract's record (`balance
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -56,6 +57,10 @@ from storage.files import Damaged
 HELD_BYTES: Final = 320
 """Of memory for an entry of which only time and hashes are held (measured: 263, and its places in
 lists)."""
+
+BLOCKS_PER_TURN: Final = 64
+"""Blocks proven between two pauses: some milliseconds. A record of a hundred thousand entries may
+stand in as many blocks."""
 
 
 class Proofs:
@@ -145,15 +150,16 @@ class Proofs:
                 raise Rejected(Reason.UNKNOWN_PARTY, f"question: {signer} is not registered")
         parties = self._queries.prove_parties(sorted(signers))
         note, size = await self._queries.certified_checkpoint(newest.height)
+        header = store.chain_store.header_entry(newest.height)
         header_proof = self._queries.prove_entry(newest.index, note, size)
-        blocks = self._prove_blocks(sorted(heights), size)
+        blocks = await self._prove_blocks(sorted(heights), size)
         leaves = [held.leaf for held in record]
 
         def encode() -> bytes:
             return encode_record_evidence(
                 contract=contract,
                 genesis=self._genesis,
-                header=store.chain_store.header_entry(newest.height),
+                header=header,
                 header_proof=header_proof,
                 state=claim,
                 first=first,
@@ -164,7 +170,7 @@ class Proofs:
                 question=to_member(question),
             )
 
-        return await work_aside(len(record), encode)
+        return await work_aside(walk.weight, encode)
 
     async def equivocation(self, validator: str, number: int) -> bytes:
         """Return the `number`-th proof, from 0, that a validator contradicted itself.
@@ -207,17 +213,18 @@ class Proofs:
         is_there = self._shell.disk.store.chain_store.state(stream) is not None
         return StateClaim(stream, chain.stream(stream).encode() if is_there else None, proof)
 
-    @archive_named()
-    def _prove_blocks(self, heights: Sequence[int], size: int) -> list[ProvenBlock]:
+    async def _prove_blocks(self, heights: Sequence[int], size: int) -> list[ProvenBlock]:
+        """Prove blocks, which never change, a few at a time between other work."""
         store = self._shell.disk.store
         prover = TileProver(size, store.read_tile)
-        return [
-            ProvenBlock(
-                store.chain_store.header_entry(height),
-                tuple(prover.inclusion(store.header(height).index)),
-            )
-            for height in heights
-        ]
+        blocks: list[ProvenBlock] = []
+        with archive_named():
+            for height in heights:
+                path = tuple(prover.inclusion(store.header(height).index))
+                blocks.append(ProvenBlock(store.chain_store.header_entry(height), path))
+                if not len(blocks) % BLOCKS_PER_TURN:
+                    await asyncio.sleep(0)
+        return blocks
 
 
 class _Held(msgspec.Struct, frozen=True, gc=False):

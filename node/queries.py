@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
@@ -102,8 +103,12 @@ HISTORY_ENTRIES_MAX: Final = 100_000
 
 SCHEDULES_MAX: Final = 4
 """Under way at a time; each holds a few lines."""
+SCHEDULES_OF_READER_MAX: Final = 2
+"""Of them, those of one reader: however slowly it takes them, others find a place."""
 SCHEDULE_AT_ONCE: Final = 8
 """Lines of a schedule made together, so that they wait for one checkpoint and not one each."""
+SCHEDULE_ENTRIES_AT_ONCE: Final = 256
+"""Entries of lines made together: of the largest, 15 MB. A longer record's line is made alone."""
 SCHEDULE_PAUSE_FACTOR: Final = 3
 """Time left to others for each span of work on a schedule: it takes a quarter of a core."""
 SCHEDULE_PAUSE_S_MAX: Final = 1.0
@@ -152,8 +157,8 @@ class Queries:
         """Who waits for which height. Whoever stops waiting, for whatever reason, is in neither."""
         self._provers: dict[int, TileProver] = {}
         self._kept_ends: dict[int, _Ends] = {}
-        self._schedules = 0
-        """Under way."""
+        self._schedules: Counter[str] = Counter()
+        """Under way, by reader."""
 
     # Waiting
 
@@ -387,18 +392,37 @@ class Queries:
             parties=parties,
         )
         if papers is None:
-            return await work_aside(len(past), encode)
-        return await work_aside(len(past), lambda: encode(law=papers()))
+            return await work_aside(entries.weight, encode)
+        return await work_aside(entries.weight, lambda: encode(law=papers()))
 
-    async def schedule(self, merchant: str) -> AsyncIterator[bytes]:
+    async def schedule(self, merchant: str, reader: str) -> AsyncGenerator[bytes, None]:
         """Return a merchant's schedule of claims, line by line; raise `NotFound` or `NotCertified`.
 
         The total is of one height, and each contract is proven at that height or a later one, as
         the chain stands when its line is made: nothing is held still, and a few lines are in
         memory at a time.
         """
-        if self._schedules >= SCHEDULES_MAX:
-            raise Unavailable(f"{self._schedules} schedules are being made here already")
+        lines = self._schedule_lines(merchant, reader)
+        head = await anext(lines)  # begun, and so counted and closed with whoever goes on with it
+        return _begin_with(head, lines)
+
+    async def _schedule_lines(self, merchant: str, reader: str) -> AsyncGenerator[bytes, None]:
+        if (own := self._schedules[reader]) >= SCHEDULES_OF_READER_MAX:
+            raise Unavailable(f"{own} schedules are being made here for {reader} already")
+        if (count := self._schedules.total()) >= SCHEDULES_MAX:
+            raise Unavailable(f"{count} schedules are being made here already")
+        self._schedules[reader] += 1
+        try:
+            head, count = await self._schedule_head(merchant)
+            yield head
+            async for lines in self._make_lines(merchant, count):
+                for line in lines:
+                    yield line
+        finally:
+            self._schedules -= Counter([reader])
+
+    async def _schedule_head(self, merchant: str) -> tuple[bytes, int]:
+        """Return the first line, and how many contracts' lines belong to it."""
         chain = self._shell.chain
         height = chain.header.height
         stream = MERCHANT_PREFIX + merchant
@@ -414,35 +438,39 @@ class Queries:
             header_proof=self.prove_entry(header.index, note, size),
             merchant=proven,
         )
-        return self._schedule_lines(head, merchant, record.contracts)
-
-    async def _schedule_lines(self, head: bytes, merchant: str, count: int) -> AsyncIterator[bytes]:
-        self._schedules += 1
-        try:
-            yield head
-            async for lines in self._make_lines(merchant, count):
-                for line in lines:
-                    yield line
-        finally:
-            self._schedules -= 1
+        return head, record.contracts
 
     async def _make_lines(self, merchant: str, count: int) -> AsyncIterator[list[bytes]]:
-        for begin in range(0, count, SCHEDULE_AT_ONCE):
-            places = range(begin, min(begin + SCHEDULE_AT_ONCE, count))
+        for contracts in self._plan_lines(merchant, count):
             begun_s = time.process_time()
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._schedule_line(merchant, at)) for at in places]
+                tasks = [group.create_task(self._schedule_line(each)) for each in contracts]
             spent_s = time.process_time() - begun_s
             yield [task.result() for task in tasks]
             # CPU of the whole process: the busier the node, the longer is the pause.
             await asyncio.sleep(min(SCHEDULE_PAUSE_FACTOR * spent_s, SCHEDULE_PAUSE_S_MAX))
 
-    async def _schedule_line(self, merchant: str, place: int) -> bytes:
+    def _plan_lines(self, merchant: str, count: int) -> Iterator[list[str]]:
+        """Yield the contracts, in their order, whose lines are made together."""
+        together: list[str] = []
+        entries = 0
+        for place in range(count):
+            listed = self._shell.chain.stream(listed_row(merchant, place)).record
+            if not isinstance(listed, ListedRecord):
+                sentence = f"no contract is listed at {place} of merchant {merchant}"
+                raise Damaged("index", 0, sentence)
+            more = self._state(listed.contract).count
+            is_full = len(together) >= SCHEDULE_AT_ONCE
+            if together and (is_full or entries + more > SCHEDULE_ENTRIES_AT_ONCE):
+                yield together
+                together, entries = [], 0
+            together.append(listed.contract.removeprefix(CONTRACT_PREFIX))
+            entries += more
+        if together:
+            yield together
+
+    async def _schedule_line(self, contract: str) -> bytes:
         """Return the line of one contract, trying again while no checkpoint covers it yet."""
-        listed = self._shell.chain.stream(listed_row(merchant, place)).record
-        if not isinstance(listed, ListedRecord):
-            raise Damaged("index", 0, f"no contract is listed at {place} of merchant {merchant}")
-        contract = listed.contract.removeprefix(CONTRACT_PREFIX)
         for _ in range(SCHEDULE_TRIES - 1):
             try:
                 return await self.history(contract, is_line=True)
@@ -645,9 +673,19 @@ def _read_both(tx_id: bytes, stored: StoredEntry) -> tuple[bytes, Past]:
     return stored.raw, replace(past, data={}) if past.refused else past
 
 
+async def _begin_with(
+    head: bytes, lines: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(lines):
+        yield head
+        async for line in lines:
+            yield line
+
+
 async def work_aside(count: int, work: Callable[[], T]) -> T:
-    """Do what takes as long as so many entries are; a long one on a thread, with consensus beside
-    it. A thread cannot be stopped: who is cancelled waits for it, and lets nothing go before."""
+    """Do what takes as long as so many usual entries are; a long one on a thread, with consensus
+    beside it. A thread cannot be stopped: who is cancelled waits for it and lets nothing go before.
+    """
     if count <= LONG_ENTRIES:
         return work()
     working = asyncio.create_task(asyncio.to_thread(work))

@@ -5,7 +5,7 @@ Nothing is decided here; submissions and queries do the work, and this says how 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final, Literal
 
 from api.ports import (
@@ -209,9 +209,9 @@ class NodeService:
         """Return the evidence that contracts are in their one merchant's total."""
         return await self._queries.liabilities(contracts, is_shown=is_shown)
 
-    async def schedule(self, merchant: str) -> AsyncIterator[bytes]:
+    async def schedule(self, merchant: str, reader: str) -> AsyncGenerator[bytes, None]:
         """Return a merchant's schedule of claims, line by line."""
-        return await self._queries.schedule(merchant)
+        return await self._queries.schedule(merchant, reader)
 
     async def block(self, height: int) -> BlockView | None:
         """Return a decided block."""

@@ -4,16 +4,19 @@ A stream may have a hundred thousand entries, by whoever wants to be a nuisance.
 so they are read a few at a time between other work of the event loop, and again what came after
 them meanwhile, until nothing has: what `read` returns then is of the turn in which it returns.
 
-What is read is held until the answer made of it is: of each stream not more than a bound, and only
+What is read is held until the answer made of it is: for one answer not more than a bound, and only
 a few long walks at once. What is small is answered whatever the others hold; beyond that all walks
-together have a bound, and who comes over it is told to come again.
+together have a bound, and who comes over it is told to come again. Of either bound whoever asks for
+one record, be it a hundred times, has a part only.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from api.ports import TooLong, Unavailable
@@ -28,14 +31,18 @@ LONG_ENTRIES: Final = 1_000
 LONG_AT_ONCE: Final = 2
 LONG_WAITING_MAX: Final = 64
 """Long walks that wait for their turn; who comes then is told to come again."""
+LONG_OF_STREAM_MAX: Final = 16
+"""Of both, those for one record: half a minute's work at the most."""
 
-STREAM_BYTES_MAX: Final = 176 * 1024 * 1024
-"""Entries held of one stream, some 200,000 usual ones: the file then just stays within the 256 MiB
+READ_BYTES_MAX: Final = 176 * 1024 * 1024
+"""Entries held for one answer, some 200,000 usual ones: the file then just stays within the 256 MiB
 that the page reads. An answer takes about five times as much while it is made."""
 SMALL_BYTES: Final = 256 * 1024
 """What each walk may hold whatever the others do: some 280 usual entries."""
 HELD_BYTES_MAX: Final = 192 * 1024 * 1024
 """What all walks together hold beyond that: one of the largest, and others beside it."""
+HELD_OF_STREAM_BYTES_MAX: Final = HELD_BYTES_MAX // 2
+"""Of that, what is held for one record; a single answer may be made of more."""
 
 RETRY_AFTER_S: Final = 1
 
@@ -84,6 +91,11 @@ class StreamWalk(Generic[T]):
         self._applied = applied
         self._newest: bytes | None = None
         """Id of the newest entry seen, or 32 zero bytes; None before the first look."""
+
+    @property
+    def weight(self) -> int:
+        """As how many usual entries what was found counts, where work is made of it."""
+        return len(self.found) + self.held_bytes // USUAL_BYTES
 
     def count_in(self, state: StreamState) -> int:
         """Return how many entries there are to look at."""
@@ -140,33 +152,45 @@ class Walker:
         """Of long walks, those that wait among them."""
         self._held_bytes = 0
         """By all walks, each beyond what it may hold whatever the others do."""
+        self._long_of: Counter[str] = Counter()
+        self._held_for: Counter[str] = Counter()
+        """Of both, by the record that is asked for."""
 
     @asynccontextmanager
     async def read(self, *walks: StreamWalk[Any]) -> AsyncIterator[None]:
         """Bring all walks to the turn in which this is entered, and hold what they found until it
-        is left. Raises as `walk_back` does, `StreamTooLarge` and `WalksFull`."""
+        is left. The first is over the record that is asked for, the others stand beside it.
+
+        Raises as `walk_back` does, `WalksFull`, and `StreamTooLarge`: where all together are too
+        large, and none of them alone, it names the last.
+        """
+        asked = walks[0].stream
         try:
             if max([walk.count_in(self._state(walk.stream)) for walk in walks]) <= LONG_ENTRIES:
                 await self._go_on(walks)
                 yield
                 return
-            async with self._turn():
+            async with self._turn(asked):
                 await self._go_on(walks)
                 yield
         finally:
             for walk in walks:
                 self._held_bytes -= _weigh(walk)
+            self._held_for -= Counter({asked: sum(map(_weigh, walks))})
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        if self._long_count >= LONG_AT_ONCE + LONG_WAITING_MAX:
+    async def _turn(self, asked: str) -> AsyncIterator[None]:
+        is_full = self._long_count >= LONG_AT_ONCE + LONG_WAITING_MAX
+        if is_full or self._long_of[asked] >= LONG_OF_STREAM_MAX:
             raise WalksFull()
         self._long_count += 1
+        self._long_of[asked] += 1
         try:
             async with self._long:
                 yield
         finally:
             self._long_count -= 1
+            self._long_of -= Counter([asked])
 
     async def _go_on(self, walks: tuple[StreamWalk[Any], ...]) -> None:
         while True:
@@ -174,22 +198,40 @@ class Walker:
             if not behind:
                 return
             for walk in behind:
-                await walk.go_on(self._read, self._state(walk.stream), self._hold)
+                await walk.go_on(self._read, self._state(walk.stream), partial(self._hold, walks))
 
-    def _hold(self, walk: StreamWalk[Any], count_bytes: int) -> None:
-        before = _weigh(walk)
-        if walk.held_bytes + count_bytes > STREAM_BYTES_MAX:
+    def _hold(
+        self, walks: tuple[StreamWalk[Any], ...], walk: StreamWalk[Any], count_bytes: int
+    ) -> None:
+        if sum([each.held_bytes for each in walks]) + count_bytes > READ_BYTES_MAX:
+            is_alone = walk.held_bytes + count_bytes > READ_BYTES_MAX
+            named = [walk.stream] if is_alone else [each.stream for each in walks]
             raise StreamTooLarge(
-                walk.stream,
-                f"the entries of {walk.stream} that are asked for have more than "
-                f"{STREAM_BYTES_MAX} bytes; an answer holds at most so many: {IN_WINDOWS}",
+                named[-1],
+                f"the entries of {', '.join(named)} that are asked for have more than "
+                f"{READ_BYTES_MAX} bytes; an answer holds at most so many: {IN_WINDOWS}",
             )
+        before = _weigh(walk)
         walk.held_bytes += count_bytes
         more = _weigh(walk) - before
-        if more and self._held_bytes + more > HELD_BYTES_MAX:
-            walk.held_bytes -= count_bytes
+        if more:
+            try:
+                self._take(walks, more)
+            except WalksFull:
+                walk.held_bytes -= count_bytes
+                raise
+
+    def _take(self, walks: tuple[StreamWalk[Any], ...], more: int) -> None:
+        """Count bytes that `walks` hold more by now; raise `WalksFull`."""
+        asked = walks[0].stream
+        held = self._held_for[asked] + more
+        is_single = held == sum(map(_weigh, walks))
+        if self._held_bytes + more > HELD_BYTES_MAX:
+            raise WalksFull()
+        if held > HELD_OF_STREAM_BYTES_MAX and not is_single:
             raise WalksFull()
         self._held_bytes += more
+        self._held_for[asked] = held
 
 
 def _weigh(walk: StreamWalk[Any]) -> int:

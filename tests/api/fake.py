@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from hashlib import sha256
 
 from api.ports import (
@@ -267,14 +267,14 @@ class FakeNode:
             raise NotCertified(3)
         return json.dumps({"claims": list(contracts), "shown": is_shown}).encode()
 
-    async def schedule(self, merchant: str) -> AsyncIterator[bytes]:
+    async def schedule(self, merchant: str, reader: str) -> AsyncGenerator[bytes, None]:
         if merchant != "m1":
             raise NotFound(f"merchant {merchant} has no contract under terms")
         if not any(position.certified for position in self.positions.values()):
             raise NotCertified(3)
         return self._schedule_lines()
 
-    async def _schedule_lines(self) -> AsyncIterator[bytes]:
+    async def _schedule_lines(self) -> AsyncGenerator[bytes, None]:
         for line in (b'{"merchant":"m1"}\n', b'{"contract":"c1"}\n'):
             await asyncio.sleep(0)
             yield line

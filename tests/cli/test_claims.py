@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +16,14 @@ from cli.drafts import Draft
 from ledger.evidence import SCHEDULE_START
 from node.config import load_config
 from node.ledger_store import open_ledger
-from node.queries import Queries
+from node.queries import SCHEDULES_MAX, SCHEDULES_OF_READER_MAX, Queries
 from node.server import open_keyvalue
 from storage.files import DiskDirectory
 from tests.cli.running import StoredChain, opening, registrations
 from tests.contracts.life_world import LOCKED, PERSONS, hash_of, load
 from verifier.verify import verify_evidence
 
+READER = "auditor"
 TERMS = load("terms/hair-card.v1.json")
 
 
@@ -113,7 +115,7 @@ async def test_what_is_in_no_one_total(
 async def test_a_merchants_schedule(node: tuple[Queries, bytes]) -> None:
     """Every contract under terms, and no other merchant's, and no plain one."""
     queries, chain_id = node
-    raw = b"".join([line async for line in await queries.schedule("m-yoga")])
+    raw = b"".join([line async for line in await queries.schedule("m-yoga", READER)])
     report = verify_evidence(raw, chain_id)
     assert report.is_consistent, report.failed
     rows: Any = report.facts["schedule"]
@@ -128,7 +130,7 @@ async def test_a_schedule_of_many_batches(
 ) -> None:
     queries, chain_id = node
     monkeypatch.setattr("node.queries.SCHEDULE_AT_ONCE", 2)
-    raw = b"".join([line async for line in await queries.schedule("m-yoga")])
+    raw = b"".join([line async for line in await queries.schedule("m-yoga", READER)])
     assert verify_evidence(raw, chain_id).is_consistent
 
 
@@ -137,15 +139,70 @@ async def test_no_more_schedules_at_a_time_than_the_bound(
 ) -> None:
     queries, _ = node
     monkeypatch.setattr("node.queries.SCHEDULES_MAX", 1)
-    first = await queries.schedule("m-yoga")
+    first = await queries.schedule("m-yoga", READER)
     assert (await anext(first)).startswith(SCHEDULE_START)
     with pytest.raises(Unavailable, match=r"^1 schedules are being made here already$"):
-        await queries.schedule("m-yoga")
-    await first.aclose()  # type: ignore[attr-defined]
-    await queries.schedule("m-yoga")
+        await queries.schedule("m-yoga", READER)
+    await first.aclose()
+    await queries.schedule("m-yoga", READER)
+
+
+async def test_no_more_schedules_than_the_bound_when_all_are_asked_for_at_once(
+    node: tuple[Queries, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is a place lost with a schedule of which nobody took a line."""
+    queries, _ = node
+    monkeypatch.setattr("node.queries.SCHEDULES_MAX", 2)
+    for _ in range(3):
+        asked = [queries.schedule("m-yoga", f"reader-{number}") for number in range(5)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(each) for each in answers].count(Unavailable) == 3
+        answers.clear()
+        for _ in range(3):
+            await asyncio.sleep(0)  # the event loop closes what nobody goes on with
+    assert b"".join([line async for line in await queries.schedule("m-yoga", READER)])
+
+
+async def test_no_reader_has_all_the_schedules(node: tuple[Queries, bytes]) -> None:
+    queries, _ = node
+    held = [await queries.schedule("m-yoga", READER) for _ in range(SCHEDULES_OF_READER_MAX)]
+    with pytest.raises(Unavailable) as unavailable:
+        await queries.schedule("m-yoga", READER)
+    assert str(unavailable.value) == "2 schedules are being made here for auditor already"
+    assert SCHEDULES_OF_READER_MAX < SCHEDULES_MAX
+    held.append(await queries.schedule("m-yoga", "regulator"))
+    for each in held:
+        await anext(each)
+        await each.aclose()
+    assert not queries._schedules
+
+
+async def test_a_long_record_is_a_line_made_alone(
+    node: tuple[Queries, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight of the largest lines at once, of four schedules, would be gigabytes."""
+    queries, chain_id = node
+    making = most = 0
+    history = queries.history
+
+    async def watched(contract: str, *, is_line: bool = False) -> bytes:
+        nonlocal making, most
+        making += 1
+        most = max(most, making)
+        await asyncio.sleep(0)
+        making -= 1
+        return await history(contract, is_line=is_line)
+
+    monkeypatch.setattr(queries, "history", watched)
+    for entries_max, expected in ((1, 1), (4, 2), (100, 5)):
+        most = 0
+        monkeypatch.setattr("node.queries.SCHEDULE_ENTRIES_AT_ONCE", entries_max)
+        raw = b"".join([line async for line in await queries.schedule("m-yoga", READER)])
+        assert verify_evidence(raw, chain_id).is_consistent
+        assert most == expected
 
 
 async def test_a_schedule_of_nobody(node: tuple[Queries, bytes]) -> None:
     queries, _ = node
     with pytest.raises(NotFound, match=r"^merchant m-none has no contract under terms$"):
-        await queries.schedule("m-none")
+        await queries.schedule("m-none", READER)

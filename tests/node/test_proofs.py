@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Iterator
@@ -165,7 +166,7 @@ async def test_a_window_holds_of_what_is_outside_the_hashes_alone(
         window = {"from": when[5], "kinds": [], "until": when[5] + 1}
         _before, inside, _after = json.loads(await ask(proofs, ask="window", **window))["entries"]
         room_bytes = HELD_BYTES * count + len(base64.b64decode(inside))
-        monkeypatch.setattr("node.stream_walk.STREAM_BYTES_MAX", room_bytes)
+        monkeypatch.setattr("node.stream_walk.READ_BYTES_MAX", room_bytes)
         report = check(stored, await ask(proofs, ask="window", **window))
         assert report.facts["inside"] == 1
         with pytest.raises(TooLong) as refused:
@@ -274,3 +275,29 @@ async def test_a_liar_cannot_bury_its_contradiction_under_refused_attempts(
         assert report.facts["slot"] == "commit/2/0"
         with pytest.raises(NotFound, match="holds 1 proofs against bank-a, counted from 0"):
             await proofs.equivocation("bank-a", 1)
+
+
+async def test_others_have_their_turns_while_a_records_blocks_are_proven(
+    stored: StoredChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record of a hundred thousand entries may stand in as many blocks."""
+    monkeypatch.setattr("node.proofs.BLOCKS_PER_TURN", 1)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    with opened(stored) as (proofs, shell):
+        when = times(shell)
+        balance = {"from": when[4], "stated": 300, "until": when[5] + 1}
+        working = asyncio.create_task(others())
+        await asyncio.sleep(0)
+        before = turns
+        raw = await ask(proofs, ask="balance", **balance)
+        working.cancel()
+        assert len(json.loads(raw)["blocks"]) > 1
+        assert turns - before >= len(json.loads(raw)["blocks"])
+        check(stored, raw)

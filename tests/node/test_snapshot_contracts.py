@@ -38,7 +38,7 @@ from node.queries import Queries, _read_both
 from node.snapshot_export import freeze
 from node.snapshot_files import Base
 from node.snapshot_index import build_index
-from node.stream_walk import StreamWalk
+from node.stream_walk import USUAL_BYTES, StreamWalk
 from sim.deployment import REPLAY_WINDOW_MS
 from sim.disk import VirtualDirectory
 from storage.archive import HEAD_BYTES, ArchivedFile, ArchivedSegments, NotMounted
@@ -175,6 +175,27 @@ async def test_what_is_heaped_up_in_a_merchants_stream_hides_no_record(
     )
 
 
+async def test_what_is_made_of_few_large_entries_is_made_beside_other_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thousand of 32 KiB take as long as thirty thousand usual ones."""
+    network = old_lives()
+    for _ in range(8):
+        document = {"a": ["x" * 10_000] * 3}
+        assert network.attempt("terms.publish", CARD, {"document": document}, "c-1").refused
+    network.grow(1)
+    weights: list[int] = []
+
+    async def watched(weight: int, work: Callable[[], bytes]) -> bytes:
+        weights.append(weight)
+        return work()
+
+    monkeypatch.setattr("node.queries.work_aside", watched)
+    raw = await queries(network.machines[0]).history("card-1")
+    assert verify_evidence(raw, network.deployment.genesis.chain_id).is_consistent
+    assert weights[0] >= 8 * 30_000 // USUAL_BYTES + len(msgspec.json.decode(raw)["entries"])
+
+
 async def test_a_walk_takes_memory_in_proportion_to_the_bytes_that_are_counted() -> None:
     """A byte or two of JSON may make an object of seventy; whoever is refused may send many."""
     network = old_lives()
@@ -223,7 +244,7 @@ async def test_a_line_that_waits_for_its_turn_holds_nothing_meanwhile(
 
     monkeypatch.setattr("node.queries.StreamWalk", make_walk)
     monkeypatch.setattr(asked, "certified_checkpoint", not_yet)
-    line = await asked._schedule_line("m-1", 0)
+    line = await asked._schedule_line("card-1")
     assert members(line)["kind"] == "case"
     assert left == [None, None]
 

@@ -14,6 +14,7 @@ from node.stream_walk import (
     ENTRIES_PER_TURN,
     LONG_AT_ONCE,
     LONG_ENTRIES,
+    LONG_OF_STREAM_MAX,
     LONG_WAITING_MAX,
     USUAL_BYTES,
     StreamTooLarge,
@@ -168,7 +169,7 @@ async def test_a_stream_of_too_many_bytes_is_refused_and_nothing_stays_held(
 ) -> None:
     streams = Streams()
     streams.grow("a", 5)
-    monkeypatch.setattr(stream_walk, "STREAM_BYTES_MAX", 14)
+    monkeypatch.setattr(stream_walk, "READ_BYTES_MAX", 14)
     monkeypatch.setattr(stream_walk, "SMALL_BYTES", 0)
     monkeypatch.setattr(stream_walk, "HELD_BYTES_MAX", 15)
     for _ in range(3):
@@ -179,7 +180,7 @@ async def test_a_stream_of_too_many_bytes_is_refused_and_nothing_stays_held(
             "the entries of a that are asked for have more than 14 bytes; an answer holds at most "
             "so many: ask for shorter windows, one after another"
         )
-    monkeypatch.setattr(stream_walk, "STREAM_BYTES_MAX", 15)
+    monkeypatch.setattr(stream_walk, "READ_BYTES_MAX", 15)
     for _ in range(3):
         async with streams.walker.read(walk("a")) as held:
             assert held is None
@@ -211,21 +212,94 @@ async def test_who_comes_when_the_walks_are_full_comes_again_and_the_small_are_a
 
 async def test_only_so_many_long_walks_wait_and_who_gives_up_leaves_the_line() -> None:
     streams = Streams()
-    streams.grow("long", LONG_ENTRIES + 1)
+    names = [f"long-{number}" for number in range(LONG_AT_ONCE + LONG_WAITING_MAX)]
+    for name in [*names, "one-more"]:
+        streams.grow(name, LONG_ENTRIES + 1)
     leave = asyncio.Event()
 
-    async def hold() -> None:
-        async with streams.walker.read(walk("long")):
+    async def hold(name: str) -> None:
+        async with streams.walker.read(walk(name)):
             await leave.wait()
 
-    held = [asyncio.create_task(hold()) for _ in range(LONG_AT_ONCE + LONG_WAITING_MAX)]
+    held = [asyncio.create_task(hold(name)) for name in names]
     for _ in range(10 * LONG_ENTRIES // ENTRIES_PER_TURN):
         await asyncio.sleep(0)
     with pytest.raises(WalksFull):
-        await hold()
+        await hold("one-more")
     given_up = held.pop()
     given_up.cancel()
     await asyncio.wait([given_up])
-    held.append(asyncio.create_task(hold()))
+    held.append(asyncio.create_task(hold("one-more")))
     leave.set()
     await asyncio.gather(*held)
+
+
+async def test_a_read_too_large_by_itself_is_not_told_that_others_are_in_the_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Asked again and again it would never be answered; so what stands beside is named."""
+    streams = Streams()
+    streams.grow("a", 5)
+    streams.grow("b", 5)
+    monkeypatch.setattr(stream_walk, "READ_BYTES_MAX", 29)
+    monkeypatch.setattr(stream_walk, "SMALL_BYTES", 0)
+    monkeypatch.setattr(stream_walk, "HELD_BYTES_MAX", 30)
+    for _ in range(3):
+        with pytest.raises(StreamTooLarge) as refused:
+            async with streams.walker.read(walk("a"), walk("b")):
+                raise RuntimeError("not reached")
+        assert refused.value.stream == "b"
+        assert str(refused.value) == (
+            "the entries of a, b that are asked for have more than 29 bytes; an answer holds at "
+            "most so many: ask for shorter windows, one after another"
+        )
+    alone = walk("a")
+    async with streams.walker.read(alone):
+        assert alone.found == all_of("a", 5)
+
+
+async def test_one_stream_does_not_take_the_others_turns() -> None:
+    """Whoever may read one long record, and asks for it a hundred times, waits for itself."""
+    streams = Streams()
+    streams.grow("nuisance", LONG_ENTRIES + 1)
+    streams.grow("other", LONG_ENTRIES + 1)
+    leave = asyncio.Event()
+
+    async def hold(name: str) -> str:
+        async with streams.walker.read(walk(name)):
+            await leave.wait()
+        return name
+
+    held = [asyncio.create_task(hold("nuisance")) for _ in range(LONG_OF_STREAM_MAX)]
+    await asyncio.sleep(0)
+    beyond = [asyncio.create_task(hold("nuisance")) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert [type(each.exception()) for each in beyond if each.done()] == [WalksFull] * 3
+    held.append(asyncio.create_task(hold("other")))
+    await asyncio.sleep(0)
+    leave.set()
+    assert (await asyncio.gather(*held))[-1] == "other"
+    assert await hold("nuisance") == "nuisance"
+    assert LONG_OF_STREAM_MAX < LONG_AT_ONCE + LONG_WAITING_MAX
+
+
+async def test_one_stream_does_not_hold_all_that_walks_may_hold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    streams = Streams()
+    streams.grow("a", 4)
+    streams.grow("b", 2)
+    streams.grow("c", 8)
+    monkeypatch.setattr(stream_walk, "SMALL_BYTES", 0)
+    monkeypatch.setattr(stream_walk, "HELD_BYTES_MAX", 24)
+    monkeypatch.setattr(stream_walk, "HELD_OF_STREAM_BYTES_MAX", 12)
+    for _ in range(2):
+        async with streams.walker.read(walk("a")):
+            with pytest.raises(WalksFull):
+                async with streams.walker.read(walk("a")):
+                    raise RuntimeError("not reached")
+            async with streams.walker.read(walk("b")), streams.walker.read(walk("b")):
+                pass
+        alone = walk("c")
+        async with streams.walker.read(alone):
+            assert alone.found == all_of("c", 8), "a single one may hold more"
