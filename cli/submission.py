@@ -102,7 +102,7 @@ class Submitter:
         if missing:
             raise unusable(f"No key is given for {', '.join(missing)}.")
         rounds = plan_rounds(items) if is_ordered else [list(range(len(items)))]
-        _check_drafts(items[place] for places in rounds for place in places)
+        _check_drafts((items[place] for places in rounds for place in places), dict(self.tx_ids))
         results: dict[int, Result] = {}
         for places in rounds:
             ready = self._sign([items[place] for place in places])
@@ -276,9 +276,11 @@ def plan_rounds(items: Sequence[Item]) -> list[list[int]]:
     return rounds
 
 
-def _check_drafts(items: Iterable[Item]) -> None:
-    """Raise `Failure` for the first draft that cannot be completed, before anything is sent."""
-    tx_ids: dict[tuple[str, str], str] = {}
+def _check_drafts(items: Iterable[Item], tx_ids: dict[tuple[str, str], str]) -> None:
+    """Raise `Failure` for the first draft that cannot be completed, before anything is sent.
+
+    `tx_ids` has those of transactions submitted earlier, and grows.
+    """
     for item in items:
         if isinstance(item, Draft):
             body = complete_body(item, INTEGER_MAX, tx_ids)

@@ -198,6 +198,21 @@ def test_nothing_is_sent_of_a_file_with_a_draft_that_cannot_be_completed(is_orde
     )
 
 
+def test_a_draft_may_name_what_the_same_submitter_sent_before() -> None:
+    """As each event of a life that is played names the one before."""
+    data = {"tx_id": "@m-yoga/sent", "statement": "witnessed"}
+    draft = Draft(**{**DRAFT, "kind": "attest", "data": data})  # type: ignore[arg-type]
+    submitter = Submitter(
+        genesis=busy_chain().genesis,
+        clients=[],
+        signers={"m-yoga": SeedSigner(bytes(32))},
+        now_ms=lambda: 0,
+        tx_ids={("m-yoga", "sent"): "ab" * 32},
+    )
+    with pytest.raises(ValueError, match="max_workers"):  # it would be sent, and there is no node
+        submitter.submit([draft], NoProgress())
+
+
 class OneNode:
     """Answers what the command asks before it sends."""
 
