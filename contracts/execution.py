@@ -433,7 +433,8 @@ class Executor:
     `admit` what may stand next in the block, `execute` it, and so on; then `finish`.
     """
 
-    def __init__(self, chain: Chain, time_ms: int) -> None:
+    def __init__(self, chain: Chain, time_ms: int, *, reads_max: int | None = None) -> None:
+        """`reads_max`: earlier entries that may be read, where it is not what a block may."""
         self._chain = chain
         self.height = chain.header.height + 1
         self.time_ms = time_ms
@@ -451,6 +452,8 @@ class Executor:
         )  # fmt: skip
         """Set anew for each transaction. Nothing in it leads back here: such a cycle would keep
         the whole block in memory until the collector runs."""
+        if reads_max is not None:
+            self._context.reads_left = reads_max
         self._changed: dict[str, StreamState] = {}
         self._entries: list[bytes] = []
         self._leaf_hashes: list[bytes] = []
@@ -465,6 +468,11 @@ class Executor:
     def outcomes(self) -> Sequence[Outcome]:
         """What became of the transactions executed so far, in order."""
         return self._sight.outcomes
+
+    @property
+    def reads_left(self) -> int:
+        """Earlier entries that may still be read."""
+        return self._context.reads_left
 
     def admit(self, transactions: Sequence[Transaction]) -> list[Rejected | None]:
         """Say of each whether it may stand in this block after those admitted before it.

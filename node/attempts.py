@@ -5,72 +5,107 @@ So anybody registered could make a record as long as they please, and with it ev
 proves it whole, its merchant's schedule among them: a merchant who is about to vanish has reason
 to. From `ATTEMPTS_MAX` refused or undecided entries of a contract's or merchant's stream on, this
 node therefore tries a submission on the applied state, and turns it away with the reason where it
-would only be one more refused attempt. Whatever would be applied passes, so nobody is shut out.
+would only be one more refused attempt. Whatever would be applied passes, so nobody is shut out;
+but only one at a time of each signer, because of many that would be applied each by itself (a bill
+under one reference with ever another amount) a block may refuse all but one.
+
+A trial costs what the transaction's execution costs, and what is turned away comes again. So all
+trials at one height together read no more than a block may (`READS_MAX`).
 
 This is a rule of the door. A block is not held to it, and what a node let in it has promised.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from contracts.execution import Candidate, Chain, Executor
+from contracts.handling import READS_MAX
 from contracts.lookback import PREFIXES
 from ledger.refusal import Reason, Rejected
 from ledger.stream import decode_stored_stream
+from node.undecided import Undecided
 
 ATTEMPTS_MAX: Final = 1_000
 """Of the largest, some 40 MB of record: a third of what one answer may be made of."""
 
 
-class Arrivals:
-    """How many submissions of each stream are on their way into the pool."""
+class Trials:
+    """What is tried on one node's applied state; see the module's text."""
 
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._reads_left = READS_MAX
 
-    def of(self, stream: str) -> int:
-        """Return how many of this stream's are."""
-        return self._counts[stream]
+    def block_applied(self) -> None:
+        """There is a new state to try things on."""
+        self._reads_left = READS_MAX
 
-    def begin(self, stream: str) -> None:
-        """One more is."""
-        self._counts[stream] += 1
+    def is_due(self, candidate: Candidate, *undecided: Undecided) -> bool:
+        """Say whether a submission's record is so full that it is tried first."""
+        return self._count(candidate.transaction.body.stream, undecided) >= ATTEMPTS_MAX
 
-    def end(self, streams: Iterable[str]) -> None:
-        """These are in the pool, or will never be."""
-        for stream in streams:
-            self._counts[stream] -= 1
-            if not self._counts[stream]:
-                del self._counts[stream]
+    def check(self, candidate: Candidate, time_ms: int, *undecided: Undecided) -> None:
+        """Raise `Rejected` for one more attempt on a full record.
+
+        Reasons: TOO_MANY_ATTEMPTS where a block would refuse it, QUOTA_EXCEEDED where an earlier
+        one of a signer has to be decided first, POOL_FULL where no more is tried at this height,
+        and those of `Executor.admit`. `undecided` is what no block holds yet, each counted once.
+        """
+        body = candidate.transaction.body
+        attempts = self._count(body.stream, undecided)
+        if attempts < ATTEMPTS_MAX:
+            return
+        for signer in body.signers:
+            if any(each.has_of(body.stream, signer) for each in undecided):
+                raise _waits(body.stream, attempts, signer)
+        allowed = self._reads_left
+        height = self._chain.header.height
+        executor = Executor(
+            self._chain, max(time_ms, self._chain.header.time_ms + 1), reads_max=allowed
+        )
+        (rejected,) = executor.admit([candidate.transaction])
+        if rejected is not None:
+            raise rejected
+        failures = executor.execute([candidate])
+        self._reads_left = executor.reads_left
+        if failures or not executor.outcomes[0].refused:
+            return
+        code = executor.outcomes[0].code
+        if code == "too_much_to_read" and allowed < READS_MAX:
+            raise Rejected(
+                Reason.POOL_FULL,
+                f"{body.stream} has {attempts} attempts that were refused or that no block holds "
+                f"yet, and what was tried as of block {height} leaves no room to try this; try "
+                "again after the next block",
+                f"{body.stream} 已有 {attempts} 笔被拒或尚未入块的提交，而按区块 {height} 的状态"
+                "已试算的交易未留下余量；请在下一区块之后重试",
+            )
+        raise Rejected(
+            Reason.TOO_MANY_ATTEMPTS,
+            f"{body.stream} has {attempts} attempts that were refused or that no block holds yet; "
+            f"from {ATTEMPTS_MAX} on only what would be applied is taken in, and as of block "
+            f"{height} this would be refused as {code}",
+            f"{body.stream} 已有 {attempts} 笔被拒或尚未入块的提交；自 {ATTEMPTS_MAX} 笔起只收录会"
+            f"生效的交易，而按区块 {height} 的状态，本笔将以 {code} 被拒",
+        )
+
+    def _count(self, stream: str, undecided: Sequence[Undecided]) -> int:
+        """Return how many of a stream were refused or wait; 0 where nobody counts."""
+        if not stream.startswith(PREFIXES):
+            return 0
+        raw = self._chain.reader.state(stream)
+        waiting = sum([each.count_of(stream) for each in undecided])
+        return waiting + (0 if raw is None else decode_stored_stream(raw).refused)
 
 
-def check_attempt(chain: Chain, candidate: Candidate, undecided: int, time_ms: int) -> None:
-    """Raise `Rejected` (TOO_MANY_ATTEMPTS) for one more attempt that a block would refuse.
-
-    `undecided` counts the stream's submissions that no block holds yet.
-    """
-    stream = candidate.transaction.body.stream
-    if not stream.startswith(PREFIXES):
-        return
-    raw = chain.reader.state(stream)
-    attempts = undecided + (0 if raw is None else decode_stored_stream(raw).refused)
-    if attempts < ATTEMPTS_MAX:
-        return
-    executor = Executor(chain, max(time_ms, chain.header.time_ms + 1))
-    (rejected,) = executor.admit([candidate.transaction])
-    if rejected is not None:
-        raise rejected
-    if executor.execute([candidate]) or not executor.outcomes[0].refused:
-        return
-    code = executor.outcomes[0].code
-    raise Rejected(
-        Reason.TOO_MANY_ATTEMPTS,
+def _waits(stream: str, attempts: int, signer: str) -> Rejected:
+    return Rejected(
+        Reason.QUOTA_EXCEEDED,
         f"{stream} has {attempts} attempts that were refused or that no block holds yet; from "
-        f"{ATTEMPTS_MAX} on only what would be applied is taken in, and as of block "
-        f"{chain.header.height} this would be refused as {code}",
-        f"{stream} 已有 {attempts} 笔被拒或尚未入块的提交；自 {ATTEMPTS_MAX} 笔起只收录会生效的"
-        f"交易，而按区块 {chain.header.height} 的状态，本笔将以 {code} 被拒",
+        f"{ATTEMPTS_MAX} on each signer's next is taken in once the one before is decided, and "
+        f"one of {signer} waits",
+        f"{stream} 已有 {attempts} 笔被拒或尚未入块的提交；自 {ATTEMPTS_MAX} 笔起，每个签名者须待"
+        f"前一笔入块后方收录下一笔，而 {signer} 尚有一笔等待入块",
     )

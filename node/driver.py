@@ -90,6 +90,7 @@ from node.serving import (
     whole_proposal,
 )
 from node.snapshot_serving import NoSnapshots, SnapshotAnswers
+from node.undecided import Undecided
 from node.workbench import Workbench
 
 STATUS_INTERVAL_TICKS: Final = 40
@@ -259,7 +260,11 @@ class Driver:
         """
         self._admission.check(candidate, self._now_ms)
 
-    def check_attempt(self, candidate: Candidate, arriving: int) -> None:
+    def is_on_trial(self, candidate: Candidate, arriving: Undecided) -> bool:
+        """Say whether a submission's record is so full of attempts that it is tried first."""
+        return self._admission.is_on_trial(candidate, arriving)
+
+    def check_attempt(self, candidate: Candidate, arriving: Undecided) -> None:
         """Raise `Rejected` for one more attempt on a record that is full of refused ones.
 
         For what has good signatures: it may be executed to know. See `node.attempts`.

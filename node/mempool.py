@@ -17,6 +17,7 @@ import msgspec
 
 from contracts.execution import Candidate
 from ledger.refusal import Reason, Rejected
+from node.undecided import Undecided
 
 POOL_TRANSACTIONS_MAX: Final = 100_000
 """About 20 seconds of the fastest measured load."""
@@ -55,9 +56,10 @@ class Mempool:
         self._submitter_bytes_max = int(bytes_max * SUBMITTER_SHARE)
         self._submitters: dict[str, int] = {}
         self._submitter_bytes: dict[str, int] = {}
-        self._streams: dict[str, int] = {}
         self._quarantine: dict[bytes, None] = {}
         self.bytes = 0
+        self.undecided = Undecided()
+        """What waits, by stream."""
 
     def __len__(self) -> int:
         return len(self._items)
@@ -116,18 +118,13 @@ class Mempool:
         self._submitters[submitter] = self._submitters.get(submitter, 0) + 1
         self._submitter_bytes[submitter] = self._submitter_bytes.get(submitter, 0) + size
         self.bytes += size
-        stream = transaction.body.stream
-        self._streams[stream] = self._streams.get(stream, 0) + 1
+        self.undecided.add(transaction)
         return True
 
     def find_envelope(self, envelope_hash: bytes) -> Candidate | None:
         """Return the waiting transaction with exactly these envelope bytes."""
         tx_id = self._by_envelope.get(envelope_hash)
         return None if tx_id is None else self._items[tx_id].candidate
-
-    def count_of(self, stream: str) -> int:
-        """Return how many transactions of this stream wait."""
-        return self._streams.get(stream, 0)
 
     def get(self, tx_id: bytes) -> Candidate | None:
         """Return a waiting transaction."""
@@ -171,12 +168,7 @@ class Mempool:
         for transaction in gone:
             sizes[transaction.body.signers[0]] += len(transaction.raw)
         self.bytes -= sizes.total()
-        streams = self._streams
-        for transaction in gone:
-            stream = transaction.body.stream
-            streams[stream] -= 1
-            if not streams[stream]:
-                del streams[stream]
+        self.undecided.remove(gone)
         held, held_bytes = self._submitters, self._submitter_bytes
         for submitter, count in Counter([each.body.signers[0] for each in gone]).items():
             held[submitter] -= count

@@ -18,10 +18,11 @@ from contracts.execution import Candidate, Chain, check_keys, check_time
 from contracts.parties import PARTY_PREFIX
 from ledger.refusal import Rejected
 from ledger.transaction import Transaction
-from node.attempts import check_attempt
+from node.attempts import Trials
 from node.effects import Say
 from node.mempool import Mempool
 from node.recent_ids import RecentIds
+from node.undecided import Undecided
 
 PURGE_COUNT: Final = 5_000
 """Waiting transactions looked at once a second, oldest first (1 ms)."""
@@ -38,6 +39,7 @@ class PoolAdmission:
         self._pool = pool
         self._say = say
         self._recent = RecentIds()
+        self._trials = Trials(chain)
         self._valid_keys: set[tuple[str, bytes]] = set()
         """Keys found valid for the next height; forgotten with every block."""
         self._overdue: set[bytes] = set()
@@ -58,13 +60,13 @@ class PoolAdmission:
         if candidate.transaction.tx_id not in self._pool:
             self._pool.check_room(candidate)
 
-    def check_attempt(self, candidate: Candidate, arriving: int, now_ms: int) -> None:
-        """Raise `Rejected` where `node.attempts` turns this away; its signatures are good.
+    def is_on_trial(self, candidate: Candidate, arriving: Undecided) -> bool:
+        """Say whether `check_attempt` has to be asked, beside what is on its way into the pool."""
+        return self._trials.is_due(candidate, self._pool.undecided, arriving)
 
-        `arriving` counts the stream's submissions on their way into the pool.
-        """
-        undecided = arriving + self._pool.count_of(candidate.transaction.body.stream)
-        check_attempt(self._chain, candidate, undecided, now_ms)
+    def check_attempt(self, candidate: Candidate, arriving: Undecided, now_ms: int) -> None:
+        """Raise `Rejected` where `node.attempts` turns this away; its signatures are good."""
+        self._trials.check(candidate, now_ms, self._pool.undecided, arriving)
 
     def admit(
         self, candidates: Iterable[Candidate], now_ms: int, *, is_local: bool
@@ -107,6 +109,7 @@ class PoolAdmission:
         self._overdue.difference_update(tx_ids)
         self._recent.add(tx_ids)
         self._valid_keys.clear()
+        self._trials.block_applied()
         if any(stream.startswith(PARTY_PREFIX) for stream in streams):
             self._drop_revoked()
 

@@ -107,7 +107,7 @@ class Proofs:
         not hold it.
         """
         walk = StreamWalk(contract_stream(contract), _look_for(question), weigh=_Held.weigh)
-        # Of what lies outside a window only its hash is held, so a record of any length has them.
+        # Of what lies outside a window only its hash is held: a record of 576,000 entries has them.
         count_max = SIZE_MAX if isinstance(question, Window) else None
         async with self._queries.walk(walk, count_max=count_max):
             return await self._answer(contract, question, walk)

@@ -17,10 +17,10 @@ from api.ports import Accepted, Intake, Known, Position, Refused
 from contracts.execution import Candidate, check_keys
 from ledger.receipt import BatchReceipt, IntakeReceipt, sign_batch_receipt, sign_receipt
 from ledger.refusal import Reason, Rejected
-from node.attempts import Arrivals
 from node.effects import Admitted
 from node.intake import Parsed, parse_submissions
 from node.shell import PARSE_SLICE, Shell
+from node.undecided import Arrivals
 from storage.files import StorageFailure
 
 IN_FLIGHT_MAX: Final = 20_000
@@ -188,15 +188,18 @@ class Submissions:
                 if at in known:
                     answers[at] = self._answer_known(candidate)
                     continue
-                refusal = self._take_quota(candidate) or self._check_attempt(candidate)
+                refusal = self._take_quota(candidate)
+                if refusal is None and self._is_on_trial(candidate):
+                    await asyncio.sleep(0)  # a trial is a turn of its own
+                    refusal = self._check_attempt(candidate)
                 if refusal is not None:
                     answers[at] = refusal
                     continue
                 fresh[at] = candidate
-                self._arrivals.begin(candidate.transaction.body.stream)
+                self._arrivals.begin(candidate.transaction)
             await self._make_durable(list(fresh.values()))
         finally:
-            self._arrivals.end([each.transaction.body.stream for each in fresh.values()])
+            self._arrivals.end([each.transaction for each in fresh.values()])
         self._promise(fresh, answers)
         return [answer for answer in answers if answer is not None]
 
@@ -260,13 +263,22 @@ class Submissions:
         self._count_refusal(rejected.reason)
         return Refused(rejected, transaction.tx_id, max(RETRY_AFTER_S, round(wait_s + 0.5)))
 
+    def _is_on_trial(self, candidate: Candidate) -> bool:
+        """Say whether this is an attempt that may be one too many: not what is promised, waits or
+        is decided already, which adds nothing to its record."""
+        tx_id, driver = candidate.transaction.tx_id, self._shell.driver
+        return driver.is_on_trial(candidate, self._arrivals) and not (
+            tx_id in self._promises
+            or tx_id in self._arrivals
+            or tx_id in driver.pool
+            or driver.is_recent(tx_id)
+        )
+
     def _check_attempt(self, candidate: Candidate) -> Refused | None:
-        transaction = candidate.transaction
-        if transaction.tx_id in self._promises:
+        if not self._is_on_trial(candidate):
             return None
-        arriving = self._arrivals.of(transaction.body.stream)
         try:
-            self._shell.driver.check_attempt(candidate, arriving)
+            self._shell.driver.check_attempt(candidate, self._arrivals)
         except Rejected as rejected:
             return self._refuse(rejected, candidate)
         return None

@@ -99,7 +99,8 @@ def _leave(token: str) -> NoReturn:
 
 
 def _take_integer(token: str) -> int:
-    if len(token) >= _INTEGER_CHARS_MAX - 1:
+    # Where it has no compiled reader, the library takes digits of other scripts.
+    if len(token) >= _INTEGER_CHARS_MAX - 1 or not token.isascii():
         _leave(token)
     return int(token)
 

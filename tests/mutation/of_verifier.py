@@ -91,6 +91,15 @@ MUTANTS = (
         "tests/verifier/test_readers.py::test_json_of_another_spelling",
     ),
     Mutant(
+        "any-digit-at-a-glance",
+        "verifier/strict_json.py",
+        " or not token.isascii():",
+        ":",
+        "without a compiled reader, digits of other scripts are read at a glance",
+        "tests/verifier/test_readers.py::"
+        "test_digits_of_other_scripts_are_none_to_whatever_reader_python_has",
+    ),
+    Mutant(
         "any-order-at-a-glance",
         "verifier/strict_json.py",
         "                if names != sorted(names):",

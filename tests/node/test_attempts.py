@@ -10,14 +10,16 @@ import pytest
 
 from api.ports import Accepted, Refused
 from ledger.refusal import Reason, Rejected
-from node.attempts import Arrivals, check_attempt
+from node.attempts import Trials
 from node.batch_book import BatchBook
 from node.effects import Admitted
 from node.intake import Parsed
 from node.mempool import Mempool
 from node.pool_admission import PoolAdmission
 from node.submissions import Quota, Submissions
+from node.undecided import Arrivals
 from storage.files import StorageFailure
+from tests.contracts.test_refunds import AS_OF, busy_world
 from tests.contracts.world import CARD, World, open_world, read
 
 FEW = 3
@@ -28,9 +30,9 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("node.attempts.ATTEMPTS_MAX", FEW)
 
 
-def attempt(world: World, stream: str = CARD) -> bytes:
+def attempt(world: World, stream: str = CARD, signer: str = "m-2") -> bytes:
     """What nobody but the merchant may say."""
-    return world.submit("prepaid.prepay", stream, {"amount": 1}, "m-2")
+    return world.submit("prepaid.prepay", stream, {"amount": 1}, signer)
 
 
 def payment(world: World) -> bytes:
@@ -38,7 +40,14 @@ def payment(world: World) -> bytes:
 
 
 def check(world: World, envelope: bytes, undecided: int = 0) -> None:
-    check_attempt(world.chain, read(envelope), undecided, world.next_ms)
+    """Try it beside so many that somebody else has waiting."""
+    candidate, arriving = read(envelope), Arrivals()
+    for _ in range(undecided):
+        stream = candidate.transaction.body.stream
+        arriving.begin(
+            read(world.submit("prepaid.prepay", stream, {"amount": 1}, "m-3")).transaction
+        )
+    Trials(world.chain).check(candidate, world.next_ms, arriving)
 
 
 def test_a_crowded_record_takes_what_is_applied_and_no_more_attempts() -> None:
@@ -89,20 +98,27 @@ def test_the_pool_counts_what_waits_of_a_stream() -> None:
     waiting = [read(attempt(world)) for _ in range(4)]
     for candidate in [*waiting, waiting[0]]:
         pool.add(candidate, is_local=False, now_ms=0)
-    assert (pool.count_of(CARD), pool.count_of("contract/card-2")) == (4, 0)
+    undecided = pool.undecided
+    assert (undecided.count_of(CARD), undecided.count_of("contract/card-2")) == (4, 0)
+    assert [undecided.has_of(CARD, signer) for signer in ("m-2", "m-1")] == [True, False]
     gone = [candidate.transaction.tx_id for candidate in waiting[:3]]
     pool.remove([*gone, gone[0], bytes(32)])
-    assert pool.count_of(CARD) == 1
+    assert (undecided.count_of(CARD), undecided.has_of(CARD, "m-2")) == (1, True)
     pool.quarantine(waiting[3].transaction.tx_id)
-    assert pool.count_of(CARD) == 0
+    assert (undecided.count_of(CARD), undecided.has_of(CARD, "m-2")) == (0, False)
 
 
 def test_arrivals_end_as_often_as_they_begin() -> None:
-    arrivals = Arrivals()
-    for stream in ("a", "b", "a"):
-        arrivals.begin(stream)
-    arrivals.end(["a", "b"])
-    assert [arrivals.of(stream) for stream in ("a", "b", "c")] == [1, 0, 0]
+    world, arrivals = open_world(), Arrivals()
+    one, other = (read(attempt(world)).transaction for _ in range(2))
+    for transaction in (one, other, one):
+        arrivals.begin(transaction)
+    assert arrivals.count_of(CARD) == 2
+    arrivals.end([one, other])
+    assert (one.tx_id in arrivals, other.tx_id in arrivals) == (True, False)
+    assert (arrivals.count_of(CARD), arrivals.has_of(CARD, "m-2")) == (1, True)
+    arrivals.end([one])
+    assert (arrivals.count_of(CARD), arrivals.has_of(CARD, "m-2")) == (0, False)
 
 
 class Door:
@@ -112,6 +128,7 @@ class Door:
         self.world = open_world()
         self.pool = Mempool()
         admission = PoolAdmission(self.world.chain, self.pool, lambda level, text: None)
+        self.admission = admission
         self.fails = False
         self.counted: list[Reason] = []
 
@@ -135,6 +152,7 @@ class Door:
             is_known=lambda tx_id: False,
             is_recent=admission.is_recent,
             check_admission=lambda candidate: admission.check(candidate, self.world.next_ms),
+            is_on_trial=admission.is_on_trial,
             check_attempt=lambda candidate, arriving: admission.check_attempt(
                 candidate, arriving, self.world.next_ms
             ),
@@ -150,6 +168,7 @@ class Door:
             fail=lambda text: None,
             disk=SimpleNamespace(spool=SimpleNamespace(append=None)),
         )
+        self.shell = shell
         self.submissions = Submissions(
             shell, Quota(1_000, 1_000), lambda tx_id: None, self.counted.append
         )
@@ -157,11 +176,13 @@ class Door:
 
 async def test_attempts_of_one_request_count_before_any_is_in_the_pool() -> None:
     door = Door()
-    answers = await door.submissions.submit([attempt(door.world) for _ in range(2 * FEW)])
+    flood = [attempt(door.world) for _ in range(FEW)]
+    flood += [attempt(door.world, signer="bank-1") for _ in range(FEW)]
+    answers = await door.submissions.submit(flood)
     assert [type(answer) for answer in answers] == [Accepted] * FEW + [Refused] * FEW
     assert door.counted == [Reason.TOO_MANY_ATTEMPTS] * FEW
-    assert door.pool.count_of(CARD) == FEW
-    (answer,) = await door.submissions.submit([attempt(door.world)])
+    assert door.pool.undecided.count_of(CARD) == FEW
+    (answer,) = await door.submissions.submit([attempt(door.world, signer="bank-1")])
     assert isinstance(answer, Refused)
     assert (answer.rejected.reason, answer.retry_after_s) == (Reason.TOO_MANY_ATTEMPTS, None)
     (answer,) = await door.submissions.submit([payment(door.world)])
@@ -185,3 +206,84 @@ async def test_what_never_got_into_the_pool_is_not_counted() -> None:
     door.fails = False
     answers = await door.submissions.submit([attempt(door.world) for _ in range(FEW)])
     assert [type(answer) for answer in answers] == [Accepted] * FEW
+
+
+async def test_each_signer_has_one_undecided_entry_of_a_crowded_record() -> None:
+    """Each would be applied on the state as it is, and all but one would be refused in the block:
+    whoever may state something cannot heap up attempts either."""
+    door = Door()
+    for _ in range(FEW):
+        door.world.run(attempt(door.world))
+    bills = [
+        door.world.submit("prepaid.prepay", CARD, {"amount": at}, "m-1", reference="bill-1")
+        for at in range(1, 4)
+    ]
+    first, second, third = await door.submissions.submit(bills)
+    assert isinstance(first, Accepted)
+    for answer in (second, third):
+        assert isinstance(answer, Refused)
+        assert answer.rejected.reason is Reason.QUOTA_EXCEEDED
+        assert answer.rejected.detail == (
+            f"{CARD} has 4 attempts that were refused or that no block holds yet; from 3 on each "
+            "signer's next is taken in once the one before is decided, and one of m-1 waits"
+        )
+        assert answer.retry_after_s == 1
+    (again,) = await door.submissions.submit(bills[:1])
+    assert isinstance(again, Accepted)
+    door.world.commit(bills[0])
+    door.pool.remove([first.tx_id])
+    (later,) = await door.submissions.submit([payment(door.world)])
+    assert isinstance(later, Accepted)
+
+
+async def test_what_waits_here_already_is_promised_however_crowded_its_record() -> None:
+    """After a start the promises are forgotten, and the spool's envelopes are in the pool; others
+    were brought by peers. The same envelope twice at once is no further attempt either."""
+    door = Door()
+    waiting = [attempt(door.world) for _ in range(FEW)]
+    for envelope in waiting:
+        door.pool.add(read(envelope), is_local=True, now_ms=0)
+    answers = await door.submissions.submit(waiting)
+    assert [type(answer) for answer in answers] == [Accepted] * FEW
+    bill = payment(door.world)
+    answers = await door.submissions.submit([bill, bill])
+    assert [type(answer) for answer in answers] == [Accepted] * 2
+
+
+async def test_what_a_block_took_meanwhile_is_no_attempt() -> None:
+    door = Door()
+    for _ in range(FEW):
+        door.world.run(attempt(door.world))
+    bill = payment(door.world)
+
+    async def decide(items: Sequence[Parsed]) -> tuple[Sequence[Parsed], list[Parsed]]:
+        door.world.commit(bill)
+        door.admission.block_applied([read(bill).transaction.tx_id], [CARD])
+        return items, []
+
+    door.shell.verify = decide
+    (answer,) = await door.submissions.submit([bill])
+    assert isinstance(answer, Accepted)
+
+
+def test_trials_at_one_height_read_no_more_than_a_block_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each costs some sixty reads: two of them fit, and the next has to wait for a block."""
+    monkeypatch.setattr("node.attempts.READS_MAX", 130)
+    world = busy_world()
+    for _ in range(FEW):
+        assert world.run(attempt(world))[0].refused
+    trials = Trials(world.chain)
+
+    def ask() -> None:
+        envelope = world.submit("refund.computed", CARD, {"as_of": AS_OF}, "c-1")
+        trials.check(read(envelope), world.next_ms)
+
+    ask()
+    ask()
+    with pytest.raises(Rejected, match=r"try again after the next block$") as refused:
+        ask()
+    assert refused.value.reason is Reason.POOL_FULL
+    trials.block_applied()
+    ask()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Callable
+from json.scanner import py_make_scanner  # type: ignore[attr-defined]
 from typing import Any
 
 import msgpack
@@ -91,6 +92,23 @@ def test_what_is_read_at_a_glance_the_grammar_reads_too(
             read = read_by_grammar(given_)
             assert read == (seen, len(given_))
             assert repr(read[0]) == repr(seen)  # members in the same order, True is not 1
+
+
+def test_digits_of_other_scripts_are_none_to_whatever_reader_python_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The library's reader in Python, where there is no compiled one, takes them behind a digit."""
+    decoder = json.JSONDecoder(
+        parse_float=strict_json._leave,
+        parse_constant=strict_json._leave,
+        parse_int=strict_json._take_integer,
+    )
+    decoder.scan_once = py_make_scanner(decoder)  # type: ignore[attr-defined]
+    monkeypatch.setattr(strict_json, "_decode", decoder.decode)
+    assert strict_json._read_at_a_glance(b'{"a":12}') == {"a": 12}
+    for digit in ("\uff12", "\u0662"):
+        with pytest.raises(Rejected):
+            strict_json.read_object(f'{{"a":1{digit}}}'.encode(), "value")
 
 
 def test_most_texts_are_read_at_a_glance() -> None:
