@@ -32,9 +32,8 @@ _PROBLEM_DETAILS: Final[Mapping[str, str]] = {
     "bad_field": "a batch has at least one transaction; this one has none",
     "bad_signature": "transaction …: the signature of merchant-1 with key … does not verify",
     "duplicate": "transaction … is already on the chain",
-    "too_many_attempts": "contract/c-9 has 1000 attempts that were refused or that no block holds "
-    "yet; from 1000 on only what would be applied is taken in, and as of block 812 this would be "
-    "refused as not_entitled",
+    "too_many_attempts": "contract/c-9 has 1000 attempts that were refused; from 1000 on only what "
+    "would be applied is taken in, and as of block 812 this would be refused as not_entitled",
     "quota_exceeded": "merchant-1 sent 1000 transactions in this minute; at most 1000 are allowed",
     "pool_full": "100000 transactions wait for a block; at most 100000 may",
     "unauthenticated": "this needs the header Authorization: Bearer <access token>",

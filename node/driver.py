@@ -260,9 +260,9 @@ class Driver:
         """
         self._admission.check(candidate, self._now_ms)
 
-    def is_on_trial(self, candidate: Candidate, arriving: Undecided) -> bool:
+    def is_on_trial(self, candidate: Candidate) -> bool:
         """Say whether a submission's record is so full of attempts that it is tried first."""
-        return self._admission.is_on_trial(candidate, arriving)
+        return self._admission.is_on_trial(candidate)
 
     def check_attempt(self, candidate: Candidate, arriving: Undecided) -> None:
         """Raise `Rejected` for one more attempt on a record that is full of refused ones.

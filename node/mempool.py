@@ -59,7 +59,7 @@ class Mempool:
         self._quarantine: dict[bytes, None] = {}
         self.bytes = 0
         self.undecided = Undecided()
-        """What waits, by stream."""
+        """What waits, by stream and signer."""
 
     def __len__(self) -> int:
         return len(self._items)

@@ -60,12 +60,15 @@ class PoolAdmission:
         if candidate.transaction.tx_id not in self._pool:
             self._pool.check_room(candidate)
 
-    def is_on_trial(self, candidate: Candidate, arriving: Undecided) -> bool:
-        """Say whether `check_attempt` has to be asked, beside what is on its way into the pool."""
-        return self._trials.is_due(candidate, self._pool.undecided, arriving)
+    def is_on_trial(self, candidate: Candidate) -> bool:
+        """Say whether `check_attempt` has to be asked."""
+        return self._trials.is_due(candidate)
 
     def check_attempt(self, candidate: Candidate, arriving: Undecided, now_ms: int) -> None:
-        """Raise `Rejected` where `node.attempts` turns this away; its signatures are good."""
+        """Raise `Rejected` where `node.attempts` turns this away; its signatures are good.
+
+        `arriving` is what is on its way into the pool.
+        """
         self._trials.check(candidate, now_ms, self._pool.undecided, arriving)
 
     def admit(

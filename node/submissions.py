@@ -267,7 +267,7 @@ class Submissions:
         """Say whether this is an attempt that may be one too many: not what is promised, waits or
         is decided already, which adds nothing to its record."""
         tx_id, driver = candidate.transaction.tx_id, self._shell.driver
-        return driver.is_on_trial(candidate, self._arrivals) and not (
+        return driver.is_on_trial(candidate) and not (
             tx_id in self._promises
             or tx_id in self._arrivals
             or tx_id in driver.pool

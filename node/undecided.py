@@ -1,4 +1,4 @@
-"""Which streams have transactions that no block holds yet, how many, and whose.
+"""Who has signed what no block holds yet, stream by stream.
 
 Counted at two places: of what waits in the pool (`node.mempool`), and of what is on its way there
 (`node.submissions`). `node.attempts` asks both.
@@ -12,40 +12,30 @@ from ledger.transaction import Transaction
 
 
 class Undecided:
-    """Transactions counted by stream, and by stream and signer; each is taken out once."""
+    """Transactions counted by stream and signer; each is taken out once."""
 
     def __init__(self) -> None:
-        self._streams: dict[str, int] = {}
-        self._signed: dict[tuple[str, str], int] = {}
+        self._counts: dict[tuple[str, str], int] = {}
 
     def add(self, transaction: Transaction) -> None:
         """One more."""
-        stream, signers = transaction.body.stream, transaction.body.signers
-        self._streams[stream] = self._streams.get(stream, 0) + 1
-        signed = self._signed
-        for signer in signers:
-            signed[stream, signer] = signed.get((stream, signer), 0) + 1
+        counts, stream = self._counts, transaction.body.stream
+        for signer in transaction.body.signers:
+            counts[stream, signer] = counts.get((stream, signer), 0) + 1
 
     def remove(self, transactions: Iterable[Transaction]) -> None:
         """These are decided, or will never be."""
-        streams, signed = self._streams, self._signed
+        counts = self._counts
         for transaction in transactions:
             stream = transaction.body.stream
-            streams[stream] -= 1
-            if not streams[stream]:
-                del streams[stream]
             for signer in transaction.body.signers:
-                signed[stream, signer] -= 1
-                if not signed[stream, signer]:
-                    del signed[stream, signer]
+                counts[stream, signer] -= 1
+                if not counts[stream, signer]:
+                    del counts[stream, signer]
 
-    def count_of(self, stream: str) -> int:
-        """Return how many of a stream there are."""
-        return self._streams.get(stream, 0)
-
-    def has_of(self, stream: str, signer: str) -> bool:
-        """Say whether there is one of a stream that this party signed."""
-        return (stream, signer) in self._signed
+    def count_of(self, stream: str, signer: str) -> int:
+        """Return how many of a stream this party signed."""
+        return self._counts.get((stream, signer), 0)
 
 
 class Arrivals(Undecided):
