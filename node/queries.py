@@ -152,9 +152,10 @@ class Queries:
         self._walker: Final = Walker(self._state, self._read_entry)
         self._public_walker: Final = Walker(self._state, self._read_entry)
         """For questions that need no token: whoever asks them has turns of their own."""
-        self._committed: dict[bytes, list[asyncio.Future[None]]] = {}
-        self._certified: dict[asyncio.Future[None], int] = {}
+        self._committed: dict[bytes, list[asyncio.Future[bool]]] = {}
+        self._certified: dict[asyncio.Future[bool], int] = {}
         """Who waits for which height. Whoever stops waiting, for whatever reason, is in neither."""
+        self._is_closing = False
         self._provers: dict[int, TileProver] = {}
         self._kept_ends: dict[int, _Ends] = {}
         self._schedules: Counter[str] = Counter()
@@ -169,43 +170,51 @@ class Queries:
         for tx_id in tx_ids:
             for waiting in self._committed.pop(tx_id, ()):
                 if not waiting.done():
-                    waiting.set_result(None)
+                    waiting.set_result(True)
 
     def height_certified(self, height: int) -> None:
         """Wake whoever waits for this height or a lower one."""
         for waiting, wanted in self._certified.items():
             if wanted <= height and not waiting.done():
-                waiting.set_result(None)
+                waiting.set_result(True)
+
+    def end_waiting(self) -> None:
+        """Nothing more will happen here: who waits, or comes to, is told that it has not."""
+        self._is_closing = True
+        committed = [waiting for group in self._committed.values() for waiting in group]
+        for waiting in [*committed, *self._certified]:
+            if not waiting.done():
+                waiting.set_result(False)
 
     async def wait_committed(self, tx_id: bytes, timeout_s: float) -> bool:
         """Return whether a transaction was committed within the time."""
-        if self._shell.driver.is_known(tx_id):
-            return True
+        is_known = self._shell.driver.is_known(tx_id)
+        if is_known or self._is_closing:
+            return is_known
         waiting = asyncio.get_running_loop().create_future()
         self._committed.setdefault(tx_id, []).append(waiting)
         try:
-            await asyncio.wait_for(waiting, timeout_s)
+            return await asyncio.wait_for(waiting, timeout_s)
         except TimeoutError:
             return False
         finally:
             left = [item for item in self._committed.pop(tx_id, []) if item is not waiting]
             if left:
                 self._committed[tx_id] = left
-        return True
 
     async def wait_certified(self, height: int, timeout_s: float) -> bool:
         """Return whether a checkpoint covering a height was certified within the time."""
-        if self._is_certified(height):
-            return True
+        is_certified = self._is_certified(height)
+        if is_certified or self._is_closing:
+            return is_certified
         waiting = asyncio.get_running_loop().create_future()
         self._certified[waiting] = height
         try:
-            await asyncio.wait_for(waiting, timeout_s)
+            return await asyncio.wait_for(waiting, timeout_s)
         except TimeoutError:
             return False
         finally:
             del self._certified[waiting]
-        return True
 
     # Positions
 

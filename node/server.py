@@ -470,7 +470,7 @@ class _Server:
         serving = asyncio.create_task(server.serve())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        service.is_closing = True
+        service.close()
         server.stop()
         stopping.cancel()
         await serving

@@ -265,6 +265,11 @@ class NodeService:
             raise Unavailable("this node has just started and still reads its own source", 1)
         return made
 
+    def close(self) -> None:
+        """The node is shutting down: nobody is sent here, and nobody waits for what is to come."""
+        self.is_closing = True
+        self._queries.end_waiting()
+
     def healthy(self) -> tuple[bool, str]:
         """Say whether the process works at all."""
         if self._shell.is_stopped:

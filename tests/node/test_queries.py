@@ -53,6 +53,19 @@ async def test_who_waits_is_woken_by_what_covers_it() -> None:
     assert (queries._certified, queries._committed) == ({}, {})
 
 
+async def test_at_the_end_of_a_node_nobody_waits_for_what_is_to_come() -> None:
+    """A request that waited a minute held the node up, and was cut off with an error in its log."""
+    queries = make_queries()
+    waiting = [asyncio.create_task(queries.wait_committed(b"x", 60)) for _ in range(2)]
+    waiting.append(asyncio.create_task(queries.wait_certified(5, 60)))
+    await asyncio.sleep(0)
+    queries.end_waiting()
+    assert await asyncio.gather(*waiting) == [False] * 3
+    assert not await queries.wait_committed(b"y", 60)
+    assert not await queries.wait_certified(6, 60)
+    assert (queries._certified, queries._committed) == ({}, {})
+
+
 async def test_who_is_cancelled_waits_for_its_thread_which_still_holds_everything() -> None:
     begun, leave = threading.Event(), threading.Event()
 
