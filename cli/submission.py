@@ -126,9 +126,7 @@ class Submitter:
                 tx_id = decode_transaction(item.envelope).tx_id.hex()
                 ready[place] = _Ready(item.envelope, tx_id, item)
                 continue
-            body = complete_body(item, not_after, self.tx_ids)
-            tx_id = compute_tx_id(body).hex()
-            self.tx_ids.setdefault((item.signers[0], item.reference), tx_id)
+            body, tx_id = _complete(item, not_after, self.tx_ids)
             if self.is_batch and len(item.signers) == 1:
                 batches.setdefault(item.signers[0], []).append((place, body))
                 continue
@@ -283,8 +281,17 @@ def _check_drafts(items: Iterable[Item], tx_ids: dict[tuple[str, str], str]) -> 
     """
     for item in items:
         if isinstance(item, Draft):
-            body = complete_body(item, INTEGER_MAX, tx_ids)
-            tx_ids.setdefault((item.signers[0], item.reference), compute_tx_id(body).hex())
+            _complete(item, INTEGER_MAX, tx_ids)
+
+
+def _complete(
+    draft: Draft, not_after: int, tx_ids: dict[tuple[str, str], str]
+) -> tuple[bytes, str]:
+    """Return a draft's body and transaction id, which later drafts may name."""
+    body = complete_body(draft, not_after, tx_ids)
+    tx_id = compute_tx_id(body).hex()
+    tx_ids.setdefault((draft.signers[0], draft.reference), tx_id)
+    return body, tx_id
 
 
 def wait_height(client: Client, height: int, name: str = "height", timeout_s: float = 60) -> int:

@@ -49,7 +49,7 @@ from ledger.refusal import Reason, Rejected
 from ledger.state_tree import encode_state_proof
 from ledger.stream import compute_state_key
 from ledger.transaction import read_head
-from node.queries import HISTORY_ENTRIES_MAX, Queries, archive_named, work_aside
+from node.queries import HISTORY_ENTRIES_MAX, Queries, work_aside
 from node.shell import Shell
 from node.stream_walk import IN_WINDOWS, StreamTooLarge, StreamWalk
 from storage.files import Damaged
@@ -218,12 +218,11 @@ class Proofs:
         store = self._shell.disk.store
         prover = TileProver(size, store.read_tile)
         blocks: list[ProvenBlock] = []
-        with archive_named():
-            for height in heights:
-                path = tuple(prover.inclusion(store.header(height).index))
-                blocks.append(ProvenBlock(store.chain_store.header_entry(height), path))
-                if not len(blocks) % BLOCKS_PER_TURN:
-                    await asyncio.sleep(0)
+        for height in heights:
+            path = tuple(prover.inclusion(store.header(height).index))
+            blocks.append(ProvenBlock(store.chain_store.header_entry(height), path))
+            if not len(blocks) % BLOCKS_PER_TURN:
+                await asyncio.sleep(0)
         return blocks
 
 

@@ -31,6 +31,7 @@ from node.server import open_keyvalue
 from node.stream_walk import IN_WINDOWS
 from storage.files import DiskDirectory
 from tests.cli.running import StoredChain, amount, opening, registrations
+from tests.node.turns import other_work
 from verifier.report import Report
 from verifier.verify import verify_evidence
 
@@ -282,22 +283,14 @@ async def test_others_have_their_turns_while_a_records_blocks_are_proven(
 ) -> None:
     """A record of a hundred thousand entries may stand in as many blocks."""
     monkeypatch.setattr("node.proofs.BLOCKS_PER_TURN", 1)
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
     with opened(stored) as (proofs, shell):
         when = times(shell)
         balance = {"from": when[4], "stated": 300, "until": when[5] + 1}
-        working = asyncio.create_task(others())
-        await asyncio.sleep(0)
-        before = turns
-        raw = await ask(proofs, ask="balance", **balance)
-        working.cancel()
+        async with other_work() as turns:
+            await asyncio.sleep(0)
+            before = turns.count
+            raw = await ask(proofs, ask="balance", **balance)
+            seen = turns.count - before
         assert len(json.loads(raw)["blocks"]) > 1
-        assert turns - before >= len(json.loads(raw)["blocks"])
+        assert seen >= len(json.loads(raw)["blocks"])
         check(stored, raw)

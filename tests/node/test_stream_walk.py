@@ -22,6 +22,7 @@ from node.stream_walk import (
     Walker,
     WalksFull,
 )
+from tests.node.turns import other_work
 
 LONG = 10 * ENTRIES_PER_TURN
 
@@ -71,23 +72,15 @@ async def test_others_have_their_turns_and_what_comes_meanwhile_is_read_too() ->
     streams = Streams()
     streams.grow("a", LONG)
     streams.grow("b", 5)
-    turns = 0
 
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            if turns == 3:
-                streams.grow("a", 2)
-                streams.grow("b")
-            await asyncio.sleep(0)
+    def grow(turn: int) -> None:
+        if turn == 3:
+            streams.grow("a", 2)
+            streams.grow("b")
 
-    working = asyncio.create_task(others())
     one, two = walk("a"), walk("b")
-    async with streams.walker.read(one, two):
-        seen = turns
-    working.cancel()
-    assert seen >= LONG // ENTRIES_PER_TURN
+    async with other_work(grow) as turns, streams.walker.read(one, two):
+        assert turns.count >= LONG // ENTRIES_PER_TURN
     assert one.found == all_of("a", LONG + 2)
     assert two.found == all_of("b", 6)
     assert streams.reads <= LONG + 2 + 6 + 2, "what was read is not read again"
@@ -99,19 +92,8 @@ async def test_large_entries_are_a_turn_of_their_own() -> None:
     streams.grow("a", ENTRIES_PER_TURN)
     for tx_id, stored in streams.entries.items():
         streams.entries[tx_id] = replace(stored, raw=bytes(USUAL_BYTES * ENTRIES_PER_TURN))
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    working = asyncio.create_task(others())
-    async with streams.walker.read(walk("a")):
-        seen = turns
-    working.cancel()
-    assert seen >= ENTRIES_PER_TURN
+    async with other_work() as turns, streams.walker.read(walk("a")):
+        assert turns.count >= ENTRIES_PER_TURN
 
 
 async def test_what_is_made_to_nothing_is_left_out_and_an_empty_stream_is_empty() -> None:
