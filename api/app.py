@@ -46,7 +46,7 @@ from ledger.refusal import Rejected
 TITLE: Final = "Evidence ledger"
 API_VERSION: Final = "1"
 
-CORS_METHODS: Final = ("GET", "HEAD", "POST")
+CORS_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE")
 CORS_HEADERS: Final = ("Authorization", "Content-Type", "X-Request-Id")
 CORS_EXPOSED: Final = ("Location", "Retry-After", "X-Request-Id")
 

@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.client_address import group_of
 from api.problems import Problem, let_go, render_problem
 
 LARGE_BYTES: Final = 256 * 1024
@@ -152,7 +153,7 @@ def _identify_reader(scope: Scope) -> bytes:
         if name == b"authorization":
             return bytes(value.partition(b" ")[2].strip(b" "))
     client = scope.get("client")
-    return b"" if client is None else client[0].encode()
+    return b"" if client is None else group_of(client[0]).encode()
 
 
 def _busy() -> Problem:

@@ -11,11 +11,12 @@ only while too many are being told already is it cut off. Pure; it knows no sock
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+from api.client_address import LOOPBACK, group_of
 
 SHARES: Final = 4
 """One address has at most one place in so many."""
@@ -23,8 +24,6 @@ SHARES: Final = 4
 REFUSAL_PLACES: Final = 16
 """Of all places, those in which newcomers are only told that there is none: an answer is a matter
 of milliseconds."""
-
-LOOPBACK: Final = "loopback"
 
 
 class ApiDrop(StrEnum):
@@ -151,18 +150,3 @@ class ConnectionTable:
         holder.count -= 1
         if not holder.count:
             del self._holders[place.group]
-
-
-def group_of(address: str) -> str:
-    """Return what counts as one address: an IPv4 address, or the /64 that one IPv6 line gets."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is None:
-            if ip.is_loopback:
-                return LOOPBACK
-            return str(ipaddress.IPv6Network((ip, 64), strict=False))
-        ip = ip.ipv4_mapped
-    return LOOPBACK if ip.is_loopback else str(ip)

@@ -100,16 +100,17 @@ async def test_cors_is_for_listed_origins_only(connect: Connect) -> None:
         assert ours.headers["access-control-allow-origin"] == "https://audit.example"
         theirs = await client.get("/v1/status", headers={"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in theirs.headers
-        preflight = await client.options(
-            "/v1/transactions",
-            headers={
-                "Origin": "https://audit.example",
-                "Access-Control-Request-Method": "POST",
-                "Access-Control-Request-Headers": "content-type,authorization",
-            },
-        )
-        assert preflight.status_code == 200
-        assert "POST" in preflight.headers["access-control-allow-methods"]
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            preflight = await client.options(
+                f"/v1/contracts/{'00' * 32}/private",
+                headers={
+                    "Origin": "https://audit.example",
+                    "Access-Control-Request-Method": method,
+                    "Access-Control-Request-Headers": "content-type,authorization",
+                },
+            )
+            assert preflight.status_code == 200
+            assert method in preflight.headers["access-control-allow-methods"]
 
 
 async def test_cors_is_off_by_default(client: httpx.AsyncClient) -> None:

@@ -121,23 +121,28 @@ async def test_what_would_be_too_much_at_once_is_asked_for_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "spellings",
-    [["Bearer el1_a", "bearer el1_a", "BEARER   el1_a  "], ["", ""]],
-    ids=["token", "address"],
+    "askers",
+    [
+        [("Bearer el1_a", "198.51.100.1"), ("bearer el1_a", "198.51.100.2")],
+        [("Bearer el1_a", "198.51.100.1"), ("BEARER   el1_a  ", "198.51.100.3")],
+        [("", "192.0.2.7"), ("", "192.0.2.7")],
+        [("", "2001:db8:1:2::9"), ("", "2001:db8:1:2:3:4:5:6")],
+    ],
+    ids=["spelling", "spaces", "address", "line"],
 )
-async def test_no_reader_keeps_the_others_out(spellings: list[str]) -> None:
+async def test_no_reader_keeps_the_others_out(askers: list[tuple[str, str]]) -> None:
     """However large its answer, however slow it is, however often it asks, from wherever."""
     app = answering(LARGE, 2 * len(LARGE))
-    slow = Client(app, takes=False, token=spellings[0])
+    (token, address), _ = askers
+    slow = Client(app, takes=False, token=token, address=address)
     asking = asyncio.create_task(slow.ask())
     await asyncio.sleep(0)
-    for number, token in enumerate(spellings):
-        address = f"198.51.100.{number}" if token else "192.0.2.7"
+    for token, address in askers:
         assert (await Client(app, token=token, address=address).ask()).status == 503
         assert (await Client(app, token="Bearer el1_b").ask()).body == LARGE
     slow.may_take.set()
     await asking
-    assert (await Client(app, token=spellings[0]).ask()).body == LARGE
+    assert (await Client(app, token=token, address=address).ask()).body == LARGE
 
 
 async def test_a_single_one_beyond_the_bound_leaves_half_to_the_others() -> None:

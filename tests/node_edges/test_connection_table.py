@@ -7,13 +7,11 @@ import random
 import pytest
 
 from node.connection_table import (
-    LOOPBACK,
     REFUSAL_PLACES,
     SHARES,
     ApiDrop,
     ConnectionTable,
     Place,
-    group_of,
 )
 
 PLACES = 8
@@ -39,25 +37,6 @@ class Door:
 
 def stranger(number: int) -> str:
     return f"198.51.100.{number}"
-
-
-@pytest.mark.parametrize(
-    ("address", "group"),
-    [
-        ("127.0.0.1", LOOPBACK),
-        ("127.3.2.1", LOOPBACK),
-        ("::1", LOOPBACK),
-        ("::ffff:127.0.0.1", LOOPBACK),
-        ("198.51.100.7", "198.51.100.7"),
-        ("::ffff:198.51.100.7", "198.51.100.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-    ],
-)
-def test_one_address_is_what_one_subscriber_has(address: str, group: str) -> None:
-    assert group_of(address) == group
 
 
 def test_the_longest_idle_makes_room_and_a_request_is_not_interrupted() -> None:
