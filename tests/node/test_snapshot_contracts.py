@@ -236,7 +236,7 @@ async def test_a_line_that_waits_for_its_turn_holds_nothing_meanwhile(
     async def not_yet(_height: int) -> tuple[bytes, int]:
         monkeypatch.undo()
         monkeypatch.setattr("node.queries.asyncio.sleep", sleep)
-        raise NotCertified(1)
+        raise NotCertified("not certified yet", "尚未认证", 1)
 
     async def sleep(_seconds: float) -> None:
         left.extend([each() for each in walks])
