@@ -193,7 +193,10 @@ async def test_a_question_is_answered(connect: Connect, committed: FakeNode) -> 
             (b'{"ask":"x"}', "question: Invalid value 'x' - at `$.ask`"),
             (
                 b'{"ask":"window","from":2,"kinds":[],"until":2}',
-                "question: nothing lies from 2 to 2",
+                (
+                    "question: nothing lies from 1970-01-01 00:00:00.002 UTC (2 ms) to "
+                    "1970-01-01 00:00:00.002 UTC (2 ms)"
+                ),
             ),
             (
                 b'{"ask":"window","from":1,"kinds":["b","a"],"until":2}',
