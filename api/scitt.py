@@ -26,6 +26,7 @@ from api.submission import Submission, client_of
 from ledger.cose_receipt import KEYS_MEDIA_TYPE, encode_cose_key, encode_cose_key_set
 from ledger.refusal import Reason, Rejected
 from ledger.scitt import (
+    ATTEST,
     ENVELOPE,
     MEDIA_TYPE,
     STATEMENT_BYTES_MAX,
@@ -146,6 +147,8 @@ def _read_transaction(statement: Statement) -> tuple[bytes, Transaction]:
             f"statement: the transaction that registers it is missing: an attest, signed by the "
             f"issuer, whose note_hash is {statement.digest.hex()}, as a byte string under label "
             f"{ENVELOPE} of the unprotected header",
+            f"声明：缺少登记它的交易：应为由签发者签名的 {ATTEST} 交易，其 note_hash 为 "
+            f"{statement.digest.hex()}，以字节串置于未受保护头部的标签 {ENVELOPE} 之下",
         )
     return statement.envelope, decode_transaction(statement.envelope)
 

@@ -27,6 +27,7 @@ AT_THE_DOOR = (
     "contracts/questions.py",
     "ledger/canonical.py",
     "ledger/transaction.py",
+    "ledger/wire.py",
     "node/mempool.py",
     "node/proofs.py",
     "node/submissions.py",
