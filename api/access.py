@@ -37,11 +37,16 @@ class Access:
             return None
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
-            raise _unauthenticated("the Authorization header is not of the scheme Bearer")
+            raise _unauthenticated(
+                "the Authorization header is not of the scheme Bearer",
+                "请求头 Authorization 的方案不是 Bearer",
+            )
         grant = self._tokens.find(token.strip(" "), self._now_ms())
         if grant is None:
             raise _unauthenticated(
-                "the access token is unknown, revoked or expired", 'error="invalid_token"'
+                "the access token is unknown, revoked or expired",
+                "访问令牌不存在、已撤销或已过期",
+                'error="invalid_token"',
             )
         return grant
 
@@ -49,28 +54,31 @@ class Access:
         """Return the grant of the request's token; raise `Problem` (unauthenticated)."""
         grant = self.find_grant(request)
         if grant is None:
-            raise _unauthenticated("this needs the header Authorization: Bearer <access token>")
+            raise _unauthenticated(
+                "this needs the header Authorization: Bearer <access token>",
+                "此处需要请求头 Authorization: Bearer <访问令牌>",
+            )
         return grant
 
-    def require_full(self, request: Request, what: str) -> Grant:
+    def require_full(self, request: Request, what: str, what_zh: str) -> Grant:
         """Return the grant of a token that covers everything; raise `Problem` otherwise."""
         grant = self.require_grant(request)
         if not grant.is_full:
-            raise forbidden(grant, what)
+            raise forbidden(grant, what, what_zh)
         return grant
 
     def require_stream(self, request: Request, stream: str) -> Grant:
         """Return the grant of a token that covers `stream`; raise `Problem` otherwise."""
         grant = self.require_grant(request)
         if not self.is_entitled(grant, stream):
-            raise forbidden(grant, stream)
+            raise forbidden(grant, stream, stream)
         return grant
 
     def require_merchant(self, request: Request, merchant: str) -> Grant:
         """Return the grant of a token that covers all contracts of a merchant, or raise."""
         grant = self.require_grant(request)
         if not (grant.is_full or (grant.role, grant.subject) == ("merchant", merchant)):
-            raise forbidden(grant, f"every contract of {merchant}")
+            raise forbidden(grant, f"every contract of {merchant}", f"经营者 {merchant} 的全部合同")
         return grant
 
     def is_entitled(self, grant: Grant, stream: str) -> bool:
@@ -100,16 +108,17 @@ def is_loopback(request: Request) -> bool:
     return bool((mapped or address).is_loopback)
 
 
-def _unauthenticated(detail: str, challenge: str = "") -> Problem:
+def _unauthenticated(detail: str, detail_zh: str, challenge: str = "") -> Problem:
     value = f'Bearer realm="{REALM}"' + (f", {challenge}" if challenge else "")
-    return Problem("unauthenticated", detail, headers={"WWW-Authenticate": value})
+    return Problem("unauthenticated", detail, detail_zh, headers={"WWW-Authenticate": value})
 
 
-def forbidden(grant: Grant, what: str) -> Problem:
-    """Return the answer to a token that does not cover something."""
+def forbidden(grant: Grant, what: str, what_zh: str) -> Problem:
+    """Return the answer to a token that does not cover something, named in both languages."""
     return Problem(
         "forbidden",
         f"token {grant.name!r} with scope {grant.scope} does not cover {what}",
+        f"访问令牌 {grant.name!r} 的权限范围 {grant.scope} 不包括 {what_zh}",
         headers={
             "WWW-Authenticate": f'Bearer realm="{REALM}", error="insufficient_scope"',
         },

@@ -152,7 +152,7 @@ async def _answer_unanswered(request: Request, error: Exception) -> Response:
     let_go(error)
     why = cast(Unanswered, error)
     retry_after_s = why.retry_after_s if isinstance(why, Later) else None
-    problem = Problem(why.reason, str(why), retry_after_s=retry_after_s)
+    problem = Problem(why.reason, why.detail, why.detail_zh, retry_after_s=retry_after_s)
     return render_problem(request.scope, problem)
 
 
@@ -162,7 +162,9 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
     headers: Mapping[str, str] = refusal.headers or {}
     path = shown(request.scope["path"])
     if refusal.status_code == HTTPStatus.NOT_FOUND:
-        problem = Problem("not_found", f"there is no route {path}; see /docs")
+        problem = Problem(
+            "not_found", f"there is no route {path}; see /docs", f"没有路径 {path}；请见 /docs"
+        )
     elif refusal.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = {name.strip() for name in headers.get("Allow", "").split(",") if name.strip()}
         if "GET" in allowed:
@@ -171,10 +173,15 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
         problem = Problem(
             "method_not_allowed",
             f"{request.method} is not allowed on {path}; allowed: {listed}",
+            f"路径 {path} 不允许使用 {request.method}；可用的请求方法：{listed}",
             headers={"Allow": listed},
         )
     else:
-        problem = Problem("bad_request", f"the request could not be read: {refusal.detail}")
+        problem = Problem(
+            "bad_request",
+            f"the request could not be read: {refusal.detail}",
+            f"请求无法读取。原文：{refusal.detail}",
+        )
     return render_problem(request.scope, problem)
 
 
@@ -182,4 +189,9 @@ async def _answer_validation_error(request: Request, error: Exception) -> Respon
     """Answer what FastAPI refuses of a cold route's parameters, naming the first."""
     first = cast(RequestValidationError, error).errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return render_problem(request.scope, Problem("bad_parameter", f"{where}: {first['msg']}"))
+    problem = Problem(
+        "bad_parameter",
+        f"{where}: {first['msg']}",
+        f"参数 {where} 不符合要求。原文：{first['msg']}",
+    )
+    return render_problem(request.scope, problem)

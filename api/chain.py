@@ -37,7 +37,7 @@ from api.parameters import (
     Merchant,
     Size,
 )
-from api.ports import LedgerService
+from api.ports import LedgerService, Unavailable
 from api.problems import Problem
 from api.query import StrictRoute
 from api.requests import parse_contract_id, parse_height, parse_merchant, parse_size
@@ -68,7 +68,11 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         access.require_stream(request, stream)
         view = service.contract(stream)
         if view is None:
-            raise Problem("not_found", f"no entry ever named {stream}")
+            raise Problem(
+                "not_found",
+                f"no entry ever named {stream}",
+                f"链上没有任何条目提及 {stream}",
+            )
         return Contract.of(view)
 
     @router.get(
@@ -118,6 +122,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
             raise Problem(
                 "bad_parameter",
                 f"contract: {len(wanted)} contracts are asked for; at most {CLAIMS_MAX} at once",
+                f"参数 contract：所求合同 {len(wanted)} 份；一次至多 {CLAIMS_MAX} 份",
             )
         for contract_id in wanted:
             access.require_stream(request, parse_contract_id(contract_id))
@@ -166,7 +171,11 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         number = parse_height(height)
         view = await service.block(number)
         if view is None:
-            raise Problem("not_found", f"block {number} is not decided, or not known to this node")
+            raise Problem(
+                "not_found",
+                f"block {number} is not decided, or not known to this node",
+                f"高度 {number} 的区块尚未确定，或本节点尚不知道",
+            )
         return Block.of(view)
 
     @router.get(
@@ -186,11 +195,16 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
     )
     async def get_timestamps(size: Size, is_joined: IsJoined = "false") -> Response:
         if is_joined not in ("true", "false"):
-            raise Problem("bad_parameter", f"path is {is_joined[:40]!r}; it is true or false")
+            raise Problem(
+                "bad_parameter",
+                f"path is {is_joined[:40]!r}; it is true or false",
+                f"参数 path 为 {is_joined[:40]!r}；应为 true 或 false",
+            )
         return _first_covering(
             partial(service.timestamps, is_joined=is_joined == "true"),
             size,
             "this node has no timestamped checkpoint of {size} entries or more",
+            "本节点没有加盖时间戳、条目数不少于 {size} 的检查点",
         )
 
     @router.get(
@@ -214,6 +228,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
             service.witnesses,
             size,
             "this node has no witnessed checkpoint of {size} entries or more",
+            "本节点没有经见证副署、条目数不少于 {size} 的检查点",
         )
 
     @router.get(
@@ -237,6 +252,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
             service.post_quantum,
             size,
             "no checkpoint of {size} entries or more has a quorum's post-quantum cosignatures here",
+            "本节点没有经法定多数后量子联署、条目数不少于 {size} 的检查点",
         )
 
     @router.get(
@@ -291,7 +307,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         openapi_extra=shows({"status": "ok"}, SECURITY_NONE),
     )
     async def get_health() -> Healthy:
-        return _require_ok(*service.healthy())
+        return _require_none(service.find_failure())
 
     @router.get(
         "/readyz",
@@ -302,7 +318,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         openapi_extra=shows({"status": "ok"}, SECURITY_NONE),
     )
     async def get_readiness() -> Healthy:
-        return _require_ok(*service.ready())
+        return _require_none(service.find_obstacle())
 
     @router.get(
         "/metrics",
@@ -318,22 +334,24 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
     )
     async def get_metrics(request: Request) -> Response:
         if not (settings.metrics_on_loopback and is_loopback(request)):
-            access.require_full(request, "metrics")
+            access.require_full(request, "metrics", "运行指标")
         return Response(service.metrics(), headers={"Content-Type": METRICS})
 
     return router
 
 
-def _first_covering(find: Callable[[int], bytes | None], size: str, missing: str) -> Response:
+def _first_covering(
+    find: Callable[[int], bytes | None], size: str, missing: str, missing_zh: str
+) -> Response:
     """Answer with the first checkpoint kept of at least `size`; `missing` says there is none."""
     number = parse_size(size)
     found = find(number)
     if found is None:
-        raise Problem("not_found", missing.format(size=number))
+        raise Problem("not_found", missing.format(size=number), missing_zh.format(size=number))
     return Response(found, media_type=JSON)
 
 
-def _require_ok(is_ok: bool, reason: str) -> Healthy:
-    if not is_ok:
-        raise Problem("unavailable", reason or "no reason is given")
+def _require_none(obstacle: Unavailable | None) -> Healthy:
+    if obstacle is not None:
+        raise obstacle
     return Healthy()

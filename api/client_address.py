@@ -1,4 +1,7 @@
-"""What counts as one client where clients are told apart by address alone."""
+"""What counts as one client where clients are told apart by address alone.
+
+A line has one IPv4 address and 2^64 of IPv6; this machine is one client, however it comes. Pure.
+"""
 
 from __future__ import annotations
 

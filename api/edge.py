@@ -98,6 +98,7 @@ class Edge:
                 "internal",
                 "the node made a mistake answering this; its log has it under the request id "
                 f"{scope[REQUEST_ID_KEY]}",
+                f"节点在应答时出现自身错误；其日志以请求编号 {scope[REQUEST_ID_KEY]} 作了记录",
             )
             await render_problem(scope, problem)(scope, receive, send_guarded)
 
@@ -106,12 +107,16 @@ def _find_refusal(scope: Scope) -> Problem | None:
     """Return why no route may see a request."""
     if "\n" in scope["path"]:
         # Starlette's patterns end in `$`, which also matches before a final newline.
-        return Problem("not_found", f"there is no route {shown(scope['path'])}; see /docs")
+        path = shown(scope["path"])
+        return Problem(
+            "not_found", f"there is no route {path}; see /docs", f"没有路径 {path}；请见 /docs"
+        )
     if {name for name, _ in scope["headers"]} >= {b"content-length", b"transfer-encoding"}:
         # RFC 9112 section 6.3: it may be smuggled through a proxy that goes by the other one.
         return Problem(
             "bad_request",
             "the request has both Content-Length and Transfer-Encoding, and two lengths are none",
+            "请求同时带有 Content-Length 和 Transfer-Encoding；有两个长度，便无从确定长度",
             headers={"Connection": "close"},
         )
     return None
@@ -126,6 +131,7 @@ def answer_unreadable(why: str, scheme: str | None) -> Response:
     problem = Problem(
         "bad_request",
         f"what was sent is no HTTP/1.1 request: {shown(why)}",
+        f"所发送的内容不是 HTTP/1.1 请求。原文：{shown(why)}",
         headers={"Connection": "close"},
     )
     scope = {"path": "", "headers": [], REQUEST_ID_KEY: request_id}

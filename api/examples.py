@@ -9,7 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, Final
 
-from api.problems import PROBLEMS, TYPE_PREFIX, quote_zh
+from api.problems import PROBLEMS, TYPE_PREFIX
 
 
 def _hash(word: str) -> str:
@@ -193,7 +193,7 @@ TRANSACTION_TIMESTAMPS: Final[dict[str, Any]] = {
 }
 
 
-def problem(reason: str, detail: str, instance: str, detail_zh: str = "") -> dict[str, Any]:
+def problem(reason: str, detail: str, detail_zh: str, instance: str) -> dict[str, Any]:
     """Return the example of a problem."""
     status, title, title_zh = PROBLEMS[reason]
     return {
@@ -202,7 +202,7 @@ def problem(reason: str, detail: str, instance: str, detail_zh: str = "") -> dic
         "title_zh": title_zh,
         "status": status,
         "detail": detail,
-        "detail_zh": detail_zh or quote_zh(title_zh, detail),
+        "detail_zh": detail_zh,
         "instance": instance,
         "reason": reason,
         "request_id": "5f3c9a7e21d04b86",
@@ -219,11 +219,11 @@ BATCH_RESULT: Final[dict[str, Any]] = {
             "http_status": 422,
             "problem": problem(
                 "stale",
-                "not_after 1767225660000 is 3000 ms before 1767225663000; sign it anew with a "
-                "later not_after",
+                "not_after 2026-01-01 00:01:00.000 UTC (1767225660000 ms) is 3000 ms before "
+                "2026-01-01 00:01:03.000 UTC; sign it anew with a later not_after",
+                "截止时间 not_after 为北京时间 2026-01-01 08:01:00.000（1767225660000 毫秒），早于"
+                "北京时间 2026-01-01 08:01:03.000，相差 3000 毫秒；请以更晚的截止时间重新签名",
                 "/v1/transactions:batch#1",
-                "截止时间 not_after 1767225660000 比 1767225663000 早 3000 毫秒；请以更晚的截止时间"
-                "重新签名",
             ),
         },
     ],

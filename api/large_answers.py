@@ -160,6 +160,6 @@ def _busy() -> Problem:
     return Problem(
         "unavailable",
         "other large answers are being sent; ask again in a moment",
-        detail_zh="正在发送其他较大的应答，请稍后再试",
+        "正在发送其他较大的应答，请稍后再试",
         retry_after_s=RETRY_AFTER_S,
     )

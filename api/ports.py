@@ -156,10 +156,15 @@ class StatusView:
 
 
 class Unanswered(Exception):
-    """Why there is no answer, as a whole sentence."""
+    """Why there is no answer, as a whole sentence in English and in Chinese."""
 
     reason: ClassVar[str]
     """Of the problem that it is (`api.problems`)."""
+
+    def __init__(self, detail: str, detail_zh: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.detail_zh = detail_zh
 
 
 class NotFound(Unanswered):
@@ -177,8 +182,8 @@ class TooLong(Unanswered):
 class Later(Unanswered):
     """There may be an answer in a while."""
 
-    def __init__(self, detail: str, retry_after_s: int) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str, detail_zh: str, retry_after_s: int) -> None:
+        super().__init__(detail, detail_zh)
         self.retry_after_s = retry_after_s
 
 
@@ -187,18 +192,14 @@ class NotCertified(Later):
 
     reason = "not_certified"
 
-    def __init__(self, retry_after_s: int, detail: str = "") -> None:
-        sentence = detail or f"not certified yet; try again in {retry_after_s} s"
-        super().__init__(sentence, retry_after_s)
-
 
 class Unavailable(Later):
     """The node cannot answer now (starting, catching up, shutting down); the sentence says why."""
 
     reason = "unavailable"
 
-    def __init__(self, detail: str, retry_after_s: int = 5) -> None:
-        super().__init__(detail, retry_after_s)
+    def __init__(self, detail: str, detail_zh: str, retry_after_s: int = 5) -> None:
+        super().__init__(detail, detail_zh, retry_after_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,11 +407,11 @@ class LedgerService(Protocol):
     def status(self) -> StatusView:
         """Return how this node is."""
 
-    def healthy(self) -> tuple[bool, str]:
-        """Say whether the process works at all (restart it otherwise), and why not."""
+    def find_failure(self) -> Unavailable | None:
+        """Return why the process does not work at all (restart it), None where it does."""
 
-    def ready(self) -> tuple[bool, str]:
-        """Say whether to send requests here, and why not."""
+    def find_obstacle(self) -> Unavailable | None:
+        """Return why to send no requests here, None where they may come."""
 
     def metrics(self) -> bytes:
         """Return the metrics in Prometheus text format 0.0.4."""

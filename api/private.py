@@ -37,6 +37,7 @@ from api.schemas import HashHex, Schema
 from api.settings import ApiSettings
 from api.tokens import Grant
 from ledger.disclosure import FIELDS
+from ledger.shape import describe_shape_zh
 
 _ACCESS: Final = ("bad_parameter", "unauthenticated", "forbidden", "not_found", "erased")
 _form_decoder = msgspec.json.Decoder(PrivateForm)
@@ -87,7 +88,9 @@ def private_router(
     def open_store(request: Request) -> tuple[PrivateFields, Grant, Caller]:
         grant = access.require_grant(request)
         if private is None:
-            raise Problem("not_found", "this node keeps no private fields")
+            raise Problem(
+                "not_found", "this node keeps no private fields", "本节点不保存非公开信息"
+            )
         request_id = request.scope.get(REQUEST_ID_KEY, "")
         return private, grant, Caller(grant.name, grant.role, grant.subject, request_id)
 
@@ -137,7 +140,11 @@ def private_router(
         contract = _read_contract(contract_id)
         store, grant, caller = open_store(request)
         if read_content_type(request) != JSON:
-            raise Problem("unsupported_media_type", f"private fields are sent as {JSON}")
+            raise Problem(
+                "unsupported_media_type",
+                f"private fields are sent as {JSON}",
+                f"非公开信息须以 {JSON} 发送",
+            )
         raw = await read_body(
             request, settings.transaction_bytes_max, settings.body_timeout_s, budget
         )
@@ -257,6 +264,8 @@ def _read_names(text: str) -> Sequence[str]:
             "bad_parameter",
             "the query parameter fields names one or more fields, each once, joined by commas; "
             f"fields are {', '.join(FIELDS)}",
+            "查询参数 fields 须写明一个或多个字段，各写一次，以英文逗号分隔；可用的字段："
+            f"{'、'.join(FIELDS)}",
         )
     return names
 
@@ -266,13 +275,19 @@ def _decode(raw: bytes) -> PrivateForm:
         form = _form_decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # msgspec's sentences name members and types, never a value.
-        raise Problem("malformed", f"request body: {error}") from None
+        raise Problem(
+            "malformed", f"request body: {error}", f"请求内容：{describe_shape_zh(str(error))}"
+        ) from None
     refuse_repeated_members(raw)
     return form
 
 
 def _refuse(grant: Grant, contract: str) -> Problem:
-    return forbidden(grant, f"the private fields of contract/{contract}")
+    return forbidden(
+        grant,
+        f"the private fields of contract/{contract}",
+        f"contract/{contract} 的非公开信息",
+    )
 
 
 def _describe(record: PrivateRecord) -> Record:

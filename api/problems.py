@@ -2,8 +2,9 @@
 
 A problem's `type` is `urn:evidence-ledger:problem:<reason>`, stable, for programs; `title` and
 `title_zh` are the same for every occurrence; `detail` and `detail_zh` are a whole sentence with the
-values at fault. Where nobody wrote that sentence in Chinese, `detail_zh` is the Chinese title with
-the English sentence behind it, marked as such.
+values at fault. Of a refusal whose sentence nobody wrote in Chinese (`Rejected`, where bytes that
+are no transaction are read), `detail_zh` is the Chinese title with the English sentence behind it,
+marked as such.
 Reasons are those of `ledger.refusal.Reason` (what is wrong with a transaction) and a few of the
 web's own below. Bad input is never a 5xx: 503 says "later", and 500 is a mistake of ours, whose
 details go to the log under the request's id and never to the client.
@@ -108,9 +109,9 @@ class Problem(Exception):
         self,
         reason: str,
         detail: str,
+        detail_zh: str,
         *,
         tx_id: bytes | None = None,
-        detail_zh: str = "",
         retry_after_s: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -119,7 +120,7 @@ class Problem(Exception):
         self.detail = detail
         self.tx_id = tx_id
         self.status, self.title, self.title_zh = PROBLEMS.get(reason, UNLISTED)
-        self.detail_zh = detail_zh or quote_zh(self.title_zh, detail)
+        self.detail_zh = detail_zh
         if self.status in RETRY_STATUSES and retry_after_s is None:
             retry_after_s = RETRY_AFTER_DEFAULT_S
         self.retry_after_s = retry_after_s
@@ -132,11 +133,12 @@ class Problem(Exception):
         cls, rejected: Rejected, tx_id: bytes | None = None, retry_after_s: int | None = None
     ) -> Problem:
         """Return the problem that says why input was refused."""
+        _, _, title_zh = PROBLEMS.get(rejected.reason, UNLISTED)
         return cls(
             rejected.reason,
             rejected.detail,
+            rejected.detail_zh or quote_zh(title_zh, rejected.detail),
             tx_id=tx_id,
-            detail_zh=rejected.detail_zh,
             retry_after_s=retry_after_s,
         )
 

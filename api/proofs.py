@@ -80,7 +80,11 @@ def proof_router(service: LedgerService, access: Access, settings: ApiSettings) 
     ) -> Response:
         access.require_stream(request, parse_contract_id(contract_id))
         if read_content_type(request) != JSON:
-            raise Problem("unsupported_media_type", f"a question is sent as {JSON}")
+            raise Problem(
+                "unsupported_media_type",
+                f"a question is sent as {JSON}",
+                f"问题须以 {JSON} 发送",
+            )
         raw = await read_body(request, QUESTION_BYTES_MAX, settings.body_timeout_s, budget)
         return file_answer(await service.record(contract_id, raw), f"{contract_id}.proof.json")
 

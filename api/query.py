@@ -44,7 +44,7 @@ def check_query(request: Request, known: Known) -> None:
             raise Problem(
                 "bad_parameter",
                 f"query parameter {name!r} is given more than once",
-                detail_zh=f"查询参数 {name!r} 出现不止一次",
+                f"查询参数 {name!r} 出现不止一次",
             )
         found.add(name)
 
@@ -102,5 +102,5 @@ def _unknown(name: str, known: Known) -> Problem:
         "bad_parameter",
         f"query parameter {shown(name)} is not known here; "
         f"known parameters: {', '.join(listed) or 'none'}",
-        detail_zh=f"此处没有名为 {shown(name)} 的查询参数；可用的参数：{'、'.join(listed) or '无'}",
+        f"此处没有名为 {shown(name)} 的查询参数；可用的参数：{'、'.join(listed) or '无'}",
     )

@@ -59,6 +59,7 @@ def read_content_type(request: Request) -> str:
         raise Problem(
             "unsupported_media_type",
             f"content-encoding {shown(encoding)} is not supported; send the body as it is",
+            f"不支持内容编码 content-encoding {shown(encoding)}；请按原样发送请求内容",
         )
     content_type = headers.get("content-type", "")
     if content_type in (JSON, MSGPACK):
@@ -71,6 +72,7 @@ def read_content_type(request: Request) -> str:
     raise Problem(
         "unsupported_media_type",
         f"content-type {shown(content_type)} is not supported; send {JSON} or {MSGPACK}",
+        f"不支持内容类型 content-type {shown(content_type)}；请以 {JSON} 或 {MSGPACK} 发送",
         headers={"Accept-Post": f"{JSON}, {MSGPACK}"},
     )
 
@@ -91,6 +93,7 @@ class BodyBudget:
             raise Problem(
                 Reason.POOL_FULL,
                 f"{self.held} bytes of requests are being received; try again shortly",
+                f"正在接收的请求内容已有 {self.held} 字节；请稍后再试",
                 headers={"Retry-After": "1", "Connection": "close"},
             )
         self.held += count
@@ -104,15 +107,21 @@ async def read_body(
     if declared is not None:
         length = parse_decimal(declared, 2**63 - 1)
         if length is None:
-            raise Problem("bad_request", f"content-length {shown(declared)} is not a length")
+            raise Problem(
+                "bad_request",
+                f"content-length {shown(declared)} is not a length",
+                f"请求头 content-length 为 {shown(declared)}，不是长度",
+            )
         if length > bytes_max:
-            raise _too_large(f"{length} bytes", bytes_max)
+            raise _too_large(f"{length} bytes", f"有 {length} 字节", bytes_max)
     try:
         async with asyncio.timeout(timeout_s):
             return await _read_counted(request, bytes_max, budget)
     except TimeoutError:
         raise Problem(
-            "request_timeout", f"the request's body did not arrive whole within {timeout_s:g} s"
+            "request_timeout",
+            f"the request's body did not arrive whole within {timeout_s:g} s",
+            f"请求内容未能在 {timeout_s:g} 秒内全部到达",
         ) from None
 
 
@@ -140,17 +149,18 @@ async def _read_chunks(request: Request, bytes_max: int, count: Callable[[bytes]
         chunk = message.get("body", b"")
         total += len(chunk)
         if total > bytes_max:
-            raise _too_large(f"more than {bytes_max} bytes", bytes_max)
+            raise _too_large(f"more than {bytes_max} bytes", f"超过 {bytes_max} 字节", bytes_max)
         count(chunk)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _too_large(what: str, bytes_max: int) -> Problem:
+def _too_large(what: str, what_zh: str, bytes_max: int) -> Problem:
     return Problem(
         Reason.TOO_LARGE,
         f"the request's body has {what}; at most {bytes_max} are allowed here",
+        f"请求内容{what_zh}；此处至多允许 {bytes_max} 字节",
         headers={"Connection": "close"},
     )
 
@@ -173,7 +183,7 @@ def _check_members(pairs: list[tuple[str, Any]]) -> None:
     raise Problem(
         Reason.MALFORMED,
         f"request body: member {shown(twice)} stands more than once in one object",
-        detail_zh=f"请求内容：同一对象中成员 {shown(twice)} 出现不止一次",
+        f"请求内容：同一对象中成员 {shown(twice)} 出现不止一次",
     )
 
 
@@ -182,7 +192,9 @@ def read_tx_id(request: Request) -> bytes:
     text: str = request.path_params["tx_id"]
     if _TX_ID.fullmatch(text) is None:
         raise Problem(
-            "bad_parameter", f"transaction id {shown(text)} is not 64 lower-case hex digits"
+            "bad_parameter",
+            f"transaction id {shown(text)} is not 64 lower-case hex digits",
+            f"交易号 {shown(text)} 不是 64 位小写十六进制数字",
         )
     return bytes.fromhex(text)
 
@@ -190,7 +202,11 @@ def read_tx_id(request: Request) -> bytes:
 def parse_hash(name: str, text: str) -> bytes:
     """Return 32 bytes that a parameter gives in hex; raise `Problem` (bad_parameter)."""
     if _TX_ID.fullmatch(text) is None:
-        raise Problem("bad_parameter", f"{name} {shown(text)} is not 64 lower-case hex digits")
+        raise Problem(
+            "bad_parameter",
+            f"{name} {shown(text)} is not 64 lower-case hex digits",
+            f"参数 {name} 为 {shown(text)}，应为 64 位小写十六进制数字",
+        )
     return bytes.fromhex(text)
 
 
@@ -201,6 +217,8 @@ def parse_contract_id(text: str) -> str:
             "bad_parameter",
             f"contract id {shown(text)} is not 1 to 80 of a-z 0-9 . _ - starting with a letter "
             "or digit",
+            f"合同编号 {shown(text)} 不符合要求：应为 1 至 80 个字符，只用 a-z 0-9 . _ -，以字母或"
+            "数字开头",
         )
     return f"contract/{text}"
 
@@ -211,6 +229,8 @@ def parse_merchant(text: str) -> str:
         raise Problem(
             "bad_parameter",
             f"merchant {shown(text)} is not 1 to 48 of a-z 0-9 - starting with a letter or digit",
+            f"经营者编号 {shown(text)} 不符合要求：应为 1 至 48 个字符，只用 a-z 0-9 -，以字母或"
+            "数字开头",
         )
     return text
 
@@ -222,6 +242,8 @@ def parse_stream(kind: str, name: str) -> str:
             "bad_parameter",
             f"{shown(f'{kind}/{name}')} is no stream: one of {', '.join(STREAM_KINDS)}, then a "
             "slash and 1 to 80 of a-z 0-9 . _ - starting with a letter or digit",
+            f"{shown(f'{kind}/{name}')} 不是记录的名称：应为 {'、'.join(STREAM_KINDS)} 之一，接一个"
+            "斜杠，再接 1 至 80 个字符，只用 a-z 0-9 . _ -，以字母或数字开头",
         )
     return f"{kind}/{name}"
 
@@ -234,6 +256,7 @@ def parse_height(text: str) -> int:
             "bad_parameter",
             f"height {shown(text)} is not a decimal number from 0 to {HEIGHT_MAX} without "
             "leading zeros",
+            f"高度 {shown(text)} 不是 0 至 {HEIGHT_MAX} 的十进制整数（不带前导零）",
         )
     return height
 
@@ -246,5 +269,6 @@ def parse_size(text: str) -> int:
             "bad_parameter",
             f"size {shown(text)} is not a decimal number from 0 to {HEIGHT_MAX} without "
             "leading zeros",
+            f"条目数 {shown(text)} 不是 0 至 {HEIGHT_MAX} 的十进制整数（不带前导零）",
         )
     return size

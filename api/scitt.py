@@ -26,6 +26,7 @@ from api.submission import Submission, client_of
 from ledger.cose_receipt import KEYS_MEDIA_TYPE, encode_cose_key, encode_cose_key_set
 from ledger.refusal import Reason, Rejected
 from ledger.scitt import (
+    ATTEST,
     ENVELOPE,
     MEDIA_TYPE,
     STATEMENT_BYTES_MAX,
@@ -90,7 +91,9 @@ class Entries:
         if position.status == "refused":
             raise _reject(
                 f"transaction {transaction.tx_id.hex()} is on the chain as refused "
-                f"({position.code}); the statement is not registered"
+                f"({position.code}); the statement is not registered",
+                f"交易 {transaction.tx_id.hex()} 已在链上记录为拒绝（{position.code}）；"
+                "该声明未登记",
             )
         return await self._answer_receipt(transaction.tx_id, 201)
 
@@ -99,7 +102,11 @@ class Entries:
         tx_id = read_tx_id(request)
         position = self._service.position(tx_id)
         if position is None:
-            raise Problem("not_found", f"entry {tx_id.hex()} is not known to this node")
+            raise Problem(
+                "not_found",
+                f"entry {tx_id.hex()} is not known to this node",
+                f"本节点不知道条目 {tx_id.hex()}",
+            )
         if isinstance(position, Pending):
             return _elsewhere(302, tx_id)
         if position.status == "refused":
@@ -107,6 +114,7 @@ class Entries:
                 "not_found",
                 f"transaction {tx_id.hex()} is on the chain as refused ({position.code}) and "
                 "registers nothing",
+                f"交易 {tx_id.hex()} 已在链上记录为拒绝（{position.code}），未登记任何声明",
             )
         try:
             return await self._answer_receipt(tx_id, 200)
@@ -125,6 +133,7 @@ def _check_content_type(request: Request) -> None:
         raise Problem(
             "unsupported_media_type",
             f"content-type {shown(given)} is not supported; send {MEDIA_TYPE}",
+            f"不支持内容类型 content-type {shown(given)}；请以 {MEDIA_TYPE} 发送",
             headers={"Accept-Post": ", ".join(MEDIA_TYPES)},
         )
 
@@ -138,6 +147,8 @@ def _read_transaction(statement: Statement) -> tuple[bytes, Transaction]:
             f"statement: the transaction that registers it is missing: an attest, signed by the "
             f"issuer, whose note_hash is {statement.digest.hex()}, as a byte string under label "
             f"{ENVELOPE} of the unprotected header",
+            f"声明：缺少登记它的交易：应为由签发者签名的 {ATTEST} 交易，其 note_hash 为 "
+            f"{statement.digest.hex()}，以字节串置于未受保护头部的标签 {ENVELOPE} 之下",
         )
     return statement.envelope, decode_transaction(statement.envelope)
 
@@ -150,7 +161,7 @@ def _keys_of(transaction: Transaction) -> dict[str, bytes]:
 
 def _problem_of(rejected: Rejected) -> Problem:
     """Return a refusal with SCRAPI's title for it; who posted can mend each, so it is a 400."""
-    problem = Problem(rejected.reason, rejected.detail, detail_zh=rejected.detail_zh)
+    problem = Problem.of(rejected)
     if rejected.reason is Reason.TOO_LARGE:
         return problem
     problem.status = 400
@@ -161,8 +172,8 @@ def _problem_of(rejected: Rejected) -> Problem:
     return problem
 
 
-def _reject(detail: str) -> Problem:
-    problem = Problem(Reason.BAD_FIELD, detail)
+def _reject(detail: str, detail_zh: str) -> Problem:
+    problem = Problem(Reason.BAD_FIELD, detail, detail_zh)
     problem.status, problem.title = 400, "Rejected"
     return problem
 
@@ -190,7 +201,11 @@ class ScittKeys:
         text: str = request.path_params["kid"]
         key = self._keys.get(_decode_key_id(text))
         if key is None:
-            raise Problem("not_found", f"no key of this log has the id {shown(text)}")
+            raise Problem(
+                "not_found",
+                f"no key of this log has the id {shown(text)}",
+                f"本日志没有标识为 {shown(text)} 的密钥",
+            )
         return Response(key, headers=CACHE, media_type=KEYS_MEDIA_TYPE)
 
 

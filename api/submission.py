@@ -40,6 +40,7 @@ from api.settings import ApiSettings
 from ledger.checkpoint import parse_decimal
 from ledger.receipt import BatchReceipt, BatchReceiptForm, batch_receipt_form
 from ledger.refusal import Reason
+from ledger.shape import describe_shape_zh
 
 T = TypeVar("T")
 
@@ -138,10 +139,16 @@ class Submission:
                 envelopes = self._envelopes_decoder.decode(raw)
             except msgspec.ValidationError as error:
                 if "length" in str(error):
-                    raise _too_many(f"more than {count_max}", count_max) from None
-                raise Problem(Reason.MALFORMED, f"request body: {error}") from None
+                    raise _too_many(
+                        f"more than {count_max}", f"超过 {count_max}", count_max
+                    ) from None
+                raise _misshapen(error) from None
             except msgspec.DecodeError as error:
-                raise Problem(Reason.MALFORMED, f"request body: not MessagePack: {error}") from None
+                raise Problem(
+                    Reason.MALFORMED,
+                    f"request body: not MessagePack: {error}",
+                    f"请求内容：不是 MessagePack。原文：{error}",
+                ) from None
             _check_count(len(envelopes), count_max)
         return envelopes
 
@@ -152,12 +159,16 @@ class Submission:
         if wait is None:
             if timeout is not None:
                 raise Problem(
-                    "bad_parameter", "timeout is given without wait=committed or wait=certified"
+                    "bad_parameter",
+                    "timeout is given without wait=committed or wait=certified",
+                    "给出了参数 timeout，却没有 wait=committed 或 wait=certified",
                 )
             return None, 0
         if wait not in ("committed", "certified"):
             raise Problem(
-                "bad_parameter", f"wait is {shown(wait)}; it must be committed or certified"
+                "bad_parameter",
+                f"wait is {shown(wait)}; it must be committed or certified",
+                f"参数 wait 为 {shown(wait)}；应为 committed 或 certified",
             )
         if timeout is None:
             return wait, settings.wait_timeout_default_s  # type: ignore[return-value]
@@ -167,6 +178,8 @@ class Submission:
                 "bad_parameter",
                 f"timeout is {shown(timeout)}; it must be a whole number of seconds from 1 to "
                 f"{settings.wait_timeout_max_s}",
+                f"参数 timeout 为 {shown(timeout)}；应为 1 至 {settings.wait_timeout_max_s} 的"
+                "整数，单位为秒",
             )
         return wait, timeout_s  # type: ignore[return-value]
 
@@ -195,25 +208,43 @@ def _decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
     try:
         form = decoder.decode(raw)
     except RecursionError:
-        raise Problem(Reason.TOO_DEEP, "request body: nested too deeply") from None
+        raise Problem(
+            Reason.TOO_DEEP, "request body: nested too deeply", "请求内容：嵌套层数过多"
+        ) from None
     except msgspec.ValidationError as error:
-        raise Problem(Reason.MALFORMED, f"request body: {error}") from None
+        raise _misshapen(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(Reason.MALFORMED, f"request body: not JSON: {error}") from None
+        raise Problem(
+            Reason.MALFORMED,
+            f"request body: not JSON: {error}",
+            f"请求内容：不是 JSON。原文：{error}",
+        ) from None
     refuse_repeated_members(raw)
     return form
 
 
+def _misshapen(error: msgspec.ValidationError) -> Problem:
+    return Problem(
+        Reason.MALFORMED, f"request body: {error}", f"请求内容：{describe_shape_zh(str(error))}"
+    )
+
+
 def _check_count(count: int, count_max: int) -> None:
     if not count:
-        raise Problem(Reason.BAD_FIELD, "a batch has at least one transaction; this one has none")
+        raise Problem(
+            Reason.BAD_FIELD,
+            "a batch has at least one transaction; this one has none",
+            "一个批次至少含一笔交易；该批次没有交易",
+        )
     if count > count_max:
-        raise _too_many(str(count), count_max)
+        raise _too_many(str(count), f"有 {count}", count_max)
 
 
-def _too_many(count: str, count_max: int) -> Problem:
+def _too_many(count: str, count_zh: str, count_max: int) -> Problem:
     return Problem(
-        Reason.TOO_LARGE, f"a batch of {count} transactions; at most {count_max} are allowed"
+        Reason.TOO_LARGE,
+        f"a batch of {count} transactions; at most {count_max} are allowed",
+        f"该批次{count_zh} 笔交易；至多允许 {count_max} 笔",
     )
 
 

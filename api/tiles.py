@@ -77,7 +77,11 @@ class Tiles:
         """GET /checkpoint."""
         checkpoint = self._service.checkpoint()
         if checkpoint is None:
-            raise Problem("not_certified", "no checkpoint of this log is certified yet")
+            raise Problem(
+                "not_certified",
+                "no checkpoint of this log is certified yet",
+                "本日志尚无经认证的检查点",
+            )
         return Response(checkpoint, headers={"Cache-Control": CHECKPOINT_CACHE}, media_type=TEXT)
 
     async def get_tile(self, request: Request) -> Response:
@@ -89,16 +93,22 @@ class Tiles:
                 "not_found",
                 f"{shown(path)} is not a tile's path: <level 0 to 63 or entries>/<index in groups "
                 "of three digits, x before all but the last>[.p/<width 1 to 255>]",
+                f"{shown(path)} 不是瓦片的路径；应为：<层 0 至 63，或 entries>/<序号，每三位一组，"
+                "除末组外前加 x>[.p/<宽度 1 至 255>]",
             )
         level, index, width = parsed
         is_full = width == TILE_WIDTH
         if level is None:
-            self._access.require_full(request, "entry bundles")
+            self._access.require_full(request, "entry bundles", "条目包")
             data = self._service.entry_bundle(index, width)
             cache = PRIVATE_FULL_CACHE if is_full else PRIVATE_PARTIAL_CACHE
         else:
             data = self._service.tile(level, index, width)
             cache = FULL_CACHE if is_full else PARTIAL_CACHE
         if data is None:
-            raise Problem("not_found", f"the certified log has no tile {path} of width {width}")
+            raise Problem(
+                "not_found",
+                f"the certified log has no tile {path} of width {width}",
+                f"经认证的日志没有宽度为 {width} 的瓦片 {path}",
+            )
         return Response(data, headers={"Cache-Control": cache}, media_type=OCTETS)

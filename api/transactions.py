@@ -80,11 +80,17 @@ class Transactions:
             raise _unknown(tx_id)
         if isinstance(position, Pending):
             raise Problem(
-                "not_certified", f"transaction {tx_id.hex()} is in no block yet; ask again"
+                "not_certified",
+                f"transaction {tx_id.hex()} is in no block yet; ask again",
+                f"交易 {tx_id.hex()} 尚未进入任何区块；请稍后再查询",
             )
         self._access.require_stream(request, position.stream)
         return position
 
 
 def _unknown(tx_id: bytes) -> Problem:
-    return Problem("not_found", f"transaction {tx_id.hex()} is not known to this node")
+    return Problem(
+        "not_found",
+        f"transaction {tx_id.hex()} is not known to this node",
+        f"本节点不知道交易 {tx_id.hex()}",
+    )

@@ -46,6 +46,7 @@ from ledger.stream import (
     decode_stored_stream,
     encode_stored_stream,
 )
+from ledger.time_words import format_time_ms, quote_time_ms
 from ledger.transaction import (
     EFFECTS_BYTES_MAX,
     Body,
@@ -331,20 +332,21 @@ def check_time(transaction: Transaction, time_ms: int, window_ms: int) -> None:
     not_after = transaction.body.not_after
     if time_ms <= not_after <= time_ms + window_ms:
         return
+    limit, time = quote_time_ms(not_after), format_time_ms(time_ms)
     if not_after < time_ms:
         raise Rejected(
             Reason.STALE,
-            f"not_after {not_after} is {time_ms - not_after} ms before {time_ms}; sign it anew "
+            f"not_after {limit.en} is {time_ms - not_after} ms before {time.en}; sign it anew "
             "with a later not_after",
-            f"截止时间 not_after {not_after} 比 {time_ms} 早 {time_ms - not_after} 毫秒；请以更晚的"
-            "截止时间重新签名",
+            f"截止时间 not_after 为{limit.zh}，早于{time.zh}，相差 {time_ms - not_after} 毫秒；"
+            "请以更晚的截止时间重新签名",
         )
     raise Rejected(
         Reason.TOO_FAR_AHEAD,
-        f"not_after {not_after} lies {not_after - time_ms} ms after {time_ms}; at most "
+        f"not_after {limit.en} lies {not_after - time_ms} ms after {time.en}; at most "
         f"{window_ms} ms are allowed",
-        f"截止时间 not_after {not_after} 比 {time_ms} 晚 {not_after - time_ms} 毫秒；至多允许 "
-        f"{window_ms} 毫秒",
+        f"截止时间 not_after 为{limit.zh}，晚于{time.zh}，相差 {not_after - time_ms} 毫秒；"
+        f"至多允许 {window_ms} 毫秒",
     )
 
 

@@ -17,6 +17,8 @@ from law.days import parse_day, start_of
 from ledger.note import decode_base64
 from ledger.receipt import NUMBER_MAX
 from ledger.refusal import Reason, Rejected
+from ledger.shape import describe_shape_zh
+from ledger.time_words import TimeWords, format_time_ms, quote_time_ms
 from ledger.transaction import decode_transaction
 
 QUESTION_BYTES_MAX: Final = 128 * 1024
@@ -101,18 +103,28 @@ def read_question(raw: bytes) -> Question:
     """Read a client's question; raise `Rejected`(MALFORMED, TOO_LARGE, BAD_FIELD)."""
     if len(raw) > QUESTION_BYTES_MAX:
         raise Rejected(
-            Reason.TOO_LARGE, f"question: {len(raw)} bytes; at most {QUESTION_BYTES_MAX}"
+            Reason.TOO_LARGE,
+            f"question: {len(raw)} bytes; at most {QUESTION_BYTES_MAX}",
+            f"问题：{len(raw)} 字节；至多 {QUESTION_BYTES_MAX} 字节",
         )
     try:
         question: Question = _decoder.decode(raw)
     except msgspec.ValidationError as error:
-        raise Rejected(Reason.BAD_FIELD, f"question: {error}") from None
+        raise _refuse(str(error), describe_shape_zh(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Rejected(Reason.MALFORMED, f"question: {error}") from None
+        raise Rejected(
+            Reason.MALFORMED, f"question: {error}", f"问题：不是 JSON。原文：{error}"
+        ) from None
     if isinstance(question, Window | Balance) and question.from_ >= question.until:
-        raise _refuse(f"nothing lies from {question.from_} to {question.until}")
+        first, end = quote_time_ms(question.from_), quote_time_ms(question.until)
+        raise _refuse(
+            f"nothing lies from {first.en} to {end.en}",
+            f"自{first.zh}至{end.zh}之间没有任何时间",
+        )
     if isinstance(question, Window) and question.kinds != sorted(set(question.kinds)):
-        raise _refuse("kinds are not in ascending order, each once")
+        raise _refuse(
+            "kinds are not in ascending order, each once", "kinds 须按升序排列，每种只写一次"
+        )
     if isinstance(question, Terms) and question.document is not None:
         _check_base64("document", [question.document])
     if isinstance(question, Omission):
@@ -134,7 +146,10 @@ def find_promise(question: Question) -> tuple[int, tuple[str, ...]] | None:
     height = question.receipt.get("height_max")
     envelope = decode_base64(question.envelope)
     if not isinstance(height, int) or envelope is None:
-        raise _refuse("receipt.height_max is no height, or the envelope is no base64")
+        raise _refuse(
+            "receipt.height_max is no height, or the envelope is no base64",
+            "receipt.height_max 不是高度，或 envelope 不是 base64",
+        )
     return height, tuple(decode_transaction(envelope).body.signers)
 
 
@@ -160,11 +175,11 @@ def find_span(
     match question:
         case Window():
             first = sum(row.time_ms < question.from_ for row in rows)
-            return max(0, first - 1), _find_end(rows, question.until, newest_ms)
+            return max(0, first - 1), _find_end(rows, question.until, newest_ms, quote_time_ms)
         case Balance():
-            return 0, _find_end(rows, question.until, newest_ms)
+            return 0, _find_end(rows, question.until, newest_ms, quote_time_ms)
         case Terms():
-            return 0, _find_end(rows, question.at + 1, newest_ms)
+            return 0, _find_end(rows, question.at + 1, newest_ms, format_time_ms)
         case Attestation():
             return _find(rows, question.transaction), len(rows)
         case Omission():
@@ -173,19 +188,25 @@ def find_span(
             first = _find(rows, question.request)
             day = parse_day(str(read_data(first).get("until")))
             if day is None:
-                raise _refuse(f"transaction {question.request} is no request with a deadline")
+                raise _refuse(
+                    f"transaction {question.request} is no request with a deadline",
+                    f"交易 {question.request} 不是有期限的提供记录请求",
+                )
             deadline_ms = start_of(day + 1)
             if rows[first].time_ms >= deadline_ms:
+                time, deadline = format_time_ms(rows[first].time_ms), format_time_ms(deadline_ms)
                 raise _refuse(
-                    f"request {question.request} was recorded at {rows[first].time_ms}, after its "
-                    f"own deadline {deadline_ms}: nothing on record was due by then"
+                    f"request {question.request} was recorded at {time.en}, after its own deadline "
+                    f"{deadline.en}: nothing on record was due by then",
+                    f"请求 {question.request} 于{time.zh}才上链，已过其自身的期限{deadline.zh}："
+                    "届时并无在链的请求要求提供任何记录",
                 )
-            return first, _find_end(rows, deadline_ms, newest_ms)
+            return first, _find_end(rows, deadline_ms, newest_ms, format_time_ms)
 
 
 def _check_base64(name: str, texts: Sequence[str]) -> None:
     if any(decode_base64(text) is None for text in texts):
-        raise _refuse(f"{name} is not canonical standard base64")
+        raise _refuse(f"{name} is not canonical standard base64", f"{name} 不是规范的标准 base64")
 
 
 def _find(rows: Sequence[Row], tx_id: str) -> int:
@@ -193,19 +214,27 @@ def _find(rows: Sequence[Row], tx_id: str) -> int:
     for place, row in enumerate(rows):
         if row.tx_id == raw:
             return place
-    raise _refuse(f"transaction {tx_id} is not in this contract's record")
+    raise _refuse(
+        f"transaction {tx_id} is not in this contract's record",
+        f"交易 {tx_id} 不在该合同的记录中",
+    )
 
 
-def _find_end(rows: Sequence[Row], until_ms: int, newest_ms: int) -> int:
+def _find_end(
+    rows: Sequence[Row], until_ms: int, newest_ms: int, say: Callable[[int], TimeWords]
+) -> int:
+    """Return the place after the last entry before `until_ms`; `say` puts that end into words."""
     inside = sum(row.time_ms < until_ms for row in rows)
     if inside == len(rows) and newest_ms < until_ms:
+        until, newest = say(until_ms), format_time_ms(newest_ms)
         raise Rejected(
             Reason.WRONG_HEIGHT,
-            f"question: it ends at {until_ms}, and the newest block is of {newest_ms}; an entry "
+            f"question: it ends at {until.en}, and the newest block is of {newest.en}; an entry "
             "may still come",
+            f"问题：所问的时间至{until.zh}为止，而最新区块的时间为{newest.zh}；其后仍可能有记录",
         )
     return min(inside + 1, len(rows))
 
 
-def _refuse(detail: str) -> Rejected:
-    return Rejected(Reason.BAD_FIELD, f"question: {detail}")
+def _refuse(detail: str, detail_zh: str) -> Rejected:
+    return Rejected(Reason.BAD_FIELD, f"question: {detail}", f"问题：{detail_zh}")

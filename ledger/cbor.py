@@ -144,4 +144,8 @@ class _Reader:
             self.refuse(Reason.MALFORMED, f"it ends within the value at byte {self.at}")
 
     def refuse(self, reason: Reason, detail: str) -> NoReturn:
-        raise Rejected(reason, f"{self._name}: not CBOR as it must be: {detail}")
+        raise Rejected(
+            reason,
+            f"{self._name}: not CBOR as it must be: {detail}",
+            f"CBOR 编码不合要求。原文：{self._name}: {detail}",
+        )

@@ -134,7 +134,7 @@ def make_fields(values: Mapping[str, str], salts: Sequence[bytes]) -> tuple[Priv
         raise ValueError(f"a salt has {SALT_BYTES} bytes")
     for name, value in values.items():
         if name not in _PLACES:
-            _refuse(Reason.BAD_FIELD, _say_unknown(name))
+            _refuse(Reason.BAD_FIELD, _say_unknown(name), _say_unknown_zh(name))
         _check_value(name, value)
     return tuple(
         [
@@ -155,10 +155,14 @@ def compute_commitment(contract: str, fields: Sequence[PrivateField]) -> bytes:
 def disclose(contract: str, fields: Sequence[PrivateField], names: Collection[str]) -> Disclosure:
     """Return the disclosure of the named fields; raise `Rejected`(BAD_FIELD)."""
     if not names:
-        _refuse(Reason.BAD_FIELD, "it names no field; name at least one to show")
+        _refuse(
+            Reason.BAD_FIELD,
+            "it names no field; name at least one to show",
+            "没有写明字段；请至少写明一个要披露的字段",
+        )
     for name in names:
         if name not in _PLACES:
-            _refuse(Reason.BAD_FIELD, _say_unknown(name))
+            _refuse(Reason.BAD_FIELD, _say_unknown(name), _say_unknown_zh(name))
     leaves = [field.compute_leaf_hash() for field in fields]
     shown = [
         ShownField(fields[place], tuple(inclusion_proof(leaves, place)))
@@ -269,15 +273,25 @@ def _check_value(name: str, value: object) -> None:
     try:
         length = len(value.encode())
     except UnicodeEncodeError:
-        _refuse(Reason.BAD_FIELD, f"{name}: the value holds half of a surrogate pair")
+        _refuse(
+            Reason.BAD_FIELD,
+            f"{name}: the value holds half of a surrogate pair",
+            f"{name}：值含有不成对的代理码位",
+        )
     if not 0 < length <= VALUE_BYTES_MAX:
         _refuse(
             Reason.BAD_FIELD,
             f"{name}: the value has {length} bytes in UTF-8; 1 to {VALUE_BYTES_MAX} are allowed, "
             "and an empty field is left out",
+            f"{name}：值的 UTF-8 编码有 {length} 字节；应为 1 至 {VALUE_BYTES_MAX} 字节，空字段请勿"
+            "写出",
         )
     if not value.isascii() and not _is_normal(value):
-        _refuse(Reason.NOT_CANONICAL, f"{name}: the value is not in Normalization Form C")
+        _refuse(
+            Reason.NOT_CANONICAL,
+            f"{name}: the value is not in Normalization Form C",
+            f"{name}：值不是 Unicode 规范化形式 C",
+        )
 
 
 def _is_normal(text: str) -> bool:
@@ -304,5 +318,10 @@ def _say_unknown(name: object) -> str:
     return f"there is no field {name[:40]!r}; fields are {', '.join(FIELDS)}"
 
 
-def _refuse(reason: Reason, detail: str) -> NoReturn:
-    raise Rejected(reason, detail)
+def _say_unknown_zh(name: str) -> str:
+    return f"没有名为 {name[:40]!r} 的字段；可用的字段：{'、'.join(FIELDS)}"
+
+
+def _refuse(reason: Reason, detail: str, detail_zh: str = "") -> NoReturn:
+    """In Chinese too what a custodian's node refuses at its door; the rest is read in files."""
+    raise Rejected(reason, detail, detail_zh)

@@ -2,7 +2,7 @@
 
 `Rejected` means *theirs*: the input is at fault, the ledger is unharmed. Its `reason` is a stable
 word that programs match on; its `detail` is a whole sentence, offending values included, that a
-person can act on. What a submitter meets at a node's door says the same in Chinese, as `detail_zh`;
+person can act on. What a client meets at a node's door says the same in Chinese, as `detail_zh`;
 elsewhere that is empty, and whoever shows the refusal says its reason in Chinese. Neither sentence
 is ever hashed or recorded. Mistakes of our own are ordinary exceptions and are never turned into
 this one. A transaction that was admitted but could not be applied is not `Rejected`; it is an

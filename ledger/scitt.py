@@ -76,8 +76,8 @@ _KEY_HEAD: Final = bytes.fromhex("a301012006215820")
 class Unregistrable(Rejected):
     """A statement that the policy refuses; `title` is SCRAPI's short name of the refusal."""
 
-    def __init__(self, reason: Reason, title: str, detail: str) -> None:
-        super().__init__(reason, detail)
+    def __init__(self, reason: Reason, title: str, detail: str, detail_zh: str) -> None:
+        super().__init__(reason, detail, detail_zh)
         self.title = title
 
 
@@ -143,15 +143,35 @@ def read_sign1(raw: bytes, name: str) -> tuple[bytes, dict[Any, Any], Cbor, byte
     """
     value = read_cbor(raw, name)
     if not isinstance(value, Tagged) or value.tag != SIGN1:
-        _refuse(f"{name}: it is not a COSE_Sign1 with its tag 18", Reason.MALFORMED)
+        _refuse(
+            name,
+            "it is not a COSE_Sign1 with its tag 18",
+            "不是带标签 18 的 COSE_Sign1",
+            Reason.MALFORMED,
+        )
     parts = value.value
     if not isinstance(parts, list) or len(parts) != 4:
-        _refuse(f"{name}: a COSE_Sign1 is an array of four", Reason.MALFORMED)
+        _refuse(
+            name,
+            "a COSE_Sign1 is an array of four",
+            "COSE_Sign1 应为四个元素的数组",
+            Reason.MALFORMED,
+        )
     protected, unprotected, payload, signature = parts
     if not isinstance(protected, bytes) or not isinstance(unprotected, dict):
-        _refuse(f"{name}: its headers are not a byte string and a map", Reason.MALFORMED)
+        _refuse(
+            name,
+            "its headers are not a byte string and a map",
+            "其头部不是一个字节串和一个映射",
+            Reason.MALFORMED,
+        )
     if not isinstance(signature, bytes) or len(signature) != SIGNATURE_BYTES:
-        _refuse(f"{name}: its signature is not {SIGNATURE_BYTES} bytes", Reason.MALFORMED)
+        _refuse(
+            name,
+            f"its signature is not {SIGNATURE_BYTES} bytes",
+            f"其签名不是 {SIGNATURE_BYTES} 字节",
+            Reason.MALFORMED,
+        )
     return protected, unprotected, payload, signature
 
 
@@ -162,27 +182,41 @@ def read_protected(protected: bytes, name: str) -> dict[Any, Any]:
     """
     header = read_cbor(protected, f"{name}: protected header")
     if not isinstance(header, dict):
-        _refuse(f"{name}: the protected header is not a map", Reason.MALFORMED)
+        _refuse(name, "the protected header is not a map", "受保护头部不是映射", Reason.MALFORMED)
     if header.get(ALGORITHM) not in ALGORITHMS:
         raise Unregistrable(
             Reason.BAD_FIELD,
             "Bad Signature Algorithm",
             f"{name}: alg (1) is {_show(header.get(ALGORITHM))}; it must be -8 (EdDSA) or -19 "
             "(Ed25519)",
+            f"{_name_zh(name)}：alg (1) 为 {_show(header.get(ALGORITHM))}；应为 -8（EdDSA）或 -19"
+            "（Ed25519）",
         )
     if CRITICAL in header:
-        _refuse(f"{name}: crit (2) names headers that must be understood; none is known here")
+        _refuse(
+            name,
+            "crit (2) names headers that must be understood; none is known here",
+            "crit (2) 列出了必须理解的头部；此处均不支持",
+        )
     key_id = header.get(KEY_ID)
     if not isinstance(key_id, bytes) or len(key_id) != HASH_BYTES:
-        _refuse(f"{name}: kid (4) is not the 32 bytes of a COSE Key Thumbprint (RFC 9679)")
+        _refuse(
+            name,
+            "kid (4) is not the 32 bytes of a COSE Key Thumbprint (RFC 9679)",
+            "kid (4) 不是 32 字节的 COSE 密钥指纹（RFC 9679）",
+        )
     claims = header.get(CWT_CLAIMS)
     if not isinstance(claims, dict):
-        _refuse(f"{name}: the CWT claims (15) are missing")
+        _refuse(name, "the CWT claims (15) are missing", "缺少 CWT 声明项（15）")
     for label, what in ((ISSUER, "iss (1)"), (SUBJECT, "sub (2)")):
-        _take_text(claims.get(label), f"{name}: claim {what}")
+        _take_text(claims.get(label), name, f"claim {what}", f"声明项 {what}")
     for label, what in ((EXPIRY, "exp (4)"), (NOT_BEFORE, "nbf (5)")):
         if label in claims:
-            _refuse(f"{name}: claim {what}: what is registered does not expire; leave it out")
+            _refuse(
+                name,
+                f"claim {what}: what is registered does not expire; leave it out",
+                f"声明项 {what}：已登记的内容不会过期；请勿写入",
+            )
     return header
 
 
@@ -193,7 +227,12 @@ def read_statement(raw: bytes, labels: Collection[int], bytes_max: int) -> State
     """
     name = "statement"
     if len(raw) > bytes_max:
-        _refuse(f"{name}: {len(raw)} bytes; at most {bytes_max} are allowed", Reason.TOO_LARGE)
+        _refuse(
+            name,
+            f"{len(raw)} bytes; at most {bytes_max} are allowed",
+            f"有 {len(raw)} 字节；至多允许 {bytes_max} 字节",
+            Reason.TOO_LARGE,
+        )
     protected, unprotected, payload, signature = read_sign1(raw, name)
     header = read_protected(protected, name)
     if not isinstance(payload, bytes) or not payload:
@@ -202,10 +241,15 @@ def read_statement(raw: bytes, labels: Collection[int], bytes_max: int) -> State
             "Payload Missing",
             f"{name}: the payload must be in it; sign the SHA-256 of a document that shall not be "
             "(RFC 9995)",
+            f"{_name_zh(name)}：须含有载荷；文件本身不宜写入的，请签署其 SHA-256（RFC 9995）",
         )
     for label in unprotected:
         if label not in labels:
-            _refuse(f"{name}: unprotected header {_show(label)} has no place in it")
+            _refuse(
+                name,
+                f"unprotected header {_show(label)} has no place in it",
+                f"不应有未受保护头部 {_show(label)}",
+            )
     statement = Statement(
         protected,
         payload,
@@ -216,13 +260,16 @@ def read_statement(raw: bytes, labels: Collection[int], bytes_max: int) -> State
         content_type=_read_content_type(header, payload, name),
         is_hash=PAYLOAD_HASH_ALGORITHM in header,
         receipts=_read_receipts(unprotected, name),
-        envelope=_read_part(unprotected, ENVELOPE, f"{name}: transaction"),
-        evidence=_read_part(unprotected, EVIDENCE, f"{name}: evidence"),
+        envelope=_read_part(unprotected, ENVELOPE, name, "transaction", "交易"),
+        evidence=_read_part(unprotected, EVIDENCE, name, "evidence", "存证文件"),
     )
     if len(statement.registered) > STATEMENT_BYTES_MAX:
         _refuse(
-            f"{name}: {len(statement.registered)} bytes without its unprotected header; at most "
+            name,
+            f"{len(statement.registered)} bytes without its unprotected header; at most "
             f"{STATEMENT_BYTES_MAX} are registered; sign the SHA-256 of a larger document",
+            f"不计未受保护头部有 {len(statement.registered)} 字节；至多登记 {STATEMENT_BYTES_MAX} "
+            "字节；文件较大的，请签署其 SHA-256",
             Reason.TOO_LARGE,
         )
     return statement
@@ -232,20 +279,31 @@ def _read_content_type(header: dict[Any, Any], payload: bytes, name: str) -> str
     """Return what the payload, or the document that it is the hash of, is."""
     hashed = (PAYLOAD_HASH_ALGORITHM, PREIMAGE_CONTENT_TYPE, PAYLOAD_LOCATION)
     if not any(label in header for label in hashed):
-        return _take_text(header.get(CONTENT_TYPE), f"{name}: content type (3)")
+        return _take_text(header.get(CONTENT_TYPE), name, "content type (3)", "content type (3)")
     if header.get(PAYLOAD_HASH_ALGORITHM) != SHA_256:
+        given = _show(header.get(PAYLOAD_HASH_ALGORITHM))
         _refuse(
-            f"{name}: payload-hash-alg (258) is {_show(header.get(PAYLOAD_HASH_ALGORITHM))}; it "
-            "must be -16 (SHA-256)"
+            name,
+            f"payload-hash-alg (258) is {given}; it must be -16 (SHA-256)",
+            f"payload-hash-alg (258) 为 {given}；应为 -16（SHA-256）",
         )
     if CONTENT_TYPE in header:
-        _refuse(f"{name}: content type (3) has no place beside payload-hash-alg (258)")
+        _refuse(
+            name,
+            "content type (3) has no place beside payload-hash-alg (258)",
+            "有 payload-hash-alg (258) 时不应有 content type (3)",
+        )
     if len(payload) != HASH_BYTES:
-        _refuse(f"{name}: the payload has {len(payload)} bytes, and a SHA-256 has {HASH_BYTES}")
+        _refuse(
+            name,
+            f"the payload has {len(payload)} bytes, and a SHA-256 has {HASH_BYTES}",
+            f"载荷有 {len(payload)} 字节，而 SHA-256 为 {HASH_BYTES} 字节",
+        )
     if PAYLOAD_LOCATION in header:
-        _take_text(header[PAYLOAD_LOCATION], f"{name}: payload-location (260)")
-    preimage = header.get(PREIMAGE_CONTENT_TYPE)
-    return _take_text(preimage, f"{name}: preimage-content-type (259)")
+        location = "payload-location (260)"
+        _take_text(header[PAYLOAD_LOCATION], name, location, location)
+    preimage = "preimage-content-type (259)"
+    return _take_text(header.get(PREIMAGE_CONTENT_TYPE), name, preimage, preimage)
 
 
 def _read_receipts(unprotected: dict[Any, Any], name: str) -> tuple[bytes, ...]:
@@ -258,18 +316,27 @@ def _read_receipts(unprotected: dict[Any, Any], name: str) -> tuple[bytes, ...]:
         or not all(isinstance(one, bytes) for one in receipts)
     ):
         _refuse(
-            f"{name}: receipts (394) is not an array of 1 to {RECEIPTS_MAX} byte strings",
+            name,
+            f"receipts (394) is not an array of 1 to {RECEIPTS_MAX} byte strings",
+            f"receipts (394) 不是 1 至 {RECEIPTS_MAX} 个字节串的数组",
             Reason.MALFORMED,
         )
     return tuple(receipts)
 
 
-def _read_part(unprotected: dict[Any, Any], label: int, name: str) -> bytes | None:
+def _read_part(
+    unprotected: dict[Any, Any], label: int, name: str, what: str, what_zh: str
+) -> bytes | None:
     if label not in unprotected:
         return None
     part = unprotected[label]
     if not isinstance(part, bytes):
-        _refuse(f"{name} ({label}) is not a byte string", Reason.MALFORMED)
+        _refuse(
+            name,
+            f"{what} ({label}) is not a byte string",
+            f"{what_zh}（{label}）不是字节串",
+            Reason.MALFORMED,
+        )
     return part
 
 
@@ -286,6 +353,7 @@ def check_registration(
         _reject(
             Reason.UNKNOWN_KIND,
             f"a statement is registered by an {ATTEST} transaction, not by {body['kind']}",
+            f"声明须由 {ATTEST} 交易登记，而不是 {body['kind']}",
         )
     party = statement.issuer.removeprefix(f"{origin}/")
     if statement.issuer != format_issuer(origin, party) or party not in keys:
@@ -293,34 +361,49 @@ def check_registration(
             Reason.UNKNOWN_PARTY,
             f"the issuer {_show(statement.issuer)} is no signer of the transaction that registers "
             f"it; its signers are {', '.join(format_issuer(origin, one) for one in keys)}",
+            f"签发者 {_show(statement.issuer)} 不是登记该声明的交易的签名方；其签名方为："
+            f"{'、'.join(format_issuer(origin, one) for one in keys)}",
         )
     if statement.key_id != compute_key_thumbprint(keys[party]):
         _reject(
             Reason.UNKNOWN_KEY,
             f"kid is {statement.key_id.hex()}; that of the key with which {party} signed the "
             f"transaction is {compute_key_thumbprint(keys[party]).hex()}",
+            f"kid 为 {statement.key_id.hex()}；{party} 签署该交易所用密钥的指纹为 "
+            f"{compute_key_thumbprint(keys[party]).hex()}",
         )
     if not verify_signature(keys[party], statement.signed_message, statement.signature):
-        _reject(Reason.BAD_SIGNATURE, f"the signature of {party} does not verify")
+        _reject(
+            Reason.BAD_SIGNATURE,
+            f"the signature of {party} does not verify",
+            f"{party} 的签名无法通过验证",
+        )
     of = str(body["data"].get("tx_id"))
     if statement.subject != format_subject(of):
         _reject(
             Reason.BAD_FIELD,
             f"the subject is {_show(statement.subject)}, and the transaction speaks of "
             f"{_show(format_subject(of))}",
+            f"主题为 {_show(statement.subject)}，而该交易所述为 {_show(format_subject(of))}",
         )
     if body["data"].get("note_hash") != statement.digest.hex():
         _reject(
             Reason.ROOT_MISMATCH,
             f"note_hash is {_show(body['data'].get('note_hash'))}; the SHA-256 of the statement "
             f"with an empty unprotected header is {statement.digest.hex()}",
+            f"note_hash 为 {_show(body['data'].get('note_hash'))}；该声明以空的未受保护头部计算的 "
+            f"SHA-256 为 {statement.digest.hex()}",
         )
     return party
 
 
-def _take_text(value: object, name: str) -> str:
+def _take_text(value: object, name: str, what: str, what_zh: str) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= TEXT_CHARS_MAX:
-        _refuse(f"{name} is not a text of 1 to {TEXT_CHARS_MAX} characters")
+        _refuse(
+            name,
+            f"{what} is not a text of 1 to {TEXT_CHARS_MAX} characters",
+            f"{what_zh} 不是 1 至 {TEXT_CHARS_MAX} 个字符的文本",
+        )
     return value
 
 
@@ -329,9 +412,13 @@ def _show(value: object) -> str:
     return text if len(text) <= SHOWN_CHARS_MAX else f"{text[:SHOWN_CHARS_MAX]}…"
 
 
-def _reject(reason: Reason, detail: str) -> NoReturn:
-    raise Unregistrable(reason, "Rejected", f"statement: {detail}")
+def _name_zh(name: str) -> str:
+    return name.replace("statement", "声明")
 
 
-def _refuse(detail: str, reason: Reason = Reason.BAD_FIELD) -> NoReturn:
-    raise Rejected(reason, detail)
+def _reject(reason: Reason, detail: str, detail_zh: str) -> NoReturn:
+    raise Unregistrable(reason, "Rejected", f"statement: {detail}", f"声明：{detail_zh}")
+
+
+def _refuse(name: str, detail: str, detail_zh: str, reason: Reason = Reason.BAD_FIELD) -> NoReturn:
+    raise Rejected(reason, f"{name}: {detail}", f"{_name_zh(name)}：{detail_zh}")

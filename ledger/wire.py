@@ -16,6 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from ledger.refusal import Reason, Rejected
+from ledger.shape import describe_shape_zh
 
 T = TypeVar("T")
 
@@ -37,16 +38,22 @@ class StrictDecoder(Generic[T]):
         decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(type_)
         self._decode = decoder.decode
         self._name = name
+        self._name_zh = {"envelope": "封装"}.get(name, name)
 
     def decode(self, raw: bytes) -> T:
         """Return the value; raise `Rejected` (MALFORMED or NOT_CANONICAL)."""
         try:
             value = self._decode(raw)
         except WIRE_ERRORS as error:
-            raise Rejected(Reason.MALFORMED, f"{self._name}: {error}") from None
+            raise Rejected(
+                Reason.MALFORMED,
+                f"{self._name}: {error}",
+                f"{self._name_zh}：{describe_shape_zh(str(error))}",
+            ) from None
         if encode(value) != raw:
             raise Rejected(
                 Reason.NOT_CANONICAL,
                 f"{self._name}: these {len(raw)} bytes are not the one encoding of their value",
+                f"{self._name_zh}：这 {len(raw)} 字节不是其值的规范编码",
             )
         return value

@@ -193,6 +193,7 @@ async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         "unavailable",
         "every connection that this node takes, or takes from one address, is in use by a request "
         "under way; ask again in a moment",
+        "本节点接受的全部连接，或自同一地址接受的全部连接，均被正在处理的请求占用；请稍后再试",
         headers={"Connection": "close"},
     )
     await render_problem(scope, problem)(scope, receive, send)

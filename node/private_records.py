@@ -179,7 +179,10 @@ class PrivateRecords:
             for record in reversed(document.records):
                 if commitment is None or record.commitment == commitment:
                     return encode_disclosure(disclose(contract, _fields_of(record), names))
-            raise NotFound(f"no record of contract/{contract} here has the commitment asked for")
+            raise NotFound(
+                f"no record of contract/{contract} here has the commitment asked for",
+                f"本节点没有 contract/{contract} 的、承诺值与所求一致的非公开信息记录",
+            )
 
         return await self._run("disclose", caller, contract, sorted(names), work)
 
@@ -203,16 +206,23 @@ class PrivateRecords:
         elif document.custodian != caller.subject:
             raise NotEntitled
         newest = document.records[-1].commitment if document.records else None
-        if newest != replaces:
+        if newest is None and replaces is not None:
             raise Conflict(
-                f"contract/{contract} has no private fields here that could be corrected"
-                if newest is None
-                else f"contract/{contract} has private fields under commitment {newest.hex()}; "
-                "name it in `replaces` to correct them"
+                f"contract/{contract} has no private fields here that could be corrected",
+                f"contract/{contract} 在本节点没有可供更正的非公开信息",
+            )
+        if newest is not None and newest != replaces:
+            raise Conflict(
+                f"contract/{contract} has private fields under commitment {newest.hex()}; "
+                "name it in `replaces` to correct them",
+                f"contract/{contract} 已有非公开信息，其承诺值为 {newest.hex()}；如需更正，请在 "
+                "`replaces` 中写明该承诺值",
             )
         if len(document.records) >= RECORDS_MAX:
             raise Conflict(
-                f"contract/{contract} has {RECORDS_MAX} records of private fields; no more are kept"
+                f"contract/{contract} has {RECORDS_MAX} records of private fields; no more are "
+                "kept",
+                f"contract/{contract} 已有 {RECORDS_MAX} 份非公开信息记录，不再接受更多",
             )
         # Salts are drawn anew for each record, so that what did not change does not show.
         fields = make_fields(values, [secrets.token_bytes(SALT_BYTES) for _ in FIELDS])
@@ -254,7 +264,10 @@ class PrivateRecords:
         ):
             raise NotEntitled
         if document is None:
-            raise NotFound(f"no private fields of contract/{contract} are kept here")
+            raise NotFound(
+                f"no private fields of contract/{contract} are kept here",
+                f"本节点不存有 contract/{contract} 的非公开信息",
+            )
         return document
 
     def _read(self, caller: Caller, contract: str, chain: str) -> _Document | None:
@@ -267,7 +280,10 @@ class PrivateRecords:
                 return None
             if caller.role == "custodian" and owner != caller.subject:
                 raise NotEntitled from None
-            raise Gone(f"the private fields of contract/{contract} were erased") from None
+            raise Gone(
+                f"the private fields of contract/{contract} were erased",
+                f"contract/{contract} 的非公开信息已被删除",
+            ) from None
         if document is None or (
             caller.role == "consumer" and chain not in ("", document.custodian)
         ):
@@ -316,11 +332,15 @@ class PrivateRecords:
         except Damaged as damaged:
             log.error("private fields: %s", damaged)
             raise Unavailable(
-                f"what is kept of contract/{contract} is damaged; the node's log says which file"
+                f"what is kept of contract/{contract} is damaged; the node's log says which file",
+                f"所存 contract/{contract} 的内容已损坏；是哪个文件，见节点日志",
             ) from None
         except StorageFailure as failure:
             self._stop(f"the private fields' disk failed: {failure}")
-            raise Unavailable("nothing can be written to this node's disk; it stops") from None
+            raise Unavailable(
+                "nothing can be written to this node's disk; it stops",
+                "本节点的磁盘无法写入；节点即将停止",
+            ) from None
 
     def _audit(
         self, action: str, caller: Caller, contract: str, names: list[str], outcome: str

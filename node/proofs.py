@@ -51,7 +51,7 @@ from ledger.stream import compute_state_key
 from ledger.transaction import read_head
 from node.queries import HISTORY_ENTRIES_MAX, Queries, work_aside
 from node.shell import Shell
-from node.stream_walk import IN_WINDOWS, StreamTooLarge, StreamWalk
+from node.stream_walk import IN_WINDOWS, IN_WINDOWS_ZH, StreamTooLarge, StreamWalk
 from storage.files import Damaged
 
 HELD_BYTES: Final = 320
@@ -75,7 +75,8 @@ class Proofs:
         newest = self._shell.chain.header.height
         if not older_height <= newer_height <= newest:
             raise NotFound(
-                f"heights {older_height} and {newer_height} are not two of 0 to {newest} in order"
+                f"heights {older_height} and {newer_height} are not two of 0 to {newest} in order",
+                f"高度 {older_height} 与 {newer_height} 应在 0 至 {newest} 之内，且先小后大",
             )
         older, older_size = await self._queries.certified_checkpoint(older_height)
         newer, newer_size = await self._queries.certified_checkpoint(newer_height)
@@ -129,6 +130,8 @@ class Proofs:
                 walk.stream,
                 f"{end - first} entries of {walk.stream} answer this; an answer holds at most "
                 f"{HISTORY_ENTRIES_MAX}: {IN_WINDOWS}",
+                f"{walk.stream} 中有 {end - first} 个条目与此问题相关；一份应答至多容纳 "
+                f"{HISTORY_ENTRIES_MAX} 个：{IN_WINDOWS_ZH}",
             )
         chosen = [held if held.raw else self._read(held) for held in record[first:end]]
         heights = {held.height for held in chosen}
@@ -142,12 +145,17 @@ class Proofs:
                 Reason.WRONG_HEIGHT,
                 f"question: the promised height {max(heights)} is not reached; the chain is at "
                 f"{newest.height}",
+                f"问题：所承诺的高度 {max(heights)} 尚未到达；链的高度为 {newest.height}",
             )
         for height in heights:
             self._queries.check_held(height)
         for signer in signers:
             if store.chain_store.state(party_stream(signer)) is None:
-                raise Rejected(Reason.UNKNOWN_PARTY, f"question: {signer} is not registered")
+                raise Rejected(
+                    Reason.UNKNOWN_PARTY,
+                    f"question: {signer} is not registered",
+                    f"问题：主体 {signer} 未登记",
+                )
         parties = self._queries.prove_parties(sorted(signers))
         note, size = await self._queries.certified_checkpoint(newest.height)
         header = store.chain_store.header_entry(newest.height)
@@ -181,13 +189,17 @@ class Proofs:
         genesis = self._shell.driver.identity.genesis
         names = [institution.id for institution in genesis.institutions]
         if validator not in names:
-            raise NotFound(f"{validator!r} is no validator; they are {', '.join(names)}")
+            raise NotFound(
+                f"{validator!r} is no validator; they are {', '.join(names)}",
+                f"{validator!r} 不是验证节点；验证节点为：{'、'.join(names)}",
+            )
         walk = StreamWalk(validator_stream(validator), _read_applied)
         async with self._queries.walk(walk, count_max=SIZE_MAX, is_public=True):
             found = walk.found
         if number >= len(found):
             raise NotFound(
-                f"the chain holds {len(found)} proofs against {validator}, counted from 0"
+                f"the chain holds {len(found)} proofs against {validator}, counted from 0",
+                f"链上有 {len(found)} 份针对 {validator} 的自相矛盾证据，自 0 起编号",
             )
         evidence = _read_data(found[number]).get("evidence", "")
         return encode_equivocation_evidence(

@@ -79,7 +79,15 @@ from ledger.transaction import compute_tx_id, read_head
 from ledger.votes import decode_commit_certificate
 from node.certification import cosigner_name
 from node.shell import Shell
-from node.stream_walk import IN_WINDOWS, LONG_ENTRIES, StreamTooLarge, StreamWalk, Walker, WalksFull
+from node.stream_walk import (
+    IN_WINDOWS,
+    IN_WINDOWS_ZH,
+    LONG_ENTRIES,
+    StreamTooLarge,
+    StreamWalk,
+    Walker,
+    WalksFull,
+)
 from storage.archive import NotMounted
 from storage.chain import ChainStore, TransactionPosition
 from storage.files import Damaged
@@ -123,7 +131,7 @@ def archive_named() -> Iterator[None]:
     try:
         yield
     except NotMounted as missing:
-        raise Unavailable(str(missing), ARCHIVE_RETRY_AFTER_S) from None
+        raise Unavailable(str(missing), missing.detail_zh, ARCHIVE_RETRY_AFTER_S) from None
 
 
 PROVERS_MAX: Final = 4
@@ -242,7 +250,8 @@ class Queries:
         """Raise `NotFound` if what is not found here may stand before this node's start."""
         if self._store.start.height:
             raise NotFound(
-                f"transaction {tx_id.hex()}, if it is on the chain, {self._store.start.not_held}"
+                f"transaction {tx_id.hex()}, if it is on the chain, {self._store.start.not_held}",
+                f"交易 {tx_id.hex()} 即使在链上，也{self._store.start.not_held_zh}",
             )
 
     @archive_named()
@@ -356,7 +365,9 @@ class Queries:
         """Return a contract's complete history with its proof; `is_line`: for a schedule."""
         stream = contract_stream(contract)
         if self._store.state(stream) is None:
-            raise NotFound(f"no entry ever named contract {contract}")
+            raise NotFound(
+                f"no entry ever named contract {contract}", f"链上没有任何条目提及合同 {contract}"
+            )
         record = self._shell.chain.stream(stream).record
         if isinstance(record, ContractRecord):
             entries, merchant = StreamWalk(stream, _read_both), _walk_merchant(record.merchant)
@@ -417,9 +428,15 @@ class Queries:
 
     async def _schedule_lines(self, merchant: str, reader: str) -> AsyncGenerator[bytes, None]:
         if (own := self._schedules[reader]) >= SCHEDULES_OF_READER_MAX:
-            raise Unavailable(f"{own} schedules are being made here for {reader} already")
+            raise Unavailable(
+                f"{own} schedules are being made here for {reader} already",
+                f"本节点已在为 {reader} 制作 {own} 份债权表",
+            )
         if (count := self._schedules.total()) >= SCHEDULES_MAX:
-            raise Unavailable(f"{count} schedules are being made here already")
+            raise Unavailable(
+                f"{count} schedules are being made here already",
+                f"本节点已在制作 {count} 份债权表",
+            )
         self._schedules[reader] += 1
         try:
             head, count = await self._schedule_head(merchant)
@@ -437,7 +454,10 @@ class Queries:
         stream = MERCHANT_PREFIX + merchant
         record = chain.stream(stream).record
         if not isinstance(record, MerchantRecord):
-            raise NotFound(f"merchant {merchant} has no contract under terms")
+            raise NotFound(
+                f"merchant {merchant} has no contract under terms",
+                f"经营者 {merchant} 没有依条款订立的合同",
+            )
         proven = self._prove_stream(stream)
         note, size = await self.certified_checkpoint(height)
         header = self._shell.disk.store.header(height)
@@ -508,6 +528,8 @@ class Queries:
                     walk.stream,
                     f"{walk.stream} has {count} entries; a history holds at most {most}: "
                     f"{IN_WINDOWS}",
+                    f"{walk.stream} 有 {count} 个条目；一份完整记录至多容纳 {most} 个："
+                    f"{IN_WINDOWS_ZH}",
                 )
         try:
             with archive_named():
@@ -516,7 +538,9 @@ class Queries:
         except EntriesMissing as missing:
             raise NotFound(
                 f"{missing.missing} of the {missing.count} entries of {missing.stream} "
-                f"{self._store.start.not_held}"
+                f"{self._store.start.not_held}",
+                f"{missing.stream} 的 {missing.count} 个条目中有 {missing.missing} 个"
+                f"{self._store.start.not_held_zh}",
             ) from None
 
     async def liabilities(self, contracts: Sequence[str], *, is_shown: bool) -> bytes:
@@ -529,13 +553,18 @@ class Queries:
             stream = contract_stream(contract)
             found = find_claim(chain, stream)
             if found is None:
-                raise NotFound(f"no contract under terms was signed as {stream}")
+                raise NotFound(
+                    f"no contract under terms was signed as {stream}",
+                    f"没有以 {stream} 为名、依条款订立的合同",
+                )
             merchants[found[0]] = None
             claims[stream] = found[1]
         if len(merchants) != 1:
             raise NotFound(
                 f"the contracts are of {len(merchants)} merchants ({', '.join(merchants)}), and a "
-                "total is one merchant's"
+                "total is one merchant's",
+                f"所求合同属于 {len(merchants)} 个经营者（{'、'.join(merchants)}），而合计只及于"
+                "一个经营者",
             )
         if is_shown:
             for stream, claim in claims.items():
@@ -577,7 +606,7 @@ class Queries:
             return None
         begin = index * TILE_WIDTH
         if begin < self._store.start.log_size:
-            raise NotFound(f"entry {begin} {self._store.start.not_held}")
+            raise self._not_held(f"entry {begin}", f"条目 {begin} ")
         return encode_bundle(self._store.entries(begin, begin + width))
 
     def certified_size(self) -> int:
@@ -599,12 +628,16 @@ class Queries:
 
     def check_held(self, height: int) -> None:
         if height < self._store.start.height:
-            raise NotFound(f"block {height} {self._store.start.not_held}")
+            raise self._not_held(f"block {height}", f"高度 {height} 的区块")
 
     def _check_tile(self, level: int, index: int) -> None:
         """Raise `NotFound` for a tile of which a part stands before this node's start."""
         if index < self._store.start.log_size >> (TILE_HEIGHT * level) >> TILE_HEIGHT:
-            raise NotFound(f"tile {level}/{index} {self._store.start.not_held}")
+            raise self._not_held(f"tile {level}/{index}", f"瓦片 {level}/{index} ")
+
+    def _not_held(self, what: str, what_zh: str) -> NotFound:
+        start = self._store.start
+        return NotFound(f"{what} {start.not_held}", f"{what_zh}{start.not_held_zh}")
 
     def _is_certified(self, height: int) -> bool:
         return self._store.first_checkpoint_at_or_after(height) is not None
@@ -613,7 +646,9 @@ class Queries:
         found = self._store.transaction(tx_id)
         if found is None:
             self.check_absence(tx_id)
-            raise NotFound(f"transaction {tx_id.hex()} is not on the chain")
+            raise NotFound(
+                f"transaction {tx_id.hex()} is not on the chain", f"交易 {tx_id.hex()} 不在链上"
+            )
         return found
 
     @archive_named()
@@ -622,15 +657,15 @@ class Queries:
 
     async def certified_checkpoint(self, height: int) -> tuple[bytes, int]:
         """Return (note, size) of the first certified checkpoint that covers a height."""
-        if not await self.wait_certified(height, CERTIFICATION_WAIT_S):
-            raise NotCertified(
-                RETRY_AFTER_S,
-                f"block {height} is committed, and a quorum has not yet cosigned a checkpoint "
-                "that covers it",
-            )
+        await self.wait_certified(height, CERTIFICATION_WAIT_S)
         found = self._store.first_checkpoint_at_or_after(height)
         if found is None:
-            raise NotCertified(RETRY_AFTER_S)
+            raise NotCertified(
+                f"block {height} is committed, and a quorum has not yet cosigned a checkpoint "
+                "that covers it",
+                f"高度 {height} 的区块已确定，而覆盖它的检查点尚未经法定多数联署",
+                RETRY_AFTER_S,
+            )
         return found[1], _size_of(found[1])
 
     def prove_entry(self, index: int, note: bytes, size: int) -> bytes:

@@ -86,10 +86,16 @@ class NodeService:
         try:
             return await self._submissions.submit(envelopes)
         except VerifierUnavailable as error:
-            raise Unavailable(f"signatures cannot be checked just now: {error}") from error
+            raise Unavailable(
+                f"signatures cannot be checked just now: {error}",
+                f"暂时无法验证签名。原文：{error}",
+            ) from error
         except StorageFailure as failure:
             # The shell has said which file; the node stops, and nothing was promised.
-            raise Unavailable("nothing can be written to this node's disk; it stops") from failure
+            raise Unavailable(
+                "nothing can be written to this node's disk; it stops",
+                "本节点的磁盘无法写入；节点即将停止",
+            ) from failure
 
     async def wait(self, tx_id: bytes, level: Level, timeout_s: float) -> Position | None:
         """Return the position once `level` is reached, None when the time is over."""
@@ -160,7 +166,10 @@ class NodeService:
         index = self._queries.index(tx_id)
         found = _find_kept(self._stamped, index + 1)
         if found is None:
-            raise NotFound(f"no timestamped checkpoint of this node covers entry {index} yet")
+            raise NotFound(
+                f"no timestamped checkpoint of this node covers entry {index} yet",
+                f"本节点尚无覆盖条目 {index} 的、加盖时间戳的检查点",
+            )
         file, raw = found
         self._require_log(file.size)
         proof = self._queries.prove_entry(index, file.note, file.size)
@@ -172,7 +181,8 @@ class NodeService:
         if stamped_size > log_size:
             raise Unavailable(
                 f"the timestamped checkpoint has {stamped_size} entries, and this node has caught "
-                f"up with {log_size} of them"
+                f"up with {log_size} of them",
+                f"加盖时间戳的检查点有 {stamped_size} 个条目，本节点目前只追到其中 {log_size} 个",
             )
 
     def _prove_growth(self, older: int, newer: int) -> list[bytes]:
@@ -260,9 +270,13 @@ class NodeService:
 
     def platform(self) -> bytes:
         """Return the platform statement as of now; raise `Unavailable` right after a start."""
-        made = self._statements.make(self.status(), is_ready=self.ready()[0])
+        made = self._statements.make(self.status(), is_ready=self.find_obstacle() is None)
         if made is None:
-            raise Unavailable("this node has just started and still reads its own source", 1)
+            raise Unavailable(
+                "this node has just started and still reads its own source",
+                "本节点刚刚启动，仍在读取自身的源代码",
+                1,
+            )
         return made
 
     def close(self) -> None:
@@ -270,30 +284,37 @@ class NodeService:
         self.is_closing = True
         self._queries.end_waiting()
 
-    def healthy(self) -> tuple[bool, str]:
-        """Say whether the process works at all."""
-        if self._shell.is_stopped:
-            return False, self._shell.driver.halted or "the node has stopped"
-        return True, ""
+    def find_failure(self) -> Unavailable | None:
+        """Return why the process does not work at all, None where it does."""
+        if not self._shell.is_stopped:
+            return None
+        halted = self._shell.driver.halted
+        if halted:
+            return Unavailable(halted, f"节点已停止。原文：{halted}")
+        return Unavailable("the node has stopped", "节点已停止")
 
-    def ready(self) -> tuple[bool, str]:
-        """Say whether to send requests here."""
-        is_healthy, reason = self.healthy()
-        if not is_healthy:
-            return False, reason
+    def find_obstacle(self) -> Unavailable | None:
+        """Return why to send no requests here, None where they may come."""
+        failure = self.find_failure()
+        if failure is not None:
+            return failure
         if self.is_closing:
-            return False, "the node is shutting down"
+            return Unavailable("the node is shutting down", "节点正在关闭")
         driver = self._shell.driver
-        if driver.connected_count + 1 < driver.chain.validators.quorum:
-            return False, (
-                f"{driver.connected_count} peers are connected; a quorum needs "
-                f"{driver.chain.validators.quorum} institutions, this one included"
+        connected, quorum = driver.connected_count, driver.chain.validators.quorum
+        if connected + 1 < quorum:
+            return Unavailable(
+                f"{connected} peers are connected; a quorum needs {quorum} institutions, this one "
+                "included",
+                f"已连接 {connected} 个其他节点；法定多数须有 {quorum} 家机构，本节点计算在内",
             )
-        if driver.catch_up.target - driver.chain.header.height > LAG_HEIGHTS_MAX:
-            return False, (
-                f"catching up: height {driver.chain.header.height} of {driver.catch_up.target}"
+        height, target = driver.chain.header.height, driver.catch_up.target
+        if target - height > LAG_HEIGHTS_MAX:
+            return Unavailable(
+                f"catching up: height {height} of {target}",
+                f"正在追赶：高度 {height}，目标高度 {target}",
             )
-        return True, ""
+        return None
 
     def metrics(self) -> bytes:
         """Return the metrics in Prometheus text format."""
@@ -321,5 +342,8 @@ def _find_kept(shelf: CheckpointFiles[F], size: int) -> tuple[F, bytes] | None:
     try:
         return shelf.find(size)
     except Damaged as damaged:
-        sentence = f"this node's copy is damaged: {damaged}"
-        raise Unavailable(sentence, DAMAGED_RETRY_AFTER_S) from None
+        raise Unavailable(
+            f"this node's copy is damaged: {damaged}",
+            f"本节点所存的副本已损坏。原文：{damaged}",
+            DAMAGED_RETRY_AFTER_S,
+        ) from None

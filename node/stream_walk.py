@@ -49,6 +49,7 @@ RETRY_AFTER_S: Final = 1
 IN_WINDOWS: Final = "ask for shorter windows, one after another"
 """What is told to whoever asks for more than an answer holds: together they are the whole record,
 and each is proven complete."""
+IN_WINDOWS_ZH: Final = "请改用较短的时间段，逐段查询"
 
 T = TypeVar("T")
 
@@ -56,8 +57,8 @@ T = TypeVar("T")
 class StreamTooLarge(TooLong):
     """A stream has more entries, or longer ones, than an answer may be made of."""
 
-    def __init__(self, stream: str, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, stream: str, detail: str, detail_zh: str) -> None:
+        super().__init__(detail, detail_zh)
         self.stream = stream
 
 
@@ -65,7 +66,11 @@ class WalksFull(Unavailable):
     """The walks under way hold all that walks may hold."""
 
     def __init__(self) -> None:
-        super().__init__("other long records are being answered; ask again", RETRY_AFTER_S)
+        super().__init__(
+            "other long records are being answered; ask again",
+            "正在应答其他较长的记录；请稍后再试",
+            RETRY_AFTER_S,
+        )
 
 
 class StreamWalk(Generic[T]):
@@ -210,6 +215,8 @@ class Walker:
                 named[-1],
                 f"the entries of {', '.join(named)} that are asked for have more than "
                 f"{READ_BYTES_MAX} bytes; an answer holds at most so many: {IN_WINDOWS}",
+                f"所求 {'、'.join(named)} 的条目超过 {READ_BYTES_MAX} 字节，而一份应答至多容纳"
+                f"这么多：{IN_WINDOWS_ZH}",
             )
         before = _weigh(walk)
         walk.held_bytes += count_bytes

@@ -36,10 +36,20 @@ class NotMounted(Exception):
     """Only the archive holds this, and it cannot be read; says which file, and where it belongs."""
 
     def __init__(self, name: str, place: str, held_from: int) -> None:
-        where = f"at {place}" if place else "anywhere: storage.archive in node.toml is empty"
+        where, where_zh = (
+            (f"at {place}", f"在 {place}")
+            if place
+            else (
+                "anywhere: storage.archive in node.toml is empty",
+                "（node.toml 的 storage.archive 为空）",
+            )
+        )
         super().__init__(
             f"{name} was moved to the archive, which is not mounted {where}; blocks from "
             f"{held_from} on are held here"
+        )
+        self.detail_zh = (
+            f"{name} 已移至归档，而归档未挂载{where_zh}；本节点存有高度 {held_from} 起的区块"
         )
         self.held_from = held_from
         """First block that can be read without the archive."""

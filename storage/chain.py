@@ -73,6 +73,14 @@ class ChainStart:
             f"{self.height} and entries from {self.log_size} on; ask another node"
         )
 
+    @property
+    def not_held_zh(self) -> str:
+        """The same in Chinese."""
+        return (
+            f"不在本节点：本节点自快照开始，只存有高度 {self.height} 起的区块和序号 "
+            f"{self.log_size} 起的条目；请向其他节点查询"
+        )
+
 
 GENESIS_START: Final = ChainStart(0, 0)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
 
+from ledger import time_words
 from ledger.outcome_words import CAUSES, FINDINGS, REFUSALS
 from verifier.formats import Body, Outcome
 from verifier.report import Words
@@ -76,10 +76,6 @@ MONEY: Final[Mapping[str, Words]] = {
 """Effects that are amounts in fen."""
 
 _PLAIN: Final = re.compile(r"[0-9A-Za-z._/-]+(?: [0-9A-Za-z._/-]+)*")
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, and then China's time
-_CHINA: Final = timedelta(hours=8)
-_YEAR_9999_S: Final = 253_402_214_400
-"""Past it (less a day for the time zone) Python has no calendar; the bare number is shown."""
 
 
 def show_text(text: str) -> str:
@@ -109,14 +105,7 @@ def count_contracts(count: int) -> str:
 
 def format_time_ms(time_ms: int) -> Words:
     """Return a time: Beijing time in Chinese, UTC in English."""
-    seconds, rest = divmod(time_ms, 1000)
-    if not 0 <= seconds < _YEAR_9999_S:
-        return Words(f"{time_ms} 毫秒（自 1970 年）", f"{time_ms} ms since 1970")
-    utc = _EPOCH + timedelta(seconds=seconds)
-    china = utc + _CHINA
-    return Words(
-        f"北京时间 {china.isoformat(' ')}.{rest:03}", f"{utc.isoformat(' ')}.{rest:03} UTC"
-    )
+    return Words(*time_words.format_time_ms(time_ms))
 
 
 def format_institutions(institutions: Iterable[Institution]) -> Words:

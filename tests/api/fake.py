@@ -22,6 +22,7 @@ from api.ports import (
     Position,
     Refused,
     StatusView,
+    Unavailable,
 )
 from contracts.questions import read_question
 from genesis.document import (
@@ -124,7 +125,7 @@ class FakeNode:
         self.arrived = asyncio.Event()
         self.refuse_with: Refused | None = None
         self.fail_with: Exception | None = None
-        self.is_ok = (True, "")
+        self.obstacle: Unavailable | None = None
 
     async def submit(self, envelopes: Sequence[bytes], client: str) -> list[Intake]:
         if self.fail_with is not None:
@@ -201,9 +202,11 @@ class FakeNode:
     def _require_certified(self, tx_id: bytes) -> Position:
         position = self.positions.get(tx_id)
         if position is None:
-            raise NotFound(f"transaction {tx_id.hex()} is not on the chain")
+            raise NotFound(
+                f"transaction {tx_id.hex()} is not on the chain", f"交易 {tx_id.hex()} 不在链上"
+            )
         if not position.certified:
-            raise NotCertified(2)
+            raise not_certified(2)
         return position
 
     async def proof(self, tx_id: bytes) -> str:
@@ -234,9 +237,16 @@ class FakeNode:
 
     async def history(self, contract_id: str) -> bytes:
         if self.contract(f"contract/{contract_id}") is None:
-            raise NotFound(f"no entry ever named contract/{contract_id}")
+            raise NotFound(
+                f"no entry ever named contract/{contract_id}",
+                f"链上没有任何条目提及 contract/{contract_id}",
+            )
         if not any(position.certified for position in self.positions.values()):
-            raise NotCertified(3, f"the history of contract/{contract_id} is not certified yet")
+            raise NotCertified(
+                f"the history of contract/{contract_id} is not certified yet",
+                f"contract/{contract_id} 的完整记录尚未认证",
+                3,
+            )
         return b'{"contract":"%s"}' % contract_id.encode()
 
     async def record(self, contract_id: str, question: bytes) -> bytes:
@@ -251,27 +261,39 @@ class FakeNode:
 
     async def consistency(self, older_height: int, newer_height: int) -> bytes:
         if older_height > newer_height:
-            raise NotFound(f"heights {older_height} and {newer_height} are not in order")
+            raise NotFound(
+                f"heights {older_height} and {newer_height} are not in order",
+                f"高度 {older_height} 与 {newer_height} 次序不对",
+            )
         return b'{"older":%d,"newer":%d}' % (older_height, newer_height)
 
     async def equivocation(self, validator: str, number: int) -> bytes:
         if number:
-            raise NotFound(f"the chain holds 1 proofs against {validator}, counted from 0")
+            raise NotFound(
+                f"the chain holds 1 proofs against {validator}, counted from 0",
+                f"链上有 1 份针对 {validator} 的自相矛盾证据，自 0 起编号",
+            )
         return b'{"validator":"%s"}' % validator.encode()
 
     async def liabilities(self, contracts: Sequence[str], *, is_shown: bool) -> bytes:
         for contract_id in contracts:
             if self.contract(f"contract/{contract_id}") is None:
-                raise NotFound(f"no contract under terms was signed as contract/{contract_id}")
+                raise NotFound(
+                    f"no contract under terms was signed as contract/{contract_id}",
+                    f"没有以 contract/{contract_id} 为名、依条款订立的合同",
+                )
         if not any(position.certified for position in self.positions.values()):
-            raise NotCertified(3)
+            raise not_certified(3)
         return json.dumps({"claims": list(contracts), "shown": is_shown}).encode()
 
     async def schedule(self, merchant: str, reader: str) -> AsyncGenerator[bytes, None]:
         if merchant != "m1":
-            raise NotFound(f"merchant {merchant} has no contract under terms")
+            raise NotFound(
+                f"merchant {merchant} has no contract under terms",
+                f"经营者 {merchant} 没有依条款订立的合同",
+            )
         if not any(position.certified for position in self.positions.values()):
-            raise NotCertified(3)
+            raise not_certified(3)
         return self._schedule_lines()
 
     async def _schedule_lines(self) -> AsyncGenerator[bytes, None]:
@@ -333,14 +355,22 @@ class FakeNode:
             pool_bytes=0,
         )
 
-    def healthy(self) -> tuple[bool, str]:
-        return self.is_ok
+    def find_failure(self) -> Unavailable | None:
+        return self.obstacle
 
-    def ready(self) -> tuple[bool, str]:
-        return self.is_ok
+    def find_obstacle(self) -> Unavailable | None:
+        return self.obstacle
 
     def metrics(self) -> bytes:
         return b"ledger_height 1\n"
+
+
+def not_certified(retry_after_s: int) -> NotCertified:
+    return NotCertified(
+        f"not certified yet; try again in {retry_after_s} s",
+        f"尚未认证；请在 {retry_after_s} 秒后再试",
+        retry_after_s,
+    )
 
 
 def refusal(reason: Reason, retry_after_s: int | None = None) -> Refused:

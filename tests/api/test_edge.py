@@ -82,8 +82,7 @@ async def test_mistake_of_ours_tells_nothing(client: httpx.AsyncClient, node: Fa
         "status": 500,
         "detail": "the node made a mistake answering this; its log has it under the request id "
         "here",
-        "detail_zh": "节点内部错误。原文：the node made a mistake answering this; its log has it "
-        "under the request id here",
+        "detail_zh": "节点在应答时出现自身错误；其日志以请求编号 here 作了记录",
         "instance": "/v1/transactions",
         "reason": "internal",
         "request_id": "here",

@@ -223,6 +223,16 @@ async def test_what_the_policy_refuses_is_never_submitted(
     assert node.submitted == []
 
 
+@pytest.mark.parametrize("name", sorted(REFUSED))
+async def test_who_names_json_is_refused_in_chinese_too(
+    client: httpx.AsyncClient, name: str
+) -> None:
+    make, _, _ = REFUSED[name]
+    told = (await post(client, make(), accept="application/json")).json()["detail_zh"]
+    assert any("\u4e00" <= sign <= "\u9fff" for sign in told)
+    assert ("原文" in told) is (name in ("empty", "no-cbor")), told
+
+
 async def test_too_large_and_of_another_type(client: httpx.AsyncClient, node: FakeNode) -> None:
     status, _, why = problem_of(await post(client, bytes(200_000)))
     assert (status, why) == (

@@ -239,8 +239,8 @@ async def test_what_is_refused_is_let_go_before_a_slow_client_is_told(
 @pytest.mark.parametrize(
     "refusal",
     [
-        NotCertified(1),
-        Problem("unavailable", "not now"),
+        NotCertified("not certified yet", "尚未认证", 1),
+        Problem("unavailable", "not now", "现在不行"),
         Rejected(Reason.BAD_FIELD, "question"),
         RuntimeError("a mistake"),
     ],

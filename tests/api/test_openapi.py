@@ -150,7 +150,7 @@ def test_answers_and_bodies_have_examples(document: dict[str, Any]) -> None:
         (examples.PENDING, forms.PendingForm),
         (examples.POSITION, forms.PositionForm),
         (examples.PUBLIC_POSITION, forms.PositionForm),
-        (examples.problem("stale", "…", "/"), ProblemForm),
+        (examples.problem("stale", "…", "…", "/"), ProblemForm),
     ],
 )
 def test_examples_decode_as_their_form(example: Any, form: type) -> None:

@@ -442,6 +442,9 @@ async def test_a_bad_body_is_refused_by_name_and_nothing_is_kept(
         answer = await client.put(PRIVATE, content=body, headers=headers)
         assert detail(answer)[:2] == (status, reason)
         assert detail(answer)[2].startswith(says)
+        told = answer.json()["detail_zh"]
+        assert any("\u4e00" <= sign <= "\u9fff" for sign in told)
+        assert reason == "malformed" or "原文" not in told
         packed = await client.put(
             PRIVATE, content=b"\x80", headers={"Content-Type": "application/msgpack"}
         )

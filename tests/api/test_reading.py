@@ -132,16 +132,17 @@ async def test_a_record_that_is_too_long_is_said_to_be_there(
     connect: Connect, committed: FakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sentence = "contract/c1 has 100001 entries; a history holds at most 100000"
+    sentence_zh = "contract/c1 有 100001 个条目；一份完整记录至多容纳 100000 个"
 
     async def history(contract_id: str) -> bytes:
-        raise TooLong(sentence)
+        raise TooLong(sentence, sentence_zh)
 
     monkeypatch.setattr(committed, "history", history)
     async with connect("merchant") as client:
         path = "/v1/contracts/c1/history"
         assert await refused(client, path) == (409, "record_too_long", sentence)
         told = (await client.get(path)).json()
-    assert told["detail_zh"].startswith("记录过长，无法一次给出")
+    assert told["detail_zh"] == sentence_zh
 
 
 async def test_contract_and_history(connect: Connect, committed: FakeNode) -> None:
@@ -192,7 +193,10 @@ async def test_a_question_is_answered(connect: Connect, committed: FakeNode) -> 
             (b'{"ask":"x"}', "question: Invalid value 'x' - at `$.ask`"),
             (
                 b'{"ask":"window","from":2,"kinds":[],"until":2}',
-                "question: nothing lies from 2 to 2",
+                (
+                    "question: nothing lies from 1970-01-01 00:00:00.002 UTC (2 ms) to "
+                    "1970-01-01 00:00:00.002 UTC (2 ms)"
+                ),
             ),
             (
                 b'{"ask":"window","from":1,"kinds":["b","a"],"until":2}',
@@ -360,17 +364,20 @@ async def test_status(client: httpx.AsyncClient) -> None:
 async def test_health_follows_the_node(client: httpx.AsyncClient, node: FakeNode) -> None:
     for path in ("/healthz", "/readyz"):
         assert (await client.get(path)).json() == {"status": "ok"}
-    node.is_ok = (False, "the store is behind its segments")
+    node.obstacle = Unavailable("the store is behind its segments", "索引落后于数据段")
     for path in ("/healthz", "/readyz"):
         assert await refused(client, path) == (
             503,
             "unavailable",
             "the store is behind its segments",
         )
+        assert (await client.get(path)).json()["detail_zh"] == "索引落后于数据段"
 
 
 async def test_unavailable_node_says_when(client: httpx.AsyncClient, node: FakeNode) -> None:
-    node.fail_with = Unavailable("the node is catching up: it is at height 3 of 9", 4)
+    node.fail_with = Unavailable(
+        "the node is catching up: it is at height 3 of 9", "节点正在追赶：高度 3，目标高度 9", 4
+    )
     response = await client.get(f"/v1/transactions/{UNKNOWN}")
     assert (response.status_code, response.headers["retry-after"]) == (503, "4")
     assert response.json()["detail"] == "the node is catching up: it is at height 3 of 9"

@@ -24,12 +24,15 @@ AT_THE_DOOR = (
     "contracts/execution.py",
     "contracts/kinds.py",
     "contracts/parties.py",
+    "contracts/questions.py",
     "ledger/canonical.py",
     "ledger/transaction.py",
+    "ledger/wire.py",
     "node/mempool.py",
+    "node/proofs.py",
     "node/submissions.py",
 )
-"""What refuses a transaction before it is in a block."""
+"""What refuses a transaction before it is in a block, and a question about a record."""
 
 
 def is_chinese(text: str) -> bool:

@@ -215,6 +215,9 @@ async def test_without_its_archive_a_node_proves_as_before_and_names_what_it_lac
     with pytest.raises(Unavailable) as unavailable:
         await queries.block(0)
     assert str(unavailable.value) == sentence
+    assert unavailable.value.detail_zh == (
+        f"{lost} 已移至归档，而归档未挂载在 {place}；本节点存有高度 {held_from} 起的区块"
+    )
     close()
     place.with_name("elsewhere").rename(place)
     mounted, _, close = opened(home, long_chain.genesis)

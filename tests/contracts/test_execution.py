@@ -86,12 +86,18 @@ def test_a_wrong_time_is_a_sentence() -> None:
     with pytest.raises(Rejected) as caught:
         check_time(transaction, 1_500, 200)
     assert str(caught.value) == (
-        "stale: not_after 1000 is 500 ms before 1500; sign it anew with a later not_after"
+        "stale: not_after 1970-01-01 00:00:01.000 UTC (1000 ms) is 500 ms before "
+        "1970-01-01 00:00:01.500 UTC; sign it anew with a later not_after"
+    )
+    assert caught.value.detail_zh == (
+        "截止时间 not_after 为北京时间 1970-01-01 08:00:01.000（1000 毫秒），早于北京时间 "
+        "1970-01-01 08:00:01.500，相差 500 毫秒；请以更晚的截止时间重新签名"
     )
     with pytest.raises(Rejected) as caught:
         check_time(transaction, 500, 200)
     assert str(caught.value) == (
-        "too_far_ahead: not_after 1000 lies 500 ms after 500; at most 200 ms are allowed"
+        "too_far_ahead: not_after 1970-01-01 00:00:01.000 UTC (1000 ms) lies 500 ms after "
+        "1970-01-01 00:00:00.500 UTC; at most 200 ms are allowed"
     )
 
 

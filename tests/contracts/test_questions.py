@@ -7,6 +7,7 @@ import pytest
 from contracts.questions import Production, Row, find_span
 from law.days import parse_day, start_of
 from ledger.refusal import Reason, Rejected
+from ledger.time_words import format_time_ms
 
 REQUEST = bytes([5]) * 32
 
@@ -41,6 +42,10 @@ def test_a_request_recorded_after_its_own_deadline_is_refused_by_name(after_ms: 
         span(recorded_ms, recorded_ms + 10)
     assert refused.value.reason is Reason.BAD_FIELD
     assert refused.value.detail == (
-        f"question: request {REQUEST.hex()} was recorded at {recorded_ms}, after its own deadline "
-        f"{deadline_ms()}: nothing on record was due by then"
+        f"question: request {REQUEST.hex()} was recorded at {format_time_ms(recorded_ms).en}, "
+        "after its own deadline 2026-01-20 16:00:00.000 UTC: nothing on record was due by then"
+    )
+    assert refused.value.detail_zh == (
+        f"问题：请求 {REQUEST.hex()} 于{format_time_ms(recorded_ms).zh}才上链，已过其自身的期限"
+        "北京时间 2026-01-21 00:00:00.000：届时并无在链的请求要求提供任何记录"
     )

@@ -20,6 +20,7 @@ from contracts.questions import read_question
 from ledger.equivocation import VoteEquivocation, encode_equivocation
 from ledger.receipt import receipt_form, sign_receipt
 from ledger.refusal import Rejected
+from ledger.time_words import format_time_ms, quote_time_ms
 from ledger.transaction import compute_tx_id, decode_transaction
 from ledger.votes import COMMIT, Vote, compute_vote_message
 from node.config import load_config
@@ -118,8 +119,12 @@ async def test_what_cannot_be_answered_is_refused_by_name(stored: StoredChain) -
         with pytest.raises(Rejected) as refused:
             await ask(proofs, ask="window", **{"from": 0, "kinds": [], "until": newest + DAY_MS})
         assert refused.value.detail == (
-            f"question: it ends at {newest + DAY_MS}, and the newest block is of {newest}; an "
-            "entry may still come"
+            f"question: it ends at {quote_time_ms(newest + DAY_MS).en}, and the newest block is of "
+            f"{format_time_ms(newest).en}; an entry may still come"
+        )
+        assert refused.value.detail_zh == (
+            f"问题：所问的时间至{quote_time_ms(newest + DAY_MS).zh}为止，而最新区块的时间为"
+            f"{format_time_ms(newest).zh}；其后仍可能有记录"
         )
         with pytest.raises(Rejected) as refused:
             await ask(proofs, ask="attestation", transaction="00" * 32)

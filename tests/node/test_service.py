@@ -31,6 +31,45 @@ async def test_a_full_disk_is_unavailable_and_no_mistake() -> None:
     assert str(refused.value) == "nothing can be written to this node's disk; it stops"
 
 
+@pytest.mark.parametrize(
+    ("changes", "en", "zh"),
+    [
+        ({}, None, None),
+        (
+            {"connected_count": 1},
+            "1 peers are connected; a quorum needs 3 institutions, this one included",
+            "已连接 1 个其他节点；法定多数须有 3 家机构，本节点计算在内",
+        ),
+        (
+            {"catch_up": SimpleNamespace(target=71)},
+            "catching up: height 50 of 71",
+            "正在追赶：高度 50，目标高度 71",
+        ),
+        (
+            {"halted": "block 51 cannot be reproduced"},
+            "block 51 cannot be reproduced",
+            "节点已停止。原文：block 51 cannot be reproduced",
+        ),
+    ],
+)
+def test_a_node_says_in_both_languages_why_nobody_is_to_be_sent_there(
+    changes: dict[str, Any], en: str | None, zh: str | None
+) -> None:
+    validators, header = SimpleNamespace(quorum=3), SimpleNamespace(height=50)
+    given = {
+        "catch_up": SimpleNamespace(target=70),
+        "chain": SimpleNamespace(validators=validators, header=header),
+        "connected_count": 2,
+        "halted": "",
+    } | changes
+    shell: Any = SimpleNamespace(driver=SimpleNamespace(**given), is_stopped=bool(given["halted"]))
+    nobody: Any = None
+    service = NodeService(shell, nobody, nobody, nobody, nobody, nobody, nobody, nobody)
+    obstacle = service.find_obstacle()
+    assert (obstacle and obstacle.detail, obstacle and obstacle.detail_zh) == (en, zh)
+    assert (service.find_failure() is not None) == bool(given["halted"])
+
+
 async def test_a_stamp_from_beyond_the_chain_is_unavailable_until_the_node_has_caught_up(
     tmp_path: Path,
 ) -> None:

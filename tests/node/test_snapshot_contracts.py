@@ -236,7 +236,7 @@ async def test_a_line_that_waits_for_its_turn_holds_nothing_meanwhile(
     async def not_yet(_height: int) -> tuple[bytes, int]:
         monkeypatch.undo()
         monkeypatch.setattr("node.queries.asyncio.sleep", sleep)
-        raise NotCertified(1)
+        raise NotCertified("not certified yet", "尚未认证", 1)
 
     async def sleep(_seconds: float) -> None:
         left.extend([each() for each in walks])
@@ -267,6 +267,11 @@ async def test_what_it_does_not_keep_it_refuses_by_name_as_before() -> None:
         "1 of the 1 entries of contract/plain is not held here: this node began with a snapshot "
         f"and holds blocks from {machine.begins.height} and entries from "
         f"{machine.begins.log_size} on; ask another node"
+    )
+    assert refused.value.detail_zh == (
+        "contract/plain 的 1 个条目中有 1 个不在本节点：本节点自快照开始，只存有高度 "
+        f"{machine.begins.height} 起的区块和序号 {machine.begins.log_size} 起的条目；"
+        "请向其他节点查询"
     )
     assert await queries(network.machines[0]).history("plain")
 
