@@ -63,9 +63,13 @@ TIMESTAMPS_STEP: Final = TIMESTAMPS[0]
 """What it found stands in the summary."""
 
 
+CHAIN_STEPS: Final = 5
+"""The steps up to this number are about genesis, checkpoint and header; the rest read content."""
+
+
 def find_time_s(report: Report) -> int:
     """Return the certificate's date: when the evidence existed at the latest, or 0."""
-    time_s = report.facts.get("existed_by_s")
+    time_s = report.facts.get("existed_by_s") if report.is_consistent else None
     return time_s if isinstance(time_s, int) else 0
 
 
@@ -149,7 +153,7 @@ def _say_what_holds(file: EvidenceFile) -> Words:
 
 
 def _summarise(raw: bytes, report: Report, genesis_hash: str) -> Section:
-    facts = report.facts
+    facts = report.facts if report.is_consistent else {}
     rows: list[tuple[Words, Text | Exact]] = []
     for name, label in (
         ("contract", Words("合同编号", "Contract")),
@@ -267,7 +271,13 @@ def _name_result(step: Step) -> Words:
 
 
 def _explain(step: Step, report: Report) -> Words:
-    if step.number == PLATFORM_STEP and step.result is Result.OK:
+    is_passed = step.result is Result.OK
+    if is_passed and step.number > CHAIN_STEPS and not report.is_consistent:
+        return Words(
+            "该步通过；文件不一致，其所见不在此列出。",
+            "It passed; the file is inconsistent, and what it found is not told.",
+        )
+    if step.number == PLATFORM_STEP and is_passed:
         return Words("签名均有效；内容见“平台说明”。", "All signatures good; see “The platform”.")
     if step.number == TIMESTAMPS_STEP and "timestamps" in report.facts:
         return Words(

@@ -31,7 +31,12 @@ from certificate.record import ENTRIES_SHOWN_MAX, describe_record
 from certificate.render import render
 from certificate.showing import TEXT_CHARS_MAX, is_shown, show_exact, show_text
 from tests.certificate.papers import evidence, make, paper, refuted, squeeze
-from tests.verifier import test_platform_statement, test_proofs, test_timestamps
+from tests.verifier import (
+    test_platform_statement,
+    test_proofs,
+    test_record_mutations,
+    test_timestamps,
+)
 from tests.verifier.small_chain import SmallChain, busy_chain
 from verifier.evidence_file import HistoryFile, read_evidence
 from verifier.report import Words
@@ -209,6 +214,23 @@ def test_what_is_inconsistent_is_called_so_and_certifies_nothing() -> None:
     for never in ("证书", "900.00", "card-1", "R-6", "第0银行", "第十六条"):
         assert never not in made.text.replace("提交证书", ""), never
     assert extract(made.pdf) == made.evidence
+
+
+def test_a_file_that_fails_late_certifies_nothing_either() -> None:
+    """Step 11 fails: what the ten before it found of the content is not told."""
+    make_raw, *_ = test_record_mutations.MUTATIONS["certificate-of-another-block"]
+    made = make(make_raw().encode(), busy_chain().chain_id, "both")
+    assert made.report.failed is not None
+    assert made.report.failed.number == 11
+    lacks = made.lacks(
+        "10 执行结果 通过 该步通过；文件不一致，其所见不在此列出。",
+        "10 the outcome passed It passed; the file is inconsistent, and what it found is not told.",
+    )
+    assert lacks == []
+    for never in ("card-1", "1000.00", "R-6", "最迟存在", "Existednolaterthan", "业务种类代码"):
+        assert never not in made.text, never
+    assert made.reader.metadata is not None
+    assert made.reader.metadata.creation_date_raw == "D:19700101000000Z"
 
 
 @pytest.mark.parametrize("kind", KINDS)
