@@ -97,7 +97,11 @@ class Browser:
             "return [b.x + b.width / 2, b.y + b.height / 2];",
             selector,
         )
-        data = {"items": [], "files": [str(one) for one in (path, *others)], "dragOperationsMask": 1}
+        data = {
+            "items": [],
+            "files": [str(one) for one in (path, *others)],
+            "dragOperationsMask": 1,
+        }
         for kind in ("dragEnter", "dragOver", "drop"):
             self.cdp("Input.dispatchDragEvent", type=kind, x=box[0], y=box[1], data=data)
 

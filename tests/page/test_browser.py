@@ -429,7 +429,7 @@ def test_of_several_files_the_first_is_taken_and_it_is_said(page: Browser, tmp_p
     ("typed", "said"),
     [
         ("0x" + "a" * 64, "“x” is no hex digit; 64 of 0–9 and a–f are expected."),
-        ("a" * 63 + "а", "“а” is no hex digit; 64 of 0–9 and a–f are expected."),  # noqa: RUF001
+        ("a" * 63 + "а", "“а” is no hex digit; 64 of 0–9 and a–f are expected."),
         ("a" * 64 + "\u200b", r"“\u{200b}” is no hex digit; 64 of 0–9 and a–f are expected."),
         ("a" * 63, "64 hex digits are expected, not 63 characters."),
         (" AA\n" * 32, "It has the right form."),
