@@ -26,7 +26,7 @@ from verifier.report import RESULT_ZH, Report, Result, Step, Words
 from verifier.strict_json import read_object
 from verifier.trust_root import read_trust_root
 from verifier.verify import PLATFORM, TIMESTAMPS
-from verifier.wording import format_time_ms
+from verifier.wording import format_fen, format_time_ms
 
 TITLE: Final = Words("区块链存证核验证书", "Certificate of Verified Evidence")
 TITLE_OF_FAILURE: Final = Words("区块链存证核验报告", "Report of Failed Verification")
@@ -229,8 +229,10 @@ def _list_facts(report: Report) -> Section:
         if name == "timestamps":
             continue  # in the summary, in words
         if isinstance(value, dict):
+            is_fen = name.endswith("_fen")
             rows += [
-                (Words(f"{name}.{one}", f"{name}.{one}"), str(it)) for one, it in value.items()
+                (Words(f"{name}.{one}", f"{name}.{one}"), format_fen(it) if is_fen else str(it))
+                for one, it in value.items()
             ]
         elif isinstance(value, list):
             texts = [str(one) for one in value]

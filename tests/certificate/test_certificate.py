@@ -42,6 +42,7 @@ from verifier.evidence_file import HistoryFile, read_evidence
 from verifier.report import Words
 from verifier.trust_root import read_trust_root
 from verifier.verify import verify_evidence
+from verifier.wording import format_fen
 
 pytestmark = pytest.mark.xdist_group("certificate")
 
@@ -363,7 +364,7 @@ def test_a_kind_without_sections_of_its_own_says_the_answer_and_what_was_verifie
 def test_facts_are_shown_by_their_names_and_times_as_times() -> None:
     shown = [words.en for words in said_in(certify("balance"), "What was verified")]
     for name, value in (
-        ("balance_fen.closing", "90050"),
+        ("balance_fen.closing", "900.50 yuan"),
         ("cosigned_by", "bank-0, bank-1, bank-2, bank-3"),
         ("existed_by_s", "2026-01-01 00:01:50.000 UTC"),
         ("block_time_ms", "2026-01-01 00:00:05.000 UTC"),
@@ -473,6 +474,14 @@ def test_what_misleads_is_shown_by_its_code_and_cut_where_it_is_long() -> None:
     assert not re.search("[\u0000-\u001f\u200b-\u200f\u202a-\u202e\ufeff]", made.text)
     assert len(made.reader.pages) < 10
     assert extract(made.pdf) == raw
+
+
+def test_an_amount_is_not_taken_for_a_number_to_be_called() -> None:
+    total = f"locked {format_fen(1_381_234_567_800).zh}, at most {format_fen(13_812_345_678).en}"
+    assert total == "locked 13812345678.00 元, at most 138123456.78 yuan"
+    assert "".join(show_text(total)) == total
+    assert "".join(show_text("电话13812345678。")) == "电话138****5678。"
+    assert "".join(show_text("call 13812345678.")) == "call 138****5678."
 
 
 def test_pieces_joined_are_the_text() -> None:
