@@ -67,10 +67,14 @@ CHAIN_STEPS: Final = 5
 """The steps up to this number are about genesis, checkpoint and header; the rest read content."""
 
 
+TIME_S_MAX: Final = 253_402_300_799
+"""The last second of the year 9999, the last of which a PDF's date has digits."""
+
+
 def find_time_s(report: Report) -> int:
     """Return the certificate's date: when the evidence existed at the latest, or 0."""
     time_s = report.facts.get("existed_by_s") if report.is_consistent else None
-    return time_s if isinstance(time_s, int) else 0
+    return time_s if isinstance(time_s, int) and time_s <= TIME_S_MAX else 0
 
 
 def make_certificate(raw: bytes, report: Report, genesis_hash: str, software: str) -> Certificate:

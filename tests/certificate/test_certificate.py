@@ -18,7 +18,7 @@ import pytest
 from pypdf.generic import DictionaryObject
 
 from certificate.attachment import extract
-from certificate.contents import make_certificate, make_number
+from certificate.contents import TIME_S_MAX, make_certificate, make_number
 from certificate.document import (
     Certificate,
     Exact,
@@ -32,6 +32,7 @@ from certificate.render import render
 from certificate.showing import TEXT_CHARS_MAX, is_shown, show_exact, show_text
 from tests.certificate.papers import evidence, make, paper, refuted, squeeze
 from tests.verifier import (
+    proof_files,
     test_platform_statement,
     test_proofs,
     test_record_mutations,
@@ -240,6 +241,19 @@ def test_the_evidence_inside_is_the_file_and_verifies(kind: str) -> None:
     taken = extract(made.pdf)
     assert taken == made.evidence
     assert verify_evidence(taken, made.chain_id).conclusion.en == "consistent"
+
+
+@pytest.mark.parametrize("time_s", [TIME_S_MAX - 10, TIME_S_MAX - 9, 2**63 - 100])
+def test_a_time_that_no_calendar_has_is_no_date(time_s: int) -> None:
+    """Whoever makes a genesis of his own also sets its clocks."""
+    chain = busy_chain()
+    proof = chain.proof(chain.headers[-1].index, note=chain.note(time_s=time_s))
+    made = make(proof_files.state(chain, header_proof=proof), chain.chain_id, "zh")
+    assert made.report.facts["existed_by_s"] == time_s + 10
+    assert made.reader.metadata is not None
+    assert made.reader.metadata.creation_date_raw == (
+        "D:99991231235959Z" if time_s + 10 == TIME_S_MAX else "D:19700101000000Z"
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
