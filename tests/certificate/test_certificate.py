@@ -33,6 +33,7 @@ from certificate.showing import TEXT_CHARS_MAX, is_shown, show_exact, show_text
 from tests.certificate.papers import evidence, make, paper, refuted, squeeze
 from tests.verifier import (
     proof_files,
+    test_custody,
     test_platform_statement,
     test_proofs,
     test_record_mutations,
@@ -506,6 +507,13 @@ def test_pieces_joined_are_the_text() -> None:
     assert max(map(len, show_text("a" * 1_000))) <= 8
     assert not is_shown("\u202e")
     assert is_shown("龘")
+
+
+def test_a_sum_is_shown_in_yuan_whatever_the_member_is_called() -> None:
+    chain, raw = test_custody.GOOD["short"]()
+    made = make(raw, chain.chain_id, "both")
+    assert made.lacks("余额 900.00 元 经营者 m-1", "Balance 900.00 yuan Merchant m-1") == []
+    assert "balance90000" not in made.text
 
 
 def test_a_long_record_is_shown_by_its_ends() -> None:
