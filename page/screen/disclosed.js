@@ -6,7 +6,10 @@
 import { FIELDS } from "../verifier/disclosure_format.js";
 import { showText } from "../verifier/wording.js";
 import { make, makeSection, printable } from "./elements.js";
-import { say } from "./texts.js";
+import { FIELD_WORDS } from "./field_words.js";
+import { LANGUAGES, say } from "./texts.js";
+
+const SEPARATORS = { zh: "、", en: ", " };
 
 /** The section, or null where nothing is disclosed. */
 export function showDisclosed(language, { failedAt, subject }) {
@@ -16,13 +19,17 @@ export function showDisclosed(language, { failedAt, subject }) {
   return makeSection("disclosed", say(language, "disclosed"), "", help, ...parts);
 }
 
+function nameOf(language, name) {
+  return FIELD_WORDS.get(name)[LANGUAGES.indexOf(language)];
+}
+
 function showOne(language, { entry, member, shown, withheld, later }) {
   const facts = make("dl");
   for (const { name, value } of shown) {
     const said = value === null ? say(language, "disclosedEmpty") : printable(showText(value));
-    facts.append(make("dt", {}, name), make("dd", {}, said));
+    facts.append(make("dt", {}, say(language, "disclosedField", nameOf(language, name), name)), make("dd", {}, said));
   }
-  const rest = say(language, "withheld", withheld.length, FIELDS.length, withheld.join(", "));
+  const rest = say(language, "withheld", withheld.length, FIELDS.length, withheld.map((name) => nameOf(language, name)).join(SEPARATORS[language]));
   return make(
     "div",
     {},

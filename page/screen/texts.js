@@ -111,6 +111,7 @@ export const TEXTS = {
     "What is disclosed is unchanged since its commitment was put on the chain; this file does not prove that it was true then.",
   ],
   disclosedIn: ["第 {0} 位的条目（高度 {1}），作为 {2}", "In the entry at index {0} (height {1}), as {2}"],
+  disclosedField: ["{0}（{1}）", "{0} ({1})"],
   disclosedEmpty: ["为空", "empty"],
   disclosedCorrected: [
     "其后第 {0} 位的条目另有更正。",

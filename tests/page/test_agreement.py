@@ -12,6 +12,7 @@ import cbor2
 import pytest
 
 import verifier.post_quantum_step
+from certificate.disclosed import NAMES
 from law.facts import KINDS
 from ledger.disclosure import FIELDS
 from ledger.evidence import (
@@ -332,6 +333,13 @@ def test_papers_that_were_not_read_are_refused_by_both(
     report = agree(javascript, test_owed.with_law(change), test_owed.world().chain_id)
     assert report.failed is not None
     assert report.failed.number == 14
+
+
+def test_the_fields_have_the_same_names_on_the_page_and_on_paper(javascript: JavaScript) -> None:
+    rows = javascript.ask("field_words")["value"]
+    assert [(name, zh, en) for name, (zh, en) in rows] == [
+        (name, NAMES[name].zh, NAMES[name].en) for name in FIELDS
+    ]
 
 
 def test_who_may_state_a_fact_is_the_same_in_the_page(javascript: JavaScript) -> None:

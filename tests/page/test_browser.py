@@ -356,10 +356,10 @@ def test_what_is_disclosed_and_what_is_withheld(page: Browser, tmp_path: Path) -
     raw = test_disclosure.history(shown_fields)
     assert shown(page, raw, tmp_path / "d.json") == "Consistent"
     assert page.texts("#disclosed h3") == ["In the entry at index 4 (height 2), as consumer"]
-    assert page.texts("#disclosed dt") == ["health", "name"]
+    assert page.texts("#disclosed dt") == ["Health (health)", "Consumer's name (name)"]
     assert page.texts("#disclosed dd") == ["empty", '"张小宝"']
     assert page.text("#disclosed p.help").startswith(
-        "30 of 32 fields are withheld, filled or empty, and proven unchanged: account_number, "
+        "30 of 32 fields are withheld, filled or empty, and proven unchanged: Account number, "
     )
     inside, outside = page.texts("#contents ul")
     assert "2 private fields, disclosed" in inside
@@ -367,6 +367,8 @@ def test_what_is_disclosed_and_what_is_withheld(page: Browser, tmp_path: Path) -
     assert "the consumer's identity" not in outside
     page.click("#language")
     page.wait_for("return document.querySelector('#disclosed h2').innerText === '披露的信息'")
+    assert page.texts("#disclosed dt") == ["健康信息（health）", "消费者姓名（name）"]
+    assert "：银行账号、地址、" in page.text("#disclosed p.help")
     assert page.texts("#disclosed dd") == ["为空", '"张小宝"']
     assert "其后第 8 位的条目另有更正。" in page.text("#disclosed")
     page.click("#language")
