@@ -293,6 +293,10 @@ def test_what_is_owed_is_the_same_but_for_the_working(javascript: JavaScript) ->
     report = agree(javascript, raw, chain_id)
     assert report.exit_status == 0
     assert report.steps[12].explanation.en.startswith("Replayed: locked ")
+    assert report.steps[9].explanation.en.endswith(
+        ", repaid by the merchant 0.00 yuan, still owed 949.49 yuan."
+    )
+    assert report.steps[9].explanation.zh.endswith("，经营者已退 0.00 元，尚应退 949.49 元。")
     assert report.steps[13].explanation.en.startswith("All 2 computations are derived again; ")
     page = javascript.verify(raw, chain_id)
     for lang, words in UNCOMPARED.items():
