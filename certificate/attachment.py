@@ -68,8 +68,14 @@ def _read_attachment(reader: PdfReader) -> bytes:
         raise NoEvidence(
             f"it has {len(found)} attachments named {ATTACHMENT_NAME}; a certificate has one"
         )
-    streams: DictionaryObject = found[0].pdf_object["/EF"].get_object()  # type: ignore[assignment]
-    if any("/DecodeParms" in stream.get_object() for stream in streams.values()):
+    named: DictionaryObject = found[0].pdf_object["/EF"].get_object()  # type: ignore[assignment]
+    streams = {id(stream): stream for stream in [one.get_object() for one in named.values()]}
+    if len(streams) != 1:
+        raise NoEvidence(
+            f"its {ATTACHMENT_NAME} is {len(streams)} files, one for some readers and one for "
+            "others; a certificate's is one"
+        )
+    if any("/DecodeParms" in stream for stream in streams.values()):
         raise NoEvidence(
             f"its {ATTACHMENT_NAME} is encoded with parameters, which no certificate has"
         )

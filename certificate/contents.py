@@ -26,7 +26,7 @@ from verifier.report import RESULT_ZH, Report, Result, Step, Words
 from verifier.strict_json import read_object
 from verifier.trust_root import read_trust_root
 from verifier.verify import PLATFORM, TIMESTAMPS
-from verifier.wording import format_time_ms
+from verifier.wording import format_fen, format_time_ms
 
 TITLE: Final = Words("区块链存证核验证书", "Certificate of Verified Evidence")
 TITLE_OF_FAILURE: Final = Words("区块链存证核验报告", "Report of Failed Verification")
@@ -63,10 +63,18 @@ TIMESTAMPS_STEP: Final = TIMESTAMPS[0]
 """What it found stands in the summary."""
 
 
+CHAIN_STEPS: Final = 5
+"""The steps up to this number are about genesis, checkpoint and header; the rest read content."""
+
+
+TIME_S_MAX: Final = 253_402_300_799
+"""The last second of the year 9999, the last of which a PDF's date has digits."""
+
+
 def find_time_s(report: Report) -> int:
     """Return the certificate's date: when the evidence existed at the latest, or 0."""
-    time_s = report.facts.get("existed_by_s")
-    return time_s if isinstance(time_s, int) else 0
+    time_s = report.facts.get("existed_by_s") if report.is_consistent else None
+    return time_s if isinstance(time_s, int) and time_s <= TIME_S_MAX else 0
 
 
 def make_certificate(raw: bytes, report: Report, genesis_hash: str, software: str) -> Certificate:
@@ -149,7 +157,7 @@ def _say_what_holds(file: EvidenceFile) -> Words:
 
 
 def _summarise(raw: bytes, report: Report, genesis_hash: str) -> Section:
-    facts = report.facts
+    facts = report.facts if report.is_consistent else {}
     rows: list[tuple[Words, Text | Exact]] = []
     for name, label in (
         ("contract", Words("合同编号", "Contract")),
@@ -225,8 +233,10 @@ def _list_facts(report: Report) -> Section:
         if name == "timestamps":
             continue  # in the summary, in words
         if isinstance(value, dict):
+            is_fen = name.endswith("_fen")
             rows += [
-                (Words(f"{name}.{one}", f"{name}.{one}"), str(it)) for one, it in value.items()
+                (Words(f"{name}.{one}", f"{name}.{one}"), format_fen(it) if is_fen else str(it))
+                for one, it in value.items()
             ]
         elif isinstance(value, list):
             texts = [str(one) for one in value]
@@ -267,7 +277,13 @@ def _name_result(step: Step) -> Words:
 
 
 def _explain(step: Step, report: Report) -> Words:
-    if step.number == PLATFORM_STEP and step.result is Result.OK:
+    is_passed = step.result is Result.OK
+    if is_passed and step.number > CHAIN_STEPS and not report.is_consistent:
+        return Words(
+            "该步通过；文件不一致，其所见不在此列出。",
+            "It passed; the file is inconsistent, and what it found is not told.",
+        )
+    if step.number == PLATFORM_STEP and is_passed:
         return Words("签名均有效；内容见“平台说明”。", "All signatures good; see “The platform”.")
     if step.number == TIMESTAMPS_STEP and "timestamps" in report.facts:
         return Words(

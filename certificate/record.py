@@ -59,14 +59,18 @@ ROLES: Final = {
 
 MEMBERS: Final = {
     "amount": Words("金额", "Amount"),
+    "balance": Words("余额", "Balance"),
+    "bonus": Words("赠送", "Bonus"),
     "channel": Words("支付渠道", "Channel"),
     "consumer": Words("消费者承诺值（加盐，不含身份）", "Consumer (salted commitment)"),
     "consumer_party": Words("消费者主体", "Consumer's party"),
     "custodian": Words("资金托管机构", "Custodian"),
+    "debited": Words("扣减", "Debited"),
     "industry": Words("行业", "Industry"),
     "item": Words("项目", "Item"),
     "merchant": Words("经营者", "Merchant"),
     "occurred_at": Words("发生时间", "Occurred at"),
+    "price": Words("价格", "Price"),
     "provenance.captured_at": Words("采集时间", "Captured at"),
     "provenance.corroborates": Words("所印证的交易", "Corroborates"),
     "provenance.device": Words("采集设备", "Device"),
@@ -81,6 +85,9 @@ MEMBERS: Final = {
     "units": Words("次数", "Units"),
 }
 """Members of bodies by name; another is shown under its own."""
+
+MONEY: Final = ("amount", "balance", "bonus", "debited", "price", "worth")
+"""Members of bodies that are whole fen, at whatever depth (`contracts.events`)."""
 
 _BALANCES: Final = {
     "paid": Words("已付", "Paid"),
@@ -216,7 +223,7 @@ def _show_member(name: str, value: JsonValue) -> tuple[Words, Text | Exact]:
     label = MEMBERS.get(name.partition("[")[0], Words(name, name))
     last = name.rpartition(".")[2]
     if type(value) is int:
-        if last == "amount":
+        if last in MONEY:
             return label, format_fen(value)
         if last.endswith("_at"):
             return label, format_time_ms(value)

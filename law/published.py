@@ -126,7 +126,7 @@ class Page:
 
     def _read_days(self, fields: Fields, member: str) -> frozenset[Day]:
         assert self.year is not None, "a page of rest days is of a year"
-        days = frozenset(fields.days(member))
+        days = fields.days(member)
         begin, end = start_of_year(self.year), start_of_year(self.year + 1)
         for day in days:
             if not begin <= day < end:
@@ -135,7 +135,7 @@ class Page:
                     member,
                     f"holds {show_day(day)}; days of {self.year} are expected",
                 )
-        return days
+        return frozenset(days)
 
 
 def read_published(documents: Sequence[Any], read: Callable[[Any, str], Page] = Page) -> Published:

@@ -33,7 +33,7 @@ from verifier.record_answers import answer_balance, answer_terms, answer_window
 from verifier.replaying import is_same
 from verifier.report import NotRun, Refuted, Words
 from verifier.strict_msgpack import take_integer
-from verifier.wording import count_entries, format_fen, format_time_ms
+from verifier.wording import count_entries, format_fen, format_time_ms, show_text
 
 _CUSTODIAN: Final = 9
 """Members of a custodian's record (docs/FORMATS.md, State)."""
@@ -118,7 +118,7 @@ def _check_state(case: Case, file: StateFile) -> Words:
             f"The state of height {height} ({time.en}) has no {stream}: up to it no entry ever "
             "named it, and, as entries are never removed, none had at any earlier height.",
         )
-    kind = "nil" if value.record is None else str(value.record[0])
+    kind = show_text(str(value.record[0])) if value.record else "nil"
     case.facts |= {"stream_root": value.root.hex(), "record": kind}
     sums = _describe_custody(value.record)
     return Words(

@@ -366,8 +366,8 @@ def _former_consumers(record: list[object] | None) -> set[str]:
 def _describe_statement(case: Case, place: int) -> Words:
     body, time = case.bodies[place], format_time_ms(case.time_of(place))
     kind = describe_kind(body.kind, body.version)
-    stated = body.data.get("statement") or body.data.get("answer")
-    shown = f" {stated}" if isinstance(stated, str) else ""
+    stated = [body.data.get(name) for name in ("statement", "answer")]
+    shown = next((f" {show_text(one)}" for one in stated if isinstance(one, str) and one), "")
     signers = ", ".join(body.signers)
     return Words(
         f"{signers}，{time.zh}，{kind.zh}{shown}", f"{signers} at {time.en}, {kind.en}{shown}"

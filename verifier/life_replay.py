@@ -18,7 +18,7 @@ from typing import Any, Final
 from verifier.formats import Body, Entry
 from verifier.replaying import check_refusal, compare_with_state, is_same, refute
 from verifier.report import NotRun
-from verifier.strict_json import JsonValue
+from verifier.strict_json import INTEGER_MAX, JsonValue
 
 SIGNED: Final = "contract.signed"
 _RECORD_VERSION: Final = 1
@@ -100,6 +100,9 @@ def fold_life(entries: Sequence[Entry], bodies: Sequence[Body]) -> Books | None:
             raise refute(place, "合同尚未订立", "the contract was not signed")
         effects = dict(entry.outcome.effects)
         _move(place, body, effects, books)
+        for name in _AMOUNTS:
+            if books.amounts[name] > INTEGER_MAX:
+                raise refute(place, f"{name} 超过上限", f"{name} is more than the bound allows")
         _assign(place, body, effects, books)
         for name, value in effects.items():
             if name in books.amounts and value != books.amounts[name]:
@@ -134,7 +137,8 @@ def _move(place: int, body: Body, effects: Mapping[str, int | str], books: Books
     elif body.kind == "interest.paid":
         amount, left = _int(place, data, "amount"), books.amounts["interest"]
         left -= books.amounts[_INTEREST_PAID]
-        if amount > left or data.get("payee") != books.holder:
+        payee = data.get("payee")
+        if amount > left or not isinstance(payee, str) or payee != books.holder:
             raise refute(
                 place,
                 f"支付账户利息 {amount} 分，而未付利息仅 {left} 分，或收款人并非债权人",
@@ -169,9 +173,9 @@ def _assign(place: int, body: Body, effects: Mapping[str, int | str], books: Boo
                 "a notice of assignment arrived without effect",
             )
         return
-    if body.kind not in ("assignment.notified", "notice.arrived") or known is None or (
-        effects.get("assignee"), effects[_CONSUMER]
-    ) != known:  # fmt: skip
+    made = [effects.get("assignee"), effects[_CONSUMER]]
+    is_notice = body.kind in ("assignment.notified", "notice.arrived")
+    if not is_notice or known is None or not is_same(made, list(known)):
         raise refute(
             place,
             f"所载消费者主体 {effects[_CONSUMER]} 不是所通知的受让人",
@@ -213,6 +217,6 @@ def _compare(books: Books, record: list[Any] | None) -> None:
 
 def _int(place: int, data: Mapping[str, JsonValue], name: str) -> int:
     value = data.get(name)
-    if type(value) is not int:
-        raise refute(place, f"{name} 不是整数", f"{name} is no whole number")
+    if type(value) is not int or value < 0:
+        raise refute(place, f"{name} 不是非负整数", f"{name} is no whole number from 0")
     return value

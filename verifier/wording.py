@@ -72,6 +72,17 @@ MONEY: Final[Mapping[str, Words]] = {
     "balance": Words("托管机构所称余额", "balance that the custodian states"),
     "gap": Words("缺口（锁定减余额）", "gap (locked less balance)"),
     "excess": Words("超出锁定之数", "balance above what is locked"),
+    "owed": Words("尚应退", "still owed"),
+    "due": Words("应退", "due"),
+    "due_low": Words("应退最低", "due at least"),
+    "due_high": Words("应退最高", "due at most"),
+    "returned": Words("已返还", "returned"),
+    "repaid": Words("经营者已退", "repaid by the merchant"),
+    "debited": Words("已扣减", "debited"),
+    "frozen": Words("冻结", "frozen"),
+    "interest": Words("账户利息", "the account's interest"),
+    "left": Words("未付利息", "interest left"),
+    "deposited": Words("存入", "deposited"),
 }
 """Effects that are amounts in fen."""
 

@@ -24,9 +24,12 @@ export function makeSection(id, title, className, ...children) {
   return make("section", { id, class: className, "aria-labelledby": `${id}-title` }, heading, ...children);
 }
 
-const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}]/gu;
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\p{M}]/gu;
 
-/** A text of the file with what cannot be seen, or turns the line around, shown as its code point. */
+/**
+ * A text of the file with what cannot be seen, turns the line around, or is a mark that lies on what is
+ * beside it, shown as its code point.
+ */
 export function printable(text) {
   return text.replace(HIDDEN, (one) => `\\u{${one.codePointAt(0).toString(16)}}`);
 }

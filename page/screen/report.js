@@ -7,6 +7,7 @@ import { walkInclusion } from "../verifier/merkle.js";
 import { COLUMNS } from "../verifier/schedule_steps.js";
 import { ANSWER } from "../verifier/verify.js";
 import { formatFen, formatInstitutions } from "../verifier/wording.js";
+import { showDisclosed } from "./disclosed.js";
 import { make, makeSection, printable, printableLines } from "./elements.js";
 import { showFindings } from "./findings.js";
 import { drawPath } from "./merkle_drawing.js";
@@ -30,6 +31,7 @@ export async function showReport(language, report, fileName) {
     showSchedule(language, report),
     showOwed(language, report),
     showFindings(language, report),
+    showDisclosed(language, report),
     showTimeline(language, report),
     await showPaths(language, report),
     showContents(language, report),
@@ -188,7 +190,8 @@ async function showPaths(language, { steps, subject }) {
 
 function showContents(language, { failedAt, subject }) {
   if (failedAt !== 0) return null;
-  const { file, root, cosignedBy, header, stateHeader, entries, records, stated, receiptsBy } = subject;
+  const { file, root, cosignedBy, header, stateHeader, entries, records, stated, receiptsBy, disclosed } =
+    subject;
   if (file.kind === LIABILITIES) return showLiabilities(language, subject);
   if (file.kind === SCHEDULE) return showScheduled(language, subject);
   if (file.kind === EQUIVOCATION) {
@@ -217,14 +220,28 @@ function showContents(language, { failedAt, subject }) {
   if (hasTerms) inside.push(say(language, "insideTerms"));
   if (hasPapers) inside.push(say(language, "insidePapers"));
   if (file.findings?.length > 0) inside.push(say(language, "insideFindings", file.findings.length));
+  if (disclosed) {
+    const count = disclosed.reduce((sum, { shown }) => sum + shown.length, 0);
+    inside.push(say(language, "insideDisclosed", count));
+  }
+  inside.push(...listAdded(language, file));
   if (entries !== undefined) {
-    outside.push(say(language, "outsideConsumer"), say(language, hasTerms || hasPapers ? "outsideVouchers" : "outsideTerms"));
+    outside.push(say(language, disclosed ? "outsideWithheld" : "outsideConsumer"), say(language, hasTerms || hasPapers ? "outsideVouchers" : "outsideTerms"));
     if (isOne) outside.push(say(language, "outsideSame"));
     outside.push(say(language, "outsideOthers"));
   }
   if (header !== undefined && !isOne) outside.push(say(language, "outsideLater", stateHeader.height));
   outside.push(say(language, "outsideTruth"));
   return makeContents(language, inside, outside);
+}
+
+/** What whoever held the file has added to it. */
+function listAdded(language, { postQuantum, platform, timestamps }) {
+  return [
+    ...(postQuantum ? [say(language, "insidePostQuantum", postQuantum.keys.length)] : []),
+    ...(platform ? [say(language, "insidePlatform", platform.length)] : []),
+    ...(timestamps ? [say(language, "insideTimestamps", timestamps.tokens.length)] : []),
+  ];
 }
 
 function showLiabilities(language, { file, root, cosignedBy, header, stateHeader, total, merchant }) {
@@ -236,6 +253,7 @@ function showLiabilities(language, { file, root, cosignedBy, header, stateHeader
     say(language, "insideHeader", header.height),
     say(language, "insideClaims", file.claims.length, named.length),
     say(language, "insideState", stateHeader.height, states.map(({ stream }) => stream).join(", ")),
+    ...listAdded(language, file),
   ];
   const outside = [
     say(language, "outsideConsumer"),

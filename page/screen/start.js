@@ -18,7 +18,7 @@ const PDF = [0x25, 0x50, 0x44, 0x46, 0x2d]; // "%PDF-"
 const HASH = /^[0-9a-f]{64}$/u;
 
 const at = (id) => document.getElementById(id);
-const now = { examination: 0, file: null, report: null, notice: null };
+const now = { examination: 0, file: null, hasOthers: false, report: null, notice: null };
 
 class Stopped extends Error {}
 
@@ -54,13 +54,19 @@ function showHashState() {
   } else if (isGood) {
     setState("genesis-state", say(language(), "genesisGood"), "good");
   } else {
-    setState("genesis-state", say(language(), "genesisBad", [...text].length), "bad");
+    const [foreign] = text.match(/[^0-9a-f]/u) ?? [];
+    const said =
+      foreign === undefined
+        ? say(language(), "genesisBad", text.length)
+        : say(language(), "genesisForeign", printable(foreign));
+    setState("genesis-state", said, "bad");
   }
 }
 
 function showFileState() {
-  const { file } = now;
-  setState("file-state", file === null ? "" : say(language(), "fileChosen", printable(file.name), file.size));
+  const { file, hasOthers } = now;
+  const chosen = file === null ? "" : say(language(), "fileChosen", printable(file.name), file.size);
+  setState("file-state", hasOthers ? `${chosen} ${say(language(), "severalFiles")}` : chosen);
 }
 
 /** Say why there is no report: a function of the language, or null. */
@@ -73,18 +79,19 @@ function showNotice(words) {
 
 function takeFiles(files) {
   if (files.length === 0) return;
-  const [file] = files;
+  const [file, ...others] = files;
   if (file.size > FILE_BYTES_MAX) {
     endExamination();
     now.file = null;
+    now.hasOthers = false;
     showFileState();
     const name = printable(file.name);
     showNotice((one) => say(one, "fileTooLarge", name, file.size, FILE_BYTES_MAX));
     return;
   }
   now.file = file;
+  now.hasOthers = others.length > 0;
   showFileState();
-  if (files.length > 1) at("file-state").append(` ${say(language(), "severalFiles")}`);
   showHashState();
   examine();
 }
@@ -135,6 +142,7 @@ async function examine() {
     if (!isCurrent()) return;
     now.report = { ...report, fileName: file.name };
     await showResult();
+    if (!isCurrent()) return;
     const { verdict, behind } = sayConclusion(language(), report);
     at("announcement").textContent = say(language(), "announced", verdict, behind);
     at("conclusion").scrollIntoView();
@@ -165,8 +173,9 @@ function showProgress({ step, number, count }, done, total) {
 async function showResult() {
   const { report } = now;
   if (report === null) return;
-  const shown = await showReport(language(), report, report.fileName);
-  if (report !== now.report) return;
+  const spoken = language();
+  const shown = await showReport(spoken, report, report.fileName);
+  if (report !== now.report || spoken !== language()) return;
   const print = make("button", { type: "button" }, say(language(), "print"));
   print.addEventListener("click", () => window.print());
   const again = make("button", { type: "button", class: "quiet" }, say(language(), "again"));

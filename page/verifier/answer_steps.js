@@ -12,10 +12,10 @@ import { certify, splitCosigners } from "./log_steps.js";
 import { verifyConsistency } from "./merkle.js";
 import { answerBalance, answerTerms, answerWindow } from "./record_answers.js";
 import { readClaim } from "./record_steps.js";
-import { quote } from "./quoting.js";
+import { quote, show } from "./quoting.js";
 import { NotRun, Refuted } from "./refusal.js";
 import { takeInteger } from "./strict_msgpack.js";
-import { countEntries, formatFen, formatTimeMs } from "./wording.js";
+import { countEntries, formatFen, formatTimeMs, showText } from "./wording.js";
 
 /** Members of a custodian's record (docs/FORMATS.md, State). */
 const CUSTODIAN = 9;
@@ -90,7 +90,8 @@ async function checkState(subject) {
         "and, as entries are never removed, none had at any earlier height.",
     };
   }
-  const kind = value.record === null ? "nil" : String(value.record[0]);
+  const [first] = value.record ?? [];
+  const kind = first === undefined ? "nil" : showText(show(first));
   const root = toHex(value.root);
   const sums = describeCustody(value.record);
   return {

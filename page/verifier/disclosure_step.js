@@ -57,6 +57,7 @@ export async function checkDisclosures(subject) {
     throw new NotRun("此文件未披露非公开信息。", "The file discloses no private fields.");
   }
   const said = [];
+  const disclosed = [];
   const seen = new Set();
   for (const [number, disclosure] of file.disclosures.entries()) {
     const name = `disclosures[${number}]`;
@@ -88,9 +89,18 @@ export async function checkDisclosures(subject) {
         `${name}: no applied entry of this file holds commitment ${commitment}.`,
       );
     }
-    said.push(describe(subject, disclosure, place));
+    const found = {
+      entry: place.entry,
+      kind: place.body.kind,
+      member: place.member,
+      shown: disclosure.shown,
+      withheld: listWithheld(disclosure),
+      later: findLater(subject, place),
+    };
+    disclosed.push(found);
+    said.push(describe(subject, found));
   }
-  subject.isDisclosing = true;
+  subject.disclosed = disclosed;
   return { zh: said.map(({ zh }) => zh).join(""), en: said.map(({ en }) => en).join(" ") };
 }
 
@@ -134,12 +144,14 @@ function findLater({ entries, bodies }, place) {
   return later;
 }
 
-function describe(subject, { shown }, place) {
+function listWithheld({ shown }) {
   const names = shown.map(({ name }) => name);
-  const withheld = FIELDS.filter((name) => !names.includes(name));
+  return FIELDS.filter((name) => !names.includes(name));
+}
+
+function describe(subject, { entry, kind, member, shown, withheld, later }) {
   const tell = (empty) =>
     shown.map(({ name, value }) => `${name} ${value === null ? empty : `= ${showText(value)}`}`);
-  const later = findLater(subject, place);
   let corrected = { zh: "", en: "" };
   if (later !== null) {
     corrected = {
@@ -149,15 +161,14 @@ function describe(subject, { shown }, place) {
   } else if (subject.file.kind === HISTORY) {
     corrected = { zh: "其后未有更正。", en: " It was not corrected since." };
   }
-  const { entry, body, member } = place;
   return {
     zh:
-      `第 ${entry.index} 号条目（高度 ${entry.height}）的 ${body.kind} 以 ${member} 承诺了 ` +
+      `第 ${entry.index} 号条目（高度 ${entry.height}）的 ${kind} 以 ${member} 承诺了 ` +
       `${FIELDS.length} 项信息；披露 ${shown.length} 项：${tell("为空").join("、")}；未披露 ` +
       `${withheld.length} 项（有无内容不可知），经证明未改动：${withheld.join(", ") || "无"}。` +
       corrected.zh,
     en:
-      `The entry at index ${entry.index} (height ${entry.height}, ${body.kind}) commits to ` +
+      `The entry at index ${entry.index} (height ${entry.height}, ${kind}) commits to ` +
       `${FIELDS.length} fields as ${member}; ${shown.length} disclosed: ` +
       `${tell("is empty").join(", ")}; ${withheld.length} withheld, filled or empty, and proven ` +
       `unchanged: ${withheld.join(", ") || "none"}.${corrected.en}`,

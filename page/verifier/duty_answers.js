@@ -312,7 +312,7 @@ function partiesOf(record) {
   const found = new Map();
   const places = record === null ? undefined : PLACES.get(record[0]);
   if (places === undefined || record.length <= Math.max(...places) || record[1] !== 1) return found;
-  for (const [at, role] of ROLES.entries()) found.set(role, String(record[places[at]]));
+  for (const [at, role] of ROLES.entries()) found.set(role, show(record[places[at]]));
   return found;
 }
 
@@ -321,14 +321,15 @@ function formerConsumers(record) {
   const assigned = record !== null && record[0] === "contract" ? record[28] : undefined;
   if (!Array.isArray(assigned)) return [];
   const isOne = (one) => Array.isArray(one) && one.length > 2 && one[2] !== "";
-  return assigned.filter(isOne).map((one) => String(one[2]));
+  return assigned.filter(isOne).map((one) => show(one[2]));
 }
 
 function describeStatement(subject, place) {
   const { kind, version, data, signers } = subject.bodies[place];
   const [words, time] = [describeKind(kind, version), formatTimeMs(timeOf(subject, place))];
-  const stated = data.get("statement") || data.get("answer");
-  const shown = typeof stated === "string" ? ` ${stated}` : "";
+  const stated = ["statement", "answer"].map((name) => data.get(name));
+  const said = stated.find((one) => typeof one === "string" && one !== "");
+  const shown = said === undefined ? "" : ` ${showText(said)}`;
   const listed = signers.join(", ");
   return {
     zh: `${listed}，${time.zh}，${words.zh}${shown}`,

@@ -10,6 +10,7 @@ import { fromHex, toHex } from "./bytes.js";
 import { show } from "./quoting.js";
 import { NotRun } from "./refusal.js";
 import { checkRefusal, compareWithState, fail } from "./replaying.js";
+import { INTEGER_MAX } from "./strict_json.js";
 
 export const SIGNED = "contract.signed";
 
@@ -57,6 +58,11 @@ export async function foldLife(entries, bodies, pause) {
     if (books === null) fail(place, "合同尚未订立", "the contract was not signed");
     const effects = new Map(entry.outcome.effects);
     move(place, body, effects, books);
+    for (const name of AMOUNTS) {
+      if (books.amounts[name] > INTEGER_MAX) {
+        fail(place, `${name} 超过上限`, `${name} is more than the bound allows`);
+      }
+    }
     assign(place, body, effects, books);
     for (const [name, value] of effects) {
       if (Object.hasOwn(books.amounts, name) && value !== books.amounts[name]) {
@@ -110,7 +116,8 @@ function move(place, { kind, data }, effects, books) {
   } else if (kind === "interest.paid") {
     const amount = int(place, data, "amount");
     const left = amounts.interest - amounts[INTEREST_PAID];
-    if (amount > left || data.get("payee") !== books.holder) {
+    const payee = data.get("payee");
+    if (amount > left || typeof payee !== "string" || payee !== books.holder) {
       fail(
         place,
         `支付账户利息 ${amount} 分，而未付利息仅 ${left} 分，或收款人并非债权人`,
@@ -132,8 +139,8 @@ function move(place, { kind, data }, effects, books) {
 /** Follow an assignment: what took effect is one that was notified, and takes effect once. */
 function assign(place, { kind, data, txId }, effects, books) {
   const isNotice = kind === "assignment.notified";
-  const id = isNotice ? toHex(txId) : String(data.get("of"));
-  if (isNotice) books.notified.set(id, [data.get("assignee"), data.get("assignee_party") ?? ""]);
+  const id = isNotice ? toHex(txId) : show(data.get("of"));
+  if (isNotice) books.notified.set(id, [data.get("assignee") ?? null, textOf(data, "assignee_party")]);
   const known = books.notified.get(id);
   if (!effects.has(CONSUMER)) {
     const took = books.assigned.some(([txId]) => toHex(txId) === id);
@@ -144,7 +151,7 @@ function assign(place, { kind, data, txId }, effects, books) {
   }
   const made = effects.get(CONSUMER);
   const isOne = (isNotice || kind === "notice.arrived") && known !== undefined;
-  if (!isOne || effects.get("assignee") !== known[0] || made !== known[1]) {
+  if (!isOne || (effects.get("assignee") ?? null) !== known[0] || made !== known[1]) {
     fail(
       place,
       `所载消费者主体 ${show(made)} 不是所通知的受让人`,
@@ -158,7 +165,9 @@ function assign(place, { kind, data, txId }, effects, books) {
 
 function int(place, data, name) {
   const value = data.get(name);
-  if (typeof value !== "number") fail(place, `${name} 不是整数`, `${name} is no whole number`);
+  if (typeof value !== "number" || value < 0) {
+    fail(place, `${name} 不是非负整数`, `${name} is no whole number from 0`);
+  }
   return value;
 }
 
@@ -174,18 +183,12 @@ function take(place, amounts, amount, name) {
   amounts[name] += amount;
 }
 
-function hexed([txId, ...rest]) {
-  return [txId instanceof Uint8Array ? toHex(txId) : txId, ...rest];
-}
-
 function compare(books, record) {
   const isKnown =
     record !== null &&
     record[0] === "contract" &&
     record[1] === RECORD_VERSION &&
-    record.length === RECORD_FIELDS &&
-    Array.isArray(record[28]) &&
-    record[28].every(Array.isArray);
+    record.length === RECORD_FIELDS;
   if (!isKnown) {
     throw new NotRun(
       "链上状态的格式本核验程序不认识。",
@@ -196,6 +199,6 @@ function compare(books, record) {
     ...PARTIES.map((name, at) => [name, record[2 + at], books.parties[name]]),
     ...AMOUNTS.map((name, at) => [name, record[8 + at], books.amounts[name]]),
     [INTEREST_PAID, record[26], books.amounts[INTEREST_PAID]],
-    ["assigned", record[28].map(hexed), books.assigned.map(hexed)],
+    ["assigned", record[28], books.assigned],
   ]);
 }

@@ -3,6 +3,7 @@
 // A refusal for want of money names the balance that was there; the end is compared with the record in
 // the state, member by member; what contradicts is told by the entry's place.
 
+import { equal } from "./bytes.js";
 import { show } from "./quoting.js";
 import { Refuted } from "./refusal.js";
 
@@ -33,8 +34,9 @@ export function compareWithState(derived) {
   }
 }
 
-/** Whether two values are the same, lists by their elements. */
+/** Whether two values are the same, lists by their elements, bytes by theirs. */
 export function isSame(one, other) {
+  if (one instanceof Uint8Array && other instanceof Uint8Array) return equal(one, other);
   if (!Array.isArray(one) || !Array.isArray(other)) return one === other;
   return one.length === other.length && one.every((item, at) => isSame(item, other[at]));
 }

@@ -206,7 +206,7 @@ function conclude(failedAt) {
 }
 
 /** What the conclusion does not say. */
-function limitsOf({ root, file, stateHeader, isReplayed, isOwedDerived, isDisclosing }, isConsistent) {
+function limitsOf({ root, file, stateHeader, isReplayed, isOwedDerived, disclosed }, isConsistent) {
   if (!isConsistent) {
     return [
       {
@@ -302,7 +302,7 @@ function limitsOf({ root, file, stateHeader, isReplayed, isOwedDerived, isDisclo
   if (isOwedDerived) limits.push(WORKING_LIMIT);
   if (file.postQuantum) limits.push(UNCHECKED_LIMIT);
   if (file.platform) limits.push(PLATFORM_LIMIT);
-  if (isDisclosing) limits.push(DISCLOSED_LIMIT);
+  if (disclosed) limits.push(DISCLOSED_LIMIT);
   if (file.statement) limits.push(STATEMENT_LIMIT, ...(file.statement.isHash ? [HASH_LIMIT] : []));
   if (file.timestamps) limits.push(TIMESTAMP_LIMIT);
   return limits;

@@ -204,6 +204,17 @@ export const MONEY = new Map([
   ["balance", ["托管机构所称余额", "balance that the custodian states"]],
   ["gap", ["缺口（锁定减余额）", "gap (locked less balance)"]],
   ["excess", ["超出锁定之数", "balance above what is locked"]],
+  ["owed", ["尚应退", "still owed"]],
+  ["due", ["应退", "due"]],
+  ["due_low", ["应退最低", "due at least"]],
+  ["due_high", ["应退最高", "due at most"]],
+  ["returned", ["已返还", "returned"]],
+  ["repaid", ["经营者已退", "repaid by the merchant"]],
+  ["debited", ["已扣减", "debited"]],
+  ["frozen", ["冻结", "frozen"]],
+  ["interest", ["账户利息", "the account's interest"]],
+  ["left", ["未付利息", "interest left"]],
+  ["deposited", ["存入", "deposited"]],
 ]);
 
 /** Why evidence or a document does not hold, and why bytes of a file were refused. */

@@ -18,7 +18,7 @@ import pytest
 from pypdf.generic import DictionaryObject
 
 from certificate.attachment import extract
-from certificate.contents import make_certificate, make_number
+from certificate.contents import TIME_S_MAX, make_certificate, make_number
 from certificate.document import (
     Certificate,
     Exact,
@@ -31,12 +31,20 @@ from certificate.record import ENTRIES_SHOWN_MAX, describe_record
 from certificate.render import render
 from certificate.showing import TEXT_CHARS_MAX, is_shown, show_exact, show_text
 from tests.certificate.papers import evidence, make, paper, refuted, squeeze
-from tests.verifier import test_platform_statement, test_proofs, test_timestamps
+from tests.verifier import (
+    proof_files,
+    test_custody,
+    test_platform_statement,
+    test_proofs,
+    test_record_mutations,
+    test_timestamps,
+)
 from tests.verifier.small_chain import SmallChain, busy_chain
 from verifier.evidence_file import HistoryFile, read_evidence
 from verifier.report import Words
 from verifier.trust_root import read_trust_root
 from verifier.verify import verify_evidence
+from verifier.wording import format_fen
 
 pytestmark = pytest.mark.xdist_group("certificate")
 
@@ -211,12 +219,42 @@ def test_what_is_inconsistent_is_called_so_and_certifies_nothing() -> None:
     assert extract(made.pdf) == made.evidence
 
 
+def test_a_file_that_fails_late_certifies_nothing_either() -> None:
+    """Step 11 fails: what the ten before it found of the content is not told."""
+    make_raw, *_ = test_record_mutations.MUTATIONS["certificate-of-another-block"]
+    made = make(make_raw().encode(), busy_chain().chain_id, "both")
+    assert made.report.failed is not None
+    assert made.report.failed.number == 11
+    lacks = made.lacks(
+        "10 执行结果 通过 该步通过；文件不一致，其所见不在此列出。",
+        "10 the outcome passed It passed; the file is inconsistent, and what it found is not told.",
+    )
+    assert lacks == []
+    for never in ("card-1", "1000.00", "R-6", "最迟存在", "Existednolaterthan", "业务种类代码"):
+        assert never not in made.text, never
+    assert made.reader.metadata is not None
+    assert made.reader.metadata.creation_date_raw == "D:19700101000000Z"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_evidence_inside_is_the_file_and_verifies(kind: str) -> None:
     made = paper(kind, "both" if kind != "transaction" else "zh")
     taken = extract(made.pdf)
     assert taken == made.evidence
     assert verify_evidence(taken, made.chain_id).conclusion.en == "consistent"
+
+
+@pytest.mark.parametrize("time_s", [TIME_S_MAX - 10, TIME_S_MAX - 9, 2**63 - 100])
+def test_a_time_that_no_calendar_has_is_no_date(time_s: int) -> None:
+    """Whoever makes a genesis of his own also sets its clocks."""
+    chain = busy_chain()
+    proof = chain.proof(chain.headers[-1].index, note=chain.note(time_s=time_s))
+    made = make(proof_files.state(chain, header_proof=proof), chain.chain_id, "zh")
+    assert made.report.facts["existed_by_s"] == time_s + 10
+    assert made.reader.metadata is not None
+    assert made.reader.metadata.creation_date_raw == (
+        "D:99991231235959Z" if time_s + 10 == TIME_S_MAX else "D:19700101000000Z"
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -341,7 +379,7 @@ def test_a_kind_without_sections_of_its_own_says_the_answer_and_what_was_verifie
 def test_facts_are_shown_by_their_names_and_times_as_times() -> None:
     shown = [words.en for words in said_in(certify("balance"), "What was verified")]
     for name, value in (
-        ("balance_fen.closing", "90050"),
+        ("balance_fen.closing", "900.50 yuan"),
         ("cosigned_by", "bank-0, bank-1, bank-2, bank-3"),
         ("existed_by_s", "2026-01-01 00:01:50.000 UTC"),
         ("block_time_ms", "2026-01-01 00:00:05.000 UTC"),
@@ -453,6 +491,14 @@ def test_what_misleads_is_shown_by_its_code_and_cut_where_it_is_long() -> None:
     assert extract(made.pdf) == raw
 
 
+def test_an_amount_is_not_taken_for_a_number_to_be_called() -> None:
+    total = f"locked {format_fen(1_381_234_567_800).zh}, at most {format_fen(13_812_345_678).en}"
+    assert total == "locked 13812345678.00 元, at most 138123456.78 yuan"
+    assert "".join(show_text(total)) == total
+    assert "".join(show_text("电话13812345678。")) == "电话138****5678。"
+    assert "".join(show_text("call 13812345678.")) == "call 138****5678."
+
+
 def test_pieces_joined_are_the_text() -> None:
     for text in ("", "短", "a" * 17, "甲" * 40 + "b" * 100 + "，丙", "x y z", "f" * 64):
         assert "".join(show_text(text)) == text
@@ -461,6 +507,13 @@ def test_pieces_joined_are_the_text() -> None:
     assert max(map(len, show_text("a" * 1_000))) <= 8
     assert not is_shown("\u202e")
     assert is_shown("龘")
+
+
+def test_a_sum_is_shown_in_yuan_whatever_the_member_is_called() -> None:
+    chain, raw = test_custody.GOOD["short"]()
+    made = make(raw, chain.chain_id, "both")
+    assert made.lacks("余额 900.00 元 经营者 m-1", "Balance 900.00 yuan Merchant m-1") == []
+    assert "balance90000" not in made.text
 
 
 def test_a_long_record_is_shown_by_its_ends() -> None:

@@ -256,6 +256,24 @@ def test_an_attachment_behind_a_predictor_is_not_unpacked() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["/F", "/UF"])
+def test_an_attachment_that_is_two_files_is_none(made: Path, name: str) -> None:
+    """Readers choose between the two names of a file; what they save must be what is verified."""
+    writer = pypdf.PdfWriter(clone_from=made)
+    (specification,) = writer.root_object["/AF"]
+    other = StreamObject()
+    other.set_data(b'{"another":"file"}')
+    specification.get_object()["/EF"][NameObject(name)] = writer._add_object(other)
+    written = io.BytesIO()
+    writer.write(written)
+    with pytest.raises(NoEvidence) as refused:
+        extract(written.getvalue())
+    assert str(refused.value) == (
+        "its evidence.json is 2 files, one for some readers and one for others; "
+        "a certificate's is one"
+    )
+
+
 def test_a_spoilt_pdf_is_refused_and_never_a_traceback(made: Path) -> None:
     good = made.read_bytes()
     for at in range(0, len(good), len(good) // 60):

@@ -176,6 +176,9 @@ PAGES = [
      "published[0].points has 0 elements; 1 to 1000 are expected"),
     ({"series": "rest_days", "published": 0, "year": 2025, "rest": ["2026-01-01"], "worked": []},
      "published[0].rest holds 2026-01-01; days of 2025 are expected"),
+    ({"series": "rest_days", "published": 0, "year": 2026, "rest": ["2025-01-01", "2025-01-08"],
+      "worked": []},
+     "published[0].rest holds 2025-01-01; days of 2026 are expected"),
     ({"series": "account/a", "points": [{"from": "2025-01-01", "ppm": 2_000_000}]},
      "published[0].points[0].ppm is 2000000; 0 to 1000000 is expected"),
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import { createInterface } from "node:readline";
 
+import { FIELD_WORDS } from "../../page/screen/field_words.js";
 import {
   CAUSE_OF_RETURN_WORDS,
   QUESTION_WORDS,
@@ -62,6 +63,7 @@ function mapped(value) {
 
 const QUESTIONS = {
   fact_roles: async () => ({ value: [...FACT_ROLES] }),
+  field_words: async () => ({ value: [...FIELD_WORDS] }),
   owed_words: async () => ({
     value: {
       routes: Object.fromEntries(ROUTE_WORDS),

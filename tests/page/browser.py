@@ -88,8 +88,8 @@ class Browser:
             "POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]}
         )
 
-    def drop(self, path: Path, selector: str) -> None:
-        """Drop a file on an element, as a hand would."""
+    def drop(self, path: Path, selector: str, *others: Path) -> None:
+        """Drop a file, or several at once, on an element, as a hand would."""
         box = self.run(
             "const e = document.querySelector(arguments[0]);"
             "e.scrollIntoView({ block: 'center', behavior: 'instant' });"
@@ -97,7 +97,11 @@ class Browser:
             "return [b.x + b.width / 2, b.y + b.height / 2];",
             selector,
         )
-        data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+        data = {
+            "items": [],
+            "files": [str(one) for one in (path, *others)],
+            "dragOperationsMask": 1,
+        }
         for kind in ("dragEnter", "dragOver", "drop"):
             self.cdp("Input.dispatchDragEvent", type=kind, x=box[0], y=box[1], data=data)
 

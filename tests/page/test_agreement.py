@@ -12,6 +12,7 @@ import cbor2
 import pytest
 
 import verifier.post_quantum_step
+from certificate.disclosed import NAMES
 from law.facts import KINDS
 from ledger.disclosure import FIELDS
 from ledger.evidence import (
@@ -292,6 +293,10 @@ def test_what_is_owed_is_the_same_but_for_the_working(javascript: JavaScript) ->
     report = agree(javascript, raw, chain_id)
     assert report.exit_status == 0
     assert report.steps[12].explanation.en.startswith("Replayed: locked ")
+    assert report.steps[9].explanation.en.endswith(
+        ", repaid by the merchant 0.00 yuan, still owed 949.49 yuan."
+    )
+    assert report.steps[9].explanation.zh.endswith("，经营者已退 0.00 元，尚应退 949.49 元。")
     assert report.steps[13].explanation.en.startswith("All 2 computations are derived again; ")
     page = javascript.verify(raw, chain_id)
     for lang, words in UNCOMPARED.items():
@@ -332,6 +337,13 @@ def test_papers_that_were_not_read_are_refused_by_both(
     report = agree(javascript, test_owed.with_law(change), test_owed.world().chain_id)
     assert report.failed is not None
     assert report.failed.number == 14
+
+
+def test_the_fields_have_the_same_names_on_the_page_and_on_paper(javascript: JavaScript) -> None:
+    rows = javascript.ask("field_words")["value"]
+    assert [(name, zh, en) for name, (zh, en) in rows] == [
+        (name, NAMES[name].zh, NAMES[name].en) for name in FIELDS
+    ]
 
 
 def test_who_may_state_a_fact_is_the_same_in_the_page(javascript: JavaScript) -> None:

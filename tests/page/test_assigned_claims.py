@@ -7,12 +7,15 @@ interest follow from the entries, and the replay says where they do not.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from typing import Any
 
 import msgpack
 import pytest
 
+from ledger.canonical import encode_canonical
+from ledger.transaction import compute_tx_id
 from tests.contracts.life_world import CARD, LifeWorld
 from tests.contracts.test_assignment import AS_OF, FRIEND, assign, assigning_world, pay
 from tests.page.conftest import JavaScript
@@ -128,3 +131,112 @@ def test_a_record_that_forgets_it_is_found(
     raw = forged_record(place, value)
     report = examine(javascript, raw)
     assert next(s for s in report.steps if s.reason).explanation.en == sentence
+
+
+def restated(changes: dict[str, Callable[[dict[str, Any], dict[str, Any]], None]]) -> bytes:
+    """The file when liars had the first entry of each kind say something else: (data, effects).
+
+    It is rightly signed, and what speaks of an entry that was changed speaks of it by its new id.
+    """
+    world = whole_life()
+    left = dict(changes)
+    ids: dict[str, str] = {}
+    leaves = {}
+    for index in world.indices_of(CARD):
+        fields = msgpack.unpackb(world.leaves[index])
+        body = json.loads(fields[3][0])
+        before = compute_tx_id(fields[3][0]).hex()
+        effects = dict(fields[4][2])
+        if change := left.pop(body["kind"], None):
+            change(body["data"], effects)
+        if isinstance(of := body["data"].get("of"), str):
+            body["data"]["of"] = ids.get(of, of)
+        raw = encode_canonical(body)
+        ids[before] = compute_tx_id(raw).hex()
+        fields[3] = msgpack.unpackb(world.signed(raw, *body["signers"]))
+        fields[4][2] = [[name, value] for name, value in effects.items()]
+        leaves[index] = msgpack.packb(fields)
+    return forge(world, leaves).history("card-1", SIGNERS)
+
+
+def listed_of(data: dict[str, Any], _: dict[str, Any]) -> None:
+    data["of"] = [data["of"]]
+
+
+def null_party(data: dict[str, Any], _: dict[str, Any]) -> None:
+    data["assignee_party"] = None
+
+
+def none_effect(_: dict[str, Any], effects: dict[str, Any]) -> None:
+    effects["consumer_party"] = "None"
+
+
+def null_assignee(data: dict[str, Any], _: dict[str, Any]) -> None:
+    data["assignee"] = None
+
+
+def no_assignee(_: dict[str, Any], effects: dict[str, Any]) -> None:
+    del effects["assignee"]
+
+
+def null_payee(data: dict[str, Any], _: dict[str, Any]) -> None:
+    data["payee"] = None
+
+
+def beyond(data: dict[str, Any], effects: dict[str, Any]) -> None:
+    data["amount"] = 2**53 - 1
+    data["vouchers"] = [{"amount": 2, "issuer": "bank-0"}]
+    effects.clear()
+
+
+def below_0(data: dict[str, Any], effects: dict[str, Any]) -> None:
+    data["bonus"] = -1
+    effects.clear()
+
+
+RESTATED = {
+    "of-in-a-list": (
+        {"notice.arrived": listed_of},
+        "it makes c-2 the consumer, which no notice of assignment names.",
+    ),
+    "party-null": (
+        {"assignment.notified": null_party, "notice.arrived": none_effect},
+        "The state holds consumer_party c-2; the entries give None.",
+    ),
+    "payee-null": (
+        {
+            "assignment.notified": null_assignee,
+            "notice.arrived": no_assignee,
+            "interest.paid": null_payee,
+        },
+        "12 fen of interest were paid, where 12 were left, or not to whoever holds the claim.",
+    ),
+    "beyond-the-bound": ({"funds.locked": beyond}, "paid is more than the bound allows."),
+    "below-0": ({"funds.locked": below_0}, "bonus is no whole number from 0."),
+}
+
+
+@pytest.mark.parametrize("name", RESTATED)
+def test_a_lie_in_an_entry_is_found_by_both(javascript: JavaScript, name: str) -> None:
+    changes, sentence = RESTATED[name]
+    report = examine(javascript, restated(changes))
+    assert report.failed is not None
+    assert report.failed.number == BALANCES
+    assert report.failed.explanation.en.endswith(sentence)
+
+
+@pytest.mark.parametrize("assigned", [0, [0], [["00", FRIEND, "c-1"]], []])
+def test_a_record_of_assignments_that_did_not_take_effect_is_found(
+    javascript: JavaScript, assigned: Any
+) -> None:
+    report = examine(javascript, forged_record(28, assigned))
+    assert report.failed is not None
+    assert report.failed.explanation.en.startswith(f"The state holds assigned {assigned}; the ")
+
+
+def test_an_assignment_named_by_text_is_not_that_of_the_bytes(javascript: JavaScript) -> None:
+    world = whole_life()
+    held = msgpack.unpackb(world.proven(CARD).value)[2][28]
+    report = examine(javascript, forged_record(28, [[held[0][0].hex(), *held[0][1:]]]))
+    assert report.failed is not None
+    assert report.failed.number == BALANCES

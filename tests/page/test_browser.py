@@ -14,6 +14,7 @@ from page.build import build_page
 from tests.page.browser import CHROMIUM, DRIVER, Browser, start_browser
 from tests.page.differential import UNCOMPARED
 from tests.verifier import (
+    test_disclosure,
     test_findings,
     test_history,
     test_liabilities,
@@ -22,6 +23,7 @@ from tests.verifier import (
     test_post_quantum,
     test_proofs,
     test_statement,
+    test_timestamps,
 )
 from tests.verifier.mutating import CARD, honest
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain
@@ -346,6 +348,124 @@ def test_a_file_with_parts_of_its_own_is_verified_too(page: Browser, tmp_path: P
     raw = test_platform_statement.FILES[name][0]()
     assert shown(page, raw, tmp_path / "p.json") == "Consistent"
     assert page.texts(".steps .number")[-1] == "22"
+
+
+def test_what_is_disclosed_and_what_is_withheld(page: Browser, tmp_path: Path) -> None:
+    shown_fields = test_disclosure.show(test_disclosure.FIRST, "name", "health")
+    trust(page, test_disclosure.chain())
+    raw = test_disclosure.history(shown_fields)
+    assert shown(page, raw, tmp_path / "d.json") == "Consistent"
+    assert page.texts("#disclosed h3") == ["In the entry at index 4 (height 2), as consumer"]
+    assert page.texts("#disclosed dt") == ["Health (health)", "Consumer's name (name)"]
+    assert page.texts("#disclosed dd") == ["empty", '"张小宝"']
+    assert page.text("#disclosed p.help").startswith(
+        "30 of 32 fields are withheld, filled or empty, and proven unchanged: Account number, "
+    )
+    inside, outside = page.texts("#contents ul")
+    assert "2 private fields, disclosed" in inside
+    assert "whatever private fields are not disclosed" in outside
+    assert "the consumer's identity" not in outside
+    page.click("#language")
+    page.wait_for("return document.querySelector('#disclosed h2').innerText === '披露的信息'")
+    assert page.texts("#disclosed dt") == ["健康信息（health）", "消费者姓名（name）"]
+    assert "：银行账号、地址、" in page.text("#disclosed p.help")
+    assert page.texts("#disclosed dd") == ["为空", '"张小宝"']
+    assert "其后第 8 位的条目另有更正。" in page.text("#disclosed")
+    page.click("#language")
+    assert page.requests() == []
+
+
+def test_parts_that_were_added_to_a_file_are_in_it(page: Browser, tmp_path: Path) -> None:
+    for raw, chain, said in (
+        (test_timestamps.good(), test_timestamps.chain()[0], "2 time stamps"),
+        (test_post_quantum.good(), test_post_quantum.chain()[0], "3 post-quantum cosignatures"),
+        (
+            test_platform_statement.FILES["all"][0](),
+            test_platform_statement.chain()[0],
+            "4 platform statements",
+        ),
+    ):
+        page.run("document.getElementById('genesis').value = ''")
+        trust(page, chain)
+        assert shown(page, raw, tmp_path / f"{said}.json") == "Consistent"
+        assert said in page.texts("#contents ul")[0]
+
+
+def test_marks_that_pile_up_are_shown_by_their_codes(page: Browser, tmp_path: Path) -> None:
+    """Marks combine without end: set as they are, they lie over lines that are not theirs."""
+    chain = SmallChain()
+    data = {"keys": [chain.key("m-1").public_key.hex()], "party": "m-1", "role": "merchant"}
+    chain.commit(chain.submit("party.register", "party/m-1", data, "bank-0"))
+    chain.commit(
+        chain.submit(
+            "prepaid.prepay", CARD, {"amount": 1}, "m-1", reference="x" + "\u0338\u20dd" * 30
+        )
+    )
+    (index,) = chain.indices_of(CARD)
+    trust(page, chain)
+    raw = chain.transaction(index, ["m-1"]).encode()
+    assert shown(page, raw, tmp_path / "marks.json") == "Consistent"
+    assert r"x\u{338}\u{20dd}\u{338}" in page.text(".steps li:nth-child(7) p")
+    page.look(320, 800, "light")
+    page.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert page.run("return document.documentElement.scrollWidth") <= 320
+
+
+def test_of_several_files_the_first_is_taken_and_it_is_said(page: Browser, tmp_path: Path) -> None:
+    trust(page, busy_chain())
+    paths = [tmp_path / "first.json", tmp_path / "second.json"]
+    for path in paths:
+        path.write_bytes(honest().encode())
+    page.drop(paths[0], "#drop", paths[1])
+    page.wait_for("return document.getElementById('announcement').innerText !== ''")
+    assert page.text("#file-state").endswith("One file at a time; the first was taken.")
+    page.click("#language")
+    assert page.text("#file-state").endswith("一次只核验一份文件；已取第一份。")
+    page.click("#language")
+    page.drop(paths[1], "#drop")
+    assert page.text("#file-state").startswith("second.json")
+    assert "One file" not in page.text("#file-state")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("0x" + "a" * 64, "“x” is no hex digit; 64 of 0–9 and a–f are expected."),
+        ("a" * 63 + "а", "“а” is no hex digit; 64 of 0–9 and a–f are expected."),
+        ("a" * 64 + "\u200b", r"“\u{200b}” is no hex digit; 64 of 0–9 and a–f are expected."),
+        ("a" * 63, "64 hex digits are expected, not 63 characters."),
+        (" AA\n" * 32, "It has the right form."),
+    ],
+)
+def test_what_is_wrong_with_a_hash_is_said(page: Browser, typed: str, said: str) -> None:
+    page.run(
+        "const field = document.getElementById('genesis'); field.value = arguments[0];"
+        "field.dispatchEvent(new Event('input'));",
+        typed,
+    )
+    assert page.text("#genesis-state") == said
+
+
+def test_a_result_that_comes_too_late_is_not_announced(page: Browser, tmp_path: Path) -> None:
+    """The hash changes while the last path is drawn: nothing of the old conclusion is told."""
+    page.run(
+        "const digest = SubtleCrypto.prototype.digest;"
+        "SubtleCrypto.prototype.digest = async function (...given) {"
+        "  if (new Error().stack.includes('walkInclusion') && window.resume === undefined"
+        "      && new Error().stack.includes('showPaths'))"
+        "    await new Promise((resume) => { window.resume = resume; });"
+        "  return digest.apply(this, given); };"
+    )
+    trust(page, busy_chain())
+    path = tmp_path / "t.json"
+    path.write_bytes(honest().encode())
+    page.drop(path, "#drop")
+    page.wait_for("return window.resume !== undefined")
+    page.type_into("#genesis", "0")
+    page.run("window.resume()")
+    page.run("return new Promise((resume) => setTimeout(resume, 100))")
+    assert page.text("#announcement") == ""
+    assert page.run("return document.getElementById('result').hidden")
 
 
 def test_hostile_text_is_only_text(page: Browser, tmp_path: Path) -> None:
