@@ -57,7 +57,9 @@ def pass_on(error: Exception) -> Failure | None:
         said = error.strerror or str(error)
         where = f"{error.filename}: " if error.filename else ""
         where_zh = f"{error.filename}：" if error.filename else ""
-        return Failure(_sentence(f"{where}{said}"), f"{where_zh}{explain_system(error)}。")
+        return Failure(
+            _sentence(f"{where}{said}"), f"操作未能完成：{where_zh}{explain_system(error)}。"
+        )
     chinese = _explain_class(error)
     return None if chinese is None else Failure(_sentence(str(error)), chinese)
 

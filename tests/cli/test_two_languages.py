@@ -134,12 +134,12 @@ def test_what_another_python_may_say_is_wrong_in_both_all_the_same() -> None:
         (
             OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/net/file"),
             "/net/file: No space left on device.",
-            "/net/file：磁盘空间不足。",
+            "操作未能完成：/net/file：磁盘空间不足。",
         ),
         (
             OSError(errno.EXDEV, os.strerror(errno.EXDEV)),
             "Invalid cross-device link.",
-            "系统报错，原因见上一行。",
+            "操作未能完成：系统报错，原因见上一行。",
         ),
         (
             Rejected(Reason.BAD_FIELD, "data: no", "数据不对"),
