@@ -19,13 +19,13 @@ UNUSABLE: Final = 2
 class Failure(Exception):
     """A command cannot go on; the text is what to print, the English line before the Chinese."""
 
-    def __init__(self, english: str, chinese: str = "", status: int = FAILED) -> None:
-        super().__init__(f"{english}\n{chinese}".rstrip("\n"))
+    def __init__(self, english: str, chinese: str, status: int = FAILED) -> None:
+        super().__init__(f"{english}\n{chinese}")
         self.english = english
         self.chinese = chinese
         self.status = status
 
 
-def unusable(english: str, chinese: str = "") -> Failure:
+def unusable(english: str, chinese: str) -> Failure:
     """Return the failure of a command that was not given what it needs."""
     return Failure(english, chinese, UNUSABLE)
