@@ -40,7 +40,13 @@ from api.parameters import (
 from api.ports import LedgerService, Unavailable
 from api.problems import Problem
 from api.query import StrictRoute
-from api.requests import parse_contract_id, parse_height, parse_merchant, parse_size
+from api.requests import (
+    check_each_once,
+    parse_contract_id,
+    parse_height,
+    parse_merchant,
+    parse_size,
+)
 from api.schemas import Block, Contract, Healthy, Status
 from api.settings import ApiSettings
 from ledger.evidence import SCHEDULE_MEDIA_TYPE
@@ -117,16 +123,16 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         openapi_extra=SECURITY_TOKEN,
     )
     async def get_claims(contract: ContractIds, request: Request) -> Response:
-        wanted = list(dict.fromkeys(contract))
-        if len(wanted) > CLAIMS_MAX:
+        if len(contract) > CLAIMS_MAX:
             raise Problem(
                 "bad_parameter",
-                f"contract: {len(wanted)} contracts are asked for; at most {CLAIMS_MAX} at once",
-                f"参数 contract：所求合同 {len(wanted)} 份；一次至多 {CLAIMS_MAX} 份",
+                f"contract: {len(contract)} contracts are asked for; at most {CLAIMS_MAX} at once",
+                f"参数 contract：所列合同有 {len(contract)} 份；一次至多 {CLAIMS_MAX} 份",
             )
-        for contract_id in wanted:
+        for contract_id in contract:
             access.require_stream(request, parse_contract_id(contract_id))
-        return Response(await service.liabilities(wanted, is_shown=False), media_type=JSON)
+        check_each_once(contract)
+        return Response(await service.liabilities(contract, is_shown=False), media_type=JSON)
 
     @router.get(
         "/v1/merchants/{merchant}/schedule",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -221,6 +221,17 @@ def parse_contract_id(text: str) -> str:
             "数字开头",
         )
     return f"contract/{text}"
+
+
+def check_each_once(contracts: Sequence[str]) -> None:
+    """Raise `Problem` (bad_parameter) where a contract of a claim is named twice."""
+    for place, contract in enumerate(contracts):
+        if contract in contracts[:place]:
+            raise Problem(
+                "bad_parameter",
+                f"contract {shown(contract)} is named twice; a claim has each once",
+                detail_zh=f"合同 {shown(contract)} 列出了两次；每份合同只能列一次",
+            )
 
 
 def parse_merchant(text: str) -> str:

@@ -42,6 +42,7 @@ from bench.reading import (
     measure_reading,
     sample_transactions,
 )
+from cli.arguments import Parser
 from cli.client import Unreachable
 from cli.devnet import Devnet, open_devnet
 from cli.devnet_addresses import Layout
@@ -130,7 +131,7 @@ class DeadResult:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="evidence-ledger bench",
         description="Measure throughput end to end on this machine, against its signature bound.",
         epilog="Example: evidence-ledger bench --nodes 4 --seconds 60 --contracts 100000",

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from cli.argument_refusals import translate
 from cli.failure import UNUSABLE, unusable
+from cli.refusals import in_the_way, unreadable, unwritable
 
 if TYPE_CHECKING:
     from cli.client import Client
@@ -28,11 +30,16 @@ TOKEN_VARIABLE = "EVIDENCE_LEDGER_TOKEN"  # noqa: S105 - a variable's name
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong as a sentence, and where to read more."""
+    """Says what is wrong as a sentence in each language, and where to read more."""
 
     def error(self, message: str) -> NoReturn:
-        """End with the sentence and status 2."""
-        self.exit(UNUSABLE, f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.\n")
+        """End with the sentences and status 2."""
+        english, chinese = translate(message)
+        self.exit(
+            UNUSABLE,
+            f"{english[:1].upper()}{english[1:]}. See {self.prog} --help.\n"
+            f"{chinese}。用法见 {self.prog} --help。\n",
+        )
 
 
 def add_command(
@@ -81,14 +88,19 @@ def make_clients(arguments: argparse.Namespace) -> list[Client]:
 
     if arguments.devnet is not None:
         if arguments.api:
-            raise unusable("Give either --devnet or --api, not both.")
+            raise unusable(
+                "Give either --devnet or --api, not both.", "--devnet 与 --api 只能给出其一。"
+            )
         from cli.devnet import make_client
         from cli.devnet_state import read_state
 
         state = read_state(arguments.devnet)
         return [make_client(state, node.replica) for node in state.nodes]
     if not arguments.api:
-        raise unusable("Name a network: --devnet DIR, or --api URL with --authority PEM.")
+        raise unusable(
+            "Name a network: --devnet DIR, or --api URL with --authority PEM.",
+            "请指明网络：--devnet DIR，或 --api URL 连同 --authority PEM。",
+        )
     token = read_token(arguments.token_file)
     return [Client(url, authority=arguments.authority, token=token) for url in arguments.api]
 
@@ -100,7 +112,9 @@ def read_token(file: Path | None) -> str:
     try:
         return file.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise unusable(f"The token file {file} cannot be read: {error}.") from None
+        raise unusable(
+            f"The token file {file} cannot be read: {error}.", f"无法读取访问令牌文件 {file}。"
+        ) from None
 
 
 def add_passphrase_option(parser: Parser) -> None:
@@ -128,25 +142,39 @@ def passphrase_prompt(*, is_new: bool) -> Callable[[], str] | None:
 
     def ask() -> str:
         try:
-            first = getpass.getpass("Passphrase of the keystore: ")
-            if is_new and getpass.getpass("The same again: ") != first:
-                raise unusable("The two passphrases differ; nothing was changed.")
+            first = getpass.getpass("Passphrase of the keystore 密钥库口令: ")
+            if is_new and getpass.getpass("The same again 再次输入: ") != first:
+                raise unusable(
+                    "The two passphrases differ; nothing was changed.",
+                    "两次输入的口令不一致；未作任何更改。",
+                )
         except EOFError:
-            raise unusable("No passphrase was typed; nothing was changed.") from None
+            raise unusable(
+                "No passphrase was typed; nothing was changed.", "未输入口令；未作任何更改。"
+            ) from None
         return first
 
     return ask if sys.stdin is not None and sys.stdin.isatty() else None
 
 
-def read_input(path: Path, bytes_max: int = INPUT_BYTES_MAX, remedy: str = "") -> bytes:
-    """Return a file's bytes; raise `Failure` where it cannot be read, or is too large to be one."""
+def read_input(
+    path: Path, bytes_max: int = INPUT_BYTES_MAX, *, is_splittable: bool = False
+) -> bytes:
+    """Return a file's bytes; raise `Failure` where it cannot be read, or is too large to be one.
+
+    `is_splittable`: the same may be given as several files, which is then said.
+    """
     try:
         with path.open("rb") as stream:
             raw = stream.read(bytes_max + 1)
     except OSError as error:
-        raise unusable(f"{path} cannot be read: {error.strerror}.") from None
+        raise unreadable(path, error) from None
     if len(raw) > bytes_max:
-        raise unusable(f"{path} has more than {bytes_max} bytes{remedy}.")
+        remedy, remedy_zh = ("; split it", "，请拆分") if is_splittable else ("", "")
+        raise unusable(
+            f"{path} has more than {bytes_max} bytes{remedy}.",
+            f"{path} 超过 {bytes_max} 字节{remedy_zh}。",
+        )
     return raw
 
 
@@ -157,8 +185,8 @@ def check_output(path: Path | None) -> None:
         path.unlink()
 
 
-def write_output(path: Path | None, content: bytes, what: str) -> None:
-    """Write to a file that is not there yet, or to standard output."""
+def write_output(path: Path | None, content: bytes, english: str, chinese: str) -> None:
+    """Write to a file that is not there yet, which is then said, or to standard output."""
     import sys
 
     if path is None or str(path) == "-":
@@ -166,7 +194,12 @@ def write_output(path: Path | None, content: bytes, what: str) -> None:
         sys.stdout.buffer.flush()
         return
     _write_new(path, content)
-    print(f"Wrote {what} to {path} ({len(content)} bytes).")
+    tell_written(path, len(content), english, chinese)
+
+
+def tell_written(path: Path, size_bytes: int, english: str, chinese: str) -> None:
+    """Say what was written, and where."""
+    print(f"Wrote {english} to {path} ({size_bytes} bytes). 已写出{chinese}。")
 
 
 def _write_new(path: Path, content: bytes) -> None:
@@ -174,12 +207,12 @@ def _write_new(path: Path, content: bytes) -> None:
     try:
         stream = path.open("xb")
     except FileExistsError:
-        raise unusable(f"{path} exists and is not overwritten.") from None
+        raise in_the_way(path) from None
     except OSError as error:
-        raise unusable(f"{path} cannot be written: {error.strerror}.") from None
+        raise unwritable(path, error) from None
     try:
         with stream:
             stream.write(content)
     except OSError as error:
         path.unlink()
-        raise unusable(f"{path} cannot be written: {error.strerror}.") from None
+        raise unwritable(path, error) from None

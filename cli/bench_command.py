@@ -21,5 +21,8 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
 def run_bench(argv: Sequence[str]) -> int:
     """Run `bench.main`."""
     if importlib.util.find_spec("bench") is None or importlib.util.find_spec("bench.main") is None:
-        raise unusable("The benchmarks are not installed here; run this in a checkout.")
+        raise unusable(
+            "The benchmarks are not installed here; run this in a checkout.",
+            "此处未安装基准测试；请在源码目录中运行。",
+        )
     return int(importlib.import_module("bench.main").main(list(argv)))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cli.arguments import Parser, add_command, read_input, write_output
 from cli.failure import FAILED, OK, UNUSABLE, Failure, unusable
+from cli.refusals import not_a_hash
 
 if TYPE_CHECKING:
     from verifier.report import Report
@@ -99,13 +100,16 @@ def run_make(arguments: argparse.Namespace) -> int:
     raw = read_input(arguments.file, FILE_BYTES_MAX)
     chain_id = _read_hash(arguments.genesis_hash)
     report = _verify(raw, chain_id)
-    write_output(arguments.output, _make(raw, report, chain_id, arguments.lang), "the certificate")
+    made = _make(raw, report, chain_id, arguments.lang)
+    write_output(arguments.output, made, "the certificate", "证书")
     failed = report.failed
     if failed is None:
         return OK
     raise Failure(
         f"The evidence is inconsistent, and the document says so: step {failed.number}, "
-        f"{failed.name.en}. {failed.explanation.en}"
+        f"{failed.name.en}. {failed.explanation.en}",
+        f"证据不一致，证书已如实载明：第 {failed.number} 步，{failed.name.zh}。"
+        f"{failed.explanation.zh}",
     )
 
 
@@ -114,7 +118,7 @@ def run_extract(arguments: argparse.Namespace) -> int:
     from certificate.attachment import PDF_BYTES_MAX
 
     pdf = read_input(arguments.file, PDF_BYTES_MAX)
-    write_output(arguments.output, _extract(arguments.file, pdf), "the evidence")
+    write_output(arguments.output, _extract(arguments.file, pdf), "the evidence", "存证文件")
     return OK
 
 
@@ -136,7 +140,9 @@ def run_check(arguments: argparse.Namespace) -> int:
         raise Failure(
             f"The pages are not what {_software()} makes of the evidence inside and this genesis "
             "hash: they were made with another hash or version, or somebody changed them. Do not "
-            "rely on them; `evidence-ledger verify` judges the evidence alone."
+            "rely on them; `evidence-ledger verify` judges the evidence alone.",
+            f"纸面内容不是 {_software()} 由所附证据与此创世哈希制成的：所用哈希或版本不同，"
+            "或已被改动。不可采信纸面；可用 evidence-ledger verify 单独核验证据。",
         )
     lines = [
         *format_text(report, language),
@@ -156,14 +162,17 @@ def unpack(raw: bytes) -> bytes:
     try:
         return extract(raw)
     except NoEvidence as error:
-        raise unusable(f"No evidence was taken out of the PDF: {error}.") from None
+        raise unusable(
+            f"No evidence was taken out of the PDF: {error}.",
+            "未能从 PDF 中取出存证文件，原因见上一行。",
+        ) from None
 
 
 def _extract(path: Path, raw: bytes) -> bytes:
     from certificate.attachment import is_pdf
 
     if not is_pdf(raw):
-        raise unusable(f"{path} is not a PDF.")
+        raise unusable(f"{path} is not a PDF.", f"{path} 不是 PDF 文件。")
     return unpack(raw)
 
 
@@ -175,18 +184,23 @@ def _verify(raw: bytes, chain_id: bytes) -> Report:
     if raw.startswith(SCHEDULE_START):
         raise unusable(
             "It is a merchant's schedule of claims, of which no certificate is made; "
-            "`evidence-ledger verify` examines it and prints its table. "
-            "债权表不制作证书，请以 evidence-ledger verify 核验。"
+            "`evidence-ledger verify` examines it and prints its table.",
+            "债权表不制作证书，请以 evidence-ledger verify 核验。",
         )
     if raw.startswith(SIGN1_START):
         raise unusable(
             "It is a SCITT statement, and a certificate is made of an evidence file. Take it out: "
-            "evidence-ledger statement extract FILE --part evidence -o card.evidence.json"
+            "evidence-ledger statement extract FILE --part evidence -o card.evidence.json",
+            "这是 SCITT 声明，而证书由存证文件制作。请先取出：evidence-ledger statement extract "
+            "FILE --part evidence -o card.evidence.json",
         )
     report = verify_evidence(raw, chain_id)
     if report.exit_status == UNUSABLE:
-        said = report.steps[0].explanation.en
-        raise unusable(f"It is no evidence file, and nothing can be certified of it: {said}")
+        said = report.steps[0].explanation
+        raise unusable(
+            f"It is no evidence file, and nothing can be certified of it: {said.en}",
+            f"这不是存证文件，无从制作证书：{said.zh}",
+        )
     return report
 
 
@@ -207,9 +221,9 @@ def _software() -> str:
 
 
 def _read_hash(given: str) -> bytes:
-    from verifier.main import HASH_HEX_CHARS, parse_hash
+    from verifier.main import parse_hash
 
     chain_id = parse_hash(given)
     if chain_id is None:
-        raise unusable(f"--genesis-hash {given!r} is not {HASH_HEX_CHARS} hex digits.")
+        raise not_a_hash(given)
     return chain_id

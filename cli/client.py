@@ -11,15 +11,16 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
 from cli.failure import Failure, unusable
+from cli.refusals import no_node
 
 PATIENCE_S: Final = 30.0
 """How long a node may say "later": several views of a network that lost its primary."""
@@ -32,8 +33,11 @@ STREAM_TIMEOUT: Final = httpx.Timeout(120.0, connect=5.0)
 as long as a network needs that has lost its primary."""
 
 LATER: Final = frozenset({429, 503})
+LEVELS_ZH: Final = {"committed": "上链", "certified": "取得检查点认证"}
 SCITT: Final = {"Accept": "application/cose, application/problem+json"}
 MSGPACK: Final = {"Content-Type": "application/msgpack"}
+
+Answer = TypeVar("Answer")
 
 
 class ApiError(Failure):
@@ -42,10 +46,12 @@ class ApiError(Failure):
     def __init__(
         self, status: int, reason: str, detail: str, url: str, detail_zh: str = ""
     ) -> None:
-        sentence = f"{url} answered {status} {reason}: {detail}"
         # Where nothing is said in Chinese but the title, the English sentence is quoted in it.
         in_chinese = detail_zh if detail not in detail_zh else detail_zh.partition("原文")[0]
-        super().__init__(f"{sentence}\n{in_chinese}" if in_chinese else sentence)
+        why = in_chinese.rstrip("。") or "未说明中文原因，详见上一行"
+        super().__init__(
+            f"{url} answered {status} {reason}: {detail}", f"{url} 答复 {status}：{why}。"
+        )
         self.http_status = status
         self.reason = reason
         self.detail = detail
@@ -202,7 +208,7 @@ class Client:
                         return
                     answer.read()
             except httpx.TransportError as error:
-                raise Unreachable(self._describe(error)) from None
+                raise self._unreachable(error) from None
             problem = _problem(answer, self.url + path)
             if answer.status_code not in LATER or time.monotonic() >= deadline:
                 raise problem
@@ -261,7 +267,10 @@ class Client:
             if answer.status_code == 200:
                 return answer.content
             if time.monotonic() >= deadline:
-                raise Unreachable(f"{self.url} has no receipt of entry {tx_id} yet.")
+                raise Unreachable(
+                    f"{self.url} has no receipt of entry {tx_id} yet.",
+                    f"{self.url} 尚无条目 {tx_id} 的收据。",
+                )
             time.sleep(_retry_after_s(answer.headers))
 
     def post_batch(self, envelopes: Sequence[bytes]) -> list[dict[str, Any]]:
@@ -285,7 +294,8 @@ class Client:
                 return answer
             if time.monotonic() > deadline:
                 raise Unreachable(
-                    f"{self.url} took {answer['tx_id']} in, and it was not {level} in time."
+                    f"{self.url} took {answer['tx_id']} in, and it was not {level} in time.",
+                    f"{self.url} 已收下 {answer['tx_id']}，但未能在时限内{LEVELS_ZH[level]}。",
                 )
 
     # Requests
@@ -298,17 +308,22 @@ class Client:
         try:
             return msgspec.json.decode(answer.content, type=dict[str, Any])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApiError(answer.status_code, "no_json", str(error), self.url + path) from None
+            raise ApiError(
+                answer.status_code, "no_json", str(error), self.url + path, "答复不是 JSON"
+            ) from None
 
-    def _describe(self, error: httpx.TransportError) -> str:
-        """Return the sentence about a node that did not answer, and what may help."""
+    def _unreachable(self, error: httpx.TransportError) -> Unreachable:
+        """Return the failure of a node that did not answer, with what may help."""
         why = str(error).rstrip(".") or type(error).__name__
-        sentence = f"{self.url} does not answer: {why}."
+        remedy, remedy_zh = "", ""
         if "CERTIFICATE_VERIFY_FAILED" in why:
-            return f"{sentence} Name who signed its certificate: --authority PEM."
-        if isinstance(error, httpx.RemoteProtocolError) and self.url.startswith("http:"):
-            return f"{sentence} It may speak HTTPS: write https://."
-        return sentence
+            remedy = " Name who signed its certificate: --authority PEM."
+            remedy_zh = "请以 --authority PEM 指明其证书的签发者。"
+        elif isinstance(error, httpx.RemoteProtocolError) and self.url.startswith("http:"):
+            remedy, remedy_zh = " It may speak HTTPS: write https://.", "可能须用 https://。"
+        return Unreachable(
+            f"{self.url} does not answer: {why}.{remedy}", f"{self.url} 没有应答。{remedy_zh}"
+        )
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Ask until there is an answer that is not "later", or the patience is over."""
@@ -317,13 +332,27 @@ class Client:
             try:
                 answer = self._http.request(method, path, **arguments)
             except httpx.TransportError as error:
-                raise Unreachable(self._describe(error)) from None
+                raise self._unreachable(error) from None
             if answer.status_code < 400:
                 return answer
             problem = _problem(answer, self.url + path)
             if answer.status_code not in LATER or time.monotonic() >= deadline:
                 raise problem
             time.sleep(_retry_after_s(answer.headers))
+
+
+def ask_first(clients: Iterable[Client], ask: Callable[[Client], Answer]) -> Answer:
+    """Return what the first node that answers says; what one refuses, all would.
+
+    Raises `Unreachable` when none answers.
+    """
+    last: Unreachable | None = None
+    for client in clients:
+        try:
+            return ask(client)
+        except Unreachable as error:
+            last = error
+    raise last or no_node()
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:
@@ -349,9 +378,15 @@ def check_url(url: str) -> None:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme not in {"http", "https"} or not host:
-        raise unusable(f"{url!r} is not the URL of a node, such as https://node.example:8443.")
+        raise unusable(
+            f"{url!r} is not the URL of a node, such as https://node.example:8443.",
+            f"{url!r} 不是节点的网址，应如 https://node.example:8443。",
+        )
     if parts.scheme == "http" and not _is_loopback(host):
-        raise unusable(f"{url}: plain HTTP is spoken to this machine only; write https://.")
+        raise unusable(
+            f"{url}: plain HTTP is spoken to this machine only; write https://.",
+            f"{url}：明文 HTTP 只用于本机；请写 https://。",
+        )
 
 
 def _is_loopback(host: str) -> bool:
@@ -370,4 +405,7 @@ def make_context(url: str, authority: Path | None) -> ssl.SSLContext | bool:
     try:
         return ssl.create_default_context(cafile=str(authority))
     except (OSError, ssl.SSLError) as error:
-        raise unusable(f"The authority {authority} cannot be read: {error}.") from None
+        raise unusable(
+            f"The authority {authority} cannot be read: {error}.",
+            f"无法读取签发者证书 {authority}。",
+        ) from None

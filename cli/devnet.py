@@ -24,6 +24,7 @@ from cli.devnet_state import DevnetNode, DevnetState, is_initialised, read_state
 from cli.failure import Failure
 from node.server import LOCK_FILE
 from storage.files import DiskDirectory, InUse
+from verifier.report import Words
 
 READY_S: Final = 300.0
 """How long nodes may take to start: on two cores that are busy with other things four of them have
@@ -42,6 +43,7 @@ def open_devnet(layout: Layout, say: Say) -> DevnetState:
     """Make the devnet, or take the one that is there; return its state, ports put right."""
     if not is_initialised(layout.directory):
         say(f"Making keys, genesis and homes of {layout.node_count} nodes in {layout.directory}.")
+        say(f"正在为 {layout.node_count} 个节点生成密钥、创世文件与节点目录。")
         return create_devnet(layout)
     state = read_state(layout.directory)
     _await_homes(state, say)
@@ -62,9 +64,12 @@ def _await_homes(state: DevnetState, say: Say) -> None:
     for node in state.nodes:
         while (held := _find_holder(Path(node.home))) is not None:
             if time.monotonic() >= deadline:
-                raise Failure(f"{held}; stop it first. Nothing was changed.")
+                raise Failure(
+                    f"{held}; stop it first. Nothing was changed.",
+                    f"{node.home} 正被占用；请先停止该进程。未作任何更改。",
+                )
             if not is_said:
-                say(f"{held}; waiting for its end.")
+                say(f"{held}; waiting for its end. 目录被占用，等待其结束。")
                 is_said = True
             time.sleep(ASK_INTERVAL_S)
 
@@ -150,8 +155,8 @@ class Devnet:
                     if time.monotonic() > deadline:
                         node = self.state.nodes[replica]
                         raise Failure(
-                            f"Node {node.id} is not ready after {ready_s:g} s: {reason}.\n"
-                            f"{log_tail(node)}"
+                            f"Node {node.id} is not ready after {ready_s:g} s: {reason}.",
+                            f"节点 {node.id} 在 {ready_s:g} 秒后仍未就绪。\n{log_tail(node)}",
                         )
                     time.sleep(ASK_INTERVAL_S)
             waiting.pop(0)
@@ -160,7 +165,9 @@ class Devnet:
         """Raise `Failure` with the log's end if a node that was started has ended."""
         for replica, process in self._processes.items():
             if process.poll() is not None:
-                raise Failure(describe_end(self.state.nodes[replica], process.returncode))
+                node, status = self.state.nodes[replica], process.returncode
+                ended = describe_end(node, status)
+                raise Failure(ended.en, f"{ended.zh}\n{log_tail(node)}")
 
     def stop(self, replicas: Iterable[int] | None = None) -> None:
         """Stop nodes (all by default) in order, and kill what does not; nothing is left of them."""
@@ -198,10 +205,15 @@ def make_client(state: DevnetState, replica: int, scope: str = "operator") -> Cl
     return Client(node.api, authority=authority, token=node.tokens.get(scope, ""))
 
 
-def describe_end(node: DevnetNode, status: int) -> str:
-    """Return a sentence about a node's end, with the last lines of its log."""
-    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-    return f"Node {node.id} (replica {node.replica}) {how}.\n{log_tail(node)}"
+def describe_end(node: DevnetNode, status: int) -> Words:
+    """Return a sentence about a node's end."""
+    how, how_zh = f"ended with status {status}", f"已退出，退出码 {status}"
+    if status < 0:
+        how, how_zh = f"was killed by signal {-status}", f"被信号 {-status} 终止"
+    return Words(
+        f"节点 {node.id}（第 {node.replica} 号副本）{how_zh}。",
+        f"Node {node.id} (replica {node.replica}) {how}.",
+    )
 
 
 def log_tail(node: DevnetNode) -> str:
@@ -210,5 +222,5 @@ def log_tail(node: DevnetNode) -> str:
         lines = Path(node.log).read_text("utf-8", "replace").splitlines()
     except OSError:
         lines = []
-    shown = "\n".join(f"    {line}" for line in lines[-LOG_TAIL_LINES:]) or "    (empty)"
-    return f"The end of {node.log}:\n{shown}"
+    shown = "\n".join(f"    {line}" for line in lines[-LOG_TAIL_LINES:]) or "    (empty 空)"
+    return f"The end of 日志末尾 {node.log}:\n{shown}"

@@ -62,7 +62,9 @@ class Layout:
         if not 1 <= self.node_count <= INSTITUTIONS_MAX:
             raise unusable(
                 f"A network has 1 to {INSTITUTIONS_MAX} nodes, not {self.node_count}; four is the "
-                "fewest that bears one faulty institution."
+                "fewest that bears one faulty institution.",
+                f"网络须有 1 至 {INSTITUTIONS_MAX} 个节点，而非 {self.node_count} 个；"
+                "至少四个方可容忍一家机构失效。",
             )
 
 
@@ -82,11 +84,16 @@ def choose_addresses(layout: Layout) -> Iterator[Address]:
     scheme = "https" if layout.is_tls else "http"
     if layout.host:
         if not layout.is_tls:
-            raise unusable("Plain HTTP is for loopback only; leave out --host or --no-tls.")
+            raise unusable(
+                "Plain HTTP is for loopback only; leave out --host or --no-tls.",
+                "明文 HTTP 只用于本机回环地址；请去掉 --host 或 --no-tls。",
+            )
         if layout.node_count > 1 and "{replica}" not in layout.host:
             raise unusable(
                 f"--host {layout.host!r} is the same for every node; write it with {{replica}}, "
-                "such as node-{replica}."
+                "such as node-{replica}.",
+                f"--host {layout.host!r} 对每个节点都相同；请写入 {{replica}}，"
+                "例如 node-{replica}。",
             )
         for at in range(layout.node_count):
             host = layout.host.replace("{replica}", str(at))
@@ -100,7 +107,10 @@ def choose_addresses(layout: Layout) -> Iterator[Address]:
             )
         return
     if layout.api_port or layout.peer_port:
-        raise unusable("--api-port and --peer-port go with --host; on loopback use --base-port.")
+        raise unusable(
+            "--api-port and --peer-port go with --host; on loopback use --base-port.",
+            "--api-port 与 --peer-port 须与 --host 一并使用；回环地址请用 --base-port。",
+        )
     ports = choose_ports(2 * layout.node_count, layout.base_port)
     for at in range(layout.node_count):
         api, peer = f"{LOOPBACK}:{ports[2 * at]}", f"{LOOPBACK}:{ports[2 * at + 1]}"
@@ -112,10 +122,16 @@ def choose_ports(count: int, base: int, taken: Sequence[int] = ()) -> list[int]:
     if base:
         ports = list(range(base, base + count))
         if not 1024 <= base <= 65_536 - count:
-            raise unusable(f"--base-port {base} leaves no {count} ports between 1024 and 65535.")
+            raise unusable(
+                f"--base-port {base} leaves no {count} ports between 1024 and 65535.",
+                f"自 --base-port {base} 起，在 1024 至 65535 之间不足 {count} 个端口。",
+            )
         for port in ports:
             if not hold(port, even_if_resting=True):
-                raise unusable(f"Port {port} of {LOOPBACK} is in use; choose another --base-port.")
+                raise unusable(
+                    f"Port {port} of {LOOPBACK} is in use; choose another --base-port.",
+                    f"{LOOPBACK} 的端口 {port} 已被占用；请另选 --base-port。",
+                )
         return ports
     start = PORTS_FIRST + secrets.randbelow(PORTS_END - PORTS_FIRST)
     found: list[int] = []
@@ -125,7 +141,9 @@ def choose_ports(count: int, base: int, taken: Sequence[int] = ()) -> list[int]:
             found.append(port)
             if len(found) == count:
                 return found
-    raise Failure(f"There are no {count} free ports on {LOOPBACK}.")
+    raise Failure(
+        f"There are no {count} free ports on {LOOPBACK}.", f"{LOOPBACK} 上空闲端口不足 {count} 个。"
+    )
 
 
 @atexit.register

@@ -83,7 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "init":
         return _init(layout)
     if layout.host:
-        raise unusable("--host goes with `devnet init`; `devnet up` runs on loopback.")
+        raise unusable(
+            "--host goes with `devnet init`; `devnet up` runs on loopback.",
+            "--host 用于 devnet init；devnet up 在本机回环地址运行。",
+        )
     return _up(layout)
 
 
@@ -92,11 +95,11 @@ def _init(layout: Layout) -> int:
     from cli.devnet_state import is_initialised
 
     if is_initialised(layout.directory):
-        print(f"{layout.directory} holds a devnet already; nothing was changed.")
+        print(f"{layout.directory} holds a devnet already; nothing was changed. 未作任何更改。")
         return OK
     state = create_devnet(layout)
-    print(f"Made {len(state.nodes)} homes in {layout.directory}.")
-    print(f"Genesis hash: {state.genesis_hash}")
+    print(f"Made {len(state.nodes)} homes in {layout.directory}. 已建立各节点目录。")
+    print(f"Genesis hash 创世哈希: {state.genesis_hash}")
     return OK
 
 
@@ -105,7 +108,8 @@ def _up(layout: Layout) -> int:
 
     state = open_devnet(layout, _say)
     if len(state.nodes) != layout.node_count:
-        _say(f"{layout.directory} has {len(state.nodes)} nodes and is resumed as it is.")
+        count = len(state.nodes)
+        _say(f"{layout.directory} has {count} nodes and is resumed as it is. 按原样继续运行。")
     with Devnet(layout.directory.absolute(), state) as devnet:
         return _watch(devnet)
 
@@ -116,7 +120,7 @@ def _watch(devnet: Devnet) -> int:
     import signal
     import threading
 
-    from cli.devnet import describe_end
+    from cli.devnet import describe_end, log_tail
     from cli.registration import register_submitters
 
     ends: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
@@ -128,7 +132,7 @@ def _watch(devnet: Devnet) -> int:
     previous = [signal.signal(one, interrupt) for one in (signal.SIGINT, signal.SIGTERM)]
     try:
         try:
-            _say(f"Starting {len(devnet.state.nodes)} nodes.")
+            _say(f"Starting {len(devnet.state.nodes)} nodes. 正在启动。")
             devnet.start()
             for node in devnet.state.nodes:
                 process = devnet.process(node.replica)
@@ -138,20 +142,28 @@ def _watch(devnet: Devnet) -> int:
                 ).start()
             devnet.wait_ready()
             count = register_submitters(devnet.state)
-            _say(f"Registered {count} demo submitters." if count else "All submitters are known.")
+            _say(
+                f"Registered {count} demo submitters. 已登记示例提交主体。"
+                if count
+                else "All submitters are known. 示例提交主体均已登记。"
+            )
             _tell(devnet)
             running = len(devnet.state.nodes)
             while (ended := ends.get()) is not None:
                 running -= 1
-                node, status = devnet.state.nodes[ended[0]], ended[1]
+                node = devnet.state.nodes[ended[0]]
+                ending = describe_end(node, ended[1])
                 if not running:
-                    raise Failure(f"{describe_end(node, status)}\nNo node is left.")
-                _say(describe_end(node, status))
-                _say("The others go on. Start it again, in another terminal:")
+                    raise Failure(
+                        f"{ending.en} No node is left.",
+                        f"{ending.zh}已没有节点运行。\n{log_tail(node)}",
+                    )
+                _say(f"{ending.en}\n{ending.zh}\n{log_tail(node)}")
+                _say("The others go on 其余继续运行. Start it again, in another terminal 另行启动:")
                 _say(f"  evidence-ledger node run --home {node.home}")
         except KeyboardInterrupt:
             pass
-        _say("Stopping.")
+        _say("Stopping. 正在停止。")
         return OK
     finally:
         for one, handler in zip((signal.SIGINT, signal.SIGTERM), previous, strict=True):
@@ -165,15 +177,15 @@ def _watch(devnet: Devnet) -> int:
 def _tell(devnet: Devnet) -> None:
     state = devnet.state
     _say("")
-    _say(f"Genesis hash  {state.genesis_hash}")
+    _say(f"Genesis hash 创世哈希  {state.genesis_hash}")
     for node in state.nodes:
-        _say(f"{node.id:<14}{node.api}   docs: {node.api}/docs")
+        _say(f"{node.id:<14}{node.api}   docs 接口文档: {node.api}/docs")
     if state.authority:
-        _say(f"TLS authority {state.authority}")
-    _say(f"Everything else stands in {devnet.directory / 'devnet.json'}.")
-    _say(f"Try: evidence-ledger submit examples/week.jsonl --devnet {devnet.directory}")
-    _say(f"     evidence-ledger play --devnet {devnet.directory}")
-    _say("Ready. Ctrl-C stops every node.")
+        _say(f"TLS authority 证书签发者 {state.authority}")
+    _say(f"Everything else stands in 其余信息见 {devnet.directory / 'devnet.json'}")
+    _say(f"Try 可试: evidence-ledger submit examples/week.jsonl --devnet {devnet.directory}")
+    _say(f"         evidence-ledger play --devnet {devnet.directory}")
+    _say("Ready. Ctrl-C stops every node. 已就绪，按 Ctrl-C 停止全部节点。")
 
 
 def _say(sentence: str) -> None:

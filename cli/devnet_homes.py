@@ -131,7 +131,9 @@ def _clear_unfinished(directory: Path) -> None:
     if strangers:
         raise unusable(
             f"{directory} is neither empty nor a devnet: it holds {', '.join(strangers[:5])}. "
-            "Name an empty directory."
+            "Name an empty directory.",
+            f"{directory} 既不为空，也不是试验网络；其中有 {'、'.join(strangers[:5])}。"
+            "请指定空目录。",
         )
     for path in directory.iterdir():
         if path.is_dir():
@@ -249,7 +251,9 @@ def move_ports(state: DevnetState) -> list[str]:
         used += new
         for old, port in zip((api, peer), new, strict=True):
             if old != port:
-                sentences.append(f"Port {old} of {node.id} is in use; it takes {port} instead.")
+                sentences.append(
+                    f"Port {old} of {node.id} is in use; it takes {port} instead. 端口已改。"
+                )
         apis[node.replica] = f"{LOOPBACK}:{new[0]}"
         endpoints[node.id] = f"{LOOPBACK}:{new[1]}"
     for node in state.nodes:

@@ -75,10 +75,11 @@ def read_state(directory: Path) -> DevnetState:
     except OSError:
         raise unusable(
             f"{path} cannot be read; `evidence-ledger devnet --home {directory}` makes a devnet "
-            "there."
+            "there.",
+            f"无法读取 {path}；可用 evidence-ledger devnet --home {directory} 在该处建立试验网络。",
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Failure(f"{path} is damaged: {error}.") from None
+        raise Failure(f"{path} is damaged: {error}.", f"{path} 已损坏。") from None
 
 
 def write_state(directory: Path, state: DevnetState) -> None:

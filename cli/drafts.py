@@ -25,6 +25,7 @@ import msgspec
 
 from cli.arguments import read_input
 from cli.failure import unusable
+from cli.passed_on import explain
 from contracts.events import DATA as EVENTS
 from ledger.canonical import INTEGER_MAX
 from ledger.refusal import Rejected
@@ -77,7 +78,7 @@ TxIds = Mapping[tuple[str, str], str]
 
 def read_items(path: Path) -> list[Item]:
     """Read a file of drafts or signed transactions; raise `Failure` naming what is wrong where."""
-    raw = read_input(path, FILE_BYTES_MAX, "; split it")
+    raw = read_input(path, FILE_BYTES_MAX, is_splittable=True)
     return [_read_item(value, where) for where, value in _split(raw, str(path))]
 
 
@@ -99,7 +100,7 @@ def _decode_line(line: bytes, where: str) -> Any:
     try:
         return msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise unusable(f"{where}: not JSON: {error}.") from None
+        raise unusable(f"{where}: not JSON: {error}.", f"{where} 不是 JSON。") from None
 
 
 def _read_item(value: Any, where: str) -> Item:
@@ -110,15 +111,20 @@ def _read_item(value: Any, where: str) -> Item:
             envelope = compute_envelope(msgspec.convert(value, SubmissionForm))
             body = decode_transaction(envelope).body
         except msgspec.ValidationError as error:
-            raise unusable(f"{where}: {error}.") from None
+            raise unusable(
+                f"{where}: {error}.", f"{where} 不是已签名的交易，原因见上一行。"
+            ) from None
         except Rejected as rejected:
-            raise unusable(f"{where}: {rejected.detail}.") from None
+            raise unusable(
+                f"{where}: {rejected.detail}.", f"{where} 不予采用：{explain(rejected)}。"
+            ) from None
         return SignedItem(envelope, body.stream, body.kind, body.reference, tuple(body.signers))
     try:
         return msgspec.convert(value, Draft)
     except msgspec.ValidationError as error:
         raise unusable(
-            f"{where}: {error}; a draft has kind, data, stream, reference and signers."
+            f"{where}: {error}; a draft has kind, data, stream, reference and signers.",
+            f"{where} 不是交易草稿；草稿含 kind、data、stream、reference 与 signers。",
         ) from None
 
 
@@ -152,7 +158,10 @@ def complete_body(
             version=draft.version,
         )
     except Rejected as rejected:
-        raise unusable(f"{draft.signers[:1]} {draft.reference!r}: {rejected.detail}.") from None
+        raise unusable(
+            f"{draft.signers[:1]} {draft.reference!r}: {rejected.detail}.",
+            f"{draft.signers[:1]} {draft.reference!r} 不予采用：{explain(rejected)}。",
+        ) from None
 
 
 def _resolve(text: str, draft: Draft, tx_ids: TxIds) -> str:
@@ -161,6 +170,7 @@ def _resolve(text: str, draft: Draft, tx_ids: TxIds) -> str:
     if found is None:
         raise unusable(
             f"{draft.reference!r} names {text}, and {party} has no transaction {reference!r} "
-            "earlier in this file."
+            "earlier in this file.",
+            f"{draft.reference!r} 引用了 {text}，而本文件此前没有 {party} 的交易 {reference!r}。",
         )
     return found

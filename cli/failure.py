@@ -1,7 +1,8 @@
-"""How a command says that it cannot go on: one plain sentence and an exit status.
+"""How a command says that it cannot go on: one plain sentence in each language, an exit status.
 
-A command raises `Failure`; `cli.main` prints the sentence and returns the status. Every sentence
-names what was wrong and, where there is one, what to do about it.
+A command raises `Failure`; `cli.main` prints the English line and then the Chinese one, and returns
+the status. Every sentence names what was wrong and, where there is one, what to do about it. What a
+deeper part said (the system, a decoder) stands once, in the English line.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ UNUSABLE: Final = 2
 
 
 class Failure(Exception):
-    """A command cannot go on; the text is the sentence to print."""
+    """A command cannot go on; the text is what to print, the English line before the Chinese."""
 
-    def __init__(self, sentence: str, status: int = FAILED) -> None:
-        super().__init__(sentence)
+    def __init__(self, english: str, chinese: str, status: int = FAILED) -> None:
+        super().__init__(f"{english}\n{chinese}")
+        self.english = english
+        self.chinese = chinese
         self.status = status
 
 
-def unusable(sentence: str) -> Failure:
+def unusable(english: str, chinese: str) -> Failure:
     """Return the failure of a command that was not given what it needs."""
-    return Failure(sentence, UNUSABLE)
+    return Failure(english, chinese, UNUSABLE)

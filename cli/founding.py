@@ -24,6 +24,7 @@ import msgspec
 
 from cli.arguments import read_input
 from cli.failure import Failure, unusable
+from cli.passed_on import explain
 from contracts.parties import INSTITUTION_ROLES
 from genesis.document import (
     Endpoints,
@@ -156,10 +157,14 @@ def _check_profile(profile: Profile) -> None:
     if not re.fullmatch(PARTY_PATTERN, profile.id):
         raise unusable(
             f"--id {profile.id!r} is not 1 to 48 lower-case letters, digits and hyphens, "
-            "the first a letter or digit."
+            "the first a letter or digit.",
+            f"--id {profile.id!r} 须为 1 至 48 个小写字母、数字或连字符，且以字母或数字开头。",
         )
     if profile.role not in INSTITUTION_ROLES:
-        raise unusable(f"--role {profile.role!r} is none of {', '.join(INSTITUTION_ROLES)}.")
+        raise unusable(
+            f"--role {profile.role!r} is none of {', '.join(INSTITUTION_ROLES)}.",
+            f"--role {profile.role!r} 不在可选角色之列：{'、'.join(INSTITUTION_ROLES)}。",
+        )
     _check_addresses(profile)
     none = "0" * 64
     _encode_member(profile, Keys(cosign=none, log=none, party=none, vote=none), b"")
@@ -167,11 +172,14 @@ def _check_profile(profile: Profile) -> None:
 
 def _check_addresses(profile: Profile) -> None:
     if urlsplit(profile.api).scheme not in {"https", "http"} or not urlsplit(profile.api).hostname:
-        raise unusable(f"--api {profile.api!r} is not a URL such as https://node.example:8443.")
+        raise unusable(
+            f"--api {profile.api!r} is not a URL such as https://node.example:8443.",
+            f"--api {profile.api!r} 不是网址，应如 https://node.example:8443。",
+        )
     try:
         parse_endpoint(profile.peer)
     except ValueError as error:
-        raise unusable(f"--peer: {error}.") from None
+        raise unusable(f"--peer: {error}.", f"--peer {profile.peer!r} 不是“主机:端口”。") from None
 
 
 _member_decoder = msgspec.json.Decoder(_Member)
@@ -182,7 +190,9 @@ def parse_member(raw: bytes, name: str) -> Institution:
     try:
         member: _Member = check_canonical(raw, _member_decoder, name)
     except Rejected as rejected:
-        raise unusable(f"{rejected.detail}.") from None
+        raise unusable(
+            f"{rejected.detail}.", f"{name} 不是成员文件：{explain(rejected)}。"
+        ) from None
     return member.institution
 
 
@@ -210,7 +220,10 @@ def make_genesis(
         )
         return parse_genesis(raw)
     except Rejected as rejected:
-        raise unusable(f"This is no genesis document: {rejected.detail}.") from None
+        raise unusable(
+            f"This is no genesis document: {rejected.detail}.",
+            f"如此不能构成创世文件：{explain(rejected)}。",
+        ) from None
 
 
 def read_genesis(path: Path) -> Genesis:
@@ -219,7 +232,10 @@ def read_genesis(path: Path) -> Genesis:
     try:
         return parse_genesis(raw)
     except Rejected as rejected:
-        raise Failure(f"{path} is not a genesis document: {rejected.detail}.") from None
+        raise Failure(
+            f"{path} is not a genesis document: {rejected.detail}.",
+            f"{path} 不是创世文件：{explain(rejected)}。",
+        ) from None
 
 
 def default_backend() -> Backend:
@@ -234,7 +250,9 @@ def find_replica(home: NodeHome, genesis: Genesis) -> int:
     except (OSError, ValueError):
         raise unusable(
             f"{home.path} holds no member's keys; make them with `evidence-ledger genesis member "
-            f"--home {home.path} …`."
+            f"--home {home.path} …`.",
+            f"{home.path} 中没有成员密钥；请以 evidence-ledger genesis member --home {home.path} … "
+            "生成。",
         ) from None
     for replica in range(len(genesis.institutions)):
         if genesis.certificate(replica) == own:
@@ -242,7 +260,8 @@ def find_replica(home: NodeHome, genesis: Genesis) -> int:
     names = ", ".join(institution.id for institution in genesis.institutions)
     raise Failure(
         f"The certificate in {home.tls_certificate} is none of those that the genesis document "
-        f"pins ({names}); this home belongs to another network."
+        f"pins ({names}); this home belongs to another network.",
+        f"{home.tls_certificate} 中的证书不在创世文件所列（{names}）之中；此目录属于另一网络。",
     )
 
 
@@ -254,14 +273,17 @@ def check_keys(keystore: Keystore, genesis: Genesis, replica: int) -> None:
         if key.hex() != expected:
             raise Failure(
                 f"The {purpose.value} key of this home is {key.hex()}, and the genesis document "
-                f"gives {institution.id} {expected}."
+                f"gives {institution.id} {expected}.",
+                f"此目录的 {purpose.value} 密钥为 {key.hex()}，而创世文件载明 {institution.id} 为 "
+                f"{expected}。",
             )
     named = institution.keys.mldsa44
     own = sha256(keystore.post_quantum_signer().public_key).hex()
     if named not in (own, msgspec.UNSET):
         raise Failure(
             f"The SHA-256 of this home's mldsa44 key is {own}, and the genesis document gives "
-            f"{institution.id} {named}."
+            f"{institution.id} {named}.",
+            f"此目录 mldsa44 密钥的 SHA-256 为 {own}，而创世文件载明 {institution.id} 为 {named}。",
         )
 
 
@@ -289,15 +311,21 @@ def make_home(
 ) -> None:
     """Finish a member's home so that a node can run in it; never over a finished one."""
     if home.config.exists():
-        raise unusable(f"{home.config} exists: this home is finished already; nothing was changed.")
+        raise unusable(
+            f"{home.config} exists: this home is finished already; nothing was changed.",
+            f"{home.config} 已存在：此目录已初始化；未作任何更改。",
+        )
     try:
         config.endpoints_by_replica(genesis)
     except ConfigError as error:
-        raise unusable(f"{error}.") from None
+        raise unusable(f"{error}.", "节点配置与创世文件不符，原因见上一行。") from None
     check_keys(keystore, genesis, config.replica)
     home.create()
     if home.genesis.exists() and home.genesis.read_bytes() != genesis.raw:
-        raise unusable(f"{home.genesis} is the genesis document of another network.")
+        raise unusable(
+            f"{home.genesis} is the genesis document of another network.",
+            f"{home.genesis} 是另一网络的创世文件。",
+        )
     write_file(home.genesis, genesis.raw, mode=PUBLIC, replace=True)
     if authority is not None:
         key, certificate = make_api_certificate(

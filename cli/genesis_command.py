@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cli.argument_refusals import unfit
 from cli.arguments import (
     Parser,
     add_command,
@@ -113,7 +114,10 @@ def run_member(arguments: argparse.Namespace) -> int:
 
     home = NodeHome(arguments.home)
     if home.keystore.exists():
-        raise unusable(f"{home.keystore} exists; keys are never made over others.")
+        raise unusable(
+            f"{home.keystore} exists; keys are never made over others.",
+            f"{home.keystore} 已存在；不会覆盖已有密钥。",
+        )
     profile = Profile(
         id=arguments.id,
         role=arguments.role,
@@ -126,7 +130,9 @@ def run_member(arguments: argparse.Namespace) -> int:
     passphrase = read_passphrase_option(arguments.passphrase_file, is_new=True)
     raw = create_member(home, profile, passphrase, strength=Strength.MODERATE)
     print(f"The private keys of {profile.id} are in {home.keys}; back them up, they stay there.")
+    print(f"{profile.id} 的私钥在 {home.keys}，请自行备份，勿外传。")
     print(f"Send {home.path / 'member.json'} to the others. Its fingerprint:")
+    print("请将上述成员文件发给其他机构。其指纹：")
     print(fingerprint(raw))
     return OK
 
@@ -149,12 +155,14 @@ def run_make(arguments: argparse.Namespace) -> int:
         parameters=_read_parameters(arguments.set),
         rule_pack=_read_rule_pack(arguments.rule_pack),
     )
-    write_output(arguments.output, genesis.raw, "the genesis document")
-    validators = genesis.validators
+    write_output(arguments.output, genesis.raw, "the genesis document", "创世文件")
+    count, quorum = len(genesis.validators), genesis.validators.quorum
+    faulty = (count - 1) // 3
     print(
-        f"{len(validators)} institutions, quorum {validators.quorum}; "
-        f"{(len(validators) - 1) // 3} of them may be faulty. Genesis hash (chain id):"
+        f"{count} institutions, quorum {quorum}; "
+        f"{faulty} of them may be faulty. Genesis hash (chain id):"
     )
+    print(f"{count} 家机构，法定多数 {quorum} 家；至多 {faulty} 家可失效。创世哈希（链标识）：")
     print(genesis.chain_id.hex())
     return OK
 
@@ -162,8 +170,9 @@ def run_make(arguments: argparse.Namespace) -> int:
 def _time(text: str) -> int:
     """Return a moment in ms; seconds, which many programs print, would be of January 1970."""
     if not text.isdigit() or int(text) < TIME_MS_MIN:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time in milliseconds since 1970, such as 1767225600000"
+        raise unfit(
+            f"{text!r} is no time in milliseconds since 1970, such as 1767225600000",
+            f"{text!r} 不是自 1970 年起的毫秒数，应如 1767225600000",
         )
     return int(text)
 
@@ -179,7 +188,8 @@ def _read_parameters(pairs: list[str]) -> Parameters:
         if name not in values or not value.isdigit():
             raise unusable(
                 f"--set {pair}: write NAME=VALUE with a whole number; the names are "
-                f"{', '.join(values)}."
+                f"{', '.join(values)}.",
+                f"--set {pair}：请写作 NAME=VALUE，值为整数；可用的名称：{'、'.join(values)}。",
             )
         values[name] = int(value)
     return msgspec.structs.replace(DEFAULT_PARAMETERS, **values)
@@ -190,7 +200,10 @@ def _read_rule_pack(text: str) -> RulePack:
 
     name, _, version = text.rpartition("=")
     if not name or not version.isdigit():
-        raise unusable(f"--rule-pack {text}: write ID=VERSION, such as prepaid-base=1.")
+        raise unusable(
+            f"--rule-pack {text}: write ID=VERSION, such as prepaid-base=1.",
+            f"--rule-pack {text}：请写作 ID=VERSION，例如 prepaid-base=1。",
+        )
     return RulePack(name, int(version))
 
 

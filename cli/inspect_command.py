@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from cli.arguments import Parser, add_command, add_node_options, make_clients
 from cli.failure import FAILED, OK, unusable
@@ -36,6 +37,25 @@ exit status: 0 all is well, 1 something is damaged, or nodes contradict one anot
 """
 
 
+CHECKS_ZH: Final = {
+    "genesis": "创世文件",
+    "identity": "身份与密钥",
+    "vote journal": "投票日志",
+    "spool": "待上链交易",
+    "chain": "链数据",
+    "torn ends": "残缺的末尾",
+    "votes and chain": "投票与链的进度",
+    "files and rows": "文件与索引行",
+    "execution": "重新执行",
+    "state": "状态",
+    "earlier entries": "早前条目",
+    "client signatures": "提交方签名",
+    "commit certificates": "提交证书",
+    "checkpoints": "检查点",
+}
+"""The checks of `cli.inspection`, by their names."""
+
+
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command."""
     parser = add_command(commands, "inspect", "show a node's status, or check its storage", HELP)
@@ -55,11 +75,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Inspect nodes, a home or source."""
     if arguments.build is not None:
         if arguments.home is not None or arguments.api or arguments.devnet is not None:
-            raise unusable("Give --build alone, or --home, or --devnet or --api.")
+            raise unusable(
+                "Give --build alone, or --home, or --devnet or --api.",
+                "--build、--home、--devnet 或 --api 只能给出一类。",
+            )
         return _inspect_build(arguments.build)
     if arguments.home is not None:
         if arguments.api or arguments.devnet is not None:
-            raise unusable("Give --home alone, or --devnet or --api.")
+            raise unusable(
+                "Give --home alone, or --devnet or --api.",
+                "--home 不能与 --devnet 或 --api 同时给出。",
+            )
         return _inspect_home(arguments.home)
     return _inspect_nodes(arguments)
 
@@ -70,7 +96,9 @@ def _inspect_build(folder: str) -> int:
 
     build = compute_build(Path(folder) if folder else find_own_root())
     if build.file_count == 0:
-        raise unusable(f"{folder} holds no source of this program.")
+        raise unusable(
+            f"{folder} holds no source of this program.", f"{folder} 中没有本程序的源码。"
+        )
     print(f"{build.sha256}  {build.file_count} source files")
     return OK
 
@@ -85,7 +113,12 @@ def _inspect_home(path: Path) -> int:
         for finding in findings:
             damages += not finding.is_good
             mark = "ok      " if finding.is_good else "DAMAGED "
-            print(f"{mark} {finding.what}: {finding.detail}", flush=True)
+            result = "通过" if finding.is_good else "未通过"
+            print(
+                f"{mark} {finding.what}: {finding.detail} {CHECKS_ZH[finding.what]}：{result}。"
+                f"{finding.detail_zh}",
+                flush=True,
+            )
     if damages:
         print(f"{damages} checks of {path} failed. 有 {damages} 项检查未通过。")
         return FAILED
@@ -115,9 +148,15 @@ def _inspect_nodes(arguments: argparse.Namespace) -> int:
             f"{status['peers_connected']} peers, {status['pool_count']} waiting"
             f"{'; not ready: ' + reason if reason else ''}"
         )
+        print(
+            f"  高度 {status['height']}，条目 {status['log_size']} 个，已认证至高度 "
+            f"{status['certified_height']}，已连接 {status['peers_connected']} 个节点，"
+            f"{status['pool_count']} 笔待上链{'；未就绪' if reason else ''}"
+        )
     chains = {status["chain_id"] for status in statuses}
     if len(chains) > 1:
         print(f"These nodes are of {len(chains)} different chains: {', '.join(sorted(chains))}.")
+        print(f"这些节点分属 {len(chains)} 条不同的链。")
         return FAILED
     if not _agree(arguments, statuses):
         return FAILED
@@ -140,9 +179,9 @@ def _agree(arguments: argparse.Namespace, statuses: list[dict[str, object]]) -> 
             except Unreachable:
                 continue
     if len(set(hashes.values())) > 1:
-        print(f"The nodes contradict one another at height {height}:")
+        print(f"The nodes contradict one another at height {height} 各节点在此高度互相矛盾:")
         for url, block_hash in hashes.items():
             print(f"  {url}  {block_hash}")
         return False
-    print(f"All have the same block at height {height}.")
+    print(f"All have the same block at height {height}. 各节点在此高度的区块一致。")
     return True

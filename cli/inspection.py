@@ -92,6 +92,8 @@ class Finding:
     what: str
     is_good: bool
     detail: str
+    detail_zh: str = ""
+    """Where somebody has said it in Chinese as well."""
 
 
 Check = Callable[[], str]
@@ -147,7 +149,11 @@ class Inspection:
             return Finding(what, True, check())
         except (Damaged, NotMounted, Failure, StorageFailure, OSError, ValueError) as error:
             # People look for the home's own file, not for its link in the copy.
-            return Finding(what, False, str(error).replace(str(self._copy), str(self._home.index)))
+            said, said_zh = str(error), ""
+            if isinstance(error, Failure):
+                said, said_zh = error.english, error.chinese
+            said = said.replace(str(self._copy), str(self._home.index))
+            return Finding(what, False, said, said_zh)
         except Rejected as rejected:
             return Finding(what, False, rejected.detail)
 
@@ -162,10 +168,15 @@ class Inspection:
         if not self._genesis.validators.is_member(replica):
             raise Failure(
                 f"{self._home.config}: replica {replica}, and genesis names "
-                f"{len(self._genesis.institutions)} institutions."
+                f"{len(self._genesis.institutions)} institutions.",
+                f"{self._home.config} 的 replica 为 {replica}，而创世文件载有 "
+                f"{len(self._genesis.institutions)} 家机构。",
             )
         if read_certificate(self._home.tls_certificate) != self._genesis.certificate(replica):
-            raise Failure(f"{self._home.tls_certificate} is not the certificate genesis pins.")
+            raise Failure(
+                f"{self._home.tls_certificate} is not the certificate genesis pins.",
+                f"{self._home.tls_certificate} 不是创世文件载明的证书。",
+            )
         return f"{self._genesis.institutions[replica].id}, replica {replica}"
 
     def _check_journal(self) -> str:
@@ -174,7 +185,7 @@ class Inspection:
         with closing(ReadOnlyDirectory(self._home.journal)) as directory:
             complaints = Journal.open(directory).verify()
         if complaints:
-            raise Failure(" ".join(complaints))
+            raise Failure(" ".join(complaints), "投票日志有损坏，原因见上。")
         return "both slots, both marks and the pending block are intact"
 
     def _check_spool(self) -> str:
@@ -184,7 +195,7 @@ class Inspection:
             spool = Spool(directory)
             held = spool.load()
         if spool.notices:
-            raise Failure("; ".join(spool.notices))
+            raise Failure("; ".join(spool.notices), "待上链交易的存放处有损坏，原因见上。")
         return f"{len(held)} promised transactions, each intact"
 
     # The chain
@@ -239,7 +250,8 @@ class Inspection:
             raise Failure(
                 "The power was lost during a write, or the end of a file is damaged; the node "
                 "would cut it off at its start and execute or fetch the block again. In a copy of "
-                f"the home that was tried: {' '.join(torn)}"
+                f"the home that was tried: {' '.join(torn)}",
+                "写入时断电，或文件末尾损坏；节点启动时会截去该部分，并重新执行或取得该区块。",
             )
         return "none"
 
@@ -251,7 +263,10 @@ class Inspection:
         height = 0 if record is None else decode_journal_record(record)[2]
         amnesia = find_amnesia(height, self._chain.header.height)
         if amnesia:
-            raise Failure(f"{self._home.journal}: {amnesia}")
+            raise Failure(
+                f"{self._home.journal}: {amnesia}",
+                f"{self._home.journal}：投票日志落后于链，节点可能已遗忘自己的投票。",
+            )
         return f"the journal is of height {height}, the chain of {self._chain.header.height}"
 
     def _check_rows(self) -> str:
@@ -269,7 +284,9 @@ class Inspection:
         if chain.header_hash != self._chain.header_hash:
             raise Failure(
                 f"Executed again the chain ends in block {chain.header_hash.hex()}, and the index "
-                f"in {self._chain.header_hash.hex()}."
+                f"in {self._chain.header_hash.hex()}.",
+                f"重新执行后，链的末块为 {chain.header_hash.hex()}，而索引中为 "
+                f"{self._chain.header_hash.hex()}。",
             )
         stored = self._store.chain_store.keyvalue
         count = 0

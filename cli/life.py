@@ -176,7 +176,9 @@ def read_life(path: Path) -> Life:
     try:
         terms = read_terms(document)
     except Refused as refused:
-        raise unusable(f"{terms_path}: {refused.detail}.") from None
+        raise unusable(
+            f"{terms_path}: {refused.detail}.", f"{terms_path} 不是合同条款，原因见上一行。"
+        ) from None
     _check_events(path, life)
     return Life(path.name.partition(".")[0], life, terms, document)
 
@@ -186,33 +188,52 @@ def _decode(path: Path, shape: type[Shape]) -> Shape:
     try:
         return msgspec.json.decode(raw, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise unusable(f"{path}: {error}.") from None
+        raise unusable(f"{path}: {error}.", f"{path} 不符合格式，原因见上一行。") from None
 
 
 def _check_events(path: Path, life: LifeFile) -> None:
     known: set[str] = set()
     for number, event in enumerate(life.events, 1):
-        where = f"{path}, event {number}"
+        where, where_zh = f"{path}, event {number}", f"{path}，第 {number} 个事件"
         if event.event not in (*EVENTS, *MERCHANT_EVENTS):
-            raise unusable(f"{where}: there is no event {event.event!r}.")
+            raise unusable(
+                f"{where}: there is no event {event.event!r}.",
+                f"{where_zh}：没有名为 {event.event!r} 的事件。",
+            )
         if (number == 1) != (event.event == SIGNED):
-            raise unusable(f"{where}: a life begins with {SIGNED}, and with no other.")
+            raise unusable(
+                f"{where}: a life begins with {SIGNED}, and with no other.",
+                f"{where_zh}：合同的一生须以 {SIGNED} 开始，且只有一次。",
+            )
         try:
             event.at_ms  # noqa: B018 - it is read to see whether it can be
         except ValueError:
             raise unusable(
-                f"{where}: {event.at!r} is no time such as '2026-04-24 09:00'."
+                f"{where}: {event.at!r} is no time such as '2026-04-24 09:00'.",
+                f"{where_zh}：{event.at!r} 不是时间，应如 '2026-04-24 09:00'。",
             ) from None
         if event.of is not None and event.of not in known:
-            raise unusable(f"{where}: no earlier event has the name {event.of!r}.")
+            raise unusable(
+                f"{where}: no earlier event has the name {event.of!r}.",
+                f"{where_zh}：此前没有名为 {event.of!r} 的事件。",
+            )
         if (event.owed is not None) != (event.event == COMPUTED):
-            raise unusable(f"{where}: `owed` stands with {COMPUTED}, and there always.")
+            raise unusable(
+                f"{where}: `owed` stands with {COMPUTED}, and there always.",
+                f"{where_zh}：owed 须且只能与 {COMPUTED} 一并出现。",
+            )
         if event.rules and event.event != FINDINGS:
-            raise unusable(f"{where}: `rules` stands with {FINDINGS} alone.")
+            raise unusable(
+                f"{where}: `rules` stands with {FINDINGS} alone.",
+                f"{where_zh}：rules 只能与 {FINDINGS} 一并出现。",
+            )
         if event.name is not None:
             known.add(event.name)
     if not any(event.event == COMPUTED for event in life.events):
-        raise unusable(f"{path}: nothing computes what is owed ({COMPUTED}).")
+        raise unusable(
+            f"{path}: nothing computes what is owed ({COMPUTED}).",
+            f"{path}：没有计算应退金额的事件（{COMPUTED}）。",
+        )
 
 
 def make_draft(life: Life, place: int, cast: Cast, now_ms: int) -> Draft:
@@ -284,5 +305,8 @@ def _fill(value: Any, cast: Cast) -> Any:
     if name == "assignee-party":
         return cast.parties["assignee"]
     if name not in cast.commitments:
-        raise unusable(f"{value} names nobody; `persons` has {', '.join(cast.commitments)}.")
+        raise unusable(
+            f"{value} names nobody; `persons` has {', '.join(cast.commitments)}.",
+            f"{value} 未指任何人；persons 中有 {'、'.join(cast.commitments)}。",
+        )
     return cast.commitments[name]

@@ -1,6 +1,6 @@
 """The command line: `evidence-ledger <command> …`.
 
-A table of commands and the one place where failures become a sentence and an exit status: 0 done,
+A table of commands and the one place where failures become sentences and an exit status: 0 done,
 1 the answer is no, 2 not asked rightly. `verify` is handed over before anything else is imported,
 so a court's machine needs nothing but the verifier's own two packages.
 """
@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from cli.arguments import Parser
-from cli.failure import FAILED, UNUSABLE, Failure
+from cli.failure import UNUSABLE, Failure
+from cli.passed_on import pass_on
 
 PROGRAM: Final = "evidence-ledger"
 INTERRUPTED: Final = 130
 """What shells expect of a command that Ctrl-C ended: 128 + SIGINT."""
-
-CERTIFICATE_PACKAGES: Final = ("pypdf", "segno", "typst")
 
 HEAD: Final = """\
 A permissioned ledger of evidence for prepaid cards. 预付卡存证账本。
@@ -141,57 +140,20 @@ def _guarded(run: Callable[[], int]) -> int:
             sys.stdout.flush()
         return status
     except Failure as failure:
-        print(str(failure), file=sys.stderr)
-        return failure.status
+        return _tell(failure)
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        print("Interrupted. 已中断。", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # its reader has left, and no answer of ours is in what it has
         sys.stderr.close()
         return UNUSABLE
     except Exception as error:
-        sentence = _describe(error)
-        if sentence is None:
+        passed_on = pass_on(error)
+        if passed_on is None:
             raise
-        print(sentence, file=sys.stderr)
-        return FAILED
+        return _tell(passed_on)
 
 
-def _describe(error: Exception) -> str | None:
-    """Return the sentence of a refusal that a deeper part raised; None for a mistake of ours."""
-    if isinstance(error, ModuleNotFoundError):
-        if error.name in CERTIFICATE_PACKAGES:
-            return (
-                f"The package {error.name} is not installed; certificates in PDF need the packages "
-                "of the extra: pip install 'evidence-ledger[certificate]'."
-            )
-        return (
-            f"The package {error.name} is not installed; this command needs the node's packages "
-            "(pip install 'evidence-ledger[node]'). `verify` does without them."
-        )
-    from ledger.refusal import Rejected
-    from node.config import ConfigError
-    from node.keystore import KeystoreError
-    from storage.backup import BackupRefused
-    from storage.files import Damaged, InUse, StorageFailure
-
-    known = (
-        BackupRefused,
-        ConfigError,
-        Damaged,
-        InUse,
-        KeystoreError,
-        OSError,
-        Rejected,
-        StorageFailure,
-    )
-    if not isinstance(error, known):
-        return None
-    if isinstance(error, Rejected):
-        text = error.detail
-    elif isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    else:
-        text = str(error)
-    begins_with_path = "/" in text.partition(" ")[0]
-    return (text if begins_with_path else f"{text[:1].upper()}{text[1:]}").rstrip(".") + "."
+def _tell(failure: Failure) -> int:
+    print(failure, file=sys.stderr)
+    return failure.status

@@ -20,10 +20,12 @@ from cli.arguments import (
     read_passphrase_option,
 )
 from cli.failure import OK, Failure, unusable
+from cli.refusals import unreadable
 
 if TYPE_CHECKING:
     from node.config import NodeHome
     from node.keystore import Keystore
+    from verifier.report import Words
 
 INIT_HELP = """\
 Finish a member's home with the genesis document, so that a node can run in it. 初始化节点目录。
@@ -69,8 +71,6 @@ example:
   evidence-ledger node restore /backups/2026-03-08.tar --home ./home
   evidence-ledger node run --home ./home
 """
-
-SERVES_ONLY = "The node will serve what it has and sign nothing."
 
 RECOVER_HELP = """\
 Mark a home whose vote journal is lost or old: the node starts in recovery. 标记为恢复启动。
@@ -248,7 +248,10 @@ def run_init(arguments: argparse.Namespace) -> int:
     replica = find_replica(home, genesis)
     has_own = arguments.api_certificate is not None
     if has_own != (arguments.api_key is not None):
-        raise unusable("--api-certificate and --api-key go together.")
+        raise unusable(
+            "--api-certificate and --api-key go together.",
+            "--api-certificate 与 --api-key 须一并给出。",
+        )
     file = arguments.passphrase_file
     config = NodeConfig(
         replica=replica,
@@ -269,8 +272,9 @@ def run_init(arguments: argparse.Namespace) -> int:
     hosts = tuple(dict.fromkeys((host, *LOOPBACK_HOSTS)))
     make_home(home, genesis, config, keystore, authority=authority, hosts=hosts)
     print(f"{home.path} is the home of {institution.id}, replica {replica} of {genesis.network}.")
-    print(f"Genesis hash: {genesis.chain_id.hex()}")
-    print(f"Run it: evidence-ledger node run --home {home.path}")
+    print(f"已完成 {institution.id} 的节点目录，为 {genesis.network} 的第 {replica} 号副本。")
+    print(f"Genesis hash 创世哈希: {genesis.chain_id.hex()}")
+    print(f"Run it 运行: evidence-ledger node run --home {home.path}")
     return OK
 
 
@@ -286,11 +290,18 @@ def _import_certificate(home: NodeHome, certificate: Path, key: Path, keystore: 
         private = load_pem_private_key(key.read_bytes(), None)
         chain = certificate.read_bytes()
     except OSError as error:
-        raise unusable(f"{error.filename} cannot be read: {error.strerror}.") from None
+        raise unreadable(error.filename, error) from None
     except (TypeError, ValueError):
-        raise unusable(f"{key} is not an unencrypted private key in PEM.") from None
+        raise unusable(
+            f"{key} is not an unencrypted private key in PEM.",
+            f"{key} 不是未加密的 PEM 私钥。",
+        ) from None
     if not isinstance(private, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
-        raise unusable(f"{key} is a {type(private).__name__}; ECDSA P-256 is what browsers take.")
+        kind = type(private).__name__
+        raise unusable(
+            f"{key} is a {kind}; ECDSA P-256 is what browsers take.",
+            f"{key} 的类型为 {kind}；浏览器接受的是 ECDSA P-256。",
+        )
     write_private_key(home.api_key, private, keystore.tls_passphrase, replace=True)
     write_file(home.api_certificate, chain, mode=PUBLIC, replace=True)
 
@@ -333,17 +344,24 @@ def run_backup(arguments: argparse.Namespace) -> int:
         if store.unapplied_count:
             raise Failure(
                 f"The node was killed with {store.unapplied_count} blocks not yet applied; start "
-                "it and stop it once, then back up."
+                "it and stop it once, then back up.",
+                f"节点曾被强行终止，尚有 {store.unapplied_count} 个区块未执行；"
+                "请启动并正常停止一次，再行备份。",
             )
         try:
             manifest = back_up(store, arguments.output, home.path, ("genesis.json",))
         except NotMounted as missing:
-            raise Failure(f"A backup is of the whole chain: {missing}.") from None
+            raise Failure(
+                f"A backup is of the whole chain: {missing}.",
+                f"备份须含整条链，而归档未挂载；本机只有自 {missing.held_from} 起的区块。",
+            ) from None
     print(
         f"Backed up {manifest.log_size} entries up to height {manifest.applied_height} to "
         f"{arguments.output} ({sum(file.size_bytes for file in manifest.files)} bytes)."
     )
+    print(f"已备份至高度 {manifest.applied_height}，共 {manifest.log_size} 个条目。")
     print(f"The keys are not in it: back {home.keys} up by itself, and keep it apart.")
+    print("备份不含密钥：请单独备份上述目录，并另行保管。")
     return OK
 
 
@@ -357,8 +375,11 @@ def run_restore(arguments: argparse.Namespace) -> int:
         f"Restored {manifest.log_size} entries up to height {manifest.applied_height}. The node "
         "starts in recovery: it asks a quorum how far the chain is before it votes again."
     )
-    if endless:
-        print(f"{endless} {SERVES_ONLY}")
+    print(
+        f"已恢复至高度 {manifest.applied_height}，共 {manifest.log_size} 个条目。"
+        "节点将以恢复方式启动：先向法定多数询问链的进度，再行投票。"
+    )
+    _tell_endless(endless)
     return OK
 
 
@@ -372,9 +393,19 @@ def run_recover(arguments: argparse.Namespace) -> int:
     print(f"Left {home.recover_marker}. When the node starts, it will not vote until a quorum of")
     print("its peers has proven to it how far the chain is, and two heights more have passed.")
     print("The journal that is there is put aside under another name, not removed.")
-    if endless:
-        print(f"{endless} {SERVES_ONLY}")
+    print(
+        "已留下标记。节点启动后，须由法定多数的其他节点证明链的进度，且再经过两个高度，方可投票。"
+    )
+    print("原有投票日志改名保留，不会删除。")
+    _tell_endless(endless)
     return OK
+
+
+def _tell_endless(endless: Words | None) -> None:
+    """Say that a recovery never ends, and what the node then does."""
+    if endless is not None:
+        print(f"{endless.en} The node will serve what it has and sign nothing.")
+        print(f"{endless.zh}节点只提供已有数据，不作任何签名。")
 
 
 def run_join(arguments: argparse.Namespace) -> int:
@@ -386,8 +417,10 @@ def run_join(arguments: argparse.Namespace) -> int:
     gives_up = mark_join(home, arguments.reason, is_discarding=arguments.discard_blocks)
     print(f"Left {home.join_marker}. When the node starts, it takes a snapshot from its peers and")
     print(f"then recovers: {home.recover_marker} is there as well.")
+    print("已留下标记。节点启动后，先从其他节点取得快照，再进入恢复。")
     if gives_up:
         print(f"The blocks in {home.chain} are removed once a snapshot is fetched.")
+        print("取得快照后，上述目录中的区块将被删除。")
     return OK
 
 
@@ -399,17 +432,25 @@ def run_prune(arguments: argparse.Namespace) -> int:
     from storage.files import Damaged, StorageFailure
 
     if arguments.keep_blocks < 1:
-        raise unusable(f"--keep-blocks {arguments.keep_blocks}: at least the newest block stays.")
+        raise unusable(
+            f"--keep-blocks {arguments.keep_blocks}: at least the newest block stays.",
+            f"--keep-blocks {arguments.keep_blocks}：至少须保留最新的区块。",
+        )
     try:
         pruned = prune(NodeHome(arguments.home), arguments.keep_blocks)
     except (Damaged, NotMounted, StorageFailure) as error:
-        raise Failure(f"{error}. What was moved before is in the archive and listed.") from None
+        raise Failure(
+            f"{error}. What was moved before is in the archive and listed.",
+            "移动数据段时中止，原因见上一行；此前已移动的在归档中，且已登记。",
+        ) from None
     print(
         f"Moved {pruned.count} segments ({pruned.size_bytes} bytes); blocks from "
-        f"{pruned.kept_from} on are in the home."
+        f"{pruned.kept_from} on are in the home. "
+        f"已移动 {pruned.count} 个数据段；节点目录中有自 {pruned.kept_from} 起的区块。"
     )
     if not pruned.count:
         print(f"Segments that hold block {pruned.limit} or a later one stay.")
+        print(f"含区块 {pruned.limit} 或其后区块的数据段须保留。")
     return OK
 
 
@@ -424,9 +465,15 @@ def run_token_issue(arguments: argparse.Namespace) -> int:
     home = NodeHome(arguments.home)
     records = read_tokens(home)
     if any(record.name == arguments.name for record in records):
-        raise unusable(f"There is a token {arguments.name!r} already; revoke it or choose a name.")
+        raise unusable(
+            f"There is a token {arguments.name!r} already; revoke it or choose a name.",
+            f"已有名为 {arguments.name!r} 的令牌；请先撤销，或另取名称。",
+        )
     if arguments.days is not None and arguments.days < 1:
-        raise unusable(f"--days {arguments.days} is in the past; give at least 1.")
+        raise unusable(
+            f"--days {arguments.days} is in the past; give at least 1.",
+            f"--days {arguments.days} 已成过去；至少为 1。",
+        )
     now_ms = time.time_ns() // 1_000_000
     expires_ms = None if arguments.days is None else now_ms + arguments.days * 86_400_000
     token, record = issue_token(arguments.name, arguments.scope, now_ms, expires_ms=expires_ms)
@@ -443,7 +490,7 @@ def run_token_list(arguments: argparse.Namespace) -> int:
     from node.config import NodeHome
 
     for record in read_tokens(NodeHome(arguments.home)):
-        until = "until revoked"
+        until = "until revoked 直至撤销"
         if record.expires_ms is not None:
             until = f"until {datetime.fromtimestamp(record.expires_ms / 1000, UTC):%Y-%m-%d %H:%M}Z"
         print(f"{record.name:<32} {record.scope:<40} {until}")
@@ -459,7 +506,10 @@ def run_token_revoke(arguments: argparse.Namespace) -> int:
     records = read_tokens(home)
     kept = [record for record in records if record.name != arguments.name]
     if len(kept) == len(records):
-        raise Failure(f"There is no token {arguments.name!r}; `node token list` shows them.")
+        raise Failure(
+            f"There is no token {arguments.name!r}; `node token list` shows them.",
+            f"没有名为 {arguments.name!r} 的令牌；可用 node token list 查看。",
+        )
     write_tokens(home, kept)
-    print(f"Revoked {arguments.name!r}; a running node refuses it from now on.")
+    print(f"Revoked {arguments.name!r}; a running node refuses it from now on. 已撤销，即刻生效。")
     return OK

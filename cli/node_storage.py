@@ -31,6 +31,7 @@ from storage.backup import (
 )
 from storage.chain import GENESIS_START, ChainStore
 from storage.files import DiskDirectory, InUse, sync_directory
+from verifier.report import Words
 
 
 @contextmanager
@@ -56,15 +57,24 @@ def view_home(home: NodeHome) -> Iterator[NodeConfig]:
 
 def _lock(home: NodeHome, *, is_read_only: bool) -> tuple[NodeConfig, DiskDirectory]:
     if not home.config.exists():
-        raise unusable(f"{home.path} is not a node's home: it holds no node.toml.")
+        raise _no_home(home)
     config = load_config(home)
     own = DiskDirectory(home.path, is_read_only=is_read_only)
     try:
         own.lock(LOCK_FILE)
     except InUse as error:
         own.close()
-        raise Failure(f"{error}; stop it first.") from None
+        raise Failure(
+            f"{error}; stop it first.", f"{home.path} 正被占用；请先停止该进程。"
+        ) from None
     return config, own
+
+
+def _no_home(home: NodeHome) -> Failure:
+    return unusable(
+        f"{home.path} is not a node's home: it holds no node.toml.",
+        f"{home.path} 不是节点目录：其中没有 node.toml。",
+    )
 
 
 @contextmanager
@@ -74,7 +84,10 @@ def open_stopped_chain(home: NodeHome) -> Iterator[ChainStore]:
         if (
             not directory.names()
         ):  # opening one would begin an index, and a home with one has a chain
-            raise Failure(f"{home.path} holds no chain yet; nothing was changed.")
+            raise Failure(
+                f"{home.path} holds no chain yet; nothing was changed.",
+                f"{home.path} 中尚无链数据；未作任何更改。",
+            )
         base = open_base(home)
         start = GENESIS_START if base is None else base.start
         chain_id = read_genesis(home.resolve(config.genesis)).chain_id
@@ -86,10 +99,10 @@ def open_stopped_chain(home: NodeHome) -> Iterator[ChainStore]:
             store.close()
 
 
-def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, str]:
+def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, Words | None]:
     """Restore a backup's chain into a home that has keys, configuration, genesis and no chain.
 
-    Returned beside the manifest is why the recovery that follows never ends, empty if it can.
+    Returned beside the manifest is why the recovery that follows never ends, None if it can.
 
     The mark that demands recovery is durable before the first segment is in its place, so no crash
     in between leaves an old chain that votes.
@@ -97,14 +110,20 @@ def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, str]:
     with hold_home(home) as (config, directory):
         genesis = read_genesis(home.resolve(config.genesis))
         if directory.names() or any(home.index.glob("*")):
-            raise unusable(f"{home.path} holds a chain; restore never overwrites one.")
+            raise unusable(
+                f"{home.path} holds a chain; restore never overwrites one.",
+                f"{home.path} 中已有链数据；恢复备份绝不覆盖。",
+            )
         staging = home.path / "restore.partial"
         if staging.exists():
             shutil.rmtree(staging)
         manifest = restore(backup, staging)
         if (staging / "genesis.json").read_bytes() != genesis.raw:
             shutil.rmtree(staging)
-            raise unusable(f"{backup} is of another chain than {home.resolve(config.genesis)}.")
+            own = home.resolve(config.genesis)
+            raise unusable(
+                f"{backup} is of another chain than {own}.", f"{backup} 与 {own} 不属于同一条链。"
+            )
         reason = (
             f"Restored from a backup at height {manifest.applied_height}: the votes of this node "
             "since then are not in it."
@@ -146,11 +165,13 @@ def mark_join(home: NodeHome, reason: str, *, is_discarding: bool) -> bool:
     """
     with hold_home(home) as (config, directory):
         if home.join_marker.exists():
-            raise unusable(f"{home.join_marker} is there already; nothing was changed.")
+            raise _marked(home.join_marker)
         endless = endless_recovery(home, config)
         if endless:
             raise Failure(
-                f"{endless} Nothing was changed: a node that joins by a snapshot has to recover."
+                f"{endless.en} Nothing was changed: a node that joins by a snapshot has to "
+                "recover.",
+                f"{endless.zh}未作任何更改：以快照加入的节点必须经过恢复。",
             )
         has_blocks = bool(directory.names()) or home.archived.exists()
         if has_blocks and not is_discarding:
@@ -158,7 +179,10 @@ def mark_join(home: NodeHome, reason: str, *, is_discarding: bool) -> bool:
                 f"{home.chain} holds blocks, which this node would give up and could not serve any "
                 "more; a node that is behind catches up by blocks when it is started. Nothing was "
                 "changed. With --discard-blocks they are removed once a snapshot is fetched: be "
-                "sure that other members hold them."
+                "sure that other members hold them.",
+                f"{home.chain} 中有区块，以快照加入将放弃它们，此后无法再提供；"
+                "落后的节点只须启动即可逐块追上。未作任何更改。若加 --discard-blocks，"
+                "取得快照后即删除这些区块：请先确认其他机构存有它们。",
             )
         if not home.recover_marker.exists():
             demand_recovery(home.path, f"Joining by a snapshot: {reason}")
@@ -166,42 +190,52 @@ def mark_join(home: NodeHome, reason: str, *, is_discarding: bool) -> bool:
         return has_blocks
 
 
-def mark_recovery(home: NodeHome, reason: str, *, is_serving_only: bool) -> str:
-    """Have a stopped node start in recovery; return why it will never end, empty if it can.
+def mark_recovery(home: NodeHome, reason: str, *, is_serving_only: bool) -> Words | None:
+    """Have a stopped node start in recovery; return why it will never end, None if it can.
 
     A recovery that cannot end is refused unless the node is only to serve what it has.
     """
     with hold_home(home) as (config, _):
         if home.recover_marker.exists():
-            raise unusable(f"{home.recover_marker} is there already; nothing was changed.")
+            raise _marked(home.recover_marker)
         endless = endless_recovery(home, config)
         if endless and not is_serving_only:
             raise Failure(
-                f"{endless} Nothing was changed. With --serve-only the node is marked all the "
+                f"{endless.en} Nothing was changed. With --serve-only the node is marked all the "
                 "same: it then serves what it has and never signs again. What the operators can "
-                'do instead stands in docs/OPERATING.md, "When too many have forgotten".'
+                'do instead stands in docs/OPERATING.md, "When too many have forgotten".',
+                f"{endless.zh}未作任何更改。若加 --serve-only，仍作标记：节点此后只提供已有数据，"
+                "不再签名。各机构可采取的其他办法见 docs/OPERATING.md。",
             )
         demand_recovery(home.path, reason)
     return endless
 
 
-def endless_recovery(home: NodeHome, config: NodeConfig) -> str:
-    """Return why a recovery in this network never ends, empty if it can."""
+def _marked(marker: Path) -> Failure:
+    return unusable(
+        f"{marker} is there already; nothing was changed.", f"{marker} 已存在；未作任何更改。"
+    )
+
+
+def endless_recovery(home: NodeHome, config: NodeConfig) -> Words | None:
+    """Return why a recovery in this network never ends, None if it can."""
     validators = read_genesis(home.resolve(config.genesis)).validators
     others = len(validators) - 1
     if others >= validators.quorum:
-        return ""
+        return None
     needed = "one other" if validators.quorum == 1 else f"{validators.quorum} others"
-    return (
+    return Words(
+        f"在此网络中恢复无法完成：须有其他 {validators.quorum} 个节点应答，"
+        f"而其他节点只有 {others} 个。",
         f"Recovery cannot end in this network: it needs the answers of {needed}, and there "
-        f"{'is' if others == 1 else 'are'} {others or 'none'}."
+        f"{'is' if others == 1 else 'are'} {others or 'none'}.",
     )
 
 
 def read_tokens(home: NodeHome) -> list[TokenRecord]:
     """Return the issued tokens of a home."""
     if not home.config.exists():
-        raise unusable(f"{home.path} is not a node's home: it holds no node.toml.")
+        raise _no_home(home)
     if not home.tokens.exists():
         return []
     return list(parse_tokens(home.tokens.read_bytes()).records)

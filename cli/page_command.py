@@ -29,5 +29,5 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the page."""
     from page.build import build_page
 
-    write_output(arguments.output, build_page(), "the verification page")
+    write_output(arguments.output, build_page(), "the verification page", "离线核验网页")
     return OK

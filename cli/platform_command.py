@@ -19,8 +19,11 @@ from cli.arguments import (
     write_output,
 )
 from cli.failure import FAILED, OK, unusable
+from cli.passed_on import explain
+from cli.refusals import not_a_hash, not_made
 
 if TYPE_CHECKING:
+    from ledger.refusal import Rejected
     from node.build_hash import Build
     from verifier.platform_statement import PlatformStatement
     from verifier.trust_root import TrustRoot
@@ -69,7 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.files:
         return _show_files(arguments, own)
     if arguments.genesis is not None:
-        raise unusable("--genesis goes with files; a node's genesis document is fetched from it.")
+        raise unusable(
+            "--genesis goes with files; a node's genesis document is fetched from it.",
+            "--genesis 与文件一并使用；节点的创世文件从节点取得。",
+        )
     return _show_nodes(arguments, own)
 
 
@@ -79,16 +85,22 @@ def _show_files(arguments: argparse.Namespace, own: Build) -> int:
     from verifier.platform_statement import read_platform_statement
 
     if arguments.genesis is None or arguments.genesis_hash is None:
-        raise unusable("Files are verified with --genesis FILE and --genesis-hash HEX.")
+        raise unusable(
+            "Files are verified with --genesis FILE and --genesis-hash HEX.",
+            "核验文件须给出 --genesis FILE 与 --genesis-hash HEX。",
+        )
     if arguments.output is not None or arguments.api or arguments.devnet is not None:
-        raise unusable("Give either files, or nodes with --devnet or --api.")
+        raise unusable(
+            "Give either files, or nodes with --devnet or --api.",
+            "请给出文件，或以 --devnet 或 --api 指明节点，二者择一。",
+        )
     root = _read_root(read_input(arguments.genesis), arguments.genesis_hash)
     status = OK
     for path in arguments.files:
         try:
             said = read_platform_statement(read_input(path, BYTES_MAX), root)
         except Rejected as rejected:
-            print(f"REFUSED 不予采信 {path}: {rejected.detail}.")
+            _show_refused(str(path), rejected)
             status = FAILED
             continue
         _show(str(path), said, own)
@@ -103,7 +115,10 @@ def _show_nodes(arguments: argparse.Namespace, own: Build) -> int:
     trusted = arguments.genesis_hash
     if trusted is None:
         if arguments.devnet is None:
-            raise unusable("--genesis-hash is required: the hash that you trust.")
+            raise unusable(
+                "--genesis-hash is required: the hash that you trust.",
+                "须以 --genesis-hash 给出可信来源的创世哈希。",
+            )
         from cli.devnet_state import read_state
 
         trusted = read_state(arguments.devnet).genesis_hash
@@ -111,7 +126,7 @@ def _show_nodes(arguments: argparse.Namespace, own: Build) -> int:
         try:
             arguments.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise unusable(f"{arguments.output} cannot be made: {error.strerror}.") from None
+            raise not_made(arguments.output, error) from None
     status = OK
     for client in make_clients(arguments):
         with client:
@@ -123,13 +138,13 @@ def _show_nodes(arguments: argparse.Namespace, own: Build) -> int:
                 status = FAILED
                 continue
             except Rejected as rejected:
-                print(f"REFUSED 不予采信 {client.url}: {rejected.detail}.")
+                _show_refused(client.url, rejected)
                 status = FAILED
                 continue
         _show(client.url, said, own)
         if arguments.output is not None:
             path = arguments.output / f"{said.node}.platform.json"
-            write_output(path, raw, "the statement")
+            write_output(path, raw, "the statement", "平台声明")
     return status
 
 
@@ -140,11 +155,18 @@ def _read_root(genesis: bytes, trusted: str) -> TrustRoot:
 
     chain_id = parse_hash(trusted)
     if chain_id is None:
-        raise unusable(f"--genesis-hash {trusted!r} is not 64 hex digits.")
+        raise not_a_hash(trusted)
     own = compute_chain_id(genesis)
     if own != chain_id:
-        raise unusable(f"The genesis document has the hash {own.hex()}, not {chain_id.hex()}.")
+        raise unusable(
+            f"The genesis document has the hash {own.hex()}, not {chain_id.hex()}.",
+            f"创世文件的哈希为 {own.hex()}，而非 {chain_id.hex()}。",
+        )
     return read_trust_root(genesis)
+
+
+def _show_refused(where: str, rejected: Rejected) -> None:
+    print(f"REFUSED 不予采信 {where}: {rejected.detail}.\n  {explain(rejected)}。")
 
 
 def _show(where: str, said: PlatformStatement, own: Build) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from cli.arguments import Parser, add_command
 from cli.failure import FAILED, OK, unusable
+from cli.refusals import in_the_way
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,20 +61,27 @@ def run(arguments: argparse.Namespace) -> int:
     from cli.life import read_life
     from cli.playing import Player
     from cli.progress import show_progress
+    from verifier.report import Words
 
     lives = [read_life(path) for path in find_files(arguments.files)]
     player = Player(read_state(arguments.devnet))
     directory = arguments.output or arguments.devnet / f"lives-{player.run}"
     if directory.exists():
-        raise unusable(f"{directory} exists and is not overwritten.")
+        raise in_the_way(directory)
     begun = time.monotonic()
     with show_progress("events 事件", sum(len(life.file.events) for life in lives)) as progress:
         played = player.play(lives, progress)
     directory.mkdir(parents=True)
     player.write_keys(directory / "keys.json")
-    seconds = time.monotonic() - begun
-    nodes = len(player.state.nodes)
-    print(f"{sum(one.count for one in played)} events through {nodes} nodes in {seconds:.1f} s.")
+    seconds = f"{time.monotonic() - begun:.1f}"
+    events = sum(one.count for one in played)
+    nodes = len(player.state.nodes) - len(player.left_out)
+    print(
+        f"{events} events through {nodes} nodes in {seconds} s. "
+        f"经 {nodes} 个节点提交 {events} 个事件，用时 {seconds} 秒。"
+    )
+    for url in player.left_out:
+        print(f"{url} does not answer and was left out. 该节点没有应答，已跳过。")
     with show_progress("verified offline 离线核验", len(played)) as progress:
         player.fetch(played, directory, progress)
     print()
@@ -88,7 +96,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     troubles = [one for one in played if not one.is_as_written]
     for one in troubles:
-        print(f"{one.life.name}: {one.trouble or 'hand, chain and verifier disagree'}.")
+        trouble = one.trouble or Words(
+            "手算、链上与离线核验的结果不一致", "hand, chain and verifier disagree"
+        )
+        print(f"{one.life.name}: {trouble.en}.\n{one.life.name}：{trouble.zh}。")
     return FAILED if troubles else OK
 
 
@@ -101,11 +112,18 @@ def find_files(given: Sequence[Path]) -> list[Path]:
         else:
             found.append(path)
     if not found:
-        raise unusable(f"There is no life in {', '.join(map(str, given or [LIVES]))}.")
+        places = [str(path) for path in given or [LIVES]]
+        raise unusable(
+            f"There is no life in {', '.join(places)}.",
+            f"{'、'.join(places)} 中没有合同的一生文件。",
+        )
     names = [path.name for path in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise unusable(f"Two lives are called {twice}; their files would be one.")
+        raise unusable(
+            f"Two lives are called {twice}; their files would be one.",
+            f"有两个文件都名为 {twice}，输出文件会相互覆盖。",
+        )
     return found
 
 

@@ -3,9 +3,10 @@
 Each run has a cast of its own, so that a network can be played on again and again: merchants and
 consumers registered by the bank, a court and an arbitrator by regulator and bank. The lives run
 beside one another and each in its order: event n of every life is sent in round n, each through
-another node, and round n + 1 begins when all of round n is on the chain. A life that goes otherwise
-than written stops there and is told. What the offline verifier says comes from a process that is
-given a file and the genesis hash and nothing else.
+another node, and round n + 1 begins when all of round n is on the chain. A node that is down is
+left out, and its part goes through the others. A life that goes otherwise than written stops there
+and is told. What the offline verifier says comes from a process that is given a file and the
+genesis hash and nothing else.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from cli.submission import Result, Submitter, wait_height
 from contracts.documents import account_stream
 from ledger.signing import SEED_BYTES, SeedSigner
 from node.private_files import write_file
+from verifier.report import Words
 
 ROOT: Final = Path(__file__).parents[1]
 EXAMPLES: Final = ROOT / "examples"
@@ -67,8 +69,8 @@ class Played:
     cast: Cast
     count: int = 0
     """Events that went as written."""
-    trouble: str = ""
-    """Where it went otherwise, and how."""
+    trouble: Words | None = None
+    """Where it went otherwise, and how; without a full stop."""
     computed: Result | None = None
     """The last computation of what is owed, as the chain has it."""
     file: Path | None = None
@@ -114,18 +116,22 @@ class Player:
         self.own: dict[str, bytes] = {}
         """Seeds made for this run, by party."""
         self.institutions = _find_institutions(state)
+        self.left_out: list[str] = []
+        """URLs of nodes that did not answer while it was played."""
 
     def play(self, lives: Sequence[Life], progress: Progress) -> list[Played]:
         """Play all lives to their ends; `progress` counts their events."""
         clients = [make_client(self.state, node.replica) for node in self.state.nodes]
         try:
             casts = [self._make_cast(life) for life in lives]
-            self._register(lives, casts, clients)
+            registrations = self._make_registrations(lives, casts)
             submitter = self._submitter(clients)
+            _register(registrations, submitter)
             self._publish(lives, casts, submitter)
             played = [Played(life, cast) for life, cast in zip(lives, casts, strict=True)]
             for place in range(max(len(life.file.events) for life in lives)):
                 self._play_round(place, played, submitter, progress)
+            self.left_out = submitter.left_out
             return played
         finally:
             for client in clients:
@@ -153,10 +159,8 @@ class Player:
 
     # Before the first event
 
-    def _register(
-        self, lives: Sequence[Life], casts: Sequence[Cast], clients: Sequence[Client]
-    ) -> None:
-        """Register the cast; its keys sign when every node has applied that block."""
+    def _make_registrations(self, lives: Sequence[Life], casts: Sequence[Cast]) -> list[Draft]:
+        """Return the drafts that register the cast, with keys made for it."""
         roles = {
             cast.parties[role]: role
             for life, cast in zip(lives, casts, strict=True)
@@ -186,10 +190,7 @@ class Player:
                     signers=registrars,
                 )
             )
-        results = self._submitter(clients).submit(drafts, _Silent(), is_ordered=False)
-        _require(results, frozenset())
-        for client in clients:
-            wait_height(client, max(result.height for result in results))
+        return drafts
 
     def _publish(self, lives: Sequence[Life], casts: Sequence[Cast], submitter: Submitter) -> None:
         """Publish terms, rates, rest days and rules, each once for ever under one reference."""
@@ -242,7 +243,10 @@ class Player:
             event = one.life.file.events[place]
             otherwise = _compare(event, result)
             if otherwise:
-                one.trouble = f"event {place + 1}, {event.event} of {event.at}: {otherwise}"
+                one.trouble = Words(
+                    f"第 {place + 1} 个事件，{event.at} 的 {event.event}：{otherwise.zh}",
+                    f"event {place + 1}, {event.event} of {event.at}: {otherwise.en}",
+                )
                 continue
             one.count += 1
             if event.event == COMPUTED:
@@ -252,20 +256,29 @@ class Player:
 
     def fetch(self, played: Sequence[Played], directory: Path, progress: Progress) -> None:
         """Fetch every contract's evidence file, each from another node, and verify it offline."""
-        for at, one in enumerate(played):
-            if one.computed is None:
+        clients = [make_client(self.state, node.replica) for node in self.state.nodes]
+        try:
+            submitter = self._submitter(clients)
+            for at, one in enumerate(played):
+                if one.computed is not None:
+                    self._fetch(one, one.computed.height, at, submitter, directory)
                 progress.advance()
-                continue
-            node = self.state.nodes[at % len(self.state.nodes)]
-            with make_client(self.state, node.replica) as client:
-                wait_height(client, one.computed.height, "certified_height")
-                raw = client.history(one.cast.contract)
-            one.file = directory / f"{one.life.name}.case.json"
-            one.file.write_bytes(raw)
-            one.report = verify_offline(one.file, self.state.genesis_hash)
-            if one.report["failed_step"] and not one.trouble:
-                one.trouble = describe_failed(one.report)
-            progress.advance()
+        finally:
+            for client in clients:
+                client.close()
+
+    def _fetch(
+        self, one: Played, height: int, at: int, submitter: Submitter, directory: Path
+    ) -> None:
+        def fetch(client: Client) -> bytes:
+            wait_height(client, height, "certified_height")
+            return client.history(one.cast.contract)
+
+        one.file = directory / f"{one.life.name}.case.json"
+        one.file.write_bytes(submitter.ask(at, fetch))
+        one.report = verify_offline(one.file, self.state.genesis_hash)
+        if one.report["failed_step"] and not one.trouble:
+            one.trouble = describe_failed(one.report)
 
     def write_keys(self, path: Path) -> None:
         """Write the run's own keys, as `submit --keys` reads them; for this user only."""
@@ -276,6 +289,13 @@ class Player:
 class _Silent:
     def advance(self, count: int = 1) -> None:
         """Say nothing."""
+
+
+def _register(registrations: Sequence[Draft], submitter: Submitter) -> None:
+    """Register the cast; its keys sign when every node that answers has applied that block."""
+    results = submitter.submit(registrations, _Silent(), is_ordered=False)
+    _require(results, frozenset())
+    submitter.wait_everywhere(max(result.height for result in results))
 
 
 def _now_ms() -> int:
@@ -289,7 +309,9 @@ def _find_institutions(state: DevnetState) -> dict[str, str]:
         if not ids:
             raise unusable(
                 f"The network has no {wanted}; lives are played with a bank, a payment company and "
-                "a regulator and a district, so by four nodes or more."
+                "a regulator and a district, so by four nodes or more.",
+                f"网络中没有 {wanted} 角色的机构；演示合同的一生须有银行、支付公司、监管部门"
+                "和区政府，即至少四个节点。",
             )
         found[role] = ids[0]
     return found
@@ -312,25 +334,34 @@ def _require(results: Sequence[Result], but: frozenset[str]) -> None:
     for result in results:
         if result.status != "applied" and result.code not in but:
             said = f"{result.code} {result.detail}".strip()
-            raise Failure(f"{result.kind} in {result.stream} was {result.status}: {said}.")
+            raise Failure(
+                f"{result.kind} in {result.stream} was {result.status}: {said}.",
+                f"{result.stream} 的 {result.kind} 未能执行：{result.why_zh}。",
+            )
 
 
-def _compare(event: LifeEvent, result: Result) -> str:
-    """Return how a result differs from what the life says, or nothing."""
+def _compare(event: LifeEvent, result: Result) -> Words | None:
+    """Return how a result differs from what the life says, None if it does not."""
     if result.status == "rejected":
-        return f"not taken in: {result.code} {result.detail}".strip()
-    if result.code != event.refused:
-        return (
-            f"{f'refused as {result.code}' if result.code else 'applied'}, where "
-            f"{f'refused as {event.refused}' if event.refused else 'applied'} was written"
+        return Words(
+            f"未收下：{result.why_zh}", f"not taken in: {result.code} {result.detail}".strip()
         )
-    if result.findings != ([event.finding] if event.finding else []):
-        found = ", ".join(result.findings) or "none"
-        return f"found {found}, where {event.finding or 'none'} was written"
+    if result.code != event.refused:
+        is_, was = _tell_outcome(result.code), _tell_outcome(event.refused or "")
+        return Words(f"{is_.zh}，而文件写明{was.zh}", f"{is_.en}, where {was.en} was written")
+    written = [event.finding] if event.finding else []
+    if result.findings != written:
+        is_, was = _list(result.findings), _list(written)
+        return Words(
+            f"发现 {is_.zh}，而文件写明 {was.zh}", f"found {is_.en}, where {was.en} was written"
+        )
     rules = [str(value) for name, value in result.effects if name == "rule"]
     if rules != event.rules:
-        found = ", ".join(rules) or "none"
-        return f"breaches of {found}, where {', '.join(event.rules) or 'none'} was written"
+        is_, was = _list(rules), _list(event.rules)
+        return Words(
+            f"违反 {is_.zh}，而文件写明 {was.zh}",
+            f"breaches of {is_.en}, where {was.en} was written",
+        )
     if event.owed is not None:
         said = dict(result.effects)
         for name, by_hand in (
@@ -339,8 +370,20 @@ def _compare(event: LifeEvent, result: Result) -> str:
             ("results", event.owed.results),
         ):
             if said.get(name) != by_hand:
-                return f"{name} is {said.get(name)} on the chain and {by_hand} by hand"
-    return ""
+                on_chain = said.get(name)
+                return Words(
+                    f"{name} 链上为 {on_chain}，手算为 {by_hand}",
+                    f"{name} is {on_chain} on the chain and {by_hand} by hand",
+                )
+    return None
+
+
+def _tell_outcome(code: str) -> Words:
+    return Words(f"被拒绝（{code}）", f"refused as {code}") if code else Words("已执行", "applied")
+
+
+def _list(names: Sequence[str]) -> Words:
+    return Words("、".join(names) or "无", ", ".join(names) or "none")
 
 
 def verify_offline(file: Path, genesis_hash: str) -> dict[str, Any]:
@@ -359,12 +402,17 @@ def verify_offline(file: Path, genesis_hash: str) -> dict[str, Any]:
     try:
         report: dict[str, Any] = json.loads(done.stdout)
     except json.JSONDecodeError:
-        raise Failure(f"The verifier gave no report:\n{done.stdout}{done.stderr}") from None
+        raise Failure(
+            "The verifier gave no report:", f"核验程序未给出报告：\n{done.stdout}{done.stderr}"
+        ) from None
     return report
 
 
-def describe_failed(report: Mapping[str, Any]) -> str:
+def describe_failed(report: Mapping[str, Any]) -> Words:
     """Return the step at which an offline report failed, and why."""
     step = report["steps"][report["failed_step"] - 1]
-    said = step["explanation"]["en"].removesuffix(".")
-    return f"step {step['number']}, {step['name']['en']}: {said}"
+    number, name, said = step["number"], step["name"], step["explanation"]
+    return Words(
+        f"第 {number} 步，{name['zh']}：{said['zh'].removesuffix('。')}",
+        f"step {number}, {name['en']}: {said['en'].removesuffix('.')}",
+    )

@@ -142,22 +142,28 @@ def run_disclose(arguments: argparse.Namespace) -> int:
         disclosure = read_disclosure(json.loads(raw))
         verify_disclosure(disclosure)
     except (Rejected, ValueError) as error:
-        raise Failure(f"The node's disclosure does not hold: {error}.") from None
+        raise Failure(
+            f"The node's disclosure does not hold: {error}.", "节点给出的披露不成立，原因见上一行。"
+        ) from None
     shown = [each.field.name for each in disclosure.shown]
     if disclosure.contract != contract or shown != sorted(names):
         raise Failure(
             f"The node disclosed {', '.join(shown)} of {disclosure.contract}; asked for were "
-            f"{', '.join(sorted(names))} of {contract}."
+            f"{', '.join(sorted(names))} of {contract}.",
+            f"节点披露的是 {disclosure.contract} 的 {'、'.join(shown)}；所请求的是 {contract} 的 "
+            f"{'、'.join(sorted(names))}。",
         )
-    what = "the disclosure"
+    what, what_zh = "the disclosure", "披露"
     if arguments.into is not None:
-        what = "the evidence file"
+        what, what_zh = "the evidence file", "存证文件"
         evidence = read_input(arguments.into, FILE_BYTES_MAX)
         try:
             raw = add_disclosures(evidence, [disclosure])
         except (ValueError, TypeError, AttributeError):
-            raise unusable(f"{arguments.into} is no evidence file.") from None
-    write_output(arguments.output, raw, what)
+            raise unusable(
+                f"{arguments.into} is no evidence file.", f"{arguments.into} 不是存证文件。"
+            ) from None
+    write_output(arguments.output, raw, what, what_zh)
     return OK
 
 
@@ -165,10 +171,15 @@ def run_erase(arguments: argparse.Namespace) -> int:
     """Destroy the fields."""
     contract = _contract(arguments)
     if arguments.confirm.removeprefix("contract/") != contract:
-        raise unusable(f"--confirm names {arguments.confirm}, not {contract}; nothing was erased.")
+        raise unusable(
+            f"--confirm names {arguments.confirm}, not {contract}; nothing was erased.",
+            f"--confirm 给出的是 {arguments.confirm}，而非 {contract}；未作任何删除。",
+        )
     with _connect(arguments) as client:
         erased = client.erase_private(contract)
-    print(f"Erased {len(erased['commitments'])} records of {contract}; these commitments stay:")
+    count = len(erased["commitments"])
+    print(f"Erased {count} records of {contract}; these commitments stay:")
+    print(f"已删除 {contract} 的 {count} 份非公开信息；以下承诺仍在链上：")
     for commitment in erased["commitments"]:
         print(f"  {commitment}")
     return OK
@@ -193,5 +204,8 @@ def _read_fields(file: Path) -> dict[str, str]:
     except ValueError:
         values = None
     if not isinstance(values, dict) or not all(type(value) is str for value in values.values()):
-        raise unusable(f"{file} is not a JSON object of names and texts of at most 256 KiB.")
+        raise unusable(
+            f"{file} is not a JSON object of names and texts of at most 256 KiB.",
+            f"{file} 不是名称与文本组成的 JSON 对象（至多 256 KiB）。",
+        )
     return values

@@ -37,7 +37,7 @@ class _Lines:
             tenth = 10 * self._done // max(self._total, 1)
             if tenth > self._said:
                 self._said = tenth
-                print(f"  {self._what}: {self._done} of {self._total}", flush=True)
+                print(f"  {self._what}: {self._done} / {self._total}", flush=True)
 
 
 @contextmanager
@@ -102,6 +102,6 @@ def _step_lines(clock: Callable[[], float]) -> Step:
         nonlocal said_s
         if clock() - said_s >= STEP_INTERVAL_S:
             said_s = clock()
-            print(f"  {what}: {done}{f' of {total}' if total else ''}", file=sys.stderr, flush=True)
+            print(f"  {what}: {done}{f' / {total}' if total else ''}", file=sys.stderr, flush=True)
 
     return step

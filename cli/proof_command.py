@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from cli.argument_refusals import unfit
 from cli.arguments import (
     Parser,
     add_command,
@@ -25,6 +26,8 @@ from cli.arguments import (
     write_output,
 )
 from cli.failure import OK, Failure, unusable
+from cli.passed_on import explain
+from cli.refusals import check_tx_id, no_node
 
 if TYPE_CHECKING:
     from cli.client import Client
@@ -130,20 +133,18 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
         default=[],
         help="another institution's, as `platform -o` wrote it; may be repeated",
     )
-    for name, summary, text, fetch, what in (
-        ("evidence", "fetch a transaction's evidence file", EVIDENCE_HELP, _evidence, "TX_ID"),
-        ("history", "fetch a contract's complete history", HISTORY_HELP, _history, "CONTRACT"),
-        (
-            "claim",
-            "prove that a contract is in its merchant's total",
-            CLAIM_HELP,
-            _claim,
-            "CONTRACT",
-        ),
-    ):
-        parser = add_command(commands, name, summary, text)
-        parser.add_argument("of", metavar=what, nargs="+" if name == "claim" else None)
-        _finish(parser, name, fetch)
+    summary = "fetch a transaction's evidence file"
+    one = add_command(commands, "evidence", summary, EVIDENCE_HELP)
+    one.add_argument("of", metavar="TX_ID")
+    _finish(one, "evidence", "存证文件", _evidence)
+    summary = "fetch a contract's complete history"
+    one = add_command(commands, "history", summary, HISTORY_HELP)
+    one.add_argument("of", metavar="CONTRACT")
+    _finish(one, "history", "合同完整记录", _history)
+    summary = "prove that a contract is in its merchant's total"
+    one = add_command(commands, "claim", summary, CLAIM_HELP)
+    one.add_argument("of", metavar="CONTRACT", nargs="+")
+    _finish(one, "claim", "计入经营者合计的证明", _claim)
 
 
 def _add(
@@ -151,7 +152,7 @@ def _add(
 ) -> Parser:
     text = f"Fetch {summary}.\n\nexamples: evidence-ledger proof --help\n"
     parser = add_command(kinds, name, summary, text)
-    _finish(parser, f"proof of {name}", fetch)
+    _finish(parser, f"proof of {name}", "证明文件", fetch)
     return parser
 
 
@@ -171,10 +172,10 @@ def _add_span(parser: Parser, *, is_from_needed: bool) -> None:
     )
 
 
-def _finish(parser: Parser, what: str, fetch: Fetch) -> None:
+def _finish(parser: Parser, what: str, what_zh: str, fetch: Fetch) -> None:
     parser.add_argument("-o", "--output", type=Path, help="file (default: standard output)")
     add_node_options(parser)
-    parser.set_defaults(run=run, what=what, fetch=fetch)
+    parser.set_defaults(run=run, what=what, what_zh=what_zh, fetch=fetch)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -182,7 +183,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cli.client import ApiError, Unreachable
 
     if arguments.what in ("proof of inclusion", "evidence"):
-        _tx_id_of(arguments)
+        check_tx_id(arguments.of)
     last: Failure | None = None
     for client in make_clients(arguments):
         with client:
@@ -191,9 +192,9 @@ def run(arguments: argparse.Namespace) -> int:
             except (ApiError, Unreachable) as error:
                 last = error
                 continue
-        write_output(arguments.output, content, f"the {arguments.what}")
+        write_output(arguments.output, content, f"the {arguments.what}", arguments.what_zh)
         return OK
-    raise last or unusable("No node was named.")
+    raise last or no_node()
 
 
 def make_question(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -272,24 +273,22 @@ def read_receipt(path: Path, envelope: bytes) -> tuple[dict[str, Any], dict[str,
         tx_ids = [bytes.fromhex(each["tx_id"]) for each in accepted]
         index = tx_ids.index(decode_transaction(envelope).tx_id)
     except Rejected as rejected:
-        raise unusable(f"The envelope cannot be read: {rejected.detail}.") from None
+        raise unusable(
+            f"The envelope cannot be read: {rejected.detail}.",
+            f"无法读取信封：{explain(rejected)}。",
+        ) from None
     except (ValueError, AttributeError, KeyError, TypeError):
         raise unusable(
             f"{path} is neither a receipt for this transaction nor what a node answered to it. "
-            "(A receipt for several needs the whole answer to the batch.)"
+            "(A receipt for several needs the whole answer to the batch.)",
+            f"{path} 既不是该交易的回执，也不是节点对它的答复。（多笔交易共用的回执，"
+            "须给出对整批的完整答复。）",
         ) from None
     proof = inclusion_proof([leaf_hash(tx_id) for tx_id in tx_ids], index)
     return receipt, {
         "index": index,
         "path": [base64.b64encode(node).decode() for node in proof],
     }
-
-
-def _tx_id_of(arguments: argparse.Namespace) -> str:
-    name: str = arguments.of
-    if not _TX_ID.fullmatch(name):
-        raise unusable(f"{name!r} is not a transaction id of 64 lower-case hex digits.")
-    return name
 
 
 def _inclusion(client: Client, arguments: argparse.Namespace) -> bytes:
@@ -306,9 +305,17 @@ def _history(client: Client, arguments: argparse.Namespace) -> bytes:
 
 def _claim(client: Client, arguments: argparse.Namespace) -> bytes:
     contracts = [name.removeprefix("contract/") for name in arguments.of]
-    if len(set(contracts)) != len(contracts):
-        raise unusable("A contract is named twice; a claim has each once.")
-    return client.claim(contracts[0]) if len(contracts) == 1 else client.claims(contracts)
+    if len(contracts) == 1:
+        return client.claim(contracts[0])
+    from api.problems import Problem
+    from api.requests import check_each_once
+
+    try:
+        check_each_once(contracts)  # as the node will, before it is asked
+    except Problem as problem:
+        english = f"{problem.detail[:1].upper()}{problem.detail[1:]}."
+        raise unusable(english, f"{problem.detail_zh}。") from None
+    return client.claims(contracts)
 
 
 def _consistency(client: Client, arguments: argparse.Namespace) -> bytes:
@@ -328,7 +335,7 @@ def _post_quantum(client: Client, arguments: argparse.Namespace) -> bytes:
     from ledger.evidence import add_post_quantum
     from ledger.post_quantum import PostQuantumPart
 
-    raw, size = _read_resting(arguments.file, "post-quantum cosignatures go")
+    raw, size = _read_resting(arguments.file, "post-quantum cosignatures go", "抗量子副署")
     try:
         answer = json.loads(client.post_quantum(size))
         part = PostQuantumPart(
@@ -338,7 +345,10 @@ def _post_quantum(client: Client, arguments: argparse.Namespace) -> bytes:
         )
         return add_post_quantum(raw, part)
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise Failure(f"{client.url} answered what is no post-quantum checkpoint.") from None
+        raise Failure(
+            f"{client.url} answered what is no post-quantum checkpoint.",
+            f"{client.url} 答复的不是抗量子副署的检查点。",
+        ) from None
 
 
 def _timestamps(client: Client, arguments: argparse.Namespace) -> bytes:
@@ -348,7 +358,7 @@ def _timestamps(client: Client, arguments: argparse.Namespace) -> bytes:
     from ledger.timestamp_part import TimestampPart, TimestampToken
     from verifier.evidence_file import read_evidence
 
-    raw, size = _read_resting(arguments.file, "time stamps go")
+    raw, size = _read_resting(arguments.file, "time stamps go", "时间戳")
     try:
         answer = json.loads(client.joined_timestamps(size))
         part = TimestampPart(
@@ -363,18 +373,22 @@ def _timestamps(client: Client, arguments: argparse.Namespace) -> bytes:
         )
         made = add_timestamps(raw, part)
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise Failure(f"{client.url} answered what is no timestamped checkpoint.") from None
+        raise Failure(
+            f"{client.url} answered what is no timestamped checkpoint.",
+            f"{client.url} 答复的不是带时间戳的检查点。",
+        ) from None
     try:
         read_evidence(made)
     except Rejected as rejected:
         raise Failure(
             f"{arguments.file} with what {client.url} answered is no evidence file: "
-            f"{rejected.detail}."
+            f"{rejected.detail}.",
+            f"{arguments.file} 加入 {client.url} 的答复后不是存证文件：{explain(rejected)}。",
         ) from None
     return made
 
 
-def _read_resting(path: Path, what: str) -> tuple[bytes, int]:
+def _read_resting(path: Path, what: str, what_zh: str) -> tuple[bytes, int]:
     """Return a file that rests on one checkpoint, and that checkpoint's size."""
     from ledger.checkpoint import parse_checkpoint_text
     from ledger.evidence import FILE_BYTES_MAX
@@ -385,21 +399,27 @@ def _read_resting(path: Path, what: str) -> tuple[bytes, int]:
     raw = read_input(path, FILE_BYTES_MAX)
     try:
         document = json.loads(raw)
-        _check_kind(path, document["kind"], what)
+        _check_kind(path, document["kind"], what, what_zh)
         proof = parse_tlog_proof(document["header_proof"].encode())
         size = parse_checkpoint_text(parse_note(proof.checkpoint).text).size
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, Rejected):
-        raise unusable(f"{path} is not an evidence file.") from None
+        raise _no_evidence(path) from None
     return raw, size
 
 
-def _check_kind(path: Path, kind: str, what: str) -> None:
+def _no_evidence(path: Path) -> Failure:
+    return unusable(f"{path} is not an evidence file.", f"{path} 不是存证文件。")
+
+
+def _check_kind(path: Path, kind: str, what: str, what_zh: str) -> None:
     """Refuse a file of a kind that takes no further part."""
     from ledger.evidence import ONE_CHECKPOINT_KINDS
 
     if kind not in ONE_CHECKPOINT_KINDS:
         raise unusable(
-            f"{path} is of kind {kind!r}; {what} into {', '.join(ONE_CHECKPOINT_KINDS)}."
+            f"{path} is of kind {kind!r}; {what} into {', '.join(ONE_CHECKPOINT_KINDS)}.",
+            f"{path} 的类型为 {kind!r}；{what_zh}只能加入以下类型："
+            f"{'、'.join(ONE_CHECKPOINT_KINDS)}。",
         )
 
 
@@ -417,15 +437,17 @@ def _platform(client: Client, arguments: argparse.Namespace) -> bytes:
         kind = document["kind"]
         root = read_trust_root(base64.b64decode(document["genesis"]))
     except (ValueError, TypeError, KeyError, Rejected):
-        raise unusable(f"{arguments.file} is not an evidence file.") from None
-    _check_kind(arguments.file, kind, "platform statements go")
+        raise _no_evidence(arguments.file) from None
+    _check_kind(arguments.file, kind, "platform statements go", "平台声明")
     given = [(str(path), read_input(path, BYTES_MAX)) for path in arguments.statement]
     found = {}
     for where, statement in [(client.url, client.platform()), *given]:
         try:
             found[read_platform_statement(statement, root).node] = statement
         except Rejected as rejected:
-            raise Failure(f"{where}: {rejected.detail}.") from None
+            raise Failure(
+                f"{where}: {rejected.detail}.", f"{where} 的平台声明不予采信：{explain(rejected)}。"
+            ) from None
     return add_platform(raw, [found[one.id] for one in root.institutions if one.id in found])
 
 
@@ -435,21 +457,24 @@ def _ask(client: Client, arguments: argparse.Namespace) -> bytes:
 
 def _tx_id(text: str) -> str:
     if not _TX_ID.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not 64 lower-case hex digits")
+        raise unfit(
+            f"{text!r} is not 64 lower-case hex digits", f"{text!r} 不是 64 位小写十六进制数"
+        )
     return text
 
 
 def _height(text: str) -> int:
     if not re.fullmatch(r"0|[1-9][0-9]{0,14}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+        raise unfit(f"{text!r} is not a whole number", f"{text!r} 不是自然数")
     return int(text)
 
 
 def _fen(text: str) -> int:
     """Return a sum in fen."""
     if not re.fullmatch(r"[0-9]{1,15}", text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no sum in whole fen; 1,640.00 yuan are 164000"
+        raise unfit(
+            f"{text!r} is no sum in whole fen; 1,640.00 yuan are 164000",
+            f"{text!r} 不是以整数分计的金额；1,640.00 元写作 164000",
         )
     return int(text)
 
@@ -463,7 +488,8 @@ def _time(text: str) -> int:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no moment with its time zone, such as 2026-03-01T00:00+08:00"
+        raise unfit(
+            f"{text!r} is no moment with its time zone, such as 2026-03-01T00:00+08:00",
+            f"{text!r} 不是带时区的时刻，例如 2026-03-01T00:00+08:00",
         )
     return round(moment.timestamp() * 1000)

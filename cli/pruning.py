@@ -59,7 +59,8 @@ def prune(home: NodeHome, keep_blocks: int) -> Pruned:
             if store.applied_height is None or store.unapplied_count:
                 raise Failure(
                     "The node has blocks that are not applied yet; start it and stop it once, then "
-                    "prune."
+                    "prune.",
+                    "节点尚有未执行的区块；请启动并正常停止一次，再行归档。",
                 )
             limit = _find_limit(home, store, genesis, keep_blocks)
             here = set(directory.names())
@@ -73,7 +74,7 @@ def prune(home: NodeHome, keep_blocks: int) -> Pruned:
             size = 0
             with (
                 closing(DiskDirectory(place)) as archive,
-                show_progress("segments moved", len(movable)) as bar,
+                show_progress("segments moved 已移动的数据段", len(movable)) as bar,
             ):
                 for sealed in movable:
                     _check(store, sealed)
@@ -94,17 +95,27 @@ def _find_archive(home: NodeHome, config: NodeConfig, genesis: Genesis) -> Path:
     if not config.storage.archive:
         raise unusable(
             f"{home.config} names no archive: set storage.archive to a folder on the disk that is "
-            "to hold old segments."
+            "to hold old segments.",
+            f"{home.config} 未指明归档：请将 storage.archive 设为存放旧数据段的文件夹。",
         )
     place = home.resolve(config.storage.archive)
     if not place.is_dir():
-        raise Failure(f"{place} (storage.archive) is no folder, or not mounted.")
+        raise Failure(
+            f"{place} (storage.archive) is no folder, or not mounted.",
+            f"{place}（storage.archive）不是文件夹，或未挂载。",
+        )
     if is_mounted(place, genesis.chain_id):
         return place
     if any(place.iterdir()):
-        raise Failure(f"{place} is not empty and not the archive of this chain; nothing was moved.")
+        raise Failure(
+            f"{place} is not empty and not the archive of this chain; nothing was moved.",
+            f"{place} 不为空，又不是本链的归档；未作任何移动。",
+        )
     if read_archived(home):
-        raise Failure(f"{place} is empty, and segments were moved there: mount the archive first.")
+        raise Failure(
+            f"{place} is empty, and segments were moved there: mount the archive first.",
+            f"{place} 为空，而此前已有数据段移入：请先挂载归档。",
+        )
     write_file(place / MARK_FILE, encode_mark(genesis.chain_id))
     return place
 

@@ -8,7 +8,6 @@ out otherwise than said, this ends with status 1. It leaves nothing running unle
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -20,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from cli.arguments import Parser
 from cli.client import Client
 from cli.devnet import Devnet, open_devnet
 from cli.devnet_addresses import Layout
@@ -41,7 +41,7 @@ ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the quickstart; return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="scripts/quickstart",
         description="Form a network of four institutions on this machine, submit a week of "
         "receipts, and verify the evidence offline. 四家机构、一周凭证、离线核验。",
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\n{failure}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("\nInterrupted; nothing is left running.", file=sys.stderr)
+        print("\nInterrupted; nothing is left running. 已中断，没有遗留进程。", file=sys.stderr)
         return 130
     _tell_next(home.absolute(), state, pid)
     print(f"\nDone in {time.monotonic() - begun:.0f} s. 完成。")
@@ -96,6 +96,7 @@ def _run(home: Path) -> DevnetState:
         _say(f"Genesis hash 创世哈希 {state.genesis_hash}")
         count = register_submitters(state)
         _say(f"{count} submitters (merchants, a bank's gateway, a consumer) are on the chain.")
+        _say(f"{count} 个提交主体（商户、银行网关、消费者）已上链。")
 
         _head(2, "提交一周的凭证", "Submit a week of receipts, through all four nodes")
         results = _submit(devnet)
@@ -109,7 +110,7 @@ def _run(home: Path) -> DevnetState:
         evidence = home / "card.evidence.json"
         with devnet.client(1, f"merchant:{refused.signer}") as client:
             evidence.write_bytes(client.evidence(refused.tx_id))
-        _say(f"{evidence} ({evidence.stat().st_size} bytes), from {state.nodes[1].id}.")
+        _say(f"{evidence} ({evidence.stat().st_size} bytes), from 取自 {state.nodes[1].id}.")
         _verify(evidence, state.genesis_hash, 0)
 
         _head(5, "改动一个字节", "Change one byte")
@@ -122,7 +123,7 @@ def _run(home: Path) -> DevnetState:
         history = home / "contract.history.json"
         with devnet.client(3) as client:
             history.write_bytes(client.history(contract))
-        _say(f"{history} from {state.nodes[3].id}, the whole record of {contract}:")
+        _say(f"{history} from 取自 {state.nodes[3].id}, the whole record 完整记录: {contract}")
         _verify(history, state.genesis_hash, 0)
         shortened = home / "shortened.history.json"
         shortened.write_bytes(_leave_out(history.read_bytes()))
@@ -148,27 +149,35 @@ def _submit(devnet: Devnet) -> list[Result]:
         results = submitter.submit(items, progress)
     for client in clients:
         client.close()
+    contracts, seconds = len({one.stream for one in results}), f"{time.monotonic() - begun:.1f}"
     _say(
-        f"{len(results)} transactions of {len({one.stream for one in results})} contracts in "
-        f"{time.monotonic() - begun:.1f} s; a quorum has certified the last of them."
+        f"{len(results)} transactions of {contracts} contracts in {seconds} s; a quorum has "
+        "certified the last of them."
     )
+    _say(f"{contracts} 份合同的 {len(results)} 笔交易，用时 {seconds} 秒；均已获法定多数认证。")
     for sentence in summarise(results):
         _say(sentence)
     if any(one.status == "rejected" for one in results):
-        raise Failure("A receipt of the example week was not taken in.")
+        raise Failure(
+            "A receipt of the example week was not taken in.", "示例一周的凭证中有未被收下的。"
+        )
     return results
 
 
 def _show_refused(client: Client, refused: Result) -> None:
     place = client.position(refused.tx_id)
     if place is None or place["status"] != "refused":
-        raise Failure(f"Transaction {refused.tx_id} was to be refused, and is {place}.")
+        raise Failure(
+            f"Transaction {refused.tx_id} was to be refused, and is {place}.",
+            f"交易 {refused.tx_id} 本应被拒绝，实际并非如此。",
+        )
     effects: dict[str, int] = dict(place["effects"])
-    _say(f"Transaction {refused.tx_id}")
+    _say(f"Transaction 交易 {refused.tx_id}")
+    amount, locked = f"{effects['amount'] / 100:.2f}", f"{effects['locked'] / 100:.2f}"
     _say(
-        f"{refused.signer} asked for {effects['amount'] / 100:.2f} yuan of {refused.stream}, where "
-        f"{effects['locked'] / 100:.2f} are locked."
+        f"{refused.signer} asked for {amount} yuan of {refused.stream}, where {locked} are locked."
     )
+    _say(f"{refused.signer} 就 {refused.stream} 请求 {amount} 元，而锁定余额仅 {locked} 元。")
     _say(
         f"Refused ({place['code']}) and recorded as entry {place['index']} in block "
         f"{place['height']}; no balance changed. 余额未变，尝试已入链。"
@@ -198,11 +207,12 @@ def _verify(file: Path, genesis_hash: str, expected: int) -> None:
                 _say(f"  {sentence}")
         if line.startswith(("结论", "Conclusion")):
             _say(f"  {line}")
-    _say(f"exit status {result.returncode}")
+    _say(f"exit status {result.returncode} 退出码")
     if result.returncode != expected:
         raise Failure(
-            f"The verifier was to end with {expected}, and ended with {result.returncode}:\n"
-            f"{result.stdout}{result.stderr}"
+            f"The verifier was to end with {expected}, and ended with {result.returncode}:",
+            f"核验程序的退出码应为 {expected}，实为 {result.returncode}：\n"
+            f"{result.stdout}{result.stderr}",
         )
 
 
@@ -243,7 +253,10 @@ def _keep(home: Path) -> int:
             Devnet(home, state).wait_ready()
             return process.pid
         time.sleep(0.1)
-    raise Failure(f"The network did not start again; see {home / 'devnet.log'}.")
+    raise Failure(
+        f"The network did not start again; see {home / 'devnet.log'}.",
+        f"网络未能再次启动；见 {home / 'devnet.log'}。",
+    )
 
 
 def _tell_next(home: Path, state: DevnetState, pid: int) -> None:

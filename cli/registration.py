@@ -49,7 +49,8 @@ def register_submitters(state: DevnetState, progress: Progress | None = None) ->
             if result.status != "applied" and result.code not in ALREADY:
                 raise Failure(
                     f"{who.party} could not be registered: {result.code} {result.detail}".strip()
-                    + "."
+                    + ".",
+                    f"无法登记 {who.party}：{result.why_zh}。",
                 )
             who.tx_id = result.tx_id
         height = max(result.height for result in results)

@@ -10,8 +10,9 @@ import argparse
 import os
 from pathlib import Path
 
-from cli.arguments import Parser, add_command, add_node_options, make_clients
-from cli.failure import OK, Failure, unusable
+from cli.arguments import Parser, add_command, add_node_options, make_clients, tell_written
+from cli.failure import OK, Failure
+from cli.refusals import in_the_way, no_node, unwritable
 
 HELP = """\
 Fetch a merchant's schedule of claims: every contract with its whole record. 取得经营者的债权表。
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     output: Path = arguments.output
     if output.exists():
-        raise unusable(f"{output} exists and is not overwritten.")
+        raise in_the_way(output)
     part = output.with_name(f"{output.name}.{os.getpid()}.part")
     last: Failure | None = None
     for client in make_clients(arguments):
@@ -64,12 +65,15 @@ def run(arguments: argparse.Namespace) -> int:
                 last = error
                 continue
             except FileExistsError:
-                raise unusable(f"{output} exists and is not overwritten.") from None
+                raise in_the_way(output) from None
             except OSError as error:
-                raise unusable(f"{output} cannot be written: {error.strerror}.") from None
+                raise unwritable(output, error) from None
             finally:
                 part.unlink(missing_ok=True)
-        size = output.stat().st_size
-        print(f"Wrote the schedule of {arguments.merchant} to {output} ({size} bytes).")
+        english, chinese = (
+            f"the schedule of {arguments.merchant}",
+            f" {arguments.merchant} 的债权表",
+        )
+        tell_written(output, output.stat().st_size, english, chinese)
         return OK
-    raise last or unusable("No node was named.")
+    raise last or no_node()

@@ -12,7 +12,7 @@ import binascii
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cli.arguments import (
     Parser,
@@ -22,7 +22,8 @@ from cli.arguments import (
     read_input,
     write_output,
 )
-from cli.failure import FAILED, OK, Failure, unusable
+from cli.failure import OK, Failure, unusable
+from cli.refusals import check_tx_id, in_the_way, no_node, not_made
 
 HELP = """\
 Fetch the first timestamped checkpoint that covers a transaction, as files: the checkpoint, the
@@ -36,6 +37,10 @@ examples:
   openssl ts -verify -data stamped/checkpoint -in stamped/tsa-1.sm3.tsr -CAfile root.pem \\
       -untrusted signer.pem
 """
+
+
+KINDS_ZH: Final = {"checkpoint": "检查点", "tlog-proof": "日志证明", "tsr": "时间戳"}
+"""What is written, by the last part of its name."""
 
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -57,12 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
     from cli.client import ApiError, Unreachable
 
     if (arguments.of is None) == (arguments.file is None):
-        raise unusable("Name a transaction or, with --file, an evidence file; one of the two.")
+        raise unusable(
+            "Name a transaction or, with --file, an evidence file; one of the two.",
+            "请给出一笔交易，或以 --file 给出一个存证文件，二者择一。",
+        )
     if arguments.file is not None:
         return _take_out(arguments.file, arguments.output)
-    tx_id: str = arguments.of
-    if not re.fullmatch(r"[0-9a-f]{64}", tx_id):
-        raise unusable(f"{tx_id!r} is not a transaction id of 64 lower-case hex digits.")
+    tx_id = check_tx_id(arguments.of)
     last: Failure | None = None
     for client in make_clients(arguments):
         with client:
@@ -72,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
                 last = error
                 continue
         return _write(arguments.output, tx_id, answer)
-    raise last or unusable("No node was named.")
+    raise last or no_node()
 
 
 def _take_out(path: Path, folder: Path) -> int:
@@ -84,9 +90,14 @@ def _take_out(path: Path, folder: Path) -> int:
     try:
         part = find_timestamps(read_evidence(read_input(path, FILE_BYTES_MAX)))
     except Rejected as rejected:
-        raise unusable(f"{path}: {rejected.detail}.") from None
+        raise unusable(
+            f"{path}: {rejected.detail}.", f"{path} 不是可读的存证文件，原因见上一行。"
+        ) from None
     if part is None:
-        raise unusable(f"{path} has no time stamps; `proof timestamps` puts them into a file.")
+        raise unusable(
+            f"{path} has no time stamps; `proof timestamps` puts them into a file.",
+            f"{path} 中没有时间戳；可用 proof timestamps 加入。",
+        )
     files = {"checkpoint": part.checkpoint.encode()}
     files |= {f"{one.authority}.{one.algorithm}.tsr": one.raw for one in part.tokens}
     return _write_files(folder, files)
@@ -109,7 +120,8 @@ def _write(folder: Path, tx_id: str, answer: dict[str, Any]) -> int:
             files[name] = base64.b64decode(item["token"], validate=True)
     except (AttributeError, KeyError, TypeError, ValueError, binascii.Error) as error:
         raise Failure(
-            f"The node's answer is not of the format of timestamps: {error}.", FAILED
+            f"The node's answer is not of the format of timestamps: {error}.",
+            "节点的答复不符合时间戳的格式。",
         ) from None
     return _write_files(folder, files)
 
@@ -118,11 +130,12 @@ def _write_files(folder: Path, files: dict[str, bytes]) -> int:
     """Write all or, where one is there, none: a checkpoint never lies beside another's token."""
     for name in files:
         if os.path.lexists(folder / name):
-            raise unusable(f"{folder / name} exists and is not overwritten.")
+            raise in_the_way(folder / name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise unusable(f"{folder} cannot be made: {error.strerror}.") from None
+        raise not_made(folder, error) from None
     for name, content in files.items():
-        write_output(folder / name, content, name.rpartition(".")[2] or "the file")
+        kind = name.rpartition(".")[2]
+        write_output(folder / name, content, kind, KINDS_ZH[kind])
     return OK

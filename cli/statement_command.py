@@ -7,7 +7,6 @@ Nodes are believed in nothing: what they answered is verified, as a court would,
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +23,8 @@ from cli.arguments import (
     write_output,
 )
 from cli.failure import OK, Failure, unusable
+from cli.passed_on import explain
+from cli.refusals import check_tx_id
 
 if TYPE_CHECKING:
     from cli.client import Client
@@ -81,7 +82,7 @@ example:
 SAYS: Final = ("witnessed", "confirmed", "objected", "reversed")
 """What an attest may say (`contracts.attest.STATEMENTS`); the first is the default."""
 
-_TX_ID: Final = re.compile(r"[0-9a-f]{64}")
+PARTS_ZH: Final = {"evidence": "存证文件", "payload": "声明内容", "statement": "声明"}
 
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -129,25 +130,27 @@ def run_register(arguments: argparse.Namespace) -> int:
     """Make or read a statement, register it, write the Transparent Statement."""
     import time
 
+    from cli.client import ask_first
     from cli.drafts import Draft, complete_body
     from cli.submit_command import read_institution, read_signers
-    from genesis.document import parse_genesis
     from ledger.cose_statement import with_envelope
     from ledger.refusal import Rejected
     from ledger.scitt import ATTEST, check_registration
     from ledger.transaction import compute_tx_id, sign_transaction
 
-    about = _tx_id_of(arguments.about)
+    about = check_tx_id(arguments.about)
     check_output(arguments.output)
     signers = read_signers(arguments.keys, arguments.devnet)
     if arguments.home is not None:
         signers |= read_institution(arguments.home, arguments.passphrase_file)
     signer = signers.get(arguments.issuer)
     if signer is None:
-        raise unusable(f"No key is given for {arguments.issuer}.")
+        raise unusable(
+            f"No key is given for {arguments.issuer}.", f"未给出 {arguments.issuer} 的密钥。"
+        )
     with ExitStack() as stack:
         clients = [stack.enter_context(client) for client in make_clients(arguments)]
-        genesis = parse_genesis(clients[0].genesis())
+        genesis = _fetch_genesis(clients)
         if arguments.statement is not None:
             statement = _read(arguments.statement, ())
         else:
@@ -172,28 +175,31 @@ def run_register(arguments: argparse.Namespace) -> int:
                 {arguments.issuer: signer.public_key},
             )
         except Rejected as rejected:
-            raise unusable(f"It cannot be registered: {rejected.detail}.") from None
+            raise unusable(
+                f"It cannot be registered: {rejected.detail}.",
+                f"该声明不能登记：{explain(rejected)}。",
+            ) from None
         envelope = sign_transaction(body, genesis.chain_id, [signer])
         tx_id = compute_tx_id(body).hex()
-        _post(clients, with_envelope(statement, envelope))
-        print(f"Registered by transaction {tx_id}.")
+        registered = with_envelope(statement, envelope)
+        ask_first(clients, lambda client: client.register(registered))
+        print(f"Registered by transaction {tx_id}. 已由该交易登记。")
         raw = _collect(clients, genesis, statement, tx_id)
-    write_output(arguments.output, raw, "the Transparent Statement")
+    write_output(arguments.output, raw, "the Transparent Statement", "透明声明")
     return OK
 
 
 def run_collect(arguments: argparse.Namespace) -> int:
     """Fetch receipts and evidence of a registered statement."""
-    from genesis.document import parse_genesis
     from ledger.scitt import ENVELOPE, EVIDENCE, RECEIPTS
 
-    tx_id = _tx_id_of(arguments.entry)
+    tx_id = check_tx_id(arguments.entry)
     check_output(arguments.output)
     statement = _read(arguments.statement, (ENVELOPE, EVIDENCE, RECEIPTS))
     with ExitStack() as stack:
         clients = [stack.enter_context(client) for client in make_clients(arguments)]
-        raw = _collect(clients, parse_genesis(clients[0].genesis()), statement, tx_id)
-    write_output(arguments.output, raw, "the Transparent Statement")
+        raw = _collect(clients, _fetch_genesis(clients), statement, tx_id)
+    write_output(arguments.output, raw, "the Transparent Statement", "透明声明")
     return OK
 
 
@@ -209,8 +215,10 @@ def run_extract(arguments: argparse.Namespace) -> int:
     }
     part = parts[arguments.part]
     if part is None:
-        raise unusable(f"{arguments.file} has no evidence in it.")
-    write_output(arguments.output, part, f"the {arguments.part}")
+        raise unusable(
+            f"{arguments.file} has no evidence in it.", f"{arguments.file} 中没有存证文件。"
+        )
+    write_output(arguments.output, part, f"the {arguments.part}", PARTS_ZH[arguments.part])
     return OK
 
 
@@ -220,7 +228,10 @@ def _sign(arguments: argparse.Namespace, genesis: Genesis, about: str, signer: S
     from ledger.scitt import format_issuer, format_subject
 
     if arguments.type is None:
-        raise unusable("--document needs its media type: --type application/pdf, say.")
+        raise unusable(
+            "--document needs its media type: --type application/pdf, say.",
+            "--document 须注明媒体类型，例如 --type application/pdf。",
+        )
     document = read_input(arguments.document)
     raw = sign_statement(
         document if arguments.inline else sha256(document),
@@ -247,21 +258,16 @@ def _parse(raw: bytes, labels: Sequence[int], name: str) -> Statement:
     try:
         return read_statement(raw, labels, FILE_BYTES_MAX)
     except Rejected as rejected:
-        raise unusable(f"{name}: {rejected.detail}.") from None
+        raise unusable(
+            f"{name}: {rejected.detail}.", f"{name} 不是可读的声明，原因见上一行。"
+        ) from None
 
 
-def _post(clients: Sequence[Client], raw: bytes) -> None:
-    """Register at the first node that answers; what one refuses, all would."""
-    from cli.client import Unreachable
+def _fetch_genesis(clients: Sequence[Client]) -> Genesis:
+    from cli.client import ask_first
+    from genesis.document import parse_genesis
 
-    last: Unreachable | None = None
-    for client in clients:
-        try:
-            client.register(raw)
-            return
-        except Unreachable as error:
-            last = error
-    raise last or unusable("No node was named.")
+    return parse_genesis(ask_first(clients, lambda client: client.genesis()))
 
 
 def _collect(
@@ -282,21 +288,20 @@ def _collect(
         except (ApiError, Unreachable) as error:
             last = error
     if not receipts or not evidence:
+        why, why_zh = (last.english, last.chinese) if last is not None else ("", "")
         raise Failure(
             f"Transaction {tx_id} registers it, but receipts and evidence could not be fetched: "
-            f"{last} Fetch them later with `evidence-ledger statement collect`."
+            f"{why} Fetch them later with `evidence-ledger statement collect`.",
+            f"交易 {tx_id} 已登记该声明，但未能取得收据与证据：{why_zh}"
+            "可稍后以 evidence-ledger statement collect 取得。",
         )
     raw = make_transparent(statement, list(receipts), evidence)
     failed = verify_evidence(raw, genesis.chain_id).failed
     if failed is not None:
         raise Failure(
             f"What the nodes answered does not verify, and nothing is written: step "
-            f"{failed.number}, {failed.name.en}. {failed.explanation.en}"
+            f"{failed.number}, {failed.name.en}. {failed.explanation.en}",
+            f"节点的答复未通过核验，未写出任何文件：第 {failed.number} 步，{failed.name.zh}。"
+            f"{failed.explanation.zh}",
         )
     return raw
-
-
-def _tx_id_of(text: str) -> str:
-    if not _TX_ID.fullmatch(text):
-        raise unusable(f"{text!r} is not a transaction id of 64 lower-case hex digits.")
-    return text

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cli.client import ApiError, Client, Unreachable
 from cli.drafts import Draft, Item, SignedItem, complete_body
@@ -36,6 +36,10 @@ POST_COUNT_MAX: Final = 500
 """Transactions of one request; the API takes a thousand."""
 
 LATER: Final = frozenset({429, 503})
+
+HEIGHTS_ZH: Final = {"height": "高度", "certified_height": "已认证高度"}
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,13 @@ class Result:
     def findings(self) -> list[str]:
         """Rules that were broken, in the order in which the outcome names them."""
         return [str(value) for name, value in self.effects if name == "finding"]
+
+    @property
+    def why_zh(self) -> str:
+        """Why it was not applied, in Chinese, without a full stop."""
+        if self.status == "rejected":
+            return (self.detail_zh or self.code).rstrip("。")
+        return describe_refusal(self.code, self.effects).zh
 
 
 @dataclass(slots=True)
@@ -100,7 +111,10 @@ class Submitter:
             - set(self.signers)
         )
         if missing:
-            raise unusable(f"No key is given for {', '.join(missing)}.")
+            raise unusable(
+                f"No key is given for {', '.join(missing)}.",
+                f"未给出以下主体的密钥：{'、'.join(missing)}。",
+            )
         rounds = plan_rounds(items) if is_ordered else [list(range(len(items)))]
         _check_drafts((items[place] for places in rounds for place in places), dict(self.tx_ids))
         results: dict[int, Result] = {}
@@ -173,7 +187,7 @@ class Submitter:
 
     def _post(self, at: int, part: Sequence[_Ready]) -> dict[str, Result]:
         """Post a part at once; return what was refused for good."""
-        answers: list[dict[str, Any]] = self._ask(
+        answers: list[dict[str, Any]] = self.ask(
             at, lambda client: client.post_batch([one.envelope for one in part])
         )
         refusals = {}
@@ -192,7 +206,7 @@ class Submitter:
 
     def _settle(self, at: int, one: _Ready) -> Result:
         try:
-            place = self._ask(at, lambda client: {**client.settle(one.envelope), "": client.url})
+            place = self.ask(at, lambda client: {**client.settle(one.envelope), "": client.url})
         except ApiError as error:
             return _result(one, "rejected", error.reason, error.detail, detail_zh=error.detail_zh)
         effects = tuple((str(name), value) for name, value in place.get("effects", ()))
@@ -207,8 +221,11 @@ class Submitter:
             effects,
         )
 
-    def _ask(self, at: int, ask: Callable[[Client], Any]) -> Any:
-        """Ask the node of this share; if it is gone, the next ones in turn."""
+    def ask(self, at: int, ask: Callable[[Client], Answer]) -> Answer:
+        """Ask the node of this place; if it is gone, the next ones in turn.
+
+        A node that did not answer once is not asked again. Raises `Failure` when none is left.
+        """
         last: Unreachable | None = None
         for step in range(len(self.clients)):
             client = self.clients[(at + step) % len(self.clients)]
@@ -220,7 +237,18 @@ class Submitter:
                 last = error
                 with self._guard:
                     self._gone.add(client.url)
-        raise Failure(f"No node answers any more. {last or ''}".rstrip())
+        english, chinese = (last.english, last.chinese) if last is not None else ("", "")
+        raise Failure(f"No node answers any more. {english}".rstrip(), f"已没有节点应答。{chinese}")
+
+    @property
+    def left_out(self) -> list[str]:
+        """URLs of the nodes that did not answer."""
+        return sorted(self._gone)
+
+    def wait_everywhere(self, height: int, name: str = "height") -> None:
+        """Wait until every node that answers has come to a height; see `wait_height`."""
+        for at in range(len(self.clients)):
+            self.ask(at, lambda client: wait_height(client, height, name))
 
     def _wait_certified(self, results: Sequence[Result]) -> None:
         """Wait until a certified checkpoint covers the highest block of all of these.
@@ -228,8 +256,8 @@ class Submitter:
         At every node that answers: whoever asks one next finds there what was just submitted.
         """
         height = max((result.height for result in results), default=-1)
-        for at in range(len(self.clients) if height >= 0 else 0):
-            self._ask(at, lambda client: wait_height(client, height, "certified_height"))
+        if height >= 0:
+            self.wait_everywhere(height, "certified_height")
 
 
 def _result(
@@ -302,7 +330,10 @@ def wait_height(client: Client, height: int, name: str = "height", timeout_s: fl
         if now >= height:
             return now
         if time.monotonic() > deadline:
-            raise Unreachable(f"{client.url} is at {name} {now} and did not come to {height}.")
+            raise Unreachable(
+                f"{client.url} is at {name} {now} and did not come to {height}.",
+                f"{client.url} 的{HEIGHTS_ZH[name]}为 {now}，未能到达 {height}。",
+            )
         time.sleep(0.02)
 
 
@@ -311,17 +342,22 @@ def summarise(results: Sequence[Result]) -> list[str]:
     by_status = Counter(result.status for result in results)
     counts = (
         f"{by_status['applied']} applied, {by_status['refused']} recorded as refused, "
-        f"{by_status['rejected']} not taken in."
+        f"{by_status['rejected']} not taken in. "
+        f"已执行 {by_status['applied']} 笔，被拒绝但已留痕 {by_status['refused']} 笔，"
+        f"未收下 {by_status['rejected']} 笔。"
     )
     sentences = [counts]
-    for status, text in (("refused", "Recorded as refused"), ("rejected", "Not taken in")):
+    for status, text, text_zh in (
+        ("refused", "Recorded as refused", "以上被拒绝，已留痕。"),
+        ("rejected", "Not taken in", "以上未收下。"),
+    ):
         of_status = [result for result in results if result.status == status]
-        sentences += _list_reasons(text, [(result.code, result) for result in of_status])
+        sentences += _list_reasons(text, text_zh, [(result.code, result) for result in of_status])
     found = [(finding, result) for result in results for finding in result.findings]
-    return sentences + _list_reasons("Findings", found)
+    return sentences + _list_reasons("Findings", "以上为发现事项。", found)
 
 
-def _list_reasons(text: str, cases: Sequence[tuple[str, Result]]) -> list[str]:
+def _list_reasons(text: str, text_zh: str, cases: Sequence[tuple[str, Result]]) -> list[str]:
     """Return how often each reason occurs, and the first case of each in words."""
     if not cases:
         return []
@@ -329,14 +365,13 @@ def _list_reasons(text: str, cases: Sequence[tuple[str, Result]]) -> list[str]:
     first = dict(reversed(cases))
     listed = ", ".join(f"{reason} ({count})" for reason, count in counted)
     told = [f"  {first[reason].stream}: {_tell(reason, first[reason])}" for reason, _ in counted]
-    return [f"{text}: {listed}.", *told]
+    return [f"{text}: {listed}. {text_zh}", *told]
 
 
 def _tell(reason: str, result: Result) -> str:
     """Return why in Chinese and English; what was not taken in has the node's own sentences."""
     if result.status == "rejected":
-        zh = f"{result.detail_zh}。 " if result.detail_zh else ""
-        return f"{zh}{result.detail or reason}."
+        return f"{result.why_zh}。 {result.detail or reason}."
     if result.status == "refused":
         why = describe_refusal(reason, result.effects)
     else:

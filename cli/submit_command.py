@@ -22,6 +22,7 @@ from cli.arguments import (
     write_output,
 )
 from cli.failure import FAILED, OK, unusable
+from cli.refusals import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Submit a file."""
     import time
 
+    from cli.client import ask_first
     from cli.drafts import read_items
     from cli.progress import show_progress
     from cli.submission import Submitter, summarise
@@ -94,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         clients = [stack.enter_context(client) for client in make_clients(arguments)]
         submitter = Submitter(
-            genesis=parse_genesis(clients[0].genesis()),
+            genesis=parse_genesis(ask_first(clients, lambda client: client.genesis())),
             clients=clients,
             signers=signers,
             now_ms=lambda: time.time_ns() // 1_000_000,
@@ -107,10 +109,14 @@ def run(arguments: argparse.Namespace) -> int:
                 results = submitter.submit(items, progress, is_ordered=not arguments.any_order)
         except BaseException:  # what is on the chain stays there: its results must not be lost
             if submitter.settled:
-                print(f"Broken off: {len(submitter.settled)} of {len(items)} have a result. 中断。")
+                done = len(submitter.settled)
+                print(
+                    f"Broken off: {done} of {len(items)} have a result. 中断：{done} 笔已有结果。"
+                )
                 _write_results(arguments.output, submitter.settled)
             raise
-    print(f"{len(results)} transactions in {time.monotonic() - begun:.1f} s.")
+    seconds = f"{time.monotonic() - begun:.1f}"
+    print(f"{len(results)} transactions in {seconds} s. 共 {len(results)} 笔，用时 {seconds} 秒。")
     for sentence in summarise(results):
         print(sentence)
     _write_results(arguments.output, results)
@@ -124,7 +130,7 @@ def _write_results(output: Path | None, results: Sequence[Result]) -> None:
 
     if output is not None:
         lines = b"".join(msgspec.json.encode(dataclasses.asdict(one)) + b"\n" for one in results)
-        write_output(output, lines, "the results")
+        write_output(output, lines, "the results", "结果")
 
 
 def read_signers(keys: Path | None, devnet: Path | None) -> dict[str, Signer]:
@@ -144,16 +150,24 @@ def read_signers(keys: Path | None, devnet: Path | None) -> dict[str, Signer]:
     if keys is not None:
         try:
             if readable_by_others(keys):
-                raise unusable(f"{keys} is open to other users; run: chmod 600 {keys}")
+                raise unusable(
+                    f"{keys} is open to other users; run: chmod 600 {keys}",
+                    f"其他用户可读取 {keys}；请执行 chmod 600 {keys}",
+                )
             seeds |= msgspec.json.decode(keys.read_bytes(), type=dict[str, str])
         except OSError as error:
-            raise unusable(f"{keys} cannot be read: {error.strerror}.") from None
+            raise unreadable(keys, error) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise unusable(f"{keys} is not a JSON object of seeds: {error}.") from None
+            raise unusable(
+                f"{keys} is not a JSON object of seeds: {error}.",
+                f"{keys} 不是载有密钥种子的 JSON 对象。",
+            ) from None
     try:
         return {party: SeedSigner(bytes.fromhex(seed)) for party, seed in seeds.items()}
     except ValueError:
-        raise unusable(f"{keys}: a seed is not 64 hex digits.") from None
+        raise unusable(
+            f"{keys}: a seed is not 64 hex digits.", f"{keys}：有种子不是 64 位十六进制数。"
+        ) from None
 
 
 def read_institution(path: Path, passphrase_file: Path | None) -> dict[str, Signer]:

@@ -83,6 +83,7 @@ def run_init(arguments: argparse.Namespace) -> int:
     keystore = Keystore.create(home / "keystore.json", passphrase, strength=Strength.MODERATE)
     key = write_identity(home, arguments.name, keystore.public_keys[KeyPurpose.COSIGN])
     print(f"Made {home}. The witness's key, for the members' node.toml and for verifiers:")
+    print(f"已创建 {home}。见证密钥如下，供各成员写入 node.toml 并供核验方使用：")
     print(key.format())
     return OK
 
@@ -103,11 +104,15 @@ def run_serve(arguments: argparse.Namespace) -> int:
         host, _ = parse_endpoint(arguments.listen)
         is_loopback = ipaddress.ip_address(host).is_loopback
     except ValueError as error:
-        raise unusable(f"--listen: {error}.") from None
+        raise unusable(
+            f"--listen: {error}.", f"--listen {arguments.listen!r} 不是“主机:端口”。"
+        ) from None
     if not is_loopback:
         raise unusable(
             f"--listen {arguments.listen} is not a loopback address; put a proxy with TLS before a "
-            "witness that others reach."
+            "witness that others reach.",
+            f"--listen {arguments.listen} 不是本机回环地址；供他人访问的见证服务，"
+            "请在其前设置带 TLS 的代理。",
         )
     logs = [read_genesis(path) for path in arguments.genesis]
     passphrase = read_passphrase(
@@ -120,4 +125,4 @@ def run_serve(arguments: argparse.Namespace) -> int:
             arguments.home, keystore.signer(KeyPurpose.COSIGN), logs, arguments.listen
         )
     except ValueError as error:
-        raise unusable(f"{error}.") from None
+        raise unusable(f"{error}.", "见证服务无法启动，原因见上一行。") from None

@@ -104,7 +104,9 @@ def run_node(home: Path, prompt: Callable[[], str] | None = None) -> int:
         configure_logs(config.log)
         identity, keystore = open_identity(place, config, prompt)
     except (ConfigError, KeystoreError, OSError, Rejected) as error:
-        sys.stderr.write(f"evidence-ledger: this node cannot start: {error}\n")
+        sys.stderr.write(
+            f"evidence-ledger: this node cannot start: {error}\n节点无法启动，原因见上。\n"
+        )
         return EXIT_UNUSABLE
     bind_context(node=identity.genesis.institutions[identity.replica].id, replica=identity.replica)
     gc.disable()

@@ -83,7 +83,7 @@ class _Unusable(Exception):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise _Unusable(f"{message}; see {self.prog} --help")
+        raise _Unusable(f"{message}; see {self.prog} --help. 命令行参数有误，用法见 --help。")
 
 
 def make_parser(prog: str) -> argparse.ArgumentParser:
@@ -197,7 +197,8 @@ def _verify(arguments: argparse.Namespace, unpack: Callable[[bytes], bytes] | No
         if unpack is None:
             raise _Unusable(
                 f"{arguments.file} is a PDF. Take the evidence out of it first: save its "
-                "attachment, or run evidence-ledger certificate extract."
+                "attachment, or run evidence-ledger certificate extract. "
+                "该文件是 PDF，请先取出所附的存证文件。"
             )
         raw = unpack(raw)
         sys.stderr.write(

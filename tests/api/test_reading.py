@@ -256,8 +256,14 @@ async def test_liabilities(connect: Connect, committed: FakeNode) -> None:
         committed.certify()
         one = await client.get("/v1/contracts/c1/claim")
         assert one.json() == {"claims": ["c1"], "shown": True}
-        several = await client.get("/v1/claims?contract=c1&contract=c1")
-        assert several.json() == {"claims": ["c1"], "shown": False}
+        class_of_one = await client.get("/v1/claims?contract=c1")
+        assert class_of_one.json() == {"claims": ["c1"], "shown": False}
+        twice = await client.get("/v1/claims?contract=c1&contract=c1")
+        assert (twice.status_code, twice.json()["detail"], twice.json()["detail_zh"]) == (
+            400,
+            "contract 'c1' is named twice; a claim has each once",
+            "合同 'c1' 列出了两次；每份合同只能列一次",
+        )
         many = "&".join(f"contract=c{at}" for at in range(257))
         assert await refused(client, f"/v1/claims?{many}") == (
             400,

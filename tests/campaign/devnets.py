@@ -45,8 +45,9 @@ class PatientDevnet(Devnet):
                 process.send_signal(signal.SIGABRT)
                 process.wait()
                 raise Failure(
-                    f"{failure}\nIt had used {used_s:.1f} s of CPU and stood here:\n"
-                    f"{log_tail(self.state.nodes[replica])}"
+                    failure.english,
+                    f"{failure.chinese}\nIt had used {used_s:.1f} s of CPU and stood here:\n"
+                    f"{log_tail(self.state.nodes[replica])}",
                 ) from None
 
 
@@ -118,7 +119,10 @@ class SmallDiskDevnet(PatientDevnet):
         self.home.rename(kept)
         self.home.mkdir(mode=0o700)
         if not mount_tmpfs(self.home, self.SIZE):
-            raise Failure("a file system of limited size cannot be mounted here")
+            raise Failure(
+                "a file system of limited size cannot be mounted here",
+                "此处不能挂载限定大小的文件系统",
+            )
         shutil.copytree(kept, self.home, dirs_exist_ok=True)
         shutil.rmtree(kept)
 

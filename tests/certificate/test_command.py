@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 NO_EVIDENCE = (
     "It is no evidence file, and nothing can be certified of it: evidence file: format is not "
-    "'evidence-ledger/evidence/v1'.\n"
+    "'evidence-ledger/evidence/v1'."
 )
 
 
@@ -84,10 +84,12 @@ def test_made_extracted_verified_checked(
         here,
     )
     assert command.run(*asked) == 0
-    assert command.out == (f"Wrote the certificate to {here} ({here.stat().st_size} bytes).\n")
+    assert command.out == (
+        f"Wrote the certificate to {here} ({here.stat().st_size} bytes). 已写出证书。\n"
+    )
     assert here.read_bytes() == made.read_bytes(), "another process made other bytes"
     assert command.run(*asked) == 2
-    assert command.err == f"{here} exists and is not overwritten.\n"
+    assert command.refusal == f"{here} exists and is not overwritten."
 
     out = tmp_path / "out.json"
     assert command.run("certificate", "extract", here, "-o", out) == 0
@@ -117,10 +119,10 @@ def test_pages_that_somebody_changed_are_noticed(
     writer.write(altered)
     assert extract(altered.read_bytes()) == evidence("history")[0]
     assert command.run("certificate", "check", altered, "--genesis-hash", genesis_hash) == 1
-    assert command.err == (
+    assert command.refusal == (
         "The pages are not what evidence-ledger 0.1.0 makes of the evidence inside and this "
         "genesis hash: they were made with another hash or version, or somebody changed them. Do "
-        "not rely on them; `evidence-ledger verify` judges the evidence alone.\n"
+        "not rely on them; `evidence-ledger verify` judges the evidence alone."
     )
 
 
@@ -130,10 +132,10 @@ def test_another_genesis_is_inconsistent_on_paper_too(
     other = "ab" * 32
     path = tmp_path / "no.pdf"
     assert command.run("certificate", "make", file, "--genesis-hash", other, "-o", path) == 1
-    assert command.err == (
+    assert command.refusal == (
         "The evidence is inconsistent, and the document says so: step 2, the trusted genesis. The "
         f"genesis document in the file has hash {evidence('history')[1].hex()}; trusted is "
-        f"{other}.\n"
+        f"{other}."
     )
     assert command.run("certificate", "check", path, "--genesis-hash", other) == 1
     assert "Conclusion: inconsistent (step 2 failed)" in command.out
@@ -147,23 +149,22 @@ def test_another_genesis_is_inconsistent_on_paper_too(
             b"{}",
             NO_EVIDENCE,
         ),
-        ("certificate check", b"{}", "{path} is not a PDF.\n"),
-        ("certificate extract", b"{}", "{path} is not a PDF.\n"),
+        ("certificate check", b"{}", "{path} is not a PDF."),
+        ("certificate extract", b"{}", "{path} is not a PDF."),
         (
             "certificate extract",
             b"%PDF-1.7\nnothing",
-            "No evidence was taken out of the PDF: the PDF cannot be read: PdfReadError.\n",
+            "No evidence was taken out of the PDF: the PDF cannot be read: PdfReadError.",
         ),
         (
             "certificate make",
             SCHEDULE_START,
             (
                 "It is a merchant's schedule of claims, of which no certificate is made; "
-                "`evidence-ledger verify` examines it and prints its table. "
-                "债权表不制作证书，请以 evidence-ledger verify 核验。\n"
+                "`evidence-ledger verify` examines it and prints its table."
             ),
         ),
-        ("certificate make", None, "{path} cannot be read: No such file or directory.\n"),
+        ("certificate make", None, "{path} cannot be read: No such file or directory."),
     ],
 )
 def test_refusals_are_sentences(
@@ -175,7 +176,7 @@ def test_refusals_are_sentences(
     more = ["-o", tmp_path / "made"] if words != "certificate check" else []
     more += ["--genesis-hash", "00" * 32] if words != "certificate extract" else []
     assert command.run(*words.split(), path, *more) == 2
-    assert command.err == sentence.format(path=path)
+    assert command.refusal == sentence.format(path=path)
     assert not (tmp_path / "made").exists()
 
 
@@ -193,7 +194,7 @@ def test_a_check_that_is_not_written_whole_says_nothing_of_the_file(
 def test_a_hash_that_is_none_is_refused(command: Command, file: Path, tmp_path: Path) -> None:
     asked = ("certificate", "make", file, "--genesis-hash", "5f0c", "-o", tmp_path / "x")
     assert command.run(*asked) == 2
-    assert command.err == "--genesis-hash '5f0c' is not 64 hex digits.\n"
+    assert command.refusal == "--genesis-hash '5f0c' is not 64 hex digits."
 
 
 def pdf_with(*names: str) -> bytes:
@@ -291,7 +292,7 @@ def test_the_verifier_alone_says_what_to_do_with_a_pdf(made: Path, genesis_hash:
     assert verify_alone([str(made), "--genesis-hash", genesis_hash], out=out) == 2
     assert out.getvalue() == (
         f"{made} is a PDF. Take the evidence out of it first: save its attachment, or run "
-        "evidence-ledger certificate extract.\n"
+        "evidence-ledger certificate extract. 该文件是 PDF，请先取出所附的存证文件。\n"
     )
 
 
@@ -309,7 +310,7 @@ def test_a_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, package, None)
     asked = ("certificate", "make", file, "--genesis-hash", genesis_hash, "-o", tmp_path / "x")
     assert command.run(*asked) == 1
-    assert command.err.endswith(
+    assert command.refusal == (
         f"The package {package} is not installed; certificates in PDF need the packages of the "
-        "extra: pip install 'evidence-ledger[certificate]'.\n"
+        "extra: pip install 'evidence-ledger[certificate]'."
     )

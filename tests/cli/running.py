@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -47,6 +48,14 @@ class Command:
         status = main([str(argument) for argument in argv])
         self.out, self.err = self._capsys.readouterr()
         return status
+
+    @property
+    def refusal(self) -> str:
+        """The English line of what was refused; a Chinese one follows it, and nothing else."""
+        english, chinese = self.err.splitlines()
+        assert re.search(r"[\u4e00-\u9fff]", chinese), chinese
+        assert not re.search(r"[\u4e00-\u9fff]", english), english
+        return english
 
 
 class StoredChain:

@@ -62,7 +62,9 @@ def test_homes_for_containers_listen_on_every_address(command: Command, tmp_path
         assert not Path(config.keys.passphrase_file).is_absolute(), "the home must be movable"
         assert str(tmp_path) not in home.config.read_text()
     assert command.run("devnet", "init", *arguments, *ports) == 0
-    assert command.out == f"{tmp_path} holds a devnet already; nothing was changed.\n"
+    assert (
+        command.out == f"{tmp_path} holds a devnet already; nothing was changed. 未作任何更改。\n"
+    )
     assert (tmp_path / "devnet.json").read_bytes() == before
 
 
@@ -71,7 +73,7 @@ def test_a_directory_with_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(Failure) as refused:
         create_devnet(Layout(tmp_path, 1))
-    assert str(refused.value) == (
+    assert refused.value.english == (
         f"{tmp_path} is neither empty nor a devnet: it holds letter.txt, node-red. Name an empty "
         "directory."
     )
@@ -92,7 +94,7 @@ def test_a_port_taken_meanwhile_is_replaced_everywhere(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", peer)):
         (sentence,) = move_ports(state)
     moved = parse_endpoint(state.nodes[1].peer)[1]
-    assert sentence == f"Port {peer} of pay-a is in use; it takes {moved} instead."
+    assert sentence == f"Port {peer} of pay-a is in use; it takes {moved} instead. 端口已改。"
     write_state(tmp_path / "net", state)
     genesis = parse_genesis(Path(state.genesis).read_bytes())
     first, second = (load_config(NodeHome(Path(node.home))) for node in state.nodes)
@@ -134,10 +136,10 @@ def test_a_devnet_that_runs_keeps_its_addresses(
         with pytest.raises(Failure) as refused:
             open_devnet(Layout(tmp_path / "net", 2), said.append)
     holder = f"{home} is in use by process {os.getpid()} "
-    assert str(refused.value).startswith(holder)
-    assert str(refused.value).endswith("; stop it first. Nothing was changed.")
+    assert refused.value.english.startswith(holder)
+    assert refused.value.english.endswith("; stop it first. Nothing was changed.")
     assert [line.startswith(holder) for line in said] == [True]
-    assert said[0].endswith("; waiting for its end.")
+    assert said[0].endswith("; waiting for its end. 目录被占用，等待其结束。")
     assert [file.read_bytes() for file in files] == before
 
 
@@ -153,7 +155,9 @@ def test_what_a_killed_devnet_leaves_behind_is_waited_for(tmp_path: Path) -> Non
 
         opened = open_devnet(Layout(tmp_path / "net", 2), hear)
     assert opened == state
-    assert [line.endswith("; waiting for its end.") for line in said] == [True]
+    assert [line.endswith("; waiting for its end. 目录被占用，等待其结束。") for line in said] == [
+        True
+    ]
 
 
 def test_ports_in_a_row_that_are_taken_are_refused() -> None:

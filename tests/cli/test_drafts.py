@@ -62,7 +62,7 @@ def test_an_object_a_list_and_lines_are_read(tmp_path: Path, text: str) -> None:
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(Failure) as refused:
         read_items(write(tmp_path, text))
-    assert str(refused.value).removeprefix(f"{tmp_path}/").startswith(sentence)
+    assert refused.value.english.removeprefix(f"{tmp_path}/").startswith(sentence)
     assert refused.value.status == 2
 
 
@@ -85,7 +85,7 @@ def test_a_reference_stands_for_the_earlier_transactions_id() -> None:
     assert body.data["tx_id"] == "ab" * 32
     with pytest.raises(Failure) as refused:
         complete_body(draft, 5, {})
-    assert str(refused.value) == (
+    assert refused.value.english == (
         "'r2' names @m-yoga/r1, and m-yoga has no transaction 'r1' earlier in this file."
     )
 
@@ -141,8 +141,14 @@ def test_a_summary_counts_reasons_and_tells_the_first_of_each() -> None:
         result("rejected", "draining", 5),
     ]
     assert summarise(results) == [
-        "1 applied, 3 recorded as refused, 2 not taken in.",
-        "Recorded as refused: insufficient_locked (2), of_a_later_version (1).",
+        (
+            "1 applied, 3 recorded as refused, 2 not taken in. "
+            "已执行 1 笔，被拒绝但已留痕 3 笔，未收下 2 笔。"
+        ),
+        (
+            "Recorded as refused: insufficient_locked (2), of_a_later_version (1). "
+            "以上被拒绝，已留痕。"
+        ),
         (
             "  contract/card-1: 锁定余额不足（insufficient_locked）；锁定 1000.00 元，"
             "金额 1000.01 元。 Less is locked than was asked for (insufficient_locked); "
@@ -152,9 +158,9 @@ def test_a_summary_counts_reasons_and_tells_the_first_of_each() -> None:
             "  contract/card-3: of_a_later_version（of_a_later_version）。 "
             "Of_a_later_version (of_a_later_version)."
         ),
-        "Not taken in: stale (1), draining (1).",
-        "  contract/card-4: not_after 5 is not above 6.",
-        "  contract/card-5: draining.",
+        "Not taken in: stale (1), draining (1). 以上未收下。",
+        "  contract/card-4: stale。 not_after 5 is not above 6.",
+        "  contract/card-5: draining。 draining.",
     ]
 
 
@@ -163,8 +169,11 @@ def test_a_summary_tells_the_findings() -> None:
     found = Result("", "", "contract/card-1", "", "", "applied", "", effects=effects)
     assert found.findings == ["counter_gap"]
     assert summarise([found, found]) == [
-        "2 applied, 0 recorded as refused, 0 not taken in.",
-        "Findings: counter_gap (2).",
+        (
+            "2 applied, 0 recorded as refused, 0 not taken in. "
+            "已执行 2 笔，被拒绝但已留痕 0 笔，未收下 0 笔。"
+        ),
+        "Findings: counter_gap (2). 以上为发现事项。",
         (
             "  contract/card-1: 设备流水号有缺号（counter_gap）。 "
             "The device's counters leave a gap (counter_gap)."
@@ -192,7 +201,7 @@ def test_nothing_is_sent_of_a_file_with_a_draft_that_cannot_be_completed(is_orde
     )
     with pytest.raises(Failure) as refused:
         submitter.submit([good, lost], NoProgress(), is_ordered=is_ordered)
-    assert (str(refused.value), refused.value.status) == (
+    assert (refused.value.english, refused.value.status) == (
         "'r2' names @m-yoga/nothing, and m-yoga has no transaction 'nothing' earlier in this file.",
         2,
     )
@@ -229,7 +238,8 @@ class OneNode:
 
 
 @pytest.mark.parametrize(
-    ("end", "status"), [(KeyboardInterrupt(), 130), (Failure("No node answers any more."), 1)]
+    ("end", "status"),
+    [(KeyboardInterrupt(), 130), (Failure("No node answers any more.", "已没有节点应答。"), 1)],
 )
 def test_the_results_of_a_submission_that_is_broken_off_are_kept(
     command: Command,
@@ -247,5 +257,5 @@ def test_the_results_of_a_submission_that_is_broken_off_are_kept(
     file = write(tmp_path, json.dumps(DRAFT) + "\n" + json.dumps(DRAFT))
     out = tmp_path / "results.jsonl"
     assert command.run("submit", file, "--api", "https://node.example", "-o", out) == status
-    assert command.out.startswith("Broken off: 1 of 2 have a result. 中断。\n")
+    assert command.out.startswith("Broken off: 1 of 2 have a result. 中断：1 笔已有结果。\n")
     assert json.loads(out.read_text())["tx_id"] == "ab" * 32

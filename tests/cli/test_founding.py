@@ -71,7 +71,7 @@ def test_members_make_a_genesis_and_homes_that_open(
     for replica, home in enumerate(homes):
         arguments = ("--home", home, "--genesis", tmp_path / "genesis.json")
         assert command.run("node", "init", *arguments, "--passphrase-file", passphrase) == 0
-        assert f"Genesis hash: {genesis.chain_id.hex()}" in command.out
+        assert f"Genesis hash 创世哈希: {genesis.chain_id.hex()}" in command.out
         place = NodeHome(home)
         identity, keystore = open_identity(place, load_config(place))
         assert identity.replica == replica
@@ -79,8 +79,8 @@ def test_members_make_a_genesis_and_homes_that_open(
         assert keystore.public_keys[KeyPurpose.PARTY].hex() == expected
         assert Journal.open(DiskDirectory(place.journal)).load().record is None
         assert command.run("node", "init", *arguments, "--passphrase-file", passphrase) == 2
-        assert command.err == (
-            f"{place.config} exists: this home is finished already; nothing was changed.\n"
+        assert command.refusal == (
+            f"{place.config} exists: this home is finished already; nothing was changed."
         )
 
 
@@ -115,7 +115,7 @@ def test_keys_are_never_made_over_others(
         "genesis", "member", "--home", home, "--id", "x", "--role", "bank", "--name-en", "X",
         "--name-zh", "某", "--api", "https://x.example", "--peer", "x.example:1",
     ) == 2  # fmt: skip
-    assert command.err == f"{NodeHome(home).keystore} exists; keys are never made over others.\n"
+    assert command.refusal == f"{NodeHome(home).keystore} exists; keys are never made over others."
     assert NodeHome(home).keystore.read_bytes() == before
 
 
@@ -170,9 +170,9 @@ def test_seconds_are_no_time_of_genesis(command: Command, tmp_path: Path) -> Non
     out = tmp_path / "g.json"
     asked = ("genesis", "make", "a.json", "--network", "n", "-o", out, "--time", "1767225600")
     assert command.run(*asked) == 2
-    assert command.err == (
+    assert command.refusal == (
         "Argument --time: '1767225600' is no time in milliseconds since 1970, such as "
-        "1767225600000. See evidence-ledger genesis make --help.\n"
+        "1767225600000. See evidence-ledger genesis make --help."
     )
 
 
@@ -182,9 +182,9 @@ def test_a_member_named_twice_is_refused(
     member = make_member(command, tmp_path, passphrase, 0) / "member.json"
     out = tmp_path / "twice.json"
     assert command.run("genesis", "make", member, member, "--network", "n", "-o", out) == 2
-    assert command.err == (
+    assert command.refusal == (
         "This is no genesis document: genesis: institution ids ['bank-a', 'bank-a'] are not "
-        "distinct.\n"
+        "distinct."
     )
     assert not out.exists()
 
@@ -205,7 +205,7 @@ def test_a_wrong_passphrase_is_said(command: Command, tmp_path: Path, passphrase
     arguments = ("--home", homes[0], "--genesis", tmp_path / "genesis.json")
     assert command.run("node", "init", *arguments, "--passphrase-file", passphrase) == 1
     keystore = NodeHome(homes[0]).keystore
-    assert command.err == f"This passphrase does not open {keystore}.\n"
+    assert command.refusal == f"This passphrase does not open {keystore}."
 
 
 def test_a_home_of_another_network_is_refused(
@@ -215,9 +215,9 @@ def test_a_home_of_another_network_is_refused(
     stranger = make_member(command, tmp_path, passphrase, 2)
     arguments = ("--home", stranger, "--genesis", tmp_path / "genesis.json")
     assert command.run("node", "init", *arguments, "--passphrase-file", passphrase) == 1
-    assert command.err == (
+    assert command.refusal == (
         f"The certificate in {stranger}/keys/peer.crt is none of those that the genesis document "
-        "pins (bank-a, pay-a); this home belongs to another network.\n"
+        "pins (bank-a, pay-a); this home belongs to another network."
     )
 
 
@@ -252,11 +252,11 @@ def test_tokens_are_issued_listed_and_revoked(command: Command, home: Path) -> N
     assert re.search(r"^insp +regulator +until \d{4}-", command.out, flags=re.MULTILINE)
     issue = ("node", "token", "issue", *arguments, "--name", "insp", "--scope", "auditor")
     assert command.run(*issue) == 2
-    assert command.err == "There is a token 'insp' already; revoke it or choose a name.\n"
+    assert command.refusal == "There is a token 'insp' already; revoke it or choose a name."
     assert command.run("node", "token", "revoke", *arguments, "--name", "insp") == 0
     assert parse_tokens((home / "tokens.json").read_bytes()).find(token, 0) is None
     assert command.run("node", "token", "revoke", *arguments, "--name", "insp") == 1
-    assert command.err == "There is no token 'insp'; `node token list` shows them.\n"
+    assert command.refusal == "There is no token 'insp'; `node token list` shows them."
 
 
 def test_a_scope_that_does_not_exist_is_refused(command: Command, home: Path) -> None:

@@ -133,6 +133,8 @@ def test_a_missing_package_is_said() -> None:
         (
             "The package httpx is not installed; this command needs the node's packages "
             "(pip install 'evidence-ledger[node]'). `verify` does without them.\n"
+            "未安装软件包 httpx；此命令须安装节点所用的软件包"
+            "（pip install 'evidence-ledger[node]'）。verify 命令无须安装。\n"
         ),
     )
 
@@ -209,8 +211,7 @@ def test_what_is_wrong_is_a_sentence(
     monkeypatch.chdir(tmp_path)
     assert command.run(*argv) == 2
     assert command.out == ""
-    first = command.err.splitlines()[0]
-    assert first == sentence or first.startswith(sentence), command.err
+    assert command.refusal.startswith(sentence), command.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -221,11 +222,11 @@ def test_of_a_file_that_could_not_be_written_whole_nothing_stays(tmp_path: Path)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
         with pytest.raises(Failure) as refused:
-            write_output(file, bytes(100_000), "the page")
+            write_output(file, bytes(100_000), "the page", "网页")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, before)
-    assert str(refused.value) == f"{file} cannot be written: File too large."
+    assert refused.value.english == f"{file} cannot be written: File too large."
     assert not file.exists()
 
 
@@ -243,13 +244,13 @@ def test_a_node_that_speaks_https_is_named_as_such(command: Command) -> None:
             url = f"http://127.0.0.1:{port}"
             assert command.run("proof", "inclusion", "0" * 64, "--api", url) == 1
     assert command.err.startswith(f"{url} does not answer: ")
-    assert command.err.endswith(". It may speak HTTPS: write https://.\n")
+    assert command.refusal.endswith(". It may speak HTTPS: write https://.")
     assert ".." not in command.err
 
 
 def test_no_node_answering_is_a_sentence(command: Command) -> None:
     assert command.run("proof", "inclusion", "0" * 64, "--api", "http://127.0.0.1:9") == 1
-    assert command.err == "http://127.0.0.1:9 does not answer: [Errno 111] Connection refused.\n"
+    assert command.refusal == "http://127.0.0.1:9 does not answer: [Errno 111] Connection refused."
 
 
 def test_the_parser_is_built_without_abbreviations() -> None:

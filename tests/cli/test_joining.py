@@ -31,6 +31,7 @@ def test_both_marks_are_left_with_the_reason(command: Command, home: NodeHome) -
     assert command.out == (
         f"Left {home.join_marker}. When the node starts, it takes a snapshot from its peers and\n"
         f"then recovers: {home.recover_marker} is there as well.\n"
+        "已留下标记。节点启动后，先从其他节点取得快照，再进入恢复。\n"
     )
     assert join(command, home) == 2
     assert f"{home.join_marker} is there already; nothing was changed." in command.err
@@ -52,7 +53,7 @@ def test_a_network_in_which_nobody_can_recover_is_refused(command: Command, tmp_
     shutil.rmtree(home.chain)
     home.chain.mkdir()
     assert join(command, home) == 1
-    assert command.err.strip() == (
+    assert command.refusal == (
         "Recovery cannot end in this network: it needs the answers of one other, and there are "
         "none. Nothing was changed: a node that joins by a snapshot has to recover."
     )

@@ -11,12 +11,12 @@ import pytest
 
 from cli.failure import Failure
 from cli.life import Cast, Role, make_commitments, make_draft, read_life
-from cli.main import main
 from cli.play_command import LIVES, find_files
 from cli.playing import EXAMPLES
 from law.amounts import show_yuan
 from law.terms import INDUSTRIES
 from law.terms_text import LANGUAGES, render_terms
+from tests.cli.running import Command
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(LIVES.glob("*.json"))
@@ -85,20 +85,20 @@ def test_what_is_no_life_is_refused_with_its_place(
     path = write(tmp_path, **changes)
     with pytest.raises(Failure) as refused:
         read_life(path)
-    assert str(refused.value) == f"{path}{sentence}"
+    assert refused.value.english == f"{path}{sentence}"
     assert refused.value.status == 2
 
 
 def test_files_that_are_not_there_and_terms_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(Failure) as refused:
         read_life(tmp_path / "nothing.json")
-    assert str(refused.value) == (
+    assert refused.value.english == (
         f"{tmp_path}/nothing.json cannot be read: No such file or directory."
     )
     path = write(tmp_path, terms="pets.json")
     with pytest.raises(Failure) as refused:
         read_life(path)
-    assert str(refused.value) == (
+    assert refused.value.english == (
         f"{path}: terms is 'evidence-ledger/life' version 1; 'evidence-ledger/terms' version 1 is "
         "expected."
     )
@@ -142,7 +142,7 @@ def test_a_person_nobody_named_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, events=event(event="assignment.notified", by=["consumer"], data=data))
     with pytest.raises(Failure) as refused:
         make_draft(read_life(path), 2, cast_of(path), 0)
-    assert str(refused.value) == "$friend names nobody; `persons` has party, assignee."
+    assert refused.value.english == "$friend names nobody; `persons` has party, assignee."
 
 
 def test_files_are_taken_one_by_one_or_by_the_directory(tmp_path: Path) -> None:
@@ -150,19 +150,19 @@ def test_files_are_taken_one_by_one_or_by_the_directory(tmp_path: Path) -> None:
     assert find_files([FILES[0]]) == [FILES[0]]
     with pytest.raises(Failure) as refused:
         find_files([tmp_path])
-    assert str(refused.value) == f"There is no life in {tmp_path}."
+    assert refused.value.english == f"There is no life in {tmp_path}."
     with pytest.raises(Failure) as refused:
         find_files([FILES[0], LIVES])
-    assert str(refused.value) == f"Two lives are called {FILES[0].name}; their files would be one."
+    assert (
+        refused.value.english == f"Two lives are called {FILES[0].name}; their files would be one."
+    )
 
 
-def test_a_network_that_is_not_there_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["play", "--devnet", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == (
+def test_a_network_that_is_not_there_is_named(tmp_path: Path, command: Command) -> None:
+    assert command.run("play", "--devnet", tmp_path) == 2
+    assert command.refusal == (
         f"{tmp_path}/devnet.json cannot be read; `evidence-ledger devnet --home {tmp_path}` makes "
-        "a devnet there.\n"
+        "a devnet there."
     )
 
 

@@ -90,7 +90,7 @@ def test_a_home_that_never_started_stays_fit_to_be_restored_into(
         shutil.rmtree(path)
         path.mkdir()
     assert command.run("node", "backup", "--home", home, "-o", tmp_path / "none.tar") == 1
-    assert command.err == f"{home} holds no chain yet; nothing was changed.\n"
+    assert command.refusal == f"{home} holds no chain yet; nothing was changed."
     assert command.run("node", "restore", out, "--home", home) == 0, command.err
 
 
@@ -235,7 +235,9 @@ def test_an_old_journal_under_a_newer_chain_is_told(command: Command, home: Path
     shutil.copytree(old, NodeHome(home).journal)
     assert command.run("inspect", "--home", home) == 1
     damaged = [line for line in command.out.splitlines() if line.startswith("DAMAGED")]
-    assert damaged == [f"DAMAGED  votes and chain: {NodeHome(home).journal}: {OLD_JOURNAL}"]
+    said = f"DAMAGED  votes and chain: {NodeHome(home).journal}: {OLD_JOURNAL} "
+    said += "投票与链的进度：未通过。"
+    assert [line.startswith(said) for line in damaged] == [True]
 
 
 def test_another_chains_certificate_is_found(command: Command, home: Path) -> None:
@@ -262,12 +264,12 @@ def test_a_running_nodes_home_is_left_alone(command: Command, home: Path) -> Non
     try:
         assert command.run("inspect", "--home", home) == 1
         own = Path("/proc/self/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-        refusal = f"{home} is in use by process {os.getpid()} ({own}); stop it first.\n"
-        assert command.err == refusal
+        refusal = f"{home} is in use by process {os.getpid()} ({own}); stop it first."
+        assert command.refusal == refusal
         assert command.run("node", "backup", "--home", home, "-o", home / "b.tar") == 1
-        assert command.err == refusal
+        assert command.refusal == refusal
         assert command.run("node", "recover", "--home", home, "--reason", "a try") == 1
-        assert command.err == refusal
+        assert command.refusal == refusal
         assert not (home / "RECOVER").exists()
     finally:
         held.close()
@@ -282,7 +284,7 @@ def test_a_backup_restores_to_the_same_chain_in_recovery(
     place = NodeHome(home)
     kept = {path.name: path.read_bytes() for path in place.chain.iterdir()}
     assert command.run("node", "restore", tmp_path / name, "--home", home) == 2
-    assert command.err == f"{home} holds a chain; restore never overwrites one.\n"
+    assert command.refusal == f"{home} holds a chain; restore never overwrites one."
     shutil.rmtree(place.chain)
     shutil.rmtree(place.index)
     assert command.run("node", "restore", tmp_path / name, "--home", home) == 0, command.err
@@ -292,6 +294,8 @@ def test_a_backup_restores_to_the_same_chain_in_recovery(
     assert command.out.endswith(
         "Recovery cannot end in this network: it needs the answers of one other, and there are "
         "none. The node will serve what it has and sign nothing.\n"
+        "在此网络中恢复无法完成：须有其他 1 个节点应答，而其他节点只有 0 个。"
+        "节点只提供已有数据，不作任何签名。\n"
     )
     assert command.run("inspect", "--home", home) == 0, command.out
 
@@ -329,7 +333,7 @@ def test_a_new_home_needs_no_more_than_keys_configuration_and_genesis(
     shutil.copytree(old.keys, new.keys)
     shutil.copy(old.config, new.path)
     assert command.run("node", "restore", tmp_path / "b.tar", "--home", new.path) == 2
-    assert command.err == f"{new.genesis} cannot be read: No such file or directory.\n"
+    assert command.refusal == f"{new.genesis} cannot be read: No such file or directory."
     shutil.copy(old.genesis, new.path)
     assert command.run("node", "restore", tmp_path / "b.tar", "--home", new.path) == 0, command.err
     assert [path.name for path in new.chain.iterdir()] == [p.name for p in old.chain.iterdir()]
@@ -363,14 +367,15 @@ def test_recovery_that_cannot_end_is_refused_and_taken_only_for_serving(
     sentence = f"Recovery cannot end in this network: it needs the answers of {missing}."
     arguments = ("node", "recover", "--home", home.path, "--reason", "disk replaced")
     assert command.run(*arguments) == 1
-    assert command.err == (
+    assert command.refusal == (
         f"{sentence} Nothing was changed. With --serve-only the node is marked all the same: it "
         "then serves what it has and never signs again. What the operators can do instead stands "
-        'in docs/OPERATING.md, "When too many have forgotten".\n'
+        'in docs/OPERATING.md, "When too many have forgotten".'
     )
     assert not home.recover_marker.exists()
     assert command.run(*arguments, "--serve-only") == 0
-    assert command.out.endswith(f"{sentence} The node will serve what it has and sign nothing.\n")
+    assert f"{sentence} The node will serve what it has and sign nothing.\n" in command.out
+    assert command.out.endswith("节点只提供已有数据，不作任何签名。\n")
     assert home.recover_marker.read_text() == "disk replaced\n"
 
 
@@ -392,7 +397,7 @@ def test_a_backup_of_another_chain_is_refused(command: Command, home: Path, tmp_
     shutil.rmtree(NodeHome(home).chain)
     shutil.rmtree(NodeHome(home).index)
     assert command.run("node", "restore", backup, "--home", home) == 2
-    assert command.err == f"{backup} is of another chain than {home}/genesis.json.\n"
+    assert command.refusal == f"{backup} is of another chain than {home}/genesis.json."
     assert not NodeHome(home).recover_marker.exists()
 
 
@@ -401,4 +406,4 @@ def test_recover_leaves_a_mark_with_its_reason(command: Command, home: Path) -> 
     assert command.run(*arguments) == 0
     assert (home / "RECOVER").read_text() == "disk replaced\n"
     assert command.run(*arguments) == 2
-    assert command.err == f"{home}/RECOVER is there already; nothing was changed.\n"
+    assert command.refusal == f"{home}/RECOVER is there already; nothing was changed."

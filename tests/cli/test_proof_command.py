@@ -86,6 +86,10 @@ def test_a_sum_is_in_whole_fen(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_contract_stands_in_a_claim_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The node says the same (tests/api/test_reading.py)."""
     claim = ["claim", "c-1", "contract/c-1", "--api", "https://node.example"]
     assert main(claim) == UNUSABLE
-    assert capsys.readouterr().err == "A contract is named twice; a claim has each once.\n"
+    assert capsys.readouterr().err == (
+        "Contract 'c-1' is named twice; a claim has each once.\n"
+        "合同 'c-1' 列出了两次；每份合同只能列一次。\n"
+    )

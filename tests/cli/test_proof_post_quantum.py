@@ -31,7 +31,7 @@ def test_the_part_is_put_into_the_file(tmp_path: Path) -> None:
 def test_nonsense_from_a_node_is_named(tmp_path: Path, answer: bytes) -> None:
     with pytest.raises(Failure) as caught:
         put(tmp_path, chain()[1], answer)
-    assert str(caught.value) == (
+    assert caught.value.english == (
         "https://node.example answered what is no post-quantum checkpoint."
     )
 
@@ -39,10 +39,10 @@ def test_nonsense_from_a_node_is_named(tmp_path: Path, answer: bytes) -> None:
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(Failure) as caught:
         put(tmp_path, b"{}", b"")
-    assert str(caught.value) == f"{tmp_path / 'file.json'} is not an evidence file."
+    assert caught.value.english == f"{tmp_path / 'file.json'} is not an evidence file."
     with pytest.raises(Failure) as caught:
         put(tmp_path, b'{"kind":"consistency"}', b"")
-    assert str(caught.value) == (
+    assert caught.value.english == (
         f"{tmp_path / 'file.json'} is of kind 'consistency'; post-quantum cosignatures go into "
         "transaction, history, case, state, record, liabilities."
     )

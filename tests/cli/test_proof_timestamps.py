@@ -15,6 +15,7 @@ from cli.proof_command import _timestamps
 from cli.stamps_command import _write
 from ledger.timestamp_part import describe_timestamps
 from tests.cli.part_node import Node, put_by
+from tests.cli.running import Command
 from tests.verifier.test_timestamps import chain, good, judge, older_size, part
 
 
@@ -67,7 +68,9 @@ def test_the_part_is_put_into_the_file(tmp_path: Path) -> None:
 def test_nonsense_from_a_node_is_named(tmp_path: Path, answer: bytes) -> None:
     with pytest.raises(Failure) as caught:
         put(tmp_path, chain()[1], answer)
-    assert str(caught.value) == ("https://node.example answered what is no timestamped checkpoint.")
+    assert caught.value.english == (
+        "https://node.example answered what is no timestamped checkpoint."
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,7 +89,7 @@ def test_what_would_spoil_the_file_is_not_put_into_it(
 ) -> None:
     with pytest.raises(Failure) as caught:
         put(tmp_path, chain()[1], json.dumps(served() | changes).encode())
-    assert str(caught.value) == (
+    assert caught.value.english == (
         f"{tmp_path / 'file.json'} with what https://node.example answered is no evidence file: "
         f"evidence file: {wrong}."
     )
@@ -95,13 +98,13 @@ def test_what_would_spoil_the_file_is_not_put_into_it(
 def test_a_file_nested_too_deeply_is_named(tmp_path: Path) -> None:
     with pytest.raises(Failure) as caught:
         put(tmp_path, b"[" * 100_000, b"")
-    assert str(caught.value) == f"{tmp_path / 'file.json'} is not an evidence file."
+    assert caught.value.english == f"{tmp_path / 'file.json'} is not an evidence file."
 
 
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(Failure) as caught:
         put(tmp_path, b'{"kind":"consistency"}', b"")
-    assert str(caught.value) == (
+    assert caught.value.english == (
         f"{tmp_path / 'file.json'} is of kind 'consistency'; time stamps go into "
         "transaction, history, case, state, record, liabilities."
     )
@@ -129,7 +132,9 @@ def test_where_one_file_is_there_already_none_is_written(
     there = folder / "tsa-1.sm3.tsr"
     there.symlink_to(tmp_path / "elsewhere")
     assert main(["stamps", "--file", str(path), "-o", str(folder)]) == 2
-    assert capsys.readouterr().err == f"{there} exists and is not overwritten.\n"
+    assert capsys.readouterr().err == (
+        f"{there} exists and is not overwritten.\n{there} 已存在，不予覆盖。\n"
+    )
     assert list(folder.iterdir()) == [there]
     assert not (tmp_path / "elsewhere").exists()
 
@@ -141,32 +146,32 @@ def test_a_nodes_names_are_no_paths_and_are_shown_as_text(tmp_path: Path, author
     folder = tmp_path / "stamped"
     with pytest.raises(Failure) as caught:
         _write(folder, "00" * 32, {"timestamps": described, "proof": ""})
-    assert str(caught.value) == (
+    assert caught.value.english == (
         "The node's answer is not of the format of timestamps: "
         f"{authority + '.sha256.tsr'!r} is no name of a token."
     )
     assert not folder.exists()
 
 
-def test_what_has_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_has_none_is_named(tmp_path: Path, command: Command) -> None:
     path, folder = tmp_path / "file.json", tmp_path / "stamped"
-    one_of_two = "Name a transaction or, with --file, an evidence file; one of the two.\n"
+    one_of_two = "Name a transaction or, with --file, an evidence file; one of the two."
     tx_id = base64.b16encode(bytes(32)).decode()
     for raw, given, sentence in (
         (
             chain()[1],
             ["--file", str(path)],
-            f"{path} has no time stamps; `proof timestamps` puts them into a file.\n",
+            f"{path} has no time stamps; `proof timestamps` puts them into a file.",
         ),
         (
             b"{}",
             ["--file", str(path)],
-            f"{path}: evidence file: format is not 'evidence-ledger/evidence/v1'.\n",
+            f"{path}: evidence file: format is not 'evidence-ledger/evidence/v1'.",
         ),
         (b"", [], one_of_two),
         (b"", [tx_id, "--file", str(path)], one_of_two),
     ):
         path.write_bytes(raw)
-        assert main(["stamps", *given, "-o", str(folder)]) == 2
-        assert capsys.readouterr().err == sentence
+        assert command.run("stamps", *given, "-o", folder) == 2
+        assert command.refusal == sentence
         assert not folder.exists()

@@ -321,7 +321,7 @@ def test_at_a_terminal_the_passphrase_is_asked_for(home: NodeHome) -> None:
     os.close(theirs)
     try:
         shown = b""
-        while b"Passphrase of the keystore: " not in shown:
+        while "Passphrase of the keystore 密钥库口令: ".encode() not in shown:
             shown += os.read(ours, 1024)
         os.write(ours, b"not this one\n")
         assert process.wait(60) == 2

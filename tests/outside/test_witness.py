@@ -452,6 +452,7 @@ def test_a_witness_is_made_runs_and_answers(
     assert capsys.readouterr().err == (
         "--listen 0.0.0.0:1 is not a loopback address; put a proxy with TLS before a witness that "
         "others reach.\n"
+        "--listen 0.0.0.0:1 不是本机回环地址；供他人访问的见证服务，请在其前设置带 TLS 的代理。\n"
     )
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -430,11 +430,12 @@ def test_a_running_node_is_named_to_whoever_wants_its_home(
     command = (
         f"process {pid} ({sys.executable} -P -m cli node run --home {home} --until-stdin-closes)"
     )
+    said = f"{home} is in use by {command}; stop it first.\n{home} 正被占用；请先停止该进程。\n"
     for arguments in (["recover", "--reason", "a try"], ["backup", "--output", "/nowhere/b.tar"]):
         assert main(["node", *arguments, "--home", home]) == 1
-        assert capsys.readouterr().err == f"{home} is in use by {command}; stop it first.\n"
+        assert capsys.readouterr().err == said
     assert main(["inspect", "--home", home]) == 1
-    assert capsys.readouterr().err == f"{home} is in use by {command}; stop it first.\n"
+    assert capsys.readouterr().err == said
     assert not (Path(home) / "RECOVER").exists()
 
 
@@ -477,7 +478,7 @@ def test_an_old_journal_put_under_a_newer_chain_does_not_vote_until_recovered(
     said = "the vote journal is older than the chain: it ends at height "
     with pytest.raises(Failure, match=said) as failed:
         devnet.wait_ready([3])
-    assert "Node district-a (replica 3) ended with status 1." in str(failed.value)
+    assert failed.value.english == "Node district-a (replica 3) ended with status 1."
     assert "`evidence-ledger node recover`" in str(failed.value)
     devnet.kill(3)
     assert main(["inspect", "--home", str(home)]) == 1

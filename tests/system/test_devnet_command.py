@@ -81,7 +81,7 @@ def wait_gone(pids: list[int], timeout_s: float = 20) -> None:
 
 def test_killed_it_takes_its_nodes_along_and_resumes_with_the_same_keys(tmp_path: Path) -> None:
     first = Running(tmp_path / "net", "--nodes", "2")
-    first.read_until("Ready. Ctrl-C stops every node.\n")
+    first.read_until(r"Ready\. Ctrl-C stops every node\. .*\n")
     assert "Registered 10 demo submitters." in first.text
     pids, genesis_hash = first.pids(), first.state.genesis_hash
     assert all(is_alive(pid) for pid in pids)
@@ -90,29 +90,29 @@ def test_killed_it_takes_its_nodes_along_and_resumes_with_the_same_keys(tmp_path
     wait_gone(pids)
 
     second = Running(tmp_path / "net", "--nodes", "2")
-    second.read_until("Ready. Ctrl-C stops every node.\n")
+    second.read_until(r"Ready\. Ctrl-C stops every node\. .*\n")
     assert "All submitters are known." in second.text
     assert second.state.genesis_hash == genesis_hash
     pids = second.pids()
     second.process.send_signal(signal.SIGINT)
     status, text = second.end()
-    assert (status, text.splitlines()[-1]) == (0, "Stopping.")
+    assert (status, text.splitlines()[-1]) == (0, "Stopping. 正在停止。")
     assert not [pid for pid in pids if is_alive(pid)]
     assert second.pids() == [0, 0]
 
 
 def test_a_node_that_is_killed_leaves_the_others_and_is_started_as_it_says(tmp_path: Path) -> None:
     running = Running(tmp_path / "net", "--nodes", "4", "--no-tls")
-    running.read_until("Ready. Ctrl-C stops every node.\n")
+    running.read_until(r"Ready\. Ctrl-C stops every node\. .*\n")
     nodes = running.state.nodes
     assert all(node.api.startswith("http://127.0.0.1:") for node in nodes)
     os.kill(nodes[1].pid, signal.SIGKILL)
     said = running.read_until(r"evidence-ledger node run --home \S+\n")
     assert "Node pay-a (replica 1) was killed by signal 9.\n" in said
-    assert f"The end of {tmp_path}/net/node-1.log:\n" in said
+    assert f"The end of 日志末尾 {tmp_path}/net/node-1.log:\n" in said
     assert "replica 1 of 4" in said
     assert said.endswith(
-        "The others go on. Start it again, in another terminal:\n"
+        "The others go on 其余继续运行. Start it again, in another terminal 另行启动:\n"
         f"  evidence-ledger node run --home {nodes[1].home}\n"
     )
     others = [node.pid for node in nodes if node.replica != 1]
@@ -126,7 +126,7 @@ def test_a_node_that_is_killed_leaves_the_others_and_is_started_as_it_says(tmp_p
         devnet.wait_ready()
         running.process.send_signal(signal.SIGINT)
         status, text = running.end()
-        assert (status, text.splitlines()[-1]) == (0, "Stopping.")
+        assert (status, text.splitlines()[-1]) == (0, "Stopping. 正在停止。")
         wait_gone(others)
         assert is_alive(again.pid), "what was started by hand is stopped by hand"
     finally:
@@ -136,25 +136,26 @@ def test_a_node_that_is_killed_leaves_the_others_and_is_started_as_it_says(tmp_p
 
 def test_the_last_node_that_dies_ends_it(tmp_path: Path) -> None:
     running = Running(tmp_path / "net", "--nodes", "2", "--no-tls")
-    running.read_until("Ready. Ctrl-C stops every node.\n")
+    running.read_until(r"Ready\. Ctrl-C stops every node\. .*\n")
     for pid in running.pids():
         os.kill(pid, signal.SIGKILL)
     status, text = running.end()
-    assert (status, text.splitlines()[-1]) == (1, "No node is left.")
+    assert status == 1
+    assert re.search(r"^Node .* No node is left\.\n节点.*已没有节点运行。\n", text, re.MULTILINE)
 
 
 def test_what_lies_where_it_is_called_is_no_part_of_a_node(tmp_path: Path) -> None:
     """A folder of somebody's own scripts, one of which bears a package's name."""
     (tmp_path / "api.py").write_text("raise SystemExit('a stranger's module was run')")
     running = Running(tmp_path / "net", "--nodes", "1", cwd=tmp_path)
-    running.read_until("Ready. Ctrl-C stops every node.\n")
+    running.read_until(r"Ready\. Ctrl-C stops every node\. .*\n")
     running.process.send_signal(signal.SIGINT)
     assert running.end()[0] == 0
 
 
 def test_terminated_while_starting_it_leaves_nothing(tmp_path: Path) -> None:
     running = Running(tmp_path / "net", "--nodes", "2")
-    running.read_until("Starting 2 nodes.\n")
+    running.read_until(r"Starting 2 nodes\. .*\n")
     running.process.send_signal(signal.SIGTERM)
     assert running.end()[0] == 0
     wait_gone([pid for pid in running.pids() if pid])

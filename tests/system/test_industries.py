@@ -51,7 +51,7 @@ def played(network: Network, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 @pytest.mark.parametrize("name", NAMES)
 def test_hand_chain_and_offline_verifier_agree(played: dict[str, Played], name: str) -> None:
     one = played[name]
-    assert one.trouble == ""
+    assert one.trouble is None
     assert one.count == len(one.life.file.events)
     owed = one.life.owed
     by_hand = (owed.low, owed.high, owed.results)
@@ -269,7 +269,26 @@ def test_the_command_plays_verifies_and_leaves_files_for_everybody(
     assert main(shown[1].split()) == 0
     assert "Refund as of 2026-06-26; paid 2,100.00 yuan; terms " in capsys.readouterr().out
     assert main(["play", str(LIVES / "pets.json"), "--devnet", str(net), "-o", str(out)]) == 2
-    assert capsys.readouterr().err == f"{out} exists and is not overwritten.\n"
+    assert capsys.readouterr().err.startswith(f"{out} exists and is not overwritten.\n")
+
+
+def test_a_node_that_is_down_is_left_out_and_the_lives_are_played_through_the_others(
+    network: Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first node, which every round and every fetching begins with."""
+    net, out = network.devnet.directory, tmp_path / "out"
+    network.devnet.stop([0])
+    try:
+        assert main(["play", str(LIVES / "pets.json"), "--devnet", str(net), "-o", str(out)]) == 0
+    finally:
+        network.devnet.start([0])
+        network.devnet.wait_ready([0])
+    said = capsys.readouterr().out
+    assert "16 events through 3 nodes in " in said
+    url = network.devnet.state.nodes[0].api
+    assert f"{url} does not answer and was left out. 该节点没有应答，已跳过。\n" in said
+    row = next(line for line in said.splitlines() if line.startswith("pets"))
+    assert row.count("1,260.00 to 1,261.45") == 3
 
 
 OTHERWISE: dict[str, tuple[dict[str, Any], str]] = {
@@ -323,9 +342,11 @@ def test_a_life_that_goes_otherwise_than_written_is_named_and_the_others_go_on(
     arguments = ["play", str(tmp_path), "--devnet", str(network.devnet.directory), "-o", str(out)]
     assert main(arguments) == 1
     said = capsys.readouterr().out.splitlines()
-    assert said[-len(OTHERWISE) :] == [
+    told = said[-2 * len(OTHERWISE) :]
+    assert told[::2] == [
         f"{name}: {sentence}." for name, (_, sentence) in sorted(OTHERWISE.items())
     ]
+    assert [line.partition("：")[0] for line in told[1::2]] == sorted(OTHERWISE)
     row = next(line for line in said if line.startswith("pets"))
     assert row.count("1,260.00 to 1,261.45") == 3
 
