@@ -1,4 +1,4 @@
-"""The witness protocol's request and its judgement (C2SP tlog-witness v1.0.0), without any effect.
+"""The witness protocol's request and its judgement (C2SP tlog-witness, of 2026-07), without any effect.
 
 A witness knows one tree of each log, the largest it has cosigned, and cosigns another one only if
 the known tree is a prefix of it. Ours also asks for the log's quorum: a witness of this ledger
@@ -131,8 +131,10 @@ def judge(request: AddCheckpoint, trust: LogTrust, known: Tree) -> Tree:
 
     1. The log and a quorum of its members signed the checkpoint (403).
     2. The old size is not above its size (400), and is that of the known tree (409, with it).
-    3. A tree of the known size has the known root (409).
+    3. A tree of the known size has the known root; that of nothing is known to all (422).
     4. The proof leads from the known tree to this one; from nothing there is none (422).
+
+    Up to v1.0.0 the text had 409 in 3, which a client takes for another size and asks again.
     """
     checkpoint = request.checkpoint
     try:
@@ -155,10 +157,9 @@ def judge(request: AddCheckpoint, trust: LogTrust, known: Tree) -> Tree:
     tree = Tree(checkpoint.size, checkpoint.root)
     if tree.size == known.size and tree.root != known.root:
         raise Refused(
-            Status.CONFLICT,
+            Status.UNPROCESSABLE,
             f"size {tree.size} has two roots, {known.root.hex()} and {tree.root.hex()}: the log "
             "has forked",
-            known.size,
         )
     if known.size in (0, tree.size):
         if request.proof:

@@ -39,6 +39,9 @@ from tests.outside.logs import GENESIS, TIME_S, leaves, make_note, prove
 SIGNER = SeedSigner(sha256(b"witness").digest())
 NAME = "court.example/witness"
 ROOT = Path(__file__).parents[2]
+FORK = (
+    "witnesses: court knows another tree of size 7 than this node: one of the two was shown a fork"
+)
 ORIGIN_HASH = sha256(GENESIS.origin.encode()).hexdigest()
 
 
@@ -100,7 +103,10 @@ async def test_what_is_not_cosigned_has_the_protocols_status(witness: Witness) -
         (10, [], make_note(9), 400, "old size 10 is above the checkpoint's 9"),
         (4, prove(4, 9), make_note(9), 409, "5"),
         (0, [], make_note(9), 409, "5"),
-        (5, [], make_note(5, fork_at=3), 409, "5"),
+        (
+            5, [], make_note(5, fork_at=3), 422,
+            f"size 5 has two roots, {root[9]} and {root[3]}: the log has forked",
+        ),
         (
             5, prove(5, 9)[1:], make_note(9), 422,
             "Consistency proof: 4 hashes are too few from size 5 to size 9",
@@ -235,9 +241,13 @@ class Tiles:
 
 
 async def ask(
-    witness: Witness, shelf: WitnessShelf, said: list[tuple[str, str]], sizes: list[int]
+    witness: Witness,
+    shelf: WitnessShelf,
+    said: list[tuple[str, str]],
+    sizes: list[int],
+    app: Starlette | None = None,
 ) -> None:
-    """Have one node show these sizes to a witness, one after another."""
+    """Have one node show these sizes to a witness, one after another; or to `app` in its place."""
     outsider = Outsider("court", "http://witness.test", witness.key)
     with ThreadPoolExecutor(1) as thread:
         witnessing = Witnessing(
@@ -248,7 +258,9 @@ async def ask(
             thread=thread,
             say=lambda level, text: said.append((level, text)),
         )
-        async with connect(witness) as client:
+        app = app or make_app(witness, [].append)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://witness.test") as client:
             for size in sizes:
                 await witnessing.ask_all(client, make_note(size))
 
@@ -285,12 +297,25 @@ async def test_a_fork_seen_by_a_witness_is_an_error(witness: Witness, tmp_path: 
     said: list[tuple[str, str]] = []
     shelf = WitnessShelf(DiskDirectory(tmp_path / "witnessed", create=True))
     await ask(witness, shelf, said, [7])
-    fork = (
-        "witnesses: court knows another tree of size 7 than this node: one of the two was shown a "
-        "fork"
-    )
+    assert said[0] == ("error", FORK)
+    assert said[1][1].startswith("witnesses: court: it answered 422: 'size 7 has two roots")
+    assert shelf.newest_size == 0
+
+
+async def test_a_fork_told_by_the_elder_text_of_the_protocol_is_an_error_too(
+    witness: Witness, tmp_path: Path
+) -> None:
+    """tlog-witness v1.0.0 answers another root of the known size with 409, and its size."""
+    said: list[tuple[str, str]] = []
+    shelf = WitnessShelf(DiskDirectory(tmp_path / "witnessed", create=True))
+
+    async def reply(request: Request) -> Response:
+        return Response(b"7\n", 409, media_type=SIZE_TYPE)
+
+    app = Starlette(routes=[Route("/add-checkpoint", reply, methods=["POST"])])
+    await ask(witness, shelf, said, [7], app)
     assert said == [
-        ("error", fork),
+        ("error", FORK),
         ("warning", "witnesses: court: it refuses this node's tree of size 7"),
     ]
     assert shelf.newest_size == 0
@@ -303,11 +328,7 @@ async def test_a_fork_below_the_known_size_is_an_error_too(
     said: list[tuple[str, str]] = []
     shelf = WitnessShelf(DiskDirectory(tmp_path / "witnessed", create=True))
     await ask(witness, shelf, said, [20])
-    fork = (
-        "witnesses: court knows another tree of size 7 than this node: one of the two was shown a "
-        "fork"
-    )
-    assert said[0] == ("error", fork)
+    assert said[0] == ("error", FORK)
     assert said[1][1].startswith("witnesses: court: it answered 422: ")
     assert shelf.newest_size == 0
 
