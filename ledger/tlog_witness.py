@@ -1,4 +1,4 @@
-"""The witness protocol's request and its judgement (C2SP tlog-witness, of 2026-07), without any effect.
+"""The witness protocol's request and its judgement (C2SP tlog-witness, of 2026-07), effect-free.
 
 A witness knows one tree of each log, the largest it has cosigned, and cosigns another one only if
 the known tree is a prefix of it. Ours also asks for the log's quorum: a witness of this ledger

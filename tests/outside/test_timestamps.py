@@ -300,16 +300,31 @@ def test_no_flipped_bit_is_accepted(tsa: TimestampAuthority, authority: Authorit
 def test_certificates_that_cannot_be_pinned(tsa: TimestampAuthority) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     pem = serialization.Encoding.PEM
-    web = make_certificate("a", key, "a", key, usage=ExtendedKeyUsageOID.SERVER_AUTH)
+    web = make_certificate("a", key, "a", key, usages=(ExtendedKeyUsageOID.SERVER_AUTH,))
     lone = make_certificate("a", key, "b", key)
     wrong_order = (
         "the first one is not for time-stamping; put the certificate that signs tokens first, "
         "then those that issued it"
     )
+    not_alone = (
+        "the first one is not for time-stamping alone, as RFC 3161 asks: an extended key usage "
+        "that is critical and names nothing else, and a key that only signs; openssl would refuse "
+        "its tokens"
+    )
+    others = [
+        make_certificate("a", key, "a", key, **given)
+        for given in (
+            {"is_critical": False},
+            {"usages": (ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.CLIENT_AUTH)},
+            {"key_usage": ("digital_signature", "key_encipherment")},
+            {"key_usage": ("key_cert_sign",)},
+        )
+    ]
     for given, sentence in (
         (b"nothing", "they are not certificates in PEM"),
         (web.public_bytes(pem), wrong_order),
         (tsa.root.read_bytes() + tsa.signer.read_bytes(), wrong_order),
+        *((one.public_bytes(pem), not_alone) for one in others),
         (
             lone.public_bytes(pem),
             "none of them is a root (issued by itself); the chain has to end in one",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import socket
 import subprocess
@@ -397,6 +398,25 @@ async def test_outsiders_set_no_cookies_and_lead_nowhere() -> None:
             await post(client, "http://[::1/", b"", 100)
     assert seen == ["", "", ""]
     assert str(unusable.value) == "its URL in node.toml cannot be used"
+
+
+async def test_a_server_that_packs_what_may_be_packed_is_understood() -> None:
+    """Proxies do: an answer is unpacked by nobody here, so none may come packed."""
+
+    async def body(content: bytes) -> AsyncIterator[bytes]:
+        yield content
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        if "gzip" in request.headers.get("accept-encoding", "gzip"):
+            packed = gzip.compress(b"5\n")
+            return httpx.Response(200, headers={"content-encoding": "gzip"}, content=body(packed))
+        return httpx.Response(200, content=body(b"5\n"))
+
+    async with open_client() as client:
+        client._mounts.clear()
+        client._transport = httpx.MockTransport(reply)
+        answer = await post(client, "http://witness.test/add-checkpoint", b"", 100)
+    assert answer.raw == b"5\n"
 
 
 @pytest.mark.parametrize(
