@@ -100,15 +100,16 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> W
     return Words(
         f"交易 {tx_id}：{became.zh}，签名者 {signers_zh}；其后截至高度 {up_to}（{now.zh}）的陈述 "
         f"{len(said)} 项{'：' * bool(said)}{'；'.join(one.zh for one in said)}；{nobody.zh}"
-        f"检查点由 {signed.zh} 联署，未联署：{unsigned.zh}。该区块之时（{time.zh}）的验证者即"
-        f"创世文件所列 {len(root.institutions)} 家，法定多数 {root.quorum} 家；"
-        "本版本尚无验证者变更。",
+        f"检查点由 {signed.zh} 联署，文件中未见联署：{unsigned.zh}（联署可被略去，略去不说明"
+        f"没有）。该区块之时（{time.zh}）的验证者即创世文件所列 {len(root.institutions)} 家，法定多数 "
+        f"{root.quorum} 家；本版本尚无验证者变更。",
         f"Transaction {tx_id}: {became.en}, signed by {signers_en}; statements about it since, up "
         f"to height {up_to} ({now.en}): {len(said)}{': ' * bool(said)}"
         f"{'; '.join(one.en for one in said)}; {nobody.en} The checkpoint was cosigned by "
-        f"{signed.en}; not by: {unsigned.en}. At the time of the block ({time.en}) the validators "
-        f"were the {len(root.institutions)} of genesis and a quorum {root.quorum}: this version "
-        "knows no change of validators.",
+        f"{signed.en}; no cosignature here of: {unsigned.en} (one that is left out of a file is "
+        f"not one that was not made). At the time of the block ({time.en}) the validators were "
+        f"the {len(root.institutions)} of genesis and a quorum {root.quorum}: this version knows "
+        "no change of validators.",
     )
 
 
