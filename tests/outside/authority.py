@@ -61,6 +61,7 @@ def make_certificate(
     usages: Sequence[x509.ObjectIdentifier] = (ExtendedKeyUsageOID.TIME_STAMPING,),
     is_critical: bool = True,
     key_usage: Collection[str] = (),
+    lasts: datetime.timedelta = datetime.timedelta(days=3650),
 ) -> x509.Certificate:
     """Make a certificate; `usages` is the extended key usage of one that signs tokens, and
     `key_usage` what else its key is said to be for; nothing: it is not said."""
@@ -72,7 +73,7 @@ def make_certificate(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=3650))
+        .not_valid_after(now + lasts)
         .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
@@ -91,7 +92,12 @@ def make_certificate(
 class TimestampAuthority:
     """The authority: `answer` makes a response, `serve` does so over HTTP."""
 
-    def __init__(self, folder: Path, name: str = "tsa") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str = "tsa",
+        lasts: datetime.timedelta = datetime.timedelta(days=3650),
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         root_key = ec.generate_private_key(ec.SECP256R1())
@@ -99,7 +105,7 @@ class TimestampAuthority:
         root = make_certificate(
             f"{name} root", root_key, f"{name} root", root_key, is_authority=True
         )
-        signer = make_certificate(name, key, f"{name} root", root_key)
+        signer = make_certificate(name, key, f"{name} root", root_key, lasts=lasts)
         self.root, self.signer, self.chain = (
             folder / "root.pem",
             folder / "signer.pem",
