@@ -37,6 +37,9 @@ PRODUCED: Final = "records.produced"
 SALES_RECORDS: Final = "sales_records.produced"
 REFUSED: Final = "records.refused"
 
+GATEWAY: Final = "gateway"
+"""Role of a party that acts for the institution that registered it (docs/CONTRACTS.md)."""
+
 ROLE_ZH: Final = {"merchant": "商户", "custodian": "托管机构", "consumer": "消费者"}
 _PLACES: Final[Mapping[str, tuple[int, int, int]]] = {
     "prepaid": (2, 3, 5),
@@ -59,7 +62,8 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> W
     ]
     spoke = [place for place in about if not case.entries[place].outcome.refused]
     tried = [place for place in about if case.entries[place].outcome.refused]
-    heard = {*body.signers, *(signer for place in about for signer in case.bodies[place].signers)}
+    signers = {*body.signers, *(signer for place in about for signer in case.bodies[place].signers)}
+    heard = signers | {_principal(case, signer) for signer in signers}
     parties = _parties_of(case.state_value.record)
     former = _former_consumers(case.state_value.record)
     unheard = {
@@ -79,8 +83,9 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> W
         "outcome": case.entries[0].outcome.code or "applied",
         "silent": silent,
     }
-    names = dict.fromkeys(former, "consumer")
-    names |= {party: role for role, party in parties.items() if party}
+    roles = dict.fromkeys(former, "consumer")
+    roles |= {party: role for role, party in parties.items() if party}
+    names = [_name_signer(case, signer, roles) for signer in body.signers]
     said = [_describe_statement(case, place) for place in spoke]
     refused = [_describe_statement(case, place) for place in tried]
     root = case.root
@@ -103,10 +108,8 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> W
             "the state holds no contract here that this verifier knows, so its parties are not "
             "known.",
         )
-    signers_zh = "、".join(
-        f"{s}（{ROLE_ZH.get(names.get(s, ''), '非合同方')}）" for s in body.signers
-    )
-    signers_en = ", ".join(f"{s} ({names.get(s, 'no party of it')})" for s in body.signers)
+    signers_zh = "、".join([name.zh for name in names])
+    signers_en = ", ".join([name.en for name in names])
     return Words(
         f"交易 {tx_id}：{became.zh}，签名者 {signers_zh}；其后截至高度 {up_to}（{now.zh}）的陈述 "
         f"{len(said)} 项{'：' * bool(said)}{'；'.join(one.zh for one in said)}；"
@@ -365,6 +368,25 @@ def _check_no_key_ended(case: Case, record: PartyRecord, height: int) -> None:
                 f"{key.until_height}, after the promise and not after the promised height; what "
                 "was taken in may have been signed with it, and that is no omission.",
             )
+
+
+def _principal(case: Case, signer: str) -> str:
+    """Return whose word a signature is: a gateway's is that of who registered it."""
+    record = case.parties[signer]
+    return record.registrar if record.role == GATEWAY else signer
+
+
+def _name_signer(case: Case, signer: str, roles: Mapping[str, str]) -> Words:
+    """Return a signer with what it is to the contract."""
+    principal = _principal(case, signer)
+    if signer in roles:
+        return Words(f"{signer}（{ROLE_ZH[roles[signer]]}）", f"{signer} ({roles[signer]})")
+    if principal in roles:
+        return Words(
+            f"{signer}（{ROLE_ZH[roles[principal]]}的网关）",
+            f"{signer} (gateway of the {roles[principal]})",
+        )
+    return Words(f"{signer}（非合同方）", f"{signer} (no party of it)")
 
 
 def _attested(body: Body) -> object:

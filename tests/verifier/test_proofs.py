@@ -155,6 +155,7 @@ GOOD: dict[str, Callable[[], Made]] = {
         busy_chain(),
         record(busy_chain(), window(1, 4), "none-1"),
     ),
+    "attestation-by-a-gateway": lambda: through_gateway(),
     "attestation-of-who-has-no-key": lambda: without_key(),
     "attestation-with-a-refused-attempt": lambda: objected_to(),
     "production-for-another-request": lambda: asked_again(),
@@ -1009,6 +1010,23 @@ def test_who_has_no_key_is_not_said_to_be_silent() -> None:
         "consumer. The checkpoint"
     ) in answer(made)
     assert examine(made).facts["silent"] == ["custodian"]
+
+
+def through_gateway() -> Made:
+    """The custodian releases money through its gateway."""
+    chain = live_to(7)
+    data = {"keys": [chain.key("gw-1").public_key.hex()], "party": "gw-1", "role": "gateway"}
+    chain.commit(chain.submit("party.register", "party/gw-1", data, "bank-0"))
+    chain.commit(chain.submit("funds.released", CARD, {"amount": 100}, "gw-1"))
+    return chain, record(chain, ask("attestation", transaction=tx_of(chain, -1)))
+
+
+def test_a_gateway_speaks_for_the_custodian_that_registered_it() -> None:
+    said = answer(through_gateway())
+    assert "signed by gw-1 (gateway of the custodian); statements about it" in said
+    assert "neither signed nor spoke: merchant, consumer. The checkpoint" in said
+    said_zh = examine(through_gateway()).steps[-1].explanation.zh
+    assert "签名者 gw-1（托管机构的网关）；" in said_zh
 
 
 def ended() -> Made:
