@@ -159,6 +159,15 @@ async def test_bytes_that_are_no_request(witness: Witness) -> None:
         ):
             answer = await client.post("/add-checkpoint", content=body)
             assert (answer.status_code, answer.text) == (400, f"{sentence}\n")
+        # An extension line, which C2SP allows: another log's checkpoint may have one.
+        foreign = make_note(5, origin="other.test/00").replace(b"\n\n", b"\nmore\n\n", 1)
+        unknown = await client.post(
+            "/add-checkpoint", content=format_add_checkpoint(0, [], foreign)
+        )
+        assert (unknown.status_code, unknown.text) == (
+            404,
+            "log 'other.test/00' is not witnessed here\n",
+        )
         large = await client.post("/add-checkpoint", content=bytes(REQUEST_BYTES_MAX + 1))
         assert large.status_code == 413
         assert (await client.get("/add-checkpoint")).status_code == 405
