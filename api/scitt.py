@@ -47,6 +47,10 @@ MALFORMED: Final = frozenset(
     {Reason.MALFORMED, Reason.NOT_CANONICAL, Reason.TOO_DEEP, Reason.NOT_INTEGER}
 )
 
+NOT_FOUND: Final = "Not Found"
+NO_SUCH_KEY: Final = "No such key"
+"""SCRAPI's titles; those of what is posted stand where it is read."""
+
 CACHE = {"Cache-Control": "public, max-age=3600"}
 """They never change on a chain; an address may be given to another chain."""
 
@@ -99,19 +103,23 @@ class Entries:
 
     async def get_entry(self, request: Request) -> Response:
         """GET /entries/{tx_id}: a receipt of the entry; 302 to itself while there is none yet."""
-        tx_id = read_tx_id(request)
+        try:
+            tx_id = read_tx_id(request)
+        except Problem as problem:
+            problem.title = "Invalid locator"
+            raise
         position = self._service.position(tx_id)
         if position is None:
-            raise Problem(
-                "not_found",
+            raise _not_found(
+                NOT_FOUND,
                 f"entry {tx_id.hex()} is not known to this node",
                 f"本节点不知道条目 {tx_id.hex()}",
             )
         if isinstance(position, Pending):
             return _elsewhere(302, tx_id)
         if position.status == "refused":
-            raise Problem(
-                "not_found",
+            raise _not_found(
+                NOT_FOUND,
                 f"transaction {tx_id.hex()} is on the chain as refused ({position.code}) and "
                 "registers nothing",
                 f"交易 {tx_id.hex()} 已在链上记录为拒绝（{position.code}），未登记任何声明",
@@ -178,6 +186,12 @@ def _reject(detail: str, detail_zh: str) -> Problem:
     return problem
 
 
+def _not_found(title: str, detail: str, detail_zh: str) -> Problem:
+    problem = Problem("not_found", detail, detail_zh)
+    problem.title = title
+    return problem
+
+
 def _elsewhere(status: int, tx_id: bytes) -> Response:
     """Return where the receipt will be."""
     headers = {"Location": f"/entries/{tx_id.hex()}", "Retry-After": str(RETRY_AFTER_S)}
@@ -201,8 +215,8 @@ class ScittKeys:
         text: str = request.path_params["kid"]
         key = self._keys.get(_decode_key_id(text))
         if key is None:
-            raise Problem(
-                "not_found",
+            raise _not_found(
+                NO_SUCH_KEY,
                 f"no key of this log has the id {shown(text)}",
                 f"本日志没有标识为 {shown(text)} 的密钥",
             )

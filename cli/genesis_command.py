@@ -1,4 +1,4 @@
-"""`genesis member`, `genesis make`, `genesis show`: how several institutions begin one chain.
+"""`genesis member`, `make`, `show` and `policy`: how several institutions begin one chain.
 
 Each makes its keys at home and hands out a member file; somebody puts the files together; all
 compare the hash that comes out, which is the chain's id and the one thing a stranger has to trust.
@@ -54,6 +54,15 @@ example:
   evidence-ledger genesis show genesis.json --lang zh
 """
 
+POLICY_HELP = """\
+Print a genesis document as a C2SP tlog-policy: the keys that sign as the log, the cosigners, and
+the quorum. With it anybody's software judges checkpoints and tlog-proofs of this ledger. The policy
+is worth what the document is: compare the genesis hash first. 输出 C2SP tlog-policy。
+
+example:
+  evidence-ledger genesis policy genesis.json > policy
+"""
+
 TIME_MS_MIN: Final = 1_000_000_000_000
 """September 2001, before any ledger of this kind."""
 
@@ -69,6 +78,9 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     show.add_argument("file", type=Path, metavar="FILE", help="a genesis document")
     show.add_argument("--lang", choices=("zh", "en", "both"), default="both", help="language")
     show.set_defaults(run=run_show)
+    policy = add_command(inner, "policy", "print it as a C2SP tlog-policy", POLICY_HELP)
+    policy.add_argument("file", type=Path, metavar="FILE", help="a genesis document")
+    policy.set_defaults(run=run_policy)
 
 
 def _add_member(inner: argparse._SubParsersAction[Parser]) -> None:
@@ -218,6 +230,27 @@ def run_show(arguments: argparse.Namespace) -> int:
             print()
         for line in describe_genesis(genesis, language):
             print(line)
+    return OK
+
+
+def run_policy(arguments: argparse.Namespace) -> int:
+    """Print a genesis document as a tlog-policy."""
+    from cli.founding import read_genesis
+    from ledger.tlog_policy import format_tlog_policy
+    from node.certification import log_trust
+
+    genesis = read_genesis(arguments.file)
+    trust = log_trust(genesis)
+    names = [item.id for item in genesis.validators.validators]
+    witnesses = list(zip(names, trust.cosigner_keys, strict=True))
+    try:
+        policy = format_tlog_policy(trust.log_keys, witnesses, trust.quorum)
+    except ValueError as error:  # an institution may be called what a policy reserves
+        raise unusable(
+            f"{arguments.file}: {error}.",
+            f"{arguments.file} 不能写成 tlog-policy：其中有机构的名称是该格式保留的。",
+        ) from None
+    print(policy, end="")
     return OK
 
 

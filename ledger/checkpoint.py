@@ -99,6 +99,17 @@ class CertifiedCheckpoint:
             raise ValueError(f"{len(times)} cosignatures do not outvote {fault_count} liars")
         return times[fault_count]
 
+    def cosigned_from_s(self, fault_count: int) -> int:
+        """Return the (f+1)-th largest cosignature time, in seconds since the epoch.
+
+        At least one of f+1 cosigners is honest, so this note, with these cosignatures, did not
+        exist before, whatever f clocks say.
+        """
+        times = sorted([cosignature.time_s for cosignature in self.cosignatures], reverse=True)
+        if not 0 <= fault_count < len(times):
+            raise ValueError(f"{len(times)} cosignatures do not outvote {fault_count} liars")
+        return times[fault_count]
+
 
 def parse_checkpoint_text(text: str) -> Checkpoint:
     """Read the three lines of a checkpoint; raise `Rejected`."""

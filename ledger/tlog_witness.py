@@ -1,4 +1,4 @@
-"""The witness protocol's request and its judgement (C2SP tlog-witness v1.0.0), without any effect.
+"""The witness protocol's request and its judgement (C2SP tlog-witness, of 2026-07), effect-free.
 
 A witness knows one tree of each log, the largest it has cosigned, and cosigns another one only if
 the known tree is a prefix of it. Ours also asks for the log's quorum: a witness of this ledger
@@ -14,13 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from ledger.checkpoint import (
-    Checkpoint,
-    LogTrust,
-    parse_checkpoint_text,
-    parse_decimal,
-    verify_checkpoint,
-)
+from ledger.checkpoint import LogTrust, parse_decimal, verify_checkpoint
 from ledger.hashing import HASH_BYTES
 from ledger.merkle import EMPTY_ROOT, SIZE_MAX, verify_consistency
 from ledger.note import NOTE_BYTES_MAX, decode_base64, encode_base64, parse_note
@@ -65,7 +59,8 @@ class AddCheckpoint:
     proof: tuple[bytes, ...]
     note: bytes
     """The submitted checkpoint, a signed note."""
-    checkpoint: Checkpoint
+    origin: str
+    """Its first line; what follows is read once the log is known to be witnessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +105,17 @@ def parse_add_checkpoint(raw: bytes) -> AddCheckpoint:
             raise Refused(Status.BAD_REQUEST, f"{line[:80]!r} is not a hash in base64")
         proof.append(node)
     try:
-        checkpoint = parse_checkpoint_text(parse_note(note).text)
+        text = parse_note(note).text
     except Rejected as rejected:
         raise Refused(Status.BAD_REQUEST, rejected.detail) from None
-    return AddCheckpoint(old_size, tuple(proof), note, checkpoint)
+    return AddCheckpoint(old_size, tuple(proof), note, text.partition("\n")[0])
 
 
 def find_trust(request: AddCheckpoint, trusts: Mapping[str, LogTrust]) -> LogTrust:
     """Return what the witness believes about the log; raise `Refused`(NOT_FOUND)."""
-    trust = trusts.get(request.checkpoint.origin)
+    trust = trusts.get(request.origin)
     if trust is None:
-        raise Refused(
-            Status.NOT_FOUND, f"log {request.checkpoint.origin[:200]!r} is not witnessed here"
-        )
+        raise Refused(Status.NOT_FOUND, f"log {request.origin[:200]!r} is not witnessed here")
     return trust
 
 
@@ -131,12 +124,13 @@ def judge(request: AddCheckpoint, trust: LogTrust, known: Tree) -> Tree:
 
     1. The log and a quorum of its members signed the checkpoint (403).
     2. The old size is not above its size (400), and is that of the known tree (409, with it).
-    3. A tree of the known size has the known root (409).
+    3. A tree of the known size has the known root; that of nothing is known to all (422).
     4. The proof leads from the known tree to this one; from nothing there is none (422).
+
+    Up to v1.0.0 the text had 409 in 3, which a client takes for another size and asks again.
     """
-    checkpoint = request.checkpoint
     try:
-        verify_checkpoint(request.note, trust)
+        checkpoint = verify_checkpoint(request.note, trust).checkpoint
     except Rejected as rejected:
         if rejected.reason not in (Reason.BAD_SIGNATURE, Reason.NO_QUORUM):
             raise Refused(Status.BAD_REQUEST, rejected.detail) from None
@@ -155,10 +149,9 @@ def judge(request: AddCheckpoint, trust: LogTrust, known: Tree) -> Tree:
     tree = Tree(checkpoint.size, checkpoint.root)
     if tree.size == known.size and tree.root != known.root:
         raise Refused(
-            Status.CONFLICT,
+            Status.UNPROCESSABLE,
             f"size {tree.size} has two roots, {known.root.hex()} and {tree.root.hex()}: the log "
             "has forked",
-            known.size,
         )
     if known.size in (0, tree.size):
         if request.proof:

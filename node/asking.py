@@ -54,7 +54,10 @@ class _NoCookies(DefaultCookiePolicy):
 def open_client() -> httpx.AsyncClient:
     """Return the client that outsiders are asked with."""
     return httpx.AsyncClient(
-        timeout=ANSWER_TIMEOUT_S, follow_redirects=False, cookies=CookieJar(_NoCookies())
+        timeout=ANSWER_TIMEOUT_S,
+        follow_redirects=False,
+        cookies=CookieJar(_NoCookies()),
+        headers={"Accept-Encoding": "identity"},  # what comes is bounded before it is unpacked
     )
 
 

@@ -112,7 +112,11 @@ def compute_imprint(hash_name: HashName, data: bytes) -> bytes:
 
 
 def read_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
-    """Read pinned certificates: the signing one first, then its issuers, a root among them."""
+    """Read pinned certificates: the signing one first, then its issuers, a root among them.
+
+    The signing one is for time-stamping alone (RFC 3161 section 2.3), as `openssl ts` has it.
+    Raises `BadCertificates`.
+    """
     try:
         found = x509.load_pem_x509_certificates(pem)
     except ValueError:
@@ -126,11 +130,33 @@ def read_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
             "the first one is not for time-stamping; put the certificate that signs tokens first, "
             "then those that issued it"
         )
+    if not usage.critical or len(usage.value) != 1 or not _is_for_signing_alone(found[0]):
+        raise BadCertificates(
+            "the first one is not for time-stamping alone, as RFC 3161 asks: an extended key usage "
+            "that is critical and names nothing else, and a key that only signs; openssl would "
+            "refuse its tokens"
+        )
     if not _roots(found):
         raise BadCertificates(
             "none of them is a root (issued by itself); the chain has to end in one"
         )
     return tuple(found)
+
+
+def _is_for_signing_alone(certificate: x509.Certificate) -> bool:
+    """Whether its key is for signatures and nothing else, where that is said at all."""
+    try:
+        use = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    others = (
+        use.key_encipherment,
+        use.data_encipherment,
+        use.key_agreement,
+        use.key_cert_sign,
+        use.crl_sign,
+    )
+    return (use.digital_signature or use.content_commitment) and not any(others)
 
 
 def _roots(certificates: Sequence[x509.Certificate]) -> list[x509.Certificate]:

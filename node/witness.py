@@ -88,10 +88,11 @@ class Witness:
         """
         request = parse_add_checkpoint(raw)
         trust = find_trust(request, self._trusts)
-        origin = request.checkpoint.origin
+        origin = request.origin
         tree = judge(request, trust, self._kept[origin].tree)
-        line = cosign_checkpoint(request.checkpoint, self.key.name, self._signer, self._clock_s())
-        note = format_note(request.checkpoint.text(), [*self._log_lines(request), line])
+        checkpoint = Checkpoint(origin, tree.size, tree.root)
+        line = cosign_checkpoint(checkpoint, self.key.name, self._signer, self._clock_s())
+        note = format_note(checkpoint.text(), [*self._log_lines(request), line])
         write_whole(self._directory, _DRAFT, _name(origin), note)
         self._kept[origin] = _Kept(tree, note)
         return format_signature_line(line)
@@ -106,7 +107,7 @@ class Witness:
     def _log_lines(self, request: AddCheckpoint) -> list[NoteSignature]:
         """Return the log's own signature lines; others would make the file grow with its sender."""
         note = parse_note(request.note)
-        keys = {(key.name, key.key_id) for key in self._trusts[request.checkpoint.origin].log_keys}
+        keys = {(key.name, key.key_id) for key in self._trusts[request.origin].log_keys}
         return [line for line in note.signatures if (line.name, line.key_id) in keys]
 
     def _load(self, origin: str) -> _Kept:

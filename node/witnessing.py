@@ -38,7 +38,8 @@ ANSWER_BYTES_MAX: Final = 16 * 1024
 """A few signature lines of at most 3.3 kB."""
 CLOCK_DIFFERENCE_MAX_S: Final = 300
 GROWS_FROM_ANOTHER: Final = 422
-"""C2SP tlog-witness: the proof does not lead from the tree that the witness knows."""
+"""C2SP tlog-witness: this tree does not grow from the one that the witness knows, or is another of
+the same size. Up to v1.0.0 the latter was a conflict (409) with the size that was named."""
 
 
 class NotWitnessed(Exception):
@@ -139,7 +140,7 @@ class Witnessing:
             is_size = (answer.status, answer.media_type) == (409, SIZE_TYPE)
             size = _read_size(answer.raw) if is_size else None
             if size is None:
-                if answer.status == GROWS_FROM_ANOTHER and proof:
+                if answer.status == GROWS_FROM_ANOTHER and old_size:
                     self._tell_fork(witness, old_size)
                 sentence = answer.raw[:200].decode("utf-8", "replace").strip()
                 raise NotWitnessed(f"it answered {answer.status}: {sentence!r}")

@@ -84,12 +84,12 @@ def _check_consistency(case: Case, file: ConsistencyFile) -> Words:
     case.facts |= {"older_size": older.size, "older_root": older.root.hex()}
     return Words(
         f"较早的检查点：树大小 {older.size}，根 {older.root.hex()}，最迟于{by.zh}已存在；由 "
-        f"{len(cosigners)} 家机构联署：{signed.zh}；未联署：{unsigned.zh}。其全部条目原样是树大小 "
-        f"{newer.size} 的开头：只增未改，无删除、无调换。",
+        f"{len(cosigners)} 家机构联署：{signed.zh}；文件中未见联署：{unsigned.zh}。其全部条目"
+        f"原样是树大小 {newer.size} 的开头：只增未改，无删除、无调换。",
         f"The older checkpoint of size {older.size}, root {older.root.hex()}, existed by {by.en}, "
-        f"cosigned by {len(cosigners)}: {signed.en}; not by: {unsigned.en}. All its entries are, "
-        f"as they were, the beginning of the tree of size {newer.size}: entries were only added, "
-        "none changed, removed or moved.",
+        f"cosigned by {len(cosigners)}: {signed.en}; no cosignature here of: {unsigned.en}. All "
+        f"its entries are, as they were, the beginning of the tree of size {newer.size}: entries "
+        "were only added, none changed, removed or moved.",
     )
 
 

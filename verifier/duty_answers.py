@@ -34,7 +34,11 @@ from verifier.wording import (
 ATTEST: Final = "attest"
 REQUESTED: Final = "records.requested"
 PRODUCED: Final = "records.produced"
+SALES_RECORDS: Final = "sales_records.produced"
 REFUSED: Final = "records.refused"
+
+GATEWAY: Final = "gateway"
+"""Role of a party that acts for the institution that registered it (docs/CONTRACTS.md)."""
 
 ROLE_ZH: Final = {"merchant": "商户", "custodian": "托管机构", "consumer": "消费者"}
 _PLACES: Final[Mapping[str, tuple[int, int, int]]] = {
@@ -51,32 +55,39 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> W
     after = take_after(case, file, question.tx_id, None)
     body, tx_id = case.bodies[0], question.tx_id.hex()
     became = _describe_refusal(case.entries[0])
-    spoke = [
+    about = [
         place
         for place in after
-        if not case.entries[place].outcome.refused
-        and tx_id in (case.bodies[place].data.get("of"), _attested(case.bodies[place]))
+        if tx_id in (case.bodies[place].data.get("of"), _attested(case.bodies[place]))
     ]
-    heard = {*body.signers, *(signer for place in spoke for signer in case.bodies[place].signers)}
+    spoke = [place for place in about if not case.entries[place].outcome.refused]
+    tried = [place for place in about if case.entries[place].outcome.refused]
+    signers = {*body.signers, *(signer for place in about for signer in case.bodies[place].signers)}
+    heard = signers | {_principal(case, signer) for signer in signers}
     parties = _parties_of(case.state_value.record)
     former = _former_consumers(case.state_value.record)
-    silent = [
-        role
+    unheard = {
+        role: party
         for role, party in parties.items()
         if party not in heard and not (role == "consumer" and heard & former)
-    ]
+    }
+    silent = [role for role, party in unheard.items() if party]
+    keyless = [role for role, party in unheard.items() if not party]
     cosigned = case.facts["cosigned_by"]
     assert isinstance(cosigned, list)
     case.facts |= {
         "tx_id": tx_id,
         "signed_by": list(body.signers),
         "statements": len(spoke),
+        "attempts": len(tried),
         "outcome": case.entries[0].outcome.code or "applied",
         "silent": silent,
     }
-    names = dict.fromkeys(former, "consumer")
-    names |= {party: role for role, party in parties.items() if party}
+    roles = dict.fromkeys(former, "consumer")
+    roles |= {party: role for role, party in parties.items() if party}
+    names = [_name_signer(case, signer, roles) for signer in body.signers]
     said = [_describe_statement(case, place) for place in spoke]
+    refused = [_describe_statement(case, place) for place in tried]
     root = case.root
     signed = format_institutions([one for one in root.institutions if one.id in cosigned])
     unsigned = format_institutions([one for one in root.institutions if one.id not in cosigned])
@@ -84,8 +95,12 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> W
     up_to = case.state_header.height
     if parties:
         nobody = Words(
-            f"合同各方中未签名也未陈述的：{'、'.join(ROLE_ZH[role] for role in silent) or '无'}。",
-            f"of the contract's parties neither signed nor spoke: {', '.join(silent) or 'none'}.",
+            f"合同各方中未签名也未陈述的：{'、'.join(ROLE_ZH[role] for role in silent) or '无'}"
+            f"{'；在账本上没有密钥、其沉默不说明任何事的：' * bool(keyless)}"
+            f"{'、'.join(ROLE_ZH[role] for role in keyless)}。",
+            f"of the contract's parties neither signed nor spoke: {', '.join(silent) or 'none'}"
+            f"{'; has no key here, so that its silence says nothing: ' * bool(keyless)}"
+            f"{', '.join(keyless)}.",
         )
     else:
         nobody = Words(
@@ -93,22 +108,26 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> W
             "the state holds no contract here that this verifier knows, so its parties are not "
             "known.",
         )
-    signers_zh = "、".join(
-        f"{s}（{ROLE_ZH.get(names.get(s, ''), '非合同方')}）" for s in body.signers
-    )
-    signers_en = ", ".join(f"{s} ({names.get(s, 'no party of it')})" for s in body.signers)
+    signers_zh = "、".join([name.zh for name in names])
+    signers_en = ", ".join([name.en for name in names])
     return Words(
         f"交易 {tx_id}：{became.zh}，签名者 {signers_zh}；其后截至高度 {up_to}（{now.zh}）的陈述 "
-        f"{len(said)} 项{'：' * bool(said)}{'；'.join(one.zh for one in said)}；{nobody.zh}"
-        f"检查点由 {signed.zh} 联署，未联署：{unsigned.zh}。该区块之时（{time.zh}）的验证者即"
-        f"创世文件所列 {len(root.institutions)} 家，法定多数 {root.quorum} 家；"
-        "本版本尚无验证者变更。",
+        f"{len(said)} 项{'：' * bool(said)}{'；'.join(one.zh for one in said)}；"
+        f"{f'已记录为拒绝的 {len(refused)} 项：' * bool(refused)}"
+        f"{'；'.join(one.zh for one in refused)}{'；' * bool(refused)}{nobody.zh}"
+        f"检查点由 {signed.zh} 联署，文件中未见联署：{unsigned.zh}（联署可被略去，"
+        f"略去不说明没有）。该区块之时（{time.zh}）的验证者即创世文件所列 "
+        f"{len(root.institutions)} 家，法定多数 {root.quorum} 家；本版本尚无验证者变更。",
         f"Transaction {tx_id}: {became.en}, signed by {signers_en}; statements about it since, up "
         f"to height {up_to} ({now.en}): {len(said)}{': ' * bool(said)}"
-        f"{'; '.join(one.en for one in said)}; {nobody.en} The checkpoint was cosigned by "
-        f"{signed.en}; not by: {unsigned.en}. At the time of the block ({time.en}) the validators "
-        f"were the {len(root.institutions)} of genesis and a quorum {root.quorum}: this version "
-        "knows no change of validators.",
+        f"{'; '.join(one.en for one in said)}; "
+        f"{f'recorded as refused: {len(refused)}: ' * bool(refused)}"
+        f"{'; '.join(one.en for one in refused)}{'; ' * bool(refused)}{nobody.en} The checkpoint "
+        "was cosigned by "
+        f"{signed.en}; no cosignature here of: {unsigned.en} (one that is left out of a file is "
+        f"not one that was not made). At the time of the block ({time.en}) the validators were "
+        f"the {len(root.institutions)} of genesis and a quorum {root.quorum}: this version knows "
+        "no change of validators.",
     )
 
 
@@ -135,9 +154,14 @@ def answer_production(case: Case, file: RecordFile, question: Production) -> Wor
     inside = take_after(case, file, question.tx_id, deadline_ms)
     assert request is not None, "take_after refuses another transaction"
     reasons: list[str] = []
+    otherwise, tried = 0, list[str]()
     for place in inside:
         body = case.bodies[place]
-        if case.entries[place].outcome.refused or body.data.get("of") != tx_id:
+        is_refused, is_of = case.entries[place].outcome.refused, body.data.get("of") == tx_id
+        if is_refused or not is_of:
+            otherwise += not is_refused and body.kind in (PRODUCED, SALES_RECORDS)
+            if is_refused and is_of and body.kind == PRODUCED:
+                tried.append(", ".join(body.signers))
             continue
         if body.kind == PRODUCED:
             time = format_time_ms(case.time_of(place))
@@ -150,17 +174,40 @@ def answer_production(case: Case, file: RecordFile, question: Production) -> Wor
             reasons.append(show_text(str(body.data.get("reason"))))
     asked, deadline = format_time_ms(case.time_of(0)), format_time_ms(deadline_ms)
     signers = ", ".join(request.signers)
-    case.facts |= {"tx_id": tx_id, "deadline_ms": deadline_ms, "refusals": reasons}
+    case.facts |= {
+        "tx_id": tx_id,
+        "deadline_ms": deadline_ms,
+        "refusals": reasons,
+        "produced_otherwise": otherwise,
+        "attempts": len(tried),
+    }
+    besides = _describe_besides(otherwise, tried)
     stated = "; ".join(reasons)
     because = f"and the reasons stated are: {stated}" if reasons else "and no reason is on record"
     return Words(
-        f"{signers} 于{asked.zh}请求提供记录，期限至{deadline.zh}；在此之前没有提供"
+        f"{signers} 于{asked.zh}请求提供记录，期限至{deadline.zh}；在此之前没有就此提供"
         f"{f'，所载拒绝理由：{stated}' if reasons else '，也没有载明任何理由'}"
-        "（法释〔2025〕4号第二十五条）。期限的末日是否为休息日，此处不查。",
-        f"{signers} asked for records at {asked.en}, until {deadline.en}; nothing was produced "
-        f"before that, {because} (法释〔2025〕4号 art. 25). Whether the last day is a rest day is "
-        "not examined.",
+        f"（法释〔2025〕4号第二十五条）。{besides.zh}期限的末日是否为休息日，此处不查。",
+        f"{signers} asked for records at {asked.en}, until {deadline.en}; nothing was produced in "
+        f"answer to it before that, {because} (法释〔2025〕4号 art. 25). {besides.en}Whether the "
+        "last day is a rest day is not examined.",
     )
+
+
+def _describe_besides(otherwise: int, tried: list[str]) -> Words:
+    """What stands against saying that nothing was produced, in the time that was given for it."""
+    zh = en = ""
+    if otherwise:
+        zh = f"期间另有并非就此的提供 {otherwise} 次，是否即为所请求者，此处不作判断。"
+        en = (
+            f"Produced in that time, and not as an answer to it: {otherwise}; whether that is what "
+            "was asked for is not said here. "
+        )
+    if tried:
+        zh += f"提供而已记录为拒绝的 {len(tried)} 次（{'；'.join(tried)}）。"
+        en += f"Attempts to produce that are recorded as refused: {len(tried)} ({'; '.join(tried)})"
+        en += ". "
+    return Words(zh, en)
 
 
 def answer_omission(case: Case, file: RecordFile, question: Omission) -> Words:
@@ -321,6 +368,25 @@ def _check_no_key_ended(case: Case, record: PartyRecord, height: int) -> None:
                 f"{key.until_height}, after the promise and not after the promised height; what "
                 "was taken in may have been signed with it, and that is no omission.",
             )
+
+
+def _principal(case: Case, signer: str) -> str:
+    """Return whose word a signature is: a gateway's is that of who registered it."""
+    record = case.parties[signer]
+    return record.registrar if record.role == GATEWAY else signer
+
+
+def _name_signer(case: Case, signer: str, roles: Mapping[str, str]) -> Words:
+    """Return a signer with what it is to the contract."""
+    principal = _principal(case, signer)
+    if signer in roles:
+        return Words(f"{signer}（{ROLE_ZH[roles[signer]]}）", f"{signer} ({roles[signer]})")
+    if principal in roles:
+        return Words(
+            f"{signer}（{ROLE_ZH[roles[principal]]}的网关）",
+            f"{signer} (gateway of the {roles[principal]})",
+        )
+    return Words(f"{signer}（非合同方）", f"{signer} (no party of it)")
 
 
 def _attested(body: Body) -> object:

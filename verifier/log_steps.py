@@ -112,11 +112,11 @@ def check_checkpoint(case: Case) -> Said:
         by = format_time_ms(existed_by_s * 1000)
         return Words(
             f"检查点：树大小 {checkpoint.size}，根 {checkpoint.root.hex()}；由 {len(cosigners)} "
-            f"家机构联署：{signed.zh}；未联署：{unsigned.zh}。即使其中 {root.faulty_max} 家的时钟"
-            f"不实，该树最迟于{by.zh}已存在。",
+            f"家机构联署：{signed.zh}；文件中未见联署：{unsigned.zh}。即使其中 "
+            f"{root.faulty_max} 家的时钟不实，该树最迟于{by.zh}已存在。",
             f"Checkpoint of size {checkpoint.size}, root {checkpoint.root.hex()}, cosigned by "
-            f"{len(cosigners)}: {signed.en}; not by: {unsigned.en}. Even if {root.faulty_max} of "
-            f"their clocks lie, the tree existed by {by.en}.",
+            f"{len(cosigners)}: {signed.en}; no cosignature here of: {unsigned.en}. Even if "
+            f"{root.faulty_max} of their clocks lie, the tree existed by {by.en}.",
         )
 
     return Saying(say)

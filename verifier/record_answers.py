@@ -36,6 +36,17 @@ TERMS_MEMBER: Final = {SIGNED: "terms", "prepaid.open": "terms_hash"}
 
 PRICE_CHANGED: Final = "price.changed"
 
+ENDS: Final = (
+    "cooling_off.requested",
+    "termination.requested",
+    "complaint.served",
+    "termination.agreed",
+    "termination.judged",
+    "invalidity.found",
+    "contract.closed",
+)
+"""What ends a contract or is on the way to it (docs/CONTRACTS.md, Its life)."""
+
 
 def answer_window(case: Case, file: RecordFile, question: Window) -> Words:
     """Say what of some kinds stands in a span of time, above all that nothing does."""
@@ -123,19 +134,39 @@ def answer_terms(case: Case, file: RecordFile, question: Terms) -> Words:
             f"contract names {terms}.",
         )
     changes = [_describe_change(case, p) for p in applied if case.bodies[p].kind == PRICE_CHANGED]
-    case.facts |= {"terms": terms, "price_changes": len(changes)}
+    ends = [place for place in applied if case.bodies[place].kind in ENDS]
+    case.facts |= {"terms": terms, "price_changes": len(changes), "ends": len(ends)}
     since = format_time_ms(case.time_of(opened))
     attached = question.document is not None
+    lead, ended = _describe_ends(case, at, ends)
     return Words(
-        f"{at.zh}有效的是{since.zh}订立的条款，SHA-256 {terms}"
+        f"{lead.zh}{since.zh}订立的条款，SHA-256 {terms}"
         f"{'，即文件所附者' if attached else '（文件未附全文）'}；其后至此时记录的价格变更 "
         f"{len(changes)} 项{'：' * bool(changes)}{'；'.join(one.zh for one in changes)}。"
-        "未经消费者同意的涨价不生效力（法释〔2025〕4号第十二条）。",
-        f"In force at {at.en} were the terms agreed at {since.en}, SHA-256 {terms}"
+        f"未经消费者同意的涨价不生效力（法释〔2025〕4号第十二条）。{ended.zh}",
+        f"{lead.en} agreed at {since.en}, SHA-256 {terms}"
         f"{', which is the document in the file' if attached else ' (not in the file)'}; price "
         f"changes recorded until then: {len(changes)}{': ' * bool(changes)}"
         f"{'; '.join(one.en for one in changes)}. A rise without the consumer's consent has no "
-        "effect (法释〔2025〕4号 art. 12).",
+        f"effect (法释〔2025〕4号 art. 12).{ended.en}",
+    )
+
+
+def _describe_ends(case: Case, at: Words, ends: Sequence[int]) -> tuple[Words, Words]:
+    """Return how the sentence begins, and how it ends: terms of what was ended may bind nobody."""
+    if not ends:
+        return Words(f"{at.zh}有效的是", f"In force at {at.en} were the terms"), Words("", "")
+    told = [
+        (describe_kind(case.bodies[place].kind, 1), format_time_ms(case.time_of(place)))
+        for place in ends
+    ]
+    return Words(f"截至{at.zh}，条款为", f"The terms up to {at.en} were those"), Words(
+        f"其后至此时记录的终结事项 {len(ends)} 项："
+        f"{'；'.join(f'{kind.zh}（{time.zh}）' for kind, time in told)}。条款是否仍有约束力，"
+        "此处不作判断。",
+        f" Recorded of its end until then: {len(ends)}: "
+        f"{'; '.join(f'{kind.en} at {time.en}' for kind, time in told)}. Whether they still bound "
+        "anybody is not said here.",
     )
 
 

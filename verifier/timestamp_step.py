@@ -1,7 +1,8 @@
 """Step 25: RFC 3161 tokens are of a certified checkpoint whose tree begins with the file's own.
 
 Looked at here: the checkpoint's signatures and quorum, the path, each token's form, that its
-SHA-256 imprint is that of the checkpoint's bytes, and what time it says. Not looked at, here or in
+SHA-256 imprint is that of the checkpoint's bytes, and what time it says, which cannot be before
+the cosignatures among those bytes were made. Not looked at, here or in
 the page: the authority's signature and certificates, which take CMS, X.509 and somebody's trust in
 an authority; the sentence has the `openssl ts` command that does. Nor is SM3 computed: a token with
 that imprint is read, and said not to be compared. The step is no condition of any other.
@@ -28,6 +29,9 @@ from verifier.report import NotRun, Refuted, Words
 from verifier.timestamp_token import read_token
 from verifier.wording import format_time_ms
 
+CLOCK_DIFFERENCE_MAX_S: Final = 300
+"""Between the clocks of cosigners and authorities; nodes keep no token that is further away."""
+
 TIMESTAMP_LIMIT: Final = Words(
     "时间戳只经读取：时间戳机构的签名与证书未核验，因此由谁加盖、何时加盖均未得到证明，"
     "须以 openssl ts 核验；机构名称是取得时间戳的节点所起的名称。",
@@ -53,6 +57,7 @@ def check_timestamps(case: Case) -> Words:
     older, newer = case.checkpoint.checkpoint, certified[0].checkpoint
     verify_consistency(older.size, newer.size, part.path, older.root, newer.root)
     digest = sha256(note)
+    cosigned_ms = certified[0].cosigned_from_s(case.root.faulty_max) * 1000
     told: list[Words] = []
     facts: list[dict[str, object]] = []
     for at, token in enumerate(part.tokens):
@@ -68,6 +73,13 @@ def check_timestamps(case: Case) -> Words:
                 f"{digest.hex()}.",
             )
         by = format_time_ms(found.time_ms)
+        if found.time_ms < cosigned_ms - CLOCK_DIFFERENCE_MAX_S * 1000:
+            since = format_time_ms(cosigned_ms)
+            raise Refuted(
+                Reason.BAD_FIELD,
+                f"第 {at + 1} 个时间戳自称的时间为{by.zh}，而其检查点在{since.zh}之前尚未联署。",
+                f"{name}: it says {by.en}, and its checkpoint was not cosigned before {since.en}.",
+            )
         told.append(
             Words(
                 f"{token.authority}（{token.algorithm}）：{by.zh}，"

@@ -55,11 +55,11 @@ async function checkConsistency({ file, root, tree: newer }) {
   return {
     zh:
       `较早的检查点：树大小 ${older.size}，根 ${hash}，最迟于${by.zh}已存在；由 ${times.size} 家机构联署：` +
-      `${signed.zh}；未联署：${unsigned.zh}。其全部条目原样是树大小 ${newer.size} 的开头：只增未改，` +
+      `${signed.zh}；文件中未见联署：${unsigned.zh}。其全部条目原样是树大小 ${newer.size} 的开头：只增未改，` +
       "无删除、无调换。",
     en:
       `The older checkpoint of size ${older.size}, root ${hash}, existed by ${by.en}, cosigned by ` +
-      `${times.size}: ${signed.en}; not by: ${unsigned.en}. All its entries are, as they were, the ` +
+      `${times.size}: ${signed.en}; no cosignature here of: ${unsigned.en}. All its entries are, as they were, the ` +
       `beginning of the tree of size ${newer.size}: entries were only added, none changed, removed or ` +
       "moved.",
   };

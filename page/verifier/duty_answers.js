@@ -22,24 +22,29 @@ export async function answerAttestation(subject) {
   const { file, entries, bodies, stateValue, stateHeader, root, cosignedBy } = subject;
   const [begin, end] = takeAfter(subject, file.question.txId, null);
   const txId = toHex(file.question.txId);
-  const spoke = [];
+  const [spoke, tried] = [[], []];
   for (let place = begin; place < end; place += 1) {
     const { data, kind } = bodies[place];
     const isAbout = data.get("of") === txId || (kind === "attest" && data.get("tx_id") === txId);
-    if (!entries[place].outcome.refused && isAbout) spoke.push(place);
+    if (isAbout) (entries[place].outcome.refused ? tried : spoke).push(place);
   }
   const [{ signers }] = bodies;
-  const heard = new Set([...signers, ...spoke.flatMap((place) => bodies[place].signers)]);
+  const about = [...spoke, ...tried];
+  const all = [...signers, ...about.flatMap((place) => bodies[place].signers)];
+  const heard = new Set([...all, ...all.map((signer) => principalOf(subject, signer))]);
   const parties = partiesOf(stateValue.record);
   const former = formerConsumers(stateValue.record);
   const spokeBefore = former.some((party) => heard.has(party));
-  const silent = [...parties.keys()].filter(
+  const unheard = [...parties.keys()].filter(
     (role) => !heard.has(parties.get(role)) && !(role === "consumer" && spokeBefore),
   );
-  const names = new Map();
-  for (const party of former) names.set(party, "consumer");
-  for (const [role, party] of parties) if (party !== "") names.set(party, role);
+  const silent = unheard.filter((role) => parties.get(role) !== "");
+  const keyless = unheard.filter((role) => parties.get(role) === "");
+  const roles = new Map();
+  for (const party of former) roles.set(party, "consumer");
+  for (const [role, party] of parties) if (party !== "") roles.set(party, role);
   const said = spoke.map((place) => describeStatement(subject, place));
+  const refused = tried.map((place) => describeStatement(subject, place));
   const signed = formatInstitutions(root.institutions.filter((_, at) => cosignedBy.has(at)));
   const unsigned = formatInstitutions(root.institutions.filter((_, at) => !cosignedBy.has(at)));
   const [time, now] = [formatTimeMs(timeOf(subject, 0)), formatTimeMs(stateHeader.timeMs)];
@@ -48,33 +53,64 @@ export async function answerAttestation(subject) {
   const nobody =
     parties.size > 0
       ? {
-          zh: `合同各方中未签名也未陈述的：${silent.map((role) => ROLE_ZH[role]).join("、") || "无"}。`,
-          en: `of the contract's parties neither signed nor spoke: ${silent.join(", ") || "none"}.`,
+          zh:
+            `合同各方中未签名也未陈述的：${silent.map((role) => ROLE_ZH[role]).join("、") || "无"}` +
+            (keyless.length > 0 ? "；在账本上没有密钥、其沉默不说明任何事的：" : "") +
+            `${keyless.map((role) => ROLE_ZH[role]).join("、")}。`,
+          en:
+            `of the contract's parties neither signed nor spoke: ${silent.join(", ") || "none"}` +
+            (keyless.length > 0 ? "; has no key here, so that its silence says nothing: " : "") +
+            `${keyless.join(", ")}.`,
         }
       : {
           zh: "链上状态中没有本核验程序认识的合同，故不知其各方。",
           en: "the state holds no contract here that this verifier knows, so its parties are not known.",
         };
   const count = root.institutions.length;
-  const zhOf = (signer) => ROLE_ZH[names.get(signer)] ?? "非合同方";
-  const signersZh = signers.map((one) => `${one}（${zhOf(one)}）`).join("、");
-  const signersEn = signers.map((one) => `${one} (${names.get(one) ?? "no party of it"})`).join(", ");
+  const names = signers.map((signer) => nameSigner(subject, signer, roles));
+  const signersZh = names.map((one) => one.zh).join("、");
+  const signersEn = names.map((one) => one.en).join(", ");
   const colon = said.length > 0;
+  const refusals =
+    refused.length > 0
+      ? {
+          zh: `已记录为拒绝的 ${refused.length} 项：${refused.map((one) => one.zh).join("；")}；`,
+          en: `recorded as refused: ${refused.length}: ${refused.map((one) => one.en).join("; ")}; `,
+        }
+      : { zh: "", en: "" };
   return {
     zh:
       `交易 ${txId}：${became.zh}，签名者 ${signersZh}；其后截至高度 ${height}（${now.zh}）的陈述 ` +
-      `${said.length} 项${colon ? "：" : ""}${said.map((one) => one.zh).join("；")}；${nobody.zh}` +
+      `${said.length} 项${colon ? "：" : ""}${said.map((one) => one.zh).join("；")}；` +
+      `${refusals.zh}${nobody.zh}` +
       `检查点由 ${signed.zh} 联署，` +
-      `未联署：${unsigned.zh}。该区块之时（${time.zh}）的验证者即创世文件所列 ${count} 家，法定多数 ` +
+      `文件中未见联署：${unsigned.zh}（联署可被略去，略去不说明没有）。该区块之时（${time.zh}）的验证者即创世文件所列 ${count} 家，法定多数 ` +
       `${root.quorum} 家；本版本尚无验证者变更。`,
     en:
       `Transaction ${txId}: ${became.en}, signed by ${signersEn}; statements about it since, up to ` +
       `height ${height} (${now.en}): ${said.length}${colon ? ": " : ""}` +
-      `${said.map((one) => one.en).join("; ")}; ${nobody.en} The checkpoint was cosigned by ` +
-      `${signed.en}; not by: ${unsigned.en}. At the time of the block (${time.en}) the validators ` +
+      `${said.map((one) => one.en).join("; ")}; ${refusals.en}${nobody.en} The checkpoint was cosigned by ` +
+      `${signed.en}; no cosignature here of: ${unsigned.en} (one that is left out of a file is not ` +
+      `one that was not made). At the time of the block (${time.en}) the validators ` +
       `were the ${count} of genesis and a quorum ${root.quorum}: this version knows no change of ` +
       "validators.",
   };
+}
+
+/** Whose word a signature is: a gateway's is that of who registered it. */
+function principalOf({ records }, signer) {
+  const { role, registrar } = records.get(signer);
+  return role === "gateway" ? registrar : signer;
+}
+
+/** A signer with what it is to the contract. */
+function nameSigner(subject, signer, roles) {
+  const [own, by] = [roles.get(signer), roles.get(principalOf(subject, signer))];
+  if (own !== undefined) return { zh: `${signer}（${ROLE_ZH[own]}）`, en: `${signer} (${own})` };
+  if (by !== undefined) {
+    return { zh: `${signer}（${ROLE_ZH[by]}的网关）`, en: `${signer} (gateway of the ${by})` };
+  }
+  return { zh: `${signer}（非合同方）`, en: `${signer} (no party of it)` };
 }
 
 /** That what a request asks for was not produced in time (法释〔2025〕4号 art. 25). */
@@ -102,9 +138,16 @@ export async function answerProduction(subject) {
   }
   const [begin, end] = takeAfter(subject, file.question.txId, deadline);
   const reasons = [];
+  const tried = [];
+  let otherwise = 0;
   for (let place = begin; place < end; place += 1) {
     const { data, kind } = bodies[place];
-    if (entries[place].outcome.refused || data.get("of") !== txId) continue;
+    const [isRefused, isOf] = [entries[place].outcome.refused, data.get("of") === txId];
+    if (isRefused || !isOf) {
+      if (!isRefused && (kind === "records.produced" || kind === "sales_records.produced")) otherwise += 1;
+      if (isRefused && isOf && kind === "records.produced") tried.push(bodies[place].signers.join(", "));
+      continue;
+    }
     if (kind === "records.produced") {
       const time = formatTimeMs(timeOf(subject, place));
       throw new Refuted(
@@ -119,15 +162,33 @@ export async function answerProduction(subject) {
   const signers = bodies[0].signers.join(", ");
   const stated = reasons.join("; ");
   const because = reasons.length > 0 ? `and the reasons stated are: ${stated}` : "and no reason is on record";
+  const besides = describeBesides(otherwise, tried);
   return {
     zh:
-      `${signers} 于${asked.zh}请求提供记录，期限至${limit.zh}；在此之前没有提供` +
+      `${signers} 于${asked.zh}请求提供记录，期限至${limit.zh}；在此之前没有就此提供` +
       `${reasons.length > 0 ? `，所载拒绝理由：${stated}` : "，也没有载明任何理由"}` +
-      "（法释〔2025〕4号第二十五条）。期限的末日是否为休息日，此处不查。",
+      `（法释〔2025〕4号第二十五条）。${besides.zh}期限的末日是否为休息日，此处不查。`,
     en:
-      `${signers} asked for records at ${asked.en}, until ${limit.en}; nothing was produced before ` +
-      `that, ${because} (法释〔2025〕4号 art. 25). Whether the last day is a rest day is not examined.`,
+      `${signers} asked for records at ${asked.en}, until ${limit.en}; nothing was produced in answer ` +
+      `to it before that, ${because} (法释〔2025〕4号 art. 25). ${besides.en}Whether the last day is a ` +
+      "rest day is not examined.",
   };
+}
+
+/** What stands against saying that nothing was produced, in the time that was given for it. */
+function describeBesides(otherwise, tried) {
+  let [zh, en] = ["", ""];
+  if (otherwise > 0) {
+    zh = `期间另有并非就此的提供 ${otherwise} 次，是否即为所请求者，此处不作判断。`;
+    en =
+      `Produced in that time, and not as an answer to it: ${otherwise}; whether that is what was asked ` +
+      "for is not said here. ";
+  }
+  if (tried.length > 0) {
+    zh += `提供而已记录为拒绝的 ${tried.length} 次（${tried.join("；")}）。`;
+    en += `Attempts to produce that are recorded as refused: ${tried.length} (${tried.join("; ")}). `;
+  }
+  return { zh, en };
 }
 
 /** The first instant of a day in China written YYYY-MM-DD, or null. */

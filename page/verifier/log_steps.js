@@ -70,10 +70,10 @@ export async function checkCheckpoint(subject) {
   return {
     zh:
       `检查点：树大小 ${tree.size}，根 ${rootHex}；由 ${times.size} 家机构联署：${signed.zh}；` +
-      `未联署：${unsigned.zh}。即使其中 ${root.faultyMax} 家的时钟不实，该树最迟于${by.zh}已存在。`,
+      `文件中未见联署：${unsigned.zh}。即使其中 ${root.faultyMax} 家的时钟不实，该树最迟于${by.zh}已存在。`,
     en:
       `Checkpoint of size ${tree.size}, root ${rootHex}, cosigned by ${times.size}: ${signed.en}; ` +
-      `not by: ${unsigned.en}. Even if ${root.faultyMax} of their clocks lie, the tree existed by ` +
+      `no cosignature here of: ${unsigned.en}. Even if ${root.faultyMax} of their clocks lie, the tree existed by ` +
       `${by.en}.`,
   };
 }
@@ -86,7 +86,8 @@ export function splitCosigners(root, times) {
   };
 }
 
-/** A checkpoint of this log that a quorum cosigned: tree, times of cosigners, and by when (ms). */
+/** A checkpoint of this log that a quorum cosigned: tree, times of cosigners, by when the tree existed
+ * and from when on the note with these cosignatures did (ms). */
 export async function certify(root, raw) {
   const note = readNote(raw);
   const tree = readCheckpointText(note.text);
@@ -112,7 +113,12 @@ export async function certify(root, raw) {
   await verifyLogSignatures(note, root.logKeys, root.origin);
   // At least one of f+1 cosigners is honest, so the tree existed by the (f+1)-th smallest time.
   const ascending = [...times.values()].sort((one, other) => (one < other ? -1 : 1));
-  return { tree, times, existedBy: ascending[root.faultyMax] * 1000n };
+  return {
+    tree,
+    times,
+    existedBy: ascending[root.faultyMax] * 1000n,
+    cosignedFrom: ascending[ascending.length - 1 - root.faultyMax] * 1000n,
+  };
 }
 
 /** Step 5: each header of the file is in the log and of this chain and validator set. */

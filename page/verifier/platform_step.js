@@ -48,11 +48,11 @@ const TIME_SOURCE_MEMBERS = ["error_max_us", "is_synchronized", "text"];
 export const PLATFORM_LIMIT = {
   zh:
     "平台声明（《人民法院在线诉讼规则》第十七条）是各机构自己的说明：签名证明由其作出，不证明内容属实；" +
-    "源码哈希可与公开源码比对。",
+    "所述为其声明时间的情形，未必是条目上链之时的；源码哈希可与公开源码比对。",
   en:
     "The platform statements (Rules of Online Litigation, art. 17) are the institutions' own word: " +
-    "a signature proves who said it, not that it is true. Build hashes can be compared with " +
-    "published source.",
+    "a signature proves who said it, not that it is true. Each speaks of the time that it names, " +
+    "which need not be the entry's. Build hashes can be compared with published source.",
 };
 
 /** Step 22: every statement's signature is good, each of another institution, in order. */

@@ -11,6 +11,15 @@ import { KIND_WORDS, countEntries, describeKind, formatFen, formatTimeMs, showTe
 const LISTED_MAX = 8;
 const TERMS_MEMBER = new Map([[SIGNED, "terms"], ["prepaid.open", "terms_hash"]]);
 const PRICE_CHANGED = "price.changed";
+const ENDS = new Set([
+  "cooling_off.requested",
+  "termination.requested",
+  "complaint.served",
+  "termination.agreed",
+  "termination.judged",
+  "invalidity.found",
+  "contract.closed",
+]);
 
 function places([begin, end]) {
   return Array.from({ length: Math.max(0, end - begin) }, (_, at) => begin + at);
@@ -106,18 +115,45 @@ export async function answerTerms(subject) {
     .map((place) => describeChange(subject, place));
   const since = formatTimeMs(timeOf(subject, opened));
   const colon = changes.length > 0;
+  const ends = applied.filter((place) => ENDS.has(bodies[place].kind));
+  const { lead, ended } = describeEnds(subject, moment, ends);
   return {
     zh:
-      `${moment.zh}有效的是${since.zh}订立的条款，SHA-256 ${terms}` +
+      `${lead.zh}${since.zh}订立的条款，SHA-256 ${terms}` +
       `${hash !== null ? "，即文件所附者" : "（文件未附全文）"}；其后至此时记录的价格变更 ` +
       `${changes.length} 项${colon ? "：" : ""}${changes.map((one) => one.zh).join("；")}。` +
-      "未经消费者同意的涨价不生效力（法释〔2025〕4号第十二条）。",
+      `未经消费者同意的涨价不生效力（法释〔2025〕4号第十二条）。${ended.zh}`,
     en:
-      `In force at ${moment.en} were the terms agreed at ${since.en}, SHA-256 ${terms}` +
+      `${lead.en} agreed at ${since.en}, SHA-256 ${terms}` +
       `${hash !== null ? ", which is the document in the file" : " (not in the file)"}; price changes ` +
       `recorded until then: ${changes.length}${colon ? ": " : ""}` +
       `${changes.map((one) => one.en).join("; ")}. A rise without the consumer's consent has no effect ` +
-      "(法释〔2025〕4号 art. 12).",
+      `(法释〔2025〕4号 art. 12).${ended.en}`,
+  };
+}
+
+/** How the sentence begins, and how it ends: terms of what was ended may bind nobody. */
+function describeEnds(subject, moment, ends) {
+  if (ends.length === 0) {
+    const lead = { zh: `${moment.zh}有效的是`, en: `In force at ${moment.en} were the terms` };
+    return { lead, ended: { zh: "", en: "" } };
+  }
+  const told = ends.map((place) => ({
+    kind: describeKind(subject.bodies[place].kind, 1),
+    time: formatTimeMs(timeOf(subject, place)),
+  }));
+  return {
+    lead: { zh: `截至${moment.zh}，条款为`, en: `The terms up to ${moment.en} were those` },
+    ended: {
+      zh:
+        `其后至此时记录的终结事项 ${ends.length} 项：` +
+        `${told.map(({ kind, time }) => `${kind.zh}（${time.zh}）`).join("；")}。条款是否仍有约束力，` +
+        "此处不作判断。",
+      en:
+        ` Recorded of its end until then: ${ends.length}: ` +
+        `${told.map(({ kind, time }) => `${kind.en} at ${time.en}`).join("; ")}. Whether they still ` +
+        "bound anybody is not said here.",
+    },
   };
 }
 

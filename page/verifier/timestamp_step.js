@@ -12,6 +12,8 @@ import { NotRun, Refuted } from "./refusal.js";
 import { readToken } from "./timestamp_token.js";
 import { formatTimeMs } from "./wording.js";
 
+const CLOCK_DIFFERENCE_MAX_MS = 300_000n;
+
 export const TIMESTAMP_LIMIT = {
   zh:
     "时间戳只经读取：时间戳机构的签名与证书未核验，因此由谁加盖、何时加盖均未得到证明，须以 openssl ts " +
@@ -25,10 +27,10 @@ export const TIMESTAMP_LIMIT = {
 /** Step 25. */
 export async function checkTimestamps({ file, root, tree }) {
   const { checkpoint, path, tokens } = file.timestamps;
-  const { tree: newer } = await certify(root, checkpoint);
+  const { tree: newer, cosignedFrom } = await certify(root, checkpoint);
   await verifyConsistency(tree.size, newer.size, path, tree.root, newer.root);
   const digest = await sha256(checkpoint);
-  const told = tokens.map((token, at) => tellToken(token, at, digest));
+  const told = tokens.map((token, at) => tellToken(token, at, digest, cosignedFrom));
   const [first] = tokens;
   const command =
     "evidence-ledger stamps --file FILE -o stamped && openssl ts -verify -data stamped/checkpoint -in " +
@@ -45,7 +47,7 @@ export async function checkTimestamps({ file, root, tree }) {
   return { zh, en };
 }
 
-function tellToken({ algorithm, authority, raw }, at, digest) {
+function tellToken({ algorithm, authority, raw }, at, digest, cosignedFrom) {
   const name = `timestamps.tokens[${at}]`;
   const { imprint, timeMs } = readToken(raw, algorithm, name);
   const isCompared = algorithm === "sha256";
@@ -57,6 +59,14 @@ function tellToken({ algorithm, authority, raw }, at, digest) {
     );
   }
   const by = formatTimeMs(timeMs);
+  if (BigInt(timeMs) < cosignedFrom - CLOCK_DIFFERENCE_MAX_MS) {
+    const since = formatTimeMs(cosignedFrom);
+    throw new Refuted(
+      "bad_field",
+      `第 ${at + 1} 个时间戳自称的时间为${by.zh}，而其检查点在${since.zh}之前尚未联署。`,
+      `${name}: it says ${by.en}, and its checkpoint was not cosigned before ${since.en}.`,
+    );
+  }
   return {
     zh: `${authority}（${algorithm}）：${by.zh}，${isCompared ? "摘要相符" : "摘要未比对"}`,
     en: `${authority} (${algorithm}): ${by.en}, ${isCompared ? "of these bytes" : "imprint not compared"}`,

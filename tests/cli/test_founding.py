@@ -12,6 +12,7 @@ import pytest
 from api.tokens import parse_tokens
 from cli.demo import demo_institutions
 from genesis.document import parse_genesis
+from ledger.note import parse_verifier_key
 from node.config import NodeHome, load_config
 from node.keystore import KeyPurpose, Keystore, Strength
 from node.server import open_identity
@@ -235,6 +236,28 @@ def test_genesis_is_shown_in_both_languages(
     assert "Quorum                   2 of 2; bears 0 dishonest or failed" in command.out
     assert "2026-03-01 16:00:00 UTC" in command.out
     assert not re.search(r"[\u4e00-\u9fff]", command.out)
+
+
+def test_genesis_is_printed_as_a_policy(command: Command, tmp_path: Path, passphrase: Path) -> None:
+    make_network(command, tmp_path, passphrase)
+    file = tmp_path / "genesis.json"
+    genesis = parse_genesis(file.read_bytes())
+    assert command.run("genesis", "policy", file) == 0
+    lines = [line.split(" ") for line in command.out.splitlines() if line]
+    for line, validator in zip(lines[:2], genesis.validators.validators, strict=True):
+        key = parse_verifier_key(line[1])
+        assert (line[0], key.name, key.public_key) == ("log", genesis.origin, validator.log_key)
+    for line, validator in zip(lines[2:4], genesis.validators.validators, strict=True):
+        key = parse_verifier_key(line[2])
+        assert line[:2] == ["witness", validator.id]
+        assert (key.name, key.public_key) == (
+            f"{genesis.origin}/{validator.id}",
+            validator.cosign_key,
+        )
+    assert lines[4:] == [
+        ["group", "quorum-of-validators", "2", "bank-a", "pay-a"],
+        ["quorum", "quorum-of-validators"],
+    ]
 
 
 def test_tokens_are_issued_listed_and_revoked(command: Command, home: Path) -> None:

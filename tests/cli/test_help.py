@@ -24,6 +24,7 @@ COMMANDS = [
     ["genesis", "member"],
     ["genesis", "make"],
     ["genesis", "show"],
+    ["genesis", "policy"],
     ["node", "init"],
     ["node", "run"],
     ["node", "backup"],

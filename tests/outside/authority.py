@@ -11,7 +11,7 @@ import datetime
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -42,6 +42,12 @@ ess_cert_id_chain = no
 ess_cert_id_alg = sha256
 """
 
+KEY_USES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
+    "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+)  # fmt: skip
+"""What `x509.KeyUsage` is asked for, each by its name."""
+
 Key = ec.EllipticCurvePrivateKey
 
 
@@ -52,9 +58,13 @@ def make_certificate(
     issuer_key: Key,
     *,
     is_authority: bool = False,
-    usage: x509.ObjectIdentifier | None = ExtendedKeyUsageOID.TIME_STAMPING,
+    usages: Sequence[x509.ObjectIdentifier] = (ExtendedKeyUsageOID.TIME_STAMPING,),
+    is_critical: bool = True,
+    key_usage: Collection[str] = (),
+    lasts: datetime.timedelta = datetime.timedelta(days=3650),
 ) -> x509.Certificate:
-    """Make a certificate; `usage` is the critical extended key usage of one that signs tokens."""
+    """Make a certificate; `usages` is the extended key usage of one that signs tokens, and
+    `key_usage` what else its key is said to be for; nothing: it is not said."""
     now = datetime.datetime.now(datetime.UTC)
     builder = (
         x509.CertificateBuilder()
@@ -63,7 +73,7 @@ def make_certificate(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=3650))
+        .not_valid_after(now + lasts)
         .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
@@ -71,15 +81,23 @@ def make_certificate(
             critical=False,
         )
     )
-    if not is_authority and usage is not None:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=True)
+    if not is_authority and usages:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=is_critical)
+    if key_usage:
+        uses = {name: name in key_usage for name in KEY_USES}
+        builder = builder.add_extension(x509.KeyUsage(**uses), critical=True)
     return builder.sign(issuer_key, hashes.SHA256())
 
 
 class TimestampAuthority:
     """The authority: `answer` makes a response, `serve` does so over HTTP."""
 
-    def __init__(self, folder: Path, name: str = "tsa") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str = "tsa",
+        lasts: datetime.timedelta = datetime.timedelta(days=3650),
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         root_key = ec.generate_private_key(ec.SECP256R1())
@@ -87,7 +105,7 @@ class TimestampAuthority:
         root = make_certificate(
             f"{name} root", root_key, f"{name} root", root_key, is_authority=True
         )
-        signer = make_certificate(name, key, f"{name} root", root_key)
+        signer = make_certificate(name, key, f"{name} root", root_key, lasts=lasts)
         self.root, self.signer, self.chain = (
             folder / "root.pem",
             folder / "signer.pem",

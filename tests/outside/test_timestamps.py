@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,28 @@ def test_openssl_grants_what_is_asked_and_verifies_what_is_kept(
     )
 
 
-def run_openssl(tsa: TimestampAuthority, data: Path, token: Path) -> str:
+def test_a_token_outlives_its_certificate(tmp_path: Path) -> None:
+    """What docs/EVIDENCE.md says of tokens whose authority's certificates have expired."""
+    tsa = TimestampAuthority(tmp_path / "tsa", lasts=timedelta(seconds=3))
+    authority = Authority("tsa-1", "", "", read_certificates(tsa.chain.read_bytes()))
+    note = make_note(7)
+    token = judge(ask(tsa, authority, data=note), authority, data=note)
+    files = tmp_path / "checkpoint", tmp_path / "tsa-1.tsr"
+    files[0].write_bytes(note)
+    files[1].write_bytes(token.raw)
+    assert run_openssl(tsa, *files) == "Verification: OK\n"
+    certificate = authority.certificates[0]
+    while certificate.not_valid_after_utc.timestamp() >= time.time():
+        time.sleep(0.1)
+    assert run_openssl(tsa, *files) == "Verification: FAILED\n"
+    assert "takes `-attime SECONDS` besides" in (ROOT / "docs/EVIDENCE.md").read_text("utf-8")
+    besides = ("-attime", str(token.time_ms // 1000))
+    assert run_openssl(tsa, *files, besides) == "Verification: OK\n"
+
+
+def run_openssl(
+    tsa: TimestampAuthority, data: Path, token: Path, besides: tuple[str, ...] = ()
+) -> str:
     """Run the command of docs/FORMATS.md on these files; return what it prints."""
     text = (ROOT / "docs/FORMATS.md").read_text("utf-8")
     found = re.search(r"^openssl (ts -verify .*)$", text, re.MULTILINE)
@@ -131,7 +153,7 @@ def run_openssl(tsa: TimestampAuthority, data: Path, token: Path) -> str:
     }
     assert OPENSSL is not None
     return subprocess.run(
-        [OPENSSL, *(names.get(word, word) for word in found[1].split())],
+        [OPENSSL, *(names.get(word, word) for word in found[1].split()), *besides],
         capture_output=True,
         text=True,
         check=False,
@@ -154,7 +176,7 @@ def test_tokens_of_an_evidence_file_are_verified_by_openssl_once_taken_out(
     at = raw.index(b"\x18\x0f") + 2
     assert raw[at : at + 2] == b"20"
     for name, changed in (
-        ("time", raw[:at] + b"2021" + raw[at + 4 :]),
+        ("time", raw[:at] + b"2091" + raw[at + 4 :]),
         ("signature", raw[:-1] + bytes((raw[-1] ^ 1,))),
     ):
         spoilt = {HashName.SHA256: changed}
@@ -300,16 +322,31 @@ def test_no_flipped_bit_is_accepted(tsa: TimestampAuthority, authority: Authorit
 def test_certificates_that_cannot_be_pinned(tsa: TimestampAuthority) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     pem = serialization.Encoding.PEM
-    web = make_certificate("a", key, "a", key, usage=ExtendedKeyUsageOID.SERVER_AUTH)
+    web = make_certificate("a", key, "a", key, usages=(ExtendedKeyUsageOID.SERVER_AUTH,))
     lone = make_certificate("a", key, "b", key)
     wrong_order = (
         "the first one is not for time-stamping; put the certificate that signs tokens first, "
         "then those that issued it"
     )
+    not_alone = (
+        "the first one is not for time-stamping alone, as RFC 3161 asks: an extended key usage "
+        "that is critical and names nothing else, and a key that only signs; openssl would refuse "
+        "its tokens"
+    )
+    others = [
+        make_certificate("a", key, "a", key, **given)
+        for given in (
+            {"is_critical": False},
+            {"usages": (ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.CLIENT_AUTH)},
+            {"key_usage": ("digital_signature", "key_encipherment")},
+            {"key_usage": ("key_cert_sign",)},
+        )
+    ]
     for given, sentence in (
         (b"nothing", "they are not certificates in PEM"),
         (web.public_bytes(pem), wrong_order),
         (tsa.root.read_bytes() + tsa.signer.read_bytes(), wrong_order),
+        *((one.public_bytes(pem), not_alone) for one in others),
         (
             lone.public_bytes(pem),
             "none of them is a root (issued by itself); the chain has to end in one",

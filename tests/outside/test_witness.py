@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import socket
 import subprocess
@@ -39,6 +40,9 @@ from tests.outside.logs import GENESIS, TIME_S, leaves, make_note, prove
 SIGNER = SeedSigner(sha256(b"witness").digest())
 NAME = "court.example/witness"
 ROOT = Path(__file__).parents[2]
+FORK = (
+    "witnesses: court knows another tree of size 7 than this node: one of the two was shown a fork"
+)
 ORIGIN_HASH = sha256(GENESIS.origin.encode()).hexdigest()
 
 
@@ -100,7 +104,10 @@ async def test_what_is_not_cosigned_has_the_protocols_status(witness: Witness) -
         (10, [], make_note(9), 400, "old size 10 is above the checkpoint's 9"),
         (4, prove(4, 9), make_note(9), 409, "5"),
         (0, [], make_note(9), 409, "5"),
-        (5, [], make_note(5, fork_at=3), 409, "5"),
+        (
+            5, [], make_note(5, fork_at=3), 422,
+            f"size 5 has two roots, {root[9]} and {root[3]}: the log has forked",
+        ),
         (
             5, prove(5, 9)[1:], make_note(9), 422,
             "Consistency proof: 4 hashes are too few from size 5 to size 9",
@@ -152,6 +159,15 @@ async def test_bytes_that_are_no_request(witness: Witness) -> None:
         ):
             answer = await client.post("/add-checkpoint", content=body)
             assert (answer.status_code, answer.text) == (400, f"{sentence}\n")
+        # An extension line, which C2SP allows: another log's checkpoint may have one.
+        foreign = make_note(5, origin="other.test/00").replace(b"\n\n", b"\nmore\n\n", 1)
+        unknown = await client.post(
+            "/add-checkpoint", content=format_add_checkpoint(0, [], foreign)
+        )
+        assert (unknown.status_code, unknown.text) == (
+            404,
+            "log 'other.test/00' is not witnessed here\n",
+        )
         large = await client.post("/add-checkpoint", content=bytes(REQUEST_BYTES_MAX + 1))
         assert large.status_code == 413
         assert (await client.get("/add-checkpoint")).status_code == 405
@@ -235,9 +251,13 @@ class Tiles:
 
 
 async def ask(
-    witness: Witness, shelf: WitnessShelf, said: list[tuple[str, str]], sizes: list[int]
+    witness: Witness,
+    shelf: WitnessShelf,
+    said: list[tuple[str, str]],
+    sizes: list[int],
+    app: Starlette | None = None,
 ) -> None:
-    """Have one node show these sizes to a witness, one after another."""
+    """Have one node show these sizes to a witness, one after another; or to `app` in its place."""
     outsider = Outsider("court", "http://witness.test", witness.key)
     with ThreadPoolExecutor(1) as thread:
         witnessing = Witnessing(
@@ -248,7 +268,9 @@ async def ask(
             thread=thread,
             say=lambda level, text: said.append((level, text)),
         )
-        async with connect(witness) as client:
+        app = app or make_app(witness, [].append)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://witness.test") as client:
             for size in sizes:
                 await witnessing.ask_all(client, make_note(size))
 
@@ -285,12 +307,25 @@ async def test_a_fork_seen_by_a_witness_is_an_error(witness: Witness, tmp_path: 
     said: list[tuple[str, str]] = []
     shelf = WitnessShelf(DiskDirectory(tmp_path / "witnessed", create=True))
     await ask(witness, shelf, said, [7])
-    fork = (
-        "witnesses: court knows another tree of size 7 than this node: one of the two was shown a "
-        "fork"
-    )
+    assert said[0] == ("error", FORK)
+    assert said[1][1].startswith("witnesses: court: it answered 422: 'size 7 has two roots")
+    assert shelf.newest_size == 0
+
+
+async def test_a_fork_told_by_the_elder_text_of_the_protocol_is_an_error_too(
+    witness: Witness, tmp_path: Path
+) -> None:
+    """tlog-witness v1.0.0 answers another root of the known size with 409, and its size."""
+    said: list[tuple[str, str]] = []
+    shelf = WitnessShelf(DiskDirectory(tmp_path / "witnessed", create=True))
+
+    async def reply(request: Request) -> Response:
+        return Response(b"7\n", 409, media_type=SIZE_TYPE)
+
+    app = Starlette(routes=[Route("/add-checkpoint", reply, methods=["POST"])])
+    await ask(witness, shelf, said, [7], app)
     assert said == [
-        ("error", fork),
+        ("error", FORK),
         ("warning", "witnesses: court: it refuses this node's tree of size 7"),
     ]
     assert shelf.newest_size == 0
@@ -303,11 +338,7 @@ async def test_a_fork_below_the_known_size_is_an_error_too(
     said: list[tuple[str, str]] = []
     shelf = WitnessShelf(DiskDirectory(tmp_path / "witnessed", create=True))
     await ask(witness, shelf, said, [20])
-    fork = (
-        "witnesses: court knows another tree of size 7 than this node: one of the two was shown a "
-        "fork"
-    )
-    assert said[0] == ("error", fork)
+    assert said[0] == ("error", FORK)
     assert said[1][1].startswith("witnesses: court: it answered 422: ")
     assert shelf.newest_size == 0
 
@@ -376,6 +407,25 @@ async def test_outsiders_set_no_cookies_and_lead_nowhere() -> None:
             await post(client, "http://[::1/", b"", 100)
     assert seen == ["", "", ""]
     assert str(unusable.value) == "its URL in node.toml cannot be used"
+
+
+async def test_a_server_that_packs_what_may_be_packed_is_understood() -> None:
+    """Proxies do: an answer is unpacked by nobody here, so none may come packed."""
+
+    async def body(content: bytes) -> AsyncIterator[bytes]:
+        yield content
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        if "gzip" in request.headers.get("accept-encoding", "gzip"):
+            packed = gzip.compress(b"5\n")
+            return httpx.Response(200, headers={"content-encoding": "gzip"}, content=body(packed))
+        return httpx.Response(200, content=body(b"5\n"))
+
+    async with open_client() as client:
+        client._mounts.clear()
+        client._transport = httpx.MockTransport(reply)
+        answer = await post(client, "http://witness.test/add-checkpoint", b"", 100)
+    assert answer.raw == b"5\n"
 
 
 @pytest.mark.parametrize(

@@ -339,6 +339,19 @@ def test_a_file_with_statements(name: str) -> None:
     assert (report.failed.number, report.failed.reason) == (number, reason)
 
 
+def test_a_statement_of_years_later_is_not_said_to_be_of_the_entrys_time() -> None:
+    """Whoever hands on a file may choose which statement goes with it."""
+    report = verify_evidence(
+        with_statements(of_bank(0, time_ms=2_000_000_000_000)), chain()[0].chain_id
+    )
+    assert report.is_consistent
+    assert "Said at: 2033-05-18 03:33:20.000 UTC" in report.steps[-1].explanation.en
+    assert "Each speaks of the time that it names, which need not be the entry's." in (
+        report.limits[-1].en
+    )
+    assert "所述为其声明时间的情形，未必是条目上链之时的" in report.limits[-1].zh
+
+
 def test_the_verdict_without_statements_is_the_same() -> None:
     report = verify_evidence(chain()[1], chain()[0].chain_id)
     assert report.is_consistent

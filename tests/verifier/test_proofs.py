@@ -155,6 +155,11 @@ GOOD: dict[str, Callable[[], Made]] = {
         busy_chain(),
         record(busy_chain(), window(1, 4), "none-1"),
     ),
+    "attestation-by-a-gateway": lambda: through_gateway(),
+    "attestation-of-who-has-no-key": lambda: without_key(),
+    "attestation-with-a-refused-attempt": lambda: objected_to(),
+    "production-for-another-request": lambda: asked_again(),
+    "terms-of-what-was-ended": lambda: ended(),
     "window-of-a-kind-that-is-misspelt": lambda: (
         busy_chain(),
         record(busy_chain(), window(1, 5, "prepaid.comsume", "prepaid.consume")),
@@ -262,7 +267,7 @@ def test_production_names_the_deadline_and_the_law() -> None:
     said = answer(GOOD["production"]())
     assert said.startswith(
         "c-1 asked for records at 2026-01-01 00:00:07.000 UTC, until 2026-01-01 16:00:00.000 UTC; "
-        "nothing was produced before that, and no reason is on record"
+        "nothing was produced in answer to it before that, and no reason is on record"
     )
     assert "art. 25" in said
 
@@ -273,7 +278,7 @@ def test_who_attested_and_who_did_not() -> None:
         ": applied, signed by m-1 (merchant), bank-1 (custodian); statements about it since, up to "
         "height 5 (2026-01-01 00:00:05.000 UTC): 0; of the contract's parties "
     ) in said
-    assert "neither signed nor spoke: consumer." in said
+    assert "neither signed nor spoke: consumer. The checkpoint" in said
     assert (
         "the validators were the 4 of genesis and a quorum 3: this version knows no change" in said
     )
@@ -940,6 +945,110 @@ def too_soon() -> Made:
 def test_a_stated_reason_for_refusing_is_told() -> None:
     said = answer(produced("records.refused", reason="stocktaking"))
     assert "and the reasons stated are: stocktaking" in said
+
+
+def asked_again() -> Made:
+    """What the consumer asked for twice is produced in answer to the second request alone."""
+    chain, request = asking()
+    chain.commit(chain.submit("records.requested", CARD, {"until": "2026-01-01"}, "c-1"))
+    chain.commit(
+        chain.submit("records.produced", CARD, {"of": tx_of(chain, 6)}, "m-1"),
+        chain.submit("sales_records.produced", CARD, {"items": ["cut"]}, "m-1"),
+        chain.submit("records.produced", CARD, {"of": request}, "c-1"),
+    )
+    return over(chain, request)
+
+
+def test_what_was_produced_for_another_request_is_told() -> None:
+    said = answer(asked_again())
+    assert "nothing was produced in answer to it before that" in said
+    assert said.endswith(
+        "Produced in that time, and not as an answer to it: 2; whether that is what was asked for "
+        "is not said here. Attempts to produce that are recorded as refused: 1 (c-1). Whether the "
+        "last day is a rest day is not examined."
+    )
+
+
+def objected_to() -> Made:
+    """Of a delivery the custodian speaks, which it may not do so."""
+    chain = live_to(7)
+    delivery = tx_of(chain, 2)
+    answered = {"answer": "objected", "of": delivery}
+    chain.commit(chain.submit("delivery.answered", CARD, answered, "bank-0"))
+    return chain, record(chain, ask("attestation", transaction=delivery))
+
+
+def test_an_attempt_to_speak_that_was_refused_is_no_silence() -> None:
+    assert (
+        "statements about it since, up to height 8 (2026-01-01 00:00:08.000 UTC): 0; recorded as "
+        "refused: 1: bank-0 at 2026-01-01 00:00:08.000 UTC, a delivery confirmed or denied "
+        "(delivery.answered version 1) objected; of the contract's parties neither signed nor "
+        "spoke: consumer. The checkpoint"
+    ) in answer(objected_to())
+
+
+def without_key() -> Made:
+    """A contract whose consumer has no party of its own, and so cannot sign anything."""
+    chain = SmallChain(roles=("bank", "payment"))
+    data = {"keys": [chain.key("m-1").public_key.hex()], "party": "m-1", "role": "merchant"}
+    chain.commit(chain.submit("party.register", "party/m-1", data, "bank-0"))
+    opening = {
+        "consumer": "ab" * 32,
+        "custodian": "bank-1",
+        "industry": "fitness",
+        "merchant": "m-1",
+        "terms_hash": "cd" * 32,
+    }
+    chain.commit(chain.submit("prepaid.open", CARD, opening, "m-1"))
+    return chain, record(chain, ask("attestation", transaction=tx_of(chain, 0)))
+
+
+def test_who_has_no_key_is_not_said_to_be_silent() -> None:
+    made = without_key()
+    assert (
+        "neither signed nor spoke: custodian; has no key here, so that its silence says nothing: "
+        "consumer. The checkpoint"
+    ) in answer(made)
+    assert examine(made).facts["silent"] == ["custodian"]
+
+
+def through_gateway() -> Made:
+    """The custodian releases money through its gateway."""
+    chain = live_to(7)
+    data = {"keys": [chain.key("gw-1").public_key.hex()], "party": "gw-1", "role": "gateway"}
+    chain.commit(chain.submit("party.register", "party/gw-1", data, "bank-0"))
+    chain.commit(chain.submit("funds.released", CARD, {"amount": 100}, "gw-1"))
+    return chain, record(chain, ask("attestation", transaction=tx_of(chain, -1)))
+
+
+def test_a_gateway_speaks_for_the_custodian_that_registered_it() -> None:
+    said = answer(through_gateway())
+    assert "signed by gw-1 (gateway of the custodian); statements about it" in said
+    assert "neither signed nor spoke: merchant, consumer. The checkpoint" in said
+    said_zh = examine(through_gateway()).steps[-1].explanation.zh
+    assert "签名者 gw-1（托管机构的网关）；" in said_zh
+
+
+def ended() -> Made:
+    """A contract that the consumer ended, asked afterwards for the terms in force."""
+    chain = live_to(7)
+    chain.commit(chain.submit("cooling_off.requested", CARD, {}, "c-1"))
+    chain.commit()
+    return chain, record(chain, ask("terms", at=at(8), document=None))
+
+
+def test_terms_of_a_contract_that_was_ended_are_not_said_to_be_in_force() -> None:
+    said = answer(ended())
+    assert said.startswith("The terms up to 2026-01-01 00:00:08.000 UTC were those agreed at ")
+    assert said.endswith(
+        " Recorded of its end until then: 1: refund without reason "
+        "(cooling_off.requested version 1) at 2026-01-01 00:00:08.000 UTC. Whether they still "
+        "bound anybody is not said here."
+    )
+    chain = ended()[0]
+    before = answer((chain, record(chain, ask("terms", at=at(7), document=None))))
+    assert before.startswith("In force at 2026-01-01 00:00:07.000 UTC were the terms agreed at ")
+    assert "of its end" not in before
 
 
 # -- consistency and state

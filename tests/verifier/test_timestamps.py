@@ -37,6 +37,9 @@ from verifier.verify import verify_evidence
 CARD = "contract/card-1"
 OTHER = SmallChain(network="other.evidence.example")
 NAME = "timestamps.tokens[0]"
+TOO_EARLY = (
+    f"{NAME}: it says 2025-12-31 23:56:59.000 UTC, and its checkpoint was not cosigned before"
+)
 INTEGER_9 = element(0x02, b"\x09")
 
 
@@ -179,6 +182,16 @@ MUTATIONS: dict[str, Made] = {
         25,
         Reason.ROOT_MISMATCH,
         f"{NAME}: the imprint is ",
+    ),
+    "stamped-before-it-was-cosigned": (
+        lambda: with_info(time=b"20251231235659Z"),
+        25,
+        BAD_FIELD,
+        f"{TOO_EARLY} 2026-01-01 00:02:00.000 UTC.",
+    ),
+    "sm3-stamped-before-it-was-cosigned": (
+        lambda: with_raw(sm3_token(time=b"20251231235659Z"), SM3), 25, BAD_FIELD,
+        f"{TOO_EARLY} ",
     ),
     "sm3-said-to-be-sha256": (
         lambda: with_raw(sm3_token()), 25, BAD_FIELD,
@@ -428,7 +441,7 @@ def bent_signature() -> str:
 
 
 UNNOTICED: dict[str, Callable[[], bytes]] = {
-    "another-time": lambda: with_info(time=TIME.replace(b"2026", b"2020")),
+    "another-time": lambda: with_info(time=TIME.replace(b"2026", b"2029")),
     "another-policy": lambda: with_info(policy=element(0x06, SM3_OID)),
     "another-serial": lambda: with_info(serial=INTEGER_9),
     "another-nonce": lambda: with_info(tail=b""),
@@ -458,6 +471,7 @@ GOOD: dict[str, Callable[[], bytes]] = {
     "sm3-alone": lambda: with_part(tokens=part().tokens[1:]),
     "fraction": lambda: with_info(time=b"20260101001500.123456789Z"),
     "fraction-of-one-digit": lambda: with_info(time=b"20260101001500.5Z"),
+    "as-early-as-can-be": lambda: with_info(time=b"20251231235700Z"),
     "leap-day": lambda: with_info(time=b"20280229235959Z"),
     "year-9999": lambda: with_info(time=b"99991231235959Z"),
     "no-parameters": lambda: with_info(parameters=b""),

@@ -46,8 +46,23 @@ def test_absent_cosigner_is_named() -> None:
     report = verify_evidence(parts.encode(), chain.chain_id)
     assert report.is_consistent
     assert report.facts["not_cosigned_by"] == ["bank-1"]
-    assert "not by: Bank 1 (bank-1)" in report.steps[3].explanation.en
+    assert "no cosignature here of: Bank 1 (bank-1)" in report.steps[3].explanation.en
     assert report.facts["existed_by_s"] == START_MS // 1000 + 120
+
+
+def test_a_cosignature_that_was_left_out_is_not_said_never_to_have_been_made() -> None:
+    """Whoever hands on a file may strike a line of it, as long as a quorum is left."""
+    chain = busy_chain()
+    whole = chain.note()
+    lines = whole.splitlines(keepends=True)
+    struck = b"".join(line for line in lines if b"/bank-1 " not in line)
+    assert whole.count(b"\n") - struck.count(b"\n") == 1
+    parts = chain.transaction(consumption(chain), SIGNERS, struck)
+    report = verify_evidence(parts.encode(), chain.chain_id)
+    assert report.is_consistent
+    said = report.steps[3].explanation
+    assert "no cosignature here of: Bank 1 (bank-1)." in said.en
+    assert "文件中未见联署：第1银行（bank-1）。" in said.zh
 
 
 def test_refused_transaction_is_evidence_too() -> None:
