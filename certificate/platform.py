@@ -1,9 +1,10 @@
 """Who runs the ledger, who signed for it, and what the law asks of it (在线诉讼规则 arts 16 to 18).
 
 The platform is described as the genesis document and the proofs of one file show it: operators and
-their roles, the assumption under which the ledger holds, who cosigned and who did not, whether a
-party is tied to the platform, the cryptography and the source of time. What a court must ask the
-operators for, because no evidence file holds it, is said to be missing instead of being filled in.
+their roles, the assumption under which the ledger holds, who cosigned and whose cosignature the
+file lacks, whether a party is tied to the platform, the cryptography and the source of time. What a
+court must ask the operators for, because no evidence file holds it, is said to be missing instead
+of being filled in.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from verifier.trust_root import TrustRoot
 from verifier.wording import format_time_ms
 
 _NONE: Final = Words("—", "—")
+_NOT_HERE: Final = Words("文件中未见", "not in the file")
+"""Whoever hands a file on may leave a cosignature out, as long as a quorum is left."""
 
 CRYPTOGRAPHY: Final = Words(
     "哈希 SHA-256（带用途标记）；签名 Ed25519（libsodium 严格规则）；日志 RFC 9162 默克尔树；"
@@ -64,7 +67,7 @@ def describe_institutions(file: EvidenceFile, root: TrustRoot) -> Section:
                 name,
                 one.id,
                 _join(ROLES.get(role, Words(role, role)), district),
-                format_time_ms(times[at] * 1000) if at in times else Words("未联署", "did not"),
+                format_time_ms(times[at] * 1000) if at in times else _NOT_HERE,
                 _say_commit(commits, at),
             )
         )
@@ -281,10 +284,11 @@ def _say_health(report: Report) -> Words:
     missing = "、".join(absent) or "无"
     missing_en = ", ".join(absent) or "none"
     return Words(
-        f"检查点形成时 {count} 家机构的节点在正常运行并各自核验、联署；未联署：{missing}。"
-        "各节点当时的运行日志不在证据文件内。",
-        f"When the checkpoint was made, the nodes of {count} institutions were running, verified "
-        f"it and cosigned it; not: {missing_en}. The nodes' own logs are not in an evidence file.",
+        f"检查点形成时至少 {count} 家机构的节点在正常运行并各自核验、联署；文件中未见联署："
+        f"{missing}（联署可被略去，略去不说明没有）。各节点当时的运行日志不在证据文件内。",
+        f"When the checkpoint was made, the nodes of at least {count} institutions were running, "
+        f"verified it and cosigned it; no cosignature here of: {missing_en} (one that is left out "
+        "of a file is not one that was not made). The nodes' own logs are not in an evidence file.",
     )
 
 
