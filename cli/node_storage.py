@@ -19,7 +19,7 @@ from node.archived import open_segments
 from node.config import NodeConfig, NodeHome, load_config
 from node.private_files import write_file
 from node.server import LOCK_FILE, open_keyvalue
-from node.snapshot_install import open_base
+from node.snapshot_install import is_complete, open_base
 from storage.backup import (
     BASE_DIRECTORY,
     CHECKPOINTS_FILE,
@@ -91,13 +91,20 @@ def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, str]:
 
     Returned beside the manifest is why the recovery that follows never ends, empty if it can.
 
-    The mark that demands recovery is durable before the first segment is in its place, so no crash
-    in between leaves an old chain that votes.
+    The mark that demands recovery is durable before the chain is in its place, and the segments
+    come last and all at once: a crash leaves a home into which the same backup can be restored
+    again, or the whole chain, and never one that votes.
     """
     with hold_home(home) as (config, directory):
         genesis = read_genesis(home.resolve(config.genesis))
         if directory.names() or any(home.index.glob("*")):
             raise unusable(f"{home.path} holds a chain; restore never overwrites one.")
+        if home.join_marker.exists() or is_complete(home):
+            raise Failure(
+                f"{home.path} is to join by a snapshot, which would take the place of what is "
+                f"restored. Nothing was changed. To restore instead, remove {home.join_marker} and "
+                f"{home.joining}."
+            )
         staging = home.path / "restore.partial"
         if staging.exists():
             shutil.rmtree(staging)
@@ -119,9 +126,8 @@ def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, str]:
         os.replace(staging / CHECKPOINTS_FILE, home.path / CHECKPOINTS_FILE)
         _restore_statements(staging, home)
         sync_directory(home.path)
-        for path in sorted((staging / SEGMENTS_DIRECTORY).iterdir()):
-            os.replace(path, home.chain / path.name)
-        directory.fsync_directory()
+        os.rename(staging / SEGMENTS_DIRECTORY, home.chain)
+        sync_directory(home.path)
         shutil.rmtree(staging)
         return manifest, endless_recovery(home, config)
 
