@@ -26,6 +26,7 @@ def test_a_whole_home_passes_every_check(command: Command, home: Path) -> None:
     assert [line.split(":")[0] for line in lines[:-1]] == [
         "ok       genesis",
         "ok       identity",
+        "ok       secrets",
         "ok       vote journal",
         "ok       spool",
         "ok       chain",
@@ -38,6 +39,9 @@ def test_a_whole_home_passes_every_check(command: Command, home: Path) -> None:
         "ok       client signatures",
         "ok       commit certificates",
         "ok       checkpoints",
+        "ok       archive",
+        "ok       snapshots",
+        "ok       statements",
     ]
     assert lines[-1] == f"Everything in {home} is as it should be. 全部检查通过。"
     assert "every signature of 17 transactions" in command.out
