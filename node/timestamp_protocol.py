@@ -250,7 +250,7 @@ def find_flaw(raw: bytes, imprint: bytes, authority: Authority) -> str:
     """
     try:
         VerifierBuilder(
-            intermediates=list(authority.certificates), roots=_roots(authority.certificates)
+            intermediates=list(authority.certificates[1:]), roots=_roots(authority.certificates)
         ).build().verify(decode_timestamp_response(raw), imprint)
     except Exception as error:  # noqa: BLE001 - as above
         return str(error)
