@@ -31,6 +31,7 @@ from storage.backup import (
 )
 from storage.chain import GENESIS_START, ChainStore
 from storage.files import DiskDirectory, InUse, sync_directory
+from storage.keyvalue import KeyValue
 
 
 @contextmanager
@@ -79,11 +80,24 @@ def open_stopped_chain(home: NodeHome) -> Iterator[ChainStore]:
         start = GENESIS_START if base is None else base.start
         chain_id = read_genesis(home.resolve(config.genesis)).chain_id
         segments = open_segments(home, config, chain_id, directory)
-        store = ChainStore.open(segments, open_keyvalue(home.index, config.storage), start=start)
+        store = ChainStore.open(segments, open_index(home, config), start=start)
         try:
             yield store
         finally:
             store.close()
+
+
+def open_index(home: NodeHome, config: NodeConfig) -> KeyValue:
+    """Open the index of a chain that is here; raise `Failure` where it has to be built first.
+
+    One that is made here would be empty, and so one that the node takes for damaged.
+    """
+    if not any(home.index.iterdir()):
+        raise Failure(
+            f"{home.index} is empty: start the node and stop it once, so that it builds the index. "
+            "Nothing was changed."
+        )
+    return open_keyvalue(home.index, config.storage)
 
 
 def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, str]:

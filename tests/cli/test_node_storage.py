@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from cli import node_storage
 from cli.devnet_addresses import Layout
 from cli.devnet_homes import create_devnet
-from node.config import NodeHome, load_config
+from node.config import NodeHome, load_config, render_config
 from node.server import LOCK_FILE, open_journal, open_keyvalue
 from storage.chain import ChainStore
 from storage.files import DiskDirectory
@@ -301,6 +302,26 @@ def test_a_backup_restores_to_the_same_chain_in_recovery(
         "none. The node will serve what it has and sign nothing.\n"
     )
     assert command.run("inspect", "--home", home) == 0, command.out
+
+
+@pytest.mark.parametrize("action", [["backup", "-o", "b.tar"], ["prune"]])
+def test_no_command_leaves_an_empty_index_where_there_is_none(
+    command: Command, home: Path, tmp_path: Path, action: list[str]
+) -> None:
+    """A node that began with a snapshot builds its index only where nothing is."""
+    place = NodeHome(home)
+    (tmp_path / "archive").mkdir()
+    named = replace(load_config(place).storage, archive=str(tmp_path / "archive"))
+    place.config.write_text(render_config(replace(load_config(place), storage=named)))
+    shutil.rmtree(place.index)
+    place.index.mkdir()
+    given = [str(tmp_path / each) if each == "b.tar" else each for each in action]
+    assert command.run("node", given[0], "--home", home, *given[1:]) == 1
+    assert command.err == (
+        f"{place.index} is empty: start the node and stop it once, so that it builds the index. "
+        "Nothing was changed.\n"
+    )
+    assert list(place.index.iterdir()) == []
 
 
 class Crash(BaseException):
