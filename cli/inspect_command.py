@@ -22,7 +22,9 @@ name in their platform statements.
 With --home the node must be stopped, and not a byte of the home is changed: a copy of it, or one on
 a medium that cannot be written, will do. Read are: the configuration, keys and genesis; every byte
 of segments, journal and index against its checksum; every block, executed again and compared; every
-client's and validator's signature; every checkpoint. What is damaged is named with file and offset.
+client's and validator's signature; every checkpoint; archive, snapshots, and what outsiders and
+members said of checkpoints; private fields, where the passphrase is at hand. What is damaged is
+named with file and offset.
 It takes half a second of one core and 1 MB of memory for a thousand transactions, and 64 MB where
 temporary files go (TMPDIR), more while the index is tidied up there; nothing is left behind.
 
