@@ -27,7 +27,13 @@ from cli.founding import read_genesis
 from cli.node_storage import view_home
 from cli.read_only import ReadOnlyDirectory
 from cli.scratch import scratch_directory
-from cli.shelf_inspection import check_archive, check_secrets, check_snapshots, check_statements
+from cli.shelf_inspection import (
+    check_archive,
+    check_base,
+    check_secrets,
+    check_snapshots,
+    check_statements,
+)
 from contracts.execution import Chain
 from genesis.document import Genesis
 from ledger.block import (
@@ -143,6 +149,10 @@ class Inspection:
             yield self._try("client signatures", self._check_signatures)
             yield self._try("commit certificates", self._check_certificates)
             yield self._try("checkpoints", self._check_checkpoints)
+            yield self._try(
+                "base",
+                lambda: check_base(self._base, self._home.base, self._genesis, self._store),
+            )
             yield self._try(
                 "archive", lambda: check_archive(self._home, self._segments, self._store)
             )

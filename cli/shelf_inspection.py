@@ -18,12 +18,13 @@ from cli.failure import Failure
 from cli.node_storage import read_tokens
 from cli.read_only import ReadOnlyDirectory
 from genesis.document import Genesis
-from ledger.block import encode_header
+from ledger.block import decode_header, encode_header
 from ledger.checkpoint import parse_checkpoint_text, verify_checkpoint, verify_cosignature
 from ledger.log import root_from_tiles
 from ledger.note import decode_base64, parse_note, parse_signature_line, parse_verifier_key
 from ledger.post_quantum import read_lines, verify_line
-from ledger.snapshot import edge_from_tiles
+from ledger.refusal import Rejected
+from ledger.snapshot import Manifest, edge_from_tiles
 from node.archived import read_archived
 from node.certification import log_trust
 from node.checkpoint_files import CheckpointFile, CheckpointFiles, F
@@ -40,6 +41,7 @@ from node.mldsa import verify_mldsa
 from node.post_quantum_shelf import PostQuantumShelf, QuantumCheckpoint
 from node.private_records import verify_records
 from node.server import open_identity
+from node.snapshot_files import MANIFEST_FILE, Base
 from node.snapshot_shelf import SnapshotShelf
 from node.timestamp_protocol import Authority, compute_imprint, find_flaw
 from node.timestamp_shelf import StampedCheckpoint, TimestampShelf
@@ -96,25 +98,42 @@ def check_snapshots(home: NodeHome, store: LedgerStore) -> str:
             raise Failure(" ".join(shelf.notices))
         for height in shelf.heights:
             manifest = shelf.verify(height)
-            chain = store.chain_store
-            if (
-                not chain.start.height
-                <= manifest.base_height
-                <= height
-                <= (chain.applied_height or 0)
-            ):
-                continue  # of a chain that has been replaced: members take what f+1 of them have
-            size = chain.block_position(manifest.base_height).first_index
-            header = store.header(height)
-            if (manifest.header, manifest.chain_id, manifest.base_size, manifest.edge) != (
-                encode_header(header),
-                header.chain_id,
-                size,
-                edge_from_tiles(size, store.read_tile),
-            ):
-                name = f"{directory.path}/{height:016d}.manifest"
-                raise Damaged(name, 0, f"is not of block {height} of this chain")
+            first, last = store.first_height, store.chain_store.applied_height or 0
+            if first <= manifest.base_height <= height <= last:
+                _compare_manifest(f"{directory.path}/{height:016d}.manifest", manifest, store)
+            # Else it is of a chain that has been replaced: members take what f+1 of them have.
         return f"{len(shelf.heights)} snapshots, every chunk as its manifest says"
+
+
+def check_base(base: Base | None, path: Path, genesis: Genesis, store: LedgerStore) -> str:
+    """Compare what the chain began with, whose rows were read already, with the chain."""
+    if base is None:
+        return "the chain began with genesis"
+    file = f"{path}/{MANIFEST_FILE}"
+    _compare_manifest(file, base.manifest, store)
+    try:
+        said = verify_checkpoint(base.note, log_trust(genesis)).checkpoint
+    except Rejected as rejected:
+        raise Damaged(file, 0, rejected.detail) from None
+    if said.size <= store.chain_store.log_size:
+        root = root_from_tiles(said.size, store.read_tile)
+        if said.root != root:
+            raise Damaged(file, 0, f"its root is {said.root.hex()}, and this log's {root.hex()}")
+    return f"the snapshot of block {base.header.height}, as this chain has it"
+
+
+def _compare_manifest(file: str, manifest: Manifest, store: LedgerStore) -> None:
+    """Raise `Damaged` unless a manifest says of its block and the log what the chain does."""
+    height = decode_header(manifest.header).height
+    size = store.chain_store.block_position(manifest.base_height).first_index
+    header = store.header(height)
+    if (manifest.header, manifest.chain_id, manifest.base_size, manifest.edge) != (
+        encode_header(header),
+        header.chain_id,
+        size,
+        edge_from_tiles(size, store.read_tile),
+    ):
+        raise Damaged(file, 0, f"is not of block {height} of this chain")
 
 
 def check_statements(

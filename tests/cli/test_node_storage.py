@@ -40,6 +40,7 @@ def test_a_whole_home_passes_every_check(command: Command, home: Path) -> None:
         "ok       client signatures",
         "ok       commit certificates",
         "ok       checkpoints",
+        "ok       base",
         "ok       archive",
         "ok       snapshots",
         "ok       statements",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,16 +16,20 @@ from ledger.checkpoint import cosign_checkpoint, cosigner_verifier_key, parse_ch
 from ledger.note import format_note, parse_note
 from ledger.post_quantum import post_quantum_cosign
 from ledger.signing import SeedSigner
-from ledger.snapshot import name_chunk, pack_chunks
-from node.config import NodeHome, load_config, render_config
+from ledger.snapshot import decode_manifest, name_chunk, pack_chunks
+from node.config import NodeHome, StorageConfig, load_config, render_config
 from node.keystore import Keystore
-from node.ledger_store import open_ledger
+from node.ledger_store import LedgerStore, open_ledger
+from node.messages import CertifiedBlock
 from node.post_quantum_shelf import PostQuantumShelf
 from node.server import open_keyvalue
 from node.snapshot_export import freeze
+from node.snapshot_files import SnapshotFiles
+from node.snapshot_install import install, open_base, prepare_chain
 from node.snapshot_shelf import SnapshotShelf
 from node.witness_shelf import WitnessShelf
-from storage.files import DiskDirectory
+from storage.chain import ChainStore
+from storage.files import Damaged, DiskDirectory
 from storage.private_box import PrivateBox
 from tests.cli.running import Command
 
@@ -196,3 +200,65 @@ def test_without_the_passphrase_what_is_sealed_is_not_opened_and_that_is_said(
     kept.passphrase.chmod(0o600)
     assert damaged(command, kept) == []
     assert "was not opened: this passphrase does not open " in command.out
+
+
+@pytest.fixture
+def joined(kept: NodeHome) -> NodeHome:
+    """The same home as of a node that joined by the snapshot."""
+    _, note = newest_note(kept)
+    with folder(kept.chain) as chain, folder(kept.snapshots) as made, ExitStack() as stack:
+        shelf = SnapshotShelf(made)
+        (height,) = shelf.heights
+        found = shelf.manifest(height)
+        assert found is not None
+        manifest = decode_manifest(found[0])
+        store = LedgerStore(ChainStore.open(chain, open_keyvalue(kept.index, StorageConfig())))
+        stack.callback(store.chain_store.close)
+        files = SnapshotFiles(
+            stack.enter_context(folder(kept.joining)),
+            stack.enter_context(folder(kept.joining / "segments")),
+        )
+        files.keep_manifest(found[0], note)
+        for index in range(len(manifest.chunks)):
+            chunk = shelf.chunk(height, index)
+            assert chunk is not None
+            files.keep_chunk(index, chunk)
+        for at in range(manifest.base_height, height + 1):
+            entries, certificate = store.block(at)
+            files.keep_block(at, CertifiedBlock(list(entries), certificate))
+        files.complete()
+    install(kept)
+    prepare_chain(
+        kept, lambda path: open_keyvalue(path, StorageConfig()), lambda what, done, total: None
+    )
+    return kept
+
+
+def test_a_flipped_byte_of_what_a_chain_began_with_is_named(
+    command: Command, joined: NodeHome
+) -> None:
+    """The index was made of it and does not read it again until it is lost."""
+    assert damaged(command, joined) == []
+    assert "ok       base: the snapshot of block 5, as this chain has it" in command.out
+    for name in ("manifest", "rows"):
+        file = joined.base / name
+        raw = file.read_bytes()
+        for share in (0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1):
+            changed = bytearray(raw)
+            changed[round(share * (len(raw) - 1))] ^= 1
+            file.write_bytes(changed)
+            lines = damaged(command, joined)
+            assert any("base" in line for line in lines), (name, share, lines)
+        file.write_bytes(raw)
+
+
+def test_a_base_whose_header_is_none_is_damage(joined: NodeHome) -> None:
+    """A node says so at its start."""
+    base = open_base(joined)
+    assert base is not None
+    file = joined.base / "manifest"
+    raw = file.read_bytes()
+    at = raw.index(base.manifest.header)
+    file.write_bytes(raw[:at] + b"\xc1" + raw[at + 1 :])
+    with pytest.raises(Damaged, match="manifest, offset 0: "):
+        open_base(joined)
