@@ -19,11 +19,17 @@ from cli.node_storage import read_tokens
 from cli.read_only import ReadOnlyDirectory
 from genesis.document import Genesis
 from ledger.block import decode_header, encode_header
-from ledger.checkpoint import parse_checkpoint_text, verify_checkpoint, verify_cosignature
+from ledger.checkpoint import (
+    Checkpoint,
+    LogTrust,
+    parse_checkpoint_text,
+    verify_checkpoint,
+    verify_cosignature,
+)
 from ledger.log import root_from_tiles
 from ledger.note import decode_base64, parse_note, parse_signature_line, parse_verifier_key
 from ledger.post_quantum import read_lines, verify_line
-from ledger.refusal import Rejected
+from ledger.refusal import Reason, Rejected
 from ledger.snapshot import Manifest, edge_from_tiles
 from node.archived import read_archived
 from node.certification import log_trust
@@ -112,7 +118,7 @@ def check_base(base: Base | None, path: Path, genesis: Genesis, store: LedgerSto
     file = f"{path}/{MANIFEST_FILE}"
     _compare_manifest(file, base.manifest, store)
     try:
-        said = verify_checkpoint(base.note, log_trust(genesis)).checkpoint
+        said = _verify_note(base.note, log_trust(genesis))
     except Rejected as rejected:
         raise Damaged(file, 0, rejected.detail) from None
     if said.size <= store.chain_store.log_size:
@@ -120,6 +126,19 @@ def check_base(base: Base | None, path: Path, genesis: Genesis, store: LedgerSto
         if said.root != root:
             raise Damaged(file, 0, f"its root is {said.root.hex()}, and this log's {root.hex()}")
     return f"the snapshot of block {base.header.height}, as this chain has it"
+
+
+def _verify_note(raw: bytes, trust: LogTrust) -> Checkpoint:
+    """Return a certified checkpoint all of whose lines are of known keys; raise `Rejected`.
+
+    Nodes write no others, and a line whose name or key id was changed would be passed over.
+    """
+    known = {(key.name, key.key_id) for key in (*trust.log_keys, *trust.cosigner_keys)}
+    for line in parse_note(raw).signatures:
+        if (line.name, line.key_id) not in known:
+            what = f"{line.name[:120]!r} with key id {line.key_id.hex()} is no key of genesis"
+            raise Rejected(Reason.UNKNOWN_KEY, f"Checkpoint: {what}")
+    return verify_checkpoint(raw, trust).checkpoint
 
 
 def _compare_manifest(file: str, manifest: Manifest, store: LedgerStore) -> None:
@@ -199,7 +218,7 @@ class _Judge:
 
     def stamped(self, file: StampedCheckpoint) -> str:
         """Return what is wrong with a timestamped checkpoint."""
-        verify_checkpoint(file.note, self._trust)
+        _verify_note(file.note, self._trust)
         for item in file.timestamps:
             authority = self._authorities.get(item.authority)
             if authority is None:
@@ -213,7 +232,7 @@ class _Judge:
 
     def witnessed(self, file: WitnessedCheckpoint) -> str:
         """Return what is wrong with a witnessed checkpoint."""
-        verify_checkpoint(file.note, self._trust)
+        _verify_note(file.note, self._trust)
         for item in file.cosignatures:
             key = self._witness_keys.get(item.witness)
             if key is None:

@@ -16,7 +16,7 @@ from ledger.checkpoint import cosign_checkpoint, cosigner_verifier_key, parse_ch
 from ledger.note import format_note, parse_note
 from ledger.post_quantum import post_quantum_cosign
 from ledger.signing import SeedSigner
-from ledger.snapshot import decode_manifest, name_chunk, pack_chunks
+from ledger.snapshot import decode_manifest, encode_manifest, name_chunk, pack_chunks
 from node.config import NodeHome, StorageConfig, load_config, render_config
 from node.keystore import Keystore
 from node.ledger_store import LedgerStore, open_ledger
@@ -250,6 +250,21 @@ def test_a_flipped_byte_of_what_a_chain_began_with_is_named(
             lines = damaged(command, joined)
             assert any("base" in line for line in lines), (name, share, lines)
         file.write_bytes(raw)
+
+
+def test_a_line_of_nobody_in_a_kept_checkpoint_is_named(command: Command, joined: NodeHome) -> None:
+    """A changed name or key id makes it one that a reader of notes passes over."""
+    base = open_base(joined)
+    assert base is not None
+    file = joined.base / "manifest"
+    line = b"AAAAAAAA" * 8
+    more = base.note + b"\xe2\x80\x94 nobody.example/x " + line + b"\n"
+    with folder(joined.joining) as made, folder(joined.joining / "segments") as segments:
+        raw = encode_manifest(base.manifest)
+        SnapshotFiles(made, segments).keep_manifest(raw, more)
+    file.write_bytes((joined.joining / "manifest").read_bytes())
+    (found,) = damaged(command, joined)
+    assert f"base: {file}, offset 0: Checkpoint: 'nobody.example/x' with key id 00000000" in found
 
 
 def test_a_base_whose_header_is_none_is_damage(joined: NodeHome) -> None:
