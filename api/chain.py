@@ -170,7 +170,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         tags=["chain"],
         operation_id="getBlock",
         summary="A block's header, commit certificate and transaction ids",
-        responses=problems("bad_parameter", "not_found"),
+        responses=problems("bad_parameter", "not_found", "unavailable"),
         openapi_extra=shows(examples.BLOCK, SECURITY_NONE),
     )
     async def get_block(height: Height) -> Block:

@@ -16,6 +16,7 @@ import datetime as dt
 import importlib.util
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -56,7 +57,7 @@ from node.endpoint import parse_endpoint
 from node.keystore import KeyPurpose, Keystore, Strength
 from node.private_files import PUBLIC, write_file
 from storage.files import DiskDirectory
-from storage.journal import Journal
+from storage.journal import VOTES_FILE, Journal
 
 Backend = Literal["leveldb", "rocksdb"]
 
@@ -334,6 +335,8 @@ def make_home(
         write_private_key(home.api_key, key, keystore.tls_passphrase, replace=True)
         write_certificate(home.api_certificate, certificate, replace=True)
         write_certificate(home.api_authority, authority.certificate, replace=True)
-    Journal.create(DiskDirectory(home.journal))
+    with closing(DiskDirectory(home.journal)) as journal:
+        if VOTES_FILE not in journal.names():  # of an attempt that was cut off, or of lost settings
+            Journal.create(journal)
     # The configuration comes last: a home that has one is whole.
     write_file(home.config, render_config(config).encode())

@@ -23,7 +23,9 @@ name in their platform statements.
 With --home the node must be stopped, and not a byte of the home is changed: a copy of it, or one on
 a medium that cannot be written, will do. Read are: the configuration, keys and genesis; every byte
 of segments, journal and index against its checksum; every block, executed again and compared; every
-client's and validator's signature; every checkpoint. What is damaged is named with file and offset.
+client's and validator's signature; every checkpoint; archive, snapshots, and what outsiders and
+members said of checkpoints; private fields, where the passphrase is at hand. What is damaged is
+named with file and offset.
 It takes half a second of one core and 1 MB of memory for a thousand transactions, and 64 MB where
 temporary files go (TMPDIR), more while the index is tidied up there; nothing is left behind.
 
@@ -39,7 +41,8 @@ exit status: 0 all is well, 1 something is damaged, or nodes contradict one anot
 
 CHECKS_ZH: Final = {
     "genesis": "创世文件",
-    "identity": "身份与密钥",
+    "identity": "身份与证书",
+    "secrets": "密钥、访问令牌与非公开信息",
     "vote journal": "投票日志",
     "spool": "待上链交易",
     "chain": "链数据",
@@ -52,6 +55,10 @@ CHECKS_ZH: Final = {
     "client signatures": "提交方签名",
     "commit certificates": "提交证书",
     "checkpoints": "检查点",
+    "base": "起始快照",
+    "archive": "归档",
+    "snapshots": "快照",
+    "statements": "时间戳、见证副署与后量子联署",
 }
 """The checks of `cli.inspection`, by their names."""
 

@@ -27,6 +27,13 @@ from cli.founding import read_genesis
 from cli.node_storage import view_home
 from cli.read_only import ReadOnlyDirectory
 from cli.scratch import scratch_directory
+from cli.shelf_inspection import (
+    check_archive,
+    check_base,
+    check_secrets,
+    check_snapshots,
+    check_statements,
+)
 from contracts.execution import Chain
 from genesis.document import Genesis
 from ledger.block import (
@@ -124,6 +131,7 @@ class Inspection:
             if not genesis.is_good:
                 return
             yield self._try("identity", self._check_identity)
+            yield self._try("secrets", lambda: check_secrets(self._home, self._config))
             yield self._try("vote journal", self._check_journal)
             yield self._try("spool", self._check_spool)
             if self._is_unstarted():
@@ -143,6 +151,18 @@ class Inspection:
             yield self._try("client signatures", self._check_signatures)
             yield self._try("commit certificates", self._check_certificates)
             yield self._try("checkpoints", self._check_checkpoints)
+            yield self._try(
+                "base",
+                lambda: check_base(self._base, self._home.base, self._genesis, self._store),
+            )
+            yield self._try(
+                "archive", lambda: check_archive(self._home, self._segments, self._store)
+            )
+            yield self._try("snapshots", lambda: check_snapshots(self._home, self._store))
+            yield self._try(
+                "statements",
+                lambda: check_statements(self._home, self._config, self._genesis, self._store),
+            )
 
     def _try(self, what: str, check: Check) -> Finding:
         try:

@@ -19,7 +19,7 @@ from node.archived import open_segments
 from node.config import NodeConfig, NodeHome, load_config
 from node.private_files import write_file
 from node.server import LOCK_FILE, open_keyvalue
-from node.snapshot_install import open_base
+from node.snapshot_install import is_complete, open_base
 from storage.backup import (
     BASE_DIRECTORY,
     CHECKPOINTS_FILE,
@@ -31,6 +31,7 @@ from storage.backup import (
 )
 from storage.chain import GENESIS_START, ChainStore
 from storage.files import DiskDirectory, InUse, sync_directory
+from storage.keyvalue import KeyValue
 from verifier.report import Words
 
 
@@ -92,11 +93,25 @@ def open_stopped_chain(home: NodeHome) -> Iterator[ChainStore]:
         start = GENESIS_START if base is None else base.start
         chain_id = read_genesis(home.resolve(config.genesis)).chain_id
         segments = open_segments(home, config, chain_id, directory)
-        store = ChainStore.open(segments, open_keyvalue(home.index, config.storage), start=start)
+        store = ChainStore.open(segments, open_index(home, config), start=start)
         try:
             yield store
         finally:
             store.close()
+
+
+def open_index(home: NodeHome, config: NodeConfig) -> KeyValue:
+    """Open the index of a chain that is here; raise `Failure` where it has to be built first.
+
+    One that is made here would be empty, and so one that the node takes for damaged.
+    """
+    if not any(home.index.iterdir()):
+        raise Failure(
+            f"{home.index} is empty: start the node and stop it once, so that it builds the index. "
+            "Nothing was changed.",
+            f"{home.index} 为空：请启动节点并停止一次，使其建立索引。未作任何更改。",
+        )
+    return open_keyvalue(home.index, config.storage)
 
 
 def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, Words | None]:
@@ -104,8 +119,9 @@ def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, Words | None]
 
     Returned beside the manifest is why the recovery that follows never ends, None if it can.
 
-    The mark that demands recovery is durable before the first segment is in its place, so no crash
-    in between leaves an old chain that votes.
+    The mark that demands recovery is durable before the chain is in its place, and the segments
+    come last and all at once: a crash leaves a home into which the same backup can be restored
+    again, or the whole chain, and never one that votes.
     """
     with hold_home(home) as (config, directory):
         genesis = read_genesis(home.resolve(config.genesis))
@@ -113,6 +129,14 @@ def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, Words | None]
             raise unusable(
                 f"{home.path} holds a chain; restore never overwrites one.",
                 f"{home.path} 中已有链数据；恢复备份绝不覆盖。",
+            )
+        if home.join_marker.exists() or is_complete(home):
+            raise Failure(
+                f"{home.path} is to join by a snapshot, which would take the place of what is "
+                f"restored. Nothing was changed. To restore instead, remove {home.join_marker} and "
+                f"{home.joining}.",
+                f"{home.path} 将以快照加入，届时会取代恢复的数据。未作任何更改。"
+                f"如要恢复备份，请先删除 {home.join_marker} 与 {home.joining}。",
             )
         staging = home.path / "restore.partial"
         if staging.exists():
@@ -138,9 +162,8 @@ def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, Words | None]
         os.replace(staging / CHECKPOINTS_FILE, home.path / CHECKPOINTS_FILE)
         _restore_statements(staging, home)
         sync_directory(home.path)
-        for path in sorted((staging / SEGMENTS_DIRECTORY).iterdir()):
-            os.replace(path, home.chain / path.name)
-        directory.fsync_directory()
+        os.rename(staging / SEGMENTS_DIRECTORY, home.chain)
+        sync_directory(home.path)
         shutil.rmtree(staging)
         return manifest, endless_recovery(home, config)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cli.failure import Failure, unusable
 from cli.founding import read_genesis
-from cli.node_storage import hold_home
+from cli.node_storage import hold_home, open_index
 from cli.progress import show_progress, show_steps
 from genesis.document import Genesis
 from node.archived import encode_mark, is_mounted, open_segments, read_archived
@@ -24,7 +24,6 @@ from node.config import NodeConfig, NodeHome
 from node.kept_entries import drop_ended, keep_before
 from node.ledger_store import LedgerStore
 from node.private_files import write_file
-from node.server import open_keyvalue
 from node.snapshot_export import find_base
 from node.snapshot_install import open_base
 from node.snapshot_shelf import SnapshotShelf
@@ -54,7 +53,7 @@ def prune(home: NodeHome, keep_blocks: int) -> Pruned:
         base = open_base(home)
         start = GENESIS_START if base is None else base.start
         segments = open_segments(home, config, genesis.chain_id, directory)
-        keyvalue = open_keyvalue(home.index, config.storage)
+        keyvalue = open_index(home, config)
         with closing(ChainStore.open(segments, keyvalue, start=start)) as store:
             if store.applied_height is None or store.unapplied_count:
                 raise Failure(

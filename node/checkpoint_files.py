@@ -12,7 +12,7 @@ import binascii
 import bisect
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -121,6 +121,21 @@ class CheckpointFiles(ABC, Generic[F]):
         if (file.format, file.size) != (self._format, size) or _encoder.encode(file) != raw:
             raise self._damaged(size, f"it is not what is written as {self._format}")
         return file, raw
+
+    def verify(self, judge: Callable[[F], str]) -> int:
+        """Have every file judged; return how many there are, or raise `Damaged`.
+
+        `judge` returns what is wrong with a file, or nothing; it may raise `Rejected`.
+        """
+        for size in self._sizes:
+            file, _ = self.read(size)
+            try:
+                wrong = judge(file)
+            except Rejected as rejected:
+                wrong = rejected.detail
+            if wrong:
+                raise self._damaged(size, wrong)
+        return len(self._sizes)
 
     @abstractmethod
     def _find_wrong(self, file: F) -> str:

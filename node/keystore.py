@@ -199,16 +199,7 @@ class Keystore:
     @classmethod
     def open(cls, path: Path, passphrase: bytes) -> Keystore:
         """Open a keystore; raise `DamagedKeystore`, `WrongPassphrase` or `KeystoreError`."""
-        try:
-            with path.open("rb") as stream:
-                raw = stream.read(KEYSTORE_BYTES_MAX + 1)
-        except FileNotFoundError:
-            raise KeystoreError(f"{path} does not exist; no keys were made here yet") from None
-        except OSError as error:
-            raise KeystoreError(f"{path} cannot be read: {error.strerror}") from None
-        if readable_by_others(path):
-            raise KeystoreError(f"{path} is open to other users; run: chmod 600 {path}")
-        contents = _decode_file(path, raw)
+        contents = _read_file(path)
         _check_passphrase(passphrase, "the passphrase")
         box = _derive(passphrase, contents.derivation)
         try:
@@ -226,6 +217,11 @@ class Keystore:
             if contents.public_keys.get(purpose) != key.hex():
                 raise DamagedKeystore(f"{path}: the public {purpose} key is not its seed's")
         return store
+
+    @classmethod
+    def verify(cls, path: Path) -> None:
+        """Read a keystore's file without opening it; raise `DamagedKeystore` or `KeystoreError`."""
+        _read_file(path)
 
     @property
     def public_keys(self) -> Mapping[KeyPurpose, bytes]:
@@ -323,6 +319,19 @@ def _encode_file(contents: _Contents) -> bytes:
     checksum = hashlib.sha256(_encoder.encode(contents)).hexdigest()
     whole = _File(checksum=checksum, **msgspec.structs.asdict(contents))
     return msgspec.json.format(_encoder.encode(whole), indent=2) + b"\n"
+
+
+def _read_file(path: Path) -> _Contents:
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(KEYSTORE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        raise KeystoreError(f"{path} does not exist; no keys were made here yet") from None
+    except OSError as error:
+        raise KeystoreError(f"{path} cannot be read: {error.strerror}") from None
+    if readable_by_others(path):
+        raise KeystoreError(f"{path} is open to other users; run: chmod 600 {path}")
+    return _decode_file(path, raw)
 
 
 def _decode_file(path: Path, raw: bytes) -> _Contents:

@@ -218,8 +218,9 @@ class PostQuantumCosigning:
         opened = self._heights[height]
         expected = sum(member.key_hash is not None for member in self._members)
         now_ms = self._clock_ms()
+        # A clock that was set back may not keep it silent until it is there again.
         if self._said_ms and (
-            len(opened.lines) >= expected or now_ms - self._said_ms < RESEND_S * 1000
+            len(opened.lines) >= expected or 0 <= now_ms - self._said_ms < RESEND_S * 1000
         ):
             return
         self._said_ms = now_ms

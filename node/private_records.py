@@ -104,6 +104,51 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def verify_records(directory: Directory, master_key: bytes) -> int:
+    """Open everything that is kept and change nothing; return how much it is, or raise `Damaged`.
+
+    A key without its box, as a power loss may leave one, is opened too.
+    """
+    box = PrivateBox(directory, master_key, is_read_only=True)
+    documents = box.documents()
+    for name in documents:
+        try:
+            raw = box.read(name)
+        except Erased as erased:
+            _read_rest(directory, name, erased)
+            continue
+        if raw is None:
+            box.read_key(name)
+        else:
+            _read_document(directory, name, raw)
+    return len(documents)
+
+
+def _read_document(directory: Directory, contract: str, raw: bytes) -> _Document:
+    """Return what a box holds; raise `Damaged`."""
+    file = f"{directory.path}/{contract}.box"
+    try:
+        document = _document_decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeError):
+        raise Damaged(file, 0, "is sealed and holds no private fields") from None
+    if document.version != FORMAT_VERSION:
+        what = f"has version {document.version}; this software reads {FORMAT_VERSION}"
+        raise Damaged(file, 0, what)
+    return document
+
+
+def _read_rest(directory: Directory, contract: str, erased: Erased) -> _Rest:
+    """Return what is left of an erased document; raise `Damaged`."""
+    file = f"{directory.path}/{contract}.erased"
+    try:
+        rest = _rest_decoder.decode(erased.rest)
+    except (msgspec.DecodeError, UnicodeError):
+        rest = None
+    if rest is None or _encoder.encode(rest) != erased.rest:
+        raise Damaged(file, 0, "is not what is left of erased fields")
+    return rest
+
+
 class PrivateRecords:
     """One node's store of private fields: `api.ports.PrivateFields`."""
 
@@ -245,7 +290,7 @@ class PrivateRecords:
         try:
             kept = self._read_document(contract)
         except Erased as erased:
-            if self._read_rest(contract, erased).custodian != custodian:
+            if _read_rest(self._directory, contract, erased).custodian != custodian:
                 self._box.forget(contract, erased.rest)
         else:
             if kept is not None and kept.custodian != custodian:
@@ -275,7 +320,7 @@ class PrivateRecords:
         try:
             document = self._read_document(contract)
         except Erased as erased:
-            owner = self._read_rest(contract, erased).custodian
+            owner = _read_rest(self._directory, contract, erased).custodian
             if caller.role == "consumer" and chain not in ("", owner):
                 return None
             if caller.role == "custodian" and owner != caller.subject:
@@ -294,19 +339,7 @@ class PrivateRecords:
         raw = self._box.read(contract)
         if raw is None:
             return None
-        document = _document_decoder.decode(raw)
-        if document.version != FORMAT_VERSION:
-            raise Damaged(
-                contract, 0, f"has version {document.version}; this software reads {FORMAT_VERSION}"
-            )
-        return document
-
-    def _read_rest(self, contract: str, erased: Erased) -> _Rest:
-        try:
-            return _rest_decoder.decode(erased.rest)
-        except (msgspec.DecodeError, UnicodeError):
-            file = f"{self._directory.path}/{contract}.erased"
-            raise Damaged(file, 0, "is not what is left of erased fields") from None
+        return _read_document(self._directory, contract, raw)
 
     async def _run(
         self,

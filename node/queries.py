@@ -82,12 +82,17 @@ from node.shell import Shell
 from node.stream_walk import (
     IN_WINDOWS,
     IN_WINDOWS_ZH,
+    LONG_AT_ONCE,
     LONG_ENTRIES,
+    LONG_OF_STREAM_MAX,
+    LONG_WAITING_MAX,
+    USUAL_BYTES,
     StreamTooLarge,
     StreamWalk,
     Walker,
     WalksFull,
 )
+from node.turns import Turns
 from storage.archive import NotMounted
 from storage.chain import ChainStore, TransactionPosition
 from storage.files import Damaged
@@ -160,6 +165,16 @@ class Queries:
         self._walker: Final = Walker(self._state, self._read_entry)
         self._public_walker: Final = Walker(self._state, self._read_entry)
         """For questions that need no token: whoever asks them has turns of their own."""
+        self._long_blocks: Final = Turns(
+            LONG_AT_ONCE,
+            LONG_WAITING_MAX,
+            LONG_OF_STREAM_MAX,
+            lambda: Unavailable(
+                "other long blocks are being read; ask again",
+                "正在读取其他较长的区块；请稍后再试",
+                RETRY_AFTER_S,
+            ),
+        )
         self._committed: dict[bytes, list[asyncio.Future[bool]]] = {}
         self._certified: dict[asyncio.Future[bool], int] = {}
         """Who waits for which height. Whoever stops waiting, for whatever reason, is in neither."""
@@ -284,10 +299,21 @@ class Queries:
         )
 
     async def block(self, height: int) -> BlockView | None:
-        """Return a decided block without bodies."""
+        """Return a decided block without bodies; raise `NotFound`, or `Unavailable`.
+
+        A long one is read when its turn comes, and held no longer.
+        """
         if not 0 <= height <= self._shell.chain.header.height:
             return None
         self.check_held(height)
+        position = self._store.block_position(height)
+        weight = position.entry_count + position.place.length // USUAL_BYTES
+        if weight <= LONG_ENTRIES:
+            return await self._describe_block(height, weight)
+        async with self._long_blocks.take(str(height)):
+            return await self._describe_block(height, weight)
+
+    async def _describe_block(self, height: int, weight: int) -> BlockView:
         with archive_named():
             entries, raw = self._store.block(height)
             header = self._shell.disk.store.header(height)
@@ -297,7 +323,7 @@ class Queries:
             certificate = CertificateView(
                 votes.view, [(commit.replica, commit.signature) for commit in votes.commits]
             )
-        tx_ids = await work_aside(len(entries), lambda: _list_tx_ids(entries))
+        tx_ids = await work_aside(weight, lambda: _list_tx_ids(entries))
         return BlockView(
             header=header,
             block_hash=compute_block_hash(encode_header(header)),

@@ -51,7 +51,10 @@ class Base:
         """Open it; raise `Damaged` if it cannot be read."""
         self._directory = directory
         self.manifest, self.note = _load(directory)
-        self.header: Header = decode_header(self.manifest.header)
+        try:
+            self.header: Header = decode_header(self.manifest.header)
+        except Rejected as rejected:
+            raise Damaged(f"{directory.path}/{MANIFEST_FILE}", 0, str(rejected)) from None
         self.start = ChainStart(self.manifest.base_height, self.manifest.base_size)
         self._offsets = find_offsets(self.manifest.chunks)
 

@@ -16,12 +16,12 @@ from typing import Final
 
 from ledger.refusal import Rejected
 from ledger.snapshot import ChunkId, Manifest, compute_digest, decode_manifest, name_chunk
-from storage.files import Directory, write_whole
+from storage.files import Damaged, Directory, write_whole
 
 KEPT: Final = 2
 """Snapshots served: whoever is fetching one may go on while the next is made."""
 
-_NAME: Final = re.compile(r"([0-9]{16})\.(rows|manifest)")
+_NAME: Final = re.compile(r"([0-9]{16})\.(rows|manifest|partial)")
 
 
 log = logging.getLogger("evidence_ledger.snapshots")
@@ -52,7 +52,9 @@ class SnapshotShelf:
                 self._load(int(match[1]), names)
         for name in sorted(names):
             match = _NAME.fullmatch(name)
-            if match is None or int(match[1]) not in self._held:
+            if match is None:
+                self.notices.append(f"{directory.path}/{name} is no file of a snapshot; ignored.")
+            elif match[2] == "partial" or int(match[1]) not in self._held:
                 directory.remove(name)
 
     @property
@@ -79,22 +81,36 @@ class SnapshotShelf:
         held = self._held.get(height)
         if held is None or not 0 <= index < len(held.manifest.chunks):
             return None
-        offsets, wanted = held.offsets, held.manifest.chunks[index]
         try:
-            data = self._directory.pread(_rows(height), offsets[index], wanted.size)
-            if name_chunk(data) == wanted:
-                return data
-            what = "is not what its manifest says"
+            return self._read(held, height, index)
         except FileNotFoundError:
             return None  # a newer snapshot has just taken its place
-        except OSError as error:
-            what = f"cannot be read ({error.strerror})"
-        self._forget(height)
-        log.error(
-            "%s/%s, offset %d: chunk %d %s; this snapshot is no longer served",
-            self._directory.path, _rows(height), offsets[index], index, what,
-        )  # fmt: skip
+        except Damaged as damaged:
+            self._forget(height)
+            log.error("%s; this snapshot is no longer served", damaged)
         return None
+
+    def verify(self, height: int) -> Manifest:
+        """Read every chunk of a snapshot held here; return its manifest, or raise `Damaged`."""
+        held = self._held[height]
+        for index in range(len(held.manifest.chunks)):
+            self._read(held, height, index)
+        return held.manifest
+
+    def _read(self, held: _Held, height: int, index: int) -> bytes:
+        """Return a chunk; raise `Damaged`, or `FileNotFoundError`."""
+        offset, wanted = held.offsets[index], held.manifest.chunks[index]
+        place = f"{self._directory.path}/{_rows(height)}"
+        try:
+            data = self._directory.pread(_rows(height), offset, wanted.size)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            what = f"chunk {index} cannot be read ({error.strerror})"
+            raise Damaged(place, offset, what) from None
+        if name_chunk(data) != wanted:
+            raise Damaged(place, offset, f"chunk {index} is not what its manifest says")
+        return data
 
     # One writer
 
@@ -130,8 +146,14 @@ class SnapshotShelf:
             self.notices.append(f"{self._directory.path}/{name}: removed; {rejected}.")
             return
         size = sum(chunk.size for chunk in manifest.chunks)
-        if _rows(height) in names and self._directory.size(_rows(height)) == size:
+        found = self._directory.size(_rows(height)) if _rows(height) in names else 0
+        if found == size:
             self._keep(height, raw, manifest)
+        else:
+            self.notices.append(
+                f"{self._directory.path}/{name}: removed; there are {found} of {size} bytes of its "
+                "rows."
+            )
 
     def _keep(self, height: int, raw: bytes, manifest: Manifest) -> None:
         offsets = find_offsets(manifest.chunks)

@@ -21,6 +21,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from api.ports import TooLong, Unavailable
 from contracts.execution import StoredEntry, StreamState, walk_applied, walk_back
+from node.turns import Turns
 
 ENTRIES_PER_TURN: Final = 128
 """Usual entries read and looked at between two pauses (about 4 ms); a larger one counts as so many
@@ -152,14 +153,11 @@ class Walker:
         """`state` returns a stream as it is now, `read` an entry."""
         self._state = state
         self._read = read
-        self._long = asyncio.Semaphore(LONG_AT_ONCE)
-        self._long_count = 0
-        """Of long walks, those that wait among them."""
+        self._long = Turns(LONG_AT_ONCE, LONG_WAITING_MAX, LONG_OF_STREAM_MAX, WalksFull)
         self._held_bytes = 0
         """By all walks, each beyond what it may hold whatever the others do."""
-        self._long_of: Counter[str] = Counter()
         self._held_for: Counter[str] = Counter()
-        """Of both, by the record that is asked for."""
+        """Of that, by the record that is asked for."""
 
     @asynccontextmanager
     async def read(self, *walks: StreamWalk[Any]) -> AsyncIterator[None]:
@@ -175,27 +173,13 @@ class Walker:
                 await self._go_on(walks)
                 yield
                 return
-            async with self._turn(asked):
+            async with self._long.take(asked):
                 await self._go_on(walks)
                 yield
         finally:
             for walk in walks:
                 self._held_bytes -= _weigh(walk)
             self._held_for -= Counter({asked: sum(map(_weigh, walks))})
-
-    @asynccontextmanager
-    async def _turn(self, asked: str) -> AsyncIterator[None]:
-        is_full = self._long_count >= LONG_AT_ONCE + LONG_WAITING_MAX
-        if is_full or self._long_of[asked] >= LONG_OF_STREAM_MAX:
-            raise WalksFull()
-        self._long_count += 1
-        self._long_of[asked] += 1
-        try:
-            async with self._long:
-                yield
-        finally:
-            self._long_count -= 1
-            self._long_of -= Counter([asked])
 
     async def _go_on(self, walks: tuple[StreamWalk[Any], ...]) -> None:
         while True:

@@ -52,8 +52,12 @@ class TokenBucket:
     at_s: float
 
     def take(self, now_s: float) -> float:
-        """Take one; return 0, or for how many seconds there is none to take."""
-        self.level = min(self.burst, self.level + (now_s - self.at_s) * self.rate_per_s)
+        """Take one; return 0, or for how many seconds there is none to take.
+
+        A clock that was set back takes nothing away: it goes on from there.
+        """
+        passed_s = max(now_s - self.at_s, 0.0)
+        self.level = min(self.burst, self.level + passed_s * self.rate_per_s)
         self.at_s = now_s
         if self.level >= 1:
             self.level -= 1

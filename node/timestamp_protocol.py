@@ -260,3 +260,24 @@ def is_imprint_of(raw: bytes, hash_name: HashName, data: bytes) -> bool:
         _OIDS[hash_name],
         compute_imprint(hash_name, data),
     )
+
+
+def read_said(raw: bytes) -> tuple[str, int, int]:
+    """Return (policy, serial, time in ms) as a response that `is_imprint_of` something has them."""
+    info = decode_timestamp_response(raw).tst_info
+    return info.policy.dotted_string, info.serial_number, int(info.gen_time.timestamp() * 1000)
+
+
+def find_flaw(raw: bytes, imprint: bytes, authority: Authority) -> str:
+    """Return why a response kept before does not verify, empty if it does.
+
+    The certificate that signed it is the one it brought along: it may have been renewed since, and
+    has to lead to a pinned root all the same.
+    """
+    try:
+        VerifierBuilder(
+            intermediates=list(authority.certificates[1:]), roots=_roots(authority.certificates)
+        ).build().verify(decode_timestamp_response(raw), imprint)
+    except Exception as error:  # noqa: BLE001 - as above
+        return str(error)
+    return ""

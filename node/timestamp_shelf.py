@@ -16,7 +16,7 @@ import msgspec
 
 from ledger.note import encode_base64
 from node.checkpoint_files import AskedFile, AskedFiles
-from node.timestamp_protocol import HashName, Token, is_imprint_of
+from node.timestamp_protocol import HashName, Token, is_imprint_of, read_said
 from storage.files import Directory
 
 FORMAT: Final = "evidence-ledger/timestamps/v1"
@@ -73,6 +73,8 @@ class TimestampShelf(AskedFiles[StampedCheckpoint]):
             token = base64.b64decode(item.token, validate=True)
             if not is_imprint_of(token, item.hash, file.note):
                 return f"the {item.hash} token of {item.authority} is of other bytes"
+            if (item.policy, int(item.serial), item.time_ms) != read_said(token):
+                return f"the {item.hash} token of {item.authority} says something else of itself"
         return ""
 
 

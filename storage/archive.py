@@ -178,6 +178,8 @@ def decode_list(raw: bytes, name: str = LIST_FILE) -> list[ArchivedFile]:
             )
             for file in value["segments"]
         ]
+        if any(len(bytes.fromhex(file.head)) != HEAD_BYTES for file in files):
+            raise ValueError(f"a segment's head has {HEAD_BYTES} bytes")
     except (ValueError, KeyError, TypeError) as error:
         raise Damaged(name, 0, f"cannot be read: {error}") from None
     if encode_list(files) != raw:

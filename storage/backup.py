@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from storage.chain import ChainStore
-from storage.files import StorageFailure, sync_directory
+from storage.files import Damaged, StorageFailure, sync_directory
 from storage.segments import segment_name
 
 RECOVER_MARKER: Final = "RECOVER"
@@ -155,13 +155,10 @@ def back_up(
             size = last.place.end if is_last else store.segments.size(number)
             chunks = store.segments.copy(number, size)
             files.append(write(f"{SEGMENTS_DIRECTORY}/{segment_name(number)}", size, chunks))
-        for path in sorted((home / BASE_DIRECTORY).glob("*")) if store.start.height else ():
-            name = f"{BASE_DIRECTORY}/{path.name}"
+        base = (BASE_DIRECTORY,) if store.start.height else ()
+        for name in _find_files(home, (*base, *STATEMENT_DIRECTORIES)):
+            path = home / name
             files.append(write(name, path.stat().st_size, _read_chunks(path)))
-        for folder in STATEMENT_DIRECTORIES:
-            for path in sorted((home / folder).glob("*.json")):
-                name = f"{folder}/{path.name}"
-                files.append(write(name, path.stat().st_size, _read_chunks(path)))
         for name in extra_names:
             data = (home / name).read_bytes()
             files.append(write(name, len(data), [data]))
@@ -170,6 +167,15 @@ def back_up(
         data = manifest.to_json()
         write(MANIFEST_FILE, len(data), [data])
     return manifest
+
+
+def _find_files(home: Path, folders: Sequence[str]) -> Iterator[str]:
+    """Yield the names of the files in these folders that belong into a backup, and no others."""
+    for folder in folders:
+        for path in sorted((home / folder).glob("*")):
+            name = f"{folder}/{path.name}"
+            if _NAME.fullmatch(name) and path.is_file():
+                yield name
 
 
 def verify_backup(source: Path) -> Manifest:
@@ -190,19 +196,19 @@ def restore(source: Path, home: Path) -> Manifest:
     if home.exists() and (not home.is_dir() or any(home.iterdir())):
         raise BackupRefused(f"{home} is not empty; restore never overwrites a node's home")
     manifest = verify_backup(source)
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     sentence = (
         f"Restored from a backup at height {manifest.applied_height}. The votes of this node are "
         "not in a backup: it must go through recover before it votes.\n"
     )
     _write_file(home / RECOVER_MARKER, [sentence.encode()])
     partial = home / (SEGMENTS_DIRECTORY + ".partial")
-    partial.mkdir()
+    partial.mkdir(mode=0o700)
     with _reader(source) as read:
         for file in manifest.files:
             name = file.name.removeprefix(SEGMENTS_DIRECTORY + "/")
             target = (home if name == file.name else partial) / name
-            target.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(mode=0o700, exist_ok=True)
             _write_file(target, _checked(read(file.name), file))
     os.rename(partial, home / SEGMENTS_DIRECTORY)
     sync_directory(home)
@@ -211,17 +217,26 @@ def restore(source: Path, home: Path) -> Manifest:
 
 
 def import_checkpoints(store: ChainStore, home: Path) -> int:
-    """Put the checkpoints that `restore` left in a home into the index; return how many."""
+    """Put the checkpoints that `restore` left in a home into the index; return how many.
+
+    Those of blocks that are not here are left out. Raises `Damaged`.
+    """
     file = home / CHECKPOINTS_FILE
     if not file.exists():
         return 0
-    checkpoints = json.loads(file.read_bytes())
-    for height, note in checkpoints:
-        store.put_checkpoint(int(height), str(note).encode())
+    try:
+        checkpoints = [(int(at), str(note).encode()) for at, note in json.loads(file.read_bytes())]
+    except (ValueError, TypeError) as error:
+        what = f"is no list of checkpoints ({error}); without the file later ones are collected"
+        raise Damaged(str(file), 0, what) from None
+    applied = -1 if store.applied_height is None else store.applied_height
+    held = [(at, note) for at, note in checkpoints if store.start.height <= at <= applied]
+    for height, note in held:
+        store.put_checkpoint(height, note)
     store.flush_checkpoints()
     file.unlink()
     sync_directory(home)
-    return len(checkpoints)
+    return len(held)
 
 
 def is_recovery_demanded(home: Path) -> bool:
@@ -252,15 +267,15 @@ def _writer(destination: Path) -> Iterator[_Write]:
     if partial.exists():
         raise BackupRefused(f"{partial} exists, left by a backup that was cut short; remove it")
     if destination.suffix == ".tar":
-        with open(partial, "xb") as stream:
+        with open(partial, "xb", opener=_open_private) as stream:
             with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
                 yield lambda name, size, chunks: _write_member(tar, name, size, chunks)
             stream.flush()
             os.fsync(stream.fileno())
     else:
-        (partial / SEGMENTS_DIRECTORY).mkdir(parents=True)
-        for name in (BASE_DIRECTORY, *STATEMENT_DIRECTORIES):
-            (partial / name).mkdir()
+        partial.mkdir(mode=0o700, parents=True)
+        for name in (SEGMENTS_DIRECTORY, BASE_DIRECTORY, *STATEMENT_DIRECTORIES):
+            (partial / name).mkdir(mode=0o700)
         yield lambda name, size, chunks: _write_hashed(partial, name, size, chunks)
         sync_directory(partial / SEGMENTS_DIRECTORY)
         for name in (BASE_DIRECTORY, *STATEMENT_DIRECTORIES):
@@ -375,9 +390,14 @@ def _open_member(tar: tarfile.TarFile, name: str) -> IO[bytes]:
     return stream
 
 
+def _open_private(path: str, flags: int) -> int:
+    """Open for this user alone: bodies are in it, which a node shows by token only."""
+    return os.open(path, flags, 0o600)
+
+
 def _write_file(path: Path, chunks: _Chunks) -> None:
     try:
-        with open(path, "wb") as stream:
+        with open(path, "wb", opener=_open_private) as stream:
             for chunk in chunks:
                 stream.write(chunk)
             stream.flush()

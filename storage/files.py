@@ -13,6 +13,7 @@ It does not know what the bytes mean.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -308,6 +309,18 @@ def write_whole(directory: Directory, partial: str, name: str, data: bytes) -> N
     directory.fsync(partial)
     directory.rename(partial, name)
     directory.fsync_directory()
+
+
+_REFUSALS: Final = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE,
+    errno.ENFILE, errno.EIO,
+)  # fmt: skip
+"""No room, no right, no descriptor, no disk: what tells nothing of the bytes that lie there."""
+
+
+def is_refusal(sentence: str) -> bool:
+    """Say whether a store's sentence tells of the disk's or the system's refusal, not of damage."""
+    return any(os.strerror(number) in sentence for number in _REFUSALS)
 
 
 def _describe_holder(fd: int) -> str:

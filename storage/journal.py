@@ -128,8 +128,7 @@ class Journal:
             directory.truncate(name, 0)
             directory.pwrite(name, 0, _encode_pending(0, b""))
             directory.fsync(name)
-        votes = 4 * _encode_slot(_Slot(0, b"", None)) + 2 * _encode_mark(0)
-        write_whole(directory, VOTES_FILE + ".new", VOTES_FILE, votes)
+        write_whole(directory, VOTES_FILE + ".new", VOTES_FILE, _encode_blank())
         return cls(directory)
 
     @classmethod
@@ -151,9 +150,17 @@ class Journal:
 
     @classmethod
     def discard(cls, directory: Directory) -> None:
-        """Put a journal aside as `votes.damaged-N`, for `recover` to begin anew; N from 1."""
+        """Put a journal aside as `votes.damaged-N`, for `recover` to begin anew; N from 1.
+
+        One that was never written to says nothing and is removed: a recovery that is begun again
+        and again must not fill the disk.
+        """
         names = directory.names()
         if VOTES_FILE in names:
+            if directory.pread(VOTES_FILE, 0, _FILE_BYTES + 1) == _encode_blank():
+                directory.remove(VOTES_FILE)
+                directory.fsync_directory()
+                return
             number = 1
             while f"{VOTES_FILE}.damaged-{number}" in names:
                 number += 1
@@ -411,6 +418,11 @@ def _decode_slot(data: bytes) -> _Slot | None:
     if file != _NO_PENDING:
         pending = _PendingReference(file, pending_sequence, pending_bytes, pending_crc)
     return _Slot(sequence, rest[:length], pending)
+
+
+def _encode_blank() -> bytes:
+    """Return a journal that was never written to."""
+    return 4 * _encode_slot(_Slot(0, b"", None)) + 2 * _encode_mark(0)
 
 
 def _encode_mark(sequence: int) -> bytes:

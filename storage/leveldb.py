@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import plyvel
 
-from storage.files import Damaged, InUse, StorageFailure
+from storage.files import Damaged, InUse, StorageFailure, is_refusal
 from storage.leveldb_files import cut_torn_log, verify_database, verify_outline
 
 WRITE_BUFFER_BYTES: Final = 64 * 1024 * 1024
@@ -146,6 +146,8 @@ class LevelDBStore:
         except plyvel.IOError as error:
             if "lock" in str(error):
                 raise InUse(f"{self._path} is in use by another process") from error
+            if is_refusal(str(error)):
+                raise StorageFailure(f"{self._path}: LevelDB cannot open it: {error}") from error
             raise Damaged(str(self._path), 0, f"LevelDB cannot open it: {error}") from error
         except plyvel.Error as error:
             raise self._translated(error) from error

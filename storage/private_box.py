@@ -61,12 +61,20 @@ class PrivateBox:
         master_key: bytes,
         *,
         random_bytes: Callable[[int], bytes] = os.urandom,
+        is_read_only: bool = False,
     ) -> None:
-        """Open the store and finish every erasure that was begun; `master_key` has 32 bytes."""
+        """Open the store and finish every erasure that was begun; `master_key` has 32 bytes.
+
+        One that is read only is looked at as it lies there.
+        """
         self._directory = directory
         self._master = SecretBox(master_key)
         self._random_bytes = random_bytes
         self.notices: list[str] = []
+        if not is_read_only:
+            self._finish(directory)
+
+    def _finish(self, directory: Directory) -> None:
         names = set(directory.names())
         if _DRAFT in names:
             self._destroy(_DRAFT)
@@ -77,6 +85,11 @@ class PrivateBox:
                 self._shred(document)
                 self.notices.append(f"the erasure of {document} was begun; it is finished now")
 
+    def documents(self) -> list[str]:
+        """Return the names of all documents, erased ones and lone keys included."""
+        names = [os.path.splitext(name) for name in self._directory.names()]
+        return sorted({stem for stem, suffix in names if stem and suffix in (_BOX, _KEY, _ERASED)})
+
     def read(self, name: str) -> bytes | None:
         """Return a document; None where there is none. Raises `Erased`, `Damaged`."""
         rest = self._read(name + _ERASED, ERASED_BYTES_MAX)
@@ -85,7 +98,7 @@ class PrivateBox:
         sealed = self._read(name + _BOX, DOCUMENT_BYTES_MAX + 1024)
         if sealed is None:
             return None
-        return self._open(name + _BOX, SecretBox(self._read_key(name)), name, sealed)
+        return self._open(name + _BOX, SecretBox(self.read_key(name)), name, sealed)
 
     def write(self, name: str, document: bytes) -> None:
         """Seal a document durably in the place of whatever it was; raise `Erased`."""
@@ -95,7 +108,7 @@ class PrivateBox:
         if len(document) > DOCUMENT_BYTES_MAX:
             raise ValueError(f"a document has at most {DOCUMENT_BYTES_MAX} bytes")
         if self._exists(name + _KEY):
-            key = self._read_key(name)
+            key = self.read_key(name)
         else:
             # Durable before the first box that needs it.
             key = self._random_bytes(KEY_BYTES)
@@ -147,7 +160,8 @@ class PrivateBox:
         nonce = self._random_bytes(SecretBox.NONCE_SIZE)
         return bytes(box.encrypt(_bind(name, plain), nonce))
 
-    def _read_key(self, name: str) -> bytes:
+    def read_key(self, name: str) -> bytes:
+        """Return a document's key; raise `Damaged`."""
         sealed = self._read(name + _KEY, SEALED_KEY_BYTES_MAX)
         if sealed is None:
             raise Damaged(self._say(name + _KEY), 0, "is missing, and the box beside it needs it")

@@ -25,7 +25,7 @@ from rocksdict import (
     WriteOptions,
 )
 
-from storage.files import Damaged, InUse, StorageFailure
+from storage.files import Damaged, InUse, StorageFailure, is_refusal
 
 WRITE_BUFFER_BYTES: Final = 64 * 1024 * 1024
 """As for LevelDB: a whole block of 5,000 transactions fits many times."""
@@ -63,6 +63,8 @@ class RocksStore:
         except Exception as error:  # rocksdict raises nothing narrower
             if "lock file" in str(error).lower() or "lock hold" in str(error):
                 raise InUse(f"{path} is in use by another process") from error
+            if is_refusal(str(error)):
+                raise StorageFailure(f"{path}: RocksDB cannot open it: {error}") from error
             raise Damaged(str(path), 0, f"RocksDB cannot open it: {error}") from error
         self._synced = WriteOptions()
         self._synced.sync = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,34 @@ def test_members_make_a_genesis_and_homes_that_open(
         assert command.refusal == (
             f"{place.config} exists: this home is finished already; nothing was changed."
         )
+
+
+def test_a_home_whose_making_was_cut_off_is_made_again_and_its_votes_stay(
+    command: Command, tmp_path: Path, passphrase: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that has lost its node.toml: a new journal would have forgotten what was signed."""
+    home = NodeHome(make_network(command, tmp_path, passphrase)[0])
+    arguments = ["node", "init", "--home", home.path, "--genesis", tmp_path / "genesis.json"]
+    arguments += ["--passphrase-file", passphrase]
+    with monkeypatch.context() as patch:
+        patch.setattr("cli.founding.render_config", cut_off)
+        with pytest.raises(CutOff):
+            command.run(*arguments)
+    with closing(DiskDirectory(home.journal)) as directory:
+        journal = Journal.open(directory)
+        journal.load()
+        journal.save(b"votes", None)
+    assert command.run(*arguments) == 0, command.err
+    with closing(DiskDirectory(home.journal)) as directory:
+        assert Journal.open(directory).load().record == b"votes"
+
+
+class CutOff(BaseException):
+    """The power went here."""
+
+
+def cut_off(_: object) -> str:
+    raise CutOff
 
 
 def test_nothing_in_a_home_is_readable_by_others(

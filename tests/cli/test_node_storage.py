@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cli import node_storage
 from cli.devnet_addresses import Layout
 from cli.devnet_homes import create_devnet
-from node.config import NodeHome, load_config
+from node.config import NodeHome, load_config, render_config
 from node.server import LOCK_FILE, open_journal, open_keyvalue
+from storage.chain import ChainStore
 from storage.files import DiskDirectory
 from tests.cli.running import Command, StoredChain
 
@@ -23,6 +27,7 @@ def test_a_whole_home_passes_every_check(command: Command, home: Path) -> None:
     assert [line.split(":")[0] for line in lines[:-1]] == [
         "ok       genesis",
         "ok       identity",
+        "ok       secrets",
         "ok       vote journal",
         "ok       spool",
         "ok       chain",
@@ -35,6 +40,10 @@ def test_a_whole_home_passes_every_check(command: Command, home: Path) -> None:
         "ok       client signatures",
         "ok       commit certificates",
         "ok       checkpoints",
+        "ok       base",
+        "ok       archive",
+        "ok       snapshots",
+        "ok       statements",
     ]
     assert lines[-1] == f"Everything in {home} is as it should be. 全部检查通过。"
     assert "every signature of 17 transactions" in command.out
@@ -298,6 +307,112 @@ def test_a_backup_restores_to_the_same_chain_in_recovery(
         "节点只提供已有数据，不作任何签名。\n"
     )
     assert command.run("inspect", "--home", home) == 0, command.out
+
+
+@pytest.mark.parametrize("action", [["backup", "-o", "b.tar"], ["prune"]])
+def test_no_command_leaves_an_empty_index_where_there_is_none(
+    command: Command, home: Path, tmp_path: Path, action: list[str]
+) -> None:
+    """A node that began with a snapshot builds its index only where nothing is."""
+    place = NodeHome(home)
+    (tmp_path / "archive").mkdir()
+    named = replace(load_config(place).storage, archive=str(tmp_path / "archive"))
+    place.config.write_text(render_config(replace(load_config(place), storage=named)))
+    shutil.rmtree(place.index)
+    place.index.mkdir()
+    given = [str(tmp_path / each) if each == "b.tar" else each for each in action]
+    assert command.run("node", given[0], "--home", home, *given[1:]) == 1
+    assert command.err == (
+        f"{place.index} is empty: start the node and stop it once, so that it builds the index. "
+        "Nothing was changed.\n"
+    )
+    assert list(place.index.iterdir()) == []
+
+
+class Crash(BaseException):
+    """The process is killed here."""
+
+
+def crash_before(patch: pytest.MonkeyPatch, number: int) -> None:
+    """Have the `number`-th change of the home's names not happen."""
+    count = 0
+
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def change(*arguments: Any, **more: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == number:
+                raise Crash
+            return real(*arguments, **more)
+
+        return change
+
+    for owner, name in (
+        (os, "rename"),
+        (os, "replace"),
+        (shutil, "rmtree"),
+        (Path, "unlink"),
+        (node_storage, "demand_recovery"),
+    ):
+        patch.setattr(owner, name, counted(getattr(owner, name)))
+
+
+def test_a_restore_that_is_killed_at_any_step_is_run_again_or_is_done(
+    command: Command, stored_chain: StoredChain, home: Path, tmp_path: Path
+) -> None:
+    """Whatever chain stands in a home is the whole one, and under the mark that it recovers."""
+    defaults = ChainStore.open.__func__.__kwdefaults__  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(defaults, "segment_bytes", 100)
+        StoredChain.resume(home).append([], [])
+    backup = tmp_path / "b.tar"
+    assert command.run("node", "backup", "--home", home, "-o", backup) == 0
+    expected = {path.name: path.read_bytes() for path in NodeHome(home).chain.iterdir()}
+    assert len(expected) > 2
+    shutil.rmtree(NodeHome(home).chain)
+    shutil.rmtree(NodeHome(home).index)
+    number, is_through, done = 0, False, 0
+    while not is_through:
+        number += 1
+        place = NodeHome(Path(shutil.copytree(home, tmp_path / str(number))))
+        with pytest.MonkeyPatch.context() as patch:
+            crash_before(patch, number)
+            try:
+                assert command.run("node", "restore", backup, "--home", place.path) == 0
+                is_through = True
+            except Crash:
+                pass
+        if any(place.chain.glob("*")):
+            done += 1
+        else:
+            assert command.run("node", "restore", backup, "--home", place.path) == 0, command.err
+        assert {path.name: path.read_bytes() for path in place.chain.iterdir()} == expected
+        assert place.recover_marker.exists()
+        assert command.run("inspect", "--home", place.path) == 0, command.out
+    assert number > 4
+    assert done > 1, "one crash comes after the chain is in its place"
+
+
+@pytest.mark.parametrize("mark", ["JOIN", "joining/COMPLETE"])
+def test_nothing_is_restored_where_a_snapshot_would_take_its_place(
+    command: Command, home: Path, tmp_path: Path, mark: str
+) -> None:
+    backup = tmp_path / "b.tar"
+    assert command.run("node", "backup", "--home", home, "-o", backup) == 0
+    place = NodeHome(home)
+    shutil.rmtree(place.chain)
+    shutil.rmtree(place.index)
+    place.joining.mkdir()
+    (home / mark).write_bytes(b"a reason\n")
+    assert command.run("node", "restore", backup, "--home", home) == 1
+    assert command.err == (
+        f"{home} is to join by a snapshot, which would take the place of what is restored. Nothing "
+        f"was changed. To restore instead, remove {place.join_marker} and {place.joining}.\n"
+    )
+    assert not any(place.chain.glob("*"))
+    (home / mark).unlink()
+    shutil.rmtree(place.joining)
+    assert command.run("node", "restore", backup, "--home", home) == 0, command.err
 
 
 def test_what_outsiders_said_of_checkpoints_is_restored_and_nothing_newer_overwritten(

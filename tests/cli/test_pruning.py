@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -327,6 +328,45 @@ def test_what_cannot_be_done_safely_is_refused(
     set_archive(home, "")
     assert prune(command, home) == 2
     assert "names no archive" in command.err
+
+
+@pytest.mark.parametrize("at", [0, 9, 23, 24, 200])
+def test_a_flipped_byte_of_an_archived_segment_is_named(
+    command: Command, home: NodeHome, at: int
+) -> None:
+    """Also of the first bytes, which are read from the home's list and not from the archive."""
+    assert prune(command, home) == 0
+    assert command.run("inspect", "--home", home.path) == 0, command.out
+    assert "segments, each as listed" in command.out
+    file = next(path for path in sorted(archive_of(home).iterdir()) if path.suffix == ".segment")
+    raw = bytearray(file.read_bytes())
+    raw[at] ^= 1
+    file.write_bytes(raw)
+    assert command.run("inspect", "--home", home.path) == 1
+    assert file.name in command.out
+
+
+@pytest.mark.parametrize("key", ["name", "size_bytes", "sha256", "head", "last_height"])
+def test_a_list_of_archived_segments_that_says_something_else_is_named(
+    command: Command, home: NodeHome, key: str
+) -> None:
+    """A node that cannot go by it says so and does not start; nor does anything else end badly."""
+    assert prune(command, home) == 0
+    value = json.loads(home.archived.read_bytes())
+    for spoilt in (value["segments"][0], value["segments"][-1]):
+        right = spoilt[key]
+        for wrong in (
+            (f"x{right}", right[1:]) if isinstance(right, str) else (right + 1, -1 - right)
+        ):
+            spoilt[key] = wrong
+            home.archived.write_bytes(json.dumps(value, indent=1).encode() + b"\n")
+            assert command.run("inspect", "--home", home.path) == 1, (wrong, command.out)
+            assert command.run("node", "backup", "--home", home.path, "-o", home.path / "b") in (
+                0,
+                1,
+            )
+            shutil.rmtree(home.path / "b", ignore_errors=True)
+        spoilt[key] = right
 
 
 def test_a_segment_that_is_damaged_is_not_archived(

@@ -135,6 +135,9 @@ async def test_a_missing_line_is_asked_for_by_saying_ones_own_again(tmp_path: Pa
     network.now_ms += int(RESEND_S * 1000)
     await network.work()
     assert len(network.frames) == 6
+    network.now_ms -= 3 * 3_600_000  # somebody sets the clocks back
+    await network.work()
+    assert len(network.frames) == 9
 
 
 async def test_the_first_idle_block_is_due_and_goes_when_a_later_one_is_kept(

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from asyncio import Event
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from api.ports import Unavailable
 from node.queries import Queries, work_aside
-from node.stream_walk import LONG_ENTRIES
+from node.stream_walk import (
+    LONG_AT_ONCE,
+    LONG_ENTRIES,
+    LONG_OF_STREAM_MAX,
+    LONG_WAITING_MAX,
+    USUAL_BYTES,
+)
 
 
 def make_queries() -> Queries:
@@ -84,3 +93,71 @@ async def test_who_is_cancelled_waits_for_its_thread_which_still_holds_everythin
         await task
     assert not was_done
     assert await work_aside(LONG_ENTRIES + 1, lambda: 7) == 7
+
+
+def queries_of_blocks(monkeypatch: pytest.MonkeyPatch, begun: list[int], go: Event) -> Queries:
+    """Blocks of which those at even heights are long; each is begun and then waits for `go`."""
+
+    def position(height: int) -> Any:
+        length = LONG_ENTRIES * USUAL_BYTES if height % 2 == 0 else 100
+        return SimpleNamespace(entry_count=1, place=SimpleNamespace(length=length))
+
+    def block(height: int) -> tuple[list[bytes], bytes]:
+        begun.append(height)
+        return [b"an entry"], b""
+
+    async def aside(weight: int, work: Callable[[], Any]) -> list[bytes]:
+        await go.wait()
+        return []
+
+    monkeypatch.setattr("node.queries.work_aside", aside)
+    monkeypatch.setattr("node.queries.encode_header", lambda header: b"")
+    queries = make_queries()
+    queries._shell.chain = SimpleNamespace(header=SimpleNamespace(height=1_000))  # type: ignore[misc,assignment]
+    disk: Any = queries._shell.disk.store
+    disk.header = lambda height: None
+    disk.chain_store.start = SimpleNamespace(height=0)
+    disk.chain_store.block_position = position
+    disk.chain_store.block = block
+    return queries
+
+
+async def test_few_long_blocks_are_read_at_a_time_and_who_finds_the_line_full_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each is some megabytes in memory and a thread, and anybody may ask for any."""
+    begun: list[int] = []
+    go = Event()
+    queries = queries_of_blocks(monkeypatch, begun, go)
+    asked = [
+        asyncio.create_task(queries.block(2 * number))
+        for number in range(LONG_AT_ONCE + LONG_WAITING_MAX)
+    ]
+    await asyncio.sleep(0)
+    assert len(begun) == LONG_AT_ONCE
+    with pytest.raises(Unavailable, match="other long blocks are being read; ask again"):
+        await queries.block(998)
+    short = asyncio.create_task(queries.block(1))
+    await asyncio.sleep(0)
+    assert begun[-1] == 1
+    asked.pop().cancel()
+    await asyncio.sleep(0)
+    asked.append(asyncio.create_task(queries.block(998)))
+    go.set()
+    found = await asyncio.gather(short, *asked)
+    assert len(found) == len(asked) + 1
+    assert len(begun) == len(found)
+
+
+async def test_who_asks_for_one_long_block_again_and_again_leaves_places_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go = Event()
+    queries = queries_of_blocks(monkeypatch, [], go)
+    same = [asyncio.create_task(queries.block(8)) for _ in range(LONG_OF_STREAM_MAX)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await queries.block(8)
+    other = asyncio.create_task(queries.block(10))
+    go.set()
+    await asyncio.gather(other, *same)

@@ -38,6 +38,7 @@ from node.timestamp_protocol import (
     TokenRefused,
     check_response,
     compute_imprint,
+    find_flaw,
     make_request,
     read_certificates,
 )
@@ -437,12 +438,33 @@ def test_what_the_disk_changed_is_damaged_and_never_served(
         (b" example.test", b" exanple.test", f"the sha256 {other_bytes}"),
         (b'"hash":"sha256"', b'"hash":"sm3"', f"the sm3 {other_bytes}"),
         (b'"hash":"sha256"', b'"hash":"md5"', "Invalid enum value 'md5'"),
+        (b'"policy":"1.3', b'"policy":"1.2', "the sha256 token of tsa-1 says something else"),
+        (b'"time_ms":1', b'"time_ms":2', "the sha256 token of tsa-1 says something else"),
     ):
         assert old in good, old
         path.write_bytes(good.replace(old, new))
         with pytest.raises(Damaged) as damaged:
             open_shelf(folder).read(7)
         assert str(damaged.value).startswith(f"{path}, offset 0: {sentence}")
+
+
+def test_of_a_kept_token_that_is_judged_again_no_flipped_byte_is_passed_over(
+    tsa: TimestampAuthority, authority: Authority
+) -> None:
+    """But those that nothing signs: two version numbers of CMS, the signature algorithm's name."""
+    raw = ask(tsa, authority)
+    imprint = compute_imprint(HashName.SHA256, b"a")
+    assert find_flaw(raw, imprint, authority) == ""
+    stranger = replace(authority, certificates=authority.certificates[:1])
+    assert find_flaw(raw, imprint, stranger), "its root is not named"
+    algorithm = raw.rindex(bytes.fromhex("2a8648ce3d040302"))
+    passed_over = []
+    for at in set(range(len(raw))) - set(range(algorithm, algorithm + 8)):
+        changed = bytearray(raw)
+        changed[at] ^= 1
+        if not find_flaw(bytes(changed), imprint, authority):
+            passed_over.append(at)
+    assert [raw[at - 2 : at + 1].hex() for at in passed_over] == ["020103", "020101"]
 
 
 # Asking

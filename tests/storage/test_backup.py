@@ -22,7 +22,7 @@ from storage.backup import (
     verify_backup,
 )
 from storage.chain import ChainStore
-from storage.files import DiskDirectory
+from storage.files import Damaged, DiskDirectory
 from storage.journal import Journal
 from storage.memory import MemoryStore
 from tests.storage.test_chain import SEGMENT_BYTES, assert_is_chain, blocks_of, replay
@@ -102,6 +102,52 @@ def test_restored_chain_is_the_chain_and_must_recover(tmp_path: Path, suffix: st
     assert not is_recovery_demanded(again)
     demand_recovery(again, "The journal is damaged.")
     assert is_recovery_demanded(again)
+
+
+@pytest.mark.parametrize("suffix", ["", ".tar"])
+def test_what_is_no_file_of_a_backup_does_not_make_it_unusable(tmp_path: Path, suffix: str) -> None:
+    """A shelf passes over strangers' files; a backup that could not be restored would be none."""
+    home = tmp_path / "home"
+    store = running(home)
+    stamped = f"timestamps/{9:020d}.json"
+    (home / "timestamps").mkdir()
+    (home / stamped).write_bytes(b"{}")
+    (home / "timestamps/notes.json").write_bytes(b"somebody's")
+    (home / f"timestamps/{10:020d}.json").mkdir()
+    manifest = back_up(store, tmp_path / f"backup{suffix}", home)
+    restore(tmp_path / f"backup{suffix}", tmp_path / "again")
+    assert [file.name for file in manifest.files if "/" in file.name][-1] == stamped
+    assert [file.name for file in (tmp_path / "again/timestamps").iterdir()] == [Path(stamped).name]
+
+
+@pytest.mark.parametrize("suffix", ["", ".tar"])
+def test_a_backup_and_what_is_restored_are_for_their_owner_alone(
+    tmp_path: Path, suffix: str
+) -> None:
+    """They hold every body, which a node shows to its tokens' holders only."""
+    destination, again = tmp_path / f"backup{suffix}", tmp_path / "again"
+    back_up(running(tmp_path / "home"), destination, tmp_path / "home", ["genesis.json"])
+    restore(destination, again)
+    made = [destination, *destination.rglob("*"), again, *again.rglob("*")]
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"[[3,", b"[3]", b'[["x",1]]', b'[[3,"\xff"]]'])
+def test_checkpoints_that_cannot_be_read_are_named(tmp_path: Path, spoilt: bytes) -> None:
+    store = running(tmp_path / "home")
+    (tmp_path / CHECKPOINTS_FILE).write_bytes(spoilt)
+    with pytest.raises(Damaged) as caught:
+        import_checkpoints(store, tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path}/{CHECKPOINTS_FILE}, offset 0: ")
+
+
+def test_checkpoints_of_blocks_that_were_not_restored_are_left_out(tmp_path: Path) -> None:
+    """As where a restore was cut off, and the node was started without it."""
+    store = running(tmp_path / "home")
+    (tmp_path / CHECKPOINTS_FILE).write_text(f'[[4, "four"], [{BLOCKS}, "none such"]]')
+    assert import_checkpoints(store, tmp_path) == 1
+    assert store.newest_checkpoint() == (4, b"four")
+    assert not (tmp_path / CHECKPOINTS_FILE).exists()
 
 
 def test_unapplied_tail_of_the_last_segment_is_left_out(tmp_path: Path) -> None:

@@ -416,7 +416,9 @@ def test_a_journal_put_aside_does_not_overwrite_an_earlier_one() -> None:
     disk = saved_twice()
     first = disk.pread(VOTES_FILE, 0, disk.size(VOTES_FILE))
     Journal.discard(disk)
-    Journal.create(disk)
+    journal = Journal.create(disk)
+    journal.load()
+    journal.save(b"since", None)
     second = disk.pread(VOTES_FILE, 0, disk.size(VOTES_FILE))
     assert first != second
     Journal.discard(disk)
@@ -486,3 +488,12 @@ def test_full_disk_and_failing_fsync_are_final_and_leave_the_last_record() -> No
         journal.save(b"next", b"block" * 100)
     disk.lose_power(Survival.ALL)
     assert Journal.open(disk).load() == JournalState(b"vote", b"block")
+
+
+def test_a_journal_that_holds_nothing_is_not_put_aside() -> None:
+    """A supervisor starts a node that recovers every few seconds while its port is taken."""
+    disk = saved_twice()
+    for _ in range(3):
+        Journal.discard(disk)
+        Journal.create(disk).load()
+    assert [name for name in disk.names() if "damaged" in name] == ["votes.damaged-1"]

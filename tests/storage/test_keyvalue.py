@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import random
+import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -171,3 +172,22 @@ def test_frozen_pairs_are_those_of_the_call_whatever_is_written_before_they_are_
     assert list(waiting) == old
     left.close()
     assert list(store.freeze(b"a5", b"z"))[:2] == [(b"a55", b"new"), (b"a6", b"6")]
+
+
+def test_a_store_that_finds_no_room_to_open_is_not_called_damaged(opened: Open) -> None:
+    """Whoever reads of damage removes the index; here there is only room to be made."""
+    store = opened()
+    if isinstance(store, MemoryStore):
+        return
+    store.write([(b"key%03d" % n, bytes(100)) for n in range(300)])
+    store.close()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(StorageFailure, match="cannot open it"):
+            opened()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    again = opened()
+    assert sum(1 for _ in again.scan(b"key", b"kez")) == 300
+    again.close()

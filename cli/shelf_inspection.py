@@ -1,0 +1,265 @@
+"""The offline check of what a home keeps beside its chain: archive, snapshots, statements, secrets.
+
+None of it decides anything of the chain, and most of it can be had from nobody again. What is said
+of a checkpoint is held against the log here and verified with the keys that are at hand; each check
+returns what it found as a sentence and raises, as those of `cli.inspection`, where it is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Final
+
+from cli.failure import Failure
+from cli.node_storage import read_tokens
+from cli.read_only import ReadOnlyDirectory
+from genesis.document import Genesis
+from ledger.block import decode_header, encode_header
+from ledger.checkpoint import (
+    Checkpoint,
+    LogTrust,
+    parse_checkpoint_text,
+    verify_checkpoint,
+    verify_cosignature,
+)
+from ledger.log import root_from_tiles
+from ledger.note import decode_base64, parse_note, parse_signature_line, parse_verifier_key
+from ledger.post_quantum import read_lines, verify_line
+from ledger.refusal import Reason, Rejected
+from ledger.snapshot import Manifest, edge_from_tiles
+from node.archived import read_archived
+from node.certification import log_trust
+from node.checkpoint_files import CheckpointFile, CheckpointFiles, F
+from node.config import ConfigError, NodeConfig, NodeHome
+from node.keystore import (
+    Keystore,
+    KeystoreError,
+    PassphraseError,
+    WrongPassphrase,
+    read_passphrase,
+)
+from node.ledger_store import LedgerStore
+from node.mldsa import verify_mldsa
+from node.post_quantum_shelf import PostQuantumShelf, QuantumCheckpoint
+from node.private_records import verify_records
+from node.server import open_identity
+from node.snapshot_files import MANIFEST_FILE, Base
+from node.snapshot_shelf import SnapshotShelf
+from node.timestamp_protocol import Authority, compute_imprint, find_flaw
+from node.timestamp_shelf import StampedCheckpoint, TimestampShelf
+from node.timestamping import load_authorities
+from node.witness_shelf import WitnessedCheckpoint, WitnessShelf
+from storage.files import Damaged, Directory
+
+READ_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of an archived file hashed at a time."""
+
+
+def check_secrets(home: NodeHome, config: NodeConfig) -> str:
+    """Read tokens and keystore; open keys and private fields where the passphrase is at hand."""
+    said = f"{len(read_tokens(home))} tokens"
+    file = home.resolve(config.keys.passphrase_file) if config.keys.passphrase_file else None
+    try:
+        Keystore.verify(home.resolve(config.keys.keystore))
+        read_passphrase(file, environ=os.environ)
+        _, keystore = open_identity(home, config)
+    except (PassphraseError, WrongPassphrase) as error:
+        return f"{said}; the keystore is intact and, like private fields, was not opened: {error}"
+    except KeystoreError as error:
+        raise Failure(str(error), "密钥库无法使用，原因见上。") from None
+    if not home.private.is_dir():
+        return f"{said}, every key"
+    with closing(ReadOnlyDirectory(home.private)) as directory:
+        count = verify_records(directory, keystore.private_fields_key)
+    return f"{said}, every key, private fields of {count} contracts"
+
+
+def check_archive(home: NodeHome, segments: Directory, store: LedgerStore) -> str:
+    """Compare every archived file with the home's list, which has to be true itself."""
+    last = {each.name: each.last_height for each in store.chain_store.segments.sealed()}
+    moved = read_archived(home)
+    for file in moved:
+        if last.get(file.name) != file.last_height:
+            raise Damaged(str(home.archived), 0, f"{file.name} does not end at {file.last_height}")
+        digest = hashlib.sha256()
+        for offset in range(0, file.size_bytes, READ_BYTES):
+            digest.update(segments.pread(file.name, offset, READ_BYTES))
+        if digest.hexdigest() != file.sha256:
+            what = f"its SHA-256 is {digest.hexdigest()}, and {home.archived} has {file.sha256}"
+            raise Damaged(f"{segments.path}/{file.name}", 0, what)
+    return f"{len(moved)} segments, each as listed" if moved else "nothing was moved there"
+
+
+def check_snapshots(home: NodeHome, store: LedgerStore) -> str:
+    """Read every chunk, and compare with the chain what a manifest says of it."""
+    if not home.snapshots.is_dir():
+        return "none was made"
+    with closing(ReadOnlyDirectory(home.snapshots)) as directory:
+        shelf = SnapshotShelf(directory)
+        if shelf.notices:
+            raise Failure(" ".join(shelf.notices), "快照有损坏，原因见上。")
+        for height in shelf.heights:
+            manifest = shelf.verify(height)
+            first, last = store.first_height, store.chain_store.applied_height or 0
+            if first <= manifest.base_height <= height <= last:
+                _compare_manifest(f"{directory.path}/{height:016d}.manifest", manifest, store)
+            # Else it is of a chain that has been replaced: members take what f+1 of them have.
+        return f"{len(shelf.heights)} snapshots, every chunk as its manifest says"
+
+
+def check_base(base: Base | None, path: Path, genesis: Genesis, store: LedgerStore) -> str:
+    """Compare what the chain began with, whose rows were read already, with the chain."""
+    if base is None:
+        return "the chain began with genesis"
+    file = f"{path}/{MANIFEST_FILE}"
+    _compare_manifest(file, base.manifest, store)
+    try:
+        said = _verify_note(base.note, log_trust(genesis))
+    except Rejected as rejected:
+        raise Damaged(file, 0, rejected.detail) from None
+    if said.size <= store.chain_store.log_size:
+        root = root_from_tiles(said.size, store.read_tile)
+        if said.root != root:
+            raise Damaged(file, 0, f"its root is {said.root.hex()}, and this log's {root.hex()}")
+    return f"the snapshot of block {base.header.height}, as this chain has it"
+
+
+def _verify_note(raw: bytes, trust: LogTrust) -> Checkpoint:
+    """Return a certified checkpoint all of whose lines are of known keys; raise `Rejected`.
+
+    Nodes write no others, and a line whose name or key id was changed would be passed over.
+    """
+    known = {(key.name, key.key_id) for key in (*trust.log_keys, *trust.cosigner_keys)}
+    for line in parse_note(raw).signatures:
+        if (line.name, line.key_id) not in known:
+            what = f"{line.name[:120]!r} with key id {line.key_id.hex()} is no key of genesis"
+            raise Rejected(Reason.UNKNOWN_KEY, f"Checkpoint: {what}")
+    return verify_checkpoint(raw, trust).checkpoint
+
+
+def _compare_manifest(file: str, manifest: Manifest, store: LedgerStore) -> None:
+    """Raise `Damaged` unless a manifest says of its block and the log what the chain does."""
+    height = decode_header(manifest.header).height
+    size = store.chain_store.block_position(manifest.base_height).first_index
+    header = store.header(height)
+    if (manifest.header, manifest.chain_id, manifest.base_size, manifest.edge) != (
+        encode_header(header),
+        header.chain_id,
+        size,
+        edge_from_tiles(size, store.read_tile),
+    ):
+        raise Damaged(file, 0, f"is not of block {height} of this chain")
+
+
+def check_statements(
+    home: NodeHome, config: NodeConfig, genesis: Genesis, store: LedgerStore
+) -> str:
+    """Verify what authorities, witnesses and members said of checkpoints, and that they are ours.
+
+    A token is judged by the roots of its authority and a witness's line by its key, as node.toml
+    names them now; of others the form alone is.
+    """
+    try:
+        authorities = load_authorities(home, config.timestamp)
+    except ConfigError as error:
+        raise Failure(str(error), "配置不符合要求，原因见上。") from None
+    judge = _Judge(genesis, store, config, authorities)
+    with ExitStack() as stack:
+
+        def look_at(folder: Path) -> Directory | None:
+            if not folder.is_dir():
+                return None
+            directory = ReadOnlyDirectory(folder)
+            stack.callback(directory.close)
+            return directory
+
+        stamped = look_at(home.timestamps)
+        witnessed = look_at(home.witnessed)
+        cosigned = look_at(home.post_quantum)
+        counts = (
+            _verify(None if stamped is None else TimestampShelf(stamped), judge.stamped),
+            _verify(None if witnessed is None else WitnessShelf(witnessed), judge.witnessed),
+            _verify(None if cosigned is None else PostQuantumShelf(cosigned, 1), judge.cosigned),
+        )
+    said = "checkpoints: {} stamped, {} witnessed, {} cosigned with ML-DSA-44".format(*counts)
+    if judge.unjudged:
+        said += f"; of {judge.unjudged} tokens and lines node.toml names no certificate or key"
+    return said
+
+
+def _verify(shelf: CheckpointFiles[F] | None, judge: Callable[[F], str]) -> int:
+    if shelf is None:
+        return 0
+    if shelf.notices:
+        raise Failure(" ".join(shelf.notices), "所存的检查点文件有损坏，原因见上。")
+    return shelf.verify(judge)
+
+
+class _Judge:
+    """Judges files of what was said of checkpoints; counts what nothing at hand can judge."""
+
+    def __init__(
+        self,
+        genesis: Genesis,
+        store: LedgerStore,
+        config: NodeConfig,
+        authorities: Sequence[Authority],
+    ) -> None:
+        self._genesis = genesis
+        self._trust = log_trust(genesis)
+        self._store = store
+        self._witness_keys = config.witness.keys
+        self._authorities = {one.name: one for one in authorities}
+        self.unjudged = 0
+
+    def stamped(self, file: StampedCheckpoint) -> str:
+        """Return what is wrong with a timestamped checkpoint."""
+        _verify_note(file.note, self._trust)
+        for item in file.timestamps:
+            authority = self._authorities.get(item.authority)
+            if authority is None:
+                self.unjudged += 1
+                continue
+            token = decode_base64(item.token) or b""
+            flaw = find_flaw(token, compute_imprint(item.hash, file.note), authority)
+            if flaw:
+                return f"the {item.hash} token of {item.authority} does not verify: {flaw}"
+        return self._find_fork(file)
+
+    def witnessed(self, file: WitnessedCheckpoint) -> str:
+        """Return what is wrong with a witnessed checkpoint."""
+        _verify_note(file.note, self._trust)
+        for item in file.cosignatures:
+            key = self._witness_keys.get(item.witness)
+            if key is None:
+                self.unjudged += 1
+                continue
+            line = parse_signature_line(item.line)
+            verify_cosignature(parse_note(file.note).text, parse_verifier_key(key), line.signature)
+        return self._find_fork(file)
+
+    def cosigned(self, file: QuantumCheckpoint) -> str:
+        """Return what is wrong with a checkpoint that has ML-DSA-44 cosignatures."""
+        checkpoint = parse_checkpoint_text(parse_note(file.note).text)
+        keys = [decode_base64(key) or b"" for key in file.keys]
+        for line in read_lines(file.note, keys, self._genesis.post_quantum_members):
+            verify_line(line, checkpoint, verify_mldsa)
+        chain = self._store.chain_store
+        if chain.start.height <= file.height <= (chain.applied_height or 0):
+            size = self._store.header(file.height).log_size
+            if size != file.size:
+                return f"it is said to be of block {file.height}, which ends at size {size}"
+        return self._find_fork(file)
+
+    def _find_fork(self, file: CheckpointFile) -> str:
+        """Return how a checkpoint differs from this log, as far as it reaches and is held."""
+        chain = self._store.chain_store
+        if not chain.start.log_size < file.size <= chain.log_size:
+            return ""
+        root = root_from_tiles(file.size, self._store.read_tile)
+        said = parse_checkpoint_text(parse_note(file.note).text).root
+        return "" if said == root else f"its root is {said.hex()}, and this log's {root.hex()}"
