@@ -325,6 +325,7 @@ def test_no_command_leaves_an_empty_index_where_there_is_none(
     assert command.err == (
         f"{place.index} is empty: start the node and stop it once, so that it builds the index. "
         "Nothing was changed.\n"
+        f"{place.index} 为空：请启动节点并停止一次，使其建立索引。未作任何更改。\n"
     )
     assert list(place.index.iterdir()) == []
 
@@ -408,6 +409,8 @@ def test_nothing_is_restored_where_a_snapshot_would_take_its_place(
     assert command.err == (
         f"{home} is to join by a snapshot, which would take the place of what is restored. Nothing "
         f"was changed. To restore instead, remove {place.join_marker} and {place.joining}.\n"
+        f"{home} 将以快照加入，届时会取代恢复的数据。未作任何更改。"
+        f"如要恢复备份，请先删除 {place.join_marker} 与 {place.joining}。\n"
     )
     assert not any(place.chain.glob("*"))
     (home / mark).unlink()

@@ -129,7 +129,7 @@ def test_whole_shelves_are_counted(command: Command, kept: NodeHome) -> None:
         "every key, private fields of 1 contracts",
         "ok       archive: nothing was moved there",
         "ok       snapshots: 1 snapshots, every chunk as its manifest says",
-        "ok       statements: checkpoints: 0 stamped, 1 witnessed, 1 cosigned with ML-DSA-44\n",
+        "ok       statements: checkpoints: 0 stamped, 1 witnessed, 1 cosigned with ML-DSA-44 ",
     ):
         assert line in command.out
 

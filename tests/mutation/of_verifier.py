@@ -332,4 +332,20 @@ MUTANTS = (
         "findings are those of an entry that computed none",
         "tests/verifier/test_findings.py::test_findings_that_are_not_the_chains_are_refused",
     ),
+    Mutant(
+        "token-older-than-the-signatures",
+        "verifier/timestamp_step.py",
+        "        if found.time_ms < cosigned_ms - CLOCK_DIFFERENCE_MAX_S * 1000:",
+        "        if found.time_ms < 0:",
+        "a time stamp from years before the signatures that it is said to be over is taken",
+        "tests/verifier/test_timestamps.py::test_what_is_not_a_token_of_this_log_is_refused",
+    ),
+    Mutant(
+        "negative-amount-in-a-record",
+        "verifier/life_replay.py",
+        "    if type(value) is not int or value < 0:",
+        "    if type(value) is not int:",
+        "an entry that takes a negative amount is counted as money that came",
+        "tests/page/test_assigned_claims.py::test_a_lie_in_an_entry_is_found_by_both",
+    ),
 )
