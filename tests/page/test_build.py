@@ -113,10 +113,15 @@ def test_command_writes_these_bytes(tmp_path: Path) -> None:
     path = tmp_path / "verify.html"
     command = [sys.executable, "-m", "cli", "page", "-o", str(path)]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    assert done.stdout == f"Wrote the verification page to {path} ({len(build_page())} bytes).\n"
+    assert done.stdout == (
+        f"Wrote the verification page to {path} ({len(build_page())} bytes). 已写出离线核验网页。\n"
+    )
     assert path.read_bytes() == build_page()
     again = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
-    assert (again.returncode, again.stderr) == (2, f"{path} exists and is not overwritten.\n")
+    assert (again.returncode, again.stderr) == (
+        2,
+        f"{path} exists and is not overwritten.\n{path} 已存在，不予覆盖。\n",
+    )
 
 
 def test_table_of_unicode_3_2_is_pythons() -> None:
