@@ -57,6 +57,6 @@ def check_tx_id(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", text):
         raise unusable(
             f"{text!r} is not a transaction id of 64 lower-case hex digits.",
-            f"{text!r} 不是交易标识：应为 64 位小写十六进制数。",
+            f"{text!r} 不是交易号：应为 64 位小写十六进制数。",
         )
     return text

@@ -261,5 +261,5 @@ def test_stamps_says_what_is_no_transaction(capsys: pytest.CaptureFixture[str]) 
     assert main(["stamps", "9F", "--api", "https://node.test", "-o", "x"]) == 2
     assert capsys.readouterr().err == (
         "'9F' is not a transaction id of 64 lower-case hex digits.\n"
-        "'9F' 不是交易标识：应为 64 位小写十六进制数。\n"
+        "'9F' 不是交易号：应为 64 位小写十六进制数。\n"
     )
