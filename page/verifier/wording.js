@@ -215,6 +215,106 @@ export const MONEY = new Map([
   ["interest", ["账户利息", "the account's interest"]],
   ["left", ["未付利息", "interest left"]],
   ["deposited", ["存入", "deposited"]],
+  ["frozen_now", ["冻结合计", "frozen in all"]],
+  ["interest_paid", ["已付利息", "interest paid"]],
+]);
+
+/** Effects in Chinese by their names, and by name and value what has a word of its own. */
+export const EFFECTS_ZH = new Map([
+  ["allowed", "可取"],
+  ["answer", "答复"],
+  ["answer.confirmed", "确认"],
+  ["answer.objected", "有异议"],
+  ["answer.reversed", "收回"],
+  ["answer.silence", "沉默"],
+  ["approvers", "批准者"],
+  ["as_of", "截至"],
+  ["assignee", "受让人"],
+  ["assignee_party", "受让人主体"],
+  ["attester", "签名者"],
+  ["basis", "计算依据的哈希"],
+  ["commitment", "承诺值"],
+  ["consumer", "消费者"],
+  ["consumer_party", "消费者主体"],
+  ["count", "笔数"],
+  ["counter", "计数"],
+  ["court", "法院"],
+  ["custodian", "托管机构"],
+  ["custodians", "托管机构数"],
+  ["deliveries", "已提供次数"],
+  ["derivation", "推算书的哈希"],
+  ["device", "设备"],
+  ["district", "区"],
+  ["event", "事件"],
+  ["expected", "应为"],
+  ["facts", "事实的哈希"],
+  ["findings", "发现项数"],
+  ["from_height", "起始高度"],
+  ["hash", "哈希"],
+  ["industry", "行业"],
+  ["industry.car_wash", "车身清洁"],
+  ["industry.catering", "餐饮"],
+  ["industry.culture_sports", "文化体育"],
+  ["industry.driving", "驾驶培训"],
+  ["industry.fitness", "健身娱乐"],
+  ["industry.hair_beauty", "理发及美容服务"],
+  ["industry.housekeeping", "家政"],
+  ["industry.pets", "宠物服务"],
+  ["industry.training", "教育培训"],
+  ["industry.vocational", "职业技能培训"],
+  ["kind", "种类"],
+  ["merchant", "经营者"],
+  ["missing", "缺少"],
+  ["needed", "所需"],
+  ["number", "编号"],
+  ["of", "所指交易"],
+  ["ordered_by", "决定机关"],
+  ["party", "主体"],
+  ["payee", "收款人"],
+  ["public_key", "公钥"],
+  ["region", "所属"],
+  ["registrar", "登记机构"],
+  ["results", "结果数"],
+  ["revoked_height", "停用高度"],
+  ["role", "身份"],
+  ["role.arbitrator", "仲裁机构"],
+  ["role.both", "双方"],
+  ["role.consumer", "消费者"],
+  ["role.consumer_council", "消费者委员会"],
+  ["role.court", "法院"],
+  ["role.custodian", "托管机构"],
+  ["role.district", "区政府"],
+  ["role.issuer", "发卡机构"],
+  ["role.merchant", "经营者"],
+  ["role.platform", "平台"],
+  ["role.regulator", "监管部门"],
+  ["rule", "规则"],
+  ["signer", "签名者"],
+  ["signers", "签名者"],
+  ["state", "状态"],
+  ["state.active", "履行中"],
+  ["state.at_risk", "有风险"],
+  ["state.closed", "已终结"],
+  ["state.ending", "终止中"],
+  ["state.expired", "已到期"],
+  ["state.in_use", "使用中"],
+  ["state.issued", "已发卡"],
+  ["state.liquidation", "清算中"],
+  ["state.lost", "已挂失"],
+  ["state.none", "尚无"],
+  ["state.open", "未解决"],
+  ["state.resolved", "已解决"],
+  ["state.signed", "已订立"],
+  ["state.trading", "正常经营"],
+  ["stream", "记录"],
+  ["taken_by", "占用者"],
+  ["template", "条款模板"],
+  ["template_version", "模板版本"],
+  ["terms", "条款的哈希"],
+  ["until", "截至"],
+  ["until_height", "截止高度"],
+  ["validator", "验证者"],
+  ["version", "版本"],
 ]);
 
 /** Why evidence or a document does not hold, and why bytes of a file were refused. */
@@ -360,8 +460,15 @@ export function describeEffect(name, value) {
     const fen = formatFen(value);
     return { zh: `${label[0]} ${fen.zh}`, en: `${label[1]} ${fen.en}` };
   }
-  const shown = `${name} = ${typeof value === "string" ? showText(value) : value}`;
-  return { zh: shown, en: shown };
+  const shown = typeof value === "string" ? showText(value) : String(value);
+  return { zh: nameEffect(name, shown), en: `${name} = ${shown}` };
+}
+
+/** An effect in Chinese; a word for its value has the value itself behind it. */
+function nameEffect(name, shown) {
+  const [nameZh, valueZh] = [EFFECTS_ZH.get(name), EFFECTS_ZH.get(`${name}.${shown}`)];
+  if (nameZh === undefined) return `${name} = ${shown}`;
+  return valueZh === undefined ? `${nameZh} ${shown}` : `${nameZh} ${valueZh}（${shown}）`;
 }
 
 /** A refusal's sentence; in Chinese its reason, with the exact finding behind it. */

@@ -19,7 +19,7 @@ from api.tokens import TokenSet
 from ledger.outcome_words import CAUSES
 from page.build import build_page, bundle, content_security_policy
 from tests.api.fake import FakeNode
-from verifier.wording import FINDING_WORDS, MONEY, REFUSAL_WORDS, list_kinds
+from verifier.wording import EFFECTS_ZH, FINDING_WORDS, MONEY, REFUSAL_WORDS, list_kinds
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*(ROOT / "page/verifier").glob("*.js"), *(ROOT / "page/screen").glob("*.js")])
@@ -150,6 +150,11 @@ def test_words_are_those_of_the_command_line() -> None:
         )
     }
     assert tables.pop("CAUSE_WORDS") == CAUSES
+    assert not tables.pop("EFFECTS_ZH")  # in one language
+    (rows,) = re.findall(
+        r"^export const EFFECTS_ZH = new Map\(\[\n(.*?)^\]\);", source, re.M | re.S
+    )
+    assert dict(re.findall(r'^  \["([\w.]+)", "(.*)"\],$', rows, re.M)) == EFFECTS_ZH
     words = {"KIND_WORDS": list_kinds(), "REFUSAL_WORDS": REFUSAL_WORDS}
     words |= {"FINDING_WORDS": FINDING_WORDS, "MONEY": MONEY}
     assert tables == {

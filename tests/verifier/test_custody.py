@@ -87,7 +87,7 @@ def test_a_gap_is_told_in_words() -> None:
         "found: less stands in custody than the ledger has locked (custody_short)."
     )
     assert chinese == (
-        "托管机构陈述余额（custody.stated 第 1 版）：已生效，其后 number = 1，merchant = m-1，"
+        "托管机构陈述余额（custody.stated 第 1 版）：已生效，其后 编号 1，经营者 m-1，"
         "托管机构所称余额 900.00 元，锁定 1000.00 元，缺口（锁定减余额） 100.00 元，超出锁定之数 "
         "0.00 元，发现：托管余额少于账本锁定金额（custody_short）。"
     )
