@@ -202,6 +202,16 @@ class Unavailable(Later):
         super().__init__(detail, detail_zh, retry_after_s)
 
 
+class DiskFailed(Unavailable):
+    """The node's disk takes nothing any more, and the node stops."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "nothing can be written to this node's disk; it stops",
+            "本节点的磁盘无法写入；节点即将停止",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks for private fields: what is written down of every access, allowed or not."""

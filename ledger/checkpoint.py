@@ -94,10 +94,7 @@ class CertifiedCheckpoint:
         At least one of f+1 cosigners is honest, so the tree existed no later than this,
         whatever f clocks say.
         """
-        times = sorted(cosignature.time_s for cosignature in self.cosignatures)
-        if not 0 <= fault_count < len(times):
-            raise ValueError(f"{len(times)} cosignatures do not outvote {fault_count} liars")
-        return times[fault_count]
+        return self._times_s(fault_count)[fault_count]
 
     def cosigned_from_s(self, fault_count: int) -> int:
         """Return the (f+1)-th largest cosignature time, in seconds since the epoch.
@@ -105,10 +102,14 @@ class CertifiedCheckpoint:
         At least one of f+1 cosigners is honest, so this note, with these cosignatures, did not
         exist before, whatever f clocks say.
         """
-        times = sorted([cosignature.time_s for cosignature in self.cosignatures], reverse=True)
+        return self._times_s(fault_count)[-1 - fault_count]
+
+    def _times_s(self, fault_count: int) -> list[int]:
+        """Return the cosignature times, ascending; so many liars must not outvote them."""
+        times = sorted([cosignature.time_s for cosignature in self.cosignatures])
         if not 0 <= fault_count < len(times):
             raise ValueError(f"{len(times)} cosignatures do not outvote {fault_count} liars")
-        return times[fault_count]
+        return times
 
 
 def parse_checkpoint_text(text: str) -> Checkpoint:

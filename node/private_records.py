@@ -30,6 +30,7 @@ import msgspec
 from api.ports import (
     Caller,
     Conflict,
+    DiskFailed,
     ErasedView,
     Gone,
     NotEntitled,
@@ -370,10 +371,7 @@ class PrivateRecords:
             ) from None
         except StorageFailure as failure:
             self._stop(f"the private fields' disk failed: {failure}")
-            raise Unavailable(
-                "nothing can be written to this node's disk; it stops",
-                "本节点的磁盘无法写入；节点即将停止",
-            ) from None
+            raise DiskFailed from None
 
     def _audit(
         self, action: str, caller: Caller, contract: str, names: list[str], outcome: str

@@ -82,10 +82,7 @@ from node.shell import Shell
 from node.stream_walk import (
     IN_WINDOWS,
     IN_WINDOWS_ZH,
-    LONG_AT_ONCE,
     LONG_ENTRIES,
-    LONG_OF_STREAM_MAX,
-    LONG_WAITING_MAX,
     USUAL_BYTES,
     StreamTooLarge,
     StreamWalk,
@@ -166,9 +163,6 @@ class Queries:
         self._public_walker: Final = Walker(self._state, self._read_entry)
         """For questions that need no token: whoever asks them has turns of their own."""
         self._long_blocks: Final = Turns(
-            LONG_AT_ONCE,
-            LONG_WAITING_MAX,
-            LONG_OF_STREAM_MAX,
             lambda: Unavailable(
                 "other long blocks are being read; ask again",
                 "正在读取其他较长的区块；请稍后再试",

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from api.ports import (
     BlockView,
     ContractView,
+    DiskFailed,
     Intake,
     Level,
     NotFound,
@@ -92,10 +93,7 @@ class NodeService:
             ) from error
         except StorageFailure as failure:
             # The shell has said which file; the node stops, and nothing was promised.
-            raise Unavailable(
-                "nothing can be written to this node's disk; it stops",
-                "本节点的磁盘无法写入；节点即将停止",
-            ) from failure
+            raise DiskFailed from failure
 
     async def wait(self, tx_id: bytes, level: Level, timeout_s: float) -> Position | None:
         """Return the position once `level` is reached, None when the time is over."""

@@ -29,11 +29,6 @@ as it has whole `USUAL_BYTES` more."""
 USUAL_BYTES: Final = 1024
 
 LONG_ENTRIES: Final = 1_000
-LONG_AT_ONCE: Final = 2
-LONG_WAITING_MAX: Final = 64
-"""Long walks that wait for their turn; who comes then is told to come again."""
-LONG_OF_STREAM_MAX: Final = 16
-"""Of both, those for one record: half a minute's work at the most."""
 
 READ_BYTES_MAX: Final = 176 * 1024 * 1024
 """Entries held for one answer, some 200,000 usual ones: the file then just stays within the 256 MiB
@@ -153,7 +148,7 @@ class Walker:
         """`state` returns a stream as it is now, `read` an entry."""
         self._state = state
         self._read = read
-        self._long = Turns(LONG_AT_ONCE, LONG_WAITING_MAX, LONG_OF_STREAM_MAX, WalksFull)
+        self._long = Turns(WalksFull)
         self._held_bytes = 0
         """By all walks, each beyond what it may hold whatever the others do."""
         self._held_for: Counter[str] = Counter()

@@ -11,28 +11,32 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 from api.ports import Unavailable
+
+LONG_AT_ONCE: Final = 2
+LONG_WAITING_MAX: Final = 64
+"""Who comes when so many wait is told to come again."""
+LONG_OF_ONE_MAX: Final = 16
+"""Of both, those for one thing: half a minute's work at the most."""
 
 
 class Turns:
     """See the module's text."""
 
-    def __init__(
-        self, at_once: int, waiting_max: int, same_max: int, refusal: Callable[[], Unavailable]
-    ) -> None:
-        """`same_max` is how many of both may be for one thing; `refusal` makes what is raised."""
-        self._places = asyncio.Semaphore(at_once)
-        self._count_max = at_once + waiting_max
-        self._same_max = same_max
+    def __init__(self, refusal: Callable[[], Unavailable]) -> None:
+        """`refusal` makes what is raised where the line is full."""
         self._refusal = refusal
+        self._places = asyncio.Semaphore(LONG_AT_ONCE)
         self._count = 0
         self._count_of: Counter[str] = Counter()
 
     @asynccontextmanager
     async def take(self, asked: str) -> AsyncIterator[None]:
         """Wait for a turn and have it until this is left."""
-        if self._count >= self._count_max or self._count_of[asked] >= self._same_max:
+        is_full = self._count >= LONG_AT_ONCE + LONG_WAITING_MAX
+        if is_full or self._count_of[asked] >= LONG_OF_ONE_MAX:
             raise self._refusal()
         self._count += 1
         self._count_of[asked] += 1

@@ -271,8 +271,8 @@ MUTANTS = (
     Mutant(
         "earliest-clock-believed",
         "ledger/checkpoint.py",
-        "        times = sorted(cosignature.time_s for cosignature in self.cosignatures)",
-        "        times = [min(each.time_s for each in self.cosignatures)] * len(self.cosignatures)",
+        "        return self._times_s(fault_count)[fault_count]",
+        "        return self._times_s(fault_count)[0]",
         "one wrong clock dates a checkpoint",
         C2SP + "test_a_certified_checkpoint",
     ),

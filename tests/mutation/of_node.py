@@ -836,8 +836,8 @@ MUTANTS = (
     Mutant(
         "one-record-takes-all-turns",
         "node/turns.py",
-        "        if self._count >= self._count_max or self._count_of[asked] >= self._same_max:",
-        "        if self._count >= self._count_max:",
+        "        if is_full or self._count_of[asked] >= LONG_OF_ONE_MAX:",
+        "        if is_full:",
         "who may read one long record, and asks a hundred times, keeps everybody from every other",
         WALK + "test_one_stream_does_not_take_the_others_turns",
     ),

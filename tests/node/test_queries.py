@@ -13,13 +13,8 @@ import pytest
 
 from api.ports import Unavailable
 from node.queries import Queries, work_aside
-from node.stream_walk import (
-    LONG_AT_ONCE,
-    LONG_ENTRIES,
-    LONG_OF_STREAM_MAX,
-    LONG_WAITING_MAX,
-    USUAL_BYTES,
-)
+from node.stream_walk import LONG_ENTRIES, USUAL_BYTES
+from node.turns import LONG_AT_ONCE, LONG_OF_ONE_MAX, LONG_WAITING_MAX
 
 
 def make_queries() -> Queries:
@@ -154,7 +149,7 @@ async def test_who_asks_for_one_long_block_again_and_again_leaves_places_for_oth
 ) -> None:
     go = Event()
     queries = queries_of_blocks(monkeypatch, [], go)
-    same = [asyncio.create_task(queries.block(8)) for _ in range(LONG_OF_STREAM_MAX)]
+    same = [asyncio.create_task(queries.block(8)) for _ in range(LONG_OF_ONE_MAX)]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
         await queries.block(8)

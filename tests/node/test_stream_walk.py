@@ -12,16 +12,14 @@ from ledger.hashing import ZERO_HASH
 from node import stream_walk
 from node.stream_walk import (
     ENTRIES_PER_TURN,
-    LONG_AT_ONCE,
     LONG_ENTRIES,
-    LONG_OF_STREAM_MAX,
-    LONG_WAITING_MAX,
     USUAL_BYTES,
     StreamTooLarge,
     StreamWalk,
     Walker,
     WalksFull,
 )
+from node.turns import LONG_AT_ONCE, LONG_OF_ONE_MAX, LONG_WAITING_MAX
 from tests.node.turns import other_work
 
 LONG = 10 * ENTRIES_PER_TURN
@@ -252,7 +250,7 @@ async def test_one_stream_does_not_take_the_others_turns() -> None:
             await leave.wait()
         return name
 
-    held = [asyncio.create_task(hold("nuisance")) for _ in range(LONG_OF_STREAM_MAX)]
+    held = [asyncio.create_task(hold("nuisance")) for _ in range(LONG_OF_ONE_MAX)]
     await asyncio.sleep(0)
     beyond = [asyncio.create_task(hold("nuisance")) for _ in range(3)]
     await asyncio.sleep(0)
@@ -262,7 +260,7 @@ async def test_one_stream_does_not_take_the_others_turns() -> None:
     leave.set()
     assert (await asyncio.gather(*held))[-1] == "other"
     assert await hold("nuisance") == "nuisance"
-    assert LONG_OF_STREAM_MAX < LONG_AT_ONCE + LONG_WAITING_MAX
+    assert LONG_OF_ONE_MAX < LONG_AT_ONCE + LONG_WAITING_MAX
 
 
 async def test_one_stream_does_not_hold_all_that_walks_may_hold(
