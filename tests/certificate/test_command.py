@@ -238,6 +238,15 @@ def test_of_two_attachments_of_its_name_neither_is_unpacked(
         extract(pdf)
 
 
+def refuse(writer: pypdf.PdfWriter) -> str:
+    """Return why no evidence is taken out of what is written."""
+    written = io.BytesIO()
+    writer.write(written)
+    with pytest.raises(NoEvidence) as refused:
+        extract(written.getvalue())
+    return str(refused.value)
+
+
 def test_an_attachment_behind_a_predictor_is_not_unpacked() -> None:
     writer = pypdf.PdfWriter()
     writer.add_blank_page(100, 100)
@@ -248,11 +257,7 @@ def test_an_attachment_behind_a_predictor_is_not_unpacked() -> None:
     stream[NameObject("/DecodeParms")] = DictionaryObject(
         {NameObject("/Predictor"): NumberObject(15), NameObject("/Columns"): NumberObject(1)}
     )
-    written = io.BytesIO()
-    writer.write(written)
-    with pytest.raises(NoEvidence) as refused:
-        extract(written.getvalue())
-    assert str(refused.value) == (
+    assert refuse(writer) == (
         "its evidence.json is encoded with parameters, which no certificate has"
     )
 
@@ -265,11 +270,7 @@ def test_an_attachment_that_is_two_files_is_none(made: Path, name: str) -> None:
     other = StreamObject()
     other.set_data(b'{"another":"file"}')
     specification.get_object()["/EF"][NameObject(name)] = writer._add_object(other)
-    written = io.BytesIO()
-    writer.write(written)
-    with pytest.raises(NoEvidence) as refused:
-        extract(written.getvalue())
-    assert str(refused.value) == (
+    assert refuse(writer) == (
         "its evidence.json is 2 files, one for some readers and one for others; "
         "a certificate's is one"
     )

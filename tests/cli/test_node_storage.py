@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,6 +18,7 @@ from node.server import LOCK_FILE, open_journal, open_keyvalue
 from storage.chain import ChainStore
 from storage.files import DiskDirectory
 from tests.cli.running import Command, StoredChain
+from tests.storage.killing import Changes, Crash
 
 
 def test_a_whole_home_passes_every_check(command: Command, home: Path) -> None:
@@ -330,24 +330,9 @@ def test_no_command_leaves_an_empty_index_where_there_is_none(
     assert list(place.index.iterdir()) == []
 
 
-class Crash(BaseException):
-    """The process is killed here."""
-
-
 def crash_before(patch: pytest.MonkeyPatch, number: int) -> None:
     """Have the `number`-th change of the home's names not happen."""
-    count = 0
-
-    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
-        def change(*arguments: Any, **more: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count == number:
-                raise Crash
-            return real(*arguments, **more)
-
-        return change
-
+    changes = Changes(number)
     for owner, name in (
         (os, "rename"),
         (os, "replace"),
@@ -355,7 +340,7 @@ def crash_before(patch: pytest.MonkeyPatch, number: int) -> None:
         (Path, "unlink"),
         (node_storage, "demand_recovery"),
     ):
-        patch.setattr(owner, name, counted(getattr(owner, name)))
+        patch.setattr(owner, name, changes.counted(name, getattr(owner, name)))
 
 
 def test_a_restore_that_is_killed_at_any_step_is_run_again_or_is_done(

@@ -36,13 +36,10 @@ from storage.files import DiskDirectory
 from storage.rows import KEPT, KEPT_BEFORE_KEY
 from tests.cli.running import Command, StoredChain, amount, opening, registrations
 from tests.contracts.life_world import LOCKED, PERSONS, hash_of, load
+from tests.storage.killing import Changes, Crash
 
 HOUR_MS = 3_600_000
 ROOT = Path(__file__).parents[2]
-
-
-class Killed(BaseException):
-    """The process ends here."""
 
 
 @pytest.fixture(scope="module")
@@ -414,7 +411,7 @@ def test_a_kill_at_any_step_loses_nothing_and_the_next_run_ends_well(
             try:
                 assert pruning.prune(copy, 1).count
                 is_through = True
-            except Killed:
+            except Crash:
                 pass
         assert all_blocks(copy, long_chain.genesis) == before
         if copy.archived.exists():
@@ -428,21 +425,11 @@ def test_a_kill_at_any_step_loses_nothing_and_the_next_run_ends_well(
 
 def kill_before(patch: pytest.MonkeyPatch, number: int) -> None:
     """End the process before the `number`-th change of a disk."""
-    count = 0
-
-    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
-        def change(*arguments: Any, **more: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count == number:
-                raise Killed
-            return real(*arguments, **more)
-
-        return change
-
+    changes = Changes(number)
     for name in ("create", "pwrite", "fsync", "fsync_directory", "rename", "remove"):
-        patch.setattr(DiskDirectory, name, counted(getattr(DiskDirectory, name)))
-    patch.setattr(pruning, "write_file", counted(pruning.write_file))
+        patch.setattr(DiskDirectory, name, changes.counted(name, getattr(DiskDirectory, name)))
+    write_file = changes.counted("write_file", pruning.write_file)
+    patch.setattr(pruning, "write_file", write_file)
 
 
 def test_a_pruned_home_is_restored_whole_and_its_list_goes(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,7 @@ from storage.keyvalue import KeyValue
 from storage.leveldb import LevelDBStore
 from tests.node.driving import Drivers
 from tests.node.snapshotting import Joiner, old_network
-
-
-class Crash(BaseException):
-    """The process is killed here."""
+from tests.storage.killing import Changes, Crash
 
 
 def copy_out(virtual: Any, folder: Path) -> None:
@@ -70,25 +66,18 @@ def open_chain(home: NodeHome, network: Drivers) -> tuple[int, bytes]:
 
 def crash_before(monkeypatch: pytest.MonkeyPatch, number: int) -> list[str]:
     """Have the `number`-th change of the disk not happen, or half of it; return what is done."""
-    done: list[str] = []
+    changes = Changes(number)
 
-    def counted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def change(*arguments: Any, **more: Any) -> Any:
-            done.append(name)
-            if len(done) == number:
-                if name == "rmtree":
-                    files = sorted(path for path in arguments[0].rglob("*") if path.is_file())
-                    for path in files[: len(files) // 2 + 1]:
-                        path.unlink()
-                raise Crash
-            return real(*arguments, **more)
+    def remove_half(folder: Path, *rest: Any) -> None:
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        for path in files[: len(files) // 2 + 1]:
+            path.unlink()
 
-        return change
-
-    monkeypatch.setattr(snapshot_install.os, "rename", counted("rename", os.rename))
-    monkeypatch.setattr(snapshot_install.shutil, "rmtree", counted("rmtree", shutil.rmtree))
-    monkeypatch.setattr(Path, "unlink", counted("unlink", Path.unlink))
-    return done
+    rmtree = changes.counted("rmtree", shutil.rmtree, remove_half)
+    monkeypatch.setattr(snapshot_install.os, "rename", changes.counted("rename", os.rename))
+    monkeypatch.setattr(snapshot_install.shutil, "rmtree", rmtree)
+    monkeypatch.setattr(Path, "unlink", changes.counted("unlink", Path.unlink))
+    return changes.done
 
 
 def test_a_crash_at_any_step_of_installing_leads_to_the_new_chain(
