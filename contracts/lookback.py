@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import Final
 
 from contracts.custody import MERCHANT_PREFIX, ContractRecord
-from contracts.execution import StreamState
+from contracts.streams import StreamState
 
 CONTRACT_PREFIX: Final = "contract/"
 PREFIXES: Final = (CONTRACT_PREFIX, MERCHANT_PREFIX)

@@ -6,16 +6,9 @@ party record per institution, so that institutions sign transactions by the same
 
 from __future__ import annotations
 
-from contracts.execution import (
-    Chain,
-    ExecutedBlock,
-    Limits,
-    Parties,
-    StateReader,
-    StreamState,
-    make_claims,
-)
+from contracts.execution import Chain, ExecutedBlock, Limits, make_claims
 from contracts.parties import PartyKey, PartyRecord, party_stream
+from contracts.streams import Parties, StateReader, StreamState
 from genesis.document import Genesis
 from ledger.block import (
     GENESIS_PARENT,

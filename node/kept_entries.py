@@ -15,14 +15,14 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from typing import Final
 
-from contracts.execution import (
+from contracts.lookback import PREFIXES, may_look_back
+from contracts.streams import (
     EntriesMissing,
     StoredEntry,
     StreamState,
     decode_stream_state,
     walk_back,
 )
-from contracts.lookback import PREFIXES, may_look_back
 from ledger.block import decode_transaction_entry
 from ledger.hashing import ZERO_HASH
 from ledger.merkle import BackwardFrontier, leaf_hash

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from contracts.execution import Chain, ExecutedBlock, StoredEntry
+from contracts.execution import Chain, ExecutedBlock
+from contracts.streams import StoredEntry
 from genesis.block import chain_at, compute_genesis_block
 from genesis.document import Genesis
 from ledger.block import Header, HeaderEntry, decode_entry
@@ -48,7 +49,7 @@ class LedgerStore:
         self._buckets: Final = RecentRows[bytes](chain_store.bucket, rows_max)
         self._references: Final = KnownReferences()
 
-    # Ports of contracts.execution.StateReader and node.catch_up.BlockSource
+    # Ports of contracts.streams.StateReader and node.catch_up.BlockSource
 
     def state(self, stream: str) -> bytes | None:
         """Return a stream's stored value."""

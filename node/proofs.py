@@ -21,7 +21,6 @@ import msgspec
 
 from api.ports import NotFound
 from contracts.equivocation import validator_stream
-from contracts.execution import StoredEntry
 from contracts.parties import party_stream
 from contracts.questions import (
     Question,
@@ -32,6 +31,7 @@ from contracts.questions import (
     is_inside,
     to_member,
 )
+from contracts.streams import StoredEntry
 from ledger.block import TransactionEntry, decode_transaction_entry
 from ledger.evidence import (
     ProvenBlock,

@@ -36,11 +36,11 @@ from contracts.custody import (
     MerchantRecord,
     listed_row,
 )
-from contracts.execution import EntriesMissing, StoredEntry, StreamState, read_past
 from contracts.handling import Past
 from contracts.papers import find_claim, plan_papers
 from contracts.parties import party_stream
 from contracts.prepaid import PrepaidRecord
+from contracts.streams import EntriesMissing, StoredEntry, StreamState, read_past
 from ledger.block import (
     Header,
     HeaderEntry,

@@ -15,8 +15,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.execution import Limits, StreamState
+from contracts.execution import Limits
 from contracts.lookback import may_look_back
+from contracts.streams import StreamState
 from ledger.block import Header, encode_header
 from ledger.refusal import Rejected
 from ledger.snapshot import (

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from api.ports import TooLong, Unavailable
-from contracts.execution import StoredEntry, StreamState, walk_applied, walk_back
+from contracts.streams import StoredEntry, StreamState, walk_applied, walk_back
 from node.turns import Turns
 
 ENTRIES_PER_TURN: Final = 128

@@ -11,9 +11,10 @@ import pytest
 from contracts.audit import audit
 from contracts.claims import Claims, ClaimsDamagedError, compute_claim, seal
 from contracts.custody import ContractRecord, MerchantRecord, settle
-from contracts.execution import decode_stream_state, execute_block, make_claims
+from contracts.execution import execute_block, make_claims
 from contracts.handling import Refusal
 from contracts.prepaid import ConservationError
+from contracts.streams import decode_stream_state
 from ledger.stream import decode_stored_stream
 from ledger.sum_tree import EMPTY, SumTotal, compute_leaf, verify_claim
 from ledger.transaction import applied, refused

@@ -14,14 +14,13 @@ from contracts.execution import (
     ExecutionFailed,
     Executor,
     Inadmissible,
-    Parties,
-    StoredEntry,
     check_time,
     execute_block,
     parse_candidate,
 )
 from contracts.kinds import KINDS, Kind, find_kind, parse_data
 from contracts.lifecycle import EVENTS, MERCHANT_EVENTS
+from contracts.streams import Parties, StoredEntry
 from ledger.block import ENTRY_BYTES_MAX, TransactionEntry, decode_entry, encode_header_entry
 from ledger.hashing import ZERO_HASH
 from ledger.merkle import compute_root, leaf_hash

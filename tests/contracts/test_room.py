@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from contracts import execution, handling
-from contracts.execution import decode_stream_state, walk_applied
 from contracts.lifecycle import AFTERLIFE_MS
 from contracts.room import CONTRACT_ROOM, MERCHANT_ROOM
+from contracts.streams import decode_stream_state, read_past, walk_applied, walk_back
 from ledger.hashing import ZERO_HASH
 from ledger.transaction import Outcome, refused
 from tests.contracts.life_world import CARD, LifeWorld, effects
@@ -207,8 +207,8 @@ def test_the_applied_entries_of_a_stream_are_a_chain_of_their_own() -> None:
         state = decode_stream_state(world.memory.state(stream))
         expected = [
             tx_id
-            for tx_id, entry in execution.walk_back(world.memory.entry, stream, state)
-            if not execution.read_past(tx_id, entry).refused
+            for tx_id, entry in walk_back(world.memory.entry, stream, state)
+            if not read_past(tx_id, entry).refused
         ]
         walked = [tx_id for tx_id, _ in walk_applied(world.memory.entry, stream, state)]
         assert walked == expected

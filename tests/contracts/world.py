@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.execution import Candidate, ExecutedBlock, decode_record, parse_candidate
+from contracts.execution import Candidate, ExecutedBlock, parse_candidate
 from contracts.handling import Context
 from contracts.kinds import Record
+from contracts.streams import decode_record
 from ledger.stream import decode_stored_stream
 from ledger.transaction import Outcome, decode_transaction
 from tests.verifier.small_chain import SmallChain

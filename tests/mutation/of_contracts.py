@@ -92,7 +92,7 @@ MUTANTS = (
         "entry-not-counted",
         "contracts/execution.py",
         "            state.count += 1\n",
-        "            state.count += not self._outcomes[len(self._rows)].refused\n",
+        "            state.count += is_applied\n",
         "a refused attempt is not counted in its stream",
         EXECUTION + "test_a_stream_counts_what_no_contract_answers_for",
     ),
@@ -318,7 +318,7 @@ MUTANTS = (
     ),
     Mutant(
         "refused-entries-counted",
-        "contracts/execution.py",
+        "contracts/streams.py",
         "    if state.applied > count_max:",
         "    if state.count > count_max:",
         "attempts of a stranger use up what a refund may read",
@@ -326,7 +326,7 @@ MUTANTS = (
     ),
     Mutant(
         "refused-entries-walked",
-        "contracts/execution.py",
+        "contracts/streams.py",
         "        lambda stored: stored.previous_applied or stored.previous,\n",
         "        lambda stored: stored.previous,\n",
         "what looks back takes a refused entry for an applied one",

@@ -8,8 +8,8 @@ import pytest
 
 from cli.inspection import identify_entry
 from contracts import handling
-from contracts.execution import StreamState, decode_stream_state, walk_applied, walk_back
 from contracts.room import CONTRACT_ROOM
+from contracts.streams import StreamState, decode_stream_state, walk_applied, walk_back
 from ledger.hashing import ZERO_HASH, sha256
 from ledger.snapshot import KeptEntryHead, KeptRow
 from ledger.stream import encode_stored_stream

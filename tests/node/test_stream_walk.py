@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.execution import StoredEntry, StreamState
+from contracts.streams import StoredEntry, StreamState
 from ledger.hashing import ZERO_HASH
 from node import stream_walk
 from node.stream_walk import (

@@ -20,18 +20,11 @@ import msgpack
 import msgspec
 
 from contracts.custody import MERCHANT_PREFIX, ContractRecord
-from contracts.execution import (
-    Chain,
-    ExecutedBlock,
-    StoredEntry,
-    execute_block,
-    parse_candidate,
-    read_past,
-    walk_back,
-)
+from contracts.execution import Chain, ExecutedBlock, execute_block, parse_candidate
 from contracts.handling import Past
 from contracts.papers import find_claim, plan_papers
 from contracts.parties import INSTITUTION_ROLES, party_stream
+from contracts.streams import StoredEntry, read_past, walk_back
 from genesis.block import chain_at, compute_genesis_block
 from genesis.document import Genesis, Parameters, parse_genesis
 from ledger.block import Header, compute_block_hash, encode_header, encode_header_entry
