@@ -40,7 +40,7 @@ example:
 生成机构的密钥与公开的成员文件。
 
 私钥留在 HOME，以您的口令加密保存（argon2id）。HOME/member.json 是公开文件：请发
-给汇总创世文件的人，并当面或电话核对其指纹。
+给汇总创世文件的人，并将其指纹读给对方核对。
 
 示例：
   evidence-ledger genesis member --home ./home --id bank-a --role bank \\

@@ -143,8 +143,8 @@ example:
 投票日志丢失或过旧的，为其节点目录作标记：节点以恢复方式启动。
 
 不记得自己投票的节点，可能投出互相矛盾的票，与作恶无异。恢复期间，节点向其他节点
-询问链的进度，须得到除自己以外法定多数的答复；链超过所证明的最高高度两个高度之
-前，不作任何签名。此后自动恢复投票。执行时节点须已停止。
+询问链的进度，须得到除自己以外法定多数的答复；待链到达所证明的最高高度之上两个高
+度，方自动恢复投票，此前不作任何签名。执行时节点须已停止。
 
 同时恢复的节点至多为 n 减去法定多数：四个中一个，七个中两个。超过此数，链即停
 止，因为没有人能证明已经决定了什么；各机构此时可采取的办法见 docs/OPERATING.md。
@@ -332,7 +332,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
         action="store_true",
         help=say(
             "stop as well when standard input closes, for a supervisor that may die",
-            "标准输入关闭时也停止，供可能意外终止的监管进程使用",
+            "标准输入关闭时也停止，供可能先行退出的管理进程使用",
         ),
     )
     run.set_defaults(run=run_run)

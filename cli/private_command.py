@@ -64,10 +64,10 @@ example:
     """\
 存入非公开信息，并显示应当上链的承诺。
 
-FILE 是由名称与值组成的 JSON 对象，例如 {"name": "张小宝", "phone":
-"13800138000"}。承诺写入 contract.signed（persons.party 等）、prepaid.open
-（consumer），或事后写入 private.committed。更正时以 --replaces 指明最新一份的承
-诺。
+FILE 是由名称与值组成的 JSON 对象，例如
+{"name": "张小宝", "phone": "13800138000"}。承诺写入 contract.signed
+（persons.party 等）、prepaid.open（consumer），或事后写入 private.committed。
+更正时以 --replaces 指明最新一份的承诺。
 
 示例：
   evidence-ledger private put m-yoga-2026-0001 fields.json \\

@@ -185,7 +185,7 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
         metavar="WORD",
         help=say(
             "witnessed, confirmed, objected or reversed (default: %(default)s)",
-            "作何表示：witnessed 见证、confirmed 确认、objected 异议、reversed 撤回"
+            "作何表示：witnessed 见证、confirmed 确认、objected 有异议、reversed 收回"
             "（默认：%(default)s）",
         ),
     )
