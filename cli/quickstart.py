@@ -63,13 +63,13 @@ def make_parser(program: type[Parser] = Parser) -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the quickstart; return its exit status."""
-    given = sys.argv[1:] if argv is None else argv
-    arguments = make_parser(choose_parser(given)).parse_args(given)
-    signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+    given = sys.argv[1:] if argv is None else argv
+    arguments = make_parser(choose_parser(given)).parse_args(given)
+    signal.signal(signal.SIGTERM, _interrupt)
     home = arguments.home or Path(tempfile.mkdtemp(prefix="evidence-ledger-"))
     begun = time.monotonic()
     try:
