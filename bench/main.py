@@ -42,7 +42,7 @@ from bench.reading import (
     measure_reading,
     sample_transactions,
 )
-from cli.arguments import Parser
+from cli.arguments import Parser, choose_parser
 from cli.client import Unreachable
 from cli.devnet import Devnet, open_devnet
 from cli.devnet_addresses import Layout
@@ -129,55 +129,108 @@ class DeadResult:
     """The same from the kill on."""
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser(program: type[Parser] = Parser) -> Parser:
     """Return the command's arguments."""
-    parser = Parser(
+    say = program.say
+    parser = program(
         prog="evidence-ledger bench",
-        description="Measure throughput end to end on this machine, against its signature bound.",
-        epilog="Example: evidence-ledger bench --nodes 4 --seconds 60 --contracts 100000",
+        description=say(
+            "Measure throughput end to end on this machine, against its signature bound.",
+            "在本机测量端到端的吞吐量，并与验签速度的上限比较。",
+        ),
+        epilog=say(
+            "example:\n  evidence-ledger bench --nodes 4 --seconds 60 --contracts 100000",
+            "示例：\n  evidence-ledger bench --nodes 4 --seconds 60 --contracts 100000",
+        ),
     )
-    parser.add_argument("--nodes", type=int, default=4, help="institutions (default 4)")
-    parser.add_argument("--seconds", type=float, default=60, help="per load (default 60)")
-    parser.add_argument("--contracts", type=int, default=100_000, help="in the state before")
-    parser.add_argument("--load", choices=("individual", "batch", "both"), default="both")
+    parser.add_argument(
+        "--nodes", type=int, default=4, help=say("institutions (default 4)", "机构数（默认 4）")
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=60,
+        help=say("per load (default 60)", "每种负载的秒数（默认 60）"),
+    )
+    parser.add_argument(
+        "--contracts",
+        type=int,
+        default=100_000,
+        help=say("in the state before", "开始时状态中已有的合同数"),
+    )
+    parser.add_argument(
+        "--load",
+        choices=("individual", "batch", "both"),
+        default="both",
+        help=say(
+            "how transactions are signed: each by itself, many at once, or both in turn (default)",
+            "交易的签名方式：逐笔、整批，或两者先后各测一次（默认）",
+        ),
+    )
     parser.add_argument(
         "--catch-up",
         type=int,
         default=0,
         metavar="N",
-        help="then leave a node N transactions behind and measure how fast it catches up",
+        help=say(
+            "then leave a node N transactions behind and measure how fast it catches up",
+            "随后使一个节点落后 N 笔交易，测量其追赶的速度",
+        ),
     )
     parser.add_argument(
         "--growth",
         type=int,
         default=0,
         metavar="N",
-        help="instead, without a network: what a transaction costs with N contracts of mixed "
-        "kinds, as a ratio to its cost with 1,000",
+        help=say(
+            "instead, without a network: what a transaction costs with N contracts of mixed "
+            "kinds, as a ratio to its cost with 1,000",
+            "不建立网络，只测量：有 N 份各类合同时一笔交易的开销，与 1,000 份时之比",
+        ),
     )
     parser.add_argument(
         "--dead",
         type=int,
         default=0,
         metavar="N",
-        help="then kill N nodes in the middle of a load: the rate after as a ratio to before",
+        help=say(
+            "then kill N nodes in the middle of a load: the rate after as a ratio to before",
+            "随后在负载之中终止 N 个节点：其后与其前的速率之比",
+        ),
     )
     parser.add_argument(
         "--evidence",
         action="store_true",
-        help="instead of the loads' own figures: what reading evidence costs a node, as a ratio to "
-        "a constant of the same size; its latency beside full load, and what that load loses",
+        help=say(
+            "instead of the loads' own figures: what reading evidence costs a node, as a ratio to "
+            "a constant of the same size; its latency beside full load, and what that load loses",
+            "不测各负载本身，改测读取证据的开销，与读取同样大小的固定内容之比；"
+            "满负载时读取的延迟，以及负载因此损失多少",
+        ),
     )
-    parser.add_argument("--rate-max", type=int, default=14_000, help="loads are signed for this")
-    parser.add_argument("--no-tls", action="store_true", help="plain HTTP on loopback")
-    parser.add_argument("--home", type=Path, help="keep the network's folder here")
-    parser.add_argument("--json", type=Path, help="write the figures to a file")
+    parser.add_argument(
+        "--rate-max",
+        type=int,
+        default=14_000,
+        help=say("loads are signed for this", "负载按此速率预先签名"),
+    )
+    parser.add_argument(
+        "--no-tls",
+        action="store_true",
+        help=say("plain HTTP on loopback", "本机回环地址上使用明文 HTTP"),
+    )
+    parser.add_argument(
+        "--home", type=Path, help=say("keep the network's folder here", "网络目录存放于此并保留")
+    )
+    parser.add_argument(
+        "--json", type=Path, help=say("write the figures to a file", "将测得的数值写入文件")
+    )
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark and print its table."""
-    parser = make_parser()
+    parser = make_parser(choose_parser(sys.argv[1:] if argv is None else argv))
     arguments = parser.parse_args(argv)
     if arguments.catch_up and (arguments.load == "batch" or arguments.nodes < NODES_FOR_ONE_AWAY):
         parser.error(

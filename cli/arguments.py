@@ -1,4 +1,4 @@
-"""How the commands take their arguments: one parser class, and the options that several share.
+"""How the commands take their arguments: one parser a language, and the options that several share.
 
 Light on purpose: building the whole parser imports the standard library only, so that `--help` is
 quick and `verify` runs where nothing but PyNaCl and msgpack is installed. What a command does is
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from cli.argument_refusals import translate
 from cli.failure import UNUSABLE, unusable
 from cli.refusals import in_the_way, unreadable, unwritable
+from verifier.help import HelpParser, Pair, choose_language
 
 if TYPE_CHECKING:
     from cli.client import Client
@@ -29,7 +30,7 @@ INPUT_BYTES_MAX = 16 * 1024 * 1024
 TOKEN_VARIABLE = "EVIDENCE_LEDGER_TOKEN"  # noqa: S105 - a variable's name
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(HelpParser):
     """Says what is wrong as a sentence in each language, and where to read more."""
 
     def error(self, message: str) -> NoReturn:
@@ -42,43 +43,75 @@ class Parser(argparse.ArgumentParser):
         )
 
 
+class ChineseParser(Parser):
+    """The same, with its help in Chinese."""
+
+    language = "zh"
+
+
+def choose_parser(argv: Sequence[str]) -> type[Parser]:
+    """Return the parser of the language in which whoever calls wants help."""
+    return ChineseParser if choose_language(argv, os.environ) == "zh" else Parser
+
+
 def add_command(
-    commands: argparse._SubParsersAction[Parser], name: str, summary: str, text: str
+    commands: argparse._SubParsersAction[Parser], name: str, summary: Pair, text: Pair
 ) -> Parser:
     """Add a command with its one-line summary and its help's text, examples included."""
-    return commands.add_parser(
-        name,
-        help=summary,
-        description=text,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    say = commands._parser_class.say
+    return commands.add_parser(name, help=say(*summary), description=say(*text))
+
+
+def add_output_option(parser: Parser) -> None:
+    """Add where what a command makes is written."""
+    text = parser.say("file (default: standard output)", "写入的文件（默认：标准输出）")
+    parser.add_argument("-o", "--output", type=Path, help=text)
 
 
 def add_node_options(parser: Parser) -> None:
     """Add the options that say which nodes to talk to, and as whom."""
-    group = parser.add_argument_group("which network")
+    say = parser.say
+    group = parser.add_argument_group(say("which network", "连接哪个网络"))
     group.add_argument(
-        "--devnet", type=Path, metavar="DIR", help="a devnet's directory: addresses and tokens"
+        "--devnet",
+        type=Path,
+        metavar="DIR",
+        help=say(
+            "a devnet's directory: addresses and tokens", "试验网络的目录，含各节点地址与访问令牌"
+        ),
     )
     group.add_argument(
         "--api",
         action="append",
         default=[],
         metavar="URL",
-        help="a node's API, such as https://node.example:8443; may be repeated",
+        help=say(
+            "a node's API, such as https://node.example:8443; may be repeated",
+            "节点的接口网址，例如 https://node.example:8443；可多次给出",
+        ),
     )
     group.add_argument(
         "--authority",
         type=Path,
         metavar="PEM",
-        help="certificate that signed the nodes' (default: the system's authorities)",
+        help=say(
+            "certificate that signed the nodes' (default: the system's authorities)",
+            "节点证书的签发者证书（默认：系统所信任的签发者）",
+        ),
     )
+    add_token_option(group, say)
+
+
+def add_token_option(group: argparse._ArgumentGroup, say: Callable[[str, str], str]) -> None:
+    """Add where the access token comes from."""
     group.add_argument(
         "--token-file",
         type=Path,
         metavar="FILE",
-        help=f"file with your access token (default: the variable {TOKEN_VARIABLE})",
+        help=say(
+            f"file with your access token (default: the variable {TOKEN_VARIABLE})",
+            f"存有访问令牌的文件（默认：环境变量 {TOKEN_VARIABLE}）",
+        ),
     )
 
 
@@ -123,8 +156,12 @@ def add_passphrase_option(parser: Parser) -> None:
         "--passphrase-file",
         type=Path,
         metavar="FILE",
-        help="file with the keystore's passphrase, mode 0600 (default: the variable "
-        "EVIDENCE_LEDGER_PASSPHRASE, or a question at the terminal)",
+        help=parser.say(
+            "file with the keystore's passphrase, mode 0600 (default: the variable "
+            "EVIDENCE_LEDGER_PASSPHRASE, or a question at the terminal)",
+            "存有密钥库口令的文件，权限须为 0600（默认：环境变量 EVIDENCE_LEDGER_PASSPHRASE，"
+            "否则在终端询问）",
+        ),
     )
 
 

@@ -8,14 +8,17 @@ import argparse
 import importlib
 import importlib.util
 from collections.abc import Sequence
+from typing import Final
 
-from cli.arguments import Parser
+from cli.arguments import Parser, add_command
 from cli.failure import unusable
+
+SUMMARY: Final = ("measure throughput and latency", "测量吞吐量与延迟")
 
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command's line; `cli.main` hands its arguments over as they are."""
-    commands.add_parser("bench", help="measure throughput and latency", add_help=False)
+    add_command(commands, "bench", SUMMARY, SUMMARY)
 
 
 def run_bench(argv: Sequence[str]) -> int:

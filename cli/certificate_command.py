@@ -10,20 +10,21 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from cli.arguments import Parser, add_command, read_input, write_output
+from cli.arguments import Parser, add_command, add_output_option, read_input, write_output
 from cli.failure import FAILED, OK, UNUSABLE, Failure, unusable
 from cli.refusals import not_a_hash
 
 if TYPE_CHECKING:
     from verifier.report import Report
 
-MAKE_HELP = """\
-Make a certificate (PDF/A-3, Chinese and English) of an evidence file. 生成存证核验证书。
+MAKE_HELP: Final = (
+    """\
+Make a certificate (PDF/A-3, Chinese and English) of an evidence file.
 
 The file is verified first, against the genesis hash that you trust. Of an inconsistent file the
-PDF says 不一致, the step and the reason, and certifies nothing; the exit status is then 1. The
+PDF says “不一致”, the step and the reason, and certifies nothing; the exit status is then 1. The
 evidence is attached inside the PDF, so that the one document can be filed and verified again.
 
 examples:
@@ -32,18 +33,45 @@ examples:
 
 The same file, language and version of this software give the same bytes. It needs the packages of
 the extra `certificate`: pip install 'evidence-ledger[certificate]'.
-"""
+""",
+    """\
+生成存证文件的核验证书（PDF/A-3，中文与英文）。
 
-EXTRACT_HELP = """\
-Take the evidence file out of a certificate. 从证书中取出证据文件。
+先以您所信任的创世哈希核验该文件。文件不一致时，PDF 载明“不一致”、所在步骤与原
+因，不作任何证明，退出码为 1。存证文件附于 PDF 之内，一份文件既可入卷，也可复
+核。
+
+示例：
+  evidence-ledger certificate make card.evidence.json \\
+      --genesis-hash 5f0c…e1 -o card.pdf
+  evidence-ledger certificate make card.evidence.json \\
+      --genesis-hash 5f0c…e1 -o card.pdf --lang zh
+
+文件、语言与软件版本相同，生成的证书逐字节相同。须安装附加软件包：pip install
+'evidence-ledger[certificate]'。
+""",
+)
+
+EXTRACT_HELP: Final = (
+    """\
+Take the evidence file out of a certificate.
 
 example:
   evidence-ledger certificate extract card.pdf -o card.evidence.json
   evidence-ledger verify card.evidence.json --genesis-hash 5f0c…e1
-"""
+""",
+    """\
+从证书中取出存证文件。
 
-CHECK_HELP = """\
-Check a certificate, its pages and its evidence. 核验证书的纸面与附件。
+示例：
+  evidence-ledger certificate extract card.pdf -o card.evidence.json
+  evidence-ledger verify card.evidence.json --genesis-hash 5f0c…e1
+""",
+)
+
+CHECK_HELP: Final = (
+    """\
+Check a certificate, its pages and its evidence.
 
 The evidence inside is verified against the genesis hash that you trust, the certificate is made
 again from it, and the two are compared byte for byte. `verify` looks at the evidence alone.
@@ -53,43 +81,90 @@ example:
 
 exit status: 0 consistent, and the pages say what the evidence proves; 1 inconsistent, or the pages
 are not what this version makes of the evidence; 2 no certificate.
-"""
+""",
+    """\
+核验证书的纸面与所附的存证文件。
+
+以您所信任的创世哈希核验所附的存证文件，据以重新生成证书，再将两份证书逐字节比
+较。verify 命令只看存证文件。
+
+示例：
+  evidence-ledger certificate check card.pdf --genesis-hash 5f0c…e1
+
+退出码：0 一致，且纸面所载即证据所证明的；1 不一致，或纸面不是本版本据此证据生成
+的；2 不是证书。
+""",
+)
 
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the commands."""
-    text = "Evidence as a PDF that a court can file, and the evidence out of it again."
-    parser = add_command(commands, "certificate", "evidence as a PDF: 存证核验证书", text)
+    text = (
+        "Evidence as a PDF that a court can file, and the evidence out of it again.",
+        "将存证文件制成可以入卷的 PDF 证书，或从证书中取出存证文件。",
+    )
+    parser = add_command(
+        commands, "certificate", ("evidence as a PDF", "存证文件的 PDF 证书"), text
+    )
     inner = parser.add_subparsers(metavar="command", required=True)
-    make = add_command(inner, "make", "make a certificate of an evidence file", MAKE_HELP)
-    make.add_argument("file", type=Path, metavar="FILE", help="evidence file of any kind")
+    make = add_command(
+        inner, "make", ("make a certificate of an evidence file", "生成存证文件的证书"), MAKE_HELP
+    )
+    say = make.say
+    make.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help=say("evidence file of any kind", "存证文件，何种均可"),
+    )
     _add_genesis_hash(make)
     make.add_argument(
         "--lang",
         choices=("zh", "en", "both"),
         default="both",
-        help="language; both: the Chinese pages, then the English (default)",
+        help=say(
+            "language; both: the Chinese pages, then the English (default)",
+            "语言；both：先中文页，后英文页（默认）",
+        ),
     )
     make.add_argument(
-        "-o", "--output", type=Path, required=True, help="the PDF; - for standard output"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help=say("the PDF; - for standard output", "写出的 PDF；写 - 则为标准输出"),
     )
     make.set_defaults(run=run_make)
-    extract = add_command(inner, "extract", "take the evidence out of a certificate", EXTRACT_HELP)
-    extract.add_argument("file", type=Path, metavar="PDF", help="a certificate")
-    extract.add_argument("-o", "--output", type=Path, help="file (default: standard output)")
+    extract = add_command(
+        inner,
+        "extract",
+        ("take the evidence out of a certificate", "从证书中取出存证文件"),
+        EXTRACT_HELP,
+    )
+    extract.add_argument("file", type=Path, metavar="PDF", help=say("a certificate", "证书"))
+    add_output_option(extract)
     extract.set_defaults(run=run_extract)
-    check = add_command(inner, "check", "verify a certificate, pages and evidence", CHECK_HELP)
-    check.add_argument("file", type=Path, metavar="PDF", help="a certificate")
+    check = add_command(
+        inner,
+        "check",
+        ("verify a certificate, pages and evidence", "核验证书的纸面与附件"),
+        CHECK_HELP,
+    )
+    check.add_argument("file", type=Path, metavar="PDF", help=say("a certificate", "证书"))
     _add_genesis_hash(check)
     check.set_defaults(run=run_check)
 
 
 def _add_genesis_hash(parser: Parser) -> None:
+    say = parser.say
     parser.add_argument(
         "--genesis-hash",
         metavar="HEX",
         required=True,
-        help="the genesis hash that you trust, from a source independent of the file",
+        help=say(
+            "the genesis hash that you trust, from a source independent of the file",
+            "您所信任的创世哈希，须取自独立于文件提供者的来源",
+        ),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cli.arguments import Parser, add_command
 from cli.failure import OK, Failure, unusable
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from cli.devnet import Devnet
     from cli.devnet_addresses import Layout
 
-HELP = """\
-Run a network of several nodes on this machine, to try things on. 在本机运行试验网络。
+HELP: Final = (
+    """\
+Run a network of several nodes on this machine, to try things on.
 
 Each node is a process of its own with its own keys, chain and API. HOME/devnet.json holds every
 address, token and demo key; all of them are known to you, so a devnet proves nothing to anybody.
@@ -28,41 +29,110 @@ A home that is there is resumed with the same keys and chain. Ctrl-C stops every
 is killed stays down and the others go on; it is told how to start it again.
 
 examples:
-  evidence-ledger devnet --home ./net                  four nodes on free ports
+  evidence-ledger devnet --home ./net
+      four nodes on free ports
   evidence-ledger devnet --home ./net --nodes 7 --base-port 21000
-  evidence-ledger devnet --home ./net --no-tls         plain HTTP, for a quick look with curl
+  evidence-ledger devnet --home ./net --no-tls
+      plain HTTP, for a quick look with curl
   evidence-ledger devnet init --directory ./homes --replicas 4 --host 'node-{replica}'
-                                                       homes only, for containers
-"""
+      homes only, for containers
+""",
+    """\
+在本机运行由若干节点组成的试验网络。
+
+每个节点各为一个进程，有自己的密钥、链与接口。HOME/devnet.json 载有全部地址、访
+问令牌与示例密钥；这些都为您一人所知，因此试验网络对任何人都不构成证明。目录已存
+在的，以原有密钥与链继续运行。按 Ctrl-C 停止全部节点。某一节点被终止时，其余继续
+运行，并提示如何重新启动它。
+
+示例：
+  evidence-ledger devnet --home ./net
+      四个节点，使用空闲端口
+  evidence-ledger devnet --home ./net --nodes 7 --base-port 21000
+  evidence-ledger devnet --home ./net --no-tls
+      明文 HTTP，便于用 curl 查看
+  evidence-ledger devnet init --directory ./homes --replicas 4 \\
+      --host 'node-{replica}'
+      只建立节点目录，供容器使用
+""",
+)
 
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command."""
-    parser = add_command(commands, "devnet", "run a whole network on this machine", HELP)
+    parser = add_command(
+        commands, "devnet", ("run a whole network on this machine", "在本机运行试验网络"), HELP
+    )
+    say = parser.say
     parser.add_argument(
         "action",
         nargs="?",
         choices=("up", "init"),
         default="up",
-        help="up: make and run (default); init: make the homes only",
+        help=say(
+            "up: make and run (default); init: make the homes only",
+            "up：建立并运行（默认）；init：只建立节点目录",
+        ),
     )
     parser.add_argument(
-        "--home", "--directory", dest="home", type=Path, required=True, help="where it lies"
+        "--home",
+        "--directory",
+        dest="home",
+        type=Path,
+        required=True,
+        help=say("where it lies", "试验网络所在的目录"),
     )
     parser.add_argument(
-        "--nodes", "--replicas", dest="nodes", type=int, default=4, help="how many (default: 4)"
+        "--nodes",
+        "--replicas",
+        dest="nodes",
+        type=int,
+        default=4,
+        help=say("how many (default: 4)", "节点数（默认：4）"),
     )
-    parser.add_argument("--base-port", type=int, default=0, help="first port (default: free ones)")
-    parser.add_argument("--host", default="", help="host of each node, with {replica} in it")
-    parser.add_argument("--api-port", type=int, default=0, help="API port, with --host")
-    parser.add_argument("--peer-port", type=int, default=0, help="peer port, with --host")
+    parser.add_argument(
+        "--base-port",
+        type=int,
+        default=0,
+        help=say("first port (default: free ones)", "起始端口（默认：空闲端口）"),
+    )
+    parser.add_argument(
+        "--host",
+        default="",
+        help=say("host of each node, with {replica} in it", "各节点的主机名，其中须有 {replica}"),
+    )
+    parser.add_argument(
+        "--api-port",
+        type=int,
+        default=0,
+        help=say("API port, with --host", "接口端口，与 --host 一并使用"),
+    )
+    parser.add_argument(
+        "--peer-port",
+        type=int,
+        default=0,
+        help=say("peer port, with --host", "节点互联端口，与 --host 一并使用"),
+    )
     parser.add_argument(
         "--tls",
-        action=argparse.BooleanOptionalAction,
+        action="store_true",
         default=True,
-        help="HTTPS by an authority of the devnet's own; --no-tls: plain HTTP on loopback",
+        help=say(
+            "HTTPS by an authority of the devnet's own (default)",
+            "HTTPS，证书由试验网络自己的签发者签发（默认）",
+        ),
     )
-    parser.add_argument("--backend", choices=("leveldb", "rocksdb"), help="store of index, state")
+    parser.add_argument(
+        "--no-tls",
+        dest="tls",
+        action="store_false",
+        help=say("plain HTTP on loopback", "本机回环地址上使用明文 HTTP"),
+    )
+    parser.add_argument(
+        "--backend",
+        choices=("leveldb", "rocksdb"),
+        help=say("store of index, state", "索引与状态所用的存储引擎"),
+    )
     parser.set_defaults(run=run)
 
 

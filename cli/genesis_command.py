@@ -24,8 +24,9 @@ from cli.failure import OK, unusable
 if TYPE_CHECKING:
     from genesis.document import Genesis, Parameters, RulePack
 
-MEMBER_HELP = """\
-Make an institution's keys and its public member file. 机构生成密钥与成员文件。
+MEMBER_HELP: Final = (
+    """\
+Make an institution's keys and its public member file.
 
 The private keys stay in HOME, sealed with your passphrase (argon2id). HOME/member.json is public:
 send it to whoever puts the genesis document together, and read its fingerprint to them.
@@ -34,10 +35,24 @@ example:
   evidence-ledger genesis member --home ./home --id bank-a --role bank \\
       --name-en 'Bank A' --name-zh '甲银行' \\
       --api https://ledger.bank-a.example:8443 --peer ledger.bank-a.example:7443
-"""
+""",
+    """\
+生成机构的密钥与公开的成员文件。
 
-MAKE_HELP = """\
-Put member files together into a genesis document. 汇总成员文件，生成创世文件。
+私钥留在 HOME，以您的口令加密保存（argon2id）。HOME/member.json 是公开文件：请发
+给汇总创世文件的人，并将其指纹读给对方核对。
+
+示例：
+  evidence-ledger genesis member --home ./home --id bank-a --role bank \\
+      --name-en 'Bank A' --name-zh '甲银行' \\
+      --api https://ledger.bank-a.example:8443 \\
+      --peer ledger.bank-a.example:7443
+""",
+)
+
+MAKE_HELP: Final = (
+    """\
+Put member files together into a genesis document.
 
 The order of the files is the order of replicas. Everybody who runs this on the same files with the
 same --time gets the same bytes; compare the printed hash with the others before you start a node.
@@ -45,23 +60,52 @@ same --time gets the same bytes; compare the printed hash with the others before
 example:
   evidence-ledger genesis make bank-a.json pay-a.json regulator-a.json district-a.json \\
       --network example-city --output genesis.json
-"""
+""",
+    """\
+汇总各机构的成员文件，生成创世文件。
 
-SHOW_HELP = """\
-Show what a genesis document says, for people. 以可读形式显示创世文件。
+文件的先后即副本的编号次序。任何人以相同的文件和相同的 --time 执行，得到逐字节相
+同的结果；启动节点之前，请与其他机构核对所显示的哈希。
+
+示例：
+  evidence-ledger genesis make bank-a.json pay-a.json regulator-a.json \\
+      district-a.json --network example-city --output genesis.json
+""",
+)
+
+SHOW_HELP: Final = (
+    """\
+Show what a genesis document says, for people.
 
 example:
   evidence-ledger genesis show genesis.json --lang zh
-"""
+""",
+    """\
+以可读形式显示创世文件的内容。
 
-POLICY_HELP = """\
+示例：
+  evidence-ledger genesis show genesis.json --lang zh
+""",
+)
+
+POLICY_HELP: Final = (
+    """\
 Print a genesis document as a C2SP tlog-policy: the keys that sign as the log, the cosigners, and
 the quorum. With it anybody's software judges checkpoints and tlog-proofs of this ledger. The policy
-is worth what the document is: compare the genesis hash first. 输出 C2SP tlog-policy。
+is worth what the document is: compare the genesis hash first.
 
 example:
   evidence-ledger genesis policy genesis.json > policy
-"""
+""",
+    """\
+以 C2SP tlog-policy 格式输出创世文件：日志的签名密钥、联署者与法定多数。任何人的
+软件都可据以判断本账本的检查点与 tlog-proof。其可信程度取决于创世文件，请先核对
+创世哈希。
+
+示例：
+  evidence-ledger genesis policy genesis.json > policy
+""",
+)
 
 TIME_MS_MIN: Final = 1_000_000_000_000
 """September 2001, before any ledger of this kind."""
@@ -69,52 +113,132 @@ TIME_MS_MIN: Final = 1_000_000_000_000
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the commands."""
-    text = "Begin a chain: members' keys, the genesis document, its reading."
-    parser = add_command(commands, "genesis", "begin a chain: keys and genesis document", text)
+    text = (
+        "Begin a chain: members' keys, the genesis document, its reading.",
+        "创建一条链：成员的密钥、创世文件及其解读。",
+    )
+    parser = add_command(
+        commands,
+        "genesis",
+        ("begin a chain: keys and genesis document", "创建一条链：密钥与创世文件"),
+        text,
+    )
+    say = parser.say
     inner = parser.add_subparsers(metavar="command", required=True)
     _add_member(inner)
     _add_make(inner)
-    show = add_command(inner, "show", "show a genesis document", SHOW_HELP)
-    show.add_argument("file", type=Path, metavar="FILE", help="a genesis document")
-    show.add_argument("--lang", choices=("zh", "en", "both"), default="both", help="language")
+    show = add_command(inner, "show", ("show a genesis document", "显示创世文件"), SHOW_HELP)
+    show.add_argument("file", type=Path, metavar="FILE", help=say("a genesis document", "创世文件"))
+    show.add_argument(
+        "--lang", choices=("zh", "en", "both"), default="both", help=say("language", "语言")
+    )
     show.set_defaults(run=run_show)
-    policy = add_command(inner, "policy", "print it as a C2SP tlog-policy", POLICY_HELP)
-    policy.add_argument("file", type=Path, metavar="FILE", help="a genesis document")
+    policy = add_command(
+        inner,
+        "policy",
+        ("print it as a C2SP tlog-policy", "以 C2SP tlog-policy 格式输出"),
+        POLICY_HELP,
+    )
+    policy.add_argument(
+        "file", type=Path, metavar="FILE", help=say("a genesis document", "创世文件")
+    )
     policy.set_defaults(run=run_policy)
 
 
 def _add_member(inner: argparse._SubParsersAction[Parser]) -> None:
-    member = add_command(inner, "member", "make an institution's keys and member file", MEMBER_HELP)
-    member.add_argument("--home", type=Path, required=True, help="directory of the node to be")
-    member.add_argument("--id", required=True, help="short id: lower-case letters, digits, hyphens")
+    member = add_command(
+        inner,
+        "member",
+        ("make an institution's keys and member file", "生成机构的密钥与成员文件"),
+        MEMBER_HELP,
+    )
+    say = member.say
+    member.add_argument(
+        "--home",
+        type=Path,
+        required=True,
+        help=say("directory of the node to be", "将来的节点目录"),
+    )
+    member.add_argument(
+        "--id",
+        required=True,
+        help=say(
+            "short id: lower-case letters, digits, hyphens", "机构代号：小写字母、数字、连字符"
+        ),
+    )
     member.add_argument(
         "--role",
         required=True,
-        help="bank, payment, credit_bureau, regulator, district or consumer_council",
+        help=say(
+            "bank, payment, credit_bureau, regulator, district or consumer_council",
+            "角色：bank 银行、payment 支付公司、credit_bureau 征信公司、regulator 监管部门、"
+            "district 区政府或 consumer_council 消委会",
+        ),
     )
-    member.add_argument("--district", default="", help="district, where it has one")
-    member.add_argument("--name-en", required=True, metavar="NAME", help="name in English")
-    member.add_argument("--name-zh", required=True, metavar="NAME", help="name in Chinese")
-    member.add_argument("--api", required=True, metavar="URL", help="where its API will be reached")
-    member.add_argument("--peer", required=True, metavar="HOST:PORT", help="where peers connect")
+    member.add_argument(
+        "--district", default="", help=say("district, where it has one", "所在的区（如有）")
+    )
+    member.add_argument(
+        "--name-en", required=True, metavar="NAME", help=say("name in English", "英文名称")
+    )
+    member.add_argument(
+        "--name-zh", required=True, metavar="NAME", help=say("name in Chinese", "中文名称")
+    )
+    member.add_argument(
+        "--api",
+        required=True,
+        metavar="URL",
+        help=say("where its API will be reached", "其接口对外的网址"),
+    )
+    member.add_argument(
+        "--peer",
+        required=True,
+        metavar="HOST:PORT",
+        help=say("where peers connect", "其他节点连接的地址"),
+    )
     add_passphrase_option(member)
     member.set_defaults(run=run_member)
 
 
 def _add_make(inner: argparse._SubParsersAction[Parser]) -> None:
-    make = add_command(inner, "make", "put member files together", MAKE_HELP)
-    make.add_argument("members", type=Path, nargs="+", metavar="MEMBER", help="member files")
-    make.add_argument("--network", required=True, help="name: lower-case letters, digits, . and -")
-    make.add_argument("-o", "--output", type=Path, required=True, help="where to write it")
-    make.add_argument("--time", type=_time, metavar="MS", help="ms since 1970 (default: now)")
+    make = add_command(inner, "make", ("put member files together", "汇总成员文件"), MAKE_HELP)
+    say = make.say
+    make.add_argument(
+        "members", type=Path, nargs="+", metavar="MEMBER", help=say("member files", "成员文件")
+    )
+    make.add_argument(
+        "--network",
+        required=True,
+        help=say("name: lower-case letters, digits, . and -", "网络名称：小写字母、数字、. 与 -"),
+    )
+    make.add_argument(
+        "-o", "--output", type=Path, required=True, help=say("where to write it", "写入的文件")
+    )
+    make.add_argument(
+        "--time",
+        type=_time,
+        metavar="MS",
+        help=say("ms since 1970 (default: now)", "自 1970 年起的毫秒数（默认：现在）"),
+    )
     make.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a parameter other than its default, such as view_timeout_ms=4000",
+        help=say(
+            "a parameter other than its default, such as view_timeout_ms=4000",
+            "不取默认值的参数，例如 view_timeout_ms=4000；可多次给出",
+        ),
     )
-    make.add_argument("--rule-pack", default="prepaid-base=1", metavar="ID=VERSION")
+    make.add_argument(
+        "--rule-pack",
+        default="prepaid-base=1",
+        metavar="ID=VERSION",
+        help=say(
+            "the rules that contracts are held to (default: %(default)s)",
+            "合同所适用的规则包（默认：%(default)s）",
+        ),
+    )
     make.set_defaults(run=run_make)
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from cli.arguments import Parser
+from cli.arguments import Parser, choose_parser
 from cli.failure import UNUSABLE, Failure
 from cli.passed_on import pass_on
 
@@ -19,35 +19,67 @@ PROGRAM: Final = "evidence-ledger"
 INTERRUPTED: Final = 130
 """What shells expect of a command that Ctrl-C ended: 128 + SIGINT."""
 
-HEAD: Final = """\
-A permissioned ledger of evidence for prepaid cards. 预付卡存证账本。
+HEAD: Final = (
+    """\
+A permissioned ledger of evidence for prepaid cards.
 
 Several institutions run one node each; what a quorum of them committed can be proven to anybody,
 offline, with one file and the genesis hash.
-"""
+""",
+    """\
+预付卡存证账本（许可制）。
 
-TAIL: Final = """\
-try it on this machine 在本机试用:
-  %(prog)s devnet --home ./net                       four nodes; Ctrl-C stops them
-  %(prog)s submit examples/week.jsonl --devnet ./net   a week of receipts (another terminal)
-  %(prog)s play --devnet ./net                       ten contracts from signing to refund
+若干机构各自运行一个节点；经法定多数决定的内容，凭一个文件和创世哈希，即可离线
+向任何人证明。
+""",
+)
+
+TAIL: Final = (
+    """\
+try it on this machine:
+  %(prog)s devnet --home ./net
+      four nodes; Ctrl-C stops them
+  %(prog)s submit examples/week.jsonl --devnet ./net
+      a week of receipts (another terminal)
+  %(prog)s play --devnet ./net
+      ten contracts from signing to refund
   %(prog)s evidence TX_ID --devnet ./net -o card.evidence.json
   %(prog)s verify card.evidence.json --genesis-hash HASH
 
-run an institution's node 运行机构节点:
-  %(prog)s genesis member --home ./home …            keys here, a public file for the others
+run an institution's node:
+  %(prog)s genesis member --home ./home …
+      keys here, a public file for the others
   %(prog)s genesis make bank.json pay.json … -o genesis.json
   %(prog)s node init --home ./home --genesis genesis.json
   %(prog)s node run --home ./home
 
 Every command has its own --help. exit status: 0 done, 1 the answer is no, 2 not asked rightly.
-"""
+""",
+    """\
+在本机试用：
+  %(prog)s devnet --home ./net
+      四个节点；按 Ctrl-C 停止
+  %(prog)s submit examples/week.jsonl --devnet ./net
+      一周的凭证（在另一终端执行）
+  %(prog)s play --devnet ./net
+      十份合同，从订立到退款
+  %(prog)s evidence TX_ID --devnet ./net -o card.evidence.json
+  %(prog)s verify card.evidence.json --genesis-hash HASH
+
+运行机构的节点：
+  %(prog)s genesis member --home ./home …
+      密钥留在本机，另成一个公开文件交给其他机构
+  %(prog)s genesis make bank.json pay.json … -o genesis.json
+  %(prog)s node init --home ./home --genesis genesis.json
+  %(prog)s node run --home ./home
+
+每个命令都有自己的 --help。退出码：0 已完成，1 答案为否，2 命令有误。
+""",
+)
 
 
-def make_parser() -> Parser:
-    """Return the parser of all commands."""
-    import argparse
-
+def make_parser(program: type[Parser] = Parser) -> Parser:
+    """Return the parser of all commands, in the language of `program`."""
     from cli import (
         bench_command,
         certificate_command,
@@ -68,15 +100,10 @@ def make_parser() -> Parser:
         witness_command,
     )
 
-    parser = Parser(
-        prog=PROGRAM,
-        description=HEAD,
-        epilog=TAIL,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="store_true", help="print the version")
-    commands = parser.add_subparsers(metavar="command", title="commands")
+    say = program.say
+    parser = program(prog=PROGRAM, description=say(*HEAD), epilog=say(*TAIL))
+    parser.add_argument("--version", action="store_true", help=say("print the version", "显示版本"))
+    commands = parser.add_subparsers(metavar="command", title=say("commands", "命令"))
     for module in (
         genesis_command,
         node_command,
@@ -118,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return _guarded(lambda: run_bench(given[1:]))
     try:
-        arguments = make_parser().parse_args(given)
+        arguments = make_parser(choose_parser(given)).parse_args(given)
     except SystemExit as end:  # argparse has printed help, or what is wrong
         return end.code if isinstance(end.code, int) else UNUSABLE
     if arguments.version:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cli.arguments import (
     Parser,
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from node.keystore import Keystore
     from verifier.report import Words
 
-INIT_HELP = """\
-Finish a member's home with the genesis document, so that a node can run in it. 初始化节点目录。
+INIT_HELP: Final = (
+    """\
+Finish a member's home with the genesis document, so that a node can run in it.
 
 Which institution this is follows from the certificate that `genesis member` made in HOME. Without
 --api-certificate and --api-key the API gets a certificate from an authority made for it alone;
@@ -36,30 +37,66 @@ clients then need HOME/keys/api-authority.crt. HOME/node.toml says what may be s
 
 example:
   evidence-ledger node init --home ./home --genesis genesis.json --passphrase-file ./passphrase
-"""
+""",
+    """\
+以创世文件完成成员机构的节点目录，使节点可以运行。
 
-RUN_HELP = """\
-Run the node of a home until SIGTERM or Ctrl-C. 运行节点。
+所属机构由 genesis member 在 HOME 中生成的证书确定。未给出 --api-certificate 与
+--api-key 时，接口使用专为它建立的签发者所签发的证书，客户端须有
+HOME/keys/api-authority.crt。可设置的各项及说明见 HOME/node.toml。
+
+示例：
+  evidence-ledger node init --home ./home --genesis genesis.json \\
+      --passphrase-file ./passphrase
+""",
+)
+
+RUN_HELP: Final = (
+    """\
+Run the node of a home until SIGTERM or Ctrl-C.
 
 The keystore's passphrase comes from the file that HOME/node.toml names, else from the variable
 EVIDENCE_LEDGER_PASSPHRASE, else from a question at the terminal.
 
 example:
   evidence-ledger node run --home ./home
-"""
+""",
+    """\
+运行节点，直至收到 SIGTERM 或 Ctrl-C。
 
-BACKUP_HELP = """\
-Back a stopped node's chain up to a new directory or tar file. 备份链数据。
+密钥库口令依次取自：HOME/node.toml 指明的文件；环境变量
+EVIDENCE_LEDGER_PASSPHRASE；终端询问。
+
+示例：
+  evidence-ledger node run --home ./home
+""",
+)
+
+BACKUP_HELP: Final = (
+    """\
+Back a stopped node's chain up to a new directory or tar file.
 
 Keys are not in it (back HOME/keys up by itself), nor is the vote journal: whoever restores has
 forgotten its newest votes and must go through recovery. The backup is checked by SHA-256 per file.
 
 example:
   evidence-ledger node backup --home ./home --output /backups/2026-03-08.tar
-"""
+""",
+    """\
+将已停止的节点的链数据备份到新目录或 tar 文件。
 
-RESTORE_HELP = """\
-Restore a backup into a home that holds the keys and no chain. 从备份恢复。
+备份不含密钥（HOME/keys 请另行备份），也不含投票日志：以备份恢复的节点不记得自己
+最新的投票，必须经过恢复启动。备份中的每个文件都附有 SHA-256 供核对。
+
+示例：
+  evidence-ledger node backup --home ./home \\
+      --output /backups/2026-03-08.tar
+""",
+)
+
+RESTORE_HELP: Final = (
+    """\
+Restore a backup into a home that holds the keys and no chain.
 
 HOME needs keys/, node.toml and genesis.json, brought back from where you keep them; keys made anew
 are of no use, because genesis names the old ones. What else is missing in HOME is made. The whole
@@ -70,10 +107,24 @@ example:
   cp -a /safe/keys /safe/node.toml /safe/genesis.json ./home
   evidence-ledger node restore /backups/2026-03-08.tar --home ./home
   evidence-ledger node run --home ./home
-"""
+""",
+    """\
+将备份恢复到有密钥而无链数据的节点目录。
 
-RECOVER_HELP = """\
-Mark a home whose vote journal is lost or old: the node starts in recovery. 标记为恢复启动。
+HOME 中须有 keys/、node.toml 与 genesis.json，由您从保管处取回；新生成的密钥无
+用，因为创世文件载明的是原有密钥。HOME 中缺少的其他部分会自动建立。先检查整个备
+份，再写入链数据。此后节点以恢复方式启动（见 node recover --help）。
+
+示例：
+  cp -a /safe/keys /safe/node.toml /safe/genesis.json ./home
+  evidence-ledger node restore /backups/2026-03-08.tar --home ./home
+  evidence-ledger node run --home ./home
+""",
+)
+
+RECOVER_HELP: Final = (
+    """\
+Mark a home whose vote journal is lost or old: the node starts in recovery.
 
 A node that has forgotten its votes could contradict them, which is what a traitor does. In recovery
 it asks its peers how far they are, needs a quorum of answers without its own, and signs nothing
@@ -87,10 +138,27 @@ refuses, unless the node is only to serve what it has (--serve-only).
 
 example:
   evidence-ledger node recover --home ./home --reason 'disk replaced on 8 March'
-"""
+""",
+    """\
+投票日志丢失或过旧的，为其节点目录作标记：节点以恢复方式启动。
 
-JOIN_HELP = """\
-Mark a home to take a snapshot of its peers at the next start. 标记为以快照加入。
+不记得自己投票的节点，可能投出互相矛盾的票，与作恶无异。恢复期间，节点向其他节点
+询问链的进度，须得到除自己以外法定多数的答复；待链到达所证明的最高高度之上两个高
+度，方自动恢复投票，此前不作任何签名。执行时节点须已停止。
+
+同时恢复的节点至多为 n 减去法定多数：四个中一个，七个中两个。超过此数，链即停
+止，因为没有人能证明已经决定了什么；各机构此时可采取的办法见 docs/OPERATING.md。
+只有一两个节点的网络从一开始便是如此：本命令拒绝执行，除非节点只提供已有数据
+（--serve-only）。
+
+示例：
+  evidence-ledger node recover --home ./home --reason '三月八日更换磁盘'
+""",
+)
+
+JOIN_HELP: Final = (
+    """\
+Mark a home to take a snapshot of its peers at the next start.
 
 For a new home, or one that is so far behind that catching up block by block would take too long.
 The state comes from the members' newest common snapshot (they make one at every height divisible by
@@ -105,10 +173,28 @@ and other members answer. A home that holds blocks gives them up; that has to be
 example:
   evidence-ledger node join --home ./home --reason 'new machine, 8 March'
   evidence-ledger node run --home ./home
-"""
+""",
+    """\
+为节点目录作标记：下次启动时从其他节点取得快照。
 
-PRUNE_HELP = """\
-Move old segments of a stopped node to its archive. 将旧数据段移入归档。
+用于新的节点目录，或落后太多、逐块追赶耗时过长的节点。状态取自各成员共有的最新快
+照（每逢高度能被 snapshot.interval_blocks 整除时生成），并对照法定多数的签名核
+验；其后的区块照常取得并执行。所需时间取决于状态的大小，与链的长短无关。中途停止
+的，下次从原处继续。
+
+快照及其重放窗口之前的内容，此节点不保存：被问及时会说明，由其他成员答复。节点目
+录中已有区块的，将放弃这些区块；须以 --discard-blocks 允许。节点同时以恢复方式启
+动（见 node recover --help）。
+
+示例：
+  evidence-ledger node join --home ./home --reason '三月八日启用新机器'
+  evidence-ledger node run --home ./home
+""",
+)
+
+PRUNE_HELP: Final = (
+    """\
+Move old segments of a stopped node to its archive.
 
 The archive is the folder that storage.archive in HOME/node.toml names, on another disk perhaps.
 Index, state, tiles and checkpoints stay: proofs are served as before. Entries, evidence and blocks
@@ -121,10 +207,26 @@ run it again.
 
 example:
   evidence-ledger node prune --home ./home
-"""
+""",
+    """\
+将已停止的节点的旧数据段移入归档。
 
-ACCESS_HELP = """\
-Access tokens of this node's API. 接口访问令牌。
+归档是 HOME/node.toml 中 storage.archive 指明的文件夹，可在另一磁盘。索引、状
+态、瓦片与检查点保留，证明照常提供。已移动的数据段中的条目、证据与区块，归档挂载
+时从归档读取，否则说明原因并拒绝。
+
+只移动整个数据段，且须早于重放窗口、早于对外提供的每个快照、早于最新的
+--keep-blocks 个区块。每段先完整读取、复制并回读，再删除原件；不能确认时不作任何
+移动。无论在哪一步被中断，重新执行即可。
+
+示例：
+  evidence-ledger node prune --home ./home
+""",
+)
+
+ACCESS_HELP: Final = (
+    """\
+Access tokens of this node's API.
 
 A token is shown once; the home keeps only its SHA-256. Scopes:
   regulator | auditor | operator    everything
@@ -137,91 +239,209 @@ examples:
   evidence-ledger node token issue --home ./home --name inspection --scope regulator --days 30
   evidence-ledger node token list --home ./home
   evidence-ledger node token revoke --home ./home --name inspection
-"""
+""",
+    """\
+本节点接口的访问令牌。
+
+令牌只显示一次，节点目录中只存其 SHA-256。权限范围：
+  regulator | auditor | operator    全部
+  merchant:<主体>                   该经营者的合同
+  custodian:<主体>                  由该机构托管资金的合同
+  consumer:<合同>                   该份合同
+运行中的节点随文件变化重新读取，改动即刻生效。
+
+示例：
+  evidence-ledger node token issue --home ./home --name inspection \\
+      --scope regulator --days 30
+  evidence-ledger node token list --home ./home
+  evidence-ledger node token revoke --home ./home --name inspection
+""",
+)
 
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the commands."""
-    text = "Make, run and look after the node of one institution."
-    parser = add_command(commands, "node", "make, run and look after a node", text)
+    text = (
+        "Make, run and look after the node of one institution.",
+        "建立、运行和维护一家机构的节点。",
+    )
+    parser = add_command(
+        commands, "node", ("make, run and look after a node", "建立、运行和维护节点"), text
+    )
+    say = parser.say
     inner = parser.add_subparsers(metavar="command", required=True)
-    init = add_command(inner, "init", "finish a home with the genesis document", INIT_HELP)
+    init = add_command(
+        inner,
+        "init",
+        ("finish a home with the genesis document", "以创世文件完成节点目录"),
+        INIT_HELP,
+    )
     _add_home(init)
-    init.add_argument("--genesis", type=Path, required=True, metavar="FILE")
-    init.add_argument("--peer-listen", default="0.0.0.0:7443", metavar="HOST:PORT")
-    init.add_argument("--api-listen", default="0.0.0.0:8443", metavar="HOST:PORT")
-    init.add_argument("--no-tls", action="store_true", help="plain HTTP, on loopback only")
-    init.add_argument("--api-certificate", type=Path, metavar="PEM", help="your certificate chain")
-    init.add_argument("--api-key", type=Path, metavar="PEM", help="its private key, unencrypted")
-    init.add_argument("--backend", choices=("leveldb", "rocksdb"), help="store of index and state")
+    init.add_argument(
+        "--genesis",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=say("the genesis document", "创世文件"),
+    )
+    init.add_argument(
+        "--peer-listen",
+        default="0.0.0.0:7443",
+        metavar="HOST:PORT",
+        help=say(
+            "where peers connect (default: %(default)s)",
+            "供其他节点连接的监听地址（默认：%(default)s）",
+        ),
+    )
+    init.add_argument(
+        "--api-listen",
+        default="0.0.0.0:8443",
+        metavar="HOST:PORT",
+        help=say(
+            "where clients connect (default: %(default)s)", "接口的监听地址（默认：%(default)s）"
+        ),
+    )
+    init.add_argument(
+        "--no-tls",
+        action="store_true",
+        help=say("plain HTTP, on loopback only", "明文 HTTP，只用于本机回环地址"),
+    )
+    init.add_argument(
+        "--api-certificate",
+        type=Path,
+        metavar="PEM",
+        help=say("your certificate chain", "您的证书链"),
+    )
+    init.add_argument(
+        "--api-key",
+        type=Path,
+        metavar="PEM",
+        help=say("its private key, unencrypted", "其未加密的私钥"),
+    )
+    init.add_argument(
+        "--backend",
+        choices=("leveldb", "rocksdb"),
+        help=say("store of index and state", "索引与状态所用的存储引擎"),
+    )
     add_passphrase_option(init)
     init.set_defaults(run=run_init)
-    run = add_command(inner, "run", "run the node", RUN_HELP)
+    run = add_command(inner, "run", ("run the node", "运行节点"), RUN_HELP)
     _add_home(run)
     run.add_argument(
         "--until-stdin-closes",
         action="store_true",
-        help="stop as well when standard input closes, for a supervisor that may die",
+        help=say(
+            "stop as well when standard input closes, for a supervisor that may die",
+            "标准输入关闭时也停止，供可能先行退出的管理进程使用",
+        ),
     )
     run.set_defaults(run=run_run)
-    backup = add_command(inner, "backup", "back the chain up", BACKUP_HELP)
+    backup = add_command(inner, "backup", ("back the chain up", "备份链数据"), BACKUP_HELP)
     _add_home(backup)
-    backup.add_argument("-o", "--output", type=Path, required=True, help="new directory or .tar")
+    backup.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help=say("new directory or .tar", "新目录或 .tar 文件"),
+    )
     backup.set_defaults(run=run_backup)
-    restore = add_command(inner, "restore", "restore a backup", RESTORE_HELP)
-    restore.add_argument("backup", type=Path, metavar="BACKUP", help="what `backup` wrote")
+    restore = add_command(inner, "restore", ("restore a backup", "从备份恢复"), RESTORE_HELP)
+    restore.add_argument(
+        "backup",
+        type=Path,
+        metavar="BACKUP",
+        help=say("what `backup` wrote", "node backup 写出的备份"),
+    )
     _add_home(restore)
     restore.set_defaults(run=run_restore)
-    recover = add_command(inner, "recover", "start as one that has forgotten", RECOVER_HELP)
+    recover = add_command(
+        inner, "recover", ("start as one that has forgotten", "标记为恢复启动"), RECOVER_HELP
+    )
     _add_home(recover)
-    recover.add_argument("--reason", required=True, help="kept in HOME/RECOVER for the record")
+    recover.add_argument(
+        "--reason",
+        required=True,
+        help=say("kept in HOME/RECOVER for the record", "原因，存于 HOME/RECOVER 备查"),
+    )
     recover.add_argument(
         "--serve-only",
         action="store_true",
-        help="also where recovery can never end: the node serves what it has and never signs",
+        help=say(
+            "also where recovery can never end: the node serves what it has and never signs",
+            "恢复永远无法完成时也执行：节点只提供已有数据，绝不签名",
+        ),
     )
     recover.set_defaults(run=run_recover)
-    join = add_command(inner, "join", "start from a snapshot of the peers", JOIN_HELP)
+    join = add_command(
+        inner, "join", ("start from a snapshot of the peers", "标记为以快照加入"), JOIN_HELP
+    )
     _add_home(join)
-    join.add_argument("--reason", required=True, help="kept in HOME/JOIN for the record")
+    join.add_argument(
+        "--reason",
+        required=True,
+        help=say("kept in HOME/JOIN for the record", "原因，存于 HOME/JOIN 备查"),
+    )
     join.add_argument(
         "--discard-blocks",
         action="store_true",
-        help="give up the blocks that the home holds, once a snapshot is fetched",
+        help=say(
+            "give up the blocks that the home holds, once a snapshot is fetched",
+            "取得快照之后，放弃节点目录中已有的区块",
+        ),
     )
     join.set_defaults(run=run_join)
-    pruning = add_command(inner, "prune", "move old segments to the archive", PRUNE_HELP)
+    pruning = add_command(
+        inner, "prune", ("move old segments to the archive", "将旧数据段移入归档"), PRUNE_HELP
+    )
     _add_home(pruning)
     pruning.add_argument(
         "--keep-blocks",
         type=int,
         default=10_000,
         metavar="N",
-        help="newest blocks that stay (default 10000)",
+        help=say("newest blocks that stay (default 10000)", "保留的最新区块数（默认 10000）"),
     )
     pruning.set_defaults(run=run_prune)
     _add_token(inner)
 
 
 def _add_home(parser: Parser) -> None:
-    parser.add_argument("--home", type=Path, required=True, help="the node's directory")
+    say = parser.say
+    parser.add_argument(
+        "--home", type=Path, required=True, help=say("the node's directory", "节点目录")
+    )
 
 
 def _add_token(inner: argparse._SubParsersAction[Parser]) -> None:
-    token = add_command(inner, "token", "access tokens of the API", ACCESS_HELP)
+    token = add_command(inner, "token", ("access tokens of the API", "接口的访问令牌"), ACCESS_HELP)
+    say = token.say
     actions = token.add_subparsers(metavar="action", required=True)
-    issue = add_command(actions, "issue", "issue a token and print it once", ACCESS_HELP)
+    issue = add_command(
+        actions, "issue", ("issue a token and print it once", "签发令牌，只显示一次"), ACCESS_HELP
+    )
     _add_home(issue)
-    issue.add_argument("--name", required=True, help="what you call it")
-    issue.add_argument("--scope", required=True, help="what it allows")
-    issue.add_argument("--days", type=int, help="how long it counts (default: until revoked)")
+    issue.add_argument("--name", required=True, help=say("what you call it", "令牌的名称"))
+    issue.add_argument("--scope", required=True, help=say("what it allows", "权限范围"))
+    issue.add_argument(
+        "--days",
+        type=int,
+        help=say("how long it counts (default: until revoked)", "有效天数（默认：直至撤销）"),
+    )
     issue.set_defaults(run=run_token_issue)
-    listing = add_command(actions, "list", "list the tokens' names and scopes", ACCESS_HELP)
+    listing = add_command(
+        actions,
+        "list",
+        ("list the tokens' names and scopes", "列出令牌的名称与权限范围"),
+        ACCESS_HELP,
+    )
     _add_home(listing)
     listing.set_defaults(run=run_token_list)
-    revoke = add_command(actions, "revoke", "revoke a token by its name", ACCESS_HELP)
+    revoke = add_command(
+        actions, "revoke", ("revoke a token by its name", "按名称撤销令牌"), ACCESS_HELP
+    )
     _add_home(revoke)
-    revoke.add_argument("--name", required=True)
+    revoke.add_argument("--name", required=True, help=say("what you called it", "令牌的名称"))
     revoke.set_defaults(run=run_token_revoke)
 
 

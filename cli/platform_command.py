@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cli.arguments import (
     Parser,
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from verifier.platform_statement import PlatformStatement
     from verifier.trust_root import TrustRoot
 
-HELP = """\
+HELP: Final = (
+    """\
 Show what institutions say of the nodes they run, each signed with its log key: operator, software
 and build hash, libraries, cryptography, source of time, conflicts of interest, and how the node is.
-平台声明：各机构就其节点所作、经签名的说明。
 
 A good signature shows who said it and that nothing was changed; it does not make it true. Compare
 the build hash with the published source: `evidence-ledger inspect --build DIR` computes it.
@@ -42,23 +42,62 @@ examples:
   evidence-ledger platform said/bank-a.platform.json --genesis genesis.json --genesis-hash HASH
 
 exit status: 0 every signature is good, 1 one is not or a node does not answer, 2 not asked rightly
-"""
+""",
+    """\
+查看平台声明：各机构就其所运行的节点所作、以日志密钥签名的说明，包括运营机构、软
+件与构建哈希、软件库、密码算法、时间来源、利益冲突以及节点的状态。
+
+签名有效，说明是谁所作、未被改动，不说明其内容属实。请将构建哈希与公布的源码比
+较：可用 evidence-ledger inspect --build DIR 计算。
+
+示例：
+  evidence-ledger platform --devnet ./net
+  evidence-ledger platform --api https://ledger.bank-a.example:8443 \\
+      --genesis-hash HASH -o ./said
+  evidence-ledger platform said/bank-a.platform.json \\
+      --genesis genesis.json --genesis-hash HASH
+
+退出码：0 签名全部有效；1 有签名无效或节点没有应答；2 命令有误
+""",
+)
 
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command."""
-    parser = add_command(commands, "platform", "show what institutions say of their nodes", HELP)
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="statements, offline")
+    parser = add_command(
+        commands,
+        "platform",
+        ("show what institutions say of their nodes", "显示各机构的平台声明"),
+        HELP,
+    )
+    say = parser.say
     parser.add_argument(
-        "--genesis", type=Path, metavar="FILE", help="the genesis document, to verify files with"
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help=say("statements, offline", "平台声明，离线核验"),
+    )
+    parser.add_argument(
+        "--genesis",
+        type=Path,
+        metavar="FILE",
+        help=say("the genesis document, to verify files with", "创世文件，用以核验文件"),
     )
     parser.add_argument(
         "--genesis-hash",
         metavar="HEX",
-        help="the genesis hash that you trust (a devnet's is known)",
+        help=say(
+            "the genesis hash that you trust (a devnet's is known)",
+            "您所信任的创世哈希（试验网络的为已知）",
+        ),
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", help="folder to write them to; made if need be"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help=say("folder to write them to; made if need be", "写入的文件夹；没有则建立"),
     )
     add_node_options(parser)
     parser.set_defaults(run=run)

@@ -8,13 +8,13 @@ file says is told, and the exit status is 1.
 from __future__ import annotations
 
 import argparse
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cli.arguments import Parser, add_command
 from cli.failure import FAILED, OK, unusable
 from cli.refusals import in_the_way
+from verifier.columns import measure, pad
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 LIVES: Final = Path(__file__).parents[1] / "examples" / "lives"
 
-HELP = """\
-Play whole lives of contracts on a running devnet. 在试验网络上演示合同的一生。
+HELP: Final = (
+    """\
+Play whole lives of contracts on a running devnet.
 
 FILE is a life (examples/lives/README.md) or a directory of them; without one, the ten example
 contracts of the pilot's ten industries. Merchant, consumer, bank, regulator, court and arbitrator
@@ -37,18 +38,51 @@ examples:
   evidence-ledger verify ./gym/fitness.case.json --genesis-hash HASH --working
 
 exit status: 0 everything came out as written by hand, 1 something did not and is named
-"""
+""",
+    """\
+在运行中的试验网络上演示合同的一生。
+
+FILE 是一份合同的一生（见 examples/lives/README.md），或存有若干份的目录；不给出
+时，演示试点十个行业各一份示例合同。经营者、消费者、银行、监管部门、法院与仲裁机
+构各签各的部分；应退金额由账本计算并支付；取得每份合同的存证文件，由单独的进程离
+线核验。文件留在 DIR，供您自行核验。
+
+示例：
+  evidence-ledger play --devnet ./net
+  evidence-ledger play examples/lives/fitness.json --devnet ./net -o ./gym
+  evidence-ledger verify ./gym/fitness.case.json --genesis-hash HASH --working
+
+退出码：0 结果与手算一致；1 有不一致之处，并予指明
+""",
+)
 
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command."""
-    parser = add_command(commands, "play", "play whole lives of contracts: 合同的一生", HELP)
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="a life, or several")
+    parser = add_command(
+        commands, "play", ("play whole lives of contracts", "演示合同的一生"), HELP
+    )
+    say = parser.say
     parser.add_argument(
-        "--devnet", type=Path, metavar="NET", required=True, help="directory of a running devnet"
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help=say("a life, or several", "一份合同的一生，或若干份"),
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", help="for the files (default: inside NET)"
+        "--devnet",
+        type=Path,
+        metavar="NET",
+        required=True,
+        help=say("directory of a running devnet", "运行中的试验网络的目录"),
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help=say("for the files (default: inside NET)", "文件的存放目录（默认：在 NET 之内）"),
     )
     parser.set_defaults(run=run)
 
@@ -144,12 +178,8 @@ def format_table(played: Sequence[Played]) -> list[str]:
                 ", ".join(one.life.file.by_hand.articles),
             )
         )
-    widths = [max(map(_measure, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(_pad, row, widths)).rstrip() for row in rows]
-
-
-def _pad(text: str, width: int) -> str:
-    return text + " " * (width - _measure(text))
+    widths = [max(map(measure, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(pad, row, widths)).rstrip() for row in rows]
 
 
 def _show(owed: tuple[int, int, int] | None) -> str:
@@ -159,8 +189,3 @@ def _show(owed: tuple[int, int, int] | None) -> str:
         return "–"
     low, high, _ = owed
     return show_yuan(low) if low == high else f"{show_yuan(low)} to {show_yuan(high)}"
-
-
-def _measure(text: str) -> int:
-    """Return how many columns a terminal gives a text: two to a Chinese character."""
-    return sum(1 + (unicodedata.east_asian_width(one) in "WF") for one in text)

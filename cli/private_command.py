@@ -11,22 +11,47 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from cli.arguments import TOKEN_VARIABLE, Parser, add_command, read_input, read_token, write_output
+from cli.arguments import (
+    Parser,
+    add_command,
+    add_output_option,
+    add_token_option,
+    read_input,
+    read_token,
+    write_output,
+)
 from cli.failure import OK, Failure, unusable
+from verifier.help import Pair
 
-HELP = """\
-Private fields of a contract: names, phone numbers, wallets. 合同的非公开信息。
+HELP: Final = (
+    """\
+Private fields of a contract: names, phone numbers, wallets.
 
 The chain has a commitment to them and nothing else. The fields themselves are kept, sealed, by the
 custodian's own node; only the custodian's token writes and erases, only it and the consumer's read.
 
 examples:
   evidence-ledger private put m-yoga-2026-0001 fields.json --api https://bank.example:8443
-  evidence-ledger private disclose m-yoga-2026-0001 --fields name,phone --api https://bank.example:8443
-"""
+  evidence-ledger private disclose m-yoga-2026-0001 --fields name,phone \\
+      --api https://bank.example:8443
+""",
+    """\
+合同的非公开信息：姓名、电话、钱包。
 
-PUT_HELP = """\
-Keep private fields, and print the commitment that belongs on the chain. 存入非公开信息。
+链上只有对它们的承诺，别无其他。信息本身由托管机构自己的节点加密保存；只有托管机
+构的令牌可以存入和删除，只有它和消费者的令牌可以读取。
+
+示例：
+  evidence-ledger private put m-yoga-2026-0001 fields.json \\
+      --api https://bank.example:8443
+  evidence-ledger private disclose m-yoga-2026-0001 --fields name,phone \\
+      --api https://bank.example:8443
+""",
+)
+
+PUT_HELP: Final = (
+    """\
+Keep private fields, and print the commitment that belongs on the chain.
 
 FILE is a JSON object of names and values, such as {"name": "张小宝", "phone": "13800138000"}. The
 commitment goes into contract.signed (persons.party, …), prepaid.open (consumer) or, later, into
@@ -35,17 +60,39 @@ private.committed. A correction names the commitment of the newest record with -
 example:
   evidence-ledger private put m-yoga-2026-0001 fields.json --api https://bank.example:8443 \\
       --token-file bank.token
-"""
+""",
+    """\
+存入非公开信息，并显示应当上链的承诺。
 
-SHOW_HELP = """\
-Print the private fields of a contract, with every correction. 查看非公开信息。
+FILE 是由名称与值组成的 JSON 对象，例如
+{"name": "张小宝", "phone": "13800138000"}。承诺写入 contract.signed
+（persons.party 等）、prepaid.open（consumer），或事后写入 private.committed。
+更正时以 --replaces 指明最新一份的承诺。
+
+示例：
+  evidence-ledger private put m-yoga-2026-0001 fields.json \\
+      --api https://bank.example:8443 --token-file bank.token
+""",
+)
+
+SHOW_HELP: Final = (
+    """\
+Print the private fields of a contract, with every correction.
 
 example:
   evidence-ledger private show m-yoga-2026-0001 --api https://bank.example:8443
-"""
+""",
+    """\
+显示合同的非公开信息及其全部更正。
 
-DISCLOSE_HELP = """\
-Fetch a disclosure of chosen fields, with what proves them. 选择披露。
+示例：
+  evidence-ledger private show m-yoga-2026-0001 --api https://bank.example:8443
+""",
+)
+
+DISCLOSE_HELP: Final = (
+    """\
+Fetch a disclosure of chosen fields, with what proves them.
 
 With --into it becomes part of an evidence file, which `verify` then checks against the chain: it
 says which fields are shown, which are withheld, and that those are unchanged.
@@ -53,10 +100,23 @@ says which fields are shown, which are withheld, and that those are unchanged.
 example:
   evidence-ledger private disclose m-yoga-2026-0001 --fields name,phone \\
       --api https://bank.example:8443 --into m-yoga.history.json -o court.json
-"""
+""",
+    """\
+取得所选各项信息的披露，连同证明。
 
-ERASE_HELP = """\
-Destroy the private fields of a contract, salts and values, for good. 删除非公开信息。
+给出 --into 时，披露成为存证文件的一部分，由 verify 对照链上承诺核验：显示了哪
+些，未披露哪些，以及未披露的没有改动。
+
+示例：
+  evidence-ledger private disclose m-yoga-2026-0001 --fields name,phone \\
+      --api https://bank.example:8443 --into m-yoga.history.json \\
+      -o court.json
+""",
+)
+
+ERASE_HELP: Final = (
+    """\
+Destroy the private fields of a contract, salts and values, for good.
 
 The commitments stay on the chain, and nobody can open them any more. There is no way back, so the
 contract's id is asked for twice.
@@ -64,50 +124,105 @@ contract's id is asked for twice.
 example:
   evidence-ledger private erase m-yoga-2026-0001 --confirm m-yoga-2026-0001 \\
       --api https://bank.example:8443
-"""
+""",
+    """\
+彻底删除合同的非公开信息，包括盐与值。
+
+承诺仍在链上，但再无人能够打开。删除不可恢复，因此合同编号须给出两次。
+
+示例：
+  evidence-ledger private erase m-yoga-2026-0001 \\
+      --confirm m-yoga-2026-0001 --api https://bank.example:8443
+""",
+)
 
 FIELDS_BYTES_MAX: Final = 256 * 1024
 
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command."""
-    parser = add_command(commands, "private", "private fields beside the chain: 非公开信息", HELP)
+    parser = add_command(
+        commands, "private", ("private fields beside the chain", "链外的非公开信息"), HELP
+    )
+    say = parser.say
     actions = parser.add_subparsers(metavar="action", required=True)
-    put = _add(actions, "put", "keep fields, print their commitment", PUT_HELP, run_put)
-    put.add_argument("file", metavar="FILE", type=Path, help="JSON object of fields")
-    put.add_argument("--replaces", metavar="HASH", help="commitment of the record it corrects")
-    _add(actions, "show", "print the fields, with every correction", SHOW_HELP, run_show)
-    disclose = _add(actions, "disclose", "show chosen fields", DISCLOSE_HELP, run_disclose)
-    disclose.add_argument(
-        "--fields", required=True, metavar="NAMES", help="names of fields, joined by commas"
+    put = _add(
+        actions,
+        "put",
+        ("keep fields, print their commitment", "存入信息，显示其承诺"),
+        PUT_HELP,
+        run_put,
     )
-    disclose.add_argument("--commitment", metavar="HASH", help="of which record (default: newest)")
-    disclose.add_argument(
-        "--into", type=Path, metavar="FILE", help="evidence file that the disclosure is put into"
+    put.add_argument(
+        "file",
+        metavar="FILE",
+        type=Path,
+        help=say("JSON object of fields", "载有各项信息的 JSON 对象"),
     )
-    disclose.add_argument("-o", "--output", type=Path, help="file (default: standard output)")
-    erase = _add(actions, "erase", "destroy the fields for good", ERASE_HELP, run_erase)
-    erase.add_argument("--confirm", required=True, metavar="CONTRACT", help="the id once more")
+    put.add_argument(
+        "--replaces",
+        metavar="HASH",
+        help=say("commitment of the record it corrects", "所更正的那一份的承诺"),
+    )
+    _add(
+        actions,
+        "show",
+        ("print the fields, with every correction", "显示信息及其全部更正"),
+        SHOW_HELP,
+        run_show,
+    )
+    disclose = _add(
+        actions, "disclose", ("show chosen fields", "选择披露"), DISCLOSE_HELP, run_disclose
+    )
+    disclose.add_argument(
+        "--fields",
+        required=True,
+        metavar="NAMES",
+        help=say("names of fields, joined by commas", "各项信息的名称，以逗号分隔"),
+    )
+    disclose.add_argument(
+        "--commitment",
+        metavar="HASH",
+        help=say("of which record (default: newest)", "哪一份（默认：最新一份）"),
+    )
+    disclose.add_argument(
+        "--into",
+        type=Path,
+        metavar="FILE",
+        help=say("evidence file that the disclosure is put into", "披露所加入的存证文件"),
+    )
+    add_output_option(disclose)
+    erase = _add(
+        actions, "erase", ("destroy the fields for good", "彻底删除"), ERASE_HELP, run_erase
+    )
+    erase.add_argument(
+        "--confirm",
+        required=True,
+        metavar="CONTRACT",
+        help=say("the id once more", "再次给出合同编号"),
+    )
 
 
 def _add(
-    actions: argparse._SubParsersAction[Parser], name: str, summary: str, text: str, run: Any
+    actions: argparse._SubParsersAction[Parser], name: str, summary: Pair, text: Pair, run: Any
 ) -> Parser:
     parser = add_command(actions, name, summary, text)
-    parser.add_argument("contract", metavar="CONTRACT", help="contract's id")
-    group = parser.add_argument_group("which node")
+    say = parser.say
+    parser.add_argument("contract", metavar="CONTRACT", help=say("contract's id", "合同编号"))
+    group = parser.add_argument_group(say("which node", "连接哪个节点"))
     group.add_argument(
-        "--api", required=True, metavar="URL", help="the API of the custodian's own node"
+        "--api",
+        required=True,
+        metavar="URL",
+        help=say("the API of the custodian's own node", "托管机构自己的节点的接口网址"),
     )
     group.add_argument(
-        "--authority", type=Path, metavar="PEM", help="certificate that signed the node's"
-    )
-    group.add_argument(
-        "--token-file",
+        "--authority",
         type=Path,
-        metavar="FILE",
-        help=f"file with your access token (default: the variable {TOKEN_VARIABLE})",
+        metavar="PEM",
+        help=say("certificate that signed the node's", "节点证书的签发者证书"),
     )
+    add_token_option(group, say)
     parser.set_defaults(run=run)
     return parser
 

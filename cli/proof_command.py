@@ -21,6 +21,7 @@ from cli.arguments import (
     Parser,
     add_command,
     add_node_options,
+    add_output_option,
     make_clients,
     read_input,
     write_output,
@@ -28,12 +29,14 @@ from cli.arguments import (
 from cli.failure import OK, Failure, unusable
 from cli.passed_on import explain
 from cli.refusals import check_tx_id, no_node
+from verifier.help import Pair
 
 if TYPE_CHECKING:
     from cli.client import Client
 
-PROOF_HELP = """\
-Fetch one proof: of what was, of what was not, of who signed, of a word that was broken. 取得证明。
+PROOF_HELP: Final = (
+    """\
+Fetch one proof: of what was, of what was not, of who signed, of a word that was broken.
 
 examples:
   evidence-ledger proof inclusion 9f2c… --devnet ./net -o 9f2c.tlog-proof
@@ -51,35 +54,94 @@ examples:
   evidence-ledger proof post-quantum card.evidence.json --devnet ./net -o lasting.json
   evidence-ledger proof timestamps card.evidence.json --devnet ./net -o stamped.json
   evidence-ledger verify none.json --genesis-hash HASH
-"""
+""",
+    """\
+取得一项证明：曾有什么、没有什么、谁签了名、谁违背了承诺。
 
-EVIDENCE_HELP = """\
-Fetch a transaction's evidence file: everything `verify` needs, in one file. 取得存证文件。
+示例：
+  evidence-ledger proof inclusion 9f2c… --devnet ./net -o 9f2c.tlog-proof
+  evidence-ledger proof consistency 100 250 --devnet ./net -o grown.json
+  evidence-ledger proof state contract/m-yoga-2026-0001 --devnet ./net
+  evidence-ledger proof window m-yoga-2026-0001 \\
+      --from 2026-03-01T00:00+08:00 --until 2026-04-01T00:00+08:00 \\
+      --kind service.delivered --devnet ./net -o none.json
+  evidence-ledger proof balance m-yoga-2026-0001 \\
+      --until 2026-04-01T00:00+08:00 --stated 45000 --devnet ./net
+  evidence-ledger proof terms m-yoga-2026-0001 \\
+      --at 2026-03-15T12:00+08:00 --devnet ./net
+  evidence-ledger proof attestation m-yoga-2026-0001 9f2c… --devnet ./net
+  evidence-ledger proof production m-yoga-2026-0001 77ab… --devnet ./net
+  evidence-ledger proof omission m-yoga-2026-0001 --receipt r.json \\
+      --envelope t.bin --devnet ./net
+  evidence-ledger proof equivocation bank-c --devnet ./net
+  evidence-ledger proof post-quantum card.evidence.json --devnet ./net \\
+      -o lasting.json
+  evidence-ledger proof timestamps card.evidence.json --devnet ./net \\
+      -o stamped.json
+  evidence-ledger verify none.json --genesis-hash HASH
+""",
+)
+
+EVIDENCE_HELP: Final = (
+    """\
+Fetch a transaction's evidence file: everything `verify` needs, in one file.
 
 example:
   evidence-ledger evidence 9f2c… --devnet ./net -o card.evidence.json
   evidence-ledger verify card.evidence.json --genesis-hash HASH
-"""
+""",
+    """\
+取得一笔交易的存证文件：verify 所需的一切都在这一个文件之中。
 
-HISTORY_HELP = """\
-Fetch a contract's complete history with the proof that nothing is left out. 取得合同完整记录。
+示例：
+  evidence-ledger evidence 9f2c… --devnet ./net -o card.evidence.json
+  evidence-ledger verify card.evidence.json --genesis-hash HASH
+""",
+)
+
+HISTORY_HELP: Final = (
+    """\
+Fetch a contract's complete history with the proof that nothing is left out.
 
 example:
   evidence-ledger history m-yoga-2026-0001 --devnet ./net -o m-yoga.history.json
   evidence-ledger verify m-yoga.history.json --genesis-hash HASH
-"""
+""",
+    """\
+取得合同的完整记录，连同没有遗漏的证明。
 
-CLAIM_HELP = """\
-Fetch the proof that a contract is in its merchant's total. 取得合同计入经营者合计的证明。
+示例：
+  evidence-ledger history m-yoga-2026-0001 --devnet ./net \\
+      -o m-yoga.history.json
+  evidence-ledger verify m-yoga.history.json --genesis-hash HASH
+""",
+)
+
+CLAIM_HELP: Final = (
+    """\
+Fetch the proof that a contract is in its merchant's total.
 
 One contract is shown with its own rows. Several are a class: so many contracts, so much in all,
-none counted twice, and not whose they are. 多份合同为集体证明：份数与合计，不显示身份。
+none counted twice, and not whose they are.
 
 examples:
   evidence-ledger claim m-yoga-2026-0001 --devnet ./net -o m-yoga.claim.json
   evidence-ledger claim m-yoga-2026-0001 m-yoga-2026-0007 --devnet ./net -o class.json
   evidence-ledger verify class.json --genesis-hash HASH
-"""
+""",
+    """\
+取得合同计入经营者合计的证明。
+
+一份合同的，显示其自身各项。多份合同为集体证明：份数与合计，不重复计算，不显示属
+于谁。
+
+示例：
+  evidence-ledger claim m-yoga-2026-0001 --devnet ./net -o m-yoga.claim.json
+  evidence-ledger claim m-yoga-2026-0001 m-yoga-2026-0007 --devnet ./net \\
+      -o class.json
+  evidence-ledger verify class.json --genesis-hash HASH
+""",
+)
 
 _TX_ID: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -88,92 +150,232 @@ Fetch = Callable[["Client", argparse.Namespace], bytes]
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the commands."""
-    proof = add_command(commands, "proof", "fetch one proof for a court", PROOF_HELP)
+    proof = add_command(
+        commands, "proof", ("fetch one proof for a court", "取得一项证明，供法院使用"), PROOF_HELP
+    )
+    say = proof.say
     kinds = proof.add_subparsers(dest="kind", metavar="kind", required=True)
-    one = _add(kinds, "inclusion", "a transaction's C2SP tlog-proof (hashes only)", _inclusion)
-    one.add_argument("of", metavar="TX_ID", help="transaction id, 64 hex digits")
-    one = _add(kinds, "consistency", "that the log only grew", _consistency)
-    one.add_argument("older", metavar="OLDER_HEIGHT", type=_height)
-    one.add_argument("newer", metavar="NEWER_HEIGHT", type=_height)
-    one = _add(kinds, "state", "a stream's value, or that there is none", _state)
-    one.add_argument("of", metavar="STREAM", help="such as contract/m-yoga-2026-0001")
-    one = _add_question(kinds, "window", "what stands in a span of time, or that nothing does")
+    one = _add(
+        kinds,
+        "inclusion",
+        ("a transaction's C2SP tlog-proof (hashes only)", "一笔交易的 C2SP tlog-proof（只含哈希）"),
+        _inclusion,
+    )
+    one.add_argument(
+        "of", metavar="TX_ID", help=say("transaction id, 64 hex digits", "交易号，64 位十六进制")
+    )
+    one = _add(kinds, "consistency", ("that the log only grew", "日志只增不改的证明"), _consistency)
+    one.add_argument(
+        "older",
+        metavar="OLDER_HEIGHT",
+        type=_height,
+        help=say("height of the earlier block", "较早区块的高度"),
+    )
+    one.add_argument(
+        "newer",
+        metavar="NEWER_HEIGHT",
+        type=_height,
+        help=say("height of the later block", "较晚区块的高度"),
+    )
+    one = _add(
+        kinds,
+        "state",
+        ("a stream's value, or that there is none", "记录流的状态，或不存在的证明"),
+        _state,
+    )
+    one.add_argument(
+        "of",
+        metavar="STREAM",
+        help=say("such as contract/m-yoga-2026-0001", "记录流，例如 contract/m-yoga-2026-0001"),
+    )
+    one = _add_question(
+        kinds,
+        "window",
+        (
+            "what stands in a span of time, or that nothing does",
+            "一段时间内有哪些记录，或没有任何记录",
+        ),
+    )
     _add_span(one, is_from_needed=True)
     one.add_argument(
         "--kind", dest="kind_names", action="append", default=[], metavar="KIND",
-        help="look for these kinds of transaction (default: all); may be repeated",
+        help=say(
+            "look for these kinds of transaction (default: all); may be repeated",
+            "所查找的交易类型（默认：全部）；可多次给出",
+        ),
     )  # fmt: skip
-    one = _add_question(kinds, "balance", "opening + paid in − delivered − refunded = stated")
+    one = _add_question(
+        kinds,
+        "balance",
+        (
+            "opening + paid in − delivered − refunded = stated",
+            "期初 + 预付 − 交付 − 退款 = 所称余额",
+        ),
+    )
     _add_span(one, is_from_needed=False)
-    one.add_argument("--stated", type=_fen, required=True, metavar="FEN", help="what is claimed")
-    one = _add_question(kinds, "terms", "the terms in force at a moment")
-    one.add_argument("--at", type=_time, required=True, metavar="TIME")
-    one.add_argument("--document", type=Path, metavar="FILE", help="the terms, to be compared")
-    one = _add_question(kinds, "attestation", "who signed a transaction, and who did not")
-    one.add_argument("transaction", metavar="TX_ID", type=_tx_id)
-    one = _add_question(kinds, "production", "that requested records were not produced in time")
-    one.add_argument("request", metavar="TX_ID", type=_tx_id, help="of records.requested")
-    one = _add_question(kinds, "omission", "that a node broke its promise to include")
-    one.add_argument("--receipt", type=Path, required=True, metavar="FILE", help="its receipt")
-    one.add_argument("--envelope", type=Path, required=True, metavar="FILE", help="what was sent")
-    one = _add(kinds, "equivocation", "that a validator contradicted itself", _equivocation)
-    one.add_argument("of", metavar="VALIDATOR", help="the institution's id")
-    one.add_argument("--number", type=_height, default=0, help="which, from 0 (default: 0)")
-    one = _add(kinds, "post-quantum", "ML-DSA-44 cosignatures into a file", _post_quantum)
-    one.add_argument("file", metavar="FILE", type=Path, help="an evidence file")
-    one = _add(kinds, "timestamps", "RFC 3161 time stamps into a file", _timestamps)
-    one.add_argument("file", metavar="FILE", type=Path, help="an evidence file")
-    one = _add(kinds, "platform", "platform statements into a file", _platform)
-    one.add_argument("file", metavar="FILE", type=Path, help="an evidence file")
+    one.add_argument(
+        "--stated",
+        type=_fen,
+        required=True,
+        metavar="FEN",
+        help=say("what is claimed", "所称的余额，以分计"),
+    )
+    one = _add_question(kinds, "terms", ("the terms in force at a moment", "某一时刻有效的条款"))
+    one.add_argument(
+        "--at",
+        type=_time,
+        required=True,
+        metavar="TIME",
+        help=say(
+            "the moment, such as 2026-03-15T12:00+08:00, or ms since 1970",
+            "时刻，例如 2026-03-15T12:00+08:00，或自 1970 年起的毫秒数",
+        ),
+    )
+    one.add_argument(
+        "--document",
+        type=Path,
+        metavar="FILE",
+        help=say("the terms, to be compared", "条款文本，用以比较"),
+    )
+    one = _add_question(
+        kinds,
+        "attestation",
+        ("who signed a transaction, and who did not", "一笔交易由谁签名，谁没有签名"),
+    )
+    one.add_argument(
+        "transaction",
+        metavar="TX_ID",
+        type=_tx_id,
+        help=say("transaction id, 64 hex digits", "交易号，64 位十六进制"),
+    )
+    one = _add_question(
+        kinds,
+        "production",
+        ("that requested records were not produced in time", "所请求的记录未按期提供的证明"),
+    )
+    one.add_argument(
+        "request",
+        metavar="TX_ID",
+        type=_tx_id,
+        help=say("of records.requested", "records.requested 的交易号"),
+    )
+    one = _add_question(
+        kinds, "omission", ("that a node broke its promise to include", "节点违背收录承诺的证明")
+    )
+    one.add_argument(
+        "--receipt", type=Path, required=True, metavar="FILE", help=say("its receipt", "收录回执")
+    )
+    one.add_argument(
+        "--envelope",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=say("what was sent", "当时发送的交易（信封）"),
+    )
+    one = _add(
+        kinds,
+        "equivocation",
+        ("that a validator contradicted itself", "验证者自相矛盾的证明"),
+        _equivocation,
+    )
+    one.add_argument("of", metavar="VALIDATOR", help=say("the institution's id", "机构代号"))
+    one.add_argument(
+        "--number",
+        type=_height,
+        default=0,
+        help=say("which, from 0 (default: 0)", "第几项，自 0 起（默认：0）"),
+    )
+    one = _add(
+        kinds,
+        "post-quantum",
+        ("ML-DSA-44 cosignatures into a file", "将 ML-DSA-44 联署加入存证文件"),
+        _post_quantum,
+    )
+    one.add_argument("file", metavar="FILE", type=Path, help=say("an evidence file", "存证文件"))
+    one = _add(
+        kinds,
+        "timestamps",
+        ("RFC 3161 time stamps into a file", "将 RFC 3161 时间戳加入存证文件"),
+        _timestamps,
+    )
+    one.add_argument("file", metavar="FILE", type=Path, help=say("an evidence file", "存证文件"))
+    one = _add(
+        kinds, "platform", ("platform statements into a file", "将平台声明加入存证文件"), _platform
+    )
+    one.add_argument("file", metavar="FILE", type=Path, help=say("an evidence file", "存证文件"))
     one.add_argument(
         "--statement",
         metavar="FILE",
         type=Path,
         action="append",
         default=[],
-        help="another institution's, as `platform -o` wrote it; may be repeated",
+        help=say(
+            "another institution's, as `platform -o` wrote it; may be repeated",
+            "另一机构的平台声明，即 platform -o 写出的文件；可多次给出",
+        ),
     )
-    summary = "fetch a transaction's evidence file"
+    summary = ("fetch a transaction's evidence file", "取得一笔交易的存证文件")
     one = add_command(commands, "evidence", summary, EVIDENCE_HELP)
-    one.add_argument("of", metavar="TX_ID")
+    one.add_argument(
+        "of", metavar="TX_ID", help=say("transaction id, 64 hex digits", "交易号，64 位十六进制")
+    )
     _finish(one, "evidence", "存证文件", _evidence)
-    summary = "fetch a contract's complete history"
+    summary = ("fetch a contract's complete history", "取得合同的完整记录")
     one = add_command(commands, "history", summary, HISTORY_HELP)
-    one.add_argument("of", metavar="CONTRACT")
+    one.add_argument("of", metavar="CONTRACT", help=say("the contract's id", "合同编号"))
     _finish(one, "history", "合同完整记录", _history)
-    summary = "prove that a contract is in its merchant's total"
+    summary = ("prove that a contract is in its merchant's total", "证明合同已计入经营者合计")
     one = add_command(commands, "claim", summary, CLAIM_HELP)
-    one.add_argument("of", metavar="CONTRACT", nargs="+")
+    one.add_argument(
+        "of",
+        metavar="CONTRACT",
+        nargs="+",
+        help=say("contracts' ids, of one merchant", "合同编号，均属同一经营者"),
+    )
     _finish(one, "claim", "计入经营者合计的证明", _claim)
 
 
 def _add(
-    kinds: argparse._SubParsersAction[Parser], name: str, summary: str, fetch: Fetch
+    kinds: argparse._SubParsersAction[Parser], name: str, summary: Pair, fetch: Fetch
 ) -> Parser:
-    text = f"Fetch {summary}.\n\nexamples: evidence-ledger proof --help\n"
+    english, chinese = summary
+    text = (
+        f"Fetch {english}.\n\nexamples: evidence-ledger proof --help\n",
+        f"{chinese}。\n\n示例见 evidence-ledger proof --help\n",
+    )
     parser = add_command(kinds, name, summary, text)
     _finish(parser, f"proof of {name}", "证明文件", fetch)
     return parser
 
 
-def _add_question(kinds: argparse._SubParsersAction[Parser], name: str, summary: str) -> Parser:
+def _add_question(kinds: argparse._SubParsersAction[Parser], name: str, summary: Pair) -> Parser:
     parser = _add(kinds, name, summary, _ask)
-    parser.add_argument("of", metavar="CONTRACT", help="the contract's id")
+    say = parser.say
+    parser.add_argument("of", metavar="CONTRACT", help=say("the contract's id", "合同编号"))
     return parser
 
 
 def _add_span(parser: Parser, *, is_from_needed: bool) -> None:
+    say = parser.say
     parser.add_argument(
         "--from", dest="from_ms", type=_time, required=is_from_needed, default=0, metavar="TIME",
-        help="first moment, such as 2026-03-01T00:00+08:00, or ms since 1970",
+        help=say(
+            "first moment, such as 2026-03-01T00:00+08:00, or ms since 1970",
+            "起始时刻，例如 2026-03-01T00:00+08:00，或自 1970 年起的毫秒数",
+        ),
     )  # fmt: skip
     parser.add_argument(
-        "--until", dest="until_ms", type=_time, required=True, metavar="TIME", help="its end"
+        "--until",
+        dest="until_ms",
+        type=_time,
+        required=True,
+        metavar="TIME",
+        help=say("its end", "结束时刻"),
     )
 
 
 def _finish(parser: Parser, what: str, what_zh: str, fetch: Fetch) -> None:
-    parser.add_argument("-o", "--output", type=Path, help="file (default: standard output)")
+    add_output_option(parser)
     add_node_options(parser)
     parser.set_defaults(run=run, what=what, what_zh=what_zh, fetch=fetch)
 

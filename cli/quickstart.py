@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from cli.arguments import Parser
+from cli.arguments import Parser, choose_parser
 from cli.client import Client
 from cli.devnet import Devnet, open_devnet
 from cli.devnet_addresses import Layout
@@ -39,21 +39,37 @@ WEEK: Final = ROOT / "examples" / "week.jsonl"
 ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
+def make_parser(program: type[Parser] = Parser) -> Parser:
+    """Return the script's arguments."""
+    say = program.say
+    parser = program(
+        prog="scripts/quickstart",
+        description=say(
+            "Form a network of four institutions on this machine, submit a week of receipts, and\n"
+            "verify the evidence offline.",
+            "在本机组成四家机构的网络，提交一周的凭证，并离线核验证据。",
+        ),
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help=say("leave the network running", "让网络继续运行")
+    )
+    parser.add_argument(
+        "--home",
+        type=Path,
+        help=say("directory (default: a new temporary one)", "目录（默认：新建临时目录）"),
+    )
+    return parser
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the quickstart; return its exit status."""
-    parser = Parser(
-        prog="scripts/quickstart",
-        description="Form a network of four institutions on this machine, submit a week of "
-        "receipts, and verify the evidence offline. 四家机构、一周凭证、离线核验。",
-    )
-    parser.add_argument("--keep", action="store_true", help="leave the network running")
-    parser.add_argument("--home", type=Path, help="directory (default: a new temporary one)")
-    arguments = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+    given = sys.argv[1:] if argv is None else argv
+    arguments = make_parser(choose_parser(given)).parse_args(given)
+    signal.signal(signal.SIGTERM, _interrupt)
     home = arguments.home or Path(tempfile.mkdtemp(prefix="evidence-ledger-"))
     begun = time.monotonic()
     try:
@@ -96,7 +112,7 @@ def _run(home: Path) -> DevnetState:
         _say(f"Genesis hash 创世哈希 {state.genesis_hash}")
         count = register_submitters(state)
         _say(f"{count} submitters (merchants, a bank's gateway, a consumer) are on the chain.")
-        _say(f"{count} 个提交主体（商户、银行网关、消费者）已上链。")
+        _say(f"{count} 个提交主体（经营者、银行网关、消费者）已上链。")
 
         _head(2, "提交一周的凭证", "Submit a week of receipts, through all four nodes")
         results = _submit(devnet)

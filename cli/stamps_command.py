@@ -25,18 +25,30 @@ from cli.arguments import (
 from cli.failure import OK, Failure, unusable
 from cli.refusals import check_tx_id, in_the_way, no_node, not_made
 
-HELP = """\
+HELP: Final = (
+    """\
 Fetch the first timestamped checkpoint that covers a transaction, as files: the checkpoint, the
-transaction's log proof in it, and each authority's RFC 3161 token. 取得可信时间戳。
+transaction's log proof in it, and each authority's RFC 3161 token.
 With --file, take the checkpoint and the tokens out of an evidence file, and ask no node.
-以 --file 从证据文件中取出时间戳，不访问节点。
 
 examples:
   evidence-ledger stamps 9f2c… --devnet ./net -o ./stamped
   evidence-ledger stamps --file card.evidence.json -o ./stamped
   openssl ts -verify -data stamped/checkpoint -in stamped/tsa-1.sm3.tsr -CAfile root.pem \\
       -untrusted signer.pem
-"""
+""",
+    """\
+取得涵盖某笔交易的最早一个带时间戳的检查点，写成若干文件：检查点、该交易在其中的
+日志证明、各时间戳机构的 RFC 3161 时间戳。给出 --file 时，从存证文件中取出检查点
+与时间戳，不访问节点。
+
+示例：
+  evidence-ledger stamps 9f2c… --devnet ./net -o ./stamped
+  evidence-ledger stamps --file card.evidence.json -o ./stamped
+  openssl ts -verify -data stamped/checkpoint \\
+      -in stamped/tsa-1.sm3.tsr -CAfile root.pem -untrusted signer.pem
+""",
+)
 
 
 KINDS_ZH: Final = {"checkpoint": "检查点", "tlog-proof": "日志证明", "tsr": "时间戳"}
@@ -45,13 +57,32 @@ KINDS_ZH: Final = {"checkpoint": "检查点", "tlog-proof": "日志证明", "tsr
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command."""
-    parser = add_command(commands, "stamps", "fetch the time-stamps that cover a transaction", HELP)
-    parser.add_argument("of", metavar="TX_ID", nargs="?", help="transaction id, 64 hex digits")
+    parser = add_command(
+        commands,
+        "stamps",
+        ("fetch the time-stamps that cover a transaction", "取得涵盖一笔交易的时间戳"),
+        HELP,
+    )
+    say = parser.say
     parser.add_argument(
-        "--file", type=Path, metavar="FILE", help="an evidence file with time stamps, no node"
+        "of",
+        metavar="TX_ID",
+        nargs="?",
+        help=say("transaction id, 64 hex digits", "交易号，64 位十六进制"),
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder; made if need be"
+        "--file",
+        type=Path,
+        metavar="FILE",
+        help=say("an evidence file with time stamps, no node", "附有时间戳的存证文件，不访问节点"),
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help=say("folder; made if need be", "写入的文件夹；没有则建立"),
     )
     add_node_options(parser)
     parser.set_defaults(run=run)

@@ -16,6 +16,7 @@ from cli.arguments import (
     Parser,
     add_command,
     add_node_options,
+    add_output_option,
     add_passphrase_option,
     check_output,
     make_clients,
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     from ledger.scitt import Statement
     from ledger.signing import Signer
 
-HELP = """\
-SCITT statements (RFC 9943): signed, registered on the chain, verified by others. 已登记的声明。
+HELP: Final = (
+    """\
+SCITT statements (RFC 9943): signed, registered on the chain, verified by others.
 
 A statement is what a party of a contract says of a transaction, in COSE, signed with the party's
 key. An attest puts its hash on the chain; receipts (RFC 9942) make of it a Transparent Statement.
@@ -42,10 +44,24 @@ examples:
   evidence-ledger statement register m-yoga-2026-0001 --about 9f2c… --issuer m-yoga \\
       --document report.pdf --type application/pdf --keys keys.json --devnet ./net -o report.cose
   evidence-ledger verify report.cose --genesis-hash HASH
-"""
+""",
+    """\
+SCITT 声明（RFC 9943）：签名、登记上链、由他人核验。
 
-REGISTER_HELP = """\
-Sign a statement and register it, or register one signed elsewhere. 签署并登记声明。
+声明是合同一方就某笔交易所作的表示，采用 COSE 格式，以该方密钥签名。attest 将其
+哈希登记上链；附上收据（RFC 9942）即成透明声明。
+
+示例：
+  evidence-ledger statement register m-yoga-2026-0001 --about 9f2c… \\
+      --issuer m-yoga --document report.pdf --type application/pdf \\
+      --keys keys.json --devnet ./net -o report.cose
+  evidence-ledger verify report.cose --genesis-hash HASH
+""",
+)
+
+REGISTER_HELP: Final = (
+    """\
+Sign a statement and register it, or register one signed elsewhere.
 
 With --document the statement is made here: it has the document's SHA-256 (RFC 9995), or with
 --inline the document itself. With --statement it was made by another COSE tool, with the issuer's
@@ -60,24 +76,65 @@ examples:
       --document report.pdf --type application/pdf --keys keys.json --devnet ./net -o report.cose
   evidence-ledger statement register m-yoga-2026-0001 --about 9f2c… --issuer bank-a \\
       --statement signed.cose --home ./home --api https://node.example:8443 -o report.cose
-"""
+""",
+    """\
+签署声明并登记，或登记在别处签署的声明。
 
-COLLECT_HELP = """\
-Fetch receipts and evidence of a statement that is registered already. 取得收据与证据。
+给出 --document 时，声明在此制作：内容为该文件的 SHA-256（RFC 9995），加
+--inline 则为文件本身。给出 --statement 时，声明已由其他 COSE 工具以签发者的密钥
+制作：alg 为 EdDSA，kid 为 COSE Key Thumbprint，声明项 iss 为 <origin>/<party>，
+sub 为 urn:evidence-ledger:transaction:<tx_id>。签发者是合同一方，或一家机构。
+
+写出的文件含有声明、每个应答节点的收据以及该条目的证据；取得证据须有该合同的访问
+令牌。写出之前先行核验。
+
+示例：
+  evidence-ledger statement register m-yoga-2026-0001 --about 9f2c… \\
+      --issuer m-yoga --document report.pdf --type application/pdf \\
+      --keys keys.json --devnet ./net -o report.cose
+  evidence-ledger statement register m-yoga-2026-0001 --about 9f2c… \\
+      --issuer bank-a --statement signed.cose --home ./home \\
+      --api https://node.example:8443 -o report.cose
+""",
+)
+
+COLLECT_HELP: Final = (
+    """\
+Fetch receipts and evidence of a statement that is registered already.
 
 example:
   evidence-ledger statement collect signed.cose --entry 4be1… --devnet ./net -o report.cose
-"""
+""",
+    """\
+取得已登记的声明的收据与证据。
 
-EXTRACT_HELP = """\
-Take a part out of a Transparent Statement. 取出声明的一部分。
+示例：
+  evidence-ledger statement collect signed.cose --entry 4be1… \\
+      --devnet ./net -o report.cose
+""",
+)
+
+EXTRACT_HELP: Final = (
+    """\
+Take a part out of a Transparent Statement.
 
 evidence: the evidence file of the entry, for certificates and the verification page; payload: what
 the issuer said (or the SHA-256 of it); statement: what was registered, without receipts.
 
 example:
   evidence-ledger statement extract report.cose --part evidence -o report.evidence.json
-"""
+""",
+    """\
+取出透明声明的一部分。
+
+evidence：条目的存证文件，可用于证书与核验网页；payload：签发者的声明内容（或其
+SHA-256）；statement：所登记的声明，不含收据。
+
+示例：
+  evidence-ledger statement extract report.cose --part evidence \\
+      -o report.evidence.json
+""",
+)
 
 SAYS: Final = ("witnessed", "confirmed", "objected", "reversed")
 """What an attest may say (`contracts.attest.STATEMENTS`); the first is the default."""
@@ -87,41 +144,99 @@ PARTS_ZH: Final = {"evidence": "存证文件", "payload": "声明内容", "state
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command."""
-    parser = add_command(commands, "statement", "SCITT statements: 已登记的声明", HELP)
+    parser = add_command(commands, "statement", ("SCITT statements", "SCITT 声明"), HELP)
+    say = parser.say
     actions = parser.add_subparsers(metavar="action", required=True)
-    register = add_command(actions, "register", "sign a statement, register it", REGISTER_HELP)
-    register.add_argument("contract", metavar="CONTRACT", help="contract's id")
-    register.add_argument(
-        "--about", required=True, metavar="TX_ID", help="transaction that it speaks of"
+    register = add_command(
+        actions, "register", ("sign a statement, register it", "签署声明并登记"), REGISTER_HELP
     )
-    register.add_argument("--issuer", required=True, metavar="PARTY", help="who says it")
-    what = register.add_mutually_exclusive_group(required=True)
-    what.add_argument("--document", type=Path, metavar="FILE", help="what is stated")
-    what.add_argument("--statement", type=Path, metavar="FILE", help="a COSE_Sign1 made elsewhere")
-    register.add_argument("--type", metavar="TYPE", help="media type of the document")
-    register.add_argument("--inline", action="store_true", help="the document itself, not its hash")
-    register.add_argument("--say", choices=SAYS, default=SAYS[0], help="(default: %(default)s)")
-    register.add_argument("--keys", type=Path, metavar="KEYS", help="seeds of the signing parties")
+    register.add_argument("contract", metavar="CONTRACT", help=say("contract's id", "合同编号"))
     register.add_argument(
-        "--home", type=Path, metavar="HOME", help="a node's home: sign as its institution"
+        "--about",
+        required=True,
+        metavar="TX_ID",
+        help=say("transaction that it speaks of", "声明所述的交易"),
+    )
+    register.add_argument(
+        "--issuer", required=True, metavar="PARTY", help=say("who says it", "声明的签发者")
+    )
+    what = register.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--document", type=Path, metavar="FILE", help=say("what is stated", "声明的内容")
+    )
+    what.add_argument(
+        "--statement",
+        type=Path,
+        metavar="FILE",
+        help=say("a COSE_Sign1 made elsewhere", "在别处制作的 COSE_Sign1"),
+    )
+    register.add_argument(
+        "--type", metavar="TYPE", help=say("media type of the document", "文件的媒体类型")
+    )
+    register.add_argument(
+        "--inline",
+        action="store_true",
+        help=say("the document itself, not its hash", "写入文件本身，而非其哈希"),
+    )
+    register.add_argument(
+        "--say",
+        choices=SAYS,
+        default=SAYS[0],
+        metavar="WORD",
+        help=say(
+            "witnessed, confirmed, objected or reversed (default: %(default)s)",
+            "作何表示：witnessed 见证、confirmed 确认、objected 有异议、reversed 收回"
+            "（默认：%(default)s）",
+        ),
+    )
+    register.add_argument(
+        "--keys",
+        type=Path,
+        metavar="KEYS",
+        help=say("seeds of the signing parties", "各签名主体的密钥种子"),
+    )
+    register.add_argument(
+        "--home",
+        type=Path,
+        metavar="HOME",
+        help=say("a node's home: sign as its institution", "节点目录：以该机构的名义签名"),
     )
     _finish(register, run_register)
     add_passphrase_option(register)
-    collect = add_command(actions, "collect", "fetch receipts and evidence", COLLECT_HELP)
-    collect.add_argument("statement", type=Path, metavar="FILE", help="the signed statement")
-    collect.add_argument("--entry", required=True, metavar="TX_ID", help="that registered it")
-    _finish(collect, run_collect)
-    extract = add_command(actions, "extract", "take a part out of it", EXTRACT_HELP)
-    extract.add_argument("file", type=Path, metavar="FILE", help="a Transparent Statement")
-    extract.add_argument(
-        "--part", choices=("evidence", "payload", "statement"), required=True, help="which"
+    collect = add_command(
+        actions, "collect", ("fetch receipts and evidence", "取得收据与证据"), COLLECT_HELP
     )
-    extract.add_argument("-o", "--output", type=Path, help="file (default: standard output)")
+    collect.add_argument(
+        "statement", type=Path, metavar="FILE", help=say("the signed statement", "已签名的声明")
+    )
+    collect.add_argument(
+        "--entry",
+        required=True,
+        metavar="TX_ID",
+        help=say("that registered it", "登记该声明的交易"),
+    )
+    _finish(collect, run_collect)
+    extract = add_command(
+        actions, "extract", ("take a part out of it", "取出其中一部分"), EXTRACT_HELP
+    )
+    extract.add_argument(
+        "file", type=Path, metavar="FILE", help=say("a Transparent Statement", "透明声明")
+    )
+    extract.add_argument(
+        "--part",
+        choices=("evidence", "payload", "statement"),
+        required=True,
+        help=say("which", "取出哪一部分"),
+    )
+    add_output_option(extract)
     extract.set_defaults(run=run_extract)
 
 
 def _finish(parser: Parser, run: object) -> None:
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write")
+    say = parser.say
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help=say("the file to write", "写出的文件")
+    )
     add_node_options(parser)
     parser.set_defaults(run=run)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cli.arguments import (
     Parser,
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from cli.submission import Result
     from ledger.signing import Signer
 
-HELP = """\
-Sign receipts and submit them. 签名并提交凭证。
+HELP: Final = (
+    """\
+Sign receipts and submit them.
 
 FILE holds one JSON object a line (or a JSON list): drafts, to which salt, deadline and signatures
 are added here, or transactions signed elsewhere. A transaction is sent once the one before it in
@@ -48,31 +49,84 @@ examples:
   evidence-ledger submit register.json --api https://ledger.bank-a.example:8443 --home ./home
 
 exit status: 0 everything is on the chain (applied or refused), 1 something was not taken in
-"""
+""",
+    """\
+签署凭证并提交。
+
+FILE 每行一个 JSON 对象（或为一个 JSON 列表）：可为草稿，由本命令补上盐、截止时
+间与签名；也可为在别处签署的交易。同一记录流中，前一笔上链之后才发送下一笔；加
+--any-order 则一并发送。
+
+KEYS 是 JSON 对象 {"<主体>": "<十六进制种子>", …}，须只有您可读取；--devnet 自带
+示例提交主体的密钥。机构以其节点目录 HOME 中加密保存的主体密钥签名（例如登记经营
+者时）；节点可同时运行。
+
+示例：
+  evidence-ledger submit examples/week.jsonl --devnet ./net
+  evidence-ledger submit receipts.jsonl --keys keys.json \\
+      --api https://ledger.bank-a.example:8443 \\
+      --sign batch --wait certified --output results.jsonl
+  evidence-ledger submit register.json --home ./home \\
+      --api https://ledger.bank-a.example:8443
+
+退出码：0 全部上链（已执行或被拒绝）；1 有未被收下的
+""",
+)
 
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command."""
-    parser = add_command(commands, "submit", "sign receipts and submit them", HELP)
-    parser.add_argument("file", type=Path, metavar="FILE", help="JSON or JSONL; see above")
-    parser.add_argument("--keys", type=Path, metavar="KEYS", help="seeds of the signing parties")
+    parser = add_command(
+        commands, "submit", ("sign receipts and submit them", "签署凭证并提交"), HELP
+    )
+    say = parser.say
     parser.add_argument(
-        "--home", type=Path, metavar="HOME", help="a node's home: sign as its institution"
+        "file",
+        type=Path,
+        metavar="FILE",
+        help=say("JSON or JSONL; see above", "JSON 或 JSONL，见上文"),
+    )
+    parser.add_argument(
+        "--keys",
+        type=Path,
+        metavar="KEYS",
+        help=say("seeds of the signing parties", "各签名主体的密钥种子"),
+    )
+    parser.add_argument(
+        "--home",
+        type=Path,
+        metavar="HOME",
+        help=say("a node's home: sign as its institution", "节点目录：以该机构的名义签名"),
     )
     parser.add_argument(
         "--sign",
         choices=("each", "batch"),
         default="each",
-        help="each: one signature a transaction (default); batch: one over many of a submitter",
+        help=say(
+            "each: one signature a transaction (default); batch: one over many of a submitter",
+            "each：每笔交易一个签名（默认）；batch：同一提交主体的多笔交易合用一个签名",
+        ),
     )
     parser.add_argument(
         "--wait",
         choices=("committed", "certified"),
         default="committed",
-        help="committed: a quorum decided (default); certified: a checkpoint covers all",
+        help=say(
+            "committed: a quorum decided (default); certified: a checkpoint covers all",
+            "committed：法定多数已决定（默认）；certified：已为检查点所涵盖",
+        ),
     )
-    parser.add_argument("--any-order", action="store_true", help="do not keep streams in order")
-    parser.add_argument("-o", "--output", type=Path, help="results, one JSON object a line")
+    parser.add_argument(
+        "--any-order",
+        action="store_true",
+        help=say("do not keep streams in order", "不按记录流的先后次序发送"),
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        help=say("results, one JSON object a line", "结果，每行一个 JSON 对象"),
+    )
     add_node_options(parser)
     add_passphrase_option(parser)
     parser.set_defaults(run=run)

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
-from cli.arguments import Parser
+from cli.arguments import Parser, add_command
+
+SUMMARY: Final = ("verify an evidence file, offline", "离线核验存证文件")
 
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the command's line."""
-    commands.add_parser("verify", help="verify an evidence file, offline: 离线核验", add_help=False)
+    add_command(commands, "verify", SUMMARY, SUMMARY)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from cli.arguments import (
     Parser,
@@ -17,41 +18,86 @@ from cli.arguments import (
 )
 from cli.failure import OK, unusable
 
-HELP = """\
+HELP: Final = (
+    """\
 Be a witness: a court, a notary or an association cosigns the checkpoints that a ledger's members
 certify, and so sees that nobody is shown another log. It needs no copy of the log.
-对账本检查点作见证副署。
 
 example:
   evidence-ledger witness init --home ./witness --name court.example/witness
   evidence-ledger witness run --home ./witness --genesis genesis.json --listen 127.0.0.1:8444
       then give the members the key that init printed, and your address
-"""
+""",
+    """\
+担任见证者：法院、公证机构或行业协会对账本成员所认证的检查点作见证副署，由此确认
+任何人看到的都是同一份日志。不需保存日志的副本。
 
-INIT_HELP = """\
+示例：
+  evidence-ledger witness init --home ./witness --name court.example/witness
+  evidence-ledger witness run --home ./witness --genesis genesis.json \\
+      --listen 127.0.0.1:8444
+      然后将 init 显示的密钥与您的地址交给各成员
+""",
+)
+
+INIT_HELP: Final = (
+    """\
 Make a witness's key and name. Prints its verifier key, which the members put into node.toml.
-"""
 
-RUN_HELP = """\
+example:
+  evidence-ledger witness init --home ./witness --name court.example/witness
+""",
+    """\
+生成见证者的密钥与名称，并显示其验证密钥，供各成员写入 node.toml。
+
+示例：
+  evidence-ledger witness init --home ./witness --name court.example/witness
+""",
+)
+
+RUN_HELP: Final = (
+    """\
 Serve C2SP tlog-witness over plain HTTP on a loopback address; put your own proxy with TLS before
 it. Whoever has the key's file but not its `logs` folder could vouch for a second history: back both
 up together, and never run two copies.
-"""
+
+example:
+  evidence-ledger witness run --home ./witness --genesis genesis.json
+""",
+    """\
+在本机回环地址以明文 HTTP 提供 C2SP tlog-witness 服务；请在其前设置您自己的带
+TLS 的代理。若只有密钥文件而没有 logs 文件夹，便可能为另一份历史作见证：两者须一
+并备份，且绝不可同时运行两份。
+
+示例：
+  evidence-ledger witness run --home ./witness --genesis genesis.json
+""",
+)
 
 
 def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add the commands."""
-    parser = add_command(commands, "witness", "cosign a ledger's checkpoints: 见证副署", HELP)
+    parser = add_command(
+        commands, "witness", ("cosign a ledger's checkpoints", "对账本检查点作见证副署"), HELP
+    )
+    say = parser.say
     parser.set_defaults(run=None, help_of=parser)
-    actions = parser.add_subparsers(metavar="action", title="actions")
-    init = add_command(actions, "init", "make a witness's key", INIT_HELP)
+    actions = parser.add_subparsers(metavar="action", title=say("actions", "操作"))
+    init = add_command(actions, "init", ("make a witness's key", "生成见证者的密钥"), INIT_HELP)
     _add_home(init)
     init.add_argument(
-        "--name", required=True, help="key name: a URL without a scheme, such as court.example/w"
+        "--name",
+        required=True,
+        help=say(
+            "key name: a URL without a scheme, such as court.example/w",
+            "密钥名称：不含协议的网址，例如 court.example/w",
+        ),
     )
     add_passphrase_option(init)
     init.set_defaults(run=run_init)
-    run = add_command(actions, "run", "answer requests for cosignatures", RUN_HELP)
+    run = add_command(
+        actions, "run", ("answer requests for cosignatures", "答复副署请求"), RUN_HELP
+    )
     _add_home(run)
     run.add_argument(
         "--genesis",
@@ -59,15 +105,29 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
         required=True,
         type=Path,
         metavar="FILE",
-        help="genesis document of a log to witness; may be repeated",
+        help=say(
+            "genesis document of a log to witness; may be repeated",
+            "所见证的日志的创世文件；可多次给出",
+        ),
     )
-    run.add_argument("--listen", default="127.0.0.1:8444", help="address (default: %(default)s)")
+    run.add_argument(
+        "--listen",
+        default="127.0.0.1:8444",
+        help=say("address (default: %(default)s)", "监听地址（默认：%(default)s）"),
+    )
     add_passphrase_option(run)
     run.set_defaults(run=run_serve)
 
 
 def _add_home(parser: Parser) -> None:
-    parser.add_argument("--home", type=Path, required=True, metavar="DIR", help="witness's folder")
+    say = parser.say
+    parser.add_argument(
+        "--home",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help=say("witness's folder", "见证者的目录"),
+    )
 
 
 def run_init(arguments: argparse.Namespace) -> int:

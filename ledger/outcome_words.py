@@ -36,7 +36,7 @@ REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "already_revoked": ("已经撤销或停用", "it is already revoked"),
     "amount_too_large": ("金额超过上限", "the amount is too large"),
     "consumer_party_not_distinct": (
-        "消费者主体即商户或托管机构",
+        "消费者主体即经营者或托管机构",
         "the consumer's party is the merchant or the custodian",
     ),
     "evidence_enough": ("该验证者的证据已达上限", "enough is recorded of this validator"),
@@ -66,7 +66,7 @@ REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "unknown_custodian": ("托管机构未登记", "the custodian is not registered as one"),
     "unknown_industry": ("行业未知", "the industry is not known"),
     "unknown_key": ("密钥未知", "the key is not known"),
-    "unknown_merchant": ("商户未登记", "the merchant is not registered as one"),
+    "unknown_merchant": ("经营者未登记", "the merchant is not registered as one"),
     "unknown_party": ("主体未登记", "the party is not registered"),
     "unknown_role": ("角色未知", "the role is not known"),
     "unknown_statement": ("陈述种类未知", "the statement is not of a known sort"),

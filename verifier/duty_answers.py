@@ -40,7 +40,7 @@ REFUSED: Final = "records.refused"
 GATEWAY: Final = "gateway"
 """Role of a party that acts for the institution that registered it (docs/CONTRACTS.md)."""
 
-ROLE_ZH: Final = {"merchant": "商户", "custodian": "托管机构", "consumer": "消费者"}
+ROLE_ZH: Final = {"merchant": "经营者", "custodian": "托管机构", "consumer": "消费者"}
 _PLACES: Final[Mapping[str, tuple[int, int, int]]] = {
     "prepaid": (2, 3, 5),
     "contract": (2, 3, 4),

@@ -20,6 +20,7 @@ from ledger.evidence import FILE_BYTES_MAX, SCHEDULE_START
 from ledger.refusal import Rejected
 from ledger.tlog_proof import FIRST_LINE
 from verifier.evidence_file import read_evidence, read_schedule_head
+from verifier.help import HelpParser, Language, choose_language
 from verifier.report import (
     Report,
     format_findings,
@@ -47,12 +48,13 @@ NOT_WRITTEN: Final = (
 HASH_HEX_CHARS: Final = 64
 PDF_MAGIC: Final = b"%PDF-"
 
-HELP_HEAD: Final = """\
-Verify evidence of the ledger, offline: no network, no account, no trust in any node.
-离线核验账本证据：不联网、不需账号、不必信任任何节点。
-"""
+HELP_HEAD: Final = (
+    "Verify evidence of the ledger, offline: no network, no account, no trust in any node.",
+    "离线核验账本证据：不联网、不需账号、不必信任任何节点。",
+)
 
-HELP_TAIL: Final = """\
+HELP_TAIL: Final = (
+    """\
 examples:
   %(prog)s card-8c1.evidence.json --genesis-hash 5f0c…e1
       every step with its result, in Chinese and English
@@ -63,55 +65,104 @@ examples:
       with every step by which what is owed was derived
   %(prog)s m-yoga.schedule.jsonl --genesis-hash 5f0c…e1
       every contract of a merchant, that none is left out, and a table of them
-  %(prog)s --entry 17.entry --proof 17.tlog-proof --genesis genesis.json --genesis-hash 5f0c…e1
+  %(prog)s --entry 17.entry --proof 17.tlog-proof \\
+      --genesis genesis.json --genesis-hash 5f0c…e1
       an entry and its C2SP tlog-proof, without the records of its signers
 
 The genesis hash (the chain id, 64 hex digits) is what you trust. Take it from a source that is
 independent of whoever gave you the file: a court's or an authority's notice, or several
-institutions' own websites. 创世哈希须取自独立于文件提供者的来源。
+institutions' own websites.
 
 exit status:
-  0  consistent 一致      every step that applies to the file passed
-  1  inconsistent 不一致  a step failed; it is named, with the reason
-  2  unusable 无法核验    not an evidence file, no genesis hash given, or the report not written
-"""
+  0  consistent    every step that applies to the file passed
+  1  inconsistent  a step failed; it is named, with the reason
+  2  unusable      not an evidence file, no genesis hash given, or the report not written
+""",
+    """\
+示例：
+  %(prog)s card-8c1.evidence.json --genesis-hash 5f0c…e1
+      列出每一步及其结果，中英文对照
+  %(prog)s card-8c1.evidence.json --genesis-hash 5f0c…e1 --lang zh
+      只用中文
+  %(prog)s card-8c1.evidence.json --genesis-hash 5f0c…e1 --json
+      供程序读取
+  %(prog)s gym.case.json --genesis-hash 5f0c…e1 --working
+      并列出应退金额的每一步推算
+  %(prog)s m-yoga.schedule.jsonl --genesis-hash 5f0c…e1
+      经营者的全部合同，证明没有遗漏，并列成表
+  %(prog)s --entry 17.entry --proof 17.tlog-proof \\
+      --genesis genesis.json --genesis-hash 5f0c…e1
+      一个条目及其 C2SP tlog-proof，不含签名者的登记记录
+
+您所信任的是创世哈希（即链标识，64 位十六进制）。须取自独立于文件提供者的来源：
+法院或主管机关的公告，或多家机构各自的网站。
+
+退出码：
+  0  一致      适用于此文件的各步全部通过
+  1  不一致    有一步失败；指明该步与原因
+  2  无法核验  不是存证文件，未给出创世哈希，或报告未能完整写出
+""",
+)
 
 
 class _Unusable(Exception):
     """The input cannot be verified at all; its text says why."""
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(HelpParser):
     def error(self, message: str) -> NoReturn:
         raise _Unusable(f"{message}; see {self.prog} --help. 命令行参数有误，用法见 --help。")
 
 
-def make_parser(prog: str) -> argparse.ArgumentParser:
-    """Return the parser of the verifier's arguments."""
-    parser = _Parser(
-        prog=prog,
-        description=HELP_HEAD,
-        epilog=HELP_TAIL,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("file", nargs="?", metavar="FILE", help="evidence file, of any kind")
+class _ChineseParser(_Parser):
+    language = "zh"
+
+
+def make_parser(prog: str, language: Language = "en") -> HelpParser:
+    """Return the parser of the verifier's arguments, with its help in one language."""
+    program = _ChineseParser if language == "zh" else _Parser
+    say = program.say
+    parser = program(prog=prog, description=say(*HELP_HEAD), epilog=say(*HELP_TAIL))
     parser.add_argument(
-        "--genesis-hash", metavar="HEX", help="the genesis hash that you trust; required"
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help=say("evidence file, of any kind", "存证文件，何种均可"),
     )
     parser.add_argument(
-        "--lang", choices=("zh", "en", "both"), default="both", help="language (default: both)"
+        "--genesis-hash",
+        metavar="HEX",
+        help=say("the genesis hash that you trust; required", "您所信任的创世哈希；必须给出"),
     )
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--lang",
+        choices=("zh", "en", "both"),
+        default="both",
+        help=say("language of the report (default: both)", "报告的语言（默认 both：中英文）"),
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help=say("print the report as JSON", "以 JSON 输出报告"),
+    )
     parser.add_argument(
         "--working",
         action="store_true",
-        help="after the report, show how what is owed was derived: article, formula, entries",
+        help=say(
+            "after the report, show how what is owed was derived: article, formula, entries",
+            "报告之后列出应退金额如何得出：条文、算式、所引条目",
+        ),
     )
-    bare = parser.add_argument_group("instead of FILE")
-    bare.add_argument("--entry", metavar="FILE", help="an entry's bytes (leaf data)")
-    bare.add_argument("--proof", metavar="FILE", help="its C2SP tlog-proof")
-    bare.add_argument("--genesis", metavar="FILE", help="the genesis document")
+    bare = parser.add_argument_group(say("instead of FILE", "不给出 FILE 时"))
+    bare.add_argument(
+        "--entry",
+        metavar="FILE",
+        help=say("an entry's bytes (leaf data)", "条目的原始字节（叶数据）"),
+    )
+    bare.add_argument(
+        "--proof", metavar="FILE", help=say("its C2SP tlog-proof", "该条目的 C2SP tlog-proof")
+    )
+    bare.add_argument("--genesis", metavar="FILE", help=say("the genesis document", "创世文件"))
     return parser
 
 
@@ -130,7 +181,7 @@ def main(
     arguments = argparse.Namespace(file=None, entry=None)
     _print_what_the_terminal_lacks(stream)
     try:
-        arguments = make_parser(prog).parse_args(argv)
+        arguments = make_parser(prog, choose_language(argv, os.environ)).parse_args(argv)
         report = _verify(arguments, unpack)
     except _Unusable as error:
         stream.write(f"{printable(str(error))}\n")

@@ -9,7 +9,6 @@ its code point. A step that could not be reached because an earlier one failed i
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +16,7 @@ from typing import Any, Final, Protocol
 
 from ledger.outcome_words import CAUSES
 from ledger.refusal import Reason, Rejected
+from verifier.columns import measure, pad
 
 REPORT_FORMAT: Final = "evidence-ledger/verification/v1"
 
@@ -236,12 +236,12 @@ def format_schedule(report: Report, language: str) -> Iterator[str]:
     names = list(sums)
     heads = [" ".join([head.zh] * zh + [head.en] * en) for head in _SCHEDULE_HEADS]
     whole: dict[str, object] = {"contract": " ".join(["合计"] * zh + ["all"] * en), **sums}
-    first = max(_measure(str(row["contract"])) for row in (whole, *_dicts(rows)))
+    first = max(measure(str(row["contract"])) for row in (whole, *_dicts(rows)))
     yield ""
-    yield _pad(heads[0], first) + "".join([_pad(head, -18) for head in heads[1:]])
+    yield pad(heads[0], first) + "".join([pad(head, -18) for head in heads[1:]])
     for row in (*_dicts(rows), whole):
         amounts = [f"{_yuan(row[name]):>18}" for name in names]
-        yield printable(_pad(str(row["contract"]), first) + "".join(amounts))
+        yield printable(pad(str(row["contract"]), first) + "".join(amounts))
 
 
 SEVERITIES: Final[Mapping[str, Words]] = {
@@ -286,17 +286,6 @@ def _dicts(rows: list[Any]) -> Iterator[dict[str, object]]:
 
 def _yuan(fen: object) -> str:
     return f"{fen // 100}.{fen % 100:02}" if isinstance(fen, int) else ""
-
-
-def _pad(text: str, width: int) -> str:
-    """Pad on the right, or on the left where `width` is negative."""
-    space = " " * (abs(width) - _measure(text))
-    return space + text if width < 0 else text + space
-
-
-def _measure(text: str) -> int:
-    """Return how many columns a terminal gives a text: two to a Chinese character."""
-    return sum([1 + (unicodedata.east_asian_width(one) in "WF") for one in text])
 
 
 def format_working(report: Report, language: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ import { takeAfter, takeSpan, timeOf } from "./span.js";
 import { REFUSAL_WORDS, describeKind, formatInstitutions, formatTimeMs, showText } from "./wording.js";
 
 const ROLES = ["merchant", "custodian", "consumer"];
-const ROLE_ZH = { merchant: "商户", custodian: "托管机构", consumer: "消费者" };
+const ROLE_ZH = { merchant: "经营者", custodian: "托管机构", consumer: "消费者" };
 const PLACES = new Map([["prepaid", [2, 3, 5]], ["contract", [2, 3, 4]]]);
 const DAY_MS = 86_400_000;
 const CHINA_MS = 8 * 3_600_000;

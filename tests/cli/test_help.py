@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import signal
@@ -17,6 +18,7 @@ from cli.arguments import write_output
 from cli.failure import Failure
 from cli.main import make_parser
 from tests.cli.running import Command
+from verifier.help import LANGUAGE_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,6 +119,21 @@ def test_verify_runs_with_the_verifiers_two_packages_only() -> None:
     )
     assert (result.returncode, result.stderr) == (2, "")
     assert result.stdout.startswith("nowhere.json cannot be read: ")
+
+
+@pytest.mark.parametrize("module", ["cli.main", "cli.quickstart", "verifier.main"])
+def test_a_terminal_without_chinese_shows_code_points(module: str) -> None:
+    code = f"import sys; from {module} import main; sys.exit(main(['--help']))"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "ascii", LANGUAGE_VARIABLE: "zh"},
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"{'用法：'.encode('unicode_escape').decode()} ")
 
 
 def test_a_missing_package_is_said() -> None:

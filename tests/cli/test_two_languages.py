@@ -31,7 +31,7 @@ def make_parser() -> Parser:
     def small(text: str) -> int:
         raise unfit(f"{text!r} is not small", f"{text!r} 不够小")
 
-    parser = Parser(prog="try", allow_abbrev=False)
+    parser = Parser(prog="try")
     parser.add_argument("--count", type=int)
     parser.add_argument("--pair", nargs=2)
     parser.add_argument("--many", nargs="+")

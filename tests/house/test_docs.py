@@ -21,6 +21,7 @@ from genesis.document import parse_genesis
 from node.metrics import NodeMetrics
 from sim.deployment import make_deployment
 from sim.plan import FAMILIES
+from verifier.help import LANGUAGE_VARIABLE
 from verifier.verify import FILE_STEP, STEPS
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,10 @@ def prose(name: str) -> str:
 def squeeze(value: str) -> str:
     """One space for any run of white space: Pythons wrap usage lines differently."""
     return " ".join(value.split())
+
+
+HELP_SHOWN = re.compile(rf"\$ (?:{LANGUAGE_VARIABLE}=(\w+) )?({PROGRAM}(?: \w+)* --help)")
+"""The head of a block that shows help, perhaps in a language."""
 
 
 @cache
@@ -172,17 +177,22 @@ def test_help_shown_is_the_help_there_is(name: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("COLUMNS", "80")
     for _, content in fences(name):
         head, _, body = content.partition("\n")
-        if not re.fullmatch(rf"\$ {PROGRAM}( \w+)* --help", head):
+        shown = HELP_SHOWN.fullmatch(head)
+        if shown is None:
             continue
-        words = head.split()[2:-1]
+        monkeypatch.setenv(LANGUAGE_VARIABLE, shown[1] or "en")
         help_of.cache_clear()
-        assert squeeze(body) == squeeze(help_of(*words)), head
+        assert squeeze(body) == squeeze(help_of(*shown[2].split()[1:-1])), head
+    help_of.cache_clear()
 
 
-def test_the_readme_shows_the_help_of_program_and_verifier() -> None:
-    heads = [content.partition("\n")[0] for _, content in fences("README.md")]
-    assert f"$ {PROGRAM} --help" in heads
-    assert f"$ {PROGRAM} verify --help" in heads
+@pytest.mark.parametrize(
+    ("name", "asked"), [("README.md", ""), ("README.zh-CN.md", f"{LANGUAGE_VARIABLE}=zh ")]
+)
+def test_the_readme_shows_the_help_of_program_and_verifier(name: str, asked: str) -> None:
+    heads = [content.partition("\n")[0] for _, content in fences(name)]
+    assert f"$ {asked}{PROGRAM} --help" in heads
+    assert f"$ {asked}{PROGRAM} verify --help" in heads
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -215,12 +225,20 @@ def test_both_readmes_have_the_same_structure_and_commands() -> None:
         marks = re.findall(r"^(#+ |\| ?[-|]+$|```\w*|- |\d+\. |<img )", outline, re.MULTILINE)
         return [mark.strip() for mark in marks]
 
+    def blocks(name: str) -> list[tuple[str, str]]:
+        """The blocks; of help, which each shows in its language, the command."""
+        return [
+            (language, shown[2] if shown else content)
+            for language, content in fences(name)
+            for shown in [HELP_SHOWN.match(content)]
+        ]
+
     def links(name: str) -> list[str]:
         found = re.findall(r"\]\(([^)\s]+)\)", text(name))
         return [link for link in found if not link.startswith("README")]
 
     assert shape(english) == shape(chinese)
-    assert fences(english) == fences(chinese)
+    assert blocks(english) == blocks(chinese)
     assert links(english) == links(chinese)
     assert "](README.zh-CN.md)" in text(english)
     assert "](README.md)" in text(chinese)

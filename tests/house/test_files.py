@@ -96,6 +96,12 @@ def test_no_file_tells_how_it_came_about() -> None:
     assert found == []
 
 
+def test_the_merchant_has_one_name_in_chinese() -> None:
+    """That of the interpretation of 2025 (docs/LAW.zh-CN.md); other law is quoted as it stands."""
+    other = "\u5546\u6237"
+    assert [n for n, t in texts().items() if other in t and not n.startswith("law/")] == []
+
+
 def test_scripts_are_executable_and_say_what_they_do() -> None:
     scripts = [p for p in tracked_files() if p.parent in (ROOT / "scripts", ROOT / ".ci")]
     assert ROOT / "scripts/test" in scripts

@@ -190,7 +190,14 @@ def test_want_of_memory_is_no_inconsistency(evidence: str, monkeypatch: pytest.M
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for word in ("--genesis-hash", "exit status", "examples", "independent", "一致", "tlog-proof"):
+    for word in (
+        "--genesis-hash",
+        "exit status",
+        "examples",
+        "independent",
+        "consistent",
+        "tlog-proof",
+    ):
         assert word in text
     assert make_parser("evidence-ledger verify").format_usage().startswith("usage: evidence-ledger")
 
