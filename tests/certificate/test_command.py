@@ -281,9 +281,7 @@ def attach(writer: pypdf.PdfWriter, name: str = "evidence.json") -> IndirectObje
                 NameObject("/Type"): NameObject("/Filespec"),
                 NameObject("/F"): named,
                 NameObject("/UF"): named,
-                NameObject("/EF"): DictionaryObject(
-                    {NameObject("/F"): writer._add_object(stream)}
-                ),
+                NameObject("/EF"): DictionaryObject({NameObject("/F"): writer._add_object(stream)}),
             }
         )
     )
