@@ -85,8 +85,9 @@ def _find_file(reader: PdfReader) -> StreamObject:
         is_embedded = "/Type" in value and value["/Type"] == "/EmbeddedFile"
         if is_embedded and isinstance(value, StreamObject):
             files[id(value)] = value
-        if "/EF" in value:
-            streams = [one.get_object() for one in value["/EF"].values()]
+        embedded = value["/EF"] if "/EF" in value else None
+        if isinstance(embedded, DictionaryObject):
+            streams = [one.get_object() for one in embedded.values()]
             files |= {id(one): one for one in streams if isinstance(one, StreamObject)}
             names |= {str(value[key]) for key in _NAMES if key in value}
     if reader.xref != table:
@@ -120,7 +121,10 @@ def _walk(reader: PdfReader) -> Iterator[PdfObject]:
             if (value.idnum, value.generation) in seen:
                 continue
             seen.add((value.idnum, value.generation))
-            value = value.get_object()
+            found = value.get_object()
+            if found is None:
+                continue
+            value = found
         count += 1
         if count > VALUES_MAX:
             raise NoEvidence(f"it has more than {VALUES_MAX} values")

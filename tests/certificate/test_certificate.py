@@ -110,8 +110,9 @@ def test_time_stamps_stand_in_the_summary_with_what_was_not_checked() -> None:
         (
             "zh",
             (
-                "可信时间戳 2 个，自称：北京时间 2026-01-01 08:15:00.000（tsa-1, sha256）",
-                "2026-01-01 08:15:00.000（tsa-1, sm3, 摘要未比对）",
+                "可信时间戳 2 个，自称：北京时间 2026-01-01 08:15:00.000，误差至多 1 秒",
+                "1 秒（tsa-1, sha256）",
+                "2026-01-01 08:15:00.000，误差至多 1 秒（tsa-1, sm3, 摘要未比对）",
                 "时间戳机构的签名未核验",
                 "25 可信时间戳 通过",
             ),
@@ -119,8 +120,9 @@ def test_time_stamps_stand_in_the_summary_with_what_was_not_checked() -> None:
         (
             "en",
             (
-                "Time stamps 2, which say: 2026-01-01 00:15:00.000 UTC (tsa-1, sha256)",
-                "2026-01-01 00:15:00.000 UTC (tsa-1, sm3, imprint not compared)",
+                "Time stamps 2, which say: 2026-01-01 00:15:00.000 UTC to within 1 s",
+                "1 s (tsa-1, sha256)",
+                "2026-01-01 00:15:00.000 UTC to within 1 s (tsa-1, sm3, imprint not compared)",
                 "the authorities' signatures are not checked",
                 "25 time stamps",
             ),
