@@ -74,7 +74,7 @@ def _find_file(reader: PdfReader) -> StreamObject:
     calls itself `EmbeddedFile`. Each of many could unpack to the bound of size, and a predictor
     undoes a row of two bytes at a time.
     """
-    from pypdf.generic import DictionaryObject, StreamObject
+    from pypdf.generic import DictionaryObject, NameObject, StreamObject
 
     table = copy.deepcopy(reader.xref)
     files: dict[int, StreamObject] = {}
@@ -82,10 +82,9 @@ def _find_file(reader: PdfReader) -> StreamObject:
     for value in _walk(reader):
         if not isinstance(value, DictionaryObject):
             continue
-        is_embedded = "/Type" in value and value["/Type"] == "/EmbeddedFile"
-        if is_embedded and isinstance(value, StreamObject):
+        kind, embedded = [_read(value.get(key)) for key in ("/Type", "/EF")]
+        if kind == NameObject("/EmbeddedFile") and isinstance(value, StreamObject):
             files[id(value)] = value
-        embedded = value["/EF"] if "/EF" in value else None
         if isinstance(embedded, DictionaryObject):
             streams = [one.get_object() for one in embedded.values()]
             files |= {id(one): one for one in streams if isinstance(one, StreamObject)}
@@ -106,6 +105,11 @@ def _find_file(reader: PdfReader) -> StreamObject:
 
 _NAMES: Final = ("/F", "/UF", "/DOS", "/Mac", "/Unix")
 """A file specification's names, for different readers."""
+
+
+def _read(value: PdfObject | None) -> PdfObject | None:
+    """Return a member's value, which may stand elsewhere."""
+    return None if value is None else value.get_object()
 
 
 def _walk(reader: PdfReader) -> Iterator[PdfObject]:

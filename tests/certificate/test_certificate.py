@@ -501,6 +501,43 @@ def test_an_amount_is_not_taken_for_a_number_to_be_called() -> None:
     assert "".join(show_text("call 13812345678.")) == "call 138****5678."
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("电话138-0013-8000。", "电话138-****-8000。"),
+        ("call 138 0013 8000, or 199-0000-1234.", "call 138 **** 8000, or 199-****-1234."),
+        ("+86 138 0013 8000", "+86 138 **** 8000"),
+        ("+86-138-0013-8000", "+86-138-****-8000"),
+        ("+8613800138000 008613800138000", "+86138****8000 0086138****8000"),
+        ("0086 150-2026-0101", "0086 150-****-0101"),
+        ("139\u20110013\u20118000", "139\u2011****\u20118000"),
+    ],
+)
+def test_a_mobile_number_is_masked_however_it_is_grouped(text: str, shown: str) -> None:
+    assert "".join(show_text(text)) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "150-2026-0101",
+        "合同 150 2026 0101",
+        "HT-138-0013-8000",
+        "2026-138-0013-8000",
+        "138-0013-8000-2",
+        "138-0013-80001",
+        "128-0013-8000",
+        "138 001 3800",
+        "13 800 138 000",
+        "138,0013,8000",
+        "138.0013.8000",
+        "1 380 013.80 元",
+    ],
+)
+def test_what_is_no_mobile_number_beyond_doubt_stands(text: str) -> None:
+    assert "".join(show_text(text)) == text
+
+
 def test_pieces_joined_are_the_text() -> None:
     for text in ("", "短", "a" * 17, "甲" * 40 + "b" * 100 + "，丙", "x y z", "f" * 64):
         assert "".join(show_text(text)) == text
