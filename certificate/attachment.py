@@ -1,25 +1,37 @@
 """The evidence inside a certificate's PDF: taken out, never believed.
 
-A PDF comes from anybody. It is read only for its one attachment of the certificate's name, within
-the evidence file's own bound of size; what the pages say is not read at all. Whatever is wrong with
-the PDF is one refusal, `NoEvidence`.
+A PDF comes from anybody. It is read only for the one file in it, of the certificate's name and
+within the evidence file's own bound of size; what the pages say is not read at all. Wherever a
+second file could be taken from, in the tree of names, beside any object or in a note on a page,
+somebody's reader shows that one: so every value of the PDF is looked at, and of two none is taken.
+Whatever is wrong with the PDF is one refusal, `NoEvidence`.
 """
 
 from __future__ import annotations
 
+import copy
 import io
 from typing import TYPE_CHECKING, Final
 
 from ledger.evidence import FILE_BYTES_MAX
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pypdf import PdfReader
-    from pypdf.generic import DictionaryObject
+    from pypdf.generic import PdfObject, StreamObject
 
 ATTACHMENT_NAME: Final = "evidence.json"
 
-PDF_BYTES_MAX: Final = FILE_BYTES_MAX + 16 * 1024 * 1024
+PAGES_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Of whatever is in the PDF beside the evidence file."""
+
+PDF_BYTES_MAX: Final = FILE_BYTES_MAX + PAGES_BYTES_MAX
 """Largest PDF that is read: the largest evidence file, not compressed, and the pages."""
+
+VALUES_MAX: Final = 1_000_000
+"""Values in a PDF, each looked at once: a certificate of 120 entries in two languages has some
+thirty thousand."""
 
 _MAGIC: Final = b"%PDF-"
 
@@ -44,39 +56,84 @@ def extract(pdf: bytes) -> bytes:
     try:
         with pypdf.apply_configuration(
             maximum_declared_stream_length=PDF_BYTES_MAX,
-            zlib_maximum_output_length=FILE_BYTES_MAX,
+            zlib_maximum_output_length=PAGES_BYTES_MAX,
         ):
-            return _read_attachment(pypdf.PdfReader(io.BytesIO(pdf), strict=True))
+            file = _find_file(pypdf.PdfReader(io.BytesIO(pdf), strict=True))
+        with pypdf.apply_configuration(zlib_maximum_output_length=FILE_BYTES_MAX):
+            return file.get_data()
     except NoEvidence:
         raise
     except Exception as error:  # noqa: BLE001 - a hostile PDF fails in any way its reader can
         raise NoEvidence(f"the PDF cannot be read: {type(error).__name__}") from None
 
 
-def _read_attachment(reader: PdfReader) -> bytes:
-    """Unpack the one attachment, having seen that it is one and simply compressed.
+def _find_file(reader: PdfReader) -> StreamObject:
+    """Return the one file embedded in a PDF, packed, having seen that it is one and how.
 
-    Each of many could unpack to the bound of size, and a predictor undoes a row of two bytes at a
-    time.
+    A file is a stream in the `EF` of a file specification (ISO 32000-2 section 7.11.4), or one that
+    calls itself `EmbeddedFile`. Each of many could unpack to the bound of size, and a predictor
+    undoes a row of two bytes at a time.
     """
-    found = [
-        attached
-        for attached in reader.attachment_list
-        if ATTACHMENT_NAME in (attached.name, attached.alternative_name)
-    ]
-    if len(found) != 1:
-        raise NoEvidence(
-            f"it has {len(found)} attachments named {ATTACHMENT_NAME}; a certificate has one"
-        )
-    named: DictionaryObject = found[0].pdf_object["/EF"].get_object()  # type: ignore[assignment]
-    streams = {id(stream): stream for stream in [one.get_object() for one in named.values()]}
-    if len(streams) != 1:
-        raise NoEvidence(
-            f"its {ATTACHMENT_NAME} is {len(streams)} files, one for some readers and one for "
-            "others; a certificate's is one"
-        )
-    if any("/DecodeParms" in stream for stream in streams.values()):
+    from pypdf.generic import DictionaryObject, NameObject, StreamObject
+
+    table = copy.deepcopy(reader.xref)
+    files: dict[int, StreamObject] = {}
+    names: set[str] = set()
+    for value in _walk(reader):
+        if not isinstance(value, DictionaryObject):
+            continue
+        kind, embedded = [_read(value.get(key)) for key in ("/Type", "/EF")]
+        if kind == NameObject("/EmbeddedFile") and isinstance(value, StreamObject):
+            files[id(value)] = value
+        if isinstance(embedded, DictionaryObject):
+            streams = [one.get_object() for one in embedded.values()]
+            files |= {id(one): one for one in streams if isinstance(one, StreamObject)}
+            names |= {str(value[key]) for key in _NAMES if key in value}
+    if reader.xref != table:
+        raise NoEvidence("its table says falsely where an object is, so that readers may differ")
+    if len(files) != 1:
+        raise NoEvidence(f"{len(files)} files can be taken out of it; a certificate has one")
+    if names != {ATTACHMENT_NAME}:
+        raise NoEvidence(f"the file in it is not named {ATTACHMENT_NAME}, and that alone")
+    (file,) = files.values()
+    if "/DecodeParms" in file:
         raise NoEvidence(
             f"its {ATTACHMENT_NAME} is encoded with parameters, which no certificate has"
         )
-    return found[0].content
+    return file
+
+
+_NAMES: Final = ("/F", "/UF", "/DOS", "/Mac", "/Unix")
+"""A file specification's names, for different readers."""
+
+
+def _read(value: PdfObject | None) -> PdfObject | None:
+    """Return a member's value, which may stand elsewhere."""
+    return None if value is None else value.get_object()
+
+
+def _walk(reader: PdfReader) -> Iterator[PdfObject]:
+    """Yield every value that can be reached from the trailer, each indirect one once."""
+    from pypdf.generic import ArrayObject, DictionaryObject, IndirectObject
+
+    seen: set[tuple[int, int]] = set()
+    todo: list[PdfObject] = [reader.trailer]
+    count = 0
+    while todo:
+        value = todo.pop()
+        if isinstance(value, IndirectObject):
+            if (value.idnum, value.generation) in seen:
+                continue
+            seen.add((value.idnum, value.generation))
+            found = value.get_object()
+            if found is None:
+                continue
+            value = found
+        count += 1
+        if count > VALUES_MAX:
+            raise NoEvidence(f"it has more than {VALUES_MAX} values")
+        yield value
+        if isinstance(value, DictionaryObject):
+            todo += value.values()
+        elif isinstance(value, ArrayObject):
+            todo += list(value)

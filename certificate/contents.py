@@ -26,7 +26,7 @@ from verifier.report import RESULT_ZH, Report, Result, Step, Words
 from verifier.strict_json import read_object
 from verifier.trust_root import read_trust_root
 from verifier.verify import PLATFORM, TIMESTAMPS
-from verifier.wording import format_fen, format_time_ms
+from verifier.wording import format_accuracy_us, format_fen, format_time_ms
 
 TITLE: Final = Words("区块链存证核验证书", "Certificate of Verified Evidence")
 TITLE_OF_FAILURE: Final = Words("区块链存证核验报告", "Report of Failed Verification")
@@ -195,10 +195,13 @@ def _name_timestamps(report: Report) -> Words:
     """Return what the tokens say, and that nobody looked at their signatures."""
     told: list[Words] = []
     for one in cast("list[dict[str, Any]]", report.facts["timestamps"]):
-        by, name = format_time_ms(one["time_ms"]), f"{one['authority']}, {one['algorithm']}"
+        by, exactly = format_time_ms(one["time_ms"]), format_accuracy_us(one["accuracy_us"])
+        name = f"{one['authority']}, {one['algorithm']}"
         unseen = (", 摘要未比对", ", imprint not compared")
         zh, en = ("", "") if one["is_imprint_compared"] else unseen
-        told.append(Words(f"{by.zh}（{name}{zh}）", f"{by.en} ({name}{en})"))
+        told.append(
+            Words(f"{by.zh}{exactly.zh}（{name}{zh}）", f"{by.en}{exactly.en} ({name}{en})")
+        )
     zh = "；".join([one.zh for one in told])
     en = "; ".join([one.en for one in told])
     return Words(

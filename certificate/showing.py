@@ -31,7 +31,21 @@ LINE_CHARS: Final = 64
 """Of an exact value on one line: a SHA-256 in hex, or half a signature."""
 
 _RUN: Final = re.compile(rf"[!-~]{{{RUN_CHARS_MAX + 1},}}")
-_MOBILE: Final = re.compile(r"(?<![0-9A-Za-z])(?:\+?86[- ]?)?1[3-9][0-9]{9}(?![0-9A-Za-z]|\.[0-9])")
+_GAP: Final = "[- \u00a0\u2010-\u2013\u3000\uff0d]"
+_COUNTRY: Final = rf"(?:\+|00)?86{_GAP}?"
+_MOBILE: Final = re.compile(
+    rf"(?<![0-9A-Za-z])(?:{_COUNTRY})?1[3-9][0-9]{{9}}(?![0-9A-Za-z]|\.[0-9])"
+)
+_GROUPED: Final = re.compile(
+    rf"(?<![0-9A-Za-z])(?<![0-9A-Za-z]-)(1[3-9][0-9]{_GAP})(?!(?:19|20)[0-9]{{2}})[0-9]{{4}}"
+    rf"({_GAP}[0-9]{{4}})(?![0-9A-Za-z]|[-.][0-9A-Za-z])"
+)
+"""3-4-4, as mobile numbers are written; not what may be a part of a longer number, nor a number
+whose middle may be a year (150-2026-0101)."""
+_ABROAD: Final = re.compile(
+    rf"(?<![0-9A-Za-z])({_COUNTRY}1[3-9][0-9]{_GAP})[0-9]{{4}}({_GAP}[0-9]{{4}})(?![0-9A-Za-z])"
+)
+"""The same with the country's code before it, and then nothing else."""
 _RESIDENT: Final = re.compile(r"(?<![0-9A-Za-z])[1-9][0-9]{16}[0-9Xx](?![0-9A-Za-z])")
 _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS: Final = "10X98765432"
@@ -72,6 +86,8 @@ def show_exact(text: str) -> Sequence[str]:
 
 def _mask(text: str) -> str:
     text = _MOBILE.sub(lambda found: f"{found[0][:-8]}****{found[0][-4:]}", text)
+    for pattern in (_ABROAD, _GROUPED):
+        text = pattern.sub(r"\1****\2", text)
     return _RESIDENT.sub(
         lambda found: (
             f"{found[0][:6]}********{found[0][-4:]}" if _is_resident(found[0]) else found[0]

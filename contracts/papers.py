@@ -4,7 +4,7 @@ All of it is bound by what stands on the chain: the terms by their hash in the f
 and pages by the `basis` in the outcome of each computation (`law.case`), findings by the hash in
 the outcome of theirs. So a node can leave something out or alter it only in a way that whoever
 derives again notices. Findings are derived again here, because an outcome has no room for them;
-those that come out otherwise than the chain says are left out.
+those that come out otherwise than the chain says, or too long for a file, are left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ from law.case import CaseReader
 from law.days import parse_day
 from law.refusal import Refused
 from law.rules import parse_pack
-from ledger.evidence import FINDINGS_MAX, LawPapers, ProvenClaim, ProvenFindings
+from ledger.evidence import (
+    FINDINGS_BYTES_MAX,
+    FINDINGS_MAX,
+    LawPapers,
+    ProvenClaim,
+    ProvenFindings,
+)
 
 FINDINGS_COMPUTED: Final = "findings.computed"
 
@@ -115,7 +121,7 @@ def _find_again(
     except Refused:
         return None
     documents = encode_findings(found)
-    if compute_hash(documents) != look.findings:
+    if compute_hash(documents) != look.findings or len(documents) > FINDINGS_BYTES_MAX:
         return None
     return ProvenFindings(look.position, documents)
 

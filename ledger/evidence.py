@@ -212,6 +212,14 @@ FILE_BYTES_MAX: Final = 256 * 1024 * 1024
 times as much memory (measured 99 MB for 11 MB), which an ordinary computer has."""
 
 
+STRING_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Longest string of a file, as it is spelled between its quotation marks. All are base64 or text of
+what has a bound of its own, most of it under 64 KiB; `FINDINGS_BYTES_MAX` alone comes up to it."""
+
+FINDINGS_BYTES_MAX: Final = STRING_BYTES_MAX // 4 * 3
+"""Longest `documents` of findings: in base64 it is the longest string."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProvenStream:
     """A stream's state value and the proof that the state tree holds it."""

@@ -20,7 +20,9 @@ from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
-from rfc3161_client.tsp import PKIStatus, TimeStampResponse
+from rfc3161_client.tsp import Accuracy, PKIStatus, TimeStampResponse
+
+from ledger.timestamp_part import ACCURACY_MAX_S
 
 QUERY_TYPE: Final = "application/timestamp-query"
 REPLY_TYPE: Final = "application/timestamp-reply"
@@ -196,7 +198,7 @@ def check_response(
     2. The imprint, its hash and the nonce are those of the request.
     3. The pinned certificate signed it, for time-stamping, and leads to a pinned root; all were
        valid at the token's time. The policy is the one asked for.
-    4. The time is near this node's own.
+    4. The time is near this node's own, and its accuracy one that verifiers read.
     """
     try:
         response = decode_timestamp_response(raw)
@@ -233,9 +235,25 @@ def check_response(
             f"the token's time is {abs(time_ms - now_ms) // 1000} s from this node's; at most "
             f"{CLOCK_DIFFERENCE_MAX_S} s are accepted, so one of the two clocks is wrong"
         )
+    _check_accuracy(info.accuracy)
     return Token(
         authority.name, hash_name, info.policy.dotted_string, info.serial_number, time_ms, raw
     )
+
+
+def _check_accuracy(accuracy: Accuracy | None) -> None:
+    if accuracy is None:
+        return
+    parts = (
+        ("seconds", accuracy.seconds, range(ACCURACY_MAX_S + 1)),
+        ("millis", accuracy.millis, range(1, 1000)),
+        ("micros", accuracy.micros, range(1, 1000)),
+    )
+    for name, number, allowed in parts:
+        if number is not None and number not in allowed:
+            raise TokenRefused(
+                f"the token's accuracy has {number} {name}; {allowed[0]} to {allowed[-1]} may be"
+            )
 
 
 def _check_granted(response: TimeStampResponse) -> None:

@@ -5,7 +5,8 @@ way to the same answer, so that the two check one another: every token is matche
 spelling RFC 8785 section 3.2 allows (no white space, shortest escapes, members in the order of
 their UTF-16 units and hence never twice, integers only, |n| ≤ 2^53−1, text that `is_normal`), and
 what matches is canonical. Nothing is held but the values read; their number is bounded, because the
-smallest of them take some thirty times their spelling in memory.
+smallest of them take some thirty times their spelling in memory, and so is the length of a string,
+because a page that reads it can do nothing else meanwhile.
 
 The grammar says what is canonical, and it alone refuses. Most texts are seen to be so in a fraction
 of its time, by their length: of all ways to write the same values, members in the same order, the
@@ -24,6 +25,7 @@ import unicodedata
 from itertools import pairwise
 from typing import Any, Final, NoReturn
 
+from ledger.evidence import STRING_BYTES_MAX
 from ledger.refusal import Reason, Rejected
 
 INTEGER_MAX: Final = 2**53 - 1
@@ -36,8 +38,9 @@ VALUES_MAX: Final = 4 * 1024 * 1024
 """Values in one text, the outermost and each container counted: a record of 100,000 entries, each
 in a block of its own with a path of 30 hashes, has 3,300,000."""
 
-GLANCE_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Longest text that is read at a glance: that way holds it four times over."""
+GLANCE_BYTES_MAX: Final = STRING_BYTES_MAX
+"""Longest text that is read at a glance: that way holds it four times over, and counts neither
+values nor the bytes of a string."""
 
 NORMALIZATION: Final = unicodedata.ucd_3_2_0
 """Unicode 3.2, which every Python holds: a file must not become wrong when a later Unicode is. Only
@@ -46,9 +49,10 @@ what 3.2 assigns may be asked about: of the rest, each Python knows what its own
 JsonValue = None | bool | int | str | list["JsonValue"] | dict[str, "JsonValue"]
 
 # Possessive repetition: a string of any length is matched without a stack of alternatives.
-_STRING: Final = re.compile(
-    rb'"(?:[^"\\\x00-\x1f]++|\\["\\bfnrt]|\\u00(?:0[0-7be-f]|1[0-9a-f]))*+"'
+_CHARACTERS: Final = re.compile(
+    rb'(?:[^"\\\x00-\x1f]++|\\["\\bfnrt]|\\u00(?:0[0-7be-f]|1[0-9a-f]))*+'
 )
+_ESCAPE_BYTES: Final = len(r"\u0000")
 _NUMBER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?![0-9])")
 _LITERALS: Final[tuple[tuple[bytes, bool | None], ...]] = (
     (b"true", True),
@@ -226,12 +230,19 @@ class _Reader:
                 self.fail(at, "',' or ']'")
 
     def read_string(self, at: int) -> tuple[str, int]:
-        match = _STRING.match(self.raw, at)
-        if match is None:
+        raw, begin = self.raw, at + 1
+        match = _CHARACTERS.match(raw, begin, begin + STRING_BYTES_MAX + _ESCAPE_BYTES)
+        end = begin if match is None else match.end()
+        if end - begin > STRING_BYTES_MAX:
+            _refuse(
+                Reason.TOO_LARGE,
+                f"{self.name}: the string at byte {at} has more than {STRING_BYTES_MAX} bytes",
+            )
+        if not (raw.startswith(b'"', at) and raw.startswith(b'"', end)):
             self.fail(at, "a string with the shortest escapes")
-        token = match.group()
+        token = raw[at : end + 1]
         if token.isascii() and b"\\" not in token:
-            return token[1:-1].decode("ascii"), match.end()
+            return token[1:-1].decode("ascii"), end + 1
         try:
             text = token.decode()
         except UnicodeDecodeError:
@@ -241,7 +252,7 @@ class _Reader:
                 Reason.NOT_CANONICAL,
                 f"{self.name}: the string at byte {at} is not in Normalization Form C",
             )
-        return (json.loads(text) if b"\\" in token else text[1:-1]), match.end()
+        return (json.loads(text) if b"\\" in token else text[1:-1]), end + 1
 
     def read_integer(self, at: int) -> tuple[int, int]:
         match = _NUMBER.match(self.raw, at)

@@ -1,8 +1,8 @@
 """Step 25: RFC 3161 tokens are of a certified checkpoint whose tree begins with the file's own.
 
 Looked at here: the checkpoint's signatures and quorum, the path, each token's form, that its
-SHA-256 imprint is that of the checkpoint's bytes, and what time it says, which cannot be before
-the cosignatures among those bytes were made. Not looked at, here or in
+SHA-256 imprint is that of the checkpoint's bytes, and what time it says and how exactly, which
+cannot be before the cosignatures among those bytes were made. Not looked at, here or in
 the page: the authority's signature and certificates, which take CMS, X.509 and somebody's trust in
 an authority; the sentence has the `openssl ts` command that does. Nor is SM3 computed: a token with
 that imprint is read, and said not to be compared. The step is no condition of any other.
@@ -27,7 +27,7 @@ from verifier.evidence_file import (
 from verifier.log_steps import certify
 from verifier.report import NotRun, Refuted, Words
 from verifier.timestamp_token import read_token
-from verifier.wording import format_time_ms
+from verifier.wording import format_accuracy_us, format_time_ms
 
 CLOCK_DIFFERENCE_MAX_S: Final = 300
 """Between the clocks of cosigners and authorities; nodes keep no token that is further away."""
@@ -72,7 +72,7 @@ def check_timestamps(case: Case) -> Words:
                 f"{name}: the imprint is {found.imprint.hex()}; the checkpoint's SHA-256 is "
                 f"{digest.hex()}.",
             )
-        by = format_time_ms(found.time_ms)
+        by, exactly = format_time_ms(found.time_ms), format_accuracy_us(found.accuracy_us)
         if found.time_ms < cosigned_ms - CLOCK_DIFFERENCE_MAX_S * 1000:
             since = format_time_ms(cosigned_ms)
             raise Refuted(
@@ -82,14 +82,15 @@ def check_timestamps(case: Case) -> Words:
             )
         told.append(
             Words(
-                f"{token.authority}（{token.algorithm}）：{by.zh}，"
+                f"{token.authority}（{token.algorithm}）：{by.zh}{exactly.zh}，"
                 f"{'摘要相符' if is_compared else '摘要未比对'}",
-                f"{token.authority} ({token.algorithm}): {by.en}, "
+                f"{token.authority} ({token.algorithm}): {by.en}{exactly.en}, "
                 f"{'of these bytes' if is_compared else 'imprint not compared'}",
             )
         )
         facts.append(
             {
+                "accuracy_us": found.accuracy_us,
                 "algorithm": token.algorithm,
                 "authority": token.authority,
                 "is_imprint_compared": is_compared,

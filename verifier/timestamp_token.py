@@ -1,4 +1,4 @@
-"""What an RFC 3161 token says of itself: which hash of which bytes, and when.
+"""What an RFC 3161 token says of itself: which hash of which bytes, when, and how exactly.
 
 A small reader of DER (X.690) that goes down one way only, from the TimeStampResp to the TSTInfo in
 it, and holds every element on that way to its one spelling: tag, shortest definite length, nothing
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Final, NoReturn
 
 from ledger.refusal import Reason, Rejected
-from ledger.timestamp_part import SHA256, SM3
+from ledger.timestamp_part import ACCURACY_MAX_S, SHA256, SM3
 
 _INTEGER: Final = 0x02
 _OCTETS: Final = 0x04
@@ -40,6 +40,13 @@ _NULL: Final = b"\x05\x00"
 IMPRINT_BYTES: Final = 32
 """Of SHA-256 and of SM3."""
 
+_ACCURACY: Final = (
+    (_INTEGER, "accuracy.seconds", range(ACCURACY_MAX_S + 1), 1_000_000),
+    (0x80, "accuracy.millis", range(1, 1000), 1000),
+    (0x81, "accuracy.micros", range(1, 1000), 1),
+)
+"""RFC 3161 section 2.4.2: tag, name, numbers that may stand there, microseconds in one."""
+
 _GENERALIZED: Final = re.compile(rb"([0-9]{14})(?:\.([0-9]{0,8}[1-9]))?Z")
 """RFC 3161 section 2.4.2: seconds are given, a fraction has no zeros at its end."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,6 +59,8 @@ class TokenContent:
     imprint: bytes
     """32 bytes: the hash of what was stamped."""
     time_ms: int
+    accuracy_us: int | None
+    """By how much the time may be off, earlier or later; None where the token does not say."""
 
 
 class _Elements:
@@ -141,8 +150,9 @@ def read_token(raw: bytes, algorithm: str, token: str) -> TokenContent:
     imprint = _take_imprint(info.open(_SEQUENCE, "messageImprint"), algorithm, token)
     info.take(_INTEGER, "serialNumber")
     time_ms = _read_time(info.take(_TIME, "genTime"), token)
+    accuracy_us = _read_accuracy(info, token)
     info.pass_over()
-    return TokenContent(imprint, time_ms)
+    return TokenContent(imprint, time_ms, accuracy_us)
 
 
 def _open_info(signed: _Elements, token: str) -> _Elements:
@@ -205,6 +215,25 @@ def _read_time(raw: bytes, token: str) -> int:
     passed = moment - _EPOCH
     fraction = (found[2] or b"").decode().ljust(3, "0")[:3]
     return (passed.days * 86_400 + passed.seconds) * 1000 + int(fraction)
+
+
+def _read_accuracy(info: _Elements, token: str) -> int | None:
+    """Return the accuracy in microseconds, where one is stated; what is missing in it is zero."""
+    if info.next_tag() != _SEQUENCE:
+        return None
+    parts = info.open(_SEQUENCE, "accuracy")
+    accuracy_us = 0
+    for tag, name, allowed, unit_us in _ACCURACY:
+        if parts.next_tag() != tag:
+            continue
+        raw = parts.take(tag, name)
+        number = int.from_bytes(raw, "big", signed=True)
+        if number not in allowed or len(raw) != number.bit_length() // 8 + 1:
+            said = f"{name} is no number from {allowed[0]} to {allowed[-1]}"
+            _refuse(token, said, Reason.BAD_FIELD)
+        accuracy_us += number * unit_us
+    parts.close()
+    return accuracy_us
 
 
 def _read_moment(text: str) -> datetime:

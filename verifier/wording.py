@@ -219,6 +219,15 @@ def format_time_ms(time_ms: int) -> Words:
     return Words(*time_words.format_time_ms(time_ms))
 
 
+def format_accuracy_us(accuracy_us: int | None) -> Words:
+    """Return how exact a time stamp says that its time is, to stand behind the time."""
+    if accuracy_us is None:
+        return Words("，未载明误差", ", accuracy not stated")
+    seconds, rest = divmod(accuracy_us, 1_000_000)
+    shown = f"{seconds}.{rest:06}".rstrip("0").rstrip(".")
+    return Words(f"，误差至多 {shown} 秒", f" to within {shown} s")
+
+
 def format_institutions(institutions: Iterable[Institution]) -> Words:
     """Return institutions by name, with their ids."""
     listed = list(institutions)

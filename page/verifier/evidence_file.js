@@ -30,6 +30,8 @@ const SCHEDULE_FORMAT = "evidence-ledger/schedule/v1";
 export const SCHEDULE_START = toUtf8(`{"format":"${SCHEDULE_FORMAT}",`);
 const SCHEDULE_MEMBERS = ["format", "genesis", "header", "header_proof", "merchant"];
 const LINE_FEED = 0x0a;
+/** Decoded without a pause. */
+const BYTES_IN_A_ROW = 256 * 1024;
 
 const MEMBERS = {
   [TRANSACTION]: [
@@ -266,9 +268,14 @@ async function readKind(members, kind, size, pause) {
 
 async function takeEntries(members, pause) {
   const entries = [];
+  let bytes = 0;
   for (const [place, item] of takeList(members, "entries").entries()) {
-    entries.push(decode(item, `entries[${place}]`));
-    if (place % 256 === 255) await pause();
+    const entry = decode(item, `entries[${place}]`);
+    entries.push(entry);
+    bytes += entry.length;
+    if (bytes < BYTES_IN_A_ROW && place % 256 !== 255) continue;
+    await pause();
+    bytes = 0;
   }
   return entries;
 }

@@ -2,7 +2,8 @@
 //
 // No white space, shortest escapes, members ascending by UTF-16 units and hence never twice, integers
 // of at most 2^53−1 only, text that is normal, at most 8 levels and 4,194,304 values, because the
-// smallest values take many times their spelling in memory. What matches is canonical.
+// smallest values take many times their spelling in memory, strings of at most 4 MiB as they are spelled.
+// What matches is canonical.
 // Objects become Maps, so that no member's name can mean anything to JavaScript. The reader keeps its
 // place in a list of its own and not on the call stack: `advance` reads for a while and returns, so
 // that a page reads a large file without freezing.
@@ -15,9 +16,11 @@ import { isNormal } from "./unicode_3_2.js";
 export const INTEGER_MAX = Number.MAX_SAFE_INTEGER;
 export const DEPTH_MAX = 8;
 const VALUES_MAX = 4 * 1024 * 1024;
+const STRING_BYTES_MAX = 4 * 1024 * 1024;
 const INTEGER_CHARS_MAX = String(-INTEGER_MAX).length;
 const SHOWN = 24;
 const VALUES_IN_A_ROW = 2048;
+const BYTES_IN_A_ROW = 256 * 1024;
 
 const [QUOTE, BACKSLASH, COMMA, COLON, MINUS] = [0x22, 0x5c, 0x2c, 0x3a, 0x2d];
 const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 0x5d];
@@ -55,9 +58,12 @@ class Reader {
     this.isDone = false;
   }
 
-  /** Read up to some values; return whether the outermost is complete. */
+  /** Read up to some values or bytes; return whether the outermost is complete. */
   advance() {
-    for (let count = 0; count < VALUES_IN_A_ROW && !this.isDone; count += 1) this.readOne();
+    const end = this.at + BYTES_IN_A_ROW;
+    for (let count = 0; count < VALUES_IN_A_ROW && this.at < end && !this.isDone; count += 1) {
+      this.readOne();
+    }
     return this.isDone;
   }
 
@@ -165,6 +171,10 @@ class Reader {
       } else {
         if (byte > 0x7f) isAscii = false;
         at += 1;
+      }
+      if (at - start - 1 > STRING_BYTES_MAX) {
+        const held = `the string at byte ${start} has more than ${STRING_BYTES_MAX} bytes`;
+        refuse("too_large", `${this.name}: ${held}`);
       }
     }
     const text = fromUtf8(raw.subarray(start + 1, at));

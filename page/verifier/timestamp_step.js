@@ -1,7 +1,7 @@
 // Step 25: RFC 3161 tokens are of a certified checkpoint whose tree begins with the file's own.
 //
 // Looked at here: the checkpoint's signatures and quorum, the path, each token's form, that its SHA-256
-// imprint is that of the checkpoint's bytes, and what time it says. The authority's signature and
+// imprint is that of the checkpoint's bytes, and what time it says and how exactly. The authority's signature and
 // certificates are not, and SM3 is not computed; the sentence has the command that does both.
 
 import { equal, toHex } from "./bytes.js";
@@ -10,7 +10,7 @@ import { certify } from "./log_steps.js";
 import { verifyConsistency } from "./merkle.js";
 import { NotRun, Refuted } from "./refusal.js";
 import { readToken } from "./timestamp_token.js";
-import { formatTimeMs } from "./wording.js";
+import { formatAccuracyUs, formatTimeMs } from "./wording.js";
 
 const CLOCK_DIFFERENCE_MAX_MS = 300_000n;
 
@@ -49,7 +49,7 @@ export async function checkTimestamps({ file, root, tree }) {
 
 function tellToken({ algorithm, authority, raw }, at, digest, cosignedFrom) {
   const name = `timestamps.tokens[${at}]`;
-  const { imprint, timeMs } = readToken(raw, algorithm, name);
+  const { imprint, timeMs, accuracyUs } = readToken(raw, algorithm, name);
   const isCompared = algorithm === "sha256";
   if (isCompared && !equal(imprint, digest)) {
     throw new Refuted(
@@ -59,6 +59,7 @@ function tellToken({ algorithm, authority, raw }, at, digest, cosignedFrom) {
     );
   }
   const by = formatTimeMs(timeMs);
+  const exactly = formatAccuracyUs(accuracyUs);
   if (BigInt(timeMs) < cosignedFrom - CLOCK_DIFFERENCE_MAX_MS) {
     const since = formatTimeMs(cosignedFrom);
     throw new Refuted(
@@ -68,7 +69,7 @@ function tellToken({ algorithm, authority, raw }, at, digest, cosignedFrom) {
     );
   }
   return {
-    zh: `${authority}（${algorithm}）：${by.zh}，${isCompared ? "摘要相符" : "摘要未比对"}`,
-    en: `${authority} (${algorithm}): ${by.en}, ${isCompared ? "of these bytes" : "imprint not compared"}`,
+    zh: `${authority}（${algorithm}）：${by.zh}${exactly.zh}，${isCompared ? "摘要相符" : "摘要未比对"}`,
+    en: `${authority} (${algorithm}): ${by.en}${exactly.en}, ${isCompared ? "of these bytes" : "imprint not compared"}`,
   };
 }

@@ -1,4 +1,4 @@
-// What an RFC 3161 token says of itself: which hash of which bytes, and when.
+// What an RFC 3161 token says of itself: which hash of which bytes, when, and how exactly.
 //
 // A small reader of DER (X.690) that goes down one way only, from the TimeStampResp to the TSTInfo in
 // it: each element on that way has its tag, its length in the shortest form, and nothing behind it.
@@ -23,6 +23,12 @@ const SIGNED_DATA = "2a864886f70d010702";
 const TST_INFO = "2a864886f70d0109100104";
 const HASH_OIDS = { sha256: "608648016503040201", sm3: "2a811ccf55018311" };
 const IMPRINT_BYTES = 32;
+/** Of an accuracy: tag, name, least and greatest number, microseconds in one. */
+const ACCURACY = [
+  [INTEGER, "accuracy.seconds", 0, 86_400, 1_000_000],
+  [0x80, "accuracy.millis", 1, 999, 1000],
+  [0x81, "accuracy.micros", 1, 999, 1],
+];
 const GENERALIZED = /^([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})(?:\.([0-9]{0,8}[1-9]))?Z$/;
 
 /** The elements in a constructed value, taken one after another; throws `Rejected`. */
@@ -98,7 +104,7 @@ class Elements {
   }
 }
 
-/** Read a TimeStampResp: imprint (32 bytes) and time (ms). `token` names it; throws `Rejected`. */
+/** Read a TimeStampResp: imprint (32 bytes), time (ms) and accuracy (μs, or null). `token` names it; throws `Rejected`. */
 export function readToken(raw, algorithm, token) {
   const top = new Elements(raw, token, "the token");
   const response = top.open(SEQUENCE, "TimeStampResp");
@@ -119,8 +125,9 @@ export function readToken(raw, algorithm, token) {
   const imprint = takeImprint(info.open(SEQUENCE, "messageImprint"), algorithm, token);
   info.take(INTEGER, "serialNumber");
   const timeMs = readTime(info.take(TIME, "genTime"), token);
+  const accuracyUs = readAccuracy(info, token);
   info.passOver();
-  return { imprint, timeMs };
+  return { imprint, timeMs, accuracyUs };
 }
 
 /** From a SignedData to the TSTInfo that it is about. */
@@ -177,6 +184,30 @@ function readTime(raw, token) {
     fail(token, "genTime is no moment since 1970 as YYYYMMDDhhmmss[.f]Z", "bad_field");
   }
   return moment + Number((found[7] ?? "").padEnd(3, "0").slice(0, 3));
+}
+
+/** How exact the time is said to be (section 2.4.2), in microseconds; null where it is not said. */
+function readAccuracy(info, token) {
+  if (info.nextTag !== SEQUENCE) return null;
+  const parts = info.open(SEQUENCE, "accuracy");
+  let accuracyUs = 0;
+  for (const [tag, name, least, greatest, unitUs] of ACCURACY) {
+    if (parts.nextTag !== tag) continue;
+    const number = readPositive(parts.take(tag, name));
+    if (number === null || number < least || number > greatest) {
+      fail(token, `${name} is no number from ${least} to ${greatest}`, "bad_field");
+    }
+    accuracyUs += number * unitUs;
+  }
+  parts.close();
+  return accuracyUs;
+}
+
+/** A number of at most three bytes that is not negative, in its shortest form; null for another. */
+function readPositive(raw) {
+  if (raw.length === 0 || raw.length > 3 || raw[0] > 0x7f) return null;
+  if (raw.length > 1 && raw[0] === 0 && raw[1] < 0x80) return null;
+  return raw.reduce((number, byte) => number * 0x100 + byte, 0);
 }
 
 /** The moment of these numbers, or null where the calendar since 1970 has none. */

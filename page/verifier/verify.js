@@ -21,10 +21,10 @@ import {
   readEvidence,
   readScheduleHead,
 } from "./evidence_file.js";
-import { sha256 } from "./hashing.js";
 import { checkBalances, checkCompleteness } from "./history_steps.js";
 import { checkClaims, checkTotal } from "./liability_steps.js";
 import { checkCheckpoint, checkEntries, checkGenesis, checkHeaders, checkValidators } from "./log_steps.js";
+import { sha256Slowly } from "./long_hash.js";
 import { WORKING_LIMIT, checkOwed } from "./owed_step.js";
 import { PLATFORM_LIMIT, checkPlatform } from "./platform_step.js";
 import { UNCHECKED_LIMIT, checkPostQuantum } from "./post_quantum_step.js";
@@ -128,12 +128,12 @@ export async function verifyEvidence(raw, trustedChainId, onProgress = async () 
   };
   const [first] = STEPS;
   const reading = { step: first, number: 1, count: STEPS.length };
-  await onProgress(reading, 0, raw.length);
-  const digest = toHex(await sha256(raw));
+  const pause = (at) => onProgress(reading, at, raw.length);
+  await pause(0);
+  const digest = toHex(await sha256Slowly(raw, pause));
   let failedAt = 0;
   const isSchedule = SCHEDULE_START.every((byte, at) => raw[at] === byte);
   try {
-    const pause = (at) => onProgress(reading, at, raw.length);
     subject.file = await (isSchedule ? readScheduleHead(raw, pause) : readEvidence(raw, pause));
     add(first, "ok", describeFile(subject.file, raw.length));
   } catch (error) {

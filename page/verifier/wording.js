@@ -404,6 +404,14 @@ export function formatTimeMs(timeMs) {
   };
 }
 
+/** How exact a time stamp says that its time is, to stand behind the time. */
+export function formatAccuracyUs(accuracyUs) {
+  if (accuracyUs === null) return { zh: "，未载明误差", en: ", accuracy not stated" };
+  const rest = String(accuracyUs % 1_000_000).padStart(6, "0");
+  const shown = `${Math.floor(accuracyUs / 1_000_000)}.${rest}`.replace(/\.?0+$/u, "");
+  return { zh: `，误差至多 ${shown} 秒`, en: ` to within ${shown} s` };
+}
+
 /** Institutions by name, with their ids. */
 export function formatInstitutions(institutions) {
   return {

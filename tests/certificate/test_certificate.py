@@ -110,8 +110,9 @@ def test_time_stamps_stand_in_the_summary_with_what_was_not_checked() -> None:
         (
             "zh",
             (
-                "可信时间戳 2 个，自称：北京时间 2026-01-01 08:15:00.000（tsa-1, sha256）",
-                "2026-01-01 08:15:00.000（tsa-1, sm3, 摘要未比对）",
+                "可信时间戳 2 个，自称：北京时间 2026-01-01 08:15:00.000，误差至多 1 秒",
+                "1 秒（tsa-1, sha256）",
+                "2026-01-01 08:15:00.000，误差至多 1 秒（tsa-1, sm3, 摘要未比对）",
                 "时间戳机构的签名未核验",
                 "25 可信时间戳 通过",
             ),
@@ -119,8 +120,9 @@ def test_time_stamps_stand_in_the_summary_with_what_was_not_checked() -> None:
         (
             "en",
             (
-                "Time stamps 2, which say: 2026-01-01 00:15:00.000 UTC (tsa-1, sha256)",
-                "2026-01-01 00:15:00.000 UTC (tsa-1, sm3, imprint not compared)",
+                "Time stamps 2, which say: 2026-01-01 00:15:00.000 UTC to within 1 s",
+                "1 s (tsa-1, sha256)",
+                "2026-01-01 00:15:00.000 UTC to within 1 s (tsa-1, sm3, imprint not compared)",
                 "the authorities' signatures are not checked",
                 "25 time stamps",
             ),
@@ -497,6 +499,43 @@ def test_an_amount_is_not_taken_for_a_number_to_be_called() -> None:
     assert "".join(show_text(total)) == total
     assert "".join(show_text("电话13812345678。")) == "电话138****5678。"
     assert "".join(show_text("call 13812345678.")) == "call 138****5678."
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("电话138-0013-8000。", "电话138-****-8000。"),
+        ("call 138 0013 8000, or 199-0000-1234.", "call 138 **** 8000, or 199-****-1234."),
+        ("+86 138 0013 8000", "+86 138 **** 8000"),
+        ("+86-138-0013-8000", "+86-138-****-8000"),
+        ("+8613800138000 008613800138000", "+86138****8000 0086138****8000"),
+        ("0086 150-2026-0101", "0086 150-****-0101"),
+        ("139\u20110013\u20118000", "139\u2011****\u20118000"),
+    ],
+)
+def test_a_mobile_number_is_masked_however_it_is_grouped(text: str, shown: str) -> None:
+    assert "".join(show_text(text)) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "150-2026-0101",
+        "合同 150 2026 0101",
+        "HT-138-0013-8000",
+        "2026-138-0013-8000",
+        "138-0013-8000-2",
+        "138-0013-80001",
+        "128-0013-8000",
+        "138 001 3800",
+        "13 800 138 000",
+        "138,0013,8000",
+        "138.0013.8000",
+        "1 380 013.80 元",
+    ],
+)
+def test_what_is_no_mobile_number_beyond_doubt_stands(text: str) -> None:
+    assert "".join(show_text(text)) == text
 
 
 def test_pieces_joined_are_the_text() -> None:

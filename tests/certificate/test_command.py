@@ -8,14 +8,22 @@ import os
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pypdf
 import pytest
-from pypdf.generic import DictionaryObject, NameObject, NumberObject, StreamObject
+from pypdf.generic import (
+    ArrayObject,
+    DictionaryObject,
+    IndirectObject,
+    NameObject,
+    NumberObject,
+    StreamObject,
+    TextStringObject,
+)
 
-from certificate.attachment import NoEvidence, extract
+from certificate.attachment import VALUES_MAX, NoEvidence, extract
 from ledger.evidence import SCHEDULE_START
 from tests.certificate.papers import evidence
 from tests.cli.running import Command
@@ -211,11 +219,11 @@ def pdf_with(*names: str) -> bytes:
     ("pdf", "sentence"),
     [
         (b"", "it is not a PDF"),
-        (pdf_with(), "it has 0 attachments named evidence.json; a certificate has one"),
-        (pdf_with("other.json"), "it has 0 attachments named evidence.json; a certificate has one"),
+        (pdf_with(), "0 files can be taken out of it; a certificate has one"),
+        (pdf_with("other.json"), "the file in it is not named evidence.json, and that alone"),
         (
             pdf_with("evidence.json", "evidence.json"),
-            "it has 2 attachments named evidence.json; a certificate has one",
+            "2 files can be taken out of it; a certificate has one",
         ),
     ],
 )
@@ -234,7 +242,7 @@ def test_of_two_attachments_of_its_name_neither_is_unpacked(
         raise AssertionError("an attachment may unpack to a thousand times its size")
 
     monkeypatch.setattr(StreamObject, "get_data", unpack)
-    with pytest.raises(NoEvidence, match="it has 2 attachments"):
+    with pytest.raises(NoEvidence, match="2 files can be taken out of it"):
         extract(pdf)
 
 
@@ -262,18 +270,134 @@ def test_an_attachment_behind_a_predictor_is_not_unpacked() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["/F", "/UF"])
-def test_an_attachment_that_is_two_files_is_none(made: Path, name: str) -> None:
+def attach(writer: pypdf.PdfWriter, name: str = "evidence.json") -> IndirectObject:
+    """Add a file that hangs nowhere yet; return its specification."""
+    stream = StreamObject()
+    stream.set_data(b'{"another":"file"}')
+    named = TextStringObject(name)
+    return writer._add_object(
+        DictionaryObject(
+            {
+                NameObject("/Type"): NameObject("/Filespec"),
+                NameObject("/F"): named,
+                NameObject("/UF"): named,
+                NameObject("/EF"): DictionaryObject({NameObject("/F"): writer._add_object(stream)}),
+            }
+        )
+    )
+
+
+def hang_in_a_note(writer: pypdf.PdfWriter, name: str = "evidence.json") -> None:
+    note = DictionaryObject(
+        {
+            NameObject("/Type"): NameObject("/Annot"),
+            NameObject("/Subtype"): NameObject("/FileAttachment"),
+            NameObject("/Rect"): ArrayObject([NumberObject(at) for at in (0, 0, 9, 9)]),
+            NameObject("/FS"): attach(writer, name),
+        }
+    )
+    writer.pages[0][NameObject("/Annots")] = ArrayObject([writer._add_object(note)])
+
+
+def hang_under_a_child_of_a_child(writer: pypdf.PdfWriter) -> None:
+    """In the tree of names one level deeper than some readers go."""
+    leaf = {NameObject("/Names"): ArrayObject([TextStringObject("z"), attach(writer)])}
+    node = DictionaryObject(leaf)
+    for _ in range(2):
+        node = DictionaryObject({NameObject("/Kids"): ArrayObject([writer._add_object(node)])})
+    tree = writer.root_object["/Names"]["/EmbeddedFiles"]
+    tree[NameObject("/Kids")] = node["/Kids"]
+
+
+def hang_beside_a_font(writer: pypdf.PdfWriter) -> None:
+    fonts = writer.pages[0]["/Resources"]["/Font"]
+    font = next(iter(fonts.values())).get_object()
+    font[NameObject("/AF")] = ArrayObject([attach(writer)])
+
+
+def hang_in_the_information(writer: pypdf.PdfWriter) -> None:
+    """Where no reader looks, today."""
+    writer._info[NameObject("/Later")] = attach(writer)
+
+
+def be_one_for_some_readers(writer: pypdf.PdfWriter, name: str = "/F") -> None:
     """Readers choose between the two names of a file; what they save must be what is verified."""
+    stream = StreamObject()
+    stream.set_data(b'{"another":"file"}')
+    (specification,) = writer.root_object["/AF"]
+    specification.get_object()["/EF"][NameObject(name)] = writer._add_object(stream)
+
+
+def be_one_for_other_readers(writer: pypdf.PdfWriter) -> None:
+    be_one_for_some_readers(writer, "/UF")
+
+
+def be_related(writer: pypdf.PdfWriter) -> None:
+    """In the list of files that belong to the one (ISO 32000-2 section 7.11.4.3)."""
+    stream = StreamObject()
+    stream[NameObject("/Type")] = NameObject("/EmbeddedFile")
+    stream.set_data(b'{"another":"file"}')
+    (specification,) = writer.root_object["/AF"]
+    specification.get_object()[NameObject("/RF")] = DictionaryObject(
+        {
+            NameObject("/F"): ArrayObject(
+                [TextStringObject("evidence.json"), writer._add_object(stream)]
+            )
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "hang",
+    [
+        hang_in_a_note,
+        lambda writer: hang_in_a_note(writer, "other.json"),
+        hang_under_a_child_of_a_child,
+        hang_beside_a_font,
+        hang_in_the_information,
+        be_one_for_some_readers,
+        be_one_for_other_readers,
+        be_related,
+    ],
+)
+def test_wherever_a_second_file_hangs_neither_is_taken(
+    made: Path, hang: Callable[[pypdf.PdfWriter], None]
+) -> None:
+    writer = pypdf.PdfWriter(clone_from=made)
+    hang(writer)
+    assert refuse(writer) == "2 files can be taken out of it; a certificate has one"
+
+
+def test_a_file_with_another_name_for_some_readers_is_none(made: Path) -> None:
     writer = pypdf.PdfWriter(clone_from=made)
     (specification,) = writer.root_object["/AF"]
-    other = StreamObject()
-    other.set_data(b'{"another":"file"}')
-    specification.get_object()["/EF"][NameObject(name)] = writer._add_object(other)
-    assert refuse(writer) == (
-        "its evidence.json is 2 files, one for some readers and one for others; "
-        "a certificate's is one"
+    specification.get_object()[NameObject("/DOS")] = TextStringObject("OTHER.TXT")
+    assert refuse(writer) == "the file in it is not named evidence.json, and that alone"
+
+
+def test_a_table_that_points_elsewhere_is_not_mended(made: Path) -> None:
+    """A reader that mends it looks for the object, and another finds another one of its number."""
+    good = made.read_bytes()
+    number = pypdf.PdfReader(io.BytesIO(good)).root_object["/AF"][0].get_object()["/EF"]
+    reference = number.raw_get("/F")
+    header = f"{reference.idnum} {reference.generation} obj".encode()
+    at = good.index(b"\n" + header) + 1
+    spoilt = good.replace(f"{at:010} 00000 n".encode(), f"{at + 3:010} 00000 n".encode())
+    assert spoilt != good
+    with pytest.raises(NoEvidence) as refused:
+        extract(spoilt)
+    assert str(refused.value) == (
+        "its table says falsely where an object is, so that readers may differ"
     )
+
+
+def test_a_pdf_of_too_many_values_is_not_walked() -> None:
+    writer = pypdf.PdfWriter()
+    writer.add_blank_page(100, 100)
+    writer.root_object[NameObject("/Many")] = ArrayObject(
+        [ArrayObject([NumberObject(0)] * 1000)] * (VALUES_MAX // 1000)
+    )
+    assert refuse(writer) == f"it has more than {VALUES_MAX} values"
 
 
 def test_a_spoilt_pdf_is_refused_and_never_a_traceback(made: Path) -> None:

@@ -35,7 +35,7 @@ signer_digest = sha256
 default_policy = {policy}
 other_policies = {other}
 digests = sha256, sm3
-accuracy = secs:1
+{accuracy}
 ordering = no
 tsa_name = no
 ess_cert_id_chain = no
@@ -97,6 +97,7 @@ class TimestampAuthority:
         folder: Path,
         name: str = "tsa",
         lasts: datetime.timedelta = datetime.timedelta(days=3650),
+        accuracy: str = "accuracy = secs:1",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -120,7 +121,7 @@ class TimestampAuthority:
         )
         (folder / "serial").write_text("01\n")
         (folder / "tsa.cnf").write_text(
-            _CONFIG.format(folder=folder, policy=POLICY, other=OTHER_POLICY)
+            _CONFIG.format(folder=folder, policy=POLICY, other=OTHER_POLICY, accuracy=accuracy)
         )
         self._lock = threading.Lock()
         self.requests: list[bytes] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -26,32 +25,8 @@ from node.certification import cosigner_keys, log_trust
 from node.mldsa import MlDsaSigner
 from tests.outside.logs import DEPLOYMENT, GENESIS, TIME_S
 
-GO = shutil.which("go")
-SOURCE = Path(__file__).parent / "go"
 SIZE = 600
 INDEX = 300
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The compiled judge; its modules are pinned by hash in go.sum."""
-    if GO is None:
-        pytest.skip("Go is not installed: its C2SP implementations judge nothing here")
-    fetched = subprocess.run(
-        [GO, "mod", "download"], cwd=SOURCE, capture_output=True, text=True, check=False
-    )
-    if fetched.returncode != 0:
-        pytest.skip(f"Go's modules cannot be had here: {fetched.stderr.strip()[-200:]}")
-    target = tmp_path_factory.mktemp("go") / "outside"
-    built = subprocess.run(
-        [GO, "build", "-mod=readonly", "-o", target, "."],
-        cwd=SOURCE,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert built.returncode == 0, built.stderr
-    return target
 
 
 def write_log(folder: Path, cosigners: int = 3) -> None:

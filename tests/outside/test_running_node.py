@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,21 +37,6 @@ from tests.system.networks import Network, running_network
 ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.slow, needs_openssl]
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[TimestampAuthority, str]]:
-    """An authority that serves on a thread of its own."""
-    tsa = TimestampAuthority(tmp_path / "tsa")
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    url = asyncio.run_coroutine_threadsafe(tsa.serve(), loop).result()
-    yield tsa, url
-    asyncio.run_coroutine_threadsafe(tsa.close(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
 
 
 @contextmanager

@@ -120,6 +120,30 @@ def test_openssl_grants_what_is_asked_and_verifies_what_is_kept(
     )
 
 
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ("", ", accuracy not stated, of these bytes"),
+        ("accuracy = secs:86400", " to within 86400 s, of these bytes"),
+        ("accuracy = millisecs:500, microsecs:100", " to within 0.5001 s, of these bytes"),
+    ],
+)
+def test_the_accuracy_that_openssl_states_is_told(tmp_path: Path, stated: str, told: str) -> None:
+    tsa = TimestampAuthority(tmp_path / "tsa", accuracy=stated)
+    authority = Authority("tsa-1", "", "", read_certificates(tsa.chain.read_bytes()))
+    note = test_timestamps.note()
+    raw = judge(ask(tsa, authority, data=note), authority, data=note).raw
+    assert told in judge_file({HashName.SHA256: raw}).steps[-1].explanation.en
+
+
+def test_a_token_that_may_be_off_by_more_than_a_day_is_not_kept(tmp_path: Path) -> None:
+    tsa = TimestampAuthority(tmp_path / "tsa", accuracy="accuracy = secs:86401")
+    authority = Authority("tsa-1", "", "", read_certificates(tsa.chain.read_bytes()))
+    with pytest.raises(TokenRefused) as refused:
+        judge(ask(tsa, authority), authority)
+    assert str(refused.value) == ("the token's accuracy has 86401 seconds; 0 to 86400 may be")
+
+
 def test_a_token_outlives_its_certificate(tmp_path: Path) -> None:
     """What docs/EVIDENCE.md says of tokens whose authority's certificates have expired."""
     tsa = TimestampAuthority(tmp_path / "tsa", lasts=timedelta(seconds=3))

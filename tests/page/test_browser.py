@@ -517,6 +517,34 @@ def test_a_large_history_keeps_the_page_alive(page: Browser, tmp_path: Path) -> 
     assert page.requests() == []
 
 
+@pytest.mark.parametrize(
+    ("count", "size", "verdict"),
+    [(1, 80 * 1024 * 1024, "Unusable"), (40, 2 * 1024 * 1024, "Inconsistent")],
+)
+def test_a_file_of_long_strings_keeps_the_page_alive(
+    page: Browser, tmp_path: Path, count: int, size: int, verdict: str
+) -> None:
+    """Hashed and read in pieces, and how far it is can be seen; one string too long is refused."""
+    chain = busy_chain()
+    good = chain.history("card-1", CARD_SIGNERS)
+    path = tmp_path / "long.history.json"
+    long = b'","'.join([b"A" * size] * count)
+    path.write_bytes(good.replace(b'"entries":["', b'"entries":["' + long + b'","'))
+    page.run(
+        "window.seen = new Set();"
+        "new MutationObserver(() => seen.add(document.getElementById('progress-label').innerText))"
+        ".observe(document.getElementById('progress-label'), { childList: true });"
+    )
+    trust(page, chain)
+    page.drop(path, "#drop")
+    page.wait_for("return document.getElementById('announcement').innerText !== ''")
+    assert page.text(".verdict") == verdict
+    if count == 1:
+        assert "has more than 4194304 bytes" in page.text(".steps li p")
+    shares = [label for label in page.run("return [...seen]") if "can be read (" in label]
+    assert len(shares) > 5, shares
+
+
 def test_a_file_beyond_the_bound_is_not_read(page: Browser, tmp_path: Path) -> None:
     trust(page, busy_chain())
     path = tmp_path / "huge.history.json"

@@ -16,6 +16,7 @@ import pytest
 
 from ledger.cbor import VALUES_MAX as CBOR_VALUES_MAX
 from ledger.cbor import Tagged, read_cbor
+from ledger.evidence import STRING_BYTES_MAX
 from ledger.note import decode_base64
 from ledger.refusal import Rejected
 from ledger.signing import SeedSigner, verify_signature
@@ -208,6 +209,34 @@ def test_json_of_too_many_values(javascript: JavaScript) -> None:
             }
         else:
             assert len(page["value"]["object"][0][1]["array"]) == VALUES_MAX - 2
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"a" * STRING_BYTES_MAX + b'"', None),
+        (b"a" * (STRING_BYTES_MAX + 1) + b'"', "too_large"),
+        (b"a" * (STRING_BYTES_MAX - 2) + b'\\n"', None),
+        (b"a" * (STRING_BYTES_MAX - 1) + b'\\n"', "too_large"),
+        (b"a" * (STRING_BYTES_MAX - 6) + b'\\u0007"', None),
+        (b"a" * STRING_BYTES_MAX + b'\\u0007"', "too_large"),
+        (b"a" * STRING_BYTES_MAX + b'\\u0041"', "malformed"),
+        (b"a" * STRING_BYTES_MAX + b"\x01", "malformed"),
+        (b"a" * (STRING_BYTES_MAX + 1) + b"\x01", "too_large"),
+        (b"a" * (STRING_BYTES_MAX + 1), "too_large"),
+        (b"a" + "中".encode() * (STRING_BYTES_MAX // 3) + b'"', None),
+        (b"aa" + "中".encode() * (STRING_BYTES_MAX // 3) + b'"', "too_large"),
+        (b"\xff" * STRING_BYTES_MAX + b'"', "malformed"),
+        (b"\xff" * (STRING_BYTES_MAX + 1) + b'"', "too_large"),
+    ],
+    ids=lambda value: str(value) if value is None or type(value) is str else value[-8:].hex(),
+)
+def test_json_of_a_long_string(javascript: JavaScript, text: bytes, reason: str | None) -> None:
+    """What is counted is the spelling, and what is wrong behind the bound is not looked at."""
+    for head, tail in ((b'{"a":"', b"}"), (b'{"', b":0}")):
+        raw = head + text + tail
+        assert ours(read_object, raw).get("reason") == reason
+        both(javascript, "json", raw)
 
 
 @pytest.mark.parametrize("depth", [15, 16, 17, 1_023, 1_024, 1_025, 5_000])

@@ -205,6 +205,15 @@ def test_no_more_than_the_newest_sixteen_come_along() -> None:
     assert verify_evidence(raw, made.chain_id).is_consistent
 
 
+def test_what_is_too_long_for_a_file_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each comes by itself, so that one long list does not make the file unreadable."""
+    longest = max(len(base64.b64decode(one["documents"])) for one in given(file()))
+    monkeypatch.setattr("contracts.papers.FINDINGS_BYTES_MAX", longest - 1)
+    raw = world().history("card-1", SIGNERS)
+    assert given(raw) == given(file())[:1]
+    assert verify_evidence(raw, world().chain_id).is_consistent
+
+
 def refused_pack() -> tuple[LifeWorld, bytes]:
     """A rule pack that is no document of its format, as its publisher's own record has it."""
     made = paid_world()

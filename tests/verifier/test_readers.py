@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from law import canonical as law_canonical
 from ledger.block import decode_entry
 from ledger.canonical import decode_canonical
+from ledger.evidence import STRING_BYTES_MAX
 from ledger.refusal import Reason, Rejected
 from ledger.state_tree import decode_state_proof
 from ledger.transaction import decode_body
@@ -397,6 +398,17 @@ def test_a_text_of_too_many_values_is_refused(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(Rejected) as caught:
         read_object(b'{"a":[1,{},[],0]}', "value")
     assert str(caught.value) == "too_large: value: more than 5 values"
+
+
+def test_a_string_of_too_many_bytes_is_refused() -> None:
+    """A page that reads one can neither show how far it is nor be stopped."""
+    fits = b"a" * STRING_BYTES_MAX
+    assert read_object(b'{"a":"' + fits + b'"}', "value") == {"a": fits.decode()}
+    with pytest.raises(Rejected) as caught:
+        read_object(b'{"a":"' + fits + b'a"}', "value")
+    assert str(caught.value) == (
+        "too_large: value: the string at byte 5 has more than 4194304 bytes"
+    )
 
 
 def test_values_beyond_a_mebibyte_are_refused_unread() -> None:

@@ -28,7 +28,7 @@ from ledger.timestamp_part import (
     describe_timestamps,
 )
 from tests.verifier.small_chain import SmallChain
-from tests.verifier.tokens import NULL, SM3_OID, TIME, element, make_info, make_token
+from tests.verifier.tokens import ACCURACY, NULL, SM3_OID, TIME, element, make_info, make_token
 from verifier.report import Report, Result
 from verifier.timestamp_step import TIMESTAMP_LIMIT
 from verifier.timestamp_token import read_token
@@ -138,6 +138,16 @@ NO_LENGTH = "has a length that is not DER, or too large."
 
 def bad_time(time: bytes) -> Made:
     return (lambda: with_info(time=time), 25, BAD_FIELD, NO_TIME)
+
+
+def accuracy(parts: str) -> bytes:
+    """An Accuracy (RFC 3161 section 2.4.2) of elements in hex."""
+    return element(0x30, bytes.fromhex(parts))
+
+
+def bad_accuracy(parts: str, name: str, least: int, greatest: int) -> Made:
+    said = f"{NAME}: accuracy.{name} is no number from {least} to {greatest}."
+    return (lambda: with_info(tail=accuracy(parts)), 25, BAD_FIELD, said)
 
 
 MUTATIONS: dict[str, Made] = {
@@ -260,6 +270,27 @@ MUTATIONS: dict[str, Made] = {
     "time-with-a-line-feed": bad_time(TIME + b"\n"),
     "time-in-the-year-0": bad_time(b"00000101000000Z"),
     "time-of-many-bytes": bad_time(TIME + bytes(5000)),
+    "accuracy-over-a-day": bad_accuracy("0203015181", "seconds", 0, 86400),
+    "accuracy-of-ages": bad_accuracy("02081122334455667788", "seconds", 0, 86400),
+    "accuracy-below-zero": bad_accuracy("0201ff", "seconds", 0, 86400),
+    "accuracy-of-no-digits": bad_accuracy("0200", "seconds", 0, 86400),
+    "accuracy-of-two-spellings": bad_accuracy("02020001", "seconds", 0, 86400),
+    "accuracy-of-no-millis": bad_accuracy("800100", "millis", 1, 999),
+    "accuracy-of-1000-millis": bad_accuracy("800203e8", "millis", 1, 999),
+    "accuracy-below-zero-millis": bad_accuracy("8001ff", "millis", 1, 999),
+    "accuracy-of-1000-micros": bad_accuracy("020101810203e8", "micros", 1, 999),
+    "accuracy-out-of-order": (
+        lambda: with_info(tail=accuracy("800101020101")), 25, MALFORMED,
+        f"{NAME}: 3 bytes too many in accuracy.",
+    ),
+    "accuracy-of-something-else": (
+        lambda: with_info(tail=accuracy("040101")), 25, MALFORMED,
+        f"{NAME}: 3 bytes too many in accuracy.",
+    ),
+    "accuracy-cut": (
+        lambda: with_info(tail=accuracy("0202")), 25, MALFORMED,
+        f"{NAME}: accuracy.seconds is cut off.",
+    ),
     "info-tail-cut": (
         lambda: with_info(tail=b"\x02\x08x"), 25, MALFORMED,
         f"{NAME}: an element of TSTInfo is cut off.",
@@ -444,7 +475,8 @@ UNNOTICED: dict[str, Callable[[], bytes]] = {
     "another-time": lambda: with_info(time=TIME.replace(b"2026", b"2029")),
     "another-policy": lambda: with_info(policy=element(0x06, SM3_OID)),
     "another-serial": lambda: with_info(serial=INTEGER_9),
-    "another-nonce": lambda: with_info(tail=b""),
+    "another-nonce": lambda: with_info(tail=ACCURACY),
+    "another-accuracy": lambda: with_info(tail=accuracy("0203015180")),
     "no-certificates": lambda: with_token(certificates=b""),
     "other-certificates": lambda: with_token(certificates=element(0xA0, b"nothing")),
     "other-signers": lambda: with_token(signers=element(0x31, b"nothing")),
@@ -475,6 +507,10 @@ GOOD: dict[str, Callable[[], bytes]] = {
     "leap-day": lambda: with_info(time=b"20280229235959Z"),
     "year-9999": lambda: with_info(time=b"99991231235959Z"),
     "no-parameters": lambda: with_info(parameters=b""),
+    "accuracy-of-all-parts": lambda: with_info(tail=accuracy("02010a800105810201f4")),
+    "accuracy-of-micros": lambda: with_info(tail=accuracy("810101")),
+    "accuracy-of-a-day": lambda: with_info(tail=accuracy("0203015180")),
+    "accuracy-of-nothing": lambda: with_info(tail=accuracy("")),
     "nothing-after-the-time": lambda: with_info(tail=b""),
     "status-with-text": lambda: with_token(
         status=element(0x30, element(0x02, b"\0"), element(0x30, element(0x0C, "好".encode())))
@@ -493,16 +529,17 @@ def test_what_the_tokens_say_is_told_and_not_believed() -> None:
     assert (step.number, step.result) == (25, Result.OK)
     assert step.explanation.en == (
         f"A quorum cosigned the checkpoint of size {size}; this file's log is the beginning of it. "
-        "What its 2 time stamps say: tsa-1 (sha256): 2026-01-01 00:15:00.000 UTC, of these bytes; "
-        "tsa-1 (sm3): 2026-01-01 00:15:00.000 UTC, imprint not compared. The authorities' "
-        "signatures and certificates are not checked here; to check them: evidence-ledger stamps "
-        "--file FILE -o stamped && openssl ts -verify -data stamped/checkpoint -in "
-        "stamped/tsa-1.sha256.tsr -CAfile root.pem -untrusted signer.pem"
+        "What its 2 time stamps say: tsa-1 (sha256): 2026-01-01 00:15:00.000 UTC to within 1 s, of "
+        "these bytes; tsa-1 (sm3): 2026-01-01 00:15:00.000 UTC to within 1 s, imprint not "
+        "compared. The authorities' signatures and certificates are not checked here; to check "
+        "them: evidence-ledger stamps --file FILE -o stamped && openssl ts -verify -data "
+        "stamped/checkpoint -in stamped/tsa-1.sha256.tsr -CAfile root.pem -untrusted signer.pem"
     )
     assert step.explanation.zh == (
         f"大小为 {size} 的检查点由法定多数联署，此文件的日志是其开头；其 2 个时间戳自称的时间："
-        "tsa-1（sha256）：北京时间 2026-01-01 08:15:00.000，摘要相符；tsa-1（sm3）：北京时间 "
-        "2026-01-01 08:15:00.000，摘要未比对。时间戳机构的签名与证书未在此核验，核验命令："
+        "tsa-1（sha256）：北京时间 2026-01-01 08:15:00.000，误差至多 1 秒，摘要相符；tsa-1（sm3）："
+        "北京时间 2026-01-01 08:15:00.000，误差至多 1 秒，摘要未比对。时间戳机构的签名与证书"
+        "未在此核验，核验命令："
         "evidence-ledger stamps --file FILE -o stamped && openssl ts -verify -data "
         "stamped/checkpoint -in stamped/tsa-1.sha256.tsr -CAfile root.pem -untrusted signer.pem"
     )
@@ -510,6 +547,7 @@ def test_what_the_tokens_say_is_told_and_not_believed() -> None:
     assert report.facts["timestamps_size"] == size
     assert report.facts["timestamps"] == [
         {
+            "accuracy_us": 1_000_000,
             "algorithm": algorithm,
             "authority": "tsa-1",
             "is_imprint_compared": algorithm == SHA256,
@@ -529,7 +567,7 @@ def test_where_sm3_alone_was_asked_for_the_step_is_not_run() -> None:
     report = judge(GOOD["sm3-alone"]())
     assert report.is_consistent
     assert report.steps[-1].result is Result.NOT_RUN
-    assert "tsa-1 (sm3): 2026-01-01 00:15:00.000 UTC, imprint not compared." in (
+    assert "tsa-1 (sm3): 2026-01-01 00:15:00.000 UTC to within 1 s, imprint not compared." in (
         report.steps[-1].explanation.en
     )
     assert report.limits[-1] == TIMESTAMP_LIMIT
@@ -547,6 +585,20 @@ def test_good_tokens_are_read(name: str) -> None:
 def test_what_is_smaller_than_a_millisecond_is_cut_off() -> None:
     for name, shown in (("fraction", "00:15:00.123"), ("fraction-of-one-digit", "00:15:00.500")):
         assert f"2026-01-01 {shown} UTC" in judge(GOOD[name]()).steps[-1].explanation.en
+
+
+@pytest.mark.parametrize(
+    ("name", "zh", "en"),
+    [
+        ("nothing-after-the-time", "，未载明误差，", "UTC, accuracy not stated, of"),
+        ("accuracy-of-micros", "，误差至多 0.000001 秒，", "UTC to within 0.000001 s, of"),
+        ("accuracy-of-a-day", "，误差至多 86400 秒，", "UTC to within 86400 s, of"),
+        ("accuracy-of-nothing", "，误差至多 0 秒，", "UTC to within 0 s, of"),
+    ],
+)
+def test_how_exact_a_time_is_said_to_be_is_told(name: str, zh: str, en: str) -> None:
+    said = judge(GOOD[name]()).steps[-1].explanation
+    assert (zh in said.zh, en in said.en) == (True, True)
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
