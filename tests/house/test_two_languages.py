@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 PAIRS = (
     "README.md",
     "docs/LAW.md",
+    "docs/OPERATING.md",
     "docs/REFUND-CASES.md",
     "examples/lives/README.md",
 )
