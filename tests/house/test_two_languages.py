@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 
 PAIRS = (
     "README.md",
+    "docs/API.md",
     "docs/LAW.md",
+    "docs/PRIVACY.md",
     "docs/REFUND-CASES.md",
     "examples/lives/README.md",
 )
