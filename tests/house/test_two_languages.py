@@ -19,8 +19,10 @@ ROOT = Path(__file__).parents[2]
 
 PAIRS = (
     "README.md",
+    "docs/API.md",
     "docs/LAW.md",
     "docs/OPERATING.md",
+    "docs/PRIVACY.md",
     "docs/REFUND-CASES.md",
     "examples/lives/README.md",
 )
