@@ -259,7 +259,12 @@ class HeightState:
     def check_body(
         self, proposal: Proposal, block_hash: bytes, source: int, *, is_relayed: bool = False
     ) -> None:
-        """Keep a proposal and have the driver execute it for the current view."""
+        """Keep a proposal and have the driver execute it for the current view.
+
+        A body that stood in a proposal and was not executed yet gives way to another one for the
+        same block: a lying primary may have named envelopes that nobody has, and waiting for them
+        would cost every later view in which the block is proposed again.
+        """
         held = self.proposals.hold(
             block_hash,
             HeldProposal(proposal, source, is_ok=False, is_relayed=is_relayed),
@@ -268,6 +273,9 @@ class HeightState:
         if held is None:
             self.note(f"no room for block {block_hash.hex()}")
             return
+        if held.is_relayed and not held.is_ok and held.proposal != proposal:
+            held.proposal, held.source, held.is_relayed = proposal, source, is_relayed
+            held.checking_view = None
         if held.checking_view != self.view:
             held.is_ok = False
             held.checking_view = self.view

@@ -110,10 +110,11 @@ def propose_new_view(state: HeightState) -> None:
     held = state.proposals.get(state.plan.prepared.block_hash)
     if held is None:
         return
-    if not held.is_ok:
-        state.check_body(held.proposal, state.plan.prepared.block_hash, held.source)
-        return
-    send_new_view(state, held.proposal)
+    # Asked again in this view: of what was executed in an earlier one the driver keeps no more than
+    # a few blocks, and this one has to be durable before it is proposed.
+    state.check_body(held.proposal, state.plan.prepared.block_hash, held.source)
+    if held.is_ok:
+        send_new_view(state, held.proposal)
 
 
 def send_new_view(state: HeightState, proposal: Proposal) -> None:

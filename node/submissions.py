@@ -32,9 +32,6 @@ BLOCKS_WAITING_MAX: Final = 2
 decided and one being gathered. More would only wait longer, and verifying them would take the
 processor from deciding."""
 
-INTAKE_MARGIN_MS: Final = 10_000
-"""What has to be left of a transaction's time when it is taken in: several failed views."""
-
 ROOM_WAIT_S: Final = 5.0
 """How long a submission waits for room before its client is told to come back."""
 
@@ -233,23 +230,10 @@ class Submissions:
                 continue
             try:
                 self._shell.driver.check_admission(candidate)
-                self._check_margin(candidate)
             except Rejected as rejected:
                 answers[at] = self._refuse(rejected, candidate)
                 del parsed[at]
         return known
-
-    def _check_margin(self, candidate: Candidate) -> None:
-        """Raise `Rejected` (STALE) for what may be too late before a block can take it."""
-        left_ms = candidate.transaction.body.not_after - self._shell.now_ms()
-        if left_ms < INTAKE_MARGIN_MS:
-            raise Rejected(
-                Reason.STALE,
-                f"not_after is {left_ms} ms from now; a receipt is a promise, so at least "
-                f"{INTAKE_MARGIN_MS} ms have to be left; sign it anew with a later not_after",
-                f"距截止时间 not_after 还有 {left_ms} 毫秒；收录回执是承诺，须至少留有 "
-                f"{INTAKE_MARGIN_MS} 毫秒；请以更晚的截止时间重新签名",
-            )
 
     def _take_quota(self, candidate: Candidate) -> Refused | None:
         transaction = candidate.transaction

@@ -141,7 +141,7 @@ class Door:
             pool=self.pool,
             is_known=lambda tx_id: False,
             is_recent=admission.is_recent,
-            check_admission=lambda candidate: admission.check(candidate, self.world.next_ms),
+            check_admission=lambda candidate: admission.check(candidate, self.world.next_ms, 0),
             is_on_trial=admission.is_on_trial,
             check_attempt=lambda candidate, arriving: admission.check_attempt(
                 candidate, arriving, self.world.next_ms
