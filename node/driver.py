@@ -349,7 +349,7 @@ class Driver:
     def _take(self, replica: int, frame: Frame) -> None:
         match frame:
             case Consensus():
-                self._drive(ev.Received(decode_message(frame.payload)))
+                self._drive(ev.Received(decode_message(frame.payload), replica))
             case Transactions():
                 if not self.is_far_behind:
                     self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=False))

@@ -14,6 +14,7 @@ from consensus.messages import (
     ViewChange,
     encode_message,
 )
+from consensus.normal_case import REFUSED_BODIES_PER_VIEW_MAX
 from contracts.execution import Candidate
 from ledger.hashing import sha256
 from ledger.refusal import Rejected
@@ -137,6 +138,23 @@ def test_a_body_that_was_executed_does_not_give_way_to_another() -> None:
     assert not machine.driver.bench.desk.is_waiting
     said = [item for item in machine.voted() if isinstance(item, Prepare)]
     assert [(vote.view, vote.block_hash) for vote in said] == [(0, block_hash), (1, block_hash)]
+
+
+def test_who_passes_on_changed_bodies_keeps_nobody_from_the_primarys() -> None:
+    """No signature covers the hashes beside the header. A member nearer than the primary changed
+    them, again and again: what it had brought was refused, and then the primary's own."""
+    network = Drivers()
+    message = propose(network)
+    true = message.proposal
+    machine = network.machines[3]
+    for number in range(REFUSED_BODIES_PER_VIEW_MAX + 1):
+        changed = Proposal(true.header, true.envelope_hashes, bytes([number]) * 32)
+        machine.hear(2, wire(msgspec.structs.replace(message, proposal=changed)))
+    assert len([text for text in machine.said() if "bad_body" in text]) == 3
+    assert not any(isinstance(item, Prepare) for item in machine.voted())
+    machine.hear(LIAR, wire(message))
+    [vote] = [item for item in machine.voted() if isinstance(item, Prepare)]
+    assert vote.block_hash == true.block_hash
 
 
 def test_a_primary_executes_again_what_it_executed_in_a_view_long_left() -> None:
