@@ -347,8 +347,8 @@ MUTANTS = (
     Mutant(
         "second-proposal-accepted",
         "consensus/normal_case.py",
-        " or state.is_changing or state.accepted is not None:\n        return\n    if not",
-        " or state.is_changing:\n        return\n    if not",
+        " or state.is_changing or not is_open(state, message, brought_by):\n",
+        " or state.is_changing:\n",
         "a later proposal of a view replaces the accepted one",
         TRAPS + "test_second_proposal_of_a_view_does_not_replace_the_first",
     ),
@@ -540,8 +540,8 @@ MUTANTS = (
     Mutant(
         "re-proposal-unexecuted",
         "consensus/view_change.py",
-        "    if not held.is_ok:\n        state.check_body(",
-        "    if held.source < 0:\n        state.check_body(",
+        "    if held.is_ok:\n        send_new_view(",
+        "    if held.source >= 0:\n        send_new_view(",
         "a new primary proposes again what it has not executed",
         TRAPS + "test_trap_14_primary_that_cannot_execute_the_prepared_block_chooses_again",
     ),
