@@ -59,6 +59,9 @@ class Received(msgspec.Struct, frozen=True):
     """A decoded message came; nothing about it is believed yet."""
 
     message: Message
+    from_replica: int | None = None
+    """Whose connection brought it; None where that is not told. It lends its name to no statement,
+    and answers for what no signature covers: a proposal's body."""
 
 
 class PeerConnected(msgspec.Struct, frozen=True):

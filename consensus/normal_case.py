@@ -23,8 +23,9 @@ from ledger.refusal import Rejected
 from ledger.votes import COMMIT, PRE_PREPARE, PREPARE, PreparedCertificate, SignedBy, Vote
 
 REFUSED_BODIES_PER_VIEW_MAX: Final = 3
-"""Bodies of one view's proposal that may be of no use before the view is given up: more attempts at
-what its primary repeats would mostly execute the same thing again."""
+"""Bodies of one view's proposal that one replica may bring to no use: more attempts at what it
+repeats would mostly execute the same thing again. What others bring is tried all the same, or a
+liar nearer than the primary could use up the attempts for it."""
 
 _RETRYABLE: Final = frozenset(
     {Verdict.UNAVAILABLE, Verdict.BAD_BODY, Verdict.INADMISSIBLE, Verdict.ENTRIES_DIFFER}
@@ -100,11 +101,11 @@ def sign_pre_prepare(state: HeightState, proposal: Proposal) -> Vote:
 
 
 def accept_pre_prepare(
-    state: HeightState, message: PrePrepare, vote: Vote, now_ms: int | None
+    state: HeightState, message: PrePrepare, vote: Vote, now_ms: int | None, brought_by: int
 ) -> None:
     """Accept the verified proposal of view 0's primary: the first one, if it may stand here."""
     state.record_vote(vote)
-    if state.view != 0 or state.is_changing or state.accepted is not None:
+    if state.view != 0 or state.is_changing or not is_open(state, message, brought_by):
         return
     if not may_accept(state, vote):
         return
@@ -115,24 +116,40 @@ def accept_pre_prepare(
     except Rejected as error:
         state.note(f"proposal of replica {vote.replica} refused: {error}")
         return
-    accept(state, message, vote)
+    accept(state, message, vote, brought_by)
+
+
+def is_open(state: HeightState, message: PrePrepare | NewView, brought_by: int) -> bool:
+    """Return whether a proposal of the current view could be of use.
+
+    That is so until one was executed: another body for the block that was accepted is taken instead
+    of one that still lacks envelopes, because whoever passed that on may have made up what it names
+    and been faster than the primary.
+    """
+    accepted = state.accepted
+    if accepted is None:
+        return state.refused_bodies[brought_by] < REFUSED_BODIES_PER_VIEW_MAX
+    held = state.proposals.get(accepted.block_hash)
+    return (
+        held is not None
+        and held.may_give_way(message.proposal)
+        and accepted.block_hash == message.proposal.block_hash
+    )
 
 
 def may_accept(state: HeightState, vote: Vote) -> bool:
     """Return whether a primary's proposal may still become the accepted one of its view."""
     if state.decided is not None or vote.replica == state.membership.own:
         return False
-    if state.refused_body_count >= REFUSED_BODIES_PER_VIEW_MAX and vote.view == state.view:
-        return False
     # After a restart the own durable prepare says which block was accepted before.
     own_prepare = state.own_votes.get((PREPARE, vote.view))
     return own_prepare is None or own_prepare.block_hash == vote.block_hash
 
 
-def accept(state: HeightState, message: PrePrepare | NewView, vote: Vote) -> None:
+def accept(state: HeightState, message: PrePrepare | NewView, vote: Vote, brought_by: int) -> None:
     """Work on this proposal in this view, beginning with executing it."""
     state.accepted = Accepted(vote.view, vote.block_hash, vote.signature, message)
-    state.check_body(message.proposal, vote.block_hash, vote.replica, is_relayed=True)
+    state.check_body(message.proposal, vote.block_hash, vote.replica, brought_by=brought_by)
 
 
 def take_verdict(state: HeightState, event: ProposalChecked) -> bool:
@@ -152,10 +169,11 @@ def take_verdict(state: HeightState, event: ProposalChecked) -> bool:
     state.proposals.drop(event.block_hash)
     is_accepted = state.accepted is not None and state.accepted.block_hash == event.block_hash
     if is_accepted and event.verdict in _RETRYABLE:
-        state.refused_body_count += 1
         state.accepted = None
+        if held.brought_by is not None:
+            state.refused_bodies[held.brought_by] += 1
     is_decided = state.decided is not None and state.decided.block_hash == event.block_hash
-    if is_decided and not held.is_relayed and event.verdict is not Verdict.UNAVAILABLE:
+    if is_decided and held.brought_by is None and event.verdict is not Verdict.UNAVAILABLE:
         state.bad_sources.add(held.source)
     return True
 

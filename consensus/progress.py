@@ -47,7 +47,7 @@ def _is_counting(state: HeightState, work_pending: bool) -> bool:
         work_pending
         or state.view > 0
         or state.accepted is not None
-        or state.refused_body_count > 0
+        or bool(state.refused_bodies)
         or bool(state.own_votes)
         or state.ticks >= state.timing.idle_interval_ticks
     )

@@ -86,9 +86,14 @@ class HeldProposal:
     """Whether the driver executed it and everything agreed."""
     checking_view: int | None = None
     """The view for which an answer of the driver is awaited; a verdict of another view is stale."""
-    is_relayed: bool = False
-    """Whether the bytes stood in a proposal: its signature covers the block hash alone, so that
-    anybody on the way may have changed them, and nobody answers for them."""
+    brought_by: int | None = None
+    """Who passed the bytes on, if they stood in a proposal: its signature covers the block hash
+    alone, so that anybody on the way may have changed them, and `source` does not answer for them.
+    """
+
+    def may_give_way(self, proposal: Proposal) -> bool:
+        """Return whether another body for this block is to be tried instead of this one."""
+        return self.brought_by is not None and not self.is_ok and self.proposal != proposal
 
 
 class ProposalStore:

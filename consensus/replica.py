@@ -47,6 +47,7 @@ from consensus.next_height import NextHeightInbox
 from consensus.normal_case import (
     accept_pre_prepare,
     ask_for_proposal,
+    is_open,
     pre_prepare,
     take_built,
     take_verdict,
@@ -159,7 +160,7 @@ class Replica:
             case Tick():
                 self._tick(event)
             case Received():
-                self._receive(event.message)
+                self._receive(event)
             case PeerConnected():
                 if event.replica != self._membership.own:
                     # What was on the way to it may be lost.
@@ -309,19 +310,19 @@ class Replica:
         statements, kept = self._inbox.take(header.height + 1)
         self._enter_height(header, statements)
         for message in kept:
-            self._take(message)
+            self._take(message, None)
         ask_for_proposal(self._state, self._work_pending)
         advance(self._state)
 
     # Messages
 
-    def _receive(self, message: Message) -> None:
+    def _receive(self, event: Received) -> None:
         try:
-            self._admit(message)
+            self._admit(event.message, event.from_replica)
         except Rejected as error:
             self._outbox.actions.append(Note(str(error)))
 
-    def _admit(self, message: Message) -> None:
+    def _admit(self, message: Message, from_replica: int | None) -> None:
         """Verify a message as far as it is of any use, and put it where it belongs."""
         state = self._state
         height = height_of(message)
@@ -337,7 +338,7 @@ class Replica:
             self._compare_late(height, message, statement)
             self._answer_late(signer, message)
         elif height == state.height:
-            self._admit_now(signer, message, statement)
+            self._admit_now(signer, message, statement, from_replica)
         elif height == state.height + 1 and self._inbox.is_news(height, signer, message, statement):
             self._admit_early(signer, message, statement)
         elif self._lateness.is_claim_news(signer, height):
@@ -354,16 +355,24 @@ class Replica:
         verify_justification(message, self._membership)
         self._inbox.put(height, signer, message)
 
-    def _admit_now(self, signer: int, message: Message, statement: Vote | ViewClaim) -> None:
+    def _admit_now(
+        self,
+        signer: int,
+        message: Message,
+        statement: Vote | ViewClaim,
+        from_replica: int | None,
+    ) -> None:
         state = self._state
+        brought_by = signer if from_replica is None else from_replica
         is_news = state.statements.is_news(statement)
         match message:
             case PrePrepare():
-                is_open = state.view == 0 and not state.is_changing and state.accepted is None
-                if not is_open and not is_news:
+                is_current = state.view == 0 and not state.is_changing
+                is_useful = is_current and is_open(state, message, brought_by)
+                if not is_useful and not is_news:
                     return
             case NewView():
-                if not is_new_view_useful(state, message):
+                if not is_new_view_useful(state, message, brought_by):
                     self._note_said(message, statement)
                     return
             case Prepare() | Commit():
@@ -385,7 +394,7 @@ class Replica:
             # Said by its signature alone: what it says is compared, justified or not.
             state.report(state.statements.add(statement))
         verify_justification(message, self._membership)
-        self._take(message)
+        self._take(message, from_replica)
         advance(self._state)
 
     def _note_said(self, message: Message, statement: Vote | ViewClaim) -> None:
@@ -394,16 +403,18 @@ class Replica:
             verify_signer(message, self._membership)
             self._state.report(self._state.statements.add(statement))
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: Message, from_replica: int | None) -> None:
         """Act on a verified message of the current height."""
         state = self._state
         match message:
             case PrePrepare():
                 vote = pre_prepare_vote(message, self._membership)
-                accept_pre_prepare(state, message, vote, self._now_ms)
+                brought_by = vote.replica if from_replica is None else from_replica
+                accept_pre_prepare(state, message, vote, self._now_ms, brought_by)
             case NewView():
                 vote = pre_prepare_vote(message, self._membership)
-                accept_new_view(state, message, vote, self._now_ms)
+                brought_by = vote.replica if from_replica is None else from_replica
+                accept_new_view(state, message, vote, self._now_ms, brought_by)
             case Prepare() | Commit():
                 state.record_vote(message.vote)
             case ViewChange():
@@ -455,7 +466,7 @@ class Replica:
         height = height_of(message)
         if height == state.height and state.decided is None:
             verify_signer(message, self._membership)
-            self._take(message)
+            self._take(message, None)
             advance(state)
         elif height > state.height and self._lateness.is_certificate_news(message.certificate):
             verify_signer(message, self._membership)

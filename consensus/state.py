@@ -8,6 +8,7 @@ such a call would be our own mistake, and stopping is better than equivocating.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from consensus.actions import Action, Broadcast, CheckProposal, FetchProposal, Note, ReportEvidence
@@ -81,8 +82,9 @@ class HeightState:
     is_changing: bool = False
     """Whether `view` was asked for and its new-view is awaited."""
     accepted: Accepted | None = None
-    refused_body_count: int = 0
-    """Bodies of this view that could not be used; bounds how often another one is tried."""
+    refused_bodies: Counter[int] = field(default_factory=Counter)
+    """Bodies of this view that could not be used, by who brought them; bounds how often another one
+    of the same is tried."""
     proposed: PrePrepare | NewView | None = None
     """What the primary of the newest view proposed first, without its body: kept when that view is
     left, too, and when it is refused."""
@@ -233,7 +235,7 @@ class HeightState:
         self.votes.own_view = view
         self.is_changing = is_changing
         self.accepted = None
-        self.refused_body_count = 0
+        self.refused_bodies.clear()
         self.is_building = False
         self.build_from_tick = 0
 
@@ -257,17 +259,25 @@ class HeightState:
         return tuple(item for item in hashes if item is not None)
 
     def check_body(
-        self, proposal: Proposal, block_hash: bytes, source: int, *, is_relayed: bool = False
+        self, proposal: Proposal, block_hash: bytes, source: int, *, brought_by: int | None = None
     ) -> None:
-        """Keep a proposal and have the driver execute it for the current view."""
+        """Keep a proposal and have the driver execute it for the current view.
+
+        A body that stood in a proposal and was not executed yet gives way to another one for the
+        same block: it may name envelopes that nobody has, and waiting for them would cost every
+        later view in which the block is proposed again.
+        """
         held = self.proposals.hold(
             block_hash,
-            HeldProposal(proposal, source, is_ok=False, is_relayed=is_relayed),
+            HeldProposal(proposal, source, is_ok=False, brought_by=brought_by),
             self.needed_hashes(),
         )
         if held is None:
             self.note(f"no room for block {block_hash.hex()}")
             return
+        if held.may_give_way(proposal):
+            held.proposal, held.source, held.brought_by = proposal, source, brought_by
+            held.checking_view = None
         if held.checking_view != self.view:
             held.is_ok = False
             held.checking_view = self.view

@@ -15,6 +15,7 @@ from consensus.messages import Decided, NewView, Proposal, ViewChange
 from consensus.normal_case import (
     accept,
     build,
+    is_open,
     may_accept,
     remember_proposal,
     sign_pre_prepare,
@@ -110,10 +111,11 @@ def propose_new_view(state: HeightState) -> None:
     held = state.proposals.get(state.plan.prepared.block_hash)
     if held is None:
         return
-    if not held.is_ok:
-        state.check_body(held.proposal, state.plan.prepared.block_hash, held.source)
-        return
-    send_new_view(state, held.proposal)
+    # Asked again in this view: of what was executed in an earlier one the driver keeps no more than
+    # a few blocks, and this one has to be durable before it is proposed.
+    state.check_body(held.proposal, state.plan.prepared.block_hash, held.source)
+    if held.is_ok:
+        send_new_view(state, held.proposal)
 
 
 def send_new_view(state: HeightState, proposal: Proposal) -> None:
@@ -130,14 +132,17 @@ def send_new_view(state: HeightState, proposal: Proposal) -> None:
     state.emit(Broadcast(message))
 
 
-def is_new_view_useful(state: HeightState, message: NewView) -> bool:
+def is_new_view_useful(state: HeightState, message: NewView, brought_by: int) -> bool:
     """Return whether a new-view could still be entered; asked before it is verified."""
     if state.decided is not None or message.view < state.view:
         return False
-    return message.view > state.view or state.is_changing or state.accepted is None
+    is_new = message.view > state.view or state.is_changing
+    return is_new or is_open(state, message, brought_by)
 
 
-def accept_new_view(state: HeightState, message: NewView, vote: Vote, now_ms: int | None) -> None:
+def accept_new_view(
+    state: HeightState, message: NewView, vote: Vote, now_ms: int | None, brought_by: int
+) -> None:
     """Enter a later view with its verified new-view.
 
     The time of a block proposed again is not checked against the clock; it was when it was fresh,
@@ -146,7 +151,7 @@ def accept_new_view(state: HeightState, message: NewView, vote: Vote, now_ms: in
     state.record_vote(vote)
     for signed in message.view_changes:
         state.record_claim(signed.at(message.height, message.view))
-    if not is_new_view_useful(state, message) or not may_accept(state, vote):
+    if not is_new_view_useful(state, message, brought_by) or not may_accept(state, vote):
         return
     remember_proposal(state, message)
     try:
@@ -159,5 +164,6 @@ def accept_new_view(state: HeightState, message: NewView, vote: Vote, now_ms: in
     if message.prepared is not None:
         for earlier in message.prepared.votes(state.height, state.membership.validators):
             state.record_vote(earlier)
-    state.enter_view(message.view, is_changing=False)
-    accept(state, message, vote)
+    if message.view > state.view or state.is_changing:
+        state.enter_view(message.view, is_changing=False)
+    accept(state, message, vote, brought_by)

@@ -230,6 +230,15 @@ def check_time(transaction: Transaction, time_ms: int, window_ms: int) -> None:
     )
 
 
+def is_on_chain(reader: StateReader, tx_id: bytes, taker: tuple[bytes, int]) -> bool:
+    """Say whether a block already holds this body, whose reference `taker` took.
+
+    Whatever is on the chain found its reference free and took it, or found it taken. So where
+    nobody ever took the reference, the body is not there, and one look-up does for nearly all.
+    """
+    return taker[0] == tx_id or reader.transaction_height(tx_id) is not None
+
+
 CHUNK: Final = 256
 """Transactions to take through one stage before the next begins. Each by itself through all stages
 would meet the code of every stage anew: more than the processor's first cache holds, 1,400 misses
@@ -377,7 +386,9 @@ class Executor:
     def _check_admissible(self, transaction: Transaction, taker: tuple[bytes, int] | None) -> None:
         check_time(transaction, self.time_ms, self._chain.limits.replay_window_ms)
         tx_id = transaction.tx_id
-        if tx_id in self._tx_ids or (taker is not None and self._is_on_chain(tx_id, taker)):
+        if tx_id in self._tx_ids or (
+            taker is not None and is_on_chain(self._chain.reader, tx_id, taker)
+        ):
             raise Rejected(
                 Reason.DUPLICATE,
                 f"transaction {tx_id.hex()} is already on the chain",
@@ -389,14 +400,6 @@ class Executor:
             taker[1] + self._chain.limits.reference_window_ms >= self.time_ms
         ):
             self._references.setdefault(transaction.reference_key, taker[0])
-
-    def _is_on_chain(self, tx_id: bytes, taker: tuple[bytes, int]) -> bool:
-        """Say whether a block already holds this body, whose reference `taker` took.
-
-        Whatever is on the chain found its reference free and took it, or found it taken. So where
-        nobody ever took the reference, the body is not there, and one look-up does for nearly all.
-        """
-        return taker[0] == tx_id or self._chain.reader.transaction_height(tx_id) is not None
 
     def execute(self, candidates: Sequence[Candidate]) -> list[ExecutionFailed]:
         """Execute admitted transactions as the block's next.

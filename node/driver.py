@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
+import msgspec
+
 from consensus import actions as act
 from consensus import events as ev
 from consensus.messages import Decided, Message, Proposal, decode_message, encode_message
@@ -253,12 +255,13 @@ class Driver:
         return self._source.transaction_height(tx_id) is not None
 
     def check_admission(self, candidate: Candidate) -> None:
-        """Raise `Rejected` unless this could enter the next block, and the pool has room.
+        """Raise `Rejected` unless this can be promised, and the pool has room.
 
         The same rule a block is held to (`Executor.admit`), against the applied state
-        and this node's clock; signatures come after, because they cost most.
+        and this node's clock, with time to spare; signatures come after, because they cost most.
         """
-        self._admission.check(candidate, self._now_ms)
+        skew_ms = self.identity.genesis.parameters.proposal_clock_skew_ms
+        self._admission.check(candidate, self._now_ms, skew_ms)
 
     def is_on_trial(self, candidate: Candidate) -> bool:
         """Say whether a submission's record is so full of attempts that it is tried first."""
@@ -346,7 +349,7 @@ class Driver:
     def _take(self, replica: int, frame: Frame) -> None:
         match frame:
             case Consensus():
-                self._drive(ev.Received(decode_message(frame.payload)))
+                self._drive(ev.Received(decode_message(frame.payload), replica))
             case Transactions():
                 if not self.is_far_behind:
                     self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=False))
@@ -424,7 +427,8 @@ class Driver:
     def _take_status(self, replica: int, status: Status) -> None:
         own = self.chain.header.height
         if status.wants_answer:
-            self._send(replica, self._status())
+            # An answer asks for none, or two that recover would answer one another for ever.
+            self._send(replica, msgspec.structs.replace(self._status(), wants_answer=False))
         if status.height > own or self.recovery.is_active:
             header = decode_header(status.header)
             if header.height != status.height:

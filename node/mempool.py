@@ -100,7 +100,11 @@ class Mempool:
             )
 
     def add(self, candidate: Candidate, *, is_local: bool, now_ms: int) -> bool:
-        """Add a verified transaction; return False if it is there already or cannot be executed."""
+        """Add a verified transaction; return False if it is there already or cannot be executed.
+
+        What is submitted here takes the place of the same transaction in an envelope that a peer
+        relayed: that one may be signed with another key, which may end, and this one is promised.
+        """
         transaction = candidate.transaction
         tx_id = transaction.tx_id
         if self._quarantine and tx_id in self._quarantine:
@@ -108,7 +112,7 @@ class Mempool:
         held = self._items.get(tx_id)
         if held is not None:
             if is_local and not held.is_local:
-                self._items[tx_id] = PoolItem(held.candidate, True, held.arrived_ms)
+                self._exchange(held, candidate)
             return False
         self.check_room(candidate)
         self._items[tx_id] = PoolItem(candidate, is_local, now_ms)
@@ -120,6 +124,16 @@ class Mempool:
         self.bytes += size
         self.undecided.add(transaction)
         return True
+
+    def _exchange(self, held: PoolItem, candidate: Candidate) -> None:
+        """Keep this envelope of a waiting transaction instead, as a local one, in its place."""
+        old, new = held.candidate.transaction, candidate.transaction
+        self._items[new.tx_id] = PoolItem(candidate, True, held.arrived_ms)
+        del self._by_envelope[old.envelope_hash]
+        self._by_envelope[new.envelope_hash] = new.tx_id
+        grown = len(new.raw) - len(old.raw)
+        self.bytes += grown
+        self._submitter_bytes[new.body.signers[0]] += grown
 
     def find_envelope(self, envelope_hash: bytes) -> Candidate | None:
         """Return the waiting transaction with exactly these envelope bytes."""

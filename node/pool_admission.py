@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from contracts.execution import Candidate, Chain, check_keys, check_time
+from contracts.execution import Candidate, Chain, check_keys, check_time, is_on_chain
 from contracts.parties import PARTY_PREFIX
-from ledger.refusal import Rejected
+from ledger.refusal import Reason, Rejected
 from ledger.transaction import Transaction
 from node.attempts import Trials
 from node.effects import Say
@@ -26,6 +26,11 @@ from node.undecided import Undecided
 
 PURGE_COUNT: Final = 5_000
 """Waiting transactions looked at once a second, oldest first (1 ms)."""
+
+INTAKE_MARGIN_MS: Final = 10_000
+"""What has to be left of a transaction's time when it is promised: several failed views. And beyond
+that as much as a block's time may lie ahead of the clocks, for a lying primary sets the chain's
+time that far ahead with a block of its own, and what ended in between is too late for all."""
 
 ANY_WINDOW_MS: Final = 2**53
 """No bound on how late a transaction may stay valid: what is too far ahead now waits."""
@@ -54,9 +59,11 @@ class PoolAdmission:
         """Say whether anything waits that a block may take, as far as this clock knows."""
         return len(self._pool) > len(self._overdue)
 
-    def check(self, candidate: Candidate, now_ms: int) -> None:
-        """Raise `Rejected` unless this could enter the next block, and the pool has room."""
+    def check(self, candidate: Candidate, now_ms: int, skew_ms: int) -> None:
+        """Raise `Rejected` unless this can be promised: it could enter the next block and those
+        after it, and the pool has room. `skew_ms` is genesis' bound on a fresh block's time."""
         self._check_valid(candidate.transaction, now_ms)
+        self._check_margin(candidate.transaction, now_ms, skew_ms)
         if candidate.transaction.tx_id not in self._pool:
             self._pool.check_room(candidate)
 
@@ -85,6 +92,8 @@ class PoolAdmission:
                     self._check_promised(transaction)
                 else:
                     self._check_valid(transaction, now_ms)
+                    if self._is_on_chain(transaction):
+                        continue
                 if self._pool.add(candidate, is_local=is_local, now_ms=now_ms):
                     fresh.append(candidate)
             except Rejected as rejected:
@@ -129,11 +138,31 @@ class PoolAdmission:
         self._pool.remove(lost)
         self._overdue.difference_update(lost)
 
+    def _is_on_chain(self, transaction: Transaction) -> bool:
+        """Say whether a peer relays what a block holds: it would wait here, and make work, until
+        this node proposes, and any peer could bring it again."""
+        reader = self._chain.reader
+        taker = reader.reference(transaction.reference_key)
+        return taker is not None and is_on_chain(reader, transaction.tx_id, taker)
+
     def _check_promised(self, transaction: Transaction) -> None:
         """Raise `Rejected` if the chain itself says that no block may take this any more."""
         chain = self._chain
         check_time(transaction, chain.header.time_ms, ANY_WINDOW_MS)
         check_keys(transaction, chain.header.height + 1, chain.party, self._valid_keys)
+
+    def _check_margin(self, transaction: Transaction, now_ms: int, skew_ms: int) -> None:
+        """Raise `Rejected` (STALE) for what may be too late before a block can take it."""
+        margin_ms = INTAKE_MARGIN_MS + skew_ms
+        left_ms = transaction.body.not_after - max(now_ms, self._chain.header.time_ms)
+        if left_ms < margin_ms:
+            raise Rejected(
+                Reason.STALE,
+                f"not_after is {left_ms} ms from now; a receipt is a promise, so at least "
+                f"{margin_ms} ms have to be left; sign it anew with a later not_after",
+                f"距截止时间 not_after 还有 {left_ms} 毫秒；收录回执是承诺，须至少留有 "
+                f"{margin_ms} 毫秒；请以更晚的截止时间重新签名",
+            )
 
     def _check_valid(self, transaction: Transaction, now_ms: int) -> None:
         chain = self._chain

@@ -1,8 +1,8 @@
 """Ids of transactions committed lately: what peers still relay may be on the chain already.
 
 A transaction often arrives from a second peer just after a block took it. This spares the pool such
-repeats without asking the disk for every arrival; one that slips through is found when a block is
-built, where it is looked up in any case. Bounded: the older half is forgotten when it is full.
+repeats without asking the disk; what is older, or was decided before this process began, is looked
+up. Bounded: the older half is forgotten when it is full.
 """
 
 from __future__ import annotations

@@ -28,12 +28,10 @@ IN_FLIGHT_MAX: Final = 20_000
 
 RETRY_AFTER_S: Final = 1
 BLOCKS_WAITING_MAX: Final = 2
-"""Blocks' worth of transactions in the pool beyond which submissions wait at the door: one being
-decided and one being gathered. More would only wait longer, and verifying them would take the
-processor from deciding."""
-
-INTAKE_MARGIN_MS: Final = 10_000
-"""What has to be left of a transaction's time when it is taken in: several failed views."""
+"""Blocks' worth of transactions in the pool, in number or in bytes, beyond which submissions wait
+at the door: one being decided and one being gathered. More would only wait longer, and verifying
+them would take the processor from deciding. What is promised has no more before it in this pool, so
+it comes onto the chain with this node's own turns, whatever others hold."""
 
 ROOM_WAIT_S: Final = 5.0
 """How long a submission waits for room before its client is told to come back."""
@@ -99,10 +97,10 @@ class Submissions:
         self._position = position
         self._count_refusal = count_refusal
         self._in_flight = 0
-        self._entering = 0
-        self._room = BLOCKS_WAITING_MAX * (
-            shell.driver.identity.genesis.parameters.block_transactions_max
-        )
+        self._entering = self._entering_bytes = 0
+        parameters = shell.driver.identity.genesis.parameters
+        self._room = BLOCKS_WAITING_MAX * parameters.block_transactions_max
+        self._room_bytes = BLOCKS_WAITING_MAX * parameters.block_bytes_max
         self._at_the_door: list[asyncio.Future[None]] = []
         self._arrivals = Arrivals()
         self._promises: dict[bytes, tuple[int, int]] = {}
@@ -111,8 +109,8 @@ class Submissions:
 
     async def submit(self, envelopes: Sequence[bytes]) -> list[Intake]:
         """Take in envelopes; one answer each, in order."""
-        count = len(envelopes)
-        if self._in_flight + count > IN_FLIGHT_MAX or not await self._enter(count):
+        count, size = len(envelopes), sum(map(len, envelopes))
+        if self._in_flight + count > IN_FLIGHT_MAX or not await self._enter(count, size):
             busy = Rejected(
                 Reason.POOL_FULL,
                 f"{self._in_flight} submitted transactions are being taken in; try again shortly",
@@ -123,6 +121,7 @@ class Submissions:
             return await self._submit(envelopes)
         finally:
             self._entering -= count
+            self._entering_bytes -= size
             self._open_the_door()
 
     def promise(self, tx_id: bytes) -> tuple[int, int] | None:
@@ -143,13 +142,14 @@ class Submissions:
             if not turn.done():
                 turn.set_result(None)
 
-    async def _enter(self, count: int) -> bool:
-        """Wait until there is room for so many; return False when there is none in time."""
+    async def _enter(self, count: int, size: int) -> bool:
+        """Wait until there is room for so many of `size` bytes together; return False when there is
+        none in time."""
         self._in_flight += count
         try:
             loop = asyncio.get_running_loop()
             deadline = loop.time() + ROOM_WAIT_S
-            while not self._has_room(count):
+            while not self._has_room(count, size):
                 turn = loop.create_future()
                 self._at_the_door.append(turn)
                 try:
@@ -157,13 +157,16 @@ class Submissions:
                 except TimeoutError:
                     return False
             self._entering += count
+            self._entering_bytes += size
             return True
         finally:
             self._in_flight -= count
 
-    def _has_room(self, count: int) -> bool:
-        held = len(self._shell.driver.pool) + self._entering
-        return held == 0 or held + count <= self._room
+    def _has_room(self, count: int, size: int) -> bool:
+        pool = self._shell.driver.pool
+        held, held_bytes = len(pool) + self._entering, pool.bytes + self._entering_bytes
+        is_small = held + count <= self._room and held_bytes + size <= self._room_bytes
+        return held == 0 or is_small
 
     async def _submit(self, envelopes: Sequence[bytes]) -> list[Intake]:
         answers: list[Intake | None] = [None] * len(envelopes)
@@ -233,23 +236,10 @@ class Submissions:
                 continue
             try:
                 self._shell.driver.check_admission(candidate)
-                self._check_margin(candidate)
             except Rejected as rejected:
                 answers[at] = self._refuse(rejected, candidate)
                 del parsed[at]
         return known
-
-    def _check_margin(self, candidate: Candidate) -> None:
-        """Raise `Rejected` (STALE) for what may be too late before a block can take it."""
-        left_ms = candidate.transaction.body.not_after - self._shell.now_ms()
-        if left_ms < INTAKE_MARGIN_MS:
-            raise Rejected(
-                Reason.STALE,
-                f"not_after is {left_ms} ms from now; a receipt is a promise, so at least "
-                f"{INTAKE_MARGIN_MS} ms have to be left; sign it anew with a later not_after",
-                f"距截止时间 not_after 还有 {left_ms} 毫秒；收录回执是承诺，须至少留有 "
-                f"{INTAKE_MARGIN_MS} 毫秒；请以更晚的截止时间重新签名",
-            )
 
     def _take_quota(self, candidate: Candidate) -> Refused | None:
         transaction = candidate.transaction

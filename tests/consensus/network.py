@@ -488,9 +488,9 @@ class Network:
         for _ in range(copies):
             self.in_flight.append((sender, receiver, encode_message(message)))
 
-    def inject(self, receiver: int, message: Message) -> None:
+    def inject(self, receiver: int, message: Message, sender: int | None = None) -> None:
         """Deliver a forged or scripted message at once, as its bytes."""
-        self.nodes[receiver].handle(ev.Received(decode_message(encode_message(message))))
+        self.nodes[receiver].handle(ev.Received(decode_message(encode_message(message)), sender))
 
     def settle(self, steps_max: int = 200_000) -> None:
         """Deliver everything until nothing is left to do, without letting time pass."""

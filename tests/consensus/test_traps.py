@@ -26,6 +26,7 @@ from consensus.messages import (
     decode_message,
     encode_message,
 )
+from consensus.normal_case import REFUSED_BODIES_PER_VIEW_MAX
 from consensus.replica import Replica
 from consensus.timers import compute_view_timeout_ticks
 from consensus.vote_book import VIEWS_KEPT
@@ -1247,8 +1248,59 @@ def test_bodies_refused_in_a_view_say_nothing_of_the_next_one(has_left: bool) ->
         one.tick(TIMING.view_timeout_ticks)
         assert [item.view for item in one.of(ViewChange)] == [1]
     fresh = one.block(proposer=2)
-    one.hear(sign_new_view(2, 1, 1, changes(1), fresh))
+    changed = msgspec.structs.replace(fresh, leaf_hashes=bytes(64))
+    for block in (changed, fresh):
+        one.network.inject(one.node.number, sign_new_view(2, 1, 1, changes(1), block), 1)
+        one.answer()
     assert [(item.view, item.block_hash) for item in one.of(Prepare)] == [(1, fresh.block_hash)]
+
+
+def proposals_of(view: int, *blocks: Proposal) -> list[PrePrepare | NewView]:
+    """The same view's proposal of height 1 with these bodies."""
+    if view == 0:
+        return [sign_pre_prepare(1, 1, block) for block in blocks]
+    return [sign_new_view(1 + view, 1, view, changes(view), block) for block in blocks]
+
+
+@pytest.mark.parametrize("view", [0, 1])
+def test_the_true_body_is_taken_while_another_one_waits(view: int) -> None:
+    """A member that is nearer than the primary passes its proposal on with the hash of an envelope
+    that nobody has. No verdict comes on that; the true one was thrown away meanwhile, every honest
+    primary's turn was lost, and with one silent member nothing was decided."""
+    one = Alone()
+    block = one.block(proposer=1 + view)
+    false = msgspec.structs.replace(block, envelope_hashes=bytes(64))
+    changed, true = proposals_of(view, false, block)
+    for _ in range(2):
+        one.network.inject(one.node.number, changed)
+        one.node.queue.clear()
+    assert one.of(Prepare) == []
+    one.hear(true)
+    assert [(item.view, item.block_hash) for item in one.of(Prepare)] == [(view, block.block_hash)]
+    one.hear(changed)
+    held = one.node.running._state.proposals.get(block.block_hash)
+    assert held is not None
+    assert held.proposal == block, "what was executed gives way to nothing"
+
+
+@pytest.mark.parametrize("view", [0, 1])
+def test_of_one_views_proposal_so_many_bodies_are_tried(view: int) -> None:
+    """In a later view they were once counted from nothing with each of them."""
+    one = Alone()
+    block = one.block(proposer=1 + view)
+    false = [msgspec.structs.replace(block, envelope_hashes=bytes([n]) * 64) for n in range(9)]
+    tried = 0
+    perform = one.node.perform
+
+    def count(action: act.Action) -> None:
+        nonlocal tried
+        tried += isinstance(action, act.CheckProposal)
+        perform(action)
+
+    one.node.perform = count  # type: ignore[method-assign]
+    one.hear(*proposals_of(view, *false))
+    assert tried == REFUSED_BODIES_PER_VIEW_MAX
+    assert one.of(Prepare) == []
 
 
 def test_restarted_replica_works_on_the_new_view_it_had_entered() -> None:

@@ -208,13 +208,19 @@ class Drivers:
                     self.machines[number].step(Ticked())
             self.settle()
 
-    def transaction(self, note: str, by: int = 0, stream: str = "contract/c-1") -> bytes:
+    def transaction(
+        self,
+        note: str,
+        by: int = 0,
+        stream: str = "contract/c-1",
+        left_ms: int = REPLAY_WINDOW_MS // 2,
+    ) -> bytes:
         """Return an envelope of an institution: on the record whatever its outcome."""
         self.salts += 1
         body = encode_body(
             data={"amount": 1},
             kind="prepaid.prepay",
-            not_after=self.now_ms + REPLAY_WINDOW_MS // 2,
+            not_after=self.now_ms + left_ms,
             reference=note,
             salt=sha256(b"%d" % self.salts).hex()[:32],
             signers=[f"bank-{by}"],

@@ -16,7 +16,7 @@ from node.effects import Admitted
 from node.intake import Parsed
 from node.mempool import Mempool
 from node.pool_admission import PoolAdmission
-from node.submissions import Quota, Submissions
+from node.submissions import BLOCKS_WAITING_MAX, Quota, Submissions
 from node.undecided import Arrivals
 from storage.files import StorageFailure
 from tests.contracts.test_refunds import AS_OF, busy_world
@@ -141,7 +141,7 @@ class Door:
             pool=self.pool,
             is_known=lambda tx_id: False,
             is_recent=admission.is_recent,
-            check_admission=lambda candidate: admission.check(candidate, self.world.next_ms),
+            check_admission=lambda candidate: admission.check(candidate, self.world.next_ms, 0),
             is_on_trial=admission.is_on_trial,
             check_attempt=lambda candidate, arriving: admission.check_attempt(
                 candidate, arriving, self.world.next_ms
@@ -171,6 +171,29 @@ async def test_what_comes_in_bulk_is_taken_however_much_of_it_waits() -> None:
     answers = await door.submissions.submit(bulk)
     answers += await door.submissions.submit([payment(door.world)])
     assert [type(answer) for answer in answers] == [Accepted] * (3 * FEW + 1)
+
+
+async def test_the_door_counts_bytes_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two blocks' worth in number, if each is large, were many blocks, and what was promised behind
+    them came after all of them: a member that relays such to each node for itself had time to see
+    the promise broken."""
+    monkeypatch.setattr("node.submissions.ROOM_WAIT_S", 0.01)
+    door = Door(is_crowded=False)
+    parameters = door.world.genesis.parameters
+    bytes_max = BLOCKS_WAITING_MAX * parameters.block_bytes_max
+    envelope = payment(door.world)
+    while door.pool.bytes + len(envelope) <= bytes_max:
+        door.pool.add(read(payment(door.world)), is_local=False, now_ms=0)
+    assert len(door.pool) < parameters.block_transactions_max
+    (answer,) = await door.submissions.submit([envelope])
+    assert isinstance(answer, Refused)
+    assert (answer.rejected.reason, answer.retry_after_s) == (Reason.POOL_FULL, 1)
+    door.pool.remove([candidate.transaction.tx_id for candidate in [*door.pool.candidates()][:2]])
+    both = [envelope, payment(door.world)]
+    answers = await door.submissions.submit(both)
+    assert [type(answer) for answer in answers] == [Accepted, Accepted]
+    (answer,) = await door.submissions.submit([payment(door.world)])
+    assert isinstance(answer, Refused), "these two count as well"
 
 
 async def test_attempts_on_a_crowded_record_are_turned_away_at_the_door() -> None:

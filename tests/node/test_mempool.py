@@ -172,6 +172,32 @@ def test_what_a_peer_relayed_first_is_local_once_it_is_submitted_here() -> None:
     assert pool.find_local_before(100, 9) == [candidate], "it has waited since it came"
 
 
+def test_what_is_submitted_here_waits_in_its_own_envelope() -> None:
+    """Another one that a peer relayed first may be signed with a key that ends before its turn."""
+    pool = Mempool()
+    body = WORLD.body("prepaid.prepay", CARD, {"amount": 1}, "m-1")
+    mine = read(WORLD.signed(body, "m-1"))
+    relayed = read(sign_batch([body], WORLD.chain_id, WORLD.key("m-1"))[0])
+    later = make()
+    add(pool, relayed, is_local=False, now_ms=100)
+    add(pool, later)
+    assert not add(pool, mine)
+    assert list(pool.candidates()) == [mine, later], "in the place of the other"
+    assert pool.find_envelope(mine.transaction.envelope_hash) is mine
+    assert pool.find_envelope(relayed.transaction.envelope_hash) is None
+    assert pool.bytes == len(mine.transaction.raw) + len(later.transaction.raw)
+    assert not add(pool, relayed)
+    assert not add(pool, relayed, is_local=False)
+    assert list(pool.candidates()) == [mine, later], "what is promised gives way to nothing"
+    pool.remove([mine.transaction.tx_id, later.transaction.tx_id])
+    assert pool.bytes == 0
+    quarter = Mempool(bytes_max=2 * len(mine.transaction.raw))
+    add(quarter, relayed, is_local=False)
+    add(quarter, mine)
+    quarter.remove([mine.transaction.tx_id])
+    assert add(quarter, mine), "nothing of the other is counted on"
+
+
 def test_its_sums_hold_over_a_long_life() -> None:
     chance = random.Random("pool")
     pool = Mempool(transactions_max=20, submitter_max=8)

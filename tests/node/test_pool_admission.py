@@ -58,6 +58,20 @@ def test_the_pool_that_an_operator_limits_is_the_pool_that_is_used():
     assert Driver(identity, chain, store, TIMING, pool=pool).pool is pool
 
 
+def test_a_key_that_ends_takes_no_promise_along():
+    """A party with two keys had one envelope relayed and submitted the other; when the first one's
+    key ended the node forgot what it had promised, and the party held the receipt."""
+    door = Door()
+    second = SeedSigner(b"t" * 32)
+    door.party.keys.append(PartyKey(second.public_key, 0, 0, ["bank"]))
+    door.admission.admit(door.candidates(1_400), now_ms=1_000, is_local=False)
+    promised = door.candidates(1_400, second)
+    door.admission.admit(promised, now_ms=1_000, is_local=True)
+    door.end_key(5)
+    door.admission.block_applied([], ["party/m-1"])
+    assert list(door.pool.candidates()) == promised
+
+
 # A clock that is wrong
 
 
@@ -69,7 +83,10 @@ class Door:
         party = PartyRecord("m-1", "merchant", "", "bank", 0, 0, keys)
         self.header = SimpleNamespace(height=4, time_ms=1_000)
         limits = SimpleNamespace(replay_window_ms=500)
-        chain = SimpleNamespace(header=self.header, party={"m-1": party}.get, limits=limits)
+        reader = SimpleNamespace(reference=lambda key: None)
+        chain = SimpleNamespace(
+            header=self.header, party={"m-1": party}.get, limits=limits, reader=reader
+        )
         self.pool = Mempool()
         self.admission = PoolAdmission(chain, self.pool, lambda level, text: None)
         self.party = party
@@ -77,9 +94,9 @@ class Door:
     def end_key(self, height):
         self.party.keys[0] = PartyKey(SIGNER.public_key, 0, height, ["bank"])
 
-    def candidates(self, not_after):
+    def candidates(self, not_after, signer=SIGNER):
         return [
-            Candidate(decode_transaction(sign_transaction(body, b"c" * 32, [SIGNER])), None, None)
+            Candidate(decode_transaction(sign_transaction(body, b"c" * 32, [signer])), None, None)
             for body in make_bodies(1, not_after=not_after)
         ]
 

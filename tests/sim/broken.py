@@ -22,7 +22,7 @@ from consensus.replica import Replica
 from consensus.statements import Statements
 from consensus.timers import Timing
 from consensus.vote_book import VoteBook
-from contracts.execution import Candidate, ExecutedBlock, Executor
+from contracts.execution import Candidate, ExecutedBlock
 from ledger.equivocation import (
     Amnesia,
     CheckpointFork,
@@ -355,7 +355,8 @@ def convicts_again(patch: pytest.MonkeyPatch) -> None:
 
 def takes_duplicates(patch: pytest.MonkeyPatch) -> None:
     """An executor, and a pool, that do not ask whether a transaction is on the chain."""
-    patch.setattr(Executor, "_is_on_chain", lambda *_: False)
+    patch.setattr(contracts.execution, "is_on_chain", lambda *_: False)
+    patch.setattr(node.pool_admission, "is_on_chain", lambda *_: False)
     patch.setattr(PoolAdmission, "is_recent", lambda *_: False)
     patch.setattr("node.recent_ids.RecentIds.__contains__", lambda *_: False)
 

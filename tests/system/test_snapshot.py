@@ -23,7 +23,7 @@ from tests.system.networks import Network, running_network, verify_offline, wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("snapshot")]
 
-WINDOW_MS = 24_000
+WINDOW_MS = 42_000
 """Of replay: what is older need not come along with a snapshot."""
 
 
