@@ -37,6 +37,8 @@ SECURITY_HEADERS: Final = (
 
 STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000")
 
+_ABSOLUTE_FORM = re.compile(r"https?://[^/?]+(?=/|$)", re.IGNORECASE)
+
 _log = structlog.get_logger("api")
 
 
@@ -52,7 +54,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         request_id = _read_request_id(scope)
-        scope = {**scope, REQUEST_ID_KEY: request_id.decode()}
+        scope = {**scope, **_read_target(scope), REQUEST_ID_KEY: request_id.decode()}
         added = [*SECURITY_HEADERS, (b"x-request-id", request_id)]
         if scope["scheme"] == "https":
             added.append(STRICT_TRANSPORT)
@@ -101,6 +103,18 @@ class Edge:
                 f"节点在应答时出现自身错误；其日志以请求编号 {scope[REQUEST_ID_KEY]} 作了记录",
             )
             await render_problem(scope, problem)(scope, receive, send_guarded)
+
+
+def _read_target(scope: Scope) -> dict[str, object]:
+    """Return the path of a target that names this server as well, as proxies are sent it.
+
+    RFC 9112 section 3.2.2: a server must accept the absolute form.
+    """
+    absolute = _ABSOLUTE_FORM.match(scope["path"])
+    if absolute is None:
+        return {}
+    path = scope["path"][absolute.end() :] or "/"
+    return {"path": path, "raw_path": path.encode("utf-8")}
 
 
 def _find_refusal(scope: Scope) -> Problem | None:

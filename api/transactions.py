@@ -7,13 +7,16 @@ so they are shown to those only who may read the body, as are the entry and the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import Access
 from api.forms import encode_form, pending_form, position_form
 from api.media import JSON, OCTETS, TEXT, file_answer
-from api.ports import LedgerService, Pending, Position
+from api.ports import LedgerService, NotFound, Pending, Position
 from api.problems import Problem
 from api.requests import read_tx_id
 from ledger.cose_receipt import MEDIA_TYPE as RECEIPT
@@ -42,13 +45,15 @@ class Transactions:
     async def get_proof(self, request: Request) -> Response:
         """GET /v1/transactions/{tx_id}/proof."""
         tx_id = read_tx_id(request)
-        proof = await self._service.proof(tx_id)
+        with self._later_if_pending(tx_id):
+            proof = await self._service.proof(tx_id)
         return file_answer(proof, f"{tx_id.hex()}.tlog-proof", TEXT)
 
     async def get_receipt(self, request: Request) -> Response:
         """GET /v1/transactions/{tx_id}/receipt."""
         tx_id = read_tx_id(request)
-        receipt = await self._service.receipt(tx_id)
+        with self._later_if_pending(tx_id):
+            receipt = await self._service.receipt(tx_id)
         return file_answer(receipt, f"{tx_id.hex()}.receipt.cose", RECEIPT)
 
     async def get_timestamps(self, request: Request) -> Response:
@@ -72,6 +77,16 @@ class Transactions:
             raise _unknown(tx_id)
         return Response(entry, media_type=OCTETS)
 
+    @contextmanager
+    def _later_if_pending(self, tx_id: bytes) -> Iterator[None]:
+        """Say of what is not on the chain that it may be soon, where this node waits for it."""
+        try:
+            yield
+        except NotFound:
+            if isinstance(self._service.position(tx_id), Pending):
+                raise _in_no_block(tx_id) from None
+            raise
+
     def _require_body(self, request: Request, tx_id: bytes) -> Position:
         """Return the position of a transaction whose body the request's token covers."""
         self._access.require_grant(request)
@@ -79,13 +94,17 @@ class Transactions:
         if position is None:
             raise _unknown(tx_id)
         if isinstance(position, Pending):
-            raise Problem(
-                "not_certified",
-                f"transaction {tx_id.hex()} is in no block yet; ask again",
-                f"交易 {tx_id.hex()} 尚未进入任何区块；请稍后再查询",
-            )
+            raise _in_no_block(tx_id)
         self._access.require_stream(request, position.stream)
         return position
+
+
+def _in_no_block(tx_id: bytes) -> Problem:
+    return Problem(
+        "not_certified",
+        f"transaction {tx_id.hex()} is in no block yet; ask again",
+        f"交易 {tx_id.hex()} 尚未进入任何区块；请稍后再查询",
+    )
 
 
 def _unknown(tx_id: bytes) -> Problem:

@@ -8,6 +8,7 @@ containers of compose.yaml need them.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -230,7 +231,7 @@ def _watch(devnet: Devnet) -> int:
                     )
                 _say(f"{ending.en}\n{ending.zh}\n{log_tail(node)}")
                 _say("The others go on 其余继续运行. Start it again, in another terminal 另行启动:")
-                _say(f"  evidence-ledger node run --home {node.home}")
+                _say(f"  evidence-ledger node run --home {shlex.quote(node.home)}")
         except KeyboardInterrupt:
             pass
         _say("Stopping. 正在停止。")
@@ -245,7 +246,7 @@ def _watch(devnet: Devnet) -> int:
 
 
 def _tell(devnet: Devnet) -> None:
-    state = devnet.state
+    state, place = devnet.state, shlex.quote(str(devnet.directory))
     _say("")
     _say(f"Genesis hash 创世哈希  {state.genesis_hash}")
     for node in state.nodes:
@@ -253,8 +254,8 @@ def _tell(devnet: Devnet) -> None:
     if state.authority:
         _say(f"TLS authority 证书签发者 {state.authority}")
     _say(f"Everything else stands in 其余信息见 {devnet.directory / 'devnet.json'}")
-    _say(f"Try 可试: evidence-ledger submit examples/week.jsonl --devnet {devnet.directory}")
-    _say(f"         evidence-ledger play --devnet {devnet.directory}")
+    _say(f"Try 可试: evidence-ledger submit examples/week.jsonl --devnet {place}")
+    _say(f"         evidence-ledger play --devnet {place}")
     _say("Ready. Ctrl-C stops every node. 已就绪，按 Ctrl-C 停止全部节点。")
 
 

@@ -57,7 +57,7 @@ from node.config import NodeConfig, NodeHome
 from node.journal_record import decode_journal_record
 from node.kept_entries import verify_entries
 from node.ledger_store import LedgerStore, open_ledger
-from node.recovery import find_amnesia
+from node.recovery import find_amnesia, find_stranger
 from node.server import open_keyvalue
 from node.snapshot_files import Base
 from node.snapshot_index import build_index
@@ -280,7 +280,13 @@ class Inspection:
             return "the home is marked to recover: it votes two heights after its peers' proof"
         with closing(ReadOnlyDirectory(self._home.journal)) as directory:
             record = Journal.open(directory).newest()
-        height = 0 if record is None else decode_journal_record(record)[2]
+        votes, _, height = (None, 0, 0) if record is None else decode_journal_record(record)
+        stranger = find_stranger(votes, self._genesis.chain_id, self._config.replica)
+        if stranger:
+            raise Failure(
+                f"{self._home.journal}: {stranger}",
+                f"{self._home.journal}：投票日志属于另一节点或另一条链，本节点签过什么无从得知。",
+            )
         amnesia = find_amnesia(height, self._chain.header.height)
         if amnesia:
             raise Failure(

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from cli.arguments import Parser, choose_parser
-from cli.failure import UNUSABLE, Failure
+from cli.failure import OK, UNUSABLE, Failure
 from cli.passed_on import pass_on
+from verifier.standard_streams import prepare_standard_streams
 
 PROGRAM: Final = "evidence-ledger"
 INTERRUPTED: Final = 130
@@ -131,40 +132,40 @@ def make_parser(program: type[Parser] = Parser) -> Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status."""
     given = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:  # a terminal without Chinese shows code points
-            reconfigure(errors="backslashreplace")
+    prepare_standard_streams()
     if given[:1] == ["verify"]:
         from cli.certificate_command import unpack
         from verifier.main import main as verify
 
-        return _guarded(lambda: verify(given[1:], f"{PROGRAM} verify", unpack=unpack))
+        return run_guarded(lambda: verify(given[1:], f"{PROGRAM} verify", unpack=unpack))
     if given[:1] == ["bench"]:
         from cli.bench_command import run_bench
 
-        return _guarded(lambda: run_bench(given[1:]))
+        return run_guarded(lambda: run_bench(given[1:]))
     try:
         arguments = make_parser(choose_parser(given)).parse_args(given)
     except SystemExit as end:  # argparse has printed help, or what is wrong
         return end.code if isinstance(end.code, int) else UNUSABLE
     if arguments.version:
-        from node.service import VERSION
-
-        print(f"{PROGRAM} {VERSION}")
-        return 0
+        return run_guarded(_print_version)
     if arguments.run is None:
         arguments.help_of.print_help(sys.stderr)
         return UNUSABLE
-    return _guarded(lambda: int(arguments.run(arguments)))
+    return run_guarded(lambda: int(arguments.run(arguments)))
 
 
-def _guarded(run: Callable[[], int]) -> int:
+def _print_version() -> int:
+    from node.service import VERSION
+
+    print(f"{PROGRAM} {VERSION}")
+    return OK
+
+
+def run_guarded(run: Callable[[], int]) -> int:
     """Run a command and turn its failures into sentences."""
     try:
         status = run()
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return status
     except Failure as failure:
         return _tell(failure)

@@ -9,6 +9,7 @@ A chain that comes from a backup has forgotten what this node signed after it, s
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -494,7 +495,7 @@ def run_init(arguments: argparse.Namespace) -> int:
     print(f"{home.path} is the home of {institution.id}, replica {replica} of {genesis.network}.")
     print(f"已完成 {institution.id} 的节点目录，为 {genesis.network} 的第 {replica} 号副本。")
     print(f"Genesis hash 创世哈希: {genesis.chain_id.hex()}")
-    print(f"Run it 运行: evidence-ledger node run --home {home.path}")
+    print(f"Run it 运行: evidence-ledger node run --home {shlex.quote(str(home.path))}")
     return OK
 
 

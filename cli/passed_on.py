@@ -111,5 +111,6 @@ def _missing_package(name: str) -> Failure:
 
 
 def _sentence(text: str) -> str:
-    begins_with_path = "/" in text.partition(" ")[0]
-    return (text if begins_with_path else f"{text[:1].upper()}{text[1:]}").rstrip(".") + "."
+    first = text.partition(" ")[0]
+    is_file = "/" in first or "." in first  # whose name is as it is written
+    return (text if is_file else f"{text[:1].upper()}{text[1:]}").rstrip(".") + "."

@@ -8,8 +8,10 @@ out otherwise than said, this ends with status 1. It leaves nothing running unle
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,15 +25,17 @@ from cli.arguments import Parser, choose_parser
 from cli.client import Client
 from cli.devnet import Devnet, open_devnet
 from cli.devnet_addresses import Layout
-from cli.devnet_state import DevnetState
+from cli.devnet_state import DevnetState, is_initialised
 from cli.drafts import read_items
-from cli.failure import FAILED, OK, Failure
+from cli.failure import OK, Failure, unusable
 from cli.founding import read_genesis
+from cli.main import INTERRUPTED, run_guarded
 from cli.progress import show_progress
 from cli.registration import register_submitters
 from cli.submission import Result, Submitter, summarise
 from ledger.canonical import encode_canonical
 from ledger.signing import SeedSigner
+from verifier.standard_streams import prepare_standard_streams
 
 ROOT: Final = Path(__file__).parents[1]
 WEEK: Final = ROOT / "examples" / "week.jsonl"
@@ -63,25 +67,32 @@ def make_parser(program: type[Parser] = Parser) -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the quickstart; return its exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+    prepare_standard_streams()
     given = sys.argv[1:] if argv is None else argv
     arguments = make_parser(choose_parser(given)).parse_args(given)
     signal.signal(signal.SIGTERM, _interrupt)
-    home = arguments.home or Path(tempfile.mkdtemp(prefix="evidence-ledger-"))
+    return run_guarded(lambda: _show(arguments))
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    """Show everything in a home that is new, and what can be done with it afterwards."""
+    if arguments.home is not None and is_initialised(arguments.home):
+        again = f"{_program()} devnet --home {shlex.quote(str(arguments.home))}"
+        raise unusable(
+            f"{arguments.home} holds a network already, and its chain may hold this week. Name "
+            f"another directory, or run that network: {again}",
+            f"{arguments.home} 中已有试验网络，其链上可能已有这一周的凭证。请另选目录，或运行："
+            f"{again}",
+        )
+    home = (arguments.home or Path(tempfile.mkdtemp(prefix="evidence-ledger-"))).absolute()
     begun = time.monotonic()
     try:
-        state = _run(home.absolute())
-        pid = _keep(home.absolute()) if arguments.keep else 0
-    except Failure as failure:
-        print(f"\n{failure}", file=sys.stderr)
-        return FAILED
+        state = _run(home)
+        pid = _keep(home) if arguments.keep else 0
     except KeyboardInterrupt:
         print("\nInterrupted; nothing is left running. 已中断，没有遗留进程。", file=sys.stderr)
-        return 130
-    _tell_next(home.absolute(), state, pid)
+        return INTERRUPTED
+    _tell_next(home, state, pid)
     print(f"\nDone in {time.monotonic() - begun:.0f} s. 完成。")
     return OK
 
@@ -277,21 +288,29 @@ def _keep(home: Path) -> int:
 
 def _tell_next(home: Path, state: DevnetState, pid: int) -> None:
     _head(7, "接下来", "Where to look next")
-    program = "evidence-ledger" if not (ROOT / ".venv").exists() else ".venv/bin/evidence-ledger"
+    program, place = _program(), shlex.quote(str(home))
     _say(f"The files of this run 本次文件: {home}")
     if pid:
         _say("The network is running 网络仍在运行; the API's documentation 接口文档:")
         for node in state.nodes:
             _say(f"  {node.api}/docs")
-        _say(f"Ten contracts, signing to refund 十份合同: {program} play --devnet {home}")
-        _say(f"Fetch more 获取更多: {program} history m-yoga-2026-0001 --devnet {home}")
+        _say(f"Ten contracts, signing to refund 十份合同: {program} play --devnet {place}")
+        _say(f"Fetch more 获取更多: {program} history m-yoga-2026-0001 --devnet {place}")
         _say(f"Stop it 停止网络: kill {pid}")
     else:
-        _say(f"Run the same network again 再次启动: {program} devnet --home {home}")
+        _say(f"Run the same network again 再次启动: {program} devnet --home {place}")
         _say(f"  then read 然后打开 {state.nodes[0].api}/docs (authority: {state.authority})")
-    _say(f"Check a stopped node's storage 核查存储: {program} inspect --home {home}/node-0")
+    _say(f"Check a stopped node's storage 核查存储: {program} inspect --home {place}/node-0")
     _say(f"All commands 全部命令: {program} --help")
-    _say(f"Remove everything 全部删除: rm -r {home}")
+    _say(f"Remove everything 全部删除: rm -r {place}")
+
+
+def _program() -> str:
+    """Return how this command line is called from where the reader stands."""
+    program = ROOT / ".venv" / "bin" / "evidence-ledger"
+    if not program.exists():
+        return "evidence-ledger"
+    return shlex.quote(str(program.relative_to(ROOT) if Path.cwd() == ROOT else program))
 
 
 if __name__ == "__main__":

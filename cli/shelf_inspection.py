@@ -31,10 +31,12 @@ from ledger.note import decode_base64, parse_note, parse_signature_line, parse_v
 from ledger.post_quantum import read_lines, verify_line
 from ledger.refusal import Reason, Rejected
 from ledger.snapshot import Manifest, edge_from_tiles
+from node.api_server import make_api_context
 from node.archived import read_archived
 from node.certification import log_trust
 from node.checkpoint_files import CheckpointFile, CheckpointFiles, F
 from node.config import ConfigError, NodeConfig, NodeHome
+from node.driver import Identity
 from node.keystore import (
     Keystore,
     KeystoreError,
@@ -52,6 +54,7 @@ from node.snapshot_shelf import SnapshotShelf
 from node.timestamp_protocol import Authority, compute_imprint, find_flaw
 from node.timestamp_shelf import StampedCheckpoint, TimestampShelf
 from node.timestamping import load_authorities
+from node.tls import TlsIdentity, TlsIdentityError, make_contexts
 from node.witness_shelf import WitnessedCheckpoint, WitnessShelf
 from storage.files import Damaged, Directory
 
@@ -66,16 +69,32 @@ def check_secrets(home: NodeHome, config: NodeConfig) -> str:
     try:
         Keystore.verify(home.resolve(config.keys.keystore))
         read_passphrase(file, environ=os.environ)
-        _, keystore = open_identity(home, config)
+        identity, keystore = open_identity(home, config)
     except (PassphraseError, WrongPassphrase) as error:
         return f"{said}; the keystore is intact and, like private fields, was not opened: {error}"
     except KeystoreError as error:
         raise Failure(str(error), "密钥库无法使用，原因见上。") from None
+    _check_tls(home, config, identity, keystore.tls_passphrase)
     if not home.private.is_dir():
         return f"{said}, every key"
     with closing(ReadOnlyDirectory(home.private)) as directory:
         count = verify_records(directory, keystore.private_fields_key)
     return f"{said}, every key, private fields of {count} contracts"
+
+
+def _check_tls(
+    home: NodeHome, config: NodeConfig, identity: Identity, tls_passphrase: bytes
+) -> None:
+    """Load what the node shows to peers and clients as it does at its start."""
+    genesis = identity.genesis
+    pinned = [genesis.certificate(replica) for replica in range(len(genesis.institutions))]
+    own = TlsIdentity(home.tls_certificate, home.tls_key, tls_passphrase)
+    try:
+        make_contexts(own, pinned[identity.replica], pinned)
+        if config.api.tls:
+            make_api_context(home, config.api, tls_passphrase)
+    except (ConfigError, TlsIdentityError) as error:
+        raise Failure(f"{error}.", "TLS 证书或其私钥无法使用，原因见上。") from None
 
 
 def check_archive(home: NodeHome, segments: Directory, store: LedgerStore) -> str:

@@ -83,7 +83,7 @@ from node.messages import (
     decode_frame,
 )
 from node.pool_admission import PoolAdmission
-from node.recovery import SILENT_ALWAYS, Recovery, find_amnesia
+from node.recovery import SILENT_ALWAYS, Recovery, find_amnesia, find_stranger
 from node.serving import (
     collect_blocks,
     find_envelopes,
@@ -284,9 +284,12 @@ class Driver:
         if event.record is not None:
             record, self._cosigned_size, self._journal_height = decode_journal_record(event.record)
             self._record = record or b""
-        amnesia = find_amnesia(self._journal_height, header.height)
-        if amnesia and not self.recovery.is_active:
-            self._halt(amnesia)
+        genesis = self.identity.genesis
+        flaw = find_stranger(record, genesis.chain_id, self.identity.replica) or find_amnesia(
+            self._journal_height, header.height
+        )
+        if flaw and not self.recovery.is_active:
+            self._halt(flaw)
             return
         pending = None if event.pending is None else self.bench.restore(event.pending)
         silent = SILENT_ALWAYS if self.recovery.is_active else 0

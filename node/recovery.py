@@ -7,14 +7,16 @@ that a quorum would know of; so it signs nothing at heights up to D+2 and may vo
 
 A journal that was put back from an old copy has forgotten as well, and says nothing of it. It is
 told by its height: the driver has the journal hear of each height before the chain has the block,
-so a journal below its chain is never its own. (Where the whole home is an old copy nothing here
-tells; such a node counts among the f.)
+so a journal below its chain is never its own. One of another node or network is told by the record
+in it. (Where the whole home is an old copy nothing here tells; such a node counts among the f.)
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from consensus.durable import decode_record
+from ledger.refusal import Rejected
 from ledger.validators import ValidatorSet
 
 SILENT_ALWAYS: Final = 2**53 - 1
@@ -32,6 +34,20 @@ def find_amnesia(journal_height: int, chain_height: int) -> str:
         f"{chain_height} is applied; what this node has signed since is unknown, so it must not "
         "vote before `evidence-ledger node recover`"
     )
+
+
+def find_stranger(record: bytes | None, chain_id: bytes, replica: int) -> str:
+    """Return why the replica's record in a journal is not this replica's own; empty if it is."""
+    if record is None:
+        return ""
+    try:
+        decode_record(record, chain_id, replica)
+    except Rejected as rejected:
+        return (
+            f"the vote journal is not this node's own: {rejected.detail}; what this node has "
+            "signed is unknown, so it must not vote before `evidence-ledger node recover`"
+        )
+    return ""
 
 
 class Recovery:

@@ -100,7 +100,7 @@ def make_contexts(
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise TlsIdentityError(
                 f"{identity.key}: not the private key of {identity.certificate.name}, or not "
-                f"encrypted with this passphrase: {error}"
+                f"encrypted with this passphrase ({error})"
             ) from None
     # A resumed session would skip the certificate; every connection shows its own.
     contexts[0].num_tickets = 0

@@ -411,6 +411,9 @@ class SegmentLog:
             data = self._directory.pread(segment_name(segment), offset, length)
         except FileNotFoundError:
             raise self._damaged(segment, 0, "is missing") from None
+        except PermissionError as error:  # whoever may not open it knows nothing of its bytes
+            file = f"{self._directory.path}/{segment_name(segment)}"
+            raise StorageFailure(f"{file} cannot be opened: {error.strerror}") from error
         except OSError as error:
             raise self._damaged(segment, offset, f"cannot be read: {error.strerror}") from error
         if len(data) != length:

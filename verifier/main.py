@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,6 +29,7 @@ from verifier.report import (
     format_working,
     printable,
 )
+from verifier.standard_streams import prepare_standard_streams
 from verifier.trust_root import compute_chain_id
 from verifier.verify import verify_bare_proof, verify_evidence, verify_schedule
 
@@ -177,17 +177,17 @@ def main(
     `unpack` takes the evidence out of a file that holds it, as a certificate does; the verifier by
     itself reads evidence files only.
     """
-    stream = out or sys.stdout or io.StringIO()  # closed by whoever wants the exit status alone
+    prepare_standard_streams()
+    stream = out or sys.stdout
     arguments = argparse.Namespace(file=None, entry=None)
-    _print_what_the_terminal_lacks(stream)
     try:
         arguments = make_parser(prog, choose_language(argv, os.environ)).parse_args(argv)
         report = _verify(arguments, unpack)
     except _Unusable as error:
-        stream.write(f"{printable(str(error))}\n")
+        write_whole([printable(str(error))], stream)
         return UNUSABLE
     except MemoryError:
-        stream.write(f"{printable(str(arguments.file or arguments.entry))}: {NO_MEMORY}\n")
+        write_whole([f"{printable(str(arguments.file or arguments.entry))}: {NO_MEMORY}"], stream)
         return UNUSABLE
     except SystemExit:  # argparse has printed its help
         return CONSISTENT
@@ -217,10 +217,16 @@ def write_whole(lines: Iterable[str], stream: TextIO) -> bool:
         stream.flush()
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # its reader has left and wants no more
-            sys.stderr.write(f"{NOT_WRITTEN} ({error.strerror})\n")
+            _say_beside(f"{NOT_WRITTEN} ({error.strerror})")
         _drop_what_is_buffered(stream)
         return False
     return True
+
+
+def _say_beside(sentence: str) -> None:
+    """Write to standard error; where nobody can be told, the status stays what it is."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{sentence}\n")
 
 
 def _drop_what_is_buffered(stream: TextIO) -> None:
@@ -252,9 +258,9 @@ def _verify(arguments: argparse.Namespace, unpack: Callable[[bytes], bytes] | No
                 "该文件是 PDF，请先取出所附的存证文件。"
             )
         raw = unpack(raw)
-        sys.stderr.write(
+        _say_beside(
             "Verified is the evidence attached to the PDF; its pages are not looked at "
-            "(evidence-ledger certificate check does). 核验的是附件，不是纸面。\n"
+            "(evidence-ledger certificate check does). 核验的是附件，不是纸面。"
         )
     if raw.startswith(FIRST_LINE.encode()):
         raise _Unusable(
@@ -335,10 +341,3 @@ def _read_file(path: str) -> bytes:
 def _unreadable(path: str, error: OSError | ValueError) -> _Unusable:
     why = error.strerror if isinstance(error, OSError) else error
     return _Unusable(f"{path} cannot be read: {why}. 文件无法读取。")
-
-
-def _print_what_the_terminal_lacks(stream: TextIO) -> None:
-    """Let a terminal without Chinese show code points instead of failing."""
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="backslashreplace")

@@ -116,16 +116,20 @@ async def test_evidence_and_entry(connect: Connect, committed: FakeNode) -> None
         )
 
 
-async def test_evidence_of_a_pending_transaction_is_for_later(
-    connect: Connect, node: FakeNode
+@pytest.mark.parametrize("form", ["proof", "receipt", "evidence", "entry"])
+async def test_what_is_said_of_a_pending_transaction_is_for_later(
+    connect: Connect, node: FakeNode, form: str
 ) -> None:
+    """Whoever has its receipt asks again, and does not take it for lost."""
     node.take_in(make_envelope(0))
     async with connect("merchant") as client:
-        assert await refused(client, f"/v1/transactions/{TX_ID}/evidence") == (
+        path = f"/v1/transactions/{TX_ID}/{form}"
+        assert await refused(client, path) == (
             503,
             "not_certified",
             f"transaction {TX_ID} is in no block yet; ask again",
         )
+        assert (await client.get(path)).headers["retry-after"] == "1"
 
 
 async def test_a_record_that_is_too_long_is_said_to_be_there(

@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from cli.devnet_homes import create_devnet
 from cli.devnet_state import DevnetState
 from cli.drafts import Draft, complete_body
 from cli.main import main
+from consensus.durable import RECORD_VERSION, DurableRecord, encode_record
 from contracts.execution import Chain, execute_block, parse_candidate
 from genesis.document import Genesis, parse_genesis
 from ledger.signing import SeedSigner, verify_signature
@@ -58,6 +60,25 @@ class Command:
         return english
 
 
+def write_journal(home: NodeHome, votes: bytes, cosigned_size: int, height: int) -> None:
+    """Save a record as a node does; `votes` is the replica's own, empty before it has voted."""
+    with closing(DiskDirectory(home.journal)) as directory:
+        journal = Journal.open(directory)
+        journal.load()
+        journal.save(encode_journal_record(votes, cosigned_size, height), None)
+
+
+def encode_votes(chain_id: bytes, replica: int, height: int) -> bytes:
+    """Return the record of a replica that has come to a height and voted for nothing there."""
+    return encode_record(
+        DurableRecord(
+            version=RECORD_VERSION, chain_id=chain_id, replica=replica, silent_through_height=0,
+            height=height, view=0, is_changing=False, votes=(), view_change=None, prepared=None,
+            plan=None,
+        )
+    )  # fmt: skip
+
+
 class StoredChain:
     """A stopped node of a network of one, with blocks as a node would have stored them."""
 
@@ -96,13 +117,7 @@ class StoredChain:
             self._append_block(store, chain, certification, group)
         store.chain_store.close()
         directory.close()
-        journal_directory = DiskDirectory(self.home.journal)
-        journal = Journal.open(journal_directory)
-        journal.load()
-        journal.save(
-            encode_journal_record(b"", chain.header.log_size, chain.header.height + 1), None
-        )
-        journal_directory.close()
+        write_journal(self.home, b"", chain.header.log_size, chain.header.height + 1)
 
     def _append_block(
         self, store: LedgerStore, chain: Chain, certification: Certification, group: Sequence[Draft]

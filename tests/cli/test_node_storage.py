@@ -17,7 +17,7 @@ from node.config import NodeHome, load_config, render_config
 from node.server import LOCK_FILE, open_journal, open_keyvalue
 from storage.chain import ChainStore
 from storage.files import DiskDirectory
-from tests.cli.running import Command, StoredChain
+from tests.cli.running import Command, StoredChain, encode_votes, write_journal
 from tests.storage.killing import Changes, Crash
 
 
@@ -224,6 +224,21 @@ def test_a_flipped_byte_of_the_vote_journal_is_named(command: Command, home: Pat
     flip(NodeHome(home).journal / "votes", 100)
     assert command.run("inspect", "--home", home) == 1
     assert "votes, offset 0: copy 0 of slot 0 is broken." in command.out
+
+
+def test_a_journal_of_another_node_or_chain_is_told(
+    command: Command, stored_chain: StoredChain, home: Path
+) -> None:
+    chain_id, journal = stored_chain.genesis.chain_id, NodeHome(home).journal
+    written = f"DAMAGED  votes and chain: {journal}: the vote journal is not this node's own: "
+    write_journal(NodeHome(home), encode_votes(chain_id, 3, 6), 40, 6)
+    assert command.run("inspect", "--home", home) == 1
+    assert f"{written}consensus record: written by replica 3, but this is 0; " in command.out
+    write_journal(NodeHome(home), encode_votes(bytes(32), 0, 6), 40, 6)
+    assert command.run("inspect", "--home", home) == 1
+    assert f"{written}consensus record: written on chain {bytes(32).hex()}, not " in command.out
+    write_journal(NodeHome(home), encode_votes(chain_id, 0, 6), 40, 6)
+    assert command.run("inspect", "--home", home) == 0, command.out
 
 
 OLD_JOURNAL = (

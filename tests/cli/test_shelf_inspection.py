@@ -156,6 +156,22 @@ def test_a_flipped_byte_beside_the_chain_is_named(
     assert damaged(command, kept) == []
 
 
+@pytest.mark.parametrize("name", ["peer.crt", "peer.key", "api.crt", "api.key"])
+def test_what_the_node_could_not_start_with_is_named(
+    command: Command, kept: NodeHome, name: str
+) -> None:
+    file = kept.keys / name
+    raw = file.read_bytes()
+    changed = bytearray(raw)
+    changed[len(raw) // 2] ^= 1
+    for damage in (bytes(changed), raw[: len(raw) // 2], b""):
+        file.write_bytes(damage)
+        lines = damaged(command, kept)
+        assert any(str(file) in line for line in lines), command.out
+    file.write_bytes(raw)
+    assert damaged(command, kept) == []
+
+
 def test_a_snapshot_without_its_rows_is_told_and_a_strangers_file_is_left(
     command: Command, kept: NodeHome
 ) -> None:

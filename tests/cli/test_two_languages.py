@@ -116,14 +116,18 @@ def test_what_another_python_may_say_is_wrong_in_both_all_the_same() -> None:
     [
         (
             ConfigError(["node.toml: a: 1", "node.toml: b: 2"]),
-            "Node.toml: a: 1\nnode.toml: b: 2.",
+            "node.toml: a: 1\nnode.toml: b: 2.",
             "配置不符合要求，逐条原因见上。",
         ),
         (WrongPassphrase("this does not open"), "This does not open.", "口令不能打开密钥库。"),
         (DamagedKeystore("bad"), "Bad.", "密钥库文件已损坏或被改动，原因见上一行。"),
         (PassphraseError("none"), "None.", "没有可用的密钥库口令，原因见上一行。"),
         (KeystoreError("none"), "None.", "密钥库无法使用，原因见上一行。"),
-        (BackupRefused("no"), "No.", "无法备份或使用该备份，未作任何更改；原因见上一行。"),
+        (
+            BackupRefused("b.tar has no"),
+            "b.tar has no.",
+            "无法备份或使用该备份，未作任何更改；原因见上一行。",
+        ),
         (
             Damaged("a/00.segment", 7, "torn"),
             "a/00.segment, offset 7: torn.",

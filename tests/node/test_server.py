@@ -29,7 +29,7 @@ from node.ledger_store import REPLAY_PROGRESS, STATE_PROGRESS
 from node.server import ProgressLog, _Server, log_notices
 from node.verification import VerifierUnavailable
 from storage.files import Damaged, StorageFailure
-from tests.cli.running import StoredChain
+from tests.cli.running import StoredChain, encode_votes, write_journal
 
 ROOT = Path(__file__).parents[2]
 
@@ -291,6 +291,23 @@ def test_an_old_journal_under_a_newer_chain_is_said_and_nobody_hears_of_the_node
     ) in err
     assert "at height 3, chain" not in err, "it went on to listen"
     assert "the disk failed" not in err
+    assert "Traceback" not in err
+
+
+def test_another_nodes_journal_is_said_and_nobody_hears_of_the_node(tmp_path: Path) -> None:
+    """As after a disk was put into the wrong machine: no mistake of this program's."""
+    chain = StoredChain(tmp_path / "net")
+    chain.append([])
+    write_journal(chain.home, encode_votes(chain.genesis.chain_id, 1, 2), 4, 2)
+    status, err = run(chain.home)
+    assert status == 1, err
+    assert (
+        "this node stops: the vote journal is not this node's own: consensus record: written by "
+        "replica 1, but this is 0; what this node has signed is unknown, so it must not vote "
+        "before `evidence-ledger node recover`"
+    ) in err
+    assert "at height 1, chain" not in err, "it went on to listen"
+    assert "a mistake of this program" not in err
     assert "Traceback" not in err
 
 

@@ -184,6 +184,23 @@ async def test_between_two_requests_a_connection_may_rest_as_long_as_proxies_let
     assert served.told == []
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (b"https://ledger.example:8443/healthz", 200),
+        (b"HTTP://ledger.example/healthz?by=probe", 200),
+        (b"http://ledger.example", 404),
+        (b"http:///healthz", 404),
+        (b"/http://ledger.example/healthz", 404),
+    ],
+)
+async def test_a_target_may_name_the_server_too(served: Served, target: bytes, status: int) -> None:
+    """RFC 9112 section 3.2.2."""
+    reader, writer = await served.open()
+    writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: ledger.example\r\n\r\n")
+    assert (await answer(reader)).startswith(b"HTTP/1.1 %d " % status)
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_a_body_under_way_is_not_cut_off_by_the_heads_time(served: Served) -> None:
     reader, writer = await served.open()

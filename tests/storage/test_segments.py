@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 from pathlib import Path
 
@@ -242,6 +244,19 @@ def test_missing_segment_and_strange_file_are_named() -> None:
     disk.create("stray")
     with pytest.raises(Damaged, match="fake/stray, offset 0: is no segment of this log"):
         SegmentLog.open(disk, places[-1])
+
+
+def test_a_file_that_may_not_be_opened_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where somebody ran a command as another user: its bytes are as they were."""
+    disk, places = filled(3)
+
+    def refuse(name: str, offset: int, length: int) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+
+    monkeypatch.setattr(disk, "pread", refuse)
+    with pytest.raises(StorageFailure) as caught:
+        SegmentLog.open(disk, places[-1])
+    assert str(caught.value) == f"{disk.path}/{segment_name(0)} cannot be opened: Permission denied"
 
 
 def test_bytes_after_the_end_are_noticed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.slow
 def test_it_shows_what_it_promises_keeps_the_network_and_leaves_nothing_when_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    home = tmp_path / "net"
+    home = tmp_path / "my net"
     done = subprocess.run(
         [sys.executable, "-m", "cli.quickstart", "--keep", "--home", str(home)],
         cwd=ROOT,
@@ -45,6 +46,9 @@ def test_it_shows_what_it_promises_keeps_the_network_and_leaves_nothing_when_sto
         ]  # fmt: skip
         assert "398 applied, 6 recorded as refused, 0 not taken in." in said
         assert f"Genesis hash 创世哈希 {state.genesis_hash}" in said
+        remove = re.search(r"^   Remove everything 全部删除: (.*)$", said, re.MULTILINE)
+        assert remove is not None
+        assert shlex.split(remove[1]) == ["rm", "-r", str(home)]
         assert len(pids) == 4
         assert all(is_alive(pid) for pid in pids)
         fetch = re.search(r"history (m-yoga-2026-0001) --devnet", said)

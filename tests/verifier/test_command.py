@@ -291,6 +291,15 @@ def test_a_reader_that_leaves_is_no_inconsistency(evidence: str) -> None:
     assert (done.returncode, done.stderr) == (2, "")
 
 
+@pytest.mark.parametrize("nowhere", [">/dev/full", ">/dev/full 2>/dev/full", ">&- 2>&-"])
+@pytest.mark.parametrize("program", ["verifier", "cli verify"])
+def test_what_cannot_be_said_is_no_verdict(nowhere: str, program: str) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command = f"{sys.executable} -m {program} /nowhere --genesis-hash {genesis_hash()} {nowhere}"
+    assert subprocess.run(command, shell=True, cwd=ROOT, check=False).returncode == 2
+
+
 def test_the_status_alone_can_be_asked_for(evidence: str) -> None:
     command = f"{sys.executable} -m verifier {evidence} --genesis-hash {genesis_hash()} >&-"
     done = subprocess.run(
