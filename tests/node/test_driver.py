@@ -239,7 +239,7 @@ def test_a_proposal_that_nobody_asked_for_is_not_even_hashed(
 
     monkeypatch.setattr("node.driver.tagged_hash", hash_nothing)
     machine.hear(1, FetchedProposal(b"header", b"", [b"envelope"]))
-    assert machine.driver.halted == ""
+    assert machine.driver.halted is None
 
 
 def test_a_cosignature_says_a_second_by_which_the_tree_existed() -> None:

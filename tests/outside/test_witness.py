@@ -217,7 +217,7 @@ async def test_a_cosignature_leaves_only_after_the_disk_has_it(
 
     def failing(*_: object) -> None:
         seen.append(dict(witness.sizes))
-        raise StorageFailure("draft: write failed: No space left on device")
+        raise StorageFailure("draft: write failed: No space left on device", "磁盘空间不足")
 
     async with connect(witness, stopped) as client:
         monkeypatch.setattr("node.witness.write_whole", failing)
