@@ -12,8 +12,12 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from cli.failure import Failure
 from cli.node_storage import read_tokens
@@ -34,6 +38,7 @@ from ledger.post_quantum import read_lines, verify_line
 from ledger.refusal import Reason, Rejected
 from ledger.snapshot import Manifest, edge_from_tiles
 from ledger.words import Words
+from node.api_server import make_api_context
 from node.archived import read_archived
 from node.certification import log_trust
 from node.checkpoint_files import CheckpointFile, CheckpointFiles, F
@@ -57,6 +62,7 @@ from node.timestamp_integrity import find_own_signer
 from node.timestamp_protocol import Authority, compute_imprint, find_flaw
 from node.timestamp_shelf import StampedCheckpoint, TimestampShelf
 from node.timestamping import load_authorities
+from node.tls import TlsIdentity, TlsIdentityError, make_contexts
 from node.witness_shelf import WitnessedCheckpoint, WitnessShelf
 from storage.files import Damaged, Directory
 
@@ -67,18 +73,20 @@ READ_BYTES: Final = 4 * 1024 * 1024
 def check_secrets(home: NodeHome, config: NodeConfig) -> Words:
     """Read tokens and keystore; open keys and private fields where the passphrase is at hand."""
     tokens = len(read_tokens(home))
+    _check_api_certificates(home, config)
     file = home.resolve(config.keys.passphrase_file) if config.keys.passphrase_file else None
     try:
         Keystore.verify(home.resolve(config.keys.keystore))
         read_passphrase(file, environ=os.environ)
-        _, keystore = open_identity(home, config)
+        identity, keystore = open_identity(home, config)
+        _open_tls(home, config, identity.genesis, keystore.tls_passphrase)
     except (PassphraseError, WrongPassphrase) as error:
         return Words(
             f"{tokens} 个访问令牌；密钥库文件完好，与非公开信息均未打开：{error.detail_zh}",
             f"{tokens} tokens; the keystore is intact and, like private fields, was not opened: "
             f"{error}",
         )
-    except KeystoreError as error:
+    except (KeystoreError, TlsIdentityError, ConfigError) as error:
         raise Failure(str(error), error.detail_zh) from None
     if not home.private.is_dir():
         return Words(f"{tokens} 个访问令牌，每个密钥", f"{tokens} tokens, every key")
@@ -88,6 +96,39 @@ def check_secrets(home: NodeHome, config: NodeConfig) -> Words:
         f"{tokens} 个访问令牌，每个密钥，{count} 份合同的非公开信息",
         f"{tokens} tokens, every key, private fields of {count} contracts",
     )
+
+
+def _open_tls(home: NodeHome, config: NodeConfig, genesis: Genesis, passphrase: bytes) -> None:
+    """Open the keys of both servers, as a start does."""
+    pinned = [genesis.certificate(replica) for replica in range(len(genesis.institutions))]
+    peer = TlsIdentity(home.tls_certificate, home.tls_key, passphrase)
+    make_contexts(peer, pinned[config.replica], pinned)
+    if config.api.tls:
+        make_api_context(home, config.api, passphrase)
+
+
+def _check_api_certificates(home: NodeHome, config: NodeConfig) -> None:
+    """Verify each certificate of the API by the next, and the last by its authority if it is here.
+
+    A start looks at the first one's key alone, and it is the clients that would refuse the rest.
+    """
+    file = home.resolve(config.api.certificate)
+    if not config.api.tls or not file.exists():
+        return  # a start says that it is missing
+    try:
+        chain = x509.load_pem_x509_certificates(file.read_bytes())
+        if home.api_authority.exists():
+            authority = x509.load_pem_x509_certificate(home.api_authority.read_bytes())
+            if chain[-1].issuer == authority.subject or file == home.api_certificate:
+                chain += [authority, authority]
+        for certificate, issuer in pairwise(chain):
+            certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError) as error:
+        why = str(error) or "a signature does not verify"
+        raise Failure(
+            f"{file} does not verify up to its last issuer: {why}",
+            f"{file} 未能逐级核验到最后的签发者。原文：{why}",
+        ) from None
 
 
 def check_audit(home: NodeHome) -> Words:

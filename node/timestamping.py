@@ -153,7 +153,7 @@ class Timestamping:
             self._say(
                 "warning",
                 f"timestamps: {authority.name}, {name}: {refused} "
-                f"时间戳机构 {authority.name}（{name}）未给出可用的令牌，原因见前。",
+                f"时间戳机构 {authority.name}（{name}）未给出可用的令牌，原因见前",
             )
             self._count(False)
             return None

@@ -106,7 +106,12 @@ def test_nothing_is_performed_after_a_failing_disk():
     shell.dispatch(Ticked())
     assert disk.done == []
     assert stopped == [Words("磁盘出错：磁盘空间不足", "the disk failed: the disk is full")]
-    assert said == [("error", "stopping: the disk failed: the disk is full")]
+    assert said == [
+        (
+            "error",
+            "stopping: the disk failed: the disk is full 即将停止：磁盘出错：磁盘空间不足",
+        )
+    ]
     shell.dispatch(Ticked())
     assert len(shell.driver.events) == 1
 

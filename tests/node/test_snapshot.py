@@ -131,7 +131,9 @@ def test_a_peer_without_the_block_asked_for_is_passed_over_and_said() -> None:
     (told,) = late.said("error")
     assert told == (
         "no connected peer holds block 1: each has begun with a snapshot after it; connect one "
-        "that holds it, or let this node join by a snapshot (`evidence-ledger node join`)"
+        "that holds it, or let this node join by a snapshot (`evidence-ledger node join`) "
+        "已连接的节点均无区块 1：它们都自此后的快照开始；请连接存有该区块的节点，"
+        "或使本节点以快照加入（`evidence-ledger node join`）"
     )
     done = len(late.done)
     for _ in range(LACKING_TICKS):

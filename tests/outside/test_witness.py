@@ -41,8 +41,10 @@ SIGNER = SeedSigner(sha256(b"witness").digest())
 NAME = "court.example/witness"
 ROOT = Path(__file__).parents[2]
 FORK = (
-    "witnesses: court knows another tree of size 7 than this node: one of the two was shown a fork"
+    "witnesses: court knows another tree of size 7 than this node: one of the two was shown a fork "
+    "见证方 court 所知的大小 7 的树与本节点不同：二者之一所见为分叉"
 )
+UNUSABLE = "见证方 court 未给出可用的副署，原因见前"
 ORIGIN_HASH = sha256(GENESIS.origin.encode()).hexdigest()
 
 
@@ -326,7 +328,7 @@ async def test_a_fork_told_by_the_elder_text_of_the_protocol_is_an_error_too(
     await ask(witness, shelf, said, [7], app)
     assert said == [
         ("error", FORK),
-        ("warning", "witnesses: court: it refuses this node's tree of size 7"),
+        ("warning", f"witnesses: court: it refuses this node's tree of size 7 {UNUSABLE}"),
     ]
     assert shelf.newest_size == 0
 
@@ -380,7 +382,7 @@ async def test_a_witness_that_knows_what_this_node_does_not_hold_is_passed_over(
             await witnessing.ask_all(client, make_note(20))
     sentence = (
         "witnesses: court: it knows size 3, from before what this node holds of the log; another "
-        "member has to show it a newer one"
+        f"member has to show it a newer one {UNUSABLE}"
     )
     assert said == [("warning", sentence)]
 
