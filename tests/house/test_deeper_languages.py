@@ -18,13 +18,15 @@ from tests.house.test_both_languages import CHINESE, ENGLISH, name_of, read_text
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
-    path for package in ("cli", "node", "storage") for path in (ROOT / package).glob("*.py")
+    path
+    for package in ("cli", "genesis", "node", "storage")
+    for path in (ROOT / package).glob("*.py")
 )
 
 REFUSALS = {
     "BackupRefused", "BadCertificates", "Damaged", "DamagedKeystore", "InUse", "KeystoreError",
     "PassphraseError", "StorageFailure", "TlsIdentityError", "VerifierUnavailable",
-    "WrongPassphrase", "_check_passphrase", "_damaged", "index_damaged",
+    "WrongPassphrase", "_bad", "_check_passphrase", "_damaged", "index_damaged",
 }  # fmt: skip
 """What makes a refusal: its last two arguments say it, in English and in Chinese."""
 
@@ -54,7 +56,7 @@ def find_fault(call: ast.Call) -> str:
     is_log = isinstance(call.func, ast.Attribute) and name in LEVELS
     if is_log and ast.unparse(call.func).split(".")[0] in {"log", "_log"}:
         return "" if CHINESE.search(ast.unparse(given[0])) else ast.unparse(call)
-    if name in {"_say", "say"} and len(given) == 2 and is_level(given[0]):
+    if name in {"Told", "_say", "say"} and len(given) == 2 and is_level(given[0]):
         return "" if is_chinese(given[1]) or is_told(given[1]) else ast.unparse(call)
     return ""
 
@@ -103,6 +105,7 @@ def test_the_sentences_are_found() -> None:
         'log.warning("storage: %s", notice)',
         'log.error("the disk failed: %s", error)',
         'self._say("warning", f"replica {replica} sent what is refused: {rejected}")',
+        'Told("warning", f"replica {replica} gave what is refused: {rejected}")',
         'self._say("error" if bad else "warning", f"size {size} differs")',
     ],
 )

@@ -282,10 +282,13 @@ def test_another_root_of_the_same_size_is_told_and_not_counted() -> None:
         f"root {root.hex()}: one of the two has forked "
         f"验证节点 bank-1 联署的大小 {size} 的根哈希与本节点的日志不同：二者之一已分叉"
     )
+    convicted = (
+        f"validator bank-1 contradicted itself: checkpoint/{size} "
+        f"验证节点 bank-1 自相矛盾，证据将上链：checkpoint/{size}"
+    )
     assert machine.said("error")[-2:] == [
         told,
-        f"validator bank-1 contradicted itself: checkpoint/{size} "
-        f"验证节点 bank-1 自相矛盾，证据将上链：checkpoint/{size}",
+        convicted,
     ]
     note = machine.driver.certification.make_note(machine.height)
     assert note is not None

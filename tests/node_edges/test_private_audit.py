@@ -126,3 +126,10 @@ def test_a_line_that_power_lost_broke_off_is_told_until_the_next_stands_behind_i
     assert [one.en for one in PrivateAudit(directory).notices] == []
     again.write(make_line("e"), JANUARY)
     assert verify_audit(directory) == AuditCount(lines=6, unsealed=0)
+
+
+def test_the_example_of_the_document_is_one(directory: DiskDirectory, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/FORMATS.md").read_text("utf-8")
+    example = text.partition("### Audit of private fields")[2].split("```")[1]
+    (tmp_path / "audit-2026-03.log").write_text(example.removeprefix("text\n"), "utf-8")
+    assert verify_audit(directory) == AuditCount(lines=2, unsealed=0)
