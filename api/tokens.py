@@ -27,6 +27,7 @@ from typing import Annotated, Final, Protocol
 import msgspec
 
 from ledger.refusal import Reason, Rejected
+from ledger.shape import describe_shape_zh
 from ledger.transaction import PARTY_PATTERN
 
 SECRET_BYTES: Final = 32
@@ -151,7 +152,9 @@ def parse_tokens(raw: bytes) -> TokenSet:
         file = msgspec.json.decode(raw, type=_File | list[TokenRecord])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected(
-            Reason.MALFORMED, f"token file: {error}", f"访问令牌文件无法解读。原文：{error}"
+            Reason.MALFORMED,
+            f"token file: {error}",
+            f"访问令牌文件：{describe_shape_zh(str(error))}",
         ) from None
     if isinstance(file, list):
         return TokenSet(file)

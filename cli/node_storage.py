@@ -267,7 +267,8 @@ def read_tokens(home: NodeHome) -> list[TokenRecord]:
         return list(parse_tokens(home.tokens.read_bytes()).records)
     except Rejected as rejected:
         raise unusable(
-            f"{home.tokens}: {rejected.detail}.", f"{home.tokens}：{explain(rejected)}。"
+            f"{home.tokens}: {rejected.detail}.",
+            f"访问令牌无法使用：{home.tokens}：{explain(rejected)}。",
         ) from None
 
 

@@ -21,6 +21,7 @@ from api.problems import explain_rejected
 from ledger.checkpoint import parse_checkpoint_text
 from ledger.note import NOTE_BYTES_MAX, parse_note
 from ledger.refusal import Rejected
+from ledger.shape import describe_shape_zh
 from ledger.words import Words
 from storage.files import Damaged, Directory, write_whole
 from storage.system_words import explain_system
@@ -130,7 +131,7 @@ class CheckpointFiles(ABC, Generic[F]):
             refused = Words(explain_rejected(rejected), str(rejected))
             raise self._damaged(size, refused) from None
         except (msgspec.DecodeError, UnicodeError, binascii.Error) as error:
-            raise self._damaged(size, Words(f"无法解读。原文：{error}", str(error))) from None
+            raise self._damaged(size, Words(describe_shape_zh(str(error)), str(error))) from None
         if wrong:
             raise self._damaged(size, wrong)
         if (file.format, file.size) != (self._format, size) or _encoder.encode(file) != raw:

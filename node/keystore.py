@@ -24,6 +24,7 @@ from nacl import pwhash
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
+from ledger.shape import describe_shape_zh
 from ledger.signing import SEED_BYTES, SeedSigner, Signer
 from node.mldsa import MlDsaSigner
 from node.private_files import readable_by_others, write_file
@@ -379,7 +380,8 @@ def _decode_file(path: Path, raw: bytes) -> _Contents:
         whole = _file_decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DamagedKeystore(
-            f"{path} is not a keystore: {error}", f"{path} 不是密钥库。原文：{error}"
+            f"{path} is not a keystore: {error}",
+            f"{path} 不是密钥库：{describe_shape_zh(str(error))}",
         ) from None
     fields = msgspec.structs.asdict(whole)
     del fields["checksum"]

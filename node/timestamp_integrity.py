@@ -4,7 +4,7 @@ A token that leads to no pinned root may be damaged, or whole and of a root that
 The certificate that came along tells the two apart: what it signed holds the hash of the content
 and of that very certificate (RFC 5652 section 5.4, RFC 5035 section 3), so no byte of these can
 have changed. It is no ground for belief: anybody can make a certificate. Signatures of ECDSA and of
-RSA (PKCS #1 v1.5) are read, as authorities make them.
+RSA (PKCS1 v1.5) are read, as authorities make them.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ REFUSALS = {
 """What makes a refusal: its last two arguments say it, in English and in Chinese."""
 
 LEVELS = {"critical", "error", "exception", "warning"}
-HANDED_ON = re.compile(r"(_zh|\.zh|explain(_rejected|_system)?\(.*\))$")
+HANDED_ON = re.compile(r"(_zh|\.zh|(explain(_rejected|_system)?|describe_shape_zh)\(.*\))$")
 """The Chinese of somebody else."""
 
 

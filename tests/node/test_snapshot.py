@@ -710,7 +710,10 @@ def test_a_chunk_that_the_disk_has_changed_is_not_given_away(
     assert shelf.chunk(height, 0) is None
     assert shelf.chunk(height, 0) is None
     [line] = [each.getMessage() for each in caplog.records]
-    assert line == f"snapshots/{name}, offset 0: chunk 0 {what}; this snapshot is no longer served"
+    said, _, said_zh = line.partition(" snapshots/")
+    assert said == f"snapshots/{name}, offset 0: chunk 0 {what}; this snapshot is no longer served"
+    assert said_zh.startswith(f"{name}，偏移 0：第 0 块")
+    assert said_zh.endswith("；不再提供此快照")
     assert shelf.offers() == []
 
 
