@@ -486,7 +486,9 @@ def test_what_cannot_be_executed_is_tried_once(monkeypatch: pytest.MonkeyPatch) 
     network.grow(6)
     primary = network.machines[1]
     [line] = [text for text in primary.said("error") if text.startswith("set aside")]
-    assert line.endswith("could not be executed: ZeroDivisionError: our own mistake")
+    assert line.endswith(
+        "could not be executed: ZeroDivisionError: our own mistake 该交易执行时出错，已搁置，不再提议"
+    )
     for machine in network.machines:
         assert len(machine.driver.pool) == 0
         assert len([text for text in machine.said("error") if "ZeroDivision" in text]) == 1

@@ -214,7 +214,7 @@ def test_what_was_cosigned_is_remembered_and_a_changed_file_stops_the_start(
 async def test_a_cosignature_leaves_only_after_the_disk_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, witness: Witness
 ) -> None:
-    stopped: list[str] = []
+    stopped: list[StorageFailure] = []
     seen: list[dict[str, int]] = []
 
     def failing(*_: object) -> None:
@@ -228,7 +228,7 @@ async def test_a_cosignature_leaves_only_after_the_disk_has_it(
             503,
             "this witness cannot write to its disk; it stops\n",
         )
-        assert stopped == ["draft: write failed: No space left on device"]
+        assert [str(one) for one in stopped] == ["draft: write failed: No space left on device"]
         assert seen == [{GENESIS.origin: 0}]
         assert "—" not in answer.text
 
