@@ -487,7 +487,8 @@ def test_what_cannot_be_executed_is_tried_once(monkeypatch: pytest.MonkeyPatch) 
     primary = network.machines[1]
     [line] = [text for text in primary.said("error") if text.startswith("set aside")]
     assert line.endswith(
-        "could not be executed: ZeroDivisionError: our own mistake 该交易执行时出错，已搁置，不再提议"
+        "could not be executed: ZeroDivisionError: our own mistake "
+        "该交易执行时出错，已搁置，不再提议"
     )
     for machine in network.machines:
         assert len(machine.driver.pool) == 0

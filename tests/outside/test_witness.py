@@ -52,7 +52,7 @@ def open_witness(folder: Path, signer: SeedSigner = SIGNER, name: str = NAME) ->
     return Witness(name, signer, [GENESIS], DiskDirectory(folder, create=True), lambda: TIME_S)
 
 
-def connect(witness: Witness, stopped: list[str] | None = None) -> httpx.AsyncClient:
+def connect(witness: Witness, stopped: list[StorageFailure] | None = None) -> httpx.AsyncClient:
     app = make_app(witness, ([] if stopped is None else stopped).append)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://witness.test")
 
