@@ -285,6 +285,7 @@ STATUS: Final[dict[str, Any]] = {
     "version": "0.1.0",
     "mode": "normal",
     "detail": "",
+    "detail_zh": "",
     "height": HEIGHT,
     "block_hash": _hash("block"),
     "time_ms": TIME_MS + 400,

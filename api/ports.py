@@ -132,6 +132,8 @@ class StatusView:
     mode: Literal["starting", "normal", "catching_up", "recovering", "halted"]
     detail: str
     """A sentence; empty in normal operation."""
+    detail_zh: str
+    """The same in Chinese."""
     height: int
     """Newest applied height."""
     block_hash: bytes

@@ -133,14 +133,19 @@ class Problem(Exception):
         cls, rejected: Rejected, tx_id: bytes | None = None, retry_after_s: int | None = None
     ) -> Problem:
         """Return the problem that says why input was refused."""
-        _, _, title_zh = PROBLEMS.get(rejected.reason, UNLISTED)
         return cls(
             rejected.reason,
             rejected.detail,
-            rejected.detail_zh or quote_zh(title_zh, rejected.detail),
+            explain_rejected(rejected),
             tx_id=tx_id,
             retry_after_s=retry_after_s,
         )
+
+
+def explain_rejected(rejected: Rejected) -> str:
+    """Return in Chinese why input was refused, around the English where that is all there is."""
+    _, _, title_zh = PROBLEMS.get(rejected.reason, UNLISTED)
+    return rejected.detail_zh or quote_zh(title_zh, rejected.detail)
 
 
 def quote_zh(title_zh: str, detail: str) -> str:

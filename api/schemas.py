@@ -131,7 +131,8 @@ class Status(Schema):
     origin: str = Field(description="origin line of the log's checkpoints")
     version: str
     mode: Literal["starting", "normal", "catching_up", "recovering", "halted"]
-    detail: str
+    detail: str = Field(description="why it is not in normal operation; empty where it is")
+    detail_zh: str = Field(description="the same in Chinese")
     height: int
     block_hash: HashHex
     time_ms: int
@@ -160,6 +161,7 @@ class Status(Schema):
             version=view.version,
             mode=view.mode,
             detail=view.detail,
+            detail_zh=view.detail_zh,
             height=view.height,
             block_hash=view.block_hash.hex(),
             time_ms=view.time_ms,

@@ -1,8 +1,9 @@
 """Access tokens: who may read what is not public.
 
 A token is 256 random bits, shown once when it is issued; the node's home keeps only the SHA-256 of
-it, with a scope and perhaps an expiry, as a JSON list. Nothing can be learnt from the file that
-would let anybody in, and a plain hash is enough because the secret is not guessable. Scopes:
+it, with a scope and perhaps an expiry, under a checksum, so that no rotten byte makes another scope
+of one. Nothing can be learnt from the file that would let anybody in, and a plain hash is enough
+because the secret is not guessable. Scopes:
 
     regulator | auditor | operator      everything
     merchant:<party id>                 the contracts of that merchant
@@ -26,6 +27,7 @@ from typing import Annotated, Final, Protocol
 import msgspec
 
 from ledger.refusal import Reason, Rejected
+from ledger.shape import describe_shape_zh
 from ledger.transaction import PARTY_PATTERN
 
 SECRET_BYTES: Final = 32
@@ -81,6 +83,12 @@ class TokenRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """First millisecond at which it no longer counts."""
 
 
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    checksum: str
+    """SHA-256 of the list as compact JSON: no guard against anybody, but against rot."""
+    tokens: list[TokenRecord]
+
+
 class Tokens(Protocol):
     """What the API needs: a secret in, a grant out."""
 
@@ -129,17 +137,34 @@ def issue_token(
 
 
 def encode_tokens(records: Iterable[TokenRecord]) -> bytes:
-    """Return the file's bytes: a JSON list, one record after another, for people to read."""
-    return msgspec.json.format(msgspec.json.encode(list(records)), indent=2) + b"\n"
+    """Return the file's bytes: one record after another, for people to read."""
+    tokens = list(records)
+    file = _File(sha256(msgspec.json.encode(tokens)).hexdigest(), tokens)
+    return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
 
 
 def parse_tokens(raw: bytes) -> TokenSet:
-    """Read a token file; raise `Rejected` with what is wrong in it."""
+    """Read a token file; raise `Rejected` with what is wrong in it.
+
+    Versions before the checksum wrote the list alone.
+    """
     try:
-        records = msgspec.json.decode(raw, type=list[TokenRecord])
+        file = msgspec.json.decode(raw, type=_File | list[TokenRecord])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Rejected(Reason.MALFORMED, f"token file: {error}") from None
-    return TokenSet(records)
+        raise Rejected(
+            Reason.MALFORMED,
+            f"token file: {error}",
+            f"访问令牌文件：{describe_shape_zh(str(error))}",
+        ) from None
+    if isinstance(file, list):
+        return TokenSet(file)
+    if encode_tokens(file.tokens) != raw:
+        raise Rejected(
+            Reason.NOT_CANONICAL,
+            "token file: was changed since it was written: its checksum differs",
+            "访问令牌文件写入后被改动：校验和不符",
+        )
+    return TokenSet(file.tokens)
 
 
 def parse_token(token: str) -> bytes | None:

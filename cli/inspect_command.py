@@ -66,6 +66,7 @@ CHECKS_ZH: Final = {
     "genesis": "创世文件",
     "identity": "身份与证书",
     "secrets": "密钥、访问令牌与非公开信息",
+    "audit": "非公开信息的查阅记录",
     "vote journal": "投票日志",
     "spool": "待上链交易",
     "chain": "链数据",
@@ -158,8 +159,8 @@ def _inspect_home(path: Path) -> int:
             mark = "ok      " if finding.is_good else "DAMAGED "
             result = "通过" if finding.is_good else "未通过"
             print(
-                f"{mark} {finding.what}: {finding.detail} {CHECKS_ZH[finding.what]}：{result}。"
-                f"{finding.detail_zh}",
+                f"{mark} {finding.what}: {finding.said.en} {CHECKS_ZH[finding.what]}：{result}。"
+                f"{finding.said.zh}",
                 flush=True,
             )
     if damages:

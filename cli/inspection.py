@@ -25,14 +25,18 @@ from typing import Final
 from cli.failure import Failure
 from cli.founding import read_genesis
 from cli.node_storage import view_home
+from cli.passed_on import explain
 from cli.read_only import ReadOnlyDirectory
 from cli.scratch import scratch_directory
 from cli.shelf_inspection import (
     check_archive,
+    check_audit,
     check_base,
     check_secrets,
     check_snapshots,
     check_statements,
+    complaint,
+    join_words,
 )
 from contracts.execution import Chain
 from genesis.document import Genesis
@@ -50,6 +54,7 @@ from ledger.stream import compute_state_key, compute_value_hash, decode_stored_s
 from ledger.transaction import decode_transaction, verify_transaction_signatures
 from ledger.votes import decode_commit_certificate
 from ledger.wire import encode
+from ledger.words import Words
 from node.archived import open_segments
 from node.certificates import read_certificate
 from node.certification import log_trust
@@ -62,29 +67,29 @@ from node.server import open_keyvalue
 from node.snapshot_files import Base
 from node.snapshot_index import build_index
 from node.snapshot_install import open_base
-from storage.archive import NotMounted
 from storage.audit import EntryFacts, Progress, verify_chain
 from storage.chain import GENESIS_START, ChainStart
-from storage.files import Damaged, Directory, StorageFailure
+from storage.files import Damaged, Directory, Refusal
 from storage.journal import Journal
 from storage.keyvalue import KeyValue
 from storage.leveldb_files import verify_database
 from storage.memory import MemoryStore
 from storage.spool import Spool
+from storage.system_words import explain_system
 from storage.working_copy import make_working_copy
 
 REFERENCE_REUSED: Final = "reference_reused"
 """Outcome of a transaction whose reference was taken, so that it has no reference row."""
 
 COMPARED: Final = (
-    (b"a", b"b", "applied height"),
-    (b"b", b"c", "block rows"),
-    (b"f", b"g", "first-index rows"),
-    (b"h", b"i", "log tiles"),
-    (b"k", b"l", "state buckets"),
-    (b"r", b"s", "reference rows"),
-    (b"s", b"t", "streams"),
-    (b"t", b"u", "transaction rows"),
+    (b"a", b"b", Words("已执行高度", "applied height")),
+    (b"b", b"c", Words("区块行", "block rows")),
+    (b"f", b"g", Words("首条目序号行", "first-index rows")),
+    (b"h", b"i", Words("日志瓦片", "log tiles")),
+    (b"k", b"l", Words("状态分桶", "state buckets")),
+    (b"r", b"s", Words("业务编号行", "reference rows")),
+    (b"s", b"t", Words("流", "streams")),
+    (b"t", b"u", Words("交易行", "transaction rows")),
 )
 """Everything in the index but checkpoints, which are verified by their signatures."""
 
@@ -98,12 +103,10 @@ class Finding:
 
     what: str
     is_good: bool
-    detail: str
-    detail_zh: str = ""
-    """Where somebody has said it in Chinese as well."""
+    said: Words
 
 
-Check = Callable[[], str]
+Check = Callable[[], Words]
 
 
 class Inspection:
@@ -132,10 +135,15 @@ class Inspection:
                 return
             yield self._try("identity", self._check_identity)
             yield self._try("secrets", lambda: check_secrets(self._home, self._config))
+            yield self._try("audit", lambda: check_audit(self._home))
             yield self._try("vote journal", self._check_journal)
             yield self._try("spool", self._check_spool)
             if self._is_unstarted():
-                yield Finding("chain", True, "no block is stored yet; genesis comes with the start")
+                said = Words(
+                    "尚未存有区块；创世区块在启动时建立",
+                    "no block is stored yet; genesis comes with the start",
+                )
+                yield Finding("chain", True, said)
                 return
             stores = stack.enter_context(ExitStack())
             opened = self._try("chain", lambda: self._open_chain(stores))
@@ -167,23 +175,22 @@ class Inspection:
     def _try(self, what: str, check: Check) -> Finding:
         try:
             return Finding(what, True, check())
-        except (Damaged, NotMounted, Failure, StorageFailure, OSError, ValueError) as error:
+        except (Refusal, Rejected, Failure, OSError, ValueError) as error:
             # People look for the home's own file, not for its link in the copy.
-            said, said_zh = str(error), ""
-            if isinstance(error, Failure):
-                said, said_zh = error.english, error.chinese
-            said = said.replace(str(self._copy), str(self._home.index))
-            return Finding(what, False, said, said_zh)
-        except Rejected as rejected:
-            return Finding(what, False, rejected.detail)
+            copy, index = str(self._copy), str(self._home.index)
+            said = describe(error)
+            return Finding(
+                what, False, Words(said.zh.replace(copy, index), said.en.replace(copy, index))
+            )
 
     # Trust root and promises
 
-    def _check_genesis(self) -> str:
+    def _check_genesis(self) -> Words:
         self._genesis = read_genesis(self._home.resolve(self._config.genesis))
-        return f"chain {self._genesis.chain_id.hex()}, {len(self._genesis.institutions)} members"
+        chain, count = self._genesis.chain_id.hex(), len(self._genesis.institutions)
+        return Words(f"链 {chain}，{count} 家机构", f"chain {chain}, {count} members")
 
-    def _check_identity(self) -> str:
+    def _check_identity(self) -> Words:
         replica = self._config.replica
         if not self._genesis.validators.is_member(replica):
             raise Failure(
@@ -197,26 +204,36 @@ class Inspection:
                 f"{self._home.tls_certificate} is not the certificate genesis pins.",
                 f"{self._home.tls_certificate} 不是创世文件载明的证书。",
             )
-        return f"{self._genesis.institutions[replica].id}, replica {replica}"
+        member = self._genesis.institutions[replica].id
+        return Words(f"{member}，第 {replica} 号副本", f"{member}, replica {replica}")
 
-    def _check_journal(self) -> str:
+    def _check_journal(self) -> Words:
         if self._home.recover_marker.exists():
-            return "not looked at: the home is marked to recover, so that a new one takes its place"
+            return Words(
+                "未查看：节点目录已标记为恢复启动，届时以新的投票日志取代",
+                "not looked at: the home is marked to recover, so that a new one takes its place",
+            )
         with closing(ReadOnlyDirectory(self._home.journal)) as directory:
             complaints = Journal.open(directory).verify()
         if complaints:
-            raise Failure(" ".join(complaints), "投票日志有损坏，原因见上。")
-        return "both slots, both marks and the pending block are intact"
+            raise complaint(complaints)
+        return Words(
+            "两个槽、两个标记与待决区块均完好",
+            "both slots, both marks and the pending block are intact",
+        )
 
-    def _check_spool(self) -> str:
+    def _check_spool(self) -> Words:
         with closing(ReadOnlyDirectory(self._home.spool)) as directory:
             if not directory.names():
-                return "empty; nothing was promised yet"
+                return Words("为空；尚未作出承诺", "empty; nothing was promised yet")
             spool = Spool(directory)
             held = spool.load()
         if spool.notices:
-            raise Failure("; ".join(spool.notices), "待上链交易的存放处有损坏，原因见上。")
-        return f"{len(held)} promised transactions, each intact"
+            raise complaint(spool.notices)
+        return Words(
+            f"已承诺的交易 {len(held)} 笔，均完好",
+            f"{len(held)} promised transactions, each intact",
+        )
 
     # The chain
 
@@ -224,7 +241,7 @@ class Inspection:
         folders = (self._home.chain, self._home.index)
         return not any(path.is_dir() and any(path.iterdir()) for path in folders)
 
-    def _open_chain(self, stack: ExitStack) -> str:
+    def _open_chain(self, stack: ExitStack) -> Words:
         self._segments = open_segments(
             self._home, self._config, self._genesis.chain_id, ReadOnlyDirectory(self._home.chain)
         )
@@ -245,7 +262,11 @@ class Inspection:
         stack.callback(self._store.chain_store.close)
         header = self._chain.header
         replayed = self._store.chain_store.notices[len(self._find_torn()) :]
-        return f"height {header.height}, {header.log_size} entries. {' '.join(replayed)}".strip()
+        more = join_words(replayed)
+        return Words(
+            f"高度 {header.height}，{header.log_size} 个条目。{more.zh}",
+            f"height {header.height}, {header.log_size} entries. {more.en}".strip(),
+        )
 
     @property
     def _start(self) -> ChainStart:
@@ -259,47 +280,52 @@ class Inspection:
             return RocksStore(self._copy, cache_bytes=storage.cache_bytes, is_strict=True)
         return open_keyvalue(self._copy, storage)
 
-    def _find_torn(self) -> list[str]:
+    def _find_torn(self) -> list[Words]:
         store = self._store.chain_store
         return [*store.keyvalue.notices, *store.segments.notices]
 
-    def _check_ends(self) -> str:
+    def _check_ends(self) -> Words:
         """What the node would cut off at its start is either of a power loss or damaged."""
-        torn = self._find_torn()
-        if torn:
+        found = self._find_torn()
+        if found:
+            torn = join_words(found)
             raise Failure(
                 "The power was lost during a write, or the end of a file is damaged; the node "
                 "would cut it off at its start and execute or fetch the block again. In a copy of "
-                f"the home that was tried: {' '.join(torn)}",
-                "写入时断电，或文件末尾损坏；节点启动时会截去该部分，并重新执行或取得该区块。",
+                f"the home that was tried: {torn.en}",
+                "写入时断电，或文件末尾损坏；节点启动时会截去该部分，并重新执行或取得该区块。"
+                f"在节点目录的副本上试行的结果：{torn.zh}",
             )
-        return "none"
+        return Words("无", "none")
 
-    def _check_memory(self) -> str:
+    def _check_memory(self) -> Words:
         if self._home.recover_marker.exists():
-            return "the home is marked to recover: it votes two heights after its peers' proof"
+            return Words(
+                "节点目录已标记为恢复启动：在其他节点证明的高度之后再过两个高度才投票",
+                "the home is marked to recover: it votes two heights after its peers' proof",
+            )
         with closing(ReadOnlyDirectory(self._home.journal)) as directory:
             record = Journal.open(directory).newest()
         votes, _, height = (None, 0, 0) if record is None else decode_journal_record(record)
-        stranger = find_stranger(votes, self._genesis.chain_id, self._config.replica)
-        if stranger:
-            raise Failure(
-                f"{self._home.journal}: {stranger}",
-                f"{self._home.journal}：投票日志属于另一节点或另一条链，本节点签过什么无从得知。",
-            )
-        amnesia = find_amnesia(height, self._chain.header.height)
-        if amnesia:
-            raise Failure(
-                f"{self._home.journal}: {amnesia}",
-                f"{self._home.journal}：投票日志落后于链，节点可能已遗忘自己的投票。",
-            )
-        return f"the journal is of height {height}, the chain of {self._chain.header.height}"
+        flaw = find_stranger(votes, self._genesis.chain_id, self._config.replica) or find_amnesia(
+            height, self._chain.header.height
+        )
+        if flaw:
+            raise Failure(f"{self._home.journal}: {flaw.en}", f"{self._home.journal}：{flaw.zh}")
+        applied = self._chain.header.height
+        return Words(
+            f"投票日志的高度为 {height}，链的高度为 {applied}",
+            f"the journal is of height {height}, the chain of {applied}",
+        )
 
-    def _check_rows(self) -> str:
+    def _check_rows(self) -> Words:
         verify_chain(self._store.chain_store, identify_entry, self._progress)
-        return "every byte of segments and index, every row of the index"
+        return Words(
+            "数据段与索引的每个字节，索引的每一行",
+            "every byte of segments and index, every row of the index",
+        )
 
-    def _check_execution(self) -> str:
+    def _check_execution(self) -> Words:
         """Execute the whole chain again into a second index and compare the two."""
         second = MemoryStore()
         if self._base is not None:
@@ -320,14 +346,18 @@ class Inspection:
             ours = again.chain_store.keyvalue.scan(start, stop)
             count += _compare(stored.scan(start, stop), ours, name)
         first = 0
-        told = ""
+        told, told_zh = "", ""
         if self._base is not None:
             first = self._base.header.height + 1
             told = f" from the snapshot of block {first - 1}, whose state is what it certifies"
+            told_zh = f"自区块 {first - 1} 的快照起（其状态与所证明的一致），"
         blocks = chain.header.height + 1 - first
-        return f"{blocks} blocks executed again{told}; {count} rows are the same"
+        return Words(
+            f"{told_zh}重新执行 {blocks} 个区块；{count} 行相同",
+            f"{blocks} blocks executed again{told}; {count} rows are the same",
+        )
 
-    def _check_state(self) -> str:
+    def _check_state(self) -> Words:
         """Build the state root from the streams' values, and the log root from the tiles."""
         buckets: dict[bytes, bytes] = {}
         tree = StateTree(buckets.get)
@@ -355,18 +385,27 @@ class Inspection:
                 0,
                 f"its {count} streams give state root {tree.root.hex()}, and the header of block "
                 f"{header.height} has {header.state_root.hex()}",
+                f"其中 {count} 个流算得状态根 {tree.root.hex()}，而区块 {header.height} 的区块头"
+                f"载明 {header.state_root.hex()}",
             )
-        return f"root {header.state_root.hex()[:16]}… from buckets and from {count} streams"
+        root = f"{header.state_root.hex()[:16]}…"
+        return Words(
+            f"由分桶与 {count} 个流分别算得根 {root}",
+            f"root {root} from buckets and from {count} streams",
+        )
 
-    def _check_earlier_entries(self) -> str:
+    def _check_earlier_entries(self) -> Words:
         """Whatever later blocks may read of earlier entries is there, and what its stream's root is
         of."""
         streams, count = verify_entries(self._store, self._chain.header.time_ms, self._progress)
-        return f"{count} of {streams} streams may be read again; each is there"
+        return Words(
+            f"{streams} 个流的 {count} 个条目可能再被读取，均在",
+            f"{count} of {streams} streams may be read again; each is there",
+        )
 
     # Signatures
 
-    def _check_signatures(self) -> str:
+    def _check_signatures(self) -> Words:
         count = 0
         last = self._chain.header.height
         for block in self._store.chain_store.segments.scan():
@@ -378,9 +417,9 @@ class Inspection:
                 transaction = decode_transaction(encode(entry.envelope))
                 verify_transaction_signatures(transaction, self._genesis.chain_id)
                 count += 1
-        return f"every signature of {count} transactions"
+        return Words(f"{count} 笔交易的每个签名", f"every signature of {count} transactions")
 
-    def _check_certificates(self) -> str:
+    def _check_certificates(self) -> Words:
         height = self._chain.header.height
         first = max(self._start.height, 1)
         for at in range(first, height + 1):
@@ -388,17 +427,26 @@ class Inspection:
             header = self._store.header(at)
             raw = self._store.certificate(at)
             if raw is None:
-                raise Damaged("segments", 0, f"block {at} has no commit certificate")
+                raise Damaged(
+                    "segments", 0, f"block {at} has no commit certificate",
+                    f"区块 {at} 没有提交证书",
+                )  # fmt: skip
             certificate = decode_commit_certificate(raw)
             if (certificate.height, certificate.block_hash) != (
                 at,
                 compute_block_hash(encode_header(header)),
             ):
-                raise Damaged("segments", 0, f"the certificate of block {at} is for another block")
+                raise Damaged(
+                    "segments", 0, f"the certificate of block {at} is for another block",
+                    f"区块 {at} 的提交证书属于另一区块",
+                )  # fmt: skip
             certificate.verify(self._genesis.validators, self._genesis.chain_id)
-        return f"a quorum's signatures on each of {height + 1 - first} blocks"
+        count = height + 1 - first
+        return Words(
+            f"{count} 个区块均有法定多数的签名", f"a quorum's signatures on each of {count} blocks"
+        )
 
-    def _check_checkpoints(self) -> str:
+    def _check_checkpoints(self) -> Words:
         trust = log_trust(self._genesis)
         count = 0
         for height, note in self._store.chain_store.scan_checkpoints():
@@ -412,9 +460,29 @@ class Inspection:
                     0,
                     f"the checkpoint of height {height} is of size {checkpoint.size} and root "
                     f"{checkpoint.root.hex()}; the log has size {size} and root {root.hex()}",
+                    f"高度 {height} 的检查点大小为 {checkpoint.size}、根哈希为 "
+                    f"{checkpoint.root.hex()}；而日志大小为 {size}、根哈希为 {root.hex()}",
                 )
             count += 1
-        return f"a quorum's cosignatures on each of {count}"
+        return Words(
+            f"{count} 个检查点均有法定多数的联署", f"a quorum's cosignatures on each of {count}"
+        )
+
+
+def describe(error: Exception) -> Words:
+    """Return what a check says of what is wrong."""
+    match error:
+        case Refusal():
+            return Words(error.detail_zh, str(error))
+        case Failure():
+            return Words(error.chinese, error.english)
+        case Rejected():
+            return Words(explain(error), error.detail)
+        case OSError():
+            where = f"{error.filename}：" if error.filename else ""
+            return Words(f"{where}{explain_system(error)}", str(error))
+        case _:
+            return Words(f"不合格式。原文：{error}", str(error))
 
 
 def identify_entry(index: int, raw: bytes) -> EntryFacts | None:
@@ -424,7 +492,10 @@ def identify_entry(index: int, raw: bytes) -> EntryFacts | None:
     """
     entry = decode_entry(raw)
     if entry.index != index:
-        raise Damaged("segments", 0, f"entry {index} says that it is {entry.index}")
+        raise Damaged(
+            "segments", 0, f"entry {index} says that it is {entry.index}",
+            f"第 {index} 个条目自称为第 {entry.index} 个",
+        )  # fmt: skip
     if not isinstance(entry, TransactionEntry):
         return None
     transaction = decode_transaction(encode(entry.envelope))
@@ -438,7 +509,7 @@ def identify_entry(index: int, raw: bytes) -> EntryFacts | None:
 
 
 def _compare(
-    stored: Iterator[tuple[bytes, bytes]], ours: Iterator[tuple[bytes, bytes]], name: str
+    stored: Iterator[tuple[bytes, bytes]], ours: Iterator[tuple[bytes, bytes]], name: Words
 ) -> int:
     """Return how many rows there are; raise `Damaged` at the first that differs."""
     count = 0
@@ -449,8 +520,10 @@ def _compare(
             raise Damaged(
                 "index",
                 0,
-                f"the {name} differ from what the segments give, first at key {key.hex()}; remove "
-                "the index directory and it is built again",
+                f"the {name.en} differ from what the segments give, first at key {key.hex()}; "
+                "remove the index directory and it is built again",
+                f"{name.zh}与由数据段算得的不同，首个不同的键为 {key.hex()}；"
+                "删除索引目录，节点会重新建立",
             )
         if one is None:
             return count

@@ -15,6 +15,8 @@ from pathlib import Path
 from api.tokens import TokenRecord, encode_tokens, parse_tokens
 from cli.failure import Failure, unusable
 from cli.founding import read_genesis
+from cli.passed_on import explain
+from ledger.refusal import Rejected
 from node.archived import open_segments
 from node.config import NodeConfig, NodeHome, load_config
 from node.private_files import write_file
@@ -261,7 +263,13 @@ def read_tokens(home: NodeHome) -> list[TokenRecord]:
         raise _no_home(home)
     if not home.tokens.exists():
         return []
-    return list(parse_tokens(home.tokens.read_bytes()).records)
+    try:
+        return list(parse_tokens(home.tokens.read_bytes()).records)
+    except Rejected as rejected:
+        raise unusable(
+            f"{home.tokens}: {rejected.detail}.",
+            f"访问令牌无法使用：{home.tokens}：{explain(rejected)}。",
+        ) from None
 
 
 def write_tokens(home: NodeHome, records: Sequence[TokenRecord]) -> None:

@@ -1,40 +1,20 @@
 """Refusals of deeper parts, passed on in both languages: what could not be done, and their reason.
 
-Configuration, keystore, storage and the system say in English what is wrong. The English line is
-theirs; the Chinese line says what could not be done and, where the reason has a name, the reason.
+Configuration, keystore and storage say in both what is wrong; the Chinese line begins with what
+could not be done. What the system says in English is put into Chinese where it has a name.
 """
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING, Final
 
 from cli.failure import Failure
+from storage.system_words import explain_system
 
 if TYPE_CHECKING:
     from ledger.refusal import Rejected
 
-SYSTEM: Final = {
-    errno.EACCES: "没有权限",
-    errno.EADDRINUSE: "地址已被占用",
-    errno.ECONNREFUSED: "连接被拒绝",
-    errno.EEXIST: "已经存在",
-    errno.EFBIG: "文件过大",
-    errno.EISDIR: "是一个目录",
-    errno.ENOENT: "没有这个文件或目录",
-    errno.ENOSPC: "磁盘空间不足",
-    errno.ENOTDIR: "路径中有一段不是目录",
-    errno.EPERM: "不允许此操作",
-    errno.EROFS: "文件系统只读",
-}
-"""What the system says most often."""
-
 CERTIFICATE_PACKAGES: Final = ("pypdf", "segno", "typst")
-
-
-def explain_system(error: OSError) -> str:
-    """Return in Chinese why the system refused."""
-    return SYSTEM.get(error.errno or 0, "系统报错，原因见上一行")
 
 
 def explain(rejected: Rejected) -> str:
@@ -67,29 +47,34 @@ def pass_on(error: Exception) -> Failure | None:
 def _explain_class(error: Exception) -> str | None:
     """Return in Chinese what could not be done, by the kind of refusal."""
     from node.config import ConfigError
+    from node.descriptors import TooFewDescriptors
+    from node.endpoint import BadEndpoint
     from node.keystore import DamagedKeystore, KeystoreError, PassphraseError, WrongPassphrase
+    from node.tls import TlsIdentityError
     from storage.backup import BackupRefused
-    from storage.files import Damaged, InUse, StorageFailure
+    from storage.files import Damaged, InUse, Refusal, StorageFailure
 
     match error:
         case ConfigError():
-            return "配置不符合要求，逐条原因见上。"
+            return f"配置不符合要求：{error.detail_zh}。"
         case WrongPassphrase():
-            return "口令不能打开密钥库。"
+            return f"口令不符：{error.detail_zh}。"
         case DamagedKeystore():
-            return "密钥库文件已损坏或被改动，原因见上一行。"
+            return f"密钥库文件已损坏或被改动：{error.detail_zh}。"
         case PassphraseError():
-            return "没有可用的密钥库口令，原因见上一行。"
+            return f"没有可用的密钥库口令：{error.detail_zh}。"
         case KeystoreError():
-            return "密钥库无法使用，原因见上一行。"
+            return f"密钥库无法使用：{error.detail_zh}。"
         case BackupRefused():
-            return "无法备份或使用该备份，未作任何更改；原因见上一行。"
+            return f"无法备份或使用该备份，未作任何更改：{error.detail_zh}。"
         case Damaged():
-            return f"存储的数据已损坏：{error.file}，偏移 {error.offset}；原因见上一行。"
+            return f"存储的数据已损坏：{error.detail_zh}。"
         case InUse():
-            return "目录正被另一进程占用。"
+            return f"目录正被占用：{error.detail_zh}。"
         case StorageFailure():
-            return "存储读写失败，原因见上一行。"
+            return f"存储读写失败：{error.detail_zh}。"
+        case Refusal() | BadEndpoint() | TlsIdentityError() | TooFewDescriptors():
+            return f"操作未能完成：{error.detail_zh}。"
         case _:
             return None
 

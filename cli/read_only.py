@@ -82,4 +82,7 @@ class ReadOnlyDirectory:
         self._directory.close()
 
     def _refuse(self, verb: str, name: str) -> NoReturn:
-        raise StorageFailure(f"{self.path}/{name}: an inspection does not {verb} files")
+        raise StorageFailure(
+            f"{self.path}/{name}: an inspection does not {verb} files",
+            f"{self.path}/{name}：检查不更改文件",
+        )

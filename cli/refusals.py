@@ -1,6 +1,6 @@
 """Refusals that several commands make, each worded once: of files, of hashes and ids, of no node.
 
-The standard library is all that this takes, as building the parser does.
+The standard library is all that this and what it imports take, as building the parser does.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from cli.failure import Failure, unusable
-from cli.passed_on import explain_system
+from storage.system_words import explain_system
 
 
 def unreadable(path: Path | str, error: OSError) -> Failure:

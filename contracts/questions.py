@@ -18,8 +18,9 @@ from ledger.note import decode_base64
 from ledger.receipt import NUMBER_MAX
 from ledger.refusal import Reason, Rejected
 from ledger.shape import describe_shape_zh
-from ledger.time_words import TimeWords, format_time_ms, quote_time_ms
+from ledger.time_words import format_time_ms, quote_time_ms
 from ledger.transaction import decode_transaction
+from ledger.words import Words
 
 QUESTION_BYTES_MAX: Final = 128 * 1024
 """An envelope in base64 with a receipt and a batch path, or a document of terms."""
@@ -221,7 +222,7 @@ def _find(rows: Sequence[Row], tx_id: str) -> int:
 
 
 def _find_end(
-    rows: Sequence[Row], until_ms: int, newest_ms: int, say: Callable[[int], TimeWords]
+    rows: Sequence[Row], until_ms: int, newest_ms: int, say: Callable[[int], Words]
 ) -> int:
     """Return the place after the last entry before `until_ms`; `say` puts that end into words."""
     inside = sum(row.time_ms < until_ms for row in rows)

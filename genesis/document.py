@@ -189,11 +189,16 @@ def parse_genesis(raw: bytes) -> Genesis:
     """Read a genesis document strictly; raise `Rejected` with what is wrong and where."""
     if len(raw) > DOCUMENT_BYTES_MAX:
         raise Rejected(
-            Reason.TOO_LARGE, f"genesis: {len(raw)} bytes; at most {DOCUMENT_BYTES_MAX} allowed"
+            Reason.TOO_LARGE,
+            f"genesis: {len(raw)} bytes; at most {DOCUMENT_BYTES_MAX} allowed",
+            f"创世文件：{len(raw)} 字节；至多允许 {DOCUMENT_BYTES_MAX} 字节",
         )
     document: _Document = check_canonical(raw, _decoder, "genesis")
     if document.format != FORMAT:
-        raise _bad(f"format is {document.format!r}; this software reads {FORMAT!r}")
+        raise _bad(
+            f"format is {document.format!r}; this software reads {FORMAT!r}",
+            f"格式为 {document.format!r}；本软件读取 {FORMAT!r}",
+        )
     _check_institutions(document.institutions)
     return Genesis(
         raw=raw,
@@ -221,14 +226,16 @@ def parse_genesis(raw: bytes) -> Genesis:
 def _check_institutions(institutions: list[Institution]) -> None:
     ids = [institution.id for institution in institutions]
     if len(set(ids)) != len(ids):
-        raise _bad(f"institution ids {ids} are not distinct")
+        raise _bad(f"institution ids {ids} are not distinct", f"机构标识 {ids} 有重复")
     seen: dict[str, str] = {}
     certificates: set[bytes] = set()
     for institution in institutions:
         if institution.role not in INSTITUTION_ROLES:
             raise _bad(
                 f"institution {institution.id}: role {institution.role!r}; known roles are "
-                f"{', '.join(INSTITUTION_ROLES)}"
+                f"{', '.join(INSTITUTION_ROLES)}",
+                f"机构 {institution.id}：角色 {institution.role!r} 未知；已知的有"
+                f"{'、'.join(INSTITUTION_ROLES)}",
             )
         keys = institution.keys
         for purpose, key in (
@@ -242,23 +249,37 @@ def _check_institutions(institutions: list[Institution]) -> None:
                 continue
             owner = f"{institution.id}.{purpose}"
             if key in seen:
-                raise _bad(f"key {key} stands for {seen[key]} and for {owner}; all must differ")
+                raise _bad(
+                    f"key {key} stands for {seen[key]} and for {owner}; all must differ",
+                    f"公钥 {key} 既用于 {seen[key]} 又用于 {owner}；各公钥不得相同",
+                )
             seen[key] = owner
         try:
             der = base64.b64decode(institution.tls_certificate, validate=True)
         except ValueError as error:  # of binascii, or because it is not ASCII
-            raise _bad(f"institution {institution.id}: tls_certificate: {error}") from None
+            raise _bad(
+                f"institution {institution.id}: tls_certificate: {error}",
+                f"机构 {institution.id}：tls_certificate 不是 base64。原文：{error}",
+            ) from None
         if not 0 < len(der) <= CERTIFICATE_BYTES_MAX:
             raise _bad(
                 f"institution {institution.id}: tls_certificate has {len(der)} bytes; 1 to "
-                f"{CERTIFICATE_BYTES_MAX} are allowed"
+                f"{CERTIFICATE_BYTES_MAX} are allowed",
+                f"机构 {institution.id}：tls_certificate 有 {len(der)} 字节；允许 1 至 "
+                f"{CERTIFICATE_BYTES_MAX} 字节",
             )
         if base64.b64encode(der).decode() != institution.tls_certificate:
-            raise _bad(f"institution {institution.id}: tls_certificate is not canonical base64")
+            raise _bad(
+                f"institution {institution.id}: tls_certificate is not canonical base64",
+                f"机构 {institution.id}：tls_certificate 不是规范的 base64",
+            )
         if der in certificates:
-            raise _bad(f"institution {institution.id}: tls_certificate is another's too")
+            raise _bad(
+                f"institution {institution.id}: tls_certificate is another's too",
+                f"机构 {institution.id}：tls_certificate 与另一机构的相同",
+            )
         certificates.add(der)
 
 
-def _bad(detail: str) -> Rejected:
-    return Rejected(Reason.BAD_FIELD, f"genesis: {detail}")
+def _bad(detail: str, detail_zh: str) -> Rejected:
+    return Rejected(Reason.BAD_FIELD, f"genesis: {detail}", f"创世文件：{detail_zh}")

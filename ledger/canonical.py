@@ -197,7 +197,8 @@ def _too_deep(name: str) -> Rejected:
 
 def _name_zh(name: str) -> str:
     """Return what is read, in Chinese, where it has a name in it."""
-    return {"body": "正文", "document": "文件", "value": "该值"}.get(name, name)
+    names = {"body": "正文", "document": "文件", "genesis": "创世文件", "value": "该值"}
+    return names.get(name, name)
 
 
 def _find_bound_broken(value: Any, name: str, path: str, depth: int) -> Rejected | None:

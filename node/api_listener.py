@@ -28,6 +28,7 @@ from uvicorn.server import ServerState
 from api.edge import Edge, answer_unreadable
 from api.problems import Problem, render_problem
 from node.connection_table import ApiDrop, ConnectionTable, Place
+from storage.system_words import explain_system
 
 BACKLOG: Final = 512
 """Connections the kernel holds until they are accepted here."""
@@ -116,7 +117,11 @@ class Listener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                log.error("api: no connection can be accepted: %s", error)
+                log.error(
+                    "api: no connection can be accepted: %s 接口无法接受连接：%s",
+                    error,
+                    explain_system(error),
+                )
                 self._pause(listening)
                 return
             self._admit(accepted, address[0])
@@ -165,7 +170,7 @@ class Listener:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             # A mistake in one connection's coming about is not the end of the node.
-            log.error("api: a connection broke off", exc_info=task.exception())
+            log.error("api: a connection broke off 一个接口连接中断", exc_info=task.exception())
         if arriving.transport is None:
             arriving.accepted.close()
             self._table.leave(place)

@@ -16,13 +16,16 @@ import uvicorn
 
 from api.app import create_app
 from api.ports import LedgerService, PrivateFields
+from api.problems import explain_rejected
 from api.settings import ApiSettings
 from api.tokens import Grant, TokenSet, parse_tokens
 from ledger.refusal import Rejected
+from ledger.words import Words
 from node.api_listener import Listener
 from node.config import ApiConfig, ConfigError, NodeHome
 from node.connection_table import ConnectionTable
 from node.endpoint import parse_endpoint
+from storage.system_words import explain_system
 
 GRACE_S: Final = 3
 """How long answers under way may take once the node was asked to stop."""
@@ -95,7 +98,10 @@ def make_api_context(home: NodeHome, config: ApiConfig, tls_passphrase: bytes) -
     try:
         context.load_cert_chain(certificate, key, password=tls_passphrase)
     except OSError as error:  # ssl.SSLError is one
-        problem = f"api: {certificate} and {key} are no certificate with its key: {error}"
+        problem = Words(
+            f"api：{certificate} 与 {key} 不是一份证书及其私钥。原文：{error}",
+            f"api: {certificate} and {key} are no certificate with its key: {error}",
+        )
         raise ConfigError([problem]) from None
     return context
 
@@ -125,8 +131,17 @@ class LiveTokens:
             self._tokens = parse_tokens(b"[]")
             self._seen = None
         except Rejected as rejected:
-            log.error("tokens: %s; those known before still count", rejected)
+            log.error(
+                "tokens: %s; those known before still count 访问令牌：%s；此前已知的令牌仍然有效",
+                rejected,
+                explain_rejected(rejected),
+            )
         except OSError as error:
             self._seen = None
-            log.error("tokens: %s; those known before still count", error)
+            log.error(
+                "tokens: %s; those known before still count "
+                "访问令牌文件无法读取：%s；此前已知的令牌仍然有效",
+                error,
+                explain_system(error),
+            )
         return self._tokens.find(token, now_ms)

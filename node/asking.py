@@ -119,7 +119,7 @@ class Rounds:
         try:
             asked_ms = kept.newest_asked_ms()
         except Damaged as damaged:
-            say("error", str(damaged))
+            say("error", f"{damaged} 已损坏：{damaged.detail_zh}")
             asked_ms = 0
         self.due_ms = asked_ms + self._interval_ms if asked_ms else 0
 

@@ -169,7 +169,8 @@ class Certification:
         complaint = (
             f"validator {self._genesis.institutions[replica].id} cosigned size {item.size} with "
             f"root {item.root.hex()}, where this node's log has root {root.hex()}: one of the two "
-            "has forked"
+            f"has forked 验证节点 {self._genesis.institutions[replica].id} 联署的大小 {item.size} "
+            "的根哈希与本节点的日志不同：二者之一已分叉"
         )
         proven = self._forks.add_strange(replica, _tree_of(item))
         return Doubt(complaint, tuple(proven), is_signed=True)

@@ -17,16 +17,21 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from api.problems import explain_rejected
 from ledger.checkpoint import parse_checkpoint_text
 from ledger.note import NOTE_BYTES_MAX, parse_note
 from ledger.refusal import Rejected
+from ledger.shape import describe_shape_zh
+from ledger.words import Words
 from storage.files import Damaged, Directory, write_whole
+from storage.system_words import explain_system
 
 FILE_BYTES_MAX: Final = 16 * NOTE_BYTES_MAX
 """A note, and 16 tokens of 64 kB or cosignatures of 16 kB, in base64."""
 
 _NAME: Final = re.compile(r"([0-9]{20})\.json")
 _DRAFT: Final = "draft"
+_OTHER_SIZE: Final = Words("其中检查点的大小不同", "its checkpoint is of another size")
 
 _encoder = msgspec.json.Encoder(order="sorted")
 
@@ -58,9 +63,9 @@ A = TypeVar("A", bound=AskedFile)
 class CheckpointFiles(ABC, Generic[F]):
     """See the module's text. Written by one thread; read by any."""
 
-    def __init__(self, directory: Directory, what: str, form: type[F], format: str) -> None:
+    def __init__(self, directory: Directory, what: Words, form: type[F], format: str) -> None:
         """Open; a draft that a crash left is removed. `what` names the content for people."""
-        self.notices: list[str] = []
+        self.notices: list[Words] = []
         self._directory = directory
         self._decoder = msgspec.json.Decoder(form)
         self._format = format
@@ -74,7 +79,12 @@ class CheckpointFiles(ABC, Generic[F]):
             elif name == _DRAFT:
                 directory.remove(name)
             else:
-                self.notices.append(f"{directory.path}/{name} is no file of {what}; ignored.")
+                self.notices.append(
+                    Words(
+                        f"{directory.path}/{name} 不是{what.zh}的文件；不予理会。",
+                        f"{directory.path}/{name} is no file of {what.en}; ignored.",
+                    )
+                )
         self._sizes = sorted(sizes)
 
     @property
@@ -110,19 +120,28 @@ class CheckpointFiles(ABC, Generic[F]):
             raw = self._directory.pread(_name(size), 0, FILE_BYTES_MAX)
             file = self._decoder.decode(raw)
             if parse_checkpoint_text(parse_note(file.note).text).size != size:
-                raise self._damaged(size, "its checkpoint is of another size")
+                raise self._damaged(size, _OTHER_SIZE)
             wrong = self._find_wrong(file)
         except OSError as error:
-            raise self._damaged(size, f"cannot be read: {error.strerror}") from None
-        except (msgspec.DecodeError, UnicodeError, binascii.Error, Rejected) as error:
-            raise self._damaged(size, str(error)) from None
+            unread = Words(
+                f"无法读取：{explain_system(error)}", f"cannot be read: {error.strerror}"
+            )
+            raise self._damaged(size, unread) from None
+        except Rejected as rejected:
+            refused = Words(explain_rejected(rejected), str(rejected))
+            raise self._damaged(size, refused) from None
+        except (msgspec.DecodeError, UnicodeError, binascii.Error) as error:
+            raise self._damaged(size, Words(describe_shape_zh(str(error)), str(error))) from None
         if wrong:
             raise self._damaged(size, wrong)
         if (file.format, file.size) != (self._format, size) or _encoder.encode(file) != raw:
-            raise self._damaged(size, f"it is not what is written as {self._format}")
+            other = Words(
+                f"不是按 {self._format} 写入的内容", f"it is not what is written as {self._format}"
+            )
+            raise self._damaged(size, other)
         return file, raw
 
-    def verify(self, judge: Callable[[F], str]) -> int:
+    def verify(self, judge: Callable[[F], Words | None]) -> int:
         """Have every file judged; return how many there are, or raise `Damaged`.
 
         `judge` returns what is wrong with a file, or nothing; it may raise `Rejected`.
@@ -132,13 +151,13 @@ class CheckpointFiles(ABC, Generic[F]):
             try:
                 wrong = judge(file)
             except Rejected as rejected:
-                wrong = rejected.detail
+                wrong = Words(explain_rejected(rejected), rejected.detail)
             if wrong:
                 raise self._damaged(size, wrong)
         return len(self._sizes)
 
     @abstractmethod
-    def _find_wrong(self, file: F) -> str:
+    def _find_wrong(self, file: F) -> Words | None:
         """Return what is wrong with what was said, or nothing; may raise as decoding does."""
 
     def _write(self, file: F) -> None:
@@ -151,8 +170,8 @@ class CheckpointFiles(ABC, Generic[F]):
         self._sizes = [known for known in self._sizes if known != size]
         self._directory.remove(_name(size))
 
-    def _damaged(self, size: int, what: str) -> Damaged:
-        return Damaged(f"{self._directory.path}/{_name(size)}", 0, what)
+    def _damaged(self, size: int, what: Words) -> Damaged:
+        return Damaged(f"{self._directory.path}/{_name(size)}", 0, what.en, what.zh)
 
 
 def _name(size: int) -> str:

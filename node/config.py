@@ -26,25 +26,28 @@ from genesis.document import INSTITUTIONS_MAX, Genesis
 from ledger.canonical import is_normal
 from ledger.note import ED25519_COSIGNATURE, parse_verifier_key
 from ledger.refusal import Rejected
-from node.endpoint import parse_endpoint
+from ledger.words import Words
+from node.endpoint import BadEndpoint, parse_endpoint
 from storage.archive import LIST_FILE
 from storage.backup import POST_QUANTUM_DIRECTORY, TIMESTAMPS_DIRECTORY, WITNESSED_DIRECTORY
+from storage.system_words import explain_system
 
 CONFIG_BYTES_MAX: Final = 256 * 1024
 """A configuration has 3 kB; more is another file."""
 
 MIB: Final = 1024 * 1024
 
-Check = Callable[[Any], str | None]
+Check = Callable[[Any], Words | None]
 """Returns what is wrong with a value of the right type, None if nothing is."""
 
 
 class ConfigError(Exception):
     """The configuration is refused; `problems` holds one whole sentence for each fault."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
+    def __init__(self, problems: Sequence[Words]) -> None:
+        super().__init__("\n".join(problem.en for problem in problems))
         self.problems = tuple(problems)
+        self.detail_zh = "\n".join(problem.zh for problem in problems)
 
 
 def _key(comment: str, check: Check | None = None, **default: Any) -> Any:
@@ -52,30 +55,39 @@ def _key(comment: str, check: Check | None = None, **default: Any) -> Any:
 
 
 def _between(low: int, high: int) -> Check:
-    def check(value: int) -> str | None:
-        return None if low <= value <= high else f"must be {low} to {high}, not {value}"
+    def check(value: int) -> Words | None:
+        if low <= value <= high:
+            return None
+        return Words(
+            f"须在 {low} 至 {high} 之间，而不是 {value}", f"must be {low} to {high}, not {value}"
+        )
 
     return check
 
 
-def _endpoint(value: str) -> str | None:
+def _endpoint(value: str) -> Words | None:
     try:
         parse_endpoint(value)
-    except ValueError as error:
-        return str(error)
+    except BadEndpoint as error:
+        return Words(error.detail_zh, str(error))
     return None
 
 
-def _endpoints(value: Mapping[str, str]) -> str | None:
+def _endpoints(value: Mapping[str, str]) -> Words | None:
     for name, endpoint in value.items():
         problem = _endpoint(endpoint)
         if problem:
-            return f"{name}: {problem}"
+            return _at(name, problem)
     return None
 
 
-def _is_given(value: str) -> str | None:
-    return None if value else "must not be empty"
+def _at(place: str, problem: Words) -> Words:
+    """Put in front of a sentence where it applies."""
+    return Words(f"{place}：{problem.zh}", f"{place}: {problem.en}")
+
+
+def _is_given(value: str) -> Words | None:
+    return None if value else Words("不得为空", "must not be empty")
 
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
@@ -85,35 +97,49 @@ _URL: Final = re.compile(r"https?://[!-~]{1,500}")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
 
 
-def _urls(value: Mapping[str, str]) -> str | None:
+def _urls(value: Mapping[str, str]) -> Words | None:
     for name, url in value.items():
         if _NAME.fullmatch(name) is None:
-            return f"{name!r} is no name of 1 to 48 of a-z 0-9 -"
+            return Words(
+                f"{name!r} 不是由 1 至 48 个 a-z 0-9 - 组成的名称",
+                f"{name!r} is no name of 1 to 48 of a-z 0-9 -",
+            )
         if _URL.fullmatch(url) is None:
-            return f"{name}: {url!r} is not a URL like https://tsa.example/tsr"
+            return Words(
+                f"{name}：{url!r} 不是形如 https://tsa.example/tsr 的网址",
+                f"{name}: {url!r} is not a URL like https://tsa.example/tsr",
+            )
     return None
 
 
-def _policies(value: Mapping[str, str]) -> str | None:
+def _policies(value: Mapping[str, str]) -> Words | None:
     for name, policy in value.items():
         if _POLICY.fullmatch(policy) is None:
-            return f"{name}: {policy!r} is not an object identifier like 1.3.6.1.4.1.32473.7.1"
+            return Words(
+                f"{name}：{policy!r} 不是形如 1.3.6.1.4.1.32473.7.1 的对象标识符",
+                f"{name}: {policy!r} is not an object identifier like 1.3.6.1.4.1.32473.7.1",
+            )
     return None
 
 
 _POLICY: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,17})){2,30}")
 
 
-def _hashes(values: Sequence[str]) -> str | None:
+def _hashes(values: Sequence[str]) -> Words | None:
     if not values or len(set(values)) != len(values) or not {*values} <= {"sha256", "sm3"}:
-        return 'must be "sha256", "sm3" or both, each once'
+        return Words(
+            '须为 "sha256"、"sm3" 或二者，各一次', 'must be "sha256", "sm3" or both, each once'
+        )
     return None
 
 
-def _origins(values: Sequence[str]) -> str | None:
+def _origins(values: Sequence[str]) -> Words | None:
     for value in values:
         if _ORIGIN.fullmatch(value) is None:
-            return f"{value!r} is not an origin like https://audit.example"
+            return Words(
+                f"{value!r} 不是形如 https://audit.example 的来源",
+                f"{value!r} is not an origin like https://audit.example",
+            )
     return None
 
 
@@ -242,12 +268,12 @@ class TimestampConfig:
         default_factory=lambda: types.MappingProxyType({}),
     )
 
-    def find_problems(self) -> list[str]:
+    def find_problems(self) -> list[Words]:
         """Return what is wrong between the tables, as whole sentences without the file's name."""
         tables = {"certificates": self.certificates, "policies": self.policies}
         return _compare_tables(
             "timestamp", "authorities", self.authorities, AUTHORITIES_MAX, tables,
-            needed={"certificates": "no certificates"},
+            needed={"certificates": Words("缺少证书", "no certificates")},
         )  # fmt: skip
 
 
@@ -255,14 +281,19 @@ WITNESSES_MAX: Final = 16
 """Witnesses of one node: their cosignatures are served in one answer."""
 
 
-def _witness_keys(value: Mapping[str, str]) -> str | None:
+def _witness_keys(value: Mapping[str, str]) -> Words | None:
     for name, key in value.items():
         try:
             found = parse_verifier_key(key)
         except Rejected as rejected:
-            return f"{name}: {rejected.detail}"
+            return Words(
+                f"{name}：不是验证公钥。原文：{rejected.detail}", f"{name}: {rejected.detail}"
+            )
         if found.algorithm != ED25519_COSIGNATURE:
-            return f"{name}: {found.name} is a key of type {found.algorithm:#04x}, not 0x04"
+            return Words(
+                f"{name}：{found.name} 是 {found.algorithm:#04x} 类公钥，应为 0x04",
+                f"{name}: {found.name} is a key of type {found.algorithm:#04x}, not 0x04",
+            )
     return None
 
 
@@ -286,11 +317,11 @@ class WitnessConfig:
         default_factory=lambda: types.MappingProxyType({}),
     )
 
-    def find_problems(self) -> list[str]:
+    def find_problems(self) -> list[Words]:
         """Return what is wrong between the tables, as whole sentences without the file's name."""
         return _compare_tables(
             "witness", "urls", self.urls, WITNESSES_MAX, {"keys": self.keys},
-            needed={"keys": "no key"},
+            needed={"keys": Words("缺少公钥", "no key")},
         )  # fmt: skip
 
 
@@ -300,26 +331,39 @@ def _compare_tables(
     urls: Mapping[str, str],
     count_max: int,
     tables: Mapping[str, Mapping[str, str]],
-    needed: Mapping[str, str],
-) -> list[str]:
+    needed: Mapping[str, Words],
+) -> list[Words]:
     """Return what is wrong between `urls`, who is asked by name, and `tables` about the same names.
 
     `needed` says what is missing where a table has nothing for somebody.
     """
     problems = [
-        f"{section}.{table}: {missing} for {name!r} of {section}.{asked}"
+        Words(
+            f"{section}.{table}：{section}.{asked} 中的 {name!r} {missing.zh}",
+            f"{section}.{table}: {missing.en} for {name!r} of {section}.{asked}",
+        )
         for table, missing in needed.items()
         for name in urls
         if name not in tables[table]
     ]
     problems += [
-        f"{section}.{table}: {section}.{asked} names no {name!r}" + _suggestion(name, urls)
+        _suggest(
+            f"{section}.{table}：{section}.{asked} 中没有 {name!r}",
+            f"{section}.{table}: {section}.{asked} names no {name!r}",
+            name,
+            urls,
+        )
         for table, values in tables.items()
         for name in values
         if name not in urls
     ]
     if len(urls) > count_max:
-        problems.append(f"{section}.{asked}: {len(urls)} are named; at most {count_max} are asked")
+        problems.append(
+            Words(
+                f"{section}.{asked}：列有 {len(urls)} 个；至多向 {count_max} 个请求",
+                f"{section}.{asked}: {len(urls)} are named; at most {count_max} are asked",
+            )
+        )
     return problems
 
 
@@ -345,13 +389,16 @@ PLATFORM_TEXT_CHARS_MAX: Final = 4000
 """Characters of a text in the platform statement; both fit into one that is read."""
 
 
-def _statement_text(value: str) -> str | None:
+def _statement_text(value: str) -> Words | None:
     if len(value) > PLATFORM_TEXT_CHARS_MAX:
-        return f"has {len(value)} characters; at most {PLATFORM_TEXT_CHARS_MAX} are allowed"
+        return Words(
+            f"有 {len(value)} 个字符；至多允许 {PLATFORM_TEXT_CHARS_MAX} 个",
+            f"has {len(value)} characters; at most {PLATFORM_TEXT_CHARS_MAX} are allowed",
+        )
     if not is_normal(value):
-        return "is not in Unicode Normalization Form C"
+        return Words("不是 Unicode 规范化形式 C", "is not in Unicode Normalization Form C")
     if any(character < " " or character == "\x7f" for character in value):
-        return "has control characters; write it in one line"
+        return Words("含有控制字符；请写成一行", "has control characters; write it in one line")
     return None
 
 
@@ -442,8 +489,12 @@ class NodeConfig:
         if unknown:
             raise ConfigError(
                 [
-                    f"peer.endpoints: genesis names no institution {name!r}"
-                    + _suggestion(name, replicas)
+                    _suggest(
+                        f"peer.endpoints：创世文件中没有机构 {name!r}",
+                        f"peer.endpoints: genesis names no institution {name!r}",
+                        name,
+                        replicas,
+                    )
                     for name in unknown
                 ]
             )
@@ -602,13 +653,23 @@ def load_config(home: NodeHome) -> NodeConfig:
         with path.open("rb") as stream:
             raw = stream.read(CONFIG_BYTES_MAX + 1)
     except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+        problem = Words(
+            f"{path}：无法读取：{explain_system(error)}",
+            f"{path}: cannot be read: {error.strerror}",
+        )
+        raise ConfigError([problem]) from None
     if len(raw) > CONFIG_BYTES_MAX:
-        raise ConfigError([f"{path}: more than {CONFIG_BYTES_MAX} bytes"])
+        problem = Words(
+            f"{path}：超过 {CONFIG_BYTES_MAX} 字节", f"{path}: more than {CONFIG_BYTES_MAX} bytes"
+        )
+        raise ConfigError([problem])
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: not UTF-8 at byte {error.start}"]) from None
+        problem = Words(
+            f"{path}：第 {error.start} 字节不是 UTF-8", f"{path}: not UTF-8 at byte {error.start}"
+        )
+        raise ConfigError([problem]) from None
     return parse_config(text, str(path))
 
 
@@ -617,18 +678,23 @@ def parse_config(text: str, name: str = "node.toml") -> NodeConfig:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"{name}: not TOML: {error}"]) from None
-    problems: list[str] = []
+        problem = Words(f"{name}：不是 TOML。原文：{error}", f"{name}: not TOML: {error}")
+        raise ConfigError([problem]) from None
+    problems: list[Words] = []
     config = _read(NodeConfig, table, "", problems)
     if not problems and not config.api.tls and not _is_loopback(config.api.listen):
         problems.append(
-            f"api.tls: false while api.listen is {config.api.listen!r}; plain HTTP is taken on a "
-            "loopback address only"
+            Words(
+                f"api.tls：为 false，而 api.listen 为 {config.api.listen!r}；"
+                "明文 HTTP 只可用于本机回环地址",
+                f"api.tls: false while api.listen is {config.api.listen!r}; plain HTTP is taken "
+                "on a loopback address only",
+            )
         )
     if not problems:
         problems += config.timestamp.find_problems() + config.witness.find_problems()
     if problems:
-        raise ConfigError([f"{name}: {problem}" for problem in problems])
+        raise ConfigError([_at(name, problem) for problem in problems])
     return config  # type: ignore[no-any-return]
 
 
@@ -642,81 +708,107 @@ def render_config(config: NodeConfig) -> str:
 # Reading
 
 
-def _read(section: type[Any], table: Mapping[str, Any], prefix: str, problems: list[str]) -> Any:
+def _read(section: type[Any], table: Mapping[str, Any], prefix: str, problems: list[Words]) -> Any:
     """Return a section's value, or None with `problems` longer."""
     hints = typing.get_type_hints(section)
     fields = {item.name: item for item in dataclasses.fields(section)}
     problems_before = len(problems)
     for name in table:
         if name not in fields:
-            problems.append(f"{prefix}{name}: no such key{_suggestion(name, fields)}")
+            key = prefix + name
+            problems.append(_suggest(f"{key}：没有这一项", f"{key}: no such key", name, fields))
     values: dict[str, Any] = {}
     for name, item in fields.items():
         key = prefix + name
         if name not in table:
             if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-                problems.append(f"{key}: missing; it has no default")
+                problems.append(
+                    Words(f"{key}：缺少；此项没有默认值", f"{key}: missing; it has no default")
+                )
             continue
         value = table[name]
         if dataclasses.is_dataclass(hints[name]):
             if isinstance(value, dict):
                 values[name] = _read(hints[name], value, f"{key}.", problems)
             else:
-                problems.append(f"{key}: expected a section [{key}], found {_describe(value)}")
+                found = _describe(value)
+                problems.append(
+                    Words(
+                        f"{key}：应为一节 [{key}]，而不是{found.zh}",
+                        f"{key}: expected a section [{key}], found {found.en}",
+                    )
+                )
             continue
         problem, values[name] = _convert(hints[name], value)
         if problem is None and item.metadata["check"] is not None:
             problem = item.metadata["check"](values[name])
         if problem is not None:
-            problems.append(f"{key}: {problem}")
+            problems.append(_at(key, problem))
     return section(**values) if len(problems) == problems_before else None
 
 
-def _convert(hint: Any, value: Any) -> tuple[str | None, Any]:
+def _convert(hint: Any, value: Any) -> tuple[Words | None, Any]:
     """Return (what is wrong, None) or (None, the value)."""
     origin = typing.get_origin(hint)
-    expected: str
+    expected: Words
     if origin is Literal:
         choices = typing.get_args(hint)
         if isinstance(value, str) and value in choices:
             return None, value
-        expected = " or ".join(json.dumps(choice) for choice in choices)
+        quoted = [json.dumps(choice) for choice in choices]
+        expected = Words(f" {' 或 '.join(quoted)}", " or ".join(quoted))
     elif origin is tuple:
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return None, tuple(value)
-        expected = "a list of strings"
+        expected = Words("字符串列表", "a list of strings")
     elif origin is not None:
         if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
             return None, types.MappingProxyType(value)
-        expected = "a table of strings"
+        expected = Words("字符串表", "a table of strings")
     else:
         if type(value) is hint:  # exactly: TOML's booleans are integers to Python
             return None, value
-        expected = {str: "a string", int: "an integer", bool: "true or false"}[hint]
-    return f"expected {expected}, found {_describe(value)}", None
+        expected = _SCALARS[hint]
+    found = _describe(value)
+    problem = Words(
+        f"应为{expected.zh}，而不是{found.zh}", f"expected {expected.en}, found {found.en}"
+    )
+    return problem, None
 
 
-def _describe(value: Any) -> str:
+_SCALARS: Final[Mapping[type, Words]] = {
+    str: Words("字符串", "a string"),
+    int: Words("整数", "an integer"),
+    bool: Words(" true 或 false", "true or false"),
+}
+
+
+def _describe(value: Any) -> Words:
     match value:
         case bool():
-            return "true" if value else "false"
+            said = "true" if value else "false"
+            return Words(f" {said}", said)
         case str():
-            return f"the string {json.dumps(value, ensure_ascii=False)}"
+            quoted = json.dumps(value, ensure_ascii=False)
+            return Words(f"字符串 {quoted}", f"the string {quoted}")
         case int():
-            return f"the integer {value}"
+            return Words(f"整数 {value}", f"the integer {value}")
         case float():
-            return f"the number {value}"
+            return Words(f"数 {value}", f"the number {value}")
         case list():
-            return "a list"
+            return Words("列表", "a list")
         case dict():
-            return "a table"
+            return Words("表", "a table")
         case _:
-            return "a date or time"
+            return Words("日期或时间", "a date or time")
 
 
-def _suggestion(name: str, known: typing.Iterable[str]) -> str:
+def _suggest(said_zh: str, said: str, name: str, known: typing.Iterable[str]) -> Words:
+    """Return a sentence about a name that is not known, with the known one that is close to it."""
     close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    if not close:
+        return Words(said_zh, said)
+    return Words(f"{said_zh}；是否应为 {close[0]!r}？", f"{said}; did you mean {close[0]!r}?")
 
 
 def _is_loopback(endpoint: str) -> bool:

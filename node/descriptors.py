@@ -43,6 +43,16 @@ _OF_A_WORKER: Final = 3
 class TooFewDescriptors(Exception):
     """The system allows this process too few open files for a node."""
 
+    def __init__(self, limit: int, needed: int) -> None:
+        super().__init__(
+            f"this process may have {limit} open files, and a node needs {needed}: raise the "
+            "limit (LimitNOFILE= in a systemd unit, ulimit -n in a shell)"
+        )
+        self.detail_zh = (
+            f"本进程至多可打开 {limit} 个文件，而节点需要 {needed} 个：请提高上限"
+            "（systemd 单元中的 LimitNOFILE=，或 shell 中的 ulimit -n）"
+        )
+
 
 def raise_limit() -> None:
     """Allow as many open files as the system lets this process."""
@@ -76,10 +86,7 @@ class ClientPlaces:
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         needed = count_own(limit, self._peer_count, self._worker_count) + CONNECTIONS_MIN
         if limit < needed:
-            raise TooFewDescriptors(
-                f"this process may have {limit} open files, and a node needs {needed}: raise the "
-                "limit (LimitNOFILE= in a systemd unit, ulimit -n in a shell)"
-            )
+            raise TooFewDescriptors(limit, needed)
 
     def count(self) -> int:
         """Return how many places there are."""

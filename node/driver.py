@@ -34,6 +34,7 @@ from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
 from ledger.signing import Signer, verify_signature
 from ledger.votes import VerifySignature, decode_commit_certificate, encode_commit_certificate
+from ledger.words import Words
 from node.blocks import Limits
 from node.catch_up import BlockSource, CatchUp, read_certified_block
 from node.certification import Certification
@@ -186,7 +187,7 @@ class Driver:
             identity.replica,
             self._say,
         )
-        self.halted = ""
+        self.halted: Words | None = None
         """Why this node stopped, once it has."""
         self._source = source
         self._verify = verify
@@ -347,7 +348,11 @@ class Driver:
             frame = decode_frame(payload)
             self._take(replica, frame)
         except Rejected as rejected:
-            self._say("warning", f"replica {replica} sent what is refused: {rejected}")
+            self._say(
+                "warning",
+                f"replica {replica} sent what is refused: {rejected} "
+                f"第 {replica} 号副本发来的内容被拒绝，原因见前",
+            )
 
     def _take(self, replica: int, frame: Frame) -> None:
         match frame:
@@ -458,7 +463,9 @@ class Driver:
         self._say(
             "warning",
             f"recovered: a quorum of peers is at height {silent_through - 2} or below; this node "
-            f"signs nothing at heights up to {silent_through}",
+            f"signs nothing at heights up to {silent_through} "
+            f"已恢复：法定多数的节点位于高度 {silent_through - 2} 或以下；"
+            f"本节点在高度 {silent_through} 及以下不签名",
         )
         self._drive(ev.SilenceSet(silent_through))
         self._emit(RecoveryEnded())
@@ -474,7 +481,9 @@ class Driver:
                 "error",
                 f"no connected peer holds block {wanted}: each has begun with a snapshot after it; "
                 "connect one that holds it, or let this node join by a snapshot "
-                "(`evidence-ledger node join`)",
+                "(`evidence-ledger node join`) "
+                f"已连接的节点均无区块 {wanted}：它们都自此后的快照开始；请连接存有该区块的节点，"
+                "或使本节点以快照加入（`evidence-ledger node join`）",
             )
         else:
             self._say(
@@ -547,7 +556,13 @@ class Driver:
             case act.ReportEvidence():
                 self._report(action.equivocation)
             case act.Halt():
-                self._halt(f"height {action.height}: {action.detail}")
+                self._halt(
+                    Words(
+                        f"高度 {action.height}：区块已提交，但在本节点无法复现。"
+                        f"原文：{action.detail}",
+                        f"height {action.height}: {action.detail}",
+                    )
+                )
             case act.Note():
                 self._say("info", action.text)
             case _:
@@ -596,7 +611,11 @@ class Driver:
         if not self.convictions.add(equivocation, self.chain, self._ticks):
             return
         convicted = self.identity.genesis.validators[equivocation.replica].id
-        self._say("error", f"validator {convicted} contradicted itself: {equivocation.slot}")
+        self._say(
+            "error",
+            f"validator {convicted} contradicted itself: {equivocation.slot} "
+            f"验证节点 {convicted} 自相矛盾，证据将上链：{equivocation.slot}",
+        )
         self._has_new_evidence = True
 
     def _submit_convictions(self) -> None:
@@ -691,19 +710,28 @@ class Driver:
             if rejected.reason is Reason.WRONG_HEIGHT:  # decided here meanwhile: nobody's lie
                 self._say("debug", f"replica {replica} gave an outdated block: {rejected}")
             else:
-                self._say("warning", f"replica {replica} gave a false block {height}: {rejected}")
+                self._say(
+                    "warning",
+                    f"replica {replica} gave a false block {height}: {rejected} "
+                    f"第 {replica} 号副本给出的区块 {height} 是假的，原因见前",
+                )
             peer = self.catch_up.give_up(replica, self._connected)
             if peer is not None:
                 self._send(peer, FetchBlocks(height))
             return
         if isinstance(certified_block, str):
-            self._halt(f"block {height} is decided and cannot be reproduced: {certified_block}")
+            self._halt(
+                Words(
+                    f"区块 {height} 已决定，但无法复现。原文：{certified_block}",
+                    f"block {height} is decided and cannot be reproduced: {certified_block}",
+                )
+            )
             return
         self._commit(certified_block, certified.certificate)
 
     # Effects
 
-    def _halt(self, reason: str) -> None:
+    def _halt(self, reason: Words) -> None:
         self.halted = reason
         self._emit(Halted(reason))
 

@@ -14,6 +14,7 @@ import msgspec
 from consensus.actions import Keep
 from contracts.execution import Candidate, ExecutedBlock
 from ledger.refusal import Rejected
+from ledger.words import Words
 from node.messages import Frame
 
 
@@ -116,7 +117,7 @@ class RecoveryEnded(msgspec.Struct, frozen=True):
 class Halted(msgspec.Struct, frozen=True):
     """This node must not go on; a person has to look."""
 
-    reason: str
+    reason: Words
 
 
 Say = Callable[[str, str], None]

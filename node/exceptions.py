@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from ledger.words import Words
 from node.verification import VerifierUnavailable
 from storage.files import Damaged, StorageFailure
 
@@ -21,27 +22,30 @@ log = logging.getLogger("evidence_ledger.node")
 ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]
 
 
-def make_exception_handler(fail: Callable[[str], None]) -> ExceptionHandler:
+def make_exception_handler(fail: Callable[[Words], None]) -> ExceptionHandler:
     """Return what the event loop calls with such an exception; `fail` stops the node."""
 
     def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        log.error("event loop: %s", context.get("message"), exc_info=error)
+        log.error("event loop: %s 事件循环出错", context.get("message"), exc_info=error)
         if isinstance(error, Exception) and not _is_passing(error, context):
             fail(describe_failure(error))
 
     return handle
 
 
-def describe_failure(error: Exception) -> str:
+def describe_failure(error: Exception) -> Words:
     """Return in words what kept a node from going on: its disk, what lies there, or a mistake."""
     match error:
         case StorageFailure():
-            return f"the disk failed: {error}"
+            return Words(f"磁盘出错：{error.detail_zh}", f"the disk failed: {error}")
         case Damaged():
-            return f"what is stored here is damaged: {error}"
+            return Words(
+                f"所存数据已损坏：{error.detail_zh}", f"what is stored here is damaged: {error}"
+            )
         case _:
-            return f"a mistake of this program: {type(error).__name__}: {error}"
+            said = f"{type(error).__name__}: {error}"
+            return Words(f"本程序自身的错误。原文：{said}", f"a mistake of this program: {said}")
 
 
 def _is_passing(error: Exception, context: dict[str, Any]) -> bool:

@@ -18,8 +18,10 @@ from typing import Final, Protocol
 from genesis.document import Genesis
 from ledger.refusal import Rejected
 from ledger.snapshot import SnapshotTrust
+from ledger.words import Words
 from node.certification import log_trust
 from node.config import NodeHome
+from node.exceptions import describe_failure
 from node.messages import decode_frame, encode_frame
 from node.shell import TICK_S
 from node.snapshot_fetch import (
@@ -73,7 +75,7 @@ class Joining:
     def __init__(self, trust: SnapshotTrust, files: SnapshotFiles, stop: Callable[[], None]):
         """`stop` is called when there is nothing more to do: complete, or the disk failed."""
         self.carrier: Carrier | None = None
-        self.failure = ""
+        self.failure: Words | None = None
         """Why this ended, if not because the snapshot is complete."""
         self._files = files
         self._stop = stop
@@ -86,7 +88,9 @@ class Joining:
             kept = self._files.resume(trust)
         except (Damaged, Rejected) as error:
             log.warning(
-                "what was fetched of a snapshot is of no use and is fetched anew: %s", error
+                "what was fetched of a snapshot is of no use and is fetched anew: %s "
+                "已取得的快照部分不可用，将重新取得",
+                error,
             )
             self._files.discard()
             return
@@ -99,7 +103,12 @@ class Joining:
         try:
             frame = decode_frame(payload)
         except Rejected as rejected:
-            log.warning("replica %d sent what is refused: %s", replica, rejected)
+            log.warning(
+                "replica %d sent what is refused: %s 第 %d 号副本发来的内容被拒绝，原因见前",
+                replica,
+                rejected,
+                replica,
+            )
             return
         self._perform(self._fetch.take(replica, frame))
 
@@ -122,7 +131,7 @@ class Joining:
             for effect in effects:
                 self._do(effect)
         except StorageFailure as failure:
-            self.failure = f"the disk failed: {failure}"
+            self.failure = describe_failure(failure)
             self._stop()
 
     def _do(self, effect: Effect) -> None:
@@ -163,7 +172,7 @@ MakeCarrier = Callable[[Callable[[int, bytes], None], Callable[[int, bool], None
 
 async def fetch_snapshot(
     home: NodeHome, genesis: Genesis, make_carrier: MakeCarrier, stopping: asyncio.Event
-) -> str:
+) -> Words | None:
     """Fetch a snapshot into a home until it is complete or `stopping` is set.
 
     Returns why it failed, empty if it did not.

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from typing import Final
 
+from api.problems import explain_rejected
 from contracts.lookback import PREFIXES, may_look_back
 from contracts.streams import (
     EntriesMissing,
@@ -79,8 +80,9 @@ def walk_kept(
         yield from walk_back(store.read_entry, stream, state)
     except EntriesMissing as missing:
         raise Damaged(
-            "index", 0, f"lacks {missing.missing} of the {state.count} entries of {stream}"
-        ) from None
+            "index", 0, f"lacks {missing.missing} of the {state.count} entries of {stream}",
+            f"{stream} 的 {state.count} 个条目中缺少 {missing.missing} 个",
+        ) from None  # fmt: skip
 
 
 def verify_entries(
@@ -108,7 +110,10 @@ def verify_entries(
         if edge.peaks != state.peaks:
             raise _not_its_entries(stream)
         if not is_chained or link != ZERO_HASH or applied != state.applied:
-            raise Damaged("index", 0, f"the chain of applied entries of {stream} is broken")
+            raise Damaged(
+                "index", 0, f"the chain of applied entries of {stream} is broken",
+                f"{stream} 的已执行条目链断开",
+            )  # fmt: skip
         streams += 1
     return streams, count
 
@@ -121,7 +126,10 @@ def _is_refused(stream: str, raw: bytes) -> bool:
 
 
 def _not_its_entries(stream: str) -> Damaged:
-    return Damaged("index", 0, f"the entries of {stream} do not give its root")
+    return Damaged(
+        "index", 0, f"the entries of {stream} do not give its root",
+        f"{stream} 的条目算不出其根哈希",
+    )  # fmt: skip
 
 
 def keep_before(
@@ -148,7 +156,10 @@ def keep_before(
         while tx_id != ZERO_HASH:
             position = chain_store.transaction(tx_id)
             if position is None and chain_store.kept_entry(tx_id) is None:
-                raise Damaged("index", 0, f"lacks entry {tx_id.hex()} of {stream}")
+                raise Damaged(
+                    "index", 0, f"lacks entry {tx_id.hex()} of {stream}",
+                    f"缺少 {stream} 的条目 {tx_id.hex()}",
+                )  # fmt: skip
             if position is None or position.height < done:
                 break  # kept already, with all before it
             if position.height < height:
@@ -188,7 +199,10 @@ def _read_stream(kept: KeptEntry) -> str:
     try:
         entry = decode_transaction_entry(kept.raw)
     except Rejected as rejected:
-        raise Damaged("index", 0, f"keeps what is no transaction's entry: {rejected}") from None
+        raise Damaged(
+            "index", 0, f"keeps what is no transaction's entry: {rejected}",
+            f"留存的不是交易条目：{explain_rejected(rejected)}",
+        ) from None  # fmt: skip
     return read_head(entry.envelope.body).stream
 
 

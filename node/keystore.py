@@ -24,9 +24,11 @@ from nacl import pwhash
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
+from ledger.shape import describe_shape_zh
 from ledger.signing import SEED_BYTES, SeedSigner, Signer
 from node.mldsa import MlDsaSigner
 from node.private_files import readable_by_others, write_file
+from storage.system_words import explain_system
 
 FORMAT: Final = "evidence-ledger/keystore/v1"
 
@@ -51,7 +53,11 @@ allocate without bound."""
 
 
 class KeystoreError(Exception):
-    """The keystore cannot be used; the sentence says why."""
+    """The keystore cannot be used; says why in English and in Chinese."""
+
+    def __init__(self, detail: str, detail_zh: str) -> None:
+        super().__init__(detail)
+        self.detail_zh = detail_zh
 
 
 class WrongPassphrase(KeystoreError):
@@ -162,7 +168,7 @@ class Keystore:
         seeds: Mapping[KeyPurpose, bytes] | None = None,
     ) -> Keystore:
         """Write a new keystore, with random seeds unless given; never over another file."""
-        _check_passphrase(passphrase, "the passphrase")
+        _check_passphrase(passphrase, "the passphrase", "口令")
         chosen = seeds or {purpose: secrets.token_bytes(SEED_BYTES) for purpose in KeyPurpose}
         if set(chosen) != set(KeyPurpose):
             raise ValueError(f"a keystore needs one seed for each of {', '.join(KeyPurpose)}")
@@ -192,7 +198,8 @@ class Keystore:
         except FileExistsError:
             raise KeystoreError(
                 f"{path} exists; a keystore is never overwritten, since its keys cannot be made "
-                "again"
+                "again",
+                f"{path} 已存在；密钥库绝不覆盖，因为其中的密钥无法再次生成",
             ) from None
         return store
 
@@ -200,22 +207,32 @@ class Keystore:
     def open(cls, path: Path, passphrase: bytes) -> Keystore:
         """Open a keystore; raise `DamagedKeystore`, `WrongPassphrase` or `KeystoreError`."""
         contents = _read_file(path)
-        _check_passphrase(passphrase, "the passphrase")
+        _check_passphrase(passphrase, "the passphrase", "口令")
         box = _derive(passphrase, contents.derivation)
         try:
             plain = box.decrypt(base64.b64decode(contents.sealed))
         except CryptoError:
-            raise WrongPassphrase(f"this passphrase does not open {path}") from None
+            raise WrongPassphrase(
+                f"this passphrase does not open {path}", f"此口令不能打开 {path}"
+            ) from None
         try:
             sealed = _sealed_decoder.decode(plain)
         except msgspec.DecodeError:
-            raise DamagedKeystore(f"{path}: the sealed part is not a list of seeds") from None
+            raise DamagedKeystore(
+                f"{path}: the sealed part is not a list of seeds", f"{path}：密封部分不是种子清单"
+            ) from None
         if set(sealed.seeds) != set(KeyPurpose):
-            raise DamagedKeystore(f"{path}: needs one seed for each of {', '.join(KeyPurpose)}")
+            raise DamagedKeystore(
+                f"{path}: needs one seed for each of {', '.join(KeyPurpose)}",
+                f"{path}：{'、'.join(KeyPurpose)} 须各有一个种子",
+            )
         store = cls(path, sealed)
         for purpose, key in store.public_keys.items():
             if contents.public_keys.get(purpose) != key.hex():
-                raise DamagedKeystore(f"{path}: the public {purpose} key is not its seed's")
+                raise DamagedKeystore(
+                    f"{path}: the public {purpose} key is not its seed's",
+                    f"{path}：{purpose} 公钥与其种子不符",
+                )
         return store
 
     @classmethod
@@ -275,31 +292,42 @@ def read_passphrase(
                 raw = stream.read(PASSPHRASE_BYTES_MAX + 2)
         except OSError as error:
             raise PassphraseError(
-                f"the passphrase file {file} cannot be read: {error.strerror}"
+                f"the passphrase file {file} cannot be read: {error.strerror}",
+                f"口令文件 {file} 无法读取：{explain_system(error)}",
             ) from None
         if readable_by_others(file):
             raise PassphraseError(
-                f"the passphrase file {file} is open to other users; run: chmod 600 {file}"
+                f"the passphrase file {file} is open to other users; run: chmod 600 {file}",
+                f"口令文件 {file} 可被其他用户读取；请运行：chmod 600 {file}",
             )
         return _check_passphrase(
-            raw.removesuffix(b"\n").removesuffix(b"\r"), f"the passphrase in {file}"
+            raw.removesuffix(b"\n").removesuffix(b"\r"),
+            f"the passphrase in {file}",
+            f"{file} 中的口令",
         )
     if PASSPHRASE_VARIABLE in environ:
         value = environ[PASSPHRASE_VARIABLE].encode("utf-8", "surrogateescape")
-        return _check_passphrase(value, f"the passphrase in {PASSPHRASE_VARIABLE}")
+        return _check_passphrase(
+            value, f"the passphrase in {PASSPHRASE_VARIABLE}", f"{PASSPHRASE_VARIABLE} 中的口令"
+        )
     if prompt is None:
         raise PassphraseError(
             f"no passphrase: name a file in node.toml (keys.passphrase_file), set "
-            f"{PASSPHRASE_VARIABLE}, or start from a terminal"
+            f"{PASSPHRASE_VARIABLE}, or start from a terminal",
+            "没有口令：请在 node.toml 中写明口令文件（keys.passphrase_file），或设置环境变量 "
+            f"{PASSPHRASE_VARIABLE}，或在终端启动",
         )
-    return _check_passphrase(prompt().encode("utf-8"), "the passphrase typed")
+    return _check_passphrase(prompt().encode("utf-8"), "the passphrase typed", "所键入的口令")
 
 
-def _check_passphrase(passphrase: bytes, what: str) -> bytes:
+def _check_passphrase(passphrase: bytes, what: str, what_zh: str) -> bytes:
     if not passphrase:
-        raise PassphraseError(f"{what} is empty")
+        raise PassphraseError(f"{what} is empty", f"{what_zh}为空")
     if len(passphrase) > PASSPHRASE_BYTES_MAX:
-        raise PassphraseError(f"{what} has more than {PASSPHRASE_BYTES_MAX} bytes")
+        raise PassphraseError(
+            f"{what} has more than {PASSPHRASE_BYTES_MAX} bytes",
+            f"{what_zh}超过 {PASSPHRASE_BYTES_MAX} 字节",
+        )
     return passphrase
 
 
@@ -326,32 +354,50 @@ def _read_file(path: Path) -> _Contents:
         with path.open("rb") as stream:
             raw = stream.read(KEYSTORE_BYTES_MAX + 1)
     except FileNotFoundError:
-        raise KeystoreError(f"{path} does not exist; no keys were made here yet") from None
+        raise KeystoreError(
+            f"{path} does not exist; no keys were made here yet", f"{path} 不存在；此处尚未生成密钥"
+        ) from None
     except OSError as error:
-        raise KeystoreError(f"{path} cannot be read: {error.strerror}") from None
+        raise KeystoreError(
+            f"{path} cannot be read: {error.strerror}", f"{path} 无法读取：{explain_system(error)}"
+        ) from None
     if readable_by_others(path):
-        raise KeystoreError(f"{path} is open to other users; run: chmod 600 {path}")
+        raise KeystoreError(
+            f"{path} is open to other users; run: chmod 600 {path}",
+            f"{path} 可被其他用户读取；请运行：chmod 600 {path}",
+        )
     return _decode_file(path, raw)
 
 
 def _decode_file(path: Path, raw: bytes) -> _Contents:
     """Read the file strictly: no byte may differ from what was written."""
     if len(raw) > KEYSTORE_BYTES_MAX:
-        raise DamagedKeystore(f"{path} has more than {KEYSTORE_BYTES_MAX} bytes")
+        raise DamagedKeystore(
+            f"{path} has more than {KEYSTORE_BYTES_MAX} bytes",
+            f"{path} 超过 {KEYSTORE_BYTES_MAX} 字节",
+        )
     try:
         whole = _file_decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DamagedKeystore(f"{path} is not a keystore: {error}") from None
+        raise DamagedKeystore(
+            f"{path} is not a keystore: {error}",
+            f"{path} 不是密钥库：{describe_shape_zh(str(error))}",
+        ) from None
     fields = msgspec.structs.asdict(whole)
     del fields["checksum"]
     contents = _Contents(**fields)
     if _encode_file(contents) != raw:
-        raise DamagedKeystore(f"{path} was changed since it was written: its checksum differs")
+        raise DamagedKeystore(
+            f"{path} was changed since it was written: its checksum differs",
+            f"{path} 写入后被改动：校验和不符",
+        )
     derivation = contents.derivation
     if (contents.format, contents.cipher, derivation.algorithm) != (FORMAT, _CIPHER, _ALGORITHM):
         raise DamagedKeystore(
             f"{path}: {contents.format!r} with {derivation.algorithm!r} and {contents.cipher!r}; "
-            f"this software reads {FORMAT!r} with {_ALGORITHM!r} and {_CIPHER!r}"
+            f"this software reads {FORMAT!r} with {_ALGORITHM!r} and {_CIPHER!r}",
+            f"{path}：为 {contents.format!r}、{derivation.algorithm!r}、{contents.cipher!r}；"
+            f"本软件读取 {FORMAT!r}、{_ALGORITHM!r}、{_CIPHER!r}",
         )
     weakest = Strength.INTERACTIVE.value
     if not (
@@ -360,7 +406,9 @@ def _decode_file(path: Path, raw: bytes) -> _Contents:
     ):
         raise DamagedKeystore(
             f"{path}: argon2id with {derivation.operations} operations and "
-            f"{derivation.memory_bytes} bytes is outside what this software accepts"
+            f"{derivation.memory_bytes} bytes is outside what this software accepts",
+            f"{path}：argon2id 的 {derivation.operations} 次运算与 {derivation.memory_bytes} "
+            "字节超出本软件接受的范围",
         )
     try:
         is_sized = len(bytes.fromhex(derivation.salt)) == pwhash.argon2id.SALTBYTES
@@ -368,5 +416,8 @@ def _decode_file(path: Path, raw: bytes) -> _Contents:
     except (ValueError, binascii.Error):
         is_sized = False
     if not is_sized:
-        raise DamagedKeystore(f"{path}: salt or sealed part is not what this software writes")
+        raise DamagedKeystore(
+            f"{path}: salt or sealed part is not what this software writes",
+            f"{path}：盐或密封部分不是本软件所写的格式",
+        )
     return contents

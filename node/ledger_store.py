@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from api.problems import explain_rejected
 from contracts.execution import Chain, ExecutedBlock
 from contracts.streams import StoredEntry
 from genesis.block import chain_at, compute_genesis_block
@@ -132,7 +133,10 @@ class LedgerStore:
         """Return an applied block's header."""
         entry = decode_entry(self.chain_store.header_entry(height))
         if not isinstance(entry, HeaderEntry):
-            raise Damaged("segments", 0, f"the last entry of block {height} is not its header")
+            raise Damaged(
+                "segments", 0, f"the last entry of block {height} is not its header",
+                f"区块 {height} 的最后一个条目不是其区块头",
+            )  # fmt: skip
         return entry.header
 
     def commit(self, block: ExecutedBlock, certificate: bytes, before: Frontier) -> None:
@@ -180,7 +184,10 @@ def open_ledger(
     chain_store = store.chain_store
     if chain_store.applied_height is None:
         if start.height:
-            raise Damaged("index", 0, "is empty, and this chain did not begin with genesis")
+            raise Damaged(
+                "index", 0, "is empty, and this chain did not begin with genesis",
+                "为空，而本链并非自创世开始",
+            )  # fmt: skip
         chain = _begin(store, genesis)
     else:
         chain = _resume(store, genesis, progress)
@@ -210,6 +217,7 @@ def _resume(store: LedgerStore, genesis: Genesis, progress: Progress | None) -> 
             0,
             f"hold chain {header.chain_id.hex()}, and the genesis document is of chain "
             f"{genesis.chain_id.hex()}",
+            f"所存的链为 {header.chain_id.hex()}，而创世文件的链为 {genesis.chain_id.hex()}",
         )
     try:
         tree = StateTree.rebuild(
@@ -218,25 +226,31 @@ def _resume(store: LedgerStore, genesis: Genesis, progress: Progress | None) -> 
             None if progress is None else lambda done: progress(STATE_PROGRESS, done, 0),
         )
     except StateDamagedError as error:
-        raise Damaged("index", 0, f"state buckets: {error}") from None
+        raise Damaged(
+            "index", 0, f"state buckets: {error}", f"状态分桶不符。原文：{error}"
+        ) from None
     if tree.root != header.state_root:
         raise Damaged(
             "index",
             0,
             f"the state buckets give root {tree.root.hex()}, and the header of block "
             f"{header.height} has {header.state_root.hex()}",
+            f"状态分桶算得根哈希 {tree.root.hex()}，而区块 {header.height} 的区块头载明 "
+            f"{header.state_root.hex()}",
         )
     try:
         log = frontier_from_tiles(header.log_size, store.read_tile)
         before = frontier_from_tiles(header.index, store.read_tile)
     except ValueError as error:
-        raise Damaged("index", 0, f"log tiles: {error}") from None
+        raise Damaged("index", 0, f"log tiles: {error}", f"日志瓦片不符。原文：{error}") from None
     if before.root() != header.log_root:
         raise Damaged(
             "index",
             0,
             f"the log tiles give root {before.root().hex()} for size {header.index}, and the "
             f"header of block {header.height} has {header.log_root.hex()}",
+            f"日志瓦片在大小 {header.index} 时算得根哈希 {before.root().hex()}，而区块 "
+            f"{header.height} 的区块头载明 {header.log_root.hex()}",
         )
     return chain_at(genesis, store, tree, header, log)
 
@@ -246,9 +260,15 @@ def _replay(store: LedgerStore, chain: Chain, entries: Sequence[bytes], certific
     try:
         block = reproduce_block(entries, chain)
     except Rejected as rejected:
-        raise Damaged("segments", 0, f"block {height} does not follow: {rejected}") from None
+        raise Damaged(
+            "segments", 0, f"block {height} does not follow: {rejected}",
+            f"区块 {height} 不能接续：{explain_rejected(rejected)}",
+        ) from None  # fmt: skip
     if isinstance(block, str):
-        raise Damaged("segments", 0, f"block {height} does not reproduce: {block}")
+        raise Damaged(
+            "segments", 0, f"block {height} does not reproduce: {block}",
+            f"区块 {height} 无法复现。原文：{block}",
+        )  # fmt: skip
     before = chain.log
     store.commit(block, certificate, before)
     chain.adopt(block)

@@ -110,7 +110,11 @@ class PostQuantumCosigning:
         try:
             frame = decode_frame(payload)
         except Rejected as rejected:
-            self._say("warning", f"replica {replica} sent what is refused: {rejected}")
+            self._say(
+                "warning",
+                f"replica {replica} sent what is refused: {rejected} "
+                f"第 {replica} 号副本发来的内容被拒绝，原因见前",
+            )
             return
         if isinstance(frame, PostQuantumCosigned):
             waiting = self._inbox.setdefault(replica, {})
@@ -187,7 +191,11 @@ class PostQuantumCosigning:
                     self._thread, self._judge, replica, frame, opened.checkpoint
                 )
             except Rejected as rejected:
-                self._say("warning", f"post-quantum: replica {replica}: {rejected}")
+                self._say(
+                    "warning",
+                    f"post-quantum: replica {replica}: {rejected} "
+                    f"第 {replica} 号副本的后量子联署未通过核验，原因见前",
+                )
 
     def _judge(
         self, replica: int, frame: PostQuantumCosigned, checkpoint: Checkpoint

@@ -13,6 +13,7 @@ import msgspec
 
 from ledger.note import decode_base64, encode_base64
 from ledger.post_quantum import PostQuantumPart, describe_part
+from ledger.words import Words
 from node.checkpoint_files import CheckpointFile, CheckpointFiles
 from storage.files import Damaged, Directory
 
@@ -33,7 +34,9 @@ class PostQuantumShelf(CheckpointFiles[QuantumCheckpoint]):
     """See the module's text. Written by one thread; read by any."""
 
     def __init__(self, directory: Directory, interval_heights: int) -> None:
-        super().__init__(directory, "post-quantum cosignatures", QuantumCheckpoint, FORMAT)
+        super().__init__(
+            directory, Words("后量子联署", "post-quantum cosignatures"), QuantumCheckpoint, FORMAT
+        )
         self._interval_heights = interval_heights
 
     def holds(self, size: int) -> bool:
@@ -62,9 +65,9 @@ class PostQuantumShelf(CheckpointFiles[QuantumCheckpoint]):
         except Damaged:
             return False
 
-    def _find_wrong(self, file: QuantumCheckpoint) -> str:
+    def _find_wrong(self, file: QuantumCheckpoint) -> Words | None:
         is_read = all(decode_base64(key) is not None for key in file.keys)
-        return "" if is_read else "a key is not base64"
+        return None if is_read else Words("某公钥不是 base64", "a key is not base64")
 
 
 def encode_answer(file: QuantumCheckpoint, path: Sequence[bytes]) -> bytes:

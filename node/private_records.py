@@ -2,21 +2,21 @@
 
     private/<contract>.box, .key     the records, sealed (storage.private_box)
     private/<contract>.erased        commitments and time of what was erased
-    private/audit-<year>-<month>.log one line of JSON for each access, allowed or not
+    private/audit-<year>-<month>.log one line for each access, allowed or not (node.private_audit)
 
 Records belong to the party that put them here. A contract's name is anybody's until the chain says
 who its custodian is: from then on that custodian alone writes, what another had put under the name
 is nothing to the consumer, and the custodian's first record takes its place. A consumer's token
 reads its own contract's. Everything else is refused, full tokens too: whoever audits the chain has
 no need of names. An answer leaves only when its line of the audit is on the disk; no line holds a
-value or a salt. All of it runs on one thread of its own,
-so the files have one writer and consensus does not wait for them. Nothing here reaches the chain, a
-peer, a snapshot or a backup.
+value or a salt. All of it runs on one thread of its own, so the files have one writer and consensus
+does not wait for them. Nothing here reaches the chain, a peer, a snapshot or a backup.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import secrets
 import time
@@ -50,6 +50,8 @@ from ledger.disclosure import (
 )
 from ledger.evidence import DISCLOSURES_MAX
 from ledger.refusal import Rejected
+from ledger.words import Words
+from node.private_audit import AuditLine, PrivateAudit
 from storage.files import Damaged, Directory, StorageFailure
 from storage.private_box import Erased, PrivateBox
 
@@ -77,23 +79,15 @@ class _Document(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
     records: list[_Record]
 
 
-class _Rest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Rest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     commitments: list[str]
     custodian: str
     erased_ms: int
+    checksum: str = ""
+    """SHA-256 of the file without this member; older versions wrote none."""
 
 
-class _AuditLine(msgspec.Struct, frozen=True):
-    action: str
-    contract: str
-    fields: list[str]
-    """Names only."""
-    outcome: str
-    request_id: str
-    scope: str
-    time: str
-    token: str
-
+_NO_REST: Final = ("is not what is left of erased fields", "不是已删除信息的留存说明")
 
 _document_decoder = msgspec.msgpack.Decoder(_Document)
 _rest_decoder = msgspec.json.Decoder(_Rest)
@@ -131,10 +125,13 @@ def _read_document(directory: Directory, contract: str, raw: bytes) -> _Document
     try:
         document = _document_decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeError):
-        raise Damaged(file, 0, "is sealed and holds no private fields") from None
+        raise Damaged(
+            file, 0, "is sealed and holds no private fields", "密封完好，内容却不是非公开信息"
+        ) from None
     if document.version != FORMAT_VERSION:
         what = f"has version {document.version}; this software reads {FORMAT_VERSION}"
-        raise Damaged(file, 0, what)
+        what_zh = f"版本为 {document.version}；本软件读取版本 {FORMAT_VERSION}"
+        raise Damaged(file, 0, what, what_zh)
     return document
 
 
@@ -145,8 +142,11 @@ def _read_rest(directory: Directory, contract: str, erased: Erased) -> _Rest:
         rest = _rest_decoder.decode(erased.rest)
     except (msgspec.DecodeError, UnicodeError):
         rest = None
-    if rest is None or _encoder.encode(rest) != erased.rest:
-        raise Damaged(file, 0, "is not what is left of erased fields")
+    is_older = rest is not None and not rest.checksum
+    if rest is None or (rest if is_older else _with_checksum(rest)) != rest:
+        raise Damaged(file, 0, *_NO_REST)
+    if _encoder.encode(rest) != erased.rest:
+        raise Damaged(file, 0, *_NO_REST)
     return rest
 
 
@@ -160,7 +160,7 @@ class PrivateRecords:
         *,
         custodian_of: Callable[[str], str],
         thread: Executor,
-        stop: Callable[[str], None],
+        stop: Callable[[Words], None],
         now_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         """Open the store; `custodian_of` gives a contract's custodian on the chain, or nothing.
@@ -173,7 +173,8 @@ class PrivateRecords:
         self._thread = thread
         self._stop = stop
         self._now_ms = now_ms
-        self.notices = [*self._box.notices, *_end_torn_lines(directory)]
+        self._audit = PrivateAudit(directory)
+        self.notices = [*self._box.notices, *self._audit.notices]
         """What was mended when the store was opened."""
 
     # api.ports.PrivateFields
@@ -356,28 +357,33 @@ class PrivateRecords:
             try:
                 answer = work()
             except (NotEntitled, NotFound, Conflict, Gone, Damaged, Rejected) as refused:
-                self._audit(action, caller, contract, names, _OUTCOMES[type(refused)])
+                self._note(action, caller, contract, names, _OUTCOMES[type(refused)])
                 raise
-            self._audit(action, caller, contract, names, "done")
+            self._note(action, caller, contract, names, "done")
             return answer
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, audited)
         except Damaged as damaged:
-            log.error("private fields: %s", damaged)
+            log.error("private fields: %s 非公开信息：%s", damaged, damaged.detail_zh)
             raise Unavailable(
                 f"what is kept of contract/{contract} is damaged; the node's log says which file",
                 f"所存 contract/{contract} 的内容已损坏；是哪个文件，见节点日志",
             ) from None
         except StorageFailure as failure:
-            self._stop(f"the private fields' disk failed: {failure}")
+            self._stop(
+                Words(
+                    f"非公开信息所在的磁盘出错：{failure.detail_zh}",
+                    f"the private fields' disk failed: {failure}",
+                )
+            )
             raise DiskFailed from None
 
-    def _audit(
+    def _note(
         self, action: str, caller: Caller, contract: str, names: list[str], outcome: str
     ) -> None:
         now = datetime.fromtimestamp(self._now_ms() / 1000, UTC)
-        line = _AuditLine(
+        line = AuditLine(
             action=action,
             contract=contract,
             fields=names,
@@ -387,14 +393,7 @@ class PrivateRecords:
             time=now.isoformat(timespec="milliseconds"),
             token=caller.token,
         )
-        file = f"audit-{now:%Y-%m}.log"
-        try:
-            self._directory.size(file)
-        except FileNotFoundError:
-            self._directory.create(file)
-            self._directory.fsync_directory()
-        self._directory.append(file, _encoder.encode(line) + b"\n")
-        self._directory.fsync(file)
+        self._audit.write(line, now)
 
 
 _OUTCOMES: Final[Mapping[type[Exception], str]] = {
@@ -407,23 +406,15 @@ _OUTCOMES: Final[Mapping[type[Exception], str]] = {
 }
 
 
-def _end_torn_lines(directory: Directory) -> list[str]:
-    """End each last line that lost power broke off, so that the next one stands alone."""
-    notices = []
-    for name in directory.names():
-        if not name.startswith("audit-"):
-            continue
-        size = directory.size(name)
-        if size and directory.pread(name, size - 1, 1) != b"\n":
-            directory.append(name, b"\n")
-            directory.fsync(name)
-            notices.append(f"{directory.path}/{name}: its last line was broken off; it stays so")
-    return notices
-
-
 def _encode_rest(document: _Document, erased_ms: int) -> bytes:
     commitments = [record.commitment.hex() for record in document.records]
-    return _encoder.encode(_Rest(commitments, document.custodian, erased_ms))
+    return _encoder.encode(_with_checksum(_Rest(commitments, document.custodian, erased_ms)))
+
+
+def _with_checksum(rest: _Rest) -> _Rest:
+    plain = _Rest(rest.commitments, rest.custodian, rest.erased_ms)
+    checksum = hashlib.sha256(_encoder.encode(plain)).hexdigest()
+    return msgspec.structs.replace(plain, checksum=checksum)
 
 
 def _view(record: _Record) -> PrivateRecord:

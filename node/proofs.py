@@ -211,7 +211,10 @@ class Proofs:
         tx_id = held.row.tx_id
         stored = self._shell.disk.store.read_entry(tx_id)
         if stored is None:
-            raise Damaged("index", 0, f"transaction {tx_id.hex()} was there a moment ago")
+            raise Damaged(
+                "index", 0, f"transaction {tx_id.hex()} was there a moment ago",
+                f"交易 {tx_id.hex()} 方才还在",
+            )  # fmt: skip
         return _open(tx_id, stored)
 
     @property

@@ -507,7 +507,8 @@ class Queries:
             listed = self._shell.chain.stream(listed_row(merchant, place)).record
             if not isinstance(listed, ListedRecord):
                 sentence = f"no contract is listed at {place} of merchant {merchant}"
-                raise Damaged("index", 0, sentence)
+                sentence_zh = f"经营者 {merchant} 的第 {place} 位没有列出合同"
+                raise Damaged("index", 0, sentence, sentence_zh)
             more = self._state(listed.contract).count
             is_full = len(together) >= SCHEDULE_AT_ONCE
             if together and (is_full or entries + more > SCHEDULE_ENTRIES_AT_ONCE):
@@ -711,7 +712,10 @@ class Queries:
             entry, certificate = self._store.block_ends(height)
             decoded = decode_entry(entry)
             if not isinstance(decoded, HeaderEntry):
-                raise Damaged("segments", 0, f"the last entry of block {height} is no header")
+                raise Damaged(
+                    "segments", 0, f"the last entry of block {height} is no header",
+                    f"区块 {height} 的最后一个条目不是区块头",
+                )  # fmt: skip
             ends = _Ends(entry, decoded.header, certificate)
         self._kept_ends[height] = ends
         return ends

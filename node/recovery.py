@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from api.problems import explain_rejected
 from consensus.durable import decode_record
 from ledger.refusal import Rejected
 from ledger.validators import ValidatorSet
+from ledger.words import Words
 
 SILENT_ALWAYS: Final = 2**53 - 1
 """Sign nothing at any height: what holds until a quorum has answered."""
@@ -25,29 +27,33 @@ SILENT_ALWAYS: Final = 2**53 - 1
 MARGIN_HEIGHTS: Final = 2
 
 
-def find_amnesia(journal_height: int, chain_height: int) -> str:
-    """Return why a node must not vote on with the journal it has; empty if it may."""
+def find_amnesia(journal_height: int, chain_height: int) -> Words | None:
+    """Return why a node must not vote on with the journal it has; None if it may."""
     if chain_height <= journal_height:
-        return ""
-    return (
+        return None
+    return Words(
+        f"投票日志比链旧：它止于高度 {journal_height}，而区块 {chain_height} 已执行；本节点此后"
+        "签署过什么无从知道，因此在运行 `evidence-ledger node recover` 之前不得投票",
         f"the vote journal is older than the chain: it ends at height {journal_height}, and block "
         f"{chain_height} is applied; what this node has signed since is unknown, so it must not "
-        "vote before `evidence-ledger node recover`"
+        "vote before `evidence-ledger node recover`",
     )
 
 
-def find_stranger(record: bytes | None, chain_id: bytes, replica: int) -> str:
-    """Return why the replica's record in a journal is not this replica's own; empty if it is."""
+def find_stranger(record: bytes | None, chain_id: bytes, replica: int) -> Words | None:
+    """Return why the replica's record in a journal is not this replica's own; None if it is."""
     if record is None:
-        return ""
+        return None
     try:
         decode_record(record, chain_id, replica)
     except Rejected as rejected:
-        return (
+        return Words(
+            f"投票日志不是本节点的：{explain_rejected(rejected)}；本节点签署过什么无从知道，因此在"
+            "运行 `evidence-ledger node recover` 之前不得投票",
             f"the vote journal is not this node's own: {rejected.detail}; what this node has "
-            "signed is unknown, so it must not vote before `evidence-ledger node recover`"
+            "signed is unknown, so it must not vote before `evidence-ledger node recover`",
         )
-    return ""
+    return None
 
 
 class Recovery:

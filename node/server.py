@@ -26,11 +26,13 @@ from typing import Final
 
 import uvloop
 
+from api.problems import explain_rejected
 from consensus.timers import Timing
 from contracts.execution import Chain
 from genesis.document import Parameters, parse_genesis
 from ledger.kernel import KERNEL
 from ledger.refusal import Reason, Rejected
+from ledger.words import Words
 from node.api_server import ApiServer
 from node.archived import find_archived, open_segments
 from node.asking import Rounds
@@ -41,7 +43,7 @@ from node.descriptors import ClientPlaces, TooFewDescriptors, raise_limit
 from node.disk_usage import DiskUsage
 from node.driver import Driver, Identity, Signers
 from node.effects import CommitBlock
-from node.exceptions import make_exception_handler
+from node.exceptions import describe_failure, make_exception_handler
 from node.huge_pages import keep_huge
 from node.joining import fetch_snapshot
 from node.kept_entries import keep_before
@@ -77,6 +79,7 @@ from storage.files import Damaged, DiskDirectory, InUse, StorageFailure
 from storage.journal import Journal
 from storage.keyvalue import KeyValue
 from storage.spool import Spool
+from storage.system_words import explain_system
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -105,7 +108,7 @@ def run_node(home: Path, prompt: Callable[[], str] | None = None) -> int:
         identity, keystore = open_identity(place, config, prompt)
     except (ConfigError, KeystoreError, OSError, Rejected) as error:
         sys.stderr.write(
-            f"evidence-ledger: this node cannot start: {error}\n节点无法启动，原因见上。\n"
+            f"evidence-ledger: this node cannot start: {error}\n节点无法启动：{_explain(error)}\n"
         )
         return EXIT_UNUSABLE
     bind_context(node=identity.genesis.institutions[identity.replica].id, replica=identity.replica)
@@ -114,21 +117,43 @@ def run_node(home: Path, prompt: Callable[[], str] | None = None) -> int:
     try:
         return uvloop.run(_Server(place, config, identity, keystore).run())
     except (ConfigError, TlsIdentityError, TooFewDescriptors, VerifierUnavailable) as error:
-        log.error("this node cannot start: %s", error)
+        log.error("this node cannot start: %s 节点无法启动：%s", error, error.detail_zh)
         return EXIT_UNUSABLE
     except InUse as error:
-        log.error("another process holds this home: %s", error)
+        log.error(
+            "another process holds this home: %s 另一进程占用此节点目录：%s", error, error.detail_zh
+        )
     except NotMounted as error:
         log.error(
-            "this node cannot start: it has to read its oldest blocks once more, and %s", error
+            "this node cannot start: it has to read its oldest blocks once more, and %s "
+            "节点无法启动：须再读取一次最早的区块，而%s",
+            error,
+            error.detail_zh,
         )
     except Damaged as error:
-        log.error("what is stored here is damaged, and this node does not start: %s", error)
+        log.error(
+            "what is stored here is damaged, and this node does not start: %s "
+            "所存数据已损坏，节点不启动：%s",
+            error,
+            error.detail_zh,
+        )
     except StorageFailure as error:
-        log.error("the disk failed: %s", error)
+        log.error("the disk failed: %s 磁盘出错：%s", error, error.detail_zh)
     except OSError as error:
-        log.error("this node cannot start: %s", error)
+        log.error("this node cannot start: %s 节点无法启动：%s", error, explain_system(error))
     return EXIT_FAILED
+
+
+def _explain(error: ConfigError | KeystoreError | OSError | Rejected) -> str:
+    """Return in Chinese why this node cannot start."""
+    match error:
+        case Rejected():
+            return explain_rejected(error)
+        case OSError():
+            where = f"{error.filename}：" if error.filename else ""
+            return f"{where}{explain_system(error)}"
+        case _:
+            return error.detail_zh
 
 
 def open_identity(
@@ -143,6 +168,7 @@ def open_identity(
         raise Rejected(
             Reason.NOT_A_VALIDATOR,
             f"replica {config.replica}: genesis names {len(genesis.validators)} institutions",
+            f"replica 为 {config.replica}，而创世文件载有 {len(genesis.validators)} 家机构",
         )
     signers = Signers(
         vote=keystore.signer(KeyPurpose.VOTE),
@@ -162,6 +188,8 @@ def open_identity(
                 Reason.UNKNOWN_KEY,
                 f"the {purpose} key here is {signer.public_key.hex()}, and genesis gives "
                 f"{validator.id} {expected.hex()}",
+                f"此处的 {purpose} 公钥为 {signer.public_key.hex()}，而创世文件为 {validator.id} "
+                f"载明 {expected.hex()}",
             )
     return Identity(config.replica, genesis, signers), keystore
 
@@ -528,9 +556,9 @@ class _Server:
             return
         if named < genesis.validators.quorum:
             log.warning(
-                "genesis names %d ML-DSA-44 keys, and a quorum needs %d: none is used",
-                named,
-                genesis.validators.quorum,
+                "genesis names %d ML-DSA-44 keys, and a quorum needs %d: none is used "
+                "创世文件载有 %d 个 ML-DSA-44 公钥，而法定多数须有 %d 个：均不使用",
+                *(named, genesis.validators.quorum) * 2,
             )
             return
         store = shell.disk.store.chain_store
@@ -548,7 +576,10 @@ class _Server:
             say=_say,
         )
         if not cosigning.can_sign and genesis.post_quantum_members[replica].key_hash is not None:
-            log.error("the ML-DSA-44 key here is not the one of genesis: this node gives none")
+            log.error(
+                "the ML-DSA-44 key here is not the one of genesis: this node gives none "
+                "此处的 ML-DSA-44 密钥与创世文件所载不符：本节点不作后量子联署"
+            )
         newest = store.newest_checkpoint()
         cosigning.resume(0 if newest is None else newest[0])
         observer.post_quantum, shell.on_post_quantum = cosigning, cosigning.frame_arrived
@@ -562,14 +593,19 @@ class _Server:
             try:
                 await asking.run()
             except StorageFailure as failure:
-                self._fail(str(failure))
+                self._fail(describe_failure(failure))
                 return
             except Exception:
-                log.exception("asking outsiders broke off; it begins again in %g s", AGAIN_S)
+                log.exception(
+                    "asking outsiders broke off; it begins again in %g s "
+                    "向外部机构的请求中断，%g 秒后重新开始",
+                    AGAIN_S,
+                    AGAIN_S,
+                )
             await asyncio.sleep(AGAIN_S)
 
-    def _fail(self, reason: str) -> None:
-        log.error("this node stops: %s", reason)
+    def _fail(self, reason: Words) -> None:
+        log.error("this node stops: %s 节点停止：%s", reason.en, reason.zh)
         self._status = EXIT_FAILED
         self._stopping.set()
 
@@ -590,7 +626,12 @@ async def _prepare(statements: PlatformStatements) -> None:
     try:
         await statements.prepare()
     except OSError as failure:
-        log.error("no platform statement can be made: this program's source: %s", failure)
+        log.error(
+            "no platform statement can be made: this program's source: %s "
+            "无法出具平台声明：读取本程序源码时%s",
+            failure,
+            explain_system(failure),
+        )
 
 
 def _open_folder(stack: contextlib.AsyncExitStack, path: Path) -> DiskDirectory:
@@ -619,10 +660,10 @@ _LEVELS: Final = {
 }
 
 
-def log_notices(notices: Sequence[str]) -> None:
+def log_notices(notices: Sequence[Words]) -> None:
     """Log what storage found and mended."""
     for notice in notices:
-        log.warning("storage: %s", notice)
+        log.warning("storage: %s 存储：%s", notice.en, notice.zh)
 
 
 class ProgressLog:

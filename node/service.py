@@ -23,6 +23,7 @@ from api.ports import (
 from contracts.questions import read_question
 from genesis.document import Genesis
 from ledger.log import consistency_proof_from_tiles
+from ledger.words import Words
 from node.checkpoint_files import CheckpointFiles, F
 from node.metrics import NodeMetrics
 from node.platform_statements import PlatformStatements
@@ -89,7 +90,7 @@ class NodeService:
         except VerifierUnavailable as error:
             raise Unavailable(
                 f"signatures cannot be checked just now: {error}",
-                f"暂时无法验证签名。原文：{error}",
+                f"暂时无法验证签名：{error.detail_zh}",
             ) from error
         except StorageFailure as failure:
             # The shell has said which file; the node stops, and nothing was promised.
@@ -243,12 +244,13 @@ class NodeService:
         chain = driver.chain
         header = chain.header
         validators = chain.validators
-        mode, detail = self._mode()
+        mode, said = self._mode()
         view = driver.replica.view
         return StatusView(
             version=VERSION,
             mode=mode,
-            detail=detail,
+            detail=said.en,
+            detail_zh=said.zh,
             height=header.height,
             block_hash=chain.header_hash,
             time_ms=header.time_ms,
@@ -288,7 +290,7 @@ class NodeService:
             return None
         halted = self._shell.driver.halted
         if halted:
-            return Unavailable(halted, f"节点已停止。原文：{halted}")
+            return Unavailable(halted.en, f"节点已停止：{halted.zh}")
         return Unavailable("the node has stopped", "节点已停止")
 
     def find_obstacle(self) -> Unavailable | None:
@@ -318,21 +320,28 @@ class NodeService:
         """Return the metrics in Prometheus text format."""
         return self._metrics.render()
 
-    def _mode(self) -> tuple[Mode, str]:
+    def _mode(self) -> tuple[Mode, Words]:
         driver = self._shell.driver
         if driver.halted:
             return "halted", driver.halted
         if driver.recovery.is_active:
             return (
                 "recovering",
-                "waiting to hear from a quorum of peers; signing nothing until then",
+                Words(
+                    "等待法定多数的节点应答；此前不签名",
+                    "waiting to hear from a quorum of peers; signing nothing until then",
+                ),
             )
         silent_through = driver.replica.silent_through_height
         if silent_through > 0 and silent_through > driver.chain.header.height:
-            return "recovering", f"signs nothing at heights up to {silent_through}"
-        if driver.catch_up.target > driver.chain.header.height + 1:
-            return "catching_up", f"behind height {driver.catch_up.target}"
-        return "normal", ""
+            return "recovering", Words(
+                f"在高度 {silent_through} 及以下不签名",
+                f"signs nothing at heights up to {silent_through}",
+            )
+        target = driver.catch_up.target
+        if target > driver.chain.header.height + 1:
+            return "catching_up", Words(f"落后于高度 {target}", f"behind height {target}")
+        return "normal", Words("", "")
 
 
 def _find_kept(shelf: CheckpointFiles[F], size: int) -> tuple[F, bytes] | None:
@@ -342,6 +351,6 @@ def _find_kept(shelf: CheckpointFiles[F], size: int) -> tuple[F, bytes] | None:
     except Damaged as damaged:
         raise Unavailable(
             f"this node's copy is damaged: {damaged}",
-            f"本节点所存的副本已损坏。原文：{damaged}",
+            f"本节点所存的副本已损坏：{damaged.detail_zh}",
             DAMAGED_RETRY_AFTER_S,
         ) from None

@@ -16,12 +16,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
 
+from api.problems import explain_rejected
 from consensus.actions import KEEP
 from contracts.execution import Chain
 from ledger import tags
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
 from ledger.transaction import Check, decode_transaction
+from ledger.words import Words
 from node.batch_book import BatchBook
 from node.driver import Driver
 from node.effects import (
@@ -44,6 +46,7 @@ from node.effects import (
     Ticked,
     VerifyEnvelopes,
 )
+from node.exceptions import describe_failure
 from node.intake import Parsed, mark_good, parse_all_relayed, select_checks
 from node.ledger_store import LedgerStore
 from node.messages import (
@@ -138,7 +141,7 @@ class Shell:
         observer: Observer,
         *,
         say: Say,
-        stop: Callable[[str], None],
+        stop: Callable[[Words], None],
         end_recovery: Callable[[], None],
         clock_ms: Callable[[], int] | None = None,
         disk_thread: Executor | None = None,
@@ -200,13 +203,13 @@ class Shell:
             self._is_tick_waiting = False
         return self.driver.step(event, self._clock_ms())
 
-    def fail(self, reason: str) -> None:
+    def fail(self, reason: Words) -> None:
         """Stop at once: nothing that came after the failure may happen."""
         self._steps.stop()
         self._failed(reason)
 
-    def _failed(self, reason: str) -> None:
-        self._say("error", f"stopping: {reason}")
+    def _failed(self, reason: Words) -> None:
+        self._say("error", f"stopping: {reason.en} 即将停止：{reason.zh}")
         self._stop(reason)
 
     async def start(self) -> None:
@@ -229,7 +232,8 @@ class Shell:
     def _ticker_ended(self, ticker: asyncio.Task[None]) -> None:
         """A node whose time stands still must not look alive."""
         if not self.is_stopped and not ticker.cancelled():
-            self.fail(f"the ticker ended: {ticker.exception()}")
+            error = ticker.exception()
+            self.fail(Words(f"计时中断。原文：{error}", f"the ticker ended: {error}"))
 
     async def close(self) -> None:
         """Stop ticking and wait for what is under way."""
@@ -251,7 +255,11 @@ class Shell:
             try:
                 frame = decode_frame(payload)
             except Rejected as rejected:
-                self._say("warning", f"replica {replica} sent what is refused: {rejected}")
+                self._say(
+                    "warning",
+                    f"replica {replica} sent what is refused: {rejected} "
+                    f"第 {replica} 号副本发来的内容被拒绝，原因见前",
+                )
                 return
             if isinstance(frame, Transactions) and not self.driver.is_far_behind:
                 self._start_verification(VerifyEnvelopes(frame.envelopes, replica, is_urgent=False))
@@ -293,7 +301,7 @@ class Shell:
         try:
             await self.write_spool(lambda: self.disk.spool.change_over(owed))
         except StorageFailure as failure:
-            self.fail(f"the disk failed: {failure}")
+            self.fail(describe_failure(failure))
 
     async def write_spool(self, work: Callable[[], None]) -> None:
         """Write to the spool, in the order of the calls; raise `StorageFailure`."""
@@ -400,7 +408,9 @@ class Shell:
                     if isinstance(item, Rejected):
                         if not rejected or replica is None:
                             self._say(
-                                "warning", f"replica {replica} relayed what is refused: {item}"
+                                "warning",
+                                f"replica {replica} relayed what is refused: {item} "
+                                f"第 {replica} 号副本转来的交易被拒绝：{explain_rejected(item)}",
                             )
                         rejected.append((tagged_hash(tags.ENVELOPE, raw), item))
                     elif replica is None or not self._find_same(item):
@@ -411,7 +421,11 @@ class Shell:
                 good, bad = await self.verify(parsed)
             except VerifierUnavailable as error:
                 # Nothing is known of these signatures, so nobody is blamed; peers send them again.
-                self._say("warning", f"{len(parsed)} relayed transactions dropped: {error}")
+                self._say(
+                    "warning",
+                    f"{len(parsed)} relayed transactions dropped: {error} "
+                    f"放弃转来的 {len(parsed)} 笔交易：{error.detail_zh}",
+                )
                 return
             for item in bad:
                 transaction = item.candidate.transaction

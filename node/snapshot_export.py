@@ -185,7 +185,9 @@ class SnapshotExport:
             self._say(
                 "warning",
                 f"no snapshot of block {header.height}: the one before it is still being written; "
-                "the state has outgrown snapshot.interval_blocks",
+                "the state has outgrown snapshot.interval_blocks "
+                f"未制作区块 {header.height} 的快照：前一份仍在写入；状态已大到 "
+                "snapshot.interval_blocks 不敷使用",
             )
             return
         self._task = asyncio.create_task(self._write(freeze(self._store, header, self._limits)))
@@ -206,7 +208,7 @@ class SnapshotExport:
             self._say(
                 "error",
                 f"the snapshot of block {height} failed, and none is made until the node is "
-                f"started again: {error}",
+                f"started again: {error} 区块 {height} 的快照制作失败，节点重新启动前不再制作",
             )
         else:
             size = sum(chunk.size for chunk in chunks)

@@ -222,7 +222,13 @@ class SnapshotFetch:
                 case _:
                     return []
         except Rejected as rejected:
-            effects.append(Told("warning", f"replica {replica} gave what is refused: {rejected}"))
+            effects.append(
+                Told(
+                    "warning",
+                    f"replica {replica} gave what is refused: {rejected} "
+                    f"第 {replica} 号副本给出的快照内容被拒绝，原因见前",
+                )
+            )
             self._rest(replica)
         else:
             self._asked.pop(replica, None)
@@ -267,7 +273,8 @@ class SnapshotFetch:
                 Told(
                     "warning",
                     f"replica {replica} gave a manifest of digest {digest.hex()[:16]}, and "
-                    f"{chosen[1].hex()[:16]} was offered",
+                    f"{chosen[1].hex()[:16]} was offered "
+                    f"第 {replica} 号副本给出的清单与所提供的摘要不符",
                 )
             ]
         manifest = decode_manifest(frame.manifest)

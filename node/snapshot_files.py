@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from api.problems import explain_rejected
 from ledger.block import Header, decode_header
 from ledger.refusal import Reason, Rejected
 from ledger.snapshot import Manifest, SnapshotTrust, check_chunk, decode_manifest
@@ -54,7 +55,9 @@ class Base:
         try:
             self.header: Header = decode_header(self.manifest.header)
         except Rejected as rejected:
-            raise Damaged(f"{directory.path}/{MANIFEST_FILE}", 0, str(rejected)) from None
+            raise Damaged(
+                f"{directory.path}/{MANIFEST_FILE}", 0, str(rejected), explain_rejected(rejected)
+            ) from None
         self.start = ChainStart(self.manifest.base_height, self.manifest.base_size)
         self._offsets = find_offsets(self.manifest.chunks)
 
@@ -151,7 +154,9 @@ def _load(directory: Directory) -> tuple[Manifest, bytes]:
         kept = _decoder.decode(raw)
         return decode_manifest(kept.manifest), kept.note
     except Rejected as rejected:
-        raise Damaged(f"{directory.path}/{MANIFEST_FILE}", 0, str(rejected)) from None
+        raise Damaged(
+            f"{directory.path}/{MANIFEST_FILE}", 0, str(rejected), explain_rejected(rejected)
+        ) from None
 
 
 def _read_chunk(directory: Directory, manifest: Manifest, offsets: list[int], index: int) -> bytes:
@@ -162,5 +167,8 @@ def _read_chunk(directory: Directory, manifest: Manifest, offsets: list[int], in
     except Rejected as rejected:
         if rejected.reason is not Reason.BAD_PROOF:
             raise
-        raise Damaged(f"{directory.path}/{ROWS_FILE}", offsets[index], rejected.detail) from None
+        raise Damaged(
+            f"{directory.path}/{ROWS_FILE}", offsets[index], rejected.detail,
+            explain_rejected(rejected),
+        ) from None  # fmt: skip
     return data

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Final, cast
 
+from api.problems import explain_rejected
 from contracts.execution import EntryRow
 from contracts.lookback import may_look_back
 from ledger.block import TransactionEntry, decode_entry, read_block_header
@@ -110,7 +111,10 @@ def build_index(
         kept = cast("Iterator[KeptRow]", chain(first_kept, rows))  # only such come after one
         earlier = _put_kept(base, store, ends, kept, progress)
     except Rejected as rejected:
-        raise Damaged("base", 0, f"its rows are refused: {rejected}") from None
+        raise Damaged(
+            "base", 0, f"its rows are refused: {rejected}",
+            f"其中的行被拒绝：{explain_rejected(rejected)}",
+        ) from None  # fmt: skip
     _put_blocks(base, store, earlier, progress)
     checkpoint = parse_checkpoint_text(parse_note(base.note).text)
     if checkpoint.size == base.header.log_size:
@@ -127,8 +131,9 @@ def _blocks(base: Base, store: ChainStore) -> Iterator[StoredBlock]:
         height = block.place.height + 1
     if height != base.header.height + 1:
         raise Damaged(
-            "segments", 0, f"end before block {height}, the snapshot is of {base.header.height}"
-        )
+            "segments", 0, f"end before block {height}, the snapshot is of {base.header.height}",
+            f"止于区块 {height} 之前，而快照属于区块 {base.header.height}",
+        )  # fmt: skip
 
 
 def _find_ends(base: Base, store: ChainStore) -> dict[str, _Ends]:
@@ -145,7 +150,10 @@ def _transactions(entries: Sequence[bytes]) -> Iterator[tuple[bytes, str, bool]]
     for raw in entries[:-1]:
         entry = decode_entry(raw)
         if not isinstance(entry, TransactionEntry):
-            raise Damaged("segments", 0, f"entry {entry.index} is no transaction")
+            raise Damaged(
+                "segments", 0, f"entry {entry.index} is no transaction",
+                f"条目 {entry.index} 不是交易",
+            )  # fmt: skip
         body = entry.envelope.body
         yield compute_tx_id(body), read_head(body).stream, entry.outcome.refused
 
@@ -191,6 +199,8 @@ def _put_rows(
             0,
             f"its streams give state root {tree.root.hex()}, and the header of block "
             f"{base.header.height} has {base.header.state_root.hex()}",
+            f"其中各流算得状态根 {tree.root.hex()}，而区块 {base.header.height} 的区块头载明 "
+            f"{base.header.state_root.hex()}",
         )
 
 

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
+from api.problems import explain_rejected
 from ledger.refusal import Rejected
 from ledger.snapshot import ChunkId, Manifest, compute_digest, decode_manifest, name_chunk
+from ledger.words import Words
 from storage.files import Damaged, Directory, write_whole
+from storage.system_words import explain_system
 
 KEPT: Final = 2
 """Snapshots served: whoever is fetching one may go on while the next is made."""
@@ -40,7 +43,7 @@ class SnapshotShelf:
 
     def __init__(self, directory: Directory) -> None:
         """Open, and remove what no manifest makes whole."""
-        self.notices: list[str] = []
+        self.notices: list[Words] = []
         """What was found when it was opened."""
         self._directory = directory
         self._held: dict[int, _Held] = {}
@@ -53,7 +56,12 @@ class SnapshotShelf:
         for name in sorted(names):
             match = _NAME.fullmatch(name)
             if match is None:
-                self.notices.append(f"{directory.path}/{name} is no file of a snapshot; ignored.")
+                self.notices.append(
+                    Words(
+                        f"{directory.path}/{name} 不是快照的文件；不予理会。",
+                        f"{directory.path}/{name} is no file of a snapshot; ignored.",
+                    )
+                )
             elif match[2] == "partial" or int(match[1]) not in self._held:
                 directory.remove(name)
 
@@ -87,7 +95,11 @@ class SnapshotShelf:
             return None  # a newer snapshot has just taken its place
         except Damaged as damaged:
             self._forget(height)
-            log.error("%s; this snapshot is no longer served", damaged)
+            log.error(
+                "%s; this snapshot is no longer served %s；不再提供此快照",
+                damaged,
+                damaged.detail_zh,
+            )
         return None
 
     def verify(self, height: int) -> Manifest:
@@ -107,9 +119,13 @@ class SnapshotShelf:
             raise
         except OSError as error:
             what = f"chunk {index} cannot be read ({error.strerror})"
-            raise Damaged(place, offset, what) from None
+            what_zh = f"第 {index} 块无法读取（{explain_system(error)}）"
+            raise Damaged(place, offset, what, what_zh) from None
         if name_chunk(data) != wanted:
-            raise Damaged(place, offset, f"chunk {index} is not what its manifest says")
+            raise Damaged(
+                place, offset, f"chunk {index} is not what its manifest says",
+                f"第 {index} 块与清单所载不符",
+            )  # fmt: skip
         return data
 
     # One writer
@@ -143,7 +159,12 @@ class SnapshotShelf:
         try:
             manifest = decode_manifest(raw)
         except Rejected as rejected:
-            self.notices.append(f"{self._directory.path}/{name}: removed; {rejected}.")
+            self.notices.append(
+                Words(
+                    f"{self._directory.path}/{name}：已删除；{explain_rejected(rejected)}。",
+                    f"{self._directory.path}/{name}: removed; {rejected}.",
+                )
+            )
             return
         size = sum(chunk.size for chunk in manifest.chunks)
         found = self._directory.size(_rows(height)) if _rows(height) in names else 0
@@ -151,8 +172,12 @@ class SnapshotShelf:
             self._keep(height, raw, manifest)
         else:
             self.notices.append(
-                f"{self._directory.path}/{name}: removed; there are {found} of {size} bytes of its "
-                "rows."
+                Words(
+                    f"{self._directory.path}/{name}：已删除；其行应有 {size} 字节，只有 {found} "
+                    "字节。",
+                    f"{self._directory.path}/{name}: removed; there are {found} of {size} bytes of "
+                    "its rows.",
+                )
             )
 
     def _keep(self, height: int, raw: bytes, manifest: Manifest) -> None:

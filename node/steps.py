@@ -16,6 +16,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from ledger.words import Words
 from node.exceptions import describe_failure
 from storage.files import StorageFailure
 
@@ -39,7 +40,7 @@ class Steps(Generic[Event, Effect]):
         self,
         step: Callable[[Event], Iterable[Effect]],
         perform: Callable[[Effect], DiskWork | None],
-        failed: Callable[[str], None],
+        failed: Callable[[Words], None],
         thread: Executor | None,
     ) -> None:
         """`perform` does an effect, or returns what the thread (None: this one) has to do.
@@ -155,4 +156,8 @@ class Steps(Generic[Event, Effect]):
 
 def _give_up(performed: asyncio.Future[None] | None) -> None:
     if performed is not None and not performed.done():
-        performed.set_exception(StorageFailure("the node stops; nothing more is performed"))
+        performed.set_exception(
+            StorageFailure(
+                "the node stops; nothing more is performed", "节点正在停止，不再执行任何操作"
+            )
+        )

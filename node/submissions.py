@@ -18,6 +18,7 @@ from contracts.execution import Candidate, check_keys
 from ledger.receipt import BatchReceipt, IntakeReceipt, sign_batch_receipt, sign_receipt
 from ledger.refusal import Reason, Rejected
 from node.effects import Admitted
+from node.exceptions import describe_failure
 from node.intake import Parsed, parse_submissions
 from node.shell import PARSE_SLICE, Shell
 from node.undecided import Arrivals
@@ -316,7 +317,7 @@ class Submissions:
         try:
             await self._shell.write_spool(lambda: spool.append(raws))
         except StorageFailure as failure:
-            self._shell.fail(f"the disk failed: {failure}")
+            self._shell.fail(describe_failure(failure))
             raise
         await self._shell.perform(Admitted(candidates, [], is_local=True))
 

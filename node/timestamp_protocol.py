@@ -56,7 +56,11 @@ class TokenRefused(Exception):
 
 
 class BadCertificates(Exception):
-    """The certificates pinned for an authority cannot be used; the sentence says why."""
+    """The certificates pinned for an authority cannot be used; says why in both languages."""
+
+    def __init__(self, detail: str, detail_zh: str) -> None:
+        super().__init__(detail)
+        self.detail_zh = detail_zh
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ def read_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
     try:
         found = x509.load_pem_x509_certificates(pem)
     except ValueError:
-        raise BadCertificates("they are not certificates in PEM") from None
+        raise BadCertificates("they are not certificates in PEM", "不是 PEM 格式的证书") from None
     try:
         usage = found[0].extensions.get_extension_for_class(x509.ExtendedKeyUsage)
     except (x509.ExtensionNotFound, ValueError):
@@ -130,17 +134,21 @@ def read_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
     if usage is None or ExtendedKeyUsageOID.TIME_STAMPING not in usage.value:
         raise BadCertificates(
             "the first one is not for time-stamping; put the certificate that signs tokens first, "
-            "then those that issued it"
+            "then those that issued it",
+            "第一份不是时间戳证书；请将签发令牌的证书放在最前，其后为逐级签发者",
         )
     if not usage.critical or len(usage.value) != 1 or not _is_for_signing_alone(found[0]):
         raise BadCertificates(
             "the first one is not for time-stamping alone, as RFC 3161 asks: an extended key usage "
             "that is critical and names nothing else, and a key that only signs; openssl would "
-            "refuse its tokens"
+            "refuse its tokens",
+            "第一份不是 RFC 3161 所要求的专用时间戳证书：扩展密钥用途须为关键项且仅此一项，"
+            "密钥只可用于签名；openssl 会拒绝其令牌",
         )
     if not _roots(found):
         raise BadCertificates(
-            "none of them is a root (issued by itself); the chain has to end in one"
+            "none of them is a root (issued by itself); the chain has to end in one",
+            "其中没有根证书（自行签发者）；证书链须以根证书结尾",
         )
     return tuple(found)
 

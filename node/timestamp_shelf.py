@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from ledger.note import encode_base64
+from ledger.words import Words
 from node.checkpoint_files import AskedFile, AskedFiles
 from node.timestamp_protocol import HashName, Token, is_imprint_of, read_said
 from storage.files import Directory
@@ -45,7 +46,7 @@ class TimestampShelf(AskedFiles[StampedCheckpoint]):
     """See the module's text."""
 
     def __init__(self, directory: Directory) -> None:
-        super().__init__(directory, "timestamps", StampedCheckpoint, FORMAT)
+        super().__init__(directory, Words("时间戳", "timestamps"), StampedCheckpoint, FORMAT)
 
     def keep(self, size: int, note: bytes, asked_ms: int, tokens: Sequence[Token]) -> None:
         """Write all tokens of a checkpoint so far, durably; raise `StorageFailure`."""
@@ -68,14 +69,20 @@ class TimestampShelf(AskedFiles[StampedCheckpoint]):
         )
         self._write(file)
 
-    def _find_wrong(self, file: StampedCheckpoint) -> str:
+    def _find_wrong(self, file: StampedCheckpoint) -> Words | None:
         for item in file.timestamps:
             token = base64.b64decode(item.token, validate=True)
             if not is_imprint_of(token, item.hash, file.note):
-                return f"the {item.hash} token of {item.authority} is of other bytes"
+                return Words(
+                    f"{item.authority} 的 {item.hash} 令牌属于另外的内容",
+                    f"the {item.hash} token of {item.authority} is of other bytes",
+                )
             if (item.policy, int(item.serial), item.time_ms) != read_said(token):
-                return f"the {item.hash} token of {item.authority} says something else of itself"
-        return ""
+                return Words(
+                    f"{item.authority} 的 {item.hash} 令牌自身所载与此不同",
+                    f"the {item.hash} token of {item.authority} says something else of itself",
+                )
+        return None
 
 
 class _JoinedCheckpoint(StampedCheckpoint, frozen=True, kw_only=True):

@@ -13,12 +13,14 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Final
 
 import httpx
 
 from ledger.checkpoint import parse_checkpoint_text
 from ledger.note import parse_note
+from ledger.words import Words
 from node.asking import Answer, NoAnswer, Rounds, open_client, post
 from node.config import ConfigError, NodeHome, TimestampConfig
 from node.effects import Say
@@ -38,6 +40,7 @@ from node.timestamp_protocol import (
     read_certificates,
 )
 from node.timestamp_shelf import TimestampShelf
+from storage.system_words import explain_system
 
 CERTIFICATES_BYTES_MAX: Final = 64 * 1024
 """A chain of four certificates has 8 kB."""
@@ -56,14 +59,21 @@ def load_authorities(place: NodeHome, config: TimestampConfig) -> list[Authority
             with path.open("rb") as stream:
                 certificates = read_certificates(stream.read(CERTIFICATES_BYTES_MAX))
         except OSError as error:
-            problems.append(f"timestamp.certificates: {name}: {path}: {error.strerror}")
+            problems.append(_unfit(name, path, error.strerror or "", explain_system(error)))
         except BadCertificates as error:
-            problems.append(f"timestamp.certificates: {name}: {path}: {error}")
+            problems.append(_unfit(name, path, str(error), error.detail_zh))
         else:
             found.append(Authority(name, url, config.policies.get(name, ""), certificates))
     if problems:
         raise ConfigError(problems)
     return found
+
+
+def _unfit(name: str, path: Path, why: str, why_zh: str) -> Words:
+    return Words(
+        f"timestamp.certificates：{name}：{path}：{why_zh}",
+        f"timestamp.certificates: {name}: {path}: {why}",
+    )
 
 
 class Timestamping:
@@ -140,7 +150,11 @@ class Timestamping:
             raw, now_ms = _read_reply(answer), self._rounds.clock_ms()
             token = check_response(raw, authority, name, imprint, nonce=nonce, now_ms=now_ms)
         except (NoAnswer, TokenRefused) as refused:
-            self._say("warning", f"timestamps: {authority.name}, {name}: {refused}")
+            self._say(
+                "warning",
+                f"timestamps: {authority.name}, {name}: {refused} "
+                f"时间戳机构 {authority.name}（{name}）未给出可用的令牌，原因见前",
+            )
             self._count(False)
             return None
         self._count(True)

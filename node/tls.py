@@ -10,7 +10,7 @@ loop, names why a handshake failed, and carried more than the loops' own TLS whe
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -40,6 +40,25 @@ class PeerRefusal(StrEnum):
     UNREACHABLE = "unreachable"
 
 
+REFUSALS_ZH: Final[Mapping[PeerRefusal, str]] = {
+    PeerRefusal.NO_CERTIFICATE: "对方没有出示证书",
+    PeerRefusal.UNLISTED_CERTIFICATE: "对方的证书不在创世文件之列",
+    PeerRefusal.OWN_CERTIFICATE: "对方出示的是本节点自己的证书",
+    PeerRefusal.WRONG_REPLICA: "对方不是所要连接的副本",
+    PeerRefusal.WRONG_CHAIN: "对方属于另一条链",
+    PeerRefusal.BAD_HELLO: "对方的首条消息不符合要求",
+    PeerRefusal.TLS_FAILED: "TLS 出错",
+    PeerRefusal.REFUSED_BY_PEER: "对方拒绝了本节点",
+    PeerRefusal.HANDSHAKE_TIMEOUT: "握手超时",
+    PeerRefusal.TOO_MANY_CONNECTIONS: "连接过多",
+    PeerRefusal.FRAME_TOO_LARGE: "对方发来的帧过大",
+    PeerRefusal.UNEXPECTED_FRAME: "对方发来了不应出现的帧",
+    PeerRefusal.IDLE: "对方久无消息",
+    PeerRefusal.REPLACED: "已由新的连接取代",
+    PeerRefusal.UNREACHABLE: "无法连接对方",
+}
+
+
 class PeerRefused(Exception):
     """A connection is not kept; `refusal` names why, `detail` says it in a sentence."""
 
@@ -50,7 +69,11 @@ class PeerRefused(Exception):
 
 
 class TlsIdentityError(Exception):
-    """This node's own certificate or key cannot be used; the sentence says why."""
+    """This node's own certificate or key cannot be used; says why in English and in Chinese."""
+
+    def __init__(self, detail: str, detail_zh: str) -> None:
+        super().__init__(detail)
+        self.detail_zh = detail_zh
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +96,15 @@ def make_contexts(
         certificate_pem = identity.certificate.read_text("ascii")
         certificate = ssl.PEM_cert_to_DER_cert(certificate_pem)
     except (OSError, ValueError) as error:
-        raise TlsIdentityError(f"{identity.certificate}: no certificate in PEM: {error}") from None
+        raise TlsIdentityError(
+            f"{identity.certificate}: no certificate in PEM: {error}",
+            f"{identity.certificate}：不是 PEM 格式的证书。原文：{error}",
+        ) from None
     if certificate != own_der:
         raise TlsIdentityError(
             f"{identity.certificate} is not the certificate genesis lists for this replica; "
-            "its peers would refuse it"
+            "its peers would refuse it",
+            f"{identity.certificate} 不是创世文件为本副本载明的证书；其他节点会拒绝它",
         )
     contexts = (
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
@@ -93,14 +120,17 @@ def make_contexts(
             context.load_verify_locations(cadata=b"".join(pinned))
         except ssl.SSLError as error:
             raise TlsIdentityError(
-                f"genesis: a tls_certificate is not X.509: {error.reason}"
+                f"genesis: a tls_certificate is not X.509: {error.reason}",
+                f"创世文件：某个 tls_certificate 不是 X.509 证书。原文：{error.reason}",
             ) from None
         try:
             context.load_cert_chain(identity.certificate, identity.key, lambda: identity.passphrase)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise TlsIdentityError(
                 f"{identity.key}: not the private key of {identity.certificate.name}, or not "
-                f"encrypted with this passphrase ({error})"
+                f"encrypted with this passphrase: {error}",
+                f"{identity.key}：不是 {identity.certificate.name} 的私钥，或不是用此口令加密的。"
+                f"原文：{error}",
             ) from None
     # A resumed session would skip the certificate; every connection shows its own.
     contexts[0].num_tickets = 0

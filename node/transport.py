@@ -24,7 +24,14 @@ from node.frames import FRAME_BYTES_MAX
 from node.peer_link import READ_BYTES, PeerLink, Pins, Timing
 from node.peer_meter import NO_METER, PeerMeter
 from node.peer_queues import FairInbox, QueueLimits
-from node.tls import PeerRefusal, PeerRefused, TlsIdentity, TlsIdentityError, make_contexts
+from node.tls import (
+    REFUSALS_ZH,
+    PeerRefusal,
+    PeerRefused,
+    TlsIdentity,
+    TlsIdentityError,
+    make_contexts,
+)
 
 __all__ = [
     "FRAME_BYTES_MAX",
@@ -48,7 +55,12 @@ _log = logging.getLogger("evidence_ledger.transport")
 
 def log_refusal(replica: int | None, refusal: PeerRefusal, detail: str) -> None:
     """Say in the log why a connection was not kept."""
-    _log.warning("peer connection: %s", detail, extra={"peer": replica, "refusal": refusal.value})
+    _log.warning(
+        "peer connection: %s 节点间的连接：%s",
+        detail,
+        REFUSALS_ZH[refusal],
+        extra={"peer": replica, "refusal": refusal.value},
+    )
 
 
 class Transport:

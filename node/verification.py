@@ -63,6 +63,10 @@ _KNOWN_GOOD: Final[Check] = (
 class VerifierUnavailable(Exception):
     """A chunk could not be checked; nothing is said about its signatures."""
 
+    def __init__(self, detail: str, detail_zh: str) -> None:
+        super().__init__(detail)
+        self.detail_zh = detail_zh
+
 
 class VerificationMeter(Protocol):
     """What the verifier counts."""
@@ -131,7 +135,10 @@ class SignatureVerifier:
             await self._add_worker()
         if not all(await self._check([_KNOWN_GOOD])):
             await self.close()
-            raise VerifierUnavailable("the workers refuse a signature that is known to be good")
+            raise VerifierUnavailable(
+                "the workers refuse a signature that is known to be good",
+                "验签进程拒绝了一个已知有效的签名",
+            )
 
     async def verify(self, checks: Sequence[Check]) -> list[bool]:
         """Return, in order, whether each signature is good; raise `VerifierUnavailable`."""
@@ -178,7 +185,7 @@ class SignatureVerifier:
             self._room.clear()
             await self._room.wait()
         if self._is_closed:
-            raise VerifierUnavailable("the verifier is closed")
+            raise VerifierUnavailable("the verifier is closed", "验签已关闭")
         sent = checks
         is_sized = [
             len(key) == PUBLIC_KEY_BYTES and len(signature) == SIGNATURE_BYTES
@@ -405,7 +412,8 @@ def _fail(lot: _Lot) -> None:
     if not lot.answered.done():
         lot.answered.set_exception(
             VerifierUnavailable(
-                f"{len(lot.checks)} signatures were not checked: the worker process ended"
+                f"{len(lot.checks)} signatures were not checked: the worker process ended",
+                f"{len(lot.checks)} 个签名未能验证：验签进程已终止",
             )
         )
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
+from api.problems import explain_rejected
 from genesis.document import Genesis
 from ledger.checkpoint import (
     Checkpoint,
@@ -122,15 +123,16 @@ class Witness:
             for _, key, signature in own:
                 verify_cosignature(note.text, key, signature)
         except Rejected as rejected:
-            raise self._damaged(name, rejected.detail) from None
+            raise self._damaged(name, rejected.detail, explain_rejected(rejected)) from None
         if checkpoint.origin != origin or not own:
             raise self._damaged(
-                name, f"it is no checkpoint of {origin} that {self.key.name} has cosigned"
-            )
+                name, f"it is no checkpoint of {origin} that {self.key.name} has cosigned",
+                f"不是 {self.key.name} 副署过的 {origin} 的检查点",
+            )  # fmt: skip
         return _Kept(_tree_of(checkpoint), raw)
 
-    def _damaged(self, name: str, what: str) -> Damaged:
-        return Damaged(f"{self._directory.path}/{name}", 0, what)
+    def _damaged(self, name: str, what: str, what_zh: str) -> Damaged:
+        return Damaged(f"{self._directory.path}/{name}", 0, what, what_zh)
 
 
 def _tree_of(checkpoint: Checkpoint) -> Tree:

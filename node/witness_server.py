@@ -72,7 +72,7 @@ def read_identity(home: Path) -> str:
     return identity.name
 
 
-def make_app(witness: Witness, stop: Callable[[str], None]) -> Starlette:
+def make_app(witness: Witness, stop: Callable[[StorageFailure], None]) -> Starlette:
     """Return the protocol's two routes over a witness; `stop` is told of a disk that failed."""
     budget = BodyBudget(BODIES_BYTES_MAX)
 
@@ -83,12 +83,12 @@ def make_app(witness: Witness, stop: Callable[[str], None]) -> Starlette:
         except Problem as problem:
             return _text(PROBLEMS[problem.reason][0], problem.detail)
         except Refused as refused:
-            log.warning("%d: %s", refused.status, refused.detail)
+            log.warning("%d: %s 拒绝副署，原因见前", refused.status, refused.detail)
             if refused.size is not None:
                 return Response(f"{refused.size}\n", refused.status, {"Content-Type": SIZE_TYPE})
             return _text(refused.status, refused.detail)
         except StorageFailure as failure:
-            stop(str(failure))
+            stop(failure)
             return _text(503, "this witness cannot write to its disk; it stops")
         log.info("cosigned %s", ", ".join(f"{o} at {n}" for o, n in witness.sizes.items()))
         return Response(line, media_type="text/plain")
@@ -116,16 +116,16 @@ def run_witness(home: Path, signer: Signer, logs: Sequence[Genesis], listen: str
     """Serve until told to stop; return the exit status. Raise `Damaged`, `InUse`, `OSError`."""
     host, port = parse_endpoint(listen)
     directory = DiskDirectory(home / "logs", create=True)
-    failures: list[str] = []
+    failures: list[StorageFailure] = []
     try:
         directory.lock(LOCK_FILE)
         witness = Witness(
             read_identity(home), signer, logs, directory, lambda: time.time_ns() // 1_000_000_000
         )
 
-        def stop(reason: str) -> None:
-            failures.append(reason)
-            log.error("this witness stops: %s", reason)
+        def stop(failure: StorageFailure) -> None:
+            failures.append(failure)
+            log.error("this witness stops: %s 见证服务停止：%s", failure, failure.detail_zh)
             server.should_exit = True
 
         server = uvicorn.Server(

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from ledger.note import NoteSignature, format_signature_line, parse_note, parse_signature_line
+from ledger.words import Words
 from node.checkpoint_files import AskedFile, AskedFiles
 from storage.files import Damaged, Directory
 
@@ -36,7 +37,9 @@ class WitnessShelf(AskedFiles[WitnessedCheckpoint]):
     """See the module's text."""
 
     def __init__(self, directory: Directory) -> None:
-        super().__init__(directory, "witnessed checkpoints", WitnessedCheckpoint, FORMAT)
+        super().__init__(
+            directory, Words("见证副署", "witnessed checkpoints"), WitnessedCheckpoint, FORMAT
+        )
 
     def keep(
         self, size: int, note: bytes, asked_ms: int, lines: Mapping[str, NoteSignature]
@@ -72,7 +75,7 @@ class WitnessShelf(AskedFiles[WitnessedCheckpoint]):
             return None
         return file if parse_note(file.note).text == parse_note(note).text else None
 
-    def _find_wrong(self, file: WitnessedCheckpoint) -> str:
+    def _find_wrong(self, file: WitnessedCheckpoint) -> Words | None:
         for item in file.cosignatures:
             parse_signature_line(item.line)
-        return ""
+        return None

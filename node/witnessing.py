@@ -117,7 +117,11 @@ class Witnessing:
         try:
             return await self._obtain(client, witness, note, checkpoint)
         except (NoAnswer, NotWitnessed) as refused:
-            self._say("warning", f"witnesses: {witness.name}: {refused}")
+            self._say(
+                "warning",
+                f"witnesses: {witness.name}: {refused} "
+                f"见证方 {witness.name} 未给出可用的副署，原因见前",
+            )
         return None
 
     async def _obtain(
@@ -168,7 +172,8 @@ class Witnessing:
         self._say(
             "error",
             f"witnesses: {witness.name} knows another tree of size {size} than this node: "
-            "one of the two was shown a fork",
+            f"one of the two was shown a fork 见证方 {witness.name} 所知的大小 {size} 的树与本节点"
+            "不同：二者之一所见为分叉",
         )
 
     def _judge(self, witness: Outsider, note: bytes, raw: bytes) -> NoteSignature:

@@ -70,7 +70,9 @@ class Workbench:
                 self._say("debug", f"transaction {tx_id.hex()} leaves the pool: {rejected}")
         for failure in built.poisoned:
             self._pool.quarantine(failure.tx_id)
-            self._say("error", f"set aside, not proposed: {failure}")
+            self._say(
+                "error", f"set aside, not proposed: {failure} 该交易执行时出错，已搁置，不再提议"
+            )
         if not built.candidates and not action.allow_empty:
             return ev.ProposalBuilt(action.height, action.view, None)
         proposal = proposal_of(built.block, built.candidates)

@@ -231,11 +231,13 @@ class VirtualDirectory:
     def _failed(self, verb: str, name: str, why: str) -> StorageFailure:
         """Refuse everything from now on, with the sentences of `storage.files.DiskDirectory`."""
         self._failure = f"{verb} of {name} failed: {why}"
-        return StorageFailure(f"{self._path}/{name}: {verb} failed: {why}")
+        said = f"{self._path}/{name}: {verb} failed: {why}"
+        return StorageFailure(said, f"模拟磁盘出错。原文：{said}")
 
     def _step(self, what: str) -> None:
         if self._failure is not None:
-            raise StorageFailure(f"{self._path}: refused, because {self._failure}")
+            said = f"{self._path}: refused, because {self._failure}"
+            raise StorageFailure(said, f"模拟磁盘出错。原文：{said}")
         if self._hook is not None:
             self._hook(f"{self._name} {what}")
 

@@ -674,12 +674,12 @@ class Node:
                 self._world.trace(self.name, "recovery ended")
                 self.is_recovering = False
             case Halted():
-                self._world.trace(self.name, f"halts: {effect.reason}")
+                self._world.trace(self.name, f"halts: {effect.reason.en}")
                 if self.has_old_journal:
                     self._refuse_old_journal()
                     raise ProcessEnded
                 if self.is_correct:
-                    raise Violation("correct node halted", f"{self.name}: {effect.reason}")
+                    raise Violation("correct node halted", f"{self.name}: {effect.reason.en}")
             case Said():
                 self._world.trace(self.name, f"{effect.level}: {effect.text}")
                 if effect.text.endswith("failed its last turns"):

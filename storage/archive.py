@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from storage.files import Damaged, Directory, StorageFailure
+from storage.files import Damaged, Directory, Refusal, StorageFailure
 
 LIST_FILE: Final = "archived.json"
 """In the home, beside the folder of segments."""
@@ -32,7 +32,7 @@ _LIST_BYTES_MAX: Final = 64 * 1024 * 1024
 """200 bytes for each segment of 256 MiB: 80 PB of chain."""
 
 
-class NotMounted(Exception):
+class NotMounted(Refusal):
     """Only the archive holds this, and it cannot be read; says which file, and where it belongs."""
 
     def __init__(self, name: str, place: str, held_from: int) -> None:
@@ -46,10 +46,8 @@ class NotMounted(Exception):
         )
         super().__init__(
             f"{name} was moved to the archive, which is not mounted {where}; blocks from "
-            f"{held_from} on are held here"
-        )
-        self.detail_zh = (
-            f"{name} 已移至归档，而归档未挂载{where_zh}；本节点存有高度 {held_from} 起的区块"
+            f"{held_from} on are held here",
+            f"{name} 已移至归档，而归档未挂载{where_zh}；本节点存有高度 {held_from} 起的区块",
         )
         self.held_from = held_from
         """First block that can be read without the archive."""
@@ -148,7 +146,10 @@ class ArchivedSegments:
 
     def _check_here(self, name: str) -> None:
         if name in self._moved:
-            raise StorageFailure(f"{self.path}/{name}: is in the archive, which is never changed")
+            raise StorageFailure(
+                f"{self.path}/{name}: is in the archive, which is never changed",
+                f"{self.path}/{name}：已在归档中，归档绝不更改",
+            )
 
     def _not_mounted(self, name: str) -> NotMounted:
         held_from = 1 + max(file.last_height for file in self._moved.values())
@@ -181,9 +182,9 @@ def decode_list(raw: bytes, name: str = LIST_FILE) -> list[ArchivedFile]:
         if any(len(bytes.fromhex(file.head)) != HEAD_BYTES for file in files):
             raise ValueError(f"a segment's head has {HEAD_BYTES} bytes")
     except (ValueError, KeyError, TypeError) as error:
-        raise Damaged(name, 0, f"cannot be read: {error}") from None
+        raise Damaged(name, 0, f"cannot be read: {error}", f"无法解读。原文：{error}") from None
     if encode_list(files) != raw:
-        raise Damaged(name, 0, f"is no list of format {_FORMAT}")
+        raise Damaged(name, 0, f"is no list of format {_FORMAT}", f"不是 {_FORMAT} 格式的清单")
     return files
 
 
@@ -217,7 +218,9 @@ def copy_to_archive(segments: Directory, archive: Directory, name: str) -> tuple
     if archive.size(name) != size or copy.digest() != source.digest():
         raise StorageFailure(
             f"{archive.path}/{name}: has SHA-256 {copy.hexdigest()} where {source.hexdigest()} was "
-            "written; nothing was removed"
+            "written; nothing was removed",
+            f"{archive.path}/{name}：写入内容的 SHA-256 为 {source.hexdigest()}，读回的为 "
+            f"{copy.hexdigest()}；未删除任何数据",
         )
     return size, source.hexdigest(), segments.pread(name, 0, HEAD_BYTES).hex()
 

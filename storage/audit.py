@@ -12,15 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ledger.words import Words
 from storage.chain import ZERO_TX_ID, ChainStore, TransactionPosition
 from storage.files import Damaged
 from storage.records import StoredBlock
 
 _ROWS_PREFIXES = (
-    (b"t", "transaction"),
-    (b"r", "reference"),
-    (b"b", "block"),
-    (b"f", "first index"),
+    (b"t", Words("交易", "transaction")),
+    (b"r", Words("业务编号", "reference")),
+    (b"b", Words("区块", "block")),
+    (b"f", Words("首条目序号", "first index")),
 )
 
 
@@ -80,14 +81,19 @@ def verify_chain(
         progress("rows of blocks", block.place.height + 1, store.segments.next_height)
     for tx_id in awaited.values():
         raise Damaged(
-            "index", 0, f"has a reference taken by transaction {tx_id.hex()}, which did not take it"
-        )
+            "index", 0,
+            f"has a reference taken by transaction {tx_id.hex()}, which did not take it",
+            f"载明某业务编号由交易 {tx_id.hex()} 占用，而该交易并未占用",
+        )  # fmt: skip
     for prefix, name in _ROWS_PREFIXES:
         if prefix == b"r" and store.start.height:
             continue  # references from before the snapshot: the caller holds them against its rows
         found = sum(1 for _ in store.keyvalue.scan(prefix, bytes([prefix[0] + 1])))
         if found != counts[prefix]:
-            raise Damaged("index", 0, f"has {found} {name} rows, the segments {counts[prefix]}")
+            raise Damaged(
+                "index", 0, f"has {found} {name.en} rows, the segments {counts[prefix]}",
+                f"有 {found} 条{name.zh}行，而数据段中为 {counts[prefix]}",
+            )  # fmt: skip
 
 
 def _find_links(
@@ -119,9 +125,13 @@ def _verify_block(store: ChainStore, block: StoredBlock, index: int) -> None:
         raise Damaged(
             "index", 0,
             f"has block {block.place.height} as {position}, it is {block.place} from entry {index}",
+            f"载明区块 {block.place.height} 为 {position}，实为自条目 {index} 起的 {block.place}",
         )  # fmt: skip
     if store.block_of(index) != position:
-        raise Damaged("index", 0, f"finds another block than {block.place.height} for {index}")
+        raise Damaged(
+            "index", 0, f"finds another block than {block.place.height} for {index}",
+            f"为条目 {index} 找到的区块不是 {block.place.height}",
+        )  # fmt: skip
 
 
 def _verify_transaction(
@@ -130,9 +140,15 @@ def _verify_transaction(
     tx_id = facts.tx_id.hex()
     row = store.transaction(facts.tx_id)
     if row is None:
-        raise Damaged("index", 0, f"lacks the row of transaction {tx_id}, entry {expected.index}")
+        raise Damaged(
+            "index", 0, f"lacks the row of transaction {tx_id}, entry {expected.index}",
+            f"缺少交易 {tx_id}（条目 {expected.index}）的行",
+        )  # fmt: skip
     if row != expected:
-        raise Damaged("index", 0, f"has transaction {tx_id} as {row}, it is {expected}")
+        raise Damaged(
+            "index", 0, f"has transaction {tx_id} as {row}, it is {expected}",
+            f"载明交易 {tx_id} 为 {row}，实为 {expected}",
+        )  # fmt: skip
 
 
 def _verify_reference(
@@ -157,6 +173,7 @@ def _verify_reference(
         raise Damaged(
             "index", 0,
             f"has the reference of transaction {tx_id} as {row}, it is ({tx_id}, {time_ms})",
+            f"载明交易 {tx_id} 的业务编号为 {row}，实为 ({tx_id}, {time_ms})",
         )  # fmt: skip
     awaited[key] = row[0]
     return False

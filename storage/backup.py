@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from storage.chain import ChainStore
-from storage.files import Damaged, StorageFailure, sync_directory
+from storage.files import Damaged, Refusal, StorageFailure, sync_directory
 from storage.segments import segment_name
+from storage.system_words import explain_system
 
 RECOVER_MARKER: Final = "RECOVER"
 """Name of the file in a node's home that makes it start in `recover`."""
@@ -71,7 +72,7 @@ _RESERVED: Final = frozenset(
 """Names that a backup may not bring into a home."""
 
 
-class BackupRefused(Exception):
+class BackupRefused(Refusal):
     """A backup cannot be made or used as asked; nothing was changed."""
 
 
@@ -116,13 +117,22 @@ class Manifest:
             )
             manifest = cls(int(value["applied_height"]), int(value["log_size"]), files)
         except (ValueError, KeyError, TypeError) as error:
-            raise BackupRefused(f"{MANIFEST_FILE} cannot be read: {error}") from None
+            raise BackupRefused(
+                f"{MANIFEST_FILE} cannot be read: {error}",
+                f"{MANIFEST_FILE} 无法解读。原文：{error}",
+            ) from None
         if manifest.to_json() != data:
-            raise BackupRefused(f"{MANIFEST_FILE} is not a manifest of format {_FORMAT}")
+            raise BackupRefused(
+                f"{MANIFEST_FILE} is not a manifest of format {_FORMAT}",
+                f"{MANIFEST_FILE} 不是 {_FORMAT} 格式的清单",
+            )
         seen: set[str] = set()
         for name in (file.name for file in files):
             if _NAME.fullmatch(name) is None or name in seen or name in _RESERVED:
-                raise BackupRefused(f"{MANIFEST_FILE} names {name!r}, which is no file of a backup")
+                raise BackupRefused(
+                    f"{MANIFEST_FILE} names {name!r}, which is no file of a backup",
+                    f"{MANIFEST_FILE} 列有 {name!r}，这不是备份中的文件",
+                )
             seen.add(name)
         return manifest
 
@@ -136,13 +146,21 @@ def back_up(
     """
     height = store.applied_height
     if height is None:
-        raise BackupRefused("the chain is empty, there is nothing to back up")
+        raise BackupRefused(
+            "the chain is empty, there is nothing to back up", "链为空，没有可备份的数据"
+        )
     if destination.exists():
-        raise BackupRefused(f"{destination} exists; a backup never overwrites")
+        raise BackupRefused(
+            f"{destination} exists; a backup never overwrites",
+            f"{destination} 已存在；备份绝不覆盖",
+        )
     last = store.block_position(height)
     for name in extra_names:
         if _NAME.fullmatch(name) is None or name in {*_RESERVED, CHECKPOINTS_FILE}:
-            raise BackupRefused(f"{name!r} is not the name of a file directly in the home")
+            raise BackupRefused(
+                f"{name!r} is not the name of a file directly in the home",
+                f"{name!r} 不是节点目录下文件的名称",
+            )
     store.flush_checkpoints()
     checkpoints = [
         [at, note.decode("utf-8")] for at, note in store.scan_checkpoints() if at <= height
@@ -194,7 +212,10 @@ def restore(source: Path, home: Path) -> Manifest:
     The whole backup is checked before the first byte is written and again while it is copied.
     """
     if home.exists() and (not home.is_dir() or any(home.iterdir())):
-        raise BackupRefused(f"{home} is not empty; restore never overwrites a node's home")
+        raise BackupRefused(
+            f"{home} is not empty; restore never overwrites a node's home",
+            f"{home} 不是空目录；恢复备份绝不覆盖节点目录",
+        )
     manifest = verify_backup(source)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     sentence = (
@@ -228,7 +249,8 @@ def import_checkpoints(store: ChainStore, home: Path) -> int:
         checkpoints = [(int(at), str(note).encode()) for at, note in json.loads(file.read_bytes())]
     except (ValueError, TypeError) as error:
         what = f"is no list of checkpoints ({error}); without the file later ones are collected"
-        raise Damaged(str(file), 0, what) from None
+        what_zh = f"不是检查点清单；删去该文件，节点会收集之后的检查点。原文：{error}"
+        raise Damaged(str(file), 0, what, what_zh) from None
     applied = -1 if store.applied_height is None else store.applied_height
     held = [(at, note) for at, note in checkpoints if store.start.height <= at <= applied]
     for height, note in held:
@@ -265,7 +287,10 @@ def _writer(destination: Path) -> Iterator[_Write]:
     """Write into a partial directory or tar beside the destination; name it rightly at the end."""
     partial = destination.with_name(destination.name + ".partial")
     if partial.exists():
-        raise BackupRefused(f"{partial} exists, left by a backup that was cut short; remove it")
+        raise BackupRefused(
+            f"{partial} exists, left by a backup that was cut short; remove it",
+            f"{partial} 已存在，是中断的备份所留；请先删除",
+        )
     if destination.suffix == ".tar":
         with open(partial, "xb", opener=_open_private) as stream:
             with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -296,7 +321,9 @@ def _reader(source: Path) -> Iterator[_Read]:
         with tarfile.open(source, mode="r:") as tar:
             yield lambda name: _open_member(tar, name)
     except (tarfile.TarError, FileNotFoundError) as error:
-        raise BackupRefused(f"{source} is no backup: {error}") from None
+        raise BackupRefused(
+            f"{source} is no backup: {error}", f"{source} 不是备份。原文：{error}"
+        ) from None
 
 
 def _read_manifest(read: _Read) -> Manifest:
@@ -316,7 +343,9 @@ def _checked(stream: IO[bytes], file: BackedUpFile) -> Iterator[bytes]:
     if (size, digest.hexdigest()) != (file.size_bytes, file.sha256):
         raise BackupRefused(
             f"{file.name} has {size} bytes of SHA-256 {digest.hexdigest()}, the manifest says "
-            f"{file.size_bytes} of {file.sha256}"
+            f"{file.size_bytes} of {file.sha256}",
+            f"{file.name} 有 {size} 字节，SHA-256 为 {digest.hexdigest()}，而清单写明 "
+            f"{file.size_bytes} 字节，{file.sha256}",
         )
 
 
@@ -375,7 +404,7 @@ def _write_member(tar: tarfile.TarFile, name: str, size: int, chunks: _Chunks) -
 def _open_file(directory: Path, name: str) -> IO[bytes]:
     file = directory / name
     if file.is_symlink() or not file.is_file():
-        raise BackupRefused(f"{file} is missing from the backup")
+        raise BackupRefused(f"{file} is missing from the backup", f"备份中缺少 {file}")
     return open(file, "rb")
 
 
@@ -383,10 +412,12 @@ def _open_member(tar: tarfile.TarFile, name: str) -> IO[bytes]:
     try:
         member = tar.getmember(name)
     except KeyError:
-        raise BackupRefused(f"{name} is missing from the backup") from None
+        raise BackupRefused(f"{name} is missing from the backup", f"备份中缺少 {name}") from None
     stream = tar.extractfile(member) if member.isreg() else None
     if stream is None:
-        raise BackupRefused(f"{name} is not a plain file in the backup")
+        raise BackupRefused(
+            f"{name} is not a plain file in the backup", f"备份中的 {name} 不是普通文件"
+        )
     return stream
 
 
@@ -404,4 +435,7 @@ def _write_file(path: Path, chunks: _Chunks) -> None:
             os.fsync(stream.fileno())
         sync_directory(path.parent)
     except OSError as error:
-        raise StorageFailure(f"{path}: write failed: {error.strerror or error}") from error
+        raise StorageFailure(
+            f"{path}: write failed: {error.strerror or error}",
+            f"{path}：写入失败：{explain_system(error)}",
+        ) from error

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ledger.words import Words
 from storage.files import Damaged, Directory, StorageFailure
 from storage.keyvalue import KeyValue
 from storage.records import Appended, StoredBlock
@@ -112,9 +113,9 @@ class ChainStore:
         self.start: Final = start
         self.segments: Final = segments
         self.keyvalue: Final = keyvalue
-        self.notices: list[str] = [*keyvalue.notices, *segments.notices]
+        self.notices: list[Words] = [*keyvalue.notices, *segments.notices]
         self._applied = applied
-        self._failure: str | None = None
+        self._failure: StorageFailure | None = None
         self._checkpoints_waiting: dict[int, bytes] = {}
 
     @classmethod
@@ -138,10 +139,16 @@ class ChainStore:
         store = cls(segments, keyvalue, applied, start)
         count = store.unapplied_count
         if count:
-            at = "is empty" if applied is None else f"is at block {applied.place.height}"
+            at, at_zh = ("is empty", "为空")
+            if applied is not None:
+                height = applied.place.height
+                at, at_zh = f"is at block {height}", f"到区块 {height}"
             store.notices.append(
-                f"The index {at} and the segments reach block {segments.next_height - 1}: "
-                f"{count} to replay."
+                Words(
+                    f"索引{at_zh}，数据段到区块 {segments.next_height - 1}：有 {count} 个待重放。",
+                    f"The index {at} and the segments reach block {segments.next_height - 1}: "
+                    f"{count} to replay.",
+                )
             )
         return store
 
@@ -182,13 +189,16 @@ class ChainStore:
                 f"{self.log_size}"
             )
         if self._failure is not None:
-            raise StorageFailure(f"block {block.height} is refused, because {self._failure}")
+            raise StorageFailure(
+                f"block {block.height} is refused, because {self._failure}",
+                f"不写入区块 {block.height}，因为{self._failure.detail_zh}",
+            )
         try:
             return self._append(block)
         except StorageFailure as failure:
             # The segment may hold a block that its fsync did not make durable: only a new process
             # may look whether it is there.
-            self._failure = str(failure)
+            self._failure = failure
             raise
 
     def index_block(self, block: BlockWrite, appended: Appended) -> None:
@@ -196,7 +206,7 @@ class ChainStore:
         try:
             self._write_index(block, appended)
         except StorageFailure as failure:
-            self._failure = str(failure)
+            self._failure = failure
             raise
 
     # -- blocks and entries
@@ -211,7 +221,7 @@ class ChainStore:
             raise KeyError(f"block {height} is not applied here, {self._next_height} is next")
         row = self.keyvalue.get(b"b" + HEIGHT.pack(height))
         if row is None:
-            raise index_damaged(f"the row of block {height} is missing")
+            raise index_damaged(f"the row of block {height} is missing", f"缺少区块 {height} 的行")
         return decode_block(height, row)
 
     def block(self, height: int) -> tuple[list[bytes], bytes]:
@@ -240,10 +250,15 @@ class ChainStore:
         rows = self.keyvalue.scan(b"f", b"f" + HEIGHT.pack(index + 1), reverse=True)
         row = next(rows, None)
         if row is None or len(row[1]) != HEIGHT.size:
-            raise index_damaged(f"no block is found for entry {index}")
+            raise index_damaged(
+                f"no block is found for entry {index}", f"找不到条目 {index} 所在的区块"
+            )
         position = self.block_position(HEIGHT.unpack(row[1])[0])
         if not position.first_index <= index < position.end_index:
-            raise index_damaged(f"the block found for entry {index} does not hold it")
+            raise index_damaged(
+                f"the block found for entry {index} does not hold it",
+                f"为条目 {index} 找到的区块不含该条目",
+            )
         return position
 
     def entry(self, index: int) -> bytes:
@@ -437,6 +452,7 @@ class ChainStore:
             raise Damaged(
                 f"segment {place.segment}", place.offset,
                 f"holds block {block.height} with other entries than the ones now committed",
+                f"所存区块 {block.height} 的条目与现在写入的不同",
             )  # fmt: skip
         return self.segments.locate(place)
 
@@ -451,24 +467,36 @@ def _read_applied(keyvalue: KeyValue) -> BlockPosition | None:
     if applied is None:
         for key, _ in keyvalue.scan(b"b", b"c"):
             raise index_damaged(
-                f"the applied height is missing, yet there is block {int.from_bytes(key[1:])}"
+                f"the applied height is missing, yet there is block {int.from_bytes(key[1:])}",
+                f"缺少已执行高度，却存有区块 {int.from_bytes(key[1:])}",
             )
         return None
     if len(applied) == _APPLIED_BYTES_V1:
-        raise index_damaged(f"it is of version 1, and this node writes version {INDEX_VERSION}")
+        raise index_damaged(*_other_version(1))
     if len(applied) != APPLIED.size:
-        raise index_damaged(f"the applied height has {len(applied)} bytes")
+        raise index_damaged(
+            f"the applied height has {len(applied)} bytes", f"已执行高度有 {len(applied)} 字节"
+        )
     version, height, log_size = APPLIED.unpack(applied)
     if version != INDEX_VERSION:
-        raise index_damaged(
-            f"it is of version {version}, and this node writes version {INDEX_VERSION}"
-        )
+        raise index_damaged(*_other_version(version))
     row = keyvalue.get(b"b" + HEIGHT.pack(height))
     if row is None:
-        raise index_damaged(f"block {height} is applied and its row is missing")
+        raise index_damaged(
+            f"block {height} is applied and its row is missing",
+            f"区块 {height} 已执行，却缺少其行",
+        )
     position = decode_block(height, row)
     if position.end_index != log_size:
         raise index_damaged(
-            f"block {height} ends at entry {position.end_index}, the log has {log_size}"
+            f"block {height} ends at entry {position.end_index}, the log has {log_size}",
+            f"区块 {height} 止于条目 {position.end_index}，而日志有 {log_size} 个条目",
         )
     return position
+
+
+def _other_version(version: int) -> tuple[str, str]:
+    return (
+        f"it is of version {version}, and this node writes version {INDEX_VERSION}",
+        f"其版本为 {version}，而本节点写入版本 {INDEX_VERSION}",
+    )

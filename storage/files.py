@@ -20,27 +20,50 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, Protocol
 
+from ledger.words import Words
+from storage.system_words import explain_system
+
 OPEN_FILES_MAX: Final = 64
 """Descriptors kept open by one directory: far below the usual 1,024 of a process, far above the
 two or three files that are hot at once."""
 
 
-class StorageFailure(Exception):
+class Refusal(Exception):
+    """What is stored, or a store, refuses something; says so in English and in Chinese."""
+
+    def __init__(self, detail: str, detail_zh: str) -> None:
+        super().__init__(detail)
+        self.detail_zh = detail_zh
+
+
+class StorageFailure(Refusal):
     """The disk refused or failed a write; the process must stop, never retry as if it were fine."""
 
 
-class Damaged(Exception):
+class Damaged(Refusal):
     """Bytes at rest are not the bytes that were written; names the file, the offset and what."""
 
-    def __init__(self, file: str, offset: int, what: str) -> None:
-        super().__init__(f"{file}, offset {offset}: {what}")
+    def __init__(self, file: str, offset: int, what: str, what_zh: str) -> None:
+        super().__init__(f"{file}, offset {offset}: {what}", f"{file}，偏移 {offset}：{what_zh}")
         self.file = file
         self.offset = offset
         self.what = what
+        self.what_zh = what_zh
 
 
-class InUse(Exception):
+class InUse(Refusal):
     """Another process holds the directory."""
+
+
+_VERBS_ZH: Final = {
+    "create": "创建",
+    "fsync": "同步（fsync）",
+    "remove": "删除",
+    "rename": "改名",
+    "truncate": "截短",
+    "write": "写入",
+}
+"""What is done to a file, by its English name."""
 
 
 class Directory(Protocol):
@@ -137,7 +160,11 @@ class DiskDirectory:
         self._changes = 0
         """Names that were given to other files, or to none: what was opened before is not kept."""
         self._lock: _Descriptor | None = None
-        self._failure = "the directory is open for reading only" if is_read_only else None
+        self._failure: Words | None = (
+            Words("目录仅以只读方式打开", "the directory is open for reading only")
+            if is_read_only
+            else None
+        )
 
     @property
     def path(self) -> str:
@@ -249,7 +276,10 @@ class DiskDirectory:
         try:
             fcntl.flock(descriptor.fd, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InUse(f"{self._path} is in use by {_describe_holder(descriptor.fd)}") from None
+            holder = _describe_holder(descriptor.fd)
+            raise InUse(
+                f"{self._path} is in use by {holder.en}", f"{self._path} 正被{holder.zh}占用"
+            ) from None
         self._lock = descriptor
 
     def close(self) -> None:
@@ -290,11 +320,20 @@ class DiskDirectory:
 
     def _refuse_after_failure(self, name: str) -> None:
         if self._failure is not None:
-            raise StorageFailure(f"{self._path}/{name}: refused, because {self._failure}")
+            raise StorageFailure(
+                f"{self._path}/{name}: refused, because {self._failure.en}",
+                f"{self._path}/{name}：不再执行，因为{self._failure.zh}",
+            )
 
     def _failed(self, verb: str, name: str, error: OSError) -> StorageFailure:
-        self._failure = f"{verb} of {name} failed: {error.strerror or error}"
-        return StorageFailure(f"{self._path}/{name}: {verb} failed: {error.strerror or error}")
+        why, why_zh = error.strerror or error, explain_system(error)
+        self._failure = Words(
+            f"{name} 的{_VERBS_ZH[verb]}失败：{why_zh}", f"{verb} of {name} failed: {why}"
+        )
+        return StorageFailure(
+            f"{self._path}/{name}: {verb} failed: {why}",
+            f"{self._path}/{name}：{_VERBS_ZH[verb]}失败：{why_zh}",
+        )
 
 
 def write_whole(directory: Directory, partial: str, name: str, data: bytes) -> None:
@@ -323,7 +362,7 @@ def is_refusal(sentence: str) -> bool:
     return any(os.strerror(number) in sentence for number in _REFUSALS)
 
 
-def _describe_holder(fd: int) -> str:
+def _describe_holder(fd: int) -> Words:
     """Return who holds a lock on this file, as far as the system says (Linux does)."""
     status = os.fstat(fd)
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
@@ -333,8 +372,8 @@ def _describe_holder(fd: int) -> str:
             if words[1] == "FLOCK" and words[5] == device and int(words[4]) > 0:
                 command = Path(f"/proc/{words[4]}/cmdline").read_bytes().replace(b"\0", b" ")
                 shown = command.decode("utf-8", "replace").strip()
-                return f"process {words[4]} ({shown})"
-    return "another process"
+                return Words(f"进程 {words[4]}（{shown}）", f"process {words[4]} ({shown})")
+    return Words("另一进程", "another process")
 
 
 def _fsync_data(fd: int) -> None:

@@ -35,6 +35,7 @@ from typing import Final
 
 from google_crc32c import value as crc32c
 
+from ledger.words import Words
 from storage.files import Damaged, Directory, StorageFailure, write_whole
 
 SLOT_BYTES: Final = 64 * 1024
@@ -111,7 +112,7 @@ class Journal:
         self._current: _Slot | None = None
         self._used = [SLOT_BYTES, SLOT_BYTES]
         self._failed = False
-        self.notices: list[str] = []
+        self.notices: list[Words] = []
 
     @classmethod
     def create(cls, directory: Directory) -> Journal:
@@ -138,13 +139,15 @@ class Journal:
         for name in (VOTES_FILE, *PENDING_FILES):
             if name not in names:
                 raise Damaged(
-                    f"{directory.path}/{name}", 0, "is missing, so what this node signed is unknown"
-                )
+                    f"{directory.path}/{name}", 0,
+                    "is missing, so what this node signed is unknown",
+                    "缺失，因此无从知道本节点签署过什么",
+                )  # fmt: skip
         size = directory.size(VOTES_FILE)
         if size != _FILE_BYTES:
             raise Damaged(
                 f"{directory.path}/{VOTES_FILE}", min(size, _FILE_BYTES),
-                f"has {size} bytes, not {_FILE_BYTES}",
+                f"has {size} bytes, not {_FILE_BYTES}", f"有 {size} 字节，应为 {_FILE_BYTES} 字节",
             )  # fmt: skip
         return cls(directory)
 
@@ -190,20 +193,23 @@ class Journal:
                 _slot_offset(broken, 0),
                 "an acknowledged record is unreadable: this node may have sent votes that it no "
                 "longer knows",
+                "一份已确认的记录无法读取：本节点可能发出过自己已不知道的投票",
             )
         at = newest.sequence % 2
         other = slots[1 - at]
         if other is None:
-            self.notices.append(
-                f"{self._directory.path}/{VOTES_FILE}: ignored the slot at offset "
-                f"{_slot_offset(1 - at, 0)}, which was being written when the node stopped or is "
-                f"damaged; record {newest.sequence} holds."
+            self._notice(
+                f"ignored the slot at offset {_slot_offset(1 - at, 0)}, which was being written "
+                f"when the node stopped or is damaged; record {newest.sequence} holds.",
+                f"未采用偏移 {_slot_offset(1 - at, 0)} 处的槽：节点停止时正在写入，或已损坏；"
+                f"以第 {newest.sequence} 号记录为准。",
             )
         for number, mark in enumerate(marks):
             if mark is None:
-                self.notices.append(
-                    f"{self._directory.path}/{VOTES_FILE}: the mark at offset "
-                    f"{_mark_offset(number)} is torn or damaged; the slots hold."
+                self._notice(
+                    f"the mark at offset {_mark_offset(number)} is torn or damaged; the slots "
+                    "hold.",
+                    f"偏移 {_mark_offset(number)} 处的标记残缺或已损坏；以槽为准。",
                 )
         pending = None if newest.pending is None else self._read_pending(newest.pending)
         is_mended = [self._mend(number, copies[number], slots[number]) for number in range(2)]
@@ -226,7 +232,10 @@ class Journal:
         if current is None:
             raise RuntimeError("the journal must be loaded before it is saved to")
         if self._failed:
-            raise StorageFailure(f"{self._directory.path}: refused after a failed write")
+            raise StorageFailure(
+                f"{self._directory.path}: refused after a failed write",
+                f"{self._directory.path}：此前写入失败，不再写入",
+            )
         if len(record) > RECORD_BYTES_MAX:
             raise RecordTooLarge(
                 f"a record of {len(record)} bytes does not fit in a slot of {RECORD_BYTES_MAX}"
@@ -254,7 +263,7 @@ class Journal:
         newest = _newest(self._read_copies(0) + self._read_copies(1))
         return None if newest is None or newest.sequence == 0 else newest.record
 
-    def verify(self) -> tuple[str, ...]:
+    def verify(self) -> tuple[Words, ...]:
         """Return a sentence for every piece that is not intact, stale ones included.
 
         A stale piece may be torn from a power loss and is then harmless; `load` decides.
@@ -265,25 +274,35 @@ class Journal:
         for at, pair in enumerate(copies):
             slot = _newest(pair)
             for copy, held in enumerate(pair):
-                place = f"{path}, offset {_slot_offset(at, copy)}: copy {copy} of slot {at}"
+                offset = _slot_offset(at, copy)
+                place = f"{path}, offset {offset}: copy {copy} of slot {at}"
+                place_zh = f"{path}，偏移 {offset}：第 {at} 槽的第 {copy} 份"
                 if held is None:
-                    found.append(f"{place} is broken.")
+                    found.append(Words(f"{place_zh}已损坏。", f"{place} is broken."))
                 elif held != slot:
-                    found.append(f"{place} is older than its other copy.")
+                    found.append(
+                        Words(f"{place_zh}比另一份旧。", f"{place} is older than its other copy.")
+                    )
         for at in range(2):
             if self._read_mark(at) is None:
-                found.append(f"{path}, offset {_mark_offset(at)}: mark {at} is broken.")
+                offset = _mark_offset(at)
+                found.append(
+                    Words(
+                        f"{path}，偏移 {offset}：第 {at} 个标记已损坏。",
+                        f"{path}, offset {offset}: mark {at} is broken.",
+                    )
+                )
         for file in range(2):
             try:
                 self._check_pending(file)
             except Damaged as damage:
-                found.append(f"{damage}.")
+                found.append(Words(f"{damage.detail_zh}。", f"{damage}."))
         newest = _newest(copies[0] + copies[1])
         if newest is not None and newest.pending is not None:
             try:
                 self._read_pending(newest.pending)
             except Damaged as damage:
-                found.append(f"{damage}.")
+                found.append(Words(f"{damage.detail_zh}。", f"{damage}."))
         return tuple(found)
 
     # -- slots and marks
@@ -306,9 +325,11 @@ class Journal:
             return False
         for copy in broken:
             offset = _slot_offset(at, copy)
-            self.notices.append(
-                f"{self._directory.path}/{VOTES_FILE}: the copy at offset {offset} was torn or is "
-                f"damaged; record {slot.sequence} was read from its other copy and written again."
+            self._notice(
+                f"the copy at offset {offset} was torn or is damaged; record {slot.sequence} was "
+                "read from its other copy and written again.",
+                f"偏移 {offset} 处的一份残缺或已损坏；第 {slot.sequence} 号记录已从另一份读出"
+                "并重写。",
             )
             self._directory.pwrite(VOTES_FILE, offset, _encode_slot(slot))
         return bool(broken)
@@ -354,6 +375,8 @@ class Journal:
                 PENDING_FILES[reference.file], 0,
                 f"holds pending block {sequence} of {len(body)} bytes, the journal refers to "
                 f"{reference.sequence} of {reference.length}",
+                f"存有第 {sequence} 号待决区块（{len(body)} 字节），而日志所指为第 "
+                f"{reference.sequence} 号（{reference.length} 字节）",
             )  # fmt: skip
         return body
 
@@ -362,19 +385,31 @@ class Journal:
         try:
             data = self._directory.pread(name, 0, self._directory.size(name))
         except FileNotFoundError:
-            raise self._damaged(name, 0, "is missing") from None
+            raise self._damaged(name, 0, "is missing", "缺失") from None
         if len(data) < _PENDING.size:
-            raise self._damaged(name, 0, f"has {len(data)} bytes, less than its header")
+            raise self._damaged(
+                name, 0, f"has {len(data)} bytes, less than its header",
+                f"有 {len(data)} 字节，不足一个文件头",
+            )  # fmt: skip
         magic, sequence, length, body_crc, crc = _PENDING.unpack_from(data)
         if magic != _PENDING_MAGIC or crc32c(data[: _PENDING.size - _CRC.size]) != crc:
-            raise self._damaged(name, 0, "the header of the pending block is broken")
+            raise self._damaged(
+                name, 0, "the header of the pending block is broken", "待决区块的文件头已损坏"
+            )
         body = data[_PENDING.size :]
         if len(body) != length or crc32c(body) != body_crc:
-            raise self._damaged(name, _PENDING.size, "the pending block is broken")
+            raise self._damaged(
+                name, _PENDING.size, "the pending block is broken", "待决区块已损坏"
+            )
         return sequence, body
 
-    def _damaged(self, name: str, offset: int, what: str) -> Damaged:
-        return Damaged(f"{self._directory.path}/{name}", offset, what)
+    def _damaged(self, name: str, offset: int, what: str, what_zh: str) -> Damaged:
+        return Damaged(f"{self._directory.path}/{name}", offset, what, what_zh)
+
+    def _notice(self, said: str, said_zh: str) -> None:
+        """Note what was found of the votes and mended."""
+        path = f"{self._directory.path}/{VOTES_FILE}"
+        self.notices.append(Words(f"{path}：{said_zh}", f"{path}: {said}"))
 
 
 def _slot_offset(at: int, copy: int) -> int:

@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from typing import Protocol
 
+from ledger.words import Words
+
 
 class KeyValue(Protocol):
     """A sorted map of byte strings. Reads may come from any thread, writes from one."""
 
-    notices: list[str]
+    notices: list[Words]
     """Sentences for the operator about what opening had to repair."""
 
     def get(self, key: bytes) -> bytes | None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import plyvel
 
+from ledger.words import Words
 from storage.files import Damaged, InUse, StorageFailure, is_refusal
 from storage.leveldb_files import cut_torn_log, verify_database, verify_outline
 
@@ -47,7 +48,7 @@ class LevelDBStore:
         cache_bytes: int = CACHE_BYTES,
         write_buffer_bytes: int = WRITE_BUFFER_BYTES,
     ) -> None:
-        self.notices: list[str] = []
+        self.notices: list[Words] = []
         self._path = path
         self._cache_bytes = cache_bytes
         self._write_buffer_bytes = write_buffer_bytes
@@ -65,7 +66,10 @@ class LevelDBStore:
 
     def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes] = ()) -> None:
         if self._failure is not None:
-            raise StorageFailure(f"{self._path}: refused after a failed write ({self._failure})")
+            raise StorageFailure(
+                f"{self._path}: refused after a failed write ({self._failure})",
+                f"{self._path}：此前写入失败，不再写入。原文：{self._failure}",
+            )
         batch = self._db.write_batch(sync=True)
         put = batch.put
         # In key order the skip list is walked where it was just walked: 30 % less per put
@@ -78,7 +82,9 @@ class LevelDBStore:
             batch.write()
         except plyvel.Error as error:
             self._failure = error
-            raise StorageFailure(f"{self._path}: write failed: {error}") from error
+            raise StorageFailure(
+                f"{self._path}: write failed: {error}", f"{self._path}：写入失败。原文：{error}"
+            ) from error
 
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False
@@ -125,7 +131,10 @@ class LevelDBStore:
 
     def _refuse_closed(self) -> None:
         if self._db.closed:
-            raise Damaged(str(self._path), 0, "stays closed, because damage was found in it")
+            raise Damaged(
+                str(self._path), 0, "stays closed, because damage was found in it",
+                "发现其中有损坏，因此不再打开",
+            )  # fmt: skip
 
     def _open(self) -> None:
         if (self._path / "CURRENT").exists() or any(self._path.glob("MANIFEST-*")):
@@ -145,14 +154,29 @@ class LevelDBStore:
             )
         except plyvel.IOError as error:
             if "lock" in str(error):
-                raise InUse(f"{self._path} is in use by another process") from error
+                raise InUse(
+                    f"{self._path} is in use by another process", f"{self._path} 正被另一进程占用"
+                ) from error
             if is_refusal(str(error)):
-                raise StorageFailure(f"{self._path}: LevelDB cannot open it: {error}") from error
-            raise Damaged(str(self._path), 0, f"LevelDB cannot open it: {error}") from error
+                raise StorageFailure(
+                    f"{self._path}: LevelDB cannot open it: {error}",
+                    f"{self._path}：LevelDB 无法打开。原文：{error}",
+                ) from error
+            raise Damaged(
+                str(self._path),
+                0,
+                f"LevelDB cannot open it: {error}",
+                f"LevelDB 无法打开。原文：{error}",
+            ) from error
         except plyvel.Error as error:
             raise self._translated(error) from error
 
     def _translated(self, error: Exception) -> Exception:
         if isinstance(error, plyvel.IOError):
-            return StorageFailure(f"{self._path}: LevelDB cannot read: {error}")
-        return Damaged(str(self._path), 0, f"LevelDB reports: {error}")
+            return StorageFailure(
+                f"{self._path}: LevelDB cannot read: {error}",
+                f"{self._path}：LevelDB 无法读取。原文：{error}",
+            )
+        return Damaged(
+            str(self._path), 0, f"LevelDB reports: {error}", f"LevelDB 报错。原文：{error}"
+        )

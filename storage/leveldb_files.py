@@ -21,6 +21,7 @@ from typing import Final
 from google_crc32c import extend
 from google_crc32c import value as crc32c
 
+from ledger.words import Words
 from storage.files import Damaged
 
 _MASK_DELTA: Final = 0xA282EAD8
@@ -43,6 +44,10 @@ _CURRENT: Final = re.compile(rb"MANIFEST-[0-9]{6,}\n")
 _WITHOUT_DATA: Final = frozenset({"LOG", "LOG.old", "LOCK"})
 
 
+_NO_FILE: Final = ("is no file of a LevelDB database", "不是 LevelDB 数据库的文件")
+_ENDS_INSIDE: Final = Words("文件在一条记录中间结束", "the file ends inside a record")
+
+
 def verify_database(path: Path) -> None:
     """Check every file of a closed database; raise `Damaged` at the first wrong byte."""
     verify_outline(path)
@@ -52,7 +57,7 @@ def verify_database(path: Path) -> None:
         elif _TABLE.fullmatch(name):
             verify_table(path / name)
         elif name not in _WITHOUT_DATA and name != "CURRENT" and not _MANIFEST.fullmatch(name):
-            raise Damaged(str(path / name), 0, "is no file of a LevelDB database")
+            raise Damaged(str(path / name), 0, *_NO_FILE)
 
 
 def verify_outline(path: Path) -> None:
@@ -95,12 +100,12 @@ def verify_log(path: Path) -> None:
     data = path.read_bytes()
     end, damage = _walk_log(data)
     if damage is not None:
-        raise Damaged(str(path), damage[0], damage[1])
+        raise Damaged(str(path), damage[0], damage[1].en, damage[1].zh)
     if end != len(data):
-        raise Damaged(str(path), end, "the file ends inside a record")
+        raise Damaged(str(path), end, _ENDS_INSIDE.en, _ENDS_INSIDE.zh)
 
 
-def cut_torn_log(path: Path) -> list[str]:
+def cut_torn_log(path: Path) -> list[Words]:
     """Cut an unfinished last record off the newest write-ahead log, and say so.
 
     A power loss during a write leaves one, and LevelDB would then either refuse to open or drop it
@@ -116,15 +121,18 @@ def cut_torn_log(path: Path) -> list[str]:
         end, damage = _walk_log(data)
         if damage is None and end == len(data):
             continue
-        offset, what = damage or (end, "the file ends inside a record")
+        offset, what = damage or (end, _ENDS_INSIDE)
         if name != logs[-1] or _has_record_start(data, offset):
-            raise Damaged(str(file), offset, what)
+            raise Damaged(str(file), offset, what.en, what.zh)
         with open(file, "r+b") as stream:
             stream.truncate(end)
             os.fsync(stream.fileno())
         notices.append(
-            f"{file}: cut {len(data) - end} bytes of an unfinished write off the end at offset "
-            f"{end} ({what})."
+            Words(
+                f"{file}：自偏移 {end} 起截去末尾未写完的 {len(data) - end} 字节（{what.zh}）。",
+                f"{file}: cut {len(data) - end} bytes of an unfinished write off the end at "
+                f"offset {end} ({what.en}).",
+            )
         )
     return notices
 
@@ -134,31 +142,46 @@ def verify_table(path: Path) -> None:
     data = path.read_bytes()
     name = str(path)
     if len(data) < _FOOTER_BYTES:
-        raise Damaged(name, 0, f"has {len(data)} bytes, less than a footer")
+        raise Damaged(
+            name, 0, f"has {len(data)} bytes, less than a footer",
+            f"有 {len(data)} 字节，不足一个文件尾",
+        )  # fmt: skip
     start = len(data) - _FOOTER_BYTES
     footer = data[start:]
     if footer[_HANDLES_BYTES:] != _TABLE_MAGIC:
-        raise Damaged(name, start + _HANDLES_BYTES, "the table's magic number is wrong")
+        raise Damaged(
+            name, start + _HANDLES_BYTES, "the table's magic number is wrong", "表的标识数不符"
+        )
     metaindex, at = _read_handle(name, footer, 0, start)
     index, at = _read_handle(name, footer, at, start)
     if at > _HANDLES_BYTES or any(footer[at:_HANDLES_BYTES]):
-        raise Damaged(name, start + at, "the footer's padding is not zero")
+        raise Damaged(
+            name, start + at, "the footer's padding is not zero", "文件尾的填充字节不为零"
+        )
     handles = [metaindex, index]
     for block in (metaindex, index):
         content = _read_block(name, data, *block)
         for entry_at, value in _block_values(name, block[0], content):
             handle, used = _read_handle(name, value, 0, entry_at)
             if used != len(value):
-                raise Damaged(name, entry_at, "bytes follow a block's handle")
+                raise Damaged(
+                    name, entry_at, "bytes follow a block's handle", "块的位置之后另有字节"
+                )
             handles.append(handle)
     end = 0
     for offset, size in sorted(handles):
         if offset != end:
-            raise Damaged(name, end, f"no block covers the bytes from {end} to {offset}")
+            raise Damaged(
+                name, end, f"no block covers the bytes from {end} to {offset}",
+                f"自 {end} 至 {offset} 的字节不属于任何块",
+            )  # fmt: skip
         _read_block(name, data, offset, size)
         end = offset + size + _TRAILER.size
     if end != start:
-        raise Damaged(name, end, f"no block covers the bytes from {end} to the footer at {start}")
+        raise Damaged(
+            name, end, f"no block covers the bytes from {end} to the footer at {start}",
+            f"自 {end} 至位于 {start} 的文件尾，其间的字节不属于任何块",
+        )  # fmt: skip
 
 
 def _find_manifest(path: Path) -> Path:
@@ -167,12 +190,18 @@ def _find_manifest(path: Path) -> Path:
     try:
         data = current.read_bytes()
     except FileNotFoundError:
-        raise Damaged(str(current), 0, "is missing") from None
+        raise Damaged(str(current), 0, "is missing", "缺失") from None
     if _CURRENT.fullmatch(data) is None:
-        raise Damaged(str(current), 0, f"names no manifest: {data[:40]!r}")
+        raise Damaged(
+            str(current), 0, f"names no manifest: {data[:40]!r}",
+            f"没有写明清单文件：{data[:40]!r}",
+        )  # fmt: skip
     named = path / data[:-1].decode("ascii")
     if not named.is_file():
-        raise Damaged(str(current), 0, f"names {named.name}, which is missing")
+        raise Damaged(
+            str(current), 0, f"names {named.name}, which is missing",
+            f"所写明的 {named.name} 缺失",
+        )  # fmt: skip
     return named
 
 
@@ -186,7 +215,7 @@ def _is_crc(stored: int, computed: int) -> bool:
     return stored == _mask(computed)
 
 
-def _walk_log(data: bytes) -> tuple[int, tuple[int, str] | None]:
+def _walk_log(data: bytes) -> tuple[int, tuple[int, Words] | None]:
     """Return where the last whole record ends, and the first damage as (offset, what)."""
     at = end = 0
     inside = False
@@ -195,24 +224,37 @@ def _walk_log(data: bytes) -> tuple[int, tuple[int, str] | None]:
         if room < _LOG_HEADER.size:
             padding = data[at : at + room]
             if any(padding):
-                return end, (at, "the padding at a block's end is not zero")
+                return end, (
+                    at,
+                    Words("块末的填充字节不为零", "the padding at a block's end is not zero"),
+                )
             # LevelDB writes the padding together with the record after it.
             at = min(at + room, len(data))
             continue
         if len(data) - at < _LOG_HEADER.size:
-            return end, (at, "the file ends inside a record's header")
+            said = Words("文件在记录头中间结束", "the file ends inside a record's header")
+            return end, (at, said)
         stored, length, kind = _LOG_HEADER.unpack_from(data, at)
         if length > room - _LOG_HEADER.size:
-            return end, (at, f"a record of {length} bytes does not fit in its block")
+            said = Words(
+                f"一条 {length} 字节的记录超出所在的块",
+                f"a record of {length} bytes does not fit in its block",
+            )
+            return end, (at, said)
         if at + _LOG_HEADER.size + length > len(data):
-            return end, (at, "the file ends inside a record")
+            return end, (at, _ENDS_INSIDE)
         body = data[at + 6 : at + _LOG_HEADER.size + length]
         if not _is_crc(stored, crc32c(body)):
-            return end, (at, "the CRC of a record is wrong")
+            return end, (at, Words("一条记录的 CRC 不符", "the CRC of a record is wrong"))
         if kind not in (_FULL, _FIRST, _MIDDLE, _LAST):
-            return end, (at, f"a record has the unknown type {kind}")
+            said = Words(f"一条记录的类型 {kind} 未知", f"a record has the unknown type {kind}")
+            return end, (at, said)
         if inside != (kind in (_MIDDLE, _LAST)):
-            return end, (at, f"a piece of type {kind} does not fit what stands before it")
+            said = Words(
+                f"类型为 {kind} 的一段与其前的内容不符",
+                f"a piece of type {kind} does not fit what stands before it",
+            )
+            return end, (at, said)
         at += _LOG_HEADER.size + length
         inside = kind in (_FIRST, _MIDDLE)
         if not inside:
@@ -263,10 +305,12 @@ def _read_varint(name: str, data: bytes, at: int, base: int) -> tuple[int, int]:
         shift += 7
         if byte == 0 and position > at:
             # A flip can turn the first zero of the padding into one more, empty, digit.
-            raise Damaged(name, base + at, "a number is not in its shortest spelling")
+            raise Damaged(
+                name, base + at, "a number is not in its shortest spelling", "一个数未用最短写法"
+            )
         if byte < 0x80:
             return value, position + 1
-    raise Damaged(name, base + at, "a number does not end")
+    raise Damaged(name, base + at, "a number does not end", "一个数没有结束")
 
 
 def _read_handle(name: str, data: bytes, at: int, base: int) -> tuple[tuple[int, int], int]:
@@ -278,20 +322,32 @@ def _read_handle(name: str, data: bytes, at: int, base: int) -> tuple[tuple[int,
 def _read_block(name: str, data: bytes, offset: int, size: int) -> bytes:
     end = offset + size
     if end + _TRAILER.size > len(data) - _FOOTER_BYTES:
-        raise Damaged(name, offset, f"a block of {size} bytes reaches past the end")
+        raise Damaged(
+            name, offset, f"a block of {size} bytes reaches past the end",
+            f"一个 {size} 字节的块超出文件末尾",
+        )  # fmt: skip
     block = data[offset:end]
     kind, stored = _TRAILER.unpack_from(data, end)
     if not _is_crc(stored, extend(crc32c(block), data[end : end + 1])):
-        raise Damaged(name, offset, f"the CRC of a block of {size} bytes is wrong")
+        raise Damaged(
+            name, offset, f"the CRC of a block of {size} bytes is wrong",
+            f"一个 {size} 字节的块的 CRC 不符",
+        )  # fmt: skip
     if kind != _NO_COMPRESSION:
-        raise Damaged(name, end, f"a block is of type {kind}; this ledger writes none compressed")
+        raise Damaged(
+            name, end, f"a block is of type {kind}; this ledger writes none compressed",
+            f"一个块的类型为 {kind}；本账本不写压缩块",
+        )  # fmt: skip
     return block
 
 
 def _block_values(name: str, base: int, block: bytes) -> list[tuple[int, bytes]]:
     """Return the (offset in the file, value) pairs of an index block."""
     if len(block) < 4:
-        raise Damaged(name, base, f"an index block has only {len(block)} bytes")
+        raise Damaged(
+            name, base, f"an index block has only {len(block)} bytes",
+            f"一个索引块只有 {len(block)} 字节",
+        )  # fmt: skip
     restarts = struct.unpack_from("<I", block, len(block) - 4)[0]
     limit = len(block) - 4 - 4 * restarts
     values = []
@@ -304,5 +360,8 @@ def _block_values(name: str, base: int, block: bytes) -> list[tuple[int, bytes]]
         values.append((base + start, block[at + key_bytes : at + key_bytes + value_bytes]))
         at += key_bytes + value_bytes
     if at != limit:
-        raise Damaged(name, base, "an index block does not end where its restarts begin")
+        raise Damaged(
+            name, base, "an index block does not end where its restarts begin",
+            "一个索引块没有止于重启点开始处",
+        )  # fmt: skip
     return values

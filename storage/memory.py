@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Generator, Iterable, Iterator
 from enum import Enum, auto
 
+from ledger.words import Words
 from storage.files import StorageFailure
 
 
@@ -29,7 +30,7 @@ class MemoryStore:
     """A dictionary and its sorted keys, sorted when a scan asks."""
 
     def __init__(self) -> None:
-        self.notices: list[str] = []
+        self.notices: list[Words] = []
         self._values: dict[bytes, bytes] = {}
         self._keys: list[bytes] = []
         self._new_keys: list[bytes] = []
@@ -54,20 +55,27 @@ class MemoryStore:
     def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes] = ()) -> None:
         self._refuse_closed()
         if self._is_broken:
-            raise StorageFailure("memory store: refused after a failed write")
+            raise StorageFailure(
+                "memory store: refused after a failed write", "内存存储：此前写入失败，不再写入"
+            )
         fault = self._faults.pop(0) if self._faults else None
         if fault is Fault.IS_LOST:
             return
         if fault is Fault.FAILS:
             self._is_broken = True
-            raise StorageFailure("memory store: write failed as planned")
+            raise StorageFailure(
+                "memory store: write failed as planned", "内存存储：按计划写入失败"
+            )
         for key, value in puts:
             self._set(key, value)
         for key in deletes:
             self._set(key, None)
         if fault is Fault.FAILS_AFTERWARDS:
             self._is_broken = True
-            raise StorageFailure("memory store: write failed as planned, after it was kept")
+            raise StorageFailure(
+                "memory store: write failed as planned, after it was kept",
+                "内存存储：按计划写入失败，而内容已留存",
+            )
 
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False

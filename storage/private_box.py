@@ -21,6 +21,7 @@ from typing import Final
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
+from ledger.words import Words
 from storage.files import Damaged, Directory
 
 KEY_BYTES: Final = SecretBox.KEY_SIZE
@@ -70,7 +71,7 @@ class PrivateBox:
         self._directory = directory
         self._master = SecretBox(master_key)
         self._random_bytes = random_bytes
-        self.notices: list[str] = []
+        self.notices: list[Words] = []
         if not is_read_only:
             self._finish(directory)
 
@@ -83,7 +84,12 @@ class PrivateBox:
             document = name.removesuffix(_ERASED)
             if document != name and names & {document + _KEY, document + _BOX}:
                 self._shred(document)
-                self.notices.append(f"the erasure of {document} was begun; it is finished now")
+                self.notices.append(
+                    Words(
+                        f"{document} 的删除此前已开始，现已完成",
+                        f"the erasure of {document} was begun; it is finished now",
+                    )
+                )
 
     def documents(self) -> list[str]:
         """Return the names of all documents, erased ones and lone keys included."""
@@ -164,7 +170,10 @@ class PrivateBox:
         """Return a document's key; raise `Damaged`."""
         sealed = self._read(name + _KEY, SEALED_KEY_BYTES_MAX)
         if sealed is None:
-            raise Damaged(self._say(name + _KEY), 0, "is missing, and the box beside it needs it")
+            raise Damaged(
+                self._say(name + _KEY), 0, "is missing, and the box beside it needs it",
+                "缺失，而旁边的密封文件需要它",
+            )  # fmt: skip
         return self._open(name + _KEY, self._master, name, sealed)
 
     def _open(self, file: str, box: SecretBox, name: str, sealed: bytes) -> bytes:
@@ -173,11 +182,14 @@ class PrivateBox:
             plain = bytes(box.decrypt(sealed))
         except (CryptoError, ValueError):
             raise Damaged(
-                self._say(file), 0, "is damaged, or sealed under another key than this node's"
-            ) from None
+                self._say(file), 0, "is damaged, or sealed under another key than this node's",
+                "已损坏，或不是用本节点的密钥密封的",
+            ) from None  # fmt: skip
         head = _bind(name, b"")
         if not plain.startswith(head):
-            raise Damaged(self._say(file), 0, "is the file of another document")
+            raise Damaged(
+                self._say(file), 0, "is the file of another document", "是另一份文档的文件"
+            )
         return plain[len(head) :]
 
     def _read(self, file: str, bytes_max: int) -> bytes | None:
@@ -185,7 +197,10 @@ class PrivateBox:
             return None
         size = self._directory.size(file)
         if size > bytes_max:
-            raise Damaged(self._say(file), 0, f"has {size} bytes; at most {bytes_max} are written")
+            raise Damaged(
+                self._say(file), 0, f"has {size} bytes; at most {bytes_max} are written",
+                f"有 {size} 字节；写入的至多 {bytes_max} 字节",
+            )  # fmt: skip
         return self._directory.pread(file, 0, size)
 
     def _exists(self, file: str) -> bool:

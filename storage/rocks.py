@@ -25,6 +25,7 @@ from rocksdict import (
     WriteOptions,
 )
 
+from ledger.words import Words
 from storage.files import Damaged, InUse, StorageFailure, is_refusal
 
 WRITE_BUFFER_BYTES: Final = 64 * 1024 * 1024
@@ -54,7 +55,7 @@ class RocksStore:
     ) -> None:
         """Open or make it. A log that ends in a torn batch is cut there, or `Damaged` if strict:
         RocksDB does not say whether it has cut anything."""
-        self.notices: list[str] = []
+        self.notices: list[Words] = []
         self._path = path
         self._failure: Exception | None = None
         path.mkdir(parents=True, exist_ok=True)
@@ -62,10 +63,17 @@ class RocksStore:
             self._db = Rdict(str(path), _options(cache_bytes, write_buffer_bytes, is_strict))
         except Exception as error:  # rocksdict raises nothing narrower
             if "lock file" in str(error).lower() or "lock hold" in str(error):
-                raise InUse(f"{path} is in use by another process") from error
+                raise InUse(
+                    f"{path} is in use by another process", f"{path} 正被另一进程占用"
+                ) from error
             if is_refusal(str(error)):
-                raise StorageFailure(f"{path}: RocksDB cannot open it: {error}") from error
-            raise Damaged(str(path), 0, f"RocksDB cannot open it: {error}") from error
+                raise StorageFailure(
+                    f"{path}: RocksDB cannot open it: {error}",
+                    f"{path}：RocksDB 无法打开。原文：{error}",
+                ) from error
+            raise Damaged(
+                str(path), 0, f"RocksDB cannot open it: {error}", f"RocksDB 无法打开。原文：{error}"
+            ) from error
         self._synced = WriteOptions()
         self._synced.sync = True
         self._db.set_read_options(_read_options())
@@ -76,12 +84,15 @@ class RocksStore:
         except DbClosedError:
             raise
         except Exception as error:  # rocksdict raises nothing narrower
-            raise Damaged(str(self._path), 0, f"RocksDB reports: {error}") from error
+            raise self._reported(error) from error
         return None if value is None else bytes(value)
 
     def write(self, puts: Iterable[tuple[bytes, bytes]], deletes: Iterable[bytes] = ()) -> None:
         if self._failure is not None:
-            raise StorageFailure(f"{self._path}: refused after a failed write ({self._failure})")
+            raise StorageFailure(
+                f"{self._path}: refused after a failed write ({self._failure})",
+                f"{self._path}：此前写入失败，不再写入。原文：{self._failure}",
+            )
         batch = WriteBatch(raw_mode=True)
         for key, value in puts:
             batch.put(key, value)
@@ -93,7 +104,9 @@ class RocksStore:
             raise
         except Exception as error:  # rocksdict raises nothing narrower
             self._failure = error
-            raise StorageFailure(f"{self._path}: write failed: {error}") from error
+            raise StorageFailure(
+                f"{self._path}: write failed: {error}", f"{self._path}：写入失败。原文：{error}"
+            ) from error
 
     def scan(
         self, start: bytes, stop: bytes, *, reverse: bool = False
@@ -139,12 +152,17 @@ class RocksStore:
         except DbClosedError:
             return
 
+    def _reported(self, error: Exception) -> Damaged:
+        return Damaged(
+            str(self._path), 0, f"RocksDB reports: {error}", f"RocksDB 报错。原文：{error}"
+        )
+
     def _check(self, pairs: RdictIter) -> None:
         """Raise if an iterator ended at damage and not at the end."""
         try:
             pairs.status()
         except Exception as error:  # rocksdict raises nothing narrower
-            raise Damaged(str(self._path), 0, f"RocksDB reports: {error}") from error
+            raise self._reported(error) from error
 
 
 def _read_options() -> ReadOptions:

@@ -153,7 +153,10 @@ def block_rows(position: BlockPosition) -> list[tuple[bytes, bytes]]:
 def decode_block(height: int, row: bytes) -> BlockPosition:
     """Read a block row."""
     if len(row) != _BLOCK.size:
-        raise index_damaged(f"the row of block {height} has {len(row)} bytes")
+        raise index_damaged(
+            f"the row of block {height} has {len(row)} bytes",
+            f"区块 {height} 的行有 {len(row)} 字节",
+        )
     first_index, count, time_ms, segment, offset, length = _BLOCK.unpack(row)
     return BlockPosition(first_index, count, time_ms, Place(height, segment, offset, length))
 
@@ -162,7 +165,9 @@ def decode_transaction(row: bytes) -> TransactionPosition:
     """Read a transaction row."""
     end = _TRANSACTION.size + _TX_ID_BYTES
     if len(row) not in (end, end + _TX_ID_BYTES):
-        raise index_damaged(f"a transaction's row has {len(row)} bytes")
+        raise index_damaged(
+            f"a transaction's row has {len(row)} bytes", f"一条交易行有 {len(row)} 字节"
+        )
     index, height, segment, offset, length, crc = _TRANSACTION.unpack_from(row)
     previous, applied = row[_TRANSACTION.size : end], row[end:]
     return TransactionPosition(index, height, segment, offset, length, crc, previous, applied)
@@ -176,7 +181,9 @@ def encode_reference(tx_id: bytes, time_ms: int) -> bytes:
 def decode_reference(row: bytes) -> tuple[bytes, int]:
     """Read a reference row: (tx_id, block time in ms)."""
     if len(row) != _TX_ID_BYTES + HEIGHT.size:
-        raise index_damaged(f"a reference's row has {len(row)} bytes")
+        raise index_damaged(
+            f"a reference's row has {len(row)} bytes", f"一条业务编号行有 {len(row)} 字节"
+        )
     return row[:_TX_ID_BYTES], HEIGHT.unpack_from(row, _TX_ID_BYTES)[0]
 
 
@@ -205,12 +212,18 @@ def decode_kept(tx_id: bytes, row: bytes) -> KeptEntry:
     """Read the row of a kept entry."""
     end = _KEPT_HEAD.size + _TX_ID_BYTES
     if len(row) <= end:
-        raise index_damaged(f"the row of kept entry {tx_id.hex()} has {len(row)} bytes")
+        raise index_damaged(
+            f"the row of kept entry {tx_id.hex()} has {len(row)} bytes",
+            f"留存条目 {tx_id.hex()} 的行有 {len(row)} 字节",
+        )
     time_ms, size = _KEPT_HEAD.unpack_from(row)
     applied, raw = row[end : end + size], row[end + size :]
     return KeptEntry(tx_id, time_ms, row[_KEPT_HEAD.size : end], applied, raw)
 
 
-def index_damaged(what: str) -> Damaged:
+def index_damaged(what: str, what_zh: str) -> Damaged:
     """Return the `Damaged` to raise for a row that is missing or wrong."""
-    return Damaged("index", 0, f"{what}; remove the index directory and it is built again")
+    return Damaged(
+        "index", 0, f"{what}; remove the index directory and it is built again",
+        f"{what_zh}；删除索引目录，节点会重新建立",
+    )  # fmt: skip

@@ -22,6 +22,7 @@ from typing import Final
 
 from google_crc32c import value as crc32c
 
+from ledger.words import Words
 from storage.files import Damaged, Directory, StorageFailure
 from storage.records import (
     RECORD_HEADER,
@@ -33,6 +34,7 @@ from storage.records import (
     decode_header,
     encode_record,
 )
+from storage.system_words import explain_system
 
 SEGMENT_BYTES: Final = 256 * 1024 * 1024
 """A segment is sealed before it would grow past this: 4,000 files per TB, and one file is still
@@ -82,7 +84,7 @@ class SegmentLog:
         self._unsynced: Place | None = None
         self._recent: tuple[Place, _Table] | None = None
         self._failed = False
-        self.notices: list[str] = []
+        self.notices: list[Words] = []
 
     @classmethod
     def open(
@@ -138,7 +140,10 @@ class SegmentLog:
     def append_block(self, height: int, entries: Sequence[bytes], certificate: bytes) -> Appended:
         """Write one record after the last; durable only after `sync`."""
         if self._failed:
-            raise StorageFailure(f"{self._directory.path}: refused after a failed write")
+            raise StorageFailure(
+                f"{self._directory.path}: refused after a failed write",
+                f"{self._directory.path}：此前写入失败，不再写入",
+            )
         if self._unsynced is not None:
             raise RuntimeError(f"block {self._unsynced.height} must be synced before {height}")
         if height != self._next_height:
@@ -165,7 +170,10 @@ class SegmentLog:
         if self._unsynced is None:
             return
         if self._failed:
-            raise StorageFailure(f"{self._directory.path}: refused after a failed write")
+            raise StorageFailure(
+                f"{self._directory.path}: refused after a failed write",
+                f"{self._directory.path}：此前写入失败，不再写入",
+            )
         self._failed = True
         self._directory.fsync(segment_name(self._unsynced.segment))
         self._failed = False
@@ -204,7 +212,7 @@ class SegmentLog:
         """Return one entry whose place and CRC are known, in one read."""
         data = self._read(segment, offset, length)
         if crc32c(data) != crc:
-            raise self._damaged(segment, offset, f"the CRC of an entry of {length} bytes is wrong")
+            raise self._bad_entry(segment, offset, length)
         return data
 
     def locate(self, place: Place) -> Appended:
@@ -228,16 +236,14 @@ class SegmentLog:
             if offset == size and number < last:
                 number, offset = number + 1, _FILE_HEADER.size
                 if self._first_heights[number] != height:
-                    raise self._damaged(
-                        number, 0, f"begins at height {self._first_heights[number]}, not {height}"
-                    )
+                    raise self._damaged(number, 0, *_begins_at(self._first_heights[number], height))
                 continue
             record = self._read_header(number, offset)
             place = Place(height, number, offset, record.length)
             if record.height != height:
-                raise self._damaged(number, offset, f"holds block {record.height}, not {height}")
+                raise self._damaged(number, offset, *_holds(record.height, height))
             if place.end > size:
-                raise self._damaged(number, offset, f"block {height} reaches past the end {size}")
+                raise self._damaged(number, offset, *_reaches_past(height, size))
             yield place
             offset, height = place.end, height + 1
 
@@ -256,10 +262,16 @@ class SegmentLog:
         last, end = self.end
         sizes = [self._directory.size(segment_name(n)) for n in range(len(self._first_heights))]
         if sizes and sizes[last] != end:
-            raise self._damaged(last, min(end, sizes[last]), f"has {sizes[last]} bytes, not {end}")
+            raise self._damaged(
+                last, min(end, sizes[last]), f"has {sizes[last]} bytes, not {end}",
+                f"有 {sizes[last]} 字节，应为 {end} 字节",
+            )  # fmt: skip
         for number, first_height in enumerate(self._first_heights):
             if self._read_file_header(number) != first_height:
-                raise self._damaged(number, 0, "the file header is not the one read at opening")
+                raise self._damaged(
+                    number, 0, "the file header is not the one read at opening",
+                    "文件头与打开时所读的不同",
+                )  # fmt: skip
         done = 0
         number, number_end = 0, _FILE_HEADER.size
         for place in self.places():
@@ -271,7 +283,10 @@ class SegmentLog:
                 progress(done + place.end, sum(sizes))
         is_empty_last = end == _FILE_HEADER.size and number == max(last - 1, 0)
         if sizes and (number, number_end) != (last, end) and not is_empty_last:
-            raise self._damaged(last, 0, f"the last block ends at {number_end}, not at {end}")
+            raise self._damaged(
+                last, 0, f"the last block ends at {number_end}, not at {end}",
+                f"最后一个区块止于 {number_end}，应止于 {end}",
+            )  # fmt: skip
 
     # -- opening
 
@@ -280,11 +295,17 @@ class SegmentLog:
         for name in names:
             match = _NAME.fullmatch(name)
             if match is None:
-                raise Damaged(f"{self._directory.path}/{name}", 0, "is no segment of this log")
+                raise Damaged(
+                    f"{self._directory.path}/{name}", 0, "is no segment of this log",
+                    "不是本日志的数据段",
+                )  # fmt: skip
             numbers.append(int(match[1]))
         for expected, number in enumerate(numbers):
             if number != expected:
-                raise self._damaged(expected, 0, f"is missing, while {segment_name(number)} exists")
+                raise self._damaged(
+                    expected, 0, f"is missing, while {segment_name(number)} exists",
+                    f"缺失，而 {segment_name(number)} 存在",
+                )  # fmt: skip
         return len(numbers)
 
     def _read_names(self, applied: Place | None) -> None:
@@ -305,14 +326,13 @@ class SegmentLog:
         if applied is None:
             place, self._end = None, _FILE_HEADER.size if self._first_heights else 0
             if self._first_heights and self._first_heights[0] != self._first_height:
-                raise self._damaged(
-                    0, 0, f"begins at height {self._first_heights[0]}, not {self._first_height}"
-                )
+                raise self._damaged(0, 0, *_begins_at(self._first_heights[0], self._first_height))
         else:
             if applied.segment >= len(self._first_heights):
                 raise self._damaged(
                     applied.segment, 0, f"is missing, and the index has applied block "
-                    f"{applied.height} from it"
+                    f"{applied.height} from it",
+                    f"缺失，而索引已由其中执行区块 {applied.height}",
                 )  # fmt: skip
             self.read_block(applied)
             place, self._end, self._next_height = applied, applied.end, applied.height + 1
@@ -323,9 +343,8 @@ class SegmentLog:
             if number < len(self._first_heights):
                 if self._first_heights[number] != self._next_height:
                     raise self._damaged(
-                        number, 0,
-                        f"begins at height {self._first_heights[number]}, not {self._next_height}",
-                    )  # fmt: skip
+                        number, 0, *_begins_at(self._first_heights[number], self._next_height)
+                    )
                 self._end = _FILE_HEADER.size
 
     def _walk(self, number: int) -> None:
@@ -338,12 +357,10 @@ class SegmentLog:
                 place = Place(record.height, number, self._end, record.length)
                 if record.height != self._next_height:
                     raise self._damaged(
-                        number, self._end, f"holds block {record.height}, not {self._next_height}"
+                        number, self._end, *_holds(record.height, self._next_height)
                     )
                 if place.end > size:
-                    raise self._damaged(
-                        number, self._end, f"block {record.height} reaches past the end {size}"
-                    )
+                    raise self._damaged(number, self._end, *_reaches_past(record.height, size))
                 if place.end == size and is_last:
                     self.read_block(place)
             except Damaged as damage:
@@ -378,8 +395,12 @@ class SegmentLog:
         name = segment_name(number)
         self._directory.truncate(name, self._end)  # made durable by `open`
         self.notices.append(
-            f"{self._directory.path}/{name}: cut {size - self._end} bytes of an unfinished block "
-            f"{self._next_height} off the end at offset {self._end} ({damage.what})."
+            Words(
+                f"{self._directory.path}/{name}：自偏移 {self._end} 起截去末尾未写完的区块 "
+                f"{self._next_height}，共 {size - self._end} 字节（{damage.what_zh}）。",
+                f"{self._directory.path}/{name}: cut {size - self._end} bytes of an unfinished "
+                f"block {self._next_height} off the end at offset {self._end} ({damage.what}).",
+            )
         )
 
     def _drop_segment(self, number: int, damage: Damaged) -> None:
@@ -387,8 +408,12 @@ class SegmentLog:
         self._directory.remove(name)
         self._directory.fsync_directory()
         self.notices.append(
-            f"{self._directory.path}/{name}: removed a segment that was begun and never held a "
-            f"block ({damage.what})."
+            Words(
+                f"{self._directory.path}/{name}：已删除一个新建而从未存有区块的数据段"
+                f"（{damage.what_zh}）。",
+                f"{self._directory.path}/{name}: removed a segment that was begun and never held "
+                f"a block ({damage.what}).",
+            )
         )
 
     # -- bytes
@@ -410,31 +435,44 @@ class SegmentLog:
         try:
             data = self._directory.pread(segment_name(segment), offset, length)
         except FileNotFoundError:
-            raise self._damaged(segment, 0, "is missing") from None
+            raise self._damaged(segment, 0, "is missing", "缺失") from None
         except PermissionError as error:  # whoever may not open it knows nothing of its bytes
             file = f"{self._directory.path}/{segment_name(segment)}"
-            raise StorageFailure(f"{file} cannot be opened: {error.strerror}") from error
+            raise StorageFailure(
+                f"{file} cannot be opened: {error.strerror}",
+                f"{file} 无法打开：{explain_system(error)}",
+            ) from error
         except OSError as error:
-            raise self._damaged(segment, offset, f"cannot be read: {error.strerror}") from error
+            raise self._damaged(
+                segment, offset, f"cannot be read: {error.strerror}",
+                f"无法读取：{explain_system(error)}",
+            ) from error  # fmt: skip
         if len(data) != length:
             raise self._damaged(
-                segment, offset, f"ends after {len(data)} of the {length} bytes expected here"
-            )
+                segment, offset, f"ends after {len(data)} of the {length} bytes expected here",
+                f"此处应有 {length} 字节，只有 {len(data)} 字节",
+            )  # fmt: skip
         return data
 
     def _read_file_header(self, number: int) -> int:
         data = self._read(number, 0, _FILE_HEADER.size)
         magic, stored_number, first_height, crc = _FILE_HEADER.unpack(data)
         if crc32c(data[:-_CRC_BYTES]) != crc:
-            raise self._damaged(number, 0, "the CRC of the file header is wrong")
+            raise self._damaged(
+                number, 0, "the CRC of the file header is wrong", "文件头的 CRC 不符"
+            )
         if magic != _FILE_MAGIC or stored_number != number:
-            raise self._damaged(number, 0, "the file header is another segment's")
+            raise self._damaged(
+                number, 0, "the file header is another segment's", "文件头属于另一数据段"
+            )
         return int(first_height)
 
     def _read_header(self, segment: int, offset: int) -> RecordHeader:
         record = decode_header(self._read(segment, offset, RECORD_HEADER.size))
         if record is None:
-            raise self._damaged(segment, offset, "no intact record header here")
+            raise self._damaged(
+                segment, offset, "no intact record header here", "此处没有完好的记录头"
+            )
         return record
 
     def _read_table(self, place: Place) -> _Table:
@@ -445,18 +483,24 @@ class SegmentLog:
                 segment, offset,
                 f"holds block {record.height} of {record.length} bytes, not block "
                 f"{place.height} of {place.length}",
+                f"存有区块 {record.height}（{record.length} 字节），应为区块 {place.height}"
+                f"（{place.length} 字节）",
             )  # fmt: skip
         at = offset + RECORD_HEADER.size
         data = self._read(segment, at, record.table_bytes + record.certificate_bytes)
         if crc32c(data) != record.table_crc:
             raise self._damaged(
-                segment, at, f"the CRC of block {record.height}'s table and certificate is wrong"
-            )
+                segment, at, f"the CRC of block {record.height}'s table and certificate is wrong",
+                f"区块 {record.height} 的目录与证书的 CRC 不符",
+            )  # fmt: skip
         count = record.entry_count
         numbers = struct.unpack_from(f">{2 * count}I", data)
         lengths, crcs = numbers[:count], numbers[count:]
         if sum(lengths) != record.entries_bytes:
-            raise self._damaged(segment, at, f"block {record.height}'s lengths do not add up")
+            raise self._damaged(
+                segment, at, f"block {record.height}'s lengths do not add up",
+                f"区块 {record.height} 各条目的长度与总长不符",
+            )  # fmt: skip
         return record, lengths, crcs, data[record.table_bytes :]
 
     def _split(
@@ -472,12 +516,28 @@ class SegmentLog:
         for length, crc in zip(lengths, crcs, strict=True):
             entry = data[at : at + length]
             if crc32c(entry) != crc:
-                raise self._damaged(
-                    segment, start + at, f"the CRC of an entry of {length} bytes is wrong"
-                )
+                raise self._bad_entry(segment, start + at, length)
             entries.append(entry)
             at += length
         return entries
 
-    def _damaged(self, segment: int, offset: int, what: str) -> Damaged:
-        return Damaged(f"{self._directory.path}/{segment_name(segment)}", offset, what)
+    def _bad_entry(self, segment: int, offset: int, length: int) -> Damaged:
+        return self._damaged(
+            segment, offset, f"the CRC of an entry of {length} bytes is wrong",
+            f"一个 {length} 字节条目的 CRC 不符",
+        )  # fmt: skip
+
+    def _damaged(self, segment: int, offset: int, what: str, what_zh: str) -> Damaged:
+        return Damaged(f"{self._directory.path}/{segment_name(segment)}", offset, what, what_zh)
+
+
+def _begins_at(found: int, wanted: int) -> tuple[str, str]:
+    return f"begins at height {found}, not {wanted}", f"自高度 {found} 开始，应为 {wanted}"
+
+
+def _holds(found: int, wanted: int) -> tuple[str, str]:
+    return f"holds block {found}, not {wanted}", f"存有区块 {found}，应为 {wanted}"
+
+
+def _reaches_past(height: int, size: int) -> tuple[str, str]:
+    return f"block {height} reaches past the end {size}", f"区块 {height} 超出文件末尾 {size}"

@@ -19,6 +19,7 @@ from typing import Final
 
 from google_crc32c import value as crc32c
 
+from ledger.words import Words
 from storage.files import Directory
 
 SPOOL_FILES: Final = ("spool-0", "spool-1")
@@ -39,7 +40,7 @@ class Spool:
     def __init__(self, directory: Directory, file_bytes: int = SPOOL_BYTES) -> None:
         self._directory = directory
         self._file_bytes = file_bytes
-        self.notices: list[str] = []
+        self.notices: list[Words] = []
         self._sizes = [0, 0]
         self._active = 0
         for name in SPOOL_FILES:
@@ -88,12 +89,22 @@ class Spool:
                 continue
             following = self._find_record(name, at + 1, size)
             if following is None:
-                self.notices.append(f"{name}: torn at byte {at} of {size}; cut off there")
+                self.notices.append(
+                    Words(
+                        f"{name}：共 {size} 字节，自第 {at} 字节起残缺，已自该处截去",
+                        f"{name}: torn at byte {at} of {size}; cut off there",
+                    )
+                )
                 self._directory.truncate(name, at)
                 self._directory.fsync(name)
                 size = at
             else:
-                self.notices.append(f"{name}: bytes {at} to {following} are damaged and left out")
+                self.notices.append(
+                    Words(
+                        f"{name}：第 {at} 至 {following} 字节已损坏，予以略过",
+                        f"{name}: bytes {at} to {following} are damaged and left out",
+                    )
+                )
                 at = following
         self._sizes[file] = size
         return records

@@ -338,6 +338,7 @@ class FakeNode:
             version="0.1.0",
             mode="normal",
             detail="",
+            detail_zh="",
             height=1,
             block_hash=bytes(32),
             time_ms=TIME_MS,

@@ -15,8 +15,10 @@ from api.app import create_app
 from api.settings import ApiSettings
 from api.tokens import TokenSet
 from ledger.disclosure import FIELDS, read_disclosure, verify_disclosure
-from node.private_records import RECORDS_MAX, PrivateRecords
-from storage.files import DiskDirectory
+from ledger.words import Words
+from node.private_audit import AuditCount, verify_audit
+from node.private_records import RECORDS_MAX, PrivateRecords, verify_records
+from storage.files import Damaged, DiskDirectory
 from storage.private_box import DOCUMENT_BYTES_MAX
 from tests.api.fake import TIME_MS, FakeNode
 
@@ -31,7 +33,7 @@ class Store:
 
     def __init__(self, folder: Path, node: FakeNode, tokens: TokenSet, secret: dict[str, str]):
         self.folder = folder
-        self.stopped: list[str] = []
+        self.stopped: list[Words] = []
         self.node, self._tokens, self._secret = node, tokens, secret
         self._thread = ThreadPoolExecutor(1)
         self.directory = DiskDirectory(folder, create=True)
@@ -55,7 +57,7 @@ class Store:
         self._app = create_app(
             self.node, self._tokens, ApiSettings(now_ms=lambda: TIME_MS), records
         )
-        return records.notices
+        return [notice.en for notice in records.notices]
 
     def connect(self, token: str | None = "custodian") -> httpx.AsyncClient:
         headers = {"X-Request-Id": "r-1"}
@@ -338,9 +340,11 @@ async def test_every_access_is_written_down_without_a_value(store: Store) -> Non
         "outcome": "done",
         "request_id": "r-1",
         "scope": "custodian:bank-a",
+        "sha256": store.audit[0]["sha256"],
         "time": "2026-01-01T00:00:00.000+00:00",
         "token": "custodian",
     }
+    assert verify_audit(store.directory) == AuditCount(lines=7, unsealed=0)
     raw = (store.folder / "audit-2026-01.log").read_text("utf-8")
     assert not [value for value in FIELDS_OF_ONE.values() if value in raw]
 
@@ -364,7 +368,7 @@ async def test_no_answer_leaves_when_the_audit_cannot_be_written(
         "nothing can be written to this node's disk; it stops",
     )
     assert len(store.stopped) == 1
-    assert store.stopped[0].startswith("the private fields' disk failed: ")
+    assert store.stopped[0].en.startswith("the private fields' disk failed: ")
     assert "13800138000" not in answer.text
 
 
@@ -380,6 +384,23 @@ async def test_a_line_that_power_lost_broke_off_spoils_no_other(store: Store) ->
     assert (first + b"\n", torn) == (raw, raw[:50])
     assert json.loads(last)["action"] == "read"
     assert store.reopen() == []
+    assert verify_audit(store.directory) == AuditCount(lines=3, unsealed=0)
+
+
+async def test_no_byte_of_what_is_left_of_erased_fields_changes_unseen(store: Store) -> None:
+    await put(store, FIELDS_OF_ONE)
+    async with store.connect() as client:
+        await client.delete(PRIVATE)
+    file = store.folder / "c1.erased"
+    raw = file.read_bytes()
+    assert verify_records(store.directory, MASTER) == 1
+    for at in range(len(raw)):
+        file.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+        with pytest.raises(Damaged, match=r"c1\.erased, offset 0: is not what is left"):
+            verify_records(store.directory, MASTER)
+    older = {name: value for name, value in json.loads(raw).items() if name != "checksum"}
+    file.write_bytes(json.dumps(older, separators=(",", ":")).encode())
+    assert verify_records(store.directory, MASTER) == 1, "as versions before the checksum wrote it"
 
 
 async def test_what_is_left_of_erased_fields_may_be_damaged_too(store: Store) -> None:

@@ -28,6 +28,7 @@ def test_a_whole_home_passes_every_check(command: Command, home: Path) -> None:
         "ok       genesis",
         "ok       identity",
         "ok       secrets",
+        "ok       audit",
         "ok       vote journal",
         "ok       spool",
         "ok       chain",

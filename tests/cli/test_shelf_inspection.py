@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from cli.node_storage import open_stopped_chain
+from api.tokens import issue_token
+from cli.node_storage import open_stopped_chain, read_tokens, write_tokens
 from genesis.document import parse_genesis
 from ledger.checkpoint import cosign_checkpoint, cosigner_verifier_key, parse_checkpoint_text
 from ledger.note import format_note, parse_note
@@ -22,16 +25,27 @@ from node.keystore import Keystore
 from node.ledger_store import LedgerStore, open_ledger
 from node.messages import CertifiedBlock
 from node.post_quantum_shelf import PostQuantumShelf
+from node.private_audit import AuditLine, PrivateAudit
 from node.server import open_keyvalue
 from node.snapshot_export import freeze
 from node.snapshot_files import SnapshotFiles
 from node.snapshot_install import install, open_base, prepare_chain
 from node.snapshot_shelf import SnapshotShelf
+from node.timestamp_protocol import (
+    Authority,
+    HashName,
+    check_response,
+    compute_imprint,
+    make_request,
+    read_certificates,
+)
+from node.timestamp_shelf import TimestampShelf
 from node.witness_shelf import WitnessShelf
 from storage.chain import ChainStore
 from storage.files import Damaged, DiskDirectory
 from storage.private_box import PrivateBox
 from tests.cli.running import Command
+from tests.outside.authority import OPENSSL, TimestampAuthority
 
 COURT = SeedSigner(bytes(range(32)))
 COURT_NAME = "court.example/witness"
@@ -101,6 +115,28 @@ def put_private(home: NodeHome) -> None:
     document = msgspec.msgpack.encode((1, "bank-a", []))
     with folder(home.private) as directory:
         PrivateBox(directory, open_keystore(home).private_fields_key).write("a", document)
+        line = AuditLine("read", "a", [], "done", "r-1", "custodian:bank-a", "now", "till")
+        PrivateAudit(directory).write(line, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def put_stamped(home: NodeHome, tsa: TimestampAuthority, pinned: Path) -> None:
+    """A token of an authority for which node.toml pins the certificates of `pinned`."""
+    _, note = newest_note(home)
+    size = parse_checkpoint_text(parse_note(note).text).size
+    asked = Authority("tsa-1", "http://127.0.0.1:1", "", read_certificates(tsa.chain.read_bytes()))
+    imprint = compute_imprint(HashName.SHA256, note)
+    answer = tsa.answer(make_request(asked, HashName.SHA256, imprint, 7))
+    now_ms = time.time_ns() // 1_000_000
+    token = check_response(answer, asked, HashName.SHA256, imprint, nonce=7, now_ms=now_ms)
+    with folder(home.timestamps) as directory:
+        TimestampShelf(directory).keep(size, note, now_ms, [token])
+    config = load_config(home)
+    named = replace(
+        config.timestamp,
+        authorities={"tsa-1": "http://127.0.0.1:1"},
+        certificates={"tsa-1": str(pinned)},
+    )
+    home.config.write_text(render_config(replace(config, timestamp=named)))
 
 
 def open_keystore(home: NodeHome) -> Keystore:
@@ -113,6 +149,8 @@ def kept(home: Path) -> NodeHome:
     place = NodeHome(home)
     for put in (put_snapshot, put_witnessed, put_post_quantum, put_private):
         put(place)
+    token = issue_token("till", "merchant:m-yoga", 1)[1]
+    write_tokens(place, [*read_tokens(place), token])
     return place
 
 
@@ -127,6 +165,7 @@ def test_whole_shelves_are_counted(command: Command, kept: NodeHome) -> None:
     assert damaged(command, kept) == []
     for line in (
         "every key, private fields of 1 contracts",
+        "ok       audit: 1 lines, each as it was written ",
         "ok       archive: nothing was moved there",
         "ok       snapshots: 1 snapshots, every chunk as its manifest says",
         "ok       statements: checkpoints: 0 stamped, 1 witnessed, 1 cosigned with ML-DSA-44 ",
@@ -138,7 +177,8 @@ def test_whole_shelves_are_counted(command: Command, kept: NodeHome) -> None:
     "pattern",
     [
         "snapshots/*.manifest", "snapshots/*.rows", "witnessed/*", "postquantum/*",
-        "private/*.box", "private/*.key", "keys/keystore.json",
+        "private/*.box", "private/*.key", "private/audit-*.log", "keys/keystore.json",
+        "tokens.json",
     ],
 )  # fmt: skip
 def test_a_flipped_byte_beside_the_chain_is_named(
@@ -170,6 +210,48 @@ def test_what_the_node_could_not_start_with_is_named(
         assert any(str(file) in line for line in lines), command.out
     file.write_bytes(raw)
     assert damaged(command, kept) == []
+
+
+@pytest.mark.parametrize("name", ["api.crt", "api-authority.crt", "api.key", "peer.key"])
+def test_a_flipped_byte_of_a_servers_key_or_certificate_is_named(
+    command: Command, kept: NodeHome, name: str
+) -> None:
+    """A start would not notice most of them in a certificate, and clients would turn away."""
+    file = kept.keys / name
+    raw = file.read_bytes()
+    for share in (0.05, 0.2, 0.4, 0.6, 0.8, 0.85):
+        changed = bytearray(raw)
+        at = round(share * len(raw))
+        changed[at + (raw[at] == 0x0A)] ^= 1  # the end of a line says nothing in PEM
+        file.write_bytes(changed)
+        (line,) = damaged(command, kept)
+        assert line.startswith("DAMAGED  secrets: "), (share, command.out)
+        assert f"{kept.keys}/" in line
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="openssl is not here")
+def test_a_token_whose_root_was_replaced_is_whole_and_told_to_be(
+    command: Command, kept: NodeHome, tmp_path: Path
+) -> None:
+    tsa, other = TimestampAuthority(tmp_path / "a"), TimestampAuthority(tmp_path / "b", "new")
+    put_stamped(kept, tsa, other.chain)
+    assert damaged(command, kept) == []
+    assert (
+        "1 stamped, 1 witnessed, 1 cosigned with ML-DSA-44; 1 tokens of tsa-1 are whole and verify "
+        "by the certificate that each brought along, which leads to no root that node.toml pins now"
+    ) in command.out
+    assert "tsa-1 的 1 个令牌完好，以各自所附的证书核验通过，但该证书不能追溯到" in command.out
+    other.chain.write_bytes(other.chain.read_bytes() + tsa.root.read_bytes())
+    assert damaged(command, kept) == []
+    assert "1 stamped, 1 witnessed, 1 cosigned with ML-DSA-44 时间戳" in command.out
+    (file,) = kept.timestamps.iterdir()
+    raw = file.read_bytes()
+    at = raw.index(b'"token":"') + 1000
+    file.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+    for pinned in (other.chain, tsa.chain):
+        other.chain.write_bytes(pinned.read_bytes())
+        (line,) = damaged(command, kept)
+        assert file.name in line
 
 
 def test_a_snapshot_without_its_rows_is_told_and_a_strangers_file_is_left(

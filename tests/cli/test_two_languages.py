@@ -17,8 +17,11 @@ from cli.client import ApiError, Unreachable, ask_first
 from cli.failure import Failure
 from cli.passed_on import pass_on
 from ledger.refusal import Reason, Rejected
-from node.config import ConfigError
+from node.config import ConfigError, parse_config
+from node.endpoint import BadEndpoint
 from node.keystore import DamagedKeystore, KeystoreError, PassphraseError, WrongPassphrase
+from node.tls import TlsIdentityError
+from storage.archive import NotMounted
 from storage.backup import BackupRefused
 from storage.files import Damaged, InUse, StorageFailure
 
@@ -111,30 +114,47 @@ def test_what_another_python_may_say_is_wrong_in_both_all_the_same() -> None:
 # Deeper parts
 
 
+def parse_refused(text: str) -> ConfigError:
+    with pytest.raises(ConfigError) as refused:
+        parse_config(text)
+    return refused.value
+
+
 @pytest.mark.parametrize(
     ("error", "english", "chinese"),
     [
         (
-            ConfigError(["node.toml: a: 1", "node.toml: b: 2"]),
-            "node.toml: a: 1\nnode.toml: b: 2.",
-            "配置不符合要求，逐条原因见上。",
+            parse_refused("replica = []\na = 1"),
+            "node.toml: a: no such key\nnode.toml: replica: expected an integer, found a list.",
+            "配置不符合要求：node.toml：a：没有这一项\nnode.toml：replica：应为整数，而不是列表。",
         ),
-        (WrongPassphrase("this does not open"), "This does not open.", "口令不能打开密钥库。"),
-        (DamagedKeystore("bad"), "Bad.", "密钥库文件已损坏或被改动，原因见上一行。"),
-        (PassphraseError("none"), "None.", "没有可用的密钥库口令，原因见上一行。"),
-        (KeystoreError("none"), "None.", "密钥库无法使用，原因见上一行。"),
+        (WrongPassphrase("not this one", "打不开"), "Not this one.", "口令不符：打不开。"),
+        (DamagedKeystore("bad", "校验和不符"), "Bad.", "密钥库文件已损坏或被改动：校验和不符。"),
+        (PassphraseError("none", "口令为空"), "None.", "没有可用的密钥库口令：口令为空。"),
+        (KeystoreError("none", "尚无密钥"), "None.", "密钥库无法使用：尚无密钥。"),
         (
-            BackupRefused("b.tar has no"),
+            BackupRefused("b.tar has no", "链为空"),
             "b.tar has no.",
-            "无法备份或使用该备份，未作任何更改；原因见上一行。",
+            "无法备份或使用该备份，未作任何更改：链为空。",
         ),
         (
-            Damaged("a/00.segment", 7, "torn"),
+            Damaged("a/00.segment", 7, "torn", "残缺"),
             "a/00.segment, offset 7: torn.",
-            "存储的数据已损坏：a/00.segment，偏移 7；原因见上一行。",
+            "存储的数据已损坏：a/00.segment，偏移 7：残缺。",
         ),
-        (InUse("/net is in use"), "/net is in use.", "目录正被另一进程占用。"),
-        (StorageFailure("full"), "Full.", "存储读写失败，原因见上一行。"),
+        (InUse("/net is in use", "/net 在用"), "/net is in use.", "目录正被占用：/net 在用。"),
+        (StorageFailure("full", "磁盘已满"), "Full.", "存储读写失败：磁盘已满。"),
+        (
+            NotMounted("0", "a", 9),
+            str(NotMounted("0", "a", 9)) + ".",
+            "操作未能完成：0 已移至归档，而归档未挂载在 a；本节点存有高度 9 起的区块。",
+        ),
+        (
+            BadEndpoint("nowhere"),
+            'Expected "host:port" or "[address]:port", found "nowhere".',
+            '操作未能完成：应为 "主机:端口" 或 "[地址]:端口"，而不是 "nowhere"。',
+        ),
+        (TlsIdentityError("no key", "没有私钥"), "No key.", "操作未能完成：没有私钥。"),
         (
             OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/net/file"),
             "/net/file: No space left on device.",
@@ -143,7 +163,7 @@ def test_what_another_python_may_say_is_wrong_in_both_all_the_same() -> None:
         (
             OSError(errno.EXDEV, os.strerror(errno.EXDEV)),
             "Invalid cross-device link.",
-            "操作未能完成：系统报错，原因见上一行。",
+            "操作未能完成：系统报错：Invalid cross-device link。",
         ),
         (
             Rejected(Reason.BAD_FIELD, "data: no", "数据不对"),

@@ -42,7 +42,7 @@ def is_chinese(sentence: ast.expr) -> bool:
     """Say whether an expression has Chinese words of its own, or is a refusal's `chinese`."""
     if isinstance(sentence, ast.Name | ast.Attribute):
         name = sentence.id if isinstance(sentence, ast.Name) else sentence.attr
-        return name in {"chinese", "zh"}
+        return name in {"chinese", "detail_zh", "zh"}
     return bool(CHINESE.search(ast.unparse(sentence))) or any(
         isinstance(part, ast.FormattedValue)
         and isinstance(part.value, ast.Attribute)

@@ -164,8 +164,8 @@ MUTANTS = (
     Mutant(
         "entry-crc-unchecked-alone",
         "storage/segments.py",
-        "        if crc32c(data) != crc:\n            raise self._damaged(segment, offset,",
-        "        if not data:\n            raise self._damaged(segment, offset,",
+        "        if crc32c(data) != crc:\n            raise self._bad_entry(segment, offset,",
+        "        if not data:\n            raise self._bad_entry(segment, offset,",
         "an entry's checksum is not checked when it is read alone",
         SEGMENTS + "test_an_entry_that_is_read_alone_is_checked",
     ),

@@ -127,7 +127,7 @@ class Door:
 
         async def write_spool(write: Any) -> None:
             if self.fails:
-                raise StorageFailure("the disk is full")
+                raise StorageFailure("the disk is full", "磁盘空间不足")
 
         async def perform(event: Admitted) -> None:
             admission.admit(event.candidates, self.world.next_ms, is_local=event.is_local)

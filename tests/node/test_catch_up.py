@@ -140,8 +140,8 @@ def test_a_decided_block_that_comes_out_differently_here_halts_this_node(
     monkeypatch.setitem(KINDS, ("prepaid.prepay", 1), Kind(kind.data, apply, kind.summary))
     machine.hear(0, Blocks(blocks_of(network, 1, 1)))
     [halted] = [item for item in machine.done if isinstance(item, Halted)]
-    assert halted.reason.startswith("block 1 is decided and cannot be reproduced: ")
-    assert halted.reason.endswith(reason)
+    assert halted.reason.en.startswith("block 1 is decided and cannot be reproduced: ")
+    assert halted.reason.en.endswith(reason)
     assert (machine.height, machine.driver.halted) == (0, halted.reason)
 
 

@@ -239,7 +239,7 @@ def test_a_proposal_that_nobody_asked_for_is_not_even_hashed(
 
     monkeypatch.setattr("node.driver.tagged_hash", hash_nothing)
     machine.hear(1, FetchedProposal(b"header", b"", [b"envelope"]))
-    assert machine.driver.halted == ""
+    assert machine.driver.halted is None
 
 
 def test_a_cosignature_says_a_second_by_which_the_tree_existed() -> None:
@@ -279,11 +279,16 @@ def test_another_root_of_the_same_size_is_told_and_not_counted() -> None:
     machine.hear(1, liar.cosign(machine.height, network.now_ms // 1000))
     told = (
         f"validator bank-1 cosigned size {size} with root {'00' * 32}, where this node's log has "
-        f"root {root.hex()}: one of the two has forked"
+        f"root {root.hex()}: one of the two has forked "
+        f"验证节点 bank-1 联署的大小 {size} 的根哈希与本节点的日志不同：二者之一已分叉"
+    )
+    convicted = (
+        f"validator bank-1 contradicted itself: checkpoint/{size} "
+        f"验证节点 bank-1 自相矛盾，证据将上链：checkpoint/{size}"
     )
     assert machine.said("error")[-2:] == [
         told,
-        f"validator bank-1 contradicted itself: checkpoint/{size}",
+        convicted,
     ]
     note = machine.driver.certification.make_note(machine.height)
     assert note is not None
@@ -481,7 +486,10 @@ def test_what_cannot_be_executed_is_tried_once(monkeypatch: pytest.MonkeyPatch) 
     network.grow(6)
     primary = network.machines[1]
     [line] = [text for text in primary.said("error") if text.startswith("set aside")]
-    assert line.endswith("could not be executed: ZeroDivisionError: our own mistake")
+    assert line.endswith(
+        "could not be executed: ZeroDivisionError: our own mistake "
+        "该交易执行时出错，已搁置，不再提议"
+    )
     for machine in network.machines:
         assert len(machine.driver.pool) == 0
         assert len([text for text in machine.said("error") if "ZeroDivision" in text]) == 1

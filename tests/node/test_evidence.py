@@ -129,7 +129,8 @@ def test_a_cosignature_that_is_not_of_this_log_is_a_doubt() -> None:
     assert doubt.evidence == ()
     assert doubt.complaint == (
         f"validator bank-2 cosigned size 9 with root {FALSE.hex()}, where this node's log has "
-        f"root {root_at(9).hex()}: one of the two has forked"
+        f"root {root_at(9).hex()}: one of the two has forked "
+        "验证节点 bank-2 联署的大小 9 的根哈希与本节点的日志不同：二者之一已分叉"
     )
     assert certification.add(2, log.frame(2, 9, FALSE), 3) is None, "said once"
     proven = certification.add(2, log.frame(3, 300, root_at(300)), 3)

@@ -204,12 +204,12 @@ async def test_a_lie_is_named_and_does_not_count(tmp_path: Path) -> None:
     assert network.said == [
         (
             f"warning: post-quantum: replica 1: bad_signature: Checkpoint: the ML-DSA-44 "
-            f"cosignature of {name} is wrong"
+            f"cosignature of {name} is wrong 第 1 号副本的后量子联署未通过核验，原因见前"
         ),
         (
             f"warning: post-quantum: replica 1: unknown_key: Post-quantum line of {name}: the "
             f"key's SHA-256 is {sha256(lie(seed=9).public_key).hex()}, and genesis gives "
-            f"{expected.hex()}"
+            f"{expected.hex()} 第 1 号副本的后量子联署未通过核验，原因见前"
         ),
     ]
     assert network.shelf(0).newest_size == 0

@@ -20,6 +20,7 @@ import pytest
 
 from cli.devnet_addresses import Layout
 from cli.devnet_homes import create_devnet
+from ledger.words import Words
 from node.config import NodeHome, load_config
 from node.descriptors import CONNECTIONS_MIN, count_own
 from node.disk_usage import DiskUsage, count_bytes
@@ -72,9 +73,9 @@ def test_progress_without_a_known_end_is_said_as_it_comes(
 
 
 def test_notices_are_warnings(caplog: pytest.LogCaptureFixture) -> None:
-    log_notices(["spool-0: torn at byte 7 of 9; cut off there"])
+    log_notices([Words("spool-0：残缺", "spool-0: torn at byte 7 of 9; cut off there")])
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", "storage: spool-0: torn at byte 7 of 9; cut off there")
+        ("WARNING", "storage: spool-0: torn at byte 7 of 9; cut off there 存储：spool-0：残缺")
     ]
 
 
@@ -101,19 +102,26 @@ async def test_a_mistake_in_asking_outsiders_ends_neither_the_node_nor_the_askin
 ) -> None:
     """Only a disk that fails stops the node."""
     monkeypatch.setattr("node.server.AGAIN_S", 0)
-    ends: list[Exception] = [StorageFailure("draft: write failed"), KeyError("what they said")]
+    ends: list[Exception] = [
+        StorageFailure("draft: write failed", "写入失败"),
+        KeyError("what they said"),
+    ]
 
     async def run() -> None:
         raise ends.pop()
 
     server = _Server.__new__(_Server)
-    failed: list[str] = []
+    failed: list[Words] = []
     monkeypatch.setattr(server, "_fail", failed.append)
     asking: Any = SimpleNamespace(run=run)
     await server._ask_outsiders(asking)
-    assert failed == ["draft: write failed"]
+    assert failed == [
+        Words("磁盘出错：写入失败", "the disk failed: draft: write failed"),
+    ]
     [line] = [record.getMessage() for record in caplog.records]
-    assert line == "asking outsiders broke off; it begins again in 0 s"
+    assert line == (
+        "asking outsiders broke off; it begins again in 0 s 向外部机构的请求中断，0 秒后重新开始"
+    )
 
 
 async def test_a_home_is_counted_on_a_thread_and_asked_for_its_last_figure(
@@ -140,13 +148,13 @@ async def test_a_home_is_counted_on_a_thread_and_asked_for_its_last_figure(
 
 async def handled(make: object) -> list[str]:
     """Return why the node would stop after what `make` starts has gone wrong unseen."""
-    reasons: list[str] = []
+    reasons: list[Words] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(make_exception_handler(reasons.append))
     make()  # type: ignore[operator]
     for _ in range(5):
         await asyncio.sleep(0)
-    return reasons
+    return [reason.en for reason in reasons]
 
 
 async def breaks(error: Exception) -> None:
@@ -157,7 +165,7 @@ async def test_a_task_that_breaks_off_stops_the_node(caplog: pytest.LogCaptureFi
     error = KeyError("peer")
     reasons = await handled(lambda: asyncio.ensure_future(breaks(error)) and None)
     assert reasons == ["a mistake of this program: KeyError: 'peer'"]
-    assert "event loop: Task exception was never retrieved" in caplog.messages
+    assert "event loop: Task exception was never retrieved 事件循环出错" in caplog.messages
     assert "in breaks" in caplog.text
 
 
@@ -170,17 +178,21 @@ async def test_a_timer_that_breaks_off_stops_the_node() -> None:
 
 
 async def test_what_has_rotted_on_the_disk_is_no_mistake_of_the_program() -> None:
-    error = Damaged("chain/000000000000.seg", 4096, "a frame's checksum does not match")
+    error = Damaged(
+        "chain/000000000000.seg", 4096, "a frame's checksum does not match", "校验和不符"
+    )
     reasons = await handled(lambda: asyncio.ensure_future(breaks(error)) and None)
     assert reasons == [f"what is stored here is damaged: {error}"]
 
 
-@pytest.mark.parametrize("error", [OSError(104, "reset"), VerifierUnavailable("a worker died")])
+@pytest.mark.parametrize(
+    "error", [OSError(104, "reset"), VerifierUnavailable("a worker died", "验签进程已终止")]
+)
 async def test_what_passes_by_itself_is_said_and_not_the_end(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert await handled(lambda: asyncio.ensure_future(breaks(error)) and None) == []
-    assert "event loop: Task exception was never retrieved" in caplog.messages
+    assert "event loop: Task exception was never retrieved 事件循环出错" in caplog.messages
 
 
 async def test_one_connections_mistake_is_not_the_nodes_end() -> None:
@@ -238,7 +250,8 @@ def test_another_certificate_than_genesis_pins_is_said_with_status_2(home: NodeH
     assert status == 2, err
     assert line["event"] == (
         f"this node cannot start: {home.tls_certificate} is not the certificate genesis lists for "
-        "this replica; its peers would refuse it"
+        f"this replica; its peers would refuse it 节点无法启动：{home.tls_certificate} "
+        "不是创世文件为本副本载明的证书；其他节点会拒绝它"
     )
     assert (line["node"], line["replica"]) == ("bank-a", 0)
     assert "Traceback" not in err

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from api.ports import Unavailable
+from ledger.words import Words
 from node.service import NodeService
 from node.timestamp_shelf import TimestampShelf
 from storage.files import DiskDirectory, StorageFailure
@@ -21,7 +22,7 @@ async def test_a_full_disk_is_unavailable_and_no_mistake() -> None:
     """Found on a full disk: it was answered 500 `internal`, with a traceback in the log."""
 
     async def submit(_: Any) -> Any:
-        raise StorageFailure("spool-0: write failed: No space left on device")
+        raise StorageFailure("spool-0: write failed: No space left on device", "磁盘空间不足")
 
     nobody: Any = None
     submissions: Any = SimpleNamespace(submit=submit)
@@ -46,9 +47,9 @@ async def test_a_full_disk_is_unavailable_and_no_mistake() -> None:
             "正在追赶：高度 50，目标高度 71",
         ),
         (
-            {"halted": "block 51 cannot be reproduced"},
+            {"halted": Words("区块 51 无法复现", "block 51 cannot be reproduced")},
             "block 51 cannot be reproduced",
-            "节点已停止。原文：block 51 cannot be reproduced",
+            "节点已停止：区块 51 无法复现",
         ),
     ],
 )
@@ -60,7 +61,7 @@ def test_a_node_says_in_both_languages_why_nobody_is_to_be_sent_there(
         "catch_up": SimpleNamespace(target=70),
         "chain": SimpleNamespace(validators=validators, header=header),
         "connected_count": 2,
-        "halted": "",
+        "halted": None,
     } | changes
     shell: Any = SimpleNamespace(driver=SimpleNamespace(**given), is_stopped=bool(given["halted"]))
     nobody: Any = None

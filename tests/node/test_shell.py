@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from consensus.actions import KEEP
+from ledger.words import Words
 from node.effects import (
     CommitBlock,
     Committed,
@@ -45,7 +46,7 @@ class RecordingDisk:
 
     def save(self, record, pending):
         if record in self.failing:
-            raise StorageFailure("the disk is full")
+            raise StorageFailure("the disk is full", "磁盘空间不足")
         self.done.append(("save", record))
 
     def prepare(self, block, certificate, before):
@@ -104,19 +105,29 @@ def test_nothing_is_performed_after_a_failing_disk():
     )
     shell.dispatch(Ticked())
     assert disk.done == []
-    assert stopped == ["the disk failed: the disk is full"]
-    assert said == [("error", "stopping: the disk failed: the disk is full")]
+    assert stopped == [Words("磁盘出错：磁盘空间不足", "the disk failed: the disk is full")]
+    assert said == [
+        (
+            "error",
+            "stopping: the disk failed: the disk is full 即将停止：磁盘出错：磁盘空间不足",
+        )
+    ]
     shell.dispatch(Ticked())
     assert len(shell.driver.events) == 1
 
 
 def test_nothing_is_performed_after_a_halt():
     shell, disk, _, stopped = make_shell(
-        {Ticked: [Halted("block 3 cannot be reproduced"), SaveJournal(b"vote", KEEP)]}
+        {
+            Ticked: [
+                Halted(Words("区块 3 无法复现", "block 3 cannot be reproduced")),
+                SaveJournal(b"vote", KEEP),
+            ]
+        }
     )
     shell.dispatch(Ticked())
     assert disk.done == []
-    assert stopped == ["block 3 cannot be reproduced"]
+    assert stopped == [Words("区块 3 无法复现", "block 3 cannot be reproduced")]
 
 
 def test_a_mistake_of_our_own_stops_the_node():
@@ -126,7 +137,7 @@ def test_a_mistake_of_our_own_stops_the_node():
     with pytest.raises(AssertionError):
         shell.dispatch(Ticked())
     assert shell.is_stopped
-    assert stopped[0].startswith("a mistake of this program: AssertionError: ")
+    assert stopped[0].en.startswith("a mistake of this program: AssertionError: ")
     shell.dispatch(Ticked())
     assert disk.done == []
 

@@ -131,7 +131,9 @@ def test_a_peer_without_the_block_asked_for_is_passed_over_and_said() -> None:
     (told,) = late.said("error")
     assert told == (
         "no connected peer holds block 1: each has begun with a snapshot after it; connect one "
-        "that holds it, or let this node join by a snapshot (`evidence-ledger node join`)"
+        "that holds it, or let this node join by a snapshot (`evidence-ledger node join`) "
+        "已连接的节点均无区块 1：它们都自此后的快照开始；请连接存有该区块的节点，"
+        "或使本节点以快照加入（`evidence-ledger node join`）"
     )
     done = len(late.done)
     for _ in range(LACKING_TICKS):
@@ -708,7 +710,10 @@ def test_a_chunk_that_the_disk_has_changed_is_not_given_away(
     assert shelf.chunk(height, 0) is None
     assert shelf.chunk(height, 0) is None
     [line] = [each.getMessage() for each in caplog.records]
-    assert line == f"snapshots/{name}, offset 0: chunk 0 {what}; this snapshot is no longer served"
+    said, _, said_zh = line.partition(" snapshots/")
+    assert said == f"snapshots/{name}, offset 0: chunk 0 {what}; this snapshot is no longer served"
+    assert said_zh.startswith(f"{name}，偏移 0：第 0 块")
+    assert said_zh.endswith("；不再提供此快照")
     assert shelf.offers() == []
 
 

@@ -76,7 +76,8 @@ async def test_only_every_nth_block_has_a_snapshot_and_none_is_begun_beside_anot
     assert level == "warning"
     assert text == (
         "no snapshot of block 4: the one before it is still being written; the state has outgrown "
-        "snapshot.interval_blocks"
+        "snapshot.interval_blocks 未制作区块 4 的快照：前一份仍在写入；状态已大到 "
+        "snapshot.interval_blocks 不敷使用"
     )
     await export.finish()
     assert export.shelf.heights == [4]
@@ -97,7 +98,7 @@ async def test_a_full_disk_costs_the_snapshot_and_not_the_node() -> None:
     assert text == (
         f"the snapshot of block {machine.height} failed, and none is made until the node is "
         f"started again: snapshots/{machine.height:016d}.rows: write failed: No space left on "
-        "device"
+        f"device 区块 {machine.height} 的快照制作失败，节点重新启动前不再制作"
     )
     export.export.block_applied(machine.driver.chain.header)
     await asyncio.sleep(0)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ledger.words import Words
 from node.steps import DiskWork, Steps
 from storage.files import StorageFailure
 
@@ -25,7 +26,7 @@ class Line:
     def __init__(self, thread: ThreadPoolExecutor | None) -> None:
         self.done: list[str] = []
         self.threads: set[str] = set()
-        self.failures: list[str] = []
+        self.failures: list[Words] = []
         self.gate = threading.Event()
         self.gate.set()
         self.steps: Steps[list[str], str] = Steps(
@@ -49,7 +50,7 @@ class Line:
             self.gate.wait()
             self.threads.add(threading.current_thread().name)
             if effect.startswith("?"):
-                raise StorageFailure(f"{effect[1:]} is full")
+                raise StorageFailure(f"{effect[1:]} is full", "磁盘空间不足")
             return effect[1:]
 
         return DiskWork(work, lambda answer: self.done.append(f"synced {answer}"))
@@ -98,7 +99,7 @@ async def test_nothing_follows_a_failing_disk_and_whoever_waits_is_told(
     line.gate.set()
     answers = await asyncio.gather(*waiting, return_exceptions=True)
     assert [str(answer) for answer in answers] == ["the node stops; nothing more is performed"] * 2
-    assert line.failures == ["the disk failed: disk is full"]
+    assert line.failures == [Words("磁盘出错：磁盘空间不足", "the disk failed: disk is full")]
     assert line.done == ["step a"]
     line.steps.put(["c", "2"])
     with pytest.raises(StorageFailure):
@@ -110,7 +111,9 @@ async def test_a_mistake_of_our_own_stops_everything_and_is_raised() -> None:
     line = Line(None)
     with pytest.raises(ZeroDivisionError):
         line.steps.put(["a", "1", "raise", "2"])
-    assert line.failures == ["a mistake of this program: ZeroDivisionError: our own mistake"]
+    assert [one.en for one in line.failures] == [
+        "a mistake of this program: ZeroDivisionError: our own mistake"
+    ]
     assert line.done == ["step a", "1"]
     assert line.steps.is_stopped
 

@@ -482,4 +482,5 @@ def test_a_bad_token_file_is_read_and_said_once(
     assert reads == [path]
     [line] = [each.getMessage() for each in caplog.records]
     assert line.startswith("tokens: malformed: token file: JSON is malformed: ")
-    assert line.endswith("; those known before still count")
+    assert "; those known before still count 访问令牌：" in line
+    assert line.endswith("；此前已知的令牌仍然有效")

@@ -190,11 +190,16 @@ def test_refusals(text: str, sentence: str) -> None:
 def test_everything_wrong_is_said_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config('replica = -1\n[log]\nformat = "xml"\ncolour = true', "home/node.toml")
-    assert caught.value.problems == (
+    assert tuple(one.en for one in caught.value.problems) == (
         "home/node.toml: replica: must be 0 to 35, not -1",
         "home/node.toml: log.colour: no such key",
         'home/node.toml: log.format: expected "human" or "json", found the string "xml"',
     )
+    assert caught.value.detail_zh.splitlines() == [
+        "home/node.toml：replica：须在 0 至 35 之间，而不是 -1",
+        "home/node.toml：log.colour：没有这一项",
+        'home/node.toml：log.format：应为 "human" 或 "json"，而不是字符串 "xml"',
+    ]
 
 
 def test_home_is_private_and_its_paths_are_fixed(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from ledger.signing import SeedSigner
 from ledger.timestamp_part import TimestampToken
 from node.asking import Rounds
 from node.config import ConfigError, NodeHome, TimestampConfig
+from node.timestamp_integrity import find_own_signer
 from node.timestamp_protocol import (
     REPLY_BYTES_MAX,
     Authority,
@@ -393,7 +394,7 @@ def test_configured_certificates_are_read_and_every_fault_is_said(
     )
     with pytest.raises(ConfigError) as refused:
         load_authorities(place, config)
-    assert refused.value.problems == (
+    assert tuple(one.en for one in refused.value.problems) == (
         f"timestamp.certificates: b: {tmp_path}/bad.pem: they are not certificates in PEM",
         f"timestamp.certificates: c: {tmp_path}/none.pem: No such file or directory",
     )
@@ -426,7 +427,9 @@ def test_the_shelf_keeps_gives_back_and_finds_what_covers(
     (folder / "draft").write_bytes(b"{")
     (folder / "notes.txt").write_bytes(b"")
     again = open_shelf(folder)
-    assert again.notices == [f"{folder}/notes.txt is no file of timestamps; ignored."]
+    assert [one.en for one in again.notices] == [
+        f"{folder}/notes.txt is no file of timestamps; ignored."
+    ]
     assert not (folder / "draft").exists()
     assert again.newest_size == 40
     assert [again.first_size_at_or_after(size) for size in (0, 7, 8, 40, 41)] == [
@@ -489,6 +492,24 @@ def test_of_a_kept_token_that_is_judged_again_no_flipped_byte_is_passed_over(
         if not find_flaw(bytes(changed), imprint, authority):
             passed_over.append(at)
     assert [raw[at - 2 : at + 1].hex() for at in passed_over] == ["020103", "020101"]
+
+
+def test_a_whole_token_of_another_root_is_told_from_a_damaged_one(
+    tsa: TimestampAuthority, authority: Authority
+) -> None:
+    """What does not verify under the root that is pinned is never called whole."""
+    raw = ask(tsa, authority)
+    imprint = compute_imprint(HashName.SHA256, b"a")
+    signer = find_own_signer(raw)
+    assert signer is not None
+    assert signer.subject == authority.certificates[0].subject
+    for at in range(len(raw)):
+        changed = bytearray(raw)
+        changed[at] ^= 1
+        if find_own_signer(bytes(changed)) is not None:
+            assert find_flaw(bytes(changed), imprint, authority) == "", at
+    assert find_own_signer(raw[:-1]) is None
+    assert find_own_signer(b"") is None
 
 
 # Asking
@@ -584,6 +605,7 @@ async def test_every_authority_is_asked_with_every_hash_and_who_fails_is_asked_a
     assert (len(tsa.requests), len(other.requests)) == (2, 6)
     assert sorted(world.counted) == [False] * 4 + [True] * 4
     line = "it answered with HTTP status 503"
+    line += " 时间戳机构 tsa-2（sha256）未给出可用的令牌，原因见前"
     assert world.said[0] == ("warning", f"timestamps: tsa-2, sha256: {line}")
     assert world.said[-1] == ("info", "timestamps: size 7 has 4 tokens")
 

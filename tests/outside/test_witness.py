@@ -41,8 +41,10 @@ SIGNER = SeedSigner(sha256(b"witness").digest())
 NAME = "court.example/witness"
 ROOT = Path(__file__).parents[2]
 FORK = (
-    "witnesses: court knows another tree of size 7 than this node: one of the two was shown a fork"
+    "witnesses: court knows another tree of size 7 than this node: one of the two was shown a fork "
+    "见证方 court 所知的大小 7 的树与本节点不同：二者之一所见为分叉"
 )
+UNUSABLE = "见证方 court 未给出可用的副署，原因见前"
 ORIGIN_HASH = sha256(GENESIS.origin.encode()).hexdigest()
 
 
@@ -50,7 +52,7 @@ def open_witness(folder: Path, signer: SeedSigner = SIGNER, name: str = NAME) ->
     return Witness(name, signer, [GENESIS], DiskDirectory(folder, create=True), lambda: TIME_S)
 
 
-def connect(witness: Witness, stopped: list[str] | None = None) -> httpx.AsyncClient:
+def connect(witness: Witness, stopped: list[StorageFailure] | None = None) -> httpx.AsyncClient:
     app = make_app(witness, ([] if stopped is None else stopped).append)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://witness.test")
 
@@ -212,12 +214,12 @@ def test_what_was_cosigned_is_remembered_and_a_changed_file_stops_the_start(
 async def test_a_cosignature_leaves_only_after_the_disk_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, witness: Witness
 ) -> None:
-    stopped: list[str] = []
+    stopped: list[StorageFailure] = []
     seen: list[dict[str, int]] = []
 
     def failing(*_: object) -> None:
         seen.append(dict(witness.sizes))
-        raise StorageFailure("draft: write failed: No space left on device")
+        raise StorageFailure("draft: write failed: No space left on device", "磁盘空间不足")
 
     async with connect(witness, stopped) as client:
         monkeypatch.setattr("node.witness.write_whole", failing)
@@ -226,7 +228,7 @@ async def test_a_cosignature_leaves_only_after_the_disk_has_it(
             503,
             "this witness cannot write to its disk; it stops\n",
         )
-        assert stopped == ["draft: write failed: No space left on device"]
+        assert [str(one) for one in stopped] == ["draft: write failed: No space left on device"]
         assert seen == [{GENESIS.origin: 0}]
         assert "—" not in answer.text
 
@@ -326,7 +328,7 @@ async def test_a_fork_told_by_the_elder_text_of_the_protocol_is_an_error_too(
     await ask(witness, shelf, said, [7], app)
     assert said == [
         ("error", FORK),
-        ("warning", "witnesses: court: it refuses this node's tree of size 7"),
+        ("warning", f"witnesses: court: it refuses this node's tree of size 7 {UNUSABLE}"),
     ]
     assert shelf.newest_size == 0
 
@@ -380,7 +382,7 @@ async def test_a_witness_that_knows_what_this_node_does_not_hold_is_passed_over(
             await witnessing.ask_all(client, make_note(20))
     sentence = (
         "witnesses: court: it knows size 3, from before what this node holds of the log; another "
-        "member has to show it a newer one"
+        f"member has to show it a newer one {UNUSABLE}"
     )
     assert said == [("warning", sentence)]
 

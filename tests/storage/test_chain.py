@@ -49,7 +49,7 @@ def facts_of(index: int, entry: bytes) -> EntryFacts | None:
         return None
     text = json.loads(entry)
     if text["index"] != index:
-        raise Damaged("segment", 0, f"entry {index} says that it is {text['index']}")
+        raise Damaged("segment", 0, f"entry {index} says that it is {text['index']}", "不符")
     reference = digest(text["reference"]) if text["reference"] else b""
     return EntryFacts(digest(text["tx"]), text["stream"], reference, text.get("refused", False))
 
@@ -215,7 +215,9 @@ def test_chain_on_disk_over_every_back_end(
     # The index removed altogether: everything is built again from the segments.
     disk = DiskDirectory(tmp_path / "segments")
     store = ChainStore.open(disk, make(tmp_path / "again"), segment_bytes=SEGMENT_BYTES)
-    assert store.notices == ["The index is empty and the segments reach block 11: 12 to replay."]
+    assert [one.en for one in store.notices] == [
+        "The index is empty and the segments reach block 11: 12 to replay."
+    ]
     assert len(replay(store)) == 12
     assert_is_chain(store, 12)
     store.close()
@@ -279,7 +281,9 @@ def test_index_behind_by_several_blocks_is_said_and_replayed() -> None:
     for block in blocks_of(5)[3:]:
         store.commit_block(block)
     store = opened(disk, keyvalue)
-    assert store.notices == ["The index is at block 2 and the segments reach block 4: 2 to replay."]
+    assert [one.en for one in store.notices] == [
+        "The index is at block 2 and the segments reach block 4: 2 to replay."
+    ]
     assert [block.place.height for block in replay(store)] == [3, 4]
     assert_is_chain(store, 5)
 

@@ -163,7 +163,7 @@ def test_every_flipped_byte_is_reported_and_none_changes_what_is_loaded() -> Non
             flipped = disk.durable_copy()
             flipped.flip(name, offset)
             journal = Journal.open(flipped)
-            assert any(name in finding for finding in journal.verify()), (name, offset)
+            assert any(name in finding.en for finding in journal.verify()), (name, offset)
             if name == PENDING_FILES[1]:
                 with pytest.raises(Damaged):
                     journal.load()
@@ -198,7 +198,7 @@ def test_torn_unacknowledged_slot_is_ignored_and_said() -> None:
     rot_slot(disk, 1)
     journal = Journal.open(disk)
     assert journal.load() == JournalState(b"new vote", b"new block")
-    assert journal.notices == [
+    assert [one.en for one in journal.notices] == [
         (
             "fake/votes: ignored the slot at offset 65536, which was being written when the node "
             "stopped or is damaged; record 2 holds."
@@ -229,7 +229,7 @@ def test_a_power_loss_that_takes_the_mark_and_then_rot_forget_nothing(
                 f"fake/votes: the copy at offset {offset} was torn or is damaged; record "
                 f"{2 + slot} was read from its other copy and written again."
             )
-            assert journal.notices[-1] == said
+            assert journal.notices[-1].en == said
             again = Journal.open(disk)
             assert again.load().record == before
             assert (again.notices, again.verify()) == ([], ())
@@ -259,7 +259,7 @@ def test_a_copy_that_kept_an_older_record_is_said_and_written_again() -> None:
     journal.save(b"third vote", None)
     disk.pwrite(VOTES_FILE, SECOND + SLOT_BYTES, old)
     journal = Journal.open(disk)
-    assert journal.verify() == (
+    assert tuple(one.en for one in journal.verify()) == (
         "fake/votes, offset 196608: copy 1 of slot 1 is older than its other copy.",
     )
     assert journal.newest() == journal.load().record == b"third vote"
@@ -333,7 +333,7 @@ def test_a_slot_in_the_place_of_the_other_is_no_slot() -> None:
     newest = disk.pread(VOTES_FILE, FIRST, SLOT_BYTES)
     for copy in (FIRST, SECOND):
         disk.pwrite(VOTES_FILE, copy + SLOT_BYTES, newest)
-    said = Journal.open(disk).verify()
+    said = [one.en for one in Journal.open(disk).verify()]
     assert [line.partition(": ")[2] for line in said] == [
         "copy 0 of slot 1 is broken.",
         "copy 1 of slot 1 is broken.",

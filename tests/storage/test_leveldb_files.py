@@ -231,7 +231,7 @@ def test_unfinished_last_batch_is_cut_and_said_wherever_it_tore(database: Path) 
                 verify_log(file)
             notices = cut_torn_log(database)
             assert len(notices) == 1
-            assert f"unfinished write off the end at offset {previous}" in notices[0]
+            assert f"unfinished write off the end at offset {previous}" in notices[0].en
             assert file.read_bytes() == data[:previous]
     file.write_bytes(data[: last - 3])
     store = LevelDBStore(database)

@@ -180,7 +180,7 @@ def test_torn_tail_is_cut_and_said() -> None:
     cut = places[2].length
     offset = places[2].offset
     length = len(entries_of(2)[-1])
-    assert log.notices == [
+    assert [one.en for one in log.notices] == [
         (
             f"fake/00000000.segment: cut {cut} bytes of an unfinished block 2 off the end at "
             f"offset {offset} (the CRC of an entry of {length} bytes is wrong)."

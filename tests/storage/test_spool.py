@@ -121,7 +121,9 @@ def test_torn_end_is_cut_off_and_said(directory, cut):
     again, found = reopen(directory)
     assert found == ENVELOPES[:2]
     begin = size - 8 - len(ENVELOPES[2])
-    assert again.notices == [f"{name}: torn at byte {begin} of {size - cut}; cut off there"]
+    assert [one.en for one in again.notices] == [
+        f"{name}: torn at byte {begin} of {size - cut}; cut off there"
+    ]
     again.append([b"next"])
     assert reopen(directory)[1] == [*ENVELOPES[:2], b"next"]
 
@@ -134,7 +136,7 @@ def test_damaged_record_is_said_and_those_behind_it_are_kept(directory):
     directory.pwrite(name, 8, b"\xff")
     again, found = reopen(directory)
     assert found == ENVELOPES[1:3]
-    assert again.notices == [f"{name}: bytes 0 to 108 are damaged and left out"]
+    assert [one.en for one in again.notices] == [f"{name}: bytes 0 to 108 are damaged and left out"]
 
 
 def test_whatever_byte_rots_no_other_promise_goes_with_it(directory):
@@ -184,5 +186,7 @@ def test_zeros_at_the_end_are_torn_and_no_promise(directory):
     directory.append(name, bytes(40))
     again = Spool(directory)
     assert again.load() == [b"first"]
-    assert again.notices == [f"{name}: torn at byte {size} of {size + 40}; cut off there"]
+    assert [one.en for one in again.notices] == [
+        f"{name}: torn at byte {size} of {size + 40}; cut off there"
+    ]
     assert directory.size(name) == size
