@@ -207,25 +207,6 @@ def anchors(file: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
 
 
-def test_both_readmes_have_the_same_structure_and_commands() -> None:
-    english, chinese = "README.md", "README.zh-CN.md"
-
-    def shape(name: str) -> list[str]:
-        outline = re.sub(r"^ *```(\w*)\n.*?^ *```$", r"```\1", text(name), flags=re.M | re.S)
-        marks = re.findall(r"^(#+ |\| ?[-|]+$|```\w*|- |\d+\. |<img )", outline, re.MULTILINE)
-        return [mark.strip() for mark in marks]
-
-    def links(name: str) -> list[str]:
-        found = re.findall(r"\]\(([^)\s]+)\)", text(name))
-        return [link for link in found if not link.startswith("README")]
-
-    assert shape(english) == shape(chinese)
-    assert fences(english) == fences(chinese)
-    assert links(english) == links(chinese)
-    assert "](README.zh-CN.md)" in text(english)
-    assert "](README.md)" in text(chinese)
-
-
 def test_the_quickstart_excerpt_is_what_the_quickstart_says() -> None:
     excerpt = next(content for _, content in fences("README.md") if content.startswith("1. "))
     source = text("cli/quickstart.py")

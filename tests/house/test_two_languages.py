@@ -1,94 +1,247 @@
-"""No refusal of the command line is in English alone.
+"""A document in two languages says in both the same, line for line.
 
-Read from the source: whoever makes a refusal gives a Chinese sentence as its second argument, or
-hands on one that was given elsewhere. The sentences themselves are tested where they are said.
+Every paragraph, table row and list item is one line, so line n of one is line n of the other: the
+same mark before it, as many cells, the same names in backticks, the same figures, the same links
+but for the language, and in fenced blocks the same bytes. What the sentences say, people compare.
 """
 
 from __future__ import annotations
 
-import ast
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted((ROOT / "cli").glob("*.py"))
 
-MAKERS = {"Failure", "Unreachable", "unusable", "unfit"}
-"""What makes a refusal of an English and a Chinese sentence."""
+PAIRS = (
+    "README.md",
+    "docs/LAW.md",
+    "docs/REFUND-CASES.md",
+    "examples/lives/README.md",
+)
+"""The English documents that have a Chinese one beside them, whole.
 
-CHINESE = re.compile(r"[\u4e00-\u9fff]")
+docs/DISPUTE.md is not here: its commands ask for a language, and tests/system runs both.
+"""
+
+OF_LAW = frozenset({"docs/LAW.md", "docs/REFUND-CASES.md", "examples/lives/README.md"})
+"""Those whose figures are not compared: articles are words in Chinese, and tests work the sums."""
+
+CHINESE = "\u4e00-\u9fff"
+FENCE = re.compile(r" *```")
+MARK = re.compile(r"#+ |\|| *- | *\d+\. |<img | *")
+LINK = re.compile(r'\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"')
+FIGURE = re.compile(r"(?<!art\. )\d[\d,.]*\d(?! 月)")
+"""A number of two digits or more: a smaller one may be a word, as articles and months are."""
 
 
-def find_refusals(source: str) -> list[ast.Call]:
-    """Return every call that makes a refusal."""
+NONE: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one line of a document has in both languages."""
+
+    mark: str
+    names: frozenset[str]
+    figures: frozenset[str]
+    targets: tuple[str, ...]
+
+
+def to_chinese(path: Path) -> Path:
+    """Return where a document stands in Chinese."""
+    return path.with_name(path.name.removesuffix(".md") + ".zh-CN.md")
+
+
+def mark_fenced(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield each line, and whether it belongs to a fenced block, the fences included."""
+    is_within = False
+    for line in text.splitlines():
+        is_fence = FENCE.match(line) is not None
+        yield line, is_within or is_fence
+        is_within ^= is_fence
+
+
+def list_anchors(text: str) -> list[str]:
+    """Return the fragments of a document's headings, in order."""
+    headings = [line for line, is_fenced in mark_fenced(text) if not is_fenced and line[:1] == "#"]
     return [
-        node
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MAKERS
+        re.sub(r"[^\w -]", "", heading.lstrip("#").strip().lower()).replace(" ", "-")
+        for heading in headings
     ]
 
 
-def is_in_both(call: ast.Call) -> bool:
-    """Say whether a refusal has a Chinese sentence, and its English one is none."""
-    if any(isinstance(argument, ast.Starred) for argument in call.args) or len(call.args) < 2:
-        return False
-    english, chinese = call.args[:2]
-    return not CHINESE.search(ast.unparse(english)) and is_chinese(chinese)
+def list_targets(line: str) -> list[str]:
+    """Return what a line links to, as it stands there."""
+    return [link or source for link, source in LINK.findall(line)]
 
 
-def is_chinese(sentence: ast.expr) -> bool:
-    """Say whether an expression has Chinese words of its own, or is a refusal's `chinese`."""
-    if isinstance(sentence, ast.Name | ast.Attribute):
-        name = sentence.id if isinstance(sentence, ast.Name) else sentence.attr
-        return name in {"chinese", "zh"}
-    return bool(CHINESE.search(ast.unparse(sentence))) or any(
-        isinstance(part, ast.FormattedValue)
-        and isinstance(part.value, ast.Attribute)
-        and part.value.attr in {"chinese", "zh", "detail_zh"}
-        for part in ast.walk(sentence)
+def find_place(target: str, document: Path) -> str:
+    """Return a link's target without its language: the path, and which heading of it is meant."""
+    path, _, fragment = target.partition("#")
+    if ":" in path or not fragment:
+        return target.replace(".zh-CN.md", ".md")
+    file = document.parent / path if path else document
+    anchors = list_anchors(file.read_text("utf-8"))
+    return f"{path.replace('.zh-CN.md', '.md')}#{anchors.index(fragment)}"
+
+
+def find_name(span: str) -> str:
+    """Return what stands in backticks, with a dot for each word in it that stands for another."""
+    return re.sub(rf"\b[A-Z][A-Z_]*\b|[{CHINESE}]+", "…", span) if " " in span else span
+
+
+def read_line(line: str, document: Path) -> Line:
+    """Return what a line outside the fenced blocks has in both languages."""
+    bare = LINK.sub("", re.sub(r"`[^`]+`", "", line))
+    mark = MARK.match(line)
+    return Line(
+        "|" * bare.count("|") if bare[:1] == "|" else mark[0] if mark else "",
+        frozenset(map(find_name, re.findall(r"`([^`]+)`", line))),
+        frozenset(figure.replace(",", "") for figure in FIGURE.findall(bare)),
+        tuple(sorted(find_place(target, document) for target in list_targets(line))),
     )
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_every_refusal_is_in_both_languages(path: Path) -> None:
-    text = path.read_text("utf-8")
-    lacking = [
-        f"line {call.lineno}: {ast.unparse(call)}"
-        for call in find_refusals(text)
-        if not is_in_both(call)
-    ]
-    assert not lacking, lacking
+def list_differences(english: Path, *, has_figures: bool = True) -> list[str]:
+    """Return where a document and the Chinese one beside it differ in more than the language."""
+    chinese = to_chinese(english)
+    lines, others = (list(mark_fenced(path.read_text("utf-8"))) for path in (english, chinese))
+    found = []
+    for number, ((one, is_fenced), (other, is_other_fenced)) in enumerate(
+        zip(lines, others, strict=False), 1
+    ):
+        if is_fenced or is_other_fenced or not one or not other:
+            if one != other:
+                found.append(f"line {number}: {one!r} and {other!r}")
+            continue
+        first, second = read_line(one, english), read_line(other, chinese)
+        if not has_figures:
+            first, second = replace(first, figures=NONE), replace(second, figures=NONE)
+        if first != second:
+            found.append(f"line {number}: {first} and {second}")
+    if len(lines) != len(others):
+        found.append(f"{len(lines)} lines and {len(others)}")
+    return found
 
 
-def test_the_refusals_are_found() -> None:
-    """There are many, so a reading that finds none is no reading."""
-    assert sum(len(find_refusals(path.read_text("utf-8"))) for path in FILES) > 150
+def list_english_links(english: Path) -> list[str]:
+    """Return the links of a Chinese document to an English one, where the line has no other."""
+    found = []
+    for line in to_chinese(english).read_text("utf-8").splitlines():
+        targets = list_targets(line)
+        paths = [target.partition("#")[0] for target in targets]
+        for target, path in zip(targets, paths, strict=True):
+            if not path.endswith(".md") or path == english.name:
+                continue
+            chinese = to_chinese(Path(path))
+            if chinese.as_posix() not in paths and (english.parent / chinese).is_file():
+                found.append(target)
+    return found
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_both_say_the_same(name: str) -> None:
+    assert list_differences(ROOT / name, has_figures=name not in OF_LAW) == []
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_each_leads_to_the_other(name: str) -> None:
+    english, chinese = ROOT / name, to_chinese(ROOT / name)
+    for path, other in ((english, chinese), (chinese, english)):
+        assert f"]({other.name})" in "".join(path.read_text("utf-8").splitlines()[:5])
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_chinese_leads_to_the_chinese(name: str) -> None:
+    assert list_english_links(ROOT / name) == []
+
+
+ENGLISH_SAMPLE = """
+# Notes
+
+[中文](NOTES.zh-CN.md). A node answers at `/readyz` within 1,200 ms; see [below](#limits).
+
+## Limits
+
+| name | meaning |
+|---|---|
+| `pool_full` | try later, as `submit FILE` does |
+
+1. Run it:
+
+   ```sh
+   ledger run  # stays
+   ```
+"""
+CHINESE_SAMPLE = """
+# 说明
+
+[English](NOTES.md)。节点在 1,200 毫秒内应答 `/readyz`；见[下文](#限度)。
+
+## 限度
+
+| 名称 | 含义 |
+|---|---|
+| `pool_full` | 稍后再试，`submit 文件` 即如此 |
+
+1. 运行：
+
+   ```sh
+   ledger run  # stays
+   ```
+"""
+
+
+def write_samples(folder: Path, chinese: str = CHINESE_SAMPLE) -> Path:
+    """Write both samples into a folder; return where the English one is."""
+    english = folder / "NOTES.md"
+    english.write_text(ENGLISH_SAMPLE, "utf-8")
+    to_chinese(english).write_text(chinese, "utf-8")
+    return english
+
+
+def test_the_samples_say_the_same(tmp_path: Path) -> None:
+    english = write_samples(tmp_path)
+    assert list_differences(english) == []
+    assert list_english_links(english) == []
 
 
 @pytest.mark.parametrize(
-    "lacking",
+    ("old", "new"),
     [
-        'unusable("The file is gone.")',
-        'unusable("The file is gone.", "The file is gone.")',
-        'Failure("The file is gone.", f"{path}")',
-        'Failure("文件不在。", "文件不在。")',
-        "Failure(*sentences)",
-        "Failure(str(error), str(error))",
-        'unfit("no number", "no number")',
+        ("## 限度", "### 限度"),
+        ("| 名称 | 含义 |", "| 名称 | 含义 | 处理 |"),
+        ("| `pool_full` | 稍后再试，`submit 文件` 即如此 |\n", ""),
+        ("`pool_full`", "交易池已满"),
+        ("`submit 文件`", "`send 文件`"),
+        ("`/readyz`", "`/healthz`"),
+        ("1,200", "1,500"),
+        ("](#限度)", "](#说明)"),
+        ("[下文](#限度)", "下文"),
+        ("ledger run  # stays", "ledger run  # 持续运行"),
+        ("1. 运行", "- 运行"),
+        ("   ```sh", "   ```text"),
+        ("\n## 限度", "\n另有一段。\n\n## 限度"),
     ],
 )
-def test_a_refusal_in_one_language_is_noticed(lacking: str) -> None:
-    [call] = find_refusals(f"def refuse():\n    raise {lacking}\n")
-    assert not is_in_both(call)
+def test_what_one_language_lacks_is_noticed(tmp_path: Path, old: str, new: str) -> None:
+    assert old in CHINESE_SAMPLE
+    assert list_differences(write_samples(tmp_path, CHINESE_SAMPLE.replace(old, new, 1)))
 
 
-def test_argparse_is_refused_through_one_door() -> None:
-    """Its own error type has room for one sentence only, and its parser speaks English."""
-    for path in FILES:
-        text = path.read_text("utf-8")
-        if path.name != "argument_refusals.py":
-            assert "ArgumentTypeError" not in text, path
-        if path.name != "arguments.py":
-            assert "ArgumentParser" not in text, path
+@pytest.mark.parametrize(
+    ("links", "wrong"),
+    [
+        ("[甲](OTHER.md#x)", ["OTHER.md#x"]),
+        ("[甲](OTHER.zh-CN.md)", []),
+        ("[甲](OTHER.md)（[中文](OTHER.zh-CN.md)）", []),
+    ],
+)
+def test_a_link_out_of_the_chinese_is_noticed(tmp_path: Path, links: str, wrong: list[str]) -> None:
+    for name in ("OTHER.md", "OTHER.zh-CN.md"):
+        (tmp_path / name).write_text("", "utf-8")
+    assert list_english_links(write_samples(tmp_path, CHINESE_SAMPLE + links)) == wrong
