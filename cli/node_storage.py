@@ -228,7 +228,7 @@ def mark_recovery(home: NodeHome, reason: str, *, is_serving_only: bool) -> Word
                 "same: it then serves what it has and never signs again. What the operators can "
                 'do instead stands in docs/OPERATING.md, "When too many have forgotten".',
                 f"{endless.zh}未作任何更改。若加 --serve-only，仍作标记：节点此后只提供已有数据，"
-                "不再签名。各机构可采取的其他办法见 docs/OPERATING.md。",
+                "不再签名。各机构可采取的其他办法见 docs/OPERATING.zh-CN.md“遗忘者过多时”。",
             )
         demand_recovery(home.path, reason)
     return endless

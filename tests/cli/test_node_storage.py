@@ -475,6 +475,7 @@ def test_recovery_that_cannot_end_is_refused_and_taken_only_for_serving(
         "then serves what it has and never signs again. What the operators can do instead stands "
         'in docs/OPERATING.md, "When too many have forgotten".'
     )
+    assert command.err.endswith("其他办法见 docs/OPERATING.zh-CN.md“遗忘者过多时”。\n")
     assert not home.recover_marker.exists()
     assert command.run(*arguments, "--serve-only") == 0
     assert f"{sentence} The node will serve what it has and sign nothing.\n" in command.out

@@ -21,6 +21,7 @@ PAIRS = (
     "docs/CERTIFICATE.md",
     "docs/EVIDENCE.md",
     "docs/LAW.md",
+    "docs/OPERATING.md",
     "docs/PROOFS.md",
     "docs/REFUND-CASES.md",
     "examples/lives/README.md",
