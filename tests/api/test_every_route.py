@@ -1,4 +1,4 @@
-"""Every route of the OpenAPI document with every scope of token, and docs/API.md's table beside it.
+"""Every route of the OpenAPI document with every scope of token, and both API documents' tables.
 
 `WHO` has one row for each operation; a route without one fails. What is asked for exists, so that
 whoever may is answered below 400 and everybody else with the status that the row's right implies.
@@ -80,7 +80,7 @@ WHO: dict[str, str] = {
     "GET /metrics": "full token",
 }
 
-WORDS = {
+ENGLISH = {
     "anybody who signed": PUBLIC,
     "public": PUBLIC,
     "public; stream and effects by token": PUBLIC,
@@ -93,6 +93,20 @@ WORDS = {
     "the custodian, the consumer": "the custodian, the consumer",
 }
 """How docs/API.md says it."""
+
+CHINESE = {
+    "任何签名者": PUBLIC,
+    "公开": PUBLIC,
+    "公开；记录流与执行结果的各项数值凭令牌": PUBLIC,
+    "凭令牌": "by token",
+    "凭令牌，逐份均须有权": "by token",
+    "全权令牌": "full token",
+    "全权令牌，或该商户自己的": "of the merchant",
+    "本机，或全权令牌": "full token",
+    "托管机构": "the custodian",
+    "托管机构、消费者": "the custodian, the consumer",
+}
+"""How docs/API.zh-CN.md says it."""
 
 TX_ID = compute_tx_id(make_body(0)).hex()
 PLACES = {
@@ -182,12 +196,13 @@ def test_every_route_has_its_row() -> None:
     assert sorted(WHO) == sorted(list_operations())
 
 
-def test_the_document_says_who_may() -> None:
-    text = (Path(__file__).parents[2] / "docs/API.md").read_text("utf-8")
+@pytest.mark.parametrize(("name", "words"), [("API.md", ENGLISH), ("API.zh-CN.md", CHINESE)])
+def test_the_documents_say_who_may(name: str, words: dict[str, str]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / name).read_text("utf-8")
     table = re.findall(
         r"^\| `((?:GET|POST|PUT|DELETE) \S+)` \|.*\| ([^|]+) \|$", text, re.MULTILINE
     )
-    assert {route: WORDS[who] for route, who in table} == WHO
+    assert {route: words[who] for route, who in table} == WHO
 
 
 def test_the_openapi_document_asks_for_a_token_where_one_is_needed() -> None:

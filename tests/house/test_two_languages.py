@@ -18,10 +18,12 @@ ROOT = Path(__file__).parents[2]
 
 PAIRS = (
     "README.md",
+    "docs/API.md",
     "docs/CERTIFICATE.md",
     "docs/EVIDENCE.md",
     "docs/LAW.md",
     "docs/OPERATING.md",
+    "docs/PRIVACY.md",
     "docs/PROOFS.md",
     "docs/REFUND-CASES.md",
     "examples/lives/README.md",
