@@ -352,21 +352,20 @@ def describe_platform(file: EvidenceFile, report: Report, root: TrustRoot) -> Se
         ),
         (
             Words("本文件未载", "Not in this file"),
-            _say_missing(has_statements=bool(statements)),
+            _say_missing(has_statements=bool(statements), has_stamps="timestamps" in facts),
         ),
     ]
     stated = [Fields(tuple(describe_platform_statement(one))) for one in statements]
     return Section(Words("平台说明", "The platform"), (Fields(tuple(rows)), *stated))
 
 
-def _say_missing(*, has_statements: bool) -> Words:
-    software_zh, software_en = (
-        ("", "")
-        if has_statements
-        else ("各节点软件版本与构建哈希、", "each node's software version and build hash, ")
-    )
-    return Words(
-        f"{software_zh}运营资质与备案、运行日志、统一社会信用代码、第三方时间戳",
-        f"{software_en}licences and filings, operating logs, unified social credit codes, time "
-        "stamps of third parties",
-    )
+def _say_missing(*, has_statements: bool, has_stamps: bool) -> Words:
+    software = Words("各节点软件版本与构建哈希", "each node's software version and build hash")
+    missing = [
+        *[software] * (not has_statements),
+        Words("运营资质与备案", "licences and filings"),
+        Words("运行日志", "operating logs"),
+        Words("统一社会信用代码", "unified social credit codes"),
+        *[Words("第三方时间戳", "time stamps of third parties")] * (not has_stamps),
+    ]
+    return Words("、".join([one.zh for one in missing]), ", ".join([one.en for one in missing]))

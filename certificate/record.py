@@ -39,9 +39,6 @@ FIELDS_SHOWN_MAX: Final = 40
 SIGNERS_SHOWN_MAX: Final = 100
 """Lines of the signers' table; a contract has a few, a record of years perhaps dozens."""
 
-TERMS_LINES_MAX: Final = 200
-"""Lines of the terms in words: some four pages; a document of terms is bounded itself."""
-
 ROLES: Final = {
     "arbitrator": Words("仲裁机构", "arbitrator"),
     "bank": Words("银行", "bank"),
@@ -316,8 +313,9 @@ def _find_opening(file: HistoryFile) -> tuple[Entry, Body] | None:
 
 
 def _describe_terms(file: HistoryFile) -> Section | None:
-    """Return the terms in words, if they are those on which the contract was signed.
+    """Return the terms in words and whole, if they are those on which the contract was signed.
 
+    Their length is bounded by that of the document, 32 KiB, and by its lists' of at most 256.
     Nothing else binds the terms in a file: in one whose entries were all refused they are anyone's.
     """
     opening = _find_opening(file)
@@ -333,7 +331,7 @@ def _describe_terms(file: HistoryFile) -> Section | None:
     lines = [Words(one, other) for one, other in zip_longest(zh, en, fillvalue="")]
     return Section(
         Words("合同条款", "The contract's terms"),
-        (Sentences(tuple(lines[:TERMS_LINES_MAX]), are_marked=False),),
+        (Sentences(tuple(lines), are_marked=False),),
     )
 
 

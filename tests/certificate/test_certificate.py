@@ -30,6 +30,9 @@ from certificate.document import (
 from certificate.record import ENTRIES_SHOWN_MAX, describe_record
 from certificate.render import render
 from certificate.showing import TEXT_CHARS_MAX, is_shown, show_exact, show_text
+from law.canonical import compute_hash, encode
+from law.terms import parse_terms
+from law.terms_text import render_terms
 from tests.certificate.papers import evidence, make, paper, refuted, squeeze
 from tests.verifier import (
     proof_files,
@@ -101,7 +104,10 @@ def test_platform_statements_stand_under_the_platform() -> None:
     ):
         made = make(raw, made_chain.chain_id, language)
         assert made.lacks(*expected) == []
-        assert "build hash, licences" not in made.text
+        assert squeeze("build hash, licences") not in made.text
+        assert (
+            made.lacks({"zh": "第三方时间戳", "en": "time stamps of third parties"}[language]) == []
+        )
 
 
 def test_time_stamps_stand_in_the_summary_with_what_was_not_checked() -> None:
@@ -128,7 +134,10 @@ def test_time_stamps_stand_in_the_summary_with_what_was_not_checked() -> None:
             ),
         ),
     ):
-        assert make(test_timestamps.good(), chain_id, language).lacks(*expected) == []
+        made = make(test_timestamps.good(), chain_id, language)
+        assert made.lacks(*expected) == []
+        assert squeeze("第三方时间戳") not in made.text
+        assert squeeze("time stamps of third parties") not in made.text
 
 
 def test_nothing_is_said_of_time_stamps_that_were_not_reached() -> None:
@@ -429,6 +438,33 @@ def test_terms_that_no_entry_binds_are_not_shown() -> None:
         ["The contract and its books", "The contract's terms", "The record"],
         ["The contract and its books", "The record"],
     ]
+
+
+def test_long_terms_are_shown_to_their_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, chain_id = evidence("case")
+    file = read_evidence(raw)
+    assert isinstance(file, HistoryFile)
+    assert file.law is not None
+    signed_on = compute_hash(file.law.terms)
+    terms = json.loads(file.law.terms)
+    (first, *_), (price, *_) = terms["items"], terms["deal"]["prices"]
+    for number in range(200):
+        name = f"cut-{number:03d}"
+        terms["items"].append({**first, "id": name})
+        terms["deal"]["prices"].append({**price, "item": name})
+    terms["items"].sort(key=lambda item: item["id"])
+    long = encode(terms)
+    monkeypatch.setattr("certificate.record.compute_hash", {long: signed_on}.get)
+    given = dataclasses.replace(file, law=dataclasses.replace(file.law, terms=long))
+    report, root = verify_evidence(raw, chain_id), read_trust_root(file.genesis)
+    _, section, _ = describe_record(given, report, root)
+    (said,) = section.blocks
+    assert isinstance(said, Sentences)
+    for language in ("zh", "en"):
+        whole = render_terms(parse_terms(long), language).split("\n")
+        lines = [line.strip() for line in whole if line.strip()]
+        assert len(lines) > 200
+        assert [getattr(line, language) for line in said.lines] == lines
 
 
 # What a file may hold to mislead.

@@ -1,10 +1,15 @@
-"""`docs/EVIDENCE.md` shows what the verifier really prints, and the words cover every outcome."""
+"""`docs/EVIDENCE.md` and the Chinese one beside it show what the verifier really prints and does.
+
+The words cover every outcome.
+"""
 
 from __future__ import annotations
 
 import io
 import re
 from pathlib import Path
+
+import pytest
 
 from contracts.kinds import KINDS
 from ledger.evidence import FORMAT, MEMBERS, QUESTIONS
@@ -28,28 +33,38 @@ from verifier.wording import FINDING_WORDS, REFUSAL_WORDS, list_kinds
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/EVIDENCE.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```text\n(.*?)^```$", DOCUMENT, flags=re.MULTILINE | re.DOTALL)
+CHINESE = (ROOT / "docs/EVIDENCE.zh-CN.md").read_text("utf-8")
 
 
-def test_example_is_what_is_printed(tmp_path: Path) -> None:
+def blocks(document: str) -> list[str]:
+    """Return what stands in the blocks of text, in order."""
+    return re.findall(r"^```text\n(.*?)^```$", document, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("lang", "document"), [("en", DOCUMENT), ("zh", CHINESE)], ids=["en", "zh"]
+)
+def test_example_is_what_is_printed(tmp_path: Path, lang: str, document: str) -> None:
     path = tmp_path / "card-1.evidence.json"
     path.write_bytes(busy_chain().history("card-1", CARD_SIGNERS))
     out = io.StringIO()
     chain_id = busy_chain().chain_id.hex()
-    assert main([str(path), "--genesis-hash", chain_id, "--lang", "en"], out=out) == 0
-    command, continued, printed = BLOCKS[0].split("\n", 2)
-    assert command.startswith("$ python -m verifier card-1.evidence.json")
+    assert main([str(path), "--genesis-hash", chain_id, "--lang", lang], out=out) == 0
+    command, continued, printed = blocks(document)[0].split("\n", 2)
+    assert command == f"$ python -m verifier card-1.evidence.json --lang {lang} \\"
     assert chain_id in continued
     assert printed == out.getvalue()
 
 
 def test_annotated_bytes_are_a_header_entry() -> None:
-    shown = "".join(re.findall(r"^((?:[0-9a-f]{2,}| )+)  ", BLOCKS[1], flags=re.MULTILINE))
+    annotated = blocks(DOCUMENT)[1]
+    shown = "".join(re.findall(r"^((?:[0-9a-f]{2,}| )+)  ", annotated, flags=re.MULTILINE))
     assert bytes.fromhex(shown) == busy_chain().leaves[12]
 
 
-def test_steps_are_numbered_alike_in_document_docstring_and_code() -> None:
-    rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|", DOCUMENT, flags=re.MULTILINE)
+@pytest.mark.parametrize("document", [DOCUMENT, CHINESE], ids=["en", "zh"])
+def test_steps_are_numbered_alike_in_document_docstring_and_code(document: str) -> None:
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|", document, flags=re.MULTILINE)
     steps = [*STEPS, *LIABILITY_STEPS[4:], ANSWER, POST_QUANTUM, *SCHEDULE_STEPS[5:]]
     steps += [PLATFORM, *STATEMENT, TIMESTAMPS]
     names = [(1, FILE_STEP), *[(number, name) for number, name, _ in steps]]
@@ -60,6 +75,13 @@ def test_steps_are_numbered_alike_in_document_docstring_and_code() -> None:
     for number, _, check in steps:
         doc = getattr(check, "func", check).__doc__ or ""
         assert doc.startswith(f"Step {number}: ")
+
+
+def test_the_chinese_document_names_every_kind_in_order() -> None:
+    table = CHINESE.split("| 种类 | 内容 |")[1].split("\n\n")[0]
+    kinds = re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE)
+    assert kinds == re.findall(r'^`"kind":"(\w+)"`', DOCUMENT, flags=re.MULTILINE)
+    assert set(kinds) == set(MEMBERS)
 
 
 def test_members_are_documented() -> None:
