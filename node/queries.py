@@ -9,10 +9,8 @@ for a block is kept, so a proof asked again years later is the same proof.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
@@ -32,9 +30,6 @@ from contracts.custody import (
     MERCHANT_PREFIX,
     STATIC_PREFIX,
     ContractRecord,
-    ListedRecord,
-    MerchantRecord,
-    listed_row,
 )
 from contracts.handling import Past
 from contracts.papers import find_claim, plan_papers
@@ -53,14 +48,12 @@ from ledger.block import (
 from ledger.checkpoint import parse_checkpoint_text
 from ledger.cose_receipt import sign_cose_receipt
 from ledger.evidence import (
-    CONTRACT_PREFIX,
     ProvenClaim,
     ProvenStream,
     ShownContract,
     contract_stream,
     encode_history_evidence,
     encode_liabilities_evidence,
-    encode_schedule_head,
     encode_transaction_evidence,
 )
 from ledger.hashing import ZERO_HASH
@@ -87,7 +80,6 @@ from node.stream_walk import (
     StreamTooLarge,
     StreamWalk,
     Walker,
-    WalksFull,
 )
 from node.turns import Turns
 from storage.archive import NotMounted
@@ -109,22 +101,6 @@ ARCHIVE_RETRY_AFTER_S: Final = 3600
 
 HISTORY_ENTRIES_MAX: Final = 100_000
 """Entries of one history; the file then has some 100 MB, and no contract comes near."""
-
-
-SCHEDULES_MAX: Final = 4
-"""Under way at a time; each holds a few lines."""
-SCHEDULES_OF_READER_MAX: Final = 2
-"""Of them, those of one reader: however slowly it takes them, others find a place."""
-SCHEDULE_AT_ONCE: Final = 8
-"""Lines of a schedule made together, so that they wait for one checkpoint and not one each."""
-SCHEDULE_ENTRIES_AT_ONCE: Final = 256
-"""Entries of lines made together: of the largest, 15 MB. A longer record's line is made alone."""
-SCHEDULE_PAUSE_FACTOR: Final = 3
-"""Time left to others for each span of work on a schedule: it takes a quarter of a core."""
-SCHEDULE_PAUSE_S_MAX: Final = 1.0
-SCHEDULE_TRIES: Final = 20
-"""How often a line waits for its checkpoint, some four seconds each, before the answer is cut off.
-"""
 
 
 @contextmanager
@@ -175,8 +151,6 @@ class Queries:
         self._is_closing = False
         self._provers: dict[int, TileProver] = {}
         self._kept_ends: dict[int, _Ends] = {}
-        self._schedules: Counter[str] = Counter()
-        """Under way, by reader."""
 
     # Waiting
 
@@ -413,7 +387,7 @@ class Queries:
         """Answer from whole records, in the turn in which they were read."""
         chain = self._shell.chain
         height = chain.header.height
-        proven = self._prove_stream(entries.stream)
+        proven = self.prove_stream(entries.stream)
         past = [each for _, each in entries.found]
         papers = None
         if merchant is not None:
@@ -434,100 +408,6 @@ class Queries:
         if papers is None:
             return await work_aside(entries.weight, encode)
         return await work_aside(entries.weight, lambda: encode(law=papers()))
-
-    async def schedule(self, merchant: str, reader: str) -> AsyncGenerator[bytes, None]:
-        """Return a merchant's schedule of claims, line by line; raise `NotFound` or `NotCertified`.
-
-        The total is of one height, and each contract is proven at that height or a later one, as
-        the chain stands when its line is made: nothing is held still, and a few lines are in
-        memory at a time.
-        """
-        lines = self._schedule_lines(merchant, reader)
-        head = await anext(lines)  # begun, and so counted and closed with whoever goes on with it
-        return _begin_with(head, lines)
-
-    async def _schedule_lines(self, merchant: str, reader: str) -> AsyncGenerator[bytes, None]:
-        if (own := self._schedules[reader]) >= SCHEDULES_OF_READER_MAX:
-            raise Unavailable(
-                f"{own} schedules are being made here for {reader} already",
-                f"本节点已在为 {reader} 制作 {own} 份债权表",
-            )
-        if (count := self._schedules.total()) >= SCHEDULES_MAX:
-            raise Unavailable(
-                f"{count} schedules are being made here already",
-                f"本节点已在制作 {count} 份债权表",
-            )
-        self._schedules[reader] += 1
-        try:
-            head, count = await self._schedule_head(merchant)
-            yield head
-            async for lines in self._make_lines(merchant, count):
-                for line in lines:
-                    yield line
-        finally:
-            self._schedules -= Counter([reader])
-
-    async def _schedule_head(self, merchant: str) -> tuple[bytes, int]:
-        """Return the first line, and how many contracts' lines belong to it."""
-        chain = self._shell.chain
-        height = chain.header.height
-        stream = MERCHANT_PREFIX + merchant
-        record = chain.stream(stream).record
-        if not isinstance(record, MerchantRecord):
-            raise NotFound(
-                f"merchant {merchant} has no contract under terms",
-                f"经营者 {merchant} 没有依条款订立的合同",
-            )
-        proven = self._prove_stream(stream)
-        note, size = await self.certified_checkpoint(height)
-        header = self._shell.disk.store.header(height)
-        head = encode_schedule_head(
-            genesis=self._shell.driver.identity.genesis.raw,
-            header=self._store.header_entry(height),
-            header_proof=self.prove_entry(header.index, note, size),
-            merchant=proven,
-        )
-        return head, record.contracts
-
-    async def _make_lines(self, merchant: str, count: int) -> AsyncIterator[list[bytes]]:
-        for contracts in self._plan_lines(merchant, count):
-            begun_s = time.process_time()
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._schedule_line(each)) for each in contracts]
-            spent_s = time.process_time() - begun_s
-            yield [task.result() for task in tasks]
-            # CPU of the whole process: the busier the node, the longer is the pause.
-            await asyncio.sleep(min(SCHEDULE_PAUSE_FACTOR * spent_s, SCHEDULE_PAUSE_S_MAX))
-
-    def _plan_lines(self, merchant: str, count: int) -> Iterator[list[str]]:
-        """Yield the contracts, in their order, whose lines are made together."""
-        together: list[str] = []
-        entries = 0
-        for place in range(count):
-            listed = self._shell.chain.stream(listed_row(merchant, place)).record
-            if not isinstance(listed, ListedRecord):
-                sentence = f"no contract is listed at {place} of merchant {merchant}"
-                sentence_zh = f"经营者 {merchant} 的第 {place} 位没有列出合同"
-                raise Damaged("index", 0, sentence, sentence_zh)
-            more = self._state(listed.contract).count
-            is_full = len(together) >= SCHEDULE_AT_ONCE
-            if together and (is_full or entries + more > SCHEDULE_ENTRIES_AT_ONCE):
-                yield together
-                together, entries = [], 0
-            together.append(listed.contract.removeprefix(CONTRACT_PREFIX))
-            entries += more
-        if together:
-            yield together
-
-    async def _schedule_line(self, contract: str) -> bytes:
-        """Return the line of one contract, trying again while no checkpoint covers it yet."""
-        for _ in range(SCHEDULE_TRIES - 1):
-            try:
-                return await self.history(contract, is_line=True)
-            except (NotCertified, WalksFull) as later:
-                pause_s = later.retry_after_s
-            await asyncio.sleep(pause_s)  # here, where no exception holds what was read any more
-        return await self.history(contract, is_line=True)
 
     @asynccontextmanager
     async def walk(
@@ -590,10 +470,10 @@ class Queries:
         if is_shown:
             for stream, claim in claims.items():
                 shown = ShownContract(
-                    self._prove_stream(stream), self._prove_stream(STATIC_PREFIX + stream)
+                    self.prove_stream(stream), self.prove_stream(STATIC_PREFIX + stream)
                 )
                 claims[stream] = replace(claim, shown=shown)
-        merchant = self._prove_stream(MERCHANT_PREFIX + next(iter(merchants)))
+        merchant = self.prove_stream(MERCHANT_PREFIX + next(iter(merchants)))
         note, size = await self.certified_checkpoint(height)
         header = self._shell.disk.store.header(height)
         return encode_liabilities_evidence(
@@ -720,13 +600,13 @@ class Queries:
         self._kept_ends[height] = ends
         return ends
 
-    def _prove_stream(self, stream: str) -> ProvenStream:
+    def prove_stream(self, stream: str) -> ProvenStream:
         value = self._shell.chain.stream(stream).encode()
         proof = self._shell.chain.tree.prove(compute_state_key(stream))
         return ProvenStream(stream, value, encode_state_proof(proof))
 
     def prove_parties(self, parties: list[str]) -> list[ProvenStream]:
-        return [self._prove_stream(party_stream(party)) for party in dict.fromkeys(parties)]
+        return [self.prove_stream(party_stream(party)) for party in dict.fromkeys(parties)]
 
 
 def _walk_merchant(merchant: str) -> StreamWalk[Past]:
@@ -739,15 +619,6 @@ def _read_both(tx_id: bytes, stored: StoredEntry) -> tuple[bytes, Past]:
     which anybody may make twenty-five times as large in memory as the bytes that are counted."""
     past = read_past(tx_id, stored)
     return stored.raw, replace(past, data={}) if past.refused else past
-
-
-async def _begin_with(
-    head: bytes, lines: AsyncGenerator[bytes, None]
-) -> AsyncGenerator[bytes, None]:
-    async with aclosing(lines):
-        yield head
-        async for line in lines:
-            yield line
 
 
 async def work_aside(count: int, work: Callable[[], T]) -> T:

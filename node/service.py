@@ -30,6 +30,7 @@ from node.platform_statements import PlatformStatements
 from node.post_quantum_shelf import PostQuantumShelf, encode_answer
 from node.proofs import Proofs
 from node.queries import Queries
+from node.schedules import Schedules
 from node.shell import Shell
 from node.submissions import Submissions
 from node.timestamp_shelf import TimestampShelf, encode_joined, encode_transaction_timestamps
@@ -66,6 +67,7 @@ class NodeService:
         self._submissions = submissions
         self._queries = queries
         self._proofs = Proofs(shell, queries)
+        self._schedules = Schedules(shell, queries)
         self._metrics = metrics
         self._stamped = stamped
         self._witnessed = witnessed
@@ -220,7 +222,7 @@ class NodeService:
 
     async def schedule(self, merchant: str, reader: str) -> AsyncGenerator[bytes, None]:
         """Return a merchant's schedule of claims, line by line."""
-        return await self._queries.schedule(merchant, reader)
+        return await self._schedules.schedule(merchant, reader)
 
     async def block(self, height: int) -> BlockView | None:
         """Return a decided block."""

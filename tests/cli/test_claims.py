@@ -16,7 +16,8 @@ from cli.drafts import Draft
 from ledger.evidence import SCHEDULE_START
 from node.config import load_config
 from node.ledger_store import open_ledger
-from node.queries import SCHEDULES_MAX, SCHEDULES_OF_READER_MAX, Queries
+from node.queries import Queries
+from node.schedules import SCHEDULES_MAX, SCHEDULES_OF_READER_MAX, Schedules
 from node.server import open_keyvalue
 from storage.files import DiskDirectory
 from tests.cli.running import StoredChain, opening, registrations
@@ -45,8 +46,8 @@ def paying(contract: str, amount: int) -> Draft:
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[tuple[Queries, bytes]]:
-    """Queries over a stored chain: five contracts of m-yoga, one of another, one plain."""
+def stored(tmp_path: Path) -> Iterator[tuple[Any, bytes]]:
+    """A stored chain: five contracts of m-yoga, one of another, one plain; and its id."""
     made = StoredChain(tmp_path / "net")
     parties = [who.party for who in made.state.submitters if who.role == "merchant"]
     other = next(party for party in parties if party != "m-yoga")
@@ -64,10 +65,24 @@ def node(tmp_path: Path) -> Iterator[tuple[Queries, bytes]]:
     keyvalue = open_keyvalue(made.home.index, load_config(made.home).storage)
     store, chain = open_ledger(directory, keyvalue, made.genesis)
     driver = SimpleNamespace(identity=SimpleNamespace(genesis=made.genesis))
-    shell: Any = SimpleNamespace(disk=SimpleNamespace(store=store), chain=chain, driver=driver)
-    yield Queries(shell), made.genesis.chain_id
+    disk = SimpleNamespace(store=store)
+    yield SimpleNamespace(disk=disk, chain=chain, driver=driver), made.genesis.chain_id
     store.chain_store.close()
     directory.close()
+
+
+@pytest.fixture
+def node(stored: tuple[Any, bytes]) -> tuple[Queries, bytes]:
+    """Queries over it."""
+    shell, chain_id = stored
+    return Queries(shell), chain_id
+
+
+@pytest.fixture
+def maker(stored: tuple[Any, bytes]) -> tuple[Schedules, bytes]:
+    """The schedules made of it."""
+    shell, chain_id = stored
+    return Schedules(shell, Queries(shell)), chain_id
 
 
 async def test_a_consumers_own_claim(node: tuple[Queries, bytes]) -> None:
@@ -112,10 +127,10 @@ async def test_what_is_in_no_one_total(
     assert str(caught.value) == sentence.format(other=view.merchant)
 
 
-async def test_a_merchants_schedule(node: tuple[Queries, bytes]) -> None:
+async def test_a_merchants_schedule(maker: tuple[Schedules, bytes]) -> None:
     """Every contract under terms, and no other merchant's, and no plain one."""
-    queries, chain_id = node
-    raw = b"".join([line async for line in await queries.schedule("m-yoga", READER)])
+    schedules, chain_id = maker
+    raw = b"".join([line async for line in await schedules.schedule("m-yoga", READER)])
     report = verify_evidence(raw, chain_id)
     assert report.is_consistent, report.failed
     rows: Any = report.facts["schedule"]
@@ -126,64 +141,64 @@ async def test_a_merchants_schedule(node: tuple[Queries, bytes]) -> None:
 
 
 async def test_a_schedule_of_many_batches(
-    node: tuple[Queries, bytes], monkeypatch: pytest.MonkeyPatch
+    maker: tuple[Schedules, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queries, chain_id = node
-    monkeypatch.setattr("node.queries.SCHEDULE_AT_ONCE", 2)
-    raw = b"".join([line async for line in await queries.schedule("m-yoga", READER)])
+    schedules, chain_id = maker
+    monkeypatch.setattr("node.schedules.SCHEDULE_AT_ONCE", 2)
+    raw = b"".join([line async for line in await schedules.schedule("m-yoga", READER)])
     assert verify_evidence(raw, chain_id).is_consistent
 
 
 async def test_no_more_schedules_at_a_time_than_the_bound(
-    node: tuple[Queries, bytes], monkeypatch: pytest.MonkeyPatch
+    maker: tuple[Schedules, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queries, _ = node
-    monkeypatch.setattr("node.queries.SCHEDULES_MAX", 1)
-    first = await queries.schedule("m-yoga", READER)
+    schedules, _ = maker
+    monkeypatch.setattr("node.schedules.SCHEDULES_MAX", 1)
+    first = await schedules.schedule("m-yoga", READER)
     assert (await anext(first)).startswith(SCHEDULE_START)
     with pytest.raises(Unavailable, match=r"^1 schedules are being made here already$"):
-        await queries.schedule("m-yoga", READER)
+        await schedules.schedule("m-yoga", READER)
     await first.aclose()
-    await queries.schedule("m-yoga", READER)
+    await schedules.schedule("m-yoga", READER)
 
 
 async def test_no_more_schedules_than_the_bound_when_all_are_asked_for_at_once(
-    node: tuple[Queries, bytes], monkeypatch: pytest.MonkeyPatch
+    maker: tuple[Schedules, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor is a place lost with a schedule of which nobody took a line."""
-    queries, _ = node
-    monkeypatch.setattr("node.queries.SCHEDULES_MAX", 2)
+    schedules, _ = maker
+    monkeypatch.setattr("node.schedules.SCHEDULES_MAX", 2)
     for _ in range(3):
-        asked = [queries.schedule("m-yoga", f"reader-{number}") for number in range(5)]
+        asked = [schedules.schedule("m-yoga", f"reader-{number}") for number in range(5)]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert [type(each) for each in answers].count(Unavailable) == 3
         answers.clear()
         for _ in range(3):
             await asyncio.sleep(0)  # the event loop closes what nobody goes on with
-    assert b"".join([line async for line in await queries.schedule("m-yoga", READER)])
+    assert b"".join([line async for line in await schedules.schedule("m-yoga", READER)])
 
 
-async def test_no_reader_has_all_the_schedules(node: tuple[Queries, bytes]) -> None:
-    queries, _ = node
-    held = [await queries.schedule("m-yoga", READER) for _ in range(SCHEDULES_OF_READER_MAX)]
+async def test_no_reader_has_all_the_schedules(maker: tuple[Schedules, bytes]) -> None:
+    schedules, _ = maker
+    held = [await schedules.schedule("m-yoga", READER) for _ in range(SCHEDULES_OF_READER_MAX)]
     with pytest.raises(Unavailable) as unavailable:
-        await queries.schedule("m-yoga", READER)
+        await schedules.schedule("m-yoga", READER)
     assert str(unavailable.value) == "2 schedules are being made here for auditor already"
     assert SCHEDULES_OF_READER_MAX < SCHEDULES_MAX
-    held.append(await queries.schedule("m-yoga", "regulator"))
+    held.append(await schedules.schedule("m-yoga", "regulator"))
     for each in held:
         await anext(each)
         await each.aclose()
-    assert not queries._schedules
+    assert not schedules._under_way
 
 
 async def test_a_long_record_is_a_line_made_alone(
-    node: tuple[Queries, bytes], monkeypatch: pytest.MonkeyPatch
+    maker: tuple[Schedules, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eight of the largest lines at once, of four schedules, would be gigabytes."""
-    queries, chain_id = node
+    schedules, chain_id = maker
     making = most = 0
-    history = queries.history
+    history = schedules._queries.history
 
     async def watched(contract: str, *, is_line: bool = False) -> bytes:
         nonlocal making, most
@@ -193,16 +208,16 @@ async def test_a_long_record_is_a_line_made_alone(
         making -= 1
         return await history(contract, is_line=is_line)
 
-    monkeypatch.setattr(queries, "history", watched)
+    monkeypatch.setattr(schedules._queries, "history", watched)
     for entries_max, expected in ((1, 1), (4, 2), (100, 5)):
         most = 0
-        monkeypatch.setattr("node.queries.SCHEDULE_ENTRIES_AT_ONCE", entries_max)
-        raw = b"".join([line async for line in await queries.schedule("m-yoga", READER)])
+        monkeypatch.setattr("node.schedules.SCHEDULE_ENTRIES_AT_ONCE", entries_max)
+        raw = b"".join([line async for line in await schedules.schedule("m-yoga", READER)])
         assert verify_evidence(raw, chain_id).is_consistent
         assert most == expected
 
 
-async def test_a_schedule_of_nobody(node: tuple[Queries, bytes]) -> None:
-    queries, _ = node
+async def test_a_schedule_of_nobody(maker: tuple[Schedules, bytes]) -> None:
+    schedules, _ = maker
     with pytest.raises(NotFound, match=r"^merchant m-none has no contract under terms$"):
-        await queries.schedule("m-none", READER)
+        await schedules.schedule("m-none", READER)

@@ -851,9 +851,9 @@ MUTANTS = (
     ),
     Mutant(
         "schedules-of-one-reader",
-        "node/queries.py",
-        "        if (own := self._schedules[reader]) >= SCHEDULES_OF_READER_MAX:",
-        "        if (own := self._schedules[reader]) > SCHEDULES_MAX:",
+        "node/schedules.py",
+        "        if (own := self._under_way[reader]) >= SCHEDULES_OF_READER_MAX:",
+        "        if (own := self._under_way[reader]) > SCHEDULES_MAX:",
         "a merchant keeps its schedule from everybody else by reading it slowly",
         "tests/cli/test_claims.py::test_no_reader_has_all_the_schedules",
     ),

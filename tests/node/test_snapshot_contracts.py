@@ -35,6 +35,7 @@ from ledger.wire import encode
 from node.effects import PeerChanged
 from node.kept_entries import drop_ended, keep_before, verify_entries
 from node.queries import Queries, _read_both
+from node.schedules import Schedules
 from node.snapshot_export import freeze
 from node.snapshot_files import Base
 from node.snapshot_index import build_index
@@ -235,7 +236,7 @@ async def test_a_line_that_waits_for_its_turn_holds_nothing_meanwhile(
 
     async def not_yet(_height: int) -> tuple[bytes, int]:
         monkeypatch.undo()
-        monkeypatch.setattr("node.queries.asyncio.sleep", sleep)
+        monkeypatch.setattr("node.schedules.asyncio.sleep", sleep)
         raise NotCertified("not certified yet", "尚未认证", 1)
 
     async def sleep(_seconds: float) -> None:
@@ -244,7 +245,7 @@ async def test_a_line_that_waits_for_its_turn_holds_nothing_meanwhile(
 
     monkeypatch.setattr("node.queries.StreamWalk", make_walk)
     monkeypatch.setattr(asked, "certified_checkpoint", not_yet)
-    line = await asked._schedule_line("card-1")
+    line = await Schedules(asked._shell, asked)._make_line("card-1")
     assert members(line)["kind"] == "case"
     assert left == [None, None]
 
