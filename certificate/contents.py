@@ -147,11 +147,11 @@ def _say_what_holds(file: EvidenceFile) -> Words:
         )
     if isinstance(file, TransactionFile | HistoryFile):
         return Words(
-            "所附证据文件自上链之时起未被改动",
+            "所附存证文件自上链之时起未被改动",
             "the attached evidence is unchanged since it was put on the chain",
         )
     return Words(
-        "所附证据文件关于账本的陈述成立，见“所证事项”",
+        "所附存证文件关于账本的陈述成立，见“所证事项”",
         "what the attached evidence says of the ledger holds; see “What was asked”",
     )
 
@@ -182,8 +182,8 @@ def _summarise(raw: bytes, report: Report, genesis_hash: str) -> Section:
                 (
                     (Words("证据种类", "What it is"), _name_kind(raw)),
                     *rows,
-                    (Words("证据文件大小", "Size of the file"), _count_bytes(len(raw))),
-                    (Words("证据文件 SHA-256", "SHA-256 of the file"), Exact(report.file_sha256)),
+                    (Words("存证文件大小", "Size of the file"), _count_bytes(len(raw))),
+                    (Words("存证文件 SHA-256", "SHA-256 of the file"), Exact(report.file_sha256)),
                     (Words("所信任的创世哈希", "Trusted genesis hash"), Exact(genesis_hash)),
                 )
             ),
@@ -303,14 +303,14 @@ def _explain(step: Step, report: Report) -> Words:
 def _list_limits(report: Report, software: str) -> Section:
     own = (
         Words(
-            f"本文件由软件（{software}）据所附证据文件生成，不含出具时间：同一文件、同一语言、同一软件"
+            f"本文件由软件（{software}）据所附存证文件生成，不含出具时间：同一文件、同一语言、同一软件"
             "版本，无论何时何地生成，字节均相同。",
             f"This document is made from the attached file by software ({software}) and bears no "
             "date of issue: the same file, language and version give the same bytes wherever and "
             "whenever it is made.",
         ),
         Words(
-            "任何人都能制作外观相同的文件。证明力在所附证据文件，不在纸面：请以取自独立来源的创世哈希"
+            "任何人都能制作外观相同的文件。证明力在所附存证文件，不在纸面：请以取自独立来源的创世哈希"
             "重新核验附件。",
             "Anybody can make a document that looks like this one. What proves is the attached "
             "file: verify it again, with a genesis hash from an independent source.",

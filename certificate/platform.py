@@ -191,7 +191,7 @@ def describe_articles(file: EvidenceFile, report: Report) -> Section:
         (
             Words("第十七条（一）　平台", "Art. 17 (1): the platform"),
             Words(
-                "运营机构见“验证机构与签名”。其存证服务的资质与备案不在证据文件内，由运营机构另行说明。",
+                "运营机构见“验证机构与签名”。其存证服务的资质与备案不在存证文件内，由运营机构另行说明。",
                 "The operators are listed above. Their licences and filings are not in an evidence "
                 "file: ask the operators.",
             ),
@@ -285,7 +285,7 @@ def _say_health(report: Report) -> Words:
     missing_en = ", ".join(absent) or "none"
     return Words(
         f"检查点形成时至少 {count} 家机构的节点在正常运行并各自核验、联署；文件中未见联署："
-        f"{missing}（联署可被略去，略去不说明没有）。各节点当时的运行日志不在证据文件内。",
+        f"{missing}（联署可被略去，略去不说明没有）。各节点当时的运行日志不在存证文件内。",
         f"When the checkpoint was made, the nodes of at least {count} institutions were running, "
         f"verified it and cosigned it; no cosignature here of: {missing_en} (one that is left out "
         "of a file is not one that was not made). The nodes' own logs are not in an evidence file.",

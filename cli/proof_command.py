@@ -537,7 +537,7 @@ def _post_quantum(client: Client, arguments: argparse.Namespace) -> bytes:
     from ledger.evidence import add_post_quantum
     from ledger.post_quantum import PostQuantumPart
 
-    raw, size = _read_resting(arguments.file, "post-quantum cosignatures go", "抗量子副署")
+    raw, size = _read_resting(arguments.file, "post-quantum cosignatures go", "后量子联署")
     try:
         answer = json.loads(client.post_quantum(size))
         part = PostQuantumPart(
@@ -549,7 +549,7 @@ def _post_quantum(client: Client, arguments: argparse.Namespace) -> bytes:
     except (ValueError, TypeError, KeyError, RecursionError):
         raise Failure(
             f"{client.url} answered what is no post-quantum checkpoint.",
-            f"{client.url} 答复的不是抗量子副署的检查点。",
+            f"{client.url} 答复的不是后量子联署的检查点。",
         ) from None
 
 

@@ -262,7 +262,7 @@ def _read_proofs(case: Case) -> dict[str, TlogProof]:
         if proof.extra is not None:
             raise Refuted(
                 Reason.MALFORMED,
-                f"{name} 含有未受签名保护的 extra 行，证据文件不允许。",
+                f"{name} 含有未受签名保护的 extra 行，存证文件不允许。",
                 f"{name} has an extra line, which no signature covers; evidence has none.",
             )
         if proof.checkpoint != proofs["header_proof"].checkpoint:

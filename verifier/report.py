@@ -168,7 +168,7 @@ def words_of(rejected: Rejected) -> Words:
 
 FILE_ADVICE: Final[Mapping[Reason, Words]] = {
     Reason.MALFORMED: Words(
-        "文件可能不完整、被压缩，或并非证据文件，请改用原件。",
+        "文件可能不完整、被压缩，或并非存证文件，请改用原件。",
         "The file may be cut short, packed, or no evidence file: take the original.",
     ),
     Reason.NOT_CANONICAL: Words(

@@ -221,7 +221,7 @@ def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
     )
     if find_statement(file) is not None:
         words = Words(
-            f"{len(raw)} 字节，COSE 透明声明，内含种类为 {kind} 的证据文件。",
+            f"{len(raw)} 字节，COSE 透明声明，内含种类为 {kind} 的存证文件。",
             f"{len(raw)} bytes of COSE, a Transparent Statement with an evidence file of kind "
             f"{kind} in it.",
         )

@@ -31,7 +31,7 @@ export const TEXTS = {
   fileChosen: ["{0}（{1} 字节）", "{0} ({1} bytes)"],
   fileTooLarge: ["{0} 有 {1} 字节，超过上限 {2} 字节，未读取。", "{0} has {1} bytes, more than the bound of {2}; it was not read."],
   fileIsPdf: [
-    "{0} 是 PDF。证书中附有证据文件：请在 PDF 阅读器中另存附件 evidence.json，再拖入此处；或运行 evidence-ledger verify {0}。",
+    "{0} 是 PDF。证书中附有存证文件：请在 PDF 阅读器中另存附件 evidence.json，再拖入此处；或运行 evidence-ledger verify {0}。",
     "{0} is a PDF. A certificate has the evidence file attached: save its attachment evidence.json with a PDF reader and drop that here, or run evidence-ledger verify {0}.",
   ],
   fileUnreadable: ["无法读取 {0}。", "{0} could not be read."],

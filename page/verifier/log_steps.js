@@ -194,7 +194,7 @@ function readProofs(file) {
     if (proof.extra !== null) {
       throw new Refuted(
         "malformed",
-        `${name} 含有未受签名保护的 extra 行，证据文件不允许。`,
+        `${name} 含有未受签名保护的 extra 行，存证文件不允许。`,
         `${name} has an extra line, which no signature covers; evidence has none.`,
       );
     }

@@ -188,7 +188,7 @@ function describeFile(file, size) {
   const name = kindOf(file);
   if (statement) {
     return {
-      zh: `${size} 字节，COSE 透明声明，内含种类为 ${name} 的证据文件。`,
+      zh: `${size} 字节，COSE 透明声明，内含种类为 ${name} 的存证文件。`,
       en:
         `${size} bytes of COSE, a Transparent Statement with an evidence file of kind ${name} in it.`,
     };

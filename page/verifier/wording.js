@@ -489,7 +489,7 @@ const FILE_ADVICE = new Map([
   [
     "malformed",
     [
-      "文件可能不完整、被压缩，或并非证据文件，请改用原件。",
+      "文件可能不完整、被压缩，或并非存证文件，请改用原件。",
       "The file may be cut short, packed, or no evidence file: take the original.",
     ],
   ],

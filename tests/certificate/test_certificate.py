@@ -149,7 +149,7 @@ def test_nothing_is_said_of_time_stamps_that_were_not_reached() -> None:
     assert made.lacks("25 time stamps not run Not run, because step 2 failed.") == []
 
 
-SOFTWARE_SAID = "本文件由软件（evidence-ledger 9.9.9）据所附证据文件生成，不含出具时间"
+SOFTWARE_SAID = "本文件由软件（evidence-ledger 9.9.9）据所附存证文件生成，不含出具时间"
 
 
 def test_a_transactions_pages_in_english() -> None:

@@ -173,4 +173,4 @@ def test_of_a_file_that_is_cut_short_the_original_is_asked_for() -> None:
     assert step.explanation.en.endswith(
         ". The file may be cut short, packed, or no evidence file: take the original."
     )
-    assert step.explanation.zh.endswith("。文件可能不完整、被压缩，或并非证据文件，请改用原件。")
+    assert step.explanation.zh.endswith("。文件可能不完整、被压缩，或并非存证文件，请改用原件。")
