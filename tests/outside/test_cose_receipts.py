@@ -147,7 +147,7 @@ def test_a_receipt_is_never_a_checkpoints_signature() -> None:
 async def test_receipt_and_keys_over_http(client: httpx.AsyncClient, node: FakeNode) -> None:
     tx_id = node.take_in(make_envelope(0)).tx_id  # type: ignore[union-attr]
     path = f"/v1/transactions/{tx_id.hex()}/receipt"
-    assert (await client.get(path)).status_code == 404
+    assert (await client.get(path)).status_code == 503, "taken in, and in no block yet"
     node.commit()
     early = await client.get(path)
     assert (early.status_code, early.headers["retry-after"]) == (503, "2")

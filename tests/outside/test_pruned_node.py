@@ -24,7 +24,7 @@ from tests.system.networks import Network, running_network
 
 pytestmark = [pytest.mark.slow, needs_openssl]
 
-WINDOW_MS = 24_000
+WINDOW_MS = 42_000
 SIZE = TILE_WIDTH + 50
 
 
