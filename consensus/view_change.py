@@ -86,8 +86,8 @@ def send_all(state: HeightState, replica: int) -> None:
     if accepted is not None and accepted.message is not None and not state.is_primary:
         held = state.proposals.get(accepted.block_hash)
         if held is not None and held.is_ok:
-            message = msgspec.structs.replace(accepted.message, proposal=held.proposal)
-            state.emit(Send(replica, message))
+            told = msgspec.structs.replace(accepted.message, proposal=held.proposal)
+            state.emit(Send(replica, told))
     for message in own:
         state.emit(Send(replica, message))
 

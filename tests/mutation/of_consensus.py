@@ -761,6 +761,40 @@ MUTANTS = (
         TRAPS + "test_the_true_body_is_taken_while_another_one_waits",
     ),
     Mutant(
+        "anybodys-body-takes-its-place",
+        "consensus/normal_case.py",
+        "        and brought_by == primary != held.brought_by\n",
+        "",
+        "a liar pushes out the primary's own body again and again while it lacks envelopes",
+        "tests/node/test_lying_members.py::"
+        "test_a_waiting_proposal_of_the_primarys_gives_way_to_nobody_elses",
+    ),
+    Mutant(
+        "unexecuted-body-passed-on",
+        "consensus/view_change.py",
+        "        if held is not None and held.is_ok:\n            told",
+        "        if held is not None:\n            told",
+        "an honest replica passes on a liar's body and is counted as having brought it",
+        TRAPS + "test_nobody_passes_on_a_body_that_is_not_executed[0]",
+    ),
+    Mutant(
+        "new-primary-waits-for-what-nobody-has",
+        "consensus/view_change.py",
+        "    if not held.is_ok and held.brought_by is not None:\n",
+        "    if False:\n",
+        "a primary that was given false envelopes of the prepared block loses its turn as well",
+        "tests/node/test_lying_members.py::"
+        "test_a_primary_that_was_given_false_envelopes_asks_who_prepared_the_block",
+    ),
+    Mutant(
+        "first-bringer-stays",
+        "consensus/next_height.py",
+        " or (is_own and message.view == present.view)",
+        "",
+        "of the next height a liar's body of a proposal keeps the place from the primary's own",
+        PARTS + "test_inbox_keeps_what_its_signer_brought_rather_than_what_another_passed_on",
+    ),
+    Mutant(
         "refusals-taken-along",
         "consensus/state.py",
         "        self.refused_bodies.clear()\n",
@@ -787,8 +821,8 @@ MUTANTS = (
     Mutant(
         "first-of-a-kind-stays",
         "consensus/next_height.py",
-        "return present is None or message.view > present.view",
-        "return present is None",
+        "return message.view > present.view or (is_own and message.view == present.view)",
+        "return is_own and message.view == present.view",
         "of the next height a replica's first view-change is kept and its last thrown away",
         PARTS + "test_inbox_keeps_one_height_and_a_place_of_each_kind_for_each_replica",
     ),
