@@ -28,7 +28,13 @@ repeats would mostly execute the same thing again. What others bring is tried al
 liar nearer than the primary could use up the attempts for it."""
 
 _RETRYABLE: Final = frozenset(
-    {Verdict.UNAVAILABLE, Verdict.BAD_BODY, Verdict.INADMISSIBLE, Verdict.ENTRIES_DIFFER}
+    {
+        Verdict.UNAVAILABLE,
+        Verdict.BAD_BODY,
+        Verdict.INADMISSIBLE,
+        Verdict.ENTRIES_DIFFER,
+        Verdict.CANNOT_EXECUTE,
+    }
 )
 """Verdicts that may be about the bytes that came and not about the block: the envelopes' hashes do
 not enter the block hash, so whoever passed a proposal on may have named others. The true bytes,

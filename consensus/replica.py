@@ -283,6 +283,9 @@ class Replica:
         state = self._state
         if event.proposal.block_hash != event.block_hash or state.fetching != event.block_hash:
             return
+        accepted = None if state.decided is not None else state.accepted
+        if accepted is not None and accepted.block_hash == event.block_hash:
+            return  # asked for in an earlier view; now it is its primary's to bring
         try:
             check_proposal(event.proposal, state.parent, self._membership.validators)
         except Rejected as error:

@@ -730,8 +730,8 @@ MUTANTS = (
     Mutant(
         "changed-body-ends-the-view",
         "consensus/normal_case.py",
-        ", Verdict.INADMISSIBLE, Verdict.ENTRIES_DIFFER}",
-        "}",
+        "        Verdict.INADMISSIBLE,\n        Verdict.ENTRIES_DIFFER,\n",
+        "",
         "a replica that was given another body does not take the true one in that view",
         TRAPS + "test_a_proposal_changed_on_its_way_keeps_nobody_from_the_true_one",
     ),
@@ -768,6 +768,22 @@ MUTANTS = (
         "a liar pushes out the primary's own body again and again while it lacks envelopes",
         "tests/node/test_lying_members.py::"
         "test_a_waiting_proposal_of_the_primarys_gives_way_to_nobody_elses",
+    ),
+    Mutant(
+        "unbidden-body-takes-its-place",
+        "consensus/replica.py",
+        "            return  # asked for in an earlier view; now it is its primary's to bring\n",
+        "            pass\n",
+        "who was once asked for a block pushes out its accepted body in every later view",
+        TRAPS + "test_what_was_asked_for_in_an_earlier_view_takes_no_accepted_bodys_place",
+    ),
+    Mutant(
+        "failed-body-ends-the-view",
+        "consensus/normal_case.py",
+        "        Verdict.CANNOT_EXECUTE,\n",
+        "",
+        "a changed body that names what stops the execution keeps a replica from the true one",
+        TRAPS + "test_a_body_that_cannot_be_executed_keeps_nobody_from_the_true_one",
     ),
     Mutant(
         "unexecuted-body-passed-on",
