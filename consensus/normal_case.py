@@ -28,7 +28,13 @@ repeats would mostly execute the same thing again. What others bring is tried al
 liar nearer than the primary could use up the attempts for it."""
 
 _RETRYABLE: Final = frozenset(
-    {Verdict.UNAVAILABLE, Verdict.BAD_BODY, Verdict.INADMISSIBLE, Verdict.ENTRIES_DIFFER}
+    {
+        Verdict.UNAVAILABLE,
+        Verdict.BAD_BODY,
+        Verdict.INADMISSIBLE,
+        Verdict.ENTRIES_DIFFER,
+        Verdict.CANNOT_EXECUTE,
+    }
 )
 """Verdicts that may be about the bytes that came and not about the block: the envelopes' hashes do
 not enter the block hash, so whoever passed a proposal on may have named others. The true bytes,
@@ -122,16 +128,18 @@ def accept_pre_prepare(
 def is_open(state: HeightState, message: PrePrepare | NewView, brought_by: int) -> bool:
     """Return whether a proposal of the current view could be of use.
 
-    That is so until one was executed: another body for the block that was accepted is taken instead
-    of one that still lacks envelopes, because whoever passed that on may have made up what it names
-    and been faster than the primary.
+    That is so until one was accepted. Then the primary's own body is taken instead of one that
+    somebody else passed on and that still lacks envelopes: it may name what nobody has, and have
+    been faster. Nobody else's takes a place, or a liar could push out the true one again and again.
     """
     accepted = state.accepted
     if accepted is None:
         return state.refused_bodies[brought_by] < REFUSED_BODIES_PER_VIEW_MAX
     held = state.proposals.get(accepted.block_hash)
+    primary = state.membership.validators.primary(message.height, message.view)
     return (
         held is not None
+        and brought_by == primary != held.brought_by
         and held.may_give_way(message.proposal)
         and accepted.block_hash == message.proposal.block_hash
     )

@@ -283,6 +283,9 @@ class Replica:
         state = self._state
         if event.proposal.block_hash != event.block_hash or state.fetching != event.block_hash:
             return
+        accepted = None if state.decided is not None else state.accepted
+        if accepted is not None and accepted.block_hash == event.block_hash:
+            return  # asked for in an earlier view; now it is its primary's to bring
         try:
             check_proposal(event.proposal, state.parent, self._membership.validators)
         except Rejected as error:
@@ -309,8 +312,8 @@ class Replica:
         self._decided = state.statements if header.height == state.height else Statements()
         statements, kept = self._inbox.take(header.height + 1)
         self._enter_height(header, statements)
-        for message in kept:
-            self._take(message, None)
+        for message, brought_by in kept:
+            self._take(message, brought_by)
         ask_for_proposal(self._state, self._work_pending)
         advance(self._state)
 
@@ -334,36 +337,31 @@ class Replica:
         signer = statement.replica
         if signer == self._membership.own:
             return
+        brought_by = signer if from_replica is None else from_replica
+        inbox = self._inbox
         if height < state.height:
             self._compare_late(height, message, statement)
             self._answer_late(signer, message)
         elif height == state.height:
-            self._admit_now(signer, message, statement, from_replica)
-        elif height == state.height + 1 and self._inbox.is_news(height, signer, message, statement):
-            self._admit_early(signer, message, statement)
+            self._admit_now(message, statement, brought_by)
+        elif height == state.height + 1 and inbox.is_news(height, message, statement, brought_by):
+            self._admit_early(message, statement, brought_by)
         elif self._lateness.is_claim_news(signer, height):
             verify_signer(message, self._membership)
             self._lateness.add_claim(signer, height)
             self._ask_to_catch_up()
 
-    def _admit_early(self, signer: int, message: Message, statement: Vote | ViewClaim) -> None:
+    def _admit_early(self, message: Message, statement: Vote | ViewClaim, brought_by: int) -> None:
         """Keep a message of the next height; what contradicts an earlier one is reported."""
-        height = height_of(message)
+        height, signer = height_of(message), statement.replica
         verify_signer(message, self._membership)
         self._state.report(self._inbox.add(height, statement))
         self._lateness.add_claim(signer, height)
         verify_justification(message, self._membership)
-        self._inbox.put(height, signer, message)
+        self._inbox.put(height, signer, message, brought_by)
 
-    def _admit_now(
-        self,
-        signer: int,
-        message: Message,
-        statement: Vote | ViewClaim,
-        from_replica: int | None,
-    ) -> None:
-        state = self._state
-        brought_by = signer if from_replica is None else from_replica
+    def _admit_now(self, message: Message, statement: Vote | ViewClaim, brought_by: int) -> None:
+        state, signer = self._state, statement.replica
         is_news = state.statements.is_news(statement)
         match message:
             case PrePrepare():
@@ -394,7 +392,7 @@ class Replica:
             # Said by its signature alone: what it says is compared, justified or not.
             state.report(state.statements.add(statement))
         verify_justification(message, self._membership)
-        self._take(message, from_replica)
+        self._take(message, brought_by)
         advance(self._state)
 
     def _note_said(self, message: Message, statement: Vote | ViewClaim) -> None:
@@ -403,17 +401,15 @@ class Replica:
             verify_signer(message, self._membership)
             self._state.report(self._state.statements.add(statement))
 
-    def _take(self, message: Message, from_replica: int | None) -> None:
+    def _take(self, message: Message, brought_by: int) -> None:
         """Act on a verified message of the current height."""
         state = self._state
         match message:
             case PrePrepare():
                 vote = pre_prepare_vote(message, self._membership)
-                brought_by = vote.replica if from_replica is None else from_replica
                 accept_pre_prepare(state, message, vote, self._now_ms, brought_by)
             case NewView():
                 vote = pre_prepare_vote(message, self._membership)
-                brought_by = vote.replica if from_replica is None else from_replica
                 accept_new_view(state, message, vote, self._now_ms, brought_by)
             case Prepare() | Commit():
                 state.record_vote(message.vote)
@@ -421,7 +417,7 @@ class Replica:
                 take_view_change(state, message)
                 self._help(message.replica, message)
             case Decided():
-                decide(state, message.certificate)
+                return
             case _ as unreachable:
                 assert_never(unreachable)
 
@@ -466,7 +462,7 @@ class Replica:
         height = height_of(message)
         if height == state.height and state.decided is None:
             verify_signer(message, self._membership)
-            self._take(message, None)
+            decide(state, message.certificate)
             advance(state)
         elif height > state.height and self._lateness.is_certificate_news(message.certificate):
             verify_signer(message, self._membership)

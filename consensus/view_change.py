@@ -10,6 +10,8 @@ Nobody proposes or prepares what it could not execute itself, prepared certifica
 
 from __future__ import annotations
 
+import msgspec
+
 from consensus.actions import Broadcast, Send
 from consensus.messages import Decided, NewView, Proposal, ViewChange
 from consensus.normal_case import (
@@ -72,13 +74,20 @@ def help_replica(state: HeightState, replica: int) -> None:
 
 
 def send_all(state: HeightState, replica: int) -> None:
-    """Send one replica the accepted proposal, the own votes and the decision, if any."""
+    """Send one replica the accepted proposal, the own votes and the decision, if any.
+
+    Of another's proposal only a body that was executed here is passed on: one that still lacks
+    envelopes may be a lie, and whoever passed it on would be counted as bringing it.
+    """
     if state.decided is not None:
         state.emit(Send(replica, Decided(state.decided)))
     own = state.own_messages()
     accepted = state.accepted
-    if accepted is not None and accepted.message is not None and accepted.message not in own:
-        state.emit(Send(replica, accepted.message))
+    if accepted is not None and accepted.message is not None and not state.is_primary:
+        held = state.proposals.get(accepted.block_hash)
+        if held is not None and held.is_ok:
+            told = msgspec.structs.replace(accepted.message, proposal=held.proposal)
+            state.emit(Send(replica, told))
     for message in own:
         state.emit(Send(replica, message))
 
@@ -111,9 +120,13 @@ def propose_new_view(state: HeightState) -> None:
     held = state.proposals.get(state.plan.prepared.block_hash)
     if held is None:
         return
+    block_hash = state.plan.prepared.block_hash
+    if not held.is_ok and held.brought_by is not None:
+        # It may name envelopes that nobody has; whoever prepared the block has all of it.
+        state.fetch(block_hash, find_claimers(view_changes, block_hash))
     # Asked again in this view: of what was executed in an earlier one the driver keeps no more than
     # a few blocks, and this one has to be durable before it is proposed.
-    state.check_body(held.proposal, state.plan.prepared.block_hash, held.source)
+    state.check_body(held.proposal, block_hash, held.source)
     if held.is_ok:
         send_new_view(state, held.proposal)
 

@@ -40,6 +40,7 @@ from ledger.signing import SeedSigner, verify_signature
 from ledger.validators import VALIDATORS_MAX, Validator, ValidatorSet
 from ledger.votes import (
     COMMIT,
+    PRE_PREPARE,
     PREPARE,
     VIEW_MAX,
     PreparedCertificate,
@@ -288,34 +289,53 @@ def test_inbox_keeps_one_height_and_a_place_of_each_kind_for_each_replica() -> N
     early, late = sign_view_change(0, 2, 2, None), sign_view_change(0, 2, 3, None)
     messages = (late, early, sign_view_change(1, 2, 2, None))
     for message in messages:
-        assert inbox.is_news(2, message.replica, message, message.statement)
+        assert inbox.is_news(2, message, message.statement, message.replica)
         inbox.add(2, message.statement)
-        inbox.put(2, message.replica, message)
+        inbox.put(2, message.replica, message, message.replica)
     for message in messages:
-        assert not inbox.is_news(2, message.replica, message, message.statement)
+        assert not inbox.is_news(2, message, message.statement, message.replica)
     statements, kept = inbox.take(2)
-    assert [(item.replica, item.view) for item in kept] == [(0, 3), (1, 2)]
+    assert [(item.replica, item.view) for item, _ in kept] == [(0, 3), (1, 2)]
     assert statements.votes.of(COMMIT, 0) == ()
     assert inbox.take(2)[1] == ()
-    inbox.put(2, 0, early)
-    inbox.put(2, 0, late)
-    assert inbox.take(2)[1] == (late,), "the later of a kind is the one that counts"
-    inbox.put(3, 0, sign_view_change(0, 3, 1, None))
-    inbox.put(4, 0, sign_view_change(0, 4, 1, None))
+    inbox.put(2, 0, early, 0)
+    inbox.put(2, 0, late, 0)
+    assert inbox.take(2)[1] == ((late, 0),), "the later of a kind is the one that counts"
+    inbox.put(3, 0, sign_view_change(0, 3, 1, None), 0)
+    inbox.put(4, 0, sign_view_change(0, 4, 1, None), 0)
     assert inbox.take(3)[1] == ()
+
+
+def test_inbox_keeps_what_its_signer_brought_rather_than_what_another_passed_on() -> None:
+    """No signature covers the hashes beside a proposal's header: a liar nearer than the primary
+    filled its place with a changed body, which then counted as the primary's own."""
+    inbox = NextHeightInbox()
+    true = sign_pre_prepare(2, 2, BLOCK)
+    changed = msgspec.structs.replace(
+        true, proposal=msgspec.structs.replace(BLOCK, leaf_hashes=HASH)
+    )
+    for message, brought_by in ((changed, 3), (true, 2)):
+        vote = sign_vote(2, PRE_PREPARE, 2, 0, HASH)
+        assert inbox.is_news(2, message, vote, brought_by)
+        inbox.add(2, vote)
+        inbox.put(2, 2, message, brought_by)
+    for message, brought_by in ((changed, 3), (changed, 2), (true, 2)):
+        vote = sign_vote(2, PRE_PREPARE, 2, 0, HASH)
+        assert not inbox.is_news(2, message, vote, brought_by)
+    assert inbox.take(2)[1] == ((true, 2),)
 
 
 def test_inbox_keeps_votes_as_the_current_height_does() -> None:
     inbox = NextHeightInbox()
     for view in range(50):
         message = sign_prepare(0, 2, view, HASH)
-        assert inbox.is_news(2, 0, message, message.vote)
+        assert inbox.is_news(2, message, message.vote, 0)
         inbox.add(2, message.vote)
-        assert not inbox.is_news(2, 0, message, message.vote)
+        assert not inbox.is_news(2, message, message.vote, 0)
     other = sign_prepare(0, 2, 49, OTHER)
-    assert inbox.is_news(2, 0, other, other.vote)
+    assert inbox.is_news(2, other, other.vote, 0)
     assert [item.slot for item in inbox.add(2, other.vote)] == ["prepare/2/49"]
-    assert not inbox.is_news(2, 0, other, other.vote)
+    assert not inbox.is_news(2, other, other.vote, 0)
     statements, kept = inbox.take(2)
     assert len(statements.votes.of(PREPARE, 0)) == 2 * VIEWS_KEPT
     assert kept == ()

@@ -1272,7 +1272,7 @@ def test_the_true_body_is_taken_while_another_one_waits(view: int) -> None:
     false = msgspec.structs.replace(block, envelope_hashes=bytes(64))
     changed, true = proposals_of(view, false, block)
     for _ in range(2):
-        one.network.inject(one.node.number, changed)
+        one.network.inject(one.node.number, changed, 0)
         one.node.queue.clear()
     assert one.of(Prepare) == []
     one.hear(true)
@@ -1281,6 +1281,57 @@ def test_the_true_body_is_taken_while_another_one_waits(view: int) -> None:
     held = one.node.running._state.proposals.get(block.block_hash)
     assert held is not None
     assert held.proposal == block, "what was executed gives way to nothing"
+
+
+def test_a_body_that_cannot_be_executed_keeps_nobody_from_the_true_one() -> None:
+    """The changed one may name a transaction that stops the execution here, which the block does
+    not hold."""
+    one = Alone()
+    block = one.block()
+    false = msgspec.structs.replace(block, envelope_hashes=bytes(64))
+    one.network.inject(one.node.number, sign_pre_prepare(1, 1, false), 0)
+    one.node.queue.clear()
+    one.node.handle(ev.ProposalChecked(1, 0, block.block_hash, ev.Verdict.CANNOT_EXECUTE))
+    one.hear(sign_pre_prepare(1, 1, block))
+    assert [item.block_hash for item in one.of(Prepare)] == [block.block_hash]
+
+
+def test_what_was_asked_for_in_an_earlier_view_takes_no_accepted_bodys_place() -> None:
+    """Whoever was asked for a block may answer as late, and as often, as it likes."""
+    one = Alone()
+    block = one.block()
+    prepared = one.prepared(0, block)
+    one.hear(*changes(2, prepared, replicas=(0, 1)))
+    assert one.node.running._state.fetching == block.block_hash, "it is the primary of view 2"
+    one.network.inject(one.node.number, sign_new_view(0, 1, 3, changes(3, prepared), block), 0)
+    one.node.queue.clear()
+    false = msgspec.structs.replace(block, envelope_hashes=bytes(64))
+    one.node.handle(ev.ProposalFetched(block.block_hash, false, 1))
+    held = one.node.running._state.proposals.get(block.block_hash)
+    assert held is not None
+    assert held.proposal == block
+
+
+@pytest.mark.parametrize("view", [0, 1])
+def test_nobody_passes_on_a_body_that_is_not_executed(view: int) -> None:
+    """It may be a liar's; whoever is told it counts it against who brought it. And of a block
+    proposed again with other envelopes the body that was executed is passed on."""
+    one = Alone()
+    block = one.block()
+    false = msgspec.structs.replace(block, envelope_hashes=bytes(64))
+    if view == 0:
+        one.network.inject(one.node.number, sign_pre_prepare(1, 1, false), 0)
+        one.node.queue.clear()
+        one.node.handle(ev.PeerConnected(2))
+        assert one.of(PrePrepare) == []
+    one.hear(sign_pre_prepare(1, 1, block))
+    told: PrePrepare | NewView = sign_pre_prepare(1, 1, block)
+    if view == 1:
+        plan = changes(1, one.prepared(0, block))
+        one.hear(sign_new_view(2, 1, 1, plan, false))
+        told = sign_new_view(2, 1, 1, plan, block)
+    one.node.handle(ev.PeerConnected(2))
+    assert one.of(type(told)) == [told]
 
 
 @pytest.mark.parametrize("view", [0, 1])

@@ -30,7 +30,13 @@ from ledger.votes import (
 from node.driver import STATUS_INTERVAL_TICKS
 from node.effects import PeerChanged, Ticked
 from node.intake import parse_relayed
-from node.messages import Consensus, Status, Transactions
+from node.messages import (
+    Consensus,
+    FetchedTransactions,
+    FetchTransactions,
+    Status,
+    Transactions,
+)
 from node.pool_admission import INTAKE_MARGIN_MS
 from node.proposals import KEPT_MAX
 from sim.deployment import TIMING
@@ -78,15 +84,15 @@ def make_prepared(network: Drivers, block_hash: bytes) -> PreparedCertificate:
     )
 
 
-def propose(network: Drivers) -> PrePrepare:
-    """Have the primary of height 1 propose, to nobody; all honest machines have the envelope."""
+def propose(network: Drivers, *, is_spread: bool = True) -> PrePrepare:
+    """Have the primary of height 1 propose, to nobody; the honest have the envelope if spread."""
     network.start()
     network.tick()
     network.loses = lambda sender, receiver, _frame: LIAR in {sender, receiver}
     network.submit(LIAR, network.transaction("r1"))
     network.tick(1, LIAR)
     primary = network.machines[LIAR]
-    for number in HONEST:
+    for number in HONEST if is_spread else ():
         for frame in primary.sent(Transactions):
             network.machines[number].hear(LIAR, frame)
     [message] = [item for item in primary.voted() if isinstance(item, PrePrepare)]
@@ -258,3 +264,38 @@ def test_a_promise_is_measured_by_the_chains_time_too() -> None:
     machine.step(Ticked())
     with pytest.raises(Rejected, match=r"^stale: "):
         machine.driver.check_admission(read(network, raw))
+
+
+def test_a_waiting_proposal_of_the_primarys_gives_way_to_nobody_elses() -> None:
+    """While its envelopes were on their way a member passed it on with hashes that nobody has:
+    each took its place, the true one with it, and each was asked of the primary."""
+    network = Drivers()
+    message = propose(network, is_spread=False)
+    true = message.proposal
+    machine = network.machines[3]
+    machine.hear(LIAR, wire(message))
+    for number in range(9):
+        false = Proposal(true.header, sha256(b"nobody has %d" % number), true.leaf_hashes)
+        machine.hear(2, wire(msgspec.structs.replace(message, proposal=false)))
+    assert len(machine.sent(FetchTransactions)) == 1
+    for frame in network.machines[LIAR].sent(Transactions):
+        machine.hear(LIAR, FetchedTransactions(frame.envelopes))
+    assert [item.block_hash for item in machine.voted() if isinstance(item, Prepare)] == [
+        true.block_hash
+    ]
+
+
+def test_a_primary_that_was_given_false_envelopes_asks_who_prepared_the_block() -> None:
+    """It is the next one, and what is prepared has to be proposed again: it held a body of it that
+    nobody can fill, waited for that, and its turn was lost as well."""
+    network = Drivers()
+    message = propose(network)
+    true = message.proposal
+    false = Proposal(true.header, sha256(b"nobody has it"), true.leaf_hashes)
+    for number, proposal in ((0, true), (3, true), (2, false)):
+        told = msgspec.structs.replace(message, proposal=proposal)
+        network.machines[number].hear(LIAR, wire(told))
+    network.settle()
+    network.tick(TIMING.view_timeout_ticks + 2, *HONEST)
+    assert [network.machines[number].height for number in HONEST] == [1, 1, 1]
+    assert network.machines[2].driver.chain.header.proposer == LIAR, "it is that very block"
