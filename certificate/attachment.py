@@ -58,13 +58,31 @@ def extract(pdf: bytes) -> bytes:
             maximum_declared_stream_length=PDF_BYTES_MAX,
             zlib_maximum_output_length=PAGES_BYTES_MAX,
         ):
-            file = _find_file(pypdf.PdfReader(io.BytesIO(pdf), strict=True))
+            reader = pypdf.PdfReader(io.BytesIO(pdf), strict=True)
+            _unpack_objects(reader)
+            file = _find_file(reader)
         with pypdf.apply_configuration(zlib_maximum_output_length=FILE_BYTES_MAX):
             return file.get_data()
     except NoEvidence:
         raise
     except Exception as error:  # noqa: BLE001 - a hostile PDF fails in any way its reader can
         raise NoEvidence(f"the PDF cannot be read: {type(error).__name__}") from None
+
+
+def _unpack_objects(reader: PdfReader) -> None:
+    """Unpack the streams that hold objects; raise `NoEvidence` where they have too many bytes.
+
+    Each stays in memory, and thousands of them, packed a thousandfold, fit into a small PDF.
+    """
+    from pypdf.generic import IndirectObject, StreamObject
+
+    room = PAGES_BYTES_MAX
+    for number in sorted({stream for stream, _ in reader.xref_objStm.values()}):
+        stream = IndirectObject(number, 0, reader).get_object()
+        if isinstance(stream, StreamObject):
+            room -= len(stream.get_data())
+        if room < 0:
+            raise NoEvidence(f"its objects have more than {PAGES_BYTES_MAX} bytes unpacked")
 
 
 def _find_file(reader: PdfReader) -> StreamObject:

@@ -9,6 +9,7 @@ begins anew, so that one may be removed when its time is over. It is a checksum 
 whoever writes the file can write it anew, and lines cut off the end leave no trace. It tells of rot
 and of careless hands; against others it helps to keep a line's hash elsewhere. Lines of older
 versions have none and stand at the beginning; the first that has one vouches for the last of them.
+A line that lost power broke off stays, and at the next start a line that says so stands behind it.
 """
 
 from __future__ import annotations
@@ -61,8 +62,11 @@ _decoder = msgspec.json.Decoder(AuditLine)
 class PrivateAudit:
     """The audit of one store, which has one writer."""
 
-    def __init__(self, directory: Directory) -> None:
-        """Open; a last line that lost power broke off is ended, so that the next stands alone."""
+    def __init__(self, directory: Directory, now: datetime) -> None:
+        """Open; behind a last line that lost power broke off stands one that says so.
+
+        It is written now because the next access may belong to another month, and thus file.
+        """
         self.notices: list[Words] = []
         self._directory = directory
         self._last: tuple[str, bytes] | None = None
@@ -70,7 +74,8 @@ class PrivateAudit:
         for name in _names(directory):
             size = directory.size(name)
             if size and directory.pread(name, size - 1, 1) != b"\n":
-                directory.append(name, b"\n")
+                broken = self._read_last(name) + b"\n"
+                directory.append(name, b"\n" + seal_line(broken, _note_broken(now)))
                 directory.fsync(name)
                 path = f"{directory.path}/{name}"
                 self.notices.append(
@@ -102,6 +107,11 @@ class PrivateAudit:
         start = max(size - _TAIL_BYTES, 0)
         lines = _split(self._directory.pread(file, start, size - start))
         return lines[-1] if lines else b""
+
+
+def _note_broken(now: datetime) -> AuditLine:
+    time = now.isoformat(timespec="milliseconds")
+    return AuditLine("open", "", [], "the line before was broken off", "", "node", time, "")
 
 
 def seal_line(before: bytes, line: AuditLine) -> bytes:

@@ -173,7 +173,7 @@ class PrivateRecords:
         self._thread = thread
         self._stop = stop
         self._now_ms = now_ms
-        self._audit = PrivateAudit(directory)
+        self._audit = PrivateAudit(directory, self._now())
         self.notices = [*self._box.notices, *self._audit.notices]
         """What was mended when the store was opened."""
 
@@ -382,7 +382,7 @@ class PrivateRecords:
     def _note(
         self, action: str, caller: Caller, contract: str, names: list[str], outcome: str
     ) -> None:
-        now = datetime.fromtimestamp(self._now_ms() / 1000, UTC)
+        now = self._now()
         line = AuditLine(
             action=action,
             contract=contract,
@@ -394,6 +394,9 @@ class PrivateRecords:
             token=caller.token,
         )
         self._audit.write(line, now)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._now_ms() / 1000, UTC)
 
 
 _OUTCOMES: Final[Mapping[type[Exception], str]] = {

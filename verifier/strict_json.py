@@ -231,6 +231,9 @@ class _Reader:
 
     def read_string(self, at: int) -> tuple[str, int]:
         raw, begin = self.raw, at + 1
+        expected = "a string with the shortest escapes"
+        if not raw.startswith(b'"', at):
+            self.fail(at, expected)
         match = _CHARACTERS.match(raw, begin, begin + STRING_BYTES_MAX + _ESCAPE_BYTES)
         end = begin if match is None else match.end()
         if end - begin > STRING_BYTES_MAX:
@@ -238,8 +241,8 @@ class _Reader:
                 Reason.TOO_LARGE,
                 f"{self.name}: the string at byte {at} has more than {STRING_BYTES_MAX} bytes",
             )
-        if not (raw.startswith(b'"', at) and raw.startswith(b'"', end)):
-            self.fail(at, "a string with the shortest escapes")
+        if not raw.startswith(b'"', end):
+            self.fail(at, expected)
         token = raw[at : end + 1]
         if token.isascii() and b"\\" not in token:
             return token[1:-1].decode("ascii"), end + 1

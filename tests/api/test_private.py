@@ -380,11 +380,12 @@ async def test_a_line_that_power_lost_broke_off_spoils_no_other(store: Store) ->
     assert store.reopen() == [f"{file}: its last line was broken off; it stays so"]
     async with store.connect() as client:
         await client.get(PRIVATE)
-    first, torn, last = file.read_bytes().splitlines()
+    first, torn, told, last = file.read_bytes().splitlines()
     assert (first + b"\n", torn) == (raw, raw[:50])
+    assert json.loads(told)["outcome"] == "the line before was broken off"
     assert json.loads(last)["action"] == "read"
     assert store.reopen() == []
-    assert verify_audit(store.directory) == AuditCount(lines=3, unsealed=0)
+    assert verify_audit(store.directory) == AuditCount(lines=4, unsealed=0)
 
 
 async def test_no_byte_of_what_is_left_of_erased_fields_changes_unseen(store: Store) -> None:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pypdf
@@ -23,7 +23,7 @@ from pypdf.generic import (
     TextStringObject,
 )
 
-from certificate.attachment import VALUES_MAX, NoEvidence, extract
+from certificate.attachment import PAGES_BYTES_MAX, VALUES_MAX, NoEvidence, extract
 from ledger.evidence import SCHEDULE_START
 from tests.certificate.papers import evidence
 from tests.cli.running import Command
@@ -389,6 +389,52 @@ def test_a_table_that_points_elsewhere_is_not_mended(made: Path) -> None:
     assert str(refused.value) == (
         "its table says falsely where an object is, so that readers may differ"
     )
+
+
+def pdf_of_object_streams(sizes: Sequence[int]) -> bytes:
+    """A PDF whose catalog names an object in each of some streams, unpacked of these sizes."""
+    packed_from, held_from = 10, 10 + len(sizes)
+    held = range(held_from, held_from + len(sizes))
+    objects = {
+        1: b"<</Type/Catalog/Pages 2 0 R/Held[%s]>>" % b" ".join(b"%d 0 R" % one for one in held),
+        2: b"<</Type/Pages/Kids[]/Count 0>>",
+    }
+    for number, (one, size) in enumerate(zip(held, sizes, strict=True), packed_from):
+        packed = zlib.compress((b"%d 0 null" % one).ljust(size))
+        head = b"/Type/ObjStm/N 1/First %d" % len(b"%d 0 " % one)
+        objects[number] = make_stream(head, packed)
+    pdf, table = bytearray(b"%PDF-1.7\n"), {0: b"\0\0\0\0\0\xff"}
+    for number, value in objects.items():
+        table[number] = b"\x01" + len(pdf).to_bytes(4, "big") + b"\0"
+        pdf += b"%d 0 obj\n%s\nendobj\n" % (number, value)
+    for place, one in enumerate(held):
+        table[one] = b"\x02" + (packed_from + place).to_bytes(4, "big") + b"\0"
+    count = held.stop
+    rows = b"".join([table.get(number, table[0]) for number in range(count)])
+    head = b"/Type/XRef/Size %d/W[1 4 1]/Root 1 0 R" % count
+    end = b"%d 0 obj\n%s\nendobj\n" % (count, make_stream(head, zlib.compress(rows)))
+    return bytes(pdf) + end + b"startxref\n%d\n%%%%EOF\n" % len(pdf)
+
+
+def make_stream(head: bytes, packed: bytes) -> bytes:
+    return b"<<%s/Filter/FlateDecode/Length %d>>stream\n%s\nendstream" % (head, len(packed), packed)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "sentence"),
+    [
+        ((PAGES_BYTES_MAX - 64, 64), "0 files can be taken out of it; a certificate has one"),
+        (
+            (PAGES_BYTES_MAX - 64, 65, PAGES_BYTES_MAX),
+            f"its objects have more than {PAGES_BYTES_MAX} bytes unpacked",
+        ),
+    ],
+)
+def test_streams_of_objects_unpack_to_a_bound_together(sizes: list[int], sentence: str) -> None:
+    """Each stays in memory: fifty of them, in a PDF of 800 kB, took 900 MB."""
+    with pytest.raises(NoEvidence) as refused:
+        extract(pdf_of_object_streams(sizes))
+    assert str(refused.value) == sentence
 
 
 def test_a_pdf_of_too_many_values_is_not_walked() -> None:

@@ -47,6 +47,8 @@ from storage.private_box import PrivateBox
 from tests.cli.running import Command
 from tests.outside.authority import OPENSSL, TimestampAuthority
 
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+
 COURT = SeedSigner(bytes(range(32)))
 COURT_NAME = "court.example/witness"
 
@@ -116,7 +118,7 @@ def put_private(home: NodeHome) -> None:
     with folder(home.private) as directory:
         PrivateBox(directory, open_keystore(home).private_fields_key).write("a", document)
         line = AuditLine("read", "a", [], "done", "r-1", "custodian:bank-a", "now", "till")
-        PrivateAudit(directory).write(line, datetime(2026, 1, 1, tzinfo=UTC))
+        PrivateAudit(directory, NEW_YEAR).write(line, NEW_YEAR)
 
 
 def put_stamped(home: NodeHome, tsa: TimestampAuthority, pinned: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -10,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from node.private_audit import AuditCount, AuditLine, PrivateAudit, verify_audit
+from node.private_audit import AuditCount, AuditLine, PrivateAudit, seal_line, verify_audit
 from storage.files import Damaged, DiskDirectory
 
 JANUARY = datetime(2026, 1, 31, 23, 59, tzinfo=UTC)
@@ -37,7 +38,7 @@ def directory(tmp_path: Path) -> Iterator[DiskDirectory]:
 @pytest.fixture
 def file(directory: DiskDirectory) -> Path:
     """Three lines in January and one in February."""
-    audit = PrivateAudit(directory)
+    audit = PrivateAudit(directory, FEBRUARY)
     for contract in ("a", "b", "c"):
         audit.write(make_line(contract), JANUARY)
     audit.write(make_line("d"), FEBRUARY)
@@ -93,7 +94,7 @@ def test_a_file_stands_by_itself(directory: DiskDirectory, file: Path) -> None:
 
 
 def test_it_goes_on_where_it_ended(directory: DiskDirectory, file: Path) -> None:
-    PrivateAudit(directory).write(make_line("e"), JANUARY)
+    PrivateAudit(directory, FEBRUARY).write(make_line("e"), JANUARY)
     assert len(file.read_bytes().splitlines()) == 4
     assert verify_audit(directory) == AuditCount(lines=5, unsealed=0)
 
@@ -105,27 +106,37 @@ def test_older_lines_are_read_and_the_last_of_them_is_vouched_for(
     older = make_older("a") + b'{"action":"read","con\n' + make_older("b")
     file.write_bytes(older)
     assert verify_audit(directory) == AuditCount(lines=3, unsealed=3)
-    PrivateAudit(directory).write(make_line("c"), JANUARY)
+    PrivateAudit(directory, FEBRUARY).write(make_line("c"), JANUARY)
     assert verify_audit(directory) == AuditCount(lines=4, unsealed=2)
     file.write_bytes(file.read_bytes().replace(b'"contract":"b"', b'"contract":"x"'))
     with pytest.raises(Damaged, match="line 4 or the one before it is not as it was written"):
         verify_audit(directory)
 
 
-def test_a_line_that_power_lost_broke_off_is_told_until_the_next_stands_behind_it(
-    directory: DiskDirectory, file: Path
+@pytest.mark.parametrize("kept", [1, 13, -1])
+def test_behind_a_line_that_lost_power_broke_off_the_next_start_says_so(
+    directory: DiskDirectory, file: Path, kept: int
 ) -> None:
-    with file.open("ab") as stream:
-        stream.write(b'{"action":"re')
-    size = file.stat().st_size
-    for _ in range(2):
+    """The month may be over, so that no access would ever stand behind it."""
+    whole = file.read_bytes()
+    line = seal_line(b"".join(whole.splitlines(keepends=True)[-1:]), make_line("e"))
+    file.write_bytes(whole + line[:kept])
+    if kept > 0:
         with pytest.raises(Damaged, match="broken off as it was written, or is damaged") as found:
             verify_audit(directory)
-        assert found.value.offset == size - 13
-        again = PrivateAudit(directory)
-    assert [one.en for one in PrivateAudit(directory).notices] == []
-    again.write(make_line("e"), JANUARY)
+        assert found.value.offset == len(whole)
+    (notice,) = PrivateAudit(directory, FEBRUARY).notices
+    assert notice.en == f"{file}: its last line was broken off; it stays so"
+    assert file.read_bytes().startswith(whole + line[:kept] + b"\n{")
     assert verify_audit(directory) == AuditCount(lines=6, unsealed=0)
+    assert PrivateAudit(directory, FEBRUARY).notices == []
+    PrivateAudit(directory, FEBRUARY).write(make_line("f"), JANUARY)
+    assert verify_audit(directory) == AuditCount(lines=7, unsealed=0)
+    last = json.loads(file.read_bytes().splitlines()[-2])
+    assert (last["outcome"], last["time"]) == (
+        "the line before was broken off",
+        "2026-02-01T00:00:00.000+00:00",
+    )
 
 
 def test_the_example_of_the_document_is_one(directory: DiskDirectory, tmp_path: Path) -> None:

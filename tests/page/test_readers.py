@@ -239,6 +239,18 @@ def test_json_of_a_long_string(javascript: JavaScript, text: bytes, reason: str 
         both(javascript, "json", raw)
 
 
+def test_json_without_a_string_where_one_belongs(javascript: JavaScript) -> None:
+    """What does not begin with a quotation mark is no string, and none of too many bytes."""
+    for head, reason in (
+        (b"{x", "malformed"),
+        (b'{"a":0,x', "malformed"),
+        (b"{ ", "not_canonical"),
+    ):
+        raw = head + b"a" * (STRING_BYTES_MAX + 1)
+        assert ours(read_object, raw).get("reason") == reason
+        both(javascript, "json", raw)
+
+
 @pytest.mark.parametrize("depth", [15, 16, 17, 1_023, 1_024, 1_025, 5_000])
 def test_messagepack_of_depth(javascript: JavaScript, depth: int) -> None:
     both(javascript, "msgpack", b"\x91" * depth + b"\xc0")
