@@ -24,8 +24,8 @@ AUTHORITY_PATTERN: Final = "[a-z0-9][a-z0-9-]{0,47}"
 TOKENS_MAX: Final = 16
 """Of one file: eight authorities, each asked with both hashes."""
 
-ACCURACY_MAX_S: Final = 86_400
-"""Largest accuracy that a token may state: one that is off by more than a day names no day."""
+ACCURACY_MAX_S: Final = 2**31 - 1
+"""Largest accuracy that is read. How exact is exact enough, the reader of the token says."""
 
 TOKEN_BYTES_MAX: Final = 64 * 1024
 """Largest token: those with four certificates have 8 kB."""

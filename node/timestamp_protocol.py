@@ -22,8 +22,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
 from rfc3161_client.tsp import Accuracy, PKIStatus, TimeStampResponse
 
-from ledger.timestamp_part import ACCURACY_MAX_S
-
 QUERY_TYPE: Final = "application/timestamp-query"
 REPLY_TYPE: Final = "application/timestamp-reply"
 """Media types of RFC 3161 section 3.4."""
@@ -36,6 +34,9 @@ NONCE_BITS: Final = 64
 
 CLOCK_DIFFERENCE_MAX_S: Final = 300
 """Beyond it either the authority's clock or this node's is wrong, and a person must look."""
+
+ACCURACY_MAX_S: Final = 86_400
+"""Largest accuracy of a token that is kept: one that is off by more than a day names no day."""
 
 
 class HashName(StrEnum):

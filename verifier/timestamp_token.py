@@ -42,10 +42,11 @@ IMPRINT_BYTES: Final = 32
 
 _ACCURACY: Final = (
     (_INTEGER, "accuracy.seconds", range(ACCURACY_MAX_S + 1), 1_000_000),
-    (0x80, "accuracy.millis", range(1, 1000), 1000),
-    (0x81, "accuracy.micros", range(1, 1000), 1),
+    (0x80, "accuracy.millis", range(1000), 1000),
+    (0x81, "accuracy.micros", range(1000), 1),
 )
-"""RFC 3161 section 2.4.2: tag, name, numbers that may stand there, microseconds in one."""
+"""RFC 3161 section 2.4.2: tag, name, numbers that may stand there, microseconds in one. Zero, which
+may not, says what its absence says."""
 
 _GENERALIZED: Final = re.compile(rb"([0-9]{14})(?:\.([0-9]{0,8}[1-9]))?Z")
 """RFC 3161 section 2.4.2: seconds are given, a fraction has no zeros at its end."""

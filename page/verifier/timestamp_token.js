@@ -25,9 +25,9 @@ const HASH_OIDS = { sha256: "608648016503040201", sm3: "2a811ccf55018311" };
 const IMPRINT_BYTES = 32;
 /** Of an accuracy: tag, name, least and greatest number, microseconds in one. */
 const ACCURACY = [
-  [INTEGER, "accuracy.seconds", 0, 86_400, 1_000_000],
-  [0x80, "accuracy.millis", 1, 999, 1000],
-  [0x81, "accuracy.micros", 1, 999, 1],
+  [INTEGER, "accuracy.seconds", 0, 0x7fffffff, 1_000_000],
+  [0x80, "accuracy.millis", 0, 999, 1000],
+  [0x81, "accuracy.micros", 0, 999, 1],
 ];
 const GENERALIZED = /^([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})(?:\.([0-9]{0,8}[1-9]))?Z$/;
 
@@ -203,9 +203,9 @@ function readAccuracy(info, token) {
   return accuracyUs;
 }
 
-/** A number of at most three bytes that is not negative, in its shortest form; null for another. */
+/** A number of at most four bytes that is not negative, in its shortest form; null for another. */
 function readPositive(raw) {
-  if (raw.length === 0 || raw.length > 3 || raw[0] > 0x7f) return null;
+  if (raw.length === 0 || raw.length > 4 || raw[0] > 0x7f) return null;
   if (raw.length > 1 && raw[0] === 0 && raw[1] < 0x80) return null;
   return raw.reduce((number, byte) => number * 0x100 + byte, 0);
 }
