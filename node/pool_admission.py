@@ -43,7 +43,7 @@ class PoolAdmission:
         self._chain = chain
         self._pool = pool
         self._say = say
-        self._recent = RecentIds()
+        self._recent: RecentIds[bytes] = RecentIds()
         self._trials = Trials(chain)
         self._valid_keys: set[tuple[str, bytes]] = set()
         """Keys found valid for the next height; forgotten with every block."""
