@@ -19,6 +19,7 @@ from consensus.messages import (
     NewView,
     Prepare,
     PrePrepare,
+    SignedMessage,
     ViewChange,
 )
 from ledger.refusal import Reason, Rejected
@@ -37,8 +38,8 @@ def pre_prepare_vote(message: PrePrepare | NewView, membership: Membership) -> V
     )
 
 
-def statement_of(message: Message, membership: Membership) -> Vote | ViewClaim | None:
-    """Return what a message's own signature is on; a `Decided` has none."""
+def statement_of(message: SignedMessage, membership: Membership) -> Vote | ViewClaim:
+    """Return what a message's own signature is on."""
     match message:
         case PrePrepare() | NewView():
             return pre_prepare_vote(message, membership)
@@ -46,8 +47,6 @@ def statement_of(message: Message, membership: Membership) -> Vote | ViewClaim |
             return message.vote
         case ViewChange():
             return message.statement
-        case Decided():
-            return None
         case _ as unreachable:
             assert_never(unreachable)
 

@@ -160,7 +160,10 @@ class Decided(msgspec.Struct, frozen=True, array_like=True, tag=6):
     certificate: CommitCertificate
 
 
-Message = PrePrepare | Prepare | Commit | ViewChange | NewView | Decided
+SignedMessage = PrePrepare | Prepare | Commit | ViewChange | NewView
+"""What a replica says in its own name."""
+
+Message = SignedMessage | Decided
 
 _decoder: StrictDecoder[Message] = StrictDecoder(Message, "message")  # type: ignore[arg-type]
 

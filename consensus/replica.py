@@ -42,7 +42,16 @@ from consensus.events import (
 )
 from consensus.lateness import Lateness
 from consensus.membership import Membership
-from consensus.messages import Commit, Decided, Message, NewView, Prepare, PrePrepare, ViewChange
+from consensus.messages import (
+    Commit,
+    Decided,
+    Message,
+    NewView,
+    Prepare,
+    PrePrepare,
+    SignedMessage,
+    ViewChange,
+)
 from consensus.next_height import NextHeightInbox
 from consensus.normal_case import (
     accept_pre_prepare,
@@ -327,13 +336,12 @@ class Replica:
 
     def _admit(self, message: Message, from_replica: int | None) -> None:
         """Verify a message as far as it is of any use, and put it where it belongs."""
+        if isinstance(message, Decided):
+            self._admit_decided(message)
+            return
         state = self._state
         height = height_of(message)
         statement = statement_of(message, self._membership)
-        if statement is None:
-            if isinstance(message, Decided):
-                self._admit_decided(message)
-            return
         signer = statement.replica
         if signer == self._membership.own:
             return
@@ -351,7 +359,9 @@ class Replica:
             self._lateness.add_claim(signer, height)
             self._ask_to_catch_up()
 
-    def _admit_early(self, message: Message, statement: Vote | ViewClaim, brought_by: int) -> None:
+    def _admit_early(
+        self, message: SignedMessage, statement: Vote | ViewClaim, brought_by: int
+    ) -> None:
         """Keep a message of the next height; what contradicts an earlier one is reported."""
         height, signer = height_of(message), statement.replica
         verify_signer(message, self._membership)
@@ -360,7 +370,9 @@ class Replica:
         verify_justification(message, self._membership)
         self._inbox.put(height, signer, message, brought_by)
 
-    def _admit_now(self, message: Message, statement: Vote | ViewClaim, brought_by: int) -> None:
+    def _admit_now(
+        self, message: SignedMessage, statement: Vote | ViewClaim, brought_by: int
+    ) -> None:
         state, signer = self._state, statement.replica
         is_news = state.statements.is_news(statement)
         match message:
@@ -383,8 +395,6 @@ class Replica:
                 if not state.view_changes.is_news(message):
                     self._note_said(message, statement)
                     return
-            case Decided():
-                return
             case _ as unreachable:
                 assert_never(unreachable)
         verify_signer(message, self._membership)
@@ -395,13 +405,13 @@ class Replica:
         self._take(message, brought_by)
         advance(self._state)
 
-    def _note_said(self, message: Message, statement: Vote | ViewClaim) -> None:
+    def _note_said(self, message: SignedMessage, statement: Vote | ViewClaim) -> None:
         """Compare what is of no other use any more with what its signer said before."""
         if self._state.statements.is_news(statement):
             verify_signer(message, self._membership)
             self._state.report(self._state.statements.add(statement))
 
-    def _take(self, message: Message, brought_by: int) -> None:
+    def _take(self, message: SignedMessage, brought_by: int) -> None:
         """Act on a verified message of the current height."""
         state = self._state
         match message:
@@ -416,8 +426,6 @@ class Replica:
             case ViewChange():
                 take_view_change(state, message)
                 self._help(message.replica, message)
-            case Decided():
-                return
             case _ as unreachable:
                 assert_never(unreachable)
 

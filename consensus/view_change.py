@@ -149,8 +149,12 @@ def is_new_view_useful(state: HeightState, message: NewView, brought_by: int) ->
     """Return whether a new-view could still be entered; asked before it is verified."""
     if state.decided is not None or message.view < state.view:
         return False
-    is_new = message.view > state.view or state.is_changing
-    return is_new or is_open(state, message, brought_by)
+    return _enters_view(state, message) or is_open(state, message, brought_by)
+
+
+def _enters_view(state: HeightState, message: NewView) -> bool:
+    """Return whether accepting a new-view is to enter its view."""
+    return message.view > state.view or state.is_changing
 
 
 def accept_new_view(
@@ -177,6 +181,6 @@ def accept_new_view(
     if message.prepared is not None:
         for earlier in message.prepared.votes(state.height, state.membership.validators):
             state.record_vote(earlier)
-    if message.view > state.view or state.is_changing:
+    if _enters_view(state, message):
         state.enter_view(message.view, is_changing=False)
     accept(state, message, vote, brought_by)

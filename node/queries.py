@@ -601,11 +601,13 @@ class Queries:
         return ends
 
     def prove_stream(self, stream: str) -> ProvenStream:
+        """Return a stream's value at the applied height, with its proof under the state root."""
         value = self._shell.chain.stream(stream).encode()
         proof = self._shell.chain.tree.prove(compute_state_key(stream))
         return ProvenStream(stream, value, encode_state_proof(proof))
 
     def prove_parties(self, parties: list[str]) -> list[ProvenStream]:
+        """Return the parties' records so proven, each once, in the order they are first named."""
         return [self.prove_stream(party_stream(party)) for party in dict.fromkeys(parties)]
 
 

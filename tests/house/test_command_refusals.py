@@ -7,18 +7,17 @@ hands on one that was given elsewhere. The sentences themselves are tested where
 from __future__ import annotations
 
 import ast
-import re
 from pathlib import Path
 
 import pytest
+
+from tests.house.test_both_languages import CHINESE
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "cli").glob("*.py"))
 
 MAKERS = {"Failure", "Unreachable", "unusable", "unfit"}
 """What makes a refusal of an English and a Chinese sentence."""
-
-CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 def find_refusals(source: str) -> list[ast.Call]:

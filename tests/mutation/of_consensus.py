@@ -821,8 +821,8 @@ MUTANTS = (
     Mutant(
         "new-view-once-only",
         "consensus/view_change.py",
-        "    return is_new or is_open(state, message, brought_by)\n",
-        "    return is_new\n",
+        "    return _enters_view(state, message) or is_open(state, message, brought_by)\n",
+        "    return _enters_view(state, message)\n",
         "a restarted replica does not take up the view it had entered",
         TRAPS + "test_restarted_replica_works_on_the_new_view_it_had_entered",
     ),
