@@ -33,6 +33,7 @@ from ledger.equivocation import Equivocation
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
 from ledger.signing import Signer, verify_signature
+from ledger.transaction import Transaction
 from ledger.votes import VerifySignature, decode_commit_certificate, encode_commit_certificate
 from ledger.words import Words
 from node.blocks import Limits
@@ -45,6 +46,7 @@ from node.effects import (
     CommitBlock,
     Committed,
     Effect,
+    FetchEnvelopes,
     FrameReceived,
     Halted,
     NodeEvent,
@@ -255,6 +257,10 @@ class Driver:
         """Say whether a transaction is on the chain already."""
         return self._source.transaction_height(tx_id) is not None
 
+    def is_on_chain(self, transaction: Transaction) -> bool:
+        """Say the same of a body that was read: by its reference, which is nearly always new."""
+        return self._admission.is_on_chain(transaction)
+
     def check_admission(self, candidate: Candidate) -> None:
         """Raise `Rejected` unless this can be promised, and the pool has room.
 
@@ -360,10 +366,10 @@ class Driver:
                 self._drive(ev.Received(decode_message(frame.payload), replica))
             case Transactions():
                 if not self.is_far_behind:
-                    self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=False))
+                    self._emit(VerifyEnvelopes(frame.envelopes, replica))
             case FetchedTransactions():
                 if self.bench.desk.is_waiting:
-                    self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=True))
+                    self._emit(VerifyEnvelopes(frame.envelopes, replica))
             case FetchedProposal():
                 self._take_proposal(replica, frame)
             case Status():
@@ -429,7 +435,7 @@ class Driver:
             b"".join([tagged_hash(tags.ENVELOPE, raw) for raw in frame.envelopes]),
             frame.leaf_hashes,
         )
-        self._emit(VerifyEnvelopes(frame.envelopes, replica, is_urgent=True))
+        self._emit(VerifyEnvelopes(frame.envelopes, replica))
         self._drive(ev.ProposalFetched(proposal.block_hash, proposal, replica))
 
     def _take_status(self, replica: int, status: Status) -> None:
@@ -591,7 +597,8 @@ class Driver:
         if not self.bench.desk.is_waiting:
             return
         for peer, hashes in self.bench.desk.requests(self._ticks, sorted(self._connected)):
-            self._send(peer, FetchTransactions(hashes))
+            if peer != self.identity.replica:
+                self._emit(FetchEnvelopes(peer, hashes))
 
     def _decide(self, action: act.Decide) -> None:
         block = self.bench.find_executed(action.height, action.block_hash)

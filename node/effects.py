@@ -99,8 +99,15 @@ class VerifyEnvelopes(msgspec.Struct, frozen=True):
 
     envelopes: Sequence[bytes]
     from_replica: int
-    is_urgent: bool
-    """A proposal waits for them."""
+
+
+class FetchEnvelopes(msgspec.Struct, frozen=True):
+    """Proposals wait for these: deal first with those that are here and wait to be verified, and
+    ask a peer for the others."""
+
+    replica: int
+    envelope_hashes: bytes
+    """Concatenated."""
 
 
 class PutCheckpoint(msgspec.Struct, frozen=True):
@@ -137,6 +144,7 @@ Effect = (
     | SendFrame
     | BroadcastFrame
     | VerifyEnvelopes
+    | FetchEnvelopes
     | PutCheckpoint
     | RecoveryEnded
     | Halted

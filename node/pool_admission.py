@@ -43,7 +43,7 @@ class PoolAdmission:
         self._chain = chain
         self._pool = pool
         self._say = say
-        self._recent: RecentIds[bytes] = RecentIds()
+        self._recent = RecentIds()
         self._trials = Trials(chain)
         self._valid_keys: set[tuple[str, bytes]] = set()
         """Keys found valid for the next height; forgotten with every block."""
@@ -58,6 +58,16 @@ class PoolAdmission:
     def has_work(self) -> bool:
         """Say whether anything waits that a block may take, as far as this clock knows."""
         return len(self._pool) > len(self._overdue)
+
+    def is_on_chain(self, transaction: Transaction) -> bool:
+        """Say whether a block holds this body already.
+
+        A peer may relay what is decided: it would wait here, and make work, until this node
+        proposes, and any peer could bring it again.
+        """
+        reader = self._chain.reader
+        taker = reader.reference(transaction.reference_key)
+        return taker is not None and is_on_chain(reader, transaction.tx_id, taker)
 
     def check(self, candidate: Candidate, now_ms: int, skew_ms: int) -> None:
         """Raise `Rejected` unless this can be promised: it could enter the next block and those
@@ -92,7 +102,7 @@ class PoolAdmission:
                     self._check_promised(transaction)
                 else:
                     self._check_valid(transaction, now_ms)
-                    if self._is_on_chain(transaction):
+                    if self.is_on_chain(transaction):
                         continue
                 if self._pool.add(candidate, is_local=is_local, now_ms=now_ms):
                     fresh.append(candidate)
@@ -137,13 +147,6 @@ class PoolAdmission:
                 self._say("info", f"{transaction.tx_id.hex()} leaves the pool: {rejected}")
         self._pool.remove(lost)
         self._overdue.difference_update(lost)
-
-    def _is_on_chain(self, transaction: Transaction) -> bool:
-        """Say whether a peer relays what a block holds: it would wait here, and make work, until
-        this node proposes, and any peer could bring it again."""
-        reader = self._chain.reader
-        taker = reader.reference(transaction.reference_key)
-        return taker is not None and is_on_chain(reader, transaction.tx_id, taker)
 
     def _check_promised(self, transaction: Transaction) -> None:
         """Raise `Rejected` if the chain itself says that no block may take this any more."""

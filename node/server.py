@@ -59,7 +59,7 @@ from node.post_quantum_shelf import PostQuantumShelf
 from node.private_records import PrivateRecords
 from node.queries import Queries
 from node.service import NodeService
-from node.shell import TICK_S, Disk, Shell
+from node.shell import TICK_S, TURNS_PER_PROCESS, Disk, Shell
 from node.snapshot_export import SnapshotExport
 from node.snapshot_install import install, is_complete, prepare_chain
 from node.snapshot_serving import ShelfAnswers
@@ -314,6 +314,7 @@ class _Server:
                 say=_say,
                 stop=self._fail,
                 end_recovery=lambda: clear_recovery(place.path),
+                turns=TURNS_PER_PROCESS * (1 + config.verification.workers),
                 disk_thread=stack.enter_context(ThreadPoolExecutor(1, "disk")),
                 spool_thread=stack.enter_context(ThreadPoolExecutor(1, "spool")),
             )

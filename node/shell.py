@@ -16,22 +16,19 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
 
-from api.problems import explain_rejected
 from consensus.actions import KEEP
 from contracts.execution import Chain
-from ledger import tags
-from ledger.hashing import tagged_hash
-from ledger.refusal import Reason, Rejected
-from ledger.transaction import Check, decode_transaction
+from ledger.refusal import Rejected
+from ledger.transaction import decode_transaction
 from ledger.words import Words
-from node.batch_book import BatchBook
+from node.blocks import split_hashes
 from node.driver import Driver
 from node.effects import (
-    Admitted,
     BroadcastFrame,
     CommitBlock,
     Committed,
     Effect,
+    FetchEnvelopes,
     FrameReceived,
     Halted,
     NodeEvent,
@@ -46,18 +43,20 @@ from node.effects import (
     Ticked,
     VerifyEnvelopes,
 )
+from node.examiner import Examiner, Verifier
 from node.exceptions import describe_failure
-from node.intake import Parsed, mark_good, parse_all_relayed, select_checks
+from node.fair_turns import FairTurns
 from node.ledger_store import LedgerStore
 from node.messages import (
     POST_QUANTUM_START,
     TRANSACTIONS_START,
+    FetchTransactions,
     Transactions,
     decode_frame,
     encode_frame,
 )
+from node.relayed import Relayed
 from node.steps import DiskWork, Steps
-from node.verification import VerifierUnavailable
 from storage.files import StorageFailure
 from storage.journal import Journal
 from storage.journal import Keep as JournalKeep
@@ -73,12 +72,9 @@ large one counts as several."""
 
 FRAME_WEIGHT_BYTES: Final = 1024 * 1024
 
-PARSE_SLICE: Final = 128
-"""Transactions parsed before others get a turn on the event loop (about 3 ms)."""
-
-DISTRUST_S: Final = 10.0
-"""How long nothing that a peer relays is looked at after something that no correct peer would have:
-each has verified what it passes on, and one that has not could keep all our workers busy."""
+TURNS_PER_PROCESS: Final = 4
+"""Turns at a time (`node.fair_turns`) for this process and for each that checks signatures: while
+one waits for the driver or the disk, the next has the processor."""
 
 CLOCK_STEP_S: Final = 0.001
 
@@ -102,13 +98,6 @@ class Carrier(Protocol):
 
     def release(self, replica: int) -> None:
         """Deliver them again."""
-
-
-class Verifier(Protocol):
-    """Checks signatures off the event loop (`node.verification.SignatureVerifier`)."""
-
-    async def verify(self, checks: Sequence[Check]) -> list[bool]:
-        """Return, in order, whether each check is good."""
 
 
 class Observer(Protocol):
@@ -144,6 +133,7 @@ class Shell:
         stop: Callable[[Words], None],
         end_recovery: Callable[[], None],
         clock_ms: Callable[[], int] | None = None,
+        turns: int = TURNS_PER_PROCESS,
         disk_thread: Executor | None = None,
         spool_thread: Executor | None = None,
     ) -> None:
@@ -156,17 +146,18 @@ class Shell:
         self.carrier: Carrier | None = None
         self.on_post_quantum: Callable[[int, bytes], None] | None = None
         """Who takes a replica's frame with a post-quantum cosignature; nobody else reads it."""
-        self.book = BatchBook()
-        self._verifier = verifier
+        self.examiner = Examiner(verifier, lambda: self.chain.chain_id)
+        self.turns = FairTurns(turns)
+        """At reading what peers and clients bring, and having it checked."""
+        self.relayed = Relayed(
+            self.examiner, self.turns, is_pooled=self._is_pooled, admit=self.perform, say=say
+        )
         self._observer = observer
         self._say = say
         self._stop = stop
         self._end_recovery = end_recovery
         self._clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
-        self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight: dict[int, int] = {}
-        self._distrusted: dict[int, float] = {}
-        """Until when, on the event loop's clock, what a peer relays is passed over."""
         self._spool_thread = spool_thread
         self._steps = Steps(self._step, self._perform, self._failed, disk_thread)
         self._ticker: asyncio.Task[None] | None = None
@@ -218,7 +209,7 @@ class Shell:
         await self.perform(Started(state.record, state.pending))
         spooled = self.disk.spool.load()
         if spooled:
-            await self._verify_envelopes([raw for raw in spooled if self._is_owed(raw)], None)
+            await self.relayed.take_own([raw for raw in spooled if self._is_owed(raw)])
         self._ticker = asyncio.create_task(self._tick())
         self._ticker.add_done_callback(self._ticker_ended)
 
@@ -240,9 +231,7 @@ class Shell:
         self._steps.stop()
         if self._ticker is not None:
             self._ticker.cancel()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.relayed.close()
         await self._steps.close()
 
     def frame_arrived(self, replica: int, payload: bytes) -> None:
@@ -262,7 +251,7 @@ class Shell:
                 )
                 return
             if isinstance(frame, Transactions) and not self.driver.is_far_behind:
-                self._start_verification(VerifyEnvelopes(frame.envelopes, replica, is_urgent=False))
+                self._take_relayed(replica, frame.envelopes)
             return
         if payload.startswith(POST_QUANTUM_START):
             if self.on_post_quantum is not None:
@@ -326,7 +315,9 @@ class Shell:
                 if self.carrier is not None:
                     self.carrier.broadcast(encode_frame(effect.frame), effect.is_bulk)
             case VerifyEnvelopes():
-                self._start_verification(effect)
+                self._take_relayed(effect.from_replica, effect.envelopes)
+            case FetchEnvelopes():
+                self._fetch(effect)
             case PutCheckpoint():
                 self.disk.store.chain_store.put_checkpoint(effect.height, effect.note)
                 self._observer.certified(effect.height)
@@ -373,92 +364,18 @@ class Shell:
         if count - weight <= half < count and self.carrier is not None:
             self.carrier.release(replica)
 
-    def _start_verification(self, effect: VerifyEnvelopes) -> None:
-        replica = effect.from_replica
-        if asyncio.get_running_loop().time() < self._distrusted.get(replica, 0.0):
-            return
-        weight = weight_of(effect.envelopes)
-        self._begin_frame(replica, weight)
-        task = asyncio.create_task(self._verify_relayed(effect.envelopes, replica, weight))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _take_relayed(self, replica: int, envelopes: Sequence[bytes]) -> None:
+        """Have relayed transactions verified: until then they count among a peer's frames."""
+        if self.relayed.is_trusted(replica):
+            weight = weight_of(envelopes)
+            self._begin_frame(replica, weight)
+            self.relayed.take(replica, envelopes, lambda: self._end_frame(replica, weight))
 
-    async def _verify_relayed(self, envelopes: Sequence[bytes], replica: int, weight: int) -> None:
-        """Verify what a peer relayed, which counts among its frames until that is done."""
-        try:
-            await self._verify_envelopes(envelopes, replica)
-        finally:
-            self._end_frame(replica, weight)
+    def _fetch(self, effect: FetchEnvelopes) -> None:
+        """Ask a peer for the envelopes that are not on their way already."""
+        missing = self.relayed.hasten(split_hashes(effect.envelope_hashes))
+        if missing and self.carrier is not None:
+            self.carrier.send(effect.replica, encode_frame(FetchTransactions(b"".join(missing))))
 
-    async def _verify_envelopes(self, envelopes: Sequence[bytes], replica: int | None) -> None:
-        """Verify what a peer relayed (or this node's own spool) and hand it to the driver.
-
-        Who relays one thing that is refused has not looked at the rest either: it is dropped.
-        """
-        try:
-            parsed: list[Parsed] = []
-            rejected: list[tuple[bytes, Rejected]] = []
-            chain_id = self.chain.chain_id
-            for begin in range(0, len(envelopes), PARSE_SLICE):
-                if begin:
-                    await asyncio.sleep(0)
-                raws = envelopes[begin : begin + PARSE_SLICE]
-                items = parse_all_relayed(raws, chain_id, self.book)
-                for raw, item in zip(raws, items, strict=True):
-                    if isinstance(item, Rejected):
-                        if not rejected or replica is None:
-                            self._say(
-                                "warning",
-                                f"replica {replica} relayed what is refused: {item} "
-                                f"第 {replica} 号副本转来的交易被拒绝：{explain_rejected(item)}",
-                            )
-                        rejected.append((tagged_hash(tags.ENVELOPE, raw), item))
-                    elif replica is None or not self._find_same(item):
-                        parsed.append(item)
-                if rejected and replica is not None:
-                    break
-            try:
-                good, bad = await self.verify(parsed)
-            except VerifierUnavailable as error:
-                # Nothing is known of these signatures, so nobody is blamed; peers send them again.
-                self._say(
-                    "warning",
-                    f"{len(parsed)} relayed transactions dropped: {error} "
-                    f"放弃转来的 {len(parsed)} 笔交易：{error.detail_zh}",
-                )
-                return
-            for item in bad:
-                transaction = item.candidate.transaction
-                reason = Rejected(
-                    Reason.BAD_SIGNATURE,
-                    f"transaction {transaction.tx_id.hex()}: a signature does not verify",
-                )
-                rejected.append((transaction.envelope_hash, reason))
-            if rejected and replica is not None:
-                self._distrusted[replica] = asyncio.get_running_loop().time() + DISTRUST_S
-            candidates = [item.candidate for item in good]
-            await self.perform(Admitted(candidates, rejected, is_local=replica is None))
-        except StorageFailure:
-            return  # the node stops, and has said why
-
-    def _find_same(self, item: Parsed) -> bool:
-        """Say whether the pool holds exactly this envelope, so that it is verified already."""
-        envelope_hash = item.candidate.transaction.envelope_hash
+    def _is_pooled(self, envelope_hash: bytes) -> bool:
         return self.driver.pool.find_envelope(envelope_hash) is not None
-
-    async def verify(self, parsed: Sequence[Parsed]) -> tuple[list[Parsed], list[Parsed]]:
-        """Return (those all of whose signatures are good, the others)."""
-        checks = select_checks(parsed)
-        if not checks:
-            return list(parsed), []
-        results = await self._verifier.verify(checks)
-        if all(results):
-            mark_good(parsed, self.book)
-            return list(parsed), []
-        is_good = dict(zip(checks, results, strict=True))
-        good: list[Parsed] = []
-        bad: list[Parsed] = []
-        for item in parsed:
-            (good if all(is_good[check] for check in item.checks) else bad).append(item)
-        mark_good(good, self.book)
-        return good, bad

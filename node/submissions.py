@@ -9,6 +9,7 @@ the chain is answered with its position, but only to an envelope whose signature
 from __future__ import annotations
 
 import asyncio
+import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,13 +20,20 @@ from ledger.receipt import BatchReceipt, IntakeReceipt, sign_batch_receipt, sign
 from ledger.refusal import Reason, Rejected
 from node.effects import Admitted
 from node.exceptions import describe_failure
-from node.intake import Parsed, parse_submissions
-from node.shell import PARSE_SLICE, Shell
+from node.intake import Parsed
+from node.relayed import PART_COUNT
+from node.shell import Shell
 from node.undecided import Arrivals
 from storage.files import StorageFailure
 
 IN_FLIGHT_MAX: Final = 20_000
 """Submitted transactions between arrival and pool; beyond it clients are told to come back."""
+
+FEW_COUNT: Final = 16
+"""Transactions in a request that take turns with other small ones and not behind the large."""
+
+RELAYED_SHARE: Final = 0.5
+"""Of the room: as much of it may be taken by what peers relay and nobody here has looked at yet."""
 
 RETRY_AFTER_S: Final = 1
 BLOCKS_WAITING_MAX: Final = 2
@@ -81,6 +89,13 @@ class Quota:
                 del self._buckets[next(iter(self._buckets))]
         self._buckets[submitter] = bucket
         return bucket.take(now_s)
+
+
+class Source(enum.Enum):
+    """Clients, as sources of work beside the peers (`node.fair_turns`)."""
+
+    FEW = "few"
+    MANY = "many"
 
 
 class Submissions:
@@ -164,52 +179,75 @@ class Submissions:
             self._in_flight -= count
 
     def _has_room(self, count: int, size: int) -> bool:
-        pool = self._shell.driver.pool
-        held, held_bytes = len(pool) + self._entering, pool.bytes + self._entering_bytes
+        pool, relayed = self._shell.driver.pool, self._shell.relayed
+        coming = min(relayed.count, int(self._room * RELAYED_SHARE))
+        coming_bytes = min(relayed.bytes, int(self._room_bytes * RELAYED_SHARE))
+        held = len(pool) + self._entering + coming
+        held_bytes = pool.bytes + self._entering_bytes + coming_bytes
         is_small = held + count <= self._room and held_bytes + size <= self._room_bytes
         return held == 0 or is_small
 
     async def _submit(self, envelopes: Sequence[bytes]) -> list[Intake]:
-        answers: list[Intake | None] = [None] * len(envelopes)
-        parsed: dict[int, Parsed] = {}
-        chain_id = self._shell.chain.chain_id
-        for begin in range(0, len(envelopes), PARSE_SLICE):
-            if begin:
-                await asyncio.sleep(0)
-            raws = envelopes[begin : begin + PARSE_SLICE]
-            items = parse_submissions(raws, chain_id, self._shell.book)
-            for at, item in enumerate(items, begin):
-                if isinstance(item, Rejected):
-                    answers[at] = self._refuse(item, None)
-                else:
-                    parsed[at] = item
-        known = self._check(parsed, answers)
-        _, bad = await self._shell.verify(list(parsed.values()))
-        is_bad = {id(item) for item in bad}
+        source = Source.MANY if len(envelopes) > FEW_COUNT else Source.FEW
+        examined: list[Candidate | Intake] = []
+        for begin in range(0, len(envelopes), PART_COUNT):
+            async with self._shell.turns.turn(source):
+                examined += await self._examine(envelopes[begin : begin + PART_COUNT])
+        answers: list[Intake | None] = []
         fresh: dict[int, Candidate] = {}
         try:
-            for at, item in parsed.items():
-                candidate = item.candidate
-                if id(item) in is_bad:
-                    answers[at] = self._refuse(_bad_signature(candidate), candidate)
-                    continue
-                if at in known:
-                    answers[at] = self._answer_known(candidate)
-                    continue
-                refusal = self._take_quota(candidate)
-                if refusal is None and self._is_on_trial(candidate):
-                    await asyncio.sleep(0)  # a trial is a turn of its own
-                    refusal = self._check_attempt(candidate)
-                if refusal is not None:
-                    answers[at] = refusal
-                    continue
-                fresh[at] = candidate
-                self._arrivals.begin(candidate.transaction)
+            for at, item in enumerate(examined):
+                answer = None if isinstance(item, Candidate) else item
+                if isinstance(item, Candidate):
+                    answer = self._take_quota(item)
+                    if answer is None and self._is_on_trial(item):
+                        await asyncio.sleep(0)  # a trial is a turn of its own
+                        answer = self._check_attempt(item)
+                    if answer is None:
+                        fresh[at] = item
+                        self._arrivals.begin(item.transaction)
+                answers.append(answer)
             await self._make_durable(list(fresh.values()))
         finally:
             self._arrivals.end([each.transaction for each in fresh.values()])
         self._promise(fresh, answers)
         return [answer for answer in answers if answer is not None]
+
+    async def _examine(self, raws: Sequence[bytes]) -> list[Candidate | Intake]:
+        """Return of each what may go on, or its answer.
+
+        Refused first is what the applied state refuses, before signatures are paid for.
+        """
+        shell = self._shell
+        found: list[Parsed | Refused] = []
+        known: set[bytes] = set()
+        for item in shell.examiner.parse_submitted(raws):
+            if isinstance(item, Rejected):
+                found.append(self._refuse(item, None))
+                continue
+            candidate = item.candidate
+            if shell.driver.is_on_chain(candidate.transaction):
+                known.add(candidate.transaction.tx_id)
+                found.append(item)
+                continue
+            try:
+                shell.driver.check_admission(candidate)
+                found.append(item)
+            except Rejected as rejected:
+                found.append(self._refuse(rejected, candidate))
+        _, bad = await shell.examiner.verify([each for each in found if isinstance(each, Parsed)])
+        is_bad = {id(item) for item in bad}
+        examined: list[Candidate | Intake] = []
+        for each in found:
+            if isinstance(each, Refused):
+                examined.append(each)
+            elif id(each) in is_bad:
+                examined.append(self._refuse(_bad_signature(each.candidate), each.candidate))
+            elif each.candidate.transaction.tx_id in known:
+                examined.append(self._answer_known(each.candidate))
+            else:
+                examined.append(each.candidate)
+        return examined
 
     def _answer_known(self, candidate: Candidate) -> Intake:
         """Return the position of a body on the chain, to whoever holds its signers' keys."""
@@ -222,25 +260,6 @@ class Submissions:
         except Rejected as rejected:
             return self._refuse(rejected, candidate)
         return Known(position)
-
-    def _check(self, parsed: dict[int, Parsed], answers: list[Intake | None]) -> set[int]:
-        """Refuse what the applied state refuses, before signatures are paid for.
-
-        Returns the places of those that are on the chain already.
-        """
-        known: set[int] = set()
-        for at, item in list(parsed.items()):
-            candidate = item.candidate
-            tx_id = candidate.transaction.tx_id
-            if self._shell.driver.is_known(tx_id):
-                known.add(at)
-                continue
-            try:
-                self._shell.driver.check_admission(candidate)
-            except Rejected as rejected:
-                answers[at] = self._refuse(rejected, candidate)
-                del parsed[at]
-        return known
 
     def _take_quota(self, candidate: Candidate) -> Refused | None:
         transaction = candidate.transaction

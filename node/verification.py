@@ -26,7 +26,6 @@ from typing import Final, Protocol, TypeAlias, cast
 
 from ledger.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, verify_signature
 from node.keystore import PASSPHRASE_VARIABLE
-from node.recent_ids import RecentIds
 from node.verification_worker import encode_chunk
 
 Check: TypeAlias = tuple[bytes, bytes, bytes]
@@ -38,9 +37,6 @@ CHUNK_COUNT_MAX: Final = 256
 """About 17 ms of work: what a caller with one check may have to wait behind."""
 CHUNKS_PER_WORKER_MAX: Final = 2
 """One under way and one in the socket, so that a worker never waits for the event loop."""
-GOOD_MAX: Final = 16_384
-"""Checks remembered as good, so that what comes from a second peer costs none: some 6 MB. Without,
-one in eight was made twice under full load (measured)."""
 MESSAGE_BYTES_MAX: Final = 4096
 """What a client signs is a tag and two hashes, about 90 bytes; so a chunk is at most 1 MiB."""
 WAITING_COUNT_MAX: Final = 65_536
@@ -131,7 +127,6 @@ class SignatureVerifier:
         self._is_closed = False
         self._restart_delay_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._good: RecentIds[Check] = RecentIds(GOOD_MAX)
 
     async def start(self) -> None:
         """Start the workers and see one work; raise `OSError` or `VerifierUnavailable`."""
@@ -182,23 +177,8 @@ class SignatureVerifier:
 
     async def _check(self, checks: Sequence[Check]) -> list[bool]:
         if self._count == 0:
-            return await self._verify_inline(checks)
-        left = [check for check in checks if check not in self._good]
-        answers = await self._verify_in_workers(left) if left else []
-        good = {check for check, is_good in zip(left, answers, strict=True) if is_good}
-        self._good.add(good)
-        bad = set(left) - good
-        return [check not in bad for check in checks]
-
-    async def _verify_inline(self, checks: Sequence[Check]) -> list[bool]:
-        results: list[bool] = []
-        for start in range(0, len(checks), INLINE_COUNT):
-            part = checks[start : start + INLINE_COUNT]
-            left = [check for check in part if check not in self._good]
-            self._good.add([check for check in left if verify_signature(*check)])
-            results += [check in self._good for check in part]
-            await asyncio.sleep(0)
-        return results
+            return await _verify_inline(checks)
+        return await self._verify_in_workers(checks)
 
     async def _verify_in_workers(self, checks: Sequence[Check]) -> list[bool]:
         while self._waiting_count >= WAITING_COUNT_MAX and not self._is_closed:
@@ -436,3 +416,11 @@ def _fail(lot: _Lot) -> None:
                 f"{len(lot.checks)} 个签名未能验证：验签进程已终止",
             )
         )
+
+
+async def _verify_inline(checks: Sequence[Check]) -> list[bool]:
+    results: list[bool] = []
+    for start in range(0, len(checks), INLINE_COUNT):
+        results.extend(verify_signature(*check) for check in checks[start : start + INLINE_COUNT])
+        await asyncio.sleep(0)
+    return results

@@ -28,6 +28,7 @@ from node.effects import (
     CommitBlock,
     Committed,
     Effect,
+    FetchEnvelopes,
     FrameReceived,
     Halted,
     NodeEvent,
@@ -44,7 +45,7 @@ from node.effects import (
 from node.intake import Parsed, parse_submission
 from node.journal_record import decode_journal_record
 from node.ledger_store import LedgerStore, open_ledger
-from node.messages import Frame, encode_frame
+from node.messages import FetchTransactions, Frame, encode_frame
 from sim.checkers import Checkers
 from sim.coverage import Coverage
 from sim.deployment import MEMORY, TICK_MS, TIMING, Deployment
@@ -659,11 +660,8 @@ class Node:
                 self._save(effect)
             case CommitBlock():
                 self._commit(driver, effect)
-            case SendFrame():
-                self._emit(effect.frame, [effect.replica])
-            case BroadcastFrame():
-                count = len(self._around.deployment.signers)
-                self._emit(effect.frame, [peer for peer in range(count) if peer != self.number])
+            case SendFrame() | BroadcastFrame() | FetchEnvelopes():
+                self._send_by(effect)
             case VerifyEnvelopes():
                 self._admit_later(effect.envelopes, is_local=False)
             case PutCheckpoint():
@@ -686,6 +684,16 @@ class Node:
                     self._around.coverage.count("skipped turn")
             case _:
                 assert_never(effect)
+
+    def _send_by(self, effect: SendFrame | BroadcastFrame | FetchEnvelopes) -> None:
+        match effect:
+            case SendFrame():
+                self._emit(effect.frame, [effect.replica])
+            case BroadcastFrame():
+                count = len(self._around.deployment.signers)
+                self._emit(effect.frame, [peer for peer in range(count) if peer != self.number])
+            case FetchEnvelopes():
+                self._emit(FetchTransactions(effect.envelope_hashes), [effect.replica])
 
     def _save(self, effect: SaveJournal) -> None:
         if self._journal is None:

@@ -857,21 +857,4 @@ MUTANTS = (
         "a merchant keeps its schedule from everybody else by reading it slowly",
         "tests/cli/test_claims.py::test_no_reader_has_all_the_schedules",
     ),
-    Mutant(
-        "any-signature-remembered-as-good",
-        "node/verification.py",
-        "            self._good.add([check for check in left if verify_signature(*check)])",
-        "            self._good.add(left)",
-        "no client signature is checked",
-        "tests/node_edges/test_verification.py::test_answers_are_in_order",
-    ),
-    Mutant(
-        "bad-signature-good-the-second-time",
-        "node/verification.py",
-        "        self._good.add(good)\n",
-        "        self._good.add(left)\n",
-        "a forged signature is refused once and taken the second time",
-        "tests/node_edges/test_verification.py::"
-        "test_what_was_found_good_is_not_checked_again_and_what_was_bad_is",
-    ),
 )

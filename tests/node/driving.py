@@ -22,6 +22,7 @@ from node.effects import (
     CommitBlock,
     Committed,
     Effect,
+    FetchEnvelopes,
     FrameReceived,
     Halted,
     NodeEvent,
@@ -37,7 +38,7 @@ from node.effects import (
 )
 from node.intake import parse_relayed
 from node.ledger_store import open_ledger
-from node.messages import Consensus, Frame, encode_frame
+from node.messages import Consensus, FetchTransactions, Frame, encode_frame
 from node.snapshot_serving import ShelfAnswers
 from node.snapshot_shelf import SnapshotShelf
 from sim.deployment import REPLAY_WINDOW_MS, TICK_MS, TIMING, SignatureMemory, make_deployment
@@ -135,6 +136,9 @@ class Machine:
                 chain_id = self.driver.chain.chain_id
                 good = [parse_relayed(raw, chain_id).candidate for raw in effect.envelopes]
                 self.caused.append(Admitted(good, [], is_local=False))
+            case FetchEnvelopes():
+                frame = FetchTransactions(effect.envelope_hashes)
+                self.network.send(self.number, effect.replica, frame)
             case PutCheckpoint():
                 self.store.chain_store.put_checkpoint(effect.height, effect.note)
             case RecoveryEnded() | Halted() | Said():
@@ -146,7 +150,12 @@ class Machine:
 
     def sent(self, kind: type[Any]) -> list[Any]:
         """The frames of a type this driver sent or broadcast, in order."""
-        frames = [item.frame for item in self.done if isinstance(item, SendFrame | BroadcastFrame)]
+        frames: list[Frame] = []
+        for item in self.done:
+            if isinstance(item, SendFrame | BroadcastFrame):
+                frames.append(item.frame)
+            elif isinstance(item, FetchEnvelopes):
+                frames.append(FetchTransactions(item.envelope_hashes))
         return [frame for frame in frames if isinstance(frame, kind)]
 
     def said(self, level: str = "") -> list[str]:

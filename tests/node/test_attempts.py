@@ -10,9 +10,11 @@ import pytest
 
 from api.ports import Accepted, Refused
 from ledger.refusal import Reason, Rejected
+from ledger.transaction import Check
 from node.attempts import Trials
-from node.batch_book import BatchBook
 from node.effects import Admitted
+from node.examiner import Examiner
+from node.fair_turns import FairTurns
 from node.intake import Parsed
 from node.mempool import Mempool
 from node.pool_admission import PoolAdmission
@@ -122,8 +124,9 @@ class Door:
         self.fails = False
         self.counted: list[Reason] = []
 
-        async def verify(items: Sequence[Parsed]) -> tuple[Sequence[Parsed], list[Parsed]]:
-            return items, []
+        class Believer:
+            async def verify(self, checks: Sequence[Check]) -> list[bool]:
+                return [True] * len(checks)
 
         async def write_spool(write: Any) -> None:
             if self.fails:
@@ -139,7 +142,7 @@ class Door:
         driver = SimpleNamespace(
             identity=identity,
             pool=self.pool,
-            is_known=lambda tx_id: False,
+            is_on_chain=lambda transaction: False,
             is_recent=admission.is_recent,
             check_admission=lambda candidate: admission.check(candidate, self.world.next_ms, 0),
             is_on_trial=admission.is_on_trial,
@@ -150,8 +153,9 @@ class Door:
         shell: Any = SimpleNamespace(
             chain=self.world.chain,
             driver=driver,
-            book=BatchBook(),
-            verify=verify,
+            examiner=Examiner(Believer(), lambda: self.world.chain.chain_id),
+            turns=FairTurns(1),
+            relayed=SimpleNamespace(count=0, bytes=0),
             write_spool=write_spool,
             perform=perform,
             now_ms=lambda: self.world.next_ms,
@@ -277,7 +281,7 @@ async def test_what_a_block_took_meanwhile_is_no_attempt() -> None:
         door.admission.block_applied([read(bill).transaction.tx_id], [CARD])
         return items, []
 
-    door.shell.verify = decide
+    door.shell.examiner.verify = decide
     (answer,) = await door.submissions.submit([bill])
     assert isinstance(answer, Accepted)
 

@@ -22,7 +22,7 @@ from node.effects import (
     Ticked,
     VerifyEnvelopes,
 )
-from node.shell import DISTRUST_S, PARSE_SLICE, Disk, Shell
+from node.shell import Disk, Shell
 from storage.files import StorageFailure
 
 
@@ -189,17 +189,6 @@ async def test_a_disk_that_takes_long_costs_one_tick():
     assert list(map(type, shell.driver.events)) == [FrameReceived, Ticked]
 
 
-@pytest.mark.parametrize(("replica", "read"), [(1, PARSE_SLICE), (None, 3 * PARSE_SLICE)])
-async def test_of_a_peers_frame_nothing_is_read_behind_what_cannot_be(replica, read):
-    """A correct peer has read what it passes on. What this node itself kept is read to the end."""
-    shell, _, said, _ = make_shell({})
-    shell.driver.chain.chain_id = bytes(32)
-    await shell._verify_envelopes([b"garbage"] * (3 * PARSE_SLICE), replica)
-    (admitted,) = shell.driver.events
-    assert (len(admitted.rejected), admitted.candidates) == (read, [])
-    assert len(said) == (1 if replica is not None else read)
-
-
 class HoldingCarrier:
     """Notes which peers are held."""
 
@@ -215,7 +204,7 @@ class HoldingCarrier:
 
 async def test_large_frames_of_transactions_count_as_large_while_they_are_verified():
     """Two of twenty mebibytes are as many as forty small ones; forty would be 800 MiB."""
-    large = VerifyEnvelopes([bytes(1024 * 1024)] * 20, 1, is_urgent=False)
+    large = VerifyEnvelopes([bytes(1024 * 1024)] * 20, 1)
     shell, _, _, _ = make_shell({FrameReceived: [large]})
     shell.carrier = carrier = HoldingCarrier()
     shell.frame_arrived(1, b"frame")
@@ -226,38 +215,3 @@ async def test_large_frames_of_transactions_count_as_large_while_they_are_verifi
     for _ in range(10):
         await asyncio.sleep(0)
     assert carrier.held == [], "given back when they are dealt with"
-
-
-async def test_who_relays_what_is_refused_has_the_rest_dropped():
-    """A frame holds thousands of empty envelopes, and each costs more than it is long."""
-    many = VerifyEnvelopes([b""] * (3 * PARSE_SLICE), 1, is_urgent=False)
-    shell, _, said, _ = make_shell({FrameReceived: [many]})
-    shell.driver.chain.chain_id = bytes(32)
-    shell.frame_arrived(1, b"frame")
-    for _ in range(10):
-        await asyncio.sleep(0)
-    admitted = shell.driver.events[-1]
-    assert len(admitted.rejected) == PARSE_SLICE
-    assert [text.partition(":")[0] for _, text in said] == ["replica 1 relayed what is refused"]
-
-
-async def test_who_relayed_what_is_refused_is_passed_over_for_a_while(monkeypatch):
-    """A correct peer has verified what it relays; a liar could keep all workers at forgeries."""
-    relayed = {1: [b"forged"], 2: []}
-    shell, _, said, _ = make_shell({})
-    shell.driver.chain.chain_id = bytes(32)
-    shell.driver.step = lambda event, _now_ms: (
-        [VerifyEnvelopes(relayed[event.replica], event.replica, is_urgent=False)]
-        if isinstance(event, FrameReceived)
-        else shell.driver.events.append(event) or []
-    )
-    loop = asyncio.get_running_loop()
-    begun_s = loop.time()
-    for late_s, admitted in ((0.0, 2), (DISTRUST_S - 1, 3), (DISTRUST_S + 1, 5)):
-        monkeypatch.setattr(loop, "time", lambda late_s=late_s: begun_s + late_s)
-        for replica in (1, 2):
-            shell.frame_arrived(replica, b"frame")
-        for _ in range(10):
-            await asyncio.sleep(0)
-        assert len(shell.driver.events) == admitted
-    assert len(said) == 2

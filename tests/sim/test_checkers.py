@@ -131,7 +131,7 @@ def test_a_broken_part_is_caught(
 @pytest.mark.parametrize(
     "kept",
     [
-        VerifyEnvelopes([b""] * 50, 1, False),
+        VerifyEnvelopes([b""] * 50, 1),
         Admitted([], [(b"", Rejected(Reason.MALFORMED, "no envelope"))] * 50, True),
         FetchProposal(1, b"", tuple(range(50))),
     ],

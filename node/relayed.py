@@ -1,0 +1,227 @@
+"""What peers relay, on its way to the pool: each peer's frames in the order they came, in turns.
+
+A frame waits as it arrived, unread, until its turn; then a part of it is parsed, its signatures are
+checked, and it is handed to the driver, all while the processor has it at hand. A proposal may name
+a transaction before its turn comes. So what waits can be looked through by the hash of its bytes,
+and what is found is dealt with at once, instead of being asked of a peer and dealt with twice.
+
+Who relays one thing that is refused has not looked at the rest either: that is dropped, and what it
+relays is passed over for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from api.problems import explain_rejected
+from ledger import tags
+from ledger.hashing import tagged_hash
+from ledger.refusal import Reason, Rejected
+from node.effects import Admitted, Say
+from node.examiner import Examiner
+from node.fair_turns import FairTurns
+from node.intake import Parsed
+from node.verification import VerifierUnavailable
+from storage.files import StorageFailure
+
+PART_COUNT: Final = 128
+"""Transactions dealt with in one turn: about 3 ms of parsing and 9 ms of checks."""
+
+DISTRUST_S: Final = 10.0
+"""How long nothing that a peer relays is looked at after something that no correct peer would have:
+each has verified what it passes on, and one that has not could keep all our workers busy."""
+
+
+@dataclass(slots=True, eq=False)
+class Envelopes:
+    """Envelopes in order, and their hashes once somebody has looked for one."""
+
+    raws: list[bytes]
+    _hashes: list[bytes] = field(default_factory=list)
+    """As many as `raws`, or none."""
+
+    def cut(self, count: int) -> Envelopes:
+        """Take out the first so many."""
+        taken = Envelopes(self.raws[:count], self._hashes[:count])
+        del self.raws[:count], self._hashes[:count]
+        return taken
+
+    def hashes(self) -> list[bytes]:
+        """Return the envelopes' hashes, in order."""
+        if not self._hashes:
+            self._hashes = [tagged_hash(tags.ENVELOPE, raw) for raw in self.raws]
+        return self._hashes
+
+    def pick(self, wanted: set[bytes]) -> Envelopes:
+        """Take out those whose hashes are wanted."""
+        found, left = Envelopes([]), Envelopes([])
+        if not wanted.isdisjoint(self.hashes()):
+            for raw, envelope_hash in zip(self.raws, self._hashes, strict=True):
+                into = found if envelope_hash in wanted else left
+                into.raws.append(raw)
+                into._hashes.append(envelope_hash)
+            self.raws, self._hashes = left.raws, left._hashes
+        return found
+
+
+class Relayed:
+    """See the module's text. All methods are called on the event loop."""
+
+    def __init__(
+        self,
+        examiner: Examiner,
+        turns: FairTurns,
+        *,
+        is_pooled: Callable[[bytes], bool],
+        admit: Callable[[Admitted], Awaitable[None]],
+        say: Say,
+    ) -> None:
+        """`is_pooled` says of an envelope's hash whether the pool holds exactly this envelope, so
+        that it is verified already; `admit` takes what was looked at."""
+        self._examiner = examiner
+        self._turns = turns
+        self._is_pooled = is_pooled
+        self._admit = admit
+        self._say = say
+        self._waiting: dict[Envelopes, int] = {}
+        """What nobody has begun with of each frame, and whose frame it is; in order of arrival."""
+        self._lines: dict[int, asyncio.Lock] = {}
+        """Held while a peer's frame is dealt with, so that its next one waits."""
+        self._under_way: set[Envelopes] = set()
+        self._distrusted: dict[int, float] = {}
+        """Until when, on the event loop's clock, what a peer relays is passed over."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.count = self.bytes = 0
+        """Envelopes of peers that are here and not dealt with, and their bytes."""
+
+    def is_trusted(self, replica: int) -> bool:
+        """Say whether anything that this peer relays is looked at."""
+        return asyncio.get_running_loop().time() >= self._distrusted.get(replica, 0.0)
+
+    def take(self, replica: int, envelopes: Sequence[bytes], ended: Callable[[], None]) -> None:
+        """Have a peer's frame dealt with in its turn; `ended` is called when it is."""
+        frame = Envelopes(list(envelopes))
+        self._waiting[frame] = replica
+        self._count(frame, 1)
+        self._start(self._deal_with_frame(frame, replica, ended))
+
+    async def take_own(self, envelopes: Sequence[bytes]) -> None:
+        """Deal with what this node itself has kept: to the end, whatever is refused."""
+        own = Envelopes(list(envelopes))
+        while own.raws:
+            await self._deal_with(own.cut(PART_COUNT).raws, None)
+
+    def hasten(self, wanted: Sequence[bytes]) -> list[bytes]:
+        """Deal at once with those of these envelopes, given their hashes, that wait here.
+
+        Returns the hashes of those that are not here.
+        """
+        missing = set(wanted)
+        for part in self._under_way:
+            missing.difference_update(part.hashes())
+        for frame, replica in self._waiting.items():
+            if not missing:
+                break
+            picked = frame.pick(missing)
+            missing.difference_update(picked.hashes())
+            while picked.raws:
+                part = picked.cut(PART_COUNT)
+                self._under_way.add(part)
+                self._start(self._deal_with_first(part, replica))
+        return [envelope_hash for envelope_hash in wanted if envelope_hash in missing]
+
+    async def close(self) -> None:
+        """Stop, in the middle of anything."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _count(self, part: Envelopes, sign: int) -> None:
+        self.count += sign * len(part.raws)
+        self.bytes += sign * sum(map(len, part.raws))
+
+    async def _deal_with_frame(
+        self, frame: Envelopes, replica: int, ended: Callable[[], None]
+    ) -> None:
+        line = self._lines.setdefault(replica, asyncio.Lock())
+        try:
+            async with line:
+                while frame.raws and self.is_trusted(replica):
+                    async with self._turns.turn(replica):
+                        part = frame.cut(PART_COUNT)
+                        with self._begun(part):
+                            await self._deal_with(part.raws, replica)
+        finally:
+            del self._waiting[frame]
+            self._count(frame, -1)
+            ended()
+
+    async def _deal_with_first(self, part: Envelopes, replica: int) -> None:
+        with self._begun(part):
+            async with self._turns.turn(None):
+                await self._deal_with(part.raws, replica)
+
+    @contextmanager
+    def _begun(self, part: Envelopes) -> Iterator[None]:
+        self._under_way.add(part)
+        try:
+            yield
+        finally:
+            self._under_way.discard(part)
+            self._count(part, -1)
+
+    async def _deal_with(self, raws: Sequence[bytes], replica: int | None) -> None:
+        """Parse, have the signatures checked, and hand over; `replica` is None for our own."""
+        parsed, rejected = self._parse(raws, replica)
+        try:
+            good, bad = await self._examiner.verify(parsed)
+        except VerifierUnavailable as error:
+            # Nothing is known of these signatures, so nobody is blamed; peers send them again.
+            self._say(
+                "warning",
+                f"{len(parsed)} relayed transactions dropped: {error} "
+                f"放弃转来的 {len(parsed)} 笔交易：{error.detail_zh}",
+            )
+            return
+        for item in bad:
+            transaction = item.candidate.transaction
+            reason = Rejected(
+                Reason.BAD_SIGNATURE,
+                f"transaction {transaction.tx_id.hex()}: a signature does not verify",
+            )
+            rejected.append((transaction.envelope_hash, reason))
+        if rejected and replica is not None:
+            self._distrusted[replica] = asyncio.get_running_loop().time() + DISTRUST_S
+        candidates = [item.candidate for item in good]
+        try:
+            await self._admit(Admitted(candidates, rejected, is_local=replica is None))
+        except StorageFailure:
+            return  # the node stops, and has said why
+
+    def _parse(
+        self, raws: Sequence[bytes], replica: int | None
+    ) -> tuple[list[Parsed], list[tuple[bytes, Rejected]]]:
+        """Return what can be read and is not here already, and (hash, why) of what cannot."""
+        parsed: list[Parsed] = []
+        rejected: list[tuple[bytes, Rejected]] = []
+        for raw, item in zip(raws, self._examiner.parse_relayed(raws), strict=True):
+            if isinstance(item, Rejected):
+                if not rejected or replica is None:
+                    self._say(
+                        "warning",
+                        f"replica {replica} relayed what is refused: {item} "
+                        f"第 {replica} 号副本转来的交易被拒绝：{explain_rejected(item)}",
+                    )
+                rejected.append((tagged_hash(tags.ENVELOPE, raw), item))
+            elif replica is None or not self._is_pooled(item.candidate.transaction.envelope_hash):
+                parsed.append(item)
+        return parsed, rejected
