@@ -46,8 +46,8 @@ def check_post_quantum(case: Case) -> Words:
     part = find_part(case.file)
     assert part is not None, "the step is in the plan only where there is a part"
     root, older = case.root, case.checkpoint.checkpoint
-    note = part.checkpoint.encode()
-    newer = parse_checkpoint_text(parse_note(note).text)
+    note = parse_note(part.checkpoint.encode())
+    newer = parse_checkpoint_text(note.text)
     if newer.origin != root.origin:
         raise Refuted(
             Reason.WRONG_CHAIN,
