@@ -112,7 +112,7 @@ def _take_integer(token: str) -> int:
 _decoder: Final = json.JSONDecoder(
     parse_float=_leave,
     parse_constant=_leave,
-    parse_int=None if json.scanner.c_make_scanner else _take_integer,
+    parse_int=None if json.scanner.c_make_scanner else _take_integer,  # type: ignore[attr-defined]
 )
 
 
