@@ -516,11 +516,13 @@ def _take_hashes(
     value = members[member]
     if not isinstance(value, list):
         _refuse(Reason.BAD_FIELD, f"{name} is not a list")
-    found = []
-    for place, item in enumerate(value):
-        node = _decode(item, f"{name}[{place}]")
-        if len(node) != HASH_BYTES:
-            _refuse(Reason.BAD_FIELD, f"{name}[{place}] has {len(node)} bytes and is no hash")
+    found: list[bytes] = []
+    for item in value:
+        node = decode_base64(item) if type(item) is str else None
+        if node is None or len(node) != HASH_BYTES:
+            place = f"{name}[{len(found)}]"
+            node = _decode(item, place)
+            _refuse(Reason.BAD_FIELD, f"{place} has {len(node)} bytes and is no hash")
         found.append(node)
     return tuple(found)
 

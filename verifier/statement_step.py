@@ -11,6 +11,7 @@ receipt.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -173,11 +174,12 @@ def check_receipts(case: Case) -> Said:
             "声明未附收据（标头 394），因此不是透明声明。",
             "The statement has no receipt (header 394), so it is not a Transparent Statement.",
         )
+    keys = {compute_key_thumbprint(one.log_key): one for one in case.root.institutions}
     found: list[Institution] = []
     for number, raw in enumerate(statement.receipts):
         try:
             receipt = _read_receipt(raw, f"receipts[{number}]")
-            institution = _check_receipt(case, receipt)
+            institution = _check_receipt(case, receipt, keys)
         except Rejected as rejected:
             said = words_of(rejected)
             raise Refuted(rejected.reason, f"第 {number + 1} 份收据：{said.zh}", said.en) from None
@@ -249,12 +251,12 @@ def _read_receipt(raw: bytes, name: str) -> _Receipt:
     return _Receipt(name, protected, header, size, index, tuple(path), signature)
 
 
-def _check_receipt(case: Case, receipt: _Receipt) -> Institution:
-    """Return the institution that gave a receipt of the file's entry; raise `Rejected`."""
+def _check_receipt(case: Case, receipt: _Receipt, keys: Mapping[bytes, Institution]) -> Institution:
+    """Return the institution that gave a receipt of the file's entry, one of those whose log keys
+    have these thumbprints; raise `Rejected`."""
     (entry,), (body,) = case.entries, case.bodies
     name, header, root = receipt.name, receipt.header, case.root
-    given = {compute_key_thumbprint(one.log_key): one for one in root.institutions}
-    institution = given.get(header[KEY_ID])
+    institution = keys.get(header[KEY_ID])
     if institution is None:
         _refuse(
             Reason.UNKNOWN_KEY,
