@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NoReturn
 
@@ -51,11 +51,12 @@ class VerifierKey:
     name: str
     algorithm: int
     public_key: bytes
+    key_id: bytes = field(init=False, repr=False, compare=False)
+    """SHA-256(name ‖ 0x0A ‖ algorithm ‖ public key)[:4] (signed-note, "Signatures")."""
 
-    @property
-    def key_id(self) -> bytes:
-        """SHA-256(name ‖ 0x0A ‖ algorithm ‖ public key)[:4] (signed-note, "Signatures")."""
-        return compute_key_id(self.name, self.algorithm, self.public_key)
+    def __post_init__(self) -> None:
+        key_id = compute_key_id(self.name, self.algorithm, self.public_key)
+        object.__setattr__(self, "key_id", key_id)
 
     def format(self) -> str:
         """Return `<name>+<hex key id>+<base64(algorithm ‖ public key)>`."""

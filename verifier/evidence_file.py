@@ -211,6 +211,8 @@ DecodedFile = (
     | LiabilitiesFile
 )
 EvidenceFile = DecodedFile | ScheduleFile | BareProof
+WITHOUT_MORE = BareProof | ConsistencyFile | EquivocationFile | ScheduleFile
+"""Files that never have a post-quantum part, platform statements or time stamps."""
 
 
 def kind_of(file: DecodedFile) -> str:

@@ -10,13 +10,7 @@ from typing import Final
 
 from ledger.refusal import Reason
 from verifier.case import Case
-from verifier.evidence_file import (
-    BareProof,
-    ConsistencyFile,
-    EquivocationFile,
-    EvidenceFile,
-    ScheduleFile,
-)
+from verifier.evidence_file import WITHOUT_MORE, EvidenceFile
 from verifier.platform_statement import describe_platform_statement, read_platform_statement
 from verifier.report import Refuted, Said, Saying, Words
 
@@ -31,7 +25,7 @@ PLATFORM_LIMIT: Final = Words(
 
 def find_statements(file: EvidenceFile) -> tuple[bytes, ...]:
     """Return a file's platform statements; none where its kind has none."""
-    if isinstance(file, BareProof | ConsistencyFile | EquivocationFile | ScheduleFile):
+    if isinstance(file, WITHOUT_MORE):
         return ()
     return file.platform
 

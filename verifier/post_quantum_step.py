@@ -16,13 +16,7 @@ from ledger.note import parse_note
 from ledger.post_quantum import PostQuantumPart, read_lines, verify_line
 from ledger.refusal import Reason
 from verifier.case import Case
-from verifier.evidence_file import (
-    BareProof,
-    ConsistencyFile,
-    EquivocationFile,
-    EvidenceFile,
-    ScheduleFile,
-)
+from verifier.evidence_file import WITHOUT_MORE, EvidenceFile
 from verifier.mldsa import PACKAGE, find_verify
 from verifier.report import NotRun, Refuted, Words
 
@@ -36,7 +30,7 @@ UNCHECKED_LIMIT: Final = Words(
 
 def find_part(file: EvidenceFile) -> PostQuantumPart | None:
     """Return a file's post-quantum part, if it has one."""
-    if isinstance(file, BareProof | ConsistencyFile | EquivocationFile | ScheduleFile):
+    if isinstance(file, WITHOUT_MORE):
         return None
     return file.post_quantum
 

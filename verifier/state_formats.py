@@ -65,7 +65,10 @@ class PartyRecord:
 
     def find_key(self, public_key: bytes) -> PartyKey | None:
         """Return the newest entry for `public_key`, if this party ever held it."""
-        return next((key for key in reversed(self.keys) if key.public_key == public_key), None)
+        for key in reversed(self.keys):
+            if key.public_key == public_key:
+                return key
+        return None
 
 
 def read_state_value(raw: bytes, name: str) -> StateValue:

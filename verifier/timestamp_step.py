@@ -17,13 +17,7 @@ from ledger.merkle import verify_consistency
 from ledger.refusal import Reason
 from ledger.timestamp_part import SHA256, TimestampPart, TimestampToken
 from verifier.case import Case
-from verifier.evidence_file import (
-    BareProof,
-    ConsistencyFile,
-    EquivocationFile,
-    EvidenceFile,
-    ScheduleFile,
-)
+from verifier.evidence_file import WITHOUT_MORE, EvidenceFile
 from verifier.log_steps import certify
 from verifier.report import NotRun, Refuted, Said, Saying, Words
 from verifier.timestamp_token import TokenContent, read_token
@@ -43,7 +37,7 @@ TIMESTAMP_LIMIT: Final = Words(
 
 def find_timestamps(file: EvidenceFile) -> TimestampPart | None:
     """Return a file's time stamps, if it has any."""
-    if isinstance(file, BareProof | ConsistencyFile | EquivocationFile | ScheduleFile):
+    if isinstance(file, WITHOUT_MORE):
         return None
     return file.timestamps
 
