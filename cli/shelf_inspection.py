@@ -352,9 +352,10 @@ class _Judge:
 
     def cosigned(self, file: QuantumCheckpoint) -> Words | None:
         """Return what is wrong with a checkpoint that has ML-DSA-44 cosignatures."""
-        checkpoint = parse_checkpoint_text(parse_note(file.note).text)
+        note = parse_note(file.note)
+        checkpoint = parse_checkpoint_text(note.text)
         keys = [decode_base64(key) or b"" for key in file.keys]
-        for line in read_lines(file.note, keys, self._genesis.post_quantum_members):
+        for line in read_lines(note, keys, self._genesis.post_quantum_members):
             verify_line(line, checkpoint, verify_mldsa)
         chain = self._store.chain_store
         if chain.start.height <= file.height <= (chain.applied_height or 0):

@@ -239,22 +239,26 @@ def verify_checkpoint(raw: bytes, trust: LogTrust) -> CertifiedCheckpoint:
     3. At least a quorum of different known cosigners signed it, and none of theirs is wrong.
     """
     note = parse_note(raw)
-    return certify_note(note, trust, lambda: count_cosignatures(note, trust.cosigner_keys))
-
-
-def certify_note(
-    note: Note, trust: LogTrust, count: Callable[[], tuple[Cosignature, ...]]
-) -> CertifiedCheckpoint:
-    """Return what `verify_checkpoint` does; `count` gives what `count_cosignatures` found.
-
-    For a caller that has counted them already, so that each is verified once.
-    """
     checkpoint = parse_checkpoint_text(note.text)
     if checkpoint.origin != trust.origin:
         _refuse(
             Reason.WRONG_CHAIN,
             f"Checkpoint: its origin is {checkpoint.origin!r} instead of {trust.origin!r}",
         )
+    log_keys = verify_log_signatures(note, trust)
+    cosignatures = count_cosignatures(note, trust.cosigner_keys)
+    if len(cosignatures) < trust.quorum:
+        _refuse(
+            Reason.NO_QUORUM,
+            f"Checkpoint: {len(cosignatures)} of {len(trust.cosigner_keys)} cosigners signed "
+            f"size {checkpoint.size}, and {trust.quorum} are needed",
+        )
+    return CertifiedCheckpoint(checkpoint, log_keys, cosignatures)
+
+
+def verify_log_signatures(note: Note, trust: LogTrust) -> tuple[VerifierKey, ...]:
+    """Return the log keys that signed the note of a checkpoint, in the order in which they are
+    known; raise `Rejected` (BAD_SIGNATURE) if none did, or if one of theirs is wrong."""
     signed_by_log: dict[int, VerifierKey] = {}
     for position, key, signature in match_known_keys(note, trust.log_keys):
         if key.name != trust.origin or not verify_note_signature(note.text, key, signature):
@@ -269,18 +273,7 @@ def certify_note(
             f"Checkpoint: none of the {len(trust.log_keys)} known keys of log {trust.origin} "
             "has signed it",
         )
-    cosignatures = count()
-    if len(cosignatures) < trust.quorum:
-        _refuse(
-            Reason.NO_QUORUM,
-            f"Checkpoint: {len(cosignatures)} of {len(trust.cosigner_keys)} cosigners signed "
-            f"size {checkpoint.size}, and {trust.quorum} are needed",
-        )
-    return CertifiedCheckpoint(
-        checkpoint,
-        tuple([signed_by_log[position] for position in sorted(signed_by_log)]),
-        cosignatures,
-    )
+    return tuple([signed_by_log[position] for position in sorted(signed_by_log)])
 
 
 def _refuse(reason: Reason, detail: str) -> NoReturn:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NoReturn
 
@@ -35,6 +35,10 @@ SIGNATURE_COUNT_MAX: Final = 256
 NOTE_BYTES_MAX: Final = 256 * 1024
 """Largest note read: `SIGNATURE_COUNT_MAX` Ed25519 lines, or 36 of ML-DSA-44, with room."""
 
+_LAST_CHARACTERS: Final = ("", "AQgw", "AEIMQUYcgkosw048")
+"""What may stand before the padding when one or two bytes are left for the last group (RFC 4648
+section 3.5): four or two bits of the character are over and must be zero."""
+
 _SIGNATURE_START: Final = "\u2014 "
 _CONTROL: Final = bytes([code for code in range(0x20) if code != 0x0A])
 """Control characters that a note must not have; newline it has. In UTF-8 each is its own byte."""
@@ -47,11 +51,12 @@ class VerifierKey:
     name: str
     algorithm: int
     public_key: bytes
+    key_id: bytes = field(init=False, repr=False, compare=False)
+    """SHA-256(name ‖ 0x0A ‖ algorithm ‖ public key)[:4] (signed-note, "Signatures")."""
 
-    @property
-    def key_id(self) -> bytes:
-        """SHA-256(name ‖ 0x0A ‖ algorithm ‖ public key)[:4] (signed-note, "Signatures")."""
-        return compute_key_id(self.name, self.algorithm, self.public_key)
+    def __post_init__(self) -> None:
+        key_id = compute_key_id(self.name, self.algorithm, self.public_key)
+        object.__setattr__(self, "key_id", key_id)
 
     def format(self) -> str:
         """Return `<name>+<hex key id>+<base64(algorithm ‖ public key)>`."""
@@ -233,12 +238,21 @@ def encode_base64(data: bytes) -> str:
 
 
 def decode_base64(text: str) -> bytes | None:
-    """Return the bytes of canonical standard base64, or None for any other spelling."""
+    """Return the bytes of canonical standard base64, or None for any other spelling.
+
+    In strict mode the library takes nothing but the alphabet and, at the end, padding. Whether that
+    is as much as is due, and the bits of the last character that stand for nothing, are looked at
+    here.
+    """
     try:
         data = binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError):
         return None
-    return data if binascii.b2a_base64(data, newline=False).decode("ascii") == text else None
+    groups, rest = divmod(len(data), 3)
+    if not rest:
+        return data if len(text) == 4 * groups else None
+    is_canonical = len(text) == 4 * groups + 4 and text[rest - 4] in _LAST_CHARACTERS[rest]
+    return data if is_canonical else None
 
 
 def _refuse(reason: Reason, detail: str) -> NoReturn:

@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 
 from ledger.checkpoint import TIMESTAMP_BYTES, TIMESTAMP_MAX_S, Checkpoint, Cosignature
 from ledger.hashing import sha256
-from ledger.note import NoteSignature, VerifierKey, encode_base64, parse_note
+from ledger.note import Note, NoteSignature, VerifierKey, encode_base64
 from ledger.refusal import Reason, Rejected
 
 ML_DSA_44: Final = 0x06
@@ -145,9 +145,9 @@ def read_line(line: NoteSignature, public_key: bytes, members: Sequence[Member])
     return Line(place, line.name, public_key, time_s, line.signature[TIMESTAMP_BYTES:])
 
 
-def read_lines(note: bytes, keys: Sequence[bytes], members: Sequence[Member]) -> tuple[Line, ...]:
+def read_lines(note: Note, keys: Sequence[bytes], members: Sequence[Member]) -> tuple[Line, ...]:
     """Read all lines of a note, each of another member, in the members' order."""
-    lines = parse_note(note).signatures
+    lines = note.signatures
     if len(lines) != len(keys):
         _refuse(Reason.SIGNATURE_COUNT, f"Post-quantum part: {len(lines)} lines, {len(keys)} keys")
     found = tuple([read_line(*pair, members) for pair in zip(lines, keys, strict=True)])

@@ -31,7 +31,7 @@ from verifier.log_steps import certify, split_cosigners
 from verifier.question import Attestation, Balance, Omission, Production, Terms, Window
 from verifier.record_answers import answer_balance, answer_terms, answer_window
 from verifier.replaying import is_same
-from verifier.report import NotRun, Refuted, Words
+from verifier.report import NotRun, Refuted, Said, Saying, Words
 from verifier.strict_msgpack import take_integer
 from verifier.wording import count_entries, format_fen, format_time_ms, show_text
 
@@ -39,7 +39,7 @@ _CUSTODIAN: Final = 9
 """Members of a custodian's record (docs/FORMATS.md, State)."""
 
 
-def check_answer(case: Case) -> Words:
+def check_answer(case: Case) -> Said:
     """Step 18: the question that the file answers, and its answer."""
     match case.file:
         case ConsistencyFile() as file:
@@ -54,7 +54,7 @@ def check_answer(case: Case) -> Words:
             raise NotRun("此文件没有提出问题。", "The file asks no question.")
 
 
-def _answer(case: Case, file: RecordFile) -> Words:
+def _answer(case: Case, file: RecordFile) -> Said:
     case.facts["ask"] = type(file.question).__name__.lower()
     match file.question:
         case Window() as question:
@@ -73,27 +73,32 @@ def _answer(case: Case, file: RecordFile) -> Words:
             assert_never(unreachable)
 
 
-def _check_consistency(case: Case, file: ConsistencyFile) -> Words:
+def _check_consistency(case: Case, file: ConsistencyFile) -> Said:
     """Both trees are certified, and the newer begins with the older (RFC 9162, 2.1.4)."""
     newer = case.checkpoint.checkpoint
     certified, cosigners = certify(case.root, file.older)
     older = certified.checkpoint
     verify_consistency(older.size, newer.size, file.path, older.root, newer.root)
-    signed, unsigned = split_cosigners(case.root, cosigners)
-    by = format_time_ms(certified.existed_by_s(case.root.faulty_max) * 1000)
+    existed_by_s = certified.existed_by_s(case.root.faulty_max)
     case.facts |= {"older_size": older.size, "older_root": older.root.hex()}
-    return Words(
-        f"较早的检查点：树大小 {older.size}，根 {older.root.hex()}，最迟于{by.zh}已存在；由 "
-        f"{len(cosigners)} 家机构联署：{signed.zh}；文件中未见联署：{unsigned.zh}。其全部条目"
-        f"原样是树大小 {newer.size} 的开头：只增未改，无删除、无调换。",
-        f"The older checkpoint of size {older.size}, root {older.root.hex()}, existed by {by.en}, "
-        f"cosigned by {len(cosigners)}: {signed.en}; no cosignature here of: {unsigned.en}. All "
-        f"its entries are, as they were, the beginning of the tree of size {newer.size}: entries "
-        "were only added, none changed, removed or moved.",
-    )
+
+    def say() -> Words:
+        signed, unsigned = split_cosigners(case.root, cosigners)
+        by = format_time_ms(existed_by_s * 1000)
+        return Words(
+            f"较早的检查点：树大小 {older.size}，根 {older.root.hex()}，最迟于{by.zh}已存在；由 "
+            f"{len(cosigners)} 家机构联署：{signed.zh}；文件中未见联署：{unsigned.zh}。其全部条目"
+            f"原样是树大小 {newer.size} 的开头：只增未改，无删除、无调换。",
+            f"The older checkpoint of size {older.size}, root {older.root.hex()}, existed by "
+            f"{by.en}, cosigned by {len(cosigners)}: {signed.en}; no cosignature here of: "
+            f"{unsigned.en}. All its entries are, as they were, the beginning of the tree of size "
+            f"{newer.size}: entries were only added, none changed, removed or moved.",
+        )
+
+    return Saying(say)
 
 
-def _check_state(case: Case, file: StateFile) -> Words:
+def _check_state(case: Case, file: StateFile) -> Said:
     """The state under the header maps the stream to this value, or to none.
 
     Absence is proven of any name whatever, so one that no entry may bear is refused: that there is
@@ -107,25 +112,34 @@ def _check_state(case: Case, file: StateFile) -> Words:
             f"{shown!r} is no name that a record of the ledger may bear; its absence says nothing.",
         )
     value = case.read_claim(file.state)
-    height = case.state_header.height
-    time = format_time_ms(case.state_header.time_ms)
+    height, time_ms = case.state_header.height, case.state_header.time_ms
     stream = file.state.stream
     case.facts |= {"stream": stream, "stream_count": value.count if value else 0}
     if value is None:
-        return Words(
-            f"高度 {height}（{time.zh}）的状态中没有 {stream}：截至该高度，没有任何记录归属于它；"
-            "记录从不删除，故在此前任何高度也没有。",
-            f"The state of height {height} ({time.en}) has no {stream}: up to it no entry ever "
-            "named it, and, as entries are never removed, none had at any earlier height.",
-        )
+        return Saying(lambda: _say_absence(stream, height, format_time_ms(time_ms)))
     kind = show_text(str(value.record[0])) if value.record else "nil"
-    case.facts |= {"stream_root": value.root.hex(), "record": kind}
+    root = value.root.hex()
+    case.facts |= {"stream_root": root, "record": kind}
     sums = _describe_custody(value.record)
+
+    def say() -> Words:
+        time = format_time_ms(time_ms)
+        return Words(
+            f"高度 {height}（{time.zh}）的状态中，{stream} 共有 {value.count} 条记录，根 "
+            f"{root}，其登记为 {kind}。{sums.zh}",
+            f"In the state of height {height} ({time.en}) {stream} has "
+            f"{count_entries(value.count)} with root {root}; its record is {kind}.{sums.en}",
+        )
+
+    return Saying(say)
+
+
+def _say_absence(stream: str, height: int, time: Words) -> Words:
     return Words(
-        f"高度 {height}（{time.zh}）的状态中，{stream} 共有 {value.count} 条记录，根 "
-        f"{value.root.hex()}，其登记为 {kind}。{sums.zh}",
-        f"In the state of height {height} ({time.en}) {stream} has {count_entries(value.count)} "
-        f"with root {value.root.hex()}; its record is {kind}.{sums.en}",
+        f"高度 {height}（{time.zh}）的状态中没有 {stream}：截至该高度，没有任何记录归属于它；"
+        "记录从不删除，故在此前任何高度也没有。",
+        f"The state of height {height} ({time.en}) has no {stream}: up to it no entry ever "
+        "named it, and, as entries are never removed, none had at any earlier height.",
     )
 
 

@@ -19,6 +19,7 @@ from ledger.sum_tree import SumTotal
 from ledger.tlog_proof import TlogProof
 from verifier.evidence_file import EvidenceFile
 from verifier.formats import Body, Entry, Envelope, Header
+from verifier.life_replay import Books
 from verifier.report import Bilingual, FactValue
 from verifier.state_formats import PartyRecord, StateValue, read_state_proof, read_state_value
 from verifier.trust_root import TrustRoot
@@ -53,6 +54,8 @@ class Case:
     """Set by step 9: the signers' records, by id."""
     state_value: StateValue
     """Set by step 12: the contract's own state value."""
+    books: Books | None = None
+    """Set by step 13 of a contract under terms: its amounts after all its entries."""
     working: Bilingual | None = None
     """Set by step 14: the derivation computed last, as text; None where nothing was computed."""
 

@@ -18,7 +18,7 @@ from ledger.refusal import Reason, Rejected
 from verifier.case import Case
 from verifier.evidence_file import HistoryFile, TransactionFile
 from verifier.formats import Body, Entry
-from verifier.report import NotRun, Refuted, Words
+from verifier.report import NotRun, Refuted, Said, Saying, Words
 from verifier.wording import show_text
 
 COMMITTED: Final = "private.committed"
@@ -41,15 +41,16 @@ class _Place:
     member: str
 
 
-def check_disclosures(case: Case) -> Words:
+def check_disclosures(case: Case) -> Said:
     """Step 15: every disclosure belongs to this contract and to a commitment in its entries."""
     file = case.file
     if not isinstance(file, TransactionFile | HistoryFile) or not file.disclosures:
         raise NotRun("此文件未披露非公开信息。", "The file discloses no private fields.")
-    said: list[Words] = []
+    disclosures = file.disclosures
+    places: list[_Place] = []
     facts: list[dict[str, object]] = []
     seen: set[bytes] = set()
-    for number, disclosure in enumerate(file.disclosures):
+    for number, disclosure in enumerate(disclosures):
         name = f"disclosures[{number}]"
         _check_contract(case, disclosure, number)
         try:
@@ -75,7 +76,7 @@ def check_disclosures(case: Case) -> Words:
                 f"第 {number + 1} 份披露的承诺 {commitment} 不在此文件任何已生效的记录中。",
                 f"{name}: no applied entry of this file holds commitment {commitment}.",
             )
-        said.append(_describe(case, disclosure, place))
+        places.append(place)
         facts.append(
             {
                 "commitment": commitment,
@@ -86,7 +87,12 @@ def check_disclosures(case: Case) -> Words:
             }
         )
     case.facts["disclosed"] = facts
-    return Words("".join([words.zh for words in said]), " ".join([words.en for words in said]))
+
+    def say() -> Words:
+        said = [_describe(case, *pair) for pair in zip(disclosures, places, strict=True)]
+        return Words("".join([words.zh for words in said]), " ".join([words.en for words in said]))
+
+    return Saying(say)
 
 
 def _check_contract(case: Case, disclosure: Disclosure, number: int) -> None:

@@ -20,7 +20,7 @@ from verifier.evidence_file import RecordFile
 from verifier.formats import Body, Entry, read_body
 from verifier.question import Attestation, Omission, Production, Receipt
 from verifier.record_steps import check_key, compute_signed_message
-from verifier.report import Refuted, Words
+from verifier.report import Refuted, Said, Saying, Words
 from verifier.span import take_after, take_span
 from verifier.state_formats import PartyRecord
 from verifier.wording import (
@@ -50,7 +50,7 @@ _PLACES: Final[Mapping[str, tuple[int, int, int]]] = {
 _RECORD_VERSION: Final = 1
 
 
-def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> Words:
+def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> Said:
     """Say who of the contract signed a transaction or spoke of it since, and who did not."""
     after = take_after(case, file, question.tx_id, None)
     body, tx_id = case.bodies[0], question.tx_id.hex()
@@ -83,55 +83,59 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> W
         "outcome": case.entries[0].outcome.code or "applied",
         "silent": silent,
     }
-    roles = dict.fromkeys(former, "consumer")
-    roles |= {party: role for role, party in parties.items() if party}
-    names = [_name_signer(case, signer, roles) for signer in body.signers]
-    said = [_describe_statement(case, place) for place in spoke]
-    refused = [_describe_statement(case, place) for place in tried]
-    root = case.root
-    signed = format_institutions([one for one in root.institutions if one.id in cosigned])
-    unsigned = format_institutions([one for one in root.institutions if one.id not in cosigned])
-    time, now = format_time_ms(case.time_of(0)), format_time_ms(case.state_header.time_ms)
-    up_to = case.state_header.height
-    if parties:
-        nobody = Words(
-            f"合同各方中未签名也未陈述的：{'、'.join(ROLE_ZH[role] for role in silent) or '无'}"
-            f"{'；在账本上没有密钥、其沉默不说明任何事的：' * bool(keyless)}"
-            f"{'、'.join(ROLE_ZH[role] for role in keyless)}。",
-            f"of the contract's parties neither signed nor spoke: {', '.join(silent) or 'none'}"
-            f"{'; has no key here, so that its silence says nothing: ' * bool(keyless)}"
-            f"{', '.join(keyless)}.",
+
+    def say() -> Words:
+        roles = dict.fromkeys(former, "consumer")
+        roles |= {party: role for role, party in parties.items() if party}
+        names = [_name_signer(case, signer, roles) for signer in body.signers]
+        said = [_describe_statement(case, place) for place in spoke]
+        refused = [_describe_statement(case, place) for place in tried]
+        root = case.root
+        signed = format_institutions([one for one in root.institutions if one.id in cosigned])
+        unsigned = format_institutions([one for one in root.institutions if one.id not in cosigned])
+        time, now = format_time_ms(case.time_of(0)), format_time_ms(case.state_header.time_ms)
+        up_to = case.state_header.height
+        if parties:
+            nobody = Words(
+                f"合同各方中未签名也未陈述的：{'、'.join(ROLE_ZH[role] for role in silent) or '无'}"
+                f"{'；在账本上没有密钥、其沉默不说明任何事的：' * bool(keyless)}"
+                f"{'、'.join(ROLE_ZH[role] for role in keyless)}。",
+                f"of the contract's parties neither signed nor spoke: {', '.join(silent) or 'none'}"
+                f"{'; has no key here, so that its silence says nothing: ' * bool(keyless)}"
+                f"{', '.join(keyless)}.",
+            )
+        else:
+            nobody = Words(
+                "链上状态中没有本核验程序认识的合同，故不知其各方。",
+                "the state holds no contract here that this verifier knows, so its parties are not "
+                "known.",
+            )
+        signers_zh = "、".join([name.zh for name in names])
+        signers_en = ", ".join([name.en for name in names])
+        return Words(
+            f"交易 {tx_id}：{became.zh}，签名者 {signers_zh}；其后截至高度 {up_to}（{now.zh}）的陈"
+            f"述 {len(said)} 项{'：' * bool(said)}{'；'.join(one.zh for one in said)}；"
+            f"{f'已记录为拒绝的 {len(refused)} 项：' * bool(refused)}"
+            f"{'；'.join(one.zh for one in refused)}{'；' * bool(refused)}{nobody.zh}"
+            f"检查点由 {signed.zh} 联署，文件中未见联署：{unsigned.zh}（联署可被略去，"
+            f"略去不说明没有）。该区块之时（{time.zh}）的验证者即创世文件所列 "
+            f"{len(root.institutions)} 家，法定多数 {root.quorum} 家；本版本尚无验证者变更。",
+            f"Transaction {tx_id}: {became.en}, signed by {signers_en}; statements about it since, "
+            f"up to height {up_to} ({now.en}): {len(said)}{': ' * bool(said)}"
+            f"{'; '.join(one.en for one in said)}; "
+            f"{f'recorded as refused: {len(refused)}: ' * bool(refused)}"
+            f"{'; '.join(one.en for one in refused)}{'; ' * bool(refused)}{nobody.en} The "
+            "checkpoint was cosigned by "
+            f"{signed.en}; no cosignature here of: {unsigned.en} (one that is left out of a file "
+            f"is not one that was not made). At the time of the block ({time.en}) the validators "
+            f"were the {len(root.institutions)} of genesis and a quorum {root.quorum}: this "
+            "version knows no change of validators.",
         )
-    else:
-        nobody = Words(
-            "链上状态中没有本核验程序认识的合同，故不知其各方。",
-            "the state holds no contract here that this verifier knows, so its parties are not "
-            "known.",
-        )
-    signers_zh = "、".join([name.zh for name in names])
-    signers_en = ", ".join([name.en for name in names])
-    return Words(
-        f"交易 {tx_id}：{became.zh}，签名者 {signers_zh}；其后截至高度 {up_to}（{now.zh}）的陈述 "
-        f"{len(said)} 项{'：' * bool(said)}{'；'.join(one.zh for one in said)}；"
-        f"{f'已记录为拒绝的 {len(refused)} 项：' * bool(refused)}"
-        f"{'；'.join(one.zh for one in refused)}{'；' * bool(refused)}{nobody.zh}"
-        f"检查点由 {signed.zh} 联署，文件中未见联署：{unsigned.zh}（联署可被略去，"
-        f"略去不说明没有）。该区块之时（{time.zh}）的验证者即创世文件所列 "
-        f"{len(root.institutions)} 家，法定多数 {root.quorum} 家；本版本尚无验证者变更。",
-        f"Transaction {tx_id}: {became.en}, signed by {signers_en}; statements about it since, up "
-        f"to height {up_to} ({now.en}): {len(said)}{': ' * bool(said)}"
-        f"{'; '.join(one.en for one in said)}; "
-        f"{f'recorded as refused: {len(refused)}: ' * bool(refused)}"
-        f"{'; '.join(one.en for one in refused)}{'; ' * bool(refused)}{nobody.en} The checkpoint "
-        "was cosigned by "
-        f"{signed.en}; no cosignature here of: {unsigned.en} (one that is left out of a file is "
-        f"not one that was not made). At the time of the block ({time.en}) the validators were "
-        f"the {len(root.institutions)} of genesis and a quorum {root.quorum}: this version knows "
-        "no change of validators.",
-    )
+
+    return Saying(say)
 
 
-def answer_production(case: Case, file: RecordFile, question: Production) -> Words:
+def answer_production(case: Case, file: RecordFile, question: Production) -> Said:
     """Say that what a request asks for was not produced in time (法释〔2025〕4号 art. 25)."""
     request, tx_id = None, question.tx_id.hex()
     deadline_ms = 0
@@ -172,7 +176,6 @@ def answer_production(case: Case, file: RecordFile, question: Production) -> Wor
             )
         if body.kind == REFUSED:
             reasons.append(show_text(str(body.data.get("reason"))))
-    asked, deadline = format_time_ms(case.time_of(0)), format_time_ms(deadline_ms)
     signers = ", ".join(request.signers)
     case.facts |= {
         "tx_id": tx_id,
@@ -181,17 +184,24 @@ def answer_production(case: Case, file: RecordFile, question: Production) -> Wor
         "produced_otherwise": otherwise,
         "attempts": len(tried),
     }
-    besides = _describe_besides(otherwise, tried)
-    stated = "; ".join(reasons)
-    because = f"and the reasons stated are: {stated}" if reasons else "and no reason is on record"
-    return Words(
-        f"{signers} 于{asked.zh}请求提供记录，期限至{deadline.zh}；在此之前没有就此提供"
-        f"{f'，所载拒绝理由：{stated}' if reasons else '，也没有载明任何理由'}"
-        f"（法释〔2025〕4号第二十五条）。{besides.zh}期限的末日是否为休息日，此处不查。",
-        f"{signers} asked for records at {asked.en}, until {deadline.en}; nothing was produced in "
-        f"answer to it before that, {because} (法释〔2025〕4号 art. 25). {besides.en}Whether the "
-        "last day is a rest day is not examined.",
-    )
+
+    def say() -> Words:
+        asked, deadline = format_time_ms(case.time_of(0)), format_time_ms(deadline_ms)
+        besides = _describe_besides(otherwise, tried)
+        stated = "; ".join(reasons)
+        because = "and no reason is on record"
+        if reasons:
+            because = f"and the reasons stated are: {stated}"
+        return Words(
+            f"{signers} 于{asked.zh}请求提供记录，期限至{deadline.zh}；在此之前没有就此提供"
+            f"{f'，所载拒绝理由：{stated}' if reasons else '，也没有载明任何理由'}"
+            f"（法释〔2025〕4号第二十五条）。{besides.zh}期限的末日是否为休息日，此处不查。",
+            f"{signers} asked for records at {asked.en}, until {deadline.en}; nothing was produced "
+            f"in answer to it before that, {because} (法释〔2025〕4号 art. 25). "
+            f"{besides.en}Whether the last day is a rest day is not examined.",
+        )
+
+    return Saying(say)
 
 
 def _describe_besides(otherwise: int, tried: list[str]) -> Words:
@@ -210,7 +220,7 @@ def _describe_besides(otherwise: int, tried: list[str]) -> Words:
     return Words(zh, en)
 
 
-def answer_omission(case: Case, file: RecordFile, question: Omission) -> Words:
+def answer_omission(case: Case, file: RecordFile, question: Omission) -> Said:
     """Say that a transaction which a node promised is not in the contract's record in time.
 
     The promise counts only where the transaction was admissible in the block of the promised height
@@ -248,20 +258,25 @@ def answer_omission(case: Case, file: RecordFile, question: Omission) -> Words:
         "promised_height": height,
         "late_height": late,
     }
-    name = format_institutions([one for one in case.root.institutions if one.id == receipt.node])
-    received = format_time_ms(receipt.received_ms)
-    up_to = case.state_header.height
-    zh = f"它迟至高度 {late} 才" if late else "它从未"
-    return Words(
-        f"{name.zh}于{received.zh}（其自身时钟）承诺交易 {body.tx_id.hex()} 至迟在高度 {height} "
-        f"上链；截至高度 {up_to}，{zh}出现在该合同的全部记录中。承诺未兑现；"
-        "是否故意，此处不作判断。",
-        f"{name.en} promised at {received.en}, by its own clock, that transaction "
-        f"{body.tx_id.hex()} would be in a block of height {height} or below; in the contract's "
-        f"whole record up to height {up_to} it stands "
-        f"{f'only at height {late}' if late else 'nowhere'}. The promise was not "
-        "kept; whether by intent is not said here.",
-    )
+
+    def say() -> Words:
+        institutions = case.root.institutions
+        name = format_institutions([one for one in institutions if one.id == receipt.node])
+        received = format_time_ms(receipt.received_ms)
+        up_to = case.state_header.height
+        zh = f"它迟至高度 {late} 才" if late else "它从未"
+        return Words(
+            f"{name.zh}于{received.zh}（其自身时钟）承诺交易 {body.tx_id.hex()} 至迟在高度 "
+            f"{height} 上链；截至高度 {up_to}，{zh}出现在该合同的全部记录中。承诺未兑现；"
+            "是否故意，此处不作判断。",
+            f"{name.en} promised at {received.en}, by its own clock, that transaction "
+            f"{body.tx_id.hex()} would be in a block of height {height} or below; in the "
+            f"contract's whole record up to height {up_to} it stands "
+            f"{f'only at height {late}' if late else 'nowhere'}. The promise was not "
+            "kept; whether by intent is not said here.",
+        )
+
+    return Saying(say)
 
 
 def _check_receipt(case: Case, question: Omission, receipt: Receipt, body: Body) -> None:

@@ -211,6 +211,8 @@ DecodedFile = (
     | LiabilitiesFile
 )
 EvidenceFile = DecodedFile | ScheduleFile | BareProof
+WITHOUT_MORE = BareProof | ConsistencyFile | EquivocationFile | ScheduleFile
+"""Files that never have a post-quantum part, platform statements or time stamps."""
 
 
 def kind_of(file: DecodedFile) -> str:
@@ -516,11 +518,13 @@ def _take_hashes(
     value = members[member]
     if not isinstance(value, list):
         _refuse(Reason.BAD_FIELD, f"{name} is not a list")
-    found = []
-    for place, item in enumerate(value):
-        node = _decode(item, f"{name}[{place}]")
-        if len(node) != HASH_BYTES:
-            _refuse(Reason.BAD_FIELD, f"{name}[{place}] has {len(node)} bytes and is no hash")
+    found: list[bytes] = []
+    for item in value:
+        node = decode_base64(item) if type(item) is str else None
+        if node is None or len(node) != HASH_BYTES:
+            place = f"{name}[{len(found)}]"
+            node = _decode(item, place)
+            _refuse(Reason.BAD_FIELD, f"{place} has {len(node)} bytes and is no hash")
         found.append(node)
     return tuple(found)
 

@@ -18,6 +18,7 @@ from ledger.refusal import Reason, Rejected
 from ledger.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
 from verifier.strict_json import JsonValue, read_object
 from verifier.strict_msgpack import (
+    named,
     read_array,
     take_array,
     take_boolean,
@@ -143,14 +144,19 @@ class Certificate:
 
 def read_transaction_entry(raw: bytes, name: str) -> Entry:
     """Read `[index, height, 1, [body, [signature…]], outcome]`."""
-    index, height, _, fields, outcome = _read_entry(KIND_TRANSACTION, raw, name, 5)
-    envelope = _take_envelope(take_array(fields, f"{name}: envelope", 2), name)
+    return _take_transaction_entry(name, _read_entry(KIND_TRANSACTION, raw, name, 5), raw)
+
+
+@named
+def _take_transaction_entry(fields: list[Any], raw: bytes) -> Entry:
+    index, height, _, signed, outcome = fields
+    envelope = _take_envelope(take_array(signed, "envelope", 2))
     return Entry(
-        index=take_integer(index, f"{name}: index"),
-        height=take_integer(height, f"{name}: height"),
+        index=take_integer(index, "index"),
+        height=take_integer(height, "height"),
         body=envelope.body,
         signatures=envelope.signatures,
-        outcome=_take_outcome(outcome, f"{name}: outcome"),
+        outcome=_take_outcome(outcome),
         leaf=leaf_hash(raw),
     )
 
@@ -159,36 +165,41 @@ def read_envelope(raw: bytes, name: str) -> Envelope:
     """Read `[body, [signature…]]`."""
     if len(raw) > ENTRY_BYTES_MAX:
         _refuse(Reason.TOO_LARGE, f"{name}: {len(raw)} bytes; at most {ENTRY_BYTES_MAX}")
-    return _take_envelope(read_array(raw, name, 2), name)
+    return named(_take_envelope)(name, read_array(raw, name, 2))
 
 
 def read_header_entry(raw: bytes, name: str) -> Header:
     """Read `[index, height, 2, header]`; its position must be the header's own."""
-    index, height, _, fields = _read_entry(KIND_HEADER, raw, name, 4)
-    fields = take_array(fields, f"{name}: header", 12)
-    take_integer(fields[0], f"{name}: version", HEADER_VERSION, HEADER_VERSION)
+    return _take_header_entry(name, _read_entry(KIND_HEADER, raw, name, 4), raw)
+
+
+@named
+def _take_header_entry(entry: list[Any], raw: bytes) -> Header:
+    index, height, _, header_fields = entry
+    fields = take_array(header_fields, "header", 12)
+    take_integer(fields[0], "version", HEADER_VERSION, HEADER_VERSION)
     header = Header(
-        chain_id=take_bytes(fields[1], f"{name}: chain id", HASH_BYTES),
-        height=take_integer(fields[2], f"{name}: height"),
-        parent_hash=take_bytes(fields[3], f"{name}: parent hash", HASH_BYTES),
-        time_ms=take_integer(fields[4], f"{name}: time"),
-        proposer=take_integer(fields[5], f"{name}: proposer"),
-        first_index=take_integer(fields[6], f"{name}: first index"),
-        count=take_integer(fields[7], f"{name}: count"),
-        log_root=take_bytes(fields[8], f"{name}: log root", HASH_BYTES),
-        state_root=take_bytes(fields[9], f"{name}: state root", HASH_BYTES),
-        validators_hash=take_bytes(fields[10], f"{name}: validators hash", HASH_BYTES),
-        rule_pack_version=take_integer(fields[11], f"{name}: rule pack version"),
+        chain_id=take_bytes(fields[1], "chain id", HASH_BYTES),
+        height=take_integer(fields[2], "height"),
+        parent_hash=take_bytes(fields[3], "parent hash", HASH_BYTES),
+        time_ms=take_integer(fields[4], "time"),
+        proposer=take_integer(fields[5], "proposer"),
+        first_index=take_integer(fields[6], "first index"),
+        count=take_integer(fields[7], "count"),
+        log_root=take_bytes(fields[8], "log root", HASH_BYTES),
+        state_root=take_bytes(fields[9], "state root", HASH_BYTES),
+        validators_hash=take_bytes(fields[10], "validators hash", HASH_BYTES),
+        rule_pack_version=take_integer(fields[11], "rule pack version"),
         block_hash=tagged_hash(tags.BLOCK, write_array(fields)),
         leaf=leaf_hash(raw),
     )
     if (
-        take_integer(index, f"{name}: index") != header.index
-        or take_integer(height, f"{name}: height") != header.height
+        take_integer(index, "index") != header.index
+        or take_integer(height, "height") != header.height
     ):
         _refuse(
             Reason.BAD_FIELD,
-            f"{name}: the entry stands at index {index}, height {height}, but its header says "
+            f"the entry stands at index {index}, height {height}, but its header says "
             f"index {header.index}, height {header.height}",
         )
     return header
@@ -204,44 +215,55 @@ def read_body(raw: bytes, name: str) -> Body:
         name,
         ("data", "kind", "not_after", "reference", "salt", "signers", "stream", "version"),
     )
+    return _take_body(name, members, raw)
+
+
+@named
+def _take_body(members: dict[str, JsonValue], raw: bytes) -> Body:
     data = members["data"]
     if not isinstance(data, dict):
-        _refuse(Reason.BAD_FIELD, f"{name}: data is not an object")
+        _refuse(Reason.BAD_FIELD, "data is not an object")
     signers = members["signers"]
     if not isinstance(signers, list) or not 1 <= len(signers) <= SIGNERS_MAX:
-        _refuse(Reason.BAD_FIELD, f"{name}: signers is not a list of 1 to {SIGNERS_MAX} parties")
-    parties = tuple([_take_pattern(signer, f"{name}: signer", _PARTY) for signer in signers])
+        _refuse(Reason.BAD_FIELD, f"signers is not a list of 1 to {SIGNERS_MAX} parties")
+    parties = tuple([_take_pattern(signer, "signer", _PARTY) for signer in signers])
     if len(set(parties)) != len(parties):
-        _refuse(Reason.BAD_FIELD, f"{name}: signers {list(parties)} names a party twice")
-    reference = take_text(members["reference"], f"{name}: reference")
+        _refuse(Reason.BAD_FIELD, f"signers {list(parties)} names a party twice")
+    reference = take_text(members["reference"], "reference")
     if not 1 <= len(reference) <= 64:
-        _refuse(Reason.BAD_FIELD, f"{name}: a reference of {len(reference)} characters; 1 to 64")
+        _refuse(Reason.BAD_FIELD, f"a reference of {len(reference)} characters; 1 to 64")
     return Body(
         data=data,
-        kind=_take_pattern(members["kind"], f"{name}: kind", _KIND),
-        not_after=take_integer(members["not_after"], f"{name}: not_after"),
+        kind=_take_pattern(members["kind"], "kind", _KIND),
+        not_after=take_integer(members["not_after"], "not_after"),
         reference=reference,
-        salt=_take_pattern(members["salt"], f"{name}: salt", _SALT),
+        salt=_take_pattern(members["salt"], "salt", _SALT),
         signers=parties,
-        stream=_take_pattern(members["stream"], f"{name}: stream", _STREAM),
-        version=take_integer(members["version"], f"{name}: version", 1, 65_535),
+        stream=_take_pattern(members["stream"], "stream", _STREAM),
+        version=take_integer(members["version"], "version", 1, 65_535),
         tx_id=tagged_hash(tags.TX_ID, raw),
     )
 
 
 def read_certificate(raw: bytes, name: str) -> Certificate:
     """Read `[height, view, block hash, [[replica, signature]…]]`."""
-    height, view, block_hash, commits = read_array(raw, name, 4)
-    pairs = [take_array(item, f"{name}: commit", 2) for item in take_array(commits, name)]
+    *fields, commits = read_array(raw, name, 4)
+    return _take_certificate(name, fields, take_array(commits, name))
+
+
+@named
+def _take_certificate(fields: list[Any], commits: list[Any]) -> Certificate:
+    height, view, block_hash = fields
+    pairs = [take_array(item, "commit", 2) for item in commits]
     return Certificate(
-        height=take_integer(height, f"{name}: height", 1),
-        view=take_integer(view, f"{name}: view", 0, VIEW_MAX),
-        block_hash=take_bytes(block_hash, f"{name}: block hash", HASH_BYTES),
+        height=take_integer(height, "height", 1),
+        view=take_integer(view, "view", 0, VIEW_MAX),
+        block_hash=take_bytes(block_hash, "block hash", HASH_BYTES),
         commits=tuple(
             [
                 (
-                    take_integer(replica, f"{name}: replica"),
-                    take_bytes(signature, f"{name}: signature", SIGNATURE_BYTES),
+                    take_integer(replica, "replica"),
+                    take_bytes(signature, "signature", SIGNATURE_BYTES),
                 )
                 for replica, signature in pairs
             ]
@@ -278,56 +300,53 @@ def _read_entry(expected: int, raw: bytes, name: str, length: int) -> list[Any]:
     return take_array(fields, name, length)
 
 
-def _take_envelope(fields: list[Any], name: str) -> Envelope:
+def _take_envelope(fields: list[Any]) -> Envelope:
     body, signatures = fields
-    items = take_array(signatures, f"{name}: signatures")
+    items = take_array(signatures, "signatures")
     if not 1 <= len(items) <= SIGNERS_MAX:
-        _refuse(Reason.SIGNATURE_COUNT, f"{name}: {len(items)} signatures; 1 to {SIGNERS_MAX}")
-    return Envelope(
-        take_bytes(body, f"{name}: body"),
-        tuple([_take_signature(item, f"{name}: signature") for item in items]),
-    )
+        _refuse(Reason.SIGNATURE_COUNT, f"{len(items)} signatures; 1 to {SIGNERS_MAX}")
+    return Envelope(take_bytes(body, "body"), tuple([_take_signature(item) for item in items]))
 
 
-def _take_signature(item: Any, name: str) -> Signature:
-    public_key, signature, batch = take_array(item, name, 3)
+def _take_signature(item: Any) -> Signature:
+    public_key, signature, batch = take_array(item, "signature", 3)
     path = None
     if batch is not None:
-        index, size, hashes = take_array(batch, f"{name}: batch", 3)
-        items = take_array(hashes, f"{name}: batch path")
+        index, size, hashes = take_array(batch, "signature: batch", 3)
+        items = take_array(hashes, "signature: batch path")
         if len(items) > BATCH_PATH_MAX:
-            _refuse(Reason.BAD_BATCH_PATH, f"{name}: {len(items)} hashes; at most {BATCH_PATH_MAX}")
+            _refuse(
+                Reason.BAD_BATCH_PATH, f"signature: {len(items)} hashes; at most {BATCH_PATH_MAX}"
+            )
         path = (
-            take_integer(index, f"{name}: batch index", 0, BATCH_SIZE_MAX - 1),
-            take_integer(size, f"{name}: batch size", 1, BATCH_SIZE_MAX),
-            tuple([take_bytes(hash_, f"{name}: batch path", HASH_BYTES) for hash_ in items]),
+            take_integer(index, "signature: batch index", 0, BATCH_SIZE_MAX - 1),
+            take_integer(size, "signature: batch size", 1, BATCH_SIZE_MAX),
+            tuple([take_bytes(hash_, "signature: batch path", HASH_BYTES) for hash_ in items]),
         )
     return Signature(
-        take_bytes(public_key, f"{name}: public key", PUBLIC_KEY_BYTES),
-        take_bytes(signature, name, SIGNATURE_BYTES),
+        take_bytes(public_key, "signature: public key", PUBLIC_KEY_BYTES),
+        take_bytes(signature, "signature", SIGNATURE_BYTES),
         path,
     )
 
 
-def _take_outcome(value: Any, name: str) -> Outcome:
-    refused, code, effects = take_array(value, name, 3)
+def _take_outcome(value: Any) -> Outcome:
+    refused, code, effects = take_array(value, "outcome", 3)
     outcome = Outcome(
-        refused=take_boolean(refused, f"{name}: refused"),
-        code=take_text(code, f"{name}: code"),
-        effects=tuple(
-            [_take_effect(effect, f"{name}: effect") for effect in take_array(effects, name)]
-        ),
+        refused=take_boolean(refused, "outcome: refused"),
+        code=take_text(code, "outcome: code"),
+        effects=tuple([_take_effect(effect) for effect in take_array(effects, "outcome")]),
     )
     if outcome.refused != bool(outcome.code):
-        _refuse(Reason.BAD_FIELD, f"{name}: refused is {refused}, but its code is {code!r}")
+        _refuse(Reason.BAD_FIELD, f"outcome: refused is {refused}, but its code is {code!r}")
     return outcome
 
 
-def _take_effect(effect: Any, name: str) -> tuple[str, int | str]:
-    label, value = take_array(effect, name, 2)
+def _take_effect(effect: Any) -> tuple[str, int | str]:
+    label, value = take_array(effect, "outcome: effect", 2)
     if type(value) not in (int, str):
-        _refuse(Reason.MALFORMED, f"{name}: a {type(value).__name__} has no place in it")
-    return take_text(label, name), value
+        _refuse(Reason.MALFORMED, f"outcome: effect: a {type(value).__name__} has no place in it")
+    return take_text(label, "outcome: effect"), value
 
 
 def _take_pattern(value: Any, name: str, pattern: re.Pattern[str]) -> str:

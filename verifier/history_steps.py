@@ -158,7 +158,8 @@ def check_balances(case: Case) -> Said:
 
 def _check_books(case: Case) -> Said:
     """The same of a contract under terms."""
-    amounts = replay_life(case.entries, case.bodies, case.state_value.record).amounts
+    case.books = replay_life(case.entries, case.bodies, case.state_value.record)
+    amounts = case.books.amounts
     names = ("locked", "released", "refunded", "deposited", "interest")
     case.facts["balance_fen"] = {name: amounts[name] for name in ("paid", *names)}
 

@@ -25,7 +25,7 @@ from ledger.refusal import Reason
 from verifier.case import Case
 from verifier.evidence_file import HistoryFile
 from verifier.formats import Body
-from verifier.report import NotRun, Refuted, Words
+from verifier.report import NotRun, Refuted, Said, Saying, Words
 from verifier.state_formats import PartyRecord
 from verifier.wording import count_entries, format_fen
 
@@ -51,7 +51,7 @@ class Working:
         return render_derivation(self.derivation, "en")
 
 
-def check_owed(case: Case) -> Words:
+def check_owed(case: Case) -> Said:
     """Step 14: each computation of what is owed gives again what its outcome says."""
     file = case.file
     assert isinstance(file, HistoryFile), "the step concerns a whole record"
@@ -70,19 +70,23 @@ def check_owed(case: Case) -> Words:
     case.facts["owed_fen"] = {"low": low, "high": high, "results": len(last.results)}
     case.facts["owed_articles"] = list_articles(last)
     case.working = Working(last)
-    first, second = format_fen(low), format_fen(high)
-    zh, en = (
-        (f"{first.zh}", f"are {first.en}")
-        if low == high
-        else (f"{first.zh} 至 {second.zh}", f"from {first.en} to {second.en}")
-    )
-    results = len(last.results)
-    times = "The computation is" if count == 1 else f"All {count} computations are"
-    return Words(
-        f"{count} 次计算均复算一致；最近一次共 {results} 种结果，本息合计 {zh}。",
-        f"{times} derived again; the last has {results} result{'s' * (results > 1)}, principal "
-        f"and interest {en}.",
-    )
+
+    def say() -> Words:
+        first, second = format_fen(low), format_fen(high)
+        zh, en = (
+            (f"{first.zh}", f"are {first.en}")
+            if low == high
+            else (f"{first.zh} 至 {second.zh}", f"from {first.en} to {second.en}")
+        )
+        results = len(last.results)
+        times = "The computation is" if count == 1 else f"All {count} computations are"
+        return Words(
+            f"{count} 次计算均复算一致；最近一次共 {results} 种结果，本息合计 {zh}。",
+            f"{times} derived again; the last has {results} result{'s' * (results > 1)}, principal "
+            f"and interest {en}.",
+        )
+
+    return Saying(say)
 
 
 def _read_entries(case: Case, papers: LawPapers) -> list[StreamEntry]:

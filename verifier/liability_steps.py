@@ -19,7 +19,7 @@ from ledger.sum_tree import SumTotal, check_amounts, compute_leaf, verify_claim
 from verifier.case import Case
 from verifier.evidence_file import LiabilitiesFile, ScheduleFile
 from verifier.replaying import is_same
-from verifier.report import Refuted, Words
+from verifier.report import Refuted, Said, Saying, Words
 from verifier.strict_msgpack import take_array, take_bytes, take_integer, take_text
 from verifier.wording import count_contracts, format_fen
 
@@ -31,7 +31,7 @@ _SUMS: Final = {"deposited": 4, "interest": 5, "locked": 6, "released": 7, "refu
 """Places of the merchant's sums in its record."""
 
 
-def check_total(case: Case) -> Words:
+def check_total(case: Case) -> Said:
     """Step 16: what the merchant's record says of all its contracts, under the state root."""
     file = case.file
     assert isinstance(file, LiabilitiesFile | ScheduleFile), "the step concerns a merchant"
@@ -59,16 +59,20 @@ def check_total(case: Case) -> Words:
         "contracts": total.size,
         "total_fen": {"locked": total.locked, "owed": total.owed},
     }
-    locked, owed = format_fen(total.locked), format_fen(total.owed)
-    return Words(
-        f"截至高度 {height}，经营者 {merchant} 共有 {total.size} 份合同，托管锁定合计 {locked.zh}，"
-        f"已计算的应退余额合计至多 {owed.zh}。",
-        f"As of height {height} merchant {merchant} has {count_contracts(total.size)}, with "
-        f"{locked.en} locked in all and at most {owed.en} owed in all, as far as computed.",
-    )
+
+    def say() -> Words:
+        locked, owed = format_fen(total.locked), format_fen(total.owed)
+        return Words(
+            f"截至高度 {height}，经营者 {merchant} 共有 {total.size} 份合同，托管锁定合计 "
+            f"{locked.zh}，已计算的应退余额合计至多 {owed.zh}。",
+            f"As of height {height} merchant {merchant} has {count_contracts(total.size)}, with "
+            f"{locked.en} locked in all and at most {owed.en} owed in all, as far as computed.",
+        )
+
+    return Saying(say)
 
 
-def check_claims(case: Case) -> Words:
+def check_claims(case: Case) -> Said:
     """Step 17: each claim of the file is in the total, in a place of its own."""
     file = _file(case)
     places = [claim.place for claim in file.claims]
@@ -92,14 +96,19 @@ def check_claims(case: Case) -> Words:
         "claims_fen": {"locked": locked, "owed": owed},
         "shown": shown,
     }
-    names = ", ".join(shown)
-    locked_words, owed_words = format_fen(locked), format_fen(owed)
-    return Words(
-        f"{len(places)} 份合同各占一位、均计入上述合计，无一重复计算：锁定 {locked_words.zh}，应退"
-        f"余额至多 {owed_words.zh}。所示合同：{names or '无'}；其余仅以不可辨认的代号列出。",
-        f"{_tell_places(len(places))}: {locked_words.en} locked, at most {owed_words.en} owed. "
-        f"Shown: {names or 'none'}; the others stand under names that say nobody's.",
-    )
+
+    def say() -> Words:
+        names = ", ".join(shown)
+        locked_words, owed_words = format_fen(locked), format_fen(owed)
+        return Words(
+            f"{len(places)} 份合同各占一位、均计入上述合计，无一重复计算：锁定 {locked_words.zh}，"
+            f"应退余额至多 {owed_words.zh}。所示合同：{names or '无'}；其余仅以不可辨认的代号"
+            "列出。",
+            f"{_tell_places(len(places))}: {locked_words.en} locked, at most {owed_words.en} owed. "
+            f"Shown: {names or 'none'}; the others stand under names that say nobody's.",
+        )
+
+    return Saying(say)
 
 
 def _tell_places(count: int) -> str:

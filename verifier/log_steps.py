@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from ledger.checkpoint import (
     CertifiedCheckpoint,
-    certify_note,
     count_cosignatures,
     parse_checkpoint_text,
+    verify_log_signatures,
 )
 from ledger.merkle import verify_inclusion
 from ledger.note import Note, parse_note
@@ -159,7 +159,8 @@ def certify(
             f"Only {len(cosigners)} institutions cosigned the checkpoint ({signed.en}), and a "
             f"quorum is {root.quorum}; not: {unsigned.en}.",
         )
-    return certify_note(note, root.log_trust, lambda: cosignatures), cosigners
+    log_keys = verify_log_signatures(note, root.log_trust)
+    return CertifiedCheckpoint(checkpoint, log_keys, cosignatures), cosigners
 
 
 def check_headers(case: Case) -> Said:

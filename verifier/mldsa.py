@@ -6,6 +6,7 @@ then said not to be checked. Nothing else in the verifier may import this packag
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from ledger.post_quantum import Verify
@@ -14,6 +15,7 @@ PACKAGE: Final = "cryptography>=48"
 """What to install: the first release whose wheels have ML-DSA."""
 
 
+@cache
 def find_verify() -> Verify | None:
     """Return how ML-DSA-44 signatures are verified here, or None where nothing can."""
     try:

@@ -225,7 +225,7 @@ def _list(texts: Iterable[str]) -> Words:
 
 
 def _check_members(members: dict[str, JsonValue], expected: tuple[str, ...], name: str) -> None:
-    if set(members) != set(expected):
+    if tuple(members) != expected:  # both are in order
         _refuse(
             Reason.BAD_FIELD,
             f"{name} has the members {', '.join(members)[:200]} instead of {', '.join(expected)}",

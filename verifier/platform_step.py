@@ -10,15 +10,9 @@ from typing import Final
 
 from ledger.refusal import Reason
 from verifier.case import Case
-from verifier.evidence_file import (
-    BareProof,
-    ConsistencyFile,
-    EquivocationFile,
-    EvidenceFile,
-    ScheduleFile,
-)
+from verifier.evidence_file import WITHOUT_MORE, EvidenceFile
 from verifier.platform_statement import describe_platform_statement, read_platform_statement
-from verifier.report import Refuted, Words
+from verifier.report import Refuted, Said, Saying, Words
 
 PLATFORM_LIMIT: Final = Words(
     "平台声明（《人民法院在线诉讼规则》第十七条）是各机构自己的说明：签名证明由其作出，不证明内容属实；"
@@ -31,12 +25,12 @@ PLATFORM_LIMIT: Final = Words(
 
 def find_statements(file: EvidenceFile) -> tuple[bytes, ...]:
     """Return a file's platform statements; none where its kind has none."""
-    if isinstance(file, BareProof | ConsistencyFile | EquivocationFile | ScheduleFile):
+    if isinstance(file, WITHOUT_MORE):
         return ()
     return file.platform
 
 
-def check_platform(case: Case) -> Words:
+def check_platform(case: Case) -> Said:
     """Step 22: every statement's signature is good, each of another institution, in order."""
     said = [read_platform_statement(raw, case.root) for raw in find_statements(case.file)]
     order = [one.id for one in case.root.institutions]
@@ -48,10 +42,14 @@ def check_platform(case: Case) -> Words:
             "The platform statements are not in the order of the institutions, each once.",
         )
     case.facts["platform_statements"] = [one.node for one in said]
-    told = [describe_platform_statement(one) for one in said]
-    zh = ["；".join([f"{name.zh}：{text.zh}" for name, text in one]) for one in told]
-    en = ["; ".join([f"{name.en}: {text.en}" for name, text in one]) for one in told]
-    return Words(
-        f"{len(said)} 份平台声明签名有效。{'。'.join(zh)}。",
-        f"{len(said)} platform statements with good signatures. {'. '.join(en)}.",
-    )
+
+    def say() -> Words:
+        told = [describe_platform_statement(one) for one in said]
+        zh = ["；".join([f"{name.zh}：{text.zh}" for name, text in one]) for one in told]
+        en = ["; ".join([f"{name.en}: {text.en}" for name, text in one]) for one in told]
+        return Words(
+            f"{len(said)} 份平台声明签名有效。{'。'.join(zh)}。",
+            f"{len(said)} platform statements with good signatures. {'. '.join(en)}.",
+        )
+
+    return Saying(say)

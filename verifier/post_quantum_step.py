@@ -16,13 +16,7 @@ from ledger.note import parse_note
 from ledger.post_quantum import PostQuantumPart, read_lines, verify_line
 from ledger.refusal import Reason
 from verifier.case import Case
-from verifier.evidence_file import (
-    BareProof,
-    ConsistencyFile,
-    EquivocationFile,
-    EvidenceFile,
-    ScheduleFile,
-)
+from verifier.evidence_file import WITHOUT_MORE, EvidenceFile
 from verifier.mldsa import PACKAGE, find_verify
 from verifier.report import NotRun, Refuted, Words
 
@@ -36,7 +30,7 @@ UNCHECKED_LIMIT: Final = Words(
 
 def find_part(file: EvidenceFile) -> PostQuantumPart | None:
     """Return a file's post-quantum part, if it has one."""
-    if isinstance(file, BareProof | ConsistencyFile | EquivocationFile | ScheduleFile):
+    if isinstance(file, WITHOUT_MORE):
         return None
     return file.post_quantum
 
@@ -46,8 +40,8 @@ def check_post_quantum(case: Case) -> Words:
     part = find_part(case.file)
     assert part is not None, "the step is in the plan only where there is a part"
     root, older = case.root, case.checkpoint.checkpoint
-    note = part.checkpoint.encode()
-    newer = parse_checkpoint_text(parse_note(note).text)
+    note = parse_note(part.checkpoint.encode())
+    newer = parse_checkpoint_text(note.text)
     if newer.origin != root.origin:
         raise Refuted(
             Reason.WRONG_CHAIN,

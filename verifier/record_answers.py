@@ -17,7 +17,7 @@ from verifier.evidence_file import RecordFile
 from verifier.life_replay import SIGNED, fold_life
 from verifier.prepaid_replay import fold
 from verifier.question import Balance, Terms, Window
-from verifier.report import NotRun, Refuted, Words
+from verifier.report import NotRun, Refuted, Said, Saying, Words
 from verifier.span import describe_span, take_span
 from verifier.wording import (
     count_entries,
@@ -48,7 +48,7 @@ ENDS: Final = (
 """What ends a contract or is on the way to it (docs/CONTRACTS.md, Its life)."""
 
 
-def answer_window(case: Case, file: RecordFile, question: Window) -> Words:
+def answer_window(case: Case, file: RecordFile, question: Window) -> Said:
     """Say what of some kinds stands in a span of time, above all that nothing does."""
     inside = take_span(case, file, question.from_ms, question.until_ms)
     found = [
@@ -63,28 +63,32 @@ def answer_window(case: Case, file: RecordFile, question: Window) -> Words:
         "found_refused": refused,
         "unknown_kinds": unknown,
     }
-    caution = _caution(unknown)
-    span = describe_span(question.from_ms, question.until_ms)
-    kinds = ", ".join(question.kinds)
-    stream = f"contract/{file.contract}"
-    if not found:
+
+    def say() -> Words:
+        caution = _caution(unknown)
+        span = describe_span(question.from_ms, question.until_ms)
+        kinds = ", ".join(question.kinds)
+        stream = f"contract/{file.contract}"
+        if not found:
+            return Words(
+                f"{span.zh}，{stream} 没有{kinds or '任何'}记录；该期间共有 {len(inside)} 条记录。"
+                f"{caution.zh}",
+                f"{span.en} {stream} has no entry{' of ' * bool(kinds)}{kinds}; in that time it "
+                f"has {count_entries(len(inside))} in all.{caution.en}",
+            )
+        listed = [_describe_entry(case, file, place) for place in found[:LISTED_MAX]]
+        more = len(found) - len(listed)
         return Words(
-            f"{span.zh}，{stream} 没有{kinds or '任何'}记录；该期间共有 {len(inside)} 条记录。"
-            f"{caution.zh}",
-            f"{span.en} {stream} has no entry{' of ' * bool(kinds)}{kinds}; in that time it has "
-            f"{count_entries(len(inside))} in all.{caution.en}",
+            f"{span.zh}，{stream} 有 {len(found)} 条{kinds or '任何种类的'}记录（其中已记录为拒绝 "
+            f"{refused} 条），该期间共有 {len(inside)} 条：{'；'.join(one.zh for one in listed)}"
+            f"{f'；另有 {more} 条' * bool(more)}。{caution.zh}",
+            f"{span.en} {stream} has {count_entries(len(found))}{' of ' * bool(kinds)}{kinds} ("
+            f"{refused} of them recorded as refused), of {count_entries(len(inside))} in that "
+            f"time: {'; '.join(one.en for one in listed)}{f'; and {more} more' * bool(more)}."
+            f"{caution.en}",
         )
-    listed = [_describe_entry(case, file, place) for place in found[:LISTED_MAX]]
-    more = len(found) - len(listed)
-    return Words(
-        f"{span.zh}，{stream} 有 {len(found)} 条{kinds or '任何种类的'}记录（其中已记录为拒绝 "
-        f"{refused} 条），该期间共有 {len(inside)} 条：{'；'.join(one.zh for one in listed)}"
-        f"{f'；另有 {more} 条' * bool(more)}。{caution.zh}",
-        f"{span.en} {stream} has {count_entries(len(found))}{' of ' * bool(kinds)}{kinds} ("
-        f"{refused} of them recorded as refused), of {count_entries(len(inside))} in that time: "
-        f"{'; '.join(one.en for one in listed)}{f'; and {more} more' * bool(more)}."
-        f"{caution.en}",
-    )
+
+    return Saying(say)
 
 
 def _caution(unknown: Sequence[str]) -> Words:
@@ -99,11 +103,10 @@ def _caution(unknown: Sequence[str]) -> Words:
     )
 
 
-def answer_terms(case: Case, file: RecordFile, question: Terms) -> Words:
+def answer_terms(case: Case, file: RecordFile, question: Terms) -> Said:
     """Say which terms were in force at a moment, by what the record held until then."""
     inside = take_span(case, file, None, question.at_ms + 1)
     applied = [place for place in inside if not case.entries[place].outcome.refused]
-    at = format_time_ms(question.at_ms)
     if not applied:
         if question.document is not None:
             raise Refuted(
@@ -112,10 +115,7 @@ def answer_terms(case: Case, file: RecordFile, question: Terms) -> Words:
                 "The contract was not open then; the document in the file is not its terms.",
             )
         case.facts["terms"] = ""
-        return Words(
-            f"截至{at.zh}，合同尚未订立，没有条款。",
-            f"At {at.en} the contract was not open and had no terms.",
-        )
+        return Saying(lambda: _say_no_terms(format_time_ms(question.at_ms)))
     opened = applied[0]
     body = case.bodies[opened]
     member = TERMS_MEMBER.get(body.kind)
@@ -133,22 +133,35 @@ def answer_terms(case: Case, file: RecordFile, question: Terms) -> Words:
             f"The document in the file has SHA-256 {sha256(question.document).hex()}; the "
             f"contract names {terms}.",
         )
-    changes = [_describe_change(case, p) for p in applied if case.bodies[p].kind == PRICE_CHANGED]
+    changed = [place for place in applied if case.bodies[place].kind == PRICE_CHANGED]
     ends = [place for place in applied if case.bodies[place].kind in ENDS]
-    case.facts |= {"terms": terms, "price_changes": len(changes), "ends": len(ends)}
-    since = format_time_ms(case.time_of(opened))
-    attached = question.document is not None
-    lead, ended = _describe_ends(case, at, ends)
+    case.facts |= {"terms": terms, "price_changes": len(changed), "ends": len(ends)}
+
+    def say() -> Words:
+        at = format_time_ms(question.at_ms)
+        since = format_time_ms(case.time_of(opened))
+        changes = [_describe_change(case, place) for place in changed]
+        attached = question.document is not None
+        lead, ended = _describe_ends(case, at, ends)
+        return Words(
+            f"{lead.zh}{since.zh}订立的条款，SHA-256 {terms}"
+            f"{'，即文件所附者' if attached else '（文件未附全文）'}；其后至此时记录的价格变更 "
+            f"{len(changes)} 项{'：' * bool(changes)}{'；'.join(one.zh for one in changes)}。"
+            f"未经消费者同意的涨价不生效力（法释〔2025〕4号第十二条）。{ended.zh}",
+            f"{lead.en} agreed at {since.en}, SHA-256 {terms}"
+            f"{', which is the document in the file' if attached else ' (not in the file)'}; price "
+            f"changes recorded until then: {len(changes)}{': ' * bool(changes)}"
+            f"{'; '.join(one.en for one in changes)}. A rise without the consumer's consent has no "
+            f"effect (法释〔2025〕4号 art. 12).{ended.en}",
+        )
+
+    return Saying(say)
+
+
+def _say_no_terms(at: Words) -> Words:
     return Words(
-        f"{lead.zh}{since.zh}订立的条款，SHA-256 {terms}"
-        f"{'，即文件所附者' if attached else '（文件未附全文）'}；其后至此时记录的价格变更 "
-        f"{len(changes)} 项{'：' * bool(changes)}{'；'.join(one.zh for one in changes)}。"
-        f"未经消费者同意的涨价不生效力（法释〔2025〕4号第十二条）。{ended.zh}",
-        f"{lead.en} agreed at {since.en}, SHA-256 {terms}"
-        f"{', which is the document in the file' if attached else ' (not in the file)'}; price "
-        f"changes recorded until then: {len(changes)}{': ' * bool(changes)}"
-        f"{'; '.join(one.en for one in changes)}. A rise without the consumer's consent has no "
-        f"effect (法释〔2025〕4号 art. 12).{ended.en}",
+        f"截至{at.zh}，合同尚未订立，没有条款。",
+        f"At {at.en} the contract was not open and had no terms.",
     )
 
 
@@ -170,7 +183,7 @@ def _describe_ends(case: Case, at: Words, ends: Sequence[int]) -> tuple[Words, W
     )
 
 
-def answer_balance(case: Case, file: RecordFile, question: Balance) -> Words:
+def answer_balance(case: Case, file: RecordFile, question: Balance) -> Said:
     """Derive what was locked: opening + paid in − delivered − refunded."""
     inside = take_span(case, file, None, question.until_ms)
     opening = sum(case.time_of(place) < question.from_ms for place in inside)
@@ -196,24 +209,28 @@ def answer_balance(case: Case, file: RecordFile, question: Balance) -> Words:
             f"所称余额为 {stated.zh}，复算为 {derived.zh}。",
             f"The balance is said to be {stated.en}; the entries give {derived.en}.",
         )
-    span = describe_span(question.from_ms, question.until_ms)
-    first, paid, interest, released, refunded, last = (
-        format_fen(fen)
-        for fen in (
-            before["locked"],
-            moved["paid"],
-            moved["interest"],
-            moved["released"],
-            moved["refunded"],
-            closing,
+
+    def say() -> Words:
+        span = describe_span(question.from_ms, question.until_ms)
+        first, paid, interest, released, refunded, last = (
+            format_fen(fen)
+            for fen in (
+                before["locked"],
+                moved["paid"],
+                moved["interest"],
+                moved["released"],
+                moved["refunded"],
+                closing,
+            )
         )
-    )
-    return Words(
-        f"{span.zh}：期初 {first.zh} + 预付 {paid.zh} + 结息 {interest.zh} − 交付 {released.zh} − "
-        f"退款 {refunded.zh} = 期末 {last.zh}，与所称一致。",
-        f"{span.en}: opening {first.en} + paid in {paid.en} + interest {interest.en} − delivered "
-        f"{released.en} − refunded {refunded.en} = closing {last.en}, as stated.",
-    )
+        return Words(
+            f"{span.zh}：期初 {first.zh} + 预付 {paid.zh} + 结息 {interest.zh} − 交付 "
+            f"{released.zh} − 退款 {refunded.zh} = 期末 {last.zh}，与所称一致。",
+            f"{span.en}: opening {first.en} + paid in {paid.en} + interest {interest.en} − "
+            f"delivered {released.en} − refunded {refunded.en} = closing {last.en}, as stated.",
+        )
+
+    return Saying(say)
 
 
 def _fold(case: Case, count: int) -> Mapping[str, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
@@ -124,10 +124,16 @@ class Report:
     steps: tuple[Step, ...]
     facts: Mapping[str, FactValue]
     """Values established by steps that passed, for programs and certificates."""
-    limits: tuple[Words, ...]
+    tell_limits: Callable[[], tuple[Words, ...]] = field(compare=False)
+    """Gives what the conclusion does not say; put into words like a `Saying`."""
     file_sha256: str
     working: Bilingual | None = None
     """How what is owed was derived again, line by line, if it was."""
+
+    @property
+    def limits(self) -> tuple[Words, ...]:
+        """What the conclusion does not say."""
+        return self.tell_limits()
 
     @property
     def failed(self) -> Step | None:

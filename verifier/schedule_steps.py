@@ -182,7 +182,8 @@ def _derive_at(case: Case, inner: Case) -> tuple[Books, int, bytes]:
         )
     entries = [entry for entry in inner.entries if entry.height <= height]
     bodies = inner.bodies[: len(entries)]
-    books = fold_life(entries, bodies)
+    books = inner.books if len(entries) == len(inner.entries) else None
+    books = books or fold_life(entries, bodies)
     if books is None:
         raise Refuted(
             Reason.WRONG_HEIGHT,

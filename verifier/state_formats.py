@@ -8,13 +8,14 @@ whether a proof leads to the right root is not.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from ledger.hashing import HASH_BYTES
 from ledger.refusal import Reason, Rejected
 from ledger.signing import PUBLIC_KEY_BYTES
 from ledger.state_proof import StateProof
 from verifier.strict_msgpack import (
+    named,
     read_array,
     take_array,
     take_bytes,
@@ -64,36 +65,49 @@ class PartyRecord:
 
     def find_key(self, public_key: bytes) -> PartyKey | None:
         """Return the newest entry for `public_key`, if this party ever held it."""
-        return next((key for key in reversed(self.keys) if key.public_key == public_key), None)
+        for key in reversed(self.keys):
+            if key.public_key == public_key:
+                return key
+        return None
 
 
 def read_state_value(raw: bytes, name: str) -> StateValue:
     """Read `[count, root, record]`."""
-    count, root, record = read_array(raw, name, 3)
+    return _take_state_value(name, read_array(raw, name, 3))
+
+
+@named
+def _take_state_value(fields: list[Any]) -> StateValue:
+    count, root, record = fields
     return StateValue(
-        count=take_integer(count, f"{name}: count"),
-        root=take_bytes(root, f"{name}: root", HASH_BYTES),
-        record=None if record is None else take_array(record, f"{name}: record"),
+        count=take_integer(count, "count"),
+        root=take_bytes(root, "root", HASH_BYTES),
+        record=None if record is None else take_array(record, "record"),
     )
 
 
 def read_state_proof(raw: bytes, name: str) -> StateProof:
     """Read `[depth, bitmap, [sibling…], nil | [key hash, value hash]]`."""
-    depth, bitmap, siblings, other = read_array(raw, name, 4)
+    return _take_state_proof(name, read_array(raw, name, 4))
+
+
+@named
+def _take_state_proof(fields: list[Any]) -> StateProof:
+    depth, bitmap, siblings, other = fields
     pair = None
     if other is not None:
-        key_hash, value_hash = take_array(other, f"{name}: other leaf", 2)
+        key_hash, value_hash = take_array(other, "other leaf", 2)
         pair = (
-            take_bytes(key_hash, f"{name}: key hash", HASH_BYTES),
-            take_bytes(value_hash, f"{name}: value hash", HASH_BYTES),
+            take_bytes(key_hash, "key hash", HASH_BYTES),
+            take_bytes(value_hash, "value hash", HASH_BYTES),
         )
     return StateProof(
-        depth=take_integer(depth, f"{name}: depth"),
-        bitmap=take_bytes(bitmap, f"{name}: bitmap"),
+        depth=take_integer(depth, "depth"),
+        bitmap=take_bytes(bitmap, "bitmap"),
         siblings=tuple(
             [
-                take_bytes(sibling, f"{name}: sibling", HASH_BYTES)
-                for sibling in take_array(siblings, f"{name}: siblings")
+                take_bytes(sibling, "sibling", HASH_BYTES)
+                for sibling in take_array(siblings, "siblings")
             ]
         ),
         other=pair,
@@ -103,32 +117,33 @@ def read_state_proof(raw: bytes, name: str) -> StateProof:
 def take_party_record(record: list[Any] | None, name: str) -> PartyRecord:
     """Take `["party", id, role, district, registrar, registered, revoked, [key…]]`."""
     if record is None or record[:1] != ["party"]:
-        _refuse(Reason.BAD_FIELD, f"{name}: the state holds no party here")
-    _, party, role, district, registrar, registered, revoked, keys = take_array(record, name, 8)
-    items = take_array(keys, f"{name}: keys")
+        raise Rejected(Reason.BAD_FIELD, f"{name}: the state holds no party here")
+    return _take_party(name, take_array(record, name, 8))
+
+
+@named
+def _take_party(fields: list[Any]) -> PartyRecord:
+    _, party, role, district, registrar, registered, revoked, keys = fields
+    items = take_array(keys, "keys")
     if not 1 <= len(items) <= KEYS_MAX:
-        _refuse(Reason.BAD_FIELD, f"{name}: {len(items)} keys; 1 to {KEYS_MAX}")
+        raise Rejected(Reason.BAD_FIELD, f"{len(items)} keys; 1 to {KEYS_MAX}")
     return PartyRecord(
-        party=take_text(party, f"{name}: id"),
-        role=take_text(role, f"{name}: role"),
-        district=take_text(district, f"{name}: district"),
-        registrar=take_text(registrar, f"{name}: registrar"),
-        registered_height=take_integer(registered, f"{name}: registered height"),
-        revoked_height=take_integer(revoked, f"{name}: revoked height"),
-        keys=tuple([_take_party_key(item, f"{name}: key") for item in items]),
+        party=take_text(party, "id"),
+        role=take_text(role, "role"),
+        district=take_text(district, "district"),
+        registrar=take_text(registrar, "registrar"),
+        registered_height=take_integer(registered, "registered height"),
+        revoked_height=take_integer(revoked, "revoked height"),
+        keys=tuple([_take_party_key(item) for item in items]),
     )
 
 
-def _take_party_key(item: Any, name: str) -> PartyKey:
-    public_key, from_height, until_height, vouched_by = take_array(item, name, 4)
-    signers = take_array(vouched_by, f"{name}: vouched by")
+def _take_party_key(item: Any) -> PartyKey:
+    public_key, from_height, until_height, vouched_by = take_array(item, "key", 4)
+    signers = take_array(vouched_by, "key: vouched by")
     return PartyKey(
-        take_bytes(public_key, name, PUBLIC_KEY_BYTES),
-        take_integer(from_height, f"{name}: from height"),
-        take_integer(until_height, f"{name}: until height"),
-        tuple([take_text(signer, f"{name}: vouched by") for signer in signers]),
+        take_bytes(public_key, "key", PUBLIC_KEY_BYTES),
+        take_integer(from_height, "key: from height"),
+        take_integer(until_height, "key: until height"),
+        tuple([take_text(signer, "key: vouched by") for signer in signers]),
     )
-
-
-def _refuse(reason: Reason, detail: str) -> NoReturn:
-    raise Rejected(reason, detail)

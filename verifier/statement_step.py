@@ -11,6 +11,7 @@ receipt.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -35,7 +36,7 @@ from ledger.scitt import (
 from ledger.signing import verify_signature
 from verifier.case import Case
 from verifier.evidence_file import EvidenceFile, TransactionFile
-from verifier.report import Refuted, Words, words_of
+from verifier.report import Refuted, Said, Saying, Words, words_of
 from verifier.strict_msgpack import COUNT_MAX
 from verifier.trust_root import Institution
 from verifier.wording import format_institutions, show_text
@@ -80,7 +81,7 @@ def describe_limits(file: EvidenceFile) -> list[Words]:
     return limits
 
 
-def check_statement(case: Case) -> Words:
+def check_statement(case: Case) -> Said:
     """Step 23: the statement is the one that the entry registered, signed by its issuer."""
     statement = find_statement(case.file)
     assert statement is not None, "the step concerns a statement"
@@ -143,23 +144,27 @@ def check_statement(case: Case) -> Words:
         "statement_content_type": statement.content_type,
         "statement_payload_sha256": payload,
     }
-    kind = show_text(statement.content_type)
-    what = (
-        Words(f"一份 {kind} 文件的 SHA-256", f"the SHA-256 of a document of type {kind}")
-        if statement.is_hash
-        else Words(
-            f"{kind}，{len(statement.payload)} 字节", f"{kind}, {len(statement.payload)} bytes"
+
+    def say() -> Words:
+        kind = show_text(statement.content_type)
+        what = (
+            Words(f"一份 {kind} 文件的 SHA-256", f"the SHA-256 of a document of type {kind}")
+            if statement.is_hash
+            else Words(
+                f"{kind}，{len(statement.payload)} 字节", f"{kind}, {len(statement.payload)} bytes"
+            )
         )
-    )
-    return Words(
-        f"签发者 {party} 以登记的密钥签署；声明哈希 {digest} 与条目相符；主题 {subject}；内容为"
-        f"{what.zh}，SHA-256 {payload}。",
-        f"Its issuer {party} signed it with the key of the entry; its hash {digest} is the "
-        f"entry's; its subject is {subject}; its content is {what.en}, SHA-256 {payload}.",
-    )
+        return Words(
+            f"签发者 {party} 以登记的密钥签署；声明哈希 {digest} 与条目相符；主题 {subject}；内容为"
+            f"{what.zh}，SHA-256 {payload}。",
+            f"Its issuer {party} signed it with the key of the entry; its hash {digest} is the "
+            f"entry's; its subject is {subject}; its content is {what.en}, SHA-256 {payload}.",
+        )
+
+    return Saying(say)
 
 
-def check_receipts(case: Case) -> Words:
+def check_receipts(case: Case) -> Said:
     """Step 24: each receipt is of this entry, by an institution of genesis, and no two by one."""
     statement = find_statement(case.file)
     assert statement is not None, "the step concerns a statement"
@@ -169,11 +174,12 @@ def check_receipts(case: Case) -> Words:
             "声明未附收据（标头 394），因此不是透明声明。",
             "The statement has no receipt (header 394), so it is not a Transparent Statement.",
         )
+    keys = {compute_key_thumbprint(one.log_key): one for one in case.root.institutions}
     found: list[Institution] = []
     for number, raw in enumerate(statement.receipts):
         try:
             receipt = _read_receipt(raw, f"receipts[{number}]")
-            institution = _check_receipt(case, receipt)
+            institution = _check_receipt(case, receipt, keys)
         except Rejected as rejected:
             said = words_of(rejected)
             raise Refuted(rejected.reason, f"第 {number + 1} 份收据：{said.zh}", said.en) from None
@@ -185,13 +191,17 @@ def check_receipts(case: Case) -> Words:
             )
         found.append(institution)
     case.facts["receipts_by"] = [one.id for one in found]
-    names = format_institutions(found)
-    return Words(
-        f"{len(found)} 份收据均针对该条目，签名有效：{names.zh}。收据不签署位置与树的大小，"
-        "位置以第 6 步为准。",
-        f"{len(found)} receipts are of this entry and their signatures verify: {names.en}. A "
-        "receipt signs neither index nor size; the place rests on step 6.",
-    )
+
+    def say() -> Words:
+        names = format_institutions(found)
+        return Words(
+            f"{len(found)} 份收据均针对该条目，签名有效：{names.zh}。收据不签署位置与树的大小，"
+            "位置以第 6 步为准。",
+            f"{len(found)} receipts are of this entry and their signatures verify: {names.en}. A "
+            "receipt signs neither index nor size; the place rests on step 6.",
+        )
+
+    return Saying(say)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,12 +251,12 @@ def _read_receipt(raw: bytes, name: str) -> _Receipt:
     return _Receipt(name, protected, header, size, index, tuple(path), signature)
 
 
-def _check_receipt(case: Case, receipt: _Receipt) -> Institution:
-    """Return the institution that gave a receipt of the file's entry; raise `Rejected`."""
+def _check_receipt(case: Case, receipt: _Receipt, keys: Mapping[bytes, Institution]) -> Institution:
+    """Return the institution that gave a receipt of the file's entry, one of those whose log keys
+    have these thumbprints; raise `Rejected`."""
     (entry,), (body,) = case.entries, case.bodies
     name, header, root = receipt.name, receipt.header, case.root
-    given = {compute_key_thumbprint(one.log_key): one for one in root.institutions}
-    institution = given.get(header[KEY_ID])
+    institution = keys.get(header[KEY_ID])
     if institution is None:
         _refuse(
             Reason.UNKNOWN_KEY,

@@ -67,10 +67,12 @@ _QUESTIONABLE: Final = re.compile(
 """What is not of ASCII, of the signs of reckoning, of dashes and quotation marks, or of Chinese and
 its punctuation: of these every character is assigned, stays as it is in any normal form, joins no
 other, and sorts by UTF-16 units as by code points."""
-_QUESTIONABLE_ESCAPE: Final = re.compile(r'\\[^"bfnrt]')
+_QUESTIONABLE_ESCAPE: Final = re.compile(rb'\\[^"bfnrt]')
 """An escape that is not surely the shortest way to write a character, or not by itself a pair: of
 the others each stands for one character, which may not stand as it is."""
 _INTEGER_CHARS_MAX: Final = len(str(-INTEGER_MAX))
+_NO_LENGTH: Final = -2 * GLANCE_BYTES_MAX
+"""Stays below 0 whatever else of a text is added to it."""
 _SHOWN: Final = 24
 _QUOTE, _OPEN_OBJECT, _OPEN_ARRAY = b'"{['
 
@@ -103,15 +105,15 @@ def _leave(token: str) -> NoReturn:
 
 
 def _take_integer(token: str) -> int:
-    # Where it has no compiled reader, the library takes digits of other scripts.
-    if len(token) >= _INTEGER_CHARS_MAX - 1 or not token.isascii():
-        _leave(token)
-    return int(token)
+    """Return an integer of ASCII digits, as the library's compiled reader takes no others."""
+    return int(token) if token.isascii() else _leave(token)
 
 
-_decode: Final = json.JSONDecoder(
-    parse_float=_leave, parse_constant=_leave, parse_int=_take_integer
-).decode
+_decoder: Final = json.JSONDecoder(
+    parse_float=_leave,
+    parse_constant=_leave,
+    parse_int=None if json.scanner.c_make_scanner else _take_integer,  # type: ignore[attr-defined]
+)
 
 
 def _read_at_a_glance(raw: bytes) -> dict[str, JsonValue] | None:
@@ -120,48 +122,45 @@ def _read_at_a_glance(raw: bytes) -> dict[str, JsonValue] | None:
         return None
     try:
         text = raw.decode()
-        value = _decode(text)
+        value, end = _decoder.raw_decode(text)
     except (ValueError, RecursionError):
         return None
-    if type(value) is not dict or _QUESTIONABLE_ESCAPE.search(text):
+    if end != len(text) or type(value) is not dict or _QUESTIONABLE_ESCAPE.search(raw):
         return None
-    if _measure(value) != len(text) - text.count("\\"):
+    if _measure(value, 1) != end - raw.count(b"\\"):
         return None
     if not raw.isascii() and _QUESTIONABLE.search(raw.translate(None, _ASCII).decode()):
         return None
     return value
 
 
-def _measure(value: dict[str, JsonValue]) -> int:
-    """Return how many characters the canonical spelling has, each escape counted as the one
-    character it stands for; 0 if members are out of order or containers nested too deeply."""
-    length = 0
-    level: list[Any] = [value]
-    for _ in range(DEPTH_MAX):
-        deeper: list[Any] = []
-        for outer in level:
-            items = outer
-            length += len(outer) + 1 if outer else 2  # brackets, and commas between
-            if type(outer) is dict:
-                names = list(outer)
-                if names != sorted(names):
-                    return 0
-                length += sum(map(len, names)) + 3 * len(names)  # quotation marks, colons
-                items = outer.values()
-            for item in items:
-                kind = type(item)
-                if kind is str:
-                    length += len(item) + 2
-                elif kind is dict or kind is list:
-                    deeper.append(item)
-                elif kind is int:
-                    length += len(str(item))
-                else:
-                    length += 5 if item is False else 4
-        if not deeper:
-            return length
-        level = deeper
-    return 0
+def _measure(outer: Any, depth: int) -> int:
+    """Return how many characters the canonical spelling of a container has, each escape counted as
+    the one character it stands for; less than 0 if members are out of order, an integer is beyond
+    the bound or containers are nested too deeply."""
+    if depth > DEPTH_MAX:
+        return _NO_LENGTH
+    items = outer
+    length = len(outer) + 1 if outer else 2  # brackets, and commas between
+    if type(outer) is dict:
+        names = list(outer)
+        if names != sorted(names):
+            return _NO_LENGTH
+        length += len("".join(names)) + 3 * len(names)  # quotation marks, colons
+        items = outer.values()
+    for item in items:
+        kind = type(item)
+        if kind is str:
+            length += len(item) + 2
+        elif kind is dict or kind is list:
+            length += _measure(item, depth + 1)
+        elif kind is int:
+            if not -INTEGER_MAX <= item <= INTEGER_MAX:
+                return _NO_LENGTH
+            length += len(str(item))
+        else:
+            length += 5 if item is False else 4
+    return length
 
 
 class _Reader:

@@ -8,7 +8,8 @@ extension type is refused wherever it stands. Nothing here takes a boolean for a
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn
+from collections.abc import Callable
+from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
 import msgpack
 
@@ -35,7 +36,7 @@ def read_array(raw: bytes, name: str, length: int | None = None) -> list[Any]:
     try:
         value = msgpack.unpackb(raw, raw=False, use_list=True, ext_hook=_refuse_extension)
         _check_types([value], name, 0)
-        spelled: bytes = msgpack.packb(value, use_bin_type=True)
+        spelled = write_array(value)
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException):
         # Not the library's own words: those of its next version would be others.
         sentence = f"{name}: these {len(raw)} bytes are not MessagePack"
@@ -48,10 +49,8 @@ def read_array(raw: bytes, name: str, length: int | None = None) -> list[Any]:
     return take_array(value, name, length)
 
 
-def write_array(value: Any) -> bytes:
-    """Return the one encoding of nested arrays, for what is hashed."""
-    encoded: bytes = msgpack.packb(value, use_bin_type=True)
-    return encoded
+write_array: Final[Callable[[Any], bytes]] = msgpack.Packer(use_bin_type=True).pack
+"""Returns the one encoding of nested arrays, for what is hashed."""
 
 
 def _refuse_extension(code: int, data: bytes) -> NoReturn:
@@ -71,6 +70,23 @@ def _check_types(values: list[Any], name: str, depth: int) -> None:
             _check_types(value, name, depth + 1)
         elif kind not in _LEAVES:
             _refuse(Reason.MALFORMED, f"{name}: a {kind.__name__} has no place in it")
+
+
+Given = ParamSpec("Given")
+Read = TypeVar("Read")
+
+
+def named(read: Callable[Given, Read]) -> Callable[Concatenate[str, Given], Read]:
+    """Return a reader that is told first how what it reads is named, for its refusals to begin
+    with. So names are put together where something is refused and nowhere else."""
+
+    def read_named(name: str, /, *given: Given.args, **options: Given.kwargs) -> Read:
+        try:
+            return read(*given, **options)
+        except Rejected as rejected:
+            raise Rejected(rejected.reason, f"{name}: {rejected.detail}") from None
+
+    return read_named
 
 
 def take_array(value: Any, name: str, length: int | None = None) -> list[Any]:

@@ -213,7 +213,7 @@ def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
         file = read_evidence(raw)
     except Rejected as rejected:
         failed = Step(1, FILE_STEP, Result.FAILED, words_of_file(rejected), rejected.reason)
-        return Report((failed, *_not_run(1, STEPS)), {}, (), digest)
+        return Report((failed, *_not_run(1, STEPS)), {}, tuple, digest)
     kind = kind_of(file)
     words = Words(
         f"{len(raw)} 字节，规范 JSON，种类 {kind}。",
@@ -246,7 +246,7 @@ def verify_schedule(lines: Iterable[bytes], trusted_chain_id: bytes) -> Report:
         file = read_schedule_head(head, counted)
     except Rejected as rejected:
         failed = Step(1, FILE_STEP, Result.FAILED, words_of_file(rejected), rejected.reason)
-        report = Report((failed, *_not_run(1, SCHEDULE_STEPS)), {}, (), "")
+        report = Report((failed, *_not_run(1, SCHEDULE_STEPS)), {}, tuple, "")
     else:
         words = Words(
             f"首行 {len(head)} 字节，规范 JSON，债权表。",
@@ -291,10 +291,10 @@ def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: 
         except (Refuted, Rejected) as why:
             said = why.words if isinstance(why, Refuted) else words_of(why)
             steps.append(Step(number, name, Result.FAILED, said, why.reason))
-            return Report(
-                (*steps, *_not_run(number, plan)), case.facts, _limits(case, False), digest
-            )
-    return Report(tuple(steps), case.facts, _limits(case, True), digest, case.working)
+            tell_limits = partial(_tell_limits, case, False)
+            return Report((*steps, *_not_run(number, plan)), case.facts, tell_limits, digest)
+    tell_limits = partial(_tell_limits, case, True)
+    return Report(tuple(steps), case.facts, tell_limits, digest, case.working)
 
 
 def _not_run(failed: int, plan: Plan) -> list[Step]:
@@ -304,7 +304,7 @@ def _not_run(failed: int, plan: Plan) -> list[Step]:
     ]
 
 
-def _limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
+def _tell_limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
     """What the conclusion does not say."""
     if not is_consistent:
         return (

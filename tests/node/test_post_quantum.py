@@ -90,8 +90,8 @@ def header(height: int, count: int) -> Header:
 def answered(shelf: PostQuantumShelf, size: int) -> tuple[int, int]:
     """The height and number of good lines that the API answers of a size."""
     file = msgspec.json.decode(encode_answer(shelf.read(size)[0], [bytes(32)]))
-    note = file["checkpoint"].encode()
-    checkpoint = parse_checkpoint_text(parse_note(note).text)
+    note = parse_note(file["checkpoint"].encode())
+    checkpoint = parse_checkpoint_text(note.text)
     keys = [msgspec.convert(key, bytes) for key in file["keys"]]
     lines = read_lines(note, keys, GENESIS.post_quantum_members)
     assert [verify_line(line, checkpoint, verify_mldsa).cosigner for line in lines] == sorted(
