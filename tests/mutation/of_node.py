@@ -10,6 +10,8 @@ CATCH_UP = "tests/node/test_catch_up.py::"
 RECOVERY = "tests/node/test_recovery.py::"
 MEMPOOL = "tests/node/test_mempool.py::"
 SHELL = "tests/node/test_shell.py::"
+RELAYED = "tests/node/test_relayed.py::"
+TURNS = "tests/node/test_fair_turns.py::"
 SNAPSHOT = "tests/node/test_snapshot.py::"
 STEPS = "tests/node/test_steps.py::"
 REFERENCES = "tests/node/test_known_references.py::"
@@ -593,11 +595,11 @@ MUTANTS = (
     ),
     Mutant(
         "garbage-read-to-the-end",
-        "node/shell.py",
-        "                if rejected and replica is not None:\n                    break",
-        "                if rejected and replica is not None:\n                    pass",
+        "node/relayed.py",
+        "                while frame.raws and self.is_trusted(replica):",
+        "                while frame.raws:",
         "a peer's frame is read on behind what cannot be read",
-        SHELL + "test_of_a_peers_frame_nothing_is_read_behind_what_cannot_be",
+        RELAYED + "test_of_a_peers_frame_nothing_is_read_behind_what_cannot_be",
     ),
     Mutant(
         "unasked-proposal-hashed",
@@ -675,18 +677,18 @@ MUTANTS = (
     Mutant(
         "large-frames-count-once",
         "node/shell.py",
-        "        weight = weight_of(effect.envelopes)",
-        "        weight = 1",
+        "            weight = weight_of(envelopes)",
+        "            weight = 1",
         "a peer's frames of transactions may take a gibibyte while they are verified",
         SHELL + "test_large_frames_of_transactions_count_as_large_while_they_are_verified",
     ),
     Mutant(
         "forgers-heard-again",
-        "node/shell.py",
-        "            if rejected and replica is not None:\n                self._distrusted",
-        "            if rejected and replica is None:\n                self._distrusted",
+        "node/relayed.py",
+        "        if rejected and replica is not None:\n            self._distrusted",
+        "        if rejected and replica is None:\n            self._distrusted",
         "who relays forgeries without end keeps all workers busy",
-        SHELL + "test_who_relayed_what_is_refused_is_passed_over_for_a_while",
+        RELAYED + "test_who_relayed_what_is_refused_is_passed_over_for_a_while",
     ),
     Mutant(
         "snapshot-not-synced",
@@ -739,8 +741,8 @@ MUTANTS = (
     Mutant(
         "flood-in-one-request",
         "node/submissions.py",
-        "                self._arrivals.begin(candidate.transaction)",
-        "                pass",
+        "                        self._arrivals.begin(item.transaction)",
+        "                        pass",
         "attempts that come together are let in together, however many",
         ATTEMPTS + "test_each_signer_has_one_undecided_entry_of_a_crowded_record",
     ),
@@ -856,5 +858,61 @@ MUTANTS = (
         "        if (own := self._under_way[reader]) > SCHEDULES_MAX:",
         "a merchant keeps its schedule from everybody else by reading it slowly",
         "tests/cli/test_claims.py::test_no_reader_has_all_the_schedules",
+    ),
+    Mutant(
+        "named-and-asked-for-besides",
+        "node/relayed.py",
+        "            missing.difference_update(picked.hashes())",
+        "            pass",
+        "what waits here is asked of a peer as well, and dealt with twice",
+        RELAYED + "test_what_a_proposal_names_is_dealt_with_first_and_once",
+    ),
+    Mutant(
+        "under-way-and-asked-for-besides",
+        "node/relayed.py",
+        "            missing.difference_update(part.hashes())",
+        "            pass",
+        "what is being checked is asked of a peer as well, and dealt with twice",
+        RELAYED + "test_what_a_proposal_names_is_dealt_with_first_and_once",
+    ),
+    Mutant(
+        "named-waits-its-turn",
+        "node/relayed.py",
+        "            async with self._turns.turn(None):",
+        "            async with self._turns.turn(replica):",
+        "a block waits behind everything that its relayer has sent before",
+        RELAYED + "test_more_than_one_part_may_be_named",
+    ),
+    Mutant(
+        "dealt-with-and-counted-for-ever",
+        "node/relayed.py",
+        "            self._under_way.discard(part)\n            self._count(part, -1)",
+        "            self._under_way.discard(part)",
+        "what was dealt with takes room at the door for ever",
+        RELAYED + "test_a_frame_is_dealt_with_in_parts_and_counts_until_it_is",
+    ),
+    Mutant(
+        "dropped-and-counted-for-ever",
+        "node/relayed.py",
+        "            self._count(frame, -1)",
+        "            pass",
+        "what was dropped takes room at the door for ever",
+        RELAYED + "test_who_relays_what_is_refused_has_the_rest_dropped",
+    ),
+    Mutant(
+        "loudest-source-first",
+        "node/fair_turns.py",
+        "            source = next(iter(self._sources))",
+        "            source = next(reversed(self._sources))",
+        "who asks for most keeps all others waiting",
+        TURNS + "test_turns_go_round_however_much_one_source_asks_for",
+    ),
+    Mutant(
+        "turn-taken-to-the-grave",
+        "node/fair_turns.py",
+        "            if not mine.cancelled():",
+        "            if mine is None:",
+        "a client that goes away just then takes a turn with it, until there are none",
+        TURNS + "test_whoever_gives_up_takes_no_turn_with_it",
     ),
 )

@@ -233,7 +233,8 @@ async def test_who_relayed_what_is_refused_is_passed_over_for_a_while(
     assert len(node.said) == 2
 
 
-async def test_of_unreadable_envelopes_one_is_told() -> None:
+async def test_of_a_peers_frame_nothing_is_read_behind_what_cannot_be() -> None:
+    """A correct peer has read what it passes on. Of what cannot be read one is told."""
     node = Node()
     node.hear(1, [FORGED] * (3 * PART_COUNT))
     await node.settle()
