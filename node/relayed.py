@@ -1,9 +1,9 @@
 """What peers relay, on its way to the pool: each peer's frames in the order they came, in turns.
 
-A frame waits as it arrived, unread, until its turn; then a part of it is parsed, its signatures are
-checked, and it is handed to the driver, all while the processor has it at hand. A proposal may name
-a transaction before its turn comes. So what waits can be looked through by the hash of its bytes,
-and what is found is dealt with at once, instead of being asked of a peer and dealt with twice.
+A frame waits as it arrived, unread, in parts. When the turn of one comes it is parsed and its
+signatures are checked, while the processor has it at hand; then the driver gets it. A proposal may
+name a transaction before its turn comes. So what waits can be looked through by the hash of its
+bytes, and what is found is dealt with first, instead of being asked of a peer and dealt with twice.
 
 Who relays one thing that is refused has not looked at the rest either: that is dropped, and what it
 relays is passed over for a while.
@@ -12,8 +12,7 @@ relays is passed over for a while.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -43,12 +42,6 @@ class Envelopes:
     raws: list[bytes]
     _hashes: list[bytes] = field(default_factory=list)
     """As many as `raws`, or none."""
-
-    def cut(self, count: int) -> Envelopes:
-        """Take out the first so many."""
-        taken = Envelopes(self.raws[:count], self._hashes[:count])
-        del self.raws[:count], self._hashes[:count]
-        return taken
 
     def hashes(self) -> list[bytes]:
         """Return the envelopes' hashes, in order."""
@@ -88,9 +81,7 @@ class Relayed:
         self._admit = admit
         self._say = say
         self._waiting: dict[Envelopes, int] = {}
-        """What nobody has begun with of each frame, and whose frame it is; in order of arrival."""
-        self._lines: dict[int, asyncio.Lock] = {}
-        """Held while a peer's frame is dealt with, so that its next one waits."""
+        """Parts of frames that have had no turn, and whose they are; in order of arrival."""
         self._under_way: set[Envelopes] = set()
         self._distrusted: dict[int, float] = {}
         """Until when, on the event loop's clock, what a peer relays is passed over."""
@@ -103,17 +94,20 @@ class Relayed:
         return asyncio.get_running_loop().time() >= self._distrusted.get(replica, 0.0)
 
     def take(self, replica: int, envelopes: Sequence[bytes], ended: Callable[[], None]) -> None:
-        """Have a peer's frame dealt with in its turn; `ended` is called when it is."""
-        frame = Envelopes(list(envelopes))
-        self._waiting[frame] = replica
-        self._count(frame, 1)
-        self._start(self._deal_with_frame(frame, replica, ended))
+        """Have a peer's frame dealt with, part by part; `ended` is called when it is."""
+        parts = [
+            Envelopes(list(envelopes[begin : begin + PART_COUNT]))
+            for begin in range(0, len(envelopes), PART_COUNT)
+        ]
+        for part in parts:
+            self._waiting[part] = replica
+            self._count(part, 1)
+        self._start(self._deal_with_frame(parts, replica, ended))
 
     async def take_own(self, envelopes: Sequence[bytes]) -> None:
         """Deal with what this node itself has kept: to the end, whatever is refused."""
-        own = Envelopes(list(envelopes))
-        while own.raws:
-            await self._deal_with(own.cut(PART_COUNT).raws, None)
+        for begin in range(0, len(envelopes), PART_COUNT):
+            await self._hand_over(await self._look_at(envelopes[begin : begin + PART_COUNT], None))
 
     def hasten(self, wanted: Sequence[bytes]) -> list[bytes]:
         """Deal at once with those of these envelopes, given their hashes, that wait here.
@@ -123,15 +117,14 @@ class Relayed:
         missing = set(wanted)
         for part in self._under_way:
             missing.difference_update(part.hashes())
-        for frame, replica in self._waiting.items():
+        for waiting, replica in self._waiting.items():
             if not missing:
                 break
-            picked = frame.pick(missing)
-            missing.difference_update(picked.hashes())
-            while picked.raws:
-                part = picked.cut(PART_COUNT)
+            part = waiting.pick(missing)
+            if part.raws:
+                missing.difference_update(part.hashes())
                 self._under_way.add(part)
-                self._start(self._deal_with_first(part, replica))
+                self._start(self._deal_with(part, replica, None))
         return [envelope_hash for envelope_hash in wanted if envelope_hash in missing]
 
     async def close(self) -> None:
@@ -150,37 +143,40 @@ class Relayed:
         self.bytes += sign * sum(map(len, part.raws))
 
     async def _deal_with_frame(
-        self, frame: Envelopes, replica: int, ended: Callable[[], None]
+        self, parts: Sequence[Envelopes], replica: int, ended: Callable[[], None]
     ) -> None:
-        line = self._lines.setdefault(replica, asyncio.Lock())
         try:
-            async with line:
-                while frame.raws and self.is_trusted(replica):
-                    async with self._turns.turn(replica):
-                        part = frame.cut(PART_COUNT)
-                        with self._begun(part):
-                            await self._deal_with(part.raws, replica)
+            await asyncio.gather(*[self._deal_with(part, replica, replica) for part in parts])
         finally:
-            del self._waiting[frame]
-            self._count(frame, -1)
             ended()
 
-    async def _deal_with_first(self, part: Envelopes, replica: int) -> None:
-        with self._begun(part):
-            async with self._turns.turn(None):
-                await self._deal_with(part.raws, replica)
-
-    @contextmanager
-    def _begun(self, part: Envelopes) -> Iterator[None]:
-        self._under_way.add(part)
+    async def _deal_with(self, part: Envelopes, replica: int, source: int | None) -> None:
+        """Deal with a part in a turn of a source; what waits for the driver holds no turn."""
+        looked_at = None
         try:
-            yield
+            async with self._turns.turn(source):
+                self._waiting.pop(part, None)
+                self._under_way.add(part)
+                if part.raws and self.is_trusted(replica):
+                    looked_at = await self._look_at(part.raws, replica)
+            await self._hand_over(looked_at)
         finally:
+            self._waiting.pop(part, None)
             self._under_way.discard(part)
             self._count(part, -1)
 
-    async def _deal_with(self, raws: Sequence[bytes], replica: int | None) -> None:
-        """Parse, have the signatures checked, and hand over; `replica` is None for our own."""
+    async def _hand_over(self, looked_at: Admitted | None) -> None:
+        if looked_at is not None:
+            try:
+                await self._admit(looked_at)
+            except StorageFailure:
+                return  # the node stops, and has said why
+
+    async def _look_at(self, raws: Sequence[bytes], replica: int | None) -> Admitted | None:
+        """Parse and have the signatures checked; `replica` is None for our own.
+
+        Returns what there is to hand over, or None where there is nothing.
+        """
         parsed, rejected = self._parse(raws, replica)
         try:
             good, bad = await self._examiner.verify(parsed)
@@ -191,7 +187,7 @@ class Relayed:
                 f"{len(parsed)} relayed transactions dropped: {error} "
                 f"放弃转来的 {len(parsed)} 笔交易：{error.detail_zh}",
             )
-            return
+            return None
         for item in bad:
             transaction = item.candidate.transaction
             reason = Rejected(
@@ -201,11 +197,10 @@ class Relayed:
             rejected.append((transaction.envelope_hash, reason))
         if rejected and replica is not None:
             self._distrusted[replica] = asyncio.get_running_loop().time() + DISTRUST_S
+        if not good and not rejected:
+            return None
         candidates = [item.candidate for item in good]
-        try:
-            await self._admit(Admitted(candidates, rejected, is_local=replica is None))
-        except StorageFailure:
-            return  # the node stops, and has said why
+        return Admitted(candidates, rejected, is_local=replica is None)
 
     def _parse(
         self, raws: Sequence[bytes], replica: int | None
