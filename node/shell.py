@@ -73,8 +73,8 @@ large one counts as several."""
 FRAME_WEIGHT_BYTES: Final = 1024 * 1024
 
 TURNS_PER_PROCESS: Final = 4
-"""Turns at a time (`node.fair_turns`) for this process and for each that checks signatures: while
-one waits for the driver or the disk, the next has the processor."""
+"""Turns at a time (`node.fair_turns`) for this process and for each that checks signatures: so that
+none of them waits for another."""
 
 CLOCK_STEP_S: Final = 0.001
 

@@ -180,12 +180,12 @@ class Submissions:
 
     def _has_room(self, count: int, size: int) -> bool:
         pool, relayed = self._shell.driver.pool, self._shell.relayed
-        coming = min(relayed.count, int(self._room * RELAYED_SHARE))
-        coming_bytes = min(relayed.bytes, int(self._room_bytes * RELAYED_SHARE))
-        held = len(pool) + self._entering + coming
-        held_bytes = pool.bytes + self._entering_bytes + coming_bytes
-        is_small = held + count <= self._room and held_bytes + size <= self._room_bytes
-        return held == 0 or is_small
+        held, held_bytes = len(pool) + self._entering, pool.bytes + self._entering_bytes
+        if held == 0:
+            return True
+        held += min(relayed.count, int(self._room * RELAYED_SHARE))
+        held_bytes += min(relayed.bytes, int(self._room_bytes * RELAYED_SHARE))
+        return held + count <= self._room and held_bytes + size <= self._room_bytes
 
     async def _submit(self, envelopes: Sequence[bytes]) -> list[Intake]:
         source = Source.MANY if len(envelopes) > FEW_COUNT else Source.FEW

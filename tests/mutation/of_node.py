@@ -907,4 +907,12 @@ MUTANTS = (
         "a client that goes away just then takes a turn with it, until there are none",
         TURNS + "test_whoever_gives_up_takes_no_turn_with_it",
     ),
+    Mutant(
+        "door-shut-by-a-flood",
+        "node/submissions.py",
+        "        held += min(relayed.count, int(self._room * RELAYED_SHARE))",
+        "        held += relayed.count",
+        "a peer that relays without end keeps this node's own clients out",
+        ATTEMPTS + "test_what_peers_have_relayed_counts_at_the_door_up_to_half_of_the_room",
+    ),
 )

@@ -200,6 +200,41 @@ async def test_the_door_counts_bytes_as_well(monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(answer, Refused), "these two count as well"
 
 
+@pytest.mark.parametrize("measure", ["count", "bytes"])
+async def test_what_peers_have_relayed_counts_at_the_door_up_to_half_of_the_room(
+    monkeypatch: pytest.MonkeyPatch, measure: str
+) -> None:
+    """It comes before what is let in now; a peer that floods does not shut the door with it."""
+    monkeypatch.setattr("node.submissions.ROOM_WAIT_S", 0.01)
+    door = Door(is_crowded=False)
+    parameters = door.world.genesis.parameters
+    envelope = payment(door.world)
+    fits = {
+        "count": BLOCKS_WAITING_MAX * parameters.block_transactions_max // 2,
+        "bytes": BLOCKS_WAITING_MAX * parameters.block_bytes_max // 2 // len(envelope),
+    }[measure]
+
+    def holds(number: int) -> None:
+        door.pool.bytes = number * len(envelope) if measure == "bytes" else 0
+        length = number if measure == "count" else min(number, 1)
+        monkeypatch.setattr(Mempool, "__len__", lambda _: length)
+
+    setattr(door.shell.relayed, measure, 10**9)
+    holds(fits - 1)
+    (answer,) = await door.submissions.submit([envelope])
+    assert isinstance(answer, Accepted), "the last for which there is room"
+    holds(fits)
+    (answer,) = await door.submissions.submit([payment(door.world)])
+    assert isinstance(answer, Refused)
+    holds(0)
+    (answer,) = await door.submissions.submit([payment(door.world)])
+    assert isinstance(answer, Accepted), "an empty pool takes whatever comes"
+    holds(fits)
+    setattr(door.shell.relayed, measure, 0)
+    (answer,) = await door.submissions.submit([payment(door.world)])
+    assert isinstance(answer, Accepted), "nothing is relayed"
+
+
 async def test_attempts_on_a_crowded_record_are_turned_away_at_the_door() -> None:
     door = Door()
     answers = await door.submissions.submit([attempt(door.world), payment(door.world)])
