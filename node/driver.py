@@ -258,8 +258,11 @@ class Driver:
         return self._source.transaction_height(tx_id) is not None
 
     def is_on_chain(self, transaction: Transaction) -> bool:
-        """Say the same of a body that was read: by its reference, which is nearly always new."""
-        return self._admission.is_on_chain(transaction)
+        """Say the same of a body that was read: by its reference, which is nearly always new.
+
+        In a block held here: a reference is also known from before those a snapshot came with.
+        """
+        return self._admission.is_on_chain(transaction) and self.is_known(transaction.tx_id)
 
     def check_admission(self, candidate: Candidate) -> None:
         """Raise `Rejected` unless this can be promised, and the pool has room.

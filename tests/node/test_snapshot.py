@@ -168,6 +168,29 @@ def test_transactions_of_the_replay_window_cannot_be_repeated_on_a_joined_node()
     assert machine.driver.is_known(candidate.transaction.tx_id)
 
 
+def test_what_stands_before_the_blocks_that_came_along_has_no_position_to_answer_with() -> None:
+    """Its reference is known and its place is not: submitted again, it is refused as too late."""
+    network = old_network(0, passes_window=False)
+    old = network.transaction("old", left_ms=REPLAY_WINDOW_MS // 2)
+    network.submit(0, old)
+    network.grow(1)
+    network.now_ms += REPLAY_WINDOW_MS
+    network.grow(3)
+    recent = network.transaction("recent")
+    network.submit(0, recent)
+    network.grow(1)
+    for machine in network.machines[:JOINER]:
+        make_snapshot(machine)
+    driver = join(network).driver
+    chain_id = driver.chain.chain_id
+    before, held = (parse_relayed(raw, chain_id).candidate for raw in (old, recent))
+    assert driver.is_on_chain(held.transaction)
+    assert not driver.is_on_chain(before.transaction)
+    with pytest.raises(Rejected) as refused:
+        driver.check_admission(before)
+    assert refused.value.reason is Reason.STALE
+
+
 def test_a_reference_taken_before_the_blocks_that_came_along_is_still_taken() -> None:
     network = old_network()
     machine = join(network)
