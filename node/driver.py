@@ -372,7 +372,8 @@ class Driver:
                     self._emit(VerifyEnvelopes(frame.envelopes, replica))
             case FetchedTransactions():
                 if self.bench.desk.is_waiting:
-                    self._emit(VerifyEnvelopes(frame.envelopes, replica))
+                    wanted = self.bench.desk.missing()
+                    self._emit(VerifyEnvelopes(frame.envelopes, replica, wanted))
             case FetchedProposal():
                 self._take_proposal(replica, frame)
             case Status():

@@ -99,6 +99,8 @@ class VerifyEnvelopes(msgspec.Struct, frozen=True):
 
     envelopes: Sequence[bytes]
     from_replica: int
+    wanted: bytes = b""
+    """Hashes, concatenated, of those that proposals wait for: to be dealt with first."""
 
 
 class FetchEnvelopes(msgspec.Struct, frozen=True):

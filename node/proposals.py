@@ -176,6 +176,10 @@ class ProposalDesk:
             if envelope_hash in waiting.missing and waiting.refused is None:
                 waiting.refused = rejected
 
+    def missing(self) -> bytes:
+        """Return the concatenated hashes of all that proposals lack."""
+        return b"".join([each for waiting in self._waiting.values() for each in waiting.missing])
+
     def requests(self, tick: int, connected: Sequence[int]) -> list[tuple[int, bytes]]:
         """Return (peer, concatenated hashes) to ask for now: the proposer first, then others."""
         found = []

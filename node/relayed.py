@@ -93,15 +93,26 @@ class Relayed:
         """Say whether anything that this peer relays is looked at."""
         return asyncio.get_running_loop().time() >= self._distrusted.get(replica, 0.0)
 
-    def take(self, replica: int, envelopes: Sequence[bytes], ended: Callable[[], None]) -> None:
-        """Have a peer's frame dealt with, part by part; `ended` is called when it is."""
+    def take(
+        self,
+        replica: int,
+        envelopes: Sequence[bytes],
+        ended: Callable[[], None],
+        wanted: Sequence[bytes] = (),
+    ) -> None:
+        """Have a peer's frame dealt with, part by part; `ended` is called when it is.
+
+        What of it is wanted, given by hashes, is dealt with first: it was asked for.
+        """
         parts = [
             Envelopes(list(envelopes[begin : begin + PART_COUNT]))
             for begin in range(0, len(envelopes), PART_COUNT)
         ]
+        missing = self._not_begun(wanted)
         for part in parts:
             self._waiting[part] = replica
             self._count(part, 1)
+            self._pick(part, replica, missing)
         self._start(self._deal_with_frame(parts, replica, ended))
 
     async def take_own(self, envelopes: Sequence[bytes]) -> None:
@@ -114,17 +125,11 @@ class Relayed:
 
         Returns the hashes of those that are not here.
         """
-        missing = set(wanted)
-        for part in self._under_way:
-            missing.difference_update(part.hashes())
-        for waiting, replica in self._waiting.items():
+        missing = self._not_begun(wanted)
+        for part, replica in self._waiting.items():
             if not missing:
                 break
-            part = waiting.pick(missing)
-            if part.raws:
-                missing.difference_update(part.hashes())
-                self._under_way.add(part)
-                self._start(self._deal_with(part, replica, None))
+            self._pick(part, replica, missing)
         return [envelope_hash for envelope_hash in wanted if envelope_hash in missing]
 
     async def close(self) -> None:
@@ -132,6 +137,21 @@ class Relayed:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _not_begun(self, wanted: Sequence[bytes]) -> set[bytes]:
+        """Return those of these hashes whose envelopes nobody is dealing with."""
+        missing = set(wanted)
+        for part in self._under_way:
+            missing.difference_update(part.hashes())
+        return missing
+
+    def _pick(self, waiting: Envelopes, replica: int, missing: set[bytes]) -> None:
+        """Deal first with what of a part is missing, which it then is no longer."""
+        part = waiting.pick(missing) if missing else Envelopes([])
+        if part.raws:
+            missing.difference_update(part.hashes())
+            self._under_way.add(part)
+            self._start(self._deal_with(part, replica, None))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -315,7 +315,9 @@ class Shell:
                 if self.carrier is not None:
                     self.carrier.broadcast(encode_frame(effect.frame), effect.is_bulk)
             case VerifyEnvelopes():
-                self._take_relayed(effect.from_replica, effect.envelopes)
+                self._take_relayed(
+                    effect.from_replica, effect.envelopes, split_hashes(effect.wanted)
+                )
             case FetchEnvelopes():
                 self._fetch(effect)
             case PutCheckpoint():
@@ -364,12 +366,14 @@ class Shell:
         if count - weight <= half < count and self.carrier is not None:
             self.carrier.release(replica)
 
-    def _take_relayed(self, replica: int, envelopes: Sequence[bytes]) -> None:
+    def _take_relayed(
+        self, replica: int, envelopes: Sequence[bytes], wanted: Sequence[bytes] = ()
+    ) -> None:
         """Have relayed transactions verified: until then they count among a peer's frames."""
         if self.relayed.is_trusted(replica):
             weight = weight_of(envelopes)
             self._begin_frame(replica, weight)
-            self.relayed.take(replica, envelopes, lambda: self._end_frame(replica, weight))
+            self.relayed.take(replica, envelopes, lambda: self._end_frame(replica, weight), wanted)
 
     def _fetch(self, effect: FetchEnvelopes) -> None:
         """Ask a peer for the envelopes that are not on their way already."""

@@ -862,8 +862,8 @@ MUTANTS = (
     Mutant(
         "named-and-asked-for-besides",
         "node/relayed.py",
-        "                missing.difference_update(part.hashes())\n",
-        "",
+        "            missing.difference_update(part.hashes())\n            self._under_way.add(part)",
+        "            self._under_way.add(part)",
         "what waits here is asked of a peer as well, and dealt with twice",
         RELAYED + "test_what_a_proposal_names_is_dealt_with_first_and_once",
     ),
@@ -878,8 +878,8 @@ MUTANTS = (
     Mutant(
         "named-waits-its-turn",
         "node/relayed.py",
-        "                self._start(self._deal_with(part, replica, None))",
-        "                self._start(self._deal_with(part, replica, replica))",
+        "            self._start(self._deal_with(part, replica, None))",
+        "            self._start(self._deal_with(part, replica, replica))",
         "a block waits behind everything that its relayer has sent before",
         RELAYED + "test_more_than_one_part_may_be_named",
     ),
@@ -914,5 +914,13 @@ MUTANTS = (
         "        held += relayed.count",
         "a peer that relays without end keeps this node's own clients out",
         ATTEMPTS + "test_what_peers_have_relayed_counts_at_the_door_up_to_half_of_the_room",
+    ),
+    Mutant(
+        "answer-behind-what-is-relayed",
+        "node/relayed.py",
+        "            self._pick(part, replica, missing)\n        self._start",
+        "            pass\n        self._start",
+        "a block waits for what was fetched behind everything the same peer relays",
+        RELAYED + "test_an_answer_does_not_wait_behind_what_the_same_peer_relays",
     ),
 )

@@ -19,7 +19,9 @@ from consensus.messages import (
 )
 from contracts.execution import Executor
 from contracts.kinds import KINDS, Kind
+from ledger import tags
 from ledger.block import decode_header, encode_header
+from ledger.hashing import tagged_hash
 from ledger.votes import (
     COMMIT,
     PREPARE,
@@ -40,6 +42,7 @@ from node.effects import (
     SaveJournal,
     SendFrame,
     Started,
+    VerifyEnvelopes,
 )
 from node.intake import parse_relayed
 from node.journal_record import decode_journal_record
@@ -240,6 +243,26 @@ def test_a_proposal_that_nobody_asked_for_is_not_even_hashed(
     monkeypatch.setattr("node.driver.tagged_hash", hash_nothing)
     machine.hear(1, FetchedProposal(b"header", b"", [b"envelope"]))
     assert machine.driver.halted is None
+
+
+def test_of_an_answer_what_a_proposal_lacks_is_named_to_be_dealt_with_first() -> None:
+    network = Drivers()
+    network.loses = lambda _sender, _receiver, frame: isinstance(
+        frame, Transactions | FetchedTransactions
+    )
+    network.start()
+    network.submit(1, wanted := network.transaction("r1"))
+    network.tick(1, 1, 3)
+    machine = network.machines[3]
+    machine.holds = lambda effect: isinstance(effect, VerifyEnvelopes)
+    [proposal] = [item for item in network.machines[1].voted() if isinstance(item, PrePrepare)]
+    [asked] = machine.sent(FetchTransactions)
+    hashes = proposal.proposal.envelope_hashes
+    assert hashes == asked.envelope_hashes == tagged_hash(tags.ENVELOPE, wanted)
+    answer = [network.transaction("unasked"), wanted]
+    machine.hear(1, FetchedTransactions(answer))
+    machine.hear(2, Transactions(answer))
+    assert machine.held == [VerifyEnvelopes(answer, 1, hashes), VerifyEnvelopes(answer, 2)]
 
 
 def test_a_cosignature_says_a_second_by_which_the_tree_existed() -> None:

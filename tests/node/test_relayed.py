@@ -66,8 +66,8 @@ class Node:
             raise self.fails
         self.admitted.append(event)
 
-    def hear(self, replica: int, raws: Sequence[bytes]) -> None:
-        self.relayed.take(replica, raws, lambda: self.ended.append(replica))
+    def hear(self, replica: int, raws: Sequence[bytes], wanted: Sequence[bytes] = ()) -> None:
+        self.relayed.take(replica, raws, lambda: self.ended.append(replica), wanted)
 
     async def settle(self) -> None:
         for _ in range(200):
@@ -140,6 +140,26 @@ async def test_what_a_proposal_names_is_dealt_with_first_and_once() -> None:
     assert len(node.checked) == len(set(node.checked)) == 8 * PART_COUNT
     assert (node.relayed.count, node.relayed.bytes) == (0, 0)
     assert node.relayed.hasten(asked) == asked, "nothing waits any more"
+
+
+async def test_an_answer_does_not_wait_behind_what_the_same_peer_relays() -> None:
+    """Nobody asks for it again for half a second, and a block waits for it."""
+    node = Node()
+    node.is_open.clear()
+    before, answer = [relay(PART_COUNT) for _ in range(3)], relay(3)
+    for raws in before:
+        node.hear(1, raws)
+    await node.settle()
+    wanted = [answer[2], before[1][5], answer[1]]
+    node.hear(1, answer, names(wanted))
+    node.hear(2, again := [answer[2], *relay(1)], names(wanted))
+    node.is_open.set()
+    await node.settle()
+    got = node.got()
+    assert got[PART_COUNT : PART_COUNT + 2] == answer[1:], "and what was not asked for waits"
+    assert sorted(got) == sorted([*before[0], *before[1], *before[2], *answer, *again])
+    assert (node.relayed.count, node.relayed.bytes) == (0, 0)
+    assert sorted(node.ended) == [1, 1, 1, 1, 2]
 
 
 async def test_more_than_one_part_may_be_named() -> None:

@@ -215,3 +215,17 @@ async def test_large_frames_of_transactions_count_as_large_while_they_are_verifi
     for _ in range(10):
         await asyncio.sleep(0)
     assert carrier.held == [], "given back when they are dealt with"
+
+
+async def test_what_an_answer_was_asked_for_is_named_to_who_deals_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hashes = [bytes([number]) * 32 for number in range(2)]
+    effect = VerifyEnvelopes([b"envelope"], 1, b"".join(hashes))
+    shell, _, _, _ = make_shell({FrameReceived: [effect]})
+    taken = []
+    monkeypatch.setattr(
+        shell.relayed, "take", lambda replica, raws, ended, wanted: taken.append((raws, wanted))
+    )
+    shell.frame_arrived(1, b"frame")
+    assert taken == [([b"envelope"], hashes)]
