@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import unicodedata
 from itertools import pairwise
 from typing import Any, Final, NoReturn
@@ -105,14 +106,21 @@ def _leave(token: str) -> NoReturn:
 
 
 def _take_integer(token: str) -> int:
-    """Return an integer of ASCII digits, as the library's compiled reader takes no others."""
-    return int(token) if token.isascii() else _leave(token)
+    """Return an integer of ASCII digits, no more than may be: the library's compiled reader takes
+    no others, and Python refuses most that are longer, unless it is told not to."""
+    if len(token) > _INTEGER_CHARS_MAX or not token.isascii():
+        _leave(token)
+    return int(token)
 
+
+_is_compiled: Final = json.scanner.c_make_scanner is not None  # type: ignore[attr-defined]
+_is_bounded: Final = 0 < sys.get_int_max_str_digits() <= sys.int_info.default_max_str_digits
+"""Whether reading a number's digits, which takes the square of their count, ends soon."""
 
 _decoder: Final = json.JSONDecoder(
     parse_float=_leave,
     parse_constant=_leave,
-    parse_int=None if json.scanner.c_make_scanner else _take_integer,  # type: ignore[attr-defined]
+    parse_int=None if _is_compiled and _is_bounded else _take_integer,
 )
 
 

@@ -49,8 +49,11 @@ def read_array(raw: bytes, name: str, length: int | None = None) -> list[Any]:
     return take_array(value, name, length)
 
 
-write_array: Final[Callable[[Any], bytes]] = msgpack.Packer(use_bin_type=True).pack
-"""Returns the one encoding of nested arrays, for what is hashed."""
+def write_array(value: Any) -> bytes:
+    """Return the one encoding of nested arrays, for what is hashed."""
+    # A packer of its own: where none is compiled, two threads would write into one another's text.
+    encoded: bytes = msgpack.Packer(use_bin_type=True).pack(value)
+    return encoded
 
 
 def _refuse_extension(code: int, data: bytes) -> NoReturn:

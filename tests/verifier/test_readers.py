@@ -7,9 +7,13 @@ with the same values, and what one refuses the other must not take.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from json.scanner import py_make_scanner  # type: ignore[attr-defined]
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -34,6 +38,8 @@ from verifier.formats import read_body, read_certificate, read_header_entry, rea
 from verifier.state_formats import read_state_proof, read_state_value
 from verifier.strict_json import INTEGER_MAX, read_object
 from verifier.strict_msgpack import read_array
+
+ROOT = Path(__file__).parents[2]
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-INTEGER_MAX, INTEGER_MAX) | st.text(max_size=12),
@@ -110,6 +116,42 @@ def test_digits_of_other_scripts_are_none_to_whatever_reader_python_has(
     for digit in ("\uff12", "\u0662"):
         with pytest.raises(Rejected):
             strict_json.read_object(f'{{"a":1{digit}}}'.encode(), "value")
+
+
+def test_long_integers_are_not_worked_out_even_where_python_is_told_to() -> None:
+    """That takes the square of their length: minutes for a file of four megabytes."""
+    glance = """if True:
+        from verifier.strict_json import _decoder
+        try:
+            _decoder.raw_decode('{"a":' + "9" * 5000 + "}")
+        except ValueError:
+            print("left to the grammar")
+    """
+    for digits in ("0", "1000000", "4300"):
+        assert run_python(glance, PYTHONINTMAXSTRDIGITS=digits) == "left to the grammar\n"
+
+
+def test_what_is_written_while_something_else_is_written_is_written_apart() -> None:
+    """As two threads do it; the packer in Python, where none is compiled, asks an integer's size
+    by operators, and so can be stopped in the middle."""
+    nested = """if True:
+        from verifier.strict_msgpack import write_array
+        class Integer(int):
+            def __ge__(self, other):
+                print(write_array([1, 2]).hex())
+                return int.__ge__(self, other)
+        print(write_array([7, Integer(8)]).hex())
+    """
+    assert run_python(nested, MSGPACK_PUREPYTHON="1") == "920102\n920708\n"
+
+
+def run_python(program: str, **environment: str) -> str:
+    """What a program prints in a Python of its own."""
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(
+        command, env=os.environ | environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return ended.stdout
 
 
 def test_most_texts_are_read_at_a_glance() -> None:
