@@ -862,8 +862,8 @@ MUTANTS = (
     Mutant(
         "named-and-asked-for-besides",
         "node/relayed.py",
-        "            missing.difference_update(part.hashes())\n            self._under_way.add(part)",
-        "            self._under_way.add(part)",
+        "            missing.difference_update(part.hashes())\n            self._under_way",
+        "            self._under_way",
         "what waits here is asked of a peer as well, and dealt with twice",
         RELAYED + "test_what_a_proposal_names_is_dealt_with_first_and_once",
     ),

@@ -153,6 +153,7 @@ async def test_an_answer_does_not_wait_behind_what_the_same_peer_relays() -> Non
     wanted = [answer[2], before[1][5], answer[1]]
     node.hear(1, answer, names(wanted))
     node.hear(2, again := [answer[2], *relay(1)], names(wanted))
+    await node.settle()
     node.is_open.set()
     await node.settle()
     got = node.got()
