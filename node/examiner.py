@@ -6,7 +6,7 @@ under one signature cost one check. The checks themselves are made elsewhere (`n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from ledger.refusal import Rejected
@@ -31,18 +31,18 @@ class Verifier(Protocol):
 class Examiner:
     """Of one chain; see the module's text."""
 
-    def __init__(self, verifier: Verifier, chain_id: Callable[[], bytes]) -> None:
+    def __init__(self, verifier: Verifier, chain_id: bytes) -> None:
         self._verifier = verifier
         self._chain_id = chain_id
         self._book = BatchBook()
 
     def parse_submitted(self, raws: Sequence[bytes]) -> list[Parsed | Rejected]:
         """Read what a client submitted, each in its place."""
-        return parse_submissions(raws, self._chain_id(), self._book)
+        return parse_submissions(raws, self._chain_id, self._book)
 
     def parse_relayed(self, raws: Sequence[bytes]) -> list[Parsed | Rejected]:
         """Read what a peer relayed, each in its place."""
-        return parse_all_relayed(raws, self._chain_id(), self._book)
+        return parse_all_relayed(raws, self._chain_id, self._book)
 
     async def verify(self, parsed: Sequence[Parsed]) -> tuple[list[Parsed], list[Parsed]]:
         """Return (those all of whose signatures are good, the others).

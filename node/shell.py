@@ -146,7 +146,7 @@ class Shell:
         self.carrier: Carrier | None = None
         self.on_post_quantum: Callable[[int, bytes], None] | None = None
         """Who takes a replica's frame with a post-quantum cosignature; nobody else reads it."""
-        self.examiner = Examiner(verifier, lambda: self.chain.chain_id)
+        self.examiner = Examiner(verifier, driver.chain.chain_id)
         self.turns = FairTurns(turns)
         """At reading what peers and clients bring, and having it checked."""
         self.relayed = Relayed(

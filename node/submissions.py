@@ -197,16 +197,17 @@ class Submissions:
         fresh: dict[int, Candidate] = {}
         try:
             for at, item in enumerate(examined):
-                answer = None if isinstance(item, Candidate) else item
-                if isinstance(item, Candidate):
-                    answer = self._take_quota(item)
-                    if answer is None and self._is_on_trial(item):
-                        await asyncio.sleep(0)  # a trial is a turn of its own
-                        answer = self._check_attempt(item)
-                    if answer is None:
-                        fresh[at] = item
-                        self._arrivals.begin(item.transaction)
-                answers.append(answer)
+                if not isinstance(item, Candidate):
+                    answers.append(item)
+                    continue
+                refusal = self._take_quota(item)
+                if refusal is None and self._is_on_trial(item):
+                    await asyncio.sleep(0)  # a trial is a turn of its own
+                    refusal = self._check_attempt(item)
+                answers.append(refusal)
+                if refusal is None:
+                    fresh[at] = item
+                    self._arrivals.begin(item.transaction)
             await self._make_durable(list(fresh.values()))
         finally:
             self._arrivals.end([each.transaction for each in fresh.values()])

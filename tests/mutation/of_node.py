@@ -741,8 +741,8 @@ MUTANTS = (
     Mutant(
         "flood-in-one-request",
         "node/submissions.py",
-        "                        self._arrivals.begin(item.transaction)",
-        "                        pass",
+        "                    self._arrivals.begin(item.transaction)",
+        "                    pass",
         "attempts that come together are let in together, however many",
         ATTEMPTS + "test_each_signer_has_one_undecided_entry_of_a_crowded_record",
     ),

@@ -153,7 +153,7 @@ class Door:
         shell: Any = SimpleNamespace(
             chain=self.world.chain,
             driver=driver,
-            examiner=Examiner(Believer(), lambda: self.world.chain.chain_id),
+            examiner=Examiner(Believer(), self.world.chain.chain_id),
             turns=FairTurns(1),
             relayed=SimpleNamespace(count=0, bytes=0),
             write_spool=write_spool,

@@ -47,7 +47,7 @@ class Node:
         self.said: list[str] = []
         self.ended: list[int] = []
         self.relayed = Relayed(
-            Examiner(self, lambda: WORLD.chain_id),
+            Examiner(self, WORLD.chain_id),
             FairTurns(width),
             is_pooled=self.pooled.__contains__,
             admit=self.admit,
@@ -80,7 +80,7 @@ class Node:
 
 def forge(node: Node, raw: bytes) -> None:
     """From now on this envelope's signature does not verify."""
-    (parsed,) = Examiner(node, lambda: WORLD.chain_id).parse_relayed([raw])
+    (parsed,) = Examiner(node, WORLD.chain_id).parse_relayed([raw])
     node.bad.add(parsed.checks[0][1])  # type: ignore[union-attr]
 
 

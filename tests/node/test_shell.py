@@ -32,7 +32,7 @@ class ScriptedDriver:
     def __init__(self, script):
         self.script = script
         self.events = []
-        self.chain = SimpleNamespace(log=None)
+        self.chain = SimpleNamespace(log=None, chain_id=bytes(32))
 
     def step(self, event, now_ms):
         self.events.append(event)
