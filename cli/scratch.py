@@ -30,14 +30,23 @@ def scratch_directory() -> Iterator[Path]:
         for number in _ENDING:
             before = signal.signal(number, _end)
             stack.callback(signal.signal, number, before)
+        yield _make(stack)
+
+
+def _make(stack: ExitStack) -> Path:
+    """Make and hold one; again if another command took it for left over before it was held."""
+    while True:
         path = Path(tempfile.mkdtemp(prefix=PREFIX))
         stack.callback(shutil.rmtree, path, ignore_errors=True)
         holder = DiskDirectory(path)
         stack.callback(holder.close)
-        holder.lock(_LOCK)
-        work = path / "work"
-        work.mkdir()
-        yield work
+        try:
+            holder.lock(_LOCK)
+            work = path / "work"
+            work.mkdir()
+        except (InUse, FileNotFoundError):
+            continue
+        return work
 
 
 def _end(number: int, frame: FrameType | None) -> None:

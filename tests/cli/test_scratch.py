@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.scratch import PREFIX, scratch_directory
+from storage.files import DiskDirectory
 
 ROOT = Path(__file__).parents[2]
 AT_WORK = """\
@@ -71,3 +73,29 @@ def test_what_a_killed_one_left_goes_with_the_next_and_a_living_ones_stays(
     assert signal.getsignal(signal.SIGTERM) == before
     living.communicate("\n")
     assert [path.name for path in tmp_path.iterdir()] == [f"{PREFIX}made-this-moment"]
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_another_command_may_look_at_it_before_it_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_removed: bool
+) -> None:
+    """It is held by whoever looks whether it is left over, or it is gone already."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    lock = DiskDirectory.lock
+    others: list[DiskDirectory] = []
+
+    def look_first(holder: DiskDirectory, name: str) -> None:
+        if not others:
+            (path,) = tmp_path.iterdir()
+            (path / name).touch()
+            others.append(DiskDirectory(path, is_read_only=True))
+            lock(others[0], name)
+            if is_removed:
+                shutil.rmtree(path)
+        lock(holder, name)
+
+    monkeypatch.setattr(DiskDirectory, "lock", look_first)
+    with scratch_directory() as own:
+        (own / "file").touch()
+    others[0].close()
+    assert list(tmp_path.iterdir()) == []
