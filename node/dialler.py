@@ -172,21 +172,24 @@ class Dialler:
         host, port = self._endpoint
         self._known = loop.create_future()
         link = PeerLink(self, self._context, self._pins, self._scratch, self._replica)
-        self._attempt = link
+        self._attempt = None  # until it is connected, the event loop closes it if it is given up
         try:
             async with asyncio.timeout(self._timing.connect_s):
                 await loop.create_connection(lambda: link, host, port)
+                self._attempt = link
                 await self._known
         except TimeoutError:
             refused = PeerRefused(
                 PeerRefusal.HANDSHAKE_TIMEOUT, f"no answer within {self._timing.connect_s:g} s"
             )
-            link.refuse(refused)
+            if self._attempt is not None:
+                link.refuse(refused)
             raise refused from None
         except OSError as error:
             raise PeerRefused(PeerRefusal.UNREACHABLE, str(error)) from None
         except asyncio.CancelledError:
-            link.close()
+            if self._attempt is not None:
+                link.close()
             raise
         finally:
             if self._known.done() and not self._known.cancelled():

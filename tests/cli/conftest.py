@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from node import keystore
 from tests.cli.running import Command, StoredChain, amount, opening, registrations
+
+
+@pytest.fixture(scope="session", autouse=True)
+def derived_once() -> Iterator[None]:
+    """The key of one passphrase and salt, derived once: it takes 0.1 s, and is the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keystore, "_derive", cache(keystore._derive))
+        yield
 
 
 @pytest.fixture

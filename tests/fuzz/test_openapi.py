@@ -35,7 +35,7 @@ from ledger.transaction import decode_transaction
 from tests.api.fake import TIME_MS, FakeNode, make_envelope
 from tests.fuzz.amount import share
 
-EXAMPLES = share(0.5 if os.environ.get("CAMPAIGN") else 0.04)
+EXAMPLES = share(0.5 if os.environ.get("CAMPAIGN") else 0.02)
 ANSWER_CHECKS = [
     not_a_server_error,
     status_code_conformance,

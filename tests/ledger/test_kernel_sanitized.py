@@ -21,6 +21,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCE: Final = ROOT / "ledger/kernel_native.pyx"
 LIBRARIES: Final = ("libasan.so", "libubsan.so")
 
+pytestmark = pytest.mark.xdist_group("kernel under watch")
+
 PUT_IN_ITS_PLACE: Final = """
 import sys
 from importlib.machinery import ExtensionFileLoader
@@ -39,7 +41,7 @@ RUN_TESTS: Final = (
     + """
 import pytest
 tests = ["tests/ledger/test_kernel.py", "tests/ledger/test_transaction.py"]
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-n", "0", *tests]))
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-n", "0", "-k", "not plain", *tests]))
 """
 )
 
@@ -73,7 +75,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     built = place / f"kernel_native{sysconfig.get_config_var('EXT_SUFFIX')}"
     subprocess.run([cython, "-3", SOURCE, "-o", code], check=True, capture_output=True)
     headers = sysconfig.get_paths()["include"]
-    flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    flags = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     shape = ["-shared", "-fPIC", f"-I{headers}"]
     subprocess.run([compiler, *flags, *shape, code, "-o", built], check=True, capture_output=True)
     environment = os.environ | {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -36,8 +37,9 @@ def documented(heading: str) -> dict[str, list[int]]:
     }
 
 
-@pytest.mark.parametrize("liar", range(4))
+@pytest.mark.parametrize("liar", range(4) if os.environ.get("CAMPAIGN") else (0, 1))
 def test_every_state_of_four_replicas_and_three_views_is_well(liar: int) -> None:
+    """Without CAMPAIGN=1 of a liar that is no primary, and of one that is the first."""
     seen = explored(4, 3, frozenset({liar}))
     assert seen.breach is None
     assert documented("What is visited")[str(liar)] == [

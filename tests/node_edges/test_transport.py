@@ -17,7 +17,7 @@ import pytest
 from ledger.wire import encode
 from node.certificates import make_api_certificate, make_authority
 from node.frames import FRAME_BYTES_MAX
-from node.peer_link import PROTOCOL, Hello, Pins, Timing
+from node.peer_link import PROTOCOL, Hello, PeerLink, Pins, Timing
 from node.peer_queues import QueueLimits
 from node.tls import PeerRefusal, PeerRefused, TlsIdentity, TlsIdentityError, make_contexts
 from node.transport import Transport
@@ -328,6 +328,31 @@ async def test_silent_stranger_and_silent_peer_are_dropped(
     assert await peer.is_cut()
     await wait_until(lambda: bool(node.refused(PeerRefusal.IDLE)))
     await peer.close()
+
+
+async def test_an_attempt_is_given_up_in_the_moment_in_which_it_succeeds(
+    network: Any, nodes: Any, wait_until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a pause of the whole machine: the event loop has closed what was just connected."""
+    made = PeerLink.connection_made
+
+    def connect_and_pause(link: PeerLink, transport: asyncio.BaseTransport) -> None:
+        made(link, transport)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(PeerLink, "connection_made", connect_and_pause)
+    mistakes: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: mistakes.append(said))
+    server = await asyncio.start_server(
+        lambda _, writer: writer.close(), "127.0.0.1", nodes.reserve(1)
+    )
+    hasty = Timing(connect_s=0.2, retry_first_s=5, retry_max_s=5)
+    node = await nodes.start(network, 0, timing=hasty)
+    await wait_until(lambda: bool(mistakes or node.refused(PeerRefusal.HANDSHAKE_TIMEOUT)))
+    assert mistakes == []
+    await nodes.stop(node)
+    server.close()
+    await server.wait_closed()
 
 
 async def test_idle_connections_stay_by_their_heartbeats(

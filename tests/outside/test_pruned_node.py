@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import scitt_cose
 
 from cli.client import ApiError, Client
-from cli.devnet import Devnet
-from cli.devnet_state import DevnetNode
 from cli.main import main
 from ledger.log import TILE_WIDTH
 from node.archived import find_archived
@@ -20,19 +18,14 @@ from tests.outside.authority import TimestampAuthority, needs_openssl
 from tests.outside.test_cose_receipts import public_pem
 from tests.outside.test_go import judge, tile_name
 from tests.outside.test_timestamps import run_openssl
+from tests.system.arranged_node import Arranged
 from tests.system.networks import Network, running_network
 
 pytestmark = [pytest.mark.slow, needs_openssl]
 
 WINDOW_MS = 42_000
 SIZE = TILE_WIDTH + 50
-
-
-class ShortSegments(Devnet):
-    """Runs `tests.system.short_segments_node`."""
-
-    def command(self, node: DevnetNode) -> list[str]:
-        return [sys.executable, "-m", "tests.system.short_segments_node", node.home]
+SEGMENT_BYTES = 8192
 
 
 def configure(home: NodeHome, tsa: TimestampAuthority, url: str, archive: Path) -> None:
@@ -83,8 +76,13 @@ def test_after_pruning_strangers_check_the_same(
     (tmp_path / "archive").mkdir()
     net = ["--devnet", str(tmp_path / "net")]
     with running_network(
-        tmp_path / "net", node_count=1, replay_window_ms=WINDOW_MS, make=ShortSegments
+        tmp_path / "net",
+        node_count=1,
+        replay_window_ms=WINDOW_MS,
+        make=partial(Arranged, segment_bytes=SEGMENT_BYTES),
     ) as network:
+        devnet = network.devnet
+        assert isinstance(devnet, Arranged)
         home = NodeHome(Path(network.devnet.state.nodes[0].home))
         trusted = ["--genesis-hash", network.genesis.chain_id.hex()]
         tx_id, envelope = network.opening()
@@ -104,7 +102,9 @@ def test_after_pruning_strangers_check_the_same(
                     time.sleep(0.1)
         before = tmp_path / "before.json"
         assert main(["evidence", tx_id, *net, "-o", str(before)]) == 0
-        time.sleep(WINDOW_MS / 1000)
+        network.devnet.stop()
+        devnet.ahead_ms = network.ahead_ms = WINDOW_MS
+        restart(network)
         network.settle(0, network.opening()[1], "certified")
         network.devnet.stop()
         assert main(["node", "prune", "--home", str(home.path), "--keep-blocks", "1"]) == 0

@@ -36,6 +36,8 @@ class Network:
 
     def __init__(self, devnet: Devnet) -> None:
         self.devnet = devnet
+        self.ahead_ms = 0
+        """How far the nodes' clocks are ahead, and those of who signs."""
         self.genesis: Genesis = read_genesis(Path(devnet.state.genesis))
         self._signers = {
             who.party: SeedSigner(bytes.fromhex(who.seed)) for who in devnet.state.submitters
@@ -53,7 +55,7 @@ class Network:
     def sign(self, draft: Draft) -> tuple[str, bytes]:
         """Return (tx id, envelope)."""
         window_ms = self.genesis.parameters.replay_window_ms
-        body = complete_body(draft, now_ms() + min(600_000, window_ms // 2), {})
+        body = complete_body(draft, now_ms() + self.ahead_ms + min(600_000, window_ms // 2), {})
         signers = [self._signers[party] for party in draft.signers]
         envelope = sign_transaction(body, self.genesis.chain_id, signers)
         return compute_tx_id(body).hex(), envelope

@@ -361,10 +361,11 @@ def test_every_proof_of_a_node_verifies_without_a_network(
 
 def check_kept(network: Network, load: Load) -> None:
     """Check that every promise is kept, nothing committed is lost or moved, nothing is twice."""
-    for tx_id, envelope in load.promised.items():
-        # By the nodes themselves: nothing is posted again here.
-        place = wait_for_position(network, tx_id)
-        assert place["status"] == "applied", (tx_id, envelope.hex())
+    with network.client(1) as client:
+        for tx_id, envelope in load.promised.items():
+            # By the nodes themselves: nothing is posted again here.
+            place = wait_for_position(client, tx_id)
+            assert place["status"] == "applied", (tx_id, envelope.hex())
     network.wait_level(max(network.heights()))
     recorded = [tx_id for block in network.check_same_chain() for tx_id in block["transactions"]]  # type: ignore[attr-defined]
     assert len(recorded) == len(set(recorded)), "a transaction stands on the chain twice"
@@ -411,15 +412,14 @@ def test_all_killed_under_load_lose_nothing_and_repeat_nothing(network: Network)
     check_kept(network, load)
 
 
-def wait_for_position(network: Network, tx_id: str) -> dict[str, object]:
+def wait_for_position(client: Client, tx_id: str) -> dict[str, object]:
     deadline = time.monotonic() + 30
-    with network.client(1) as client:
-        while True:
-            place = client.position(tx_id)
-            if place is not None and place["status"] != "pending":
-                return place
-            assert time.monotonic() < deadline, f"the promise of {tx_id} is not kept: {place}"
-            time.sleep(0.05)
+    while True:
+        place = client.position(tx_id)
+        if place is not None and place["status"] != "pending":
+            return place
+        assert time.monotonic() < deadline, f"the promise of {tx_id} is not kept: {place}"
+        time.sleep(0.05)
 
 
 def test_a_running_node_is_named_to_whoever_wants_its_home(

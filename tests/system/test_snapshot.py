@@ -19,6 +19,7 @@ from node.config import NodeHome
 from node.snapshot_files import Base
 from storage.files import DiskDirectory
 from tests.contracts.life_world import LOCKED, PERSONS, hash_of, load
+from tests.system.arranged_node import Arranged
 from tests.system.networks import Network, running_network, verify_offline, wait_recovered
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("snapshot")]
@@ -30,7 +31,9 @@ WINDOW_MS = 42_000
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     directory = tmp_path_factory.mktemp("snapshot") / "net"
-    with running_network(directory, replay_window_ms=WINDOW_MS, snapshot_blocks=8) as running:
+    with running_network(
+        directory, replay_window_ms=WINDOW_MS, snapshot_blocks=8, make=Arranged
+    ) as running:
         yield running
 
 
@@ -80,6 +83,7 @@ def joined(network: Network, notice: str) -> tuple[str, int]:
         "merchant": "m-yoga", "terms_hash": secrets.token_hex(32),
     }  # fmt: skip
     act(network, 0, "prepaid.open", PLAIN, opening, "m-yoga")
+    move_clocks(network, [0, 1, 2])
     settle_beyond_window(network, height)
     assert main(["node", "join", "--home", str(home.path), "--reason", "disk lost"]) == 0
     network.devnet.start([3])
@@ -108,6 +112,16 @@ def live_plainly(network: Network, replica: int) -> None:
         reference = f"{kind} {secrets.token_hex(8)}"
         envelope = network.sign(Draft(kind, {"amount": amount}, PLAIN, reference, ["m-yoga"]))[1]
         assert network.settle(replica, envelope)["status"] == status
+
+
+def move_clocks(network: Network, replicas: list[int]) -> None:
+    """Start nodes anew, more than a window later by their clocks."""
+    devnet = network.devnet
+    assert isinstance(devnet, Arranged)
+    devnet.stop(replicas)
+    devnet.ahead_ms = network.ahead_ms = WINDOW_MS + 3_000
+    devnet.start(replicas)
+    devnet.wait_ready(replicas)
 
 
 def settle_beyond_window(network: Network, height: int) -> None:
