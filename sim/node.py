@@ -319,6 +319,7 @@ class Node:
             turns=self._turns,
             verify_us=lambda: self._chance.randint(1, self.pace.verify_us),
             admit=self._perform_later,
+            passed_over=self._passed_over,
             failed=self._raised,
             say=lambda level, text: self._world.trace(self.name, f"{level}: {text}"),
         )
@@ -754,6 +755,14 @@ class Node:
                     self._around.coverage.count("skipped turn")
             case _:
                 assert_never(effect)
+
+    def _passed_over(self, replica: int) -> None:
+        """Nothing of a peer is looked at, because it relayed what no correct node would."""
+        self._around.coverage.count("relayer passed over")
+        if self.is_correct and replica not in self._around.checkers.chain.faulty:
+            raise Violation(
+                "correct node distrusted", f"{self.name} passes over what node-{replica} relays"
+            )
 
     def _send_by(self, effect: SendFrame | BroadcastFrame | FetchEnvelopes) -> None:
         match effect:

@@ -49,12 +49,14 @@ class Relaying:
         turns: int,
         verify_us: Callable[[], int],
         admit: Callable[[Admitted], Awaitable[None]],
+        passed_over: Callable[[int], None],
         failed: Callable[[BaseException], None],
         say: Say,
     ) -> None:
-        """`verify_us` is asked how long the next checks take; `failed` is told what a task raised;
-        for the others see `node.relayed.Relayed`."""
+        """`verify_us` is asked how long the next checks take; `passed_over` is told whose frame is
+        not looked at, `failed` what a task raised; for the others see `node.relayed.Relayed`."""
         self._coverage = coverage
+        self._passed_over = passed_over
         self._lines = lines
         self._loop = VirtualLoop(world, failed)
         self._relayed = Relayed(
@@ -77,7 +79,7 @@ class Relaying:
     def _take(self, effect: VerifyEnvelopes) -> None:
         replica = effect.from_replica
         if not self._relayed.is_trusted(replica):
-            self._coverage.count("relayer passed over")
+            self._passed_over(replica)
             return
         weight = weight_of(effect.envelopes)
         self._lines.begin(replica, weight)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from node.messages import Transactions, encode_frame
 from node.relayed import DISTRUST_S, Relayed
 from sim.disk import Survival
+from sim.liars.liar import Liar
 from sim.plan import Plan
 from sim.simulation import Options, Simulation
 from sim.world import MS, SECOND
@@ -37,7 +39,8 @@ def test_what_is_named_goes_first_and_nothing_is_lost() -> None:
 
 
 def test_who_relays_what_is_refused_is_passed_over_until_it_is_trusted_again() -> None:
-    simulation = Simulation(1, Options(heights=2, until_ms=25_000), plan=CALM)
+    plan = replace(CALM, liars={0: Liar})
+    simulation = Simulation(1, Options(heights=2, until_ms=25_000), plan=plan)
     simulation._is_tried = lambda: False  # type: ignore[method-assign]
     world, counts = simulation.world, simulation.coverage.counts
     garbage = encode_frame(Transactions([b"garbage"]))
@@ -54,6 +57,14 @@ def test_who_relays_what_is_refused_is_passed_over_until_it_is_trusted_again() -
     assert passed_over[0] == 0
     assert passed_over[1] > 5
     assert counts["relayer passed over"] == passed_over[1], "for ever, or of another"
+
+
+def test_a_correct_node_that_is_passed_over_is_a_violation() -> None:
+    simulation = Simulation(1, Options(heights=2), plan=CALM)
+    garbage = encode_frame(Transactions([b"garbage"]))
+    begun_us = 2 * SECOND
+    simulation.world.at(begun_us, lambda: simulation.network.send(0, 1, garbage, begun_us))
+    assert simulation.run().rule == "correct node distrusted"
 
 
 def test_nothing_of_a_process_reaches_the_next() -> None:
