@@ -915,6 +915,7 @@ MUTANTS = (
         "            pass",
         "what a proposal names is taken out of its frame and never dealt with",
         SIMULATED + "test_what_is_named_goes_first_and_nothing_is_lost",
+        seed="--seed 2",
     ),
     Mutant(
         "named-and-left-where-it-was",
@@ -923,6 +924,7 @@ MUTANTS = (
         "",
         "what a proposal names is dealt with twice, and room is given back twice",
         SIMULATED + "test_what_is_named_goes_first_and_nothing_is_lost",
+        seed="--seed 2",
     ),
     Mutant(
         "frame-never-ended",
@@ -931,6 +933,7 @@ MUTANTS = (
         "        except asyncio.CancelledError:\n            ended()",
         "a peer's frames of transactions count for ever, until the peer is held for good",
         SIMULATED + "test_what_is_named_goes_first_and_nothing_is_lost",
+        seed="--seed 0",
     ),
     Mutant(
         "distrust-without-end",
@@ -947,6 +950,7 @@ MUTANTS = (
         "            pass",
         "what the chain waits for gets no turn at all",
         SIMULATED + "test_what_is_named_goes_first_and_nothing_is_lost",
+        seed="--seed 2",
     ),
     Mutant(
         "door-shut-by-a-flood",

@@ -30,7 +30,6 @@ MUST_MEET = (
     "re-proposal", "catch-up", "evidence on chain", "skipped turn", "reference reused",
     "transaction refused outcome", "promise kept through a crash",
     "named envelopes hastened", "urgent turn first", "only the rest asked for", "peer held",
-    "relayer passed over",
 )  # fmt: skip
 
 
