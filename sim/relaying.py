@@ -28,8 +28,8 @@ from sim.peer_lines import PeerLines
 from sim.world import SECOND, World
 
 TURNS: Final = (1, 2, 4)
-"""Turns at a time, of which a seed chooses: fewer than production has, because there is less to do
-here, and who has a turn at once waits for nobody."""
+"""Turns at a time, one of these for each node: fewer than production has, because there is less to
+do here, and who has a turn at once waits for nobody."""
 
 ReadRelayed = Callable[[bytes, bytes], Parsed | Rejected]
 """From an envelope and a chain's id, as `node.intake.parse_all_relayed` reads one."""
