@@ -44,6 +44,8 @@ class VirtualLoop:
     def __init__(self, world: World, failed: Callable[[BaseException], None]) -> None:
         """`failed` is called with what a task or callback raised, when no callback runs."""
         self._world: Final = world
+        self._itself: Final = cast(asyncio.AbstractEventLoop, self)
+        """This loop, as asyncio's functions take one."""
         self._failed = failed
         self._ready: deque[Call] = deque()
         self._tasks: dict[asyncio.Task[Any], None] = {}
@@ -55,11 +57,11 @@ class VirtualLoop:
 
     def enter(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Call a function that begins tasks; they run when it has returned."""
-        _set_running(self)
+        asyncio._set_running_loop(self._itself)
         try:
             return function(*arguments, **named)
         finally:
-            _set_running(None)
+            asyncio._set_running_loop(None)
 
     def close(self) -> None:
         """End every task where it is, as the end of the process would."""
@@ -82,11 +84,11 @@ class VirtualLoop:
 
     def create_future(self) -> asyncio.Future[Any]:
         """Return a future of this loop."""
-        return asyncio.Future(loop=_as_asyncio(self))
+        return asyncio.Future(loop=self._itself)
 
     def create_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin a task."""
-        task = asyncio.Task(work, loop=_as_asyncio(self))
+        task = asyncio.Task(work, loop=self._itself)
         self._tasks[task] = None
         task.add_done_callback(self._ended)
         return task
@@ -146,11 +148,3 @@ class VirtualLoop:
     def _fail(self, error: BaseException) -> None:
         if self._failure is None:
             self._failure = error
-
-
-def _as_asyncio(loop: VirtualLoop | None) -> asyncio.AbstractEventLoop:
-    return cast(asyncio.AbstractEventLoop, loop)
-
-
-def _set_running(loop: VirtualLoop | None) -> None:
-    asyncio._set_running_loop(_as_asyncio(loop))
