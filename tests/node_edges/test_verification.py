@@ -159,7 +159,7 @@ async def test_worker_that_hangs_is_replaced_and_its_checks_tried_again(
     os.kill(hung, signal.SIGSTOP)
     task = asyncio.create_task(two_workers.verify(checks))
     await asyncio.sleep(0.05)
-    monkeypatch.setattr(verification_module, "LOOK_S", 0.05)
+    monkeypatch.setattr(verification_module, "LOOK_S", 0.4)
     assert await task == truth
     await wait_until(lambda: len(two_workers.worker_pids) == 2)
     assert hung not in two_workers.worker_pids
