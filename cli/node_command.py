@@ -26,7 +26,6 @@ from cli.refusals import unreadable
 if TYPE_CHECKING:
     from node.config import NodeHome
     from node.keystore import Keystore
-    from verifier.report import Words
 
 INIT_HELP: Final = (
     """\
@@ -102,7 +101,7 @@ Restore a backup into a home that holds the keys and no chain.
 HOME needs keys/, node.toml and genesis.json, brought back from where you keep them; keys made anew
 are of no use, because genesis names the old ones. What else is missing in HOME is made. The whole
 backup is checked before anything of the chain is written. The node then starts in recovery (see
-`node recover --help`).
+`node recover --help`, also for how many may at once).
 
 example:
   cp -a /safe/keys /safe/node.toml /safe/genesis.json ./home
@@ -114,7 +113,8 @@ example:
 
 HOME 中须有 keys/、node.toml 与 genesis.json，由您从保管处取回；新生成的密钥无
 用，因为创世文件载明的是原有密钥。HOME 中缺少的其他部分会自动建立。先检查整个备
-份，再写入链数据。此后节点以恢复方式启动（见 node recover --help）。
+份，再写入链数据。此后节点以恢复方式启动（见 node recover --help，可同时恢复的
+节点数亦见该处）。
 
 示例：
   cp -a /safe/keys /safe/node.toml /safe/genesis.json ./home
@@ -591,7 +591,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
     from cli.node_storage import restore_chain
     from node.config import NodeHome
 
-    manifest, endless = restore_chain(arguments.backup, NodeHome(arguments.home))
+    manifest, needed = restore_chain(arguments.backup, NodeHome(arguments.home))
     print(
         f"Restored {manifest.log_size} entries up to height {manifest.applied_height}. The node "
         "starts in recovery: it asks a quorum how far the chain is before it votes again."
@@ -600,7 +600,8 @@ def run_restore(arguments: argparse.Namespace) -> int:
         f"已恢复至高度 {manifest.applied_height}，共 {manifest.log_size} 个条目。"
         "节点将以恢复方式启动：先向法定多数询问链的进度，再行投票。"
     )
-    _tell_endless(endless)
+    print(needed.en)
+    print(needed.zh)
     return OK
 
 
@@ -610,7 +611,7 @@ def run_recover(arguments: argparse.Namespace) -> int:
     from node.config import NodeHome
 
     home = NodeHome(arguments.home)
-    endless = mark_recovery(home, arguments.reason, is_serving_only=arguments.serve_only)
+    needed = mark_recovery(home, arguments.reason, is_serving_only=arguments.serve_only)
     print(f"Left {home.recover_marker}. When the node starts, it will not vote until a quorum of")
     print("its peers has proven to it how far the chain is, and two heights more have passed.")
     print("The journal that is there is put aside under another name, not removed.")
@@ -618,15 +619,9 @@ def run_recover(arguments: argparse.Namespace) -> int:
         "已留下标记。节点启动后，须由法定多数的其他节点证明链的进度，且再经过两个高度，方可投票。"
     )
     print("原有投票日志改名保留，不会删除。")
-    _tell_endless(endless)
+    print(needed.en)
+    print(needed.zh)
     return OK
-
-
-def _tell_endless(endless: Words | None) -> None:
-    """Say that a recovery never ends, and what the node then does."""
-    if endless is not None:
-        print(f"{endless.en} The node will serve what it has and sign nothing.")
-        print(f"{endless.zh}节点只提供已有数据，不作任何签名。")
 
 
 def run_join(arguments: argparse.Namespace) -> int:

@@ -116,10 +116,10 @@ def open_index(home: NodeHome, config: NodeConfig) -> KeyValue:
     return open_keyvalue(home.index, config.storage)
 
 
-def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, Words | None]:
+def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, Words]:
     """Restore a backup's chain into a home that has keys, configuration, genesis and no chain.
 
-    Returned beside the manifest is why the recovery that follows never ends, None if it can.
+    Returned beside the manifest is what the recovery that follows needs (`describe_recovery`).
 
     The mark that demands recovery is durable before the chain is in its place, and the segments
     come last and all at once: a crash leaves a home into which the same backup can be restored
@@ -167,7 +167,7 @@ def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, Words | None]
         os.rename(staging / SEGMENTS_DIRECTORY, home.chain)
         sync_directory(home.path)
         shutil.rmtree(staging)
-        return manifest, endless_recovery(home, config)
+        return manifest, describe_recovery(home, config)
 
 
 def _restore_statements(staging: Path, home: NodeHome) -> None:
@@ -215,8 +215,8 @@ def mark_join(home: NodeHome, reason: str, *, is_discarding: bool) -> bool:
         return has_blocks
 
 
-def mark_recovery(home: NodeHome, reason: str, *, is_serving_only: bool) -> Words | None:
-    """Have a stopped node start in recovery; return why it will never end, None if it can.
+def mark_recovery(home: NodeHome, reason: str, *, is_serving_only: bool) -> Words:
+    """Have a stopped node start in recovery; return what that needs (`describe_recovery`).
 
     A recovery that cannot end is refused unless the node is only to serve what it has.
     """
@@ -233,7 +233,7 @@ def mark_recovery(home: NodeHome, reason: str, *, is_serving_only: bool) -> Word
                 "不再签名。各机构可采取的其他办法见 docs/OPERATING.zh-CN.md“遗忘者过多时”。",
             )
         demand_recovery(home.path, reason)
-    return endless
+        return describe_recovery(home, config)
 
 
 def _marked(marker: Path) -> Failure:
@@ -254,6 +254,25 @@ def endless_recovery(home: NodeHome, config: NodeConfig) -> Words | None:
         f"而其他节点只有 {others} 个。",
         f"Recovery cannot end in this network: it needs the answers of {needed}, and there "
         f"{'is' if others == 1 else 'are'} {others or 'none'}.",
+    )
+
+
+def describe_recovery(home: NodeHome, config: NodeConfig) -> Words:
+    """Return how many may recover at once, or why a recovery in this network never ends."""
+    endless = endless_recovery(home, config)
+    if endless is not None:
+        return Words(
+            f"{endless.zh}节点只提供已有数据，不作任何签名。",
+            f"{endless.en} The node will serve what it has and sign nothing.",
+        )
+    validators = read_genesis(home.resolve(config.genesis)).validators
+    count = len(validators)
+    room = count - validators.quorum
+    return Words(
+        f"同时恢复的节点至多 {room} 个（共 {count} 个）；超过此数，链即停止，"
+        "见 docs/OPERATING.zh-CN.md“遗忘者过多时”。",
+        f"At most {room} of {count} nodes may recover at once; with more, the chain stands still: "
+        'see docs/OPERATING.md, "When too many have forgotten".',
     )
 
 

@@ -284,6 +284,8 @@ class BoundedProtocol(H11Protocol):
     def _look(self) -> None:
         """Close the connection if what it waits for has not moved since the last look."""
         self._timer = self.loop.call_later(LOOK_INTERVAL_S, self._look)
+        if self._accepted.fileno() < 0:
+            return  # it is closed, which under TLS is told a moment later
         unsent_bytes, taken_bytes = measure_answers(self._accepted)
         expected_bytes = min(self._last_unsent_bytes, ANSWER_BYTES_PER_LOOK_MIN)
         is_headless = not self._is_working and self.timeout_keep_alive_task is None

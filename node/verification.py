@@ -7,7 +7,7 @@ pair rather than a `ProcessPoolExecutor`'s: it needs no threads in the node, doe
 node's main module, and costs the node 1.0 µs per check where the executor cost 2.3 (measured, both
 in chunks of 256). When the node dies, however it dies, its end of the pair closes and the worker
 ends; `PR_SET_PDEATHSIG` would do the same, but fires already when the thread that started it ends.
-A worker that dies is started anew and its chunks are tried once more.
+A worker that dies, or answers nothing for long, is started anew and its chunks are tried once more.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ INLINE_COUNT: Final = 16
 """Without workers: checks (about 1 ms) between two looks at the event loop."""
 WORKERS_MAX: Final = 64
 RESTART_DELAY_MAX_S: Final = 5.0
+LOOK_S: Final = 1.0
+"""Between two looks at whether the workers come on."""
+LOOKS_MAX: Final = 10
+"""Looks that may find a worker at the same chunk; at the next it hangs and is replaced. Looks, not
+seconds: a node that stood still itself blames nobody for it."""
 END_S: Final = 2.0
 """From closing a worker's socket to killing it; a chunk takes 17 ms."""
 
@@ -127,12 +132,14 @@ class SignatureVerifier:
         self._is_closed = False
         self._restart_delay_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._next_look: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Start the workers and see one work; raise `OSError` or `VerifierUnavailable`."""
         self._room.set()
         for _ in range(self._count):
             await self._add_worker()
+        self._look()
         if not all(await self._check([_KNOWN_GOOD])):
             await self.close()
             raise VerifierUnavailable(
@@ -160,6 +167,8 @@ class SignatureVerifier:
         self._is_closed = True
         self._closing.set()
         self._room.set()
+        if self._next_look is not None:
+            self._next_look.cancel()
         workers, self._workers = self._workers, []
         for worker in workers:
             for chunk in worker.chunks:
@@ -251,6 +260,16 @@ class SignatureVerifier:
 
     # What workers tell.
 
+    def _look(self) -> None:
+        """Part with workers that do not come on; that their sockets close is then the news."""
+        for worker in self._workers:
+            if worker.chunks:
+                worker.looks += 1
+                if worker.looks > LOOKS_MAX:
+                    worker.close()
+        if self._count and not self._is_closed:
+            self._next_look = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
     def chunk_answered(self, chunk: _Chunk, answer: bytes) -> None:
         """A worker answered."""
         self._restart_delay_s = 0.0
@@ -332,6 +351,8 @@ class _Worker(asyncio.Protocol):
         self.is_lost = False
         self.chunks: deque[_Chunk] = deque()
         """Sent and not answered yet, oldest first."""
+        self.looks = 0
+        """How many have found it at its oldest chunk."""
 
     async def start(self) -> None:
         """Start the process; it is sent work at once and begins once it has imported libsodium."""
@@ -365,6 +386,7 @@ class _Worker(asyncio.Protocol):
         self._pending += data
         while self.chunks and len(self._pending) >= self.chunks[0].count:
             chunk = self.chunks.popleft()
+            self.looks = 0
             answer = bytes(self._pending[: chunk.count])
             del self._pending[: chunk.count]
             self._owner.chunk_answered(chunk, answer)

@@ -14,6 +14,7 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import accumulate
 from typing import Final
 
@@ -60,17 +61,18 @@ def verify_chunk(payload: bytes) -> bytes:
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer chunks until the other end is closed."""
-    with connection, connection.makefile("rb", buffering=256 * 1024) as stream:
+    """Answer chunks until the other end is closed, be it in the middle of one."""
+    with (
+        connection,
+        connection.makefile("rb", buffering=256 * 1024) as stream,
+        suppress(BrokenPipeError, ConnectionResetError),
+    ):
         while len(prefix := stream.read(LENGTH.size)) == LENGTH.size:
             (length,) = LENGTH.unpack(prefix)
             payload = stream.read(length)
             if len(payload) < length:
                 return
-            try:
-                connection.sendall(verify_chunk(payload))
-            except (BrokenPipeError, ConnectionResetError):
-                return
+            connection.sendall(verify_chunk(payload))
 
 
 def main() -> None:

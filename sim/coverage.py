@@ -92,6 +92,12 @@ EXPECTED: Final[Mapping[str, int]] = {
     "evidence held": _LIARS,
     "evidence on chain": _LIARS,
     "header-only block": _PEERS,  # alone a node is asked for something again within 4 s, not 10
+    # what peers relay
+    "named envelopes hastened": _PEERS,
+    "urgent turn first": _PEERS,
+    "only the rest asked for": _PEERS,
+    "peer held": _PEERS,
+    "relayer passed over": _LIARS,
     # clients
     "transaction refused outcome": _ANY,
     "submission repeated": _ANY,

@@ -44,6 +44,10 @@ def find_unwell(
             )
         if driver is not None and driver.recovery.is_active:
             found.append(f"{node.name} still recovers")
+        if node.relayed_count:
+            found.append(f"{node.name} has not dealt with {node.relayed_count} relayed envelopes")
+        if node.is_holding:
+            found.append(f"{node.name} has not dealt with all that its peers have sent")
     missing = checkers.evidence.find_missing(held_us)
     if missing:
         found.append(f"evidence held and not on the chain: {missing}")

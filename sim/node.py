@@ -1,7 +1,8 @@
 """One node: the real driver, journal, chain store and spool on a machine that can fail anywhere.
 
 The shell of production is replaced, and nothing inside it: effects are performed exactly as
-`node.shell.Shell` does, a `Committed` after the step that caused it. A process can be ended
+`node.shell.Shell` does, a `Committed` after the step that caused it. What peers relay goes the
+node's own way (`sim.relaying`), on an event loop that ends with the process. A process can be ended
 before and after every effect and at every change of its disk; what it had sent by then is on the
 wire, what it had not synced may be gone. A machine found damaged goes to the operator, who does
 what the manual says: remove the index, fetch the ledger again, or `recover` a lost journal.
@@ -10,6 +11,7 @@ Twins are two nodes with one identity: each has a process and a disk of its own.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +19,6 @@ from enum import Enum
 from typing import Final, assert_never
 
 from consensus.actions import KEEP
-from ledger import tags
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
 from ledger.transaction import decode_transaction
@@ -32,7 +33,6 @@ from node.effects import (
     FrameReceived,
     Halted,
     NodeEvent,
-    PeerChanged,
     PutCheckpoint,
     RecoveryEnded,
     Said,
@@ -46,11 +46,14 @@ from node.intake import Parsed, parse_submission
 from node.journal_record import decode_journal_record
 from node.ledger_store import LedgerStore, open_ledger
 from node.messages import FetchTransactions, Frame, encode_frame
+from node.shell import weight_of
 from sim.checkers import Checkers
 from sim.coverage import Coverage
 from sim.deployment import MEMORY, TICK_MS, TIMING, Deployment
 from sim.disk import ProcessEnded, Survival, VirtualDirectory, VirtualStore
 from sim.liars.liar import Liar
+from sim.peer_lines import PeerLines
+from sim.relaying import TURNS, ReadRelayed, Relaying
 from sim.telling import describe_event
 from sim.violation import Violation
 from sim.world import MS, SECOND, World
@@ -70,9 +73,6 @@ DriverFactory = Callable[..., Driver]
 
 Send = Callable[[int, int, bytes, int], None]
 """(from process, to replica, payload, departure in µs)."""
-
-ReadRelayed = Callable[[bytes, bytes], Parsed]
-"""`node.intake.parse_relayed`."""
 
 _EFFECTS: Final[Mapping[type[Effect], str]] = {
     SaveJournal: "a save",
@@ -210,7 +210,12 @@ class Node:
         self._chance = around.world.chance(self.name)
         self._journal: Journal | None = None
         self._spool: Spool | None = None
-        self._inbox: deque[NodeEvent] = deque()
+        self._turns = around.world.chance(f"turns of {self.name}").choice(TURNS)
+        self._lines: PeerLines | None = None
+        self._relaying: Relaying | None = None
+        self._inbox: deque[tuple[NodeEvent, asyncio.Future[None] | None]] = deque()
+        """Events that wait, each with who waits until it was dealt with."""
+        self._is_tick_waiting = False
         self._caused: deque[NodeEvent] = deque()
         self._busy_until_us = 0
         self._is_woken = False
@@ -232,6 +237,16 @@ class Node:
     def inbox_count(self) -> int:
         """Events that wait for this node's attention."""
         return len(self._inbox)
+
+    @property
+    def relayed_count(self) -> int:
+        """Envelopes that peers have relayed and that are not dealt with."""
+        return 0 if self._relaying is None else self._relaying.count
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether a frame of a peer is not dealt with."""
+        return self._lines is not None and self._lines.is_busy
 
     @property
     def directories(self) -> tuple[VirtualDirectory, ...]:
@@ -292,6 +307,22 @@ class Node:
             is_recovering=self.is_recovering,
             verify=MEMORY.verify,
         )
+        self._lines = PeerLines(
+            self._world, around.coverage, self._deliver, len(around.deployment.signers)
+        )
+        self._relaying = Relaying(
+            self._world,
+            around.coverage,
+            self.driver,
+            self._lines,
+            around.read_relayed,
+            turns=self._turns,
+            verify_us=lambda: self._chance.randint(1, self.pace.verify_us),
+            admit=self._perform_later,
+            passed_over=self._passed_over,
+            failed=self._raised,
+            say=lambda level, text: self._world.trace(self.name, f"{level}: {text}"),
+        )
         self._busy_until_us = self._world.now_us
         self._world.trace(self.name, f"starts at height {chain.header.height}")
         around.went_up(self.process)
@@ -301,9 +332,10 @@ class Node:
             raise Violation("old journal taken", f"{self.name} goes on with a journal put back")
         ticker = self._ticker()
         owed = [raw for raw in owed if self._is_owed(raw)]
-        if owed:  # time stands still until they wait in the pool again
+        if owed and self._relaying is not None:
+            # Time stands still until they wait in the pool again.
             around.coverage.count("promise kept through a crash")
-            self._admit_later(owed, is_local=True, then=ticker)
+            self._relaying.take_own(owed, lambda: self._world.after(0, ticker))
         else:
             self._world.after(self._chance.randint(1, self._tick_us()), ticker)
 
@@ -333,6 +365,12 @@ class Node:
         was_up = self.is_up
         self.driver = self.store = self._journal = self._spool = None
         self._inbox.clear()
+        self._is_tick_waiting = self._is_woken = False
+        lines, self._lines = self._lines, None
+        relaying, self._relaying = self._relaying, None
+        if lines is not None and relaying is not None:
+            lines.close()
+            relaying.close()
         self.planned_crash = None
         self.index.reopen()
         self.incarnation += 1
@@ -498,15 +536,32 @@ class Node:
 
     # Events
 
+    def frame_arrived(self, replica: int, payload: bytes) -> None:
+        """Take a peer's frame, unless the peer is held."""
+        if self._lines is not None:
+            self._lines.arrive(replica, payload)
+
+    def _deliver(self, replica: int, payload: bytes) -> None:
+        if self._lines is not None:
+            self._lines.begin(replica, weight_of([payload]))
+            self.receive(FrameReceived(replica, payload))
+
     def receive(self, event: NodeEvent) -> None:
         """Take an event now, or when this node has time."""
         if self.driver is None:
             return
         if self._inbox or self._world.now_us < self._busy_until_us:
-            self._inbox.append(event)
+            self._inbox.append((event, None))
             self._wake_later()
             return
         self._handle(event)
+
+    async def _perform_later(self, event: Admitted) -> None:
+        """Have an event handled in its turn and wait until it was: a task's way to the driver."""
+        handled = asyncio.get_running_loop().create_future()
+        self._inbox.append((event, handled))
+        self._wake_later()
+        await handled
 
     def pause(self, span_us: int) -> None:
         """Stop the process for a span, as a long collection or a suspended machine would."""
@@ -540,7 +595,8 @@ class Node:
         def tick() -> None:
             if self.incarnation != incarnation or self.driver is None:
                 return
-            if not self._inbox or Ticked() not in self._inbox:  # a late tick is not made up for
+            if not self._is_tick_waiting:  # a late tick is not made up for
+                self._is_tick_waiting = True
                 self.receive(Ticked())
             self._world.after(self._tick_us(), tick)
 
@@ -553,13 +609,19 @@ class Node:
         if self._is_woken:
             return
         self._is_woken = True
+        incarnation = self.incarnation
 
         def wake() -> None:
+            if self.incarnation != incarnation:
+                return
             self._is_woken = False
-            if self.driver is None or not self._inbox:
+            if not self._inbox:
                 return
             if self._world.now_us >= self._busy_until_us:
-                self._handle(self._inbox.popleft())
+                event, handled = self._inbox.popleft()
+                self._handle(event)
+                if handled is not None and not handled.done():
+                    handled.set_result(None)
             if self._inbox:
                 self._wake_later()
 
@@ -569,12 +631,16 @@ class Node:
         self._busy_until_us = max(self._busy_until_us, self._world.now_us) + self.pace.event_us
         checkers = self._around.checkers
         if isinstance(event, FrameReceived):
+            if self._lines is not None:
+                self._lines.end(event.replica, weight_of([event.payload]))
             self._world.trace_event(self.name, event.payload, describe_event, event)
             if self.is_correct:
                 checkers.evidence.received(self, event.replica, event.payload)
             elif self.liar is not None:
                 self.liar.overhear(event.payload)
-        elif not isinstance(event, Ticked):
+        elif isinstance(event, Ticked):
+            self._is_tick_waiting = False
+        else:
             self._world.trace_event(self.name, b"", describe_event, event)
         try:
             self._dispatch(event)
@@ -588,18 +654,22 @@ class Node:
         except Damaged as damage:
             self._call_operator(damage)
             return
-        except Violation:
-            raise
-        except Exception as error:
-            if self.is_correct:
-                raise Violation(
-                    "driver raised", f"{self.name}: {type(error).__name__}: {error}"
-                ) from error
-            self._around.coverage.count("liar broke down")
-            self._stop(f"the liar broke down: {error}")
+        except Exception as error:  # noqa: BLE001 - of a correct node it is a violation
+            self._raised(error)
             return
         if self.is_correct:
             checkers.settled(self)
+
+    def _raised(self, error: BaseException) -> None:
+        """The driver, or a task beside it, broke off."""
+        if isinstance(error, Violation):
+            raise error
+        if self.is_correct:
+            raise Violation(
+                "driver raised", f"{self.name}: {type(error).__name__}: {error}"
+            ) from error
+        self._around.coverage.count("liar broke down")
+        self._stop(f"the liar broke down: {error}")
 
     def _dispatch(self, event: NodeEvent) -> None:
         """Step the driver and perform what it asks, in order, as the shell does."""
@@ -663,7 +733,8 @@ class Node:
             case SendFrame() | BroadcastFrame() | FetchEnvelopes():
                 self._send_by(effect)
             case VerifyEnvelopes():
-                self._admit_later(effect.envelopes, is_local=False)
+                if self._relaying is not None:
+                    self._relaying.take(effect)
             case PutCheckpoint():
                 if self.store is not None:
                     self.store.chain_store.put_checkpoint(effect.height, effect.note)
@@ -685,6 +756,14 @@ class Node:
             case _:
                 assert_never(effect)
 
+    def _passed_over(self, replica: int) -> None:
+        """Nothing of a peer is looked at, because it relayed what no correct node would."""
+        self._around.coverage.count("relayer passed over")
+        if self.is_correct and replica not in self._around.checkers.chain.faulty:
+            raise Violation(
+                "correct node distrusted", f"{self.name} passes over what node-{replica} relays"
+            )
+
     def _send_by(self, effect: SendFrame | BroadcastFrame | FetchEnvelopes) -> None:
         match effect:
             case SendFrame():
@@ -693,7 +772,9 @@ class Node:
                 count = len(self._around.deployment.signers)
                 self._emit(effect.frame, [peer for peer in range(count) if peer != self.number])
             case FetchEnvelopes():
-                self._emit(FetchTransactions(effect.envelope_hashes), [effect.replica])
+                missing = [] if self._relaying is None else self._relaying.hasten(effect)
+                if missing:
+                    self._emit(FetchTransactions(b"".join(missing)), [effect.replica])
 
     def _save(self, effect: SaveJournal) -> None:
         if self._journal is None:
@@ -737,36 +818,5 @@ class Node:
         for peer in peers:
             send(process, peer, payload, at_us)
 
-    def _admit_later(
-        self,
-        envelopes: Sequence[bytes],
-        *,
-        is_local: bool,
-        then: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Verify what a peer relayed or the spool held, and hand it to the driver."""
-        incarnation = self.incarnation
-        candidates, rejected = [], []
-        for raw in envelopes:
-            try:
-                parsed = self._around.read_relayed(raw, self._around.deployment.genesis.chain_id)
-                if not self._is_signed(parsed):
-                    raise Rejected(Reason.BAD_SIGNATURE, "a signature does not verify")
-                candidates.append(parsed.candidate)
-            except Rejected as error:
-                rejected.append((tagged_hash(tags.ENVELOPE, raw), error))
-
-        def done() -> None:
-            if self.incarnation == incarnation:
-                self.receive(Admitted(candidates, rejected, is_local=is_local))
-                then()
-
-        self._world.after(self._chance.randint(1, self.pace.verify_us), done)
-
     def _is_signed(self, parsed: Parsed) -> bool:
         return all(MEMORY.verify(*check) for check in parsed.checks)
-
-
-def peer_event(peer: int, is_connected: bool) -> PeerChanged:
-    """Return what a node is told about a connection."""
-    return PeerChanged(peer, is_connected)

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from ledger.refusal import Rejected
 from node.driver import Driver
-from node.effects import FrameReceived
-from node.intake import parse_relayed
+from node.effects import PeerChanged
+from node.intake import Parsed, parse_all_relayed
 from sim import ending
 from sim.checkers import Checkers
 from sim.client import Clients
@@ -28,7 +29,7 @@ from sim.faults import Faults
 from sim.liars.kinds import TWINS
 from sim.liars.liar import Liar
 from sim.network import Network
-from sim.node import DriverFactory, Node, Surroundings, Wait, peer_event
+from sim.node import DriverFactory, Node, Surroundings, Wait
 from sim.plan import FAULTS_US_MAX, Plan, draw_plan, narrow
 from sim.violation import Violation
 from sim.world import MS, SECOND, World
@@ -172,7 +173,7 @@ class Simulation:
             self.coverage,
             self._send,
             # It comes to every node; reading is pure, and what is read is frozen.
-            lru_cache(ENVELOPES_MAX)(parse_relayed),
+            lru_cache(ENVELOPES_MAX)(_read_relayed),
             self.network.node_up,
             self.network.node_down,
         )
@@ -334,10 +335,15 @@ class Simulation:
             self.network.send(process, receiver, payload, at_us)
 
     def _deliver(self, sender: int, receiver: int, payload: bytes) -> None:
-        self.nodes[receiver].receive(FrameReceived(self.nodes[sender].number, payload))
+        self.nodes[receiver].frame_arrived(self.nodes[sender].number, payload)
 
     def _notify(self, process: int, peer: int, is_connected: bool) -> None:
-        self.nodes[process].receive(peer_event(self.nodes[peer].number, is_connected))
+        self.nodes[process].receive(PeerChanged(self.nodes[peer].number, is_connected))
+
+
+def _read_relayed(raw: bytes, chain_id: bytes) -> Parsed | Rejected:
+    (item,) = parse_all_relayed([raw], chain_id)
+    return item
 
 
 def run_seed(seed: int, options: Options, show: Callable[[str], None] | None = None) -> Result:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, NoReturn
 
 from ledger.disclosure import Disclosure, read_disclosure
@@ -72,6 +73,8 @@ from verifier.strict_json import JsonValue, read_object
 
 _CONTRACT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _AUTHORITY: Final = re.compile(AUTHORITY_PATTERN)
+_GENESIS_CHARS_KEPT_MAX: Final = 80_000
+"""Longest genesis document kept, in characters of base64; a network's own is no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +274,7 @@ def read_schedule_head(raw: bytes, lines: Iterator[bytes]) -> ScheduleFile:
     if members["format"] != SCHEDULE_FORMAT:
         _refuse(Reason.BAD_FIELD, f"format is not {SCHEDULE_FORMAT!r}")
     return ScheduleFile(
-        genesis=_take_blob(members, "genesis"),
+        genesis=_take_genesis(members),
         header=_take_blob(members, "header"),
         header_proof=_take_proof(members, "header_proof"),
         merchant=_take_stream(members["merchant"], "merchant"),
@@ -323,7 +326,7 @@ def _read_kind(members: dict[str, JsonValue], kind: JsonValue) -> DecodedFile:
     if kind == TRANSACTION:
         take_members(members, "evidence file", MEMBERS[TRANSACTION])
         return TransactionFile(
-            genesis=_take_blob(members, "genesis"),
+            genesis=_take_genesis(members),
             entry=_take_blob(members, "entry"),
             proof=_take_proof(members, "proof"),
             header=_take_blob(members, "header"),
@@ -339,23 +342,23 @@ def _read_kind(members: dict[str, JsonValue], kind: JsonValue) -> DecodedFile:
     take_members(members, "evidence file", MEMBERS[kind])
     if kind == CONSISTENCY:
         return ConsistencyFile(
-            genesis=_take_blob(members, "genesis"),
+            genesis=_take_genesis(members),
             older=_take_proof(members, "older"),
             newer=_take_proof(members, "newer"),
             path=_take_hashes(members, "path"),
         )
     if kind == EQUIVOCATION:
-        return EquivocationFile(_take_blob(members, "genesis"), _take_blob(members, "evidence"))
+        return EquivocationFile(_take_genesis(members), _take_blob(members, "evidence"))
     if kind == STATE:
         return StateFile(
-            genesis=_take_blob(members, "genesis"),
+            genesis=_take_genesis(members),
             header=_take_blob(members, "header"),
             header_proof=_take_proof(members, "header_proof"),
             state=_take_state_claim(members["state"]),
         )
     if kind == LIABILITIES:
         return LiabilitiesFile(
-            genesis=_take_blob(members, "genesis"),
+            genesis=_take_genesis(members),
             header=_take_blob(members, "header"),
             header_proof=_take_proof(members, "header_proof"),
             merchant=_take_stream(members["merchant"], "merchant"),
@@ -374,7 +377,7 @@ def _read_kind(members: dict[str, JsonValue], kind: JsonValue) -> DecodedFile:
         if type(first) is not int or first < 0:
             _refuse(Reason.BAD_FIELD, "first is no position")
         return RecordFile(
-            genesis=_take_blob(members, "genesis"),
+            genesis=_take_genesis(members),
             contract=contract,
             header=_take_blob(members, "header"),
             header_proof=_take_proof(members, "header_proof"),
@@ -392,7 +395,7 @@ def _read_kind(members: dict[str, JsonValue], kind: JsonValue) -> DecodedFile:
             question=read_question(members["question"]),
         )
     return HistoryFile(
-        genesis=_take_blob(members, "genesis"),
+        genesis=_take_genesis(members),
         contract=contract,
         header=_take_blob(members, "header"),
         header_proof=_take_proof(members, "header_proof"),
@@ -655,6 +658,20 @@ def _take_list(
     if not isinstance(value, list):
         _refuse(Reason.BAD_FIELD, f"{name} is not a list")
     return value
+
+
+def _take_genesis(members: dict[str, JsonValue]) -> bytes:
+    """Take the document that all files of a chain have in common; decoded once, its hash and what
+    follows from it (`verifier.trust_root`) are found again by the same bytes."""
+    text = members["genesis"]
+    if isinstance(text, str) and len(text) <= _GENESIS_CHARS_KEPT_MAX:
+        return _decode_genesis(text)
+    return _decode(text, "genesis")
+
+
+@lru_cache(maxsize=4)
+def _decode_genesis(text: str) -> bytes:
+    return _decode(text, "genesis")
 
 
 def _take_blob(members: dict[str, JsonValue], name: str) -> bytes:

@@ -499,14 +499,20 @@ def test_recovery_that_cannot_end_is_refused_and_taken_only_for_serving(
     assert home.recover_marker.read_text() == "disk replaced\n"
 
 
-@pytest.mark.parametrize("count", [3, 4])
-def test_recovery_that_can_end_says_nothing_of_it(
-    command: Command, tmp_path: Path, count: int
+@pytest.mark.parametrize(("count", "room"), [(3, 1), (4, 1), (7, 2)])
+def test_recovery_that_can_end_says_how_many_may_recover_at_once(
+    command: Command, tmp_path: Path, count: int, room: int
 ) -> None:
     state = create_devnet(Layout(directory=tmp_path / "net", node_count=count))
     arguments = ("--home", Path(state.nodes[0].home), "--reason", "disk replaced")
     assert command.run("node", "recover", *arguments) == 0
     assert "cannot end" not in command.out
+    assert command.out.endswith(
+        f"At most {room} of {count} nodes may recover at once; with more, the chain stands still: "
+        'see docs/OPERATING.md, "When too many have forgotten".\n'
+        f"同时恢复的节点至多 {room} 个（共 {count} 个）；超过此数，链即停止，"
+        "见 docs/OPERATING.zh-CN.md“遗忘者过多时”。\n"
+    )
 
 
 def test_a_backup_of_another_chain_is_refused(command: Command, home: Path, tmp_path: Path) -> None:

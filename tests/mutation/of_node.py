@@ -11,6 +11,7 @@ RECOVERY = "tests/node/test_recovery.py::"
 MEMPOOL = "tests/node/test_mempool.py::"
 SHELL = "tests/node/test_shell.py::"
 RELAYED = "tests/node/test_relayed.py::"
+SIMULATED = "tests/sim/test_relaying.py::"
 TURNS = "tests/node/test_fair_turns.py::"
 SNAPSHOT = "tests/node/test_snapshot.py::"
 STEPS = "tests/node/test_steps.py::"
@@ -906,6 +907,50 @@ MUTANTS = (
         "            if mine is None:",
         "a client that goes away just then takes a turn with it, until there are none",
         TURNS + "test_whoever_gives_up_takes_no_turn_with_it",
+    ),
+    Mutant(
+        "named-and-forgotten",
+        "node/relayed.py",
+        "            self._start(self._deal_with(part, replica, None))",
+        "            pass",
+        "what a proposal names is taken out of its frame and never dealt with",
+        SIMULATED + "test_what_is_named_goes_first_and_nothing_is_lost",
+        seed="--seed 2",
+    ),
+    Mutant(
+        "named-and-left-where-it-was",
+        "node/relayed.py",
+        "            self.raws, self._hashes = left.raws, left._hashes\n",
+        "",
+        "what a proposal names is dealt with twice, and room is given back twice",
+        SIMULATED + "test_what_is_named_goes_first_and_nothing_is_lost",
+        seed="--seed 2",
+    ),
+    Mutant(
+        "frame-never-ended",
+        "node/relayed.py",
+        "        finally:\n            ended()",
+        "        except asyncio.CancelledError:\n            ended()",
+        "a peer's frames of transactions count for ever, until the peer is held for good",
+        SIMULATED + "test_what_is_named_goes_first_and_nothing_is_lost",
+        seed="--seed 0",
+    ),
+    Mutant(
+        "distrust-without-end",
+        "node/relayed.py",
+        "asyncio.get_running_loop().time() + DISTRUST_S",
+        'float("inf")',
+        "one transaction that is refused, and nothing of that peer is ever read again",
+        SIMULATED + "test_who_relays_what_is_refused_is_passed_over_until_it_is_trusted_again",
+    ),
+    Mutant(
+        "urgent-never-served",
+        "node/fair_turns.py",
+        "            return self._urgent.popleft()",
+        "            pass",
+        "what the chain waits for gets no turn at all",
+        SIMULATED + "test_what_is_named_goes_first_and_nothing_is_lost",
+        seed="--seed 2",
     ),
     Mutant(
         "door-shut-by-a-flood",

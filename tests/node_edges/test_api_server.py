@@ -11,11 +11,13 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import node.api_listener
 from api.tokens import encode_tokens, issue_token
+from node.api_listener import BoundedProtocol
 from node.api_server import HEAD_BYTES_MAX, KEEP_ALIVE_S, ApiServer, LiveTokens
 from node.certificates import (
     make_api_certificate,
@@ -403,6 +405,29 @@ async def test_a_client_that_takes_its_answer_slowly_has_all_of_it(
         left -= len(await reader.read(min(left, 64 * 1024)))
         await asyncio.sleep(0.1)
     assert served.told == []
+
+
+async def test_a_look_that_is_due_as_a_connection_ends_is_no_mistake(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under TLS the socket is closed first; after a pause of the machine timers come before it is
+    told."""
+    lost = BoundedProtocol.connection_lost
+
+    def look_and_lose(protocol: BoundedProtocol, exc: Exception | None) -> None:
+        protocol._look()
+        lost(protocol, exc)
+
+    monkeypatch.setattr(BoundedProtocol, "connection_lost", look_and_lose)
+    mistakes: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: mistakes.append(said))
+    for _ in range(3):
+        reader, writer = await served.open()
+        writer.write(REQUEST)
+        assert (await answer(reader)).startswith(b"HTTP/1.1 200")
+        writer.transport.abort()
+    await served.until_counted(0)
+    assert mistakes == []
 
 
 async def test_an_address_that_cannot_be_had_is_an_error_and_not_the_end(

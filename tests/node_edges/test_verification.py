@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from hypothesis import strategies as st
 import node.verification as verification_module
 from ledger.signing import SeedSigner, verify_signature
 from node.verification import Check, SignatureVerifier, VerifierUnavailable
-from node.verification_worker import encode_chunk, verify_chunk
+from node.verification_worker import encode_chunk, serve, verify_chunk
 
 ROOT = Path(__file__).parents[2]
 SIGNER = SeedSigner(bytes(32))
@@ -148,6 +151,35 @@ async def test_killed_worker_is_replaced_and_its_checks_tried_again(
     assert await two_workers.verify(checks) == truth
 
 
+async def test_worker_that_hangs_is_replaced_and_its_checks_tried_again(
+    two_workers: SignatureVerifier, wait_until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = two_workers.worker_pids[0]
+    checks, truth = mixed(4000)
+    os.kill(hung, signal.SIGSTOP)
+    task = asyncio.create_task(two_workers.verify(checks))
+    await asyncio.sleep(0.05)
+    monkeypatch.setattr(verification_module, "LOOK_S", 0.4)
+    assert await task == truth
+    await wait_until(lambda: len(two_workers.worker_pids) == 2)
+    assert hung not in two_workers.worker_pids
+    await wait_until(lambda: not Path(f"/proc/{hung}").exists())
+    assert await two_workers.verify(checks) == truth
+
+
+async def test_no_worker_is_blamed_for_time_in_which_the_node_stood_still(
+    two_workers: SignatureVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification_module, "LOOK_S", 0.2)
+    before = two_workers.worker_pids
+    checks, truth = mixed(4000)
+    task = asyncio.create_task(two_workers.verify(checks))
+    await asyncio.sleep(0)
+    time.sleep(2.5)  # noqa: ASYNC251 the whole event loop stands still, as the process would
+    assert await task == truth
+    assert two_workers.worker_pids == before
+
+
 async def test_chunk_that_kills_two_workers_is_given_up(
     wait_until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +238,16 @@ async def test_close_ends_workers_and_tells_who_waits() -> None:
         assert not is_running(pid)
     with pytest.raises(VerifierUnavailable, match="the verifier is closed"):
         await verifier.verify([good(1)])
+
+
+def test_worker_ends_quietly_when_its_answers_are_not_read() -> None:
+    ours, theirs = socket.socketpair()
+    with ThreadPoolExecutor(1) as threads:
+        ended = threads.submit(serve, theirs)
+        ours.sendall(encode_chunk([good(0)]))
+        assert select.select([ours], [], [])[0]
+        ours.close()  # what is unread makes it a reset
+        assert ended.result() is None
 
 
 def test_bounds_are_ours() -> None:

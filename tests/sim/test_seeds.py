@@ -31,6 +31,7 @@ MUST_MEET = (
     "clock drift", "slow node", "dead node", "liar: twins", "view change", "new view",
     "re-proposal", "catch-up", "evidence on chain", "skipped turn", "reference reused",
     "transaction refused outcome", "promise kept through a crash",
+    "named envelopes hastened", "urgent turn first", "only the rest asked for", "peer held",
 )  # fmt: skip
 
 
