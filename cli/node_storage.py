@@ -17,6 +17,7 @@ from cli.failure import Failure, unusable
 from cli.founding import read_genesis
 from cli.passed_on import explain
 from ledger.refusal import Rejected
+from ledger.validators import ValidatorSet
 from node.archived import open_segments
 from node.config import NodeConfig, NodeHome, load_config
 from node.private_files import write_file
@@ -167,7 +168,7 @@ def restore_chain(backup: Path, home: NodeHome) -> tuple[Manifest, Words]:
         os.rename(staging / SEGMENTS_DIRECTORY, home.chain)
         sync_directory(home.path)
         shutil.rmtree(staging)
-        return manifest, describe_recovery(home, config)
+        return manifest, describe_recovery(genesis.validators)
 
 
 def _restore_statements(staging: Path, home: NodeHome) -> None:
@@ -191,7 +192,7 @@ def mark_join(home: NodeHome, reason: str, *, is_discarding: bool) -> bool:
     with hold_home(home) as (config, directory):
         if home.join_marker.exists():
             raise _marked(home.join_marker)
-        endless = endless_recovery(home, config)
+        endless = endless_recovery(read_genesis(home.resolve(config.genesis)).validators)
         if endless:
             raise Failure(
                 f"{endless.en} Nothing was changed: a node that joins by a snapshot has to "
@@ -223,7 +224,8 @@ def mark_recovery(home: NodeHome, reason: str, *, is_serving_only: bool) -> Word
     with hold_home(home) as (config, _):
         if home.recover_marker.exists():
             raise _marked(home.recover_marker)
-        endless = endless_recovery(home, config)
+        validators = read_genesis(home.resolve(config.genesis)).validators
+        endless = endless_recovery(validators)
         if endless and not is_serving_only:
             raise Failure(
                 f"{endless.en} Nothing was changed. With --serve-only the node is marked all the "
@@ -233,7 +235,7 @@ def mark_recovery(home: NodeHome, reason: str, *, is_serving_only: bool) -> Word
                 "不再签名。各机构可采取的其他办法见 docs/OPERATING.zh-CN.md“遗忘者过多时”。",
             )
         demand_recovery(home.path, reason)
-        return describe_recovery(home, config)
+        return describe_recovery(validators)
 
 
 def _marked(marker: Path) -> Failure:
@@ -242,9 +244,8 @@ def _marked(marker: Path) -> Failure:
     )
 
 
-def endless_recovery(home: NodeHome, config: NodeConfig) -> Words | None:
+def endless_recovery(validators: ValidatorSet) -> Words | None:
     """Return why a recovery in this network never ends, None if it can."""
-    validators = read_genesis(home.resolve(config.genesis)).validators
     others = len(validators) - 1
     if others >= validators.quorum:
         return None
@@ -257,15 +258,14 @@ def endless_recovery(home: NodeHome, config: NodeConfig) -> Words | None:
     )
 
 
-def describe_recovery(home: NodeHome, config: NodeConfig) -> Words:
+def describe_recovery(validators: ValidatorSet) -> Words:
     """Return how many may recover at once, or why a recovery in this network never ends."""
-    endless = endless_recovery(home, config)
+    endless = endless_recovery(validators)
     if endless is not None:
         return Words(
             f"{endless.zh}节点只提供已有数据，不作任何签名。",
             f"{endless.en} The node will serve what it has and sign nothing.",
         )
-    validators = read_genesis(home.resolve(config.genesis)).validators
     count = len(validators)
     room = count - validators.quorum
     return Words(
