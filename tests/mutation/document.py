@@ -17,7 +17,8 @@ HEAD = """\
 What would be noticed. Each line is one mistake put into the code, alone, in a copy of the tree, \
 and the quickest test that fails on it; a few name a seed of the simulator too. A mistake that \
 nothing noticed would mean that a test is missing. With CAMPAIGN=1 `scripts/test` \
-runs them all; so does `scripts/mutate`, which writes this page with `--write` once every one is caught.
+runs them all; so does `scripts/mutate`, which writes this page with `--write` once \
+every one is caught.
 
 ```sh
 scripts/mutate                    # each against its test
