@@ -107,6 +107,9 @@ SPREAD_AGAIN_MS: Final = 20_000
 """A local transaction still waiting after this long is sent to everyone again."""
 
 SPREAD_AGAIN_COUNT: Final = 200
+SPREAD_ANEW_COUNT: Final = 4096
+"""Local transactions that a peer is sent when it connects, the oldest: what it missed meanwhile, or
+what this node has kept from before its start. About a block."""
 
 ANSWERS_PER_TICK_MAX: Final = 8
 """Answers that one peer is given in one tick, a large one counting as several (`node.serving`): 160
@@ -340,6 +343,9 @@ class Driver:
         self._send(event.replica, self._status())
         if self.certification.own is not None:
             self._send(event.replica, self.certification.own)
+        kept = self.pool.find_local_before(self._now_ms, SPREAD_ANEW_COUNT)
+        for group in split_by_bytes(candidate.transaction.raw for candidate in kept):
+            self._send(event.replica, Transactions(group), is_bulk=True)
         self._drive(ev.PeerConnected(event.replica))
 
     def _status(self) -> Status:

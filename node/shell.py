@@ -21,6 +21,7 @@ from contracts.execution import Chain
 from ledger.refusal import Rejected
 from ledger.transaction import decode_transaction
 from ledger.words import Words
+from node.backlog import Backlog, weight_of
 from node.blocks import split_hashes
 from node.driver import Driver
 from node.effects import (
@@ -66,22 +67,11 @@ from storage.spool import Spool
 TICK_S: Final = 0.05
 """Length of a tick; `consensus.timers` counts in these."""
 
-FRAMES_IN_FLIGHT_MAX: Final = 40
-"""Frames of one peer that may wait, for the driver or for verification, before that peer is held; a
-large one counts as several."""
-
-FRAME_WEIGHT_BYTES: Final = 1024 * 1024
-
 TURNS_PER_PROCESS: Final = 4
 """Turns at a time (`node.fair_turns`) for this process and for each that checks signatures: so that
 none of them waits for another."""
 
 CLOCK_STEP_S: Final = 0.001
-
-
-def weight_of(parts: Sequence[bytes]) -> int:
-    """Return as how many a waiting frame counts, given in parts."""
-    return 1 + sum(map(len, parts)) // FRAME_WEIGHT_BYTES
 
 
 class Carrier(Protocol):
@@ -157,7 +147,7 @@ class Shell:
         self._stop = stop
         self._end_recovery = end_recovery
         self._clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
-        self._in_flight: dict[int, int] = {}
+        self._backlog = Backlog(self._hold, self._release)
         self._spool_thread = spool_thread
         self._steps = Steps(self._step, self._perform, self._failed, disk_thread)
         self._ticker: asyncio.Task[None] | None = None
@@ -189,7 +179,7 @@ class Shell:
 
     def _step(self, event: NodeEvent) -> list[Effect]:
         if isinstance(event, FrameReceived):
-            self._end_frame(event.replica, weight_of([event.payload]))
+            self._backlog.end(event.replica, weight_of([event.payload]))
         elif isinstance(event, Ticked):
             self._is_tick_waiting = False
         return self.driver.step(event, self._clock_ms())
@@ -257,7 +247,7 @@ class Shell:
             if self.on_post_quantum is not None:
                 self.on_post_quantum(replica, payload)
             return
-        self._begin_frame(replica, weight_of([payload]))
+        self._backlog.begin(replica, weight_of([payload]))
         self.dispatch(FrameReceived(replica, payload))
 
     def peer_changed(self, replica: int, is_connected: bool) -> None:
@@ -352,18 +342,12 @@ class Shell:
 
     # What peers send
 
-    def _begin_frame(self, replica: int, weight: int = 1) -> None:
-        """Count a frame that is taken and not dealt with; hold the peer that has too many."""
-        count = self._in_flight.get(replica, 0)
-        self._in_flight[replica] = count + weight
-        if count < FRAMES_IN_FLIGHT_MAX <= count + weight and self.carrier is not None:
+    def _hold(self, replica: int) -> None:
+        if self.carrier is not None:
             self.carrier.hold(replica)
 
-    def _end_frame(self, replica: int, weight: int = 1) -> None:
-        count = self._in_flight[replica]
-        self._in_flight[replica] = count - weight
-        half = FRAMES_IN_FLIGHT_MAX // 2
-        if count - weight <= half < count and self.carrier is not None:
+    def _release(self, replica: int) -> None:
+        if self.carrier is not None:
             self.carrier.release(replica)
 
     def _take_relayed(
@@ -372,8 +356,10 @@ class Shell:
         """Have relayed transactions verified: until then they count among a peer's frames."""
         if self.relayed.is_trusted(replica):
             weight = weight_of(envelopes)
-            self._begin_frame(replica, weight)
-            self.relayed.take(replica, envelopes, lambda: self._end_frame(replica, weight), wanted)
+            self._backlog.begin(replica, weight)
+            self.relayed.take(
+                replica, envelopes, lambda: self._backlog.end(replica, weight), wanted
+            )
 
     def _fetch(self, effect: FetchEnvelopes) -> None:
         """Ask a peer for the envelopes that are not on their way already."""

@@ -22,6 +22,7 @@ from consensus.actions import KEEP
 from ledger.hashing import tagged_hash
 from ledger.refusal import Reason, Rejected
 from ledger.transaction import decode_transaction
+from node.backlog import weight_of
 from node.driver import Driver, Identity
 from node.effects import (
     Admitted,
@@ -46,7 +47,6 @@ from node.intake import Parsed, parse_submission
 from node.journal_record import decode_journal_record
 from node.ledger_store import LedgerStore, open_ledger
 from node.messages import FetchTransactions, Frame, encode_frame
-from node.shell import weight_of
 from sim.checkers import Checkers
 from sim.coverage import Coverage
 from sim.deployment import MEMORY, TICK_MS, TIMING, Deployment
@@ -307,14 +307,12 @@ class Node:
             is_recovering=self.is_recovering,
             verify=MEMORY.verify,
         )
-        self._lines = PeerLines(
-            self._world, around.coverage, self._deliver, len(around.deployment.signers)
-        )
+        self._lines = PeerLines(self._world, around.coverage, self._deliver)
         self._relaying = Relaying(
             self._world,
             around.coverage,
             self.driver,
-            self._lines,
+            self._lines.backlog,
             around.read_relayed,
             turns=self._turns,
             verify_us=lambda: self._chance.randint(1, self.pace.verify_us),
@@ -543,7 +541,7 @@ class Node:
 
     def _deliver(self, replica: int, payload: bytes) -> None:
         if self._lines is not None:
-            self._lines.begin(replica, weight_of([payload]))
+            self._lines.backlog.begin(replica, weight_of([payload]))
             self.receive(FrameReceived(replica, payload))
 
     def receive(self, event: NodeEvent) -> None:
@@ -632,7 +630,7 @@ class Node:
         checkers = self._around.checkers
         if isinstance(event, FrameReceived):
             if self._lines is not None:
-                self._lines.end(event.replica, weight_of([event.payload]))
+                self._lines.backlog.end(event.replica, weight_of([event.payload]))
             self._world.trace_event(self.name, event.payload, describe_event, event)
             if self.is_correct:
                 checkers.evidence.received(self, event.replica, event.payload)

@@ -13,6 +13,7 @@ from typing import Final
 
 from ledger.refusal import Rejected
 from ledger.transaction import Check
+from node.backlog import Backlog, weight_of
 from node.blocks import split_hashes
 from node.driver import Driver
 from node.effects import Admitted, FetchEnvelopes, Say, VerifyEnvelopes
@@ -20,11 +21,9 @@ from node.examiner import Examiner, Verifier
 from node.fair_turns import FairTurns
 from node.intake import Parsed
 from node.relayed import Relayed
-from node.shell import weight_of
 from sim.coverage import Coverage
 from sim.deployment import MEMORY
 from sim.loop import VirtualLoop
-from sim.peer_lines import PeerLines
 from sim.world import SECOND, World
 
 TURNS: Final = (1, 2, 4)
@@ -43,7 +42,7 @@ class Relaying:
         world: World,
         coverage: Coverage,
         driver: Driver,
-        lines: PeerLines,
+        backlog: Backlog,
         read: ReadRelayed,
         *,
         turns: int,
@@ -57,7 +56,7 @@ class Relaying:
         not looked at, `failed` what a task raised; for the others see `node.relayed.Relayed`."""
         self._coverage = coverage
         self._passed_over = passed_over
-        self._lines = lines
+        self._backlog = backlog
         self._loop = VirtualLoop(world, failed)
         self._relayed = Relayed(
             _RememberingExaminer(_SlowMemory(verify_us), driver.chain.chain_id, read),
@@ -82,11 +81,11 @@ class Relaying:
             self._passed_over(replica)
             return
         weight = weight_of(effect.envelopes)
-        self._lines.begin(replica, weight)
+        self._backlog.begin(replica, weight)
         self._relayed.take(
             replica,
             effect.envelopes,
-            lambda: self._lines.end(replica, weight),
+            lambda: self._backlog.end(replica, weight),
             split_hashes(effect.wanted),
         )
 

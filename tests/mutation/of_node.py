@@ -10,6 +10,7 @@ CATCH_UP = "tests/node/test_catch_up.py::"
 RECOVERY = "tests/node/test_recovery.py::"
 MEMPOOL = "tests/node/test_mempool.py::"
 SHELL = "tests/node/test_shell.py::"
+BACKLOG = "tests/node/test_backlog.py::"
 RELAYED = "tests/node/test_relayed.py::"
 SIMULATED = "tests/sim/test_relaying.py::"
 TURNS = "tests/node/test_fair_turns.py::"
@@ -682,6 +683,30 @@ MUTANTS = (
         "            weight = 1",
         "a peer's frames of transactions may take a gibibyte while they are verified",
         SHELL + "test_large_frames_of_transactions_count_as_large_while_they_are_verified",
+    ),
+    Mutant(
+        "too-much-is-one-more",
+        "node/backlog.py",
+        "        if before < FRAMES_MAX <= after:",
+        "        if before <= FRAMES_MAX < after:",
+        "a peer has one more frame in a node's memory than it may",
+        BACKLOG + "test_a_peer_is_held_at_the_most_and_released_at_half",
+    ),
+    Mutant(
+        "held-for-ever",
+        "node/backlog.py",
+        "        if after <= FRAMES_MAX // 2 < before:",
+        "        if after == FRAMES_MAX // 2 < before:",
+        "a peer whose one large frame was too much is never heard again",
+        BACKLOG + "test_one_large_frame_holds_its_sender_and_nobody_else",
+    ),
+    Mutant(
+        "missed-is-missed",
+        "node/driver.py",
+        "        kept = self.pool.find_local_before(self._now_ms, SPREAD_ANEW_COUNT)",
+        "        kept = self.pool.find_local_before(0, SPREAD_ANEW_COUNT)",
+        "after a power cut of all, a promise waits twenty seconds for its first hearer",
+        DRIVER + "test_a_peer_that_connects_is_sent_what_it_has_missed",
     ),
     Mutant(
         "forgers-heard-again",

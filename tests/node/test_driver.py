@@ -473,6 +473,24 @@ def test_a_transaction_nobody_took_is_spread_again() -> None:
     assert len(machine.sent(Transactions)) == 1
 
 
+def test_a_peer_that_connects_is_sent_what_it_has_missed() -> None:
+    """After all nodes have stopped, each takes up what it promised before any peer is there."""
+    network = Drivers().start()
+    network.loses = lambda _sender, _receiver, _frame: True
+    kept = [network.transaction(f"r{number}") for number in range(3)]
+    for raw in kept:
+        network.submit(3, raw)
+    network.submit(3, network.transaction("relayed"), is_local=False)
+    machine = network.machines[3]
+    machine.done.clear()
+    machine.step(PeerChanged(0, True))
+    assert [
+        (item.replica, item.frame.envelopes)
+        for item in machine.done
+        if isinstance(item, SendFrame) and isinstance(item.frame, Transactions)
+    ] == [(0, kept)]
+
+
 def test_a_restarted_driver_serves_and_votes_for_its_pending_block() -> None:
     """Trap 9: the bytes of what it committed to are there after a power cut, and executed again."""
     network = Drivers()

@@ -27,9 +27,10 @@ def make_busy(simulation: Simulation) -> None:
 
 def test_what_is_named_goes_first_and_nothing_is_lost() -> None:
     counts: Counter[str] = Counter()
-    for seed in range(4):
-        simulation = Simulation(seed, Options(heights=6), plan=CALM)
+    for seed, loss in enumerate((0.0, 0.0, 0.1, 0.1)):
+        simulation = Simulation(seed, Options(heights=6), plan=replace(CALM, is_stream=not loss))
         make_busy(simulation)
+        simulation.network.conditions = replace(simulation.network.conditions, loss=loss)
         result = simulation.run()
         assert result.violation is None, f"seed {seed}"
         counts += result.counts
