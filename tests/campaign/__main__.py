@@ -21,11 +21,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from cli.progress import show_progress
 from tests.campaign.devnets import PatientDevnet, SmallDevnet
 from tests.campaign.invariants import Violated
 from tests.campaign.kills import run_kills
+from tests.campaign.pauses import run_pauses
 from tests.campaign.soak import run_soak
 from tests.law.lives import run_lives
 from tests.system.networks import running_network
@@ -38,12 +40,17 @@ came back by itself."""
 EPILOG = """\
 examples:
   scripts/campaign kills --count 100 --seed 1      a hundred kill -9 at random moments
+  scripts/campaign pauses --count 50 --seed 1      fifty pauses of one, two or all nodes
   scripts/campaign soak --minutes 20 --rate 40     twenty minutes of load with kills and pauses
   scripts/campaign soak --minutes 240 --csv soak.csv
   scripts/campaign lives --seeds 0:1000000         a million contracts' lives, on every core
 
 Ctrl-C ends the faults early; what was promised is checked all the same.
 docs/CAMPAIGN-PROCESSES.md keeps what was run, and says how to read it."""
+
+
+BY_COUNT: Final = {"kills": run_kills, "pauses": run_pauses}
+"""Campaigns that go on until so much has happened."""
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -57,6 +64,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     kills = commands.add_parser("kills", help="kill -9 at random moments over all nodes")
     kills.add_argument("--count", type=int, default=100, help="kills (default 100)")
+    pauses = commands.add_parser("pauses", help="stop and continue nodes, up to 16 s at a time")
+    pauses.add_argument("--count", type=int, default=50, help="pauses (default 50)")
     soak = commands.add_parser("soak", help="load with faults; memory, descriptors, disk, latency")
     soak.add_argument("--minutes", type=float, default=20, help="how long (default 20)")
     soak.add_argument("--csv", type=Path, default=Path("soak.csv"), help="samples, one a line")
@@ -70,7 +79,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     lives.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)"
     )
-    for command in (kills, soak):
+    for command in (kills, pauses, soak):
         command.add_argument("--seed", type=int, default=1, help="of faults and their moments")
         command.add_argument("--nodes", type=int, default=4, help="nodes (default 4)")
         command.add_argument("--rate", type=float, default=60, help="transactions per second")
@@ -114,11 +123,11 @@ def main(argv: list[str]) -> int:
     over = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: over.set())
     try:
-        make = PatientDevnet if arguments.command == "kills" else SmallDevnet
+        make = SmallDevnet if arguments.command == "soak" else PatientDevnet
         with running_network(home, node_count=arguments.nodes, make=make) as network:
-            if arguments.command == "kills":
-                with show_progress("kills", arguments.count) as progress:
-                    tally = run_kills(
+            if arguments.command in BY_COUNT:
+                with show_progress(arguments.command, arguments.count) as progress:
+                    tally = BY_COUNT[arguments.command](
                         network,
                         arguments.count,
                         chance,

@@ -73,7 +73,7 @@ def run_kills(
         while tally.count < count and not is_over():
             time.sleep(chance.uniform(0.0, 2.0))
             _kill_some(network, load, tally, chance, count, say)
-        _wait_committed_more(load)
+        wait_committed_more(load)
     finally:
         load.stop()
     tally.checked = check_everything(network, load, chance)
@@ -132,7 +132,7 @@ def _kill(network: Network, victim: int, tally: Tally, kind: str, load: Load, sa
     )
 
 
-def _wait_committed_more(load: Load) -> None:
+def wait_committed_more(load: Load) -> None:
     """The network that was left alone commits again."""
     seen = len(load.committed)
     wait_until(
