@@ -31,8 +31,9 @@ MUST_MEET = (
     "clock drift", "slow node", "dead node", "liar: twins", "view change", "new view",
     "re-proposal", "catch-up", "evidence on chain", "skipped turn", "reference reused",
     "transaction refused outcome", "promise kept through a crash",
-    "named envelopes hastened", "urgent turn first", "only the rest asked for", "peer held",
+    "named envelopes hastened", "urgent turn first",
 )  # fmt: skip
+"""What one of the first few runs meets by chance; what few do is made to happen elsewhere."""
 
 
 @pytest.mark.parametrize("case", REGRESSIONS, ids=lambda case: f"{case.seed}-{case.story[:40]}")
