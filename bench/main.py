@@ -695,7 +695,8 @@ def _percentiles(values: list[float]) -> list[float]:
 
 def _raise_quotas(state: DevnetState) -> None:
     """Let the load's eight merchants send what a city's thousands would."""
-    from node.config import NodeHome, load_config, render_config
+    from node.config import load_config, render_config
+    from node.home import NodeHome
 
     for node in state.nodes:
         home = NodeHome(Path(node.home))

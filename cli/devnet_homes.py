@@ -57,7 +57,6 @@ from node.config import (
     ApiConfig,
     KeysConfig,
     NodeConfig,
-    NodeHome,
     PeerConfig,
     SnapshotConfig,
     StorageConfig,
@@ -66,6 +65,7 @@ from node.config import (
     render_config,
 )
 from node.endpoint import parse_endpoint
+from node.home import NodeHome
 from node.keystore import KeyPurpose, Keystore, Strength, read_passphrase
 from node.private_files import PUBLIC, write_file
 

@@ -52,8 +52,10 @@ from node.certificates import (
     write_certificate,
     write_private_key,
 )
-from node.config import ConfigError, NodeConfig, NodeHome, render_config
+from node.config import NodeConfig, render_config
+from node.config_section import ConfigError
 from node.endpoint import parse_endpoint
+from node.home import NodeHome
 from node.keystore import KeyPurpose, Keystore, Strength
 from node.private_files import PUBLIC, write_file
 from storage.files import DiskDirectory

@@ -245,7 +245,7 @@ def _add_make(inner: argparse._SubParsersAction[Parser]) -> None:
 def run_member(arguments: argparse.Namespace) -> int:
     """Make keys and a member file."""
     from cli.founding import Profile, create_member, fingerprint
-    from node.config import NodeHome
+    from node.home import NodeHome
     from node.keystore import Strength
 
     home = NodeHome(arguments.home)

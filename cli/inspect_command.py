@@ -150,7 +150,7 @@ def _inspect_build(folder: str) -> int:
 def _inspect_home(path: Path) -> int:
     from cli.inspection import Inspection
     from cli.progress import show_steps
-    from node.config import NodeHome
+    from node.home import NodeHome
 
     damages = 0
     with show_steps() as step, closing(Inspection(NodeHome(path), step).run()) as findings:

@@ -58,7 +58,8 @@ from ledger.words import Words
 from node.archived import open_segments
 from node.certificates import read_certificate
 from node.certification import log_trust
-from node.config import NodeConfig, NodeHome
+from node.config import NodeConfig
+from node.home import NodeHome
 from node.journal_record import decode_journal_record
 from node.kept_entries import verify_entries
 from node.ledger_store import LedgerStore, open_ledger

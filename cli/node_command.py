@@ -24,7 +24,7 @@ from cli.failure import OK, Failure, unusable
 from cli.refusals import unreadable
 
 if TYPE_CHECKING:
-    from node.config import NodeHome
+    from node.home import NodeHome
     from node.keystore import Keystore
 
 INIT_HELP: Final = (
@@ -456,12 +456,12 @@ def run_init(arguments: argparse.Namespace) -> int:
         ApiConfig,
         KeysConfig,
         NodeConfig,
-        NodeHome,
         PeerConfig,
         StorageConfig,
         parse_config,
         render_config,
     )
+    from node.home import NodeHome
     from node.keystore import Keystore
 
     home = NodeHome(arguments.home)
@@ -556,7 +556,7 @@ def _stop_with_stdin() -> None:
 def run_backup(arguments: argparse.Namespace) -> int:
     """Back a chain up."""
     from cli.node_storage import open_stopped_chain
-    from node.config import NodeHome
+    from node.home import NodeHome
     from storage.archive import NotMounted
     from storage.backup import back_up
 
@@ -589,7 +589,7 @@ def run_backup(arguments: argparse.Namespace) -> int:
 def run_restore(arguments: argparse.Namespace) -> int:
     """Restore a backup into a home without a chain."""
     from cli.node_storage import restore_chain
-    from node.config import NodeHome
+    from node.home import NodeHome
 
     manifest, needed = restore_chain(arguments.backup, NodeHome(arguments.home))
     print(
@@ -608,7 +608,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
 def run_recover(arguments: argparse.Namespace) -> int:
     """Leave the mark."""
     from cli.node_storage import mark_recovery
-    from node.config import NodeHome
+    from node.home import NodeHome
 
     home = NodeHome(arguments.home)
     needed = mark_recovery(home, arguments.reason, is_serving_only=arguments.serve_only)
@@ -627,7 +627,7 @@ def run_recover(arguments: argparse.Namespace) -> int:
 def run_join(arguments: argparse.Namespace) -> int:
     """Leave the marks."""
     from cli.node_storage import mark_join
-    from node.config import NodeHome
+    from node.home import NodeHome
 
     home = NodeHome(arguments.home)
     gives_up = mark_join(home, arguments.reason, is_discarding=arguments.discard_blocks)
@@ -643,7 +643,7 @@ def run_join(arguments: argparse.Namespace) -> int:
 def run_prune(arguments: argparse.Namespace) -> int:
     """Move old segments."""
     from cli.pruning import prune
-    from node.config import NodeHome
+    from node.home import NodeHome
     from storage.archive import NotMounted
     from storage.files import Damaged, StorageFailure
 
@@ -676,7 +676,7 @@ def run_token_issue(arguments: argparse.Namespace) -> int:
 
     from api.tokens import issue_token
     from cli.node_storage import read_tokens, write_tokens
-    from node.config import NodeHome
+    from node.home import NodeHome
 
     home = NodeHome(arguments.home)
     records = read_tokens(home)
@@ -703,7 +703,7 @@ def run_token_list(arguments: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
     from cli.node_storage import read_tokens
-    from node.config import NodeHome
+    from node.home import NodeHome
 
     for record in read_tokens(NodeHome(arguments.home)):
         until = "until revoked 直至撤销"
@@ -716,7 +716,7 @@ def run_token_list(arguments: argparse.Namespace) -> int:
 def run_token_revoke(arguments: argparse.Namespace) -> int:
     """Revoke a token."""
     from cli.node_storage import read_tokens, write_tokens
-    from node.config import NodeHome
+    from node.home import NodeHome
 
     home = NodeHome(arguments.home)
     records = read_tokens(home)

@@ -19,7 +19,8 @@ from cli.passed_on import explain
 from ledger.refusal import Rejected
 from ledger.validators import ValidatorSet
 from node.archived import open_segments
-from node.config import NodeConfig, NodeHome, load_config
+from node.config import NodeConfig, load_config
+from node.home import NodeHome
 from node.private_files import write_file
 from node.server import LOCK_FILE, open_keyvalue
 from node.snapshot_install import is_complete, open_base

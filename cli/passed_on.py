@@ -46,7 +46,7 @@ def pass_on(error: Exception) -> Failure | None:
 
 def _explain_class(error: Exception) -> str | None:
     """Return in Chinese what could not be done, by the kind of refusal."""
-    from node.config import ConfigError
+    from node.config_section import ConfigError
     from node.descriptors import TooFewDescriptors
     from node.endpoint import BadEndpoint
     from node.keystore import DamagedKeystore, KeystoreError, PassphraseError, WrongPassphrase

@@ -20,7 +20,8 @@ from cli.node_storage import hold_home, open_index
 from cli.progress import show_progress, show_steps
 from genesis.document import Genesis
 from node.archived import encode_mark, is_mounted, open_segments, read_archived
-from node.config import NodeConfig, NodeHome
+from node.config import NodeConfig
+from node.home import NodeHome
 from node.kept_entries import drop_ended, keep_before
 from node.ledger_store import LedgerStore
 from node.private_files import write_file

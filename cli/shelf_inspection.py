@@ -42,7 +42,9 @@ from node.api_server import make_api_context
 from node.archived import read_archived
 from node.certification import log_trust
 from node.checkpoint_files import CheckpointFile, CheckpointFiles, F
-from node.config import ConfigError, NodeConfig, NodeHome
+from node.config import NodeConfig
+from node.config_section import ConfigError
+from node.home import NodeHome
 from node.keystore import (
     Keystore,
     KeystoreError,

@@ -229,7 +229,8 @@ def read_institution(path: Path, passphrase_file: Path | None) -> dict[str, Sign
     import os
 
     from cli.founding import read_genesis
-    from node.config import NodeHome, load_config
+    from node.config import load_config
+    from node.home import NodeHome
     from node.keystore import KeyPurpose, Keystore, read_passphrase
 
     home = NodeHome(path)

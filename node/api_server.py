@@ -22,9 +22,11 @@ from api.tokens import Grant, TokenSet, parse_tokens
 from ledger.refusal import Rejected
 from ledger.words import Words
 from node.api_listener import Listener
-from node.config import ApiConfig, ConfigError, NodeHome
+from node.config import ApiConfig
+from node.config_section import ConfigError
 from node.connection_table import ConnectionTable
 from node.endpoint import parse_endpoint
+from node.home import NodeHome
 from storage.system_words import explain_system
 
 GRACE_S: Final = 3

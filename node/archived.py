@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from node.config import NodeConfig, NodeHome
+from node.config import NodeConfig
+from node.home import NodeHome
 from storage.archive import MARK_FILE, ArchivedFile, ArchivedSegments, decode_list
 from storage.files import Directory, DiskDirectory
 

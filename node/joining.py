@@ -20,8 +20,8 @@ from ledger.refusal import Rejected
 from ledger.snapshot import SnapshotTrust
 from ledger.words import Words
 from node.certification import log_trust
-from node.config import NodeHome
 from node.exceptions import describe_failure
+from node.home import NodeHome
 from node.messages import decode_frame, encode_frame
 from node.shell import TICK_S
 from node.snapshot_fetch import (

@@ -37,13 +37,15 @@ from node.api_server import ApiServer
 from node.archived import find_archived, open_segments
 from node.asking import Rounds
 from node.collector import collect_cycles
-from node.config import ConfigError, NodeConfig, NodeHome, StorageConfig, load_config
+from node.config import NodeConfig, StorageConfig, load_config
+from node.config_section import ConfigError
 from node.connection_table import ConnectionTable
 from node.descriptors import ClientPlaces, TooFewDescriptors, raise_limit
 from node.disk_usage import DiskUsage
 from node.driver import Driver, Identity, Signers
 from node.effects import CommitBlock
 from node.exceptions import describe_failure, make_exception_handler
+from node.home import NodeHome
 from node.huge_pages import keep_huge
 from node.joining import fetch_snapshot
 from node.kept_entries import keep_before

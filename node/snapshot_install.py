@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from node.config import NodeHome
+from node.home import NodeHome
 from node.snapshot_files import COMPLETE_FILE, Base
 from node.snapshot_index import Progress, build_index
 from storage.chain import GENESIS_START, ChainStart

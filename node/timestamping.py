@@ -22,8 +22,10 @@ from ledger.checkpoint import parse_checkpoint_text
 from ledger.note import parse_note
 from ledger.words import Words
 from node.asking import Answer, NoAnswer, Rounds, open_client, post
-from node.config import ConfigError, NodeHome, TimestampConfig
+from node.config import TimestampConfig
+from node.config_section import ConfigError
 from node.effects import Say
+from node.home import NodeHome
 from node.timestamp_protocol import (
     NONCE_BITS,
     QUERY_TYPE,

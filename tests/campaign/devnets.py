@@ -20,7 +20,8 @@ from bench.processes import read_cpu_s
 from cli.devnet import Devnet, log_tail
 from cli.devnet_state import DevnetNode, DevnetState
 from cli.failure import Failure
-from node.config import NodeHome, load_config, render_config
+from node.config import load_config, render_config
+from node.home import NodeHome
 
 READY_S: Final = 1_800.0
 """A start takes two seconds of CPU; where others have priority that can be minutes."""

@@ -29,7 +29,8 @@ from ledger.votes import (
     encode_commit_certificate,
 )
 from node.certification import Certification
-from node.config import NodeHome, load_config
+from node.config import load_config
+from node.home import NodeHome
 from node.journal_record import encode_journal_record
 from node.keystore import KeyPurpose, Keystore
 from node.ledger_store import LedgerStore, open_ledger

@@ -20,8 +20,9 @@ from cli.devnet_state import read_state, write_state
 from cli.failure import Failure
 from genesis.document import parse_genesis
 from ledger.signing import public_key_of
-from node.config import NodeHome, load_config
+from node.config import load_config
 from node.endpoint import parse_endpoint
+from node.home import NodeHome
 from node.server import LOCK_FILE, open_identity
 from storage.files import DiskDirectory
 from tests.cli.running import Command

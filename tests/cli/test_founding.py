@@ -14,7 +14,8 @@ from api.tokens import parse_tokens
 from cli.demo import demo_institutions
 from genesis.document import parse_genesis
 from ledger.note import parse_verifier_key
-from node.config import NodeHome, load_config
+from node.config import load_config
+from node.home import NodeHome
 from node.keystore import KeyPurpose, Keystore, Strength
 from node.server import open_identity
 from storage.files import DiskDirectory

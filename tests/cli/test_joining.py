@@ -9,7 +9,7 @@ import pytest
 
 from cli.devnet_addresses import Layout
 from cli.devnet_homes import create_devnet
-from node.config import NodeHome
+from node.home import NodeHome
 from tests.cli.running import Command
 
 

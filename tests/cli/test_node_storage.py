@@ -13,7 +13,8 @@ import pytest
 from cli import node_storage
 from cli.devnet_addresses import Layout
 from cli.devnet_homes import create_devnet
-from node.config import NodeHome, load_config, render_config
+from node.config import load_config, render_config
+from node.home import NodeHome
 from node.server import LOCK_FILE, open_journal, open_keyvalue
 from storage.chain import ChainStore
 from storage.files import DiskDirectory

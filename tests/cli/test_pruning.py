@@ -23,7 +23,8 @@ from contracts.execution import Chain, execute_block, parse_candidate
 from ledger.block import TransactionEntry, decode_entry
 from ledger.transaction import compute_tx_id, decode_transaction
 from node.archived import find_archived, open_segments
-from node.config import NodeHome, load_config, render_config
+from node.config import load_config, render_config
+from node.home import NodeHome
 from node.kept_entries import keep_before
 from node.ledger_store import LedgerStore, open_ledger
 from node.messages import BlocksBegin

@@ -20,7 +20,8 @@ from ledger.note import format_note, parse_note
 from ledger.post_quantum import post_quantum_cosign
 from ledger.signing import SeedSigner
 from ledger.snapshot import decode_manifest, encode_manifest, name_chunk, pack_chunks
-from node.config import NodeHome, StorageConfig, load_config, render_config
+from node.config import StorageConfig, load_config, render_config
+from node.home import NodeHome
 from node.keystore import Keystore
 from node.ledger_store import LedgerStore, open_ledger
 from node.messages import CertifiedBlock

@@ -17,7 +17,8 @@ from cli.client import ApiError, Unreachable, ask_first
 from cli.failure import Failure
 from cli.passed_on import pass_on
 from ledger.refusal import Reason, Rejected
-from node.config import ConfigError, parse_config
+from node.config import parse_config
+from node.config_section import ConfigError
 from node.endpoint import BadEndpoint
 from node.keystore import DamagedKeystore, KeystoreError, PassphraseError, WrongPassphrase
 from node.tls import TlsIdentityError

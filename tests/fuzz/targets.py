@@ -31,7 +31,8 @@ from ledger.stream import decode_stream_value
 from ledger.tlog_proof import parse_tlog_proof
 from ledger.transaction import decode_bodies, decode_body, decode_transaction, decode_transactions
 from ledger.votes import decode_commit_certificate
-from node.config import ConfigError, parse_config
+from node.config import parse_config
+from node.config_section import ConfigError
 from node.intake import parse_relayed, parse_submission
 from node.journal_record import decode_journal_record
 from node.messages import decode_frame

@@ -21,11 +21,12 @@ import pytest
 from cli.devnet_addresses import Layout
 from cli.devnet_homes import create_devnet
 from ledger.words import Words
-from node.config import NodeHome, load_config
+from node.config import load_config
 from node.descriptors import CONNECTIONS_MIN, count_own
 from node.disk_usage import DiskUsage, count_bytes
 from node.endpoint import parse_endpoint
 from node.exceptions import make_exception_handler
+from node.home import NodeHome
 from node.ledger_store import REPLAY_PROGRESS, STATE_PROGRESS
 from node.server import ProgressLog, _Server, log_notices
 from node.verification import VerifierUnavailable

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from node import snapshot_install
-from node.config import NodeHome
+from node.home import NodeHome
 from node.ledger_store import open_ledger
 from node.snapshot_install import ensure_index, install, is_complete, open_base, prepare_chain
 from storage.chain import GENESIS_START

@@ -25,8 +25,10 @@ from node.certificates import (
     write_certificate,
     write_private_key,
 )
-from node.config import ApiConfig, ConfigError, NodeHome
+from node.config import ApiConfig
+from node.config_section import ConfigError
 from node.connection_table import REFUSAL_PLACES, ApiDrop, ConnectionTable
+from node.home import NodeHome
 from node.private_files import write_file
 from tests.api.fake import TIME_MS, FakeNode
 

@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 
 from node.config import (
     ApiConfig,
-    ConfigError,
     KeysConfig,
     LogConfig,
     NodeConfig,
-    NodeHome,
     PeerConfig,
     StorageConfig,
     VerificationConfig,
@@ -24,6 +22,8 @@ from node.config import (
     parse_config,
     render_config,
 )
+from node.config_section import ConfigError
+from node.home import NodeHome
 
 
 def test_defaults_need_only_the_replica() -> None:

@@ -13,7 +13,7 @@ from cli.client import ApiError, Client
 from cli.main import main
 from ledger.log import TILE_WIDTH
 from node.archived import find_archived
-from node.config import NodeHome
+from node.home import NodeHome
 from tests.outside.authority import TimestampAuthority, needs_openssl
 from tests.outside.test_cose_receipts import public_pem
 from tests.outside.test_go import judge, tile_name

@@ -28,7 +28,7 @@ from ledger.scitt import compute_key_thumbprint
 from ledger.tlog_proof import parse_tlog_proof, verify_tlog_proof
 from ledger.transaction import decode_transaction
 from node.certification import log_trust
-from node.config import NodeHome
+from node.home import NodeHome
 from node.timestamp_protocol import HashName, is_imprint_of
 from tests.outside.authority import OPENSSL, TimestampAuthority, needs_openssl
 from tests.outside.test_cose_receipts import public_pem

@@ -28,7 +28,9 @@ from ledger.refusal import Reason
 from ledger.signing import SeedSigner
 from ledger.timestamp_part import TimestampToken
 from node.asking import Rounds
-from node.config import ConfigError, NodeHome, TimestampConfig
+from node.config import TimestampConfig
+from node.config_section import ConfigError
+from node.home import NodeHome
 from node.timestamp_integrity import find_own_signer
 from node.timestamp_protocol import (
     REPLY_BYTES_MAX,

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
-from node.config import NodeHome, load_config
+from node.config import load_config
+from node.home import NodeHome
 from tests.system.networks import Network, flip, running_network, verify_offline
 
 pytestmark = [

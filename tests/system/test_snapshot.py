@@ -15,7 +15,7 @@ from cli.client import ApiError
 from cli.demo import GATEWAY
 from cli.drafts import Draft
 from cli.main import main
-from node.config import NodeHome
+from node.home import NodeHome
 from node.snapshot_files import Base
 from storage.files import DiskDirectory
 from tests.contracts.life_world import LOCKED, PERSONS, hash_of, load
