@@ -25,6 +25,8 @@ from ledger.signing import SeedSigner
 from ledger.transaction import compute_tx_id, sign_transaction
 
 ROOT = Path(__file__).parents[2]
+PATIENCE_S = 300.0
+"""For what must come in the end, on a machine however busy: nothing is judged by its time."""
 
 
 def now_ms() -> int:

@@ -30,6 +30,7 @@ from ledger.transaction import sign_transaction
 from node.build_hash import compute_build, find_own_root
 from tests.ledger import independent_c2sp
 from tests.system.networks import (
+    PATIENCE_S,
     Network,
     now_ms,
     running_network,
@@ -305,7 +306,7 @@ class Load:
 
     def wait_committed(self, count: int) -> None:
         """Wait until so many were reported committed since this was begun."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while len(self.committed) < count:
             assert time.monotonic() < deadline, f"{len(self.committed)} of {count} are committed"
             time.sleep(0.05)
@@ -415,7 +416,7 @@ def test_all_killed_under_load_lose_nothing_and_repeat_nothing(network: Network)
 
 
 def wait_for_position(client: Client, tx_id: str) -> dict[str, object]:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         place = client.position(tx_id)
         if place is not None and place["status"] != "pending":

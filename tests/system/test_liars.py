@@ -21,7 +21,7 @@ from cli.devnet_state import DevnetNode, DevnetState
 from cli.drafts import Draft
 from cli.main import main
 from sim.liars.kinds import LIARS
-from tests.system.networks import Network, running_network, verify_offline
+from tests.system.networks import PATIENCE_S, Network, running_network, verify_offline
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("liars")]
 
@@ -245,7 +245,7 @@ def test_n_minus_quorum_plus_one_silent_decide_nothing_and_lose_nothing(network:
 
 
 def wait_applied(client: Any, tx_id: str) -> bool:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         place = client.position(tx_id)
         if place is not None and place["status"] == "applied":
