@@ -491,6 +491,22 @@ def test_a_peer_that_connects_is_sent_what_it_has_missed() -> None:
     ] == [(0, kept)]
 
 
+def test_what_a_peer_is_sent_as_it_connects_leaves_room_for_what_it_asks_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = Drivers().start()
+    network.loses = lambda _sender, _receiver, _frame: True
+    kept = [network.transaction(f"r{number}") for number in range(10)]
+    for raw in kept:
+        network.submit(3, raw)
+    monkeypatch.setattr("node.serving.GOSSIP_BYTES_MAX", 2 * len(kept[0]))
+    machine = network.machines[3]
+    machine.done.clear()
+    machine.step(PeerChanged(0, True))
+    sent = [each.envelopes for each in machine.sent(Transactions)]
+    assert sent == [kept[begin : begin + 2] for begin in (0, 2, 4, 6)]
+
+
 def test_a_restarted_driver_serves_and_votes_for_its_pending_block() -> None:
     """Trap 9: the bytes of what it committed to are there after a power cut, and executed again."""
     network = Drivers()
