@@ -18,9 +18,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bench.processes import find_family
-from cli.failure import Failure
 from tests.campaign.invariants import Checked, Violated, check_everything
-from tests.campaign.kills import Say, wait_committed_more
+from tests.campaign.kills import Say, wait_back, wait_committed_more
 from tests.campaign.load import Load
 from tests.system.networks import Network
 
@@ -75,10 +74,7 @@ def run_pauses(
         _check_alive(network)
     finally:
         load.stop()
-    try:
-        network.devnet.wait_ready()
-    except Failure as failure:
-        raise Violated(f"a paused node did not come back by itself: {failure}") from None
+    wait_back(network, network.replicas)
     tally.checked = check_everything(network, load, chance)
     tally.seconds = time.monotonic() - begin
     return tally
