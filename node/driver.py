@@ -347,7 +347,7 @@ class Driver:
         self._send(event.replica, self._status())
         if self.certification.own is not None:
             self._send(event.replica, self.certification.own)
-        kept = self.pool.find_local_before(self._now_ms, SPREAD_ANEW_COUNT)
+        kept = self.pool.local_candidates()[:SPREAD_ANEW_COUNT]
         groups = split_by_bytes(candidate.transaction.raw for candidate in kept)
         for group in islice(groups, SPREAD_ANEW_FRAMES):
             self._send(event.replica, Transactions(group), is_bulk=True)

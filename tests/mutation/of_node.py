@@ -703,10 +703,10 @@ MUTANTS = (
     Mutant(
         "missed-is-missed",
         "node/driver.py",
-        "        kept = self.pool.find_local_before(self._now_ms, SPREAD_ANEW_COUNT)",
-        "        kept = self.pool.find_local_before(0, SPREAD_ANEW_COUNT)",
+        "        kept = self.pool.local_candidates()[:SPREAD_ANEW_COUNT]",
+        "        kept = self.pool.local_candidates()[:0]",
         "after a power cut of all, a promise waits twenty seconds for its first hearer",
-        DRIVER + "test_a_peer_that_connects_is_sent_what_it_has_missed",
+        DRIVER + "test_a_peer_that_connects_is_sent_what_it_has_missed[0]",
     ),
     Mutant(
         "all-that-is-missed",

@@ -473,8 +473,10 @@ def test_a_transaction_nobody_took_is_spread_again() -> None:
     assert len(machine.sent(Transactions)) == 1
 
 
-def test_a_peer_that_connects_is_sent_what_it_has_missed() -> None:
-    """After all nodes have stopped, each takes up what it promised before any peer is there."""
+@pytest.mark.parametrize("stepped_back_ms", [0, 3_600_000])
+def test_a_peer_that_connects_is_sent_what_it_has_missed(stepped_back_ms: int) -> None:
+    """After all nodes have stopped, each takes up what it promised before any peer is there, and
+    perhaps before its machine has been told the time."""
     network = Drivers().start()
     network.loses = lambda _sender, _receiver, _frame: True
     kept = [network.transaction(f"r{number}") for number in range(3)]
@@ -483,6 +485,7 @@ def test_a_peer_that_connects_is_sent_what_it_has_missed() -> None:
     network.submit(3, network.transaction("relayed"), is_local=False)
     machine = network.machines[3]
     machine.done.clear()
+    network.now_ms -= stepped_back_ms
     machine.step(PeerChanged(0, True))
     assert [
         (item.replica, item.frame.envelopes)
