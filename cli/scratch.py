@@ -6,6 +6,7 @@ next one removes what it left: its lock is free, while a living one's is held.
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -55,12 +56,14 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 def _remove_left_over(parent: Path) -> None:
     for path in parent.glob(PREFIX + "*"):
-        if not (path / _LOCK).exists():
-            continue  # being made this moment
         try:
+            if path.lstat().st_uid != os.geteuid():
+                continue  # another user's, who may have put anything there
+            if not (path / _LOCK).exists():
+                continue  # being made this moment
             holder = DiskDirectory(path, is_read_only=True)
             holder.lock(_LOCK)
         except (InUse, OSError):
-            continue  # at work, or another user's
+            continue  # at work, or gone meanwhile
         shutil.rmtree(path, ignore_errors=True)
         holder.close()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, assert_never
 
 import msgspec
@@ -110,6 +111,9 @@ SPREAD_AGAIN_COUNT: Final = 200
 SPREAD_ANEW_COUNT: Final = 4096
 """Local transactions that a peer is sent when it connects, the oldest: what it missed meanwhile, or
 what this node has kept from before its start. About a block."""
+SPREAD_ANEW_FRAMES: Final = 4
+"""Frames that these may fill, 1 MiB each: large ones would fill all the room there is for what this
+peer asks for, such as blocks, every time it connects."""
 
 ANSWERS_PER_TICK_MAX: Final = 8
 """Answers that one peer is given in one tick, a large one counting as several (`node.serving`): 160
@@ -343,8 +347,9 @@ class Driver:
         self._send(event.replica, self._status())
         if self.certification.own is not None:
             self._send(event.replica, self.certification.own)
-        kept = self.pool.find_local_before(self._now_ms, SPREAD_ANEW_COUNT)
-        for group in split_by_bytes(candidate.transaction.raw for candidate in kept):
+        kept = self.pool.local_candidates()[:SPREAD_ANEW_COUNT]
+        groups = split_by_bytes(candidate.transaction.raw for candidate in kept)
+        for group in islice(groups, SPREAD_ANEW_FRAMES):
             self._send(event.replica, Transactions(group), is_bulk=True)
         self._drive(ev.PeerConnected(event.replica))
 

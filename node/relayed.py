@@ -116,7 +116,10 @@ class Relayed:
         self._start(self._deal_with_frame(parts, replica, ended))
 
     async def take_own(self, envelopes: Sequence[bytes]) -> None:
-        """Deal with what this node itself has kept: to the end, whatever is refused."""
+        """Deal with what this node itself has kept: to the end, whatever is refused.
+
+        Raises `VerifierUnavailable`: what was promised is not dropped, for nobody sends it again.
+        """
         for begin in range(0, len(envelopes), PART_COUNT):
             await self._hand_over(await self._look_at(envelopes[begin : begin + PART_COUNT], None))
 
@@ -195,12 +198,15 @@ class Relayed:
     async def _look_at(self, raws: Sequence[bytes], replica: int | None) -> Admitted | None:
         """Parse and have the signatures checked; `replica` is None for our own.
 
-        Returns what there is to hand over, or None where there is nothing.
+        Returns what there is to hand over, or None where there is nothing. Raises
+        `VerifierUnavailable` for our own.
         """
         parsed, rejected = self._parse(raws, replica)
         try:
             good, bad = await self._examiner.verify(parsed)
         except VerifierUnavailable as error:
+            if replica is None:
+                raise
             # Nothing is known of these signatures, so nobody is blamed; peers send them again.
             self._say(
                 "warning",

@@ -118,9 +118,11 @@ def run_node(home: Path, prompt: Callable[[], str] | None = None) -> int:
     raise_limit()
     try:
         return uvloop.run(_Server(place, config, identity, keystore).run())
-    except (ConfigError, TlsIdentityError, TooFewDescriptors, VerifierUnavailable) as error:
+    except (ConfigError, TlsIdentityError, TooFewDescriptors) as error:
         log.error("this node cannot start: %s 节点无法启动：%s", error, error.detail_zh)
         return EXIT_UNUSABLE
+    except VerifierUnavailable as error:
+        log.error("this node cannot start: %s 节点无法启动：%s", error, error.detail_zh)
     except InUse as error:
         log.error(
             "another process holds this home: %s 另一进程占用此节点目录：%s", error, error.detail_zh
@@ -349,8 +351,8 @@ class _Server:
             )
             private = self._open_private(stack, service)
             transport = self._make_transport(shell.frame_arrived, shell.peer_changed, metrics)
-            await verifier.start()
             stack.push_async_callback(verifier.close)
+            await verifier.start()
             gc.freeze()
             stack.push_async_callback(shell.close)
             if not await resume(shell):

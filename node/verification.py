@@ -50,6 +50,9 @@ LOOK_S: Final = 1.0
 LOOKS_MAX: Final = 10
 """Looks that may find a worker at the same chunk; at the next it hangs and is replaced. Looks, not
 seconds: a node that stood still itself blames nobody for it."""
+FIRST_LOOKS_MAX: Final = 60
+"""The same for its first chunk, which waits until the process has started: on a busy machine that
+can take long, and one that is replaced meanwhile would never have started."""
 END_S: Final = 2.0
 """From closing a worker's socket to killing it; a chunk takes 17 ms."""
 
@@ -180,9 +183,7 @@ class SignatureVerifier:
             _fail(lot)
         self._waiting.clear()
         self._retries.clear()
-        for worker in workers:
-            await worker.reap()
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*[worker.reap() for worker in workers], *self._tasks)
 
     async def _check(self, checks: Sequence[Check]) -> list[bool]:
         if self._count == 0:
@@ -265,7 +266,7 @@ class SignatureVerifier:
         for worker in self._workers:
             if worker.chunks:
                 worker.looks += 1
-                if worker.looks > LOOKS_MAX:
+                if worker.looks > worker.looks_max:
                     worker.close()
         if self._count and not self._is_closed:
             self._next_look = asyncio.get_running_loop().call_later(LOOK_S, self._look)
@@ -353,6 +354,8 @@ class _Worker(asyncio.Protocol):
         """Sent and not answered yet, oldest first."""
         self.looks = 0
         """How many have found it at its oldest chunk."""
+        self.looks_max = FIRST_LOOKS_MAX
+        """How many may."""
 
     async def start(self) -> None:
         """Start the process; it is sent work at once and begins once it has imported libsodium."""
@@ -386,7 +389,7 @@ class _Worker(asyncio.Protocol):
         self._pending += data
         while self.chunks and len(self._pending) >= self.chunks[0].count:
             chunk = self.chunks.popleft()
-            self.looks = 0
+            self.looks, self.looks_max = 0, LOOKS_MAX
             answer = bytes(self._pending[: chunk.count])
             del self._pending[: chunk.count]
             self._owner.chunk_answered(chunk, answer)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from cli.progress import show_progress
-from tests.campaign.devnets import PatientDevnet, SmallDevnet
+from tests.campaign.devnets import PatientDevnet, SmallDevnet, WorkerDevnet
 from tests.campaign.invariants import Violated
 from tests.campaign.kills import run_kills
 from tests.campaign.pauses import run_pauses
@@ -123,7 +123,7 @@ def main(argv: list[str]) -> int:
     over = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: over.set())
     try:
-        make = SmallDevnet if arguments.command == "soak" else PatientDevnet
+        make = {"soak": SmallDevnet, "pauses": WorkerDevnet}.get(arguments.command, PatientDevnet)
         with running_network(home, node_count=arguments.nodes, make=make) as network:
             if arguments.command in BY_COUNT:
                 with show_progress(arguments.command, arguments.count) as progress:

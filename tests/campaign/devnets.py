@@ -20,7 +20,7 @@ from bench.processes import read_cpu_s
 from cli.devnet import Devnet, log_tail
 from cli.devnet_state import DevnetNode, DevnetState
 from cli.failure import Failure
-from node.config import load_config, render_config
+from node.config import NodeConfig, VerificationConfig, load_config, render_config
 from node.home import NodeHome
 
 READY_S: Final = 1_800.0
@@ -56,16 +56,31 @@ SMALL_STORAGE: Final = {"cache_bytes": 1 << 20, "write_buffer_bytes": 2 << 20, "
 """What a node keeps at hand in minutes: filled soon, so that what still grows has no bound."""
 
 
-class SmallDevnet(PatientDevnet):
-    """Gives its nodes caches so small that a soak sees past them."""
+class ConfiguredDevnet(PatientDevnet):
+    """Changes its nodes' configuration before they start."""
+
+    def configure(self, config: NodeConfig) -> NodeConfig:
+        raise NotImplementedError
 
     def start(self, replicas: Iterable[int] | None = None) -> None:
         for node in self.state.nodes:
             home = NodeHome(Path(node.home))
-            config = load_config(home)
-            storage = replace(config.storage, **SMALL_STORAGE)
-            home.config.write_text(render_config(replace(config, storage=storage)), "utf-8")
+            home.config.write_text(render_config(self.configure(load_config(home))), "utf-8")
         super().start(replicas)
+
+
+class SmallDevnet(ConfiguredDevnet):
+    """Gives its nodes caches so small that a soak sees past them."""
+
+    def configure(self, config: NodeConfig) -> NodeConfig:
+        return replace(config, storage=replace(config.storage, **SMALL_STORAGE))
+
+
+class WorkerDevnet(ConfiguredDevnet):
+    """Has each node check signatures in a process of its own, however few cores there are."""
+
+    def configure(self, config: NodeConfig) -> NodeConfig:
+        return replace(config, verification=VerificationConfig(workers=1))
 
 
 LIBFAKETIME: Final = next(

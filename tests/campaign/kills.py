@@ -11,7 +11,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cli.failure import Failure
@@ -103,15 +103,12 @@ def _kill_some(
     for victim in victims:
         started = time.monotonic()
         network.devnet.start([victim])
-        try:
-            network.devnet.wait_ready([victim] if number == 1 else [])
-        except Failure as failure:
-            raise Violated(f"a killed node did not come back by itself: {failure}") from None
         if number == 1:
+            wait_back(network, [victim])
             tally.recoveries_s.append(time.monotonic() - started)
     if number > 1:
         started = time.monotonic()
-        network.devnet.wait_ready(victims)
+        wait_back(network, victims)
         tally.recoveries_s.append(time.monotonic() - started)
     for victim in victims:
         wait_until(
@@ -132,10 +129,18 @@ def _kill(network: Network, victim: int, tally: Tally, kind: str, load: Load, sa
     )
 
 
+def wait_back(network: Network, replicas: Sequence[int]) -> None:
+    """Nodes are ready again, and nobody did anything for them."""
+    try:
+        network.devnet.wait_ready(replicas)
+    except Failure as failure:
+        raise Violated(f"a node did not come back by itself: {failure}") from None
+
+
 def wait_committed_more(load: Load) -> None:
     """The network that was left alone commits again."""
     seen = len(load.committed)
     wait_until(
         lambda: len(load.committed) > seen + 3,
-        lambda: "nothing is committed after the last kill",
+        lambda: "nothing is committed after the last fault",
     )

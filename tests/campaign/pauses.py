@@ -19,7 +19,7 @@ from typing import Final
 
 from bench.processes import find_family
 from tests.campaign.invariants import Checked, Violated, check_everything
-from tests.campaign.kills import Say, wait_committed_more
+from tests.campaign.kills import Say, wait_back, wait_committed_more
 from tests.campaign.load import Load
 from tests.system.networks import Network
 
@@ -74,7 +74,7 @@ def run_pauses(
         _check_alive(network)
     finally:
         load.stop()
-    network.devnet.wait_ready()
+    wait_back(network, network.replicas)
     tally.checked = check_everything(network, load, chance)
     tally.seconds = time.monotonic() - begin
     return tally

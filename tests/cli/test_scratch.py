@@ -75,6 +75,20 @@ def test_what_a_killed_one_left_goes_with_the_next_and_a_living_ones_stays(
     assert [path.name for path in tmp_path.iterdir()] == [f"{PREFIX}made-this-moment"]
 
 
+def test_another_users_is_not_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies there may be closed to this user, or no lock but something that blocks."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    killed, left = begin(tmp_path)
+    killed.kill()
+    killed.communicate()
+    with monkeypatch.context() as other:
+        other.setattr("os.geteuid", lambda: left.stat().st_uid + 1)
+        with scratch_directory():
+            assert left.exists()
+    with scratch_directory():
+        assert not left.exists()
+
+
 @pytest.mark.parametrize("is_removed", [False, True])
 def test_another_command_may_look_at_it_before_it_is_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_removed: bool

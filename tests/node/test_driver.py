@@ -473,8 +473,10 @@ def test_a_transaction_nobody_took_is_spread_again() -> None:
     assert len(machine.sent(Transactions)) == 1
 
 
-def test_a_peer_that_connects_is_sent_what_it_has_missed() -> None:
-    """After all nodes have stopped, each takes up what it promised before any peer is there."""
+@pytest.mark.parametrize("stepped_back_ms", [0, 3_600_000])
+def test_a_peer_that_connects_is_sent_what_it_has_missed(stepped_back_ms: int) -> None:
+    """After all nodes have stopped, each takes up what it promised before any peer is there, and
+    perhaps before its machine has been told the time."""
     network = Drivers().start()
     network.loses = lambda _sender, _receiver, _frame: True
     kept = [network.transaction(f"r{number}") for number in range(3)]
@@ -483,12 +485,29 @@ def test_a_peer_that_connects_is_sent_what_it_has_missed() -> None:
     network.submit(3, network.transaction("relayed"), is_local=False)
     machine = network.machines[3]
     machine.done.clear()
+    network.now_ms -= stepped_back_ms
     machine.step(PeerChanged(0, True))
     assert [
         (item.replica, item.frame.envelopes)
         for item in machine.done
         if isinstance(item, SendFrame) and isinstance(item.frame, Transactions)
     ] == [(0, kept)]
+
+
+def test_what_a_peer_is_sent_as_it_connects_leaves_room_for_what_it_asks_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = Drivers().start()
+    network.loses = lambda _sender, _receiver, _frame: True
+    kept = [network.transaction(f"r{number}") for number in range(10)]
+    for raw in kept:
+        network.submit(3, raw)
+    monkeypatch.setattr("node.serving.GOSSIP_BYTES_MAX", 2 * len(kept[0]))
+    machine = network.machines[3]
+    machine.done.clear()
+    machine.step(PeerChanged(0, True))
+    sent = [each.envelopes for each in machine.sent(Transactions)]
+    assert sent == [kept[begin : begin + 2] for begin in (0, 2, 4, 6)]
 
 
 def test_a_restarted_driver_serves_and_votes_for_its_pending_block() -> None:

@@ -291,6 +291,15 @@ async def test_without_a_verifier_nobody_is_blamed_and_it_can_be_asked_for() -> 
     assert node.relayed.hasten(names(raws)) == names(raws)
 
 
+async def test_without_a_verifier_what_was_promised_here_is_not_dropped() -> None:
+    """No peer may have it, so nobody sends it again: the node has to start once more."""
+    node = Node()
+    node.fails = VerifierUnavailable("the worker process ended", "验签进程已终止")
+    with pytest.raises(VerifierUnavailable, match=r"^the worker process ended$"):
+        await node.relayed.take_own(relay(1))
+    assert node.said == []
+
+
 async def test_a_failing_disk_ends_it_without_a_word() -> None:
     """The node stops, and has said why."""
     node = Node()

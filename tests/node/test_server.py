@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pty
+import re
 import shutil
 import socket
 import subprocess
@@ -284,6 +285,20 @@ def test_an_api_address_that_is_taken_is_said_with_status_1(home: NodeHome) -> N
         status, err = run(home)
     assert status == 1, err
     assert "this node cannot start: [Errno 98] Address already in use" in err
+    assert "Traceback" not in err
+
+
+def test_a_worker_that_does_not_live_is_said_with_status_1(home: NodeHome, tmp_path: Path) -> None:
+    """It may the next time, so a supervisor has to try again."""
+    text = home.config.read_text()
+    home.config.write_text(re.sub(r"(?m)^workers = \d+$", "workers = 1", text))
+    assert load_config(home).verification.workers == 1
+    (tmp_path / "sitecustomize.py").write_text(
+        'import os, sys\nif "node.verification_worker" in sys.orig_argv:\n    os._exit(1)\n'
+    )
+    status, err = run(home, "env", f"PYTHONPATH={tmp_path}")
+    assert status == 1, err
+    assert "this node cannot start: 1 signatures were not checked: the worker process ended" in err
     assert "Traceback" not in err
 
 

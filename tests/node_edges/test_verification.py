@@ -167,6 +167,55 @@ async def test_worker_that_hangs_is_replaced_and_its_checks_tried_again(
     assert await two_workers.verify(checks) == truth
 
 
+async def test_worker_that_is_slow_to_begin_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    slow = tmp_path / "python"
+    slow.write_text(f'#!/bin/sh\nsleep 1\nexec {sys.executable} "$@"\n')
+    slow.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(slow))
+    monkeypatch.setattr(verification_module, "LOOK_S", 0.04)
+    monkeypatch.setattr(verification_module, "FIRST_LOOKS_MAX", 10_000)
+    verifier = SignatureVerifier(1)
+    await verifier.start()
+    monkeypatch.setattr(verification_module, "LOOK_S", 5.0)
+    begun = verifier.worker_pids
+    assert await verifier.verify([good(1), bad(1)]) == [True, False]
+    assert verifier.worker_pids == begun
+    await verifier.close()
+
+
+async def test_worker_that_never_begins_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hanging = tmp_path / "python"
+    hanging.write_text("#!/bin/sh\nexec sleep 3600\n")
+    hanging.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(hanging))
+    monkeypatch.setattr(verification_module, "LOOK_S", 0.001)
+    monkeypatch.setattr(verification_module, "END_S", 0.1)
+    verifier = SignatureVerifier(1)
+    with pytest.raises(VerifierUnavailable):
+        await verifier.start()
+    await verifier.close()
+
+
+async def test_workers_that_hang_are_ended_together(
+    two_workers: SignatureVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification_module, "END_S", 1.0)
+    pids = two_workers.worker_pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    alive: list[int] = []
+    task = asyncio.create_task(two_workers.close())
+    while not task.done():
+        alive.append(sum(map(is_running, pids)))
+        await asyncio.sleep(0.1)
+    assert alive.count(1) < 5, "one was waited for after the other"
+    assert not any(map(is_running, pids))
+
+
 async def test_no_worker_is_blamed_for_time_in_which_the_node_stood_still(
     two_workers: SignatureVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
