@@ -39,6 +39,10 @@ _MAGIC: Final = b"%PDF-"
 class NoEvidence(Exception):
     """The PDF holds no evidence file that can be taken out; the text says why."""
 
+    def __init__(self, detail: str, detail_zh: str) -> None:
+        super().__init__(detail)
+        self.detail_zh = detail_zh
+
 
 def is_pdf(raw: bytes) -> bool:
     """Say whether a file's first bytes are a PDF's."""
@@ -48,9 +52,11 @@ def is_pdf(raw: bytes) -> bool:
 def extract(pdf: bytes) -> bytes:
     """Return the evidence file attached to a certificate; raise `NoEvidence`."""
     if len(pdf) > PDF_BYTES_MAX:
-        raise NoEvidence(f"the PDF has more than {PDF_BYTES_MAX} bytes")
+        raise NoEvidence(
+            f"the PDF has more than {PDF_BYTES_MAX} bytes", f"PDF 超过 {PDF_BYTES_MAX} 字节"
+        )
     if not is_pdf(pdf):
-        raise NoEvidence("it is not a PDF")
+        raise NoEvidence("it is not a PDF", "它不是 PDF 文件")
     import pypdf
 
     try:
@@ -59,14 +65,22 @@ def extract(pdf: bytes) -> bytes:
             zlib_maximum_output_length=PAGES_BYTES_MAX,
         ):
             reader = pypdf.PdfReader(io.BytesIO(pdf), strict=True)
+            if reader.is_encrypted:
+                raise NoEvidence(
+                    "it is encrypted, which a certificate never is", "它已加密，而证书从不加密"
+                )
             _unpack_objects(reader)
             file = _find_file(reader)
-        with pypdf.apply_configuration(zlib_maximum_output_length=FILE_BYTES_MAX):
+        with pypdf.apply_configuration(
+            zlib_maximum_output_length=FILE_BYTES_MAX,
+            stream_decoding_work_maximum_length=PDF_BYTES_MAX + FILE_BYTES_MAX,
+        ):
             return file.get_data()
-    except NoEvidence:
+    except (NoEvidence, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - a hostile PDF fails in any way its reader can
-        raise NoEvidence(f"the PDF cannot be read: {type(error).__name__}") from None
+        kind = type(error).__name__
+        raise NoEvidence(f"the PDF cannot be read: {kind}", f"无法读取该 PDF：{kind}") from None
 
 
 def _unpack_objects(reader: PdfReader) -> None:
@@ -82,7 +96,10 @@ def _unpack_objects(reader: PdfReader) -> None:
         if isinstance(stream, StreamObject):
             room -= len(stream.get_data())
         if room < 0:
-            raise NoEvidence(f"its objects have more than {PAGES_BYTES_MAX} bytes unpacked")
+            raise NoEvidence(
+                f"its objects have more than {PAGES_BYTES_MAX} bytes unpacked",
+                f"其对象解压后超过 {PAGES_BYTES_MAX} 字节",
+            )
 
 
 def _find_file(reader: PdfReader) -> StreamObject:
@@ -108,18 +125,36 @@ def _find_file(reader: PdfReader) -> StreamObject:
             files |= {id(one): one for one in streams if isinstance(one, StreamObject)}
             names |= {str(value[key]) for key in _NAMES if key in value}
     if reader.xref != table:
-        raise NoEvidence("its table says falsely where an object is, so that readers may differ")
+        raise NoEvidence(
+            "its table says falsely where an object is, so that readers may differ",
+            "其交叉引用表所载对象位置不实，不同阅读器所见可能不同",
+        )
     if len(files) != 1:
-        raise NoEvidence(f"{len(files)} files can be taken out of it; a certificate has one")
+        raise NoEvidence(
+            f"{len(files)} files can be taken out of it; a certificate has one",
+            f"从中可以取出 {len(files)} 个文件，而证书只含一个",
+        )
     if names != {ATTACHMENT_NAME}:
-        raise NoEvidence(f"the file in it is not named {ATTACHMENT_NAME}, and that alone")
+        raise NoEvidence(
+            f"the file in it is not named {ATTACHMENT_NAME}, and that alone",
+            f"其中的文件并非名为且仅名为 {ATTACHMENT_NAME}",
+        )
     (file,) = files.values()
     if "/DecodeParms" in file:
         raise NoEvidence(
-            f"its {ATTACHMENT_NAME} is encoded with parameters, which no certificate has"
+            f"its {ATTACHMENT_NAME} is encoded with parameters, which no certificate has",
+            f"其 {ATTACHMENT_NAME} 以附带参数的方式编码，而证书从不如此",
+        )
+    if _read(file.get("/Filter")) not in _FILTERS:
+        raise NoEvidence(
+            f"its {ATTACHMENT_NAME} is packed otherwise than by FlateDecode once, which no "
+            "certificate's is",
+            f"其 {ATTACHMENT_NAME} 并非仅以 FlateDecode 压缩一次，而证书均如此",
         )
     return file
 
+
+_FILTERS: Final[tuple[object, ...]] = (None, "/FlateDecode", ["/FlateDecode"])
 
 _NAMES: Final = ("/F", "/UF", "/DOS", "/Mac", "/Unix")
 """A file specification's names, for different readers."""
@@ -149,7 +184,7 @@ def _walk(reader: PdfReader) -> Iterator[PdfObject]:
             value = found
         count += 1
         if count > VALUES_MAX:
-            raise NoEvidence(f"it has more than {VALUES_MAX} values")
+            raise NoEvidence(f"it has more than {VALUES_MAX} values", f"其值超过 {VALUES_MAX} 个")
         yield value
         if isinstance(value, DictionaryObject):
             todo += value.values()

@@ -230,16 +230,17 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 def unpack(raw: bytes) -> bytes:
     """Return the evidence in a file: of a PDF its attachment, else the file itself."""
-    from certificate.attachment import NoEvidence, extract, is_pdf
+    from certificate.apart import extract_apart
+    from certificate.attachment import NoEvidence, is_pdf
 
     if not is_pdf(raw):
         return raw
     try:
-        return extract(raw)
+        return extract_apart(raw)
     except NoEvidence as error:
         raise unusable(
             f"No evidence was taken out of the PDF: {error}.",
-            "未能从 PDF 中取出存证文件，原因见上一行。",
+            f"未能从 PDF 中取出存证文件：{error.detail_zh}。",
         ) from None
 
 
