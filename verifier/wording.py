@@ -115,7 +115,7 @@ EFFECTS_ZH: Final[Mapping[str, str]] = {
     "district": "区",
     "event": "事件",
     "expected": "应为",
-    "facts": "事实的哈希",
+    "facts": "所读事实数",
     "findings": "发现项数",
     "from_height": "起始高度",
     "hash": "哈希",
