@@ -37,6 +37,7 @@ from tests.certificate.papers import evidence, make, paper, refuted, squeeze
 from tests.verifier import (
     proof_files,
     test_custody,
+    test_owed,
     test_platform_statement,
     test_proofs,
     test_record_mutations,
@@ -210,6 +211,24 @@ def test_a_case_says_what_is_owed_and_on_which_terms() -> None:
         "14 应退复算 通过",
     )
     assert lacks == []
+
+
+def test_one_result_turns_on_nothing() -> None:
+    made = test_owed.paid_world()
+    made.publish_data()
+    made.done("termination.agreed", {}, "m-1", "c-1")
+    made.done("cause.stated", {"cause": "merchant", "standing": "finding"}, "court-1")
+    made.done("refund.computed", {"as_of": test_owed.AS_OF}, "c-1")
+    certified = make(made.history("card-1", test_owed.SIGNERS), made.chain_id, "both")
+    due = f"{made.card.due_low / 100:.2f}"
+    assert (
+        certified.lacks(
+            f"依法应退（本息） {due} 元（1 种结果）",
+            f"Owed by law, with interest {due} yuan (1 result)",
+        )
+        == []
+    )
+    assert "取决于尚未认定" not in certified.text
 
 
 def test_what_is_inconsistent_is_called_so_and_certifies_nothing() -> None:
