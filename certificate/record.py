@@ -23,6 +23,7 @@ from verifier.state_formats import PartyRecord, read_state_value, take_party_rec
 from verifier.strict_json import JsonValue
 from verifier.trust_root import TrustRoot
 from verifier.wording import (
+    EFFECTS_ZH,
     describe_kind,
     describe_outcome,
     format_fen,
@@ -217,7 +218,7 @@ def _flatten(value: JsonValue, name: str) -> Iterator[tuple[str, JsonValue]]:
 
 
 def _show_member(name: str, value: JsonValue) -> tuple[Words, Text | Exact]:
-    label = MEMBERS.get(name.partition("[")[0], Words(name, name))
+    label = MEMBERS.get(name.partition("[")[0], Words(EFFECTS_ZH.get(name, name), name))
     last = name.rpartition(".")[2]
     if type(value) is int:
         if last in MONEY:
