@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 from certificate.attachment import ATTACHMENT_NAME
 from certificate.disclosed import describe_disclosed
 from certificate.document import Certificate, Exact, Fields, Section, Sentences, Table, Text
+from certificate.fact_words import name_fact, name_part
 from certificate.platform import describe_articles, describe_institutions, describe_platform
 from certificate.record import describe_position, describe_record, describe_signers
 from verifier.evidence_file import (
@@ -230,7 +231,7 @@ def _say_answer(report: Report) -> Section:
 
 
 def _list_facts(report: Report) -> Section:
-    """Return what the steps established, by its names: for a kind with no section of its own."""
+    """Return what the steps established, fact by fact: for a kind with no section of its own."""
     rows: list[tuple[Words, Text | Exact]] = []
     for name, value in report.facts.items():
         if name == "timestamps":
@@ -238,18 +239,16 @@ def _list_facts(report: Report) -> Section:
         if isinstance(value, dict):
             is_fen = name.endswith("_fen")
             rows += [
-                (Words(f"{name}.{one}", f"{name}.{one}"), format_fen(it) if is_fen else str(it))
+                (name_part(name, one), format_fen(it) if is_fen else str(it))
                 for one, it in value.items()
             ]
         elif isinstance(value, list):
             texts = [str(one) for one in value]
-            rows.append(
-                (Words(name, name), Words("、".join(texts) or "—", ", ".join(texts) or "—"))
-            )
+            rows.append((name_fact(name), Words("、".join(texts) or "—", ", ".join(texts) or "—")))
         elif isinstance(value, int) and name.endswith(("_ms", "_by_s")):
-            rows.append((Words(name, name), format_time_ms(value * (1, 1000)[name[-2:] == "_s"])))
+            rows.append((name_fact(name), format_time_ms(value * (1, 1000)[name[-2:] == "_s"])))
         else:
-            rows.append((Words(name, name), str(value)))
+            rows.append((name_fact(name), str(value)))
     return Section(Words("已核验的事实", "What was verified"), (Fields(tuple(rows)),))
 
 

@@ -7,9 +7,9 @@ entries, and how many are left out is said.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import zip_longest
-from typing import Final
+from typing import Any, Final
 
 from certificate.document import Block, Exact, Fields, Section, Sentences, Table, Text
 from law.canonical import compute_hash
@@ -23,6 +23,7 @@ from verifier.state_formats import PartyRecord, read_state_value, take_party_rec
 from verifier.strict_json import JsonValue
 from verifier.trust_root import TrustRoot
 from verifier.wording import (
+    EFFECTS_ZH,
     describe_kind,
     describe_outcome,
     format_fen,
@@ -217,7 +218,7 @@ def _flatten(value: JsonValue, name: str) -> Iterator[tuple[str, JsonValue]]:
 
 
 def _show_member(name: str, value: JsonValue) -> tuple[Words, Text | Exact]:
-    label = MEMBERS.get(name.partition("[")[0], Words(name, name))
+    label = MEMBERS.get(name.partition("[")[0], Words(EFFECTS_ZH.get(name, name), name))
     last = name.rpartition(".")[2]
     if type(value) is int:
         if last in MONEY:
@@ -288,19 +289,19 @@ def _books(file: HistoryFile, report: Report, root: TrustRoot) -> tuple[Block, .
         ]
     owed = facts.get("owed_fen")
     if isinstance(owed, dict):
-        low, high = format_fen(owed["low"]), format_fen(owed["high"])
-        rows.append(
-            (
-                Words("依法应退（本息）", "Owed by law, with interest"),
-                Words(
-                    f"{owed['results']} 种结果，{low.zh} 至 {high.zh}；取决于尚未认定的事实"
-                    "或法院的选择",
-                    f"{owed['results']} results, {low.en} to {high.en}: it turns on what is not "
-                    "found yet or is the court's to choose",
-                ),
-            )
-        )
+        rows.append((Words("依法应退（本息）", "Owed by law, with interest"), _describe_owed(owed)))
     return (Fields(tuple(rows)),)
+
+
+def _describe_owed(owed: Mapping[str, Any]) -> Words:
+    low, high = format_fen(owed["low"]), format_fen(owed["high"])
+    if owed["results"] == 1:
+        return Words(f"{low.zh}（1 种结果）", f"{low.en} (1 result)")
+    return Words(
+        f"{owed['results']} 种结果，{low.zh} 至 {high.zh}；取决于尚未认定的事实或法院的选择",
+        f"{owed['results']} results, {low.en} to {high.en}: it turns on what is not found yet or "
+        "is the court's to choose",
+    )
 
 
 def _find_opening(file: HistoryFile) -> tuple[Entry, Body] | None:

@@ -9,7 +9,7 @@ RSA (PKCS1 v1.5) are read, as authorities make them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from cryptography import x509
@@ -17,8 +17,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from rfc3161_client import decode_timestamp_response
 from rfc3161_client.tsp import PKIStatus
+
+from node.timestamp_der import decode_response, read_signed_data, read_values
 
 _SET: Final = 0x31
 _SIGNED_ATTRIBUTES: Final = 0xA0
@@ -40,7 +41,7 @@ _CERTIFICATE_HASHES: Final = (hashes.SHA1(), *_HASHES.values())  # noqa: S303 - 
 def find_own_signer(raw: bytes) -> x509.Certificate | None:
     """Return the certificate in a TimeStampResp that signed it; None where none of them did."""
     try:
-        response = decode_timestamp_response(raw)
+        response = decode_response(raw)
         found = response.signed_data.certificates
         certificates = [x509.load_der_x509_certificate(der) for der in found]
         content, info = _take_apart(raw)
@@ -53,17 +54,13 @@ def find_own_signer(raw: bytes) -> x509.Certificate | None:
 
 def _take_apart(raw: bytes) -> tuple[bytes, list[tuple[int, bytes, bytes]]]:
     """Return the content that a response's token is about, and the parts of its SignerInfo."""
-    [(_, response, _)] = _read(raw)
-    _, (_, content_info, _) = _read(response)
-    _, (_, explicit, _) = _read(content_info)
-    [(_, signed_data, _)] = _read(explicit)
-    parts = list(_read(signed_data))
-    (_, kind, _), (_, octets, _) = _read(parts[2][1])
+    parts = read_signed_data(raw)
+    (_, kind, _), (_, octets, _) = read_values(parts[2][1])
     if kind != _TOKEN_CONTENT:
         raise ValueError("the content is no time-stamp token's")
-    [(_, content, _)] = _read(octets)
-    [(_, signed, _)] = _read(parts[-1][1])
-    info = list(_read(signed))
+    [(_, content, _)] = read_values(octets)
+    [(_, signed, _)] = read_values(parts[-1][1])
+    info = list(read_values(signed))
     if info[2][2] != parts[1][1]:
         raise ValueError("the signer's hash is not the one that the token announces")
     return content, info
@@ -74,11 +71,11 @@ def _has_signed(
 ) -> bool:
     """Say whether a certificate's key signed the content and the hash of the certificate."""
     _, (_, signer, _), (_, algorithm, _), (tag, attributes, whole), _, (_, signature, _) = info[:6]
-    (_, _, issuer), (_, serial, _) = _read(signer)
+    (_, _, issuer), (_, serial, _) = read_values(signer)
     named = certificate.issuer.public_bytes(), certificate.serial_number
     if (issuer, int.from_bytes(serial)) != named:
         return False
-    [(_, oid, _), *_] = _read(algorithm)
+    [(_, oid, _), *_] = read_values(algorithm)
     chosen = _HASHES[oid.hex()]
     der = certificate.public_bytes(Encoding.DER)
     is_named = any(_digest(der, one) in attributes for one in _CERTIFICATE_HASHES)
@@ -102,17 +99,3 @@ def _digest(data: bytes, algorithm: hashes.HashAlgorithm) -> bytes:
     digest = hashes.Hash(algorithm)
     digest.update(data)
     return digest.finalize()
-
-
-def _read(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Yield (tag, contents, whole) of the DER values that stand one after another."""
-    at = 0
-    while at < len(data):
-        begin, length, start = at, data[at + 1], at + 2
-        if length & 0x80:
-            start += length & 0x7F
-            length = int.from_bytes(data[at + 2 : start])
-        at = start + length
-        if at > len(data):
-            raise ValueError(f"a value of {length} bytes reaches past its end")
-        yield data[begin], data[start:at], data[begin:at]

@@ -19,8 +19,10 @@ from cryptography import x509
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
+from rfc3161_client import VerificationError, VerifierBuilder
 from rfc3161_client.tsp import Accuracy, PKIStatus, TimeStampResponse
+
+from node.timestamp_der import decode_response
 
 QUERY_TYPE: Final = "application/timestamp-query"
 REPLY_TYPE: Final = "application/timestamp-reply"
@@ -210,7 +212,7 @@ def check_response(
     4. The time is near this node's own, and its accuracy one that verifiers read.
     """
     try:
-        response = decode_timestamp_response(raw)
+        response = decode_response(raw)
         _check_granted(response)
         info = response.tst_info
         found = info.message_imprint
@@ -280,7 +282,7 @@ def _check_granted(response: TimeStampResponse) -> None:
 def is_imprint_of(raw: bytes, hash_name: HashName, data: bytes) -> bool:
     """Whether a kept response is about this data: what a damaged file is told by."""
     try:
-        found = decode_timestamp_response(raw).tst_info.message_imprint
+        found = decode_response(raw).tst_info.message_imprint
     except Exception:  # noqa: BLE001 - as above
         return False
     return (found.hash_algorithm, found.message) == (
@@ -291,7 +293,7 @@ def is_imprint_of(raw: bytes, hash_name: HashName, data: bytes) -> bool:
 
 def read_said(raw: bytes) -> tuple[str, int, int]:
     """Return (policy, serial, time in ms) as a response that `is_imprint_of` something has them."""
-    info = decode_timestamp_response(raw).tst_info
+    info = decode_response(raw).tst_info
     return info.policy.dotted_string, info.serial_number, int(info.gen_time.timestamp() * 1000)
 
 
@@ -304,7 +306,7 @@ def find_flaw(raw: bytes, imprint: bytes, authority: Authority) -> str:
     try:
         VerifierBuilder(
             intermediates=list(authority.certificates[1:]), roots=_roots(authority.certificates)
-        ).build().verify(decode_timestamp_response(raw), imprint)
+        ).build().verify(decode_response(raw), imprint)
     except Exception as error:  # noqa: BLE001 - as above
         return str(error)
     return ""

@@ -165,6 +165,8 @@ def check_keys(case: Case) -> Said:
     case.parties = records
 
     def say() -> Words:
+        if not records:
+            return Words("文件不含签名者。", "The file has no signers.")
         described = [_describe_party(record, used[party]) for party, record in records.items()]
         zh = "；".join([words.zh for words in described])
         en = "; ".join([words.en for words in described])

@@ -181,6 +181,7 @@ export async function checkKeys(subject, pause) {
     if (place % 256 === 255) await pause(place, entries.length);
   }
   subject.records = records;
+  if (records.size === 0) return { zh: "文件不含签名者。", en: "The file has no signers." };
   const described = [...records].map(([party, record]) => describeParty(record, used.get(party)));
   return {
     zh: `签名时密钥均有效。${described.map((one) => one.zh).join("；")}。`,

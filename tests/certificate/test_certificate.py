@@ -27,6 +27,7 @@ from certificate.document import (
     Table,
     encode_document,
 )
+from certificate.fact_words import FACTS, name_part
 from certificate.record import ENTRIES_SHOWN_MAX, describe_record
 from certificate.render import render
 from certificate.showing import TEXT_CHARS_MAX, is_shown, show_exact, show_text
@@ -37,6 +38,7 @@ from tests.certificate.papers import evidence, make, paper, refuted, squeeze
 from tests.verifier import (
     proof_files,
     test_custody,
+    test_owed,
     test_platform_statement,
     test_proofs,
     test_record_mutations,
@@ -47,7 +49,7 @@ from verifier.evidence_file import HistoryFile, read_evidence
 from verifier.report import Words
 from verifier.trust_root import read_trust_root
 from verifier.verify import verify_evidence
-from verifier.wording import format_fen
+from verifier.wording import REFUSAL_WORDS, format_fen
 
 pytestmark = pytest.mark.xdist_group("certificate")
 
@@ -210,6 +212,42 @@ def test_a_case_says_what_is_owed_and_on_which_terms() -> None:
         "14 应退复算 通过",
     )
     assert lacks == []
+
+
+@pytest.mark.parametrize("name", test_proofs.GOOD)
+def test_every_fact_of_a_proof_has_words(name: str) -> None:
+    chain, raw = test_proofs.GOOD[name]()
+    assert set(verify_evidence(raw, chain.chain_id).facts) - set(FACTS) == set()
+
+
+def test_entries_refused_are_not_called_by_the_name_of_an_amount() -> None:
+    assert name_part("refused", "frozen").zh == f"已记录为拒绝条数：{REFUSAL_WORDS['frozen'].zh}"
+    assert name_part("balance_fen", "locked").zh == "金额：锁定"
+
+
+def test_facts_are_called_by_words_on_paper() -> None:
+    chain, raw = test_proofs.GOOD["window"]()
+    text = make(raw, chain.chain_id, "both").text
+    assert [name for name in ("chain_id", "faulty_max", "block_time_ms") if name in text] == []
+    assert "可容不诚实机构数1" in text
+
+
+def test_one_result_turns_on_nothing() -> None:
+    made = test_owed.paid_world()
+    made.publish_data()
+    made.done("termination.agreed", {}, "m-1", "c-1")
+    made.done("cause.stated", {"cause": "merchant", "standing": "finding"}, "court-1")
+    made.done("refund.computed", {"as_of": test_owed.AS_OF}, "c-1")
+    certified = make(made.history("card-1", test_owed.SIGNERS), made.chain_id, "both")
+    due = f"{made.card.due_low / 100:.2f}"
+    assert (
+        certified.lacks(
+            f"依法应退（本息） {due} 元（1 种结果）",
+            f"Owed by law, with interest {due} yuan (1 result)",
+        )
+        == []
+    )
+    assert "取决于尚未认定" not in certified.text
 
 
 def test_what_is_inconsistent_is_called_so_and_certifies_nothing() -> None:
@@ -387,13 +425,13 @@ def test_a_kind_without_sections_of_its_own_says_the_answer_and_what_was_verifie
     assert {one.id for one in chain.genesis.institutions} <= set(names)
 
 
-def test_facts_are_shown_by_their_names_and_times_as_times() -> None:
+def test_facts_are_shown_by_words_and_times_as_times() -> None:
     shown = [words.en for words in said_in(certify("balance"), "What was verified")]
     for name, value in (
-        ("balance_fen.closing", "900.50 yuan"),
-        ("cosigned_by", "bank-0, bank-1, bank-2, bank-3"),
-        ("existed_by_s", "2026-01-01 00:01:50.000 UTC"),
-        ("block_time_ms", "2026-01-01 00:00:05.000 UTC"),
+        ("amount: closing", "900.50 yuan"),
+        ("cosigned by", "bank-0, bank-1, bank-2, bank-3"),
+        ("existed by", "2026-01-01 00:01:50.000 UTC"),
+        ("time of the block", "2026-01-01 00:00:05.000 UTC"),
     ):
         assert shown[shown.index(name) + 1] == value
 

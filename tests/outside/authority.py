@@ -98,6 +98,8 @@ class TimestampAuthority:
         name: str = "tsa",
         lasts: datetime.timedelta = datetime.timedelta(days=3650),
         accuracy: str = "accuracy = secs:1",
+        *,
+        brings_root: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -123,6 +125,7 @@ class TimestampAuthority:
         (folder / "tsa.cnf").write_text(
             _CONFIG.format(folder=folder, policy=POLICY, other=OTHER_POLICY, accuracy=accuracy)
         )
+        self._brings = ["-chain", self.root] if brings_root else []
         self._lock = threading.Lock()
         self.requests: list[bytes] = []
         self.respond: Callable[[bytes], tuple[int, str, bytes]] = self._respond
@@ -139,7 +142,7 @@ class TimestampAuthority:
         assert OPENSSL is not None
         command = [OPENSSL, "ts", "-reply", "-config", self.folder / "tsa.cnf", "-section", "tsa"]
         command += ["-signer", self.signer, "-inkey", self.folder / "key.pem"]
-        command += ["-queryfile", query, "-out", reply]
+        command += [*self._brings, "-queryfile", query, "-out", reply]
         subprocess.run(command, check=True, capture_output=True)
         return reply.read_bytes()
 

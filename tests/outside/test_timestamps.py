@@ -20,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from rfc3161_client import decode_timestamp_response
 
 from cli.main import main
 from ledger.checkpoint import Checkpoint, sign_checkpoint
@@ -42,6 +43,7 @@ from node.timestamp_protocol import (
     check_response,
     compute_imprint,
     find_flaw,
+    is_imprint_of,
     make_request,
     read_certificates,
 )
@@ -121,6 +123,26 @@ def test_openssl_grants_what_is_asked_and_verifies_what_is_kept(
         run_openssl(tsa, tmp_path / "checkpoint", tmp_path / "tsa-1.tsr")
         == "Verification: FAILED\n"
     )
+
+
+def test_a_token_that_brings_its_certificates_unsorted_is_kept_as_it_is(tmp_path: Path) -> None:
+    """OpenSSL writes the signer's and then its issuers', and DER, which sorts, is not asked for."""
+    tsa = TimestampAuthority(tmp_path / "tsa", brings_root=True)
+    authority = Authority(
+        "tsa-1", "http://tsa.test/", "", read_certificates(tsa.chain.read_bytes())
+    )
+    raw = ask(tsa, authority)
+    with pytest.raises(ValueError, match="InvalidSetOrdering"):
+        decode_timestamp_response(raw)
+    assert judge(raw, authority).raw == raw
+    assert is_imprint_of(raw, HashName.SHA256, b"a")
+    assert find_flaw(raw, compute_imprint(HashName.SHA256, b"a"), authority) == ""
+    signer = find_own_signer(raw)
+    assert signer is not None
+    assert signer.subject == authority.certificates[0].subject
+    (tmp_path / "data").write_bytes(b"a")
+    (tmp_path / "tsa-1.tsr").write_bytes(raw)
+    assert run_openssl(tsa, tmp_path / "data", tmp_path / "tsa-1.tsr") == "Verification: OK\n"
 
 
 @pytest.mark.parametrize(

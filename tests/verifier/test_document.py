@@ -29,7 +29,14 @@ from verifier.verify import (
     STEPS,
     TIMESTAMPS,
 )
-from verifier.wording import FINDING_WORDS, REFUSAL_WORDS, list_kinds
+from verifier.wording import (
+    CAUSE_NAMES,
+    EFFECTS_ZH,
+    FINDING_WORDS,
+    MONEY,
+    REFUSAL_WORDS,
+    list_kinds,
+)
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/EVIDENCE.md").read_text("utf-8")
@@ -54,6 +61,17 @@ def test_example_is_what_is_printed(tmp_path: Path, lang: str, document: str) ->
     assert command == f"$ python -m verifier card-1.evidence.json --lang {lang} \\"
     assert chain_id in continued
     assert printed == out.getvalue()
+
+
+def test_every_effect_that_is_documented_has_a_name_in_chinese() -> None:
+    formats = (ROOT / "docs/FORMATS.md").read_text("utf-8")
+    _, kinds, outcome, *_ = re.split(r"^## (?=Kinds|Outcome|Entries)", formats, flags=re.MULTILINE)
+    rows = re.findall(
+        r"^\| `.*\| ([^|]*) \|$", kinds.partition("- `role`")[0] + outcome, re.MULTILINE
+    )
+    named = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
+    assert {"statement", "tx_id", "vouched_by", "slot", "allowed"} <= named
+    assert named - set(EFFECTS_ZH) - set(MONEY) - set(CAUSE_NAMES) == {"finding"}
 
 
 def test_annotated_bytes_are_a_header_entry() -> None:

@@ -99,6 +99,9 @@ def test_one_computation_with_one_result_is_said_as_one() -> None:
         "The computation is derived again; the last has 1 result, principal and interest are "
         f"{made.card.due_low / 100:.2f} yuan."
     )
+    said = report.steps[9].explanation
+    count = int(said.en.partition(", facts = ")[2].partition(",")[0])
+    assert f"，所读事实数 {count}，" in said.zh
 
 
 def test_where_nothing_was_computed_there_is_no_working(tmp_path: Path) -> None:

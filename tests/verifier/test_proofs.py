@@ -240,6 +240,12 @@ def test_absence_in_a_window_is_said() -> None:
     assert (document["first"], len(document["entries"])) == (1, 4)  # a neighbour at each side
 
 
+def test_where_nobody_signed_no_key_is_said_to_have_been_valid() -> None:
+    report = examine(GOOD["window-of-a-contract-nobody-named"]())
+    said = next(step for step in report.steps if step.number == 9).explanation
+    assert (said.zh, said.en) == ("文件不含签名者。", "The file has no signers.")
+
+
 def test_a_balance_is_derived() -> None:
     assert answer(GOOD["balance-under-terms"]()) == (
         "From 2026-01-01 00:00:05.000 UTC to before 2026-01-01 00:00:08.000 UTC: opening 1000.00 "
