@@ -67,6 +67,8 @@ class Case:
     """Set by step 20: what the contracts of a schedule add up to."""
     reached_sums: dict[str, int]
     """Set by step 20: the same as `sums`, and `paid`."""
+    stated_count: int = 0
+    """Set by step 20: contracts of which what is owed was computed and not derived again."""
 
     def __init__(self, trusted_chain_id: bytes) -> None:
         self.trusted_chain_id = trusted_chain_id

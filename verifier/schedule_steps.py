@@ -63,6 +63,7 @@ def check_contracts(case: Case, *, plan: Plan) -> Words:
         entries += contract.entries
         row: dict[str, object] = {"contract": contract.contract, "height": contract.height}
         rows.append(row | {member: amounts[member] for member in COLUMNS})
+        case.stated_count += contract.is_owed_stated
     case.reached, case.reached_sums = frontier.total, sums
     case.facts["schedule"] = rows
     count = len(rows)
@@ -126,13 +127,17 @@ def check_whole(case: Case) -> Words:
 class _Contract:
     """What a line established beside its books."""
 
-    __slots__ = ("contract", "entries", "height", "party")
+    __slots__ = ("contract", "entries", "height", "is_owed_stated", "party")
 
-    def __init__(self, contract: str, entries: int, height: int, party: bytes) -> None:
+    def __init__(
+        self, contract: str, entries: int, height: int, party: bytes, is_owed_stated: bool
+    ) -> None:
         self.contract = contract
         self.entries = entries
         self.height = height
         self.party = party
+        self.is_owed_stated = is_owed_stated
+        """What is owed is as its outcome says, and was not derived again."""
 
 
 def _check_line(
@@ -154,7 +159,7 @@ def _check_line(
                 if number == _BALANCES:
                     raise Refuted(Reason.UNKNOWN_KIND, why.words.zh, why.words.en) from None
         number, name = 21, Words("债权表齐全", "the schedule is whole")
-        books, owed, party = _derive_at(case, inner)
+        books, due, party = _derive_at(case, inner)
     except (Refuted, Rejected) as why:
         said = why.words if isinstance(why, Refuted) else words_of(why)
         raise Refuted(
@@ -163,15 +168,19 @@ def _check_line(
             f"Contract {place + 1}, step {number} ({name.en}): {said.en}",
         ) from None
     height = inner.state_header.height
-    return _Contract(line.contract, len(inner.entries), height, party), books, owed
+    is_owed_stated = due is not None and inner.working is None
+    contract = _Contract(line.contract, len(inner.entries), height, party, is_owed_stated)
+    owed = max(0, (due or 0) - books.amounts["refunded"] - books.amounts["repaid"])
+    return contract, books, owed
 
 
 _BALANCES: Final = 13
 """The step without which a contract's amounts are not known."""
 
 
-def _derive_at(case: Case, inner: Case) -> tuple[Books, int, bytes]:
-    """Return (books, owed, commitment to the consumer) as of the height of the total."""
+def _derive_at(case: Case, inner: Case) -> tuple[Books, int | None, bytes]:
+    """Return (books, due, commitment to the consumer) as of the height of the total; due is None
+    where nothing was computed."""
     height = case.state_header.height
     if inner.state_header.height < height:
         raise Refuted(
@@ -197,7 +206,7 @@ def _derive_at(case: Case, inner: Case) -> tuple[Books, int, bytes]:
             f"该合同的经营者为 {books.parties['merchant']}，而不是 {merchant}。",
             f"The contract is of merchant {books.parties['merchant']}, not of {merchant}.",
         )
-    due = -1
+    due: int | None = None
     party = b""
     for entry, body in zip(entries, bodies, strict=True):
         if entry.outcome.refused:
@@ -206,8 +215,7 @@ def _derive_at(case: Case, inner: Case) -> tuple[Books, int, bytes]:
             due = _take_due(dict(entry.outcome.effects))
         elif body.kind == "contract.signed":
             party = _take_party(body)
-    owed = max(0, due - books.amounts["refunded"] - books.amounts["repaid"])
-    return books, owed, party
+    return books, due, party
 
 
 def _take_due(effects: dict[str, Any]) -> int:

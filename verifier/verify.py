@@ -124,7 +124,7 @@ from verifier.statement_step import (
     find_statement,
 )
 from verifier.timestamp_step import TIMESTAMP_LIMIT, check_timestamps, find_timestamps
-from verifier.wording import format_time_ms
+from verifier.wording import count_contracts, format_time_ms
 
 FILE_STEP: Final = Words("文件可读", "the file can be read")
 
@@ -359,19 +359,7 @@ def _tell_limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
             )
         )
     elif isinstance(case.file, LiabilitiesFile | ScheduleFile):
-        up_to = _describe_height(case)
-        limits += [
-            Words(
-                f"合计截至{up_to.zh}；应退余额取各种可能结果中的最高者，未经计算者计为零。",
-                f"The totals are those of {up_to.en}; what is owed is the highest of the possible "
-                "results, and 0 until it was computed.",
-            ),
-            Words(
-                "合计只含按条款订立的合同；不含条款的预付合同与未上链的债务不在其内。",
-                "The totals are of contracts under terms; plain prepaid contracts, and debts that "
-                "are not on the chain, are not in them.",
-            ),
-        ]
+        limits += _tell_limits_of_totals(case)
     elif isinstance(case.file, ConsistencyFile):
         limits.append(
             Words(
@@ -421,6 +409,34 @@ def _tell_limits(case: Case, is_consistent: bool) -> tuple[Words, ...]:
     if "timestamps" in case.facts:
         limits.append(TIMESTAMP_LIMIT)
     return tuple(limits)
+
+
+def _tell_limits_of_totals(case: Case) -> list[Words]:
+    """What sums over a merchant's contracts do not say."""
+    up_to = _describe_height(case)
+    limits = [
+        Words(
+            f"合计截至{up_to.zh}；应退余额取各种可能结果中的最高者，未经计算者计为零。",
+            f"The totals are those of {up_to.en}; what is owed is the highest of the possible "
+            "results, and 0 until it was computed.",
+        ),
+        Words(
+            "合计只含按条款订立的合同；不含条款的预付合同与未上链的债务不在其内。",
+            "The totals are of contracts under terms; plain prepaid contracts, and debts that "
+            "are not on the chain, are not in them.",
+        ),
+    ]
+    if case.stated_count:
+        limits.append(
+            Words(
+                f"其中 {case.stated_count} 份合同的应退余额依其上链时的计算结果列出，未经复算："
+                "文件未附其条款与公布数据。",
+                f"Of {count_contracts(case.stated_count)} what is owed is as it was computed "
+                "on the chain, and was not derived again: the file holds no terms and no "
+                "published data of theirs.",
+            )
+        )
+    return limits
 
 
 def _describe_height(case: Case) -> Words:

@@ -29,7 +29,7 @@ export function makeContractsCheck(plan) {
     const frontier = new SumFrontier();
     const sums = new Map(ADDED.map((name) => [name, 0n]));
     const rows = [];
-    let entries = 0;
+    let [entries, statedCount] = [0, 0];
     for (let place = 0; place < total.size; place += 1) {
       await pause(place, total.size);
       const { value: raw, done } = file.lines.next();
@@ -38,10 +38,12 @@ export function makeContractsCheck(plan) {
       await frontier.append(await computeLeaf(found.name, found.amounts.locked, found.amounts.owed));
       for (const name of ADDED) sums.set(name, sums.get(name) + BigInt(found.amounts[name]));
       entries += found.entries;
+      if (found.isOwedStated) statedCount += 1;
       rows.push({ contract: found.contract, height: found.height, amounts: found.amounts });
     }
     subject.reached = { size: frontier.size, hash: await frontier.totalHash(), sums };
     subject.schedule = rows;
+    subject.statedCount = statedCount;
     const count = rows.length;
     return {
       zh:
@@ -160,7 +162,7 @@ async function deriveAt(subject, inner) {
       `The contract is of merchant ${books.parties.merchant}, not of ${subject.merchant}.`,
     );
   }
-  let [due, party] = [-1, ""];
+  let [due, party] = [null, ""];
   for (const [place, { outcome }] of entries.entries()) {
     if (outcome.refused) continue;
     const { kind, data } = bodies[place];
@@ -169,12 +171,13 @@ async function deriveAt(subject, inner) {
   }
   const { contract } = inner.file;
   const amounts = { ...books.amounts };
-  amounts.owed = Math.max(0, due - amounts.refunded - amounts.repaid);
+  amounts.owed = Math.max(0, (due ?? 0) - amounts.refunded - amounts.repaid);
   return {
     contract,
     amounts,
     entries: inner.entries.length,
     height: proven,
+    isOwedStated: due !== null && !inner.isOwedDerived,
     name: await sha256(TAGS.claim, fromHex(party), toUtf8(`contract/${contract}`)),
   };
 }

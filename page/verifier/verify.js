@@ -33,7 +33,7 @@ import { NotRun, Refuted, Rejected } from "./refusal.js";
 import { checkWhole, makeContractsCheck } from "./schedule_steps.js";
 import { HASH_LIMIT, STATEMENT_LIMIT, checkReceipts, checkStatement } from "./statement_step.js";
 import { TIMESTAMP_LIMIT, checkTimestamps } from "./timestamp_step.js";
-import { formatTimeMs, wordsOf, wordsOfFile } from "./wording.js";
+import { countContracts, formatTimeMs, wordsOf, wordsOfFile } from "./wording.js";
 
 const STEPS = [
   { number: 1, zh: "文件可读", en: "the file can be read" },
@@ -206,7 +206,10 @@ function conclude(failedAt) {
 }
 
 /** What the conclusion does not say. */
-function limitsOf({ root, file, stateHeader, isReplayed, isOwedDerived, disclosed }, isConsistent) {
+function limitsOf(
+  { root, file, stateHeader, isReplayed, isOwedDerived, disclosed, statedCount },
+  isConsistent,
+) {
   if (!isConsistent) {
     return [
       {
@@ -285,6 +288,16 @@ function limitsOf({ root, file, stateHeader, isReplayed, isOwedDerived, disclose
           "the chain, are not in them.",
       },
     );
+    if (statedCount > 0) {
+      limits.push({
+        zh:
+          `其中 ${statedCount} 份合同的应退余额依其上链时的计算结果列出，未经复算：文件未附其条款与` +
+          "公布数据。",
+        en:
+          `Of ${countContracts(statedCount)} what is owed is as it was computed on the chain, and was ` +
+          "not derived again: the file holds no terms and no published data of theirs.",
+      });
+    }
   } else if (file.kind === HISTORY) {
     limits.push({
       zh: `完整性截至${upTo.zh}；其后的记录不在此文件之内。`,

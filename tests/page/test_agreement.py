@@ -286,6 +286,8 @@ def test_schedules_are_refused_by_both_for_the_same_reason(
 def test_a_schedule_is_consistent_for_both(javascript: JavaScript) -> None:
     report = agree(javascript, test_schedule.whole(), test_schedule.world().chain_id)
     assert report.exit_status == 0
+    for places in ((), (1,), (0, 1)):
+        assert agree(javascript, *test_schedule.without_papers(*places)).exit_status == 0
 
 
 def test_what_is_owed_is_the_same_but_for_the_working(javascript: JavaScript) -> None:

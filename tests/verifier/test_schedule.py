@@ -331,6 +331,31 @@ def test_a_page_is_judged_in_each_line_by_what_it_says_there(line: int, altered:
     assert report.failed.explanation.en.startswith(f"Contract {line}, step 14 (what is owed)")
 
 
+def without_papers(*places: int) -> tuple[bytes, bytes]:
+    """A schedule of two contracts, of some of them the record alone; and its chain's id."""
+    made, (head, *lines) = computed()
+    for place in places:
+        document = json.loads(lines[place])
+        del document["law"]
+        lines[place] = encode_canonical(document | {"kind": "history"}) + b"\n"
+    return b"".join([head, *lines]), made.chain_id
+
+
+@pytest.mark.parametrize("places", [(), (1,), (0, 1)])
+def test_what_is_not_derived_again_is_counted_among_the_limits(places: tuple[int, ...]) -> None:
+    report = verify_evidence(*without_papers(*places))
+    assert report.is_consistent, report.failed
+    said = [limit for limit in report.limits if "was not derived again" in limit.en]
+    assert len(said) == bool(places)
+    if places:
+        contracts = "1 contract" if len(places) == 1 else f"{len(places)} contracts"
+        assert said[0].en == (
+            f"Of {contracts} what is owed is as it was computed on the chain, and was not derived "
+            "again: the file holds no terms and no published data of theirs."
+        )
+        assert f"其中 {len(places)} 份合同的应退余额" in said[0].zh
+
+
 @pytest.mark.parametrize("order", [(0, 20_000), (20_000, 0)])
 def test_two_pages_of_one_place_are_each_read_in_its_own_line(order: tuple[int, int]) -> None:
     """A quorum of liars may sign two histories whose pages differ where one place is concerned.
