@@ -143,8 +143,6 @@ async function examine() {
     now.report = { ...report, fileName: file.name };
     await showResult();
     if (!isCurrent()) return;
-    const { verdict, behind } = sayConclusion(language(), report);
-    at("announcement").textContent = say(language(), "announced", verdict, behind);
     at("conclusion").scrollIntoView();
   } catch (error) {
     if (error instanceof Stopped || !isCurrent()) return;
@@ -185,6 +183,8 @@ async function showResult() {
   });
   at("result").replaceChildren(...shown, make("div", { class: "actions" }, print, again));
   at("result").hidden = false;
+  const { verdict, behind } = sayConclusion(spoken, report);
+  at("announcement").textContent = say(spoken, "announced", verdict, behind);
 }
 
 function listen() {

@@ -624,6 +624,8 @@ def test_the_keyboard_alone_is_enough(page: Browser, tmp_path: Path) -> None:
     assert page.text("#announcement") == (
         "Verification is over. Conclusion: Consistent. Every step that applies to this file passed."
     )
+    page.click("#language")
+    page.wait_for("return document.getElementById('announcement').innerText.startsWith('核验完毕')")
 
 
 def test_names_for_who_hears_the_page(page: Browser, tmp_path: Path) -> None:
