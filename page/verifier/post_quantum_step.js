@@ -1,12 +1,13 @@
 // Step 19: the file's tree is the beginning of one that a quorum cosigned with ML-DSA-44.
 //
-// Keys, lines and the consistency path are looked at here. WebCrypto has no ML-DSA, so the signatures
-// are not: the step is *not run* and a limit says so, whatever the other steps found.
+// Keys, lines and the consistency path are looked at in any case. The signatures need a WebCrypto with
+// ML-DSA; where there is none the step is *not run* and a limit says so, whatever the other steps found.
 
-import { equal, fromBigEndian, toHex } from "./bytes.js";
+import { concat, equal, fromBigEndian, toHex, toUtf8, u64 } from "./bytes.js";
 import { makeKey, readCheckpointText, readNote } from "./checkpoint.js";
 import { sha256 } from "./hashing.js";
 import { verifyConsistency } from "./merkle.js";
+import { findVerify } from "./mldsa.js";
 import { quote } from "./quoting.js";
 import { NotRun, Refuted, refuse } from "./refusal.js";
 
@@ -15,6 +16,8 @@ const PUBLIC_KEY_BYTES = 1312;
 const TIMESTAMP_BYTES = 8;
 const SIGNATURE_BYTES = 2420;
 const TIMESTAMP_MAX_S = 2n ** 63n - 1n;
+/** The first bytes of a signed message (tlog-cosignature, "ML-DSA-44 signed message"). */
+const LABEL = toUtf8("subtree/v1\n\0");
 
 export const UNCHECKED_LIMIT = {
   zh:
@@ -25,8 +28,9 @@ export const UNCHECKED_LIMIT = {
     "run evidence-ledger verify. Until then this conclusion rests on Ed25519 alone.",
 };
 
-/** Step 19, as far as a browser goes. */
-export async function checkPostQuantum({ file, root, tree }) {
+/** Step 19: one tree, a quorum of genesis' ML-DSA-44 keys, and every line good. */
+export async function checkPostQuantum(subject) {
+  const { file, root, tree } = subject;
   const { checkpoint, keys, path } = file.postQuantum;
   const note = readNote(checkpoint);
   const newer = readCheckpointText(note.text);
@@ -46,12 +50,41 @@ export async function checkPostQuantum({ file, root, tree }) {
     );
   }
   await verifyConsistency(tree.size, newer.size, path, tree.root, newer.root);
-  throw new NotRun(
+  const verify = await findVerify();
+  if (verify === null) throw unchecked(count);
+  for (const [at, { name, signature }] of note.lines.entries()) {
+    const message = signedMessage(name, signature.subarray(0, TIMESTAMP_BYTES), newer);
+    if (!(await verify(keys[at], message, signature.subarray(TIMESTAMP_BYTES)))) {
+      refuse("bad_signature", `Checkpoint: the ML-DSA-44 cosignature of ${name} is wrong`);
+    }
+  }
+  subject.isPostQuantumVerified = true;
+  return {
+    zh: `${count} 家机构以 ML-DSA-44 联署了大小为 ${newer.size} 的检查点，此文件的日志是其开头。`,
+    en:
+      `${count} institutions cosigned the checkpoint of size ${newer.size} with ML-DSA-44; this file's ` +
+      "log is the beginning of it.",
+  };
+}
+
+function unchecked(count) {
+  return new NotRun(
     `${count} 份 ML-DSA-44 签名未核验：请安装 Python 包 cryptography>=48 后用 evidence-ledger verify ` +
       "核验。密钥与日志路径相符。",
     `${count} ML-DSA-44 signatures not checked: install the Python package cryptography>=48 and run ` +
       "evidence-ledger verify. Their keys are those of genesis, and the log's path holds.",
   );
+}
+
+/** What a cosigner signs of a whole tree (tlog-cosignature, `cosigned_message`), given its u64 time. */
+function signedMessage(name, time, { origin, size, root }) {
+  return concat(LABEL, opaque(name), time, opaque(origin), u64(0), u64(size), root);
+}
+
+/** A text with its length in one byte before it. */
+function opaque(text) {
+  const raw = toUtf8(text);
+  return concat(Uint8Array.of(raw.length), raw);
 }
 
 /** Every line is of another member, in the order of genesis, with the key that genesis gives it. */

@@ -207,7 +207,7 @@ function conclude(failedAt) {
 
 /** What the conclusion does not say. */
 function limitsOf(
-  { root, file, stateHeader, isReplayed, isOwedDerived, disclosed, statedCount },
+  { root, file, stateHeader, isReplayed, isOwedDerived, isPostQuantumVerified, disclosed, statedCount },
   isConsistent,
 ) {
   if (!isConsistent) {
@@ -313,7 +313,7 @@ function limitsOf(
     });
   }
   if (isOwedDerived) limits.push(WORKING_LIMIT);
-  if (file.postQuantum) limits.push(UNCHECKED_LIMIT);
+  if (file.postQuantum && !isPostQuantumVerified) limits.push(UNCHECKED_LIMIT);
   if (file.platform) limits.push(PLATFORM_LIMIT);
   if (disclosed) limits.push(DISCLOSED_LIMIT);
   if (file.statement) limits.push(STATEMENT_LIMIT, ...(file.statement.isHash ? [HASH_LIMIT] : []));

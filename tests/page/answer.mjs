@@ -28,6 +28,7 @@ import { fraction, round } from "../../page/verifier/law_fractions.js";
 import { Published } from "../../page/verifier/law_published.js";
 import { deriveRefund, findRange } from "../../page/verifier/law_refund.js";
 import { readTerms } from "../../page/verifier/law_terms.js";
+import { findVerify } from "../../page/verifier/mldsa.js";
 import { Rejected } from "../../page/verifier/refusal.js";
 import { Tagged, readCbor } from "../../page/verifier/strict_cbor.js";
 import { readObject } from "../../page/verifier/strict_json.js";
@@ -118,6 +119,7 @@ const QUESTIONS = {
   signature: async ({ key, message, signature }) => ({
     value: await verifySignature(fromHex(key), fromHex(message), fromHex(signature)),
   }),
+  mldsa: async () => ({ value: (await findVerify()) !== null }),
   strict: async ({ key, signature }) => ({ value: isStrict(fromHex(key), fromHex(signature)) }),
   json: async ({ raw }) => orRefusal(() => readObject(fromHex(raw), "value")),
   msgpack: async ({ raw }) => orRefusal(() => readArray(fromHex(raw), "value")),

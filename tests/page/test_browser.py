@@ -335,6 +335,39 @@ def test_the_findings_of_a_case_in_words(page: Browser, tmp_path: Path) -> None:
     page.click("#language")
 
 
+def has_mldsa(page: Browser) -> bool:
+    """Whether this browser's WebCrypto has ML-DSA."""
+    return bool(
+        page.run(
+            "return crypto.subtle.generateKey({name: 'ML-DSA-44'}, false, ['sign', 'verify'])"
+            ".then(() => true, () => false)"
+        )
+    )
+
+
+@pytest.mark.parametrize("name", ["good", *test_post_quantum.MUTATIONS, *test_post_quantum.SIGNED])
+def test_post_quantum_cosignatures_are_judged_as_by_the_command(
+    page: Browser, tmp_path: Path, name: str
+) -> None:
+    if not has_mldsa(page):
+        pytest.skip("this browser's WebCrypto has no ML-DSA")
+    makers = {name: made[0] for name, made in test_post_quantum.MUTATIONS.items()}
+    makers |= test_post_quantum.SIGNED | {"good": test_post_quantum.good}
+    raw, chain = makers[name](), test_post_quantum.chain()[0]
+    trust(page, chain)
+    verdict = shown(page, raw, tmp_path / "q.json")
+    report = verify_evidence(raw, chain.chain_id)
+    assert verdict == ("Consistent", "Inconsistent", "Unusable")[report.exit_status]
+    assert report.is_consistent == (name == "good")
+    assert page.texts("#conclusion li") == [limit.en for limit in report.limits]
+    if report.failed is None:
+        assert page.texts(".steps p") == [step.explanation.en for step in report.steps]
+    else:
+        assert report.failed.reason is not None
+        assert f"[reason: {report.failed.reason}]" in page.text(".steps .failed")
+        assert report.failed.explanation.en in page.text("#conclusion")
+
+
 def test_a_file_with_parts_of_its_own_is_verified_too(page: Browser, tmp_path: Path) -> None:
     """Steps that only some files have are told while they run like all others."""
     chain = test_post_quantum.chain()[0]
