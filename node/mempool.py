@@ -155,14 +155,16 @@ class Mempool:
         return [item.candidate for item in self._items.values() if item.is_local]
 
     def find_local_before(self, arrived_ms: int, count_max: int) -> list[Candidate]:
-        """Return local transactions that have waited since before `arrived_ms`, oldest first."""
-        found: list[Candidate] = []
-        for item in self._items.values():
-            if len(found) >= count_max or item.arrived_ms > arrived_ms:
-                break
-            if item.is_local:
-                found.append(item.candidate)
-        return found
+        """Return local transactions that have waited since before `arrived_ms`, in their order.
+
+        All are looked at: the first may be the latest by a clock that was put back since.
+        """
+        waiting = (
+            item.candidate
+            for item in self._items.values()
+            if item.is_local and item.arrived_ms <= arrived_ms
+        )
+        return list(islice(waiting, count_max))
 
     def find_stale(self, time_ms: int, count_max: int) -> list[bytes]:
         """Return ids, among the oldest `count_max`, whose `not_after` is before `time_ms`."""

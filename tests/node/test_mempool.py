@@ -160,6 +160,14 @@ def test_local_transactions_are_told_apart_and_found_by_age() -> None:
     assert pool.find_local_before(900, 2) == mine[:2]
 
 
+def test_a_clock_that_was_put_back_hides_nothing_that_came_after() -> None:
+    pool = Mempool()
+    late = make()
+    add(pool, make(), now_ms=9_000)
+    add(pool, late, now_ms=100)
+    assert pool.find_local_before(200, 9) == [late]
+
+
 def test_what_a_peer_relayed_first_is_local_once_it_is_submitted_here() -> None:
     pool = Mempool()
     candidate = make()
