@@ -51,6 +51,7 @@ from ledger.log import root_from_tiles
 from ledger.refusal import Rejected
 from ledger.state_tree import StateTree
 from ledger.stream import compute_state_key, compute_value_hash, decode_stored_stream
+from ledger.system_words import explain_system
 from ledger.transaction import decode_transaction, verify_transaction_signatures
 from ledger.votes import decode_commit_certificate
 from ledger.wire import encode
@@ -76,7 +77,6 @@ from storage.keyvalue import KeyValue
 from storage.leveldb_files import verify_database
 from storage.memory import MemoryStore
 from storage.spool import Spool
-from storage.system_words import explain_system
 from storage.working_copy import make_working_copy
 
 REFERENCE_REUSED: Final = "reference_reused"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cli.failure import Failure
-from storage.system_words import explain_system
+from ledger.system_words import explain_system
 
 if TYPE_CHECKING:
     from ledger.refusal import Rejected

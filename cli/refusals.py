@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from cli.failure import Failure, unusable
-from storage.system_words import explain_system
+from ledger.system_words import explain_system
 
 
 def unreadable(path: Path | str, error: OSError) -> Failure:

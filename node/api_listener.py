@@ -27,8 +27,8 @@ from uvicorn.server import ServerState
 
 from api.edge import Edge, answer_unreadable
 from api.problems import Problem, render_problem
+from ledger.system_words import explain_system
 from node.connection_table import ApiDrop, ConnectionTable, Place
-from storage.system_words import explain_system
 
 BACKLOG: Final = 512
 """Connections the kernel holds until they are accepted here."""

@@ -20,6 +20,7 @@ from api.problems import explain_rejected
 from api.settings import ApiSettings
 from api.tokens import Grant, TokenSet, parse_tokens
 from ledger.refusal import Rejected
+from ledger.system_words import explain_system
 from ledger.words import Words
 from node.api_listener import Listener
 from node.config import ApiConfig
@@ -27,7 +28,6 @@ from node.config_section import ConfigError
 from node.connection_table import ConnectionTable
 from node.endpoint import parse_endpoint
 from node.home import NodeHome
-from storage.system_words import explain_system
 
 GRACE_S: Final = 3
 """How long answers under way may take once the node was asked to stop."""

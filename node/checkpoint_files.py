@@ -22,9 +22,9 @@ from ledger.checkpoint import parse_checkpoint_text
 from ledger.note import NOTE_BYTES_MAX, parse_note
 from ledger.refusal import Rejected
 from ledger.shape import describe_shape_zh
+from ledger.system_words import explain_system
 from ledger.words import Words
 from storage.files import Damaged, Directory, write_whole
-from storage.system_words import explain_system
 
 FILE_BYTES_MAX: Final = 16 * NOTE_BYTES_MAX
 """A note, and 16 tokens of 64 kB or cosignatures of 16 kB, in base64."""

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from genesis.document import INSTITUTIONS_MAX, Genesis
+from ledger.system_words import explain_system
 from ledger.words import Words
 from node import config_checks as check
 from node.config_section import ConfigError, at, read_section, render_section, setting, suggest
 from node.endpoint import parse_endpoint
 from node.home import NodeHome
-from storage.system_words import explain_system
 
 CONFIG_BYTES_MAX: Final = 256 * 1024
 """A configuration has 3 kB; more is another file."""

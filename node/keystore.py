@@ -26,9 +26,9 @@ from nacl.secret import SecretBox
 
 from ledger.shape import describe_shape_zh
 from ledger.signing import SEED_BYTES, SeedSigner, Signer
+from ledger.system_words import explain_system
 from node.mldsa import MlDsaSigner
 from node.private_files import readable_by_others, write_file
-from storage.system_words import explain_system
 
 FORMAT: Final = "evidence-ledger/keystore/v1"
 

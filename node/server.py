@@ -32,6 +32,7 @@ from contracts.execution import Chain
 from genesis.document import Parameters, parse_genesis
 from ledger.kernel import KERNEL
 from ledger.refusal import Reason, Rejected
+from ledger.system_words import explain_system
 from ledger.words import Words
 from node.api_server import ApiServer
 from node.archived import find_archived, open_segments
@@ -81,7 +82,6 @@ from storage.files import Damaged, DiskDirectory, InUse, StorageFailure
 from storage.journal import Journal
 from storage.keyvalue import KeyValue
 from storage.spool import Spool
-from storage.system_words import explain_system
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1

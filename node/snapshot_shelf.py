@@ -17,9 +17,9 @@ from typing import Final
 from api.problems import explain_rejected
 from ledger.refusal import Rejected
 from ledger.snapshot import ChunkId, Manifest, compute_digest, decode_manifest, name_chunk
+from ledger.system_words import explain_system
 from ledger.words import Words
 from storage.files import Damaged, Directory, write_whole
-from storage.system_words import explain_system
 
 KEPT: Final = 2
 """Snapshots served: whoever is fetching one may go on while the next is made."""

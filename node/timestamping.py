@@ -20,6 +20,7 @@ import httpx
 
 from ledger.checkpoint import parse_checkpoint_text
 from ledger.note import parse_note
+from ledger.system_words import explain_system
 from ledger.words import Words
 from node.asking import Answer, NoAnswer, Rounds, open_client, post
 from node.config import TimestampConfig
@@ -42,7 +43,6 @@ from node.timestamp_protocol import (
     read_certificates,
 )
 from node.timestamp_shelf import TimestampShelf
-from storage.system_words import explain_system
 
 CERTIFICATES_BYTES_MAX: Final = 64 * 1024
 """A chain of four certificates has 8 kB."""

@@ -25,10 +25,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Final
 
+from ledger.system_words import explain_system
 from storage.chain import ChainStore
 from storage.files import Damaged, Refusal, StorageFailure, sync_directory
 from storage.segments import segment_name
-from storage.system_words import explain_system
 
 RECOVER_MARKER: Final = "RECOVER"
 """Name of the file in a node's home that makes it start in `recover`."""

@@ -20,8 +20,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, Protocol
 
+from ledger.system_words import explain_system
 from ledger.words import Words
-from storage.system_words import explain_system
 
 OPEN_FILES_MAX: Final = 64
 """Descriptors kept open by one directory: far below the usual 1,024 of a process, far above the

@@ -22,6 +22,7 @@ from typing import Final
 
 from google_crc32c import value as crc32c
 
+from ledger.system_words import explain_system
 from ledger.words import Words
 from storage.files import Damaged, Directory, StorageFailure
 from storage.records import (
@@ -34,7 +35,6 @@ from storage.records import (
     decode_header,
     encode_record,
 )
-from storage.system_words import explain_system
 
 SEGMENT_BYTES: Final = 256 * 1024 * 1024
 """A segment is sealed before it would grow past this: 4,000 files per TB, and one file is still

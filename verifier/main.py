@@ -17,6 +17,7 @@ from typing import BinaryIO, Final, NoReturn, TextIO
 
 from ledger.evidence import FILE_BYTES_MAX, SCHEDULE_START
 from ledger.refusal import Rejected
+from ledger.system_words import explain_system
 from ledger.tlog_proof import FIRST_LINE
 from verifier.evidence_file import read_evidence, read_schedule_head
 from verifier.help import HelpParser, Language, choose_language
@@ -339,5 +340,7 @@ def _read_file(path: str) -> bytes:
 
 
 def _unreadable(path: str, error: OSError | ValueError) -> _Unusable:
-    why = error.strerror if isinstance(error, OSError) else error
-    return _Unusable(f"{path} cannot be read: {why}. 文件无法读取。")
+    if not isinstance(error, OSError):
+        return _Unusable(f"{path} cannot be read: {error}. {path} 无法读取。原文：{error}")
+    why = error.strerror or error
+    return _Unusable(f"{path} cannot be read: {why}. {path} 无法读取：{explain_system(error)}。")

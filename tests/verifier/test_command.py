@@ -321,4 +321,6 @@ def test_a_missing_file_is_said_in_both_languages(tmp_path: Path) -> None:
     path = tmp_path / "none.json"
     status, text = run(str(path), "--genesis-hash", genesis_hash(), "--json")
     assert status == 2
-    assert text == f"{path} cannot be read: No such file or directory. 文件无法读取。\n"
+    assert text == (
+        f"{path} cannot be read: No such file or directory. {path} 无法读取：没有这个文件或目录。\n"
+    )
