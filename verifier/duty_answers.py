@@ -7,7 +7,7 @@ Why somebody did what the record shows is not said here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from law.days import parse_day, start_of
@@ -26,6 +26,7 @@ from verifier.state_formats import PartyRecord
 from verifier.wording import (
     REFUSAL_WORDS,
     describe_kind,
+    describe_role,
     format_institutions,
     format_time_ms,
     show_text,
@@ -40,7 +41,6 @@ REFUSED: Final = "records.refused"
 GATEWAY: Final = "gateway"
 """Role of a party that acts for the institution that registered it (docs/CONTRACTS.md)."""
 
-ROLE_ZH: Final = {"merchant": "经营者", "custodian": "托管机构", "consumer": "消费者"}
 _PLACES: Final[Mapping[str, tuple[int, int, int]]] = {
     "prepaid": (2, 3, 5),
     "contract": (2, 3, 4),
@@ -97,9 +97,9 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> S
         up_to = case.state_header.height
         if parties:
             nobody = Words(
-                f"合同各方中未签名也未陈述的：{'、'.join(ROLE_ZH[role] for role in silent) or '无'}"
+                f"合同各方中未签名也未陈述的：{'、'.join(_name_roles(silent)) or '无'}"
                 f"{'；在账本上没有密钥、其沉默不说明任何事的：' * bool(keyless)}"
-                f"{'、'.join(ROLE_ZH[role] for role in keyless)}。",
+                f"{'、'.join(_name_roles(keyless))}。",
                 f"of the contract's parties neither signed nor spoke: {', '.join(silent) or 'none'}"
                 f"{'; has no key here, so that its silence says nothing: ' * bool(keyless)}"
                 f"{', '.join(keyless)}.",
@@ -395,13 +395,19 @@ def _name_signer(case: Case, signer: str, roles: Mapping[str, str]) -> Words:
     """Return a signer with what it is to the contract."""
     principal = _principal(case, signer)
     if signer in roles:
-        return Words(f"{signer}（{ROLE_ZH[roles[signer]]}）", f"{signer} ({roles[signer]})")
+        return Words(
+            f"{signer}（{describe_role(roles[signer]).zh}）", f"{signer} ({roles[signer]})"
+        )
     if principal in roles:
         return Words(
-            f"{signer}（{ROLE_ZH[roles[principal]]}的网关）",
+            f"{signer}（{describe_role(roles[principal]).zh}的网关）",
             f"{signer} (gateway of the {roles[principal]})",
         )
     return Words(f"{signer}（非合同方）", f"{signer} (no party of it)")
+
+
+def _name_roles(roles: Iterable[str]) -> list[str]:
+    return [describe_role(role).zh for role in roles]
 
 
 def _attested(body: Body) -> object:

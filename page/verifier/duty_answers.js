@@ -9,10 +9,9 @@ import { show } from "./quoting.js";
 import { checkKey, signedMessage } from "./record_steps.js";
 import { Refuted } from "./refusal.js";
 import { takeAfter, takeSpan, timeOf } from "./span.js";
-import { REFUSAL_WORDS, describeKind, formatInstitutions, formatTimeMs, showText } from "./wording.js";
+import { REFUSAL_WORDS, describeKind, describeRole, formatInstitutions, formatTimeMs, showText } from "./wording.js";
 
 const ROLES = ["merchant", "custodian", "consumer"];
-const ROLE_ZH = { merchant: "经营者", custodian: "托管机构", consumer: "消费者" };
 const PLACES = new Map([["prepaid", [2, 3, 5]], ["contract", [2, 3, 4]]]);
 const DAY_MS = 86_400_000;
 const CHINA_MS = 8 * 3_600_000;
@@ -54,9 +53,9 @@ export async function answerAttestation(subject) {
     parties.size > 0
       ? {
           zh:
-            `合同各方中未签名也未陈述的：${silent.map((role) => ROLE_ZH[role]).join("、") || "无"}` +
+            `合同各方中未签名也未陈述的：${silent.map((role) => describeRole(role).zh).join("、") || "无"}` +
             (keyless.length > 0 ? "；在账本上没有密钥、其沉默不说明任何事的：" : "") +
-            `${keyless.map((role) => ROLE_ZH[role]).join("、")}。`,
+            `${keyless.map((role) => describeRole(role).zh).join("、")}。`,
           en:
             `of the contract's parties neither signed nor spoke: ${silent.join(", ") || "none"}` +
             (keyless.length > 0 ? "; has no key here, so that its silence says nothing: " : "") +
@@ -106,9 +105,9 @@ function principalOf({ records }, signer) {
 /** A signer with what it is to the contract. */
 function nameSigner(subject, signer, roles) {
   const [own, by] = [roles.get(signer), roles.get(principalOf(subject, signer))];
-  if (own !== undefined) return { zh: `${signer}（${ROLE_ZH[own]}）`, en: `${signer} (${own})` };
+  if (own !== undefined) return { zh: `${signer}（${describeRole(own).zh}）`, en: `${signer} (${own})` };
   if (by !== undefined) {
-    return { zh: `${signer}（${ROLE_ZH[by]}的网关）`, en: `${signer} (gateway of the ${by})` };
+    return { zh: `${signer}（${describeRole(by).zh}的网关）`, en: `${signer} (gateway of the ${by})` };
   }
   return { zh: `${signer}（非合同方）`, en: `${signer} (no party of it)` };
 }

@@ -14,7 +14,7 @@ import { rootFromInclusion, verifyStateProof } from "./merkle.js";
 import { quote } from "./quoting.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
 import { isInteger } from "./strict_msgpack.js";
-import { describeOutcome, formatInstitutions, formatTimeMs, showText } from "./wording.js";
+import { describeOutcome, describeRole, formatInstitutions, formatTimeMs, showText } from "./wording.js";
 
 const MONEY_AFTER = ["paid", "locked", "released", "refunded"];
 const CUSTODY = ["balance", "locked", "gap", "excess"];
@@ -370,10 +370,11 @@ export function checkKey(record, publicKey, height) {
 /** Who it is by the state, and of the keys it signed with here those that it did not have from its
  * registrar alone. */
 function describeParty(record, used) {
+  const role = describeRole(record.role);
   if (record.registrar === record.party) {
     return {
-      zh: `${record.party}（${record.role}），创世机构`,
-      en: `${record.party} (${record.role}), of genesis`,
+      zh: `${record.party}（${role.zh}），创世机构`,
+      en: `${record.party} (${role.en}), of genesis`,
     };
   }
   const keys = record.keys
@@ -384,10 +385,10 @@ function describeParty(record, used) {
     .map((key) => describeKey(record, key));
   return {
     zh:
-      `${record.party}（${record.role}），由 ${record.registrar} 于高度 ${record.registeredHeight} ` +
+      `${record.party}（${role.zh}），由 ${record.registrar} 于高度 ${record.registeredHeight} ` +
       `登记${keys.map((one) => one.zh).join("")}`,
     en:
-      `${record.party} (${record.role}), registered by ${record.registrar} at height ` +
+      `${record.party} (${role.en}), registered by ${record.registrar} at height ` +
       `${record.registeredHeight}${keys.map((one) => one.en).join("")}`,
   };
 }
