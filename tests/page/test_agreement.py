@@ -12,7 +12,6 @@ import cbor2
 import pytest
 
 import verifier.post_quantum_step
-from certificate.disclosed import NAMES
 from law.facts import KINDS
 from ledger.disclosure import FIELDS
 from ledger.evidence import (
@@ -56,6 +55,7 @@ from tests.verifier import (
 from tests.verifier.mutating import CARD, honest, set_field
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, alter, busy_chain, forge
 from tests.verifier.statements import good as good_statement
+from verifier.field_words import FIELD_WORDS
 from verifier.report import Report
 from verifier.verify import verify_evidence
 
@@ -342,7 +342,7 @@ def test_papers_that_were_not_read_are_refused_by_both(
 def test_the_fields_have_the_same_names_on_the_page_and_on_paper(javascript: JavaScript) -> None:
     rows = javascript.ask("field_words")["value"]
     assert [(name, zh, en) for name, (zh, en) in rows] == [
-        (name, NAMES[name].zh, NAMES[name].en) for name in FIELDS
+        (name, FIELD_WORDS[name].zh, FIELD_WORDS[name].en) for name in FIELDS
     ]
 
 
