@@ -35,6 +35,7 @@ from verifier.report import NotRun, Refuted, Said, Saying, Words
 from verifier.state_formats import PartyKey, PartyRecord, take_party_record
 from verifier.wording import (
     describe_outcome,
+    describe_refusal,
     describe_role,
     format_institutions,
     format_time_ms,
@@ -209,17 +210,19 @@ def check_outcome(case: Case) -> Said:
     entries, bodies = case.entries, case.bodies
 
     def say() -> Words:
-        listed = ", ".join(f"{code} × {count}" for code, count in sorted(refusals.items()))
+        whys = [(describe_refusal(code, ()), count) for code, count in sorted(refusals.items())]
+        listed_zh = "；".join([f"{why.zh}× {count}" for why, count in whys])
+        listed_en = "; ".join([f"{why.en} × {count}" for why, count in whys])
         last = Words("", "")
         if entries:
             words = describe_outcome(bodies[-1], entries[-1].outcome)
             last = Words(f"最后一条：{words.zh}。", f" The last: {words.en}.")
         refused = refusals.total()
         return Words(
-            f"已生效 {applied} 条，已记录为拒绝 {refused} 条（{listed or '无'}）。{last.zh}"
-            f"{found.zh}",
-            f"{applied} applied, {refused} recorded as refused ({listed or 'none'}).{last.en}"
-            f"{found.en}",
+            f"已生效 {applied} 条，已记录为拒绝 {refused} 条{'：' * bool(whys)}{listed_zh}。"
+            f"{last.zh}{found.zh}",
+            f"{applied} applied, {refused} recorded as refused{': ' * bool(whys)}{listed_en}."
+            f"{last.en}{found.en}",
         )
 
     return Saying(say)

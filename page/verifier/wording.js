@@ -490,16 +490,22 @@ export function describeOutcome(body, outcome) {
   const zh = values.map((one) => one.zh).join("，");
   const en = values.map((one) => one.en).join(", ");
   if (outcome.refused) {
-    const [whyZh, whyEn] = REFUSAL_WORDS.get(outcome.code) ?? [outcome.code, outcome.code];
+    const why = describeRefusal(outcome.code);
     return {
-      zh: `${kind.zh}：已记录为拒绝，原因是${whyZh}（${outcome.code}）${zh ? "；" : ""}${zh}`,
-      en: `${kind.en}: recorded as refused, because ${whyEn} (${outcome.code})${en ? "; " : ""}${en}`,
+      zh: `${kind.zh}：已记录为拒绝，原因是${why.zh}${zh ? "；" : ""}${zh}`,
+      en: `${kind.en}: recorded as refused, because ${why.en}${en ? "; " : ""}${en}`,
     };
   }
   return {
     zh: `${kind.zh}：已生效${zh ? "，其后 " : ""}${zh}`,
     en: `${kind.en}: applied${en ? "; after it " : ""}${en}`,
   };
+}
+
+/** Why a transaction is recorded as refused, with the code behind it. */
+export function describeRefusal(code) {
+  const [zh, en] = REFUSAL_WORDS.get(code) ?? [code, code];
+  return { zh: `${zh}（${code}）`, en: `${en} (${code})` };
 }
 
 /** One value of an outcome. */
