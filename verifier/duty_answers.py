@@ -117,7 +117,7 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> S
             f"述 {len(said)} 项{'：' * bool(said)}{'；'.join(one.zh for one in said)}；"
             f"{f'已记录为拒绝的 {len(refused)} 项：' * bool(refused)}"
             f"{'；'.join(one.zh for one in refused)}{'；' * bool(refused)}{nobody.zh}"
-            f"检查点由 {signed.zh} 联署，文件中未见联署：{unsigned.zh}（联署可被略去，"
+            f"检查点由{signed.zh}联署，文件中未见联署：{unsigned.zh}（联署可被略去，"
             f"略去不说明没有）。该区块之时（{time.zh}）的验证者即创世文件所列 "
             f"{len(root.institutions)} 家，法定多数 {root.quorum} 家；本版本尚无验证者变更。",
             f"Transaction {tx_id}: {became.en}, signed by {signers_en}; statements about it since, "
@@ -171,7 +171,7 @@ def answer_production(case: Case, file: RecordFile, question: Production) -> Sai
             time = format_time_ms(case.time_of(place))
             raise Refuted(
                 Reason.BAD_FIELD,
-                f"所请求的记录已于{time.zh}提供（第 {place + 1} 条）。",
+                f"所请求的记录已于{time.zh} 提供（第 {place + 1} 条）。",
                 f"What was asked for was produced at {time.en} (entries[{place}]).",
             )
         if body.kind == REFUSED:
@@ -193,7 +193,7 @@ def answer_production(case: Case, file: RecordFile, question: Production) -> Sai
         if reasons:
             because = f"and the reasons stated are: {stated}"
         return Words(
-            f"{signers} 于{asked.zh}请求提供记录，期限至{deadline.zh}；在此之前没有就此提供"
+            f"{signers} 于{asked.zh} 请求提供记录，期限至{deadline.zh}；在此之前没有就此提供"
             f"{f'，所载拒绝理由：{stated}' if reasons else '，也没有载明任何理由'}"
             f"（法释〔2025〕4号第二十五条）。{besides.zh}期限的末日是否为休息日，此处不查。",
             f"{signers} asked for records at {asked.en}, until {deadline.en}; nothing was produced "
@@ -345,7 +345,8 @@ def _check_admissible(case: Case, body: Body, height: int) -> None:
         limit, time = format_time_ms(body.not_after), format_time_ms(time_ms)
         raise Refuted(
             Reason.STALE if body.not_after < time_ms else Reason.TOO_FAR_AHEAD,
-            f"所承诺高度的区块（{time.zh}）已不能或尚不能收入截止时间为{limit.zh}的交易；不构成遗漏。",
+            f"所承诺高度的区块（{time.zh}）已不能或尚不能收入截止时间为{limit.zh} 的交易；"
+            "不构成遗漏。",
             f"The block of the promised height ({time.en}) could not take in a transaction whose "
             f"not_after is {limit.en}; that is no omission.",
         )

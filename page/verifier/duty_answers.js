@@ -82,7 +82,7 @@ export async function answerAttestation(subject) {
       `交易 ${txId}：${became.zh}，签名者 ${signersZh}；其后截至高度 ${height}（${now.zh}）的陈述 ` +
       `${said.length} 项${colon ? "：" : ""}${said.map((one) => one.zh).join("；")}；` +
       `${refusals.zh}${nobody.zh}` +
-      `检查点由 ${signed.zh} 联署，` +
+      `检查点由${signed.zh}联署，` +
       `文件中未见联署：${unsigned.zh}（联署可被略去，略去不说明没有）。该区块之时（${time.zh}）的验证者即创世文件所列 ${count} 家，法定多数 ` +
       `${root.quorum} 家；本版本尚无验证者变更。`,
     en:
@@ -151,7 +151,7 @@ export async function answerProduction(subject) {
       const time = formatTimeMs(timeOf(subject, place));
       throw new Refuted(
         "bad_field",
-        `所请求的记录已于${time.zh}提供（第 ${place + 1} 条）。`,
+        `所请求的记录已于${time.zh} 提供（第 ${place + 1} 条）。`,
         `What was asked for was produced at ${time.en} (entries[${place}]).`,
       );
     }
@@ -164,7 +164,7 @@ export async function answerProduction(subject) {
   const besides = describeBesides(otherwise, tried);
   return {
     zh:
-      `${signers} 于${asked.zh}请求提供记录，期限至${limit.zh}；在此之前没有就此提供` +
+      `${signers} 于${asked.zh} 请求提供记录，期限至${limit.zh}；在此之前没有就此提供` +
       `${reasons.length > 0 ? `，所载拒绝理由：${stated}` : "，也没有载明任何理由"}` +
       `（法释〔2025〕4号第二十五条）。${besides.zh}期限的末日是否为休息日，此处不查。`,
     en:
@@ -313,7 +313,7 @@ async function checkAdmissible(subject, body, height) {
     const [limit, time] = [formatTimeMs(body.notAfter), formatTimeMs(timeMs)];
     throw new Refuted(
       ahead < 0 ? "stale" : "too_far_ahead",
-      `所承诺高度的区块（${time.zh}）已不能或尚不能收入截止时间为${limit.zh}的交易；不构成遗漏。`,
+      `所承诺高度的区块（${time.zh}）已不能或尚不能收入截止时间为${limit.zh} 的交易；不构成遗漏。`,
       `The block of the promised height (${time.en}) could not take in a transaction whose not_after ` +
         `is ${limit.en}; that is no omission.`,
     );

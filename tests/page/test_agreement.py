@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -73,6 +74,11 @@ MUTATIONS: dict[str, Callable[[], Any]] = {
 
 UNWRITTEN = "the page does not write that working and did not compare it"
 
+CROWDED = re.compile(
+    r"\d\.\d{3}[一-鿿]|[一-鿿] 第\d银行|） [一-鿿]|[一-鿿][a-z]+\.[a-z]|[a-z]\.[a-z]+[一-鿿]"
+)
+"""A time or a kind with no space before or behind it, and an institution or a bracket with one."""
+
 NOISE = 300
 """Flipped bits and exchanged pieces of each kind of file."""
 
@@ -135,6 +141,8 @@ def agree(javascript: JavaScript, raw: bytes, chain_id: bytes) -> Report:
         (one.zh, one.en) for one in ours.limits
     ]
     assert page["sha256"] == ours.file_sha256
+    for words in (*(step.explanation for step in ours.steps), *ours.limits):
+        assert not CROWDED.search(words.zh), words.zh
     return ours
 
 
