@@ -24,6 +24,7 @@ from verifier.report import Refuted, Said, Saying, Words
 from verifier.span import take_after, take_span
 from verifier.state_formats import PartyRecord
 from verifier.wording import (
+    EFFECTS_ZH,
     REFUSAL_WORDS,
     describe_kind,
     describe_role,
@@ -454,9 +455,17 @@ def _former_consumers(record: list[object] | None) -> set[str]:
 def _describe_statement(case: Case, place: int) -> Words:
     body, time = case.bodies[place], format_time_ms(case.time_of(place))
     kind = describe_kind(body.kind, body.version)
-    stated = [body.data.get(name) for name in ("statement", "answer")]
-    shown = next((f" {show_text(one)}" for one in stated if isinstance(one, str) and one), "")
+    stated = [(name, body.data.get(name)) for name in ("statement", "answer")]
+    told = [_tell(name, one) for name, one in stated if isinstance(one, str) and one]
+    said = told[0] if told else Words("", "")
     signers = ", ".join(body.signers)
     return Words(
-        f"{signers}，{time.zh}，{kind.zh}{shown}", f"{signers} at {time.en}, {kind.en}{shown}"
+        f"{signers}，{time.zh}，{kind.zh}{said.zh}", f"{signers} at {time.en}, {kind.en}{said.en}"
     )
+
+
+def _tell(name: str, stated: str) -> Words:
+    """Return what somebody stated, to stand behind its kind."""
+    shown = show_text(stated)
+    zh = EFFECTS_ZH.get(f"{name}.{stated}")
+    return Words(f"：{shown}" if zh is None else f"：{zh}（{shown}）", f" {shown}")

@@ -9,7 +9,15 @@ import { show } from "./quoting.js";
 import { checkKey, signedMessage } from "./record_steps.js";
 import { Refuted } from "./refusal.js";
 import { takeAfter, takeSpan, timeOf } from "./span.js";
-import { REFUSAL_WORDS, describeKind, describeRole, formatInstitutions, formatTimeMs, showText } from "./wording.js";
+import {
+  EFFECTS_ZH,
+  REFUSAL_WORDS,
+  describeKind,
+  describeRole,
+  formatInstitutions,
+  formatTimeMs,
+  showText,
+} from "./wording.js";
 
 const ROLES = ["merchant", "custodian", "consumer"];
 const PLACES = new Map([["prepaid", [2, 3, 5]], ["contract", [2, 3, 4]]]);
@@ -384,15 +392,21 @@ function formerConsumers(record) {
   return assigned.filter(isOne).map((one) => show(one[2]));
 }
 
+/** What somebody stated, to stand behind its kind. */
+function tell(name, stated) {
+  const [shown, zh] = [showText(stated), EFFECTS_ZH.get(`${name}.${stated}`)];
+  return { zh: zh === undefined ? `：${shown}` : `：${zh}（${shown}）`, en: ` ${shown}` };
+}
+
 function describeStatement(subject, place) {
   const { kind, version, data, signers } = subject.bodies[place];
   const [words, time] = [describeKind(kind, version), formatTimeMs(timeOf(subject, place))];
-  const stated = ["statement", "answer"].map((name) => data.get(name));
-  const said = stated.find((one) => typeof one === "string" && one !== "");
-  const shown = said === undefined ? "" : ` ${showText(said)}`;
+  const stated = ["statement", "answer"].map((name) => [name, data.get(name)]);
+  const said = stated.find(([, one]) => typeof one === "string" && one !== "");
+  const shown = said === undefined ? { zh: "", en: "" } : tell(...said);
   const listed = signers.join(", ");
   return {
-    zh: `${listed}，${time.zh}，${words.zh}${shown}`,
-    en: `${listed} at ${time.en}, ${words.en}${shown}`,
+    zh: `${listed}，${time.zh}，${words.zh}${shown.zh}`,
+    en: `${listed} at ${time.en}, ${words.en}${shown.en}`,
   };
 }

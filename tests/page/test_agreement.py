@@ -75,7 +75,7 @@ MUTATIONS: dict[str, Callable[[], Any]] = {
 UNWRITTEN = "the page does not write that working and did not compare it"
 
 CROWDED = re.compile(
-    r"\d\.\d{3}[一-鿿]|[一-鿿] 第\d银行|） [一-鿿]|[一-鿿][a-z]+\.[a-z]|[a-z]\.[a-z]+[一-鿿]"
+    r"\d\.\d{3}[一-鿿]|[一-鿿] 第\d银行|） [a-z一-鿿]|[一-鿿][a-z]+\.[a-z]|[a-z]\.[a-z]+[一-鿿]"
 )
 """A time or a kind with no space before or behind it, and an institution or a bracket with one."""
 
