@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Final
 
 from certificate.document import Block, Exact, Fields, Section, Table, Text
-from certificate.record import ROLES
 from ledger.checkpoint import count_cosignatures
 from ledger.note import encode_base64, parse_note
 from ledger.tlog_proof import parse_tlog_proof
@@ -32,7 +31,7 @@ from verifier.platform_step import find_statements
 from verifier.report import Report, Result, Words
 from verifier.strict_json import JsonValue, read_object
 from verifier.trust_root import TrustRoot
-from verifier.wording import format_time_ms
+from verifier.wording import describe_role, format_time_ms
 
 _NONE: Final = Words("—", "—")
 _NOT_HERE: Final = Words("文件中未见", "not in the file")
@@ -66,7 +65,7 @@ def describe_institutions(file: EvidenceFile, root: TrustRoot) -> Section:
             (
                 name,
                 one.id,
-                _join(ROLES.get(role, Words(role, role)), district),
+                _join(describe_role(role), district),
                 format_time_ms(times[at] * 1000) if at in times else _NOT_HERE,
                 _say_commit(commits, at),
             )
@@ -137,7 +136,7 @@ def _list_institutions(file: EvidenceFile, root: TrustRoot) -> Table:
     for one in root.institutions:
         role, district = told.get(one.id, ("", ""))
         name = Words(one.name_zh, one.name_en)
-        rows.append((name, one.id, _join(ROLES.get(role, Words(role, role)), district)))
+        rows.append((name, one.id, _join(describe_role(role), district)))
     heads = (
         Words("机构", "Institution"),
         Words("标识", "Id"),

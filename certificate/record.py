@@ -26,6 +26,7 @@ from verifier.wording import (
     EFFECTS_ZH,
     describe_kind,
     describe_outcome,
+    describe_role,
     format_fen,
     format_institutions,
     format_time_ms,
@@ -39,21 +40,6 @@ FIELDS_SHOWN_MAX: Final = 40
 
 SIGNERS_SHOWN_MAX: Final = 100
 """Lines of the signers' table; a contract has a few, a record of years perhaps dozens."""
-
-ROLES: Final = {
-    "arbitrator": Words("仲裁机构", "arbitrator"),
-    "bank": Words("银行", "bank"),
-    "consumer": Words("消费者", "consumer"),
-    "consumer_council": Words("消费者委员会", "consumer council"),
-    "court": Words("法院", "court"),
-    "credit_bureau": Words("征信机构", "credit bureau"),
-    "district": Words("区政府", "district"),
-    "gateway": Words("接入系统", "gateway"),
-    "merchant": Words("经营者", "merchant"),
-    "payment": Words("支付机构", "payment company"),
-    "platform": Words("平台", "platform"),
-    "regulator": Words("监管部门", "regulator"),
-}
 
 MEMBERS: Final = {
     "amount": Words("金额", "Amount"),
@@ -107,7 +93,7 @@ def describe_signers(file: TransactionFile | HistoryFile, root: TrustRoot) -> Se
         rows.append(
             (
                 own,
-                ROLES.get(party.role, Words(party.role, party.role)),
+                describe_role(party.role),
                 names.get(party.registrar, party.registrar),
                 _say_since(party),
             )

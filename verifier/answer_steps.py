@@ -86,7 +86,7 @@ def _check_consistency(case: Case, file: ConsistencyFile) -> Said:
         signed, unsigned = split_cosigners(case.root, cosigners)
         by = format_time_ms(existed_by_s * 1000)
         return Words(
-            f"较早的检查点：树大小 {older.size}，根 {older.root.hex()}，最迟于{by.zh}已存在；由 "
+            f"较早的检查点：树大小 {older.size}，根 {older.root.hex()}，最迟于{by.zh} 已存在；由 "
             f"{len(cosigners)} 家机构联署：{signed.zh}；文件中未见联署：{unsigned.zh}。其全部条目"
             f"原样是树大小 {newer.size} 的开头：只增未改，无删除、无调换。",
             f"The older checkpoint of size {older.size}, root {older.root.hex()}, existed by "

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.disclosure import FIELDS, Disclosure, verify_disclosure
+from ledger.disclosure import FIELDS, Disclosure, PrivateField, verify_disclosure
 from ledger.refusal import Reason, Rejected
 from verifier.case import Case
 from verifier.evidence_file import HistoryFile, TransactionFile
+from verifier.field_words import FIELD_WORDS
 from verifier.formats import Body, Entry
 from verifier.report import NotRun, Refuted, Said, Saying, Words
 from verifier.wording import show_text
@@ -138,16 +139,19 @@ def find_correction(record: Iterable[tuple[Entry, Body]], tx_id: bytes) -> Entry
     return found
 
 
+def _describe_field(field: PrivateField) -> Words:
+    name = FIELD_WORDS[field.name].zh
+    if field.value is None:
+        return Words(f"{name}为空", f"{field.name} is empty")
+    value = show_text(field.value)
+    return Words(f"{name} = {value}", f"{field.name} = {value}")
+
+
 def _describe(case: Case, disclosure: Disclosure, place: _Place) -> Words:
-    shown = [
-        (each.field.name, None if each.field.value is None else show_text(each.field.value))
-        for each in disclosure.shown
-    ]
+    shown = [_describe_field(each.field) for each in disclosure.shown]
+    zh, en = "、".join([one.zh for one in shown]), ", ".join([one.en for one in shown])
     withheld = disclosure.withheld
-    zh = "、".join([f"{name} {'为空' if value is None else f'= {value}'}" for name, value in shown])
-    en = ", ".join(
-        [f"{name} {'is empty' if value is None else f'= {value}'}" for name, value in shown]
-    )
+    names_zh = "、".join([f"{FIELD_WORDS[name].zh}（{name}）" for name in withheld])
     names = ", ".join(withheld)
     later = find_correction(zip(case.entries, case.bodies, strict=True), place.body.tx_id)
     if later is not None:
@@ -162,7 +166,7 @@ def _describe(case: Case, disclosure: Disclosure, place: _Place) -> Words:
     return Words(
         f"第 {place.entry.index} 号条目（高度 {place.entry.height}）的 {place.body.kind} 以 "
         f"{place.member} 承诺了 {len(FIELDS)} 项信息；披露 {len(shown)} 项：{zh}；未披露 "
-        f"{len(withheld)} 项（有无内容不可知），经证明未改动：{names or '无'}。{corrected.zh}",
+        f"{len(withheld)} 项（有无内容不可知），经证明未改动：{names_zh or '无'}。{corrected.zh}",
         f"The entry at index {place.entry.index} (height {place.entry.height}, {place.body.kind}) "
         f"commits to {len(FIELDS)} fields as {place.member}; {len(shown)} disclosed: {en}; "
         f"{len(withheld)} withheld, filled or empty, and proven unchanged: {names or 'none'}."

@@ -7,7 +7,7 @@ Why somebody did what the record shows is not said here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from law.days import parse_day, start_of
@@ -24,8 +24,10 @@ from verifier.report import Refuted, Said, Saying, Words
 from verifier.span import take_after, take_span
 from verifier.state_formats import PartyRecord
 from verifier.wording import (
+    EFFECTS_ZH,
     REFUSAL_WORDS,
     describe_kind,
+    describe_role,
     format_institutions,
     format_time_ms,
     show_text,
@@ -40,7 +42,6 @@ REFUSED: Final = "records.refused"
 GATEWAY: Final = "gateway"
 """Role of a party that acts for the institution that registered it (docs/CONTRACTS.md)."""
 
-ROLE_ZH: Final = {"merchant": "经营者", "custodian": "托管机构", "consumer": "消费者"}
 _PLACES: Final[Mapping[str, tuple[int, int, int]]] = {
     "prepaid": (2, 3, 5),
     "contract": (2, 3, 4),
@@ -97,9 +98,9 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> S
         up_to = case.state_header.height
         if parties:
             nobody = Words(
-                f"合同各方中未签名也未陈述的：{'、'.join(ROLE_ZH[role] for role in silent) or '无'}"
+                f"合同各方中未签名也未陈述的：{'、'.join(_name_roles(silent)) or '无'}"
                 f"{'；在账本上没有密钥、其沉默不说明任何事的：' * bool(keyless)}"
-                f"{'、'.join(ROLE_ZH[role] for role in keyless)}。",
+                f"{'、'.join(_name_roles(keyless))}。",
                 f"of the contract's parties neither signed nor spoke: {', '.join(silent) or 'none'}"
                 f"{'; has no key here, so that its silence says nothing: ' * bool(keyless)}"
                 f"{', '.join(keyless)}.",
@@ -117,7 +118,7 @@ def answer_attestation(case: Case, file: RecordFile, question: Attestation) -> S
             f"述 {len(said)} 项{'：' * bool(said)}{'；'.join(one.zh for one in said)}；"
             f"{f'已记录为拒绝的 {len(refused)} 项：' * bool(refused)}"
             f"{'；'.join(one.zh for one in refused)}{'；' * bool(refused)}{nobody.zh}"
-            f"检查点由 {signed.zh} 联署，文件中未见联署：{unsigned.zh}（联署可被略去，"
+            f"检查点由{signed.zh}联署，文件中未见联署：{unsigned.zh}（联署可被略去，"
             f"略去不说明没有）。该区块之时（{time.zh}）的验证者即创世文件所列 "
             f"{len(root.institutions)} 家，法定多数 {root.quorum} 家；本版本尚无验证者变更。",
             f"Transaction {tx_id}: {became.en}, signed by {signers_en}; statements about it since, "
@@ -171,7 +172,7 @@ def answer_production(case: Case, file: RecordFile, question: Production) -> Sai
             time = format_time_ms(case.time_of(place))
             raise Refuted(
                 Reason.BAD_FIELD,
-                f"所请求的记录已于{time.zh}提供（第 {place + 1} 条）。",
+                f"所请求的记录已于{time.zh} 提供（第 {place + 1} 条）。",
                 f"What was asked for was produced at {time.en} (entries[{place}]).",
             )
         if body.kind == REFUSED:
@@ -193,7 +194,7 @@ def answer_production(case: Case, file: RecordFile, question: Production) -> Sai
         if reasons:
             because = f"and the reasons stated are: {stated}"
         return Words(
-            f"{signers} 于{asked.zh}请求提供记录，期限至{deadline.zh}；在此之前没有就此提供"
+            f"{signers} 于{asked.zh} 请求提供记录，期限至{deadline.zh}；在此之前没有就此提供"
             f"{f'，所载拒绝理由：{stated}' if reasons else '，也没有载明任何理由'}"
             f"（法释〔2025〕4号第二十五条）。{besides.zh}期限的末日是否为休息日，此处不查。",
             f"{signers} asked for records at {asked.en}, until {deadline.en}; nothing was produced "
@@ -345,7 +346,8 @@ def _check_admissible(case: Case, body: Body, height: int) -> None:
         limit, time = format_time_ms(body.not_after), format_time_ms(time_ms)
         raise Refuted(
             Reason.STALE if body.not_after < time_ms else Reason.TOO_FAR_AHEAD,
-            f"所承诺高度的区块（{time.zh}）已不能或尚不能收入截止时间为{limit.zh}的交易；不构成遗漏。",
+            f"所承诺高度的区块（{time.zh}）已不能或尚不能收入截止时间为{limit.zh} 的交易；"
+            "不构成遗漏。",
             f"The block of the promised height ({time.en}) could not take in a transaction whose "
             f"not_after is {limit.en}; that is no omission.",
         )
@@ -395,13 +397,19 @@ def _name_signer(case: Case, signer: str, roles: Mapping[str, str]) -> Words:
     """Return a signer with what it is to the contract."""
     principal = _principal(case, signer)
     if signer in roles:
-        return Words(f"{signer}（{ROLE_ZH[roles[signer]]}）", f"{signer} ({roles[signer]})")
+        return Words(
+            f"{signer}（{describe_role(roles[signer]).zh}）", f"{signer} ({roles[signer]})"
+        )
     if principal in roles:
         return Words(
-            f"{signer}（{ROLE_ZH[roles[principal]]}的网关）",
+            f"{signer}（{describe_role(roles[principal]).zh}的网关）",
             f"{signer} (gateway of the {roles[principal]})",
         )
     return Words(f"{signer}（非合同方）", f"{signer} (no party of it)")
+
+
+def _name_roles(roles: Iterable[str]) -> list[str]:
+    return [describe_role(role).zh for role in roles]
 
 
 def _attested(body: Body) -> object:
@@ -447,9 +455,17 @@ def _former_consumers(record: list[object] | None) -> set[str]:
 def _describe_statement(case: Case, place: int) -> Words:
     body, time = case.bodies[place], format_time_ms(case.time_of(place))
     kind = describe_kind(body.kind, body.version)
-    stated = [body.data.get(name) for name in ("statement", "answer")]
-    shown = next((f" {show_text(one)}" for one in stated if isinstance(one, str) and one), "")
+    stated = [(name, body.data.get(name)) for name in ("statement", "answer")]
+    told = [_tell(name, one) for name, one in stated if isinstance(one, str) and one]
+    said = told[0] if told else Words("", "")
     signers = ", ".join(body.signers)
     return Words(
-        f"{signers}，{time.zh}，{kind.zh}{shown}", f"{signers} at {time.en}, {kind.en}{shown}"
+        f"{signers}，{time.zh}，{kind.zh}{said.zh}", f"{signers} at {time.en}, {kind.en}{said.en}"
     )
+
+
+def _tell(name: str, stated: str) -> Words:
+    """Return what somebody stated, to stand behind its kind."""
+    shown = show_text(stated)
+    zh = EFFECTS_ZH.get(f"{name}.{stated}")
+    return Words(f"：{shown}" if zh is None else f"：{zh}（{shown}）", f" {shown}")

@@ -113,7 +113,7 @@ def check_checkpoint(case: Case) -> Said:
         return Words(
             f"检查点：树大小 {checkpoint.size}，根 {checkpoint.root.hex()}；由 {len(cosigners)} "
             f"家机构联署：{signed.zh}；文件中未见联署：{unsigned.zh}。即使其中 "
-            f"{root.faulty_max} 家的时钟不实，该树最迟于{by.zh}已存在。",
+            f"{root.faulty_max} 家的时钟不实，该树最迟于{by.zh} 已存在。",
             f"Checkpoint of size {checkpoint.size}, root {checkpoint.root.hex()}, cosigned by "
             f"{len(cosigners)}: {signed.en}; no cosignature here of: {unsigned.en}. Even if "
             f"{root.faulty_max} of their clocks lie, the tree existed by {by.en}.",
@@ -194,7 +194,7 @@ def check_headers(case: Case) -> Said:
         proposer = format_institutions([institution])
         return Words(
             f"高度 {header.height} 的区块头在日志第 {header.index} 位，区块哈希 "
-            f"{header.block_hash.hex()}，区块时间{time.zh}，最初由 {proposer.zh} 提议，规则包版本 "
+            f"{header.block_hash.hex()}，区块时间{time.zh}，最初由{proposer.zh}提议，规则包版本 "
             f"{header.rule_pack_version}；状态根取自高度 {state_header.height}。",
             f"The header of height {header.height} stands at index {header.index}: block hash "
             f"{header.block_hash.hex()}, time {time.en}, first proposed by {proposer.en}, rule "
@@ -386,7 +386,7 @@ def _check_record_entries(case: Case, file: RecordFile) -> Said:
     def say() -> Words:
         first, last = format_time_ms(begin), format_time_ms(end)
         return Words(
-            f"{len(entries)} 条记录依次递增，各在其区块之内；区块时间自{first.zh}至{last.zh}。",
+            f"{len(entries)} 条记录依次递增，各在其区块之内；区块时间自{first.zh} 至{last.zh}。",
             f"{count_entries(len(entries))} in ascending order, each in its block; the blocks are "
             f"of {first.en} to {last.en}.",
         )

@@ -68,19 +68,20 @@ def answer_window(case: Case, file: RecordFile, question: Window) -> Said:
         caution = _caution(unknown)
         span = describe_span(question.from_ms, question.until_ms)
         kinds = ", ".join(question.kinds)
+        kinds_zh = f" {'、'.join(question.kinds)} " if kinds else ""
         stream = f"contract/{file.contract}"
         if not found:
             return Words(
-                f"{span.zh}，{stream} 没有{kinds or '任何'}记录；该期间共有 {len(inside)} 条记录。"
-                f"{caution.zh}",
+                f"{span.zh}，{stream} 没有{kinds_zh or '任何'}记录；该期间共有 {len(inside)} 条"
+                f"记录。{caution.zh}",
                 f"{span.en} {stream} has no entry{' of ' * bool(kinds)}{kinds}; in that time it "
                 f"has {count_entries(len(inside))} in all.{caution.en}",
             )
         listed = [_describe_entry(case, file, place) for place in found[:LISTED_MAX]]
         more = len(found) - len(listed)
         return Words(
-            f"{span.zh}，{stream} 有 {len(found)} 条{kinds or '任何种类的'}记录（其中已记录为拒绝 "
-            f"{refused} 条），该期间共有 {len(inside)} 条：{'；'.join(one.zh for one in listed)}"
+            f"{span.zh}，{stream} 有 {len(found)} 条{kinds_zh or '任何种类的'}记录（其中已记录为拒"
+            f"绝 {refused} 条），该期间共有 {len(inside)} 条：{'；'.join(one.zh for one in listed)}"
             f"{f'；另有 {more} 条' * bool(more)}。{caution.zh}",
             f"{span.en} {stream} has {count_entries(len(found))}{' of ' * bool(kinds)}{kinds} ("
             f"{refused} of them recorded as refused), of {count_entries(len(inside))} in that "
@@ -144,7 +145,7 @@ def answer_terms(case: Case, file: RecordFile, question: Terms) -> Said:
         attached = question.document is not None
         lead, ended = _describe_ends(case, at, ends)
         return Words(
-            f"{lead.zh}{since.zh}订立的条款，SHA-256 {terms}"
+            f"{lead.zh}{since.zh} 订立的条款，SHA-256 {terms}"
             f"{'，即文件所附者' if attached else '（文件未附全文）'}；其后至此时记录的价格变更 "
             f"{len(changes)} 项{'：' * bool(changes)}{'；'.join(one.zh for one in changes)}。"
             f"未经消费者同意的涨价不生效力（法释〔2025〕4号第十二条）。{ended.zh}",
@@ -168,7 +169,7 @@ def _say_no_terms(at: Words) -> Words:
 def _describe_ends(case: Case, at: Words, ends: Sequence[int]) -> tuple[Words, Words]:
     """Return how the sentence begins, and how it ends: terms of what was ended may bind nobody."""
     if not ends:
-        return Words(f"{at.zh}有效的是", f"In force at {at.en} were the terms"), Words("", "")
+        return Words(f"{at.zh} 有效的是", f"In force at {at.en} were the terms"), Words("", "")
     told = [
         (describe_kind(case.bodies[place].kind, 1), format_time_ms(case.time_of(place)))
         for place in ends

@@ -33,7 +33,14 @@ from verifier.formats import (
 from verifier.question import Omission
 from verifier.report import NotRun, Refuted, Said, Saying, Words
 from verifier.state_formats import PartyKey, PartyRecord, take_party_record
-from verifier.wording import describe_outcome, format_institutions, format_time_ms, show_text
+from verifier.wording import (
+    describe_outcome,
+    describe_refusal,
+    describe_role,
+    format_institutions,
+    format_time_ms,
+    show_text,
+)
 
 MANY = HistoryFile | RecordFile
 """Files of several entries."""
@@ -203,17 +210,19 @@ def check_outcome(case: Case) -> Said:
     entries, bodies = case.entries, case.bodies
 
     def say() -> Words:
-        listed = ", ".join(f"{code} × {count}" for code, count in sorted(refusals.items()))
+        whys = [(describe_refusal(code, ()), count) for code, count in sorted(refusals.items())]
+        listed_zh = "；".join([f"{why.zh}× {count}" for why, count in whys])
+        listed_en = "; ".join([f"{why.en} × {count}" for why, count in whys])
         last = Words("", "")
         if entries:
             words = describe_outcome(bodies[-1], entries[-1].outcome)
             last = Words(f"最后一条：{words.zh}。", f" The last: {words.en}.")
         refused = refusals.total()
         return Words(
-            f"已生效 {applied} 条，已记录为拒绝 {refused} 条（{listed or '无'}）。{last.zh}"
-            f"{found.zh}",
-            f"{applied} applied, {refused} recorded as refused ({listed or 'none'}).{last.en}"
-            f"{found.en}",
+            f"已生效 {applied} 条，已记录为拒绝 {refused} 条{'：' * bool(whys)}{listed_zh}。"
+            f"{last.zh}{found.zh}",
+            f"{applied} applied, {refused} recorded as refused{': ' * bool(whys)}{listed_en}."
+            f"{last.en}{found.en}",
         )
 
     return Saying(say)
@@ -363,10 +372,10 @@ def check_key(record: PartyRecord, public_key: bytes, height: int) -> None:
 def _describe_party(record: PartyRecord, used: set[bytes]) -> Words:
     """Who it is by the state, and of the keys it signed with here those that it did not have from
     its registrar alone."""
+    role = describe_role(record.role)
     if record.registrar == record.party:
         return Words(
-            f"{record.party}（{record.role}），创世机构",
-            f"{record.party} ({record.role}), of genesis",
+            f"{record.party}（{role.zh}），创世机构", f"{record.party} ({role.en}), of genesis"
         )
     keys = [
         _describe_key(record, key)
@@ -374,9 +383,9 @@ def _describe_party(record: PartyRecord, used: set[bytes]) -> Words:
         if key.public_key in used and key.vouched_by != (record.registrar,)
     ]
     return Words(
-        f"{record.party}（{record.role}），由 {record.registrar} 于高度 "
+        f"{record.party}（{role.zh}），由 {record.registrar} 于高度 "
         f"{record.registered_height} 登记{''.join([words.zh for words in keys])}",
-        f"{record.party} ({record.role}), registered by {record.registrar} at height "
+        f"{record.party} ({role.en}), registered by {record.registrar} at height "
         f"{record.registered_height}{''.join([words.en for words in keys])}",
     )
 

@@ -57,7 +57,7 @@ def take_end(case: Case, file: RecordFile, until_ms: int | None) -> int:
         until, time = format_time_ms(until_ms), format_time_ms(case.state_header.time_ms)
         raise Refuted(
             Reason.WRONG_HEIGHT,
-            f"所问的时间至{until.zh}为止，而文件只证明到{time.zh}的区块；其后仍可能有记录。",
+            f"所问的时间至{until.zh} 为止，而文件只证明到{time.zh} 的区块；其后仍可能有记录。",
             f"What is asked ends at {until.en}, and the file proves up to a block of {time.en}; "
             "an entry may still come.",
         )
@@ -67,7 +67,7 @@ def take_end(case: Case, file: RecordFile, until_ms: int | None) -> int:
 def describe_span(from_ms: int, until_ms: int) -> Words:
     """Return a span of time in words."""
     first, last = format_time_ms(from_ms), format_time_ms(until_ms)
-    return Words(f"自{first.zh}起至{last.zh}前", f"From {first.en} to before {last.en}")
+    return Words(f"自{first.zh} 起至{last.zh} 前", f"From {first.en} to before {last.en}")
 
 
 def _refuse_start(number: int) -> Refuted:

@@ -88,11 +88,11 @@ def check_statement(case: Case) -> Said:
     (entry,), (body,) = case.entries, case.bodies
     if body.kind != ATTEST or entry.outcome.refused:
         outcome = (
-            Words("已记录为拒绝", "refused") if entry.outcome.refused else Words("", "applied")
+            Words("已记录为拒绝的", "refused") if entry.outcome.refused else Words("", "applied")
         )
         raise Refuted(
             Reason.UNKNOWN_KIND,
-            f"声明由已生效的 {ATTEST} 条目登记，而此条目为{outcome.zh}{body.kind}。",
+            f"声明由已生效的 {ATTEST} 条目登记，而此条目为{outcome.zh} {body.kind}。",
             f"A statement is registered by an {ATTEST} entry that was applied; this one is "
             f"{body.kind}, {outcome.en}.",
         )

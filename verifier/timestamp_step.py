@@ -70,7 +70,7 @@ def check_timestamps(case: Case) -> Said:
             by, since = format_time_ms(found.time_ms), format_time_ms(cosigned_ms)
             raise Refuted(
                 Reason.BAD_FIELD,
-                f"第 {at + 1} 个时间戳自称的时间为{by.zh}，而其检查点在{since.zh}之前尚未联署。",
+                f"第 {at + 1} 个时间戳自称的时间为{by.zh}，而其检查点在{since.zh} 之前尚未联署。",
                 f"{name}: it says {by.en}, and its checkpoint was not cosigned before {since.en}.",
             )
         contents.append(found)

@@ -88,6 +88,25 @@ MONEY: Final[Mapping[str, Words]] = {
 }
 """Effects that are amounts in fen."""
 
+ROLE_WORDS: Final[Mapping[str, Words]] = {
+    "arbitrator": Words("仲裁机构", "arbitrator"),
+    "bank": Words("银行", "bank"),
+    "both": Words("双方", "both sides"),
+    "consumer": Words("消费者", "consumer"),
+    "consumer_council": Words("消费者委员会", "consumer council"),
+    "court": Words("法院", "court"),
+    "credit_bureau": Words("征信机构", "credit bureau"),
+    "custodian": Words("托管机构", "custodian"),
+    "district": Words("区政府", "district"),
+    "gateway": Words("网关", "gateway"),
+    "issuer": Words("发卡机构", "issuer"),
+    "merchant": Words("经营者", "merchant"),
+    "payment": Words("支付机构", "payment company"),
+    "platform": Words("平台", "platform"),
+    "regulator": Words("监管部门", "regulator"),
+}
+"""Who a party is on the chain, and who somebody is to a contract."""
+
 EFFECTS_ZH: Final[Mapping[str, str]] = {
     "allowed": "可取",
     "allowed_ms": "可用毫秒数",
@@ -164,17 +183,6 @@ EFFECTS_ZH: Final[Mapping[str, str]] = {
     "results": "结果数",
     "revoked_height": "停用高度",
     "role": "身份",
-    "role.arbitrator": "仲裁机构",
-    "role.both": "双方",
-    "role.consumer": "消费者",
-    "role.consumer_council": "消费者委员会",
-    "role.court": "法院",
-    "role.custodian": "托管机构",
-    "role.district": "区政府",
-    "role.issuer": "发卡机构",
-    "role.merchant": "经营者",
-    "role.platform": "平台",
-    "role.regulator": "监管部门",
     "roles": "身份",
     "rule": "规则",
     "rules": "规则包",
@@ -272,6 +280,11 @@ def format_institutions(institutions: Iterable[Institution]) -> Words:
     )
 
 
+def describe_role(role: str) -> Words:
+    """Return who somebody of a role is; one that is not known here is shown as it stands."""
+    return ROLE_WORDS.get(role, Words(role, role))
+
+
 @cache
 def list_kinds() -> Mapping[str, Words]:
     """Return every kind with what it does; a plain contract's file does without the law."""
@@ -348,6 +361,8 @@ def _describe_effect(name: str, value: int | str) -> Words:
 def _name_effect(name: str, shown: str) -> str:
     """Return an effect in Chinese; a word for its value has the value itself behind it."""
     name_zh, value_zh = EFFECTS_ZH.get(name), EFFECTS_ZH.get(f"{name}.{shown}")
+    if name == "role" and shown in ROLE_WORDS:
+        value_zh = ROLE_WORDS[shown].zh
     if name_zh is None:
         return f"{name} = {shown}"
     return f"{name_zh} {shown}" if value_zh is None else f"{name_zh} {value_zh}（{shown}）"

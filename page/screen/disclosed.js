@@ -4,9 +4,9 @@
 // where it could pass for more than a value.
 
 import { FIELDS } from "../verifier/disclosure_format.js";
+import { FIELD_WORDS } from "../verifier/field_words.js";
 import { showText } from "../verifier/wording.js";
 import { make, makeSection, printable } from "./elements.js";
-import { FIELD_WORDS } from "./field_words.js";
 import { LANGUAGES, say } from "./texts.js";
 
 const SEPARATORS = { zh: "、", en: ", " };

@@ -54,7 +54,7 @@ async function checkConsistency({ file, root, tree: newer }) {
   const hash = toHex(older.root);
   return {
     zh:
-      `较早的检查点：树大小 ${older.size}，根 ${hash}，最迟于${by.zh}已存在；由 ${times.size} 家机构联署：` +
+      `较早的检查点：树大小 ${older.size}，根 ${hash}，最迟于${by.zh} 已存在；由 ${times.size} 家机构联署：` +
       `${signed.zh}；文件中未见联署：${unsigned.zh}。其全部条目原样是树大小 ${newer.size} 的开头：只增未改，` +
       "无删除、无调换。",
     en:

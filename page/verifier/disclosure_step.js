@@ -8,6 +8,7 @@
 import { concat, toHex, toUtf8 } from "./bytes.js";
 import { FIELDS } from "./disclosure_format.js";
 import { HISTORY } from "./evidence_file.js";
+import { FIELD_WORDS } from "./field_words.js";
 import { TAGS, leafHash, sha256 } from "./hashing.js";
 import { rootFromInclusion } from "./merkle.js";
 import { NotRun, Refuted, Rejected, refuse } from "./refusal.js";
@@ -149,9 +150,15 @@ function listWithheld({ shown }) {
   return FIELDS.filter((name) => !names.includes(name));
 }
 
+function describeField({ name, value }) {
+  const [zh] = FIELD_WORDS.get(name);
+  if (value === null) return { zh: `${zh}为空`, en: `${name} is empty` };
+  return { zh: `${zh} = ${showText(value)}`, en: `${name} = ${showText(value)}` };
+}
+
 function describe(subject, { entry, kind, member, shown, withheld, later }) {
-  const tell = (empty) =>
-    shown.map(({ name, value }) => `${name} ${value === null ? empty : `= ${showText(value)}`}`);
+  const told = shown.map(describeField);
+  const names = withheld.map((name) => `${FIELD_WORDS.get(name)[0]}（${name}）`);
   let corrected = { zh: "", en: "" };
   if (later !== null) {
     corrected = {
@@ -164,13 +171,13 @@ function describe(subject, { entry, kind, member, shown, withheld, later }) {
   return {
     zh:
       `第 ${entry.index} 号条目（高度 ${entry.height}）的 ${kind} 以 ${member} 承诺了 ` +
-      `${FIELDS.length} 项信息；披露 ${shown.length} 项：${tell("为空").join("、")}；未披露 ` +
-      `${withheld.length} 项（有无内容不可知），经证明未改动：${withheld.join(", ") || "无"}。` +
+      `${FIELDS.length} 项信息；披露 ${shown.length} 项：${told.map(({ zh }) => zh).join("、")}；未披露 ` +
+      `${withheld.length} 项（有无内容不可知），经证明未改动：${names.join("、") || "无"}。` +
       corrected.zh,
     en:
       `The entry at index ${entry.index} (height ${entry.height}, ${kind}) commits to ` +
       `${FIELDS.length} fields as ${member}; ${shown.length} disclosed: ` +
-      `${tell("is empty").join(", ")}; ${withheld.length} withheld, filled or empty, and proven ` +
+      `${told.map(({ en }) => en).join(", ")}; ${withheld.length} withheld, filled or empty, and proven ` +
       `unchanged: ${withheld.join(", ") || "none"}.${corrected.en}`,
   };
 }

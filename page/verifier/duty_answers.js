@@ -9,10 +9,17 @@ import { show } from "./quoting.js";
 import { checkKey, signedMessage } from "./record_steps.js";
 import { Refuted } from "./refusal.js";
 import { takeAfter, takeSpan, timeOf } from "./span.js";
-import { REFUSAL_WORDS, describeKind, formatInstitutions, formatTimeMs, showText } from "./wording.js";
+import {
+  EFFECTS_ZH,
+  REFUSAL_WORDS,
+  describeKind,
+  describeRole,
+  formatInstitutions,
+  formatTimeMs,
+  showText,
+} from "./wording.js";
 
 const ROLES = ["merchant", "custodian", "consumer"];
-const ROLE_ZH = { merchant: "经营者", custodian: "托管机构", consumer: "消费者" };
 const PLACES = new Map([["prepaid", [2, 3, 5]], ["contract", [2, 3, 4]]]);
 const DAY_MS = 86_400_000;
 const CHINA_MS = 8 * 3_600_000;
@@ -54,9 +61,9 @@ export async function answerAttestation(subject) {
     parties.size > 0
       ? {
           zh:
-            `合同各方中未签名也未陈述的：${silent.map((role) => ROLE_ZH[role]).join("、") || "无"}` +
+            `合同各方中未签名也未陈述的：${silent.map((role) => describeRole(role).zh).join("、") || "无"}` +
             (keyless.length > 0 ? "；在账本上没有密钥、其沉默不说明任何事的：" : "") +
-            `${keyless.map((role) => ROLE_ZH[role]).join("、")}。`,
+            `${keyless.map((role) => describeRole(role).zh).join("、")}。`,
           en:
             `of the contract's parties neither signed nor spoke: ${silent.join(", ") || "none"}` +
             (keyless.length > 0 ? "; has no key here, so that its silence says nothing: " : "") +
@@ -83,7 +90,7 @@ export async function answerAttestation(subject) {
       `交易 ${txId}：${became.zh}，签名者 ${signersZh}；其后截至高度 ${height}（${now.zh}）的陈述 ` +
       `${said.length} 项${colon ? "：" : ""}${said.map((one) => one.zh).join("；")}；` +
       `${refusals.zh}${nobody.zh}` +
-      `检查点由 ${signed.zh} 联署，` +
+      `检查点由${signed.zh}联署，` +
       `文件中未见联署：${unsigned.zh}（联署可被略去，略去不说明没有）。该区块之时（${time.zh}）的验证者即创世文件所列 ${count} 家，法定多数 ` +
       `${root.quorum} 家；本版本尚无验证者变更。`,
     en:
@@ -106,9 +113,9 @@ function principalOf({ records }, signer) {
 /** A signer with what it is to the contract. */
 function nameSigner(subject, signer, roles) {
   const [own, by] = [roles.get(signer), roles.get(principalOf(subject, signer))];
-  if (own !== undefined) return { zh: `${signer}（${ROLE_ZH[own]}）`, en: `${signer} (${own})` };
+  if (own !== undefined) return { zh: `${signer}（${describeRole(own).zh}）`, en: `${signer} (${own})` };
   if (by !== undefined) {
-    return { zh: `${signer}（${ROLE_ZH[by]}的网关）`, en: `${signer} (gateway of the ${by})` };
+    return { zh: `${signer}（${describeRole(by).zh}的网关）`, en: `${signer} (gateway of the ${by})` };
   }
   return { zh: `${signer}（非合同方）`, en: `${signer} (no party of it)` };
 }
@@ -152,7 +159,7 @@ export async function answerProduction(subject) {
       const time = formatTimeMs(timeOf(subject, place));
       throw new Refuted(
         "bad_field",
-        `所请求的记录已于${time.zh}提供（第 ${place + 1} 条）。`,
+        `所请求的记录已于${time.zh} 提供（第 ${place + 1} 条）。`,
         `What was asked for was produced at ${time.en} (entries[${place}]).`,
       );
     }
@@ -165,7 +172,7 @@ export async function answerProduction(subject) {
   const besides = describeBesides(otherwise, tried);
   return {
     zh:
-      `${signers} 于${asked.zh}请求提供记录，期限至${limit.zh}；在此之前没有就此提供` +
+      `${signers} 于${asked.zh} 请求提供记录，期限至${limit.zh}；在此之前没有就此提供` +
       `${reasons.length > 0 ? `，所载拒绝理由：${stated}` : "，也没有载明任何理由"}` +
       `（法释〔2025〕4号第二十五条）。${besides.zh}期限的末日是否为休息日，此处不查。`,
     en:
@@ -314,7 +321,7 @@ async function checkAdmissible(subject, body, height) {
     const [limit, time] = [formatTimeMs(body.notAfter), formatTimeMs(timeMs)];
     throw new Refuted(
       ahead < 0 ? "stale" : "too_far_ahead",
-      `所承诺高度的区块（${time.zh}）已不能或尚不能收入截止时间为${limit.zh}的交易；不构成遗漏。`,
+      `所承诺高度的区块（${time.zh}）已不能或尚不能收入截止时间为${limit.zh} 的交易；不构成遗漏。`,
       `The block of the promised height (${time.en}) could not take in a transaction whose not_after ` +
         `is ${limit.en}; that is no omission.`,
     );
@@ -385,15 +392,21 @@ function formerConsumers(record) {
   return assigned.filter(isOne).map((one) => show(one[2]));
 }
 
+/** What somebody stated, to stand behind its kind. */
+function tell(name, stated) {
+  const [shown, zh] = [showText(stated), EFFECTS_ZH.get(`${name}.${stated}`)];
+  return { zh: zh === undefined ? `：${shown}` : `：${zh}（${shown}）`, en: ` ${shown}` };
+}
+
 function describeStatement(subject, place) {
   const { kind, version, data, signers } = subject.bodies[place];
   const [words, time] = [describeKind(kind, version), formatTimeMs(timeOf(subject, place))];
-  const stated = ["statement", "answer"].map((name) => data.get(name));
-  const said = stated.find((one) => typeof one === "string" && one !== "");
-  const shown = said === undefined ? "" : ` ${showText(said)}`;
+  const stated = ["statement", "answer"].map((name) => [name, data.get(name)]);
+  const said = stated.find(([, one]) => typeof one === "string" && one !== "");
+  const shown = said === undefined ? { zh: "", en: "" } : tell(...said);
   const listed = signers.join(", ");
   return {
-    zh: `${listed}，${time.zh}，${words.zh}${shown}`,
-    en: `${listed} at ${time.en}, ${words.en}${shown}`,
+    zh: `${listed}，${time.zh}，${words.zh}${shown.zh}`,
+    en: `${listed} at ${time.en}, ${words.en}${shown.en}`,
   };
 }

@@ -70,7 +70,7 @@ export async function checkCheckpoint(subject) {
   return {
     zh:
       `检查点：树大小 ${tree.size}，根 ${rootHex}；由 ${times.size} 家机构联署：${signed.zh}；` +
-      `文件中未见联署：${unsigned.zh}。即使其中 ${root.faultyMax} 家的时钟不实，该树最迟于${by.zh}已存在。`,
+      `文件中未见联署：${unsigned.zh}。即使其中 ${root.faultyMax} 家的时钟不实，该树最迟于${by.zh} 已存在。`,
     en:
       `Checkpoint of size ${tree.size}, root ${rootHex}, cosigned by ${times.size}: ${signed.en}; ` +
       `no cosignature here of: ${unsigned.en}. Even if ${root.faultyMax} of their clocks lie, the tree existed by ` +
@@ -140,7 +140,7 @@ export async function checkHeaders(subject) {
   return {
     zh:
       `高度 ${header.height} 的区块头在日志第 ${header.index} 位，区块哈希 ${hash}，区块时间${time.zh}，` +
-      `最初由 ${proposer.zh} 提议，规则包版本 ${header.rulePackVersion}；状态根取自高度 ` +
+      `最初由${proposer.zh}提议，规则包版本 ${header.rulePackVersion}；状态根取自高度 ` +
       `${subject.stateHeader.height}。`,
     en:
       `The header of height ${header.height} stands at index ${header.index}: block hash ${hash}, ` +
@@ -312,7 +312,7 @@ async function checkRecordEntries(subject, pause) {
   const timeOf = (entry) => formatTimeMs(blocks.get(entry.height).timeMs);
   const [first, last] = [timeOf(entries[0]), timeOf(entries[entries.length - 1])];
   return {
-    zh: `${entries.length} 条记录依次递增，各在其区块之内；区块时间自${first.zh}至${last.zh}。`,
+    zh: `${entries.length} 条记录依次递增，各在其区块之内；区块时间自${first.zh} 至${last.zh}。`,
     en:
       `${countEntries(entries.length)} in ascending order, each in its block; the blocks are of ` +
       `${first.en} to ${last.en}.`,

@@ -34,13 +34,14 @@ export async function answerWindow(subject) {
   const refused = found.filter((place) => entries[place].outcome.refused).length;
   const span = describeSpan(from, until);
   const listed = kinds.join(", ");
+  const listedZh = kinds.length > 0 ? ` ${kinds.join("、")} ` : "";
   const of = listed === "" ? "" : ` of ${listed}`;
   const stream = `contract/${file.contract}`;
   const there = new Set(found.map((place) => bodies[place].kind));
   const caution = cautionOf(kinds.filter((kind) => !KIND_WORDS.has(kind) && !there.has(kind)));
   if (found.length === 0) {
     return {
-      zh: `${span.zh}，${stream} 没有${listed || "任何"}记录；该期间共有 ${inside.length} 条记录。${caution.zh}`,
+      zh: `${span.zh}，${stream} 没有${listedZh || "任何"}记录；该期间共有 ${inside.length} 条记录。${caution.zh}`,
       en:
         `${span.en} ${stream} has no entry${of}; in that time it has ` +
         `${countEntries(inside.length)} in all.${caution.en}`,
@@ -50,7 +51,7 @@ export async function answerWindow(subject) {
   const more = found.length - told.length;
   return {
     zh:
-      `${span.zh}，${stream} 有 ${found.length} 条${listed || "任何种类的"}记录（其中已记录为拒绝 ` +
+      `${span.zh}，${stream} 有 ${found.length} 条${listedZh || "任何种类的"}记录（其中已记录为拒绝 ` +
       `${refused} 条），该期间共有 ${inside.length} 条：${told.map((one) => one.zh).join("；")}` +
       `${more > 0 ? `；另有 ${more} 条` : ""}。${caution.zh}`,
     en:
@@ -119,7 +120,7 @@ export async function answerTerms(subject) {
   const { lead, ended } = describeEnds(subject, moment, ends);
   return {
     zh:
-      `${lead.zh}${since.zh}订立的条款，SHA-256 ${terms}` +
+      `${lead.zh}${since.zh} 订立的条款，SHA-256 ${terms}` +
       `${hash !== null ? "，即文件所附者" : "（文件未附全文）"}；其后至此时记录的价格变更 ` +
       `${changes.length} 项${colon ? "：" : ""}${changes.map((one) => one.zh).join("；")}。` +
       `未经消费者同意的涨价不生效力（法释〔2025〕4号第十二条）。${ended.zh}`,
@@ -135,7 +136,7 @@ export async function answerTerms(subject) {
 /** How the sentence begins, and how it ends: terms of what was ended may bind nobody. */
 function describeEnds(subject, moment, ends) {
   if (ends.length === 0) {
-    const lead = { zh: `${moment.zh}有效的是`, en: `In force at ${moment.en} were the terms` };
+    const lead = { zh: `${moment.zh} 有效的是`, en: `In force at ${moment.en} were the terms` };
     return { lead, ended: { zh: "", en: "" } };
   }
   const told = ends.map((place) => ({

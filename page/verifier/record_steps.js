@@ -14,7 +14,7 @@ import { rootFromInclusion, verifyStateProof } from "./merkle.js";
 import { quote } from "./quoting.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
 import { isInteger } from "./strict_msgpack.js";
-import { describeOutcome, formatInstitutions, formatTimeMs, showText } from "./wording.js";
+import { describeOutcome, describeRefusal, describeRole, formatInstitutions, formatTimeMs, showText } from "./wording.js";
 
 const MONEY_AFTER = ["paid", "locked", "released", "refunded"];
 const CUSTODY = ["balance", "locked", "gap", "excess"];
@@ -208,7 +208,10 @@ export async function checkOutcome(subject) {
   const refused = [...refusals.values()].reduce((sum, count) => sum + count, 0);
   const applied = entries.length - refused;
   const codes = [...refusals.keys()].sort(byCodePoints);
-  const listed = codes.map((code) => `${code} × ${refusals.get(code)}`).join(", ");
+  const whys = codes.map((code) => ({ ...describeRefusal(code), count: refusals.get(code) }));
+  const [colonZh, colonEn] = codes.length > 0 ? ["：", ": "] : ["", ""];
+  const listedZh = whys.map(({ zh, count }) => `${zh}× ${count}`).join("；");
+  const listedEn = whys.map(({ en, count }) => `${en} × ${count}`).join("; ");
   let last = { zh: "", en: "" };
   if (entries.length > 0) {
     const words = describeOutcome(bodies[bodies.length - 1], entries[entries.length - 1].outcome);
@@ -216,8 +219,8 @@ export async function checkOutcome(subject) {
   }
   const found = await checkFindings(subject);
   return {
-    zh: `已生效 ${applied} 条，已记录为拒绝 ${refused} 条（${listed || "无"}）。${last.zh}${found.zh}`,
-    en: `${applied} applied, ${refused} recorded as refused (${listed || "none"}).${last.en}${found.en}`,
+    zh: `已生效 ${applied} 条，已记录为拒绝 ${refused} 条${colonZh}${listedZh}。${last.zh}${found.zh}`,
+    en: `${applied} applied, ${refused} recorded as refused${colonEn}${listedEn}.${last.en}${found.en}`,
   };
 }
 
@@ -370,10 +373,11 @@ export function checkKey(record, publicKey, height) {
 /** Who it is by the state, and of the keys it signed with here those that it did not have from its
  * registrar alone. */
 function describeParty(record, used) {
+  const role = describeRole(record.role);
   if (record.registrar === record.party) {
     return {
-      zh: `${record.party}（${record.role}），创世机构`,
-      en: `${record.party} (${record.role}), of genesis`,
+      zh: `${record.party}（${role.zh}），创世机构`,
+      en: `${record.party} (${role.en}), of genesis`,
     };
   }
   const keys = record.keys
@@ -384,10 +388,10 @@ function describeParty(record, used) {
     .map((key) => describeKey(record, key));
   return {
     zh:
-      `${record.party}（${record.role}），由 ${record.registrar} 于高度 ${record.registeredHeight} ` +
+      `${record.party}（${role.zh}），由 ${record.registrar} 于高度 ${record.registeredHeight} ` +
       `登记${keys.map((one) => one.zh).join("")}`,
     en:
-      `${record.party} (${record.role}), registered by ${record.registrar} at height ` +
+      `${record.party} (${role.en}), registered by ${record.registrar} at height ` +
       `${record.registeredHeight}${keys.map((one) => one.en).join("")}`,
   };
 }

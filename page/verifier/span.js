@@ -52,7 +52,7 @@ function takeEnd(subject, until) {
     const [limit, time] = [formatTimeMs(until), formatTimeMs(stateHeader.timeMs)];
     throw new Refuted(
       "wrong_height",
-      `所问的时间至${limit.zh}为止，而文件只证明到${time.zh}的区块；其后仍可能有记录。`,
+      `所问的时间至${limit.zh} 为止，而文件只证明到${time.zh} 的区块；其后仍可能有记录。`,
       `What is asked ends at ${limit.en}, and the file proves up to a block of ${time.en}; an entry ` +
         "may still come.",
     );
@@ -63,7 +63,7 @@ function takeEnd(subject, until) {
 /** A span of time in words. */
 export function describeSpan(from, until) {
   const [first, last] = [formatTimeMs(from), formatTimeMs(until)];
-  return { zh: `自${first.zh}起至${last.zh}前`, en: `From ${first.en} to before ${last.en}` };
+  return { zh: `自${first.zh} 起至${last.zh} 前`, en: `From ${first.en} to before ${last.en}` };
 }
 
 function refuseStart(number) {

@@ -36,10 +36,10 @@ export const HASH_LIMIT = {
 export async function checkStatement(subject) {
   const { file: { statement }, root, entries: [entry], bodies: [body] } = subject;
   if (body.kind !== ATTEST || entry.outcome.refused) {
-    const [zh, en] = entry.outcome.refused ? ["已记录为拒绝", "refused"] : ["", "applied"];
+    const [zh, en] = entry.outcome.refused ? ["已记录为拒绝的", "refused"] : ["", "applied"];
     throw new Refuted(
       "unknown_kind",
-      `声明由已生效的 ${ATTEST} 条目登记，而此条目为${zh}${body.kind}。`,
+      `声明由已生效的 ${ATTEST} 条目登记，而此条目为${zh} ${body.kind}。`,
       `A statement is registered by an ${ATTEST} entry that was applied; this one is ${body.kind}, ${en}.`,
     );
   }

@@ -64,7 +64,7 @@ function tellToken({ algorithm, authority, raw }, at, digest, cosignedFrom) {
     const since = formatTimeMs(cosignedFrom);
     throw new Refuted(
       "bad_field",
-      `第 ${at + 1} 个时间戳自称的时间为${by.zh}，而其检查点在${since.zh}之前尚未联署。`,
+      `第 ${at + 1} 个时间戳自称的时间为${by.zh}，而其检查点在${since.zh} 之前尚未联署。`,
       `${name}: it says ${by.en}, and its checkpoint was not cosigned before ${since.en}.`,
     );
   }

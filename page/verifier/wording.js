@@ -219,6 +219,25 @@ export const MONEY = new Map([
   ["interest_paid", ["已付利息", "interest paid"]],
 ]);
 
+/** Who a party is on the chain, and who somebody is to a contract. */
+export const ROLE_WORDS = new Map([
+  ["arbitrator", ["仲裁机构", "arbitrator"]],
+  ["bank", ["银行", "bank"]],
+  ["both", ["双方", "both sides"]],
+  ["consumer", ["消费者", "consumer"]],
+  ["consumer_council", ["消费者委员会", "consumer council"]],
+  ["court", ["法院", "court"]],
+  ["credit_bureau", ["征信机构", "credit bureau"]],
+  ["custodian", ["托管机构", "custodian"]],
+  ["district", ["区政府", "district"]],
+  ["gateway", ["网关", "gateway"]],
+  ["issuer", ["发卡机构", "issuer"]],
+  ["merchant", ["经营者", "merchant"]],
+  ["payment", ["支付机构", "payment company"]],
+  ["platform", ["平台", "platform"]],
+  ["regulator", ["监管部门", "regulator"]],
+]);
+
 /** Effects in Chinese by their names, and by name and value what has a word of its own. */
 export const EFFECTS_ZH = new Map([
   ["allowed", "可取"],
@@ -296,17 +315,6 @@ export const EFFECTS_ZH = new Map([
   ["results", "结果数"],
   ["revoked_height", "停用高度"],
   ["role", "身份"],
-  ["role.arbitrator", "仲裁机构"],
-  ["role.both", "双方"],
-  ["role.consumer", "消费者"],
-  ["role.consumer_council", "消费者委员会"],
-  ["role.court", "法院"],
-  ["role.custodian", "托管机构"],
-  ["role.district", "区政府"],
-  ["role.issuer", "发卡机构"],
-  ["role.merchant", "经营者"],
-  ["role.platform", "平台"],
-  ["role.regulator", "监管部门"],
   ["roles", "身份"],
   ["rule", "规则"],
   ["rules", "规则包"],
@@ -455,6 +463,12 @@ export function formatInstitutions(institutions) {
   };
 }
 
+/** Who somebody of a role is; one that is not known here is shown as it stands. */
+export function describeRole(role) {
+  const [zh, en] = ROLE_WORDS.get(role) ?? [role, role];
+  return { zh, en };
+}
+
 /** What a kind of transaction does. */
 export function describeKind(kind, version) {
   const words = KIND_WORDS.get(kind);
@@ -476,16 +490,22 @@ export function describeOutcome(body, outcome) {
   const zh = values.map((one) => one.zh).join("，");
   const en = values.map((one) => one.en).join(", ");
   if (outcome.refused) {
-    const [whyZh, whyEn] = REFUSAL_WORDS.get(outcome.code) ?? [outcome.code, outcome.code];
+    const why = describeRefusal(outcome.code);
     return {
-      zh: `${kind.zh}：已记录为拒绝，原因是${whyZh}（${outcome.code}）${zh ? "；" : ""}${zh}`,
-      en: `${kind.en}: recorded as refused, because ${whyEn} (${outcome.code})${en ? "; " : ""}${en}`,
+      zh: `${kind.zh}：已记录为拒绝，原因是${why.zh}${zh ? "；" : ""}${zh}`,
+      en: `${kind.en}: recorded as refused, because ${why.en}${en ? "; " : ""}${en}`,
     };
   }
   return {
     zh: `${kind.zh}：已生效${zh ? "，其后 " : ""}${zh}`,
     en: `${kind.en}: applied${en ? "; after it " : ""}${en}`,
   };
+}
+
+/** Why a transaction is recorded as refused, with the code behind it. */
+export function describeRefusal(code) {
+  const [zh, en] = REFUSAL_WORDS.get(code) ?? [code, code];
+  return { zh: `${zh}（${code}）`, en: `${en} (${code})` };
 }
 
 /** One value of an outcome. */
@@ -509,7 +529,9 @@ export function describeEffect(name, value) {
 
 /** An effect in Chinese; a word for its value has the value itself behind it. */
 function nameEffect(name, shown) {
-  const [nameZh, valueZh] = [EFFECTS_ZH.get(name), EFFECTS_ZH.get(`${name}.${shown}`)];
+  const nameZh = EFFECTS_ZH.get(name);
+  const role = name === "role" ? ROLE_WORDS.get(shown) : undefined;
+  const valueZh = role === undefined ? EFFECTS_ZH.get(`${name}.${shown}`) : role[0];
   if (nameZh === undefined) return `${name} = ${shown}`;
   return valueZh === undefined ? `${nameZh} ${shown}` : `${nameZh} ${valueZh}（${shown}）`;
 }

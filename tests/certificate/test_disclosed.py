@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from certificate.contents import make_certificate
-from certificate.disclosed import DISCLOSURES_SHOWN_MAX, NAMES
+from certificate.disclosed import DISCLOSURES_SHOWN_MAX
 from certificate.document import Fields, Sentences, encode_document
 from certificate.showing import show_chosen
 from ledger.disclosure import FIELDS, VALUE_BYTES_MAX, compute_commitment
@@ -16,6 +16,7 @@ from ledger.evidence import add_disclosures
 from tests.certificate.papers import Paper, make, paper
 from tests.verifier.small_chain import SmallChain
 from tests.verifier.test_disclosure import FIRST, SECOND, chain, fields, history, named, show
+from verifier.field_words import FIELD_WORDS
 from verifier.verify import verify_evidence
 
 pytestmark = pytest.mark.xdist_group("certificate")
@@ -86,9 +87,9 @@ def test_of_an_inconsistent_file_nothing_is_shown() -> None:
 
 
 def test_every_field_has_a_name_in_both_languages() -> None:
-    assert tuple(NAMES) == FIELDS
+    assert tuple(FIELD_WORDS) == FIELDS
     for language in ("zh", "en"):
-        assert len({getattr(said, language) for said in NAMES.values()}) == len(FIELDS)
+        assert len({getattr(said, language) for said in FIELD_WORDS.values()}) == len(FIELDS)
 
 
 HOSTILE = (

@@ -2,7 +2,6 @@
 
 import { createInterface } from "node:readline";
 
-import { FIELD_WORDS } from "../../page/screen/field_words.js";
 import {
   CAUSE_OF_RETURN_WORDS,
   QUESTION_WORDS,
@@ -23,6 +22,7 @@ import {
   startOf,
   yearOf,
 } from "../../page/verifier/law_days.js";
+import { FIELD_WORDS } from "../../page/verifier/field_words.js";
 import { FACT_ROLES, readFacts } from "../../page/verifier/law_facts.js";
 import { fraction, round } from "../../page/verifier/law_fractions.js";
 import { Published } from "../../page/verifier/law_published.js";

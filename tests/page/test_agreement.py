@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,6 @@ import cbor2
 import pytest
 
 import verifier.post_quantum_step
-from certificate.disclosed import NAMES
 from law.facts import KINDS
 from ledger.disclosure import FIELDS
 from ledger.evidence import (
@@ -56,6 +56,7 @@ from tests.verifier import (
 from tests.verifier.mutating import CARD, honest, set_field
 from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, alter, busy_chain, forge
 from tests.verifier.statements import good as good_statement
+from verifier.field_words import FIELD_WORDS
 from verifier.report import Report
 from verifier.verify import verify_evidence
 
@@ -72,6 +73,11 @@ MUTATIONS: dict[str, Callable[[], Any]] = {
 }
 
 UNWRITTEN = "the page does not write that working and did not compare it"
+
+CROWDED = re.compile(
+    r"\d\.\d{3}[一-鿿]|[一-鿿] 第\d银行|） [a-z一-鿿]|[一-鿿][a-z]+\.[a-z]|[a-z]\.[a-z]+[一-鿿]"
+)
+"""A time or a kind with no space before or behind it, and an institution or a bracket with one."""
 
 NOISE = 300
 """Flipped bits and exchanged pieces of each kind of file."""
@@ -135,6 +141,8 @@ def agree(javascript: JavaScript, raw: bytes, chain_id: bytes) -> Report:
         (one.zh, one.en) for one in ours.limits
     ]
     assert page["sha256"] == ours.file_sha256
+    for words in (*(step.explanation for step in ours.steps), *ours.limits):
+        assert not CROWDED.search(words.zh), words.zh
     return ours
 
 
@@ -345,7 +353,7 @@ def test_papers_that_were_not_read_are_refused_by_both(
 def test_the_fields_have_the_same_names_on_the_page_and_on_paper(javascript: JavaScript) -> None:
     rows = javascript.ask("field_words")["value"]
     assert [(name, zh, en) for name, (zh, en) in rows] == [
-        (name, NAMES[name].zh, NAMES[name].en) for name in FIELDS
+        (name, FIELD_WORDS[name].zh, FIELD_WORDS[name].en) for name in FIELDS
     ]
 
 

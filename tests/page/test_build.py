@@ -19,7 +19,14 @@ from api.tokens import TokenSet
 from ledger.outcome_words import CAUSES
 from page.build import build_page, bundle, content_security_policy
 from tests.api.fake import FakeNode
-from verifier.wording import EFFECTS_ZH, FINDING_WORDS, MONEY, REFUSAL_WORDS, list_kinds
+from verifier.wording import (
+    EFFECTS_ZH,
+    FINDING_WORDS,
+    MONEY,
+    REFUSAL_WORDS,
+    ROLE_WORDS,
+    list_kinds,
+)
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*(ROOT / "page/verifier").glob("*.js"), *(ROOT / "page/screen").glob("*.js")])
@@ -138,7 +145,7 @@ def test_table_of_unicode_3_2_is_pythons() -> None:
 
 
 def test_words_are_those_of_the_command_line() -> None:
-    """Every kind, refusal, finding, cause and amount has its words here too, and the same ones."""
+    """Every kind, refusal, finding, cause, role and amount has its words here, the same."""
     source = (ROOT / "page/verifier/wording.js").read_text("utf-8")
     tables = {
         name: {
@@ -156,7 +163,7 @@ def test_words_are_those_of_the_command_line() -> None:
     )
     assert dict(re.findall(r'^  \["([\w.]+)", "(.*)"\],$', rows, re.M)) == EFFECTS_ZH
     words = {"KIND_WORDS": list_kinds(), "REFUSAL_WORDS": REFUSAL_WORDS}
-    words |= {"FINDING_WORDS": FINDING_WORDS, "MONEY": MONEY}
+    words |= {"FINDING_WORDS": FINDING_WORDS, "MONEY": MONEY, "ROLE_WORDS": ROLE_WORDS}
     assert tables == {
         name: {code: (one.zh, one.en) for code, one in table.items()}
         for name, table in words.items()

@@ -411,7 +411,7 @@ def test_what_was_disclosed_before_still_verifies(lived: Lived) -> None:
     assert '3 disclosed: health is empty, name = "欧阳小鹭", phone = 13300001234' in result.stdout
     assert "29 withheld, filled or empty, and proven unchanged: " in result.stdout
     assert (
-        '披露 3 项：health 为空、name = "欧阳小鹭"、phone = 13300001234；未披露 29 项'
+        '披露 3 项：健康信息为空、消费者姓名 = "欧阳小鹭"、消费者电话 = 13300001234；未披露 29 项'
         in result.stdout
     )
     document = json.loads(lived.court.read_bytes())

@@ -23,6 +23,7 @@ from ledger.evidence import add_disclosures
 from ledger.refusal import Reason
 from tests.contracts.life_world import PERSONS, LifeWorld
 from tests.verifier.small_chain import SmallChain
+from verifier.field_words import FIELD_WORDS
 from verifier.report import Report, Result
 from verifier.verify import verify_evidence
 
@@ -102,6 +103,8 @@ def test_what_is_shown_and_what_is_withheld_is_said() -> None:
     report = verify_evidence(history(show(FIRST, "name", "health")), chain().chain_id)
     assert report.is_consistent, report.failed
     withheld = [name for name in FIELDS if name not in ("name", "health")]
+    told = [f"{FIELD_WORDS[name].zh}（{name}）" for name in withheld]
+    assert told[0] == "银行账号（account_number）"
     step = step_of(report)
     assert step.explanation.en == (
         "The entry at index 4 (height 2, prepaid.open) commits to 32 fields as consumer; "
@@ -110,9 +113,9 @@ def test_what_is_shown_and_what_is_withheld_is_said() -> None:
         "index 8."
     )
     assert step.explanation.zh == (
-        "第 4 号条目（高度 2）的 prepaid.open 以 consumer 承诺了 32 项信息；披露 2 项：health "
-        '为空、name = "张小宝"；未披露 30 项（有无内容不可知），经证明未改动：'
-        f"{', '.join(withheld)}。该承诺其后已被更正（第 8 号条目）。"
+        "第 4 号条目（高度 2）的 prepaid.open 以 consumer 承诺了 32 项信息；披露 2 项：健康信息"
+        '为空、消费者姓名 = "张小宝"；未披露 30 项（有无内容不可知），经证明未改动：'
+        f"{'、'.join(told)}。该承诺其后已被更正（第 8 号条目）。"
     )
     assert report.facts["disclosed"] == [
         {

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from contracts.kinds import KINDS
+from contracts.parties import INSTITUTION_ROLES, SUBMITTER_ROLES
 from ledger.evidence import FORMAT, MEMBERS, QUESTIONS
 from ledger.refusal import Reason
 from tests.verifier.small_chain import CARD_SIGNERS, busy_chain
@@ -35,6 +36,7 @@ from verifier.wording import (
     FINDING_WORDS,
     MONEY,
     REFUSAL_WORDS,
+    ROLE_WORDS,
     list_kinds,
 )
 
@@ -72,6 +74,10 @@ def test_every_effect_that_is_documented_has_a_name_in_chinese() -> None:
     named = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
     assert {"statement", "tx_id", "vouched_by", "slot", "allowed"} <= named
     assert named - set(EFFECTS_ZH) - set(MONEY) - set(CAUSE_NAMES) == {"finding"}
+
+
+def test_every_role_has_its_words() -> None:
+    assert {*INSTITUTION_ROLES, *SUBMITTER_ROLES} <= set(ROLE_WORDS)
 
 
 def test_annotated_bytes_are_a_header_entry() -> None:

@@ -121,7 +121,7 @@ def test_whose_word_a_key_rests_on_is_said() -> None:
         "bank-0 without its own signature, valid from height 4."
     )
     assert step.explanation.zh == (
-        f"签名时密钥均有效。m-1（merchant），由 bank-0 于高度 1 登记，其密钥 {own} 由其自行增加，"
+        f"签名时密钥均有效。m-1（经营者），由 bank-0 于高度 1 登记，其密钥 {own} 由其自行增加，"
         f"自高度 3 起有效，密钥 {given} 由 bank-1、bank-0 为其登记，未经其本人签名，自高度 4 起"
         "有效。"
     )
