@@ -353,9 +353,18 @@ MUTANTS = (
     Mutant(
         "value-like-another-field",
         "verifier/disclosure_step.py",
-        "None if each.field.value is None else show_text(each.field.value)",
-        "each.field.value",
+        "    value = show_text(field.value)",
+        "    value = field.value",
         "a disclosed value reads like further fields",
         "tests/verifier/test_disclosure.py::test_a_value_does_not_read_like_another_field",
+    ),
+    Mutant(
+        "stated-taken-for-derived",
+        "verifier/schedule_steps.py",
+        "        case.stated_count += contract.is_owed_stated",
+        "        case.stated_count += 0",
+        "a schedule without terms reads as if the law had been worked again",
+        "tests/verifier/test_schedule.py::"
+        "test_what_is_not_derived_again_is_counted_among_the_limits",
     ),
 )
