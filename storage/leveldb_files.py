@@ -6,7 +6,8 @@ reads the formats (LevelDB's doc/table_format.md and doc/log_format.md) and dema
 is covered without gap by pieces whose CRC is right or whose value is fixed, so one flipped byte
 anywhere is `Damaged`. Run it on a closed database only: an open one appends and removes files
 meanwhile. Not covered: LOG and LOG.old (LevelDB's messages to people) and LOCK, which hold no
-data. It does not know what keys mean.
+data, and tables that the manifest does not name: LevelDB was closed or killed while it merged, and
+removes them when it opens. It does not know what keys mean.
 """
 
 from __future__ import annotations
@@ -51,13 +52,17 @@ _ENDS_INSIDE: Final = Words("文件在一条记录中间结束", "the file ends 
 def verify_database(path: Path) -> None:
     """Check every file of a closed database; raise `Damaged` at the first wrong byte."""
     verify_outline(path)
+    named = _list_tables(_find_manifest(path))
     for name in sorted(os.listdir(path)):
         if _LOG.fullmatch(name):
             verify_log(path / name)
         elif _TABLE.fullmatch(name):
-            verify_table(path / name)
+            if named.pop(int(name.partition(".")[0]), None) is not None:
+                verify_table(path / name)
         elif name not in _WITHOUT_DATA and name != "CURRENT" and not _MANIFEST.fullmatch(name):
             raise Damaged(str(path / name), 0, *_NO_FILE)
+    for number in sorted(named):
+        raise Damaged(str(path / f"{number:06}.ldb"), 0, "is missing", "缺失")
 
 
 def verify_outline(path: Path) -> None:
@@ -203,6 +208,60 @@ def _find_manifest(path: Path) -> Path:
             f"所写明的 {named.name} 缺失",
         )  # fmt: skip
     return named
+
+
+def _list_tables(manifest: Path) -> dict[int, int]:
+    """Return the tables that a sound manifest names in the end: size by number.
+
+    A record is a version edit (db/version_edit.cc): tags, each with its fields.
+    """
+    name = str(manifest)
+    tables: dict[int, int] = {}
+    for edit in _read_records(manifest.read_bytes()):
+        at = 0
+        while at < len(edit):
+            tag, at = _read_varint(name, edit, at, 0)
+            if tag not in _EDIT:
+                raise Damaged(
+                    name, 0, f"an edit has the unknown tag {tag}", f"一条更改的标记 {tag} 未知"
+                )
+            fields = []
+            for is_text in _EDIT[tag]:
+                field, at = _read_varint(name, edit, at, 0)
+                fields.append(field)
+                at += field if is_text else 0
+            if tag == _DELETED:
+                tables.pop(fields[1], None)
+            elif tag == _ADDED:
+                tables[fields[1]] = fields[2]
+    return tables
+
+
+_DELETED, _ADDED = 6, 7
+_EDIT: Final = {
+    1: (True,), 2: (False,), 3: (False,), 4: (False,), 5: (False, True),
+    _DELETED: (False, False), _ADDED: (False, False, False, True, True), 9: (False,),
+}  # fmt: skip
+"""The fields of each tag, numbers or texts behind their length: comparator, log, next file, last
+sequence, where merging goes on, a table that is gone, a new one (level, number, size, smallest and
+largest key), former log."""
+
+
+def _read_records(data: bytes) -> Iterator[bytes]:
+    """Yield the records of a log that was found sound."""
+    at, record = 0, b""
+    while at < len(data):
+        room = _LOG_BLOCK_BYTES - at % _LOG_BLOCK_BYTES
+        if room < _LOG_HEADER.size:
+            at += room
+            continue
+        _, length, kind = _LOG_HEADER.unpack_from(data, at)
+        at += _LOG_HEADER.size
+        record += data[at : at + length]
+        at += length
+        if kind in (_FULL, _LAST):
+            yield record
+            record = b""
 
 
 def _mask(crc: int) -> int:

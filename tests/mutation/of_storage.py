@@ -15,6 +15,15 @@ PRIVATE = "tests/storage/test_private_box.py::"
 
 MUTANTS = (
     Mutant(
+        "missing-table-passed-over",
+        "storage/leveldb_files.py",
+        "    for number in sorted(named):",
+        "    for number in ():",
+        "a table of the index is gone, and nobody says so before a key in it is wanted",
+        "tests/storage/test_leveldb_files.py::"
+        "test_a_table_that_nobody_names_is_passed_over_and_one_that_is_named_must_be_there",
+    ),
+    Mutant(
         "erased-not-overwritten",
         "storage/private_box.py",
         "        self._directory.pwrite(file, 0, bytes(self._directory.size(file)))\n",
