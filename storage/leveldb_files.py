@@ -57,8 +57,10 @@ def verify_database(path: Path) -> None:
         if _LOG.fullmatch(name):
             verify_log(path / name)
         elif _TABLE.fullmatch(name):
-            if named.pop(int(name.partition(".")[0]), None) is not None:
+            number = int(name.partition(".")[0])
+            if number in named:
                 verify_table(path / name)
+                named.remove(number)
         elif name not in _WITHOUT_DATA and name != "CURRENT" and not _MANIFEST.fullmatch(name):
             raise Damaged(str(path / name), 0, *_NO_FILE)
     for number in sorted(named):
@@ -210,14 +212,16 @@ def _find_manifest(path: Path) -> Path:
     return named
 
 
-def _list_tables(manifest: Path) -> dict[int, int]:
-    """Return the tables that a sound manifest names in the end: size by number.
+def _list_tables(manifest: Path) -> set[int]:
+    """Return the numbers of the tables that a sound manifest names in the end.
 
     A record is a version edit (db/version_edit.cc): tags, each with its fields.
     """
     name = str(manifest)
-    tables: dict[int, int] = {}
-    for edit in _read_records(manifest.read_bytes()):
+    tables: set[int] = set()
+    edits: list[bytes] = []
+    _walk_log(manifest.read_bytes(), edits)
+    for edit in edits:
         at = 0
         while at < len(edit):
             tag, at = _read_varint(name, edit, at, 0)
@@ -231,9 +235,9 @@ def _list_tables(manifest: Path) -> dict[int, int]:
                 fields.append(field)
                 at += field if is_text else 0
             if tag == _DELETED:
-                tables.pop(fields[1], None)
+                tables.discard(fields[1])
             elif tag == _ADDED:
-                tables[fields[1]] = fields[2]
+                tables.add(fields[1])
     return tables
 
 
@@ -247,23 +251,6 @@ sequence, where merging goes on, a table that is gone, a new one (level, number,
 largest key), former log."""
 
 
-def _read_records(data: bytes) -> Iterator[bytes]:
-    """Yield the records of a log that was found sound."""
-    at, record = 0, b""
-    while at < len(data):
-        room = _LOG_BLOCK_BYTES - at % _LOG_BLOCK_BYTES
-        if room < _LOG_HEADER.size:
-            at += room
-            continue
-        _, length, kind = _LOG_HEADER.unpack_from(data, at)
-        at += _LOG_HEADER.size
-        record += data[at : at + length]
-        at += length
-        if kind in (_FULL, _LAST):
-            yield record
-            record = b""
-
-
 def _mask(crc: int) -> int:
     """Return a CRC as LevelDB stores it."""
     rotated = ((crc >> 15) | (crc << 17)) & 0xFFFFFFFF
@@ -274,8 +261,13 @@ def _is_crc(stored: int, computed: int) -> bool:
     return stored == _mask(computed)
 
 
-def _walk_log(data: bytes) -> tuple[int, tuple[int, Words] | None]:
-    """Return where the last whole record ends, and the first damage as (offset, what)."""
+def _walk_log(
+    data: bytes, records: list[bytes] | None = None
+) -> tuple[int, tuple[int, Words] | None]:
+    """Return where the last whole record ends, and the first damage as (offset, what).
+
+    What is read of the records is appended to `records`, where somebody wants them.
+    """
     at = end = 0
     inside = False
     while at < len(data):
@@ -314,6 +306,10 @@ def _walk_log(data: bytes) -> tuple[int, tuple[int, Words] | None]:
                 f"a piece of type {kind} does not fit what stands before it",
             )
             return end, (at, said)
+        if records is not None:
+            if not inside:
+                records.append(b"")
+            records[-1] += body[1:]
         at += _LOG_HEADER.size + length
         inside = kind in (_FIRST, _MIDDLE)
         if not inside:
