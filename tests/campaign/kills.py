@@ -10,51 +10,14 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
-from cli.failure import Failure
-from tests.campaign.invariants import (
-    Checked,
-    Violated,
-    check_everything,
-    height_of,
-    wait_until,
-)
+from tests.campaign.faults import Say, Tally, run_faults, tell_load, wait_back
+from tests.campaign.invariants import Violated, height_of, wait_until
 from tests.campaign.load import Load
 from tests.system.networks import Network
 
-Say = Callable[[str], None]
-
-
-@dataclass(slots=True)
-class Tally:
-    """What happened."""
-
-    kills: Counter[str] = field(default_factory=Counter)
-    recoveries_s: list[float] = field(default_factory=list)
-    """From the start's command until the node was ready."""
-    checked: Checked | None = None
-    seconds: float = 0.0
-
-    @property
-    def count(self) -> int:
-        """Kills so far."""
-        return sum(self.kills.values())
-
-    def tell_run(self) -> str:
-        """Return what was done, as a row of docs/CAMPAIGN-PROCESSES.md says it."""
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kills.items()))
-        return f"{self.count} kills ({kinds or 'none'}) in {self.seconds / 60:.1f} min"
-
-    def tell_result(self) -> str:
-        """Return what came of it, likewise."""
-        slowest = max(self.recoveries_s, default=0.0)
-        return (
-            f"whole: {self.checked}; every recovery unattended, the slowest ready after "
-            f"{slowest:.1f} s"
-        )
+REST_S = 2.0
 
 
 def run_kills(
@@ -66,19 +29,12 @@ def run_kills(
     is_over: Callable[[], bool],
 ) -> Tally:
     """Kill `count` times, or until it is over, and check; raise `Violated`."""
-    tally = Tally()
-    begin = time.monotonic()
-    load = Load(network, rate_per_s)
-    try:
-        while tally.count < count and not is_over():
-            time.sleep(chance.uniform(0.0, 2.0))
-            _kill_some(network, load, tally, chance, count, say)
-        wait_committed_more(load)
-    finally:
-        load.stop()
-    tally.checked = check_everything(network, load, chance)
-    tally.seconds = time.monotonic() - begin
-    return tally
+    tally = Tally("kills", "every recovery unattended, the slowest ready after {:.1f} s")
+
+    def strike(load: Load) -> None:
+        _kill_some(network, load, tally, chance, count, say)
+
+    return run_faults(network, tally, count, chance, rate_per_s, is_over, strike, REST_S)
 
 
 def _kill_some(
@@ -105,11 +61,11 @@ def _kill_some(
         network.devnet.start([victim])
         if number == 1:
             wait_back(network, [victim])
-            tally.recoveries_s.append(time.monotonic() - started)
+            tally.took(time.monotonic() - started)
     if number > 1:
         started = time.monotonic()
         wait_back(network, victims)
-        tally.recoveries_s.append(time.monotonic() - started)
+        tally.took(time.monotonic() - started)
     for victim in victims:
         wait_until(
             lambda victim=victim: height_of(network, victim) >= target,  # type: ignore[misc]
@@ -122,25 +78,5 @@ def _kill(network: Network, victim: int, tally: Tally, kind: str, load: Load, sa
     network.devnet.kill(victim)
     if process.returncode != -signal.SIGKILL:
         raise Violated(f"replica {victim} had ended with {process.returncode} before it was killed")
-    tally.kills[kind] += 1
-    say(
-        f"kill {tally.count:4}  replica {victim}  {kind:<9}  "
-        f"{len(load.promised)} promised, {len(load.committed)} seen committed"
-    )
-
-
-def wait_back(network: Network, replicas: Sequence[int]) -> None:
-    """Nodes are ready again, and nobody did anything for them."""
-    try:
-        network.devnet.wait_ready(replicas)
-    except Failure as failure:
-        raise Violated(f"a node did not come back by itself: {failure}") from None
-
-
-def wait_committed_more(load: Load) -> None:
-    """The network that was left alone commits again."""
-    seen = len(load.committed)
-    wait_until(
-        lambda: len(load.committed) > seen + 3,
-        lambda: "nothing is committed after the last fault",
-    )
+    tally.kinds[kind] += 1
+    say(f"kill {tally.count:4}  replica {victim}  {kind:<9}  {tell_load(load)}")

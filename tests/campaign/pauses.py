@@ -12,45 +12,19 @@ import os
 import random
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from bench.processes import find_family
-from tests.campaign.invariants import Checked, Violated, check_everything
-from tests.campaign.kills import Say, wait_back, wait_committed_more
+from tests.campaign.faults import Say, Tally, run_faults, tell_load
+from tests.campaign.invariants import Violated
 from tests.campaign.load import Load
 from tests.system.networks import Network
 
 PAUSES_S: Final = ((0.3, 1.0), (1.0, 4.0), (4.0, 16.0))
 """A busy moment, more than a turn, more than what ends a connection."""
 
-BETWEEN_S: Final = (0.0, 3.0)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What happened."""
-
-    pauses: Counter[str] = field(default_factory=Counter)
-    longest_s: float = 0.0
-    checked: Checked | None = None
-    seconds: float = 0.0
-
-    @property
-    def count(self) -> int:
-        """Pauses so far."""
-        return sum(self.pauses.values())
-
-    def tell_run(self) -> str:
-        """Return what was done, as a row of docs/CAMPAIGN-PROCESSES.md says it."""
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.pauses.items()))
-        return f"{self.count} pauses ({kinds or 'none'}) in {self.seconds / 60:.1f} min"
-
-    def tell_result(self) -> str:
-        """Return what came of it, likewise."""
-        return f"whole: {self.checked}; no process ended, the longest pause {self.longest_s:.1f} s"
+REST_S: Final = 3.0
 
 
 def run_pauses(
@@ -62,21 +36,14 @@ def run_pauses(
     is_over: Callable[[], bool],
 ) -> Tally:
     """Pause `count` times, or until it is over, and check; raise `Violated`."""
-    tally = Tally()
-    begin = time.monotonic()
-    load = Load(network, rate_per_s)
-    try:
-        while tally.count < count and not is_over():
-            time.sleep(chance.uniform(*BETWEEN_S))
-            _pause_some(network, load, tally, chance, say)
-            _check_alive(network)
-        wait_committed_more(load)
+    tally = Tally("pauses", "no process ended, the longest pause {:.1f} s")
+
+    def strike(load: Load) -> None:
+        _pause_some(network, load, tally, chance, say)
         _check_alive(network)
-    finally:
-        load.stop()
-    wait_back(network, network.replicas)
-    tally.checked = check_everything(network, load, chance)
-    tally.seconds = time.monotonic() - begin
+
+    run_faults(network, tally, count, chance, rate_per_s, is_over, strike, REST_S)
+    _check_alive(network)
     return tally
 
 
@@ -97,11 +64,11 @@ def _pause_some(
     finally:
         chance.shuffle(pids)
         _signal(pids, signal.SIGCONT)
-    tally.pauses[kind] += 1
-    tally.longest_s = max(tally.longest_s, pause_s)
+    tally.kinds[kind] += 1
+    tally.took(pause_s)
     say(
         f"pause {tally.count:4}  {pause_s:4.1f} s  replicas {victims}  {kind:<13}  "
-        f"{len(load.promised)} promised, {len(load.committed)} seen committed"
+        f"{tell_load(load)}"
     )
 
 
