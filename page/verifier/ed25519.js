@@ -7,6 +7,7 @@
 
 import { fromHex, fromLittleEndian, toHex } from "./bytes.js";
 import { Unsupported } from "./refusal.js";
+import { orNoKey } from "./webcrypto.js";
 
 export const PUBLIC_KEY_BYTES = 32;
 export const SIGNATURE_BYTES = 64;
@@ -57,22 +58,17 @@ export function requireEd25519() {
   return support;
 }
 
-async function verifyWithWebCrypto(publicKey, message, signature) {
+function verifyWithWebCrypto(publicKey, message, signature) {
   const name = toHex(publicKey);
-  try {
+  return orNoKey(async () => {
     let key = keys.get(name);
     if (key === undefined) {
       key = await globalThis.crypto.subtle.importKey("raw", publicKey, "Ed25519", false, ["verify"]);
       if (keys.size >= KEYS_MAX) keys.clear();
       keys.set(name, key);
     }
-    return await globalThis.crypto.subtle.verify("Ed25519", key, signature, message);
-  } catch (error) {
-    if (error instanceof DOMException && (error.name === "DataError" || error.name === "OperationError")) {
-      return false; // 32 bytes that are no point of the curve
-    }
-    throw error;
-  }
+    return globalThis.crypto.subtle.verify("Ed25519", key, signature, message);
+  });
 }
 
 async function probe() {

@@ -3,6 +3,8 @@
 // The verification needs none: what rests on Ed25519 is decided without it, and a post-quantum part is
 // then said not to be checked. Whatever calls itself ML-DSA-44 is tried before it is believed.
 
+import { orNoKey } from "./webcrypto.js";
+
 const ALGORITHM = { name: "ML-DSA-44" };
 
 let found = null;
@@ -16,17 +18,12 @@ export function findVerify() {
   return found;
 }
 
-async function verify(publicKey, message, signature) {
+function verify(publicKey, message, signature) {
   const { subtle } = globalThis.crypto;
-  try {
+  return orNoKey(async () => {
     const key = await subtle.importKey("raw-public", publicKey, ALGORITHM, false, ["verify"]);
-    return await subtle.verify(ALGORITHM, key, signature, message);
-  } catch (error) {
-    if (error instanceof DOMException && (error.name === "DataError" || error.name === "OperationError")) {
-      return false; // bytes that are no key
-    }
-    throw error;
-  }
+    return subtle.verify(ALGORITHM, key, signature, message);
+  });
 }
 
 /** Whether a signature is taken, and refused with one bit of it, or of what was signed, changed. */
