@@ -42,6 +42,11 @@ def extract_apart(pdf: bytes) -> bytes:
         return done.stdout
     if done.returncode == _REFUSED:
         raise NoEvidence(*json.loads(done.stdout))
+    if 0 < done.returncode != _TOO_LARGE:
+        raise NoEvidence(
+            f"the process that reads it ended with status {done.returncode}",
+            f"读取它的进程以状态 {done.returncode} 结束",
+        )
     mib = MEMORY_BYTES_MAX // 1024**2
     raise NoEvidence(
         f"reading it takes more than {CPU_S_MAX} s of the processor or {mib} MiB of memory, which "

@@ -58,6 +58,16 @@ def test_whatever_takes_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPat
     assert refuse(too_large) == TOO_MUCH.format(CPU_S_MAX, 400)
 
 
+def test_a_reader_that_fails_is_not_called_a_large_pdf(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert refuse(with_evidence()) == "the process that reads it ended with status 1"
+
+
 def test_the_command_refuses_in_both_languages(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
