@@ -69,6 +69,14 @@ def test_chunk_is_answered_as_the_plain_rule_answers(cases: list[tuple[int, bool
     assert list(verify_chunk(raw[4:])) == [verify_signature(*check) for check in checks]
 
 
+def run_instead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> None:
+    """Have a shell script started where a worker would start Python."""
+    python = tmp_path / "python"
+    python.write_text(script)
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+
+
 async def test_answers_are_in_order(verifier: SignatureVerifier) -> None:
     checks, truth = mixed(1000)
     assert await verifier.verify(checks) == truth
@@ -170,10 +178,7 @@ async def test_worker_that_hangs_is_replaced_and_its_checks_tried_again(
 async def test_worker_that_is_slow_to_begin_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    slow = tmp_path / "python"
-    slow.write_text(f'#!/bin/sh\nsleep 1\nexec {sys.executable} "$@"\n')
-    slow.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(slow))
+    run_instead(monkeypatch, tmp_path, f'#!/bin/sh\nsleep 1\nexec {sys.executable} "$@"\n')
     monkeypatch.setattr(verification_module, "LOOK_S", 0.04)
     monkeypatch.setattr(verification_module, "FIRST_LOOKS_MAX", 10_000)
     verifier = SignatureVerifier(1)
@@ -188,10 +193,7 @@ async def test_worker_that_is_slow_to_begin_is_waited_for(
 async def test_worker_that_never_begins_is_replaced(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    hanging = tmp_path / "python"
-    hanging.write_text("#!/bin/sh\nexec sleep 3600\n")
-    hanging.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(hanging))
+    run_instead(monkeypatch, tmp_path, "#!/bin/sh\nexec sleep 3600\n")
     monkeypatch.setattr(verification_module, "LOOK_S", 0.001)
     monkeypatch.setattr(verification_module, "END_S", 0.1)
     verifier = SignatureVerifier(1)
@@ -263,10 +265,7 @@ async def test_chunk_that_kills_two_workers_is_given_up(
 async def test_start_fails_when_no_worker_works(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    broken = tmp_path / "python"
-    broken.write_text("#!/bin/sh\nexit 1\n")
-    broken.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(broken))
+    run_instead(monkeypatch, tmp_path, "#!/bin/sh\nexit 1\n")
     verifier = SignatureVerifier(1)
     with pytest.raises(VerifierUnavailable):
         await verifier.start()
