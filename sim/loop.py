@@ -10,9 +10,11 @@ any more.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
+from inspect import CORO_CREATED
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from sim.world import SECOND, World
@@ -71,6 +73,13 @@ class VirtualLoop:
         if self._tasks:
             raise RuntimeError(f"{len(self._tasks)} tasks do not end when they are cancelled")
         self._is_closed = True
+
+    def abandon(self) -> None:
+        """Let go of tasks that have not begun: their world ends, and they are not missed."""
+        for task in self._tasks:
+            work = task.get_coro()
+            if inspect.iscoroutine(work) and inspect.getcoroutinestate(work) == CORO_CREATED:
+                work.close()
 
     # What futures and tasks ask for
 

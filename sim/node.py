@@ -354,6 +354,11 @@ class Node:
         self._go_down(f"ends; of what was not synced survives: {name}")
         self._lose(survival)
 
+    def abandon(self) -> None:
+        """Let go of what has not begun, at the end of the world."""
+        if self._relaying is not None:
+            self._relaying.abandon()
+
     def _lose(self, survival: Survival) -> None:
         for directory in self.directories:
             directory.power_loss(survival, self._chance)

@@ -110,6 +110,10 @@ class Relaying:
         """End in the middle of anything."""
         self._loop.close()
 
+    def abandon(self) -> None:
+        """Let go of what has not begun, at the end of the world."""
+        self._loop.abandon()
+
 
 class _SlowMemory:
     """Checks signatures as a worker process does, after a while: a `Verifier`."""

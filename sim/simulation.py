@@ -221,6 +221,8 @@ class Simulation:
         except (Exception, ProcessEnded) as error:  # noqa: BLE001 - a campaign goes on and tells
             violation = "the simulator raised: " + "".join(traceback.format_exception(error))
             self.world.trace("VIOLATION", type(error).__name__)
+        for node in self.nodes:
+            node.abandon()
         for family in self.plan.families:
             self.coverage.count(f"family: {family}")
         return Result(
