@@ -13,6 +13,7 @@ import msgspec
 
 from contracts.execution import Candidate, parse_candidate
 from contracts.kinds import parse_data
+from ledger.kernel import Signed
 from ledger.refusal import Rejected
 from ledger.transaction import Check, Transaction, compute_check, decode_transactions
 from node.batch_book import BatchBook
@@ -72,12 +73,32 @@ def _parse(
     candidates = [
         each if isinstance(each, Rejected) else to_candidate(each) for each in transactions
     ]
+    checks = _Checks(chain_id, book)
     return [
-        each
-        if isinstance(each, Rejected)
-        else Parsed(each, compute_checks(each.transaction, chain_id, book))
+        each if isinstance(each, Rejected) else Parsed(each, checks.of(each.transaction))
         for each in candidates
     ]
+
+
+class _Checks:
+    """The checks that some transactions still amount to; of one batch, computed once."""
+
+    __slots__ = ("_book", "_chain_id", "_of_batch")
+
+    def __init__(self, chain_id: bytes, book: BatchBook | None) -> None:
+        self._chain_id = chain_id
+        self._book = book
+        self._of_batch: dict[Signed, tuple[Check, ...]] = {}
+
+    def of(self, transaction: Transaction) -> tuple[Check, ...]:
+        signed = transaction.signed
+        if len(signed) > 1 or not signed[0][3]:
+            return compute_checks(transaction, self._chain_id, self._book)
+        known = self._of_batch.get(signed[0])
+        if known is None:
+            known = compute_checks(transaction, self._chain_id, self._book)
+            self._of_batch[signed[0]] = known
+        return known
 
 
 def _submitted(transaction: Transaction) -> Candidate | Rejected:

@@ -41,8 +41,8 @@ MESSAGE_BYTES_MAX: Final = 4096
 """What a client signs is a tag and two hashes, about 90 bytes; so a chunk is at most 1 MiB."""
 WAITING_COUNT_MAX: Final = 65_536
 """Checks in line; who comes with more waits outside. About four seconds of work for one core."""
-INLINE_COUNT: Final = 16
-"""Without workers: checks (about 1 ms) between two looks at the event loop."""
+INLINE_COUNT: Final = 32
+"""Without workers: checks (about 2 ms) between two looks at the event loop."""
 WORKERS_MAX: Final = 64
 RESTART_DELAY_MAX_S: Final = 5.0
 LOOK_S: Final = 1.0
@@ -446,6 +446,8 @@ def _fail(lot: _Lot) -> None:
 async def _verify_inline(checks: Sequence[Check]) -> list[bool]:
     results: list[bool] = []
     for start in range(0, len(checks), INLINE_COUNT):
-        results.extend(verify_signature(*check) for check in checks[start : start + INLINE_COUNT])
-        await asyncio.sleep(0)
+        if start:
+            await asyncio.sleep(0)
+        chunk = checks[start : start + INLINE_COUNT]
+        results += [verify_signature(key, message, signature) for key, message, signature in chunk]
     return results

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from contracts.kinds import KINDS
@@ -14,6 +15,7 @@ from ledger.refusal import Reason, Rejected
 from ledger.signing import verify_signature
 from ledger.transaction import (
     BatchPath,
+    Envelope,
     Signature,
     compute_batch_message,
     compute_tx_id,
@@ -22,7 +24,14 @@ from ledger.transaction import (
     sign_batch,
 )
 from node.batch_book import BatchBook
-from node.intake import mark_good, parse_relayed, parse_submission, select_checks
+from node.intake import (
+    compute_checks,
+    mark_good,
+    parse_all_relayed,
+    parse_relayed,
+    parse_submission,
+    select_checks,
+)
 from tests.contracts.world import CARD, World
 
 WORLD = World()
@@ -188,3 +197,25 @@ def test_a_node_that_remembers_judges_as_one_that_does_not(seed: int) -> None:
         assert judge(raw, book) is plain
         seen[plain] += 1
     assert seen[True]
+
+
+def test_what_comes_together_has_the_checks_that_each_has_alone() -> None:
+    """Nobody's signature stands for another transaction because it came along with it."""
+    good = submit()
+    (signed,) = decode_transaction(good).signed
+    body = WORLD.body("prepaid.prepay", CARD, {"amount": 9}, "m-1")
+    copied = encode_envelope(body, [Signature(signed[0], signed[1], None)])
+    bodies = [
+        WORLD.body("prepaid.prepay", CARD, {"amount": 1}, *signers)
+        for signers in (["m-1"], ["m-1"], ["m-1", "m-2"])
+    ]
+    members = sign_batch(bodies, WORLD.chain_id, WORLD.key("m-1"))
+    first = msgspec.msgpack.decode(members[2], type=Envelope).signatures[0]
+    second = Signature(WORLD.key("m-2").public_key, bytes(64), None)
+    members[2] = encode_envelope(bodies[2], [first, second])
+    raws = [good, copied, *members, submit("m-1", "bank-1")]
+    together = parse_all_relayed(raws, WORLD.chain_id)
+    for raw, parsed in zip(raws, together, strict=True):
+        assert not isinstance(parsed, Rejected)
+        alone = compute_checks(decode_transaction(raw), WORLD.chain_id)
+        assert parsed.checks == alone
