@@ -367,7 +367,7 @@ class Inspection:
 
         def flush() -> None:
             plan = tree.plan(updates)
-            buckets.update((name, record) for name, record in plan.buckets if record is not None)
+            buckets.update(plan.buckets)
             tree.apply(plan)
             updates.clear()
 

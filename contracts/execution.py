@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -49,7 +50,6 @@ from ledger.state_tree import StateTree, TreeUpdate
 from ledger.stream import (
     compute_state_key,
     compute_value_hash,
-    encode_stored_stream,
 )
 from ledger.time_words import format_time_ms, quote_time_ms
 from ledger.transaction import (
@@ -230,6 +230,36 @@ def check_time(transaction: Transaction, time_ms: int, window_ms: int) -> None:
     )
 
 
+def are_signed(
+    transactions: Sequence[Transaction],
+    height: int,
+    party: Callable[[str], PartyRecord | None],
+    known: set[tuple[str, bytes]],
+) -> bool:
+    """Say whether `check_keys` has nothing against any of these; `known` grows."""
+    for transaction in transactions:
+        signers, signed = transaction.body.signers, transaction.signed
+        if len(signers) == 1 and (signers[0], signed[0][0]) in known:
+            continue
+        try:
+            check_keys(transaction, height, party, known)
+        except Rejected:
+            return False
+    return True
+
+
+def are_timely(transactions: Sequence[Transaction], time_ms: int, window_ms: int) -> bool:
+    """Say whether `check_time` has nothing against any of these."""
+    times = [transaction.body.not_after for transaction in transactions]
+    return not times or (time_ms <= min(times) and max(times) <= time_ms + window_ms)
+
+
+def are_under_new_references(reader: StateReader, transactions: Sequence[Transaction]) -> bool:
+    """Say whether nobody ever took any of their references: then none of them is on the chain."""
+    keys = [transaction.reference_key for transaction in transactions]
+    return not any(reader.references(keys))
+
+
 def is_on_chain(reader: StateReader, tx_id: bytes, taker: tuple[bytes, int]) -> bool:
     """Say whether a block already holds this body, whose reference `taker` took.
 
@@ -268,10 +298,9 @@ class _Sight:
     def streams(self, names: list[str]) -> list[StreamState]:
         """Return each stream as it stands so far in this block."""
         streams = self._read
-        read = self._reader.state
         new = [name for name in dict.fromkeys(names) if name not in streams]
-        stored = [read(name) for name in new]
-        streams.update(zip(new, [decode_stream_state(raw) for raw in stored], strict=True))
+        stored = self._reader.states(new)
+        streams.update(zip(new, map(decode_stream_state, stored), strict=True))
         return [streams[name] for name in names]
 
     def record(self, name: str) -> Record | None:
@@ -370,9 +399,11 @@ class Executor:
 
         Signatures are checked apart, once per envelope and node
         (`ledger.transaction.verify_transaction_signatures`): they do not depend on the state.
+        Asked of all at once, and of each only where the answer is not yes for all.
         """
-        reference = self._chain.reader.reference
-        found = [reference(transaction.reference_key) for transaction in transactions]
+        if self._admit_all(transactions):
+            return [None] * len(transactions)
+        found = self._chain.reader.references([each.reference_key for each in transactions])
         verdicts: list[Rejected | None] = []
         for transaction, taker in zip(transactions, found, strict=True):
             try:
@@ -382,6 +413,20 @@ class Executor:
             else:
                 verdicts.append(None)
         return verdicts
+
+    def _admit_all(self, transactions: Sequence[Transaction]) -> bool:
+        """Admit all, or none where there is something to be said of any."""
+        ids = [transaction.tx_id for transaction in transactions]
+        if (
+            len(set(ids)) == len(ids)
+            and self._tx_ids.isdisjoint(ids)
+            and are_timely(transactions, self.time_ms, self._chain.limits.replay_window_ms)
+            and are_under_new_references(self._chain.reader, transactions)
+            and are_signed(transactions, self.height, self._party, self._keys)
+        ):
+            self._tx_ids.update(ids)
+            return True
+        return False
 
     def _check_admissible(self, transaction: Transaction, taker: tuple[bytes, int] | None) -> None:
         check_time(transaction, self.time_ms, self._chain.limits.replay_window_ms)
@@ -408,6 +453,8 @@ class Executor:
         the others follow on one another without it.
         """
         failures: list[ExecutionFailed] = []
+        context, references = self._context, self._references
+        executed, outcomes = self._sight.executed, self._sight.outcomes
         states = self._sight.streams(
             [candidate.transaction.body.stream for candidate in candidates]
         )
@@ -416,13 +463,13 @@ class Executor:
         for candidate, state in zip(candidates, states, strict=True):
             transaction = candidate.transaction
             key = transaction.reference_key
-            taken_by = self._references.get(key)
+            taken_by = references.get(key)
             record = state.record
             try:
-                self._context.writes = {}
-                self._context.entries = state.applied
+                context.writes = {}
+                context.entries = state.applied
                 if taken_by is None:
-                    self._context.position = self._first_index + len(self._sight.executed)
+                    context.position = self._first_index + len(executed)
                     outcome, record = self._apply(candidate, record)
                 else:
                     outcome = refused("reference_reused", ("taken_by", taken_by.hex()))
@@ -430,22 +477,22 @@ class Executor:
                 if len(raw) > EFFECTS_BYTES_MAX:
                     raise ValueError(f"its outcome is too large: {len(raw)} bytes")
             except Exception as error:  # noqa: BLE001 whatever a rule raises, the node goes on
-                position = len(self._sight.executed)
+                position = len(executed)
                 failures.append(ExecutionFailed(position, transaction.tx_id, error))
                 continue
             state.record = record
             is_applied = not outcome.refused
             state.applied += is_applied
-            if self._context.writes:
-                self._write_records(self._context.writes)
-            self._sight.executed.append(transaction)
+            if context.writes:
+                self._write_records(context.writes)
+            executed.append(transaction)
             if taken_by is None:
-                self._references[key] = transaction.tx_id
+                references[key] = transaction.tx_id
             else:
                 key = b""
             done.append((transaction, state, key, is_applied))
             encoded.append(raw)
-            self._sight.outcomes.append(outcome)
+            outcomes.append(outcome)
         entries = join_transaction_entries(
             self._first_index + len(self._entries),
             self.height,
@@ -472,19 +519,17 @@ class Executor:
         """Compute roots and header over what was executed."""
         chain = self._chain
         claims = self._seal_claims()
-        names, states = list(self._changed), list(self._changed.values())
-        values = [state.encode() for state in states]
-        keys = [compute_state_key(name) for name in names]
-        updates = dict(zip(keys, [compute_value_hash(value) for value in values], strict=True))
-        stored = [
-            (
-                name,
-                encode_stored_stream(
-                    value, state.peaks, state.newest, state.refused, state.newest_applied
-                ),
-            )
-            for name, value, state in zip(names, values, states, strict=True)
-        ]
+        updates: dict[bytes, bytes] = {}
+        stored: list[tuple[str, bytes]] = []
+        changed = iter(self._changed.items())
+        while chunk := list(islice(changed, CHUNK)):
+            values = [state.encode() for _, state in chunk]
+            keys = [compute_state_key(name) for name, _ in chunk]
+            updates.update(zip(keys, map(compute_value_hash, values), strict=True))
+            stored += [
+                (name, state.store(value))
+                for (name, state), value in zip(chunk, values, strict=True)
+            ]
         tree = chain.tree.plan(updates)
         log = chain.log.extend(self._leaf_hashes)
         header = Header(

@@ -8,7 +8,7 @@ reader gets a state of its own, to change as its block goes on. Pure: rows come 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Protocol
 
@@ -20,7 +20,7 @@ from contracts.parties import PARTY_PREFIX, PartyRecord, party_stream
 from ledger.block import decode_transaction_entry
 from ledger.hashing import ZERO_HASH
 from ledger.kernel import fold_peaks
-from ledger.stream import EMPTY_STREAM_ROOT, decode_stored_stream
+from ledger.stream import EMPTY_STREAM_ROOT, decode_stored_stream, encode_stored_stream
 from ledger.transaction import Body, Outcome, decode_body
 from ledger.wire import encode
 
@@ -46,11 +46,14 @@ class StateReader(Protocol):
     def state(self, stream: str) -> bytes | None:
         """Return a stream's stored value."""
 
+    def states(self, streams: Sequence[str]) -> list[bytes | None]:
+        """Return the stored value of each stream."""
+
     def transaction_height(self, tx_id: bytes) -> int | None:
         """Return the height of a transaction already on the chain."""
 
-    def reference(self, key: bytes) -> tuple[bytes, int] | None:
-        """Return (tx_id, header time) of the last transaction under a reference key."""
+    def references(self, keys: Sequence[bytes]) -> list[tuple[bytes, int] | None]:
+        """Return of each reference key (tx_id, header time) of the last transaction under it."""
 
     def entry(self, tx_id: bytes) -> StoredEntry | None:
         """Return a transaction's entry, or None; read only by the few kinds that look back."""
@@ -97,17 +100,28 @@ class StreamState(msgspec.Struct, gc=False):
 
     def encode(self) -> bytes:
         """Return the value to commit: `ledger.stream.StreamValue`."""
-        return encode((self.count, self.root, self.record))
+        count = self.count
+        root = fold_peaks(self.peaks) if count else EMPTY_STREAM_ROOT
+        return encode((count, root, self.record))
+
+    def store(self, value: bytes) -> bytes:
+        """Return what storage keeps; `value` is what `encode` gave."""
+        return encode_stored_stream(
+            value, self.peaks, self.newest, self.count - self.applied, self.newest_applied
+        )
 
 
 def decode_stream_state(raw: bytes | None) -> StreamState:
     """Return the stream stored as `raw`; an empty one for None."""
     if raw is None:
         return StreamState()
-    value, peaks, newest, refused, newest_applied = decode_stored_stream(raw)
-    decoded = _value_decoder.decode(value)
+    stored = decode_stored_stream(raw)
+    decoded = _value_decoder.decode(stored.value)
     count = decoded.count
-    return StreamState(count, peaks, decoded.record, newest, value, count - refused, newest_applied)
+    return StreamState(
+        count, stored.peaks, decoded.record, stored.newest, stored.value,
+        count - stored.refused, stored.newest_applied,
+    )  # fmt: skip
 
 
 def decode_record(value: bytes) -> Record | None:

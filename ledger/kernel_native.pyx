@@ -15,6 +15,7 @@ import _hashlib
 import ctypes
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
@@ -98,6 +99,14 @@ cdef unsigned char *_hash_of(object data) except NULL:
     if type(data) is not bytes or PyBytes_GET_SIZE(data) != HASH:
         raise ValueError("a hash is 32 bytes")
     return <unsigned char *> PyBytes_AS_STRING(data)
+
+
+cdef unsigned char *_key_of(object item) except NULL:
+    """Return the key hash of (key hash, value hash); anything else is a mistake of the caller."""
+    if type(item) is not tuple or PyTuple_GET_SIZE(item) != 2:
+        raise ValueError("an item is two hashes")
+    _hash_of(<object> PyTuple_GET_ITEM(item, 1))
+    return _hash_of(<object> PyTuple_GET_ITEM(item, 0))
 
 
 def sha256(bytes data not None):
@@ -474,16 +483,22 @@ cdef class KeyFilter:
                 block[probe >> 3] |= 1 << (probe & 7)
             self.count += 1
 
-    def may_hold(self, bytes each not None):
-        cdef const unsigned char *key = _hash_of(each)
-        cdef unsigned char *block = self._block(key)
+    def select(self, keys not None):
+        cdef const unsigned char *key
+        cdef unsigned char *block
         cdef uint32_t probe
         cdef int at
-        for at in range(8, 20, 2):
-            probe = (<uint32_t> key[at] | <uint32_t> key[at + 1] << 8) & 511
-            if not block[probe >> 3] >> (probe & 7) & 1:
-                return False
-        return True
+        cdef list found = []
+        for each in keys:
+            key = _hash_of(each)
+            block = self._block(key)
+            for at in range(8, 20, 2):
+                probe = (<uint32_t> key[at] | <uint32_t> key[at + 1] << 8) & 511
+                if not block[probe >> 3] >> (probe & 7) & 1:
+                    break
+            else:
+                found.append(each)
+        return found
 
     cdef inline unsigned char *_block(self, const unsigned char *key) noexcept:
         cdef uint64_t first = 0
@@ -658,48 +673,67 @@ cdef class TreeTop:
             self.kinds[right],
         )
 
+    cdef inline uint32_t _place_of(self, const unsigned char *key) noexcept:
+        """The lowest place on the way of a key."""
+        if self.depth == 0:
+            return self.first
+        return self.first + (
+            (<uint32_t> key[0] << 24 | <uint32_t> key[1] << 16 | <uint32_t> key[2] << 8 | key[3])
+            >> (32 - self.depth)
+        )
+
     def plan_lone(self, list items not None):
         cdef list places = []
         cdef list hashes = []
-        cdef list kinds = []
-        cdef list starts = []
-        cdef Py_ssize_t at
+        cdef list keys = []
+        cdef list rows = []
+        cdef list others = []
+        cdef Py_ssize_t count = len(items)
+        cdef Py_ssize_t begin = 0
+        cdef Py_ssize_t end
+        cdef Py_ssize_t whole = self.depth // 8
+        cdef int rest = self.depth % 8
         cdef tuple item
         cdef const unsigned char *key
         cdef unsigned char kind
-        cdef unsigned char joined[2 * HASH]
         cdef unsigned char mark = 0
+        cdef unsigned char *raw
         cdef uint32_t place
-        cdef uint32_t last = 0
-        cdef bytes out
-        for at in range(len(items)):
-            item = items[at]
-            key = _hash_of(item[0])
-            place = self.first + (
-                (<uint32_t> key[0] << 24 | <uint32_t> key[1] << 16 | <uint32_t> key[2] << 8 | key[3])
-                >> (32 - self.depth)
-                if self.depth
-                else 0
-            )
-            if place == last:
-                hashes[len(hashes) - 1] = None
-                continue
-            last = place
-            places.append(place)
-            starts.append(at)
-            kinds.append(KIND_ONE)
+        cdef bytes out, name, record
+        while begin < count:
+            key = _key_of(items[begin])
+            item = items[begin]
+            place = self._place_of(key)
+            end = begin + 1
+            while end < count and self._place_of(_key_of(items[end])) == place:
+                end += 1
             kind = self.kinds[self._at(place)]
-            if kind != KIND_EMPTY and (
-                kind != KIND_ONE or memcmp(self._key(place), key, HASH) != 0
+            if end == begin + 1 and (
+                kind == KIND_EMPTY
+                or (kind == KIND_ONE and memcmp(self._key(place), key, HASH) == 0)
             ):
+                record = PyBytes_FromStringAndSize(NULL, 1 + 2 * HASH)
+                raw = _raw(record)
+                raw[0] = 0
+                memcpy(raw + 1, key, HASH)
+                memcpy(raw + 1 + HASH, _hash_of(item[1]), HASH)
+                out = _new_hash()
+                _hash2(_raw(out), &mark, 1, raw + 1, 2 * HASH)
+                hashes.append(out)
+                name = PyBytes_FromStringAndSize(NULL, 1 + whole + (rest != 0))
+                raw = _raw(name)
+                raw[0] = <unsigned char> self.depth
+                memcpy(raw + 1, key, whole)
+                if rest:
+                    raw[1 + whole] = key[whole] & (0xFF00 >> rest) & 0xFF
+                rows.append((name, record))
+            else:
+                others.append((len(places), begin, end))
                 hashes.append(None)
-                continue
-            memcpy(joined, key, HASH)
-            memcpy(joined + HASH, _hash_of(item[1]), HASH)
-            out = _new_hash()
-            _hash2(_raw(out), &mark, 1, joined, 2 * HASH)
-            hashes.append(out)
-        return places, hashes, kinds, starts
+            places.append(place)
+            keys.append(item[0])
+            begin = end
+        return places, hashes, [KIND_ONE] * len(places), keys, rows, others
 
     def plan(
         self,

@@ -192,9 +192,13 @@ class KeyFilter:
                 self._bits[bit >> 3] |= 1 << (bit & 7)
         self.count += len(keys)
 
-    def may_hold(self, key: bytes) -> bool:
-        """Return False only for a key that was never added."""
-        return all(self._bits[bit >> 3] >> (bit & 7) & 1 for bit in self._places(key))
+    def select(self, keys: Sequence[bytes]) -> list[bytes]:
+        """Return those of the keys that may have been added; the others never were."""
+        return [
+            key
+            for key in keys
+            if all(self._bits[bit >> 3] >> (bit & 7) & 1 for bit in self._places(key))
+        ]
 
     def _places(self, key: bytes) -> list[int]:
         if len(key) != HASH_BYTES:
@@ -211,6 +215,19 @@ def set_item(record: bytes, key: bytes, value: bytes) -> bytes:
         at += ITEM_BYTES
     end = at + ITEM_BYTES if record[at : at + HASH_BYTES] == key else at
     return record[:at] + key + value + record[end:]
+
+
+Lone = tuple[
+    list[int],
+    list[bytes | None],
+    list[int],
+    list[bytes],
+    list[tuple[bytes, bytes]],
+    list[tuple[int, int, int]],
+]
+"""Places, hashes, kinds and first keys of lowest nodes, ascending; bucket ids and records of those
+with a single key (`ledger.state_bucket`); and of the others, whose hash is None: (which of these
+nodes, its first item, the item after its last)."""
 
 
 class TopChange:
@@ -289,31 +306,49 @@ class TreeTop:
                     hashes[2 * place + 1], kinds[2 * place + 1],
                 )  # fmt: skip
 
-    def plan_lone(
-        self, items: Sequence[tuple[bytes, bytes]]
-    ) -> tuple[list[int], list[bytes | None], list[int], list[int]]:
+    def plan_lone(self, items: Sequence[tuple[bytes, bytes]]) -> Lone:
         """Plan the lowest nodes that hold a single key, new or known, of (key, value) hashes.
 
-        `items` ascend by key. Returns (places, hashes, kinds, starts), place by place; `starts` are
-        the places' first items. A hash is None where the caller has to look what the place holds.
+        `items` ascend by key. What the caller has to look up comes last (`Lone`). Raises
+        `ValueError` for what is not two hashes.
         """
-        shift = KEY_BITS - self._first.bit_length() + 1
+        if any(type(item) is not tuple or len(item) != 2 for item in items):
+            raise ValueError("an item is two hashes")
+        if any(len(each) != HASH_BYTES for item in items for each in item):
+            raise ValueError("a hash is 32 bytes")
+        depth = self._first.bit_length() - 1
+        whole, rest = divmod(depth, 8)
         places: list[int] = []
         hashes: list[bytes | None] = []
-        kinds: list[int] = []
-        starts: list[int] = []
-        for at, (key, value) in enumerate(items):
-            place = self._first + (int.from_bytes(key, "big") >> shift)
-            if places and places[-1] == place:
-                hashes[-1] = None
-                continue
+        keys: list[bytes] = []
+        rows: list[tuple[bytes, bytes]] = []
+        others: list[tuple[int, int, int]] = []
+        begin = 0
+        while begin < len(items):
+            key, value = items[begin]
+            prefix = int.from_bytes(key, "big") >> (KEY_BITS - depth)
+            end = begin + 1
+            while end < len(items) and (
+                int.from_bytes(items[end][0], "big") >> (KEY_BITS - depth) == prefix
+            ):
+                end += 1
+            place = self._first + prefix
             kind = self._kinds[place]
+            if end == begin + 1 and (
+                kind == EMPTY or (kind == ONE and self._keys[place - self._first] == key)
+            ):
+                hashes.append(leaf_hash(key + value))
+                name = bytes((depth, *key[:whole]))
+                if rest:
+                    name += bytes((key[whole] & (0xFF00 >> rest) & 0xFF,))
+                rows.append((name, b"\0" + key + value))
+            else:
+                others.append((len(places), begin, end))
+                hashes.append(None)
             places.append(place)
-            starts.append(at)
-            kinds.append(ONE)
-            is_lone = kind == EMPTY or (kind == ONE and self._keys[place - self._first] == key)
-            hashes.append(leaf_hash(key + value) if is_lone else None)
-        return places, hashes, kinds, starts
+            keys.append(key)
+            begin = end
+        return places, hashes, [ONE] * len(places), keys, rows, others
 
     def plan(
         self,

@@ -21,6 +21,7 @@ LEAF_COUNT_MAX: Final = 32
 """Most keys of a leaf bucket: 63 hashes and a 2 kB record to update one of them."""
 
 LEAF_BYTES_MAX: Final = 1 + LEAF_COUNT_MAX * ITEM_BYTES
+_LONE_BYTES: Final = 1 + ITEM_BYTES
 
 FAN_OUT_BITS: Final = 4
 """An inner bucket has 2^4 children: 15 hashes and a 529 byte record."""
@@ -71,6 +72,11 @@ def compute_leaf_bucket(items: bytes, depth: int) -> Node:
         raise StateDamagedError(f"a bucket at depth {depth}: {error}") from None
 
 
+def is_lone(record: bytes) -> bool:
+    """Say whether a record is that of a leaf bucket with one key."""
+    return len(record) == _LONE_BYTES
+
+
 def split_items(record: bytes) -> dict[bytes, bytes]:
     """Return key hash → value hash of a leaf bucket's record."""
     check_leaf_record(record)
@@ -118,7 +124,7 @@ def update_bucket(
     depth: int,
     updates: list[tuple[bytes, bytes]],
     read_bucket: ReadBucket | None,
-    changed: list[tuple[bytes, bytes | None]],
+    changed: list[tuple[bytes, bytes]],
 ) -> Node:
     """Return the new node of the bucket that all `updates` (sorted, not empty) fall into.
 
@@ -158,7 +164,7 @@ def _update_children(
     updates: list[tuple[bytes, bytes]],
     children: list[Node],
     read_bucket: ReadBucket | None,
-    changed: list[tuple[bytes, bytes | None]],
+    changed: list[tuple[bytes, bytes]],
 ) -> None:
     """Update the child buckets in place; `updates` are sorted, so each child's stand together."""
     below = depth + FAN_OUT_BITS

@@ -28,7 +28,6 @@ from ledger.kernel import (
 from ledger.state_bucket import (
     FAN_OUT_BITS,
     INNER_RECORD,
-    LEAF_RECORD,
     Node,
     ReadBucket,
     StateDamagedError,
@@ -56,16 +55,8 @@ _BUCKETS: Final = 1 << TOP_DEPTH
 _PREFIX_BYTES: Final = (TOP_DEPTH + 7) // 8
 _PREFIX_SHIFT: Final = _PREFIX_BYTES * 8 - TOP_DEPTH
 
-_NAME_BASE: Final = (TOP_DEPTH << (8 * _PREFIX_BYTES)) - (_BUCKETS << _PREFIX_SHIFT)
-_NAME_BYTES: Final = 1 + _PREFIX_BYTES
-
 PROGRESS_STEP: Final = 65_536
 """Buckets between two calls of a rebuild's progress callback: a few per second."""
-
-
-def _name_of(place: int) -> bytes:
-    """Return the id of the bucket below one of the top's lowest places."""
-    return (_NAME_BASE + (place << _PREFIX_SHIFT)).to_bytes(_NAME_BYTES, "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +66,8 @@ class TreeUpdate:
     parent_root: bytes
     """Root of the tree that this was planned on."""
     root: bytes
-    buckets: list[tuple[bytes, bytes | None]]
-    """(bucket id, new record), for storage. Nothing is ever removed, so no record is None."""
+    buckets: list[tuple[bytes, bytes]]
+    """(bucket id, new record), for storage. Nothing is ever removed."""
     top: TopChange
 
 
@@ -133,31 +124,14 @@ class StateTree:
         lengths = {*map(len, updates.keys()), *map(len, updates.values())}
         if lengths - {HASH_BYTES}:
             raise ValueError(f"hashes of the state tree have lengths {sorted(lengths)}")
-        buckets: list[tuple[bytes, bytes | None]] = []
-        change = self._top.plan(*self._plan_buckets(updates, buckets))
-        return TreeUpdate(self.root, change.root, buckets, change)
-
-    def _plan_buckets(
-        self, updates: Mapping[bytes, bytes], buckets: list[tuple[bytes, bytes | None]]
-    ) -> tuple[list[int], list[bytes], list[int], list[bytes]]:
-        """Recompute each bucket that an update falls into, in key order."""
         items = sorted(updates.items())
-        places, hashes, kinds, starts = self._top.plan_lone(items)
-        keys = [items[start][0] for start in starts]
-        nodes: list[bytes] = []
-        starts.append(len(items))
-        for at, lone in enumerate(hashes):
-            place = places[at]
-            if lone is not None:
-                key, value = items[starts[at]]
-                buckets.append((_name_of(place), b"%b%b%b" % (LEAF_RECORD, key, value)))
-                nodes.append(lone)
-                continue
-            reader = self._read_bucket if self._top.kind_at(place) else None
-            group = items[starts[at] : starts[at + 1]]
-            node, kinds[at] = update_bucket(TOP_DEPTH, group, reader, buckets)
-            nodes.append(node)
-        return places, nodes, kinds, keys
+        places, hashes, kinds, keys, buckets, others = self._top.plan_lone(items)
+        for at, begin, end in others:
+            reader = self._read_bucket if self._top.kind_at(places[at]) else None
+            hashes[at], kinds[at] = update_bucket(TOP_DEPTH, items[begin:end], reader, buckets)
+        nodes = [node for node in hashes if node is not None]
+        change = self._top.plan(places, nodes, kinds, keys)
+        return TreeUpdate(self.root, change.root, buckets, change)
 
     def apply(self, update: TreeUpdate) -> None:
         """Become what was planned; storage must hold the update's buckets from here on."""

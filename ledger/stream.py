@@ -10,7 +10,7 @@ them from the entries.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -38,7 +38,7 @@ class StreamValue(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The contract or party, as its module encodes it; None while only refused attempts exist."""
 
 
-class StoredStream(NamedTuple):
+class StoredStream(msgspec.Struct, frozen=True, gc=False):
     """What storage keeps for a stream: the committed value and what lets it grow.
 
     As bytes: number of peaks (u8) ‖ newest ‖ peaks ‖ value, so that the value is cut out, not
@@ -94,6 +94,11 @@ def decode_stored_stream(raw: bytes) -> StoredStream:
     end = _REFUSED_END + (count - _HAS_REFUSED) * HASH_BYTES
     peaks = raw[_REFUSED_END:end]
     return StoredStream(raw[end:], peaks, newest, refused, raw[_COUNT_END:_REFUSED_END])
+
+
+def count_refused(raw: bytes) -> int:
+    """Return how many entries of a stored stream were refused, without reading the rest."""
+    return int.from_bytes(raw[_NEWEST_END:_COUNT_END]) if raw[0] & _HAS_REFUSED else 0
 
 
 def compute_state_key(stream: str) -> bytes:

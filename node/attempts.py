@@ -27,7 +27,7 @@ from contracts.execution import Candidate, Chain, Executor
 from contracts.handling import READS_MAX
 from contracts.lookback import PREFIXES
 from ledger.refusal import Reason, Rejected
-from ledger.stream import decode_stored_stream
+from ledger.stream import count_refused
 from node.undecided import Undecided
 
 ATTEMPTS_MAX: Final = 1_000
@@ -96,7 +96,7 @@ class Trials:
     def _count_refused(self, stream: str) -> int:
         """Return how many of a stream were refused; 0 where nobody counts."""
         raw = self._chain.reader.state(stream) if stream.startswith(PREFIXES) else None
-        return 0 if raw is None else decode_stored_stream(raw).refused
+        return 0 if raw is None else count_refused(raw)
 
 
 def _waits(stream: str, attempts: int, signer: str) -> Rejected:

@@ -122,6 +122,10 @@ def check_block(
         _check_shape(chain, header, proposal, candidates, limits)
     except Rejected as rejected:
         return Checked(Verdict.INADMISSIBLE, rejected.detail, None)
+    checked = _execute(chain, header, proposal, candidates, limits)
+    if checked.block is not None:
+        return checked
+    # What agrees in all leaf hashes and in the header agrees in the log's root too.
     claimed = split_hashes(proposal.leaf_hashes)
     if chain.log.extend(claimed).root() != header.log_root:
         return Checked(
@@ -129,6 +133,16 @@ def check_block(
             f"the {len(claimed)} leaf hashes do not give log root {header.log_root.hex()}",
             None,
         )
+    return checked
+
+
+def _execute(
+    chain: Chain,
+    header: Header,
+    proposal: Proposal,
+    candidates: Sequence[Candidate],
+    limits: Limits,
+) -> Checked:
     try:
         block = execute_block(
             chain,
@@ -141,27 +155,27 @@ def check_block(
         return Checked(Verdict.INADMISSIBLE, str(error), None)
     except ExecutionFailed as error:
         return Checked(Verdict.CANNOT_EXECUTE, str(error), None)
-    return _compare(block, header, proposal, claimed)
+    return _compare(block, header, proposal)
 
 
-def _compare(
-    block: ExecutedBlock, header: Header, proposal: Proposal, claimed: list[bytes]
-) -> Checked:
-    for position, leaf in enumerate(claimed):
-        if block.leaf_hashes[position] != leaf:
-            outcome = block.outcomes[position]
-            here = f"{outcome.status} {outcome.code}".rstrip()
-            return Checked(
-                Verdict.ENTRIES_DIFFER,
-                f"transaction {position} ({block.rows[position].tx_id.hex()}) is the first that "
-                f"differs: here it is {here} with leaf hash "
-                f"{block.leaf_hashes[position].hex()}, the proposal has {leaf.hex()}",
-                None,
-            )
+def _compare(block: ExecutedBlock, header: Header, proposal: Proposal) -> Checked:
+    here = block.leaf_hashes[:-1]
+    if b"".join(here) != proposal.leaf_hashes:
+        claimed = split_hashes(proposal.leaf_hashes)
+        position = next(at for at, leaf in enumerate(claimed) if here[at] != leaf)
+        outcome = block.outcomes[position]
+        became = f"{outcome.status} {outcome.code}".rstrip()
+        return Checked(
+            Verdict.ENTRIES_DIFFER,
+            f"transaction {position} ({block.rows[position].tx_id.hex()}) is the first that "
+            f"differs: here it is {became} with leaf hash {here[position].hex()}, the proposal "
+            f"has {claimed[position].hex()}",
+            None,
+        )
     if block.header.state_root != header.state_root:
         return Checked(
             Verdict.STATE_DIFFERS,
-            f"all {len(claimed)} entries agree; the state root here is "
+            f"all {len(here)} entries agree; the state root here is "
             f"{block.header.state_root.hex()}, the proposal has {header.state_root.hex()}",
             None,
         )

@@ -280,6 +280,11 @@ class Driver:
         skew_ms = self.identity.genesis.parameters.proposal_clock_skew_ms
         self._admission.check(candidate, self._now_ms, skew_ms)
 
+    def may_admit_all(self, candidates: Sequence[Candidate]) -> bool:
+        """Say whether all of these are new and `check_admission` has nothing against any."""
+        skew_ms = self.identity.genesis.parameters.proposal_clock_skew_ms
+        return self._admission.may_promise_all(candidates, self._now_ms, skew_ms)
+
     def is_on_trial(self, candidate: Candidate) -> bool:
         """Say whether a submission's record is so full of attempts that it is tried first."""
         return self._admission.is_on_trial(candidate)

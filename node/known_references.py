@@ -32,14 +32,14 @@ class KnownReferences:
         self.is_complete = False
         """Whether what is not in the filter was never used."""
 
-    def may_hold(self, key: bytes) -> bool:
-        """Return False only for a reference that was never used."""
+    def select(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Return those of the references that may have been used; the others never were."""
         if not self.is_complete:
-            return True
-        for each in self._filters:  # noqa: SIM110 a generator would cost more than the look-up
-            if each.may_hold(key):
-                return True
-        return False
+            return set(keys)
+        found: set[bytes] = set()
+        for each in self._filters:
+            found.update(each.select(keys))
+        return found
 
     def add(self, keys: Sequence[bytes]) -> None:
         """Add references that a block used."""

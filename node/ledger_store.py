@@ -19,7 +19,7 @@ from ledger.block import Header, HeaderEntry, decode_entry
 from ledger.log import extend_tiles, frontier_from_tiles
 from ledger.merkle import Frontier
 from ledger.refusal import Rejected
-from ledger.state_bucket import StateDamagedError
+from ledger.state_bucket import StateDamagedError, is_lone
 from ledger.state_tree import StateTree
 from node.catch_up import reproduce_block
 from node.known_references import KnownReferences
@@ -56,6 +56,10 @@ class LedgerStore:
         """Return a stream's stored value."""
         return self._state.get(stream)
 
+    def states(self, streams: Sequence[str]) -> list[bytes | None]:
+        """Return the stored value of each stream."""
+        return self._state.get_all(streams)
+
     def bucket(self, bucket_id: bytes) -> bytes | None:
         """Return a bucket record of the state tree."""
         return self._buckets.get(bucket_id)
@@ -65,9 +69,12 @@ class LedgerStore:
         position = self.chain_store.transaction(tx_id)
         return None if position is None else position.height
 
-    def reference(self, key: bytes) -> tuple[bytes, int] | None:
-        """Return (tx_id, header time) of the transaction that took a business reference."""
-        return self.chain_store.reference(key) if self._references.may_hold(key) else None
+    def references(self, keys: Sequence[bytes]) -> list[tuple[bytes, int] | None]:
+        """Return of each (tx_id, header time) of the transaction that took a reference."""
+        used = self._references.select(keys)
+        if not used:
+            return [None] * len(keys)
+        return [self.chain_store.reference(key) if key in used else None for key in keys]
 
     def entry(self, tx_id: bytes) -> StoredEntry | None:
         """Return a transaction's entry, or None where it is not at hand.
@@ -162,7 +169,10 @@ class LedgerStore:
         """Write the index of a block that is in its segment; from here on it is read."""
         self.chain_store.index_block(write, appended)
         self._state.update(write.state)
-        self._buckets.update(write.buckets)
+        # A key alone in its bucket is set without reading it (below an inner bucket it is read), so
+        # such a bucket is read again only when a second key comes.
+        self._buckets.update([row for row in write.buckets if not is_lone(row[1])])
+        self._buckets.replace([row for row in write.buckets if is_lone(row[1])])
         self._references.add([row.reference_key for row in write.transactions if row.reference_key])
 
 

@@ -11,10 +11,19 @@ work: waiting for what no block takes would look like a silent primary.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from contracts.execution import Candidate, Chain, check_keys, check_time, is_on_chain
+from contracts.execution import (
+    Candidate,
+    Chain,
+    are_signed,
+    are_timely,
+    are_under_new_references,
+    check_keys,
+    check_time,
+    is_on_chain,
+)
 from contracts.parties import PARTY_PREFIX
 from ledger.refusal import Reason, Rejected
 from ledger.transaction import Transaction
@@ -66,7 +75,7 @@ class PoolAdmission:
         proposes, and any peer could bring it again.
         """
         reader = self._chain.reader
-        taker = reader.reference(transaction.reference_key)
+        (taker,) = reader.references([transaction.reference_key])
         return taker is not None and is_on_chain(reader, transaction.tx_id, taker)
 
     def check(self, candidate: Candidate, now_ms: int, skew_ms: int) -> None:
@@ -76,6 +85,19 @@ class PoolAdmission:
         self._check_margin(candidate.transaction, now_ms, skew_ms)
         if candidate.transaction.tx_id not in self._pool:
             self._pool.check_room(candidate)
+
+    def may_promise_all(self, candidates: Sequence[Candidate], now_ms: int, skew_ms: int) -> bool:
+        """Say whether all of these are new and `check` has nothing against any."""
+        chain = self._chain
+        transactions = [candidate.transaction for candidate in candidates]
+        first_ms = max(now_ms, chain.header.time_ms) + INTAKE_MARGIN_MS + skew_ms
+        last_ms = max(now_ms, chain.header.time_ms + 1) + chain.limits.replay_window_ms
+        return (
+            are_timely(transactions, first_ms, last_ms - first_ms)
+            and are_under_new_references(chain.reader, transactions)
+            and are_signed(transactions, chain.header.height + 1, chain.party, self._valid_keys)
+            and self._pool.has_room(transactions)
+        )
 
     def is_on_trial(self, candidate: Candidate) -> bool:
         """Say whether `check_attempt` has to be asked."""
@@ -89,9 +111,17 @@ class PoolAdmission:
         self._trials.check(candidate, now_ms, self._pool.undecided, arriving)
 
     def admit(
-        self, candidates: Iterable[Candidate], now_ms: int, *, is_local: bool
+        self, candidates: Sequence[Candidate], now_ms: int, *, is_local: bool
     ) -> list[Candidate]:
-        """Add what may wait; return what was not there before."""
+        """Add what may wait; return what was not there before.
+
+        Asked of all at once, and of each only where the answer is not yes for all.
+        """
+        transactions = [candidate.transaction for candidate in candidates]
+        if self._may_all_wait(transactions, now_ms, is_local=is_local) and self._pool.add_all(
+            candidates, is_local=is_local, now_ms=now_ms
+        ):
+            return list(candidates)
         fresh: list[Candidate] = []
         for candidate in candidates:
             transaction = candidate.transaction
@@ -109,6 +139,21 @@ class PoolAdmission:
             except Rejected as rejected:
                 self._say("debug", f"transaction {transaction.tx_id.hex()}: {rejected}")
         return fresh
+
+    def _may_all_wait(
+        self, transactions: Sequence[Transaction], now_ms: int, *, is_local: bool
+    ) -> bool:
+        """Say whether there is nothing to be said of any of these, as `admit` asks of each."""
+        chain = self._chain
+        time_ms, window_ms = chain.header.time_ms, ANY_WINDOW_MS
+        if not is_local:
+            time_ms, window_ms = max(now_ms, time_ms + 1), chain.limits.replay_window_ms
+        return (
+            self._recent.isdisjoint([transaction.tx_id for transaction in transactions])
+            and are_timely(transactions, time_ms, window_ms)
+            and (is_local or are_under_new_references(chain.reader, transactions))
+            and are_signed(transactions, chain.header.height + 1, chain.party, self._valid_keys)
+        )
 
     def purge(self, now_ms: int, skew_ms: int) -> None:
         """Drop what no block may take any more; of what is promised the chain's time decides."""
@@ -128,6 +173,7 @@ class PoolAdmission:
     def block_applied(self, tx_ids: list[bytes], streams: Iterable[str]) -> None:
         """Forget what a block holds, and what waits under keys that it has just ended."""
         self._pool.remove(tx_ids)
+        self._pool.undecided.block_applied()
         self._overdue.difference_update(tx_ids)
         self._recent.add(tx_ids)
         self._valid_keys.clear()

@@ -35,7 +35,7 @@ EXPIRY_TICKS: Final = 200
 
 FETCHING_MAX: Final = 8
 
-Find = Callable[[bytes], Candidate | None]
+FindAll = Callable[[Sequence[bytes]], list[Candidate | None]]
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,10 @@ class Waiting:
     """A proposal some of whose envelopes are not here yet."""
 
     action: CheckProposal
-    hashes: list[bytes]
-    found: dict[bytes, Candidate]
-    missing: dict[bytes, None]
+    found: list[Candidate | None]
+    """In the order of the proposal; None where one is missing."""
+    missing: dict[bytes, list[int]]
+    """The hashes that nothing was found for, and where they stand."""
     refused: Rejected | None = None
     since_tick: int = -1
     asked_tick: int = -1
@@ -69,7 +70,12 @@ class Waiting:
         """Return the transactions in order once they are all here."""
         if self.missing:
             return None
-        return [self.found[envelope_hash] for envelope_hash in self.hashes]
+        return [candidate for candidate in self.found if candidate is not None]
+
+    def take(self, envelope_hash: bytes, candidate: Candidate) -> None:
+        """Put what was missing where it belongs."""
+        for place in self.missing.pop(envelope_hash, ()):
+            self.found[place] = candidate
 
 
 @dataclass(slots=True)
@@ -147,18 +153,16 @@ class ProposalDesk:
         """A proposal has its verdict."""
         self._waiting.pop(block_hash, None)
 
-    def wait(self, action: CheckProposal, find: Find) -> None:
+    def wait(self, action: CheckProposal, find_all: FindAll) -> None:
         """Note what a proposal still lacks; beyond the bound the oldest is forgotten."""
         hashes = split_hashes(action.proposal.envelope_hashes)
-        found: dict[bytes, Candidate] = {}
-        missing: dict[bytes, None] = {}
-        for envelope_hash in hashes:
-            candidate = find(envelope_hash)
-            if candidate is None:
-                missing[envelope_hash] = None
-            else:
-                found[envelope_hash] = candidate
-        self._waiting[action.proposal.block_hash] = Waiting(action, hashes, found, missing)
+        found = find_all(hashes)
+        missing: dict[bytes, list[int]] = {}
+        if not all(found):
+            for place, candidate in enumerate(found):
+                if candidate is None:
+                    missing.setdefault(hashes[place], []).append(place)
+        self._waiting[action.proposal.block_hash] = Waiting(action, found, missing)
         while len(self._waiting) > WAITING_MAX:
             del self._waiting[next(iter(self._waiting))]
 
@@ -166,9 +170,7 @@ class ProposalDesk:
         """Give a verified transaction to the proposals that lack it."""
         envelope_hash = candidate.transaction.envelope_hash
         for waiting in self._waiting.values():
-            if envelope_hash in waiting.missing:
-                del waiting.missing[envelope_hash]
-                waiting.found[envelope_hash] = candidate
+            waiting.take(envelope_hash, candidate)
 
     def refuse(self, envelope_hash: bytes, rejected: Rejected) -> None:
         """An envelope a proposal names is bad: the proposal is."""

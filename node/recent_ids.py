@@ -7,7 +7,7 @@ up. Bounded: the older half is forgotten when it is full.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 IDS_MAX: Final = 131_072
@@ -24,6 +24,10 @@ class RecentIds:
 
     def __contains__(self, tx_id: bytes) -> bool:
         return tx_id in self._young or tx_id in self._old
+
+    def isdisjoint(self, tx_ids: Collection[bytes]) -> bool:
+        """Say whether none of these was committed lately."""
+        return self._young.isdisjoint(tx_ids) and self._old.isdisjoint(tx_ids)
 
     def add(self, tx_ids: Iterable[bytes]) -> None:
         """Remember these."""

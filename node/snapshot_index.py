@@ -188,7 +188,7 @@ def _put_rows(
             elif isinstance(row, ReferenceRow):
                 puts.append((b"r" + row.key, encode_reference(row.tx_id, row.time_ms)))
         plan = tree.plan(updates)
-        puts += [(b"k" + name, record) for name, record in plan.buckets if record is not None]
+        puts += [(b"k" + name, record) for name, record in plan.buckets]
         keyvalue.write(puts)
         tree.apply(plan)
         count += len(rows)

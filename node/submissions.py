@@ -149,6 +149,7 @@ class Submissions:
         if self._promises:
             for tx_id in tx_ids:
                 self._promises.pop(tx_id, None)
+        self._arrivals.undecided.block_applied()
         self._open_the_door()
 
     def _open_the_door(self) -> None:
@@ -195,15 +196,17 @@ class Submissions:
                 examined += await self._examine(envelopes[begin : begin + PART_COUNT])
         answers: list[Intake | None] = []
         fresh: dict[int, Candidate] = {}
+        now_s = self._shell.now_ms() / 1000
         try:
             for at, item in enumerate(examined):
                 if not isinstance(item, Candidate):
                     answers.append(item)
                     continue
-                refusal = self._take_quota(item)
+                refusal = self._take_quota(item, now_s)
                 if refusal is None and self._is_on_trial(item):
                     await asyncio.sleep(0)  # a trial is a turn of its own
                     refusal = self._check_attempt(item)
+                    now_s = self._shell.now_ms() / 1000
                 answers.append(refusal)
                 if refusal is None:
                     fresh[at] = item
@@ -220,22 +223,17 @@ class Submissions:
         Refused first is what the applied state refuses, before signatures are paid for.
         """
         shell = self._shell
+        read = shell.examiner.parse_submitted(raws)
         found: list[Parsed | Refused] = []
         known: set[bytes] = set()
-        for item in shell.examiner.parse_submitted(raws):
-            if isinstance(item, Rejected):
-                found.append(self._refuse(item, None))
-                continue
-            candidate = item.candidate
-            if shell.driver.is_on_chain(candidate.transaction):
-                known.add(candidate.transaction.tx_id)
-                found.append(item)
-                continue
-            try:
-                shell.driver.check_admission(candidate)
-                found.append(item)
-            except Rejected as rejected:
-                found.append(self._refuse(rejected, candidate))
+        parsed = [item for item in read if isinstance(item, Parsed)]
+        if len(parsed) == len(read) and shell.driver.may_admit_all(
+            [item.candidate for item in parsed]
+        ):
+            found += parsed
+        else:
+            for item in read:
+                found.append(self._judge(item, known))
         _, bad = await shell.examiner.verify([each for each in found if isinstance(each, Parsed)])
         is_bad = {id(item) for item in bad}
         examined: list[Candidate | Intake] = []
@@ -250,6 +248,20 @@ class Submissions:
                 examined.append(each.candidate)
         return examined
 
+    def _judge(self, item: Parsed | Rejected, known: set[bytes]) -> Parsed | Refused:
+        """Return what may go on, or why not; `known` gets the id of what is on the chain."""
+        if isinstance(item, Rejected):
+            return self._refuse(item, None)
+        driver, candidate = self._shell.driver, item.candidate
+        if driver.is_on_chain(candidate.transaction):
+            known.add(candidate.transaction.tx_id)
+            return item
+        try:
+            driver.check_admission(candidate)
+        except Rejected as rejected:
+            return self._refuse(rejected, candidate)
+        return item
+
     def _answer_known(self, candidate: Candidate) -> Intake:
         """Return the position of a body on the chain, to whoever holds its signers' keys."""
         transaction = candidate.transaction
@@ -262,12 +274,12 @@ class Submissions:
             return self._refuse(rejected, candidate)
         return Known(position)
 
-    def _take_quota(self, candidate: Candidate) -> Refused | None:
+    def _take_quota(self, candidate: Candidate, now_s: float) -> Refused | None:
         transaction = candidate.transaction
         if transaction.tx_id in self._promises:
             return None
         submitter = transaction.body.signers[0]
-        wait_s = self._quota.take(submitter, self._shell.now_ms() / 1000)
+        wait_s = self._quota.take(submitter, now_s)
         if not wait_s:
             return None
         rejected = Rejected(
@@ -293,7 +305,7 @@ class Submissions:
         if not self._is_on_trial(candidate):
             return None
         try:
-            self._shell.driver.check_attempt(candidate, self._arrivals)
+            self._shell.driver.check_attempt(candidate, self._arrivals.undecided)
         except Rejected as rejected:
             return self._refuse(rejected, candidate)
         return None

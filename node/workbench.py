@@ -9,7 +9,7 @@ move, and whatever is asked then is asked again after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from consensus import actions as act
@@ -47,6 +47,15 @@ class Workbench:
     def find(self, envelope_hash: bytes) -> Candidate | None:
         """Return a transaction that lies here or waits in the pool."""
         return self._pool.find_envelope(envelope_hash) or self.desk.find(envelope_hash)
+
+    def _find_all(self, envelope_hashes: Sequence[bytes]) -> list[Candidate | None]:
+        found = self._pool.find_envelopes(envelope_hashes)
+        if all(found):
+            return found
+        return [
+            candidate or self.desk.find(envelope_hash)
+            for candidate, envelope_hash in zip(found, envelope_hashes, strict=True)
+        ]
 
     def find_executed(self, height: int, block_hash: bytes) -> ExecutedBlock | None:
         """Return what executing a proposal gave, if it is of the next height."""
@@ -97,7 +106,7 @@ class Workbench:
             return ev.ProposalChecked(
                 action.height, action.view, block_hash, ev.Verdict.UNAVAILABLE, "not that height"
             )
-        self.desk.wait(action, self.find)
+        self.desk.wait(action, self._find_all)
         return self._check_if_complete(block_hash)
 
     def check_waiting(self) -> Iterator[ev.ProposalChecked]:

@@ -426,9 +426,9 @@ class ChainStore:
         waiting = list(self._checkpoints_waiting.items())
         puts += [(b"c" + HEIGHT.pack(height), note) for height, note in waiting]
         puts += [(b"s" + stream.encode(), value) for stream, value in block.state]
-        puts += [(b"k" + key, record) for key, record in block.buckets if record is not None]
+        puts += [(b"k" + key, record) for key, record in block.buckets]
         puts += [(TILE.pack(b"h", level, index), tile) for level, index, tile in block.tiles]
-        self.keyvalue.write(puts, [b"k" + key for key, record in block.buckets if record is None])
+        self.keyvalue.write(puts)
         self._applied = position
         self._forget_waiting(waiting)
 

@@ -77,8 +77,8 @@ class BlockWrite:
     """(level, index, hashes) of the log's tiles that changed."""
     state: Sequence[tuple[str, bytes]]
     """(stream name, state value)."""
-    buckets: Sequence[tuple[bytes, bytes | None]]
-    """(bucket id, record) of the state tree; None removes it."""
+    buckets: Sequence[tuple[bytes, bytes]]
+    """(bucket id, record) of the state tree."""
     transactions: Sequence[TransactionRow]
     """Of the first entries, in order: a block's other entries are no transactions."""
 
@@ -117,21 +117,23 @@ class BlockPosition:
 def transaction_rows(block: BlockWrite, appended: Appended) -> list[tuple[bytes, bytes]]:
     """Return the rows of a block's transactions: the hot path, two rows for each."""
     pack = _TRANSACTION.pack
-    offsets, lengths, crcs = appended.offsets, appended.lengths, appended.crcs
+    count = len(block.transactions)
+    # The header's entry, the last one, has no row.
+    offsets, lengths = appended.offsets[:count], appended.lengths[:count]
+    crcs = appended.crcs[:count]
     first_index, height, segment = block.first_index, block.height, appended.place.segment
     time = HEIGHT.pack(block.time_ms)
-    puts: list[tuple[bytes, bytes]] = []
-    put = puts.append
-    for at, row in enumerate(block.transactions):
-        tx_id = row.tx_id
-        put((
-            b"t" + tx_id,
-            pack(first_index + at, height, segment, offsets[at], lengths[at], crcs[at])
-            + row.previous
-            + row.previous_applied,
-        ))  # fmt: skip
-        if row.reference_key:
-            put((b"r" + row.reference_key, tx_id + time))
+    rows = block.transactions
+    indices = range(first_index, first_index + count)
+    places = zip(rows, indices, offsets, lengths, crcs, strict=True)
+    puts = [
+        (
+            b"t" + row.tx_id,
+            pack(index, height, segment, offset, length, crc) + row.previous + row.previous_applied,
+        )
+        for row, index, offset, length, crc in places
+    ]
+    puts += [(b"r" + row.reference_key, row.tx_id + time) for row in rows if row.reference_key]
     return puts
 
 

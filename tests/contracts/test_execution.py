@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import msgpack
@@ -470,7 +471,10 @@ class CountingReader:
     def transaction_height(self, tx_id: bytes) -> int | None:
         raise NotImplementedError
 
-    def reference(self, key: bytes) -> tuple[bytes, int] | None:
+    def states(self, streams: Sequence[str]) -> list[bytes | None]:
+        return [self.state(stream) for stream in streams]
+
+    def references(self, keys: Sequence[bytes]) -> list[tuple[bytes, int] | None]:
         raise NotImplementedError
 
     def entry(self, tx_id: bytes) -> StoredEntry | None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import kernel, kernel_plain
+from ledger.state_bucket import LEAF_RECORD, bucket_id
 
 try:
     from ledger import kernel_native
@@ -227,11 +228,11 @@ def test_filters_agree_and_forget_nothing(
         each.add_all(held[:20])
         each.add_all(held[20:])
         assert each.count == len(held)
-        assert all(each.may_hold(key) for key in held)
-    answers = [[each.may_hold(key) for key in others] for each in filters]
+        assert each.select(held) == held
+    answers = [each.select(others) for each in filters]
     assert answers[0] == answers[1]
     for wrong in (b"", b"x" * 31):
-        same(lambda module, wrong=wrong: module.KeyFilter(8).may_hold(wrong))  # type: ignore[misc]
+        same(lambda module, wrong=wrong: module.KeyFilter(8).select([wrong]))  # type: ignore[misc]
         same(lambda module, wrong=wrong: module.KeyFilter(8).add_all([wrong]))  # type: ignore[misc]
 
 
@@ -269,12 +270,33 @@ def test_lone_leaves_are_planned_alike(
                 top.set_lowest(16 + place, digest(place), kind, keys[0])
         answers.append(top.plan_lone(sorted(updates.items())))
     assert answers[0] == answers[1]
-    places, nodes, kinds, starts = answers[0]
+    places, nodes, kinds, keys, rows, others = answers[0]
     assert sorted({16 + (key[0] >> 4) for key in updates}) == places
-    assert len(nodes) == len(kinds) == len(starts) == len(places)
-    for place, node in zip(places, nodes, strict=True):
-        new = [key for key in updates if key[0] >> 4 == place - 16]
+    assert len(nodes) == len(kinds) == len(keys) == len(places) == len(rows) + len(others)
+    lone, ranges = dict(rows), {at: (begin, end) for at, begin, end in others}
+    for at, (place, node) in enumerate(zip(places, nodes, strict=True)):
+        new = sorted(key for key in updates if key[0] >> 4 == place - 16)
+        assert keys[at] == new[0]
         if len(new) == 1 and inside[place - 16] in ([], new):
             assert node == kernel_plain.leaf_hash(new[0] + updates[new[0]])
+            assert lone[bucket_id(4, new[0])] == LEAF_RECORD + new[0] + updates[new[0]]
         else:
             assert node is None
+            begin, end = ranges[at]
+            assert sorted(updates)[begin:end] == new
+
+
+@NEEDS_NATIVE
+@pytest.mark.parametrize("depth", [0, 9])
+@pytest.mark.parametrize("at", [0, 1])
+def test_what_is_no_item_is_refused_and_never_read(depth: int, at: int) -> None:
+    """The compiled kernel once took the second item of a place for a tuple whatever it was, and
+    the process died of a number there."""
+    good, value = (bytes(32), digest("value")), digest("value")
+    for wrong in (
+        7, None, b"x" * 32, [KEY, value], (), (KEY,), (KEY, value, value), (KEY, b""),
+        (b"x" * 31, value),
+    ):  # fmt: skip
+        items: list[Any] = [good, good]
+        items[at] = wrong
+        same(lambda module, items=items: module.TreeTop(depth).plan_lone(items))  # type: ignore[misc]

@@ -14,6 +14,7 @@ from ledger.stream import (
     StreamValue,
     compute_state_key,
     compute_value_hash,
+    count_refused,
     decode_stored_stream,
     decode_stream_value,
     encode_stored_stream,
@@ -64,7 +65,9 @@ def test_what_storage_keeps_of_refused_entries_stands_only_where_there_are_some(
     plain = encode_stored_stream(b"value", peaks, newest, 0, applied)
     assert plain == encode_stored_stream(b"value", peaks, newest)
     assert decode_stored_stream(plain) == StoredStream(b"value", peaks, newest, 0, newest)
+    assert count_refused(plain) == 0
     for refused in (1, 300, 2**53 - 1):
         raw = encode_stored_stream(b"value", peaks, newest, refused, applied)
         assert len(raw) == len(plain) + 40
+        assert count_refused(raw) == refused
         assert decode_stored_stream(raw) == StoredStream(b"value", peaks, newest, refused, applied)

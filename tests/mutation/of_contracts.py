@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutation.mutant import Mutant
 
 EXECUTION = "tests/contracts/test_execution.py::"
+AT_ONCE = "tests/node/test_all_at_once.py::"
 PREPAID = "tests/contracts/test_prepaid.py::"
 PARTIES = "tests/contracts/test_parties.py::"
 ATTEST = "tests/contracts/test_attest.py::"
@@ -63,10 +64,60 @@ MUTANTS = (
         EXECUTION + "test_a_key_found_good_for_one_party_is_not_good_for_another",
     ),
     Mutant(
+        "twice-in-what-is-admitted-at-once",
+        "contracts/execution.py",
+        "            len(set(ids)) == len(ids)\n            and self._tx_ids",
+        "            self._tx_ids",
+        "asked of all at once, a transaction may stand twice in one block",
+        AT_ONCE + "test_a_block_admits_together_what_it_admits_one_by_one",
+    ),
+    Mutant(
+        "admitted-at-once-and-forgotten",
+        "contracts/execution.py",
+        "            self._tx_ids.update(ids)\n",
+        "",
+        "what was admitted at once may come into the block again",
+        AT_ONCE + "test_a_block_admits_together_what_it_admits_one_by_one",
+    ),
+    Mutant(
+        "stale-at-once",
+        "contracts/execution.py",
+        "(time_ms <= min(times) and max",
+        "(max",
+        "asked of all at once, a transaction is taken after its deadline",
+        EXECUTION + "test_not_after_lies_between_the_blocks_time_and_the_window",
+    ),
+    Mutant(
+        "window-open-at-once",
+        "contracts/execution.py",
+        "and max(times) <= time_ms + window_ms)",
+        "and time_ms)",
+        "asked of all at once, a deadline may lie beyond the window",
+        EXECUTION + "test_not_after_lies_between_the_blocks_time_and_the_window",
+    ),
+    Mutant(
+        "references-not-asked-about-at-once",
+        "contracts/execution.py",
+        "    return not any(reader.references(keys))",
+        "    return bool(keys)",
+        "asked of all at once, what is on the chain comes onto it again",
+        EXECUTION + "test_a_duplicate_is_inadmissible_in_the_same_and_in_a_later_block",
+    ),
+    Mutant(
+        "signed-by-anybody-at-once",
+        "contracts/execution.py",
+        "        if len(signers) == 1 and (signers[0], signed[0][0]) in known:\n"
+        "            continue\n"
+        "        try:",
+        "        if len(signers) == 1 and signed:\n            continue\n        try:",
+        "asked of all at once, one party's key signs for another",
+        AT_ONCE + "test_a_block_admits_together_what_it_admits_one_by_one",
+    ),
+    Mutant(
         "reference-free-in-the-block",
         "contracts/execution.py",
         "            if taken_by is None:\n"
-        "                self._references[key] = transaction.tx_id\n"
+        "                references[key] = transaction.tx_id\n"
         "            else:\n",
         "            if taken_by is not None:\n",
         "within a block a business reference may be used twice",

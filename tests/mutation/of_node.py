@@ -9,6 +9,7 @@ DRIVER = "tests/node/test_driver.py::"
 CATCH_UP = "tests/node/test_catch_up.py::"
 RECOVERY = "tests/node/test_recovery.py::"
 MEMPOOL = "tests/node/test_mempool.py::"
+AT_ONCE = "tests/node/test_all_at_once.py::"
 SHELL = "tests/node/test_shell.py::"
 BACKLOG = "tests/node/test_backlog.py::"
 RELAYED = "tests/node/test_relayed.py::"
@@ -29,8 +30,8 @@ MUTANTS = (
     Mutant(
         "entries-not-compared",
         "node/blocks.py",
-        "        if block.leaf_hashes[position] != leaf:",
-        "        if not leaf:",
+        '    if b"".join(here) != proposal.leaf_hashes:',
+        "    if len(here) * HASH_BYTES != len(proposal.leaf_hashes):",
         "a replica does not compare what its own execution gave",
         BLOCKS + "test_entries_that_differ_name_the_first_transaction",
     ),
@@ -282,6 +283,119 @@ MUTANTS = (
         MEMPOOL + "test_it_is_bounded_in_number",
     ),
     Mutant(
+        "pool-without-bound-at-once",
+        "node/mempool.py",
+        "            len(self._items) + count <= self._transactions_max\n            and ",
+        "            ",
+        "what comes together is taken beyond the pool's bound",
+        AT_ONCE + "test_there_is_room_for_all_up_to_each_bound",
+    ),
+    Mutant(
+        "pool-bytes-without-bound-at-once",
+        "node/mempool.py",
+        "            and self.bytes + size <= self._bytes_max\n",
+        "",
+        "what comes together is taken beyond the pool's bound in bytes",
+        AT_ONCE + "test_there_is_room_for_all_up_to_each_bound",
+    ),
+    Mutant(
+        "pool-for-one-at-once",
+        "node/mempool.py",
+        "self._submitters.get(submitter, 0) + each <= self._submitter_max",
+        "each <= self._submitter_max",
+        "one submitter fills the pool with what comes together",
+        AT_ONCE + "test_there_is_room_for_all_up_to_each_bound",
+    ),
+    Mutant(
+        "pooled-twice-at-once",
+        "node/mempool.py",
+        "            or not self._items.keys().isdisjoint(ids)\n",
+        "",
+        "what waits is taken for new where it comes with others",
+        AT_ONCE + "test_the_pool_takes_together_what_it_takes_one_by_one",
+    ),
+    Mutant(
+        "quarantine-forgotten-at-once",
+        "node/mempool.py",
+        "            or not self._quarantine.keys().isdisjoint(ids)\n",
+        "",
+        "what cannot be executed here waits again where it comes with others",
+        AT_ONCE + "test_the_pool_takes_together_what_it_takes_one_by_one",
+    ),
+    Mutant(
+        "committed-and-taken-again-at-once",
+        "node/pool_admission.py",
+        "            self._recent.isdisjoint([transaction.tx_id for transaction in transactions])\n"
+        "            and ",
+        "            ",
+        "a transaction that was just committed waits again where it comes with others",
+        AT_ONCE + "test_the_pool_takes_together_what_it_takes_one_by_one",
+    ),
+    Mutant(
+        "relayed-again-at-once",
+        "node/pool_admission.py",
+        "            and (is_local or are_under_new_references(chain.reader, transactions))\n",
+        "",
+        "what is on the chain and comes with others from a peer waits again",
+        AT_ONCE + "test_the_pool_takes_together_what_it_takes_one_by_one",
+    ),
+    Mutant(
+        "promised-too-late-at-once",
+        "node/pool_admission.py",
+        "+ INTAKE_MARGIN_MS + skew_ms\n        last_ms",
+        "+ INTAKE_MARGIN_MS\n        last_ms",
+        "what comes together is promised with less time left than a promise needs",
+        AT_ONCE + "test_what_is_nearly_too_late_is_asked_about_by_itself",
+    ),
+    Mutant(
+        "lone-bucket-stays-as-it-was",
+        "node/recent_rows.py",
+        "        self.update([row for row in rows if row[0] in young or row[0] in old])",
+        "        self.update([row for row in rows if row[0] in young and row[0] in old])",
+        "a bucket at hand is older than the stored one",
+        "tests/node/test_recent_rows.py::test_it_never_differs_from_the_store",
+    ),
+    Mutant(
+        "plain-signature-for-a-batch",
+        "node/intake.py",
+        "        if len(signed) > 1 or not signed[0][3]:",
+        "        if len(signed) > 1:",
+        "a signature copied from a good transaction is not checked for the one it stands under",
+        "tests/node/test_intake.py::test_what_comes_together_has_the_checks_that_each_has_alone",
+    ),
+    Mutant(
+        "quota-stands-still",
+        "node/submissions.py",
+        "                    now_s = self._shell.now_ms() / 1000\n",
+        "",
+        "who has a full record gets the same second of a quota again and again",
+        ATTEMPTS + "test_the_quota_goes_on_while_attempts_are_tried",
+    ),
+    Mutant(
+        "bad-body-blamed-on-execution",
+        "node/blocks.py",
+        "    if checked.block is not None:\n        return checked\n",
+        "    if checked:\n        return checked\n",
+        "a primary whose own hashes disagree is told that execution differs",
+        BLOCKS + "test_leaf_hashes_that_do_not_give_the_log_root_are_a_bad_body",
+    ),
+    Mutant(
+        "counted-from-now-on",
+        "node/undecided.py",
+        "            self.add(self._present())\n",
+        "",
+        "attempts that waited before anybody asked are not counted",
+        ATTEMPTS + "test_whose_transactions_wait_is_counted_from_the_first_question_on",
+    ),
+    Mutant(
+        "counted-for-ever",
+        "node/undecided.py",
+        "        if self._unasked_blocks > UNASKED_BLOCKS_MAX:\n            self._counts = None\n",
+        "",
+        "after one trial every transaction is counted for ever",
+        ATTEMPTS + "test_blocks_end_the_counting_where_nobody_asks",
+    ),
+    Mutant(
         "pool-for-one",
         "node/mempool.py",
         "        if held >= self._submitter_max:",
@@ -340,7 +454,7 @@ MUTANTS = (
     Mutant(
         "reference-new-before-the-index-was-read",
         "node/known_references.py",
-        "        if not self.is_complete:\n            return True\n",
+        "        if not self.is_complete:\n            return set(keys)\n",
         "",
         "after a start a used business reference is taken for a new one",
         REFERENCES + "test_everything_is_looked_up_until_the_index_was_read",

@@ -19,7 +19,7 @@ from node.intake import Parsed
 from node.mempool import Mempool
 from node.pool_admission import PoolAdmission
 from node.submissions import BLOCKS_WAITING_MAX, Quota, Submissions
-from node.undecided import Arrivals
+from node.undecided import UNASKED_BLOCKS_MAX, Arrivals, Undecided
 from storage.files import StorageFailure
 from tests.contracts.test_refunds import AS_OF, busy_world
 from tests.contracts.world import CARD, World, open_world, read
@@ -51,7 +51,7 @@ def crowded() -> World:
 
 
 def check(world: World, envelope: bytes) -> None:
-    Trials(world.chain).check(read(envelope), world.next_ms, Arrivals())
+    Trials(world.chain).check(read(envelope), world.next_ms, Undecided(tuple))
 
 
 def test_a_crowded_record_takes_what_is_applied_and_no_more_attempts() -> None:
@@ -100,17 +100,50 @@ def test_the_pool_knows_whose_transactions_of_a_stream_wait() -> None:
     assert undecided.count_of(CARD, "m-2") == 0
 
 
+def test_whose_transactions_wait_is_counted_from_the_first_question_on() -> None:
+    world, pool = open_world(), Mempool()
+    waiting = [read(attempt(world)) for _ in range(5)]
+    pool.add(waiting[0], is_local=False, now_ms=0)
+    pool.add_all(waiting[1:3], is_local=False, now_ms=0)
+    pool.remove([waiting[0].transaction.tx_id])
+    assert pool.undecided._counts is None, "nobody has asked"
+    assert pool.undecided.count_of(CARD, "m-2") == 2
+    pool.add(waiting[3], is_local=False, now_ms=0)
+    pool.add_all(waiting[4:], is_local=False, now_ms=0)
+    assert pool.undecided.count_of(CARD, "m-2") == 4
+    for _ in range(UNASKED_BLOCKS_MAX):
+        pool.undecided.block_applied()
+    assert pool.undecided._counts is not None
+    assert pool.undecided.count_of(CARD, "m-2") == 4, "asked again, it goes on"
+    for _ in range(UNASKED_BLOCKS_MAX + 1):
+        pool.undecided.block_applied()
+    assert pool.undecided._counts is None
+    pool.remove([each.transaction.tx_id for each in waiting[1:3]])
+    assert pool.undecided.count_of(CARD, "m-2") == 2
+
+
+def test_blocks_end_the_counting_where_nobody_asks() -> None:
+    door = Door()
+    for counted in (door.pool.undecided, door.submissions._arrivals.undecided):
+        counted.count_of(CARD, "m-2")
+        for _ in range(UNASKED_BLOCKS_MAX + 1):
+            assert counted._counts is not None
+            door.admission.block_applied([], [])
+            door.submissions.settle([])
+        assert counted._counts is None
+
+
 def test_arrivals_end_as_often_as_they_begin() -> None:
     world, arrivals = open_world(), Arrivals()
     one, other = (read(attempt(world)).transaction for _ in range(2))
     for transaction in (one, other, one):
         arrivals.begin(transaction)
-    assert arrivals.count_of(CARD, "m-2") == 2
+    assert arrivals.undecided.count_of(CARD, "m-2") == 2
     arrivals.end([one, other])
     assert (one.tx_id in arrivals, other.tx_id in arrivals) == (True, False)
-    assert arrivals.count_of(CARD, "m-2") == 1
+    assert arrivals.undecided.count_of(CARD, "m-2") == 1
     arrivals.end([one])
-    assert arrivals.count_of(CARD, "m-2") == 0
+    assert arrivals.undecided.count_of(CARD, "m-2") == 0
 
 
 class Door:
@@ -145,6 +178,9 @@ class Door:
             is_on_chain=lambda transaction: False,
             is_recent=admission.is_recent,
             check_admission=lambda candidate: admission.check(candidate, self.world.next_ms, 0),
+            may_admit_all=lambda candidates: admission.may_promise_all(
+                candidates, self.world.next_ms, 0
+            ),
             is_on_trial=admission.is_on_trial,
             check_attempt=lambda candidate, arriving: admission.check_attempt(
                 candidate, arriving, self.world.next_ms
@@ -244,6 +280,25 @@ async def test_attempts_on_a_crowded_record_are_turned_away_at_the_door() -> Non
     assert (reason, retry_after_s) == (Reason.TOO_MANY_ATTEMPTS, None)
     assert door.counted == [Reason.TOO_MANY_ATTEMPTS]
     assert len(door.pool) == 1
+
+
+async def test_the_quota_goes_on_while_attempts_are_tried() -> None:
+    """Others have their turn at each trial, and take from the same quota by a later clock: one that
+    stood still here would set it back, and what came in between would be given twice."""
+    door = Door()
+    now_ms = door.world.next_ms
+    check_attempt = door.shell.driver.check_attempt
+
+    def tried(*arguments: Any) -> None:
+        nonlocal now_ms
+        now_ms += 1_000
+        check_attempt(*arguments)
+
+    door.shell.driver.check_attempt = tried
+    door.shell.now_ms = lambda: now_ms
+    submissions = Submissions(door.shell, Quota(1, 1), lambda tx_id: None, door.counted.append)
+    await submissions.submit([attempt(door.world) for _ in range(3)])
+    assert door.counted == [Reason.TOO_MANY_ATTEMPTS] * 3
 
 
 async def test_what_was_promised_is_promised_again() -> None:

@@ -83,7 +83,7 @@ class Door:
         party = PartyRecord("m-1", "merchant", "", "bank", 0, 0, keys)
         self.header = SimpleNamespace(height=4, time_ms=1_000)
         limits = SimpleNamespace(replay_window_ms=500)
-        reader = SimpleNamespace(reference=lambda key: None)
+        reader = SimpleNamespace(references=lambda keys: [None] * len(keys))
         chain = SimpleNamespace(
             header=self.header, party={"m-1": party}.get, limits=limits, reader=reader
         )

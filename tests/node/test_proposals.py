@@ -15,6 +15,7 @@ from node.proposals import (
     FETCHING_MAX,
     KEPT_MAX,
     WAITING_MAX,
+    FindAll,
     ProposalDesk,
 )
 
@@ -37,8 +38,13 @@ def check(name: str, *envelopes: str) -> CheckProposal:
     return CheckProposal(1, 0, Proposal(name.encode(), hashes, bytes(len(hashes))), PROPOSER)
 
 
-def find_nothing(_: bytes) -> None:
-    return None
+def find(*names: str) -> FindAll:
+    """What finds the transactions in these envelopes and no others."""
+    there = {sha256(name.encode()): candidate(name) for name in names}
+    return lambda hashes: [there.get(envelope_hash) for envelope_hash in hashes]
+
+
+find_nothing = find()
 
 
 def test_beyond_the_bound_the_oldest_goes_and_never_the_pinned_one() -> None:
@@ -65,7 +71,7 @@ def test_of_many_that_wait_the_oldest_is_forgotten() -> None:
 
 def test_what_is_missing_is_asked_of_the_proposer_first_and_then_of_others() -> None:
     desk = ProposalDesk()
-    desk.wait(check("a", "e1", "e2", "e3"), {sha256(b"e2"): candidate("e2")}.get)
+    desk.wait(check("a", "e1", "e2", "e3"), find("e2"))
     missing = sha256(b"e1") + sha256(b"e3")
     asked = [desk.requests(tick, [0, 1, PROPOSER]) for tick in range(1, 3 * ASK_AGAIN_TICKS + 1)]
     assert [item for each in asked for item in each] == [
@@ -93,10 +99,26 @@ def test_a_proposal_is_whole_when_all_has_come_in_the_order_of_the_block() -> No
     assert [item.transaction.envelope_hash for item in found] == [sha256(b"e1"), sha256(b"e2")]
 
 
+def test_an_envelope_that_is_named_twice_stands_twice() -> None:
+    """Executing such a proposal finds the duplicate; here nothing is left out."""
+    desk = ProposalDesk()
+    action = check("a", "e1", "e2", "e1")
+    desk.wait(action, find("e2"))
+    waiting = desk.find_waiting(action.proposal.block_hash)
+    assert waiting is not None
+    assert desk.missing() == sha256(b"e1")
+    desk.offer(candidate("e1"))
+    found = waiting.candidates()
+    assert found is not None
+    assert [item.transaction.envelope_hash for item in found] == [
+        sha256(name) for name in (b"e1", b"e2", b"e1")
+    ]
+
+
 def test_only_what_a_proposal_lacks_can_be_refused() -> None:
     desk = ProposalDesk()
     action = check("a", "e1", "e2")
-    desk.wait(action, {sha256(b"e1"): candidate("e1")}.get)
+    desk.wait(action, find("e1"))
     waiting = desk.find_waiting(action.proposal.block_hash)
     assert waiting is not None
     desk.refuse(sha256(b"e1"), Rejected(Reason.MALFORMED, "it is here already"))

@@ -14,13 +14,12 @@ def test_it_never_differs_from_the_store():
     for step in range(5000):
         key = bytes([chance.randrange(60)])
         if chance.random() < 0.4:
-            row = step.to_bytes(4, "big") if chance.random() < 0.9 else None
-            if row is None:
-                store.pop(key, None)
-            else:
-                store[key] = row
-            rows.update([(key, row)])
+            written = [(bytes([chance.randrange(60)]), step.to_bytes(4)) for _ in range(3)]
+            store.update(written)
+            chance.choice((rows.update, rows.replace))(written)
         assert rows.get(key) == store.get(key)
+        asked = [bytes([chance.randrange(60)]) for _ in range(chance.randrange(4))]
+        assert rows.get_all(asked) == [store.get(each) for each in asked]
         assert len(rows._young) <= 8
         assert len(rows._old) <= 8
 
@@ -37,3 +36,13 @@ def test_a_row_at_hand_is_not_read_again():
     rows.update([("b", b"written")])
     assert rows.get("b") == b"written"
     assert asked == ["a"]
+
+
+def test_what_is_only_replaced_does_not_come_in():
+    store = {"a": b"old", "b": b"old"}
+    rows = RecentRows[str](store.get, 8)
+    rows.get("a")
+    store.update(a=b"new", b=b"new")
+    rows.replace([*store.items()])
+    store.clear()
+    assert [rows.get("a"), rows.get("b")] == [b"new", None]

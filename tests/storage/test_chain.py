@@ -98,9 +98,7 @@ class Chain:
             certificate=f"certificate {height}".encode() if height else b"",
             tiles=[(0, 0, b"t" * 32 * self.index), (1, height, b"u" * 32)],
             state=[(stream, tx_id + bytes([height])) for stream, tx_id in self.previous.items()],
-            buckets=[(bytes([height]), b"b%d" % height), (bytes([height - 1]), None)]
-            if height
-            else [(b"\0", b"b0")],
+            buckets=[(bytes([at]), b"b%d" % height) for at in range(height // 2, height + 1)],
             transactions=rows,
         )
 
@@ -139,8 +137,9 @@ def assert_is_chain(store: ChainStore, count: int) -> None:
     state = {stream: value for block in blocks for stream, value in block.state}
     assert dict(store.scan_state()) == state
     assert all(store.state(stream) == value for stream, value in state.items())
-    expected = [(bytes([count - 1]), b"b%d" % (count - 1))] if count else []
-    assert list(store.scan_buckets()) == expected
+    buckets = {bucket: record for block in blocks for bucket, record in block.buckets}
+    assert dict(store.scan_buckets()) == buckets
+    assert all(store.bucket(bucket) == record for bucket, record in buckets.items())
     verify_chain(store, facts_of)
 
 

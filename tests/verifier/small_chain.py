@@ -81,7 +81,7 @@ class MemoryState:
 
     streams: dict[str, bytes] = field(default_factory=dict)
     heights: dict[bytes, int] = field(default_factory=dict)
-    references: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
+    taken: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     buckets: dict[bytes, bytes] = field(default_factory=dict)
     entries: dict[bytes, StoredEntry] = field(default_factory=dict)
 
@@ -91,8 +91,11 @@ class MemoryState:
     def transaction_height(self, tx_id: bytes) -> int | None:
         return self.heights.get(tx_id)
 
-    def reference(self, key: bytes) -> tuple[bytes, int] | None:
-        return self.references.get(key)
+    def states(self, streams: Sequence[str]) -> list[bytes | None]:
+        return [self.state(stream) for stream in streams]
+
+    def references(self, keys: Sequence[bytes]) -> list[tuple[bytes, int] | None]:
+        return [self.taken.get(key) for key in keys]
 
     def entry(self, tx_id: bytes) -> StoredEntry | None:
         return self.entries.get(tx_id)
@@ -228,7 +231,7 @@ class SmallChain:
                 row.previous_applied,
             )
             if row.reference_key:
-                self.memory.references[row.reference_key] = (row.tx_id, block.header.time_ms)
+                self.memory.taken[row.reference_key] = (row.tx_id, block.header.time_ms)
         self._store(block)
         self.chain.adopt(block)
         return block.header
