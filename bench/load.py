@@ -61,15 +61,25 @@ class LoadMaker:
             yield encode(self._sign_by_batch(bodies, merchant))
 
     def prepayments(
-        self, contract_count: int, count: int, request_size: int, *, is_batch_signed: bool
+        self,
+        contract_count: int,
+        count: int,
+        request_size: int,
+        *,
+        is_batch_signed: bool,
+        opened_size: int | None = None,
     ) -> Iterator[bytes]:
-        """Yield requests of prepayments into contracts chosen at random."""
+        """Yield requests of prepayments into contracts chosen at random, each by who opened it.
+
+        `opened_size` is the size of the requests that opened them, where these have another.
+        """
+        opened_size = request_size if opened_size is None else opened_size
         for begin in range(0, count, request_size):
             at = (begin // request_size) % len(self._merchants)
             merchant = self._merchants[at]
             bodies = []
             for _ in range(request_size):
-                number = self._own_contract(at, contract_count, request_size)
+                number = self._own_contract(at, contract_count, opened_size)
                 data = {"amount": 100 + self._count % 900, "channel": "ecny"}
                 bodies.append(self._body("prepaid.prepay", self._contract(number), merchant, data))
             if is_batch_signed:
@@ -79,14 +89,14 @@ class LoadMaker:
                     [sign_transaction(body, self._chain_id, [merchant.signer]) for body in bodies]
                 )
 
-    def _own_contract(self, at: int, contract_count: int, request_size: int) -> int:
+    def _own_contract(self, at: int, contract_count: int, opened_size: int) -> int:
         """Return a random contract that merchant `at` opened."""
-        stride = request_size * len(self._merchants)
+        stride = opened_size * len(self._merchants)
         rows = max(1, contract_count // stride)
         return (
             self._chance.randrange(rows) * stride
-            + at * request_size
-            + self._chance.randrange(request_size)
+            + at * opened_size
+            + self._chance.randrange(opened_size)
         )
 
     def _contract(self, number: int) -> str:

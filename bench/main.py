@@ -387,7 +387,7 @@ class Bench:
         probes = [
             request[3:] if request[0] == 0xDC else request[1:]
             for request in maker.prepayments(
-                arguments.contracts, probe_count, 1, is_batch_signed=False
+                arguments.contracts, probe_count, 1, is_batch_signed=False, opened_size=REQUEST_SIZE
             )
         ]
         gc.collect()
