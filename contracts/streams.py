@@ -100,14 +100,12 @@ class StreamState(msgspec.Struct, gc=False):
 
     def encode(self) -> bytes:
         """Return the value to commit: `ledger.stream.StreamValue`."""
-        count = self.count
-        root = fold_peaks(self.peaks) if count else EMPTY_STREAM_ROOT
-        return encode((count, root, self.record))
+        return encode((self.count, self.root, self.record))
 
     def store(self, value: bytes) -> bytes:
         """Return what storage keeps; `value` is what `encode` gave."""
         return encode_stored_stream(
-            value, self.peaks, self.newest, self.count - self.applied, self.newest_applied
+            value, self.peaks, self.newest, self.refused, self.newest_applied
         )
 
 

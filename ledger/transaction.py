@@ -296,7 +296,7 @@ def decode_transactions(raws: Sequence[bytes]) -> list[Transaction | Rejected]:
     reads: list[tuple[bytes, bytes, tuple[Signed, ...]]] = []
     bodies: list[Body] | None = None
     try:
-        reads = _read_envelopes(raws)
+        reads = [_read_envelope(raw) for raw in raws]
         bodies = decode_bodies([body for body, _, _ in reads])
     except Rejected:
         pass
@@ -336,16 +336,6 @@ def _read_envelope(raw: bytes) -> tuple[bytes, bytes, tuple[Signed, ...]]:
     tx_id = compute_tx_id(envelope.body)
     signed = tuple([_read_signature(each, tx_id) for each in envelope.signatures])
     return envelope.body, tx_id, signed
-
-
-def _read_envelopes(raws: Sequence[bytes]) -> list[tuple[bytes, bytes, tuple[Signed, ...]]]:
-    """Return of each what `_read_envelope` does."""
-    if max(map(len, raws), default=0) <= ENVELOPE_BYTES_MAX:
-        reads = [read_envelope(raw, tags.TX_ID) for raw in raws]
-        plain = [read for read in reads if read is not None]
-        if len(plain) == len(raws):
-            return plain
-    return [_read_envelope(raw) for raw in raws]
 
 
 def _read_signature(signature: Signature, tx_id: bytes) -> Signed:

@@ -116,14 +116,7 @@ class Mempool:
                 self._exchange(held, candidate)
             return False
         self.check_room(candidate)
-        self._items[tx_id] = PoolItem(candidate, is_local, now_ms)
-        self._by_envelope[transaction.envelope_hash] = candidate
-        submitter = transaction.body.signers[0]
-        size = len(transaction.raw)
-        self._submitters[submitter] = self._submitters.get(submitter, 0) + 1
-        self._submitter_bytes[submitter] = self._submitter_bytes.get(submitter, 0) + size
-        self.bytes += size
-        self.undecided.add((transaction,))
+        self._put([candidate], [transaction], _weigh([transaction]), is_local, now_ms)
         return True
 
     def add_all(self, candidates: Sequence[Candidate], *, is_local: bool, now_ms: int) -> bool:
@@ -143,16 +136,26 @@ class Mempool:
         weights = _weigh(transactions)
         if not self._has_room(len(ids), weights):
             return False
-        items = [PoolItem(candidate, is_local, now_ms) for candidate in candidates]
-        self._items.update(zip(ids, items, strict=True))
-        hashes = [transaction.envelope_hash for transaction in transactions]
-        self._by_envelope.update(zip(hashes, candidates, strict=True))
+        self._put(candidates, transactions, weights, is_local, now_ms)
+        return True
+
+    def _put(
+        self,
+        candidates: Sequence[Candidate],
+        transactions: Sequence[Transaction],
+        weights: dict[str, tuple[int, int]],
+        is_local: bool,
+        now_ms: int,
+    ) -> None:
+        """Put in what is new and has room; `transactions` are the candidates' own."""
+        for candidate, transaction in zip(candidates, transactions, strict=True):
+            self._items[transaction.tx_id] = PoolItem(candidate, is_local, now_ms)
+            self._by_envelope[transaction.envelope_hash] = candidate
         for submitter, (count, size) in weights.items():
             self._submitters[submitter] = self._submitters.get(submitter, 0) + count
             self._submitter_bytes[submitter] = self._submitter_bytes.get(submitter, 0) + size
             self.bytes += size
         self.undecided.add(transactions)
-        return True
 
     def has_room(self, transactions: Sequence[Transaction]) -> bool:
         """Say whether there is room for all of these, were they all new."""

@@ -8,7 +8,7 @@ and from there on whatever comes and goes, until for some blocks nobody has aske
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from ledger.transaction import Transaction
@@ -16,6 +16,13 @@ from ledger.transaction import Transaction
 UNASKED_BLOCKS_MAX: Final = 64
 """Blocks through which is counted on although nobody asks. Counting a full pool anew takes some 50
 ms, counting on a few µs for each transaction: nobody can have the one by asking now and then."""
+
+
+def _pairs(transactions: Iterable[Transaction]) -> Iterator[tuple[str, str]]:
+    """Yield (stream, signer) of every signature."""
+    for transaction in transactions:
+        for signer in transaction.body.signers:
+            yield transaction.body.stream, signer
 
 
 class Undecided:
@@ -29,25 +36,17 @@ class Undecided:
 
     def add(self, transactions: Iterable[Transaction]) -> None:
         """So many more."""
-        counts = self._counts
-        if counts is None:
-            return
-        for transaction in transactions:
-            stream = transaction.body.stream
-            for signer in transaction.body.signers:
-                counts[stream, signer] = counts.get((stream, signer), 0) + 1
+        if self._counts is not None:
+            for pair in _pairs(transactions):
+                self._counts[pair] = self._counts.get(pair, 0) + 1
 
     def remove(self, transactions: Iterable[Transaction]) -> None:
         """These are decided, or will never be."""
-        counts = self._counts
-        if counts is None:
-            return
-        for transaction in transactions:
-            stream = transaction.body.stream
-            for signer in transaction.body.signers:
-                counts[stream, signer] -= 1
-                if not counts[stream, signer]:
-                    del counts[stream, signer]
+        if self._counts is not None:
+            for pair in _pairs(transactions):
+                self._counts[pair] -= 1
+                if not self._counts[pair]:
+                    del self._counts[pair]
 
     def count_of(self, stream: str, signer: str) -> int:
         """Return how many of a stream this party signed."""

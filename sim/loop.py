@@ -14,7 +14,6 @@ import inspect
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
-from inspect import CORO_CREATED
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from sim.world import SECOND, World
@@ -78,7 +77,10 @@ class VirtualLoop:
         """Let go of tasks that have not begun: their world ends, and they are not missed."""
         for task in self._tasks:
             work = task.get_coro()
-            if inspect.iscoroutine(work) and inspect.getcoroutinestate(work) == CORO_CREATED:
+            if (
+                inspect.iscoroutine(work)
+                and inspect.getcoroutinestate(work) == inspect.CORO_CREATED
+            ):
                 work.close()
 
     # What futures and tasks ask for

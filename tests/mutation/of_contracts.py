@@ -106,10 +106,12 @@ MUTANTS = (
     Mutant(
         "signed-by-anybody-at-once",
         "contracts/execution.py",
-        "        if len(signers) == 1 and (signers[0], signed[0][0]) in known:\n"
-        "            continue\n"
-        "        try:",
-        "        if len(signers) == 1 and signed:\n            continue\n        try:",
+        "            check_keys(transaction, height, party, known)\n"
+        "    except Rejected:\n"
+        "        return False\n",
+        "            check_keys(transaction, height, party, known)\n"
+        "    except Rejected:\n"
+        "        return True\n",
         "asked of all at once, one party's key signs for another",
         AT_ONCE + "test_a_block_admits_together_what_it_admits_one_by_one",
     ),

@@ -921,8 +921,8 @@ MUTANTS = (
     Mutant(
         "pool-remembers-streams",
         "node/undecided.py",
-        "                counts[stream, signer] -= 1",
-        "                counts[stream, signer] -= 0",
+        "                self._counts[pair] -= 1",
+        "                self._counts[pair] -= 0",
         "what a block took still counts as waiting",
         ATTEMPTS + "test_the_pool_knows_whose_transactions_of_a_stream_wait",
     ),
