@@ -9,7 +9,7 @@ the chain with it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -78,6 +78,11 @@ class Kind:
     data: type[msgspec.Struct]
     apply: Callable[[Context, Any], Outcome]
     summary: str
+    decoder: msgspec.json.Decoder[Any] = field(init=False)
+    """Reads `data` from a body's text."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "decoder", msgspec.json.Decoder(self.data))
 
 
 _COMPUTED: Final[dict[str, Deed]] = {
@@ -149,7 +154,7 @@ def parse_data(body: Body) -> tuple[Kind, Any]:
     """
     kind = find_kind(body)
     try:
-        return kind, msgspec.convert(body.data, kind.data)
+        return kind, kind.decoder.decode(body.data_text)
     except msgspec.ValidationError as error:
         raise Rejected(
             Reason.BAD_FIELD,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from ledger.kernel import HASH_BYTES, sha256, tagged_hash
+from ledger.kernel import HASH_BYTES, sha256, tagged_hash, tagged_hashes
 
 ZERO_HASH: Final = bytes(HASH_BYTES)
 """Parent of height 0, and the root of an empty subtree of the state tree."""
 
-__all__ = ["HASH_BYTES", "ZERO_HASH", "sha256", "tagged_hash"]
+__all__ = ["HASH_BYTES", "ZERO_HASH", "sha256", "tagged_hash", "tagged_hashes"]

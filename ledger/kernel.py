@@ -17,16 +17,19 @@ if TYPE_CHECKING:
         TopChange,
         TreeTop,
         append_peak,
+        are_canonical,
         fold_bucket,
         fold_path,
         fold_peaks,
         hash_pairs,
         leaf_hash,
+        leaf_hashes,
         node_hash,
         read_envelope,
         set_item,
         sha256,
         tagged_hash,
+        tagged_hashes,
     )
 else:
     try:
@@ -37,16 +40,19 @@ else:
     TopChange = _kernel.TopChange
     TreeTop = _kernel.TreeTop
     append_peak = _kernel.append_peak
+    are_canonical = _kernel.are_canonical
     fold_bucket = _kernel.fold_bucket
     fold_path = _kernel.fold_path
     fold_peaks = _kernel.fold_peaks
     hash_pairs = _kernel.hash_pairs
     leaf_hash = _kernel.leaf_hash
+    leaf_hashes = _kernel.leaf_hashes
     node_hash = _kernel.node_hash
     read_envelope = _kernel.read_envelope
     set_item = _kernel.set_item
     sha256 = _kernel.sha256
     tagged_hash = _kernel.tagged_hash
+    tagged_hashes = _kernel.tagged_hashes
 
 KERNEL: Final = sha256.__module__.removeprefix("ledger.kernel_") if sha256.__module__ else "native"
 """`native` or `plain`."""
@@ -64,14 +70,17 @@ __all__ = [
     "TopChange",
     "TreeTop",
     "append_peak",
+    "are_canonical",
     "fold_bucket",
     "fold_path",
     "fold_peaks",
     "hash_pairs",
     "leaf_hash",
+    "leaf_hashes",
     "node_hash",
     "read_envelope",
     "set_item",
     "sha256",
     "tagged_hash",
+    "tagged_hashes",
 ]

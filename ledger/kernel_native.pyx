@@ -41,6 +41,8 @@ cdef enum:
     BAND = 6  # levels of a tree whose nodes lie together
     BANDS_MAX = 5  # of a top with 27 levels
 
+cdef uint64_t INTEGER_MAX = 9007199254740991  # 2^53 - 1, as in ledger.canonical
+
 cdef extern from *:
     int __builtin_clz(unsigned int) noexcept nogil
 
@@ -126,6 +128,28 @@ def leaf_hash(bytes data not None):
     cdef unsigned char zero = 0
     _hash2(_raw(out), &zero, 1, _raw(data), PyBytes_GET_SIZE(data))
     return out
+
+
+cdef list _hash_each(const void *head, Py_ssize_t head_bytes, datas):
+    cdef list items = datas if type(datas) is list else list(datas)
+    cdef list hashes = []
+    cdef bytes out
+    for item in items:
+        if type(item) is not bytes:
+            raise TypeError("only bytes are hashed")
+        out = _new_hash()
+        _hash2(_raw(out), head, head_bytes, _raw(<bytes> item), PyBytes_GET_SIZE(item))
+        hashes.append(out)
+    return hashes
+
+
+def tagged_hashes(bytes tag not None, datas not None):
+    return _hash_each(_raw(tag), PyBytes_GET_SIZE(tag), datas)
+
+
+def leaf_hashes(datas not None):
+    cdef unsigned char zero = 0
+    return _hash_each(&zero, 1, datas)
 
 
 def node_hash(bytes left not None, bytes right not None):
@@ -279,6 +303,40 @@ cdef bint _climb(
     return True
 
 
+cdef bytes _last_key = b""
+cdef tuple _last_signed = None
+
+
+cdef bytes _share_key(const unsigned char *raw):
+    """Return the public key at `raw`, as the very object of the last envelope where it is the same:
+    envelopes of one signer come together, and one object is hashed once and stays in the cache."""
+    global _last_key
+    if PyBytes_GET_SIZE(_last_key) != HASH or memcmp(_raw(_last_key), raw, HASH) != 0:
+        _last_key = PyBytes_FromStringAndSize(<const char *> raw, HASH)
+    return _last_key
+
+
+cdef tuple _share_signed(
+    bytes key, const unsigned char *signature, const unsigned char *root, uint32_t size
+):
+    """Return (public key, signature, root, size) of a batch, shared as `_share_key` does."""
+    global _last_signed
+    if (
+        _last_signed is None
+        or <object> PyTuple_GET_ITEM(_last_signed, 0) is not key
+        or memcmp(PyBytes_AS_STRING(<object> PyTuple_GET_ITEM(_last_signed, 1)), signature, 64) != 0
+        or memcmp(PyBytes_AS_STRING(<object> PyTuple_GET_ITEM(_last_signed, 2)), root, HASH) != 0
+        or <object> PyTuple_GET_ITEM(_last_signed, 3) != size
+    ):
+        _last_signed = (
+            key,
+            PyBytes_FromStringAndSize(<const char *> signature, 64),
+            PyBytes_FromStringAndSize(<const char *> root, HASH),
+            size,
+        )
+    return _last_signed
+
+
 def read_envelope(bytes raw not None, bytes id_tag not None):
     """Read an envelope in one pass, if it is of the one spelling; None for anything else."""
     cdef const unsigned char *p = _raw(raw)
@@ -289,7 +347,8 @@ def read_envelope(bytes raw not None, bytes id_tag not None):
     cdef unsigned char leaf[HASH]
     cdef unsigned char node[HASH]
     cdef unsigned char mark = 0
-    cdef bytes body, tx_id, root
+    cdef const unsigned char *signature
+    cdef bytes body, tx_id, key
     cdef list signed = []
     if left < 4 or p[0] != 0x92:
         return None
@@ -321,14 +380,14 @@ def read_envelope(bytes raw not None, bytes id_tag not None):
             return None
         if p[1] != 0xC4 or p[2] != 32 or p[35] != 0xC4 or p[36] != 64:
             return None
-        key = PyBytes_FromStringAndSize(<const char *> p + 3, 32)
-        signature = PyBytes_FromStringAndSize(<const char *> p + 37, 64)
+        key = _share_key(p + 3)
+        signature = p + 37
         p += KEY_AND_SIGNATURE
         left -= KEY_AND_SIGNATURE
         if p[0] == 0xC0:
             p += 1
             left -= 1
-            signed.append((key, signature, b"", 0))
+            signed.append((key, PyBytes_FromStringAndSize(<const char *> signature, 64), b"", 0))
             continue
         if p[0] != 0x93:
             return None
@@ -360,9 +419,165 @@ def read_envelope(bytes raw not None, bytes id_tag not None):
             return None
         p += hashes * HASH_ITEM
         left -= hashes * HASH_ITEM
-        root = PyBytes_FromStringAndSize(<const char *> node, HASH)
-        signed.append((key, signature, root, size))
+        signed.append(_share_signed(key, signature, node, size))
     return None if left else (body, tx_id, tuple(signed))
+
+
+cdef struct Text:
+    const unsigned char *at
+    const unsigned char *end
+
+
+cdef bint _pass_string(Text *text) noexcept nogil:
+    """Go past a string whose opening quote has been passed; whether it is the shortest spelling."""
+    cdef unsigned char one, low
+    while text.at < text.end:
+        one = text.at[0]
+        text.at += 1
+        if one == 0x22:
+            return True
+        if one < 0x20 or one > 0x7F:
+            return False
+        if one != 0x5C:
+            continue
+        if text.at == text.end:
+            return False
+        one = text.at[0]
+        text.at += 1
+        if one in (0x22, 0x5C, 0x62, 0x66, 0x6E, 0x72, 0x74):  # " \\ b f n r t
+            continue
+        if one != 0x75 or text.end - text.at < 4:
+            return False
+        if text.at[0] != 0x30 or text.at[1] != 0x30 or not 0x30 <= text.at[2] <= 0x31:
+            return False
+        low = text.at[3]
+        if not (0x30 <= low <= 0x39 or 0x61 <= low <= 0x66):
+            return False
+        if text.at[2] == 0x30 and low in (0x38, 0x39, 0x61, 0x63, 0x64):
+            return False  # these five have a letter of their own
+        text.at += 4
+    return False
+
+
+cdef bint _pass_integer(Text *text) noexcept nogil:
+    """Go past an integer; whether it is within ±(2^53 − 1) and in its shortest spelling."""
+    cdef uint64_t value = 0
+    cdef int digits = 0
+    cdef bint is_negative = text.at[0] == 0x2D
+    if is_negative:
+        text.at += 1
+    while text.at < text.end and 0x30 <= text.at[0] <= 0x39:
+        if digits == 1 and value == 0:
+            return False
+        value = value * 10 + (text.at[0] - 0x30)
+        digits += 1
+        if digits > 16:
+            return False
+        text.at += 1
+    if digits == 0 or value > INTEGER_MAX:
+        return False
+    return value != 0 or not is_negative
+
+
+cdef bint _pass_word(Text *text, const char *word, Py_ssize_t length) noexcept nogil:
+    if text.end - text.at < length or memcmp(text.at, word, length) != 0:
+        return False
+    text.at += length
+    return True
+
+
+cdef bint _pass_value(Text *text, int depth_left) noexcept nogil:
+    if text.at == text.end:
+        return False
+    cdef unsigned char first = text.at[0]
+    if first == 0x22:
+        text.at += 1
+        return _pass_string(text)
+    if first == 0x7B:
+        return _pass_object(text, depth_left)
+    if first == 0x5B:
+        return _pass_array(text, depth_left)
+    if first == 0x74:
+        return _pass_word(text, b"true", 4)
+    if first == 0x66:
+        return _pass_word(text, b"false", 5)
+    if first == 0x6E:
+        return _pass_word(text, b"null", 4)
+    return _pass_integer(text)
+
+
+cdef bint _pass_array(Text *text, int depth_left) noexcept nogil:
+    if depth_left == 0:
+        return False
+    text.at += 1
+    if text.at < text.end and text.at[0] == 0x5D:
+        text.at += 1
+        return True
+    while _pass_value(text, depth_left - 1) and text.at < text.end:
+        text.at += 1
+        if text.at[-1] == 0x5D:
+            return True
+        if text.at[-1] != 0x2C:
+            return False
+    return False
+
+
+cdef bint _pass_object(Text *text, int depth_left) noexcept nogil:
+    """Go past an object; whether each member's name is behind the one before, and has no escape."""
+    cdef const unsigned char *name
+    cdef const unsigned char *before = NULL
+    cdef Py_ssize_t length, shorter
+    cdef Py_ssize_t before_length = 0
+    cdef int order
+    if depth_left == 0:
+        return False
+    text.at += 1
+    if text.at < text.end and text.at[0] == 0x7D:
+        text.at += 1
+        return True
+    while text.at < text.end and text.at[0] == 0x22:
+        text.at += 1
+        name = text.at
+        while text.at < text.end and 0x20 <= text.at[0] <= 0x7F and text.at[0] not in (0x22, 0x5C):
+            text.at += 1
+        length = text.at - name
+        if text.end - text.at < 2 or text.at[0] != 0x22 or text.at[1] != 0x3A:
+            return False
+        text.at += 2
+        if before != NULL:
+            shorter = length if length < before_length else before_length
+            order = memcmp(before, name, shorter)
+            if order > 0 or (order == 0 and before_length >= length):
+                return False
+        before = name
+        before_length = length
+        if not _pass_value(text, depth_left - 1) or text.at == text.end:
+            return False
+        text.at += 1
+        if text.at[-1] == 0x7D:
+            return True
+        if text.at[-1] != 0x2C:
+            return False
+    return False
+
+
+def are_canonical(texts not None, bytes head not None, int depth_max):
+    """Say whether each is surely such a text; False says nothing."""
+    cdef list items = texts if type(texts) is list else list(texts)
+    cdef Text text
+    cdef Py_ssize_t head_bytes = PyBytes_GET_SIZE(head)
+    for item in items:
+        if type(item) is not bytes or PyBytes_GET_SIZE(item) < head_bytes:
+            return False
+        text.at = _raw(<bytes> item)
+        text.end = text.at + PyBytes_GET_SIZE(item)
+        if text.at == text.end or text.at[0] != 0x7B:
+            return False
+        if memcmp(text.at, _raw(head), head_bytes) != 0:
+            return False
+        if not _pass_object(&text, depth_max) or text.at != text.end:
+            return False
+    return True
 
 
 def append_peak(size, bytes peaks not None, bytes leaf not None):

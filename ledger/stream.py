@@ -10,12 +10,13 @@ them from the entries.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from ledger import tags
-from ledger.hashing import HASH_BYTES, tagged_hash
+from ledger.hashing import HASH_BYTES, tagged_hash, tagged_hashes
 from ledger.merkle import Frontier
 from ledger.wire import StrictDecoder, encode
 
@@ -106,6 +107,16 @@ def compute_state_key(stream: str) -> bytes:
     return tagged_hash(tags.STATE_KEY, stream.encode())
 
 
+def compute_state_keys(streams: Sequence[str]) -> list[bytes]:
+    """Return `compute_state_key` of each stream."""
+    return tagged_hashes(tags.STATE_KEY, [stream.encode() for stream in streams])
+
+
 def compute_value_hash(value: bytes) -> bytes:
     """Return the hash of a state value's bytes."""
     return tagged_hash(tags.STATE_VALUE, value)
+
+
+def compute_value_hashes(values: Sequence[bytes]) -> list[bytes]:
+    """Return `compute_value_hash` of each value."""
+    return tagged_hashes(tags.STATE_VALUE, values)

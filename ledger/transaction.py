@@ -13,14 +13,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_type_hints
 
 import msgspec
 
 from ledger import tags
-from ledger.canonical import MEMBER_TYPE, check_canonical, encode_canonical, encode_sorted
-from ledger.hashing import HASH_BYTES, tagged_hash
-from ledger.kernel import Signed, leaf_hash, read_envelope
+from ledger.canonical import (
+    DEPTH_MAX,
+    MEMBER_TYPE,
+    check_canonical,
+    encode_canonical,
+    encode_sorted,
+)
+from ledger.hashing import HASH_BYTES, tagged_hash, tagged_hashes
+from ledger.kernel import Signed, are_canonical, leaf_hash, read_envelope
 from ledger.merkle import compute_root, inclusion_proofs, root_from_inclusion
 from ledger.refusal import Reason, Rejected
 from ledger.signing import Signer, verify_signature
@@ -54,8 +60,8 @@ PartyId = Annotated[str, msgspec.Meta(pattern=PARTY_PATTERN)]
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What the signers said. Members in alphabetical order, as RFC 8785 writes them."""
 
-    data: MEMBER_TYPE  # type: ignore[valid-type]
-    """The kind's own fields."""
+    data_text: msgspec.Raw = msgspec.field(name="data")
+    """The kind's own fields, as the body spells them: an object. Its kind knows their type."""
     kind: str
     not_after: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
     """Milliseconds since 1970 after which no block may take this transaction."""
@@ -69,8 +75,29 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     version: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
     """Version of the kind's rules it is to run under."""
 
+    @property
+    def data(self) -> dict[str, Any]:
+        """The kind's own fields, read anew each time."""
+        return _data_decoder.decode(self.data_text)
 
-_body_decoder = msgspec.json.Decoder(Body)
+
+_data_decoder: Final = msgspec.json.Decoder(dict[str, Any])
+_body_decoder: Final = msgspec.json.Decoder(Body)
+_whole_decoder: Final = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "Body",
+        [
+            ("data", MEMBER_TYPE) if name == "data_text" else (name, of)
+            for name, of in get_type_hints(Body, include_extras=True).items()
+        ],
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+)
+"""Reads a body with all that its data holds, every bound of `ledger.canonical` in its type."""
+
+_HEAD: Final = b'{"data":{'
+"""How every body begins: `data` is an object, and the first of all members in their order."""
 
 
 def decode_body(raw: bytes) -> Body:
@@ -81,7 +108,8 @@ def decode_body(raw: bytes) -> Body:
             f"body: {len(raw)} bytes; at most {BODY_BYTES_MAX} are allowed",
             f"正文：{len(raw)} 字节，至多允许 {BODY_BYTES_MAX} 字节",
         )
-    body: Body = check_canonical(raw, _body_decoder, "body")
+    check_canonical(raw, _whole_decoder, "body")
+    body = _body_decoder.decode(raw)
     _check_names(body)
     _check_signers(body)
     return body
@@ -116,13 +144,11 @@ def decode_bodies(raws: Sequence[bytes]) -> list[Body] | None:
 
     Whoever gets None asks `decode_body` for each.
     """
-    if not all(map(bytes.isascii, raws)) or max(map(len, raws), default=0) > BODY_BYTES_MAX:
+    if max(map(len, raws), default=0) > BODY_BYTES_MAX or not _are_canonical(raws):
         return None
     try:
         bodies = [_body_decoder.decode(raw) for raw in raws]
     except msgspec.DecodeError:
-        return None
-    if [encode_sorted(body) for body in bodies] != list(raws):
         return None
     if not all(map(_is_stream, [body.stream for body in bodies])):
         return None
@@ -135,6 +161,18 @@ def decode_bodies(raws: Sequence[bytes]) -> list[Body] | None:
             _check_names(body)
             _check_signers(body)
     return bodies
+
+
+def _are_canonical(raws: Sequence[bytes]) -> bool:
+    """Say whether each of these is ASCII text in its one spelling, its data an object."""
+    if are_canonical(raws, _HEAD, DEPTH_MAX):
+        return True
+    if not all(map(bytes.isascii, raws)):
+        return False
+    try:
+        return [encode_sorted(_whole_decoder.decode(raw)) for raw in raws] == list(raws)
+    except msgspec.DecodeError:
+        return False
 
 
 _is_stream = re.compile(STREAM_PATTERN).match
@@ -304,8 +342,9 @@ def decode_transactions(raws: Sequence[bytes]) -> list[Transaction | Rejected]:
         len(body.signers) for body in bodies
     ]:
         return [_decode_or_reject(raw) for raw in raws]
-    hashes = [tagged_hash(tags.ENVELOPE, raw) for raw in raws]
-    keys = [compute_reference_key(body.signers[0], body.reference) for body in bodies]
+    hashes = tagged_hashes(tags.ENVELOPE, raws)
+    references = [f"{body.signers[0]}\0{body.reference}".encode() for body in bodies]
+    keys = tagged_hashes(tags.REFERENCE, references)
     return [
         Transaction(raw, envelope_hash, tx_id, body, signed, key)
         for raw, envelope_hash, (_, tx_id, signed), body, key in zip(
@@ -447,6 +486,14 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def status(self) -> str:
         """`applied` or `refused`."""
         return "refused" if self.refused else "applied"
+
+
+_outcome_decoder: Final = msgspec.msgpack.Decoder(Outcome)
+
+
+def decode_outcome(raw: bytes) -> Outcome:
+    """Return the outcome that this node itself encoded."""
+    return _outcome_decoder.decode(raw)
 
 
 def applied(*effects: tuple[str, int | str]) -> Outcome:

@@ -10,6 +10,7 @@ import random
 from typing import Any
 
 import msgpack
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -18,6 +19,7 @@ from contracts.handling import Context, Refusal
 from contracts.kinds import parse_data
 from contracts.parties import PartyRecord
 from contracts.prepaid import PrepaidRecord
+from ledger.canonical import encode_canonical
 from ledger.merkle import compute_root, leaf_hash
 from ledger.stream import decode_stored_stream, decode_stream_value
 from ledger.transaction import Body, Outcome
@@ -101,7 +103,8 @@ class Life:
         self.check()
 
     def _apply(self, action: str, data: dict[str, Any], signers: list[str]) -> Outcome:
-        body = Body(data, f"prepaid.{action}", 0, "r", "A" * 22, signers, "contract/c", 1)
+        text = msgspec.Raw(encode_canonical(data))
+        body = Body(text, f"prepaid.{action}", 0, "r", "A" * 22, signers, "contract/c", 1)
         kind, parsed = parse_data(body)
         context = Context(
             7, 1_000, body.stream, signers, self.record, PARTIES.get, b"", None,  # type: ignore[arg-type]

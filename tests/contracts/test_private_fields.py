@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from contracts.kinds import parse_data
+from ledger.canonical import encode_canonical
 from ledger.refusal import Rejected
 from ledger.transaction import Body, Outcome, applied, refused
 from tests.contracts.life_world import paid_world
@@ -109,6 +111,7 @@ def test_a_correction_of_another_contracts_or_of_a_refused_entry_is_refused() ->
     "data", [{}, {"commitment": "11"}, {"commitment": ONE, "of": "x"}, {"commitment": ONE, "a": 1}]
 )
 def test_another_shape_is_told_at_the_door(data: dict[str, Any]) -> None:
-    body = Body(data, KIND, 0, "r", "A" * 22, ["bank-1"], CARD, 1)
+    text = msgspec.Raw(encode_canonical(data))
+    body = Body(text, KIND, 0, "r", "A" * 22, ["bank-1"], CARD, 1)
     with pytest.raises(Rejected, match=r"^bad_field: data of private\.committed: "):
         parse_data(body)

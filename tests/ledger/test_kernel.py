@@ -59,6 +59,12 @@ def test_every_length_is_hashed_as_hashlib_does(module: ModuleType, size: int) -
     assert module.sha256(data) == hashlib.sha256(data).digest()
     assert module.leaf_hash(data) == hashlib.sha256(b"\0" + data).digest()
     assert module.tagged_hash(tag, data) == hashlib.sha256(tag + data).digest()
+    assert module.tagged_hashes(tag, [data, tag]) == [
+        module.tagged_hash(tag, data),
+        module.tagged_hash(tag, tag),
+    ]
+    assert module.leaf_hashes((data, tag)) == [module.leaf_hash(data), module.leaf_hash(tag)]
+    assert module.leaf_hashes([]) == module.tagged_hashes(tag, ()) == []
 
 
 @pytest.mark.parametrize("module", KERNELS)
@@ -160,6 +166,15 @@ def test_what_is_no_hash_is_refused(module: ModuleType) -> None:
             module.node_hash(wrong, digest(1))
         with pytest.raises(ValueError, match=r"^a hash is 32 bytes$"):
             module.hash_pairs([digest(1), wrong])
+
+
+@pytest.mark.parametrize("module", KERNELS)
+def test_only_bytes_are_hashed(module: ModuleType) -> None:
+    for wrong in ("text", 7, None):
+        with pytest.raises(TypeError):
+            module.leaf_hashes([b"", wrong])
+        with pytest.raises(TypeError):
+            module.tagged_hashes(b"tag", [wrong])
 
 
 @NEEDS_NATIVE

@@ -40,7 +40,7 @@ RUN_TESTS: Final = (
     PUT_IN_ITS_PLACE
     + """
 import pytest
-tests = ["tests/ledger/test_kernel.py", "tests/ledger/test_transaction.py"]
+tests = [f"tests/ledger/test_{name}.py" for name in ("kernel", "canonical_pass", "transaction")]
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-n", "0", "-k", "not plain", *tests]))
 """
 )
