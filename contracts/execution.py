@@ -30,6 +30,7 @@ from contracts.streams import (
     Parties,
     StateReader,
     StreamState,
+    commit_states,
     decode_stream_state,
     make_past,
     read_history,
@@ -43,19 +44,16 @@ from ledger.block import (
     encode_header_entry,
     join_transaction_entries,
 )
-from ledger.kernel import append_peak, leaf_hash
+from ledger.kernel import append_peak, leaf_hash, leaf_hashes
 from ledger.merkle import Frontier
 from ledger.refusal import Reason, Rejected
 from ledger.state_tree import StateTree, TreeUpdate
-from ledger.stream import (
-    compute_state_key,
-    compute_value_hash,
-)
 from ledger.time_words import format_time_ms, quote_time_ms
 from ledger.transaction import (
     EFFECTS_BYTES_MAX,
     Outcome,
     Transaction,
+    decode_outcome,
     refused,
 )
 from ledger.validators import ValidatorSet
@@ -140,7 +138,9 @@ class ExecutedBlock:
     """Leaf data, the header's entry last."""
     leaf_hashes: list[bytes]
     """RFC 9162 leaf hashes of `entries`."""
-    outcomes: list[Outcome]
+    encoded_outcomes: list[bytes]
+    """Of its transactions, as their entries hold them."""
+    refused_count: int
     rows: list[EntryRow]
     stored: list[tuple[str, bytes]]
     """Streams that changed, as storage keeps them."""
@@ -149,6 +149,11 @@ class ExecutedBlock:
     """The log after this block, its header included."""
     claims: dict[str, ClaimsUpdate]
     """What became of the merchants' sum trees."""
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What became of its transactions."""
+        return list(map(decode_outcome, self.encoded_outcomes))
 
 
 @dataclass(slots=True)
@@ -278,7 +283,10 @@ class _Sight:
     It knows neither the executor nor the context, so that nothing of a block is kept by a cycle.
     """
 
-    __slots__ = ("_first_index", "_places", "_read", "_reader", "_time_ms", "executed", "outcomes")
+    __slots__ = (
+        "_first_index", "_places", "_read", "_reader", "_time_ms",
+        "executed", "outcomes", "refused",
+    )  # fmt: skip
 
     def __init__(self, reader: StateReader, first_index: int, time_ms: int) -> None:
         self._reader = reader
@@ -289,8 +297,10 @@ class _Sight:
         self._places: dict[bytes, int] = {}
         """Of the executed ones, as far as somebody looked for one."""
         self.executed: list[Transaction] = []
-        """In order; `outcomes` beside it."""
-        self.outcomes: list[Outcome] = []
+        """In order; `outcomes` and `refused` beside it."""
+        self.outcomes: list[bytes] = []
+        """Encoded: nearly none is asked for again, and as objects they are most of a block."""
+        self.refused: list[bool] = []
 
     def streams(self, names: list[str]) -> list[StreamState]:
         """Return each stream as it stands so far in this block."""
@@ -328,7 +338,7 @@ class _Sight:
         found += [
             self._past(place)
             for place, transaction in enumerate(self.executed)
-            if transaction.body.stream == stream and not self.outcomes[place].refused
+            if transaction.body.stream == stream and not self.refused[place]
         ]
         return found if len(found) <= count_max else None
 
@@ -340,7 +350,7 @@ class _Sight:
             transaction.tx_id,
             self._time_ms,
             transaction.body,
-            self.outcomes[place],
+            decode_outcome(self.outcomes[place]),
         )
 
 
@@ -384,7 +394,7 @@ class Executor:
     @property
     def outcomes(self) -> Sequence[Outcome]:
         """What became of the transactions executed so far, in order."""
-        return self._sight.outcomes
+        return list(map(decode_outcome, self._sight.outcomes))
 
     @property
     def reads_left(self) -> int:
@@ -451,12 +461,11 @@ class Executor:
         """
         failures: list[ExecutionFailed] = []
         context, references = self._context, self._references
-        executed, outcomes = self._sight.executed, self._sight.outcomes
-        states = self._sight.streams(
-            [candidate.transaction.body.stream for candidate in candidates]
-        )
+        sight = self._sight
+        executed = sight.executed
+        begin = len(executed)
+        states = sight.streams([candidate.transaction.body.stream for candidate in candidates])
         done: list[tuple[Transaction, StreamState, bytes, bool]] = []
-        encoded: list[bytes] = []
         for candidate, state in zip(candidates, states, strict=True):
             transaction = candidate.transaction
             key = transaction.reference_key
@@ -478,8 +487,8 @@ class Executor:
                 failures.append(ExecutionFailed(position, transaction.tx_id, error))
                 continue
             state.record = record
-            is_applied = not outcome.refused
-            state.applied += is_applied
+            is_refused = outcome.refused
+            state.applied += not is_refused
             if context.writes:
                 self._write_records(context.writes)
             executed.append(transaction)
@@ -487,21 +496,21 @@ class Executor:
                 references[key] = transaction.tx_id
             else:
                 key = b""
-            done.append((transaction, state, key, is_applied))
-            encoded.append(raw)
-            outcomes.append(outcome)
+            done.append((transaction, state, key, is_refused))
+            sight.outcomes.append(raw)
+            sight.refused.append(is_refused)
         entries = join_transaction_entries(
             self._first_index + len(self._entries),
             self.height,
             [transaction.raw for transaction, _, _, _ in done],
-            encoded,
+            sight.outcomes[begin:],
         )
-        leaves = [leaf_hash(entry) for entry in entries]
-        for (transaction, state, key, is_applied), leaf in zip(done, leaves, strict=True):
+        leaves = leaf_hashes(entries)
+        for (transaction, state, key, is_refused), leaf in zip(done, leaves, strict=True):
             state.peaks = append_peak(state.count, state.peaks, leaf)
             state.count += 1
             tx_id, previous, before = transaction.tx_id, state.newest, b""
-            if is_applied:
+            if not is_refused:
                 if state.newest_applied != previous:
                     before = state.newest_applied
                 state.newest_applied = tx_id
@@ -520,13 +529,9 @@ class Executor:
         stored: list[tuple[str, bytes]] = []
         changed = iter(self._changed.items())
         while chunk := list(islice(changed, CHUNK)):
-            values = [state.encode() for _, state in chunk]
-            keys = [compute_state_key(name) for name, _ in chunk]
-            updates.update(zip(keys, map(compute_value_hash, values), strict=True))
-            stored += [
-                (name, state.store(value))
-                for (name, state), value in zip(chunk, values, strict=True)
-            ]
+            hashes, rows = commit_states(chunk)
+            updates.update(hashes)
+            stored += rows
         tree = chain.tree.plan(updates)
         log = chain.log.extend(self._leaf_hashes)
         header = Header(
@@ -552,7 +557,8 @@ class Executor:
             block_hash=compute_block_hash(header_bytes),
             entries=[*self._entries, header_entry],
             leaf_hashes=[*self._leaf_hashes, header_leaf],
-            outcomes=self._sight.outcomes,
+            encoded_outcomes=self._sight.outcomes,
+            refused_count=sum(self._sight.refused),
             rows=self._rows,
             stored=stored,
             tree=tree,

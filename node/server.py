@@ -241,7 +241,7 @@ class _Observer:
         if self.queries is not None and self.submissions is not None:
             self.queries.block_committed(tx_ids)
             self.submissions.settle(tx_ids)
-        refused = sum([outcome.refused for outcome in block.outcomes])
+        refused = block.refused_count
         self.metrics.block_applied(
             height=block.header.height, applied=len(tx_ids) - refused, refused=refused
         )

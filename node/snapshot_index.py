@@ -42,7 +42,12 @@ from ledger.snapshot import (
     take_entries,
 )
 from ledger.state_tree import StateTree
-from ledger.stream import compute_state_key, compute_value_hash, encode_stored_stream
+from ledger.stream import (
+    compute_state_key,
+    compute_value_hash,
+    decode_stored_stream,
+    encode_stored_stream,
+)
 from ledger.transaction import compute_tx_id, read_head
 from node.kept_entries import BATCH_BYTES, freeze_streams
 from node.snapshot_files import Base
@@ -235,8 +240,14 @@ def _put_kept(
                 batch, size = [], 0
         if stream in ends:
             earlier[stream] = before
-        stored = whole.encode(state.value, state.peaks)
-        store.keyvalue.write([(b"s" + stream.encode(), stored)])
+        key = b"s" + stream.encode()
+        stored = store.keyvalue.get(key)
+        if stored is None:
+            raise Damaged(
+                "index", 0, f"the row of stream {stream} is missing", f"缺少流 {stream} 的行"
+            )
+        value = decode_stored_stream(stored).value
+        store.keyvalue.write([(key, whole.encode(value, state.peaks))])
     for row in rows:
         extra = read_kept(row)
         raise Rejected(

@@ -204,7 +204,7 @@ def test_a_broken_chain_of_applied_entries_is_found() -> None:
         (state.refused + 1, walked[0]),
         (state.refused - 1, walked[0]),
     ):
-        raw = encode_stored_stream(state.value, state.peaks, state.newest, refused_count, newest)
+        raw = encode_stored_stream(state.encode(), state.peaks, state.newest, refused_count, newest)
         machine.index.write([(key, raw)])
         with pytest.raises(Damaged) as told:
             verify_entries(machine.store, time_ms)
