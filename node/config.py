@@ -103,7 +103,7 @@ class StorageConfig:
         "Memory for what is not in a table of the store yet, twice while one is written. The\n"
         "larger, the less is merged again.",
         check.between(MIB, 1024 * MIB),
-        default=64 * MIB,
+        default=128 * MIB,
     )
     rows_max: int = setting(
         "Contracts' rows kept at hand beside that, about 0.6 kB each, and as many of the state\n"

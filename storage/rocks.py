@@ -28,7 +28,7 @@ from rocksdict import (
 from ledger.words import Words
 from storage.files import Damaged, InUse, StorageFailure, is_refusal
 
-WRITE_BUFFER_BYTES: Final = 64 * 1024 * 1024
+WRITE_BUFFER_BYTES: Final = 128 * 1024 * 1024
 """As for LevelDB: a whole block of 5,000 transactions fits many times."""
 
 _BLOOM_BITS: Final = 10

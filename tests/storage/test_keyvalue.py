@@ -62,6 +62,17 @@ def test_batch_overwrites_and_deletes_after_its_puts(store: KeyValue) -> None:
     assert list(store.scan(b"", b"z")) == [(b"a", b"3"), (b"c", b"4")]
 
 
+def test_nothing_is_left_of_a_batch_that_could_not_be_put_together(store: KeyValue) -> None:
+    """Nor of one that was written, in the next."""
+    store.write([(b"a", b"1"), (b"b", b"2")])
+    if not isinstance(store, MemoryStore):
+        with pytest.raises((TypeError, ValueError)):
+            store.write([(b"c", b"3"), (b"d", None)])  # type: ignore[list-item]
+    store.write([(b"e", b"4")], [b"a"])
+    store.write([(b"a", b"5")])
+    assert list(store.scan(b"", b"z")) == [(b"a", b"5"), (b"b", b"2"), (b"e", b"4")]
+
+
 def test_deleted_key_can_be_put_again(store: KeyValue) -> None:
     store.write([(b"a", b"1")])
     store.write([], [b"a"])
