@@ -9,7 +9,6 @@ stands in the outcome, so that whoever brings facts or pages to a stranger bring
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from law.canonical import compute_hash, encode
@@ -26,9 +25,10 @@ from law.published import (
     read_published,
 )
 from law.terms import Terms, parse_terms
+from law.value_class import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Case:
     """What the law reads about one contract."""
 
@@ -38,7 +38,7 @@ class Case:
     basis: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Gathered:
     """What a case is read from, and its hash."""
 

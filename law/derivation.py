@@ -11,12 +11,12 @@ bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from law.amounts import Exact, Rounding, show_exact
 from law.canonical import encode, is_beyond_question, quote, to_bytes
 from law.days import Day, show_day
+from law.value_class import value_class
 
 FORMAT: Final = "evidence-ledger/refund"
 VERSION: Final = 1
@@ -182,7 +182,7 @@ def from_entries(name: str, value: Exact | str, positions: Sequence[int]) -> Inp
     return Input(name, shown, "entries", tuple(positions))
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Interest:
     """Interest by one standard."""
 
@@ -197,7 +197,7 @@ class Interest:
         return {"fen": self.fen, "outstanding": self.outstanding, "standard": self.standard}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Payment:
     """What goes to whom, and from where."""
 
@@ -212,7 +212,7 @@ class Payment:
         return {"fen": self.fen, "payee": self.payee, "source": self.source}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Figures:
     """What two results must share to be one: every amount that is owed or told."""
 
@@ -226,7 +226,7 @@ class Figures:
     beyond: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Considered:
     """An agreement, and what it would give."""
 
@@ -246,7 +246,7 @@ class Considered:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Result:
     """What is owed under one route, cause and set of assumptions."""
 
@@ -283,7 +283,7 @@ class Result:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Payee:
     """Who is paid the consumer's share, through whom, and if this is open why."""
 
@@ -302,7 +302,7 @@ class Payee:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Told:
     """Something that is reported and not decided: an overcharge, a gift, a ground."""
 
@@ -323,7 +323,7 @@ class Told:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Derivation:
     """Everything that is owed under a contract, as of a day."""
 

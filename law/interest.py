@@ -14,7 +14,6 @@ Payments of a day count from the next day on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
@@ -27,6 +26,7 @@ from law.ending import COOLING_OFF, TERMINATION, Ending
 from law.facts import Fact
 from law.published import ACCOUNT, DEPOSIT_1Y, LPR_1Y, Published, Rate
 from law.terms import CONSUMER, MERCHANT, NEITHER, PRINCIPAL_FIRST, Terms
+from law.value_class import value_class
 
 AGREED: Final = "agreed"
 NONE: Final = "none"
@@ -75,7 +75,7 @@ def find_start(
     return min(start)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class _Run:
     """What every standard of one result has in common."""
 

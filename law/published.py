@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from law.days import Day, Ms, show_day, start_of_year, year_of
 from law.fields import PPM_MAX, Fields
 from law.refusal import Code, Refused
+from law.value_class import value_class
 
 FORMAT: Final = "evidence-ledger/published"
 VERSION: Final = 1
@@ -34,7 +34,7 @@ SATURDAY: Final = 6
 """`Day % 7`: day 1 was a Monday, so Saturday leaves 6 and Sunday 0."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Rate:
     """A rate a year in millionths, since an instant or day, and the page that says so."""
 
@@ -43,7 +43,7 @@ class Rate:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RestYear:
     """One year's rest days beside the weekends, and weekends that are worked."""
 
@@ -52,7 +52,7 @@ class RestYear:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Published:
     """All pages together."""
 

@@ -8,7 +8,6 @@ only. Whether a value belongs to this chain, this height or this contract is the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from ledger import tags
@@ -16,6 +15,7 @@ from ledger.hashing import HASH_BYTES, tagged_hash
 from ledger.merkle import leaf_hash
 from ledger.refusal import Reason, Rejected
 from ledger.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
+from ledger.value_class import value_class
 from verifier.strict_json import JsonValue, read_object
 from verifier.strict_msgpack import (
     named,
@@ -52,7 +52,7 @@ _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,31}(?:\.[a-z][a-z0-9_]{0,31}){0,3}"
 _SALT: Final = re.compile(r"[A-Za-z0-9_-]{22,64}")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Signature:
     """One signer's signature; `batch` is (index, size, path) when it covers many transactions."""
 
@@ -61,7 +61,7 @@ class Signature:
     batch: tuple[int, int, tuple[bytes, ...]] | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Outcome:
     """What executing a transaction did; `code` names the refusal, or is empty."""
 
@@ -70,7 +70,7 @@ class Outcome:
     effects: tuple[tuple[str, int | str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Entry:
     """A transaction's entry: leaf data of the log."""
 
@@ -83,7 +83,7 @@ class Entry:
     """RFC 9162 hash of the leaf."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Envelope:
     """A body with its signatures, as it was handed in."""
 
@@ -91,7 +91,7 @@ class Envelope:
     signatures: tuple[Signature, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Header:
     """A block's header, and the hashes that name it."""
 
@@ -117,7 +117,7 @@ class Header:
         return self.first_index + self.count
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Body:
     """What the signers said."""
 
@@ -132,7 +132,7 @@ class Body:
     tx_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Certificate:
     """Commits of one view: (replica, signature), ascending."""
 

@@ -7,13 +7,13 @@ whether a proof leads to the right root is not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.hashing import HASH_BYTES
 from ledger.refusal import Reason, Rejected
 from ledger.signing import PUBLIC_KEY_BYTES
 from ledger.state_proof import StateProof
+from ledger.value_class import value_class
 from verifier.strict_msgpack import (
     named,
     read_array,
@@ -27,7 +27,7 @@ KEYS_MAX: Final = 16
 """Keys a party may ever hold (`contracts.parties.KEYS_MAX`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class StateValue:
     """A stream's authenticated value."""
 
@@ -36,7 +36,7 @@ class StateValue:
     record: list[Any] | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PartyKey:
     """A key, the heights `[from_height, until_height)` at which it signs (0: open), and who signed
     for its being the party's."""
@@ -51,7 +51,7 @@ class PartyKey:
         return self.from_height <= height and (not self.until_height or height < self.until_height)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PartyRecord:
     """A party as the state holds it."""
 
