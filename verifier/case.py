@@ -25,7 +25,7 @@ from verifier.state_formats import PartyRecord, StateValue, read_state_proof, re
 from verifier.trust_root import TrustRoot
 
 if TYPE_CHECKING:
-    from law.published import Page
+    from law.case import KnownPage
 
 
 class Case:
@@ -78,13 +78,15 @@ class Case:
         self.proven_parties: dict[tuple[bytes, ProvenStream], PartyRecord] = {}
         """Records of the parties that were proven last, by the state root that each is under; the
         lines of a schedule share them, and most have merchant and custodian in common."""
-        self.known_pages: dict[bytes, Page] = {}
-        """Published pages that were read, by their one spelling; shared by those lines, too."""
+        self.known_pages: dict[str, KnownPage] | None = None
+        """Published pages that those lines have had; one file alone has none twice."""
         self.facts: dict[str, FactValue] = {}
 
     def share(self, other: Case) -> None:
         """Have in common with another case what was certified, proven and read of the same chain,
         so that each part is looked at once; `other` is of a line of the schedule that this is."""
+        if self.known_pages is None:
+            self.known_pages = {}
         other.root, other.certified = self.root, self.certified
         other.proven_parties, other.known_pages = self.proven_parties, self.known_pages
 

@@ -158,8 +158,8 @@ MUTANTS = (
     Mutant(
         "page-by-its-place",
         "law/case.py",
-        '        spelled = self._spelled.of(document, "document")\n',
-        '        spelled = str(document["position"]).encode()\n',
+        "        written = repr(document)\n",
+        '        written = str(document["position"])\n',
         "a page read for one line of a schedule stands for another's of the same place",
         "tests/verifier/test_schedule.py::"
         "test_two_pages_of_one_place_are_each_read_in_its_own_line",
