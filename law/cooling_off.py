@@ -81,7 +81,7 @@ class CoolingOff:
         first = account.of("cooling_off.requested")[0]
         arrived = account.find_arrival(first, self.terms)
         self.request = Request(first.position, first.at, arrived)
-        self._deadlines = WorkedOnce[Ms]()
+        self._deadlines: WorkedOnce[Ms] = WorkedOnce()
         """By the payment's position and instant, and the request's: the first instant that is too
         late."""
 

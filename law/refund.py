@@ -343,8 +343,8 @@ class _Engine:
         not decide it, so it is told."""
         value = self.valuation.compute_value(Basis(DISCOUNTED), pick, until, Working())
         assert value is not None, "only a market price can be unknown"
-        beyond = value - self.account.paid
-        return FEN.round(beyond) if beyond > 0 else 0
+        paid = self.account.paid
+        return FEN.round(value - paid) if value > paid else 0
 
     # -- shares and sources
 
