@@ -150,8 +150,8 @@ MUTANTS = (
     Mutant(
         "party-of-an-earlier-state",
         "verifier/record_steps.py",
-        "        key = case.state_header.state_root, proven\n",
-        '        key = b"", proven\n',
+        "    keys = [(case.state_header.state_root, proven) for proven in parties]\n",
+        '    keys = [(b"", proven) for proven in parties]\n',
         "a party proven in one line of a schedule is proven in lines of another state",
         "tests/verifier/test_schedule.py::test_mutation_is_refused",
     ),
