@@ -183,8 +183,8 @@ MUTANTS = (
     Mutant(
         "signatures-skipped",
         "verifier/record_steps.py",
-        "            if triple not in verified and not verify_signature(*triple):",
-        "            if triple in verified and not verify_signature(*triple):",
+        "            if (not verified or triple not in verified) and not verify_signature(",
+        "            if triple in verified and not verify_signature(",
         "signatures are not verified",
         RECORD,
     ),
