@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from law.days import Day, Ms, day_of
 from law.facts import Fact, Persons, Signed
 from law.terms import CONSUMER, LEDGER, PeriodDeal, Price, StoredDeal, Terms
+from law.value_class import value_class
 
 BOTH: Final = "both"
 REGULATOR: Final = "regulator"
@@ -27,7 +27,7 @@ DATED: Final = "dated"
 """Which day counts of what the merchant alone dates: its block's, or the one it is dated to."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Payment:
     """One prepayment: what came from consumer and issuers, and what the merchant added."""
 
@@ -39,7 +39,7 @@ class Payment:
     """`law.facts.Fact.latest`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Delivery:
     """One delivery that was not reversed."""
 
@@ -54,7 +54,7 @@ class Delivery:
     overcharge: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Tally:
     """All deliveries of one item together."""
 
@@ -64,7 +64,7 @@ class Tally:
     positions: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Account:
     """A contract's facts, folded."""
 
@@ -301,7 +301,7 @@ class _Tills:
         return min(data.debited, data.units * price), data.units * max(before, price)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Interruption:
     """Days without service that were followed by service again."""
 
@@ -310,7 +310,7 @@ class Interruption:
     positions: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Clockwork:
     """How a period ran: when it began, when the service stopped for good, and its breaks."""
 

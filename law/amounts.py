@@ -17,6 +17,12 @@ Exact = Fraction | int
 """An amount that is not rounded; a whole one is most quickly reckoned with as what it is."""
 
 
+def divide(amount: int, by: int) -> Exact:
+    """Return a quotient, exact."""
+    whole, rest = divmod(amount, by)
+    return Fraction(amount, by) if rest else whole
+
+
 @dataclass(frozen=True, slots=True)
 class Rounding:
     """How the terms round, and to what: `unit` is 1 for a fen, 100 for a yuan."""

@@ -10,7 +10,6 @@ counts as used first.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -22,6 +21,7 @@ from law.published import Published
 from law.refusal import Refused
 from law.terms import NOT_DEDUCTED, UNSAID, Terms
 from law.valuation import TOUCHES_VALUE, Basis, Pick, Valuation
+from law.value_class import value_class
 
 DAYS: Final = 7
 """Art. 14: 自付款之日起七日内."""
@@ -30,7 +30,7 @@ REST_RUN_MAX: Final = 31
 """No rest days move a last day on by more: so much later it is too late by any calendar."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Request:
     """The consumer's request, and when it was sent and arrived."""
 
@@ -81,7 +81,7 @@ class CoolingOff:
         first = account.of("cooling_off.requested")[0]
         arrived = account.find_arrival(first, self.terms)
         self.request = Request(first.position, first.at, arrived)
-        self._deadlines = WorkedOnce[Ms]()
+        self._deadlines: WorkedOnce[Ms] = WorkedOnce()
         """By the payment's position and instant, and the request's: the first instant that is too
         late."""
 

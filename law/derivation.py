@@ -11,12 +11,12 @@ bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from law.amounts import Exact, Rounding, show_exact
-from law.canonical import encode, is_beyond_question, quote, to_bytes
+from law.canonical import INTEGER_MAX, encode, is_beyond_question, quote, to_bytes
 from law.days import Day, show_day
+from law.value_class import value_class
 
 FORMAT: Final = "evidence-ledger/refund"
 VERSION: Final = 1
@@ -182,7 +182,7 @@ def from_entries(name: str, value: Exact | str, positions: Sequence[int]) -> Inp
     return Input(name, shown, "entries", tuple(positions))
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Interest:
     """Interest by one standard."""
 
@@ -196,8 +196,15 @@ class Interest:
         """Return the interest as it is written."""
         return {"fen": self.fen, "outstanding": self.outstanding, "standard": self.standard}
 
+    def write(self) -> str:
+        """Return the canonical text of `to_document`."""
+        return (
+            f'{{"fen":{_whole(self.fen)},"outstanding":{_whole(self.outstanding)},'
+            f'"standard":{quote(self.standard)}}}'
+        )
 
-@dataclass(frozen=True, slots=True)
+
+@value_class
 class Payment:
     """What goes to whom, and from where."""
 
@@ -211,8 +218,15 @@ class Payment:
         """Return the payment as it is written."""
         return {"fen": self.fen, "payee": self.payee, "source": self.source}
 
+    def write(self) -> str:
+        """Return the canonical text of `to_document`."""
+        return (
+            f'{{"fen":{_whole(self.fen)},"payee":{quote(self.payee)},'
+            f'"source":{quote(self.source)}}}'
+        )
 
-@dataclass(frozen=True, slots=True)
+
+@value_class
 class Figures:
     """What two results must share to be one: every amount that is owed or told."""
 
@@ -226,7 +240,7 @@ class Figures:
     beyond: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Considered:
     """An agreement, and what it would give."""
 
@@ -245,8 +259,15 @@ class Considered:
             "what": self.what,
         }
 
+    def write(self) -> str:
+        """Return the canonical text of `to_document`."""
+        return (
+            f'{{"fen":{_whole(self.fen)},"number":{self.number},'
+            f'"prevails":{"true" if self.prevails else "false"},"what":{quote(self.what)}}}'
+        )
 
-@dataclass(frozen=True, slots=True)
+
+@value_class
 class Result:
     """What is owed under one route, cause and set of assumptions."""
 
@@ -261,8 +282,8 @@ class Result:
     """(number of the agreement, fen): agreed fees, which are never deducted."""
     steps: tuple[Step, ...]
 
-    def to_document(self, steps: list[dict[str, Any]]) -> dict[str, Any]:
-        """Return the result as it is written, with the documents of its steps."""
+    def to_document(self, sets: Sets) -> dict[str, Any]:
+        """Return the result as it is written."""
         figures = self.figures
         return {
             "agreements": [one.to_document() for one in self.considered],
@@ -279,11 +300,30 @@ class Result:
             "payments": [payment.to_document() for payment in self.payments],
             "principal": figures.principal,
             "route": self.route,
-            "steps": steps,
+            "steps": [step.to_document(sets) for step in self.steps],
         }
 
+    def write(self, write_step: Callable[[Step], str]) -> str:
+        """Return the canonical text of `to_document`, with steps as `write_step` writes them."""
+        figures = self.figures
+        agreements = ",".join([one.write() for one in self.considered])
+        assumptions = ",".join([f"[{quote(name)},{quote(it)}]" for name, it in self.assumptions])
+        fees = ",".join([f"[{number},{_whole(fen)}]" for number, fen in self.fees])
+        interest = ",".join([one.write() for one in figures.interest])
+        issuers = ",".join([f"[{quote(issuer)},{_whole(fen)}]" for issuer, fen in figures.issuers])
+        payments = ",".join([payment.write() for payment in self.payments])
+        return (
+            f'{{"agreements":[{agreements}],"assumptions":[{assumptions}],'
+            f'"beyond":{_whole(figures.beyond)},"cause":{quote(self.cause)},'
+            f'"consumer":{_whole(figures.consumer)},"custody":{_whole(figures.custody)},'
+            f'"ended":"{show_day(self.ended)}","fees":[{fees}],"interest":[{interest}],'
+            f'"issuers":[{issuers}],"merchant":{_whole(figures.merchant)},'
+            f'"payments":[{payments}],"principal":{_whole(figures.principal)},'
+            f'"route":{quote(self.route)},"steps":[{",".join(map(write_step, self.steps))}]}}'
+        )
 
-@dataclass(frozen=True, slots=True)
+
+@value_class
 class Payee:
     """Who is paid the consumer's share, through whom, and if this is open why."""
 
@@ -302,7 +342,7 @@ class Payee:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Told:
     """Something that is reported and not decided: an overcharge, a gift, a ground."""
 
@@ -323,7 +363,7 @@ class Told:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Derivation:
     """Everything that is owed under a contract, as of a day."""
 
@@ -339,20 +379,16 @@ class Derivation:
 
     def to_document(self) -> dict[str, Any]:
         """Return the derivation as it is written."""
-        return self._to_document(
-            lambda result, sets: [step.to_document(sets) for step in result.steps]
-        )
+        return self._to_document(lambda sets: [result.to_document(sets) for result in self.results])
 
-    def _to_document(
-        self, list_steps: Callable[[Result, Sets], list[dict[str, Any]]]
-    ) -> dict[str, Any]:
+    def _to_document(self, list_results: Callable[[Sets], list[dict[str, Any]]]) -> dict[str, Any]:
         sets = Sets()
         document = {
             "as_of": show_day(self.as_of),
             "format": FORMAT,
             "paid": self.paid,
             "payees": [payee.to_document(sets) for payee in self.payees],
-            "results": [result.to_document(list_steps(result, sets)) for result in self.results],
+            "results": list_results(sets),
             "returned": list(self.returned),
             "terms": self.terms_hash,
             "told": [told.to_document(sets) for told in self.told],
@@ -363,21 +399,43 @@ class Derivation:
     def encode(self) -> bytes:
         """Return the derivation's canonical bytes; their hash is what a chain keeps.
 
-        Steps are most of it. They are written by themselves and put where the rest has none, which
-        comes to the same as writing `to_document` and takes half the time.
+        Results are most of it. They are written by themselves, each step once however many of them
+        have it, and put where the rest has none, which comes to the same as writing `to_document`
+        and takes half the time.
         """
         written: list[bytes] = []
 
-        def write_apart(result: Result, sets: Sets) -> list[dict[str, Any]]:
-            steps = ",".join([step.write(sets) for step in result.steps])
-            written.append(to_bytes(f'"steps":[{steps}]'))
+        def write_apart(sets: Sets) -> list[dict[str, Any]]:
+            known: dict[int, str] = {}
+
+            def write_step(step: Step) -> str:
+                text = known.get(id(step))
+                if text is None:
+                    text = known[id(step)] = step.write(sets)
+                return text
+
+            written.append(to_bytes(",".join([each.write(write_step) for each in self.results])))
             return []
 
-        rest = encode(self._to_document(write_apart), "derivation")
-        if not all(is_beyond_question(steps) for steps in written):
+        try:
+            rest = encode(self._to_document(write_apart), "derivation")
+        except _BeyondError:
+            return encode(self.to_document(), "derivation")
+        if not is_beyond_question(written[0]):
             return encode(self.to_document(), "derivation")
         # No text holds these quotation marks: in a text they are escaped.
-        parts = rest.split(b'"steps":[]')
-        return parts[0] + b"".join(
-            [steps + part for steps, part in zip(written, parts[1:], strict=True)]
-        )
+        before, _, after = rest.partition(b'"results":[]')
+        return b"".join([before, b'"results":[', written[0], b"]", after])
+
+
+class _BeyondError(ValueError):
+    """An amount that has no canonical spelling."""
+
+
+def _whole(number: int | None) -> str:
+    """Write an amount, or null where it is not known."""
+    if number is None:
+        return "null"
+    if not -INTEGER_MAX <= number <= INTEGER_MAX:
+        raise _BeyondError
+    return str(number)

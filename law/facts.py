@@ -9,7 +9,6 @@ folds facts and never edits them. Nothing personal is in a fact: persons are ids
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, NamedTuple, get_args, get_type_hints
 
 from law.canonical import INTEGER_MAX
@@ -17,6 +16,7 @@ from law.days import Day, Ms
 from law.fields import FEN_MAX, MS_MAX, Fields
 from law.refusal import Code, Refused
 from law.terms import CAUSES, UNITS_MAX
+from law.value_class import value_class
 
 ROLES: Final = (
     "consumer",
@@ -88,7 +88,7 @@ Standing = Annotated[str, _one_of("claim", "finding")]
 """A member's type beside its reader: `_read` takes the one, mypy the other."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Persons:
     """Who is who in the contract."""
 
@@ -110,7 +110,7 @@ class Persons:
     """Art. 7."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Prompted:
     """Proof that a burdensome clause was pointed out and explained."""
 
@@ -118,7 +118,7 @@ class Prompted:
     proof: Hash
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Signed:
     """The contract was made; `terms` is the hash of its terms."""
 
@@ -128,7 +128,7 @@ class Signed:
     prompted: Annotated[tuple[Prompted, ...], _each(Prompted, 64)]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Voucher:
     """What an issuer paid of a price."""
 
@@ -136,7 +136,7 @@ class Voucher:
     amount: SomeFen
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Locked:
     """A prepayment. `custody`: nowhere, held by a custodian, or supervised by order (16(2))."""
 
@@ -150,7 +150,7 @@ class Locked:
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Delivered:
     """So many of an item; `debited` is what the till took from the card, in fen."""
 
@@ -159,7 +159,7 @@ class Delivered:
     debited: Fen
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Answered:
     """Somebody speaks to an earlier delivery; the last answer counts."""
 
@@ -167,7 +167,7 @@ class Answered:
     answer: Annotated[str, _one_of("confirmed", "silence", "objected", "reversed")]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Gift:
     """Goods or services given along (art. 21); `worth` as the merchant stated it."""
 
@@ -175,7 +175,7 @@ class Gift:
     worth: Fen
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PriceChanged:
     """A new price; it counts only if both sides signed it, so that consent is on record (12)."""
 
@@ -183,14 +183,14 @@ class PriceChanged:
     price: Fen
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Amount:
     """Money moved inside custody."""
 
     amount: SomeFen
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Frozen:
     """An authority froze an amount: perhaps a share of all that is locked, of many payments."""
 
@@ -198,14 +198,14 @@ class Frozen:
     until: OptionalMs
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Of:
     """About an earlier fact."""
 
     of: Position
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class InterestPaid:
     """Interest of the account, paid to the consumer whose it is (civil code 321(2))."""
 
@@ -213,7 +213,7 @@ class InterestPaid:
     payee: Word
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RefundPaid:
     """Money went back to a payee."""
 
@@ -222,12 +222,12 @@ class RefundPaid:
     payee: Word
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Nothing:
     """The fact says all by its kind."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PriorUse:
     """Whether the same goods or service had been had before (art. 14(1))."""
 
@@ -235,28 +235,28 @@ class PriorUse:
     standing: Standing
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Termination:
     """A notice that ends the contract, perhaps only after a time to perform (civil code 565)."""
 
     cure_until: OptionalMs
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Judged:
     """The day on which the contract ended, by judgment or award."""
 
     day: CivilDay
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Invalidity:
     """The contract was found invalid, revoked or without effect."""
 
     ground: Annotated[str, _one_of("capacity", "void", "revoked", "not_effective")]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class CauseStated:
     """Who caused the return of the money."""
 
@@ -264,7 +264,7 @@ class CauseStated:
     standing: Standing
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class GroundStated:
     """A ground to end the contract (art. 13, civil code 563)."""
 
@@ -283,7 +283,7 @@ class GroundStated:
     standing: Standing
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class MinorService:
     """Whether online paid games and the like were unlawfully provided to a minor (art. 10(3))."""
 
@@ -291,14 +291,14 @@ class MinorService:
     standing: Standing
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SalesRecords:
     """Sales at the price before discount were shown for these items (art. 19(2))."""
 
     items: Annotated[tuple[str, ...], _each_once]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class MarketPrice:
     """Market price of one, at the place of performance when the contract was made (art. 19(2))."""
 
@@ -307,7 +307,7 @@ class MarketPrice:
     standing: Standing
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Assignment:
     """The consumer's claim passes on; `whole`: the contract does, if both sides signed it."""
 
@@ -315,14 +315,14 @@ class Assignment:
     whole: Flag
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RecordsRequested:
     """Records under the merchant's control were asked for, until a day (art. 25)."""
 
     until: CivilDay
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RecordsRefused:
     """The merchant refuses earlier requested records, for a reason."""
 
@@ -330,14 +330,14 @@ class RecordsRefused:
     reason: Word
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Notified:
     """The merchant told consumers of something that takes effect on a day."""
 
     effective: CivilDay
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class BalanceReported:
     """An issuer's prepaid balance at a quarter's end, and what of it is in custody."""
 
@@ -355,7 +355,7 @@ Data = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Kind:
     """What a kind of fact carries, who may state it at all, and what it says."""
 

@@ -14,19 +14,20 @@ Payments of a day count from the next day on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from typing import Final
 
 from law.account import Account
+from law.amounts import Exact
 from law.days import Day, Ms, day_of, days_in_year, show_day, start_of_year, year_of
 from law.derivation import Input, Interest, WorkedOnce, Working, from_entries, from_step, from_terms
 from law.ending import COOLING_OFF, TERMINATION, Ending
 from law.facts import Fact
 from law.published import ACCOUNT, DEPOSIT_1Y, LPR_1Y, Published, Rate
 from law.terms import CONSUMER, MERCHANT, NEITHER, PRINCIPAL_FIRST, Terms
+from law.value_class import value_class
 
 AGREED: Final = "agreed"
 NONE: Final = "none"
@@ -75,7 +76,7 @@ def find_start(
     return min(start)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class _Run:
     """What every standard of one result has in common."""
 
@@ -204,10 +205,11 @@ class Accrual:
                     run.since,
                 )  # fmt: skip
                 return Interest(name, None, None)
-        fen = self.terms.rounding.round(debt.accrued)
+        accrued = debt.accrued
+        fen = self.terms.rounding.round(accrued)
         inputs = [
             *run.given,
-            Input("exact", _show(debt.accrued), "step"),
+            Input("exact", _show(accrued), "step"),
         ]
         if rate is not None:
             inputs.append(rate[1])
@@ -247,7 +249,7 @@ class Accrual:
 class _Debt:
     """What is owed while interest runs."""
 
-    __slots__ = ("_left", "_principal_first", "accrued", "owed", "supervised", "unpaid")
+    __slots__ = ("_borne", "_left", "_principal_first", "owed", "supervised", "unpaid")
 
     def __init__(
         self, principal: int, supervised: int, repaid: Sequence[Fact], principal_first: bool
@@ -255,11 +257,19 @@ class _Debt:
         self.owed: Fraction | int = principal
         """Whole fen, as `supervised` is, until a payment goes to interest first."""
         self.supervised: Fraction | int = supervised
-        self.accrued = Fraction(0)
-        self.unpaid = Fraction(0)
+        self.unpaid: Fraction | int = 0
         """Interest that nothing was paid on yet; kept while payments are left to settle."""
+        self._borne: dict[int, Fraction | int] = {}
+        """Fen × ppm × days, by the days of the year that they are counted in: whole numbers until
+        the end, but for the rare owed fraction."""
         self._left = list(reversed(repaid))
         self._principal_first = principal_first
+
+    @property
+    def accrued(self) -> Exact:
+        """All interest so far."""
+        parts = [Fraction(borne, basis * PPM) for basis, borne in self._borne.items()]
+        return sum(parts[1:], parts[0]) if parts else 0
 
     def settle_before(self, day: Day) -> None:
         """Take account of what was paid back on earlier days."""
@@ -276,7 +286,7 @@ class _Debt:
             amount -= to_interest
         to_principal = min(amount, self.owed)
         self.owed = _carry(self.owed - to_principal)
-        self.unpaid = max(Fraction(0), self.unpaid - (amount - to_principal))
+        self.unpaid = max(0, self.unpaid - (amount - to_principal))
 
     def accrue(self, ppm: int | None, account: Rate | None, days: int, basis: int) -> bool:
         """Let a stretch of days pass; False if a rate that it needs is not known."""
@@ -285,10 +295,10 @@ class _Debt:
         if (at_account and account is None) or (rest and ppm is None):
             return False
         bearing = at_account * (0 if account is None else account.ppm) + rest * (ppm or 0)
-        more = Fraction(bearing * days, basis * PPM)
-        self.accrued += more
+        borne = bearing * days
+        self._borne[basis] = self._borne.get(basis, 0) + borne
         if self._left:
-            self.unpaid += more
+            self.unpaid += Fraction(borne, basis * PPM)
         return True
 
 
@@ -309,5 +319,5 @@ def _rate_on(rates: Sequence[Rate], day: Day) -> Rate | None:
     return found
 
 
-def _show(amount: Fraction) -> str:
+def _show(amount: Exact) -> str:
     return f"{amount.numerator}/{amount.denominator}"

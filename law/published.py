@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from law.days import Day, Ms, show_day, start_of_year, year_of
 from law.fields import PPM_MAX, Fields
 from law.refusal import Code, Refused
+from law.value_class import value_class
 
 FORMAT: Final = "evidence-ledger/published"
 VERSION: Final = 1
@@ -34,7 +34,7 @@ SATURDAY: Final = 6
 """`Day % 7`: day 1 was a Monday, so Saturday leaves 6 and Sunday 0."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Rate:
     """A rate a year in millionths, since an instant or day, and the page that says so."""
 
@@ -43,7 +43,7 @@ class Rate:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RestYear:
     """One year's rest days beside the weekends, and weekends that are worked."""
 
@@ -52,7 +52,7 @@ class RestYear:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Published:
     """All pages together."""
 
@@ -90,7 +90,7 @@ class Published:
 class Page:
     """One page: what it says of its series."""
 
-    __slots__ = ("points", "position", "rest", "series", "worked", "year")
+    __slots__ = ("position", "rates", "series", "year")
 
     def __init__(self, document: Any, path: str) -> None:
         fields = Fields(document, path)
@@ -98,23 +98,20 @@ class Page:
         self.position = fields.integer("position", 0, 2**53 - 1)
         self.series = fields.word("series")
         fields.text("source")
-        self.points: list[tuple[int, int]] = []
-        self.year: int | None = None
-        self.rest: frozenset[Day] = frozenset()
-        self.worked: frozenset[Day] = frozenset()
+        self.rates: dict[int, Rate] = {}
+        """By the instant or day since which each holds."""
+        self.year: tuple[int, RestYear] | None = None
         if self.series == REST_DAYS:
             fields.ms("published")
-            self.year = fields.integer("year", 1990, 2248)
-            self.rest = self._read_days(fields, "rest")
-            self.worked = self._read_days(fields, "worked")
+            year = fields.integer("year", 1990, 2248)
+            rest, worked = (_read_days(fields, name, year) for name in ("rest", "worked"))
+            self.year = year, RestYear(rest, worked, self.position)
         elif self.series.startswith(ACCOUNT):
             for point in fields.objects("points", POINTS_MAX, 1):
-                self.points.append((point.day("from"), point.integer("ppm", 0, PPM_MAX)))
-                point.end()
+                self._add_rate(point, point.day("from"))
         elif self.series in (LPR_1Y, DEPOSIT_1Y):
             for point in fields.objects("points", POINTS_MAX, 1):
-                self.points.append((point.ms("published"), point.integer("ppm", 0, PPM_MAX)))
-                point.end()
+                self._add_rate(point, point.ms("published"))
         else:
             fields.refuse(
                 Code.UNKNOWN_WORD,
@@ -124,18 +121,22 @@ class Page:
             )
         fields.end()
 
-    def _read_days(self, fields: Fields, member: str) -> frozenset[Day]:
-        assert self.year is not None, "a page of rest days is of a year"
-        days = fields.days(member)
-        begin, end = start_of_year(self.year), start_of_year(self.year + 1)
-        for day in days:
-            if not begin <= day < end:
-                fields.refuse(
-                    Code.INCONSISTENT,
-                    member,
-                    f"holds {show_day(day)}; days of {self.year} are expected",
-                )
-        return frozenset(days)
+    def _add_rate(self, point: Fields, since: int) -> None:
+        self.rates[since] = Rate(since, point.integer("ppm", 0, PPM_MAX), self.position)
+        point.end()
+
+
+def _read_days(fields: Fields, member: str, year: int) -> frozenset[Day]:
+    days = fields.days(member)
+    begin, end = start_of_year(year), start_of_year(year + 1)
+    for day in days:
+        if not begin <= day < end:
+            fields.refuse(
+                Code.INCONSISTENT,
+                member,
+                f"holds {show_day(day)}; days of {year} are expected",
+            )
+    return frozenset(days)
 
 
 def read_published(documents: Sequence[Any], read: Callable[[Any, str], Page] = Page) -> Published:
@@ -148,10 +149,11 @@ def read_published(documents: Sequence[Any], read: Callable[[Any, str], Page] = 
     if len(set(positions)) != len(positions):
         raise Refused(Code.INCONSISTENT, "two pages have one position; each entry is one page")
     for page in sorted(pages, key=lambda page: page.position):
-        if page.year is not None:
-            years[page.year] = RestYear(page.rest, page.worked, page.position)
-        for since, ppm in page.points:
-            rates.setdefault(page.series, {})[since] = Rate(since, ppm, page.position)
+        if page.year is None:
+            rates.setdefault(page.series, {}).update(page.rates)
+        else:
+            year, days = page.year
+            years[year] = days
     return Published(
         {
             series: tuple(sorted(points.values(), key=lambda rate: rate.since))

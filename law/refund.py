@@ -13,7 +13,6 @@ stands beside it: whoever asked in vain has lost nothing by asking.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -73,6 +72,7 @@ from law.terms import (
 )
 from law.told import tell
 from law.valuation import PRICES, Basis, Valuation
+from law.value_class import value_class
 
 ANY: Final = "any"
 """The cause of a refund that needs no reason (art. 14)."""
@@ -134,7 +134,7 @@ def _find_capacity(account: Account) -> str:
     return {"under_8": "10(1)", "8_to_17": "10(2)"}.get(band, "10(1), 10(2)")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class _Case:
     """One combination of answers, worked."""
 
@@ -343,8 +343,8 @@ class _Engine:
         not decide it, so it is told."""
         value = self.valuation.compute_value(Basis(DISCOUNTED), pick, until, Working())
         assert value is not None, "only a market price can be unknown"
-        beyond = value - self.account.paid
-        return FEN.round(beyond) if beyond > 0 else 0
+        paid = self.account.paid
+        return FEN.round(value - paid) if value > paid else 0
 
     # -- shares and sources
 

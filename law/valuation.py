@@ -12,12 +12,11 @@ what is open (`law.questions`). The value is None where a price is not known: th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from operator import itemgetter
 from typing import Final, NamedTuple
 
 from law.account import BOTH, Account, Tally, choose_finding, read_period
-from law.amounts import Exact
+from law.amounts import Exact, divide
 from law.days import Day, count_months_begun, day_of, end_of_months, show_day
 from law.derivation import Input, WorkedOnce, Working, from_entries, from_step, from_terms
 from law.terms import (
@@ -91,8 +90,8 @@ class Valuation:
     def __init__(self, terms: Terms, account: Account) -> None:
         self.terms = terms
         self.account = account
-        self._values = WorkedOnce[Exact | None]()
-        self._used = WorkedOnce[tuple[int, int]]()
+        self._values: WorkedOnce[Exact | None] = WorkedOnce()
+        self._used: WorkedOnce[tuple[int, int]] = WorkedOnce()
         self.shown: frozenset[str] = _find_shown(account)
         """Items at whose price before discount the merchant has shown sales (art. 19(2))."""
 
@@ -158,7 +157,7 @@ class Valuation:
     def _price_unit(self, line: Line, basis: Basis, pick: Pick) -> tuple[Exact, Input] | None:
         """Return the price of one unit and where it comes from."""
         item = line.item
-        paid_units = Fraction(line.amount, line.units)
+        paid_units = divide(line.amount, line.units)
         before = paid_units if line.undiscounted is None else line.undiscounted
         if basis.word == MARKET and item not in self.shown:
             found = self.find_market_price(item)
@@ -168,7 +167,7 @@ class Valuation:
         if basis.word in (UNDISCOUNTED, MARKET):
             return before, from_terms(f"u {item}", before)
         spread = basis.word not in (BONUS_FIRST, PRINCIPAL_FIRST) and pick["bonus_units"] != "gift"
-        each: Exact = Fraction(line.amount, line.units + line.bonus) if spread else paid_units
+        each: Exact = divide(line.amount, line.units + line.bonus) if spread else paid_units
         agreed = basis.agreed_price(item)
         if agreed is not None:
             each = agreed
@@ -267,7 +266,7 @@ class Valuation:
             price, source = agreed, from_terms("agreed price", agreed)
         used, whole = self.compute_used(deal, pick, until, working)
         return working.exact(
-            "v", ARTICLES[basis.word], "v = price × used/whole", Fraction(price * used, whole),
+            "v", ARTICLES[basis.word], "v = price × used/whole", divide(price * used, whole),
             source, from_step("used", used), from_step("whole", whole),
         )  # fmt: skip
 
@@ -342,7 +341,7 @@ class Valuation:
         paid = self.account.paid
         return working.exact(
             "R", working.steps[-1].article, "R = P × (whole − used)/whole",
-            Fraction(paid * (whole - used), whole),
+            divide(paid * (whole - used), whole),
             from_entries("P", paid, [p.position for p in self.account.payments]),
             from_step("used", used), from_step("whole", whole),
         )  # fmt: skip
@@ -372,7 +371,7 @@ def _apply_ratio(face: int, paid: int, bonus: int) -> Exact:
     held = paid + bonus
     if face >= held:
         return paid + (face - held)
-    return Fraction(face * paid, held)
+    return divide(face * paid, held)
 
 
 def _count_union(spans: list[tuple[int, int]]) -> int:

@@ -32,6 +32,7 @@ from ledger.note import (
 )
 from ledger.refusal import Reason, Rejected
 from ledger.signing import SIGNATURE_BYTES, Signer, verify_signature
+from ledger.value_class import value_class
 
 TIMESTAMP_BYTES: Final = 8
 """Length of the big-endian timestamp before a cosignature (tlog-cosignature, "Format")."""
@@ -40,7 +41,7 @@ TIMESTAMP_MAX_S: Final = 2**63 - 1
 """Largest cosignature time (tlog-cosignature, "Format")."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Checkpoint:
     """A tree of the log `origin`: `size` leaves with this root."""
 
@@ -70,7 +71,7 @@ class LogTrust:
             raise ValueError(f"a quorum of {self.quorum} certifies nothing")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Cosignature:
     """A verified cosignature: the cosigner's place in the list of keys, its name and its time."""
 
@@ -79,7 +80,7 @@ class Cosignature:
     time_s: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class CertifiedCheckpoint:
     """A checkpoint with a valid log signature and a quorum of cosignatures."""
 

@@ -18,13 +18,13 @@ import json
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from ledger import tags
 from ledger.hashing import HASH_BYTES, tagged_hash
 from ledger.merkle import compute_root, inclusion_proof, leaf_hash, root_from_inclusion
 from ledger.refusal import Reason, Rejected
+from ledger.value_class import value_class
 
 FORMAT: Final = "evidence-ledger/disclosure/v1"
 
@@ -83,7 +83,7 @@ _PLACES: Final = {name: place for place, name in enumerate(FIELDS)}
 _DEPTH: Final = (len(FIELDS) - 1).bit_length()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PrivateField:
     """One leaf: a field, its salt, and its value, or None where it is empty."""
 
@@ -98,7 +98,7 @@ class PrivateField:
         return leaf_hash(tags.PRIVATE_FIELD + self.salt + bytes([len(name)]) + name + value)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ShownField:
     """A field with the hashes that lead from its leaf to the root."""
 
@@ -106,7 +106,7 @@ class ShownField:
     path: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Disclosure:
     """Chosen fields of one contract; nothing in it is believed before `verify_disclosure`."""
 

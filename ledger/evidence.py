@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.disclosure import Disclosure, describe_disclosure
 from ledger.note import encode_base64
 from ledger.post_quantum import PostQuantumPart, describe_part
 from ledger.timestamp_part import TimestampPart, describe_timestamps
+from ledger.value_class import value_class
 
 FORMAT: Final = "evidence-ledger/evidence/v1"
 MEDIA_TYPE: Final = "application/vnd.evidence-ledger.evidence+json"
@@ -220,7 +220,7 @@ FINDINGS_BYTES_MAX: Final = STRING_BYTES_MAX // 4 * 3
 """Longest `documents` of findings: in base64 it is the longest string."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ProvenStream:
     """A stream's state value and the proof that the state tree holds it."""
 
@@ -231,7 +231,7 @@ class ProvenStream:
     """`ledger.state_proof.StateProof`, encoded (`ledger.state_tree.encode_state_proof`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class StateClaim:
     """A stream's state value, or that there is none, and the proof of it."""
 
@@ -241,7 +241,7 @@ class StateClaim:
     proof: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ProvenBlock:
     """A header entry and its inclusion path under the file's checkpoint."""
 
@@ -249,7 +249,7 @@ class ProvenBlock:
     path: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ShownContract:
     """The two rows of a contract whose claim is not only counted but named."""
 
@@ -259,7 +259,7 @@ class ShownContract:
     """`signed/contract/<id>`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ProvenClaim:
     """One leaf of a merchant's sum tree (`ledger.sum_tree`)."""
 
@@ -274,7 +274,7 @@ class ProvenClaim:
     shown: ShownContract | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ProvenFindings:
     """The findings of one `findings.computed`, of which its outcome has the hash."""
 
@@ -284,7 +284,7 @@ class ProvenFindings:
     """`{"findings":[…]}` in its one spelling (`law.finding.Finding.to_document`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class LawPapers:
     """What the law reads about a contract beside its entries."""
 

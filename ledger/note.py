@@ -19,6 +19,7 @@ from typing import Final, NoReturn
 from ledger.hashing import sha256
 from ledger.refusal import Reason, Rejected
 from ledger.signing import PUBLIC_KEY_BYTES, Signer, verify_signature
+from ledger.value_class import value_class
 
 ED25519: Final = 0x01
 """Signature type of plain Ed25519 over the note's text (signed-note, "Signature types")."""
@@ -64,7 +65,7 @@ class VerifierKey:
         return f"{self.name}+{self.key_id.hex()}+{encode_base64(material)}"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class NoteSignature:
     """One signature line: whose key is said to have signed, and the bytes after the key id."""
 
@@ -73,7 +74,7 @@ class NoteSignature:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Note:
     """A parsed, unverified note: `text` with its final newline, signatures in their order."""
 

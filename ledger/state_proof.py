@@ -10,15 +10,15 @@ proof for each key and tree. This module does not know how the tree is stored (`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NoReturn
 
 from ledger.hashing import HASH_BYTES, ZERO_HASH
 from ledger.kernel import KEY_BITS, leaf_hash, node_hash
 from ledger.refusal import Reason, Rejected
+from ledger.value_class import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class StateProof:
     """Where the walk along a key ends, and what stands beside it."""
 

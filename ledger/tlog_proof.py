@@ -8,7 +8,6 @@ and never trusted. The leaf's own bytes are not in it and come beside it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from ledger.checkpoint import CertifiedCheckpoint, LogTrust, parse_decimal, verify_checkpoint
@@ -16,6 +15,7 @@ from ledger.hashing import HASH_BYTES
 from ledger.merkle import SIZE_MAX, verify_inclusion
 from ledger.note import NOTE_BYTES_MAX, decode_base64, encode_base64
 from ledger.refusal import Reason, Rejected
+from ledger.value_class import value_class
 
 FIRST_LINE: Final = "c2sp.org/tlog-proof@v1"
 FILE_EXTENSION: Final = ".tlog-proof"
@@ -30,7 +30,7 @@ PROOF_BYTES_MAX: Final = NOTE_BYTES_MAX + 2 * EXTRA_BYTES_MAX
 """Largest proof read: checkpoint, extra data in base64, and a path of 3 kB."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TlogProof:
     """A parsed, unverified proof."""
 

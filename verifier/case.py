@@ -25,7 +25,7 @@ from verifier.state_formats import PartyRecord, StateValue, read_state_proof, re
 from verifier.trust_root import TrustRoot
 
 if TYPE_CHECKING:
-    from law.published import Page
+    from law.case import KnownPage
 
 
 class Case:
@@ -75,16 +75,19 @@ class Case:
         self.certified: dict[bytes, tuple[CertifiedCheckpoint, set[int]]] = {}
         """The note certified last, under `root`, with its cosigners; the lines of a schedule share
         it, and many of them have the same."""
-        self.proven_parties: dict[tuple[bytes, ProvenStream], PartyRecord] = {}
+        self.proven_parties: dict[tuple[bytes, ProvenStream], PartyRecord] | None = None
         """Records of the parties that were proven last, by the state root that each is under; the
-        lines of a schedule share them, and most have merchant and custodian in common."""
-        self.known_pages: dict[bytes, Page] = {}
-        """Published pages that were read, by their one spelling; shared by those lines, too."""
+        lines of a schedule share them, and most have merchant and custodian in common. One file
+        alone has no party twice."""
+        self.known_pages: dict[str, KnownPage] | None = None
+        """Published pages that those lines have had; one file alone has none twice."""
         self.facts: dict[str, FactValue] = {}
 
     def share(self, other: Case) -> None:
         """Have in common with another case what was certified, proven and read of the same chain,
         so that each part is looked at once; `other` is of a line of the schedule that this is."""
+        if self.proven_parties is None or self.known_pages is None:
+            self.proven_parties, self.known_pages = {}, {}
         other.root, other.certified = self.root, self.certified
         other.proven_parties, other.known_pages = self.proven_parties, self.known_pages
 
@@ -99,17 +102,20 @@ class Case:
 
     def read_proven(self, proven: ProvenStream) -> StateValue:
         """Return a state value that `state_header` commits to; raise `Rejected`."""
-        value = self.read_claim(StateClaim(proven.stream, proven.value, proven.proof))
-        assert value is not None, "a value that is there was read"
-        return value
+        self._prove(proven.stream, tagged_hash(tags.STATE_VALUE, proven.value), proven.proof)
+        return read_state_value(proven.value, f"state of {proven.stream!r}")
 
     def read_claim(self, claim: StateClaim) -> StateValue | None:
         """Return a state value, or None if `state_header` commits to none; raise `Rejected`."""
-        name = f"state of {claim.stream!r}"
+        if claim.value is None:
+            self._prove(claim.stream, None, claim.proof)
+            return None
+        return self.read_proven(ProvenStream(claim.stream, claim.value, claim.proof))
+
+    def _prove(self, stream: str, value_hash: bytes | None, proof: bytes) -> None:
         verify_state_proof(
             self.state_header.state_root,
-            tagged_hash(tags.STATE_KEY, claim.stream.encode()),
-            None if claim.value is None else tagged_hash(tags.STATE_VALUE, claim.value),
-            read_state_proof(claim.proof, f"{name}: proof"),
+            tagged_hash(tags.STATE_KEY, stream.encode()),
+            value_hash,
+            read_state_proof(proof, f"state of {stream!r}: proof"),
         )
-        return None if claim.value is None else read_state_value(claim.value, name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NoReturn
 
@@ -67,6 +67,7 @@ from ledger.timestamp_part import (
     TimestampPart,
     TimestampToken,
 )
+from ledger.value_class import value_class
 from verifier.formats import take_members
 from verifier.question import Question, read_question
 from verifier.strict_json import JsonValue, read_object
@@ -77,7 +78,7 @@ _GENESIS_CHARS_KEPT_MAX: Final = 80_000
 """Longest genesis document kept, in characters of base64; a network's own is no longer."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TransactionFile:
     """Evidence of one transaction."""
 
@@ -98,7 +99,7 @@ class TransactionFile:
     """The Transparent Statement in whose unprotected header this evidence stands, if it does."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class HistoryFile:
     """Evidence of a contract's whole history."""
 
@@ -117,7 +118,7 @@ class HistoryFile:
     timestamps: TimestampPart | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class LiabilitiesFile:
     """Evidence of contracts in their merchant's total."""
 
@@ -131,7 +132,7 @@ class LiabilitiesFile:
     timestamps: TimestampPart | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ConsistencyFile:
     """Evidence that one certified tree is the beginning of a later one."""
 
@@ -141,7 +142,7 @@ class ConsistencyFile:
     path: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class StateFile:
     """Evidence of one stream's value, or that it has none."""
 
@@ -154,7 +155,7 @@ class StateFile:
     timestamps: TimestampPart | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RecordFile:
     """Evidence of consecutive entries of a contract, with a question about them."""
 
@@ -175,7 +176,7 @@ class RecordFile:
     timestamps: TimestampPart | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class EquivocationFile:
     """Evidence that a validator contradicted itself."""
 
@@ -183,7 +184,7 @@ class EquivocationFile:
     evidence: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ScheduleFile:
     """A merchant's total, and every contract in it with its whole record."""
 
@@ -195,7 +196,7 @@ class ScheduleFile:
     """A contract each, in the order of their places, read one after another and once."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class BareProof:
     """An entry and its C2SP tlog-proof, each from a file of its own."""
 

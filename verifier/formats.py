@@ -1,14 +1,14 @@
 """The ledger's binary formats, read a second time and independently.
 
-Each class is one array of `docs/EVIDENCE.md`, in its field order; each `read_` function raises
-`Rejected` for anything that is not the one spelling of such a value. They check shape and bounds
-only. Whether a value belongs to this chain, this height or this contract is the steps' question.
+Each class is one array of `docs/EVIDENCE.md`, in its field order, and is made in that order; each
+`read_` function raises `Rejected` for anything that is not the one spelling of such a value. They
+check shape and bounds only. Whether a value belongs to this chain, this height or this contract is
+the steps' question.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from ledger import tags
@@ -16,6 +16,7 @@ from ledger.hashing import HASH_BYTES, tagged_hash
 from ledger.merkle import leaf_hash
 from ledger.refusal import Reason, Rejected
 from ledger.signing import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
+from ledger.value_class import value_class
 from verifier.strict_json import JsonValue, read_object
 from verifier.strict_msgpack import (
     named,
@@ -52,7 +53,7 @@ _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,31}(?:\.[a-z][a-z0-9_]{0,31}){0,3}"
 _SALT: Final = re.compile(r"[A-Za-z0-9_-]{22,64}")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Signature:
     """One signer's signature; `batch` is (index, size, path) when it covers many transactions."""
 
@@ -61,7 +62,7 @@ class Signature:
     batch: tuple[int, int, tuple[bytes, ...]] | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Outcome:
     """What executing a transaction did; `code` names the refusal, or is empty."""
 
@@ -70,7 +71,7 @@ class Outcome:
     effects: tuple[tuple[str, int | str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Entry:
     """A transaction's entry: leaf data of the log."""
 
@@ -83,7 +84,7 @@ class Entry:
     """RFC 9162 hash of the leaf."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Envelope:
     """A body with its signatures, as it was handed in."""
 
@@ -91,7 +92,7 @@ class Envelope:
     signatures: tuple[Signature, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Header:
     """A block's header, and the hashes that name it."""
 
@@ -117,7 +118,7 @@ class Header:
         return self.first_index + self.count
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Body:
     """What the signers said."""
 
@@ -132,7 +133,7 @@ class Body:
     tx_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Certificate:
     """Commits of one view: (replica, signature), ascending."""
 
@@ -152,12 +153,12 @@ def _take_transaction_entry(fields: list[Any], raw: bytes) -> Entry:
     index, height, _, signed, outcome = fields
     envelope = _take_envelope(take_array(signed, "envelope", 2))
     return Entry(
-        index=take_integer(index, "index"),
-        height=take_integer(height, "height"),
-        body=envelope.body,
-        signatures=envelope.signatures,
-        outcome=_take_outcome(outcome),
-        leaf=leaf_hash(raw),
+        take_integer(index, "index"),
+        take_integer(height, "height"),
+        envelope.body,
+        envelope.signatures,
+        _take_outcome(outcome),
+        leaf_hash(raw),
     )
 
 
@@ -179,19 +180,19 @@ def _take_header_entry(entry: list[Any], raw: bytes) -> Header:
     fields = take_array(header_fields, "header", 12)
     take_integer(fields[0], "version", HEADER_VERSION, HEADER_VERSION)
     header = Header(
-        chain_id=take_bytes(fields[1], "chain id", HASH_BYTES),
-        height=take_integer(fields[2], "height"),
-        parent_hash=take_bytes(fields[3], "parent hash", HASH_BYTES),
-        time_ms=take_integer(fields[4], "time"),
-        proposer=take_integer(fields[5], "proposer"),
-        first_index=take_integer(fields[6], "first index"),
-        count=take_integer(fields[7], "count"),
-        log_root=take_bytes(fields[8], "log root", HASH_BYTES),
-        state_root=take_bytes(fields[9], "state root", HASH_BYTES),
-        validators_hash=take_bytes(fields[10], "validators hash", HASH_BYTES),
-        rule_pack_version=take_integer(fields[11], "rule pack version"),
-        block_hash=tagged_hash(tags.BLOCK, write_array(fields)),
-        leaf=leaf_hash(raw),
+        take_bytes(fields[1], "chain id", HASH_BYTES),
+        take_integer(fields[2], "height"),
+        take_bytes(fields[3], "parent hash", HASH_BYTES),
+        take_integer(fields[4], "time"),
+        take_integer(fields[5], "proposer"),
+        take_integer(fields[6], "first index"),
+        take_integer(fields[7], "count"),
+        take_bytes(fields[8], "log root", HASH_BYTES),
+        take_bytes(fields[9], "state root", HASH_BYTES),
+        take_bytes(fields[10], "validators hash", HASH_BYTES),
+        take_integer(fields[11], "rule pack version"),
+        tagged_hash(tags.BLOCK, write_array(fields)),
+        leaf_hash(raw),
     )
     if (
         take_integer(index, "index") != header.index
@@ -233,15 +234,15 @@ def _take_body(members: dict[str, JsonValue], raw: bytes) -> Body:
     if not 1 <= len(reference) <= 64:
         _refuse(Reason.BAD_FIELD, f"a reference of {len(reference)} characters; 1 to 64")
     return Body(
-        data=data,
-        kind=_take_pattern(members["kind"], "kind", _KIND),
-        not_after=take_integer(members["not_after"], "not_after"),
-        reference=reference,
-        salt=_take_pattern(members["salt"], "salt", _SALT),
-        signers=parties,
-        stream=_take_pattern(members["stream"], "stream", _STREAM),
-        version=take_integer(members["version"], "version", 1, 65_535),
-        tx_id=tagged_hash(tags.TX_ID, raw),
+        data,
+        _take_pattern(members["kind"], "kind", _KIND),
+        take_integer(members["not_after"], "not_after"),
+        reference,
+        _take_pattern(members["salt"], "salt", _SALT),
+        parties,
+        _take_pattern(members["stream"], "stream", _STREAM),
+        take_integer(members["version"], "version", 1, 65_535),
+        tagged_hash(tags.TX_ID, raw),
     )
 
 
@@ -256,10 +257,10 @@ def _take_certificate(fields: list[Any], commits: list[Any]) -> Certificate:
     height, view, block_hash = fields
     pairs = [take_array(item, "commit", 2) for item in commits]
     return Certificate(
-        height=take_integer(height, "height", 1),
-        view=take_integer(view, "view", 0, VIEW_MAX),
-        block_hash=take_bytes(block_hash, "block hash", HASH_BYTES),
-        commits=tuple(
+        take_integer(height, "height", 1),
+        take_integer(view, "view", 0, VIEW_MAX),
+        take_bytes(block_hash, "block hash", HASH_BYTES),
+        tuple(
             [
                 (
                     take_integer(replica, "replica"),
@@ -333,9 +334,9 @@ def _take_signature(item: Any) -> Signature:
 def _take_outcome(value: Any) -> Outcome:
     refused, code, effects = take_array(value, "outcome", 3)
     outcome = Outcome(
-        refused=take_boolean(refused, "outcome: refused"),
-        code=take_text(code, "outcome: code"),
-        effects=tuple([_take_effect(effect) for effect in take_array(effects, "outcome")]),
+        take_boolean(refused, "outcome: refused"),
+        take_text(code, "outcome: code"),
+        tuple([_take_effect(effect) for effect in take_array(effects, "outcome")]),
     )
     if outcome.refused != bool(outcome.code):
         _refuse(Reason.BAD_FIELD, f"outcome: refused is {refused}, but its code is {code!r}")

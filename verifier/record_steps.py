@@ -9,6 +9,7 @@ at which they sign and are never taken out.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from ledger import tags
 from ledger.evidence import ProvenStream
@@ -102,12 +103,9 @@ def check_signatures(case: Case) -> Said:
     count = batched = 0
     for place, (entry, body) in enumerate(zip(case.entries, case.bodies, strict=True)):
         for signer, signature in zip(body.signers, entry.signatures, strict=True):
-            triple = (
-                signature.public_key,
-                compute_signed_message(case, body, signature),
-                signature.signature,
-            )
-            if triple not in verified and not verify_signature(*triple):
+            message = compute_signed_message(case, body, signature)
+            triple = signature.public_key, message, signature.signature
+            if (not verified or triple not in verified) and not verify_signature(*triple):
                 key = signature.public_key.hex()
                 raise Refuted(
                     Reason.BAD_SIGNATURE,
@@ -115,9 +113,10 @@ def check_signatures(case: Case) -> Said:
                     f"{_name(case, place, 'entry')}: the signature of {signer} with key {key} "
                     "does not verify.",
                 )
-            verified.add(triple)
             count += 1
-            batched += signature.batch is not None
+            if signature.batch is not None:  # what one signature covers besides is in other entries
+                verified.add(triple)
+                batched += 1
     case.facts["signatures"] = count
     return Saying(
         lambda: Words(
@@ -156,14 +155,7 @@ def check_keys(case: Case) -> Said:
             f"The file holds the parties {', '.join(given) or 'none'}; the signers are "
             f"{', '.join(expected) or 'none'}.",
         )
-    records: dict[str, PartyRecord] = {}
-    proven_parties: dict[tuple[bytes, ProvenStream], PartyRecord] = {}
-    for proven in file.parties:
-        key = case.state_header.state_root, proven
-        record = case.proven_parties.get(key) or _read_party(case, proven)
-        proven_parties[key] = records[record.party] = record
-    case.proven_parties.clear()
-    case.proven_parties.update(proven_parties)
+    records = {record.party: record for record in _read_parties(case, file.parties)}
     used: dict[str, set[bytes]] = {party: set() for party in records}
     for entry, body in zip(case.entries, case.bodies, strict=True):
         for signer, signature in zip(body.signers, entry.signatures, strict=True):
@@ -180,6 +172,18 @@ def check_keys(case: Case) -> Said:
         return Words(f"签名时密钥均有效。{zh}。", f"Every key was valid when it signed. {en}.")
 
     return Saying(say)
+
+
+def _read_parties(case: Case, parties: Sequence[ProvenStream]) -> list[PartyRecord]:
+    """Return the records; of the line before in a schedule, if they were proven there."""
+    known = case.proven_parties
+    if known is None:
+        return [_read_party(case, proven) for proven in parties]
+    keys = [(case.state_header.state_root, proven) for proven in parties]
+    records = [known.get(key) or _read_party(case, key[1]) for key in keys]
+    known.clear()
+    known.update(zip(keys, records, strict=True))
+    return records
 
 
 def _read_party(case: Case, proven: ProvenStream) -> PartyRecord:

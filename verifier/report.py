@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from ledger.outcome_words import CAUSES
 from ledger.refusal import Reason, Rejected
+from ledger.value_class import value_class
 from verifier.columns import measure, pad
 
 REPORT_FORMAT: Final = "evidence-ledger/verification/v1"
@@ -23,7 +24,7 @@ REPORT_FORMAT: Final = "evidence-ledger/verification/v1"
 FactValue = str | int | list[str] | dict[str, int] | list[dict[str, object]]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Words:
     """One sentence, twice."""
 
@@ -100,7 +101,7 @@ class Result(StrEnum):
 RESULT_ZH: Final = {Result.OK: "通过", Result.FAILED: "失败", Result.NOT_RUN: "未执行"}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Step:
     """One numbered step and what came of it."""
 
@@ -117,7 +118,7 @@ class Step:
         return self.said.words if isinstance(self.said, Saying) else self.said
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Report:
     """Everything that verification established about one file."""
 

@@ -7,13 +7,13 @@ whether a proof leads to the right root is not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.hashing import HASH_BYTES
 from ledger.refusal import Reason, Rejected
 from ledger.signing import PUBLIC_KEY_BYTES
 from ledger.state_proof import StateProof
+from ledger.value_class import value_class
 from verifier.strict_msgpack import (
     named,
     read_array,
@@ -27,7 +27,7 @@ KEYS_MAX: Final = 16
 """Keys a party may ever hold (`contracts.parties.KEYS_MAX`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class StateValue:
     """A stream's authenticated value."""
 
@@ -36,7 +36,7 @@ class StateValue:
     record: list[Any] | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PartyKey:
     """A key, the heights `[from_height, until_height)` at which it signs (0: open), and who signed
     for its being the party's."""
@@ -51,7 +51,7 @@ class PartyKey:
         return self.from_height <= height and (not self.until_height or height < self.until_height)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PartyRecord:
     """A party as the state holds it."""
 
@@ -80,9 +80,9 @@ def read_state_value(raw: bytes, name: str) -> StateValue:
 def _take_state_value(fields: list[Any]) -> StateValue:
     count, root, record = fields
     return StateValue(
-        count=take_integer(count, "count"),
-        root=take_bytes(root, "root", HASH_BYTES),
-        record=None if record is None else take_array(record, "record"),
+        take_integer(count, "count"),
+        take_bytes(root, "root", HASH_BYTES),
+        None if record is None else take_array(record, "record"),
     )
 
 
@@ -102,15 +102,15 @@ def _take_state_proof(fields: list[Any]) -> StateProof:
             take_bytes(value_hash, "value hash", HASH_BYTES),
         )
     return StateProof(
-        depth=take_integer(depth, "depth"),
-        bitmap=take_bytes(bitmap, "bitmap"),
-        siblings=tuple(
+        take_integer(depth, "depth"),
+        take_bytes(bitmap, "bitmap"),
+        tuple(
             [
                 take_bytes(sibling, "sibling", HASH_BYTES)
                 for sibling in take_array(siblings, "siblings")
             ]
         ),
-        other=pair,
+        pair,
     )
 
 
@@ -128,13 +128,13 @@ def _take_party(fields: list[Any]) -> PartyRecord:
     if not 1 <= len(items) <= KEYS_MAX:
         raise Rejected(Reason.BAD_FIELD, f"{len(items)} keys; 1 to {KEYS_MAX}")
     return PartyRecord(
-        party=take_text(party, "id"),
-        role=take_text(role, "role"),
-        district=take_text(district, "district"),
-        registrar=take_text(registrar, "registrar"),
-        registered_height=take_integer(registered, "registered height"),
-        revoked_height=take_integer(revoked, "revoked height"),
-        keys=tuple([_take_party_key(item) for item in items]),
+        take_text(party, "id"),
+        take_text(role, "role"),
+        take_text(district, "district"),
+        take_text(registrar, "registrar"),
+        take_integer(registered, "registered height"),
+        take_integer(revoked, "revoked height"),
+        tuple([_take_party_key(item) for item in items]),
     )
 
 

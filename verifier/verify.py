@@ -111,6 +111,7 @@ from verifier.report import (
     Report,
     Result,
     Said,
+    Saying,
     Step,
     Words,
     words_of,
@@ -214,18 +215,21 @@ def verify_evidence(raw: bytes, trusted_chain_id: bytes) -> Report:
     except Rejected as rejected:
         failed = Step(1, FILE_STEP, Result.FAILED, words_of_file(rejected), rejected.reason)
         return Report((failed, *_not_run(1, STEPS)), {}, tuple, digest)
-    kind = kind_of(file)
-    words = Words(
-        f"{len(raw)} 字节，规范 JSON，种类 {kind}。",
-        f"{len(raw)} bytes of canonical JSON, kind {kind}.",
-    )
-    if find_statement(file) is not None:
-        words = Words(
-            f"{len(raw)} 字节，COSE 透明声明，内含种类为 {kind} 的存证文件。",
-            f"{len(raw)} bytes of COSE, a Transparent Statement with an evidence file of kind "
+    say = partial(_say_file, len(raw), kind_of(file), find_statement(file) is not None)
+    return _examine(file, trusted_chain_id, Saying(say), digest)
+
+
+def _say_file(size: int, kind: str, is_statement: bool) -> Words:
+    if is_statement:
+        return Words(
+            f"{size} 字节，COSE 透明声明，内含种类为 {kind} 的存证文件。",
+            f"{size} bytes of COSE, a Transparent Statement with an evidence file of kind "
             f"{kind} in it.",
         )
-    return _examine(file, trusted_chain_id, words, digest)
+    return Words(
+        f"{size} 字节，规范 JSON，种类 {kind}。",
+        f"{size} bytes of canonical JSON, kind {kind}.",
+    )
 
 
 def verify_schedule(lines: Iterable[bytes], trusted_chain_id: bytes) -> Report:
@@ -270,7 +274,7 @@ def verify_bare_proof(
     return _examine(file, trusted_chain_id, words, sha256(entry).hex())
 
 
-def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Words, digest: str) -> Report:
+def _examine(file: EvidenceFile, trusted_chain_id: bytes, words: Said, digest: str) -> Report:
     case = Case(trusted_chain_id)
     case.file = file
     steps = [Step(1, FILE_STEP, Result.OK, words)]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from law.canonical import decode, encode
-from law.derivation import Derivation, Working
+from law.derivation import Considered, Derivation, Figures, Interest, Payment, Working
 from law.facts import read_facts
 from law.published import read_published
 from law.refund import derive
@@ -338,6 +338,38 @@ def test_a_step_whose_text_has_no_normal_form_is_refused_like_any_text() -> None
     one = dataclasses.replace(derivation.results[0], steps=tuple(working.steps))
     with pytest.raises(Refused, match="Normalization Form C"):
         dataclasses.replace(derivation, results=(one,)).encode()
+
+
+_BEYOND = 2**53
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"figures": Figures(_BEYOND)},
+        {"figures": Figures(0, consumer=_BEYOND)},
+        {"figures": Figures(0, issuers=(("i", _BEYOND),))},
+        {"figures": Figures(0, custody=-_BEYOND)},
+        {"figures": Figures(0, merchant=_BEYOND)},
+        {"figures": Figures(0, beyond=_BEYOND)},
+        {"figures": Figures(0, interest=(Interest("lpr_1y", _BEYOND, 0),))},
+        {"figures": Figures(0, interest=(Interest("lpr_1y", 0, _BEYOND),))},
+        {"payments": (Payment("consumer", "custody", _BEYOND),)},
+        {"considered": (Considered(0, "share", _BEYOND, False),)},
+        {"fees": ((0, _BEYOND),)},
+    ],
+)
+def test_an_amount_beyond_the_bound_is_refused_wherever_it_stands(changed: dict[str, Any]) -> None:
+    derivation = run_engine(case("units lesson 9000 for 9000; paid 9000 2025-06-03"))
+    one = dataclasses.replace(derivation.results[0], **changed)
+    with pytest.raises(Refused, match=r"is beyond ±9007199254740991"):
+        dataclasses.replace(derivation, results=(one,)).encode()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_results_written_by_themselves_are_spelled_as_documents_are(seed: int) -> None:
+    derivation = run_engine(make_life(seed))
+    assert derivation.encode() == encode(derivation.to_document())
 
 
 def test_a_derivation_of_many_deliveries_writes_each_position_once() -> None:

@@ -150,16 +150,16 @@ MUTANTS = (
     Mutant(
         "party-of-an-earlier-state",
         "verifier/record_steps.py",
-        "        key = case.state_header.state_root, proven\n",
-        '        key = b"", proven\n',
+        "    keys = [(case.state_header.state_root, proven) for proven in parties]\n",
+        '    keys = [(b"", proven) for proven in parties]\n',
         "a party proven in one line of a schedule is proven in lines of another state",
         "tests/verifier/test_schedule.py::test_mutation_is_refused",
     ),
     Mutant(
         "page-by-its-place",
         "law/case.py",
-        '        spelled = self._spelled.of(document, "document")\n',
-        '        spelled = str(document["position"]).encode()\n',
+        "        written = repr(document)\n",
+        '        written = str(document["position"])\n',
         "a page read for one line of a schedule stands for another's of the same place",
         "tests/verifier/test_schedule.py::"
         "test_two_pages_of_one_place_are_each_read_in_its_own_line",
@@ -183,8 +183,8 @@ MUTANTS = (
     Mutant(
         "signatures-skipped",
         "verifier/record_steps.py",
-        "            if triple not in verified and not verify_signature(*triple):",
-        "            if triple in verified and not verify_signature(*triple):",
+        "            if (not verified or triple not in verified) and not verify_signature(",
+        "            if triple in verified and not verify_signature(",
         "signatures are not verified",
         RECORD,
     ),
