@@ -21,7 +21,9 @@ LEAF_COUNT_MAX: Final = 32
 """Most keys of a leaf bucket: 63 hashes and a 2 kB record to update one of them."""
 
 LEAF_BYTES_MAX: Final = 1 + LEAF_COUNT_MAX * ITEM_BYTES
-_LONE_BYTES: Final = 1 + ITEM_BYTES
+LONE_BYTES: Final = 1 + ITEM_BYTES
+"""Of the record of a leaf bucket with one key; no other record has as many."""
+
 
 FAN_OUT_BITS: Final = 4
 """An inner bucket has 2^4 children: 15 hashes and a 529 byte record."""
@@ -70,11 +72,6 @@ def compute_leaf_bucket(items: bytes, depth: int) -> Node:
         return fold_bucket(items, depth), ONE if len(items) == ITEM_BYTES else MANY
     except ValueError as error:
         raise StateDamagedError(f"a bucket at depth {depth}: {error}") from None
-
-
-def is_lone(record: bytes) -> bool:
-    """Say whether a record is that of a leaf bucket with one key."""
-    return len(record) == _LONE_BYTES
 
 
 def split_items(record: bytes) -> dict[bytes, bytes]:

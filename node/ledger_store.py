@@ -19,7 +19,7 @@ from ledger.block import Header, HeaderEntry, decode_entry
 from ledger.log import extend_tiles, frontier_from_tiles
 from ledger.merkle import Frontier
 from ledger.refusal import Rejected
-from ledger.state_bucket import StateDamagedError, is_lone
+from ledger.state_bucket import LONE_BYTES, StateDamagedError
 from ledger.state_tree import StateTree
 from node.catch_up import reproduce_block
 from node.known_references import KnownReferences
@@ -171,8 +171,8 @@ class LedgerStore:
         self._state.update(write.state)
         # A key alone in its bucket is set without reading it (below an inner bucket it is read), so
         # such a bucket is read again only when a second key comes.
-        self._buckets.update([row for row in write.buckets if not is_lone(row[1])])
-        self._buckets.replace([row for row in write.buckets if is_lone(row[1])])
+        self._buckets.update([row for row in write.buckets if len(row[1]) != LONE_BYTES])
+        self._buckets.replace([row for row in write.buckets if len(row[1]) == LONE_BYTES])
         self._references.add([row.reference_key for row in write.transactions if row.reference_key])
 
 

@@ -255,6 +255,9 @@ class Mempool:
 def _weigh(transactions: Sequence[Transaction]) -> dict[str, tuple[int, int]]:
     """Return number and bytes of transactions by submitter."""
     submitters = [transaction.body.signers[0] for transaction in transactions]
+    if len(set(submitters)) == 1:
+        size = sum([len(transaction.raw) for transaction in transactions])
+        return {submitters[0]: (len(submitters), size)}
     sizes = dict.fromkeys(submitters, 0)
     for submitter, transaction in zip(submitters, transactions, strict=True):
         sizes[submitter] += len(transaction.raw)

@@ -69,15 +69,15 @@ class Relayed:
         examiner: Examiner,
         turns: FairTurns,
         *,
-        is_pooled: Callable[[bytes], bool],
+        find_pooled: Callable[[Sequence[bytes]], Sequence[object]],
         admit: Callable[[Admitted], Awaitable[None]],
         say: Say,
     ) -> None:
-        """`is_pooled` says of an envelope's hash whether the pool holds exactly this envelope, so
-        that it is verified already; `admit` takes what was looked at."""
+        """`find_pooled` returns of each envelope's hash what the pool holds under it, which is
+        verified already, or None; `admit` takes what was looked at."""
         self._examiner = examiner
         self._turns = turns
-        self._is_pooled = is_pooled
+        self._find_pooled = find_pooled
         self._admit = admit
         self._say = say
         self._waiting: dict[Envelopes, int] = {}
@@ -234,7 +234,8 @@ class Relayed:
         """Return what can be read and is not here already, and (hash, why) of what cannot."""
         parsed: list[Parsed] = []
         rejected: list[tuple[bytes, Rejected]] = []
-        for raw, item in zip(raws, self._examiner.parse_relayed(raws), strict=True):
+        read = self._examiner.parse_relayed(raws)
+        for raw, item in zip(raws, read, strict=True):
             if isinstance(item, Rejected):
                 if not rejected or replica is None:
                     self._say(
@@ -243,6 +244,10 @@ class Relayed:
                         f"第 {replica} 号副本转来的交易被拒绝：{explain_rejected(item)}",
                     )
                 rejected.append((tagged_hash(tags.ENVELOPE, raw), item))
-            elif replica is None or not self._is_pooled(item.candidate.transaction.envelope_hash):
+            else:
                 parsed.append(item)
-        return parsed, rejected
+        if replica is None:
+            return parsed, rejected
+        here = self._find_pooled([each.candidate.transaction.envelope_hash for each in parsed])
+        new = [item for item, known in zip(parsed, here, strict=True) if known is None]
+        return new, rejected

@@ -140,7 +140,11 @@ class Shell:
         self.turns = FairTurns(turns)
         """At reading what peers and clients bring, and having it checked."""
         self.relayed = Relayed(
-            self.examiner, self.turns, is_pooled=self._is_pooled, admit=self.perform, say=say
+            self.examiner,
+            self.turns,
+            find_pooled=self._find_pooled,
+            admit=self.perform,
+            say=say,
         )
         self._observer = observer
         self._say = say
@@ -367,5 +371,5 @@ class Shell:
         if missing and self.carrier is not None:
             self.carrier.send(effect.replica, encode_frame(FetchTransactions(b"".join(missing))))
 
-    def _is_pooled(self, envelope_hash: bytes) -> bool:
-        return self.driver.pool.find_envelope(envelope_hash) is not None
+    def _find_pooled(self, envelope_hashes: Sequence[bytes]) -> Sequence[object]:
+        return self.driver.pool.find_envelopes(envelope_hashes)

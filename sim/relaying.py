@@ -61,7 +61,7 @@ class Relaying:
         self._relayed = Relayed(
             _RememberingExaminer(_SlowMemory(verify_us), driver.chain.chain_id, read),
             _WatchedTurns(turns, coverage),
-            is_pooled=lambda name: driver.pool.find_envelope(name) is not None,
+            find_pooled=driver.pool.find_envelopes,
             admit=admit,
             say=say,
         )

@@ -49,7 +49,7 @@ class Node:
         self.relayed = Relayed(
             Examiner(self, WORLD.chain_id),
             FairTurns(width),
-            is_pooled=self.pooled.__contains__,
+            find_pooled=lambda hashes: [each if each in self.pooled else None for each in hashes],
             admit=self.admit,
             say=lambda _, text: self.said.append(text),
         )
