@@ -370,7 +370,9 @@ def test_an_answer_in_the_same_block_finds_its_delivery() -> None:
     delivery = world.submit("service.delivered", CARD, CUT, "m-1")
     tx_id = compute_tx_id(decode_transaction(delivery).envelope.body).hex()
     answer = world.submit("delivery.answered", CARD, {"answer": "confirmed", "of": tx_id}, "c-1")
-    assert [outcome.code for outcome in world.run(delivery, answer)] == ["", ""]
+    strange = world.submit("delivery.answered", CARD, {"answer": "confirmed", "of": tx_id}, "m-2")
+    outcomes = world.run(delivery, strange, answer)
+    assert [outcome.refused for outcome in outcomes] == [False, True, False]
 
 
 def test_nobody_says_that_his_own_notice_arrived() -> None:

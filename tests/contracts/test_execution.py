@@ -14,6 +14,7 @@ from contracts.execution import (
     ExecutionFailed,
     Executor,
     Inadmissible,
+    are_signed,
     check_time,
     execute_block,
     parse_candidate,
@@ -163,6 +164,22 @@ def test_a_key_found_good_for_one_party_is_not_good_for_another() -> None:
     assert good is None
     assert bad is not None
     assert bad.reason is Reason.UNKNOWN_KEY
+
+
+def test_a_second_signers_key_is_looked_at_where_the_first_ones_is_known() -> None:
+    world = open_world()
+    height = world.chain.header.height + 1
+    known: set[tuple[str, bytes]] = set()
+    alone = read(prepay(world)).transaction
+    assert are_signed([alone, alone], height, world.chain.party, known)
+    assert known == {("m-1", world.key("m-1").public_key)}
+    body = world.body("prepaid.prepay", CARD, {"amount": 1}, "m-1", "bank-1")
+    right = read(world.signed(body, "m-1", "bank-1")).transaction
+    stolen = sign_transaction(body, world.chain_id, [world.key("m-1"), world.key("bank-2")])
+    wrong = read(stolen).transaction
+    for several in ([wrong], [alone, wrong], [wrong, alone, right]):
+        assert not are_signed(several, height, world.chain.party, known)
+    assert are_signed([alone, right], height, world.chain.party, known)
 
 
 def test_a_block_names_the_first_inadmissible_transaction() -> None:
@@ -335,6 +352,21 @@ def test_an_exception_names_its_position_and_nothing_of_it_is_kept(
     assert finished.header == without.header
     assert finished.rows == without.rows
     assert [outcome.code for outcome in finished.outcomes] == ["", ""]
+
+
+def test_a_block_says_how_many_it_refused() -> None:
+    world = open_world()
+    too_much = [
+        world.submit(kind, CARD, {"amount": 10**9}, "m-1")
+        for kind in ("prepaid.consume", "prepaid.refund")
+    ]
+    outcomes = world.run(prepay(world), too_much[0], prepay(world), too_much[1])
+    assert [outcome.refused for outcome in outcomes] == [False, True, False, True]
+    assert world.block.refused_count == 2
+    for entry, outcome in zip(world.block.entries, outcomes, strict=False):
+        found = decode_entry(entry)
+        assert isinstance(found, TransactionEntry)
+        assert found.outcome == outcome
 
 
 def test_an_outcome_or_an_entry_that_is_too_large_is_our_own_mistake(

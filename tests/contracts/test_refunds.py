@@ -113,10 +113,11 @@ def test_entries_of_the_same_block_count() -> None:
     computed = {"as_of": AS_OF}
     outcomes = world.run(
         world.submit("cause.stated", CARD, {"cause": "merchant", "standing": "finding"}, "court-1"),
+        world.submit("cause.stated", CARD, {"cause": "consumer", "standing": "finding"}, "m-2"),
         world.submit("refund.computed", CARD, computed, "c-1"),
     )
-    assert [outcome.code for outcome in outcomes] == ["", ""]
-    assert effects(outcomes[1])["derivation"] == compute_hash(derive_anew(world, -1).encode())
+    assert [outcome.refused for outcome in outcomes] == [False, True, False], "a refused one not"
+    assert effects(outcomes[2])["derivation"] == compute_hash(derive_anew(world, -1).encode())
 
 
 def test_a_refund_is_computed_first_paid_once_and_never_above_what_is_due() -> None:

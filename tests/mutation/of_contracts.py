@@ -64,6 +64,31 @@ MUTANTS = (
         EXECUTION + "test_a_key_found_good_for_one_party_is_not_good_for_another",
     ),
     Mutant(
+        "second-key-unseen",
+        "contracts/execution.py",
+        "    if firsts <= known and sum([len(each.signed) for each in transactions]) "
+        "== len(transactions):",
+        "    if firsts <= known:",
+        "asked of all at once, only the first signer's key is looked at",
+        EXECUTION + "test_a_second_signers_key_is_looked_at_where_the_first_ones_is_known",
+    ),
+    Mutant(
+        "outcome-of-another",
+        "contracts/execution.py",
+        "            decode_outcome(self.outcomes[place]),",
+        "            decode_outcome(self.outcomes[-1]),",
+        "an entry of the same block is found with another one's outcome",
+        "tests/contracts/test_contract.py::test_an_answer_in_the_same_block_finds_its_delivery",
+    ),
+    Mutant(
+        "refused-uncounted",
+        "contracts/execution.py",
+        "            refused_count=sum(self._sight.refused),",
+        "            refused_count=0,",
+        "a node does not count what its blocks refuse",
+        EXECUTION + "test_a_block_says_how_many_it_refused",
+    ),
+    Mutant(
         "twice-in-what-is-admitted-at-once",
         "contracts/execution.py",
         "            len(set(ids)) == len(ids)\n            and self._tx_ids",

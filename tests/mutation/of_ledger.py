@@ -191,10 +191,28 @@ MUTANTS = (
     Mutant(
         "json-not-canonical-among-many",
         "ledger/transaction.py",
-        "    if [encode_sorted(body) for body in bodies] != list(raws):",
-        "    if len(bodies) != len(raws):",
+        "        return [encode_sorted(_whole_decoder.decode(raw)) for raw in raws] == list(raws)",
+        "        return len([_whole_decoder.decode(raw) for raw in raws]) == len(raws)",
         "a body may be spelled in several ways where many are read at once",
         TRANSACTION + "test_one_wrong_among_many_plain_ones_is_found",
+    ),
+    Mutant(
+        "json-canonical-unseen",
+        "ledger/kernel_plain.py",
+        "decide slowly. That is everything here; the compiled kernel looks at each byte once.\n"
+        '    """\n    return False',
+        "decide slowly. That is everything here; the compiled kernel looks at each byte once.\n"
+        '    """\n    return True',
+        "a body is called canonical by a kernel that did not look",
+        TRANSACTION + "test_one_wrong_among_many_plain_ones_is_found",
+    ),
+    Mutant(
+        "data-of-any-shape",
+        "ledger/transaction.py",
+        '    check_canonical(raw, _whole_decoder, "body")',
+        '    check_canonical(raw, _body_decoder, "body")',
+        "what a body's data holds is not looked at",
+        TRANSACTION + "test_no_member_may_be_missing_null_or_of_another_type",
     ),
     Mutant(
         "signature-not-verified",

@@ -28,6 +28,22 @@ LIE = CATCH_UP + "test_a_lie_costs_one_retry_and_nothing_of_it_is_applied"
 
 MUTANTS = (
     Mutant(
+        "pooled-checked-again",
+        "node/relayed.py",
+        "strict=True) if known is None]",
+        "strict=True)]",
+        "what waits in the pool is verified once more for each peer that relays it",
+        "tests/node/test_relayed.py::test_what_is_in_the_pool_is_not_checked_again",
+    ),
+    Mutant(
+        "weighed-as-nothing",
+        "node/mempool.py",
+        "        return {submitters[0]: (len(submitters), size)}",
+        "        return {submitters[0]: (len(submitters), 0)}",
+        "one submitter's bytes do not count",
+        "tests/node/test_mempool.py::test_it_is_bounded_in_bytes",
+    ),
+    Mutant(
         "entries-not-compared",
         "node/blocks.py",
         '    if b"".join(here) != proposal.leaf_hashes:',
