@@ -27,7 +27,7 @@ from ledger.stream import (
     decode_stored_stream,
     encode_stored_stream,
 )
-from ledger.transaction import Body, Outcome, decode_body
+from ledger.transaction import Body, Outcome, read_body
 from ledger.wire import encode
 
 
@@ -249,7 +249,7 @@ def _walk(
 def read_past(tx_id: bytes, stored: StoredEntry) -> Past:
     """Return an earlier transaction from its entry."""
     entry = decode_transaction_entry(stored.raw)
-    body = decode_body(entry.envelope.body)
+    body = read_body(entry.envelope.body)
     return make_past(entry.index, tx_id, stored.time_ms, body, entry.outcome)
 
 

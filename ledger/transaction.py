@@ -130,6 +130,11 @@ def read_head(raw: bytes) -> BodyHead:
     return _head_decoder.decode(raw)
 
 
+def read_body(raw: bytes) -> Body:
+    """Return a body that stands on the chain, and so was read strictly before."""
+    return _body_decoder.decode(raw)
+
+
 def _check_signers(body: Body) -> None:
     if len(set(body.signers)) != len(body.signers):
         raise Rejected(

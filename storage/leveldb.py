@@ -37,8 +37,9 @@ cost more, for its whole block is read and checked."""
 _BLOOM_BITS: Final = 10
 """Bits per key of the filter: about 1 % of the lookups of an absent tx_id read a block."""
 
-_KEPT_ROWS_MAX: Final = 65_536
-"""Rows of a batch whose memory is kept for the next one: those of a block are some 20,000, 3 MB."""
+_KEPT_BATCH_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Of a batch whose memory is kept for the next one: a block's some 20,000 rows are 3 MB of it. What
+is put in once (a snapshot's rows, with whole documents in them) may be far more."""
 
 _key: Final = itemgetter(0)
 
@@ -85,8 +86,7 @@ class LevelDBStore:
         put = batch.put
         # In key order the skip list is walked where it was just walked: 30 % less per put
         # (measured). The sort is stable, so a key put twice keeps its last value.
-        rows = sorted(puts, key=_key)
-        for key, value in rows:
+        for key, value in sorted(puts, key=_key):
             put(key, value)
         for key in deletes:
             batch.delete(key)
@@ -97,7 +97,7 @@ class LevelDBStore:
             raise StorageFailure(
                 f"{self._path}: write failed: {error}", f"{self._path}：写入失败。原文：{error}"
             ) from error
-        if len(rows) <= _KEPT_ROWS_MAX and not self._batches:
+        if batch.approximate_size() <= _KEPT_BATCH_BYTES_MAX and not self._batches:
             batch.clear()
             self._batches.append(batch)
 

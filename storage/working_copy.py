@@ -3,7 +3,7 @@
 Opening is a write: LevelDB moves its log into a table and begins a new manifest, RocksDB likewise.
 Tables make up nearly all of a store and are never changed once written, so the copy holds symbolic
 links to them, and copies of the few files that may change: logs, manifest, CURRENT. It takes the
-space of the logs (64 MB at the most as this ledger writes them), and while it is in use as much
+space of the logs (128 MB at the most as this ledger writes them), and while it is in use as much
 more as the store then tidies up. What always holds: no file of the original is opened for writing.
 A store removes and creates names, which are the copy's own; and it would create a table under a
 number that only a left-over table of the original has, so LevelDB is told that all numbers up to

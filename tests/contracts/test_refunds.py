@@ -114,10 +114,13 @@ def test_entries_of_the_same_block_count() -> None:
     outcomes = world.run(
         world.submit("cause.stated", CARD, {"cause": "merchant", "standing": "finding"}, "court-1"),
         world.submit("cause.stated", CARD, {"cause": "consumer", "standing": "finding"}, "m-2"),
+        world.submit("contract.signed", "contract/card-2", world.signing(), "m-1", "c-1"),
         world.submit("refund.computed", CARD, computed, "c-1"),
     )
-    assert [outcome.refused for outcome in outcomes] == [False, True, False], "a refused one not"
-    assert effects(outcomes[2])["derivation"] == compute_hash(derive_anew(world, -1).encode())
+    assert [outcome.refused for outcome in outcomes] == [False, True, False, False], (
+        "a refused one does not, and another contract's does not"
+    )
+    assert effects(outcomes[3])["derivation"] == compute_hash(derive_anew(world, -1).encode())
 
 
 def test_a_refund_is_computed_first_paid_once_and_never_above_what_is_due() -> None:

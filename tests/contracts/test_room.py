@@ -73,6 +73,24 @@ def test_attempts_of_strangers_cost_a_refund_nothing(
     assert reads.count == applied + applied + 2
 
 
+@pytest.mark.parametrize("stream", [CARD, MERCHANT])
+def test_attempts_of_strangers_in_the_same_block_cost_a_refund_nothing(
+    stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = busy_world()
+    quiet = compute(world)
+    applied = sum(
+        decode_stream_state(world.memory.state(each)).applied for each in (CARD, MERCHANT)
+    )
+    monkeypatch.setattr(handling, "READS_MAX", applied + 2)
+    kind = "service.stopped" if stream == CARD else "risk.declared"
+    attempts = [world.submit(kind, stream, {}, "m-2") for _ in range(2 * applied)]
+    computed = world.submit("refund.computed", CARD, COMPUTED, "c-1")
+    outcomes = world.run(*attempts, computed)
+    assert {outcome.code for outcome in outcomes[:-1]} == {"not_entitled"}
+    assert outcomes[-1] == quiet
+
+
 def test_a_merchants_statements_leave_room_for_the_consumers_refund(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import kernel_plain, transaction
-from ledger.canonical import DEPTH_MAX, INTEGER_MAX, decode_canonical
+from ledger.canonical import DEPTH_MAX, INTEGER_MAX, decode_canonical, encode_sorted
 from ledger.refusal import Rejected
 from ledger.transaction import decode_bodies
 from tests.ledger.test_transaction import body
@@ -34,6 +34,13 @@ DAMAGE = list(b' \n"\\{}[],:0123456789-.eEtfnu/abx\x00\x1f\x7f\x80\xc3\xff')
 
 def takes(raw: bytes, head: bytes = b"", depth_max: int = DEPTH_MAX) -> bool:
     return kernel_native.are_canonical([raw], head, depth_max)
+
+
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth - 1):
+        value = {"a": value}
+    return value
 
 
 def is_canonical(raw: bytes) -> bool:
@@ -88,9 +95,11 @@ NOT_TAKEN = [
     b"", b"{", b"}", b"null", b"1", b'"a"', b"[]", b'{"a"}', b'{"a":}', b'{"a":1', b'{"a":1,}',
     b'{,"a":1}', b'{"a":1}}', b'{"a":1} ', b' {"a":1}', b'{"a": 1}', b'{"a" :1}', b'{ "a":1}',
     b'{"a":1}\n', b'{"a":1;"b":2}', b'{"b":1,"a":2}', b'{"a":1,"a":2}', b'{"ab":1,"a":2}',
+    b'{"a ":1,"a":2}', b'{"a!":1,"a":2}', b'{"ab":1,"aa":2}', b'{"a":1,"":2}',
     b'{"a":-0}', b'{"a":00}', b'{"a":01}', b'{"a":-}', b'{"a":-01}', b'{"a":+1}', b'{"a":1.0}',
     b'{"a":1e1}', b'{"a":9007199254740992}', b'{"a":-9007199254740992}',
-    b'{"a":90071992547409910}', b'{"a":99999999999999999999999999}', b'{"a":True}', b'{"a":tru}',
+    b'{"a":90071992547409910}', b'{"a":99999999999999999999999999}',
+    b'{"a":18446744073709551617}', b'{"a":-18446744073709551617}', b'{"a":True}', b'{"a":tru}',
     b'{"a":nul}', b'{"a":fals}', b'{"a":nulll}', b'{"a":[}', b'{"a":[1,]}', b'{"a":[,1]}',
     b'{"a":[1 ,2]}', b'{"a":[1}', b'{"a":[1]', b'{"a":{}', b'{"a":"', b'{"a":"b}', b'{"a":"\\"}',
     b'{"a":"\\/"}', b'{"a":"\\u0061"}', b'{"a":"\\u000A"}', b'{"a":"\\u000a"}', b'{"a":"\\u0008"}',
@@ -159,8 +168,10 @@ def test_bodies_are_read_alike_by_both(monkeypatch: pytest.MonkeyPatch) -> None:
         [body(), body().replace(b":500", b": 500")],
         [body(), body().replace(b"500", b"-0")],
         [],
+        [body(data=nested(DEPTH_MAX - 1))],
+        [body(), body(data={}).replace(b"{}", encode_sorted(nested(DEPTH_MAX)))],
     ]
     quick = [decode_bodies(group) for group in groups]
     monkeypatch.setattr(transaction, "are_canonical", kernel_plain.are_canonical)
     assert [decode_bodies(group) for group in groups] == quick
-    assert [at for at, each in enumerate(quick) if each is not None] == [0, 2, 7]
+    assert [at for at, each in enumerate(quick) if each is not None] == [0, 2, 7, 8]
