@@ -38,7 +38,7 @@ def test_block_zero_is_the_document_and_its_header() -> None:
     assert block.log.size == 2
     assert block.log.root() == compute_root([leaf_hash(entry) for entry in block.entries])
     assert [decode_entry(entry).index for entry in block.entries] == [0, 1]
-    assert (block.outcomes, block.rows) == ([], [])
+    assert (block.outcomes, block.refused_count, block.rows) == ([], 0, [])
 
 
 def test_every_institution_is_a_party_of_the_first_state() -> None:

@@ -495,7 +495,8 @@ def some_envelopes(seed: int) -> list[bytes]:
     raws += [sign_transaction(raw, CHAIN, [signer(1)]) for raw in bodies[:3]]
     two, keys = two_signers()
     raws.append(sign_transaction(two, CHAIN, keys))
-    raws.append(sign_transaction(body(data={"text": "中é😀"}), CHAIN, [signer(1)]))
+    if seed % 2:  # one that is not plain, and all are read one after another
+        raws.append(sign_transaction(body(data={"text": "中é😀"}), CHAIN, [signer(1)]))
     raws.append(sign_transaction(fill(chance.choice((300, 2_000))), CHAIN, [signer(1)]))
     chance.shuffle(raws)
     return raws
