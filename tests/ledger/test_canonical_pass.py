@@ -107,7 +107,8 @@ NOT_TAKEN = [
     b'{"a":"\\u001g"}', b'{"a":"\\u0020"}', b'{"a":"\\u007f"}', b'{"a":"\\u0100"}',
     b'{"a":"\\u1000"}', b'{"a":"\\ud800"}', b'{"a":"\\u00"}', b'{"a":"\\u001"}', b'{"a":"\\u001f',
     b'{"a":"\\x"}', b'{"a":"\x00"}', b'{"a":"\x1f"}', b'{"a":"\n"}', b'{"a":"\xff"}',
-    b'{"\x1f":1}', b'{"a":1\x00}', b'{"a":1}\x00', b'{"a":NaN}', b'{"a":Infinity}', b"{'a':1}",
+    b'{"\x1f":1}', b'{"\\x":1}', b'{"\\u0061":1}', b'{"\\/":1}', b'{"\\":1}',
+    b'{"a":1\x00}', b'{"a":1}\x00', b'{"a":NaN}', b'{"a":Infinity}', b"{'a':1}",
 ]  # fmt: skip
 
 
@@ -132,7 +133,10 @@ def test_each_kind_of_value_is_taken(value: Any) -> None:
         assert not takes(raw[:end])
 
 
-@pytest.mark.parametrize("raw", ['{"a":"中"}'.encode(), b'{"\\"":1}', '{"é":1}'.encode()])
+@pytest.mark.parametrize(
+    "raw",
+    ['{"a":"中"}'.encode(), b'{"\\"":1}', b'{"\\\\":1}', b'{"\\n":1}', '{"é":1}'.encode()],
+)
 def test_what_it_does_not_know_it_leaves_to_the_careful_reading(raw: bytes) -> None:
     assert not takes(raw)
     assert is_canonical(raw)
