@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ledger.refusal import Reason
 from node.connection_table import ApiDrop
+from node.effects import CommitBlock
 from node.metrics import NodeMetrics
+from node.server import _Observer
+from node.snapshot_export import SnapshotExport
 from node.tls import PeerRefusal
+from tests.contracts.world import CARD, open_world
 
 
 def samples(metrics: NodeMetrics) -> dict[str, float]:
@@ -23,6 +28,22 @@ def samples(metrics: NodeMetrics) -> dict[str, float]:
                 labels = ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))
                 found[f"{sample.name}{{{labels}}}"] = sample.value
     return found
+
+
+def test_a_blocks_transactions_are_counted_by_what_became_of_them() -> None:
+    world = open_world()
+    metrics = NodeMetrics(world.genesis)
+    observer = _Observer(metrics, cast("SnapshotExport", SimpleNamespace(block_applied=id)))
+    attempts = [
+        world.submit(f"prepaid.{kind}", CARD, {"amount": 5}, "m-1")
+        for kind in ("prepay", "refund", "refund", "prepay", "open", "prepay")
+    ]
+    outcomes = world.run(*attempts)
+    assert sum(outcome.refused for outcome in outcomes) == 2
+    observer.committed(CommitBlock(world.block, b""))
+    found = samples(metrics)
+    assert found["evidence_ledger_transactions_total{outcome=applied}"] == 4
+    assert found["evidence_ledger_transactions_total{outcome=refused}"] == 2
 
 
 def test_every_fact_has_its_sample_and_no_series_appears_later(network: Any) -> None:
