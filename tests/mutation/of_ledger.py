@@ -197,6 +197,22 @@ MUTANTS = (
         TRANSACTION + "test_one_wrong_among_many_plain_ones_is_found",
     ),
     Mutant(
+        "envelopes-hashed-as-bodies",
+        "ledger/transaction.py",
+        "    hashes = tagged_hashes(tags.ENVELOPE, raws)",
+        "    hashes = tagged_hashes(tags.TX_ID, raws)",
+        "where many are read at once, an envelope has another hash than when it is read alone",
+        TRANSACTION + "test_many_are_read_as_each_is",
+    ),
+    Mutant(
+        "reference-of-the-last-signer",
+        "ledger/transaction.py",
+        '    references = [f"{body.signers[0]}\\0{body.reference}".encode() for body in bodies]',
+        '    references = [f"{body.signers[-1]}\\0{body.reference}".encode() for body in bodies]',
+        "where many are read at once, a reference is the last signer's",
+        TRANSACTION + "test_many_are_read_as_each_is",
+    ),
+    Mutant(
         "json-canonical-unseen",
         "ledger/kernel_plain.py",
         "decide slowly. That is everything here; the compiled kernel looks at each byte once.\n"

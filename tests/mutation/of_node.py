@@ -28,6 +28,15 @@ LIE = CATCH_UP + "test_a_lie_costs_one_retry_and_nothing_of_it_is_applied"
 
 MUTANTS = (
     Mutant(
+        "refused-counted-as-applied",
+        "node/server.py",
+        "        refused = block.refused_count\n",
+        "        refused = 0\n",
+        "a node's metrics call applied what was refused",
+        "tests/node_edges/test_metrics.py::"
+        "test_a_blocks_transactions_are_counted_by_what_became_of_them",
+    ),
+    Mutant(
         "pooled-checked-again",
         "node/relayed.py",
         "strict=True) if known is None]",

@@ -7,6 +7,7 @@ from tests.mutation.mutant import Mutant
 JOURNAL = "tests/storage/test_journal.py::"
 SEGMENTS = "tests/storage/test_segments.py::"
 CHAIN = "tests/storage/test_chain.py::"
+KEYVALUE = "tests/storage/test_keyvalue.py::"
 SPOOL = "tests/storage/test_spool.py::"
 ARCHIVE = "tests/storage/test_archive.py::"
 BACKUP = "tests/storage/test_backup.py::"
@@ -14,6 +15,40 @@ BACKUP = "tests/storage/test_backup.py::"
 PRIVATE = "tests/storage/test_private_box.py::"
 
 MUTANTS = (
+    Mutant(
+        "index-not-synced",
+        "storage/leveldb.py",
+        "self._db.write_batch(sync=True)",
+        "self._db.write_batch()",
+        "a block's rows are written and not made durable",
+        "tests/storage/test_leveldb_files.py::test_one_batch_serves_all_writes_and_is_synced",
+    ),
+    Mutant(
+        "rows-of-the-last-batch-again",
+        "storage/leveldb.py",
+        "            batch.clear()\n",
+        "",
+        "a block's batch still holds the rows of the one before",
+        "tests/storage/test_leveldb_files.py::"
+        "test_unfinished_last_batch_is_cut_and_said_wherever_it_tore",
+    ),
+    Mutant(
+        "batch-kept-before-it-is-written",
+        "storage/leveldb.py",
+        "        put = batch.put\n",
+        "        put = batch.put\n        self._batches.append(batch)\n",
+        "what could not be put together is written with the next batch",
+        KEYVALUE + "test_nothing_is_left_of_a_batch_that_could_not_be_put_together",
+    ),
+    Mutant(
+        "batch-of-any-size-kept",
+        "storage/leveldb.py",
+        "        if batch.approximate_size() <= _KEPT_BATCH_BYTES_MAX and not self._batches:",
+        "        if not self._batches:",
+        "the memory of one large batch is never given back",
+        "tests/storage/test_leveldb_files.py::"
+        "test_no_memory_is_kept_of_a_batch_that_was_far_larger_than_a_blocks",
+    ),
     Mutant(
         "missing-table-passed-over",
         "storage/leveldb_files.py",

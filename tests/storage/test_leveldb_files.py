@@ -7,6 +7,7 @@ import shutil
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google_crc32c import value as crc32c
@@ -281,6 +282,37 @@ def test_damage_before_an_intact_batch_is_never_cut(database: Path) -> None:
             LevelDBStore(database)
         assert caught.value.file == str(file)
         assert file.read_bytes() == flipped
+
+
+class WatchedDatabase:
+    """A database of plyvel's that notes how its batches were asked for."""
+
+    def __init__(self, database: Any, asked: list[dict[str, Any]]) -> None:
+        self._database = database
+        self._asked = asked
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    def write_batch(self, **options: Any) -> Any:
+        self._asked.append(options)
+        return self._database.write_batch(**options)
+
+
+def test_one_batch_serves_all_writes_and_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    make = plyvel.DB
+    monkeypatch.setattr(plyvel, "DB", lambda *a, **b: WatchedDatabase(make(*a, **b), asked))
+    store = LevelDBStore(tmp_path / "index")
+    for begin in range(0, 50, 10):
+        store.write(rows(begin, begin + 10))
+    assert asked == [{"sync": True}]
+    assert list(store.scan(b"", b"z")) == [
+        row for begin in range(0, 50, 10) for row in rows(begin, begin + 10)
+    ]
+    store.close()
 
 
 def test_no_memory_is_kept_of_a_batch_that_was_far_larger_than_a_blocks(tmp_path: Path) -> None:
