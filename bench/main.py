@@ -66,6 +66,9 @@ NODES_FOR_ONE_AWAY: Final = 4
 EVIDENCE_RATE: Final = 500
 """Evidence requests a second beside full load, of all nodes together."""
 
+STEADY: Final = 1.1
+"""Times that the signature bound may move during a load before its ratio says little."""
+
 WARM_UP_S: Final = 5.0
 """Posted before the clock starts, so that pools and caches are as they stay."""
 
@@ -82,7 +85,9 @@ class Result:
     ratio: float
     """`rate` ÷ `bound`."""
     bound: float
-    """Signature bound, tx/s: the mean of just before and just after this load."""
+    """Signature bound, tx/s: the mean of `bounds`."""
+    bounds: tuple[float, float]
+    """The same just before and just after this load: how far the machine's speed moved."""
     cpu_us: float
     """CPU microseconds per transaction and replica, worker processes included."""
     sender_cpu_us: float
@@ -395,8 +400,9 @@ class Bench:
         _say(f"Posting for {arguments.seconds:g} s.")
         before = _bound(arguments.nodes)  # signing took a while
         result = asyncio.run(self._measure(load, iter(requests), probes))
-        bound = (before + _bound(arguments.nodes)) / 2
-        return dataclasses.replace(result, bound=bound, ratio=result.rate / bound)
+        bounds = (before, _bound(arguments.nodes))
+        bound = statistics.mean(bounds)
+        return dataclasses.replace(result, bound=bound, bounds=bounds, ratio=result.rate / bound)
 
     async def _measure(self, load: str, requests: Iterator[bytes], probes: list[bytes]) -> Result:
         is_over = False
@@ -439,6 +445,7 @@ class Bench:
             rate=rate,
             ratio=0.0,
             bound=0.0,
+            bounds=(0.0, 0.0),
             cpu_us=(end_cpu - begin_cpu) / max(done, 1) / len(pids) * 1e6,
             sender_cpu_us=own / max(done, 1) * 1e6,
             latency_ms={level: _percentiles(values) for level, values in latencies.items()},
@@ -725,6 +732,12 @@ def _print_table(arguments: argparse.Namespace, results: list[Result]) -> None:
             f"           certified ms 50/95/99 {latency}; {result.block_size:,.0f} tx a block; "
             f"memory {result.memory_mb:.0f} MB"
         )
+        before, after = result.bounds
+        if max(before, after) > STEADY * min(before, after):
+            print(
+                f"           the machine was not steady: its bound was {before:,.0f} before and "
+                f"{after:,.0f} after; measure again"
+            )
 
 
 def _print_catch_up(result: CatchUpResult) -> None:
