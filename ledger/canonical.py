@@ -106,21 +106,29 @@ def check_canonical(raw: bytes, decoder: msgspec.json.Decoder[Any], name: str) -
         value = decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _explain(raw, name, error) from None
-    if raw.isascii():
+    if is_plain(raw):
         if encode_sorted(value) != raw:
             raise _not_canonical(name)
         return value
-    text = raw.decode()
-    is_plain = PLAIN_TEXT.fullmatch(text) is not None
-    if not (encode_sorted(value) == raw if is_plain else _is_rfc8785(value, raw)):
+    if not _is_rfc8785(value, raw):
         raise _not_canonical(name)
-    if not is_plain and not is_normal(text):
+    if not is_normal(raw.decode()):
         raise Rejected(
             Reason.NOT_CANONICAL,
             f"{name}: strings must be in Unicode Normalization Form C",
             f"{_name_zh(name)}：字符串须为 Unicode 规范化形式 C",
         )
     return value
+
+
+def is_plain(raw: bytes) -> bool:
+    """Return whether these bytes are UTF-8 and `PLAIN_TEXT`."""
+    if raw.isascii():
+        return True
+    try:
+        return PLAIN_TEXT.fullmatch(raw.decode()) is not None
+    except UnicodeDecodeError:
+        return False
 
 
 def is_normal(text: str) -> bool:

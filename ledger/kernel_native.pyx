@@ -428,6 +428,34 @@ cdef struct Text:
     const unsigned char *end
 
 
+cdef bint _pass_wide(Text *text, unsigned char first) noexcept nogil:
+    """Go past a character of more than a byte, the first passed; whether it is plain text."""
+    cdef uint32_t one
+    if 0xC2 <= first <= 0xCB:
+        if text.at == text.end or text.at[0] & 0xC0 != 0x80:
+            return False
+        text.at += 1
+        return True
+    if first < 0xE2 or first > 0xEF or text.end - text.at < 2:
+        return False
+    if text.at[0] & 0xC0 != 0x80 or text.at[1] & 0xC0 != 0x80:
+        return False
+    one = (<uint32_t> (first & 0x0F)) << 12 | (text.at[0] & 0x3F) << 6 | (text.at[1] & 0x3F)
+    text.at += 2
+    return (
+        0x4E00 <= one <= 0x9FA5
+        or 0x3400 <= one <= 0x4DB5
+        or 0x3001 <= one <= 0x3029
+        or 0xFF01 <= one <= 0xFF5E
+        or 0xFFE0 <= one <= 0xFFE6
+        or 0x2010 <= one <= 0x2027
+        or 0x2030 <= one <= 0x2052
+        or 0x20A0 <= one <= 0x20B1
+        or 0x2460 <= one <= 0x24EA
+        or 0x2500 <= one <= 0x25FF
+    )
+
+
 cdef bint _pass_string(Text *text) noexcept nogil:
     """Go past a string whose opening quote has been passed; whether it is the shortest spelling."""
     cdef unsigned char one, low
@@ -436,8 +464,12 @@ cdef bint _pass_string(Text *text) noexcept nogil:
         text.at += 1
         if one == 0x22:
             return True
-        if one < 0x20 or one > 0x7F:
+        if one < 0x20:
             return False
+        if one > 0x7F:
+            if not _pass_wide(text, one):
+                return False
+            continue
         if one != 0x5C:
             continue
         if text.at == text.end:

@@ -111,9 +111,10 @@ def read_envelope(raw: bytes, id_tag: bytes) -> tuple[bytes, bytes, tuple[Signed
 def are_canonical(texts: Sequence[bytes], head: bytes, depth_max: int) -> bool:
     """Say whether each text begins with `head` and surely is an object in its RFC 8785 spelling.
 
-    In ASCII, integers within ±(2^53 − 1), at most `depth_max` arrays and objects inside one
-    another, no member's name with an escape in it. False for whatever `ledger.canonical` has to
-    decide slowly. That is everything here; the compiled kernel looks at each byte once.
+    Plain text (`ledger.canonical.PLAIN_TEXT`) with members' names in ASCII and no escape in them,
+    integers within ±(2^53 − 1), at most `depth_max` arrays and objects inside one another. False
+    for whatever `ledger.canonical` has to decide slowly. That is everything here; the compiled
+    kernel looks at each byte once.
     """
     return False
 

@@ -24,6 +24,7 @@ from ledger.canonical import (
     check_canonical,
     encode_canonical,
     encode_sorted,
+    is_plain,
 )
 from ledger.hashing import HASH_BYTES, tagged_hash, tagged_hashes
 from ledger.kernel import Signed, are_canonical, leaf_hash, read_envelope
@@ -145,7 +146,7 @@ def _check_signers(body: Body) -> None:
 
 
 def decode_bodies(raws: Sequence[bytes]) -> list[Body] | None:
-    """Return the bodies of plain ASCII text, step by step over all; None if any is not so or wrong.
+    """Return the bodies of plain text, step by step over all; None if any is not so or is wrong.
 
     Whoever gets None asks `decode_body` for each.
     """
@@ -169,10 +170,10 @@ def decode_bodies(raws: Sequence[bytes]) -> list[Body] | None:
 
 
 def _are_canonical(raws: Sequence[bytes]) -> bool:
-    """Say whether each of these is ASCII text in its one spelling, its data an object."""
+    """Say whether each of these is plain text in its one spelling, its data an object."""
     if are_canonical(raws, _HEAD, DEPTH_MAX):
         return True
-    if not all(map(bytes.isascii, raws)):
+    if not all(map(is_plain, raws)):
         return False
     try:
         return [encode_sorted(_whole_decoder.decode(raw)) for raw in raws] == list(raws)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -11,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import kernel_plain, transaction
-from ledger.canonical import DEPTH_MAX, INTEGER_MAX, decode_canonical, encode_sorted
+from ledger.canonical import (
+    DEPTH_MAX,
+    INTEGER_MAX,
+    PLAIN_TEXT,
+    decode_canonical,
+    encode_sorted,
+    is_plain,
+)
 from ledger.refusal import Rejected
 from ledger.transaction import decode_bodies
 from tests.ledger.test_transaction import body
@@ -22,18 +31,29 @@ except ImportError:
     pytest.skip("the compiled kernel was not built here: no C compiler?", allow_module_level=True)
 
 NAME = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7F, exclude_characters='"\\'))
-TEXT = st.text(st.characters(max_codepoint=0x7F))
+PLAIN = [
+    chr(one)
+    for one in range(0x10000)
+    if not 0xD800 <= one <= 0xDFFF and PLAIN_TEXT.fullmatch(chr(one))
+]
+TEXT = st.text(st.characters(max_codepoint=0x7F)) | st.text(st.sampled_from(PLAIN))
 VALUE = st.recursive(
     st.none() | st.booleans() | st.integers(-INTEGER_MAX, INTEGER_MAX) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAME, inner, max_size=3),
     max_leaves=8,
 )
 OBJECT = st.dictionaries(NAME, VALUE, max_size=4)
-DAMAGE = list(b' \n"\\{}[],:0123456789-.eEtfnu/abx\x00\x1f\x7f\x80\xc3\xff')
+DAMAGE = list(
+    b' \n"\\{}[],:0123456789-.eEtfnu/abx\x00\x1f\x7f\x80\xb8\xbf\xc0\xc2\xcc\xe0\xe4\xed\xf0\xff'
+)
 
 
 def takes(raw: bytes, head: bytes = b"", depth_max: int = DEPTH_MAX) -> bool:
     return kernel_native.are_canonical([raw], head, depth_max)
+
+
+def spell(text: bytes) -> bytes:
+    return b'{"a":"' + text + b'"}'
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -88,7 +108,29 @@ def test_damaged_text_is_taken_only_where_it_is_canonical(
                 raw[place:place] = raw[place : place + 7]
     if takes(bytes(raw)):
         assert is_canonical(bytes(raw))
-        assert raw.isascii()
+        assert is_plain(bytes(raw))
+
+
+def test_of_all_characters_those_are_taken_that_are_plain() -> None:
+    escaped = {*range(0x20), ord('"'), ord("\\")}
+    for one in range(sys.maxunicode + 1):
+        if not 0xD800 <= one <= 0xDFFF and one not in escaped:
+            raw = spell(chr(one).encode())
+            assert takes(raw) is is_plain(raw), hex(one)
+
+
+def test_no_other_bytes_are_taken_for_a_character() -> None:
+    """Cut short, spelled longer than need be, halves of pairs, or beyond all characters."""
+    edges = (0x22, 0x5C, 0x61, 0x7F, 0x80, 0x8F, 0x90, 0xA5, 0xA6, 0xB5, 0xB6, 0xBF, 0xC0, 0xFF)
+    for first, second in itertools.product(range(0x80, 0x100), range(0x20, 0x100)):
+        for text in ([first], [first, second], *[[first, second, third] for third in edges]):
+            raw = spell(bytes(text))
+            if takes(raw):
+                assert is_plain(raw)
+                assert is_canonical(raw)
+                assert not any(takes(raw[:end]) for end in range(len(raw)))
+            else:
+                assert not is_plain(raw) or not is_canonical(raw)
 
 
 NOT_TAKEN = [
@@ -121,7 +163,8 @@ def test_no_other_spelling_is_taken(raw: bytes) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "".join(map(chr, range(0x80))), INTEGER_MAX, -INTEGER_MAX, 0, 7, -1, 10, True, False, None,
+        "".join(map(chr, range(0x80))), "团课 × 20，５折 é", INTEGER_MAX, -INTEGER_MAX, 0, 7, -1,
+        10, True, False, None,
         "", [], {}, [[], {}, [1, -2, "x"]], {"": 1, " ": 2, "a": 3, "aa": 4, "b": 5, "~": 6},
     ],
 )  # fmt: skip
@@ -135,7 +178,14 @@ def test_each_kind_of_value_is_taken(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    ['{"a":"中"}'.encode(), b'{"\\"":1}', b'{"\\\\":1}', b'{"\\n":1}', '{"é":1}'.encode()],
+    [
+        '{"a":"\u0370"}'.encode(),
+        '{"中":1}'.encode(),
+        b'{"\\"":1}',
+        b'{"\\\\":1}',
+        b'{"\\n":1}',
+        '{"é":1}'.encode(),
+    ],
 )
 def test_what_it_does_not_know_it_leaves_to_the_careful_reading(raw: bytes) -> None:
     assert not takes(raw)
@@ -166,6 +216,9 @@ def test_bodies_are_read_alike_by_both(monkeypatch: pytest.MonkeyPatch) -> None:
     groups = [
         [body(reference=f"R-{number}") for number in range(3)],
         [body(), body(data={"text": "中"})],
+        [body(), body(data={"text": "\u0370"})],
+        [body(), body(data={"中": 1})],
+        [body(), body(data={"text": "é"}).replace("é".encode(), "e\u0301".encode())],
         [body(), body(data={"a": {"b": [True, None, -3]}})],
         [body(), body().replace(b'{"amount":500}', b"[]")],
         [body(), body().replace(b"500", b"5.5")],
@@ -178,4 +231,4 @@ def test_bodies_are_read_alike_by_both(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = [decode_bodies(group) for group in groups]
     monkeypatch.setattr(transaction, "are_canonical", kernel_plain.are_canonical)
     assert [decode_bodies(group) for group in groups] == quick
-    assert [at for at, each in enumerate(quick) if each is not None] == [0, 2, 7, 8]
+    assert [at for at, each in enumerate(quick) if each is not None] == [0, 1, 3, 5, 10, 11]

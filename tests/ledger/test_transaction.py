@@ -517,13 +517,15 @@ def test_many_are_read_as_each_is(seed: int) -> None:
 
 
 def wrong_envelopes() -> dict[str, bytes]:
-    """Envelopes in plain ASCII with one thing wrong each."""
+    """Envelopes of plain text but for one, with one thing wrong each."""
     two, keys = two_signers()
     good = body()
+    decomposed = body(data={"text": "é"}).replace("é".encode(), "e\u0301".encode())
     both = decode_transaction(sign_transaction(two, CHAIN, keys)).envelope.signatures
     return {
         "signature left out": encode_envelope(two, both[:1]),
         "signature added": encode_envelope(good, both),
+        "not in NFC": sign_transaction(decomposed, CHAIN, [signer(1)]),
         "space": sign_transaction(good.replace(b":", b": ", 1), CHAIN, [signer(1)]),
         "signer twice": sign_transaction(body(signers=["m-1", "m-1"]), CHAIN, keys),
         "stream": sign_transaction(body(stream="Contract/c-1"), CHAIN, [signer(1)]),
@@ -534,7 +536,10 @@ def wrong_envelopes() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("wrong", wrong_envelopes())
 def test_one_wrong_among_many_plain_ones_is_found(wrong: str) -> None:
-    bodies = [body(reference=f"R-{number}") for number in range(5)]
+    bodies = [
+        body(reference=f"R-{number}", data={"amount": 500, "item": item})
+        for number, item in enumerate(["haircut", "理发", "素描课 × 24", "“团课”", "é"])
+    ]
     assert decode_bodies(bodies) == [decode_body(raw) for raw in bodies], "all at once"
     good = sign_batch(bodies, CHAIN, signer(1))
     bad = wrong_envelopes()[wrong]

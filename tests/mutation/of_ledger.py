@@ -213,12 +213,18 @@ MUTANTS = (
         TRANSACTION + "test_many_are_read_as_each_is",
     ),
     Mutant(
+        "json-plain-unasked",
+        "ledger/transaction.py",
+        "    if not all(map(is_plain, raws)):",
+        "    if not raws:",
+        "where many are read at once, text is taken that is not in NFC",
+        TRANSACTION + "test_one_wrong_among_many_plain_ones_is_found",
+    ),
+    Mutant(
         "json-canonical-unseen",
         "ledger/kernel_plain.py",
-        "decide slowly. That is everything here; the compiled kernel looks at each byte once.\n"
-        '    """\n    return False',
-        "decide slowly. That is everything here; the compiled kernel looks at each byte once.\n"
-        '    """\n    return True',
+        '    kernel looks at each byte once.\n    """\n    return False',
+        '    kernel looks at each byte once.\n    """\n    return True',
         "a body is called canonical by a kernel that did not look",
         TRANSACTION + "test_one_wrong_among_many_plain_ones_is_found",
     ),
