@@ -171,8 +171,8 @@ def _add_member(inner: argparse._SubParsersAction[Parser]) -> None:
         required=True,
         help=say(
             "bank, payment, credit_bureau, regulator, district or consumer_council",
-            "角色：bank 银行、payment 支付公司、credit_bureau 征信公司、regulator 监管部门、"
-            "district 区政府或 consumer_council 消委会",
+            "角色：bank 银行、payment 支付机构、credit_bureau 征信机构、regulator 监管部门、"
+            "district 区政府或 consumer_council 消费者委员会",
         ),
     )
     member.add_argument(

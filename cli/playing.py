@@ -310,7 +310,7 @@ def _find_institutions(state: DevnetState) -> dict[str, str]:
             raise unusable(
                 f"The network has no {wanted}; lives are played with a bank, a payment company and "
                 "a regulator and a district, so by four nodes or more.",
-                f"网络中没有 {wanted} 角色的机构；演示合同的一生须有银行、支付公司、监管部门"
+                f"网络中没有 {wanted} 角色的机构；演示合同的一生须有银行、支付机构、监管部门"
                 "和区政府，即至少四个节点。",
             )
         found[role] = ids[0]
