@@ -151,8 +151,8 @@ MUTANTS = (
     Mutant(
         "text-not-normal",
         "ledger/canonical.py",
-        "    if not is_plain and not is_normal(text):",
-        "    if not is_plain and not text:",
+        "    if not is_normal(raw.decode()):",
+        "    if not raw:",
         "text need not be in Unicode NFC",
         "tests/ledger/test_canonical.py::test_every_other_spelling_is_refused_by_name",
     ),
