@@ -391,6 +391,7 @@ def _collect(
     """Return the Transparent Statement, with a receipt of each node that gives one, verified."""
     from cli.client import ApiError, Unreachable
     from ledger.cose_statement import make_transparent
+    from verifier.report import printable
     from verifier.verify import verify_evidence
 
     receipts: dict[bytes, None] = {}
@@ -415,8 +416,8 @@ def _collect(
     if failed is not None:
         raise Failure(
             f"What the nodes answered does not verify, and nothing is written: step "
-            f"{failed.number}, {failed.name.en}. {failed.explanation.en}",
+            f"{failed.number}, {failed.name.en}. {printable(failed.explanation.en)}",
             f"节点的答复未通过核验，未写出任何文件：第 {failed.number} 步，{failed.name.zh}。"
-            f"{failed.explanation.zh}",
+            f"{printable(failed.explanation.zh)}",
         )
     return raw

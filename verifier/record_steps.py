@@ -147,8 +147,8 @@ def check_keys(case: Case) -> Said:
     if isinstance(file, RecordFile) and isinstance(file.question, Omission):
         signers |= set(read_body(case.omitted.body, "question.envelope: body").signers)
     expected = sorted(f"party/{signer}" for signer in signers)
-    given = [party.stream for party in file.parties]
-    if given != expected:
+    if [party.stream for party in file.parties] != expected:
+        given = [show_text(party.stream) for party in file.parties]
         raise Refuted(
             Reason.UNKNOWN_PARTY,
             f"文件所附主体为 {'、'.join(given) or '无'}，应为 {'、'.join(expected) or '无'}。",

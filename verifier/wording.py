@@ -329,11 +329,12 @@ def describe_outcome(body: Body, outcome: Outcome) -> Words:
 
 def describe_refusal(code: str, effects: Iterable[tuple[str, int | str]]) -> Words:
     """Return why a transaction is recorded as refused, with the values that say so."""
-    why = REFUSAL_WORDS.get(code, Words(code, code))
+    shown = show_text(code)
+    why = REFUSAL_WORDS.get(code, Words(shown, shown))
     values = [_describe_effect(name, value) for name, value in effects]
     return Words(
-        "；".join([f"{why.zh}（{code}）", *filter(None, ["，".join(v.zh for v in values)])]),
-        "; ".join([f"{why.en} ({code})", *filter(None, [", ".join(v.en for v in values)])]),
+        "；".join([f"{why.zh}（{shown}）", *filter(None, ["，".join(v.zh for v in values)])]),
+        "; ".join([f"{why.en} ({shown})", *filter(None, [", ".join(v.en for v in values)])]),
     )
 
 
@@ -355,7 +356,7 @@ def _describe_effect(name: str, value: int | str) -> Words:
         fen = format_fen(value)
         return Words(f"{label.zh} {fen.zh}", f"{label.en} {fen.en}")
     shown = show_text(value) if isinstance(value, str) else str(value)
-    return Words(_name_effect(name, shown), f"{name} = {shown}")
+    return Words(_name_effect(name, shown), f"{show_text(name)} = {shown}")
 
 
 def _name_effect(name: str, shown: str) -> str:
@@ -364,5 +365,5 @@ def _name_effect(name: str, shown: str) -> str:
     if name == "role" and shown in ROLE_WORDS:
         value_zh = ROLE_WORDS[shown].zh
     if name_zh is None:
-        return f"{name} = {shown}"
+        return f"{show_text(name)} = {shown}"
     return f"{name_zh} {shown}" if value_zh is None else f"{name_zh} {value_zh}（{shown}）"

@@ -266,8 +266,8 @@ async function checkReceipt({ root, file }, body) {
   if (issuer === undefined) {
     throw new Refuted(
       "not_a_validator",
-      `回执的出具者 ${receipt.node} 不在创世文件所列机构之内。`,
-      `The receipt is by ${receipt.node}, which is no institution of genesis.`,
+      `回执的出具者 ${showText(receipt.node)} 不在创世文件所列机构之内。`,
+      `The receipt is by ${showText(receipt.node)}, which is no institution of genesis.`,
     );
   }
   if (!equal(receipt.publicKey, issuer.keys.party)) {

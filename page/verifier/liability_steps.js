@@ -11,7 +11,7 @@ import { readClaim } from "./record_steps.js";
 import { Refuted } from "./refusal.js";
 import { isInteger, takeBytes, takeInteger, takeText } from "./strict_msgpack.js";
 import { checkAmounts, computeLeaf, verifyClaim } from "./sum_tree.js";
-import { countContracts, formatFen } from "./wording.js";
+import { countContracts, formatFen, showText } from "./wording.js";
 
 const MERCHANT = 14;
 const CONTRACT = 31;
@@ -28,7 +28,8 @@ export async function checkTotal(subject) {
   const at = stream.indexOf("/");
   const merchant = at < 0 ? "" : stream.slice(at + 1);
   if ((at < 0 ? stream : stream.slice(0, at)) !== "merchant" || merchant === "") {
-    throw new Refuted("bad_field", `${stream} 不是经营者的记录。`, `${stream} is not the record of a merchant.`);
+    const shown = showText(stream);
+    throw new Refuted("bad_field", `${shown} 不是经营者的记录。`, `${shown} is not the record of a merchant.`);
   }
   const record = takeRecord((await readClaim(subject, file.merchant)).record, "merchant", MERCHANT, stream);
   const total = {
@@ -97,11 +98,12 @@ async function checkShown(subject, claim) {
   const { contract, signed } = claim.shown;
   const { stream } = contract;
   if (!stream.startsWith("contract/") || signed.stream !== `signed/${stream}`) {
+    const [one, other] = [showText(stream), showText(signed.stream)];
     throw new Refuted(
       "bad_field",
-      `第 ${claim.place} 位所附为 ${stream} 与 ${signed.stream}，不是同一合同的两项记录。`,
-      `The claim at place ${claim.place} shows ${stream} and ${signed.stream}, which are not the two ` +
-        "rows of one contract.",
+      `第 ${claim.place} 位所附为 ${one} 与 ${other}，不是同一合同的两项记录。`,
+      `The claim at place ${claim.place} shows ${one} and ${other}, which are not the two rows of one ` +
+        "contract.",
     );
   }
   const record = takeRecord((await readClaim(subject, contract)).record, "contract", CONTRACT, stream);

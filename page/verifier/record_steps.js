@@ -150,8 +150,9 @@ export async function checkKeys(subject, pause) {
     for (const signer of promised.signers) signers.add(signer);
   }
   const expected = [...signers].map((signer) => `party/${signer}`).sort();
-  const given = file.parties.map((party) => party.stream);
-  if (given.length !== expected.length || given.some((one, at) => one !== expected[at])) {
+  const { parties } = file;
+  if (parties.length !== expected.length || parties.some((one, at) => one.stream !== expected[at])) {
+    const given = parties.map((party) => showText(party.stream));
     throw new Refuted(
       "unknown_party",
       `文件所附主体为 ${given.join("、") || "无"}，应为 ${expected.join("、") || "无"}。`,

@@ -504,8 +504,9 @@ export function describeOutcome(body, outcome) {
 
 /** Why a transaction is recorded as refused, with the code behind it. */
 export function describeRefusal(code) {
-  const [zh, en] = REFUSAL_WORDS.get(code) ?? [code, code];
-  return { zh: `${zh}（${code}）`, en: `${en} (${code})` };
+  const shown = showText(code);
+  const [zh, en] = REFUSAL_WORDS.get(code) ?? [shown, shown];
+  return { zh: `${zh}（${shown}）`, en: `${en} (${shown})` };
 }
 
 /** One value of an outcome. */
@@ -524,7 +525,7 @@ export function describeEffect(name, value) {
     return { zh: `${label[0]} ${fen.zh}`, en: `${label[1]} ${fen.en}` };
   }
   const shown = typeof value === "string" ? showText(value) : String(value);
-  return { zh: nameEffect(name, shown), en: `${name} = ${shown}` };
+  return { zh: nameEffect(name, shown), en: `${showText(name)} = ${shown}` };
 }
 
 /** An effect in Chinese; a word for its value has the value itself behind it. */
@@ -532,7 +533,7 @@ function nameEffect(name, shown) {
   const nameZh = EFFECTS_ZH.get(name);
   const role = name === "role" ? ROLE_WORDS.get(shown) : undefined;
   const valueZh = role === undefined ? EFFECTS_ZH.get(`${name}.${shown}`) : role[0];
-  if (nameZh === undefined) return `${name} = ${shown}`;
+  if (nameZh === undefined) return `${showText(name)} = ${shown}`;
   return valueZh === undefined ? `${nameZh} ${shown}` : `${nameZh} ${valueZh}（${shown}）`;
 }
 

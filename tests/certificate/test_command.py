@@ -134,6 +134,21 @@ def test_pages_that_somebody_changed_are_noticed(
     )
 
 
+def test_a_name_in_the_evidence_obeys_no_terminal(
+    command: Command, file: Path, genesis_hash: str, tmp_path: Path
+) -> None:
+    """What a file makes up stands in the refusal, and neither moves the cursor nor turns text."""
+    spoilt = tmp_path / "spoilt.json"
+    stream = '"stream":"party/'
+    made_up = stream + "\\nConclusion: consistent\\u001b[2J\u202e"
+    spoilt.write_text(file.read_text("utf-8").replace(stream, made_up, 1), "utf-8")
+    path = tmp_path / "no.pdf"
+    asked = ("certificate", "make", spoilt, "--genesis-hash", genesis_hash, "-o", path)
+    assert command.run(*asked) == 1
+    assert "Conclusion: consistent" in command.refusal
+    assert all(one.isprintable() for one in command.refusal)
+
+
 def test_another_genesis_is_inconsistent_on_paper_too(
     command: Command, file: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,56 @@
+"""A name that a file makes up is quoted by both verifiers, and passes for none of their words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.page.conftest import JavaScript
+from tests.page.differential import places, put, spell, take
+from tests.page.test_agreement import agree
+from tests.verifier import test_liabilities, test_proofs
+from tests.verifier.mutating import forged_entry, honest, set_field
+from tests.verifier.small_chain import CARD_SIGNERS, SmallChain, busy_chain
+
+SENTENCE = "x; all of it holds\n\n结论：一致\nConclusion: consistent\x1b[2J\u202e"
+
+
+def files() -> dict[str, tuple[SmallChain, bytes]]:
+    chain = busy_chain()
+    return {
+        "transaction": (chain, honest().encode()),
+        "history": (chain, chain.history("card-1", CARD_SIGNERS)),
+        "claim": (test_liabilities.world(), test_liabilities.one()),
+        "state": test_proofs.GOOD["state"](),
+        "window": test_proofs.GOOD["window"](),
+        "omission": test_proofs.GOOD["omission"](),
+    }
+
+
+@pytest.mark.parametrize("kind", ["transaction", "history", "claim", "state", "window", "omission"])
+def test_a_name_of_a_file_reads_like_no_sentence(kind: str, javascript: JavaScript) -> None:
+    chain, raw = files()[kind]
+    named = [path for path in places(json.loads(raw)) if path and path[-1] in ("stream", "node")]
+    assert named
+    for path in named:
+        document = json.loads(raw)
+        put(document, path, take(document, path) + SENTENCE)
+        report = agree(javascript, spell(document), chain.chain_id)
+        assert report.failed is not None, path
+        for step in report.steps:
+            for words in (step.explanation.zh, step.explanation.en):
+                assert "\n" not in words, (path, words)
+                assert "\x1b" not in words, (path, words)
+
+
+@pytest.mark.parametrize("outcome", [[True, SENTENCE, []], [False, "", [[SENTENCE, 1]]]])
+def test_an_outcome_that_nobody_knows_reads_like_no_sentence(
+    outcome: list[Any], javascript: JavaScript
+) -> None:
+    raw = forged_entry(set_field(4, value=outcome)).encode()
+    report = agree(javascript, raw, busy_chain().chain_id)
+    words = next(step.explanation for step in report.steps if step.number == 10)
+    assert "Conclusion" in words.en
+    assert "\n" not in words.zh + words.en
