@@ -170,7 +170,9 @@ def _check_line(
     height = inner.state_header.height
     is_owed_stated = due is not None and inner.working is None
     contract = _Contract(line.contract, len(inner.entries), height, party, is_owed_stated)
-    owed = max(0, (due or 0) - books.amounts["refunded"] - books.amounts["repaid"])
+    amounts = books.amounts
+    returned = amounts["refunded"] - amounts["interest_paid"] + amounts["repaid"]
+    owed = max(0, (due or 0) - returned)
     return contract, books, owed
 
 

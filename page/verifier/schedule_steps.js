@@ -171,7 +171,8 @@ async function deriveAt(subject, inner) {
   }
   const { contract } = inner.file;
   const amounts = { ...books.amounts };
-  amounts.owed = Math.max(0, (due ?? 0) - amounts.refunded - amounts.repaid);
+  const returned = amounts.refunded - amounts.interest_paid + amounts.repaid;
+  amounts.owed = Math.max(0, (due ?? 0) - returned);
   return {
     contract,
     amounts,

@@ -297,6 +297,8 @@ def test_a_schedule_is_consistent_for_both(javascript: JavaScript) -> None:
     assert report.exit_status == 0
     for places in ((), (1,), (0, 1)):
         assert agree(javascript, *test_schedule.without_papers(*places)).exit_status == 0
+    made, raw = test_schedule.bearing()
+    assert agree(javascript, raw, made.chain_id).exit_status == 0
 
 
 def test_what_is_owed_is_the_same_but_for_the_working(javascript: JavaScript) -> None:

@@ -19,7 +19,7 @@ from ledger.canonical import encode_canonical
 from ledger.evidence import encode_schedule_head
 from ledger.refusal import Reason
 from ledger.stream import decode_stored_stream, decode_stream_value
-from tests.contracts.life_world import LOCKED, LifeWorld
+from tests.contracts.life_world import LOCKED, PERSONS, LifeWorld
 from tests.contracts.test_claims import crowded, stream_of
 from tests.verifier.small_chain import SmallChain, forge
 from tests.verifier.test_liabilities import plain
@@ -111,6 +111,29 @@ def test_every_contract_is_there_with_its_amounts() -> None:
         f"counted twice: 15.00 yuan paid, 0.00 yuan released, 0.00 yuan refunded, 15.00 yuan "
         f"locked, at most {sums['owed'] // 100}.{sums['owed'] % 100:02} yuan owed."
     )
+
+
+@functools.cache
+def bearing() -> tuple[LifeWorld, bytes]:
+    """What the account bore was paid to a consumer whose refund was computed and paid in part."""
+    made = crowded(2)
+    made.publish_data()
+    stream = stream_of(1)
+    made.must("interest.accrued", stream, {"amount": 12}, "bank-0")
+    made.must("termination.requested", stream, {"cure_until": None}, "c-1")
+    made.must("refund.computed", stream, {"as_of": "2026-01-20"}, "bank-0")
+    made.must("interest.paid", stream, {"amount": 12, "payee": PERSONS["party"]}, "bank-0")
+    paid = {"amount": 50, "payee": PERSONS["party"], "source": "custody"}
+    made.must("refund.paid", stream, paid, "bank-0")
+    return made, b"".join([head_of(made), line_of(made, "k-0"), line_of(made, "k-1")])
+
+
+def test_the_accounts_interest_takes_nothing_off_what_is_owed() -> None:
+    made, raw = bearing()
+    report = verify_evidence(raw, made.chain_id)
+    assert report.is_consistent, report.failed
+    rows: Any = report.facts["schedule"]
+    assert rows[1] == rows[1] | {"refunded": 62, "locked": 150, "owed": 150}
 
 
 def test_the_lines_may_come_one_by_one() -> None:
