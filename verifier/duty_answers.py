@@ -30,6 +30,7 @@ from verifier.wording import (
     describe_role,
     format_institutions,
     format_time_ms,
+    show_name,
     show_text,
 )
 
@@ -293,8 +294,8 @@ def _check_receipt(case: Case, question: Omission, receipt: Receipt, body: Body)
     if issuer is None:
         raise Refuted(
             Reason.NOT_A_VALIDATOR,
-            f"回执的出具者 {show_text(receipt.node)} 不在创世文件所列机构之内。",
-            f"The receipt is by {show_text(receipt.node)}, which is no institution of genesis.",
+            f"回执的出具者 {show_name(receipt.node)} 不在创世文件所列机构之内。",
+            f"The receipt is by {show_name(receipt.node)}, which is no institution of genesis.",
         )
     if receipt.public_key != issuer.party_key:
         raise Refuted(

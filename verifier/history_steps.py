@@ -18,7 +18,7 @@ from verifier.life_replay import SIGNED, replay_life
 from verifier.prepaid_replay import replay
 from verifier.report import NotRun, Refuted, Said, Saying, Words
 from verifier.state_formats import StateValue
-from verifier.wording import count_entries, format_fen, show_text
+from verifier.wording import count_entries, format_fen, show_name
 
 
 def check_completeness(case: Case) -> Said:
@@ -34,8 +34,8 @@ def check_completeness(case: Case) -> Said:
     if file.state.stream != stream:
         raise Refuted(
             Reason.BAD_FIELD,
-            f"状态值属于 {show_text(file.state.stream)}，而不是 {stream}。",
-            f"The state value is that of {show_text(file.state.stream)}, not of {stream}.",
+            f"状态值属于 {show_name(file.state.stream)}，而不是 {stream}。",
+            f"The state value is that of {show_name(file.state.stream)}, not of {stream}.",
         )
     for place, body in enumerate(case.bodies):
         if body.stream != stream:

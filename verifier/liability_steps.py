@@ -21,7 +21,7 @@ from verifier.evidence_file import LiabilitiesFile, ScheduleFile
 from verifier.replaying import is_same
 from verifier.report import Refuted, Said, Saying, Words
 from verifier.strict_msgpack import take_array, take_bytes, take_integer, take_text
-from verifier.wording import count_contracts, format_fen, show_text
+from verifier.wording import count_contracts, format_fen, show_name
 
 _MERCHANT: Final = 14
 _CONTRACT: Final = 31
@@ -40,8 +40,8 @@ def check_total(case: Case) -> Said:
     if prefix != "merchant" or not merchant:
         raise Refuted(
             Reason.BAD_FIELD,
-            f"{show_text(stream)} 不是经营者的记录。",
-            f"{show_text(stream)} is not the record of a merchant.",
+            f"{show_name(stream)} 不是经营者的记录。",
+            f"{show_name(stream)} is not the record of a merchant.",
         )
     record = _take_record(case.read_proven(file.merchant).record, "merchant", _MERCHANT, stream)
     total = SumTotal(
@@ -123,7 +123,7 @@ def _check_shown(
     """Compare a claim with the rows of the contract that it is; return the contract's stream."""
     stream = shown.contract.stream
     if not stream.startswith(CONTRACT_PREFIX) or shown.signed.stream != f"signed/{stream}":
-        one, other = show_text(stream), show_text(shown.signed.stream)
+        one, other = show_name(stream), show_name(shown.signed.stream)
         raise Refuted(
             Reason.BAD_FIELD,
             f"第 {claim.place} 位所附为 {one} 与 {other}，不是同一合同的两项记录。",

@@ -40,6 +40,7 @@ from verifier.wording import (
     describe_role,
     format_institutions,
     format_time_ms,
+    list_names,
     show_text,
 )
 
@@ -148,11 +149,11 @@ def check_keys(case: Case) -> Said:
         signers |= set(read_body(case.omitted.body, "question.envelope: body").signers)
     expected = sorted(f"party/{signer}" for signer in signers)
     if [party.stream for party in file.parties] != expected:
-        given = [show_text(party.stream) for party in file.parties]
+        given = list_names([party.stream for party in file.parties])
         raise Refuted(
             Reason.UNKNOWN_PARTY,
-            f"文件所附主体为 {'、'.join(given) or '无'}，应为 {'、'.join(expected) or '无'}。",
-            f"The file holds the parties {', '.join(given) or 'none'}; the signers are "
+            f"文件所附主体为 {given.zh}，应为 {'、'.join(expected) or '无'}。",
+            f"The file holds the parties {given.en}; the signers are "
             f"{', '.join(expected) or 'none'}.",
         )
     records = {record.party: record for record in _read_parties(case, file.parties)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Final
 
@@ -229,6 +229,10 @@ EFFECTS_ZH: Final[Mapping[str, str]] = {
 }
 """Effects in Chinese by their names, and by name and value what has a word of its own."""
 
+NAMES_SHOWN: Final = 8
+NAME_CHARS_SHOWN: Final = 120
+"""No name of a stream is longer."""
+
 _PLAIN: Final = re.compile(r"[0-9A-Za-z._/-]+(?: [0-9A-Za-z._/-]+)*")
 
 
@@ -238,6 +242,22 @@ def show_text(text: str) -> str:
     A value must not read like the next value, or like what the verifier itself says.
     """
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+def show_name(text: str) -> str:
+    """Return a name that a file makes up, for a sentence: the beginning of one that is longer than
+    names are."""
+    return show_text(text[:NAME_CHARS_SHOWN])
+
+
+def list_names(names: Sequence[str]) -> Words:
+    """Return the first names that a file makes up, and of more how many there are."""
+    shown = [show_name(one) for one in names[:NAMES_SHOWN]]
+    is_cut = len(names) > NAMES_SHOWN
+    return Words(
+        "、".join(shown) + f" 等 {len(names)} 个" * is_cut or "无",
+        ", ".join(shown) + f" and others, {len(names)} in all" * is_cut or "none",
+    )
 
 
 def format_fen(fen: int) -> Words:

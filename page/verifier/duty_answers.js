@@ -16,6 +16,7 @@ import {
   describeRole,
   formatInstitutions,
   formatTimeMs,
+  showName,
   showText,
 } from "./wording.js";
 
@@ -266,8 +267,8 @@ async function checkReceipt({ root, file }, body) {
   if (issuer === undefined) {
     throw new Refuted(
       "not_a_validator",
-      `回执的出具者 ${showText(receipt.node)} 不在创世文件所列机构之内。`,
-      `The receipt is by ${showText(receipt.node)}, which is no institution of genesis.`,
+      `回执的出具者 ${showName(receipt.node)} 不在创世文件所列机构之内。`,
+      `The receipt is by ${showName(receipt.node)}, which is no institution of genesis.`,
     );
   }
   if (!equal(receipt.publicKey, issuer.keys.party)) {

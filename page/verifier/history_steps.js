@@ -12,7 +12,7 @@ import { computeRoot, verifyRange } from "./merkle.js";
 import { replay } from "./prepaid_replay.js";
 import { readClaim } from "./record_steps.js";
 import { NotRun, Refuted } from "./refusal.js";
-import { countEntries, formatFen, showText } from "./wording.js";
+import { countEntries, formatFen, showName } from "./wording.js";
 
 /** Step 12: the entries are all there are of this contract up to the header's height. */
 export async function checkCompleteness(subject, pause) {
@@ -27,8 +27,8 @@ export async function checkCompleteness(subject, pause) {
   if (file.state.stream !== stream) {
     throw new Refuted(
       "bad_field",
-      `状态值属于 ${showText(file.state.stream)}，而不是 ${stream}。`,
-      `The state value is that of ${showText(file.state.stream)}, not of ${stream}.`,
+      `状态值属于 ${showName(file.state.stream)}，而不是 ${stream}。`,
+      `The state value is that of ${showName(file.state.stream)}, not of ${stream}.`,
     );
   }
   const place = bodies.findIndex((body) => body.stream !== stream);

@@ -11,7 +11,7 @@ import { readClaim } from "./record_steps.js";
 import { Refuted } from "./refusal.js";
 import { isInteger, takeBytes, takeInteger, takeText } from "./strict_msgpack.js";
 import { checkAmounts, computeLeaf, verifyClaim } from "./sum_tree.js";
-import { countContracts, formatFen, showText } from "./wording.js";
+import { countContracts, formatFen, showName } from "./wording.js";
 
 const MERCHANT = 14;
 const CONTRACT = 31;
@@ -28,7 +28,7 @@ export async function checkTotal(subject) {
   const at = stream.indexOf("/");
   const merchant = at < 0 ? "" : stream.slice(at + 1);
   if ((at < 0 ? stream : stream.slice(0, at)) !== "merchant" || merchant === "") {
-    const shown = showText(stream);
+    const shown = showName(stream);
     throw new Refuted("bad_field", `${shown} 不是经营者的记录。`, `${shown} is not the record of a merchant.`);
   }
   const record = takeRecord((await readClaim(subject, file.merchant)).record, "merchant", MERCHANT, stream);
@@ -98,7 +98,7 @@ async function checkShown(subject, claim) {
   const { contract, signed } = claim.shown;
   const { stream } = contract;
   if (!stream.startsWith("contract/") || signed.stream !== `signed/${stream}`) {
-    const [one, other] = [showText(stream), showText(signed.stream)];
+    const [one, other] = [showName(stream), showName(signed.stream)];
     throw new Refuted(
       "bad_field",
       `第 ${claim.place} 位所附为 ${one} 与 ${other}，不是同一合同的两项记录。`,

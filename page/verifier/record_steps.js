@@ -14,7 +14,7 @@ import { rootFromInclusion, verifyStateProof } from "./merkle.js";
 import { quote } from "./quoting.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
 import { isInteger } from "./strict_msgpack.js";
-import { describeOutcome, describeRefusal, describeRole, formatInstitutions, formatTimeMs, showText } from "./wording.js";
+import { describeOutcome, describeRefusal, describeRole, formatInstitutions, formatTimeMs, listNames, showText } from "./wording.js";
 
 const MONEY_AFTER = ["paid", "locked", "released", "refunded"];
 const CUSTODY = ["balance", "locked", "gap", "excess"];
@@ -152,11 +152,11 @@ export async function checkKeys(subject, pause) {
   const expected = [...signers].map((signer) => `party/${signer}`).sort();
   const { parties } = file;
   if (parties.length !== expected.length || parties.some((one, at) => one.stream !== expected[at])) {
-    const given = parties.map((party) => showText(party.stream));
+    const given = listNames(parties.map((party) => party.stream));
     throw new Refuted(
       "unknown_party",
-      `文件所附主体为 ${given.join("、") || "无"}，应为 ${expected.join("、") || "无"}。`,
-      `The file holds the parties ${given.join(", ") || "none"}; the signers are ` +
+      `文件所附主体为 ${given.zh}，应为 ${expected.join("、") || "无"}。`,
+      `The file holds the parties ${given.en}; the signers are ` +
         `${expected.join(", ") || "none"}.`,
     );
   }

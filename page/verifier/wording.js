@@ -3,6 +3,7 @@
 // An outcome on the chain is a code and a few values; here they become sentences a judge can read.
 // A code that is not in these tables is shown as it stands.
 
+import { firstCharacters } from "./quoting.js";
 import { isInteger } from "./strict_msgpack.js";
 
 export const KIND_WORDS = new Map([
@@ -404,11 +405,28 @@ const CAUSE_NAMES = ["reason", "why"];
 const CHINA_MS = 8 * 3_600_000;
 const YEAR_9999_S = 253_402_214_400;
 
+const NAMES_SHOWN = 8;
+const NAME_CHARS_SHOWN = 120;
 const PLAIN = /^[0-9A-Za-z._/-]+(?: [0-9A-Za-z._/-]+)*$/;
 
 /** Free text in a sentence: as it stands, or as a JSON string if it could pass for more. */
 export function showText(text) {
   return PLAIN.test(text) ? text : JSON.stringify(text);
+}
+
+/** A name that a file makes up, for a sentence: the beginning of one that is longer than names are. */
+export function showName(text) {
+  return showText(firstCharacters(text, NAME_CHARS_SHOWN));
+}
+
+/** The first names that a file makes up, and of more how many there are. */
+export function listNames(names) {
+  const shown = names.slice(0, NAMES_SHOWN).map(showName);
+  const isCut = names.length > NAMES_SHOWN;
+  return {
+    zh: (shown.join("、") || "无") + (isCut ? ` 等 ${names.length} 个` : ""),
+    en: (shown.join(", ") || "none") + (isCut ? ` and others, ${names.length} in all` : ""),
+  };
 }
 
 /** An amount in yuan, from whole fen, without its unit. */

@@ -54,3 +54,16 @@ def test_an_outcome_that_nobody_knows_reads_like_no_sentence(
     words = next(step.explanation for step in report.steps if step.number == 10)
     assert "Conclusion" in words.en
     assert "\n" not in words.zh + words.en
+
+
+def test_of_many_and_long_names_the_beginning_is_said(javascript: JavaScript) -> None:
+    document = json.loads(honest().encode())
+    one = document["parties"][0]
+    for parties in ([one] * 5_000, [one | {"stream": "é" * 100_000}] * 9):
+        raw = spell(document | {"parties": parties})
+        report = agree(javascript, raw, busy_chain().chain_id)
+        assert report.failed is not None
+        words = report.failed.explanation
+        assert f"and others, {len(parties)} in all" in words.en
+        assert f"等 {len(parties)} 个" in words.zh
+        assert len(words.en) < 1_500
