@@ -26,11 +26,27 @@ def compute(world: LifeWorld, signer: str = "c-1") -> Outcome:
     return world.event("refund.computed", COMPUTED, signer)
 
 
-def flood(world: LifeWorld, count: int, stream: str, signer: str) -> None:
-    """Put attempts into a stream that are recorded as refused."""
+def attempts(world: LifeWorld, count: int, stream: str, signer: str) -> list[bytes]:
+    """Return attempts to write into a stream that are recorded as refused."""
     kind = "service.stopped" if stream == CARD else "risk.declared"
-    outcomes = world.run(*[world.submit(kind, stream, {}, signer) for _ in range(count)])
+    return [world.submit(kind, stream, {}, signer) for _ in range(count)]
+
+
+def flood(world: LifeWorld, count: int, stream: str, signer: str) -> None:
+    """Put such attempts into a stream."""
+    outcomes = world.run(*attempts(world, count, stream, signer))
     assert {outcome.code for outcome in outcomes} == {"not_entitled"}
+
+
+def bounded_world(monkeypatch: pytest.MonkeyPatch) -> tuple[LifeWorld, Outcome, int]:
+    """Return a world, a refund computed in it, and its applied entries: two reads more are left."""
+    world = busy_world()
+    quiet = compute(world)
+    applied = sum(
+        decode_stream_state(world.memory.state(each)).applied for each in (CARD, MERCHANT)
+    )
+    monkeypatch.setattr(handling, "READS_MAX", applied + 2)
+    return world, quiet, applied
 
 
 class CountedReads:
@@ -52,12 +68,7 @@ def test_attempts_of_strangers_cost_a_refund_nothing(
     stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Refused attempts are entries of the stream, and once used up what a block may read."""
-    world = busy_world()
-    quiet = compute(world)
-    applied = sum(
-        decode_stream_state(world.memory.state(each)).applied for each in (CARD, MERCHANT)
-    )
-    monkeypatch.setattr(handling, "READS_MAX", applied + 2)
+    world, quiet, applied = bounded_world(monkeypatch)
     flood(world, 3 * applied, stream, "m-2")
     reads = CountedReads(world, monkeypatch)
     outcome = compute(world)
@@ -77,16 +88,9 @@ def test_attempts_of_strangers_cost_a_refund_nothing(
 def test_attempts_of_strangers_in_the_same_block_cost_a_refund_nothing(
     stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = busy_world()
-    quiet = compute(world)
-    applied = sum(
-        decode_stream_state(world.memory.state(each)).applied for each in (CARD, MERCHANT)
-    )
-    monkeypatch.setattr(handling, "READS_MAX", applied + 2)
-    kind = "service.stopped" if stream == CARD else "risk.declared"
-    attempts = [world.submit(kind, stream, {}, "m-2") for _ in range(2 * applied)]
+    world, quiet, applied = bounded_world(monkeypatch)
     computed = world.submit("refund.computed", CARD, COMPUTED, "c-1")
-    outcomes = world.run(*attempts, computed)
+    outcomes = world.run(*attempts(world, 2 * applied, stream, "m-2"), computed)
     assert {outcome.code for outcome in outcomes[:-1]} == {"not_entitled"}
     assert outcomes[-1] == quiet
 
