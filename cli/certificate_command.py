@@ -171,7 +171,7 @@ def _add_genesis_hash(parser: Parser) -> None:
 def run_make(arguments: argparse.Namespace) -> int:
     """Make a certificate."""
     from ledger.evidence import FILE_BYTES_MAX
-    from verifier.report import printable
+    from verifier.report import describe_failure
 
     raw = read_input(arguments.file, FILE_BYTES_MAX)
     chain_id = _read_hash(arguments.genesis_hash)
@@ -181,11 +181,10 @@ def run_make(arguments: argparse.Namespace) -> int:
     failed = report.failed
     if failed is None:
         return OK
+    why = describe_failure(failed)
     raise Failure(
-        f"The evidence is inconsistent, and the document says so: step {failed.number}, "
-        f"{failed.name.en}. {printable(failed.explanation.en)}",
-        f"证据不一致，证书已如实载明：第 {failed.number} 步，{failed.name.zh}。"
-        f"{printable(failed.explanation.zh)}",
+        f"The evidence is inconsistent, and the document says so: {why.en}",
+        f"证据不一致，证书已如实载明：{why.zh}",
     )
 
 

@@ -391,7 +391,7 @@ def _collect(
     """Return the Transparent Statement, with a receipt of each node that gives one, verified."""
     from cli.client import ApiError, Unreachable
     from ledger.cose_statement import make_transparent
-    from verifier.report import printable
+    from verifier.report import describe_failure
     from verifier.verify import verify_evidence
 
     receipts: dict[bytes, None] = {}
@@ -414,10 +414,9 @@ def _collect(
     raw = make_transparent(statement, list(receipts), evidence)
     failed = verify_evidence(raw, genesis.chain_id).failed
     if failed is not None:
+        reason = describe_failure(failed)
         raise Failure(
-            f"What the nodes answered does not verify, and nothing is written: step "
-            f"{failed.number}, {failed.name.en}. {printable(failed.explanation.en)}",
-            f"节点的答复未通过核验，未写出任何文件：第 {failed.number} 步，{failed.name.zh}。"
-            f"{printable(failed.explanation.zh)}",
+            f"What the nodes answered does not verify, and nothing is written: {reason.en}",
+            f"节点的答复未通过核验，未写出任何文件：{reason.zh}",
         )
     return raw

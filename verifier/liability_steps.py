@@ -31,6 +31,14 @@ _SUMS: Final = {"deposited": 4, "interest": 5, "locked": 6, "released": 7, "refu
 """Places of the merchant's sums in its record."""
 
 
+def compute_owed(due: int, refunded: int, interest_paid: int, repaid: int) -> int:
+    """Return a contract's claim: the computed refund less what was given back of it, in fen.
+
+    `refunded` holds the account's interest that was paid out, which is no part of the refund.
+    """
+    return max(0, due - (refunded - interest_paid + repaid))
+
+
 def check_total(case: Case) -> Said:
     """Step 16: what the merchant's record says of all its contracts, under the state root."""
     file = case.file
@@ -148,7 +156,7 @@ def _check_shown(
         "merchant": (merchant, file.merchant.stream),
         "place": (take_integer(record[25], f"{stream}: place"), claim.place),
         "locked": (take_integer(record[13], f"{stream}: locked"), claim.locked),
-        "owed": (max(0, due - refunded + interest_paid - repaid), claim.owed),
+        "owed": (compute_owed(due, refunded, interest_paid, repaid), claim.owed),
         "name": (tagged_hash(tags.CLAIM, party + stream.encode()).hex(), claim.name.hex()),
     }
     for member, (held, said) in expected.items():

@@ -195,6 +195,15 @@ def words_of_file(rejected: Rejected) -> Words:
     return Words(f"{words.zh}。{advice.zh}", f"{words.en} {advice.en}")
 
 
+def describe_failure(step: Step) -> Words:
+    """Return which step failed and why, as a terminal may show it."""
+    why = step.explanation
+    return Words(
+        f"第 {step.number} 步，{step.name.zh}。{printable(why.zh)}",
+        f"step {step.number}, {step.name.en}. {printable(why.en)}",
+    )
+
+
 def printable(text: str) -> str:
     """Return `text` with everything that a terminal might obey shown as its code point."""
     if text.isprintable():

@@ -26,6 +26,7 @@ from ledger.sum_tree import SumFrontier, compute_leaf
 from verifier.case import Case
 from verifier.evidence_file import ScheduleFile, read_schedule_line
 from verifier.formats import Body
+from verifier.liability_steps import compute_owed
 from verifier.life_replay import Books, fold_life
 from verifier.report import NotRun, Refuted, Said, Words, words_of
 from verifier.wording import count_contracts, count_entries, format_fen
@@ -171,8 +172,7 @@ def _check_line(
     is_owed_stated = due is not None and inner.working is None
     contract = _Contract(line.contract, len(inner.entries), height, party, is_owed_stated)
     amounts = books.amounts
-    returned = amounts["refunded"] - amounts["interest_paid"] + amounts["repaid"]
-    owed = max(0, (due or 0) - returned)
+    owed = compute_owed(due or 0, amounts["refunded"], amounts["interest_paid"], amounts["repaid"])
     return contract, books, owed
 
 
