@@ -273,17 +273,21 @@ class Client:
                 )
             time.sleep(_retry_after_s(answer.headers))
 
-    def post_batch(self, envelopes: Sequence[bytes]) -> list[dict[str, Any]]:
-        """Post up to a thousand envelopes; return one result for each, in order."""
+    def post_batch(self, envelopes: Sequence[bytes]) -> dict[str, Any]:
+        """Post up to a thousand envelopes; return the answer, with `results` in order."""
         content = msgspec.msgpack.encode(list(envelopes))
-        answer = self._json("POST", "/v1/transactions:batch", content=content, headers=MSGPACK)
-        results: list[dict[str, Any]] = answer["results"]
-        return results
+        return self._json("POST", "/v1/transactions:batch", content=content, headers=MSGPACK)
 
-    def settle(self, envelope: bytes, level: str = "committed") -> dict[str, Any]:
+    def settle(
+        self,
+        envelope: bytes,
+        level: str = "committed",
+        meanwhile: Callable[[dict[str, Any]], None] = lambda answer: None,
+    ) -> dict[str, Any]:
         """Post an envelope until it is on the chain; return its position.
 
-        Raises `ApiError` when the node refuses it, `Unreachable` when the time is over.
+        `meanwhile` is told of each answer that is not it yet. Raises `ApiError` when the node
+        refuses it, `Unreachable` when the time is over.
         """
         deadline = time.monotonic() + self.patience_s + WAIT_S
         while True:
@@ -292,6 +296,7 @@ class Client:
                 level != "certified" or answer["certified"]
             ):
                 return answer
+            meanwhile(answer)
             if time.monotonic() > deadline:
                 raise Unreachable(
                     f"{self.url} took {answer['tx_id']} in, and it was not {level} in time.",

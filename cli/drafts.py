@@ -5,6 +5,7 @@ A draft is what a till hands over; salt, deadline and signatures are added here:
     {"kind", "data", "stream", "reference", "signers"}    and perhaps "occurred_at", "version",
                                                           "salt", "not_after"
     {"body": "<canonical text>", "signatures": […]}       signed elsewhere, sent as it stands
+    {"batch", "envelope", "node", "receipt", "tx_id"}     kept (`cli.promises`), sent once more
 
 `occurred_at` goes into the data of those kinds that record it. A `tx_id` or `of` in the data may be
 written `@party/reference`: the id of that party's transaction of that reference earlier in the
@@ -26,6 +27,7 @@ import msgspec
 from cli.arguments import read_input
 from cli.failure import unusable
 from cli.passed_on import explain
+from cli.promises import Promise
 from contracts.events import DATA as EVENTS
 from ledger.canonical import INTEGER_MAX
 from ledger.refusal import Rejected
@@ -39,6 +41,10 @@ FILE_BYTES_MAX: Final = 512 * 1024 * 1024
 
 RECORDS_TIME: Final = frozenset({"prepaid.prepay", "prepaid.consume", "prepaid.refund", *EVENTS})
 """Kinds whose data has a field `occurred_at`."""
+
+SIGNED: Final = {"body", "signatures"}
+KEPT: Final = set(Promise.__struct_fields__)
+"""Members of what is signed already, here or elsewhere."""
 
 TARGETS: Final = ("tx_id", "of")
 """Members that name an earlier transaction by its id."""
@@ -104,13 +110,11 @@ def _decode_line(line: bytes, where: str) -> Any:
 
 
 def _read_item(value: Any, where: str) -> Item:
-    if isinstance(value, dict) and set(value) == {"body", "signatures"}:
-        from api.forms import SubmissionForm, compute_envelope
-
+    if isinstance(value, dict) and set(value) in (SIGNED, KEPT):
         try:
-            envelope = compute_envelope(msgspec.convert(value, SubmissionForm))
+            envelope = _read_envelope(value)
             body = decode_transaction(envelope).body
-        except msgspec.ValidationError as error:
+        except ValueError as error:  # of msgspec and of base64
             raise unusable(
                 f"{where}: {error}.", f"{where} 不是已签名的交易，原因见上一行。"
             ) from None
@@ -126,6 +130,15 @@ def _read_item(value: Any, where: str) -> Item:
             f"{where}: {error}; a draft has kind, data, stream, reference and signers.",
             f"{where} 不是交易草稿；草稿含 kind、data、stream、reference 与 signers。",
         ) from None
+
+
+def _read_envelope(value: dict[str, Any]) -> bytes:
+    """Return what is sent; raise `Rejected` or ValueError."""
+    from api.forms import SubmissionForm, compute_envelope
+
+    if set(value) == KEPT:
+        return msgspec.convert(value, Promise).sent
+    return compute_envelope(msgspec.convert(value, SubmissionForm))
 
 
 def complete_body(

@@ -49,7 +49,7 @@ examples:
   evidence-ledger proof terms m-yoga-2026-0001 --at 2026-03-15T12:00+08:00 --devnet ./net
   evidence-ledger proof attestation m-yoga-2026-0001 9f2c… --devnet ./net
   evidence-ledger proof production m-yoga-2026-0001 77ab… --devnet ./net
-  evidence-ledger proof omission m-yoga-2026-0001 --receipt r.json --envelope t.bin --devnet ./net
+  evidence-ledger proof omission m-yoga-2026-0001 --kept promises.jsonl --devnet ./net
   evidence-ledger proof equivocation bank-c --devnet ./net
   evidence-ledger proof post-quantum card.evidence.json --devnet ./net -o lasting.json
   evidence-ledger proof timestamps card.evidence.json --devnet ./net -o stamped.json
@@ -71,8 +71,8 @@ examples:
       --at 2026-03-15T12:00+08:00 --devnet ./net
   evidence-ledger proof attestation m-yoga-2026-0001 9f2c… --devnet ./net
   evidence-ledger proof production m-yoga-2026-0001 77ab… --devnet ./net
-  evidence-ledger proof omission m-yoga-2026-0001 --receipt r.json \\
-      --envelope t.bin --devnet ./net
+  evidence-ledger proof omission m-yoga-2026-0001 --kept promises.jsonl \\
+      --devnet ./net
   evidence-ledger proof equivocation bank-c --devnet ./net
   evidence-ledger proof post-quantum card.evidence.json --devnet ./net \\
       -o lasting.json
@@ -263,14 +263,28 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
         kinds, "omission", ("that a node broke its promise to include", "节点违背收录承诺的证明")
     )
     one.add_argument(
-        "--receipt", type=Path, required=True, metavar="FILE", help=say("its receipt", "收录回执")
+        "--kept",
+        type=Path,
+        metavar="FILE",
+        help=say("what submit --keep wrote", "submit --keep 所写的文件"),
+    )
+    one.add_argument(
+        "--transaction",
+        type=_tx_id,
+        metavar="TX_ID",
+        help=say("which of it, if several", "其中哪一笔（有多笔时）"),
+    )
+    one.add_argument(
+        "--receipt",
+        type=Path,
+        metavar="FILE",
+        help=say("instead of --kept: its receipt", "不用 --kept 时：收录回执"),
     )
     one.add_argument(
         "--envelope",
         type=Path,
-        required=True,
         metavar="FILE",
-        help=say("what was sent", "当时发送的交易（信封）"),
+        help=say("and what was sent", "以及当时发送的交易（信封）"),
     )
     one = _add(
         kinds,
@@ -428,14 +442,32 @@ def make_question(arguments: argparse.Namespace) -> dict[str, Any]:
         case "production":
             return {"ask": "production", "request": arguments.request}
         case _:
-            envelope = read_input(arguments.envelope)
-            receipt, batch = read_receipt(arguments.receipt, envelope)
-            return {
-                "ask": "omission",
-                "batch": batch,
-                "envelope": base64.b64encode(envelope).decode(),
-                "receipt": receipt,
-            }
+            return _make_omission(arguments)
+
+
+def _make_omission(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the question about a broken promise, from what was kept of it."""
+    given = [arguments.receipt is not None, arguments.envelope is not None]
+    if arguments.kept is not None and not any(given):
+        from cli.promises import find_promise
+
+        contract = arguments.of.removeprefix("contract/")
+        kept = find_promise(arguments.kept, contract, arguments.transaction)
+        envelope, receipt, batch = kept.sent, kept.receipt, kept.batch
+    elif arguments.kept is None and all(given):
+        envelope = read_input(arguments.envelope)
+        receipt, batch = read_receipt(arguments.receipt, envelope)
+    else:
+        raise unusable(
+            "Name what submit --keep wrote with --kept, or both --receipt and --envelope.",
+            "请以 --kept 给出 submit --keep 所写的文件，或同时给出 --receipt 与 --envelope。",
+        )
+    return {
+        "ask": "omission",
+        "batch": batch,
+        "envelope": base64.b64encode(envelope).decode(),
+        "receipt": receipt,
+    }
 
 
 def read_document(path: Path) -> bytes:

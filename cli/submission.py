@@ -21,6 +21,7 @@ from cli.client import ApiError, Client, Unreachable
 from cli.drafts import Draft, Item, SignedItem, complete_body
 from cli.failure import Failure, unusable
 from cli.progress import Progress
+from cli.promises import PromiseBook
 from genesis.document import Genesis
 from ledger.canonical import INTEGER_MAX
 from ledger.signing import Signer
@@ -94,6 +95,8 @@ class Submitter:
     now_ms: Callable[[], int]
     is_batch: bool = False
     level: str = "committed"
+    promises: PromiseBook | None = None
+    """Where the nodes' receipts are kept, if they are."""
     tx_ids: dict[tuple[str, str], str] = field(default_factory=dict)
     """Transaction id by (first signer, reference), the first of each."""
     settled: list[Result] = field(default_factory=list)
@@ -187,11 +190,12 @@ class Submitter:
 
     def _post(self, at: int, part: Sequence[_Ready]) -> dict[str, Result]:
         """Post a part at once; return what was refused for good."""
-        answers: list[dict[str, Any]] = self.ask(
-            at, lambda client: client.post_batch([one.envelope for one in part])
-        )
+        envelopes = [one.envelope for one in part]
+        url, whole = self.ask(at, lambda client: (client.url, client.post_batch(envelopes)))
+        if self.promises is not None:
+            self.promises.keep_batch(url, envelopes, whole)
         refusals = {}
-        for one, answer in zip(part, answers, strict=True):
+        for one, answer in zip(part, whole["results"], strict=True):
             problem = answer.get("problem")
             if problem is not None and answer["http_status"] not in LATER:
                 reason = str(problem["type"]).rpartition(":")[2]
@@ -206,7 +210,7 @@ class Submitter:
 
     def _settle(self, at: int, one: _Ready) -> Result:
         try:
-            place = self.ask(at, lambda client: {**client.settle(one.envelope), "": client.url})
+            place = self.ask(at, lambda client: self._settle_at(client, one.envelope))
         except ApiError as error:
             return _result(one, "rejected", error.reason, error.detail, detail_zh=error.detail_zh)
         effects = tuple((str(name), value) for name, value in place.get("effects", ()))
@@ -220,6 +224,15 @@ class Submitter:
             place[""],
             effects,
         )
+
+    def _settle_at(self, client: Client, envelope: bytes) -> dict[str, Any]:
+        """Return the position, and under "" the node that told it."""
+
+        def keep(answer: dict[str, Any]) -> None:
+            if self.promises is not None:
+                self.promises.keep_answer(client.url, envelope, answer)
+
+        return {**client.settle(envelope, meanwhile=keep), "": client.url}
 
     def ask(self, at: int, ask: Callable[[Client], Answer]) -> Answer:
         """Ask the node of this place; if it is gone, the next ones in turn.

@@ -27,6 +27,7 @@ from cli.refusals import unreadable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cli.promises import PromiseBook
     from cli.submission import Result
     from ledger.signing import Signer
 
@@ -42,10 +43,16 @@ KEYS is a JSON object {"<party>": "<seed in hex>", …}, readable by you only; -
 demo submitters' own. An institution signs with the party key that lies sealed in its node's HOME
 (registering a merchant, say); the node may run meanwhile.
 
+A node answers what it takes in with a signed promise of a height. --keep writes promises, and what
+they are about, to a new file as they come: with it whoever broke one is convicted, see
+evidence-ledger proof omission --help. The file may be submitted again, at another node.
+
 examples:
   evidence-ledger submit examples/week.jsonl --devnet ./net
   evidence-ledger submit receipts.jsonl --api https://ledger.bank-a.example:8443 --keys keys.json \\
       --sign batch --wait certified --output results.jsonl
+  evidence-ledger submit receipts.jsonl --api https://ledger.bank-a.example:8443 --keys keys.json \\
+      --keep promises.jsonl
   evidence-ledger submit register.json --api https://ledger.bank-a.example:8443 --home ./home
 
 exit status: 0 everything is on the chain (applied or refused), 1 something was not taken in
@@ -61,11 +68,17 @@ KEYS 是 JSON 对象 {"<主体>": "<十六进制种子>", …}，须只有您可
 示例提交主体的密钥。机构以其节点目录 HOME 中加密保存的主体密钥签名（例如登记经营
 者时）；节点可同时运行。
 
+节点对收下的交易，答以签名的承诺：至迟在某一高度上链。--keep 随收随写，将承诺与
+所承诺的交易存入新文件；有节点违背承诺时，可凭此证明，参见
+evidence-ledger proof omission --help。该文件可原样再提交给其他节点。
+
 示例：
   evidence-ledger submit examples/week.jsonl --devnet ./net
   evidence-ledger submit receipts.jsonl --keys keys.json \\
       --api https://ledger.bank-a.example:8443 \\
       --sign batch --wait certified --output results.jsonl
+  evidence-ledger submit receipts.jsonl --keys keys.json \\
+      --api https://ledger.bank-a.example:8443 --keep promises.jsonl
   evidence-ledger submit register.json --home ./home \\
       --api https://ledger.bank-a.example:8443
 
@@ -127,6 +140,15 @@ def add_to(commands: argparse._SubParsersAction[Parser]) -> None:
         type=Path,
         help=say("results, one JSON object a line", "结果，每行一个 JSON 对象"),
     )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FILE",
+        help=say(
+            "promises of the nodes, one JSON object a line",
+            "保存节点的承诺，每行一个 JSON 对象",
+        ),
+    )
     add_node_options(parser)
     add_passphrase_option(parser)
     parser.set_defaults(run=run)
@@ -139,6 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cli.client import ask_first
     from cli.drafts import read_items
     from cli.progress import show_progress
+    from cli.promises import PromiseBook
     from cli.submission import Submitter, summarise
     from genesis.document import parse_genesis
 
@@ -149,13 +172,18 @@ def run(arguments: argparse.Namespace) -> int:
         signers |= read_institution(arguments.home, arguments.passphrase_file)
     with ExitStack() as stack:
         clients = [stack.enter_context(client) for client in make_clients(arguments)]
+        genesis = parse_genesis(ask_first(clients, lambda client: client.genesis()))
+        promises = None
+        if arguments.keep is not None:
+            promises = stack.enter_context(PromiseBook.create(arguments.keep, genesis))
         submitter = Submitter(
-            genesis=parse_genesis(ask_first(clients, lambda client: client.genesis())),
+            genesis=genesis,
             clients=clients,
             signers=signers,
             now_ms=lambda: time.time_ns() // 1_000_000,
             is_batch=arguments.sign == "batch",
             level=arguments.wait,
+            promises=promises,
         )
         begun = time.monotonic()
         try:
@@ -168,12 +196,14 @@ def run(arguments: argparse.Namespace) -> int:
                     f"Broken off: {done} of {len(items)} have a result. 中断：{done} 笔已有结果。"
                 )
                 _write_results(arguments.output, submitter.settled)
+            _tell_promises(promises)
             raise
     seconds = f"{time.monotonic() - begun:.1f}"
     print(f"{len(results)} transactions in {seconds} s. 共 {len(results)} 笔，用时 {seconds} 秒。")
     for sentence in summarise(results):
         print(sentence)
     _write_results(arguments.output, results)
+    _tell_promises(promises)
     return FAILED if any(one.status == "rejected" for one in results) else OK
 
 
@@ -185,6 +215,23 @@ def _write_results(output: Path | None, results: Sequence[Result]) -> None:
     if output is not None:
         lines = b"".join(msgspec.json.encode(dataclasses.asdict(one)) + b"\n" for one in results)
         write_output(output, lines, "the results", "结果")
+
+
+def _tell_promises(promises: PromiseBook | None) -> None:
+    """Say what was kept, and which nodes' receipts prove nothing."""
+    if promises is None:
+        return
+    from cli.passed_on import explain
+
+    print(
+        f"Kept {promises.count} promises in {promises.path}. "
+        f"已将 {promises.count} 项承诺存入该文件。"
+    )
+    for url, rejected in promises.worthless.items():
+        print(
+            f"{url} gave a receipt that proves nothing, not kept: {rejected.detail}. "
+            f"该节点给出的回执无证明力，未予保存：{explain(rejected)}。"
+        )
 
 
 def read_signers(keys: Path | None, devnet: Path | None) -> dict[str, Signer]:

@@ -278,12 +278,25 @@ def decode_receipt(raw: bytes) -> IntakeReceipt:
             Reason.TOO_LARGE,
             f"intake receipt: {len(raw)} bytes; at most {RECEIPT_BYTES_MAX} are allowed",
         )
-    form: ReceiptForm = check_canonical(raw, _decoder, "intake receipt")
-    if form.format != FORMAT:
-        raise Rejected(
-            Reason.BAD_FIELD,
-            f"intake receipt: format is {form.format!r}; this software reads {FORMAT!r}",
-        )
+    return _intake_receipt(check_canonical(raw, _decoder, "intake receipt"))
+
+
+def read_receipt(value: object) -> IntakeReceipt | BatchReceipt:
+    """Return the receipt in a node's answer, which was read as JSON; raise `Rejected` (BAD_FIELD).
+
+    Verifies no signature.
+    """
+    try:
+        if isinstance(value, dict) and "root" in value:
+            return _batch_receipt(msgspec.convert(value, BatchReceiptForm))
+        return _intake_receipt(msgspec.convert(value, ReceiptForm))
+    except msgspec.ValidationError as error:
+        raise Rejected(Reason.BAD_FIELD, f"receipt: {error}") from None
+
+
+def _intake_receipt(form: ReceiptForm) -> IntakeReceipt:
+    """Return what the JSON form says; raise `Rejected`."""
+    _check_format("intake receipt", form.format, FORMAT)
     return IntakeReceipt(
         chain_id=bytes.fromhex(form.chain_id),
         tx_id=bytes.fromhex(form.tx_id),
@@ -293,3 +306,25 @@ def decode_receipt(raw: bytes) -> IntakeReceipt:
         public_key=bytes.fromhex(form.public_key),
         signature=bytes.fromhex(form.signature),
     )
+
+
+def _batch_receipt(form: BatchReceiptForm) -> BatchReceipt:
+    """Return what the JSON form says; raise `Rejected`."""
+    _check_format("batch receipt", form.format, BATCH_FORMAT)
+    return BatchReceipt(
+        chain_id=bytes.fromhex(form.chain_id),
+        root=bytes.fromhex(form.root),
+        size=form.size,
+        node=form.node,
+        received_ms=form.received_ms,
+        height_max=form.height_max,
+        public_key=bytes.fromhex(form.public_key),
+        signature=bytes.fromhex(form.signature),
+    )
+
+
+def _check_format(name: str, given: str, known: str) -> None:
+    if given != known:
+        raise Rejected(
+            Reason.BAD_FIELD, f"{name}: format is {given!r}; this software reads {known!r}"
+        )

@@ -287,7 +287,7 @@ class Load:
             while not self._stop.is_set():
                 group = [self._network.opening() for _ in range(8)]
                 try:
-                    answers = client.post_batch([envelope for _, envelope in group])
+                    answers = client.post_batch([envelope for _, envelope in group])["results"]
                     for (tx_id, envelope), answer in zip(group, answers, strict=True):
                         if "accepted" in answer:
                             self.promised[tx_id] = envelope

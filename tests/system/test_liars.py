@@ -6,7 +6,6 @@ court can check without them, and nobody honest ever is. What is read comes thro
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -20,6 +19,7 @@ from cli.devnet import Devnet
 from cli.devnet_state import DevnetNode, DevnetState
 from cli.drafts import Draft
 from cli.main import main
+from cli.promises import PromiseBook
 from sim.liars.kinds import LIARS
 from tests.system.networks import PATIENCE_S, Network, running_network, verify_offline
 
@@ -175,11 +175,11 @@ def test_a_censor_that_took_in_what_it_hides_is_shown_to_have_broken_its_word(
     while network.heights_of([0])[0] <= promised:
         commit_through(network, honest, 1)
     network.settle(0, network.opening()[1], "certified")
-    receipt, sent, file = (tmp_path / name for name in ("receipt.json", "sent.bin", "file.json"))
-    receipt.write_text(json.dumps(answer))
-    sent.write_bytes(hidden)
+    kept, file = tmp_path / "promises.jsonl", tmp_path / "file.json"
+    with PromiseBook.create(kept, network.genesis) as promises:
+        promises.keep_answer(network.devnet.state.nodes[censor].api, hidden, answer)
     home = str(Path(network.devnet.state.nodes[0].home).parent)
-    words = ["omission", contract, "--receipt", str(receipt), "--envelope", str(sent)]
+    words = ["omission", contract, "--kept", str(kept)]
     status = main(["proof", *words, "--devnet", home, "-o", str(file)])
     assert status == 0, capsys.readouterr().err
     result = verify_offline(file, network.devnet.state.genesis_hash)
