@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutation import (
+    of_cli,
     of_consensus,
     of_contracts,
     of_ledger,
@@ -21,4 +22,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *of_node.MUTANTS,
     *of_verifier.MUTANTS,
     *of_proofs.MUTANTS,
+    *of_cli.MUTANTS,
 )
