@@ -21,7 +21,7 @@ from verifier.evidence_file import LiabilitiesFile, ScheduleFile
 from verifier.replaying import is_same
 from verifier.report import Refuted, Said, Saying, Words
 from verifier.strict_msgpack import take_array, take_bytes, take_integer, take_text
-from verifier.wording import count_contracts, format_fen, show_name
+from verifier.wording import count_contracts, format_fen, list_numbers, show_name
 
 _MERCHANT: Final = 14
 _CONTRACT: Final = 31
@@ -85,10 +85,11 @@ def check_claims(case: Case) -> Said:
     file = _file(case)
     places = [claim.place for claim in file.claims]
     if not places or places != sorted(set(places)):
+        listed = list_numbers(places)
         raise Refuted(
             Reason.NOT_CANONICAL,
-            f"合同位置 {places} 未按次序递增、有重复或为空。",
-            f"The claims' places {places} are not ascending, or one stands twice, or there is "
+            f"合同位置 {listed.zh} 未按次序递增、有重复或为空。",
+            f"The claims' places {listed.en} are not ascending, or one stands twice, or there is "
             "none.",
         )
     shown = []

@@ -41,6 +41,7 @@ from verifier.wording import (
     format_institutions,
     format_time_ms,
     list_names,
+    list_numbers,
     show_text,
 )
 
@@ -260,16 +261,18 @@ def check_certificate(case: Case) -> Said:
     replicas = [replica for replica, _ in certificate.commits]
     count = len(root.institutions)
     if any(replica >= count for replica in replicas):
+        listed = list_numbers(replicas)
         raise Refuted(
             Reason.NOT_A_VALIDATOR,
-            f"证书列出机构 {replicas}，而机构编号为 0 至 {count - 1}。",
-            f"The certificate lists replicas {replicas}; there are 0 to {count - 1}.",
+            f"证书列出机构 {listed.zh}，而机构编号为 0 至 {count - 1}。",
+            f"The certificate lists replicas {listed.en}; there are 0 to {count - 1}.",
         )
     if replicas != sorted(set(replicas)):
+        listed = list_numbers(replicas)
         raise Refuted(
             Reason.NOT_CANONICAL,
-            f"证书中的机构 {replicas} 未按编号递增，或有重复。",
-            f"The certificate's replicas {replicas} are not ascending, or one stands twice.",
+            f"证书中的机构 {listed.zh} 未按编号递增，或有重复。",
+            f"The certificate's replicas {listed.en} are not ascending, or one stands twice.",
         )
     if len(replicas) < root.quorum:
         raise Refuted(

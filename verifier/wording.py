@@ -260,6 +260,16 @@ def list_names(names: Sequence[str]) -> Words:
     )
 
 
+def list_numbers(numbers: Sequence[int]) -> Words:
+    """Return the first numbers of a list that a file makes up, and of more how many there are."""
+    shown = ", ".join(map(str, numbers[:NAMES_SHOWN]))
+    is_cut = len(numbers) > NAMES_SHOWN
+    return Words(
+        f"[{shown}" + f" 等 {len(numbers)} 个" * is_cut + "]",
+        f"[{shown}" + f" and others, {len(numbers)} in all" * is_cut + "]",
+    )
+
+
 def format_fen(fen: int) -> Words:
     """Return an amount in yuan, from whole fen."""
     sign = "-" if fen < 0 else ""

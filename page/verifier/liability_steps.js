@@ -11,7 +11,7 @@ import { readClaim } from "./record_steps.js";
 import { Refuted } from "./refusal.js";
 import { isInteger, takeBytes, takeInteger, takeText } from "./strict_msgpack.js";
 import { checkAmounts, computeLeaf, verifyClaim } from "./sum_tree.js";
-import { countContracts, formatFen, showName } from "./wording.js";
+import { countContracts, formatFen, listNumbers, showName } from "./wording.js";
 
 const MERCHANT = 14;
 const CONTRACT = 31;
@@ -59,11 +59,11 @@ export async function checkClaims(subject, pause) {
   const { claims } = subject.file;
   const places = claims.map((claim) => claim.place);
   if (places.length === 0 || places.some((place, at) => at > 0 && place <= places[at - 1])) {
-    const listed = `[${places.join(", ")}]`;
+    const listed = listNumbers(places);
     throw new Refuted(
       "not_canonical",
-      `合同位置 ${listed} 未按次序递增、有重复或为空。`,
-      `The claims' places ${listed} are not ascending, or one stands twice, or there is none.`,
+      `合同位置 ${listed.zh} 未按次序递增、有重复或为空。`,
+      `The claims' places ${listed.en} are not ascending, or one stands twice, or there is none.`,
     );
   }
   const shown = [];

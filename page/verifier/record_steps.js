@@ -14,7 +14,7 @@ import { rootFromInclusion, verifyStateProof } from "./merkle.js";
 import { quote } from "./quoting.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
 import { isInteger } from "./strict_msgpack.js";
-import { describeOutcome, describeRefusal, describeRole, formatInstitutions, formatTimeMs, listNames, showText } from "./wording.js";
+import { describeOutcome, describeRefusal, describeRole, formatInstitutions, formatTimeMs, listNames, listNumbers, showText } from "./wording.js";
 
 const MONEY_AFTER = ["paid", "locked", "released", "refunded"];
 const CUSTODY = ["balance", "locked", "gap", "excess"];
@@ -246,20 +246,20 @@ export async function checkCertificate(subject) {
     );
   }
   const replicas = commits.map((commit) => commit.replica);
-  const listed = `[${replicas.join(", ")}]`;
+  const listed = listNumbers(replicas);
   const count = root.institutions.length;
   if (replicas.some((replica) => replica >= count)) {
     throw new Refuted(
       "not_a_validator",
-      `证书列出机构 ${listed}，而机构编号为 0 至 ${count - 1}。`,
-      `The certificate lists replicas ${listed}; there are 0 to ${count - 1}.`,
+      `证书列出机构 ${listed.zh}，而机构编号为 0 至 ${count - 1}。`,
+      `The certificate lists replicas ${listed.en}; there are 0 to ${count - 1}.`,
     );
   }
   if (replicas.some((replica, at) => at > 0 && replica <= replicas[at - 1])) {
     throw new Refuted(
       "not_canonical",
-      `证书中的机构 ${listed} 未按编号递增，或有重复。`,
-      `The certificate's replicas ${listed} are not ascending, or one stands twice.`,
+      `证书中的机构 ${listed.zh} 未按编号递增，或有重复。`,
+      `The certificate's replicas ${listed.en} are not ascending, or one stands twice.`,
     );
   }
   if (replicas.length < root.quorum) {

@@ -429,6 +429,16 @@ export function listNames(names) {
   };
 }
 
+/** The first numbers of a list that a file makes up, and of more how many there are. */
+export function listNumbers(numbers) {
+  const shown = numbers.slice(0, NAMES_SHOWN).join(", ");
+  const isCut = numbers.length > NAMES_SHOWN;
+  return {
+    zh: `[${shown}${isCut ? ` 等 ${numbers.length} 个` : ""}]`,
+    en: `[${shown}${isCut ? ` and others, ${numbers.length} in all` : ""}]`,
+  };
+}
+
 /** An amount in yuan, from whole fen, without its unit. */
 export function formatYuan(fen) {
   const whole = BigInt(fen);

@@ -67,3 +67,19 @@ def test_of_many_and_long_names_the_beginning_is_said(javascript: JavaScript) ->
         assert f"and others, {len(parties)} in all" in words.en
         assert f"等 {len(parties)} 个" in words.zh
         assert len(words.en) < 1_500
+
+
+@pytest.mark.parametrize(("count", "is_cut"), [(8, False), (9, True), (9_000, True)])
+def test_of_many_places_the_first_are_said(
+    count: int, is_cut: bool, javascript: JavaScript
+) -> None:
+    document = json.loads(test_liabilities.one())
+    raw = spell(document | {"claims": document["claims"] * count})
+    report = agree(javascript, raw, test_liabilities.world().chain_id)
+    assert report.failed is not None
+    assert report.failed.number == 17
+    words = report.failed.explanation
+    place = document["claims"][0]["place"]
+    listed = ", ".join([str(place)] * min(count, 8))
+    assert f"[{listed}{f' and others, {count} in all' * is_cut}]" in words.en
+    assert f"[{listed}{f' 等 {count} 个' * is_cut}]" in words.zh
