@@ -7,6 +7,7 @@ computed again here before it is printed or written.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -94,8 +95,8 @@ DISCLOSE_HELP: Final = (
     """\
 Fetch a disclosure of chosen fields, with what proves them.
 
-With --into it becomes part of an evidence file, which `verify` then checks against the chain: it
-says which fields are shown, which are withheld, and that those are unchanged.
+With --into it becomes part of an evidence file of that contract, which has to verify with it.
+`verify` says which fields are shown, which are withheld, and that those are unchanged.
 
 example:
   evidence-ledger private disclose m-yoga-2026-0001 --fields name,phone \\
@@ -104,8 +105,8 @@ example:
     """\
 取得所选各项信息的披露，连同证明。
 
-给出 --into 时，披露成为存证文件的一部分，由 verify 对照链上承诺核验：显示了哪
-些，未披露哪些，以及未披露的没有改动。
+给出 --into 时，披露成为该合同的存证文件的一部分，须一并通过核验；verify 说明显示
+了哪些，未披露哪些，以及未披露的没有改动。
 
 示例：
   evidence-ledger private disclose m-yoga-2026-0001 --fields name,phone \\
@@ -248,6 +249,9 @@ def run_disclose(arguments: argparse.Namespace) -> int:
     from ledger.disclosure import read_disclosure, verify_disclosure
     from ledger.evidence import FILE_BYTES_MAX, add_disclosures
     from ledger.refusal import Rejected
+    from verifier.report import describe_failure
+    from verifier.trust_root import compute_chain_id
+    from verifier.verify import verify_evidence
 
     contract = _contract(arguments)
     names = arguments.fields.split(",")
@@ -274,10 +278,20 @@ def run_disclose(arguments: argparse.Namespace) -> int:
         evidence = read_input(arguments.into, FILE_BYTES_MAX)
         try:
             raw = add_disclosures(evidence, [disclosure])
-        except (ValueError, TypeError, AttributeError):
+            document = json.loads(raw)
+            chain_id = compute_chain_id(base64.b64decode(document["genesis"], validate=True))
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             raise unusable(
                 f"{arguments.into} is no evidence file.", f"{arguments.into} 不是存证文件。"
             ) from None
+        failed = verify_evidence(raw, chain_id).failed  # by its own genesis: whose, others judge
+        if failed is not None:
+            why = describe_failure(failed)
+            raise Failure(
+                f"{arguments.into} with this disclosure does not verify, and nothing is written: "
+                f"{why.en}",
+                f"{arguments.into} 加入该披露后不能通过核验，未写出任何文件：{why.zh}",
+            )
     write_output(arguments.output, raw, what, what_zh)
     return OK
 
