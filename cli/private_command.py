@@ -105,8 +105,8 @@ example:
     """\
 取得所选各项信息的披露，连同证明。
 
-给出 --into 时，披露成为该合同的存证文件的一部分，须一并通过核验；verify 说明显示
-了哪些，未披露哪些，以及未披露的没有改动。
+给出 --into 时，披露加入该合同的存证文件，须一并通过核验；verify 说明显示了
+哪些，未披露哪些，以及未披露的没有改动。
 
 示例：
   evidence-ledger private disclose m-yoga-2026-0001 --fields name,phone \\
