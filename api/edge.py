@@ -19,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import REQUEST_ID_KEY, Problem, let_go, render_problem
 from api.requests import shown
+from api.settings import BATCH_BYTES_MAX
+from ledger.refusal import Reason
 
 REQUEST_ID_BYTES: Final = 8
 """Sixteen hex digits: distinct within the logs of one node, short enough to read out."""
@@ -141,13 +143,30 @@ def answer_unreadable(why: str, scheme: str | None) -> Response:
 
     `why` is the server's reason. It may repeat what was sent, so it is shortened and escaped.
     """
-    request_id = secrets.token_hex(REQUEST_ID_BYTES)
     problem = Problem(
         "bad_request",
         f"what was sent is no HTTP/1.1 request: {shown(why)}",
         f"所发送的内容不是 HTTP/1.1 请求。原文：{shown(why)}",
         headers={"Connection": "close"},
     )
+    return _answer_beside(problem, scheme)
+
+
+def answer_endless(chunk_bytes: int, scheme: str | None) -> Response:
+    """Return the answer to a chunk that announces more than any body may have, unread."""
+    problem = Problem(
+        Reason.TOO_LARGE,
+        f"a chunk of the request's body has {chunk_bytes} bytes; no body may have more than "
+        f"{BATCH_BYTES_MAX}",
+        f"请求内容的一个分块有 {chunk_bytes} 字节；任何请求内容至多允许 {BATCH_BYTES_MAX} 字节",
+        headers={"Connection": "close"},
+    )
+    return _answer_beside(problem, scheme)
+
+
+def _answer_beside(problem: Problem, scheme: str | None) -> Response:
+    """Return an answer that the server gives itself, with what every answer carries."""
+    request_id = secrets.token_hex(REQUEST_ID_BYTES)
     scope = {"path": "", "headers": [], REQUEST_ID_KEY: request_id}
     response = render_problem(scope, problem)
     response.raw_headers += [*SECURITY_HEADERS, (b"x-request-id", request_id.encode())]

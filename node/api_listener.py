@@ -4,7 +4,8 @@ uvicorn serves what arrives here and knows nothing of what is before a connectio
 socket is this module's: accepting goes through `node.connection_table`, a handshake has a time and
 counts from its first packet, and whoever must leave is cut off in whatever state it is. On an open
 connection uvicorn times the pause between two requests; here the head of a request has its time as
-well, and the taking of an answer its pace.
+well, and the taking of an answer its pace. A client that ends its side behind a whole request, and
+over plain TCP may still read, is answered.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ import termios
 from typing import Any, Final
 
 import h11
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from api.edge import Edge, answer_unreadable
+from api.edge import Edge, answer_endless, answer_unreadable
 from api.problems import Problem, render_problem
+from api.settings import BATCH_BYTES_MAX
 from ledger.system_words import explain_system
 from node.connection_table import ApiDrop, ConnectionTable, Place
 
@@ -224,7 +227,7 @@ class BoundedProtocol(H11Protocol):
         self._table = table
         self._place = place
         self._accepted = accepted
-        self._is_working = False
+        self._is_working = self._has_ended = False
         self._last_cycle: object = None
         self._was_headless = True
         self._last_unsent_bytes = self._last_taken_bytes = 0
@@ -240,11 +243,33 @@ class BoundedProtocol(H11Protocol):
 
     def handle_events(self) -> None:
         super().handle_events()
+        # h11 tells of a chunk when bytes of it are here, and its length may have twenty digits.
+        announced_bytes = getattr(self.conn._reader, "_bytes_in_chunk", 0)
+        if announced_bytes > BATCH_BYTES_MAX and not self.transport.is_closing():
+            self._answer_and_close(answer_endless(announced_bytes, self.scheme))
         self._mark()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._mark()
+        if self._has_ended and not self._owes_answer():
+            self.transport.close()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Go on if the client has ended its side behind a whole request; else the end is the end.
+
+        Nothing tells who only sends no more (shutdown(2), `nc -N`) from who has gone, so from here
+        on the connection is the first to make room, as an idle one. TLS has no such half: whoever
+        ends it there is not answered any more.
+        """
+        self._has_ended = self.scheme == "http" and self._owes_answer()
+        self._mark()
+        return self._has_ended
+
+    def _owes_answer(self) -> bool:
+        """Whether a request has come whole and its answer has not gone."""
+        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
+        return cycle is not None and not cycle.response_complete and not cycle.more_body
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP as every refusal is answered, while an answer can begin; close.
@@ -252,11 +277,14 @@ class BoundedProtocol(H11Protocol):
         uvicorn calls this where h11 gave up, also behind an answer to a request whose body had not
         all arrived. Nothing can be sent there any more, and an attempt would be a mistake of ours.
         """
+        # What h11 repeats of the client's bytes it says behind a colon, as Python's own.
+        why = str(sys.exception() or msg).partition(": bytearray(")[0]
+        self._answer_and_close(answer_unreadable(why, self.scheme))
+
+    def _answer_and_close(self, response: Response) -> None:
+        """Send a last answer while one can begin, past whatever application is at work; close."""
         state = self.conn.our_state
         if state in (h11.IDLE, h11.SEND_RESPONSE):
-            # What h11 repeats of the client's bytes it says behind a colon, as Python's own.
-            why = str(sys.exception() or msg).partition(": bytearray(")[0]
-            response = answer_unreadable(why, self.scheme)
             is_head = state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD"
             events = [
                 h11.Response(status_code=response.status_code, headers=response.raw_headers),
@@ -273,7 +301,7 @@ class BoundedProtocol(H11Protocol):
     def _mark(self) -> None:
         """Tell the table when a request began, and when none is under way any more."""
         cycle: Any = self.cycle  # None before the first request, whatever its annotation says
-        is_working = cycle is not None and not cycle.response_complete
+        is_working = cycle is not None and not cycle.response_complete and not self._has_ended
         if is_working != self._is_working:
             self._is_working = is_working
             if is_working:
@@ -288,7 +316,8 @@ class BoundedProtocol(H11Protocol):
             return  # it is closed, which under TLS is told a moment later
         unsent_bytes, taken_bytes = measure_answers(self._accepted)
         expected_bytes = min(self._last_unsent_bytes, ANSWER_BYTES_PER_LOOK_MIN)
-        is_headless = not self._is_working and self.timeout_keep_alive_task is None
+        is_busy = self._is_working or self._has_ended
+        is_headless = not is_busy and self.timeout_keep_alive_task is None
         if taken_bytes - self._last_taken_bytes < expected_bytes:
             self._table.tell(ApiDrop.STALLED)
             self.transport.abort()

@@ -30,7 +30,7 @@ from node.config_section import ConfigError
 from node.connection_table import REFUSAL_PLACES, ApiDrop, ConnectionTable
 from node.home import NodeHome
 from node.private_files import write_file
-from tests.api.fake import TIME_MS, FakeNode
+from tests.api.fake import TIME_MS, FakeNode, make_envelope
 
 PLACES = 6
 GUARD_S = 60.0
@@ -278,6 +278,109 @@ async def test_a_request_of_two_lengths_is_refused_and_nothing_behind_it_is_read
     assert problem["detail"] == (
         "the request has both Content-Length and Transfer-Encoding, and two lengths are none"
     )
+
+
+@pytest.mark.parametrize("size", [b"ffffffffffffffffff", b"800001"])
+async def test_a_chunk_longer_than_any_body_is_refused_before_it_comes(
+    served: Served, size: bytes
+) -> None:
+    """RFC 9112 section 7.1: a recipient must anticipate large numerals."""
+    reader, writer = await served.open()
+    writer.write(b"POST /v1/transactions HTTP/1.1\r\nContent-Type: application/json\r\n" + CHUNKED)
+    await served.until_none_is_idle()
+    writer.write(size + b"\r\n")
+    head, body = (await read_to_end(reader)).split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413")
+    assert b"connection: close" in head.lower().split(b"\r\n")
+    problem = json.loads(body)
+    assert problem["reason"] == "too_large"
+    assert problem["detail"] == (
+        f"a chunk of the request's body has {int(size, 16)} bytes; no body may have more than "
+        "8388608"
+    )
+
+
+async def test_a_chunk_as_long_as_the_longest_body_is_waited_for(served: Served) -> None:
+    reader, writer = await served.open()
+    writer.write(
+        b"POST /v1/transactions:batch HTTP/1.1\r\nContent-Type: application/json\r\n"
+        + CHUNKED
+        + b"800000\r\n"
+        + b" " * 0x800000
+        + b"\r\n0\r\n\r\n"
+    )
+    assert json.loads((await answer(reader)).split(b"\r\n\r\n")[1])["reason"] == "malformed"
+
+
+POSTED = make_envelope(1)
+WAITING = (
+    b"POST /v1/transactions?wait=committed HTTP/1.1\r\nHost: x\r\n"
+    b"Content-Type: application/msgpack\r\nContent-Length: %d\r\n\r\n" % len(POSTED) + POSTED
+)
+
+
+def end_side(ends: Ends) -> None:
+    """Say that nothing more is sent, as `nc -N` does: what comes can still be read."""
+    # uvloop's own socket has no such half.
+    with socket.socket(fileno=os.dup(ends[1].get_extra_info("socket").fileno())) as same:
+        same.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_ends_its_side_behind_a_whole_request_is_answered(served: Served) -> None:
+    """Behind TLS there is no such half: its end is the connection's."""
+    ends = await served.open()
+    ends[1].write(WAITING)
+    async with asyncio.timeout(GUARD_S):
+        await served.service.arrived.wait()
+    end_side(ends)
+    await asyncio.sleep(0.7)  # more than two looks at what is waited for
+    served.service.commit()
+    said = await read_to_end(ends[0])
+    if served.is_tls:
+        assert said == b""
+    else:
+        assert said.startswith(b"HTTP/1.1 200 OK")
+        assert json.loads(said.partition(b"\r\n\r\n")[2])["status"] == "applied"
+    await served.until_counted(0)
+    assert served.told == []
+
+
+async def test_who_ends_its_side_behind_two_requests_is_answered_both(served: Served) -> None:
+    ends = await served.open()
+    ends[1].write(WAITING + REQUEST + BEGUN)
+    async with asyncio.timeout(GUARD_S):
+        await served.service.arrived.wait()
+    end_side(ends)
+    await asyncio.sleep(0.1)
+    served.service.commit()
+    said = await read_to_end(ends[0])
+    assert said.count(b"HTTP/1.1 200 OK") == (0 if served.is_tls else 2)
+    assert b"HTTP/1.1 4" not in said
+    await served.until_counted(0)
+
+
+async def test_who_ends_its_side_within_a_request_is_not_waited_for(served: Served) -> None:
+    ends = await served.open()
+    ends[1].write(BEGUN)
+    await served.until_none_is_idle()
+    end_side(ends)
+    assert await read_to_end(ends[0]) == b""
+    await served.until_counted(0)
+
+
+async def test_who_has_ended_its_side_makes_room(served: Served) -> None:
+    """Perhaps nobody is there any more; nothing tells."""
+    for number in range(PLACES):
+        ends = await served.open()
+        ends[1].write(WAITING)
+        async with asyncio.timeout(GUARD_S):
+            while len(served.service.submitted) <= number:  # noqa: ASYNC110 it sets no event
+                await asyncio.sleep(0.005)
+        end_side(ends)
+    assert await ask(await served.open()) == b"HTTP/1.1 200 OK"
+    served.service.commit()
+    await served.until_counted(1)
 
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
