@@ -290,7 +290,7 @@ class _Server:
                 return self._status
             store, chain = self._open_ledger(stack)
             journal = open_journal(_open_folder(stack, place.journal), is_recovering)
-            spool = Spool(_open_folder(stack, place.spool))
+            spool = Spool(_open_folder(stack, place.spool), is_expected=chain.header.height > 0)
             shelf = SnapshotShelf(_open_folder(stack, place.snapshots))
             stamped, witnessed, post_quantum = (
                 TimestampShelf(_open_folder(stack, place.timestamps)),

@@ -37,17 +37,29 @@ _LENGTH: Final = re.compile(rb"(?=\x00\x00(?!\x00\x00)|\x00\x01\x00\x00)", re.DO
 class Spool:
     """Promised envelopes on disk; see the module's text."""
 
-    def __init__(self, directory: Directory, file_bytes: int = SPOOL_BYTES) -> None:
+    def __init__(
+        self, directory: Directory, file_bytes: int = SPOOL_BYTES, *, is_expected: bool = False
+    ) -> None:
+        """Open it, with files that are missing made anew; said if they are `is_expected`."""
         self._directory = directory
         self._file_bytes = file_bytes
         self.notices: list[Words] = []
         self._sizes = [0, 0]
         self._active = 0
-        for name in SPOOL_FILES:
-            if name not in directory.names():
-                directory.create(name)
-                directory.fsync(name)
-                directory.fsync_directory()
+        missing = [name for name in SPOOL_FILES if name not in directory.names()]
+        for name in missing:
+            directory.create(name)
+            directory.fsync(name)
+            directory.fsync_directory()
+        if missing and is_expected:
+            self.notices.append(
+                Words(
+                    f"缺少 {'、'.join(missing)}，新机器上本当如此：本节点承诺过而尚未上链的交易，"
+                    "此处已无从知道",
+                    f"{' and '.join(missing)} missing, as on a new machine: what this node has "
+                    "promised and is not on the chain is not known here",
+                )
+            )
 
     def load(self) -> list[bytes]:
         """Return every envelope found, oldest file first; cut off a torn end."""

@@ -288,6 +288,18 @@ def test_an_api_address_that_is_taken_is_said_with_status_1(home: NodeHome) -> N
     assert "Traceback" not in err
 
 
+def test_a_spool_that_is_gone_is_said_and_the_node_goes_on(tmp_path: Path) -> None:
+    chain = StoredChain(tmp_path / "net")
+    chain.append([])
+    shutil.rmtree(chain.home.spool)
+    host, port = parse_endpoint(load_config(chain.home).api.listen)
+    with socket.create_server((host, port)):  # so that it ends
+        status, err = run(chain.home)
+    assert status == 1, err
+    assert "storage: spool-0 and spool-1 missing, as on a new machine: what this node has " in err
+    assert "Address already in use" in err
+
+
 def test_a_worker_that_does_not_live_is_said_with_status_1(home: NodeHome, tmp_path: Path) -> None:
     """It may the next time, so a supervisor has to try again."""
     text = home.config.read_text()

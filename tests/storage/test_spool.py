@@ -37,6 +37,25 @@ def test_appended_envelopes_are_found_again(directory):
     assert again.notices == []
 
 
+@pytest.mark.parametrize("lost", [SPOOL_FILES, SPOOL_FILES[1:]])
+def test_a_spool_that_is_gone_from_a_home_in_use_is_said(directory, lost):
+    Spool(directory).append(ENVELOPES)
+    for name in lost:
+        directory.remove(name)
+    spool = Spool(directory, is_expected=True)
+    (notice,) = spool.notices
+    assert notice.en == (
+        f"{' and '.join(lost)} missing, as on a new machine: what this node has promised and is "
+        "not on the chain is not known here"
+    )
+    assert Spool(directory, is_expected=True).notices == []
+
+
+def test_a_first_start_makes_its_spool_without_a_word(directory):
+    assert Spool(directory).notices == []
+    assert set(directory.names()) == set(SPOOL_FILES)
+
+
 def test_change_over_keeps_what_is_owed_at_every_moment(directory):
     spool = Spool(directory, file_bytes=500)
     spool.load()
