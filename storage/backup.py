@@ -267,8 +267,19 @@ def is_recovery_demanded(home: Path) -> bool:
 
 
 def demand_recovery(home: Path, reason: str) -> None:
-    """Leave the durable marker that makes the node start in `recover`."""
-    _write_file(home / RECOVER_MARKER, [reason.encode() + b"\n"])
+    """Leave the durable marker that makes the node start in `recover`.
+
+    A marker counts whatever is in it, so one that could not be written whole is not left: whoever
+    is told that it failed goes on with the journal there is.
+    """
+    marker = home / RECOVER_MARKER
+    draft = home / (RECOVER_MARKER + ".draft")
+    try:
+        _write_file(draft, [reason.encode() + b"\n"])
+        os.rename(draft, marker)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_directory(home)
 
 
 def clear_recovery(home: Path) -> None:

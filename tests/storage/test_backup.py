@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tarfile
 from pathlib import Path
@@ -22,7 +23,7 @@ from storage.backup import (
     verify_backup,
 )
 from storage.chain import ChainStore
-from storage.files import Damaged, DiskDirectory
+from storage.files import Damaged, DiskDirectory, StorageFailure
 from storage.journal import Journal
 from storage.memory import MemoryStore
 from tests.storage.test_chain import SEGMENT_BYTES, assert_is_chain, blocks_of, replay
@@ -237,3 +238,21 @@ def test_what_cannot_be_backed_up_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("not a tar")
     with pytest.raises(BackupRefused, match="is no backup"):
         verify_backup(tmp_path / "text")
+
+
+def test_recovery_that_could_not_be_demanded_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a node forgets its journal behind a command that said it had failed."""
+    with monkeypatch.context() as full:
+        full.setattr("storage.backup.os.fsync", fail_without_room)
+        with pytest.raises(StorageFailure, match=r"write failed: No space left on device$"):
+            demand_recovery(tmp_path, "a new disk")
+    assert not is_recovery_demanded(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    demand_recovery(tmp_path, "a new disk")
+    assert is_recovery_demanded(tmp_path)
+
+
+def fail_without_room(_: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
