@@ -19,13 +19,17 @@ from consensus.messages import NewView, PrePrepare, Proposal
 from consensus.proposal import HeldProposal, check_fresh, check_proposal
 from consensus.state import Accepted, HeightState, vote_message
 from consensus.timers import compute_batch_divisor
-from ledger.refusal import Rejected
+from ledger.refusal import Reason, Rejected
 from ledger.votes import COMMIT, PRE_PREPARE, PREPARE, PreparedCertificate, SignedBy, Vote
 
 REFUSED_BODIES_PER_VIEW_MAX: Final = 3
 """Bodies of one view's proposal that one replica may bring to no use: more attempts at what it
 repeats would mostly execute the same thing again. What others bring is tried all the same, or a
 liar nearer than the primary could use up the attempts for it."""
+
+BUILDS_PER_TURN_MAX: Final = 4
+"""How often, of one view timeout, the primary builds what its own clock says is ahead of it:
+building executes, and a clock that is behind stays so for longer than a tick."""
 
 _RETRYABLE: Final = frozenset(
     {
@@ -78,6 +82,9 @@ def take_built(state: HeightState, event: ProposalBuilt, now_ms: int | None) -> 
         check_fresh(header, state.membership.own, now_ms, state.timing.clock_skew_ms_max)
     except Rejected as error:
         state.note(f"the block built here is not proposed: {error}")
+        if error.reason is Reason.TOO_FAR_AHEAD and now_ms is not None:
+            rest_ticks = -(-state.timing.view_timeout_ticks // BUILDS_PER_TURN_MAX)
+            state.build_from_tick = state.ticks + rest_ticks
         return None
     return event.proposal
 

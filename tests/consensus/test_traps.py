@@ -26,7 +26,7 @@ from consensus.messages import (
     decode_message,
     encode_message,
 )
-from consensus.normal_case import REFUSED_BODIES_PER_VIEW_MAX
+from consensus.normal_case import BUILDS_PER_TURN_MAX, REFUSED_BODIES_PER_VIEW_MAX
 from consensus.replica import Replica
 from consensus.timers import compute_view_timeout_ticks
 from consensus.vote_book import VIEWS_KEPT
@@ -990,6 +990,27 @@ def test_trap_40_own_block_that_would_be_refused_is_not_proposed() -> None:
     assert "is not proposed" in one.node.notes[-1]
     one.tick()
     assert len(one.of(PrePrepare)) == 1, "asked again with the next tick"
+
+
+def test_trap_42_a_primary_behind_the_chains_time_does_not_execute_at_every_tick() -> None:
+    """Its block must be later than the parent, which is further ahead than its clock allows."""
+    one = Alone(own=1)
+    one.node.work_pending = True
+    one.node.clock_offset_ms = -3_600_000
+    one.tick(TIMING.view_timeout_ticks - 1)
+    refused = [note for note in one.node.notes if "is not proposed: too_far_ahead" in note]
+    assert len(refused) == BUILDS_PER_TURN_MAX < TIMING.view_timeout_ticks - 1
+    assert one.of(PrePrepare) == []
+
+
+def test_trap_42_a_primary_whose_clock_is_put_right_proposes_in_the_same_view() -> None:
+    one = Alone(own=1)
+    one.node.work_pending = True
+    one.node.clock_offset_ms = -3_600_000
+    one.tick()
+    one.node.clock_offset_ms = 0
+    one.tick(TIMING.view_timeout_ticks // BUILDS_PER_TURN_MAX)
+    assert len(one.of(PrePrepare)) == 1
 
 
 @pytest.mark.parametrize(
