@@ -152,13 +152,13 @@ def answer_unreadable(why: str, scheme: str | None) -> Response:
     return _answer_beside(problem, scheme)
 
 
-def answer_endless(chunk_bytes: int, scheme: str | None) -> Response:
+def answer_endless(scheme: str | None) -> Response:
     """Return the answer to a chunk that announces more than any body may have, unread."""
     problem = Problem(
         Reason.TOO_LARGE,
-        f"a chunk of the request's body has {chunk_bytes} bytes; no body may have more than "
-        f"{BATCH_BYTES_MAX}",
-        f"请求内容的一个分块有 {chunk_bytes} 字节；任何请求内容至多允许 {BATCH_BYTES_MAX} 字节",
+        f"a chunk of the request's body announces more than {BATCH_BYTES_MAX} bytes, and no body "
+        "may have more",
+        f"请求内容的一个分块所报长度超过 {BATCH_BYTES_MAX} 字节；任何请求内容均不得超过此数",
         headers={"Connection": "close"},
     )
     return _answer_beside(problem, scheme)

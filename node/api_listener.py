@@ -244,9 +244,9 @@ class BoundedProtocol(H11Protocol):
     def handle_events(self) -> None:
         super().handle_events()
         # h11 tells of a chunk when bytes of it are here, and its length may have twenty digits.
-        announced_bytes = getattr(self.conn._reader, "_bytes_in_chunk", 0)
-        if announced_bytes > BATCH_BYTES_MAX and not self.transport.is_closing():
-            self._answer_and_close(answer_endless(announced_bytes, self.scheme))
+        awaited_bytes = getattr(self.conn._reader, "_bytes_in_chunk", 0)
+        if awaited_bytes > BATCH_BYTES_MAX and not self.transport.is_closing():
+            self._answer_and_close(answer_endless(self.scheme))
         self._mark()
 
     def on_response_complete(self) -> None:

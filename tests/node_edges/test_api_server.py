@@ -280,23 +280,22 @@ async def test_a_request_of_two_lengths_is_refused_and_nothing_behind_it_is_read
     )
 
 
-@pytest.mark.parametrize("size", [b"ffffffffffffffffff", b"800001"])
+@pytest.mark.parametrize("begun", [b"ffffffffffffffffff\r\n", b"800001\r\n", b"80000b\r\n{}"])
 async def test_a_chunk_longer_than_any_body_is_refused_before_it_comes(
-    served: Served, size: bytes
+    served: Served, begun: bytes
 ) -> None:
     """RFC 9112 section 7.1: a recipient must anticipate large numerals."""
     reader, writer = await served.open()
     writer.write(b"POST /v1/transactions HTTP/1.1\r\nContent-Type: application/json\r\n" + CHUNKED)
     await served.until_none_is_idle()
-    writer.write(size + b"\r\n")
+    writer.write(begun)
     head, body = (await read_to_end(reader)).split(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 413")
     assert b"connection: close" in head.lower().split(b"\r\n")
     problem = json.loads(body)
     assert problem["reason"] == "too_large"
     assert problem["detail"] == (
-        f"a chunk of the request's body has {int(size, 16)} bytes; no body may have more than "
-        "8388608"
+        "a chunk of the request's body announces more than 8388608 bytes, and no body may have more"
     )
 
 
