@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -295,32 +296,58 @@ _Read = Callable[[str], IO[bytes]]
 
 @contextmanager
 def _writer(destination: Path) -> Iterator[_Write]:
-    """Write into a partial directory or tar beside the destination; name it rightly at the end."""
+    """Write into a partial directory or tar beside the destination; name it rightly at the end.
+
+    What fails takes its part away again, or it would hold the room that was wanting and stand in
+    the next one's way. A process that is killed leaves it, and the next one says so.
+    """
     partial = destination.with_name(destination.name + ".partial")
     if partial.exists():
         raise BackupRefused(
             f"{partial} exists, left by a backup that was cut short; remove it",
             f"{partial} 已存在，是中断的备份所留；请先删除",
         )
-    if destination.suffix == ".tar":
-        with open(partial, "xb", opener=_open_private) as stream:
-            with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
-                yield lambda name, size, chunks: _write_member(tar, name, size, chunks)
-            stream.flush()
-            os.fsync(stream.fileno())
-    else:
-        partial.mkdir(mode=0o700, parents=True)
-        for name in (SEGMENTS_DIRECTORY, BASE_DIRECTORY, *STATEMENT_DIRECTORIES):
-            (partial / name).mkdir(mode=0o700)
-        yield lambda name, size, chunks: _write_hashed(partial, name, size, chunks)
-        sync_directory(partial / SEGMENTS_DIRECTORY)
-        for name in (BASE_DIRECTORY, *STATEMENT_DIRECTORIES):
-            sync_directory(partial / name)
-            if not any((partial / name).iterdir()):
-                (partial / name).rmdir()
-        sync_directory(partial)
-    os.rename(partial, destination)
+    try:
+        with _tar_writer(partial) if destination.suffix == ".tar" else _writer_into(partial) as one:
+            yield one
+        os.rename(partial, destination)
+    except FileExistsError:
+        raise  # another's, begun at the same moment
+    except BaseException as error:
+        if partial.is_dir():
+            shutil.rmtree(partial)
+        else:
+            partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            raise StorageFailure(
+                f"{partial}: write failed: {error.strerror or error}",
+                f"{partial}：写入失败：{explain_system(error)}",
+            ) from error
+        raise
     sync_directory(destination.parent)
+
+
+@contextmanager
+def _tar_writer(partial: Path) -> Iterator[_Write]:
+    with open(partial, "xb", opener=_open_private) as stream:
+        with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            yield lambda name, size, chunks: _write_member(tar, name, size, chunks)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+@contextmanager
+def _writer_into(partial: Path) -> Iterator[_Write]:
+    partial.mkdir(mode=0o700, parents=True)
+    for name in (SEGMENTS_DIRECTORY, BASE_DIRECTORY, *STATEMENT_DIRECTORIES):
+        (partial / name).mkdir(mode=0o700)
+    yield lambda name, size, chunks: _write_hashed(partial, name, size, chunks)
+    sync_directory(partial / SEGMENTS_DIRECTORY)
+    for name in (BASE_DIRECTORY, *STATEMENT_DIRECTORIES):
+        sync_directory(partial / name)
+        if not any((partial / name).iterdir()):
+            (partial / name).rmdir()
+    sync_directory(partial)
 
 
 @contextmanager

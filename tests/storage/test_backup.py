@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import tarfile
 from pathlib import Path
 
@@ -119,6 +120,23 @@ def test_what_is_no_file_of_a_backup_does_not_make_it_unusable(tmp_path: Path, s
     restore(tmp_path / f"backup{suffix}", tmp_path / "again")
     assert [file.name for file in manifest.files if "/" in file.name][-1] == stamped
     assert [file.name for file in (tmp_path / "again/timestamps").iterdir()] == [Path(stamped).name]
+
+
+@pytest.mark.parametrize("suffix", ["", ".tar"])
+def test_a_backup_for_which_there_is_no_room_leaves_nothing_in_the_way(
+    tmp_path: Path, suffix: str
+) -> None:
+    store, destination = running(tmp_path / "home"), tmp_path / f"backup{suffix}"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(StorageFailure, match=r"backup.*: write failed: File too large$"):
+            back_up(store, destination, tmp_path / "home")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+    back_up(store, destination, tmp_path / "home")
+    verify_backup(destination)
 
 
 @pytest.mark.parametrize("suffix", ["", ".tar"])
