@@ -19,8 +19,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import REQUEST_ID_KEY, Problem, let_go, render_problem
 from api.requests import shown
-from api.settings import BATCH_BYTES_MAX
-from ledger.refusal import Reason
 
 REQUEST_ID_BYTES: Final = 8
 """Sixteen hex digits: distinct within the logs of one node, short enough to read out."""
@@ -149,23 +147,11 @@ def answer_unreadable(why: str, scheme: str | None) -> Response:
         f"所发送的内容不是 HTTP/1.1 请求。原文：{shown(why)}",
         headers={"Connection": "close"},
     )
-    return _answer_beside(problem, scheme)
+    return answer_unread(problem, scheme)
 
 
-def answer_endless(scheme: str | None) -> Response:
-    """Return the answer to a chunk that announces more than any body may have, unread."""
-    problem = Problem(
-        Reason.TOO_LARGE,
-        f"a chunk of the request's body announces more than {BATCH_BYTES_MAX} bytes, and no body "
-        "may have more",
-        f"请求内容的一个分块所报长度超过 {BATCH_BYTES_MAX} 字节；任何请求内容均不得超过此数",
-        headers={"Connection": "close"},
-    )
-    return _answer_beside(problem, scheme)
-
-
-def _answer_beside(problem: Problem, scheme: str | None) -> Response:
-    """Return an answer that the server gives itself, with what every answer carries."""
+def answer_unread(problem: Problem, scheme: str | None) -> Response:
+    """Return the answer to a request that no route has seen, with what every answer carries."""
     request_id = secrets.token_hex(REQUEST_ID_BYTES)
     scope = {"path": "", "headers": [], REQUEST_ID_KEY: request_id}
     response = render_problem(scope, problem)

@@ -21,17 +21,16 @@ import termios
 from typing import Any, Final
 
 import h11
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from api.edge import Edge, answer_endless, answer_unreadable
+from api.edge import Edge, answer_unread, answer_unreadable
 from api.problems import Problem, render_problem
-from api.settings import BATCH_BYTES_MAX
 from ledger.system_words import explain_system
 from node.connection_table import ApiDrop, ConnectionTable, Place
+from node.http_bounds import BoundedHttp, RefusedHttp
 
 BACKLOG: Final = 512
 """Connections the kernel holds until they are accepted here."""
@@ -222,6 +221,8 @@ class BoundedProtocol(H11Protocol):
         accepted: socket.socket,
     ) -> None:
         super().__init__(config, state, {})
+        if config.h11_max_incomplete_event_size is not None:
+            self.conn = BoundedHttp(config.h11_max_incomplete_event_size)
         if place.is_refusal:
             self.app = _REFUSAL
         self._table = table
@@ -243,10 +244,6 @@ class BoundedProtocol(H11Protocol):
 
     def handle_events(self) -> None:
         super().handle_events()
-        # h11 tells of a chunk when bytes of it are here, and its length may have twenty digits.
-        awaited_bytes = getattr(self.conn._reader, "_bytes_in_chunk", 0)
-        if awaited_bytes > BATCH_BYTES_MAX and not self.transport.is_closing():
-            self._answer_and_close(answer_endless(self.scheme))
         self._mark()
 
     def on_response_complete(self) -> None:
@@ -277,14 +274,15 @@ class BoundedProtocol(H11Protocol):
         uvicorn calls this where h11 gave up, also behind an answer to a request whose body had not
         all arrived. Nothing can be sent there any more, and an attempt would be a mistake of ours.
         """
-        # What h11 repeats of the client's bytes it says behind a colon, as Python's own.
-        why = str(sys.exception() or msg).partition(": bytearray(")[0]
-        self._answer_and_close(answer_unreadable(why, self.scheme))
-
-    def _answer_and_close(self, response: Response) -> None:
-        """Send a last answer while one can begin, past whatever application is at work; close."""
+        error = sys.exception()
         state = self.conn.our_state
         if state in (h11.IDLE, h11.SEND_RESPONSE):
+            if isinstance(error, RefusedHttp):
+                response = answer_unread(error.problem, self.scheme)
+            else:
+                # What h11 repeats of the client's bytes it says behind a colon, as Python's own.
+                why = str(error or msg).partition(": bytearray(")[0]
+                response = answer_unreadable(why, self.scheme)
             is_head = state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD"
             events = [
                 h11.Response(status_code=response.status_code, headers=response.raw_headers),

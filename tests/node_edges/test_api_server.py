@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import h11
 import pytest
 
 import node.api_listener
@@ -297,6 +298,52 @@ async def test_a_chunk_longer_than_any_body_is_refused_before_it_comes(
     assert problem["detail"] == (
         "a chunk of the request's body announces more than 8388608 bytes, and no body may have more"
     )
+
+
+BATCH = b"POST /v1/transactions:batch HTTP/1.1\r\nContent-Type: application/json\r\n" + CHUNKED
+
+
+async def test_a_body_in_very_small_chunks_is_not_read_to_its_end(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One read of them would keep the event loop, and the node's votes, for most of a second."""
+    taken = 0
+    next_event = h11.Connection.next_event
+
+    def count(conn: h11.Connection) -> object:
+        nonlocal taken
+        taken += 1
+        return next_event(conn)
+
+    monkeypatch.setattr(h11.Connection, "next_event", count)
+    reader, writer = await served.open()
+    writer.write(BATCH + b"1\r\n \r\n" * 2_000)  # all of it is read, so no reset follows
+    head, body = (await read_to_end(reader)).split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert json.loads(body)["detail"] == (
+        "the request's body comes in more than 256 chunks of fewer than 64 bytes on average; send "
+        "it in larger ones, or with a Content-Length"
+    )
+    assert taken < 300
+
+
+@pytest.mark.parametrize(("count", "size"), [(250, 1), (2_000, 64)])
+async def test_a_body_in_chunks_as_programs_write_them_is_read(
+    served: Served, count: int, size: int
+) -> None:
+    reader, writer = await served.open()
+    writer.write(BATCH + (b"%x\r\n" % size + b" " * size + b"\r\n") * count + b"0\r\n\r\n")
+    assert json.loads((await answer(reader)).split(b"\r\n\r\n")[1])["reason"] == "malformed"
+
+
+async def test_a_head_that_is_too_large_is_refused_though_it_comes_at_once(served: Served) -> None:
+    reader, writer = await served.open()
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"a:b\r\n" * 4_000 + b"\r\n")
+    assert (await read_to_end(reader)).startswith(b"HTTP/1.1 400")
+    again, writer = await served.open()
+    writer.write(REQUEST * 1_000)  # together larger than a head may be
+    for _ in range(1_000):
+        assert (await answer(again)).startswith(b"HTTP/1.1 200")
 
 
 async def test_a_chunk_as_long_as_the_longest_body_is_waited_for(served: Served) -> None:
