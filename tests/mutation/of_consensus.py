@@ -874,4 +874,13 @@ MUTANTS = (
         "a primary's two blocks are named by nobody when those who prepared one of them restart",
         EVIDENCE + "test_a_restarted_replica_shows_what_it_prepared",
     ),
+    Mutant(
+        "built-again-at-every-tick",
+        "consensus/normal_case.py",
+        "            state.build_from_tick = state.ticks + rest_ticks\n",
+        "",
+        "a primary whose clock is behind executes a block at every tick",
+        "tests/consensus/test_traps.py::"
+        "test_trap_42_a_primary_behind_the_chains_time_does_not_execute_at_every_tick",
+    ),
 )

@@ -378,4 +378,21 @@ MUTANTS = (
         "a backup is said to be made when it is only in memory",
         BACKUP + "test_every_byte_of_a_backup_and_of_what_is_restored_is_synced",
     ),
+    Mutant(
+        "recovery-demanded-by-half-a-mark",
+        "storage/backup.py",
+        '    draft = home / (RECOVER_MARKER + ".draft")\n',
+        "    draft = marker\n",
+        "a node forgets its votes behind a command that said it had failed",
+        "tests/storage/test_backup.py::test_recovery_that_could_not_be_demanded_is_not",
+    ),
+    Mutant(
+        "backup-cut-short-left",
+        "storage/backup.py",
+        "            partial.unlink(missing_ok=True)\n        if isinstance",
+        "            pass\n        if isinstance",
+        "a backup for which there was no room stands in the way of the next",
+        "tests/storage/test_backup.py::"
+        "test_a_backup_for_which_there_is_no_room_leaves_nothing_in_the_way",
+    ),
 )

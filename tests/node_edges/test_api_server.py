@@ -336,6 +336,13 @@ async def test_a_body_in_chunks_as_programs_write_them_is_read(
     assert json.loads((await answer(reader)).split(b"\r\n\r\n")[1])["reason"] == "malformed"
 
 
+async def test_the_chunks_of_one_request_do_not_count_for_the_next(served: Served) -> None:
+    reader, writer = await served.open()
+    for _ in range(3):
+        writer.write(BATCH + b"1\r\n \r\n" * 200 + b"0\r\n\r\n")
+        assert json.loads((await answer(reader)).split(b"\r\n\r\n")[1])["reason"] == "malformed"
+
+
 async def test_a_head_that_is_too_large_is_refused_though_it_comes_at_once(served: Served) -> None:
     reader, writer = await served.open()
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"a:b\r\n" * 4_000 + b"\r\n")
