@@ -3,11 +3,17 @@
 An intake receipt is a promise, so the transaction must survive this process before the receipt is
 signed. Envelopes are appended to the active one of two files and synced. When that file has grown,
 whatever is still owed is appended to it once more, so that it holds everything; then the other file
-is emptied and becomes the active one. After a crash what is found goes back into the pool; what is
-already on the chain is recognised there. A torn end was never promised and is cut off; damaged
+is begun anew and becomes the active one. After a crash what is found goes back into the pool; what
+is already on the chain is recognised there. A torn end was never promised and is cut off; damaged
 bytes are said, and the whole records behind them are kept.
 
-Record   length(u32) crc32c(u32) envelope
+    File     "spool/1" LF, then records
+    Record   length(u32) crc32c(u32) envelope
+
+A file comes under its name with its header, so one that is missing or has no byte has lost what it
+held, and that is said. Whole records cut off the end leave no trace: how much a file held is
+written nowhere else, because that would be a second sync before each receipt. Older versions wrote
+no header; their files are read as they are, and get one when they are begun anew.
 """
 
 from __future__ import annotations
@@ -20,15 +26,19 @@ from typing import Final
 from google_crc32c import value as crc32c
 
 from ledger.words import Words
-from storage.files import Directory
+from storage.files import Directory, write_whole
 
 SPOOL_FILES: Final = ("spool-0", "spool-1")
 SPOOL_BYTES: Final = 64 * 1024 * 1024
 """Size after which the other file is tried; twice this is what the spool normally takes."""
 
+HEADER: Final = b"spool/1\n"
+"""What a file begins with. No record does: the length of one is at most 64 KiB."""
+
 RECORD_BYTES_MAX: Final = 64 * 1024
 """No envelope is larger: its entry has to stay under 65,536 bytes."""
 
+_DRAFT: Final = "spool-new"
 _RECORD: Final = struct.Struct(">II")
 _LENGTH: Final = re.compile(rb"(?=\x00\x00(?!\x00\x00)|\x00\x01\x00\x00)", re.DOTALL)
 """The length of a record, 1 to `RECORD_BYTES_MAX`, or what looks like one."""
@@ -38,32 +48,39 @@ class Spool:
     """Promised envelopes on disk; see the module's text."""
 
     def __init__(
-        self, directory: Directory, file_bytes: int = SPOOL_BYTES, *, is_expected: bool = False
+        self,
+        directory: Directory,
+        file_bytes: int = SPOOL_BYTES,
+        *,
+        is_read_only: bool = False,
+        is_expected: bool = False,
     ) -> None:
-        """Open it, with files that are missing made anew; said if they are `is_expected`."""
+        """Open, and begin the files that are not there; one that is read only is looked at.
+
+        `is_expected`: the node has been in use, so that it is said if there is no file at all.
+        """
         self._directory = directory
         self._file_bytes = file_bytes
+        self._is_read_only = is_read_only
         self.notices: list[Words] = []
         self._sizes = [0, 0]
         self._active = 0
-        missing = [name for name in SPOOL_FILES if name not in directory.names()]
-        for name in missing:
-            directory.create(name)
-            directory.fsync(name)
-            directory.fsync_directory()
-        if missing and is_expected:
-            self.notices.append(
-                Words(
-                    f"缺少 {'、'.join(missing)}，新机器上本当如此：本节点承诺过而尚未上链的交易，"
-                    "此处已无从知道",
-                    f"{' and '.join(missing)} missing, as on a new machine: what this node has "
-                    "promised and is not on the chain is not known here",
-                )
-            )
+        here = [name for name in SPOOL_FILES if name in directory.names()]
+        empty = [name for name in here if not directory.size(name)]
+        if is_expected and not here:
+            self.notices.append(_NONE)
+        if here and not any(self._is_older(name) for name in here):
+            self.notices += [_lost(name, name in here) for name in SPOOL_FILES if name not in here]
+            self.notices += [_lost(name, name in here) for name in empty]
+        if not is_read_only:
+            for name in SPOOL_FILES:
+                if name in empty or name not in here:
+                    self._begin(name)
 
     def load(self) -> list[bytes]:
         """Return every envelope found, oldest file first; cut off a torn end."""
-        found = [self._read(at) for at in range(len(SPOOL_FILES))]
+        here = self._directory.names()
+        found = [self._read(at) if SPOOL_FILES[at] in here else [] for at in (0, 1)]
         self._active = 0 if self._sizes[0] <= self._sizes[1] else 1
         return [*found[1 - self._active], *found[self._active]]
 
@@ -83,16 +100,23 @@ class Spool:
         """Begin the other file anew; `owed` is every promised envelope that is not settled."""
         self.append(owed)
         other = 1 - self._active
-        self._directory.truncate(SPOOL_FILES[other], 0)
-        self._directory.fsync(SPOOL_FILES[other])
-        self._sizes[other] = 0
+        self._begin(SPOOL_FILES[other])
+        self._sizes[other] = len(HEADER)
         self._active = other
+
+    def _begin(self, name: str) -> None:
+        """Put a file without records in the place of whatever it was, at once and durably."""
+        write_whole(self._directory, _DRAFT, name, HEADER)
+
+    def _is_older(self, name: str) -> bool:
+        """Say whether a file has records and no header, as versions before it wrote them."""
+        return self._record_at(name, 0, self._directory.size(name)) is not None
 
     def _read(self, file: int) -> list[bytes]:
         name = SPOOL_FILES[file]
         size = self._directory.size(name)
         records: list[bytes] = []
-        at = 0
+        at = len(HEADER) if self._directory.pread(name, 0, len(HEADER)) == HEADER else 0
         while at < size:
             raw = self._record_at(name, at, size)
             if raw is not None:
@@ -107,8 +131,12 @@ class Spool:
                         f"{name}: torn at byte {at} of {size}; cut off there",
                     )
                 )
-                self._directory.truncate(name, at)
-                self._directory.fsync(name)
+                if at or self._is_read_only:
+                    self._directory.truncate(name, at)
+                    self._directory.fsync(name)
+                else:
+                    self._begin(name)
+                    at = len(HEADER)
                 size = at
             else:
                 self.notices.append(
@@ -146,3 +174,20 @@ class Spool:
             if self._record_at(name, begin + found.start(), size) is not None:
                 return begin + found.start()
         return None
+
+
+_NONE: Final = Words(
+    f"缺少 {'、'.join(SPOOL_FILES)}，新机器上本当如此：本节点承诺过而尚未上链的交易，此处已无从知道",
+    f"{' and '.join(SPOOL_FILES)} missing, as on a new machine: what this node has promised and is "
+    "not on the chain is not known here",
+)
+
+
+def _lost(name: str, is_here: bool) -> Words:
+    what, what_zh = ("has no byte", "为空文件") if is_here else ("is missing", "缺失")
+    return Words(
+        f"{name}：{what_zh}，而本软件写入的文件至少有 {len(HEADER)} 字节：其中承诺上链的交易已丢失，"
+        "仍在对方手中的可凭收据再次提交",
+        f"{name}: {what}, and none is written with less than {len(HEADER)} bytes: the promised "
+        "transactions in it are lost here; whoever has one can submit it again",
+    )
