@@ -71,6 +71,7 @@ CHECKS_ZH: Final = {
     "spool": "待上链交易",
     "chain": "链数据",
     "torn ends": "残缺的末尾",
+    "index": "索引的进度",
     "votes and chain": "投票与链的进度",
     "files and rows": "文件与索引行",
     "execution": "重新执行",
@@ -152,12 +153,14 @@ def _inspect_home(path: Path) -> int:
     from cli.progress import show_steps
     from node.home import NodeHome
 
-    damages = 0
+    damages = cautions = 0
     with show_steps() as step, closing(Inspection(NodeHome(path), step).run()) as findings:
         for finding in findings:
             damages += not finding.is_good
-            mark = "ok      " if finding.is_good else "DAMAGED "
-            result = "通过" if finding.is_good else "未通过"
+            cautions += finding.is_caution
+            mark, result = ("ok      ", "通过") if finding.is_good else ("DAMAGED ", "未通过")
+            if finding.is_caution:
+                mark, result = "WARNING ", "请留意"
             print(
                 f"{mark} {finding.what}: {finding.said.en} {CHECKS_ZH[finding.what]}：{result}。"
                 f"{finding.said.zh}",
@@ -166,6 +169,12 @@ def _inspect_home(path: Path) -> int:
     if damages:
         print(f"{damages} checks of {path} failed. 有 {damages} 项检查未通过。")
         return FAILED
+    if cautions:
+        print(
+            f"Nothing in {path} is damaged; {cautions} checks found what you should look at. "
+            f"未发现损坏；有 {cautions} 项请留意。"
+        )
+        return OK
     print(f"Everything in {path} is as it should be. 全部检查通过。")
     return OK
 

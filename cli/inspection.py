@@ -29,6 +29,7 @@ from cli.passed_on import explain
 from cli.read_only import ReadOnlyDirectory
 from cli.scratch import scratch_directory
 from cli.shelf_inspection import (
+    Caution,
     check_archive,
     check_audit,
     check_base,
@@ -63,20 +64,22 @@ from node.config import NodeConfig
 from node.home import NodeHome
 from node.journal_record import decode_journal_record
 from node.kept_entries import verify_entries
-from node.ledger_store import LedgerStore, open_ledger
+from node.ledger_store import LedgerStore, OtherChain, open_ledger
 from node.recovery import find_amnesia, find_stranger
+from node.restored_checkpoints import verify_restored
 from node.server import open_keyvalue
 from node.snapshot_files import Base
 from node.snapshot_index import build_index
 from node.snapshot_install import open_base
 from storage.audit import EntryFacts, Progress, verify_chain
+from storage.backup import CHECKPOINTS_FILE
 from storage.chain import GENESIS_START, ChainStart
 from storage.files import Damaged, Directory, Refusal
 from storage.journal import Journal
 from storage.keyvalue import KeyValue
-from storage.leveldb_files import verify_database
+from storage.leveldb_files import find_missing_log, verify_database
 from storage.memory import MemoryStore
-from storage.spool import Spool
+from storage.spool import SPOOL_FILES, Spool
 from storage.working_copy import make_working_copy
 
 REFERENCE_REUSED: Final = "reference_reused"
@@ -94,6 +97,14 @@ COMPARED: Final = (
 )
 """Everything in the index but checkpoints, which are verified by their signatures."""
 
+BUILT_AGAIN: Final = Words(
+    "启动时由数据段重新建立；其中已收集的检查点不会由此恢复，此后的证据使用各机构联署的较新检查点，"
+    "或启动前放入节点目录的备份中的 checkpoints.json。",
+    "The start builds it again from the segments. The checkpoints that it had collected do not "
+    "come back by that: proofs then carry later ones, which the members cosign, or those of a "
+    "backup's checkpoints.json, put into the home before the start.",
+)
+
 STATE_BATCH: Final = 10_000
 """Streams put into the second state tree at a time."""
 
@@ -105,6 +116,11 @@ class Finding:
     what: str
     is_good: bool
     said: Words
+
+    @property
+    def is_caution(self) -> bool:
+        """Say whether nothing is damaged and people should look at it all the same."""
+        return isinstance(self.said, Caution)
 
 
 Check = Callable[[], Words]
@@ -124,6 +140,8 @@ class Inspection:
         self._store: LedgerStore
         self._chain: Chain
         self._base: Base | None = None
+        self._has_index = False
+        self._missing_log: Path | None = None
 
     def run(self) -> Generator[Finding, None, None]:
         """Make every check; raise `Failure` when there is nothing to check or the node runs."""
@@ -140,11 +158,7 @@ class Inspection:
             yield self._try("vote journal", self._check_journal)
             yield self._try("spool", self._check_spool)
             if self._is_unstarted():
-                said = Words(
-                    "尚未存有区块；创世区块在启动时建立",
-                    "no block is stored yet; genesis comes with the start",
-                )
-                yield Finding("chain", True, said)
+                yield Finding("chain", True, self._tell_unstarted())
                 return
             stores = stack.enter_context(ExitStack())
             opened = self._try("chain", lambda: self._open_chain(stores))
@@ -152,6 +166,7 @@ class Inspection:
             if not opened.is_good:
                 return
             yield self._try("torn ends", self._check_ends)
+            yield self._try("index", self._check_index)
             yield self._try("votes and chain", self._check_memory)
             yield self._try("files and rows", self._check_rows)
             yield self._try("execution", self._check_execution)
@@ -187,7 +202,7 @@ class Inspection:
     # Trust root and promises
 
     def _check_genesis(self) -> Words:
-        self._genesis = read_genesis(self._home.resolve(self._config.genesis))
+        self._genesis = read_genesis(self._genesis_file)
         chain, count = self._genesis.chain_id.hex(), len(self._genesis.institutions)
         return Words(f"链 {chain}，{count} 家机构", f"chain {chain}, {count} members")
 
@@ -202,8 +217,9 @@ class Inspection:
             )
         if read_certificate(self._home.tls_certificate) != self._genesis.certificate(replica):
             raise Failure(
-                f"{self._home.tls_certificate} is not the certificate genesis pins.",
-                f"{self._home.tls_certificate} 不是创世文件载明的证书。",
+                f"{self._home.tls_certificate} is not the certificate that {self._genesis_file} "
+                "pins.",
+                f"{self._home.tls_certificate} 不是 {self._genesis_file} 载明的证书。",
             )
         member = self._genesis.institutions[replica].id
         return Words(f"{member}，第 {replica} 号副本", f"{member}, replica {replica}")
@@ -225,22 +241,50 @@ class Inspection:
 
     def _check_spool(self) -> Words:
         with closing(ReadOnlyDirectory(self._home.spool)) as directory:
-            if not directory.names():
+            if not set(directory.names()) & set(SPOOL_FILES):
+                if self._has_voted():
+                    raise Failure(
+                        f"{self._home.spool} holds no file, and a node that has voted, as this one "
+                        "by its journal, has two there: the promised transactions in them are "
+                        "lost here; whoever has one can submit it again.",
+                        f"{self._home.spool} 中没有文件，而投过票的节点（据投票日志，本节点即是）"
+                        "在此有两个文件：其中承诺上链的交易已丢失，仍在对方手中的可凭收据再次提交。",
+                    )
                 return Words("为空；尚未作出承诺", "empty; nothing was promised yet")
-            spool = Spool(directory)
+            spool = Spool(directory, is_read_only=True)
             held = spool.load()
         if spool.notices:
-            raise complaint(spool.notices)
+            raise complaint([_place(one, directory.path) for one in spool.notices])
         return Words(
             f"已承诺的交易 {len(held)} 笔，均完好",
             f"{len(held)} promised transactions, each intact",
         )
+
+    def _has_voted(self) -> bool:
+        """Say whether the journal, as far as it can be read, has a record of the replica's."""
+        try:
+            with closing(ReadOnlyDirectory(self._home.journal)) as directory:
+                return Journal.open(directory).newest() is not None
+        except (Refusal, OSError):
+            return False  # what is wrong with it is another check's to say
 
     # The chain
 
     def _is_unstarted(self) -> bool:
         folders = (self._home.chain, self._home.index)
         return not any(path.is_dir() and any(path.iterdir()) for path in folders)
+
+    def _tell_unstarted(self) -> Words:
+        if self._has_voted() and not self._home.recover_marker.exists():
+            return Caution(
+                "没有任何区块，而据投票日志本节点投过票：区块已被移走或丢失，启动后向其他节点取得",
+                "no block is here, and by its journal this node has voted: its blocks were removed "
+                "or lost, and come from the other members once it is started",
+            )
+        return Words(
+            "尚未存有区块；创世区块在启动时建立",
+            "no block is stored yet; genesis comes with the start",
+        )
 
     def _open_chain(self, stack: ExitStack) -> Words:
         self._segments = open_segments(
@@ -249,12 +293,17 @@ class Inspection:
         stack.callback(self._segments.close)
         make_working_copy(self._home.index, self._copy, self._config.storage.backend)
         try:
+            self._find_index()
             keyvalue = self._open_copy()
             stack.callback(keyvalue.close)
             self._base = open_base(self._home)
+            if self._base is not None and not self._has_index:
+                build_index(self._base, self._segments, keyvalue, self._progress)
             self._store, self._chain = open_ledger(
                 self._segments, keyvalue, self._genesis, self._progress, self._start
             )
+        except OtherChain as error:
+            raise error.of(str(self._genesis_file), self._segments.path) from None
         except Damaged:
             stack.pop_all().close()
             if self._config.storage.backend == "leveldb":
@@ -268,6 +317,19 @@ class Inspection:
             f"高度 {header.height}，{header.log_size} 个条目。{more.zh}",
             f"height {header.height}, {header.log_size} entries. {more.en}".strip(),
         )
+
+    def _find_index(self) -> None:
+        """Look, before the copy is opened and tidied up, whether an index is there and its log."""
+        kept = {path.name for path in self._copy.iterdir()}
+        self._has_index = bool(kept)
+        self._missing_log = None
+        if self._config.storage.backend == "leveldb" and "CURRENT" in kept:
+            missing = find_missing_log(self._copy)
+            self._missing_log = None if missing is None else self._home.index / missing.name
+
+    @property
+    def _genesis_file(self) -> Path:
+        return self._home.resolve(self._config.genesis)
 
     @property
     def _start(self) -> ChainStart:
@@ -298,6 +360,48 @@ class Inspection:
                 f"在节点目录的副本上试行的结果：{torn.zh}",
             )
         return Words("无", "none")
+
+    def _check_index(self) -> Words:
+        """Tell an index that a crash left behind the segments from one that has lost rows.
+
+        A block's rows are synced before the next block is begun, so a crash leaves one block too
+        few. An index with fewer has lost rows, or its building anew was cut off; which of the two
+        cannot be seen, and the start mends both. Only checkpoints come from nowhere else here.
+        """
+        store = self._store.chain_store
+        lacked, total = store.lacked_count, store.segments.next_height - store.start.height
+        if not self._has_index:
+            return self._tell_absent(total)
+        if self._missing_log is not None:
+            raise Failure(
+                f"{self._missing_log} is missing, which the manifest beside it names: the rows in "
+                f"it are lost. {BUILT_AGAIN.en}",
+                f"{self._missing_log} 缺失，而旁边的清单文件载有它：其中的行已丢失。"
+                f"{BUILT_AGAIN.zh}",
+            )
+        if lacked <= 1 or self._home.recover_marker.exists():
+            return (
+                Words(
+                    f"数据段的 {total} 个区块中缺 {lacked} 个，启动时补上",
+                    f"it lacks {lacked} of the segments' {total} blocks, and the start adds them",
+                )
+                if lacked
+                else Words("与数据段同样高", "it reaches as far as the segments")
+            )
+        raise Failure(
+            f"{self._home.index} lacks {lacked} of the segments' {total} blocks, and a crash "
+            f"leaves it one behind: it has lost rows, or building it anew was cut off. "
+            f"{BUILT_AGAIN.en}",
+            f"{self._home.index} 缺数据段 {total} 个区块中的 {lacked} 个，而崩溃至多使其缺一个："
+            f"其中的行已丢失，或重新建立时中断。{BUILT_AGAIN.zh}",
+        )
+
+    def _tell_absent(self, total: int) -> Words:
+        said = f"there is none, and the segments have {total} blocks: the start builds it from them"
+        said_zh = f"尚无索引，而数据段有 {total} 个区块：启动时由数据段建立"
+        if self._home.recover_marker.exists():
+            return Words(said_zh, said)
+        return Caution(f"{said_zh}。{BUILT_AGAIN.zh}", f"{said}. {BUILT_AGAIN.en}")
 
     def _check_memory(self) -> Words:
         if self._home.recover_marker.exists():
@@ -465,9 +569,20 @@ class Inspection:
                     f"{checkpoint.root.hex()}；而日志大小为 {size}、根哈希为 {root.hex()}",
                 )
             count += 1
+        restored = verify_restored(self._store, self._home.path, trust)
+        more, more_zh = "", ""
+        if restored:
+            more = f", and of {restored} in {CHECKPOINTS_FILE}, which the start takes over"
+            more_zh = f"；{CHECKPOINTS_FILE} 中的 {restored} 个亦然，启动时移入索引"
         return Words(
-            f"{count} 个检查点均有法定多数的联署", f"a quorum's cosignatures on each of {count}"
+            f"{count} 个检查点均有法定多数的联署{more_zh}",
+            f"a quorum's cosignatures on each of {count}{more}",
         )
+
+
+def _place(said: Words, folder: str) -> Words:
+    """Return a sentence that begins with a file's name with its folder before it."""
+    return Words(f"{folder}/{said.zh}", f"{folder}/{said.en}")
 
 
 def describe(error: Exception) -> Words:

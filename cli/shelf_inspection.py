@@ -26,16 +26,13 @@ from cli.read_only import ReadOnlyDirectory
 from genesis.document import Genesis
 from ledger.block import decode_header, encode_header
 from ledger.checkpoint import (
-    Checkpoint,
-    LogTrust,
     parse_checkpoint_text,
-    verify_checkpoint,
     verify_cosignature,
 )
 from ledger.log import root_from_tiles
 from ledger.note import decode_base64, parse_note, parse_signature_line, parse_verifier_key
 from ledger.post_quantum import read_lines, verify_line
-from ledger.refusal import Reason, Rejected
+from ledger.refusal import Rejected
 from ledger.snapshot import Manifest, edge_from_tiles
 from ledger.words import Words
 from node.api_server import make_api_context
@@ -56,7 +53,8 @@ from node.ledger_store import LedgerStore
 from node.mldsa import verify_mldsa
 from node.post_quantum_shelf import PostQuantumShelf, QuantumCheckpoint
 from node.private_audit import verify_audit
-from node.private_records import verify_records
+from node.private_records import find_missing, verify_records
+from node.restored_checkpoints import verify_own_note
 from node.server import open_identity
 from node.snapshot_files import MANIFEST_FILE, Base
 from node.snapshot_shelf import SnapshotShelf
@@ -68,13 +66,23 @@ from node.tls import TlsIdentity, TlsIdentityError, make_contexts
 from node.witness_shelf import WitnessedCheckpoint, WitnessShelf
 from storage.files import Damaged, Directory
 
+LONE_MAX: Final = 8
+"""Keys without a box that are named."""
+
 READ_BYTES: Final = 4 * 1024 * 1024
 """Bytes of an archived file hashed at a time."""
+
+
+class Caution(Words):
+    """What a check says of something that is no damage by itself and that people should look at."""
+
+    __slots__ = ()
 
 
 def check_secrets(home: NodeHome, config: NodeConfig) -> Words:
     """Read tokens and keystore; open keys and private fields where the passphrase is at hand."""
     tokens = len(read_tokens(home))
+    lone = _check_private_names(home)
     _check_api_certificates(home, config)
     file = home.resolve(config.keys.passphrase_file) if config.keys.passphrase_file else None
     try:
@@ -83,10 +91,11 @@ def check_secrets(home: NodeHome, config: NodeConfig) -> Words:
         identity, keystore = open_identity(home, config)
         _open_tls(home, config, identity.genesis, keystore.tls_passphrase)
     except (PassphraseError, WrongPassphrase) as error:
-        return Words(
+        return _with_lone_keys(
             f"{tokens} 个访问令牌；密钥库文件完好，与非公开信息均未打开：{error.detail_zh}",
             f"{tokens} tokens; the keystore is intact and, like private fields, was not opened: "
             f"{error}",
+            lone,
         )
     except (KeystoreError, TlsIdentityError, ConfigError) as error:
         raise Failure(str(error), error.detail_zh) from None
@@ -94,9 +103,34 @@ def check_secrets(home: NodeHome, config: NodeConfig) -> Words:
         return Words(f"{tokens} 个访问令牌，每个密钥", f"{tokens} tokens, every key")
     with closing(ReadOnlyDirectory(home.private)) as directory:
         count = verify_records(directory, keystore.private_fields_key)
-    return Words(
+    return _with_lone_keys(
         f"{tokens} 个访问令牌，每个密钥，{count} 份合同的非公开信息",
         f"{tokens} tokens, every key, private fields of {count} contracts",
+        lone,
+    )
+
+
+def _check_private_names(home: NodeHome) -> list[str]:
+    """Raise `Failure` where a file is missing that the audit proves; return lone keys."""
+    if not home.private.is_dir():
+        return []
+    with closing(ReadOnlyDirectory(home.private)) as directory:
+        missing, lone = find_missing(directory)
+    if missing is not None:
+        raise Failure(missing.en, missing.zh)
+    return lone
+
+
+def _with_lone_keys(said_zh: str, said: str, lone: Sequence[str]) -> Words:
+    if not lone:
+        return Words(said_zh, said)
+    listed = ", ".join(lone[:LONE_MAX]) + (" …" if len(lone) > LONE_MAX else "")
+    return Caution(
+        f"{said_zh}；private/ 中有 {len(lone)} 个密钥没有对应的 .box（{listed}）：或为首次写入时"
+        "断电所留，此时应由保管方再次写入；或其 .box 已丢失，此时应从自己的备份取回",
+        f"{said}; in private/ {len(lone)} keys are without their .box ({listed}): a power loss in "
+        "a first writing leaves one, and the custodian writes again; or the .box is lost, and "
+        "comes back from your own backup",
     )
 
 
@@ -183,10 +217,17 @@ def check_snapshots(home: NodeHome, store: LedgerStore) -> Words:
             if first <= manifest.base_height <= height <= last:
                 _compare_manifest(f"{directory.path}/{height:016d}.manifest", manifest, store)
             # Else it is of a chain that has been replaced: members take what f+1 of them have.
-        count = len(shelf.heights)
-    return Words(
-        f"{count} 份快照，每一块均与其清单相符",
-        f"{count} snapshots, every chunk as its manifest says",
+        count, unfinished = len(shelf.heights), shelf.unfinished
+    said = f"{count} snapshots, every chunk as its manifest says"
+    said_zh = f"{count} 份快照，每一块均与其清单相符"
+    if not unfinished:
+        return Words(said_zh, said)
+    listed = ", ".join(unfinished)
+    return Caution(
+        f"{said_zh}；{listed} 没有清单：或为制作中断所留，或其清单已丢失；下次启动即删除，"
+        "此后的快照自会制作",
+        f"{said}; {listed} has no manifest: its making was cut off, or the manifest is lost; the "
+        "next start removes it, and later snapshots are made by themselves",
     )
 
 
@@ -197,7 +238,7 @@ def check_base(base: Base | None, path: Path, genesis: Genesis, store: LedgerSto
     file = f"{path}/{MANIFEST_FILE}"
     _compare_manifest(file, base.manifest, store)
     try:
-        said = _verify_note(base.note, log_trust(genesis))
+        said = verify_own_note(base.note, log_trust(genesis))
     except Rejected as rejected:
         raise Damaged(file, 0, rejected.detail, explain(rejected)) from None
     if said.size <= store.chain_store.log_size:
@@ -209,23 +250,6 @@ def check_base(base: Base | None, path: Path, genesis: Genesis, store: LedgerSto
     return Words(
         f"区块 {height} 的快照，与本链一致", f"the snapshot of block {height}, as this chain has it"
     )
-
-
-def _verify_note(raw: bytes, trust: LogTrust) -> Checkpoint:
-    """Return a certified checkpoint all of whose lines are of known keys; raise `Rejected`.
-
-    Nodes write no others, and a line whose name or key id was changed would be passed over.
-    """
-    known = {(key.name, key.key_id) for key in (*trust.log_keys, *trust.cosigner_keys)}
-    for line in parse_note(raw).signatures:
-        if (line.name, line.key_id) not in known:
-            name, key_id = repr(line.name[:120]), line.key_id.hex()
-            raise Rejected(
-                Reason.UNKNOWN_KEY,
-                f"Checkpoint: {name} with key id {key_id} is no key of genesis",
-                f"检查点：{name}（密钥标识 {key_id}）不是创世文件中的密钥",
-            )
-    return verify_checkpoint(raw, trust).checkpoint
 
 
 def _compare_manifest(file: str, manifest: Manifest, store: LedgerStore) -> None:
@@ -323,7 +347,7 @@ class _Judge:
 
     def stamped(self, file: StampedCheckpoint) -> Words | None:
         """Return what is wrong with a timestamped checkpoint."""
-        _verify_note(file.note, self._trust)
+        verify_own_note(file.note, self._trust)
         for item in file.timestamps:
             authority = self._authorities.get(item.authority)
             if authority is None:
@@ -342,7 +366,7 @@ class _Judge:
 
     def witnessed(self, file: WitnessedCheckpoint) -> Words | None:
         """Return what is wrong with a witnessed checkpoint."""
-        _verify_note(file.note, self._trust)
+        verify_own_note(file.note, self._trust)
         for item in file.cosignatures:
             key = self._witness_keys.get(item.witness)
             if key is None:

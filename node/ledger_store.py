@@ -41,6 +41,32 @@ ROWS_MAX: Final = 262_144
 are in use, and every bucket of a tree of a million keys."""
 
 
+class OtherChain(Damaged):
+    """The segments are of another chain than the genesis document; one of the two is wrong."""
+
+    def __init__(self, held: bytes, named: bytes) -> None:
+        super().__init__(
+            "segments",
+            0,
+            f"hold chain {held.hex()}, and the genesis document is of chain {named.hex()}",
+            f"所存的链为 {held.hex()}，而创世文件的链为 {named.hex()}",
+        )
+        self.held = held
+        self.named = named
+
+    def of(self, genesis: str, segments: str) -> Damaged:
+        """Return the same with the names of both files, which only the caller knows."""
+        return Damaged(
+            genesis,
+            0,
+            f"is the genesis document of chain {self.named.hex()}, and {segments} holds chain "
+            f"{self.held.hex()}: this file was changed since, or one of the two is another "
+            "network's; every member has the right genesis document",
+            f"是链 {self.named.hex()} 的创世文件，而 {segments} 所存的链为 {self.held.hex()}："
+            "本文件已被改动，或二者之一属于另一网络；任一机构均有正确的创世文件",
+        )
+
+
 class LedgerStore:
     """A `ChainStore` that knows what the bytes mean; see the module's text."""
 
@@ -198,6 +224,7 @@ def open_ledger(
                 "index", 0, "is empty, and this chain did not begin with genesis",
                 "为空，而本链并非自创世开始",
             )  # fmt: skip
+        _check_first(chain_store, genesis)
         chain = _begin(store, genesis)
     else:
         chain = _resume(store, genesis, progress)
@@ -207,6 +234,15 @@ def open_ledger(
         if progress is not None:
             progress(REPLAY_PROGRESS, done + 1, total)
     return store, chain
+
+
+def _check_first(chain_store: ChainStore, genesis: Genesis) -> None:
+    """Raise `OtherChain` where an empty index stands beside another chain's segments."""
+    for first in chain_store.unapplied_blocks():
+        entry = decode_entry(first.entries[-1])
+        if isinstance(entry, HeaderEntry) and entry.header.chain_id != genesis.chain_id:
+            raise OtherChain(entry.header.chain_id, genesis.chain_id)
+        return
 
 
 def _begin(store: LedgerStore, genesis: Genesis) -> Chain:
@@ -222,13 +258,7 @@ def _resume(store: LedgerStore, genesis: Genesis, progress: Progress | None) -> 
     chain_store = store.chain_store
     header = store.header(chain_store.applied_height or 0)
     if header.chain_id != genesis.chain_id:
-        raise Damaged(
-            "segments",
-            0,
-            f"hold chain {header.chain_id.hex()}, and the genesis document is of chain "
-            f"{genesis.chain_id.hex()}",
-            f"所存的链为 {header.chain_id.hex()}，而创世文件的链为 {genesis.chain_id.hex()}",
-        )
+        raise OtherChain(header.chain_id, genesis.chain_id)
     try:
         tree = StateTree.rebuild(
             chain_store.scan_buckets(),

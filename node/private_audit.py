@@ -15,6 +15,7 @@ A line that lost power broke off stays, and at the next start a line that says s
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -124,6 +125,17 @@ def verify_audit(directory: Directory) -> AuditCount:
     """Hold every line against its hash; raise `Damaged` at the first that is not as written."""
     counts = [_verify_file(directory, name) for name in _names(directory)]
     return AuditCount(sum(one.lines for one in counts), sum(one.unsealed for one in counts))
+
+
+def read_lines(directory: Directory) -> Iterator[tuple[str, AuditLine]]:
+    """Yield every line that can be read, oldest first, with its file's name; damage is not said."""
+    for name in _names(directory):
+        for raw in _split(directory.pread(name, 0, directory.size(name))):
+            found = _LINE.fullmatch(raw)
+            try:
+                yield name, _decoder.decode(raw if found is None else found[1] + b"}")
+            except (msgspec.DecodeError, UnicodeError):
+                continue
 
 
 def _verify_file(directory: Directory, name: str) -> AuditCount:

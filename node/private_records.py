@@ -51,7 +51,7 @@ from ledger.disclosure import (
 from ledger.evidence import DISCLOSURES_MAX
 from ledger.refusal import Rejected
 from ledger.words import Words
-from node.private_audit import AuditLine, PrivateAudit
+from node.private_audit import AuditLine, PrivateAudit, read_lines
 from storage.files import Damaged, Directory, StorageFailure
 from storage.private_box import Erased, PrivateBox
 
@@ -117,6 +117,38 @@ def verify_records(directory: Directory, master_key: bytes) -> int:
         else:
             _read_document(directory, name, raw)
     return len(documents)
+
+
+def find_missing(directory: Directory) -> tuple[Words | None, list[str]]:
+    """Return what of the files is missing that the audit proves, and the keys without a box.
+
+    Where the audit has fields as written or erased, a box or what is left of one has to be there,
+    unless another custodian, whose contract the name became, then tried to write there. A key alone
+    is what a power loss leaves of the first writing, which was then not answered and has no line.
+    """
+    names = set(directory.names())
+    keys = [name.removesuffix(".key") for name in sorted(names) if name.endswith(".key")]
+    lone = [f"{one}.key" for one in keys if not names & {f"{one}.box", f"{one}.erased"}]
+    done: dict[str, tuple[str, AuditLine]] = {}
+    for file, line in read_lines(directory):
+        if line.action in ("write", "correct", "erase"):
+            before = done.get(line.contract)
+            if line.outcome == "done":
+                done[line.contract] = file, line
+            elif before is not None and line.scope != before[1].scope:
+                del done[line.contract]
+    for contract, (file, line) in sorted(done.items()):
+        if not names & {f"{contract}.box", f"{contract}.erased"}:
+            what, what_zh, suffix = ("written", "写入", "box")
+            if line.action == "erase":
+                what, what_zh, suffix = ("erased", "删除", "erased")
+            place = f"{directory.path}/{contract}.{suffix}"
+            return Words(
+                f"{place}：缺失；据 {file}，{contract} 的非公开信息已于 {line.time} {what_zh}",
+                f"{place} is missing: by {file} the private fields of {contract} were {what} at "
+                f"{line.time}",
+            ), lone
+    return None, lone
 
 
 def _read_document(directory: Directory, contract: str, raw: bytes) -> _Document:

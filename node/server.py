@@ -37,6 +37,7 @@ from ledger.words import Words
 from node.api_server import ApiServer
 from node.archived import find_archived, open_segments
 from node.asking import Rounds
+from node.certification import log_trust
 from node.collector import collect_cycles
 from node.config import NodeConfig, StorageConfig, load_config
 from node.config_section import ConfigError
@@ -51,7 +52,7 @@ from node.huge_pages import keep_huge
 from node.joining import fetch_snapshot
 from node.kept_entries import keep_before
 from node.keystore import KeyPurpose, Keystore, KeystoreError, read_passphrase
-from node.ledger_store import REPLAY_PROGRESS, STATE_PROGRESS, LedgerStore, open_ledger
+from node.ledger_store import REPLAY_PROGRESS, STATE_PROGRESS, LedgerStore, OtherChain, open_ledger
 from node.logs import bind_context, configure_logs
 from node.mempool import Mempool
 from node.metrics import NodeMetrics
@@ -61,6 +62,7 @@ from node.post_quantum import PostQuantumCosigning
 from node.post_quantum_shelf import PostQuantumShelf
 from node.private_records import PrivateRecords
 from node.queries import Queries
+from node.restored_checkpoints import take_restored
 from node.service import NodeService
 from node.shell import TICK_S, TURNS_PER_PROCESS, Disk, Shell
 from node.snapshot_export import SnapshotExport
@@ -77,7 +79,7 @@ from node.verification import SignatureVerifier, VerifierUnavailable
 from node.witness_shelf import WitnessShelf
 from node.witnessing import Witnessing, load_witnesses
 from storage.archive import NotMounted
-from storage.backup import clear_recovery, import_checkpoints, is_recovery_demanded
+from storage.backup import clear_recovery, is_recovery_demanded
 from storage.files import Damaged, DiskDirectory, InUse, StorageFailure
 from storage.journal import Journal
 from storage.keyvalue import KeyValue
@@ -460,18 +462,24 @@ class _Server:
         """Open the chain and its index, with whatever else execution will read."""
         place, genesis = self._place, self._identity.genesis
         start = prepare_chain(place, self._open_keyvalue, ProgressLog())
-        store, chain = open_ledger(
-            open_segments(place, self._config, genesis.chain_id, _open_folder(stack, place.chain)),
-            self._open_keyvalue(place.index),
-            genesis,
-            ProgressLog(),
-            start,
-            self._config.storage.rows_max,
+        segments = open_segments(
+            place, self._config, genesis.chain_id, _open_folder(stack, place.chain)
         )
+        try:
+            store, chain = open_ledger(
+                segments,
+                self._open_keyvalue(place.index),
+                genesis,
+                ProgressLog(),
+                start,
+                self._config.storage.rows_max,
+            )
+        except OtherChain as error:
+            raise error.of(str(place.resolve(self._config.genesis)), segments.path) from None
         stack.callback(store.chain_store.close)
         keep_before(store, find_archived(place), chain.header.time_ms, ProgressLog())
         log_notices(store.chain_store.notices)
-        import_checkpoints(store.chain_store, place.path)
+        take_restored(store, place.path, log_trust(genesis))
         return store, chain
 
     def _open_private(

@@ -45,6 +45,8 @@ class SnapshotShelf:
         """Open, and remove what no manifest makes whole."""
         self.notices: list[Words] = []
         """What was found when it was opened."""
+        self.unfinished: list[str] = []
+        """Rows without a manifest, removed when it was opened: a crash leaves them."""
         self._directory = directory
         self._held: dict[int, _Held] = {}
         """Replaced as a whole, never changed: others read while one writes."""
@@ -64,6 +66,8 @@ class SnapshotShelf:
                 )
             elif match[2] == "partial" or int(match[1]) not in self._held:
                 directory.remove(name)
+                if match[2] == "rows" and match[1] + ".manifest" not in names:
+                    self.unfinished.append(name)
 
     @property
     def heights(self) -> list[int]:

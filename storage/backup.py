@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from ledger.system_words import explain_system
+from ledger.words import Words
 from storage.chain import ChainStore
 from storage.files import Damaged, Refusal, StorageFailure, sync_directory
 from storage.segments import segment_name
@@ -46,6 +47,9 @@ STATEMENT_DIRECTORIES: Final = (TIMESTAMPS_DIRECTORY, WITNESSED_DIRECTORY, POST_
 past."""
 
 CHECKPOINTS_FILE: Final = "checkpoints.json"
+WITHOUT_CHECKPOINTS: Final = Words(
+    "删去该文件，节点会收集之后的检查点", "without the file later ones are collected"
+)
 MANIFEST_FILE: Final = "manifest.json"
 
 _FORMAT: Final = "evidence-ledger/backup/v1"
@@ -163,10 +167,9 @@ def back_up(
                 f"{name!r} 不是节点目录下文件的名称",
             )
     store.flush_checkpoints()
-    checkpoints = [
-        [at, note.decode("utf-8")] for at, note in store.scan_checkpoints() if at <= height
-    ]
-    encoded = json.dumps(checkpoints, ensure_ascii=False).encode()
+    encoded = _encode_checkpoints(
+        [(at, note) for at, note in store.scan_checkpoints() if at <= height]
+    )
     with _writer(destination) as write:
         files = []
         for number in range(last.place.segment + 1):
@@ -238,28 +241,47 @@ def restore(source: Path, home: Path) -> Manifest:
     return manifest
 
 
-def import_checkpoints(store: ChainStore, home: Path) -> int:
-    """Put the checkpoints that `restore` left in a home into the index; return how many.
+def read_checkpoints(store: ChainStore, home: Path) -> list[tuple[int, bytes]]:
+    """Return the (height, note) of the checkpoints that `restore` left in a home.
 
     Those of blocks that are not here are left out. Raises `Damaged`.
     """
     file = home / CHECKPOINTS_FILE
     if not file.exists():
-        return 0
+        return []
+    raw = file.read_bytes()
     try:
-        checkpoints = [(int(at), str(note).encode()) for at, note in json.loads(file.read_bytes())]
+        checkpoints = [(int(at), str(note).encode()) for at, note in json.loads(raw)]
+        if _encode_checkpoints(checkpoints) != raw:
+            raise ValueError("it is not spelled as a backup spells it")
     except (ValueError, TypeError) as error:
-        what = f"is no list of checkpoints ({error}); without the file later ones are collected"
-        what_zh = f"不是检查点清单；删去该文件，节点会收集之后的检查点。原文：{error}"
+        what = f"is no list of checkpoints ({error}); {WITHOUT_CHECKPOINTS.en}"
+        what_zh = f"不是检查点清单；{WITHOUT_CHECKPOINTS.zh}。原文：{error}"
         raise Damaged(str(file), 0, what, what_zh) from None
     applied = -1 if store.applied_height is None else store.applied_height
-    held = [(at, note) for at, note in checkpoints if store.start.height <= at <= applied]
+    return [(at, note) for at, note in checkpoints if store.start.height <= at <= applied]
+
+
+def import_checkpoints(store: ChainStore, home: Path, judge: Callable[[int, bytes], None]) -> int:
+    """Put the checkpoints that `restore` left in a home into the index; return how many.
+
+    `judge` raises `Damaged` at a note that is not the certified checkpoint of its height.
+    """
+    held = read_checkpoints(store, home)
+    for height, note in held:
+        judge(height, note)
     for height, note in held:
         store.put_checkpoint(height, note)
     store.flush_checkpoints()
-    file.unlink()
-    sync_directory(home)
+    if (home / CHECKPOINTS_FILE).exists():
+        (home / CHECKPOINTS_FILE).unlink()
+        sync_directory(home)
     return len(held)
+
+
+def _encode_checkpoints(checkpoints: Sequence[tuple[int, bytes]]) -> bytes:
+    listed = [[at, note.decode("utf-8")] for at, note in checkpoints]
+    return json.dumps(listed, ensure_ascii=False).encode()
 
 
 def is_recovery_demanded(home: Path) -> bool:

@@ -115,6 +115,8 @@ class ChainStore:
         self.keyvalue: Final = keyvalue
         self.notices: list[Words] = [*keyvalue.notices, *segments.notices]
         self._applied = applied
+        self.lacked_count: Final = self.unapplied_count
+        """Blocks that the index lacked when it was opened: a kill leaves one of them at most."""
         self._failure: StorageFailure | None = None
         self._checkpoints_waiting: dict[int, bytes] = {}
 
@@ -137,7 +139,7 @@ class ChainStore:
             directory, place, segment_bytes=segment_bytes, first_height=start.height
         )
         store = cls(segments, keyvalue, applied, start)
-        count = store.unapplied_count
+        count = store.lacked_count
         if count:
             at, at_zh = ("is empty", "为空")
             if applied is not None:

@@ -75,6 +75,17 @@ def verify_outline(path: Path) -> None:
             verify_log(path / name)
 
 
+def find_missing_log(path: Path) -> Path | None:
+    """Return the write-ahead log that a sound manifest names, if it is not there.
+
+    LevelDB has it before the manifest names it, and passes over one that is gone.
+    """
+    manifest = _find_manifest(path)
+    numbers = [fields[0] for tag, fields in _read_edits(manifest) if tag == _LOG_NUMBER]
+    named = path / f"{numbers[-1] if numbers else 0:06}.log"
+    return named if numbers and numbers[-1] and not named.exists() else None
+
+
 def reserve_numbers(path: Path, number: int) -> None:
     """Have a closed database give new files numbers from `number` on, by one more manifest record.
 
@@ -213,12 +224,22 @@ def _find_manifest(path: Path) -> Path:
 
 
 def _list_tables(manifest: Path) -> set[int]:
-    """Return the numbers of the tables that a sound manifest names in the end.
+    """Return the numbers of the tables that a sound manifest names in the end."""
+    tables: set[int] = set()
+    for tag, fields in _read_edits(manifest):
+        if tag == _DELETED:
+            tables.discard(fields[1])
+        elif tag == _ADDED:
+            tables.add(fields[1])
+    return tables
+
+
+def _read_edits(manifest: Path) -> Iterator[tuple[int, list[int]]]:
+    """Yield what a sound manifest says, in order, as (tag, its fields; of a text its length).
 
     A record is a version edit (db/version_edit.cc): tags, each with its fields.
     """
     name = str(manifest)
-    tables: set[int] = set()
     edits: list[bytes] = []
     _walk_log(manifest.read_bytes(), edits)
     for edit in edits:
@@ -234,16 +255,12 @@ def _list_tables(manifest: Path) -> set[int]:
                 field, at = _read_varint(name, edit, at, 0)
                 fields.append(field)
                 at += field if is_text else 0
-            if tag == _DELETED:
-                tables.discard(fields[1])
-            elif tag == _ADDED:
-                tables.add(fields[1])
-    return tables
+            yield tag, fields
 
 
-_DELETED, _ADDED = 6, 7
+_LOG_NUMBER, _DELETED, _ADDED = 2, 6, 7
 _EDIT: Final = {
-    1: (True,), 2: (False,), 3: (False,), 4: (False,), 5: (False, True),
+    1: (True,), _LOG_NUMBER: (False,), 3: (False,), 4: (False,), 5: (False, True),
     _DELETED: (False, False), _ADDED: (False, False, False, True, True), 9: (False,),
 }  # fmt: skip
 """The fields of each tag, numbers or texts behind their length: comparator, log, next file, last

@@ -186,8 +186,8 @@ _NONE: Final = Words(
 def _lost(name: str, is_here: bool) -> Words:
     what, what_zh = ("has no byte", "为空文件") if is_here else ("is missing", "缺失")
     return Words(
-        f"{name}：{what_zh}，而本软件写入的文件至少有 {len(HEADER)} 字节：其中承诺上链的交易已丢失，"
-        "仍在对方手中的可凭收据再次提交",
+        f"{name}：{what_zh}，而本软件写入的文件至少有 {len(HEADER)} 字节：其中承诺上链的交易"
+        "已丢失，仍在对方手中的可凭收据再次提交",
         f"{name}: {what}, and none is written with less than {len(HEADER)} bytes: the promised "
         "transactions in it are lost here; whoever has one can submit it again",
     )

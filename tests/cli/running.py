@@ -37,6 +37,7 @@ from node.ledger_store import LedgerStore, open_ledger
 from node.server import open_keyvalue
 from storage.files import DiskDirectory
 from storage.journal import Journal
+from storage.spool import Spool
 
 
 class Command:
@@ -118,6 +119,8 @@ class StoredChain:
             self._append_block(store, chain, certification, group)
         store.chain_store.close()
         directory.close()
+        with closing(DiskDirectory(self.home.spool)) as spool:
+            Spool(spool)
         write_journal(self.home, b"", chain.header.log_size, chain.header.height + 1)
 
     def _append_block(

@@ -219,10 +219,14 @@ def test_what_the_node_could_not_start_with_is_named(
 def test_a_flipped_byte_of_a_servers_key_or_certificate_is_named(
     command: Command, kept: NodeHome, name: str
 ) -> None:
-    """A start would not notice most of them in a certificate, and clients would turn away."""
+    """A start would not notice most of them in a certificate, and clients would turn away.
+
+    A key's last sixth is the padding of its cipher: one flip of 256 there leaves the key whole.
+    """
     file = kept.keys / name
     raw = file.read_bytes()
-    for share in (0.05, 0.2, 0.4, 0.6, 0.8, 0.85):
+    ends = (0.75,) if name.endswith(".key") else (0.8, 0.85)
+    for share in (0.05, 0.2, 0.4, 0.6, *ends):
         changed = bytearray(raw)
         at = round(share * len(raw))
         changed[at + (raw[at] == 0x0A)] ^= 1  # the end of a line says nothing in PEM

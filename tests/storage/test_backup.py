@@ -32,6 +32,10 @@ from tests.storage.test_chain import SEGMENT_BYTES, assert_is_chain, blocks_of, 
 BLOCKS = 9
 
 
+def accept(height: int, note: bytes) -> None:
+    """Judge nothing: what a note says is not storage's to know."""
+
+
 def running(home: Path) -> ChainStore:
     """A node's home with a chain, a journal, a key and a genesis document."""
     Journal.create(DiskDirectory(home / "votes", create=True))
@@ -97,9 +101,9 @@ def test_restored_chain_is_the_chain_and_must_recover(tmp_path: Path, suffix: st
     )
     assert len(replay(restored)) == BLOCKS
     assert_is_chain(restored, BLOCKS)
-    assert import_checkpoints(restored, again) == 1
+    assert import_checkpoints(restored, again, accept) == 1
     assert restored.newest_checkpoint() == (3, "network\n9\n北京\n".encode())
-    assert import_checkpoints(restored, again) == 0
+    assert import_checkpoints(restored, again, accept) == 0
     clear_recovery(again)
     assert not is_recovery_demanded(again)
     demand_recovery(again, "The journal is damaged.")
@@ -151,12 +155,15 @@ def test_a_backup_and_what_is_restored_are_for_their_owner_alone(
     assert [path for path in made if path.stat().st_mode & 0o077] == []
 
 
-@pytest.mark.parametrize("spoilt", [b"", b"[[3,", b"[3]", b'[["x",1]]', b'[[3,"\xff"]]'])
+@pytest.mark.parametrize(
+    "spoilt",
+    [b"", b"[[3,", b"[3]", b'[["x",1]]', b'[[3,"\xff"]]', b'[[3,"one"]]', b'[["3", "one"]]'],
+)
 def test_checkpoints_that_cannot_be_read_are_named(tmp_path: Path, spoilt: bytes) -> None:
     store = running(tmp_path / "home")
     (tmp_path / CHECKPOINTS_FILE).write_bytes(spoilt)
     with pytest.raises(Damaged) as caught:
-        import_checkpoints(store, tmp_path)
+        import_checkpoints(store, tmp_path, accept)
     assert str(caught.value).startswith(f"{tmp_path}/{CHECKPOINTS_FILE}, offset 0: ")
 
 
@@ -164,7 +171,7 @@ def test_checkpoints_of_blocks_that_were_not_restored_are_left_out(tmp_path: Pat
     """As where a restore was cut off, and the node was started without it."""
     store = running(tmp_path / "home")
     (tmp_path / CHECKPOINTS_FILE).write_text(f'[[4, "four"], [{BLOCKS}, "none such"]]')
-    assert import_checkpoints(store, tmp_path) == 1
+    assert import_checkpoints(store, tmp_path, accept) == 1
     assert store.newest_checkpoint() == (4, b"four")
     assert not (tmp_path / CHECKPOINTS_FILE).exists()
 
