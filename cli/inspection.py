@@ -77,7 +77,7 @@ from storage.chain import GENESIS_START, ChainStart
 from storage.files import Damaged, Directory, Refusal
 from storage.journal import Journal
 from storage.keyvalue import KeyValue
-from storage.leveldb_files import find_missing_log, verify_database
+from storage.leveldb_files import find_missing_log, verify_database, verify_tables
 from storage.memory import MemoryStore
 from storage.spool import SPOOL_FILES, Spool
 from storage.working_copy import make_working_copy
@@ -307,7 +307,8 @@ class Inspection:
         except Damaged:
             stack.pop_all().close()
             if self._config.storage.backend == "leveldb":
-                verify_database(self._copy)  # names the file, where a file is at fault
+                verify_tables(self._home.index)  # names the file, where a file is at fault
+                verify_database(self._copy)
             raise
         stack.callback(self._store.chain_store.close)
         header = self._chain.header
@@ -424,6 +425,8 @@ class Inspection:
         )
 
     def _check_rows(self) -> Words:
+        if self._config.storage.backend == "leveldb" and self._has_index:
+            verify_tables(self._home.index)  # the copy's may have been merged since it was opened
         verify_chain(self._store.chain_store, identify_entry, self._progress)
         return Words(
             "数据段与索引的每个字节，索引的每一行",

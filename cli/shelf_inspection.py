@@ -81,8 +81,13 @@ class Caution(Words):
 
 def check_secrets(home: NodeHome, config: NodeConfig) -> Words:
     """Read tokens and keystore; open keys and private fields where the passphrase is at hand."""
-    tokens = len(read_tokens(home))
+    said = _open_secrets(home, config)
     lone = _check_private_names(home)
+    return _with_lone_keys(said, lone) if lone else said
+
+
+def _open_secrets(home: NodeHome, config: NodeConfig) -> Words:
+    tokens = len(read_tokens(home))
     _check_api_certificates(home, config)
     file = home.resolve(config.keys.passphrase_file) if config.keys.passphrase_file else None
     try:
@@ -91,11 +96,10 @@ def check_secrets(home: NodeHome, config: NodeConfig) -> Words:
         identity, keystore = open_identity(home, config)
         _open_tls(home, config, identity.genesis, keystore.tls_passphrase)
     except (PassphraseError, WrongPassphrase) as error:
-        return _with_lone_keys(
+        return Words(
             f"{tokens} 个访问令牌；密钥库文件完好，与非公开信息均未打开：{error.detail_zh}",
             f"{tokens} tokens; the keystore is intact and, like private fields, was not opened: "
             f"{error}",
-            lone,
         )
     except (KeystoreError, TlsIdentityError, ConfigError) as error:
         raise Failure(str(error), error.detail_zh) from None
@@ -103,10 +107,9 @@ def check_secrets(home: NodeHome, config: NodeConfig) -> Words:
         return Words(f"{tokens} 个访问令牌，每个密钥", f"{tokens} tokens, every key")
     with closing(ReadOnlyDirectory(home.private)) as directory:
         count = verify_records(directory, keystore.private_fields_key)
-    return _with_lone_keys(
+    return Words(
         f"{tokens} 个访问令牌，每个密钥，{count} 份合同的非公开信息",
         f"{tokens} tokens, every key, private fields of {count} contracts",
-        lone,
     )
 
 
@@ -121,15 +124,13 @@ def _check_private_names(home: NodeHome) -> list[str]:
     return lone
 
 
-def _with_lone_keys(said_zh: str, said: str, lone: Sequence[str]) -> Words:
-    if not lone:
-        return Words(said_zh, said)
+def _with_lone_keys(said: Words, lone: Sequence[str]) -> Caution:
     listed = ", ".join(lone[:LONE_MAX]) + (" …" if len(lone) > LONE_MAX else "")
     return Caution(
-        f"{said_zh}；private/ 中有 {len(lone)} 个密钥没有对应的 .box（{listed}）：或为首次写入时"
+        f"{said.zh}；private/ 中有 {len(lone)} 个密钥没有对应的 .box（{listed}）：或为首次写入时"
         "断电所留，此时应由保管方再次写入；或其 .box 已丢失，此时应从自己的备份取回",
-        f"{said}; in private/ {len(lone)} keys are without their .box ({listed}): a power loss in "
-        "a first writing leaves one, and the custodian writes again; or the .box is lost, and "
+        f"{said.en}; in private/ {len(lone)} keys are without their .box ({listed}): a power loss "
+        "in a first writing leaves one, and the custodian writes again; or the .box is lost, and "
         "comes back from your own backup",
     )
 
@@ -151,9 +152,11 @@ def _check_api_certificates(home: NodeHome, config: NodeConfig) -> None:
     file = home.resolve(config.api.certificate)
     if not config.api.tls or not file.exists():
         return  # a start says that it is missing
+    issuers = str(file)
     try:
         chain = x509.load_pem_x509_certificates(file.read_bytes())
         if home.api_authority.exists():
+            issuers += f", {home.api_authority}"
             authority = x509.load_pem_x509_certificate(home.api_authority.read_bytes())
             if chain[-1].issuer == authority.subject or file == home.api_certificate:
                 chain += [authority, authority]
@@ -162,8 +165,8 @@ def _check_api_certificates(home: NodeHome, config: NodeConfig) -> None:
     except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError) as error:
         why = str(error) or "a signature does not verify"
         raise Failure(
-            f"{file} does not verify up to its last issuer: {why}",
-            f"{file} 未能逐级核验到最后的签发者。原文：{why}",
+            f"{issuers}: the API's certificate does not verify up to its last issuer: {why}",
+            f"{issuers}：API 的证书未能逐级核验到最后的签发者。原文：{why}",
         ) from None
 
 
@@ -178,7 +181,13 @@ def check_audit(home: NodeHome) -> Words:
     if count.unsealed:
         said += f"; but of {count.unsealed}, which older versions wrote without a hash, none tells"
         said_zh += f"；其中 {count.unsealed} 行由旧版本写入而无哈希，无从判断"
-    return Words(said_zh, said)
+    if not count.empty:
+        return Words(said_zh, said)
+    listed = ", ".join(count.empty)
+    return Caution(
+        f"{said_zh}；{listed} 没有任何一行：或为开始写入时断电所留，或其各行已丢失",
+        f"{said}; {listed} has no line: the power was lost as it was begun, or its lines are lost",
+    )
 
 
 def check_archive(home: NodeHome, segments: Directory, store: LedgerStore) -> Words:
@@ -254,7 +263,10 @@ def check_base(base: Base | None, path: Path, genesis: Genesis, store: LedgerSto
 
 def _compare_manifest(file: str, manifest: Manifest, store: LedgerStore) -> None:
     """Raise `Damaged` unless a manifest says of its block and the log what the chain does."""
-    height = decode_header(manifest.header).height
+    try:
+        height = decode_header(manifest.header).height
+    except Rejected as rejected:
+        raise Damaged(file, 0, rejected.detail, explain(rejected)) from None
     size = store.chain_store.block_position(manifest.base_height).first_index
     header = store.header(height)
     if (manifest.header, manifest.chain_id, manifest.base_size, manifest.edge) != (
@@ -350,10 +362,14 @@ class _Judge:
         verify_own_note(file.note, self._trust)
         for item in file.timestamps:
             authority = self._authorities.get(item.authority)
+            token = decode_base64(item.token) or b""
             if authority is None:
+                imprint = compute_imprint(item.hash, file.note)
+                for other in self._authorities.values():
+                    if not find_flaw(token, imprint, other):
+                        return _not_its_own(item.authority, other.name)
                 self.unjudged += 1
                 continue
-            token = decode_base64(item.token) or b""
             flaw = find_flaw(token, compute_imprint(item.hash, file.note), authority)
             if flaw and find_own_signer(token) is not None:
                 self.unpinned[item.authority] += 1
@@ -368,12 +384,24 @@ class _Judge:
         """Return what is wrong with a witnessed checkpoint."""
         verify_own_note(file.note, self._trust)
         for item in file.cosignatures:
-            key = self._witness_keys.get(item.witness)
-            if key is None:
+            line = parse_signature_line(item.line)
+            named = self._witness_keys.get(item.witness)
+            if named is None:
+                for other, text in self._witness_keys.items():
+                    key = parse_verifier_key(text)
+                    if (line.name, line.key_id) == (key.name, key.key_id):
+                        return _not_its_own(item.witness, other)
                 self.unjudged += 1
                 continue
-            line = parse_signature_line(item.line)
-            verify_cosignature(parse_note(file.note).text, parse_verifier_key(key), line.signature)
+            key = parse_verifier_key(named)
+            if (line.name, line.key_id) != (key.name, key.key_id):
+                told = f"{line.name[:120]!r} {line.key_id.hex()}"
+                return Words(
+                    f"{item.witness} 的副署以 {told} 具名，而 node.toml 载明的公钥为 {named}",
+                    f"the line of {item.witness} is signed as {told}, and node.toml names its key "
+                    f"{named}",
+                )
+            verify_cosignature(parse_note(file.note).text, key, line.signature)
         return self._find_fork(file)
 
     def cosigned(self, file: QuantumCheckpoint) -> Words | None:
@@ -401,6 +429,13 @@ class _Judge:
         root = root_from_tiles(file.size, self._store.read_tile)
         said = parse_checkpoint_text(parse_note(file.note).text).root
         return None if said == root else _tell_fork(said, root)
+
+
+def _not_its_own(name: str, other: str) -> Words:
+    return Words(
+        f"所载的 {name!r} 不是其来源：它出自 {other}",
+        f"what it has as of {name!r} is {other}'s",
+    )
 
 
 def _tell_fork(said: bytes, root: bytes) -> Words:

@@ -54,6 +54,8 @@ class AuditCount:
     lines: int
     unsealed: int
     """Of these, lines that no hash vouches for: of older versions."""
+    empty: tuple[str, ...] = ()
+    """Files without a line: begun when the power was lost, or emptied since."""
 
 
 _encoder = msgspec.json.Encoder(order="sorted")
@@ -123,8 +125,13 @@ def seal_line(before: bytes, line: AuditLine) -> bytes:
 
 def verify_audit(directory: Directory) -> AuditCount:
     """Hold every line against its hash; raise `Damaged` at the first that is not as written."""
-    counts = [_verify_file(directory, name) for name in _names(directory)]
-    return AuditCount(sum(one.lines for one in counts), sum(one.unsealed for one in counts))
+    names = _names(directory)
+    counts = [_verify_file(directory, name) for name in names]
+    return AuditCount(
+        sum(lines for lines, _ in counts),
+        sum(unsealed for _, unsealed in counts),
+        tuple(name for name, (lines, _) in zip(names, counts, strict=True) if not lines),
+    )
 
 
 def read_lines(directory: Directory) -> Iterator[tuple[str, AuditLine]]:
@@ -138,7 +145,8 @@ def read_lines(directory: Directory) -> Iterator[tuple[str, AuditLine]]:
                 continue
 
 
-def _verify_file(directory: Directory, name: str) -> AuditCount:
+def _verify_file(directory: Directory, name: str) -> tuple[int, int]:
+    """Return how many lines there are, and of how many no hash vouches."""
     file = f"{directory.path}/{name}"
     lines = _split(directory.pread(name, 0, directory.size(name)))
     is_sealed = []
@@ -152,14 +160,16 @@ def _verify_file(directory: Directory, name: str) -> AuditCount:
             )  # fmt: skip
         is_sealed.append(found is not None)
         before, offset = line, offset + len(line)
-    if lines and not is_sealed[-1] and (any(is_sealed) or not _is_older(lines[-1])):
+    if not lines:
+        return 0, 0
+    if not is_sealed[-1] and (any(is_sealed) or not _is_older(lines[-1])):
         raise Damaged(
             file, offset - len(lines[-1]),
             "its last line was broken off as it was written, or is damaged",
             "最后一行写入时中断，或已损坏",
         )  # fmt: skip
     vouched = zip(is_sealed, [*is_sealed[1:], False], strict=True)
-    return AuditCount(len(lines), sum(not (one or following) for one, following in vouched))
+    return len(lines), sum(not (one or following) for one, following in vouched)
 
 
 def _split(raw: bytes) -> list[bytes]:

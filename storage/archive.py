@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from storage.files import Damaged, Directory, Refusal, StorageFailure
+from storage.segments import segment_name
 
 LIST_FILE: Final = "archived.json"
 """In the home, beside the folder of segments."""
@@ -35,19 +36,26 @@ _LIST_BYTES_MAX: Final = 64 * 1024 * 1024
 class NotMounted(Refusal):
     """Only the archive holds this, and it cannot be read; says which file, and where it belongs."""
 
-    def __init__(self, name: str, place: str, held_from: int) -> None:
-        where, where_zh = (
-            (f"at {place}", f"在 {place}")
-            if place
-            else (
-                "anywhere: storage.archive in node.toml is empty",
-                "（node.toml 的 storage.archive 为空）",
+    def __init__(self, name: str, place: str, held_from: int, found: str = "") -> None:
+        """`found` is the file in a mounted archive that cannot be this one."""
+        if found:
+            why, why_zh = (
+                f"where {found} is missing, cannot be read or has another size",
+                f"而其中的 {found} 缺失、无法读取或大小不符",
             )
-        )
+        elif place:
+            why, why_zh = (
+                f"which is not mounted at {place} (no {MARK_FILE} of this chain is there)",
+                f"而归档未挂载在 {place}（该处没有本链的 {MARK_FILE} 文件）",
+            )
+        else:
+            why, why_zh = (
+                "which is not mounted anywhere: storage.archive in node.toml is empty",
+                "而归档未挂载（node.toml 的 storage.archive 为空）",
+            )
         super().__init__(
-            f"{name} was moved to the archive, which is not mounted {where}; blocks from "
-            f"{held_from} on are held here",
-            f"{name} 已移至归档，而归档未挂载{where_zh}；本节点存有高度 {held_from} 起的区块",
+            f"{name} was moved to the archive, {why}; blocks from {held_from} on are held here",
+            f"{name} 已移至归档，{why_zh}；本节点存有高度 {held_from} 起的区块",
         )
         self.held_from = held_from
         """First block that can be read without the archive."""
@@ -153,7 +161,8 @@ class ArchivedSegments:
 
     def _not_mounted(self, name: str) -> NotMounted:
         held_from = 1 + max(file.last_height for file in self._moved.values())
-        return NotMounted(name, self._place, held_from)
+        found = "" if self._archive is None else f"{self._archive.path}/{name}"
+        return NotMounted(name, self._place, held_from, found)
 
 
 # The list
@@ -181,6 +190,8 @@ def decode_list(raw: bytes, name: str = LIST_FILE) -> list[ArchivedFile]:
         ]
         if any(len(bytes.fromhex(file.head)) != HEAD_BYTES for file in files):
             raise ValueError(f"a segment's head has {HEAD_BYTES} bytes")
+        if [file.name for file in files] != [segment_name(at) for at in range(len(files))]:
+            raise ValueError("it does not name the first segments in their order")
     except (ValueError, KeyError, TypeError) as error:
         raise Damaged(name, 0, f"cannot be read: {error}", f"无法解读。原文：{error}") from None
     if encode_list(files) != raw:

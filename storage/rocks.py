@@ -178,6 +178,9 @@ def _options(cache_bytes: int, write_buffer_bytes: int, is_strict: bool) -> Opti
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_paranoid_checks(True)
+    if is_strict:
+        # Who wants to see every flaw wants to see the tables as they lie there.
+        options.set_disable_auto_compactions(True)
     options.set_write_buffer_size(write_buffer_bytes)
     options.set_max_open_files(_OPEN_TABLES_MAX)
     options.set_compression_type(DBCompressionType.none())

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cli import node_storage
+from cli import inspection, node_storage
 from cli.devnet_addresses import Layout
 from cli.devnet_homes import create_devnet
 from node.config import load_config, render_config
 from node.home import NodeHome
 from node.server import LOCK_FILE, open_journal, open_keyvalue
+from storage.audit import verify_chain
 from storage.chain import ChainStore
 from storage.files import DiskDirectory
 from storage.journal import Journal
@@ -311,6 +314,41 @@ def test_a_flipped_byte_of_a_segment_is_named(command: Command, home: Path, shar
     assert "DAMAGED" in command.out
     assert file.name in command.out
     assert "offset" in command.out
+
+
+def test_a_flipped_byte_of_a_table_that_is_merged_away_is_named(
+    command: Command, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opened, LevelDB merges small tables and removes them; of their filters it reads nothing."""
+    for _ in range(3):  # whereupon the next who opens it has enough of them
+        StoredChain.resume(home).append([])
+    merged: set[str] = set()
+    whole = {path.name for path in NodeHome(home).index.glob("*.ldb")}
+
+    def wait(store: ChainStore, *rest: Any) -> None:
+        time.sleep(0.5)
+        merged.update(whole - {path.name for path in store.keyvalue._path.glob("*.ldb")})  # type: ignore[attr-defined]
+        verify_chain(store, *rest)
+
+    monkeypatch.setattr(inspection, "verify_chain", wait)
+    assert command.run("inspect", "--home", home) == 0, command.out
+    assert merged
+    for name in sorted(merged):
+        file = NodeHome(home).index / name
+        raw = bytearray(file.read_bytes())
+        at = raw.index(b"filter.leveldb")
+        file.write_bytes(raw[:at] + b"F" + raw[at + 1 :])
+        assert command.run("inspect", "--home", home) == 1, name
+        assert f"DAMAGED  files and rows: {file}, offset " in command.out
+        file.write_bytes(raw)
+
+
+@pytest.mark.parametrize("name", ["MANIFEST-*", "CURRENT"])
+def test_an_emptied_file_of_the_index_is_named(command: Command, home: Path, name: str) -> None:
+    (file,) = NodeHome(home).index.glob(name)
+    file.write_bytes(b"")
+    assert command.run("inspect", "--home", home) == 1
+    assert f"DAMAGED  chain: {NodeHome(home).index / file.name}, offset 0: " in command.out
 
 
 def test_a_flipped_byte_of_the_index_is_named(command: Command, home: Path) -> None:

@@ -166,6 +166,35 @@ def test_old_segments_move_and_are_read_from_the_archive(
     assert command.run("node", "backup", "--home", home.path, "-o", home.path / "b.tar") == 0
 
 
+@pytest.mark.parametrize("cut", [0, 100, None])
+def test_a_file_that_a_mounted_archive_lacks_is_named(
+    command: Command, home: NodeHome, cut: int | None
+) -> None:
+    assert prune(command, home) == 0, command.err
+    file = archive_of(home) / names(archive_of(home))[1]
+    if cut is None:
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:cut])
+    assert command.run("inspect", "--home", home.path) == 1
+    assert (
+        f"DAMAGED  files and rows: {file.name} was moved to the archive, where {file} is missing, "
+        "cannot be read or has another size; blocks from "
+    ) in command.out
+
+
+def test_a_list_of_moved_segments_with_another_name_in_it_is_named(
+    command: Command, home: NodeHome
+) -> None:
+    assert prune(command, home) == 0, command.err
+    raw = home.archived.read_bytes()
+    for old, new in ((b"00000001.segment", b"00000003.segment"), (b"0.segment", b"0.segmunt")):
+        home.archived.write_bytes(raw.replace(old, new))
+        assert command.run("inspect", "--home", home.path) == 1
+        said = f"DAMAGED  chain: {home.archived}, offset 0: cannot be read: it does not name the "
+        assert said in command.out
+
+
 def test_the_replay_window_and_the_newest_blocks_stay(
     command: Command, long_chain: StoredChain, home: NodeHome
 ) -> None:
@@ -201,8 +230,8 @@ async def test_without_its_archive_a_node_proves_as_before_and_names_what_it_lac
         if sealed.name in names(home.chain)
     )
     sentence = (
-        f"{lost} was moved to the archive, which is not mounted at {place}; blocks from "
-        f"{held_from} on are held here"
+        f"{lost} was moved to the archive, which is not mounted at {place} (no ARCHIVE of this "
+        f"chain is there); blocks from {held_from} on are held here"
     )
     with pytest.raises(NotMounted) as missing:
         store.block(0)
@@ -215,7 +244,8 @@ async def test_without_its_archive_a_node_proves_as_before_and_names_what_it_lac
         await queries.block(0)
     assert str(unavailable.value) == sentence
     assert unavailable.value.detail_zh == (
-        f"{lost} 已移至归档，而归档未挂载在 {place}；本节点存有高度 {held_from} 起的区块"
+        f"{lost} 已移至归档，而归档未挂载在 {place}（该处没有本链的 ARCHIVE 文件）；本节点存有高度 "
+        f"{held_from} 起的区块"
     )
     close()
     place.with_name("elsewhere").rename(place)

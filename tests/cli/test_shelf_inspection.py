@@ -27,6 +27,7 @@ from node.ledger_store import LedgerStore, open_ledger
 from node.messages import CertifiedBlock
 from node.post_quantum_shelf import PostQuantumShelf
 from node.private_audit import AuditLine, PrivateAudit
+from node.private_records import _Document, _encode_rest
 from node.server import open_keyvalue
 from node.snapshot_export import freeze
 from node.snapshot_files import SnapshotFiles
@@ -233,7 +234,7 @@ def test_a_flipped_byte_of_a_servers_key_or_certificate_is_named(
         file.write_bytes(changed)
         (line,) = damaged(command, kept)
         assert line.startswith("DAMAGED  secrets: "), (share, command.out)
-        assert f"{kept.keys}/" in line
+        assert str(file) in line
 
 
 @pytest.mark.skipif(OPENSSL is None, reason="openssl is not here")
@@ -275,6 +276,107 @@ def test_a_snapshot_without_its_rows_is_told_and_a_strangers_file_is_left(
     with folder(kept.snapshots) as directory:
         assert len(SnapshotShelf(directory).notices) == 2
     assert [path.name for path in kept.snapshots.iterdir()] == ["notes.txt"]
+
+
+def test_rows_of_a_snapshot_without_their_manifest_are_told(
+    command: Command, kept: NodeHome
+) -> None:
+    """A crash in its making leaves them as well, so this is no damage."""
+    (manifest,) = kept.snapshots.glob("*.manifest")
+    manifest.unlink()
+    assert damaged(command, kept) == []
+    rows = manifest.with_suffix(".rows").name
+    said = f"WARNING  snapshots: 0 snapshots, every chunk as its manifest says; {rows} has no "
+    assert said in command.out
+    assert "快照：请留意。" in command.out
+
+
+def put_line(home: NodeHome, action: str, outcome: str = "done", scope: str = "bank-a") -> None:
+    line = AuditLine(action, "a", [], outcome, "r-1", f"custodian:{scope}", "now", "till")
+    with folder(home.private) as directory:
+        PrivateAudit(directory, NEW_YEAR).write(line, NEW_YEAR)
+
+
+def test_a_key_without_its_box_is_told(command: Command, kept: NodeHome) -> None:
+    """A power loss in the first writing leaves one; nobody was told then that it was written."""
+    (kept.private / "a.box").unlink()
+    assert damaged(command, kept) == []
+    said = "; in private/ 1 keys are without their .box (a.key): a power loss in a first writing "
+    (line,) = [line for line in command.out.splitlines() if line.startswith("WARNING")]
+    assert said in line
+
+
+@pytest.mark.parametrize("names", [["a.box"], ["a.box", "a.key"]])
+def test_private_fields_that_the_audit_has_as_written_are_missed(
+    command: Command, kept: NodeHome, names: list[str]
+) -> None:
+    put_line(kept, "write")
+    put_line(kept, "write", "not entitled")
+    assert damaged(command, kept) == []
+    for name in names:
+        (kept.private / name).unlink()
+    (line,) = damaged(command, kept)
+    assert line.startswith(
+        f"DAMAGED  secrets: {kept.private}/a.box is missing: by audit-2026-01.log the private "
+        "fields of a were written at now "
+    )
+    put_line(kept, "write", "conflict", "bank-b")
+    assert damaged(command, kept) == [], "the name became another's, who found room under it"
+
+
+def test_what_is_left_of_fields_that_the_audit_has_as_erased_is_missed(
+    command: Command, kept: NodeHome
+) -> None:
+    with folder(kept.private) as directory:
+        box = PrivateBox(directory, open_keystore(kept).private_fields_key)
+        box.erase("a", _encode_rest(_Document(1, "bank-a", []), 7))
+    put_line(kept, "write")
+    put_line(kept, "erase")
+    assert damaged(command, kept) == []
+    (kept.private / "a.erased").unlink()
+    (line,) = damaged(command, kept)
+    assert line.startswith(
+        f"DAMAGED  secrets: {kept.private}/a.erased is missing: by audit-2026-01.log the private "
+        "fields of a were erased at now "
+    )
+
+
+def test_an_audit_without_a_line_is_told(command: Command, kept: NodeHome) -> None:
+    (kept.private / "audit-2026-01.log").write_bytes(b"")
+    assert damaged(command, kept) == []
+    said = "WARNING  audit: 0 lines, each as it was written; audit-2026-01.log has no line: "
+    assert said in command.out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b"court.example/witness", b"court.exbmple/witness", "the line of court is signed as "),
+        (b'"witness":"court"', b'"witness":"cnurt"', "what it has as of 'cnurt' is court's "),
+    ],
+)
+def test_a_changed_name_of_a_witness_is_named(
+    command: Command, kept: NodeHome, old: bytes, new: bytes, said: str
+) -> None:
+    """Its signature holds as before, and whoever reads the note would pass over it."""
+    (file,) = kept.witnessed.iterdir()
+    raw = file.read_bytes()
+    assert raw.count(old) == 1
+    file.write_bytes(raw.replace(old, new))
+    (line,) = damaged(command, kept)
+    assert f"{file}, offset 0: {said}" in line
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="openssl is not here")
+def test_a_changed_name_of_an_authority_is_named(
+    command: Command, kept: NodeHome, tmp_path: Path
+) -> None:
+    tsa = TimestampAuthority(tmp_path / "a")
+    put_stamped(kept, tsa, tsa.chain)
+    (file,) = kept.timestamps.iterdir()
+    file.write_bytes(file.read_bytes().replace(b'"authority":"tsa-1"', b'"authority":"tsa-0"'))
+    (line,) = damaged(command, kept)
+    assert f"{file}, offset 0: what it has as of 'tsa-0' is tsa-1's " in line
 
 
 def test_a_checkpoint_of_another_log_is_found(command: Command, kept: NodeHome) -> None:
