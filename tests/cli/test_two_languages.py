@@ -148,7 +148,10 @@ def parse_refused(text: str) -> ConfigError:
         (
             NotMounted("0", "a", 9),
             str(NotMounted("0", "a", 9)) + ".",
-            "操作未能完成：0 已移至归档，而归档未挂载在 a（该处没有本链的 ARCHIVE 文件）；本节点存有高度 9 起的区块。",
+            (
+                "操作未能完成：0 已移至归档，而归档未挂载在 a（该处没有本链的 ARCHIVE 文件）；"
+                "本节点存有高度 9 起的区块。"
+            ),
         ),
         (
             BadEndpoint("nowhere"),
