@@ -165,8 +165,8 @@ class SnapshotShelf:
         except Rejected as rejected:
             self.notices.append(
                 Words(
-                    f"{self._directory.path}/{name}：已删除；{explain_rejected(rejected)}。",
-                    f"{self._directory.path}/{name}: removed; {rejected}.",
+                    f"{self._directory.path}/{name}：启动时删除；{explain_rejected(rejected)}。",
+                    f"{self._directory.path}/{name}: a start removes it; {rejected}.",
                 )
             )
             return
@@ -177,10 +177,10 @@ class SnapshotShelf:
         else:
             self.notices.append(
                 Words(
-                    f"{self._directory.path}/{name}：已删除；其行应有 {size} 字节，只有 {found} "
-                    "字节。",
-                    f"{self._directory.path}/{name}: removed; there are {found} of {size} bytes of "
-                    "its rows.",
+                    f"{self._directory.path}/{name}：启动时删除；其行应有 {size} 字节，只有 "
+                    f"{found} 字节。",
+                    f"{self._directory.path}/{name}: a start removes it; there are {found} of "
+                    f"{size} bytes of its rows.",
                 )
             )
 

@@ -127,8 +127,8 @@ class Spool:
             if following is None:
                 self.notices.append(
                     Words(
-                        f"{name}：共 {size} 字节，自第 {at} 字节起残缺，已自该处截去",
-                        f"{name}: torn at byte {at} of {size}; cut off there",
+                        f"{name}：共 {size} 字节，自第 {at} 字节起残缺，启动时自该处截去",
+                        f"{name}: torn at byte {at} of {size}; a start cuts it off there",
                     )
                 )
                 if at or self._is_read_only:

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,17 @@ import pytest
 from cli import inspection, node_storage
 from cli.devnet_addresses import Layout
 from cli.devnet_homes import create_devnet
+from node.certification import log_trust
 from node.config import load_config, render_config
 from node.home import NodeHome
-from node.server import LOCK_FILE, open_journal, open_keyvalue
+from node.ledger_store import open_ledger
+from node.restored_checkpoints import take_restored
+from node.server import LOCK_FILE, _Server, open_identity, open_journal, open_keyvalue
 from storage.audit import verify_chain
 from storage.chain import ChainStore
-from storage.files import DiskDirectory
+from storage.files import Damaged, DiskDirectory
 from storage.journal import Journal
+from storage.memory import MemoryStore
 from tests.cli.running import Command, StoredChain, encode_votes, write_journal
 from tests.storage.killing import Changes, Crash
 
@@ -243,6 +247,43 @@ def test_checkpoints_of_a_backup_are_verified_before_they_are_taken(
         file.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
         assert command.run("inspect", "--home", home) == 1, (at, command.out)
         assert f"DAMAGED  checkpoints: {file}, offset 0: " in command.out, (at, command.out)
+
+
+def test_a_start_takes_over_checkpoints_of_this_log_alone(
+    command: Command, stored_chain: StoredChain, home: Path, tmp_path: Path
+) -> None:
+    file = restored(command, home, tmp_path)
+    raw = file.read_bytes()
+    trust = log_trust(stored_chain.genesis)
+    with closing(DiskDirectory(NodeHome(home).chain)) as segments:
+        store, _ = open_ledger(segments, MemoryStore(), stored_chain.genesis)
+        for changed in (raw.replace(b"[[1, ", b"[[2, "), raw.replace(b"devnet/", b"devmet/", 1)):
+            file.write_bytes(changed)
+            with pytest.raises(Damaged, match="without the file later ones are collected"):
+                take_restored(store, home, trust)
+            assert store.chain_store.newest_checkpoint() is None
+            assert file.exists()
+        file.write_bytes(raw)
+        assert take_restored(store, home, trust) == 5
+        assert not file.exists()
+        found = store.chain_store.newest_checkpoint()
+    assert found is not None
+    assert found[0] == 5
+
+
+def test_a_node_with_another_genesis_document_does_not_start_and_names_it(
+    home: Path,
+) -> None:
+    place = NodeHome(home)
+    raw = place.genesis.read_bytes()
+    place.genesis.write_bytes(raw.replace(b"Example Bank A", b"Example Bank B", 1))
+    server = _Server(place, load_config(place), *open_identity(place, load_config(place)))
+    with ExitStack() as stack, pytest.raises(Damaged) as found:
+        server._open_ledger(stack)  # type: ignore[arg-type]
+    assert str(found.value).startswith(
+        f"{place.genesis}, offset 0: is the genesis document of chain "
+    )
+    assert f", and {place.chain} holds chain " in str(found.value)
 
 
 def test_a_block_that_a_killed_node_had_not_applied_is_no_damage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -272,7 +273,7 @@ def test_a_snapshot_without_its_rows_is_told_and_a_strangers_file_is_left(
     size = rows.stat().st_size
     rows.unlink()
     assert len(damaged(command, kept)) == 1
-    assert f"removed; there are 0 of {size} bytes of its rows." in command.out
+    assert f"a start removes it; there are 0 of {size} bytes of its rows." in command.out
     with folder(kept.snapshots) as directory:
         assert len(SnapshotShelf(directory).notices) == 2
     assert [path.name for path in kept.snapshots.iterdir()] == ["notes.txt"]
@@ -457,6 +458,16 @@ def test_a_flipped_byte_of_what_a_chain_began_with_is_named(
             lines = damaged(command, joined)
             assert any("base" in line for line in lines), (name, share, lines)
         file.write_bytes(raw)
+
+
+def test_a_removed_index_of_a_chain_that_began_with_a_snapshot_is_built_as_by_a_start(
+    command: Command, joined: NodeHome
+) -> None:
+    shutil.rmtree(joined.index)
+    joined.index.mkdir()
+    assert damaged(command, joined) == []
+    assert "WARNING  index: there is none, and the segments have " in command.out
+    assert list(joined.index.iterdir()) == []
 
 
 def test_a_line_of_nobody_in_a_kept_checkpoint_is_named(command: Command, joined: NodeHome) -> None:

@@ -140,7 +140,7 @@ def test_torn_end_is_cut_off_and_said(directory, cut):
     assert found == ENVELOPES[:2]
     begin = size - 8 - len(ENVELOPES[2])
     assert [one.en for one in again.notices] == [
-        f"{name}: torn at byte {begin} of {size - cut}; cut off there"
+        f"{name}: torn at byte {begin} of {size - cut}; a start cuts it off there"
     ]
     again.append([b"next"])
     assert reopen(directory)[1] == [*ENVELOPES[:2], b"next"]
@@ -205,7 +205,7 @@ def test_zeros_at_the_end_are_torn_and_no_promise(directory):
     again = Spool(directory)
     assert again.load() == [b"first"]
     assert [one.en for one in again.notices] == [
-        f"{name}: torn at byte {size} of {size + 40}; cut off there"
+        f"{name}: torn at byte {size} of {size + 40}; a start cuts it off there"
     ]
     assert directory.size(name) == size
 
@@ -257,7 +257,7 @@ def test_a_header_that_was_cut_is_said_and_written_again(directory, cut):
     again, found = reopen(directory)
     assert found == []
     assert [one.en for one in again.notices] == [
-        f"{SPOOL_FILES[0]}: torn at byte 0 of {cut}; cut off there"
+        f"{SPOOL_FILES[0]}: torn at byte 0 of {cut}; a start cuts it off there"
     ]
     assert directory.pread(SPOOL_FILES[0], 0, 100) == HEADER
 
