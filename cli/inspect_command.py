@@ -26,7 +26,7 @@ a medium that cannot be written, will do. Read are: the configuration, keys and 
 of segments, journal and index against its checksum; every block, executed again and compared; every
 client's and validator's signature; every checkpoint; archive, snapshots, and what outsiders and
 members said of checkpoints; private fields, where the passphrase is at hand. What is damaged is
-named with file and offset.
+named with file and offset; WARNING is what may be in order and ought to be looked at.
 It takes half a second of one core and 1 MB of memory for a thousand transactions, and 128 MB where
 temporary files go (TMPDIR), more while the index is tidied up there; nothing is left behind.
 
@@ -48,8 +48,8 @@ exit status: 0 all is well, 1 something is damaged, or nodes contradict one anot
 质。检查内容：配置、密钥与创世文件；数据段、投票日志与索引的每个字节及其校验和；
 每个区块，重新执行并比较；每个提交方与验证者的签名；每个检查点；归档、快照，以及
 外部机构与成员机构对检查点的签署；能取得口令时，还有非公开信息。有损坏的，指明文
-件与偏移。每一千笔交易约需单核半秒、内存 1 MB；另需临时目录（TMPDIR）128 MB，
-整理索引时更多；不留下任何文件。
+件与偏移；WARNING（请留意）未必有误，但应当查看。每一千笔交易约需单核半秒、内存
+1 MB；另需临时目录（TMPDIR）128 MB，整理索引时更多；不留下任何文件。
 
 示例：
   evidence-ledger inspect --devnet ./net

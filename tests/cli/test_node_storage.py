@@ -154,20 +154,15 @@ def test_an_index_whose_log_was_emptied_is_told(command: Command, home: Path) ->
     assert said in command.out
 
 
-def test_an_index_whose_log_was_cut_between_two_blocks_is_told(
-    command: Command, home: Path
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_index_one_block_behind_is_as_a_crash_leaves_it_and_two_are_not(
+    command: Command, home: Path, count: int
 ) -> None:
-    log = find_log(home)
-    raw, sizes = log.read_bytes(), []
-    chain = StoredChain.resume(home)
-    for _ in range(3):
-        chain.append([])
-        sizes.append(find_log(home).stat().st_size)
-    assert raw
-    assert command.run("inspect", "--home", home) == 0, command.out
-    find_log(home).write_bytes(b"")  # what the last start wrote: one block of three
-    assert command.run("inspect", "--home", home) == 0, command.out
-    assert "it lacks 1 of the segments' 9 blocks, and the start adds them" in command.out
+    StoredChain.resume(home).append(*[[] for _ in range(count)])
+    find_log(home).write_bytes(b"")  # all that was written since it was opened
+    assert command.run("inspect", "--home", home) == count - 1, command.out
+    said = f"lacks {count} of the segments' {6 + count} blocks, and "
+    assert said + ("the start adds them" if count == 1 else "a crash leaves it") in command.out
 
 
 def test_an_index_whose_log_is_gone_is_told_by_the_log(command: Command, home: Path) -> None:

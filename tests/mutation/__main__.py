@@ -23,9 +23,10 @@ from tests.mutation.mutant import Mutant, Outcome, Stale
 from tests.mutation.running import ROOT, Scratch, preload, run_in_pieces
 
 DESCRIPTION = """\
-Break consensus, proofs, storage, contracts, node and verifier in one way after another, and see
-that a test notices each. A mutant is an exact piece of source and what replaces it; it is put into
-a copy of the tree, never into the tree. If the source has moved on, the patch says so and fails."""
+Break consensus, proofs, storage, contracts, node, inspection and verifier in one way after another,
+and see that a test notices each. A mutant is an exact piece of source and what replaces it; it is
+put into a copy of the tree, never into the tree. If the source has moved on, the patch says so and
+fails."""
 
 EPILOG = """\
 examples:

@@ -6,6 +6,7 @@ from tests.mutation import (
     of_cli,
     of_consensus,
     of_contracts,
+    of_inspection,
     of_ledger,
     of_node,
     of_proofs,
@@ -23,4 +24,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *of_verifier.MUTANTS,
     *of_proofs.MUTANTS,
     *of_cli.MUTANTS,
+    *of_inspection.MUTANTS,
 )

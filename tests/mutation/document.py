@@ -9,7 +9,7 @@ from tests.mutation.mutant import Mutant
 
 DOCUMENT = "docs/MUTATIONS.md"
 
-PACKAGES = ("consensus", "ledger", "storage", "contracts", "law", "node", "verifier", "cli")
+PACKAGES = ("consensus", "ledger", "storage", "contracts", "law", "node", "cli", "verifier")
 
 HEAD = """\
 # Mutations

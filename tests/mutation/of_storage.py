@@ -322,9 +322,9 @@ MUTANTS = (
         "emptied-before-carried-over",
         "storage/spool.py",
         "        self.append(owed)\n        other = 1 - self._active\n"
-        "        self._directory.truncate(SPOOL_FILES[other], 0)",
+        "        self._begin(SPOOL_FILES[other])",
         "        other = 1 - self._active\n"
-        "        self._directory.truncate(SPOOL_FILES[other], 0)\n        self.append(owed)",
+        "        self._begin(SPOOL_FILES[other])\n        self.append(owed)",
         "a file of promises is emptied before what is owed stands in the other",
         SPOOL + "test_power_lost_at_any_step_of_a_change_over_loses_nothing_owed",
     ),
@@ -394,5 +394,27 @@ MUTANTS = (
         "a backup for which there was no room stands in the way of the next",
         "tests/storage/test_backup.py::"
         "test_a_backup_for_which_there_is_no_room_leaves_nothing_in_the_way",
+        "spool-loss-unsaid",
+        "storage/spool.py",
+        "        if here and not any(self._is_older(name) for name in here):",
+        "        if False:",
+        "promises that are lost with their file are not missed",
+        SPOOL + "test_a_file_that_has_lost_all_it_held_is_said",
+    ),
+    Mutant(
+        "older-spool-called-lost",
+        "storage/spool.py",
+        "        if here and not any(self._is_older(name) for name in here):",
+        "        if here:",
+        "the empty file of an older version's spool is called a loss",
+        SPOOL + "test_files_of_older_versions_have_no_header_and_are_read_as_they_are",
+    ),
+    Mutant(
+        "spool-file-begun-empty",
+        "storage/spool.py",
+        "        write_whole(self._directory, _DRAFT, name, HEADER)",
+        '        write_whole(self._directory, _DRAFT, name, b"")',
+        "a file without promises cannot be told from one that lost them",
+        SPOOL + "test_a_spool_without_promises_is_told_from_one_that_was_emptied",
     ),
 )
