@@ -84,7 +84,9 @@ def verify_tables(path: Path) -> None:
 
 def verify_outline(path: Path) -> None:
     """Check CURRENT and every MANIFEST: what LevelDB reads first."""
-    _find_manifest(path)
+    named = _find_manifest(path)
+    if not named.stat().st_size:
+        raise Damaged(str(named), 0, "is empty", "为空")
     for name in sorted(os.listdir(path)):
         if _MANIFEST.fullmatch(name):
             verify_log(path / name)
@@ -235,8 +237,6 @@ def _find_manifest(path: Path) -> Path:
             str(current), 0, f"names {named.name}, which is missing",
             f"所写明的 {named.name} 缺失",
         )  # fmt: skip
-    if not named.stat().st_size:
-        raise Damaged(str(named), 0, "is empty", "为空")
     return named
 
 

@@ -703,7 +703,8 @@ def test_rows_that_only_an_unmounted_archive_has_are_asked_for_by_name() -> None
     with pytest.raises(NotMounted) as missing:
         keep_before(machine.store, height, machine.driver.chain.header.time_ms)
     assert str(missing.value) == (
-        f"{height - 1:08d}.segment was moved to the archive, which is not mounted at /archive; "
+        f"{height - 1:08d}.segment was moved to the archive, which is not mounted at /archive "
+        "(no ARCHIVE of this chain is there); "
         f"blocks from {height} on are held here"
     )
     assert machine.store.chain_store.kept_before == 0
