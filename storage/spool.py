@@ -177,7 +177,8 @@ class Spool:
 
 
 _NONE: Final = Words(
-    f"缺少 {'、'.join(SPOOL_FILES)}，新机器上本当如此：本节点承诺过而尚未上链的交易，此处已无从知道",
+    f"缺少 {'、'.join(SPOOL_FILES)}，新机器上本当如此：本节点承诺过而尚未上链的交易，"
+    "此处已无从知道",
     f"{' and '.join(SPOOL_FILES)} missing, as on a new machine: what this node has promised and is "
     "not on the chain is not known here",
 )

@@ -394,6 +394,8 @@ MUTANTS = (
         "a backup for which there was no room stands in the way of the next",
         "tests/storage/test_backup.py::"
         "test_a_backup_for_which_there_is_no_room_leaves_nothing_in_the_way",
+    ),
+    Mutant(
         "spool-loss-unsaid",
         "storage/spool.py",
         "        if here and not any(self._is_older(name) for name in here):",

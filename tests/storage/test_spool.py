@@ -44,8 +44,8 @@ def test_a_spool_that_is_gone_from_a_home_in_use_is_said(directory):
     spool = Spool(directory, is_expected=True)
     (notice,) = spool.notices
     assert notice.en == (
-        f"{' and '.join(SPOOL_FILES)} missing, as on a new machine: what this node has promised and is "
-        "not on the chain is not known here"
+        f"{' and '.join(SPOOL_FILES)} missing, as on a new machine: what this node has promised "
+        "and is not on the chain is not known here"
     )
     assert Spool(directory, is_expected=True).notices == []
 
