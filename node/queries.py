@@ -493,7 +493,7 @@ class Queries:
 
     def tile(self, level: int, index: int, width: int) -> bytes | None:
         """Return `width` hashes of a tile of the certified tree."""
-        if width > tile_width(level, index, self.certified_size()):
+        if width > tile_width(level, index, self.find_certified()[1]):
             return None
         self._check_tile(level, index)
         data = self._shell.disk.store.read_tile(level, index)
@@ -503,17 +503,17 @@ class Queries:
     @archive_named()
     def entry_bundle(self, index: int, width: int) -> bytes | None:
         """Return `width` entries of the certified tree, each after its length."""
-        if width > tile_width(0, index, self.certified_size()):
+        if width > tile_width(0, index, self.find_certified()[1]):
             return None
         begin = index * TILE_WIDTH
         if begin < self._store.start.log_size:
             raise self._not_held(f"entry {begin}", f"条目 {begin} ")
         return encode_bundle(self._store.entries(begin, begin + width))
 
-    def certified_size(self) -> int:
-        """Return the size of the newest certified checkpoint; 0 while there is none."""
+    def find_certified(self) -> tuple[int, int]:
+        """Return (height, size) of the newest certified checkpoint; zeros while there is none."""
         found = self._store.newest_checkpoint()
-        return 0 if found is None else _size_of(found[1])
+        return (0, 0) if found is None else (found[0], _size_of(found[1]))
 
     # Inside
 

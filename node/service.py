@@ -248,6 +248,7 @@ class NodeService:
         validators = chain.validators
         mode, said = self._mode()
         view = driver.replica.view
+        certified_height, certified_size = self._queries.find_certified()
         return StatusView(
             version=VERSION,
             mode=mode,
@@ -259,8 +260,8 @@ class NodeService:
             log_size=header.log_size,
             log_root=chain.log.root(),
             state_root=header.state_root,
-            certified_height=max(driver.certification.certified_height, 0),
-            certified_size=self._queries.certified_size(),
+            certified_height=certified_height,
+            certified_size=certified_size,
             view=view,
             primary=validators.primary(header.height + 1, view),
             validator_count=len(validators),

@@ -117,6 +117,9 @@ def test_where_no_quorum_is_left_a_backups_checkpoints_prove(
         (home / "checkpoints.json").write_bytes(listed.read())
     devnet.start([2])
     wait_serving(network, 2)
+    with network.client(2) as client:
+        status = client.status()
+    assert status["certified_height"] >= int(str(place["height"])), "nobody certifies it anew"
     save_evidence(network, 2, tx_id, tmp_path / "alone.json")
     assert not (home / "checkpoints.json").exists()
     devnet.start([0, 1, 3])
