@@ -354,10 +354,10 @@ class Inspection:
         if found:
             torn = join_words(found)
             raise Failure(
-                "The power was lost during a write, or the end of a file is damaged; the node "
-                "would cut it off at its start and execute or fetch the block again. In a copy of "
-                f"the home that was tried: {torn.en}",
-                "写入时断电，或文件末尾损坏；节点启动时会截去该部分，并重新执行或取得该区块。"
+                "The power was lost or the disk was full during a write, or the end of a file is "
+                "damaged; the node would cut it off at its start and execute or fetch the block "
+                f"again. In a copy of the home that was tried: {torn.en}",
+                "写入时断电或磁盘已满，或文件末尾损坏；节点启动时会截去该部分，并重新执行或取得该区块。"
                 f"在节点目录的副本上试行的结果：{torn.zh}",
             )
         return Words("无", "none")

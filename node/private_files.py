@@ -30,6 +30,9 @@ def write_file(path: Path, content: bytes, *, mode: int = PRIVATE, replace: bool
             while view:
                 view = view[os.write(handle, view) :]
             os.fsync(handle)
+        except OSError as error:  # of a handle it names no file
+            error.filename = str(path)
+            raise
         finally:
             os.close(handle)
         if replace:

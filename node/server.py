@@ -146,7 +146,7 @@ def run_node(home: Path, prompt: Callable[[], str] | None = None) -> int:
     except StorageFailure as error:
         log.error("the disk failed: %s 磁盘出错：%s", error, error.detail_zh)
     except OSError as error:
-        log.error("this node cannot start: %s 节点无法启动：%s", error, explain_system(error))
+        log.error("this node cannot start: %s 节点无法启动：%s", error, _explain(error))
     return EXIT_FAILED
 
 

@@ -313,7 +313,8 @@ def test_an_end_that_would_be_cut_off_is_told_and_left(
     assert command.run("inspect", "--home", home) == 1
     line = next(line for line in command.out.splitlines() if line.startswith("DAMAGED"))
     assert line.startswith(
-        "DAMAGED  torn ends: The power was lost during a write, or the end of a file is damaged; "
+        "DAMAGED  torn ends: The power was lost or the disk was full during a write, or the end of "
+        "a file is damaged; "
     )
     assert str(file) in line
     assert read_home(home) == before
