@@ -2,7 +2,8 @@
 
 A server reads up to 256 KiB at once, and h11 takes them apart in one go: chunks of one byte would
 keep the event loop, and with it the node's votes, for most of a second. So here a head is bounded
-also when it comes whole, and a body by how it is cut. Pure; it knows no sockets.
+also when it comes whole, the fields behind the last chunk as a head, and a body by how it is cut.
+Pure; it knows no sockets.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from typing import Any, Final
 
 import h11
+from h11._receivebuffer import ReceiveBuffer
 
 from api.problems import Problem
 from api.settings import BATCH_BYTES_MAX
@@ -39,13 +41,11 @@ class BoundedHttp(h11.Connection):
 
     def __init__(self, head_bytes_max: int) -> None:
         super().__init__(h11.SERVER, head_bytes_max)
-        self._head_bytes_max = head_bytes_max
+        self._receive_buffer = _BoundedBuffer(head_bytes_max)
         self._chunk_count = self._body_bytes = 0
 
     def next_event(self) -> Any:
         """Return what comes next, as h11 does."""
-        if self.their_state is h11.IDLE:
-            self._check_head()
         event = super().next_event()
         if isinstance(event, h11.Request):
             self._chunk_count = self._body_bytes = 0
@@ -59,13 +59,24 @@ class BoundedHttp(h11.Connection):
             raise RefusedHttp(_endless_chunk())
         return event
 
-    def _check_head(self) -> None:
-        """h11 bounds a head that is not whole yet, and none that is."""
-        arrived = self.trailing_data[0]
-        if len(arrived) <= self._head_bytes_max:
-            return
-        if _HEAD_END.search(arrived, 0, self._head_bytes_max) is None:
+
+class _BoundedBuffer(ReceiveBuffer):
+    """What arrived and is not read yet.
+
+    h11 takes a head, and what stands behind the last chunk, out of it with one call, and bounds
+    neither where it is whole.
+    """
+
+    def __init__(self, head_bytes_max: int) -> None:
+        super().__init__()
+        self._head_bytes_max = head_bytes_max
+
+    def maybe_extract_lines(self) -> list[bytearray] | None:
+        """Return the lines up to an empty one, if it is here; raise where they are too many."""
+        is_over = len(self) > self._head_bytes_max and not self._data.startswith((b"\n", b"\r\n"))
+        if is_over and _HEAD_END.search(self._data, 0, self._head_bytes_max) is None:
             raise h11.RemoteProtocolError("Receive buffer too long")
+        return super().maybe_extract_lines()
 
 
 def _endless_chunk() -> Problem:

@@ -1175,8 +1175,8 @@ MUTANTS = (
     Mutant(
         "whole-head-of-any-size",
         "node/http_bounds.py",
-        "        if len(arrived) <= self._head_bytes_max:\n            return\n",
-        "        return\n",
+        "        is_over = len(self) > self._head_bytes_max and",
+        "        is_over = False and",
         "a head of any size is read, if it comes at once",
         "tests/node_edges/test_api_server.py::test_a_head_that_is_too_large_is_refused_though_it_comes_at_once",
     ),

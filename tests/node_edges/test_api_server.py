@@ -353,6 +353,21 @@ async def test_a_head_that_is_too_large_is_refused_though_it_comes_at_once(serve
         assert (await answer(again)).startswith(b"HTTP/1.1 200")
 
 
+async def test_fields_behind_the_last_chunk_are_bounded_as_a_head_is(served: Served) -> None:
+    reader, writer = await served.open()
+    writer.write(BATCH + b"0\r\n" + b"a:b\r\n" * 4_000 + b"\r\n")
+    assert (await read_to_end(reader)).startswith(b"HTTP/1.1 400")
+    again, writer = await served.open()
+    writer.write(BATCH + b"0\r\na:b\r\n\r\n" + REQUEST * 1_000)  # and so much behind them
+    assert json.loads((await answer(again)).split(b"\r\n\r\n")[1])["reason"] == "malformed"
+    for _ in range(1_000):
+        assert (await answer(again)).startswith(b"HTTP/1.1 200")
+    writer.write(BATCH + b"0\r\n\r\n" + REQUEST * 1_000)
+    assert json.loads((await answer(again)).split(b"\r\n\r\n")[1])["reason"] == "malformed"
+    for _ in range(1_000):
+        assert (await answer(again)).startswith(b"HTTP/1.1 200")
+
+
 async def test_a_chunk_as_long_as_the_longest_body_is_waited_for(served: Served) -> None:
     reader, writer = await served.open()
     writer.write(
