@@ -79,7 +79,7 @@ from storage.journal import Journal
 from storage.keyvalue import KeyValue
 from storage.leveldb_files import find_missing_log, verify_database, verify_tables
 from storage.memory import MemoryStore
-from storage.spool import SPOOL_FILES, Spool
+from storage.spool import BOTH_EMPTY, SPOOL_FILES, Spool
 from storage.working_copy import make_working_copy
 
 REFERENCE_REUSED: Final = "reference_reused"
@@ -251,8 +251,10 @@ class Inspection:
                         "在此有两个文件：其中承诺上链的交易已丢失，仍在对方手中的可凭收据再次提交。",
                     )
                 return Words("为空；尚未作出承诺", "empty; nothing was promised yet")
-            spool = Spool(directory, is_read_only=True)
+            spool = Spool(directory, is_read_only=True, is_expected=self._has_voted())
             held = spool.load()
+        if spool.notices == [BOTH_EMPTY]:
+            return Caution(*_place(BOTH_EMPTY, directory.path))
         if spool.notices:
             raise complaint([_place(one, directory.path) for one in spool.notices])
         return Words(

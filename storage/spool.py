@@ -10,10 +10,11 @@ bytes are said, and the whole records behind them are kept.
     File     "spool/1" LF, then records
     Record   length(u32) crc32c(u32) envelope
 
-A file comes under its name with its header, so one that is missing or has no byte has lost what it
-held, and that is said. Whole records cut off the end leave no trace: how much a file held is
-written nowhere else, because that would be a second sync before each receipt. Older versions wrote
-no header; their files are read as they are, and get one when they are begun anew.
+A file comes under its name with its header, so in a node that is in use one that is missing or has
+no byte has lost what it held, and that is said. Whole records cut off the end leave no trace: how
+much a file held is written nowhere else, because that would be a second sync before each receipt.
+Older versions wrote no header; their files are read as they are, and get one when they are begun
+anew.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Spool:
     ) -> None:
         """Open, and begin the files that are not there; one that is read only is looked at.
 
-        `is_expected`: the node has been in use, so that it is said if there is no file at all.
+        `is_expected`: the node has been in use, so what is not there is missed. Else it is where
+        something stands in the other file: a crash may leave one of the two when they are begun.
         """
         self._directory = directory
         self._file_bytes = file_bytes
@@ -67,9 +69,12 @@ class Spool:
         self._active = 0
         here = [name for name in SPOOL_FILES if name in directory.names()]
         empty = [name for name in here if not directory.size(name)]
+        is_used = is_expected or any(directory.size(name) > len(HEADER) for name in here)
         if is_expected and not here:
             self.notices.append(_NONE)
-        if here and not any(self._is_older(name) for name in here):
+        elif is_used and len(empty) == len(SPOOL_FILES):
+            self.notices.append(BOTH_EMPTY)
+        elif is_used and not any(self._is_older(name) for name in here):
             self.notices += [_lost(name, name in here) for name in SPOOL_FILES if name not in here]
             self.notices += [_lost(name, name in here) for name in empty]
         if not is_read_only:
@@ -182,6 +187,15 @@ _NONE: Final = Words(
     f"{' and '.join(SPOOL_FILES)} missing, as on a new machine: what this node has promised and is "
     "not on the chain is not known here",
 )
+
+BOTH_EMPTY: Final = Words(
+    f"{'、'.join(SPOOL_FILES)}：均为空文件，旧版本在尚未作出承诺时如此留下；若非如此，其中承诺上链"
+    "的交易已丢失，仍在对方手中的可凭收据再次提交",
+    f"{' and '.join(SPOOL_FILES)}: have no byte, as an earlier version leaves them where nothing "
+    "was promised; otherwise the promised transactions in them are lost here, and whoever has one "
+    "can submit it again",
+)
+"""Said of two files of which neither tells whether it ever held anything."""
 
 
 def _lost(name: str, is_here: bool) -> Words:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from contextlib import suppress
 from itertools import accumulate
 
 import pytest
 
 from sim.disk import ProcessEnded, Survival
 from storage.files import DiskDirectory
-from storage.spool import HEADER, RECORD_BYTES_MAX, SPOOL_FILES, Spool
+from storage.spool import BOTH_EMPTY, HEADER, RECORD_BYTES_MAX, SPOOL_FILES, Spool
 from tests.storage.crashing import CrashingDirectory
 
 ENVELOPES = [bytes([at]) * (100 + at) for at in range(20)]
@@ -53,6 +54,20 @@ def test_a_spool_that_is_gone_from_a_home_in_use_is_said(directory):
 def test_a_first_start_makes_its_spool_without_a_word(directory):
     assert Spool(directory).notices == []
     assert set(directory.names()) == set(SPOOL_FILES)
+
+
+@pytest.mark.parametrize("survival", list(Survival))
+def test_power_lost_at_any_step_of_the_first_opening_is_no_loss(survival):
+    for step in range(15):
+        disk = CrashingDirectory()
+        disk.crash_at = step
+        with suppress(ProcessEnded):
+            Spool(disk).load()
+        disk.lose_power(survival, step)
+        looked_at = Spool(disk, is_read_only=True)
+        looked_at.load()
+        again = Spool(disk)
+        assert (again.load(), looked_at.notices, again.notices) == ([], [], []), step
 
 
 def test_change_over_keeps_what_is_owed_at_every_moment(directory):
@@ -243,11 +258,19 @@ def test_a_spool_without_promises_is_told_from_one_that_was_emptied(directory):
     assert Spool(directory).load() == []
     assert [directory.size(name) for name in SPOOL_FILES] == [len(HEADER)] * 2
     assert reopen(directory)[0].notices == []
+    directory.truncate(SPOOL_FILES[0], 0)
+    spool = Spool(directory, is_expected=True)
+    assert [one.en for one in spool.notices] == [f"{SPOOL_FILES[0]}: has no byte{LOST}"]
+
+
+def test_the_files_of_an_older_version_that_promised_nothing_are_no_loss_for_certain(directory):
     for name in SPOOL_FILES:
-        directory.truncate(name, 0)
-    assert [one.en for one in Spool(directory).notices] == [
-        f"{name}: has no byte{LOST}" for name in SPOOL_FILES
-    ]
+        directory.create(name)
+    assert Spool(directory, is_read_only=True).notices == []
+    looked_at = Spool(directory, is_read_only=True, is_expected=True)
+    assert looked_at.notices == [BOTH_EMPTY]
+    assert Spool(directory, is_expected=True).notices == [BOTH_EMPTY]
+    assert Spool(directory, is_expected=True).notices == [], "it is said once"
 
 
 @pytest.mark.parametrize("cut", [1, 7])
