@@ -368,8 +368,8 @@ class Inspection:
         """Tell an index that a crash left behind the segments from one that has lost rows.
 
         A block's rows are synced before the next block is begun, so a crash leaves one block too
-        few. An index with fewer has lost rows, or its building anew was cut off; which of the two
-        cannot be seen, and the start mends both. Only checkpoints come from nowhere else here.
+        few; one that ends a start which replays many leaves more, and a row that says so.
+        Otherwise rows are lost. The start mends it all, but for checkpoints.
         """
         store = self._store.chain_store
         lacked, total = store.lacked_count, store.segments.next_height - store.start.height
@@ -382,21 +382,23 @@ class Inspection:
                 f"{self._missing_log} 缺失，而旁边的清单文件载有它：其中的行已丢失。"
                 f"{BUILT_AGAIN.zh}",
             )
-        if lacked <= 1 or self._home.recover_marker.exists():
-            return (
-                Words(
-                    f"数据段的 {total} 个区块中缺 {lacked} 个，启动时补上",
-                    f"it lacks {lacked} of the segments' {total} blocks, and the start adds them",
-                )
-                if lacked
-                else Words("与数据段同样高", "it reaches as far as the segments")
+        if not lacked:
+            return Words("与数据段同样高", "it reaches as far as the segments")
+        said = f"it lacks {lacked} of the segments' {total} blocks"
+        said_zh = f"数据段的 {total} 个区块中缺 {lacked} 个"
+        if lacked == 1 or self._home.recover_marker.exists():
+            return Words(f"{said_zh}，启动时补上", f"{said}, and the start adds them")
+        if store.is_replay_cut_off:
+            return Caution(
+                f"{said_zh}：重新建立时中断。{BUILT_AGAIN.zh}",
+                f"{said}: building it anew was cut off. {BUILT_AGAIN.en}",
             )
         raise Failure(
             f"{self._home.index} lacks {lacked} of the segments' {total} blocks, and a crash "
-            f"leaves it one behind: it has lost rows, or building it anew was cut off. "
-            f"{BUILT_AGAIN.en}",
+            "leaves it one behind: it has lost rows, or an earlier version's building it anew was "
+            f"cut off. {BUILT_AGAIN.en}",
             f"{self._home.index} 缺数据段 {total} 个区块中的 {lacked} 个，而崩溃至多使其缺一个："
-            f"其中的行已丢失，或重新建立时中断。{BUILT_AGAIN.zh}",
+            f"其中的行已丢失，或旧版本重新建立时中断。{BUILT_AGAIN.zh}",
         )
 
     def _tell_absent(self, total: int) -> Words:

@@ -225,14 +225,17 @@ def open_ledger(
                 "为空，而本链并非自创世开始",
             )  # fmt: skip
         _check_first(chain_store, genesis)
+        chain_store.begin_replay()
         chain = _begin(store, genesis)
     else:
         chain = _resume(store, genesis, progress)
+        chain_store.begin_replay()
     total = chain_store.unapplied_count
     for done, stored in enumerate(chain_store.unapplied_blocks()):
         _replay(store, chain, stored.entries, stored.certificate)
         if progress is not None:
             progress(REPLAY_PROGRESS, done + 1, total)
+    chain_store.end_replay()
     return store, chain
 
 

@@ -25,6 +25,7 @@ from storage.rows import (
     INDEX_VERSION,
     KEPT,
     KEPT_BEFORE_KEY,
+    REPLAY_KEY,
     TILE,
     ZERO_TX_ID,
     BlockPosition,
@@ -116,7 +117,11 @@ class ChainStore:
         self.notices: list[Words] = [*keyvalue.notices, *segments.notices]
         self._applied = applied
         self.lacked_count: Final = self.unapplied_count
-        """Blocks that the index lacked when it was opened: a kill leaves one of them at most."""
+        """Blocks that the index lacked when it was opened: a kill leaves one of them at most, or
+        what is left of a replay."""
+        behind = HEIGHT.pack(segments.next_height)
+        self.is_replay_cut_off: Final = keyvalue.get(REPLAY_KEY) == behind
+        """Whether it was being replayed to where the segments still end; they grow only after."""
         self._failure: StorageFailure | None = None
         self._checkpoints_waiting: dict[int, bytes] = {}
 
@@ -173,6 +178,17 @@ class ChainStore:
         """Yield the blocks to execute and commit again, lowest first; `commit_block` may run
         between two of them."""
         yield from self.segments.scan(None if self._applied is None else self._applied.place)
+
+    def begin_replay(self) -> None:
+        """Note that many blocks are to be replayed, if they are: an index that lacks as many
+        would else be one that has lost rows."""
+        if self.unapplied_count > 1:
+            self.keyvalue.write([(REPLAY_KEY, HEIGHT.pack(self.segments.next_height))])
+
+    def end_replay(self) -> None:
+        """Note that every block of the segments is applied."""
+        if self.keyvalue.get(REPLAY_KEY) is not None:
+            self.keyvalue.write([], [REPLAY_KEY])
 
     def commit_block(self, block: BlockWrite) -> None:
         """Make a decided and executed block durable: its segment first, then one batch."""

@@ -6,7 +6,7 @@ a                version, applied height, log size     b height(8)       first_i
 f first_index(8) height                                t tx_id           position, previous tx_ids
 r reference_key  tx_id, time                           s stream name     state value
 k bucket id      bucket record                         h level(1) i(8)   tile
-c height(8)      checkpoint note
+c height(8)      checkpoint note                       u                height after a replay
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ KEPT: Final = b"e"
 """Before the transaction id of a kept entry."""
 KEPT_BEFORE_KEY: Final = b"g"
 """Of the height below which all entries that may be read again are kept."""
+REPLAY_KEY: Final = b"u"
+"""While many blocks of the segments are replayed: a process that ends then leaves them lacking."""
 TILE: Final = struct.Struct(">cBQ")
 _TX_ID_BYTES: Final = 32
 

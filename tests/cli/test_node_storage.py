@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from storage.chain import ChainStore
 from storage.files import Damaged, DiskDirectory
 from storage.journal import Journal
 from storage.memory import MemoryStore
+from storage.rows import HEIGHT, REPLAY_KEY
 from tests.cli.running import Command, StoredChain, encode_votes, write_journal
 from tests.storage.killing import Changes, Crash
 
@@ -145,7 +146,7 @@ def test_an_index_whose_log_was_emptied_is_told(command: Command, home: Path) ->
     (line,) = [line for line in command.out.splitlines() if line.startswith("DAMAGED")]
     assert line.startswith(
         f"DAMAGED  index: {NodeHome(home).index} lacks 6 of the segments' 6 blocks, and a crash "
-        "leaves it one behind: it has lost rows, or building it anew was cut off. The start "
+        "leaves it one behind: it has lost rows, or an earlier version's building it anew was cut "
     )
     place = NodeHome(home)
     place.recover_marker.write_text("restored\n")
@@ -163,6 +164,49 @@ def test_an_index_one_block_behind_is_as_a_crash_leaves_it_and_two_are_not(
     assert command.run("inspect", "--home", home) == count - 1, command.out
     said = f"lacks {count} of the segments' {6 + count} blocks, and "
     assert said + ("the start adds them" if count == 1 else "a crash leaves it") in command.out
+
+
+def replay(home: NodeHome, stored_chain: StoredChain) -> None:
+    """Start, and be killed when two blocks have been replayed, if there are as many."""
+
+    def end(what: str, done: int, total: int) -> None:
+        if done == 2:
+            raise Crash
+
+    with (
+        closing(DiskDirectory(home.chain)) as segments,
+        closing(open_keyvalue(home.index, load_config(home).storage)) as keyvalue,
+        suppress(Crash),
+    ):
+        open_ledger(segments, keyvalue, stored_chain.genesis, end)
+
+
+def test_an_index_whose_building_anew_was_cut_off_is_no_damage(
+    command: Command, stored_chain: StoredChain, home: Path
+) -> None:
+    """The process may end while a start replays any number of blocks, and again."""
+    shutil.rmtree(NodeHome(home).index)
+    for mark, end in (
+        ("WARNING ", "lacks 3 of the segments' 6 blocks: building it anew was cut off. The start "),
+        ("ok      ", "lacks 1 of the segments' 6 blocks, and the start adds them"),
+        ("ok      ", "reaches as far as the segments"),
+    ):
+        replay(NodeHome(home), stored_chain)
+        assert command.run("inspect", "--home", home) == 0, command.out
+        assert f"{mark} index: it {end}" in command.out
+
+
+def test_a_building_anew_that_was_cut_off_long_ago_excuses_nothing(
+    command: Command, stored_chain: StoredChain, home: Path
+) -> None:
+    """The segments have grown since, which they do only behind a whole index."""
+    place = NodeHome(home)
+    shutil.rmtree(place.index)
+    replay(place, stored_chain)
+    with closing(open_keyvalue(place.index, load_config(place).storage)) as keyvalue:
+        keyvalue.write([(REPLAY_KEY, HEIGHT.pack(5))])
+    assert command.run("inspect", "--home", home) == 1
+    assert "lacks 3 of the segments' 6 blocks, and a crash leaves it one behind" in command.out
 
 
 def test_an_index_whose_log_is_gone_is_told_by_the_log(command: Command, home: Path) -> None:

@@ -45,10 +45,18 @@ MUTANTS = (
     Mutant(
         "index-however-far-behind",
         "cli/inspection.py",
-        "        if lacked <= 1 or self._home",
-        "        if lacked >= 0 or self._home",
+        "        if lacked == 1 or self._home",
+        "        if lacked >= 1 or self._home",
         "an index that lost its rows is taken for one that a crash left behind",
         INSPECTED + "test_an_index_whose_log_was_emptied_is_told",
+    ),
+    Mutant(
+        "building-anew-not-noted",
+        "storage/chain.py",
+        "        if self.unapplied_count > 1:\n            self.keyvalue",
+        "        if False:\n            self.keyvalue",
+        "a home whose node was killed while it built its index is called damaged",
+        INSPECTED + "test_an_index_whose_building_anew_was_cut_off_is_no_damage",
     ),
     Mutant(
         "index-without-its-log",
