@@ -576,7 +576,7 @@ class Inspection:
                     f"{checkpoint.root.hex()}；而日志大小为 {size}、根哈希为 {root.hex()}",
                 )
             count += 1
-        restored = verify_restored(self._store, self._home.path, trust)
+        restored = verify_restored(self._store, self._home.path, trust, self._progress)
         more, more_zh = "", ""
         if restored:
             more = f", and of {restored} in {CHECKPOINTS_FILE}, which the start takes over"

@@ -62,7 +62,7 @@ from node.post_quantum import PostQuantumCosigning
 from node.post_quantum_shelf import PostQuantumShelf
 from node.private_records import PrivateRecords
 from node.queries import Queries
-from node.restored_checkpoints import take_restored
+from node.restored_checkpoints import RESTORED_PROGRESS, take_restored
 from node.service import NodeService
 from node.shell import TICK_S, TURNS_PER_PROCESS, Disk, Shell
 from node.snapshot_export import SnapshotExport
@@ -479,7 +479,7 @@ class _Server:
         stack.callback(store.chain_store.close)
         keep_before(store, find_archived(place), chain.header.time_ms, ProgressLog())
         log_notices(store.chain_store.notices)
-        take_restored(store, place.path, log_trust(genesis))
+        take_restored(store, place.path, log_trust(genesis), ProgressLog())
         return store, chain
 
     def _open_private(
@@ -696,5 +696,7 @@ class ProgressLog:
             log.info("replayed %d of %d blocks", done, total)
         elif what == STATE_PROGRESS:
             log.info("read %d buckets of the state", done)
+        elif what == RESTORED_PROGRESS:
+            log.info("verified %d of %d checkpoints of the backup", done, total)
         else:
             log.info("building the index: %d %s", done, what)

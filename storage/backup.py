@@ -262,21 +262,17 @@ def read_checkpoints(store: ChainStore, home: Path) -> list[tuple[int, bytes]]:
     return [(at, note) for at, note in checkpoints if store.start.height <= at <= applied]
 
 
-def import_checkpoints(store: ChainStore, home: Path, judge: Callable[[int, bytes], None]) -> int:
-    """Put the checkpoints that `restore` left in a home into the index; return how many.
+def import_checkpoints(store: ChainStore, home: Path, held: Sequence[tuple[int, bytes]]) -> None:
+    """Put checkpoints that `restore` left in a home into the index, and take their file away.
 
-    `judge` raises `Damaged` at a note that is not the certified checkpoint of its height.
+    `held` is what `read_checkpoints` returned; the caller has verified it.
     """
-    held = read_checkpoints(store, home)
-    for height, note in held:
-        judge(height, note)
     for height, note in held:
         store.put_checkpoint(height, note)
     store.flush_checkpoints()
     if (home / CHECKPOINTS_FILE).exists():
         (home / CHECKPOINTS_FILE).unlink()
         sync_directory(home)
-    return len(held)
 
 
 def _encode_checkpoints(checkpoints: Sequence[tuple[int, bytes]]) -> bytes:

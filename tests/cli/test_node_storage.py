@@ -20,7 +20,7 @@ from node.certification import log_trust
 from node.config import load_config, render_config
 from node.home import NodeHome
 from node.ledger_store import open_ledger
-from node.restored_checkpoints import take_restored
+from node.restored_checkpoints import RESTORED_PROGRESS, take_restored
 from node.server import LOCK_FILE, _Server, open_identity, open_journal, open_keyvalue
 from storage.audit import verify_chain
 from storage.chain import ChainStore
@@ -314,11 +314,13 @@ def test_a_start_takes_over_checkpoints_of_this_log_alone(
         for changed in (raw.replace(b"[[1, ", b"[[2, "), raw.replace(b"devnet/", b"devmet/", 1)):
             file.write_bytes(changed)
             with pytest.raises(Damaged, match="without the file later ones are collected"):
-                take_restored(store, home, trust)
+                take_restored(store, home, trust, lambda *_: None)
             assert store.chain_store.newest_checkpoint() is None
             assert file.exists()
         file.write_bytes(raw)
-        assert take_restored(store, home, trust) == 5
+        told = []
+        assert take_restored(store, home, trust, lambda *step: told.append(step)) == 5
+        assert told[-1] == (RESTORED_PROGRESS, 5, 5)
         assert not file.exists()
         found = store.chain_store.newest_checkpoint()
     assert found is not None

@@ -119,8 +119,8 @@ MUTANTS = (
     Mutant(
         "restored-checkpoints-believed",
         "node/restored_checkpoints.py",
-        "lambda height, note: _judge(store, home, trust, height, note)",
-        "lambda height, note: None",
+        "        _judge(store, home, trust, height, note)\n",
+        "",
         "a backup's checkpoints are served without a look at their signatures",
         INSPECTED + "test_a_start_takes_over_checkpoints_of_this_log_alone",
     ),

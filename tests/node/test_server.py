@@ -29,6 +29,7 @@ from node.endpoint import parse_endpoint
 from node.exceptions import make_exception_handler
 from node.home import NodeHome
 from node.ledger_store import REPLAY_PROGRESS, STATE_PROGRESS
+from node.restored_checkpoints import RESTORED_PROGRESS
 from node.server import ProgressLog, _Server, log_notices
 from node.verification import VerifierUnavailable
 from storage.files import Damaged, StorageFailure
@@ -72,6 +73,12 @@ def test_progress_without_a_known_end_is_said_as_it_comes(
     clock.now_s += 2
     progress(STATE_PROGRESS, 10, 0)
     assert caplog.messages == ["read 10 buckets of the state"]
+
+
+def test_progress_with_a_backups_checkpoints_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    ProgressLog(Clock())(RESTORED_PROGRESS, 9, 9)
+    assert caplog.messages == ["verified 9 of 9 checkpoints of the backup"]
 
 
 def test_notices_are_warnings(caplog: pytest.LogCaptureFixture) -> None:

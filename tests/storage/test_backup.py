@@ -20,6 +20,7 @@ from storage.backup import (
     demand_recovery,
     import_checkpoints,
     is_recovery_demanded,
+    read_checkpoints,
     restore,
     verify_backup,
 )
@@ -32,8 +33,11 @@ from tests.storage.test_chain import SEGMENT_BYTES, assert_is_chain, blocks_of, 
 BLOCKS = 9
 
 
-def accept(height: int, note: bytes) -> None:
-    """Judge nothing: what a note says is not storage's to know."""
+def take(store: ChainStore, home: Path) -> int:
+    """Take over what is there; what a note says is not storage's to know."""
+    held = read_checkpoints(store, home)
+    import_checkpoints(store, home, held)
+    return len(held)
 
 
 def running(home: Path) -> ChainStore:
@@ -101,9 +105,9 @@ def test_restored_chain_is_the_chain_and_must_recover(tmp_path: Path, suffix: st
     )
     assert len(replay(restored)) == BLOCKS
     assert_is_chain(restored, BLOCKS)
-    assert import_checkpoints(restored, again, accept) == 1
+    assert take(restored, again) == 1
     assert restored.newest_checkpoint() == (3, "network\n9\n北京\n".encode())
-    assert import_checkpoints(restored, again, accept) == 0
+    assert take(restored, again) == 0
     clear_recovery(again)
     assert not is_recovery_demanded(again)
     demand_recovery(again, "The journal is damaged.")
@@ -163,7 +167,7 @@ def test_checkpoints_that_cannot_be_read_are_named(tmp_path: Path, spoilt: bytes
     store = running(tmp_path / "home")
     (tmp_path / CHECKPOINTS_FILE).write_bytes(spoilt)
     with pytest.raises(Damaged) as caught:
-        import_checkpoints(store, tmp_path, accept)
+        take(store, tmp_path)
     assert str(caught.value).startswith(f"{tmp_path}/{CHECKPOINTS_FILE}, offset 0: ")
 
 
@@ -171,7 +175,7 @@ def test_checkpoints_of_blocks_that_were_not_restored_are_left_out(tmp_path: Pat
     """As where a restore was cut off, and the node was started without it."""
     store = running(tmp_path / "home")
     (tmp_path / CHECKPOINTS_FILE).write_text(f'[[4, "four"], [{BLOCKS}, "none such"]]')
-    assert import_checkpoints(store, tmp_path, accept) == 1
+    assert take(store, tmp_path) == 1
     assert store.newest_checkpoint() == (4, b"four")
     assert not (tmp_path / CHECKPOINTS_FILE).exists()
 
