@@ -7,8 +7,8 @@ as soon as they come, before it waits for the chain. One JSON object a line:
     {"batch", "envelope", "node", "receipt", "tx_id"}    (docs/FORMATS.md)
 
 A receipt that proves nothing (another key, another chain, a signature that does not verify) is not
-kept but said: whoever signs such a thing does not mean to be held to it. Each node's first promise
-about a transaction is kept; those after it promise less.
+kept but said, as is one that never came: whoever signs no better does not mean to be held to it.
+Each node's first promise about a transaction is kept; those after it promise less.
 """
 
 from __future__ import annotations
@@ -67,13 +67,14 @@ class Promise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class PromiseBook:
     """A file that grows by a line for each promise; use it as a context manager.
 
+    One without a line is taken away in the end, or it would stand in the way of the next attempt.
     May be told from several threads. Each addition is durable when it returns.
     """
 
     path: Path
     genesis: Genesis
     worthless: dict[str, Rejected]
-    """By URL of a node, the first of its receipts that proves nothing."""
+    """By URL of a node, the first of its receipts that proves nothing or did not come."""
     count: int
     _descriptor: int
     _size: int
@@ -96,11 +97,17 @@ class PromiseBook:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
+        if not self._size:
+            self.path.unlink(missing_ok=True)
 
     def keep_answer(self, url: str, envelope: bytes, answer: Mapping[str, Any]) -> None:
         """Keep what a node answered to one transaction, if that is a promise. Raises `Failure`."""
         if "receipt" in answer:
             self._keep(url, [envelope], answer["receipt"])
+        elif answer.get("status") == "accepted":
+            tx_id = decode_transaction(envelope).tx_id.hex()
+            none = Rejected(Reason.BAD_FIELD, f"receipt: {tx_id} was taken in without one")
+            self.worthless.setdefault(url, none)
 
     def keep_batch(self, url: str, envelopes: Sequence[bytes], answer: Mapping[str, Any]) -> None:
         """Keep what a node answered to a request of several. Raises `Failure`."""
@@ -180,7 +187,10 @@ def find_promise(path: Path, contract: str, tx_id: str | None) -> Promise:
     """
     stream = f"contract/{contract}"
     found: dict[str, Promise] = {}
-    for number, line in enumerate(read_input(path, FILE_BYTES_MAX).splitlines(), 1):
+    lines = read_input(path, FILE_BYTES_MAX).splitlines(keepends=True)
+    if lines and not _is_whole(lines[-1]):
+        lines.pop()  # broken off as it was written: that promise was not kept, those before it are
+    for number, line in enumerate(lines, 1):
         promise, transaction = _read_line(path, number, line)
         name = transaction.tx_id.hex()
         if transaction.body.stream == stream and tx_id in {None, name}:
@@ -201,6 +211,17 @@ def find_promise(path: Path, contract: str, tx_id: str | None) -> Promise:
             f"指定一笔，例如 {first}。",
         )
     return found[first]
+
+
+def _is_whole(line: bytes) -> bool:
+    """Whether a last line has its end, or lacks only what an editor took away."""
+    if line.endswith(b"\n"):
+        return True
+    try:
+        msgspec.json.decode(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _read_line(path: Path, number: int, line: bytes) -> tuple[Promise, Transaction]:

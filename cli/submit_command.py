@@ -223,14 +223,17 @@ def _tell_promises(promises: PromiseBook | None) -> None:
         return
     from cli.passed_on import explain
 
-    print(
-        f"Kept {promises.count} promises in {promises.path}. "
-        f"已将 {promises.count} 项承诺存入该文件。"
-    )
+    if promises.count:
+        print(
+            f"Kept {promises.count} promises in {promises.path}. "
+            f"已将 {promises.count} 项承诺存入该文件。"
+        )
+    else:
+        print("No promise was kept, so there is no file of them. 没有可保存的承诺，未留下文件。")
     for url, rejected in promises.worthless.items():
         print(
-            f"{url} gave a receipt that proves nothing, not kept: {rejected.detail}. "
-            f"该节点给出的回执无证明力，未予保存：{explain(rejected)}。"
+            f"{url} gave no receipt, or one that proves nothing, not kept: {rejected.detail}. "
+            f"该节点未给出回执，或其回执无证明力，未予保存：{explain(rejected)}。"
         )
 
 

@@ -150,6 +150,22 @@ def test_what_proves_nothing_is_said_and_not_kept(book: PromiseBook, count: int)
     assert rejected.reason == "unknown_key"
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_node_that_takes_in_and_gives_no_receipt_is_said(book: PromiseBook, count: int) -> None:
+    class Mute(PromisingNode):
+        def post_batch(self, envelopes: Sequence[bytes]) -> dict[str, Any]:
+            answer = super().post_batch(envelopes)
+            answer.pop("receipt", None)
+            for result in answer["results"]:
+                result.get("accepted", {}).pop("receipt", None)
+            return answer
+
+    submit(book, Mute(), *(draft(number) for number in range(count)))
+    assert lines_of(book) == []
+    (rejected,) = book.worthless.values()
+    assert rejected.detail.endswith(" was taken in without one")
+
+
 @pytest.mark.parametrize(
     ("receipt", "reason"),
     [
@@ -178,6 +194,15 @@ def test_only_the_owner_reads_it_and_nothing_is_overwritten(book: PromiseBook) -
         PromiseBook.create(book.path, busy_chain().genesis)
     with pytest.raises(Failure, match="cannot be written"):
         PromiseBook.create(book.path / "beyond", busy_chain().genesis)
+
+
+def test_a_file_without_promises_is_in_nobodys_way(tmp_path: Path) -> None:
+    """Where an attempt ended before it began: a key was not given, a node did not answer."""
+    path = tmp_path / "promises.jsonl"
+    for _ in range(2):
+        with PromiseBook.create(path, busy_chain().genesis):
+            assert path.exists()
+        assert not path.exists()
 
 
 def test_of_what_cannot_be_written_whole_nothing_stays(
@@ -230,6 +255,14 @@ def test_what_is_no_promise_is_said_with_its_line(book: PromiseBook, line: str) 
         stream.write(line + "\n")
     with pytest.raises(Failure, match=r"promises\.jsonl, line 2: not what submit --keep wrote: "):
         find_promise(book.path, "card-1", None)
+
+
+def test_a_last_line_that_a_crash_broke_off_hides_no_other(book: PromiseBook) -> None:
+    submit(book, PromisingNode(), draft(1))
+    whole = book.path.read_bytes()
+    for end in (whole, whole[:-1], *(whole + whole[:cut] for cut in range(1, len(whole) - 1))):
+        book.path.write_bytes(end)
+        assert find_promise(book.path, "card-1", None).tx_id == json.loads(whole)["tx_id"]
 
 
 def test_what_was_kept_may_be_submitted_again(book: PromiseBook) -> None:
