@@ -240,17 +240,17 @@ class Inspection:
         )
 
     def _check_spool(self) -> Words:
+        if not any((self._home.spool / name).is_file() for name in SPOOL_FILES):
+            if self._has_voted():
+                raise Failure(
+                    f"{self._home.spool} holds no file, and a node that has voted, as this one "
+                    "by its journal, has two there: the promised transactions in them are "
+                    "lost here; whoever has one can submit it again.",
+                    f"{self._home.spool} 中没有文件，而投过票的节点（据投票日志，本节点即是）"
+                    "在此有两个文件：其中承诺上链的交易已丢失，仍在对方手中的可凭收据再次提交。",
+                )
+            return Words("为空；尚未作出承诺", "empty; nothing was promised yet")
         with closing(ReadOnlyDirectory(self._home.spool)) as directory:
-            if not set(directory.names()) & set(SPOOL_FILES):
-                if self._has_voted():
-                    raise Failure(
-                        f"{self._home.spool} holds no file, and a node that has voted, as this one "
-                        "by its journal, has two there: the promised transactions in them are "
-                        "lost here; whoever has one can submit it again.",
-                        f"{self._home.spool} 中没有文件，而投过票的节点（据投票日志，本节点即是）"
-                        "在此有两个文件：其中承诺上链的交易已丢失，仍在对方手中的可凭收据再次提交。",
-                    )
-                return Words("为空；尚未作出承诺", "empty; nothing was promised yet")
             spool = Spool(directory, is_read_only=True, is_expected=self._has_voted())
             held = spool.load()
         if spool.notices == [BOTH_EMPTY]:
@@ -293,7 +293,8 @@ class Inspection:
             self._home, self._config, self._genesis.chain_id, ReadOnlyDirectory(self._home.chain)
         )
         stack.callback(self._segments.close)
-        make_working_copy(self._home.index, self._copy, self._config.storage.backend)
+        if self._home.index.is_dir():  # a start makes it, and builds what is in it
+            make_working_copy(self._home.index, self._copy, self._config.storage.backend)
         try:
             self._find_index()
             keyvalue = self._open_copy()
@@ -308,7 +309,7 @@ class Inspection:
             raise error.of(str(self._genesis_file), self._segments.path) from None
         except Damaged:
             stack.pop_all().close()
-            if self._config.storage.backend == "leveldb":
+            if self._config.storage.backend == "leveldb" and self._has_index:
                 verify_tables(self._home.index)  # names the file, where a file is at fault
                 verify_database(self._copy)
             raise

@@ -134,6 +134,30 @@ def test_a_removed_index_is_built_again_in_the_copy_only(command: Command, home:
     assert list(NodeHome(home).index.iterdir()) == []
 
 
+def test_a_folder_that_is_gone_is_as_an_empty_one(command: Command, home: Path) -> None:
+    """A start makes both."""
+    shutil.rmtree(NodeHome(home).index)
+    assert command.run("inspect", "--home", home) == 0, command.out
+    assert "WARNING  index: there is none, and the segments have 6 blocks" in command.out
+    assert not NodeHome(home).index.exists()
+    shutil.rmtree(NodeHome(home).spool)
+    assert command.run("inspect", "--home", home) == 1, command.out
+    assert f"DAMAGED  spool: {NodeHome(home).spool} holds no file, and a node that" in command.out
+
+
+def test_a_damaged_segment_beside_a_removed_index_is_named(command: Command, home: Path) -> None:
+    place = NodeHome(home)
+    shutil.rmtree(place.index)
+    place.index.mkdir()
+    (segment,) = place.chain.glob("*.segment")
+    raw = segment.read_bytes()
+    segment.write_bytes(raw[:1000] + bytes([raw[1000] ^ 1]) + raw[1001:])
+    assert command.run("inspect", "--home", home) == 1
+    (line,) = [line for line in command.out.splitlines() if line.startswith("DAMAGED")]
+    assert line.startswith("DAMAGED  chain: ")
+    assert segment.name in line
+
+
 def find_log(home: Path) -> Path:
     (log,) = NodeHome(home).index.glob("*.log")
     return log

@@ -86,8 +86,8 @@ MUTANTS = (
     Mutant(
         "whole-spool-gone-unsaid",
         "cli/inspection.py",
-        "                if self._has_voted():",
-        "                if False:",
+        "            if self._has_voted():\n                raise",
+        "            if False:\n                raise",
         "a spool of which both files are gone is taken for one that was never written",
         INSPECTED + "test_a_spool_that_has_lost_all_it_held_is_told",
     ),
