@@ -1181,6 +1181,24 @@ MUTANTS = (
         "tests/node_edges/test_api_server.py::test_a_head_that_is_too_large_is_refused_though_it_comes_at_once",
     ),
     Mutant(
+        "head-line-that-takes-its-square",
+        "node/http_bounds.py",
+        "        if any(_NO_FIELD.search(line) for line in lines or ()):",
+        "        if False:",
+        "a head of blanks and a NUL keeps the event loop, and the votes, for a second",
+        "tests/node/test_http_bounds.py::"
+        "test_a_line_that_takes_long_to_be_found_wrong_is_refused_before",
+    ),
+    Mutant(
+        "chunk-line-of-any-length",
+        "node/http_bounds.py",
+        "        if line is not None and len(line) > CHUNK_LINE_BYTES_MAX:",
+        "        if False:",
+        "the line before a chunk keeps the event loop, and the votes, for a minute and a half",
+        "tests/node/test_http_bounds.py::"
+        "test_a_line_that_takes_long_to_be_found_wrong_is_refused_before",
+    ),
+    Mutant(
         "endless-chunk-awaited",
         "node/http_bounds.py",
         'if getattr(self._reader, "_bytes_in_chunk", 0) > BATCH_BYTES_MAX:',

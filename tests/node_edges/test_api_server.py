@@ -227,7 +227,8 @@ CHUNKED = b"Host: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 @pytest.mark.parametrize(
     ("sent", "why"),
     [
-        (b"\0\1\2\3\r\n\r\n", "illegal request line"),
+        (b"\0\1\2\3\r\n\r\n", "illegal character in a line of the head"),
+        (b"\1\2\3\r\n\r\n", "illegal request line"),
         (b"GET /healthz HTTP/1.1\r\n\r\n", "Missing mandatory Host: header"),
         (
             b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: -3\r\n\r\n",
@@ -240,7 +241,7 @@ CHUNKED = b"Host: x\r\nTransfer-Encoding: chunked\r\n\r\n"
             "illegal chunk header",
         ),
     ],
-    ids=["garbage", "no host", "a length that is none", "a chunk without a length"],
+    ids=["NUL", "garbage", "no host", "a length that is none", "a chunk without a length"],
 )
 async def test_what_is_no_http_gets_a_named_problem(
     served: Served, sent: bytes, why: str, caplog: pytest.LogCaptureFixture
