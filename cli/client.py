@@ -21,6 +21,7 @@ import msgspec
 
 from cli.failure import Failure, unusable
 from cli.refusals import no_node
+from node.linear_http import use_linear_patterns
 
 PATIENCE_S: Final = 30.0
 """How long a node may say "later": several views of a network that lost its primary."""
@@ -71,6 +72,7 @@ class Client:
         self.url = url.rstrip("/")
         self.patience_s = PATIENCE_S if patience_s < 0 else patience_s
         check_url(self.url)
+        use_linear_patterns()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(
             base_url=self.url,
@@ -276,7 +278,13 @@ class Client:
     def post_batch(self, envelopes: Sequence[bytes]) -> dict[str, Any]:
         """Post up to a thousand envelopes; return the answer, with `results` in order."""
         content = msgspec.msgpack.encode(list(envelopes))
-        return self._json("POST", "/v1/transactions:batch", content=content, headers=MSGPACK)
+        path = "/v1/transactions:batch"
+        answer = self._json("POST", path, content=content, headers=MSGPACK)
+        results = answer.get("results")
+        if not isinstance(results, list) or len(results) != len(envelopes):
+            detail, chinese = "there is no result for each transaction", "答复未逐笔给出结果"
+            raise ApiError(200, "no_results", detail, self.url + path, chinese)
+        return answer
 
     def settle(
         self,

@@ -454,13 +454,15 @@ def _make_omission(arguments: argparse.Namespace) -> dict[str, Any]:
         contract = arguments.of.removeprefix("contract/")
         kept = find_promise(arguments.kept, contract, arguments.transaction)
         envelope, receipt, batch = kept.sent, kept.receipt, kept.batch
-    elif arguments.kept is None and all(given):
+    elif arguments.kept is None and arguments.transaction is None and all(given):
         envelope = read_input(arguments.envelope)
         receipt, batch = read_receipt(arguments.receipt, envelope)
     else:
         raise unusable(
-            "Name what submit --keep wrote with --kept, or both --receipt and --envelope.",
-            "请以 --kept 给出 submit --keep 所写的文件，或同时给出 --receipt 与 --envelope。",
+            "Name what submit --keep wrote with --kept (and --transaction, if it has several), or "
+            "both --receipt and --envelope.",
+            "请以 --kept 给出 submit --keep 所写的文件（其中有多笔的，另以 --transaction 指定），"
+            "或同时给出 --receipt 与 --envelope。",
         )
     return {
         "ask": "omission",

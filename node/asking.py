@@ -20,6 +20,7 @@ from urllib.request import Request
 import httpx
 
 from node.effects import Say
+from node.linear_http import use_linear_patterns
 from storage.files import Damaged
 
 ANSWER_TIMEOUT_S: Final = 30.0
@@ -53,6 +54,7 @@ class _NoCookies(DefaultCookiePolicy):
 
 def open_client() -> httpx.AsyncClient:
     """Return the client that outsiders are asked with."""
+    use_linear_patterns()
     return httpx.AsyncClient(
         timeout=ANSWER_TIMEOUT_S,
         follow_redirects=False,

@@ -3,9 +3,7 @@
 A server reads up to 256 KiB at once, and h11 takes them apart in one go: chunks of one byte would
 keep the event loop, and with it the node's votes, for most of a second. So here a head is bounded
 also when it comes whole, the fields behind the last chunk as a head, and a body by how it is cut.
-h11 finds lines well formed by regular expressions, which take the square of a run of blanks where
-they do not match: a chunk's line of 250 kB took a minute and a half, a head of 16 KiB over a
-second. What would not match for such a reason is refused before. Pure; it knows no sockets.
+What a single line may cost is `node.linear_http`'s. Pure; it knows no sockets.
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ from h11._receivebuffer import ReceiveBuffer
 from api.problems import Problem
 from api.settings import BATCH_BYTES_MAX
 from ledger.refusal import Reason
+from node.linear_http import use_linear_patterns
 
 SMALL_CHUNKS_MAX: Final = 256
 """Chunks that may have any length; reading as many takes some 4 ms."""
@@ -26,13 +25,6 @@ SMALL_CHUNKS_MAX: Final = 256
 CHUNK_BYTES_MEAN_MIN: Final = 64
 """Beyond those, one chunk more for so many bytes of the body: what reading a chunk takes (15 µs)
 is then little beside what is done with its bytes."""
-
-CHUNK_LINE_BYTES_MAX: Final = 256
-"""Of the line before a chunk: twenty digits, and extensions, of which none is known here. RFC 9112
-section 7.1.1: a server ought to limit their total length."""
-
-_NO_FIELD: Final = re.compile(rb"[\x00\x0b\x0c\r]")
-"""What no line of a head may hold, nor h11 takes (RFC 9110 section 5.5)."""
 
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
 
@@ -49,6 +41,7 @@ class BoundedHttp(h11.Connection):
     """h11's server side with those bounds; `next_event` raises `RemoteProtocolError` for each."""
 
     def __init__(self, head_bytes_max: int) -> None:
+        use_linear_patterns()
         super().__init__(h11.SERVER, head_bytes_max)
         self._receive_buffer = _BoundedBuffer(head_bytes_max)
         self._chunk_count = self._body_bytes = 0
@@ -72,8 +65,8 @@ class BoundedHttp(h11.Connection):
 class _BoundedBuffer(ReceiveBuffer):
     """What arrived and is not read yet.
 
-    h11 takes a head, and what stands behind the last chunk, out of it with one call, the line
-    before a chunk with another, and bounds neither where it is whole.
+    h11 takes a head, and what stands behind the last chunk, out of it with one call, and bounds
+    neither where it is whole.
     """
 
     def __init__(self, head_bytes_max: int) -> None:
@@ -85,17 +78,7 @@ class _BoundedBuffer(ReceiveBuffer):
         is_over = len(self) > self._head_bytes_max and not self._data.startswith((b"\n", b"\r\n"))
         if is_over and _HEAD_END.search(self._data, 0, self._head_bytes_max) is None:
             raise h11.RemoteProtocolError("Receive buffer too long")
-        lines = super().maybe_extract_lines()
-        if any(_NO_FIELD.search(line) for line in lines or ()):
-            raise h11.RemoteProtocolError("illegal character in a line of the head")
-        return lines
-
-    def maybe_extract_next_line(self) -> bytearray | None:
-        """Return the line before a chunk, if it is here; raise where it is too long."""
-        line = super().maybe_extract_next_line()
-        if line is not None and len(line) > CHUNK_LINE_BYTES_MAX:
-            raise h11.RemoteProtocolError("the line before a chunk is too long")
-        return line
+        return super().maybe_extract_lines()
 
 
 def _endless_chunk() -> Problem:

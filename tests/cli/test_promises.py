@@ -275,11 +275,13 @@ def test_what_was_kept_may_be_submitted_again(book: PromiseBook) -> None:
 
 @pytest.mark.parametrize(
     "words", [[], ["--receipt", "r.json"], ["--envelope", "t.bin"],
-              ["--kept", "k.jsonl", "--receipt", "r.json"]],
+              ["--kept", "k.jsonl", "--receipt", "r.json"],
+              ["--receipt", "r.json", "--envelope", "t.bin", "--transaction", "ab" * 32]],
 )  # fmt: skip
 def test_an_omission_is_asked_in_one_of_two_ways(command: Command, words: list[str]) -> None:
     node = ["--api", "http://127.0.0.1:1"]
     assert command.run("proof", "omission", "card-1", *words, *node) == 2
     assert command.refusal == (
-        "Name what submit --keep wrote with --kept, or both --receipt and --envelope."
+        "Name what submit --keep wrote with --kept (and --transaction, if it has several), or "
+        "both --receipt and --envelope."
     )

@@ -1181,22 +1181,29 @@ MUTANTS = (
         "tests/node_edges/test_api_server.py::test_a_head_that_is_too_large_is_refused_though_it_comes_at_once",
     ),
     Mutant(
-        "head-line-that-takes-its-square",
-        "node/http_bounds.py",
-        "        if any(_NO_FIELD.search(line) for line in lines or ()):",
-        "        if False:",
-        "a head of blanks and a NUL keeps the event loop, and the votes, for a second",
-        "tests/node/test_http_bounds.py::"
-        "test_a_line_that_takes_long_to_be_found_wrong_is_refused_before",
+        "patterns-that-take-the-square",
+        "node/linear_http.py",
+        '            setattr(_readers, name, re.compile(pattern.encode("ascii")))',
+        "            pass",
+        "a line before a chunk keeps the event loop, and the votes, for a minute and a half",
+        "tests/node/test_linear_http.py::test_they_are_used_by_what_asks_and_by_what_is_asked[is]",
     ),
     Mutant(
-        "chunk-line-of-any-length",
-        "node/http_bounds.py",
-        "        if line is not None and len(line) > CHUNK_LINE_BYTES_MAX:",
-        "        if False:",
-        "the line before a chunk keeps the event loop, and the votes, for a minute and a half",
-        "tests/node/test_http_bounds.py::"
-        "test_a_line_that_takes_long_to_be_found_wrong_is_refused_before",
+        "outsiders-asked-with-any-patterns",
+        "node/asking.py",
+        "    use_linear_patterns()\n",
+        "",
+        "an outsider's answer keeps the event loop, and the votes, for a minute",
+        "tests/node/test_linear_http.py::"
+        "test_they_are_used_by_what_asks_and_by_what_is_asked[asks]",
+    ),
+    Mutant(
+        "patterns-of-a-later-version-replaced",
+        "node/linear_http.py",
+        '        if getattr(_readers, name).pattern == WRITTEN_FOR[name].encode("ascii"):',
+        "        if True:",
+        "a later h11 reads lines by the patterns of an earlier one",
+        "tests/node/test_linear_http.py::test_another_pattern_than_they_were_written_for_stays",
     ),
     Mutant(
         "endless-chunk-awaited",

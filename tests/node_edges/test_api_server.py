@@ -227,7 +227,7 @@ CHUNKED = b"Host: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 @pytest.mark.parametrize(
     ("sent", "why"),
     [
-        (b"\0\1\2\3\r\n\r\n", "illegal character in a line of the head"),
+        (b"\0\1\2\3\r\n\r\n", "illegal request line"),
         (b"\1\2\3\r\n\r\n", "illegal request line"),
         (b"GET /healthz HTTP/1.1\r\n\r\n", "Missing mandatory Host: header"),
         (

@@ -20,7 +20,6 @@ from node.certificates import (
     write_certificate,
     write_private_key,
 )
-from node.private_files import write_file
 
 NOW = dt.datetime.now(dt.UTC)
 
@@ -105,17 +104,3 @@ async def test_browser_like_client_accepts_the_api_certificate(tmp_path: Path) -
     await server.wait_closed()
     with pytest.raises(ValueError, match="at least one host"):
         make_api_certificate(authority_key, authority, (), now=NOW)
-
-
-def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "file"
-    write_file(path, b"old")
-
-    def fail(*_: object) -> None:
-        raise OSError("disk is gone")
-
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="disk is gone"):
-        write_file(path, b"new", replace=True)
-    assert path.read_bytes() == b"old"
-    assert [item.name for item in tmp_path.iterdir()] == ["file"]
