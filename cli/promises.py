@@ -29,6 +29,7 @@ from cli.passed_on import explain
 from cli.refusals import in_the_way, unwritable
 from genesis.document import Genesis
 from ledger.merkle import inclusion_proofs, leaf_hash
+from ledger.note import encode_base64
 from ledger.receipt import (
     BatchReceipt,
     IntakeReceipt,
@@ -135,7 +136,8 @@ class PromiseBook:
         if isinstance(receipt, BatchReceipt):
             paths = inclusion_proofs([leaf_hash(tx_id) for tx_id in tx_ids])
             places = [
-                {"index": index, "path": list(map(_text, path))} for index, path in enumerate(paths)
+                {"index": index, "path": list(map(encode_base64, path))}
+                for index, path in enumerate(paths)
             ]
         lines = []
         with self._guard:
@@ -143,23 +145,22 @@ class PromiseBook:
                 name = tx_id.hex()
                 if (url, name) not in self._kept:
                     self._kept.add((url, name))
-                    lines.append(Promise(place, _text(envelope), url, dict(form), name))
+                    lines.append(Promise(place, encode_base64(envelope), url, dict(form), name))
             self._append(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
             self.count += len(lines)
 
     def _verify(self, receipt: IntakeReceipt | BatchReceipt, tx_ids: Sequence[bytes]) -> None:
         """Raise `Rejected` unless an institution of genesis promised these and no others."""
-        chain_id, institutions = self.genesis.chain_id, self.genesis.institutions
-        issuer = next((one for one in institutions if one.id == receipt.node), None)
+        chain_id, validators = self.genesis.chain_id, self.genesis.validators.validators
+        issuer = next((one for one in validators if one.id == receipt.node), None)
         if issuer is None:
             raise Rejected(
                 Reason.NOT_A_VALIDATOR, f"receipt: {receipt.node} is no institution of genesis"
             )
-        key = bytes.fromhex(issuer.keys.party)
         if isinstance(receipt, BatchReceipt):
-            verify_batch_receipt(receipt, chain_id, key, tx_ids)
+            verify_batch_receipt(receipt, chain_id, issuer.party_key, tx_ids)
             return
-        verify_receipt(receipt, chain_id, key)
+        verify_receipt(receipt, chain_id, issuer.party_key)
         if list(tx_ids) != [receipt.tx_id]:
             raise Rejected(
                 Reason.ROOT_MISMATCH, f"receipt: it is about transaction {receipt.tx_id.hex()}"
@@ -236,7 +237,3 @@ def _read_line(path: Path, number: int, line: bytes) -> tuple[Promise, Transacti
         f"{path}, line {number}: not what submit --keep wrote: {english}.",
         f"{path} 第 {number} 行不是 submit --keep 所写的内容{chinese}。",
     )
-
-
-def _text(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
