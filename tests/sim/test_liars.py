@@ -94,7 +94,7 @@ def split_calmly(count: int, seed: int, kind: type[Liar] = Equivocator) -> Resul
     return run(Plan(count, frozenset({"liars"}), is_stream=True, liars=liars), seed)
 
 
-@pytest.mark.parametrize("count", [4, 5, 6, 7])
+@pytest.mark.parametrize("count", [4, 5, 6, 7] if os.environ.get("CAMPAIGN") else [5, 7])
 def test_who_has_two_blocks_prepared_is_named_although_nobody_is_late(count: int) -> None:
     results = [split_calmly(count, seed) for seed in range(5)]
     assert [result.violation for result in results] == [None] * len(results)
