@@ -77,7 +77,12 @@ from storage.chain import GENESIS_START, ChainStart
 from storage.files import Damaged, Directory, Refusal
 from storage.journal import Journal
 from storage.keyvalue import KeyValue
-from storage.leveldb_files import find_missing_log, verify_database, verify_tables
+from storage.leveldb_files import (
+    find_missing_log,
+    is_unmade,
+    verify_database,
+    verify_tables,
+)
 from storage.memory import MemoryStore
 from storage.spool import BOTH_EMPTY, SPOOL_FILES, Spool
 from storage.working_copy import make_working_copy
@@ -324,10 +329,13 @@ class Inspection:
 
     def _find_index(self) -> None:
         """Look, before the copy is opened and tidied up, whether an index is there and its log."""
-        kept = {path.name for path in self._copy.iterdir()}
-        self._has_index = bool(kept)
+        self._has_index = any(self._copy.iterdir())
         self._missing_log = None
-        if self._config.storage.backend == "leveldb" and "CURRENT" in kept:
+        if self._config.storage.backend != "leveldb":
+            return
+        if is_unmade(self._copy):
+            self._has_index = False
+        elif (self._copy / "CURRENT").exists():
             missing = find_missing_log(self._copy)
             self._missing_log = None if missing is None else self._home.index / missing.name
 

@@ -17,7 +17,7 @@ import plyvel
 
 from ledger.words import Words
 from storage.files import Damaged, InUse, StorageFailure, is_refusal
-from storage.leveldb_files import cut_torn_log, verify_database, verify_outline
+from storage.leveldb_files import cut_torn_log, is_unmade, verify_database, verify_outline
 
 WRITE_BUFFER_BYTES: Final = 128 * 1024 * 1024
 """Default size of memory table and log file. Keys are hashes, so each table that is written is
@@ -153,10 +153,12 @@ class LevelDBStore:
             )  # fmt: skip
 
     def _open(self) -> None:
-        if (self._path / "CURRENT").exists() or any(self._path.glob("MANIFEST-*")):
+        self._path.mkdir(parents=True, exist_ok=True)
+        if is_unmade(self._path):
+            (self._path / "CURRENT").unlink(missing_ok=True)  # LevelDB makes the rest anew
+        else:
             verify_outline(self._path)
             self.notices.extend(cut_torn_log(self._path))
-        self._path.mkdir(parents=True, exist_ok=True)
         try:
             self._db = plyvel.DB(
                 str(self._path),

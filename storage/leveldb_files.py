@@ -42,6 +42,7 @@ _TABLE: Final = re.compile(r"[0-9]{6,}\.(ldb|sst)")
 _LOG: Final = re.compile(r"[0-9]{6,}\.log")
 _MANIFEST: Final = re.compile(r"MANIFEST-[0-9]{6,}")
 _CURRENT: Final = re.compile(rb"MANIFEST-[0-9]{6,}\n")
+_FIRST_MANIFESTS: Final = frozenset({"MANIFEST-000001", "MANIFEST-000002"})
 _WITHOUT_DATA: Final = frozenset({"LOG", "LOG.old", "LOCK"})
 
 
@@ -90,6 +91,25 @@ def verify_outline(path: Path) -> None:
     for name in sorted(os.listdir(path)):
         if _MANIFEST.fullmatch(name):
             verify_log(path / name)
+
+
+def is_unmade(path: Path) -> bool:
+    """Return whether a crash stopped LevelDB while it made this database: nothing was in it yet.
+
+    It writes MANIFEST-000001, which it does not sync, has CURRENT name it, begins 000003.log and
+    has CURRENT name MANIFEST-000002 (db/db_impl.cc, `NewDB` and `Open`). Then it is a database.
+    """
+    current, first = path / "CURRENT", path / "MANIFEST-000001"
+    if current.exists() and (
+        current.read_bytes() != b"MANIFEST-000001\n" or not first.exists() or first.stat().st_size
+    ):
+        return False
+    for name in os.listdir(path):
+        if _TABLE.fullmatch(name) or (_LOG.fullmatch(name) and (path / name).stat().st_size):
+            return False
+        if _MANIFEST.fullmatch(name) and name not in _FIRST_MANIFESTS:
+            return False
+    return True
 
 
 def find_missing_log(path: Path) -> Path | None:

@@ -145,6 +145,17 @@ def test_a_folder_that_is_gone_is_as_an_empty_one(command: Command, home: Path) 
     assert f"DAMAGED  spool: {NodeHome(home).spool} holds no file, and a node that" in command.out
 
 
+def test_an_index_whose_making_a_crash_cut_off_is_as_an_empty_one(
+    command: Command, home: Path
+) -> None:
+    pytest.importorskip("plyvel", exc_type=ImportError)
+    for path in NodeHome(home).index.iterdir():
+        path.unlink()
+    (NodeHome(home).index / "MANIFEST-000001").write_bytes(b"")
+    assert command.run("inspect", "--home", home) == 0, command.out
+    assert "WARNING  index: there is none, and the segments have 6 blocks" in command.out
+
+
 def test_a_damaged_segment_beside_a_removed_index_is_named(command: Command, home: Path) -> None:
     place = NodeHome(home)
     shutil.rmtree(place.index)

@@ -6,6 +6,7 @@ import random
 import shutil
 import struct
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,43 @@ def test_missing_and_strange_files_are_noticed(database: Path) -> None:
     (database / "CURRENT").unlink()
     with pytest.raises(Damaged, match="CURRENT, offset 0: is missing"):
         verify_database(database)
+
+
+EDIT = b"\x00" * 41
+FIRST, SECOND = "MANIFEST-000001", "MANIFEST-000002"
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {FIRST: b""},
+        {FIRST: EDIT},
+        {FIRST: EDIT, "000001.dbtmp": b""},
+        {FIRST: EDIT, "000001.dbtmp": b"MANIFEST-000001\n"},
+        {FIRST: b"", "CURRENT": b"MANIFEST-000001\n"},
+        {FIRST: b"", "CURRENT": b"MANIFEST-000001\n", "000003.log": b"", SECOND: b"", "LOG": b"x"},
+    ],
+    ids=lambda left: "+".join(f"{name}:{len(data)}" for name, data in left.items()),
+)
+def test_a_crash_while_a_database_is_made_is_no_damage(
+    tmp_path: Path, left: dict[str, bytes]
+) -> None:
+    """A kill before each call of the making, and what a power loss leaves of an unsynced file."""
+    for name, data in left.items():
+        (tmp_path / name).write_bytes(data)
+    with closing(LevelDBStore(tmp_path)) as store:
+        store.write([(b"key", b"value")])
+    verify_database(tmp_path)
+    with closing(LevelDBStore(tmp_path)) as store:
+        assert store.get(b"key") == b"value"
+
+
+@pytest.mark.parametrize("file", ["000005.ldb", "000004.log", "MANIFEST-000004"])
+def test_where_anything_was_stored_a_missing_current_is_damage(tmp_path: Path, file: str) -> None:
+    (tmp_path / "MANIFEST-000001").write_bytes(EDIT)
+    (tmp_path / file).write_bytes(b"stored")
+    with pytest.raises(Damaged, match="CURRENT, offset 0: is missing"):
+        LevelDBStore(tmp_path)
 
 
 def batch_ends(database: Path) -> tuple[Path, bytes, list[int]]:
