@@ -130,6 +130,8 @@ export const TEXTS = {
   ],
   shownOf: ["此处显示 {0} 条，共 {1} 条；核验涵盖全部。", "{0} of {1} entries are shown; all were verified."],
   by: ["截止{0}", "deadline {0}"],
+  recorded: ["上链于{0}", "recorded {0}"],
+  happened: ["发生于{0}（签名者所述）", "happened {0}, as its signers say"],
   height: ["高度 {0} · 日志第 {1} 位", "height {0} · index {1} of the log"],
   applied: ["已生效", "applied"],
   refused: ["已记录为拒绝：{0}", "recorded as refused: {0}"],

@@ -44,7 +44,7 @@ export function showTimeline(language, { failedAt, subject }) {
 function showEntry(language, entry, body, blockTimeMs) {
   const { outcome } = entry;
   const time = formatTimeMs(blockTimeMs ?? body.notAfter)[language];
-  const when = blockTimeMs === null ? say(language, "by", time) : time;
+  const when = say(language, blockTimeMs === null ? "by" : "recorded", time);
   const kind = describeKind(body.kind, body.version)[language];
   const amount = body.data.get("amount");
   const money =
@@ -52,12 +52,16 @@ function showEntry(language, entry, body, blockTimeMs) {
       ? ` · ${say(language, "amount", formatFen(amount)[language])}`
       : "";
   const why = REFUSAL_WORDS.get(outcome.code)?.[LANGUAGES.indexOf(language)] ?? outcome.code;
+  // A receipt may reach the chain long after what it tells of: both times are said, each by its name.
+  const occurred = body.data.get("occurred_at");
+  const happened = typeof occurred === "number" && occurred > 0 ? formatTimeMs(occurred)[language] : null;
   const effects = outcome.effects.map(([name, value]) => describeEffect(name, value)[language]);
   return make(
     "li",
     { class: outcome.refused ? "refused" : "applied" },
     make("div", { class: "when" }, `${when} · ${say(language, "height", entry.height, entry.index)}`),
     make("h3", {}, printable(`${kind}${money}`)),
+    happened === null ? null : make("div", { class: "happened" }, say(language, "happened", happened)),
     outcome.refused
       ? make("div", { class: "why" }, printable(say(language, "refused", [why, ...effects].join(" · "))))
       : null,

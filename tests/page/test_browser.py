@@ -136,6 +136,7 @@ def test_a_file_of_each_newer_kind(page: Browser, tmp_path: Path, name: str, ent
     assert page.texts("#conclusion li") == [limit.en for limit in report.limits]
     assert page.texts("#conclusion .answer") == [report.steps[-1].explanation.en]
     assert len(page.texts(".timeline li")) == entries
+    assert sum(when.startswith("recorded ") for when in page.texts(".timeline .when")) == entries
     told = {
         "consistency": "an older checkpoint, and the proof from there to this one",
         "absence-0": "contract/none-0",
@@ -519,6 +520,26 @@ def test_hostile_text_is_only_text(page: Browser, tmp_path: Path) -> None:
     assert page.requests() == []
 
 
+def test_the_timeline_says_when_it_happened(page: Browser, tmp_path: Path) -> None:
+    """A receipt may reach the chain late: a clerk must not take one time for the other."""
+    chain = SmallChain()
+    data = {"keys": [chain.key("m-1").public_key.hex()], "party": "m-1", "role": "merchant"}
+    chain.commit(chain.submit("party.register", "party/m-1", data, "bank-0"))
+    for more in ({"occurred_at": 1_757_124_000_000}, {"occurred_at": 0}, {}):
+        chain.commit(chain.submit("prepaid.prepay", CARD, {"amount": 100} | more, "m-1"))
+    trust(page, chain)
+    raw = chain.history("card-1", ["m-1"])
+    assert shown(page, raw, tmp_path / "late.history.json") == "Consistent"
+    assert page.texts(".timeline .happened") == [
+        "happened 2025-09-06 02:00:00.000 UTC, as its signers say"
+    ]
+    page.click("#language")
+    page.wait_for("return document.querySelector('.verdict').innerText === '一致'")
+    assert page.texts(".timeline .happened") == [
+        "发生于北京时间 2025-09-06 10:00:00.000（签名者所述）"
+    ]
+
+
 def test_a_large_history_keeps_the_page_alive(page: Browser, tmp_path: Path) -> None:
     chain = SmallChain()
     for _ in range(SEVERAL_SECONDS // 1000):
@@ -735,4 +756,10 @@ def test_prints(page: Browser, tmp_path: Path) -> None:
     page.cdp("Emulation.setEmulatedMedia", media="print")
     assert not page.run("return document.getElementById('examination').checkVisibility()")
     assert page.run("return document.getElementById('conclusion').checkVisibility()")
+    # Nothing can be unfolded on paper: what the reader left closed is not there, what is open is.
+    page.run("document.querySelector('.timeline details').open = true")
+    summaries = page.run(
+        "return [...document.querySelectorAll('summary')].map((one) => one.checkVisibility())"
+    )
+    assert summaries == [True] + [False] * (len(summaries) - 1)
     page.cdp("Emulation.setEmulatedMedia", media="")
