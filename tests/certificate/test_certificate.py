@@ -35,6 +35,7 @@ from law.canonical import compute_hash, encode
 from law.terms import parse_terms
 from law.terms_text import render_terms
 from tests.certificate.papers import evidence, make, paper, refuted, squeeze
+from tests.certificate.test_disclosed import disclosed_paper
 from tests.verifier import (
     proof_files,
     test_custody,
@@ -364,13 +365,16 @@ def test_every_font_is_inside_and_only_what_is_used_of_it() -> None:
 
 def test_headings_are_of_the_heading_font() -> None:
     known = set((files("certificate") / "fonts/headings.txt").read_text("utf-8"))
-    for made in (
+    papers = (
         *[paper(kind, "both") for kind in KINDS[1:]],
         paper("transaction", "zh"),
         refuted(),
-    ):
+        disclosed_paper(),
+    )
+    kinds = [certify(kind) for kind in test_proofs.GOOD]
+    for certificate in (*[made.certificate for made in papers], *kinds):
         for language in ("zh", "en"):
-            document = encode_document(made.certificate, language)
+            document = encode_document(certificate, language)
             titles = [document["title"], *[one["title"] for one in document["sections"]]]
             said = "".join([*titles, *document["conclusion"]])
             assert sorted(set(said) - known) == []
