@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -19,8 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-
-from cli.devnet_addresses import choose_ports
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -36,6 +35,7 @@ FLAGS = (
     "--no-first-run",
     "--lang=en-US",
 )
+_STARTED = re.compile(r"started successfully on port (\d+)")
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 """The name under which WebDriver (section 12) refers to an element."""
 
@@ -166,7 +166,6 @@ def start_browser(language: str = "en-US") -> Iterator[Browser]:
     """Run ChromeDriver and a browser of its own until the block ends."""
     assert CHROMIUM is not None
     assert DRIVER is not None
-    (port,) = choose_ports(1, 0)
     # As root, which a container often is, Chromium has no sandbox to start.
     flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     wanted = {
@@ -178,25 +177,31 @@ def start_browser(language: str = "en-US") -> Iterator[Browser]:
         },
         "goog:loggingPrefs": {"performance": "ALL"},
     }
-    with (
-        subprocess.Popen(
-            [DRIVER, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as driver,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=None, trust_env=False) as client,
-    ):
+    command = [DRIVER, "--port=0"]  # it chooses one that is free, and says which
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as driver:
         try:
-            while True:
+            url = f"http://127.0.0.1:{_read_port(driver)}"
+            with httpx.Client(base_url=url, timeout=None, trust_env=False) as client:
+                asked = {"capabilities": {"alwaysMatch": wanted}}
+                made = client.post("/session", json=asked).json()
+                session = made["value"].get("sessionId")
+                assert session, made
                 try:
-                    client.get("/status")
-                    break
-                except httpx.TransportError:
-                    time.sleep(0.02)
-            made = client.post("/session", json={"capabilities": {"alwaysMatch": wanted}}).json()
-            session = made["value"].get("sessionId")
-            assert session, made
-            try:
-                yield Browser(client, session)
-            finally:
-                client.delete(f"/session/{session}")
+                    yield Browser(client, session)
+                finally:
+                    client.delete(f"/session/{session}")
         finally:
-            driver.terminate()
+            driver.kill()  # it has nothing to keep, and has been seen to stay after a SIGTERM
+
+
+def _read_port(driver: subprocess.Popen[str]) -> str:
+    """Return the port on which ChromeDriver says that it listens."""
+    assert driver.stdout is not None
+    said = []
+    for line in driver.stdout:
+        if found := _STARTED.search(line):
+            return found[1]
+        said.append(line)
+    raise RuntimeError(f"ChromeDriver does not start: {said}")
