@@ -64,6 +64,9 @@ class BlockSource(Protocol):
     def certificate(self, height: int) -> bytes | None:
         """Return an applied block's commit certificate; None or empty at height 0."""
 
+    def checkpoint(self, height: int) -> bytes | None:
+        """Return the certified checkpoint kept of a height."""
+
     def transaction_height(self, tx_id: bytes) -> int | None:
         """Return the height of a transaction on the chain."""
 

@@ -24,7 +24,7 @@ from ledger.checkpoint import (
 )
 from ledger.equivocation import CheckpointFork, CosignedTree
 from ledger.log import ReadTile, root_from_tiles
-from ledger.note import NoteSignature, VerifierKey, format_note
+from ledger.note import NoteSignature, VerifierKey, format_note, match_known_keys, parse_note
 from ledger.refusal import Rejected
 from ledger.signing import Signer
 from ledger.votes import VerifySignature
@@ -112,6 +112,27 @@ class Certification:
         self._heights[height] = _Height(Checkpoint(self._genesis.origin, size, root), {})
         while len(self._heights) > HEIGHTS_MAX:
             del self._heights[min(self._heights)]
+
+    def resume(self, height: int, note: bytes) -> None:
+        """Take the cosignatures of an opened height from the certified checkpoint kept of it.
+
+        Nobody says anew what stands there: a later time says less. A line in fault is left out.
+        """
+        opened = self._heights[height]
+        kept = parse_note(note)
+        if kept.text != opened.checkpoint.text():
+            return
+        size, root = opened.checkpoint.size, opened.checkpoint.root
+        for replica, _, signature in match_known_keys(kept, self._keys):
+            line = Cosigned(height, size, root, signature)
+            if self._find_fault(replica, line, opened.checkpoint):
+                continue
+            opened.signatures[replica] = signature
+            if replica == self._replica:
+                self.own = line
+        if len(opened.signatures) >= self._genesis.validators.quorum:
+            opened.noted_count = len(opened.signatures)
+            self.certified_height = max(self.certified_height, height)
 
     def cosign(self, height: int, time_s: int) -> Cosigned:
         """Return this node's cosignature of an opened height; the caller makes it durable first."""

@@ -302,6 +302,8 @@ class Driver:
         header = self.chain.header
         self.certification.open_height(header.height, header.log_size, self.chain.log.root())
         self._certificate = self._source.certificate(header.height) or b""
+        if (note := self._source.checkpoint(header.height)) is not None:
+            self.certification.resume(header.height, note)
         record = None
         if event.record is not None:
             record, self._cosigned_size, self._journal_height = decode_journal_record(event.record)
@@ -702,6 +704,9 @@ class Driver:
         if self.recovery.is_active or 0 < silent_through >= header.height:
             return
         if header.log_size < self._cosigned_size:
+            return
+        own = self.certification.own
+        if own is not None and own.height == header.height:
             return
         # Rounded up: the time is read as a moment by which the tree existed.
         item = self.certification.cosign(header.height, -(-self._now_ms // 1000))

@@ -158,6 +158,10 @@ class LedgerStore:
         except NotMounted:
             return None
 
+    def checkpoint(self, height: int) -> bytes | None:
+        """Return the certified checkpoint kept of a height, or None."""
+        return self.chain_store.checkpoint(height)
+
     def read_tile(self, level: int, index: int) -> bytes:
         """Return a log tile's hashes; empty when there is none."""
         return self.chain_store.tile(level, index) or b""

@@ -214,6 +214,39 @@ MUTANTS = (
         DRIVER + "test_a_cosignature_that_was_lost_is_sent_again",
     ),
     Mutant(
+        "kept-checkpoint-forgotten",
+        "node/driver.py",
+        "            self.certification.resume(header.height, note)\n",
+        "            pass\n",
+        "a restart replaces a certified checkpoint by a later one of fewer",
+        DRIVER + "test_a_certified_checkpoint_is_not_cosigned_anew_after_a_restart",
+    ),
+    Mutant(
+        "cosigned-anew",
+        "node/driver.py",
+        "        if own is not None and own.height == header.height:\n            return\n",
+        "",
+        "a node cosigns with a later time what it has cosigned",
+        DRIVER + "test_a_certified_checkpoint_is_not_cosigned_anew_after_a_restart",
+    ),
+    Mutant(
+        "kept-checkpoint-of-another-tree",
+        "node/certification.py",
+        "        if kept.text != opened.checkpoint.text():\n            return\n",
+        "",
+        "cosignatures of another tree are counted for this one",
+        DRIVER + "test_what_is_wrong_in_a_kept_checkpoint_is_not_taken_up",
+    ),
+    Mutant(
+        "kept-lines-not-verified",
+        "node/certification.py",
+        "            if self._find_fault(replica, line, opened.checkpoint):\n"
+        "                continue\n",
+        "",
+        "a line in fault stays in the checkpoint",
+        DRIVER + "test_what_is_wrong_in_a_kept_checkpoint_is_not_taken_up",
+    ),
+    Mutant(
         "cosignature-not-verified",
         "node/certification.py",
         "verify_cosignature("

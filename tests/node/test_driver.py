@@ -276,6 +276,59 @@ def test_a_cosignature_says_a_second_by_which_the_tree_existed() -> None:
     assert times == {network.now_ms // 1000 + 1}
 
 
+def test_a_certified_checkpoint_is_not_cosigned_anew_after_a_restart() -> None:
+    """Its lines say by when the tree existed: later ones, of those who are up, would say less."""
+    network = Drivers().start()
+    network.grow(2)
+    network.tick(STATUS_INTERVAL_TICKS)  # the fourth cosignature comes after the note
+    kept = [machine.store.checkpoint(machine.height) for machine in network.machines]
+    said = [machine.driver.certification.own for machine in network.machines]
+    network.now_ms += 60_000
+    for machine in network.machines:
+        machine.store.chain_store.flush_checkpoints()
+        machine.done.clear()
+        machine.start()
+        assert machine.driver.certification.certified_height == machine.height
+    for machine in network.machines:
+        for peer in network.machines:
+            machine.step(PeerChanged(peer.number, True))
+    network.tick(STATUS_INTERVAL_TICKS)
+    assert [machine.store.checkpoint(machine.height) for machine in network.machines] == kept
+    assert [set(machine.sent(Cosigned)) for machine in network.machines] == [{own} for own in said]
+    network.grow(1)
+    assert {m.driver.certification.certified_height for m in network.machines} == {
+        network.machines[0].height
+    }
+
+
+@pytest.mark.parametrize("spoilt", ["line", "tree"])
+def test_what_is_wrong_in_a_kept_checkpoint_is_not_taken_up(spoilt: str) -> None:
+    network = Drivers().start()
+    network.grow(1)
+    network.tick(STATUS_INTERVAL_TICKS)
+    machine = network.machines[0]
+    note = machine.store.checkpoint(machine.height)
+    assert note is not None
+    lines = note.split(b"\n")
+    if spoilt == "tree":
+        lines[2] = base64.b64encode(bytes(32))
+    else:
+        name, _, value = lines[-3].rpartition(b" ")
+        wrong = bytearray(base64.b64decode(value))
+        wrong[-1] ^= 1
+        lines[-3] = name + b" " + base64.b64encode(wrong)
+    certification = machine.driver.certification
+    header = machine.driver.chain.header
+    certification.open_height(machine.height, header.log_size, machine.driver.chain.log.root())
+    certification.resume(machine.height, b"\n".join(lines))
+    made = certification.make_note(machine.height)
+    if spoilt == "tree":
+        assert made is None
+    else:
+        assert made is not None
+        assert made.count(b"\n") == note.count(b"\n") - 1
+
+
 def test_a_smaller_tree_is_never_cosigned_after_a_larger_one() -> None:
     network = Drivers().start()
     network.grow(3)
