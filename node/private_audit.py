@@ -87,6 +87,7 @@ class PrivateAudit:
                         f"{path}: its last line was broken off; it stays so",
                     )
                 )
+        directory.fsync_directory()  # what is seen may be in the page cache only, after a kill
 
     def write(self, line: AuditLine, now: datetime) -> None:
         """Make a line durable in the file of its month."""

@@ -178,6 +178,7 @@ class Journal:
         """
         for name in (VOTES_FILE, *PENDING_FILES):
             self._directory.fsync(name)
+        self._directory.fsync_directory()
         copies = [self._read_copies(0), self._read_copies(1)]
         slots = [_newest(pair) for pair in copies]
         marks = [self._read_mark(0), self._read_mark(1)]

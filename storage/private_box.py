@@ -90,6 +90,7 @@ class PrivateBox:
                         f"the erasure of {document} was begun; it is finished now",
                     )
                 )
+        directory.fsync_directory()  # what is seen may be in the page cache only, after a kill
 
     def documents(self) -> list[str]:
         """Return the names of all documents, erased ones and lone keys included."""

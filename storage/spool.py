@@ -83,9 +83,18 @@ class Spool:
                     self._begin(name)
 
     def load(self) -> list[bytes]:
-        """Return every envelope found, oldest file first; cut off a torn end."""
+        """Return every envelope found, oldest file first; cut off a torn end.
+
+        What is returned is durable, and so are the names of the files: a killed process leaves
+        bytes and renames that only the page cache holds, and power lost later would take them, and
+        with a file that was begun anew all that was promised since.
+        """
         here = self._directory.names()
         found = [self._read(at) if SPOOL_FILES[at] in here else [] for at in (0, 1)]
+        if not self._is_read_only:
+            for name in SPOOL_FILES:
+                self._directory.fsync(name)
+            self._directory.fsync_directory()
         self._active = 0 if self._sizes[0] <= self._sizes[1] else 1
         return [*found[1 - self._active], *found[self._active]]
 

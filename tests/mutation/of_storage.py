@@ -279,6 +279,48 @@ MUTANTS = (
         SPOOL + "test_what_was_appended_survives_a_power_cut",
     ),
     Mutant(
+        "seen-promises-not-synced",
+        "storage/spool.py",
+        "            for name in SPOOL_FILES:\n                self._directory.fsync(name)\n",
+        "",
+        "what only the page cache holds of a killed process counts as promised",
+        SPOOL + "test_what_a_killed_process_left_unsynced_does_not_take_later_promises_along",
+    ),
+    Mutant(
+        "seen-spool-file-not-synced",
+        "storage/spool.py",
+        "            self._directory.fsync_directory()\n        self._active",
+        "        self._active",
+        "promises are written to a file that a loss of power replaces by the old one",
+        SPOOL + "test_what_a_killed_process_left_unsynced_does_not_take_later_promises_along",
+    ),
+    Mutant(
+        "seen-journal-not-synced",
+        "storage/journal.py",
+        "        self._directory.fsync_directory()\n        copies",
+        "        copies",
+        "votes are written to a journal whose name a loss of power takes away",
+        JOURNAL + "test_a_journal_that_a_killed_process_made_stays_once_it_was_loaded",
+    ),
+    Mutant(
+        "seen-box-not-synced",
+        "storage/private_box.py",
+        "        directory.fsync_directory()  # what is seen",
+        "        # what is seen",
+        "a private document that was read is gone after a loss of power",
+        "tests/storage/test_private_box.py::"
+        "test_what_a_killed_process_left_unsynced_stays_once_it_was_seen",
+    ),
+    Mutant(
+        "seen-audit-not-synced",
+        "node/private_audit.py",
+        "        directory.fsync_directory()  # what is seen",
+        "        # what is seen",
+        "lines of the audit are written to a file whose name a loss of power takes away",
+        "tests/node_edges/test_private_audit.py::"
+        "test_a_file_that_a_killed_process_made_stays_once_the_audit_was_opened",
+    ),
+    Mutant(
         "promise-crc-unchecked",
         "storage/spool.py",
         "return raw if crc32c(raw) == crc else None",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +13,9 @@ import msgspec
 import pytest
 
 from node.private_audit import AuditCount, AuditLine, PrivateAudit, seal_line, verify_audit
+from sim.disk import ProcessEnded, Survival
 from storage.files import Damaged, DiskDirectory
+from tests.storage.crashing import CrashingDirectory
 
 JANUARY = datetime(2026, 1, 31, 23, 59, tzinfo=UTC)
 FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)
@@ -144,3 +147,16 @@ def test_the_example_of_the_document_is_one(directory: DiskDirectory, tmp_path: 
     example = text.partition("### Audit of private fields")[2].split("```")[1]
     (tmp_path / "audit-2026-03.log").write_text(example.removeprefix("text\n"), "utf-8")
     assert verify_audit(directory) == AuditCount(lines=2, unsealed=0)
+
+
+def test_a_file_that_a_killed_process_made_stays_once_the_audit_was_opened() -> None:
+    """A kill leaves a name that only the page cache holds; a loss of power would take it."""
+    for step in range(4):
+        directory = CrashingDirectory()
+        directory.crash_at = step
+        with suppress(ProcessEnded):
+            PrivateAudit(directory, JANUARY).write(make_line("a"), JANUARY)
+        directory.crash_at = None
+        PrivateAudit(directory, JANUARY).write(make_line("b"), JANUARY)
+        directory.lose_power(Survival.NONE)
+        assert b'"b"' in directory.pread("audit-2026-01.log", 0, 4096), step

@@ -118,4 +118,11 @@ REGRESSIONS: Final[tuple[Regression, ...]] = (
         "that would have told it was removed as damaged. Such a node is one of the f, and was "
         "judged as a correct one.",
     ),
+    Regression(
+        996188,
+        Options(),
+        "A node was killed between giving its new spool file its name and syncing the directory. "
+        "It went on with that file and promised three transactions; power failed, the old file was "
+        "back, and they were gone. Whoever opens a spool syncs what it sees now.",
+    ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 
 import pytest
 
@@ -124,6 +125,25 @@ def test_crash_at_every_step_forgets_nothing_acknowledged(survival: Survival, se
         for record, pending in PROGRAMME[found:]:
             journal.save(record, pending)
         assert Journal.open(disk).load() == expected[-1]
+
+
+def test_a_journal_that_a_killed_process_made_stays_once_it_was_loaded() -> None:
+    """A kill leaves a name that only the page cache holds; a loss of power would take it."""
+    steps = CrashingDirectory()
+    Journal.create(steps)
+    for step in range(steps.step):
+        disk = CrashingDirectory()
+        disk.crash_at = step
+        with suppress(ProcessEnded):
+            Journal.create(disk)
+        disk.crash_at = None
+        if VOTES_FILE in disk.names():
+            record, pending = PROGRAMME[0]
+            journal = Journal.open(disk)
+            journal.load()
+            journal.save(record, pending)
+            disk.lose_power(Survival.NONE)
+            assert Journal.open(disk).load() == states()[1], step
 
 
 @pytest.mark.parametrize("survival", list(Survival))

@@ -186,3 +186,17 @@ def test_power_lost_at_any_step_leaves_the_last_promise_or_the_next(survival: Su
         if LIFE[done][0] == "forget":
             allowed.append(REST)
         assert found(directory) in allowed, f"at step {at}, after {done} promises"
+
+
+def test_what_a_killed_process_left_unsynced_stays_once_it_was_seen() -> None:
+    """A kill leaves names that only the page cache holds; a loss of power would take them."""
+    steps = CrashingDirectory()
+    live(steps)
+    for at in range(steps.step):
+        directory = CrashingDirectory()
+        directory.crash_at = at
+        live(directory)
+        directory.crash_at = None
+        seen = found(directory)
+        directory.lose_power(Survival.NONE)
+        assert found(directory) == seen, f"at step {at}"

@@ -143,6 +143,31 @@ def test_power_lost_at_any_step_of_a_change_over_loses_nothing_owed(survival):
     assert is_done, "every step was tried"
 
 
+@pytest.mark.parametrize("later", [[], ENVELOPES[8:10]], ids=["nothing more", "two more"])
+def test_what_a_killed_process_left_unsynced_does_not_take_later_promises_along(later):
+    """A kill leaves a rename and bytes in the page cache; a loss of power after it takes both."""
+    for step in range(12):
+        disk = CrashingDirectory()
+        spool = Spool(disk)
+        spool.load()
+        spool.append(ENVELOPES[:5])
+        spool.change_over(ENVELOPES[:2])
+        disk.crash_at = disk.step + step
+        is_done = True
+        try:
+            spool.append(ENVELOPES[5:8])
+            spool.change_over(ENVELOPES[:8])
+        except ProcessEnded:
+            is_done = False
+        disk.crash_at = None
+        spool, seen = reopen(disk)
+        if later:
+            spool.append(later)
+        disk.lose_power(Survival.NONE)
+        assert {*seen, *later} <= set(reopen(disk)[1]), step
+    assert is_done, "every step was tried"
+
+
 @pytest.mark.parametrize("cut", [1, 5, 8, 60])
 def test_torn_end_is_cut_off_and_said(directory, cut):
     spool = Spool(directory)
