@@ -251,6 +251,10 @@ class Mempool:
             del self._quarantine[next(iter(self._quarantine))]
         self._quarantine[tx_id] = None
 
+    def is_set_aside(self, tx_id: bytes) -> bool:
+        """Say whether executing this transaction raised here, so that it is not let in again."""
+        return tx_id in self._quarantine
+
 
 def _weigh(transactions: Sequence[Transaction]) -> dict[str, tuple[int, int]]:
     """Return number and bytes of transactions by submitter."""

@@ -202,7 +202,7 @@ class Submissions:
                 if not isinstance(item, Candidate):
                     answers.append(item)
                     continue
-                refusal = self._take_quota(item, now_s)
+                refusal = self._check_set_aside(item) or self._take_quota(item, now_s)
                 if refusal is None and self._is_on_trial(item):
                     await asyncio.sleep(0)  # a trial is a turn of its own
                     refusal = self._check_attempt(item)
@@ -289,6 +289,21 @@ class Submissions:
         )
         self._count_refusal(rejected.reason)
         return Refused(rejected, transaction.tx_id, max(RETRY_AFTER_S, round(wait_s + 0.5)))
+
+    def _check_set_aside(self, candidate: Candidate) -> Refused | None:
+        """Refuse, before it takes room on the disk, what executing raised on and nobody here
+        promised: no block of this node will hold it until the mistake is mended."""
+        tx_id = candidate.transaction.tx_id
+        if tx_id in self._promises or not self._shell.driver.pool.is_set_aside(tx_id):
+            return None
+        set_aside = Rejected(
+            Reason.POOL_FULL,
+            f"there is room, but not for transaction {tx_id.hex()}: executing it failed on this "
+            "node, by a mistake of the software, and it is set aside until that is mended",
+            f"交易池尚有空位，但不收交易 {tx_id.hex()}：本节点执行该交易时因软件缺陷出错，"
+            "已将其搁置，修复之前不再收录",
+        )
+        return self._refuse(set_aside, candidate)
 
     def _is_on_trial(self, candidate: Candidate) -> bool:
         """Say whether this is an attempt that may be one too many: not what is promised, waits or

@@ -213,6 +213,28 @@ async def test_what_comes_in_bulk_is_taken_however_much_of_it_waits() -> None:
     assert [type(answer) for answer in answers] == [Accepted] * (3 * FEW + 1)
 
 
+async def test_what_could_not_be_executed_here_is_told_so_and_not_that_the_pool_is_full() -> None:
+    """It was spooled anew at each asking, and who asked was told that the pool had filled up."""
+    door = Door(is_crowded=False)
+    promised, stranger = payment(door.world), payment(door.world)
+    (accepted,) = await door.submissions.submit([promised])
+    for envelope in (promised, stranger):
+        door.pool.quarantine(read(envelope).transaction.tx_id)
+    written: list[Any] = []
+
+    async def write_spool(write: Any) -> None:
+        written.append(write)
+
+    door.shell.write_spool = write_spool
+    refused, other = await door.submissions.submit([stranger, promised])
+    assert isinstance(refused, Refused)
+    tx_id = read(stranger).transaction.tx_id.hex()
+    assert f"not for transaction {tx_id}: executing it failed" in refused.rejected.detail
+    assert f"不收交易 {tx_id}" in refused.rejected.detail_zh
+    assert type(other) is type(accepted) is Accepted, "what was promised stays promised"
+    assert written == []
+
+
 async def test_the_door_counts_bytes_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two blocks' worth in number, if each is large, were many blocks, and what was promised behind
     them came after all of them: a member that relays such to each node for itself had time to see
