@@ -62,3 +62,13 @@ def test_it_shows_what_it_promises_keeps_the_network_and_leaves_nothing_when_sto
     wait_gone([int(stop[1]), *pids])
     assert main(["inspect", "--home", f"{home}/node-0"]) == 0
     assert "every signature of " in capsys.readouterr().out
+
+
+def test_a_link_to_the_script_finds_the_checkout(tmp_path: Path) -> None:
+    link = tmp_path / "quickstart"
+    link.symlink_to(ROOT / "scripts" / "quickstart")
+    done = subprocess.run(
+        [str(link), "--help"], cwd=tmp_path, capture_output=True, encoding="utf-8", check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--keep" in done.stdout
