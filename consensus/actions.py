@@ -121,6 +121,8 @@ class Note(msgspec.Struct, frozen=True):
     """A line for the log."""
 
     text: str
+    is_warning: bool = False
+    """Whether somebody should look at it, because two executed one block otherwise."""
 
 
 Action = (

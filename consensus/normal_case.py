@@ -45,6 +45,12 @@ not enter the block hash, so whoever passed a proposal on may have named others.
 repeated by the primary, are still taken in this view."""
 
 
+_EXECUTED_OTHERWISE: Final = frozenset(
+    {Verdict.ENTRIES_DIFFER, Verdict.STATE_DIFFERS, Verdict.CANNOT_EXECUTE}
+)
+"""Verdicts by which either the primary or this node executes wrongly."""
+
+
 def ask_for_proposal(state: HeightState, work_pending: bool) -> None:
     """In view 0, have the primary build a block if there is work, or none has come for long."""
     if state.view != 0 or state.is_changing or state.own_vote(PRE_PREPARE) is not None:
@@ -179,7 +185,8 @@ def take_verdict(state: HeightState, event: ProposalChecked) -> bool:
         return False
     state.note(
         f"block {event.block_hash.hex()} from replica {held.source}: {event.verdict}"
-        + (f": {event.detail}" if event.detail else "")
+        + (f": {event.detail}" if event.detail else ""),
+        is_warning=event.verdict in _EXECUTED_OTHERWISE,
     )
     state.proposals.drop(event.block_hash)
     is_accepted = state.accepted is not None and state.accepted.block_hash == event.block_hash

@@ -148,9 +148,9 @@ class HeightState:
         """Ask the driver for something."""
         self.outbox.actions.append(action)
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, *, is_warning: bool = False) -> None:
         """Write a line to the log."""
-        self.emit(Note(f"height {self.height} view {self.view}: {text}"))
+        self.emit(Note(f"height {self.height} view {self.view}: {text}", is_warning))
 
     def record_vote(self, vote: Vote) -> None:
         """Count a verified vote of anybody, reporting a contradiction."""

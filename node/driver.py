@@ -592,7 +592,7 @@ class Driver:
                     )
                 )
             case act.Note():
-                self._say("info", action.text)
+                self._say("warning" if action.is_warning else "info", action.text)
             case _:
                 assert_never(action)
         return None

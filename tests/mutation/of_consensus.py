@@ -16,6 +16,15 @@ IBFT = "tests/consensus/test_ibft_results.py::"
 
 MUTANTS = (
     Mutant(
+        "difference-in-passing",
+        "consensus/normal_case.py",
+        "        is_warning=event.verdict in _EXECUTED_OTHERWISE,\n",
+        "",
+        "that two execute otherwise is an everyday line of the log",
+        "tests/node/test_driver.py::"
+        "test_a_replica_that_executes_otherwise_prepares_nothing_and_says_where",
+    ),
+    Mutant(
         "quorum-one-less",
         "ledger/validators.py",
         "compute_faulty_max(replica_count)) // 2 + 1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from contracts.kinds import KINDS, Kind
 from ledger import tags
 from ledger.block import decode_header, encode_header
 from ledger.hashing import tagged_hash
+from ledger.transaction import Outcome, decode_transaction
 from ledger.votes import (
     COMMIT,
     PREPARE,
@@ -79,7 +81,9 @@ def vote(
     return Consensus(encode_message(kind(NEXT, 0, block_hash, replica, signature)))
 
 
-def proposed(network: Drivers) -> tuple[Machine, PrePrepare]:
+def proposed(
+    network: Drivers, before: Callable[[], None] = lambda: None
+) -> tuple[Machine, PrePrepare]:
     """A machine 3 that was given the proposal of height 1 and nothing else."""
     network.start()
     network.loses = lambda _sender, receiver, _frame: receiver != 1
@@ -87,10 +91,36 @@ def proposed(network: Drivers) -> tuple[Machine, PrePrepare]:
     network.tick(1, 1, 3)
     [proposal] = [item for item in network.machines[1].voted() if isinstance(item, PrePrepare)]
     machine = network.machines[3]
+    before()
     for frame in network.machines[1].sent(Transactions):
         machine.hear(1, frame)
     machine.hear(1, Consensus(encode_message(proposal)))
     return machine, proposal
+
+
+def test_a_replica_that_executes_otherwise_prepares_nothing_and_says_where(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever of the two is wrong, an operator has to look: it is a warning."""
+    network = Drivers()
+    kind = KINDS[("prepaid.prepay", 1)]
+
+    def apply(*_: object) -> Outcome:
+        return Outcome(refused=False, code="", effects=(("locked", 7),))
+
+    def spoil() -> None:
+        mistaken = Kind(kind.data, apply, kind.summary)
+        monkeypatch.setitem(KINDS, ("prepaid.prepay", 1), mistaken)
+
+    machine, proposal = proposed(network, spoil)
+    raw = network.machines[1].sent(Transactions)[0].envelopes[0]
+    tx_id = decode_transaction(raw).tx_id.hex()
+    [line] = machine.said("warning")
+    assert line.startswith(
+        f"height 1 view 0: block {proposal.proposal.block_hash.hex()} from replica 1: "
+        f"entries_differ: transaction 0 ({tx_id}) is the first that differs: here it is "
+    )
+    assert machine.voted() == []
 
 
 def test_a_vote_is_its_signers_whoever_brings_it() -> None:
