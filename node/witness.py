@@ -74,6 +74,7 @@ class Witness:
         self._trusts = {genesis.origin: log_trust(genesis) for genesis in logs}
         if _DRAFT in directory.names():
             directory.remove(_DRAFT)
+        directory.fsync_directory()  # what is seen may be in the page cache only, after a kill
         self._kept = {origin: self._load(origin) for origin in self._trusts}
 
     @property

@@ -321,6 +321,15 @@ MUTANTS = (
         "test_a_file_that_a_killed_process_made_stays_once_the_audit_was_opened",
     ),
     Mutant(
+        "seen-cosignature-not-synced",
+        "node/witness.py",
+        "        directory.fsync_directory()  # what is seen",
+        "        # what is seen",
+        "a witness shows what it cosigned, and has forgotten it after a loss of power",
+        "tests/outside/test_witness.py::"
+        "test_what_a_killed_witness_cosigned_is_durable_before_it_is_shown",
+    ),
+    Mutant(
         "promise-crc-unchecked",
         "storage/spool.py",
         "return raw if crc32c(raw) == crc else None",

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,10 @@ from node.witness import Witness
 from node.witness_server import make_app, run_witness, write_identity
 from node.witness_shelf import WitnessShelf
 from node.witnessing import Outsider, Witnessing
+from sim.disk import ProcessEnded, Survival
 from storage.files import Damaged, DiskDirectory, StorageFailure
 from tests.outside.logs import GENESIS, TIME_S, leaves, make_note, prove
+from tests.storage.crashing import CrashingDirectory
 
 SIGNER = SeedSigner(sha256(b"witness").digest())
 NAME = "court.example/witness"
@@ -209,6 +212,22 @@ def test_what_was_cosigned_is_remembered_and_a_changed_file_stops_the_start(
     path.write_bytes(good)
     with pytest.raises(Damaged):
         open_witness(folder, SeedSigner(sha256(b"another").digest()))
+
+
+def test_what_a_killed_witness_cosigned_is_durable_before_it_is_shown() -> None:
+    """A kill leaves a name that only the page cache holds; a loss of power would take it, and the
+    witness, asked about another tree, would not know what it has shown."""
+    for step in range(8):
+        directory = CrashingDirectory()
+        at = Witness(NAME, SIGNER, [GENESIS], directory, lambda: TIME_S)
+        directory.crash_at = directory.step + step
+        with suppress(ProcessEnded):
+            at.add_checkpoint(format_add_checkpoint(0, [], make_note(5)))
+        directory.crash_at = None
+        shown = Witness(NAME, SIGNER, [GENESIS], directory, lambda: TIME_S).newest(ORIGIN_HASH)
+        directory.lose_power(Survival.NONE)
+        after = Witness(NAME, SIGNER, [GENESIS], directory, lambda: TIME_S)
+        assert after.newest(ORIGIN_HASH) == shown, step
 
 
 async def test_a_cosignature_leaves_only_after_the_disk_has_it(
