@@ -331,7 +331,7 @@ def test_a_certified_checkpoint_is_not_cosigned_anew_after_a_restart() -> None:
     }
 
 
-@pytest.mark.parametrize("spoilt", ["line", "tree"])
+@pytest.mark.parametrize("spoilt", ["line", "tree", "all"])
 def test_what_is_wrong_in_a_kept_checkpoint_is_not_taken_up(spoilt: str) -> None:
     network = Drivers().start()
     network.grow(1)
@@ -342,6 +342,8 @@ def test_what_is_wrong_in_a_kept_checkpoint_is_not_taken_up(spoilt: str) -> None
     lines = note.split(b"\n")
     if spoilt == "tree":
         lines[2] = base64.b64encode(bytes(32))
+    elif spoilt == "all":
+        lines = [b"rot"]
     else:
         name, _, value = lines[-3].rpartition(b" ")
         wrong = bytearray(base64.b64decode(value))
@@ -352,7 +354,7 @@ def test_what_is_wrong_in_a_kept_checkpoint_is_not_taken_up(spoilt: str) -> None
     certification.open_height(machine.height, header.log_size, machine.driver.chain.log.root())
     certification.resume(machine.height, b"\n".join(lines))
     made = certification.make_note(machine.height)
-    if spoilt == "tree":
+    if spoilt != "line":
         assert made is None
     else:
         assert made is not None
