@@ -17,7 +17,7 @@ import shutil
 from pathlib import Path
 from typing import Final, Literal
 
-from storage.leveldb_files import reserve_numbers
+from storage.leveldb_files import is_unmade, reserve_numbers
 
 _TABLE: Final = re.compile(r"[0-9]{6,}\.(ldb|sst)")
 _NUMBER: Final = re.compile(r"(?:MANIFEST-)?([0-9]{6,})(?:\.[a-z]+)?")
@@ -35,5 +35,6 @@ def make_working_copy(original: Path, copy: Path, backend: Literal["leveldb", "r
             (copy / file.name).symlink_to(file.absolute())
         elif not _WITHOUT_DATA.fullmatch(file.name):
             shutil.copyfile(file, copy / file.name)
-    if backend == "leveldb" and (copy / "CURRENT").exists():
+    # One that a crash left unmade has no numbers, and its manifest stays what tells.
+    if backend == "leveldb" and (copy / "CURRENT").exists() and not is_unmade(copy):
         reserve_numbers(copy, max(numbers) + 1)

@@ -145,13 +145,22 @@ def test_a_folder_that_is_gone_is_as_an_empty_one(command: Command, home: Path) 
     assert f"DAMAGED  spool: {NodeHome(home).spool} holds no file, and a node that" in command.out
 
 
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"MANIFEST-000001": b""},
+        {"MANIFEST-000001": b"", "CURRENT": b"MANIFEST-000001\n"},
+    ],
+    ids=["without CURRENT", "with CURRENT"],
+)
 def test_an_index_whose_making_a_crash_cut_off_is_as_an_empty_one(
-    command: Command, home: Path
+    command: Command, home: Path, left: dict[str, bytes]
 ) -> None:
     pytest.importorskip("plyvel", exc_type=ImportError)
     for path in NodeHome(home).index.iterdir():
         path.unlink()
-    (NodeHome(home).index / "MANIFEST-000001").write_bytes(b"")
+    for name, data in left.items():
+        (NodeHome(home).index / name).write_bytes(data)
     assert command.run("inspect", "--home", home) == 0, command.out
     assert "WARNING  index: there is none, and the segments have 6 blocks" in command.out
 
