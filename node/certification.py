@@ -131,6 +131,7 @@ class Certification:
             if self._find_fault(replica, line, opened.checkpoint):
                 continue
             opened.signatures[replica] = signature
+            self._forks.add_true(replica, _tree_of(line))  # sent again, it is not looked at
             if replica == self._replica:
                 self.own = line
         if len(opened.signatures) >= self._genesis.validators.quorum:

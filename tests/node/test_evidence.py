@@ -150,6 +150,22 @@ def test_a_doubt_after_a_good_cosignature_of_the_same_block() -> None:
     assert [fork.slot for fork in doubt.evidence] == ["checkpoint/9"]
 
 
+def test_a_doubt_after_a_restart_whose_kept_checkpoint_has_the_good_cosignature() -> None:
+    """Its validator may never cosign this log again: what is kept of it is what convicts it."""
+    log = Log()
+    before = certification_of(log)
+    for replica in (1, 2, 3):
+        assert before.add(replica, log.frame(3, 300, root_at(300), replica), 3) is None
+    note = before.certify(3)
+    assert note is not None
+    certification = certification_of(log)
+    certification.resume(3, note)
+    assert certification.add(2, log.frame(3, 300, root_at(300)), 3) is None
+    doubt = certification.add(2, log.frame(2, 9, FALSE), 3)
+    assert doubt is not None
+    assert [fork.slot for fork in doubt.evidence] == ["checkpoint/9"]
+
+
 def test_what_is_no_doubt() -> None:
     log = Log()
     certification = certification_of(log)
