@@ -80,7 +80,7 @@ from node.witness_shelf import WitnessShelf
 from node.witnessing import Witnessing, load_witnesses
 from storage.archive import NotMounted
 from storage.backup import clear_recovery, is_recovery_demanded
-from storage.files import Damaged, DiskDirectory, InUse, StorageFailure
+from storage.files import Damaged, Directory, DiskDirectory, InUse, StorageFailure
 from storage.journal import Journal
 from storage.keyvalue import KeyValue
 from storage.spool import Spool
@@ -287,11 +287,12 @@ class _Server:
         table = ConnectionTable(self._places.count, metrics.api_dropped)
         verifier = SignatureVerifier(config.verification.workers, meter=metrics)
         async with contextlib.AsyncExitStack() as stack:
-            _open_folder(stack, place.path).lock(LOCK_FILE)
+            home = _open_folder(stack, place.path)
+            home.lock(LOCK_FILE)
             if not await self._join():
                 return self._status
             store, chain = self._open_ledger(stack)
-            journal = open_journal(_open_folder(stack, place.journal), is_recovering)
+            journal = open_journal(_open_folder(stack, place.journal), home, is_recovering)
             spool = Spool(_open_folder(stack, place.spool), is_expected=chain.header.height > 0)
             shelf = SnapshotShelf(_open_folder(stack, place.snapshots))
             stamped, witnessed, post_quantum = (
@@ -653,9 +654,14 @@ def _open_folder(stack: contextlib.AsyncExitStack, path: Path) -> DiskDirectory:
     return directory
 
 
-def open_journal(directory: DiskDirectory, is_recovering: bool) -> Journal:
-    """Open the vote journal; with `recover` a new one takes the place of whatever is there."""
+def open_journal(directory: Directory, home: Directory, is_recovering: bool) -> Journal:
+    """Open the vote journal; with `recover` a new one takes the place of whatever is there.
+
+    The marker in `home` is durable before that: of a command that was killed it may be in the page
+    cache only, and a new journal without it would be taken for one that has forgotten nothing.
+    """
     if is_recovering:
+        home.fsync_directory()
         Journal.discard(directory)
         return Journal.create(directory)
     return Journal.open(directory)

@@ -22,13 +22,16 @@ from node.home import NodeHome
 from node.ledger_store import open_ledger
 from node.restored_checkpoints import RESTORED_PROGRESS, take_restored
 from node.server import LOCK_FILE, _Server, open_identity, open_journal, open_keyvalue
+from sim.disk import Survival
 from storage.audit import verify_chain
+from storage.backup import RECOVER_MARKER
 from storage.chain import ChainStore
 from storage.files import Damaged, DiskDirectory
 from storage.journal import Journal
 from storage.memory import MemoryStore
 from storage.rows import HEIGHT, REPLAY_KEY
 from tests.cli.running import Command, StoredChain, encode_votes, write_journal
+from tests.storage.crashing import CrashingDirectory
 from tests.storage.killing import Changes, Crash
 
 
@@ -769,10 +772,21 @@ def test_a_new_home_needs_no_more_than_keys_configuration_and_genesis(
     assert [path.name for path in new.chain.iterdir()] == [p.name for p in old.chain.iterdir()]
     for path in (new.chain, new.index, new.journal, new.spool):
         assert path.stat().st_mode & 0o777 == 0o700, path
-    journal = DiskDirectory(new.journal)
-    assert open_journal(journal, is_recovering=True).load().record is None
+    journal, folder = DiskDirectory(new.journal), DiskDirectory(new.path)
+    assert open_journal(journal, folder, is_recovering=True).load().record is None
     journal.close()
+    folder.close()
     assert command.run("inspect", "--home", new.path) == 0, command.out
+
+
+def test_the_marker_that_a_killed_command_left_is_durable_before_the_journal_is_new() -> None:
+    """Else power lost later takes it, and the new journal passes for one that forgot nothing."""
+    home, journal = CrashingDirectory(), CrashingDirectory()
+    home.create(RECOVER_MARKER)
+    home.fsync(RECOVER_MARKER)
+    open_journal(journal, home, is_recovering=True)
+    home.lose_power(Survival.NONE)
+    assert home.names() == [RECOVER_MARKER]
 
 
 def test_recovery_of_a_home_with_nothing_else_makes_what_is_missing(
