@@ -116,7 +116,8 @@ class Certification:
     def resume(self, height: int, note: bytes) -> None:
         """Take the cosignatures of an opened height from the certified checkpoint kept of it.
 
-        Nobody says anew what stands there: a later time says less. A line in fault is left out.
+        Nobody says anew what stands there: a later time says less. A line in fault is left out; it
+        spoils the whole note, so another one is to be made as soon as it can be.
         """
         opened = self._heights[height]
         try:
@@ -126,15 +127,17 @@ class Certification:
         if kept.text != opened.checkpoint.text():
             return
         size, root = opened.checkpoint.size, opened.checkpoint.root
+        is_sound = True
         for replica, _, signature in match_known_keys(kept, self._keys):
             line = Cosigned(height, size, root, signature)
             if self._find_fault(replica, line, opened.checkpoint):
+                is_sound = False
                 continue
             opened.signatures[replica] = signature
             self._forks.add_true(replica, _tree_of(line))  # sent again, it is not looked at
             if replica == self._replica:
                 self.own = line
-        if len(opened.signatures) >= self._genesis.validators.quorum:
+        if is_sound and len(opened.signatures) >= self._genesis.validators.quorum:
             opened.noted_count = len(opened.signatures)
             self.certified_height = max(self.certified_height, height)
 

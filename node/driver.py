@@ -319,6 +319,7 @@ class Driver:
         silent = SILENT_ALWAYS if self.recovery.is_active else 0
         self._drive(ev.Restored(record, pending, header, silent))
         self._cosign()
+        self._certify(header.height)
 
     def _tick(self) -> None:
         self._ticks += 1

@@ -241,6 +241,7 @@ MUTANTS = (
         "kept-lines-not-verified",
         "node/certification.py",
         "            if self._find_fault(replica, line, opened.checkpoint):\n"
+        "                is_sound = False\n"
         "                continue\n",
         "",
         "a line in fault stays in the checkpoint",

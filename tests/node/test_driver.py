@@ -361,6 +361,26 @@ def test_what_is_wrong_in_a_kept_checkpoint_is_not_taken_up(spoilt: str) -> None
         assert made.count(b"\n") == note.count(b"\n") - 1
 
 
+def test_a_kept_checkpoint_that_one_line_spoils_is_noted_anew_by_the_start() -> None:
+    """Nobody can use it as it lies, and whose line it is may be away for long."""
+    network = Drivers().start()
+    network.grow(1)
+    network.tick(STATUS_INTERVAL_TICKS)
+    machine = network.machines[0]
+    note = machine.store.checkpoint(machine.height)
+    assert note is not None
+    *others, last, _ = note.split(b"\n")
+    name, _, value = last.rpartition(b" ")
+    wrong = bytearray(base64.b64decode(value))
+    wrong[-1] ^= 1
+    spoilt = b"\n".join([*others, name + b" " + base64.b64encode(wrong), b""])
+    machine.store.chain_store.put_checkpoint(machine.height, spoilt)
+    machine.store.chain_store.flush_checkpoints()
+    machine.start()
+    assert machine.store.checkpoint(machine.height) == b"\n".join([*others, b""])
+    assert machine.driver.certification.certified_height == machine.height
+
+
 def test_a_smaller_tree_is_never_cosigned_after_a_larger_one() -> None:
     network = Drivers().start()
     network.grow(3)
