@@ -248,6 +248,24 @@ MUTANTS = (
         DRIVER + "test_what_is_wrong_in_a_kept_checkpoint_is_not_taken_up",
     ),
     Mutant(
+        "kept-lines-convict-nobody",
+        "node/certification.py",
+        "            self._forks.add_true(replica, _tree_of(line))  # sent again",
+        "            # sent again",
+        "after a restart a validator that cosigns another tree is not convicted",
+        "tests/node/test_evidence.py::"
+        "test_a_doubt_after_a_restart_whose_kept_checkpoint_has_the_good_cosignature",
+    ),
+    Mutant(
+        "recovery-marker-not-synced",
+        "node/server.py",
+        "        home.fsync_directory()\n        Journal.discard",
+        "        Journal.discard",
+        "a loss of power leaves a new journal and takes the mark to recover",
+        "tests/cli/test_node_storage.py::"
+        "test_the_marker_that_a_killed_command_left_is_durable_before_the_journal_is_new",
+    ),
+    Mutant(
         "cosignature-not-verified",
         "node/certification.py",
         "verify_cosignature("
