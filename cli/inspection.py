@@ -77,12 +77,7 @@ from storage.chain import GENESIS_START, ChainStart
 from storage.files import Damaged, Directory, Refusal
 from storage.journal import Journal
 from storage.keyvalue import KeyValue
-from storage.leveldb_files import (
-    find_missing_log,
-    is_unmade,
-    verify_database,
-    verify_tables,
-)
+from storage.leveldb_files import find_missing_log, is_unmade, verify_database, verify_tables
 from storage.memory import MemoryStore
 from storage.spool import BOTH_EMPTY, SPOOL_FILES, Spool
 from storage.working_copy import make_working_copy
@@ -329,13 +324,12 @@ class Inspection:
 
     def _find_index(self) -> None:
         """Look, before the copy is opened and tidied up, whether an index is there and its log."""
-        self._has_index = any(self._copy.iterdir())
         self._missing_log = None
         if self._config.storage.backend != "leveldb":
+            self._has_index = any(self._copy.iterdir())
             return
-        if is_unmade(self._copy):
-            self._has_index = False
-        elif (self._copy / "CURRENT").exists():
+        self._has_index = not is_unmade(self._copy)
+        if self._has_index and (self._copy / "CURRENT").exists():
             missing = find_missing_log(self._copy)
             self._missing_log = None if missing is None else self._home.index / missing.name
 

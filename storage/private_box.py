@@ -79,7 +79,6 @@ class PrivateBox:
         names = set(directory.names())
         if _DRAFT in names:
             self._destroy(_DRAFT)
-            directory.fsync_directory()
         for name in sorted(names):
             document = name.removesuffix(_ERASED)
             if document != name and names & {document + _KEY, document + _BOX}:
