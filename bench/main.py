@@ -66,6 +66,10 @@ NODES_FOR_ONE_AWAY: Final = 4
 EVIDENCE_RATE: Final = 500
 """Evidence requests a second beside full load, of all nodes together."""
 
+REST_POLL_S: Final = 1.0
+REST_SHARE: Final = 0.05
+"""Of one core: nodes that use less, each in the mean, rest. Without load it is a hundredth."""
+
 STEADY: Final = 1.1
 """Times that the signature bound may move during a load before its ratio says little."""
 
@@ -317,13 +321,6 @@ def _run_evidence(arguments: argparse.Namespace, home: Path) -> int:
     return 0
 
 
-def _bound(node_count: int) -> float:
-    """Return the signature bound as the machine is now: its neighbours come and go."""
-    cores = os.cpu_count() or 1
-    _say(f"Measuring the signature bound on {cores} cores.")
-    return measure_bound(cores, node_count)
-
-
 class Bench:
     """A running devnet and the loads for it."""
 
@@ -380,7 +377,7 @@ class Bench:
         """Sign a load, post it, and return its figures."""
         arguments = self._arguments
         is_batch = load == "batch"
-        before = _bound(arguments.nodes)
+        before = self._bound(arguments.nodes)
         rate_max = arguments.rate_max if is_batch else int(before)
         count = int(rate_max * (arguments.seconds + 2 * WARM_UP_S))
         _say(f"Signing {count} transactions ({load}).")
@@ -398,9 +395,9 @@ class Bench:
         gc.collect()
         gc.freeze()
         _say(f"Posting for {arguments.seconds:g} s.")
-        before = _bound(arguments.nodes)  # signing took a while
+        before = self._bound(arguments.nodes)  # signing took a while
         result = asyncio.run(self._measure(load, iter(requests), probes))
-        bounds = (before, _bound(arguments.nodes))
+        bounds = (before, self._bound(arguments.nodes))
         bound = statistics.mean(bounds)
         return dataclasses.replace(result, bound=bound, bounds=bounds, ratio=result.rate / bound)
 
@@ -475,7 +472,7 @@ class Bench:
     def measure_beside(self, process: ReadingProcess) -> BesideLoad:
         """Post one individually signed load; alone, beside readers, and alone again."""
         seconds = self._arguments.seconds
-        count = int(_bound(self._arguments.nodes) * (3 * seconds + 2 * WARM_UP_S))
+        count = int(self._bound(self._arguments.nodes) * (3 * seconds + 2 * WARM_UP_S))
         _say(f"Signing {count} transactions (individual).")
         requests = list(
             self._maker().prepayments(
@@ -582,7 +579,7 @@ class Bench:
         """Post one load, kill the last `dead` nodes in its middle, and compare its halves."""
         arguments = self._arguments
         living = len(self._apis) - dead
-        bound = _bound(living)  # those that live on may have the processor of the dead
+        bound = self._bound(living)  # those that live on may have the processor of the dead
         count = int(bound * 2 * (arguments.seconds + WARM_UP_S))
         _say(f"Signing {count} transactions (individual).")
         requests = list(
@@ -673,6 +670,24 @@ class Bench:
             if len(set(seen)) == 1 and seen[0][1] == 0:
                 return
             time.sleep(0.2)
+
+    def _bound(self, node_count: int) -> float:
+        """Return the signature bound as the machine is now: its neighbours come and go."""
+        cores = os.cpu_count() or 1
+        self._rest()
+        _say(f"Measuring the signature bound on {cores} cores.")
+        return measure_bound(cores, node_count)
+
+    def _rest(self) -> None:
+        """Wait until the nodes rest: for seconds after a load they merge what it wrote, and what
+        that takes of the processor would be missing in the bound."""
+        pids = [self._devnet.process(node.replica).pid for node in self._devnet.state.nodes]
+        used_s = rest_s = REST_SHARE * REST_POLL_S * len(pids)
+        while used_s >= rest_s:
+            self._devnet.check_alive()
+            before_s = sum([read_cpu_s(pid) for pid in pids])
+            time.sleep(REST_POLL_S)
+            used_s = sum([read_cpu_s(pid) for pid in pids]) - before_s
 
     def _maker(self) -> LoadMaker:
         return LoadMaker(
