@@ -64,6 +64,13 @@ _PROBLEM_DETAILS: Final[Mapping[str, tuple[str, str]]] = {
         "the pool holds 100000 transactions and 61000000 bytes; try again shortly",
         "交易池已有 100000 笔、61000000 字节，请稍后重试",
     ),
+    "set_aside": (
+        (
+            "transaction … is set aside: executing it failed on this node, by a mistake of the "
+            "software, and it is not taken in until that is mended"
+        ),
+        "交易 … 已搁置：本节点执行该交易时因软件缺陷出错，修复之前不再收录",
+    ),
     "unauthenticated": (
         "this needs the header Authorization: Bearer <access token>",
         "此处需要请求头 Authorization: Bearer <访问令牌>",

@@ -109,6 +109,7 @@ _INTAKE_REASONS: Final = (
     "too_many_attempts",
     "quota_exceeded",
     "pool_full",
+    "set_aside",
     "unavailable",
     "bad_parameter",
 )

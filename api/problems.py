@@ -75,6 +75,7 @@ REASON_PROBLEMS: Final[Mapping[str, tuple[int, str, str]]] = {
     Reason.ROOT_MISMATCH: (422, "A root differs", "根哈希不一致"),
     Reason.QUOTA_EXCEEDED: (429, "The quota is used up", "超出配额"),
     Reason.POOL_FULL: (503, "The pool of waiting transactions is full", "交易池已满"),
+    Reason.SET_ASIDE: (500, "Executing it failed on this node", "本节点执行该交易时出错"),
     Reason.TOO_MANY_ATTEMPTS: (409, "Too many attempts on this record", "该记录的失败提交过多"),
 }
 

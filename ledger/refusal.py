@@ -41,6 +41,7 @@ class Reason(StrEnum):
     ROOT_MISMATCH = "root_mismatch"
     QUOTA_EXCEEDED = "quota_exceeded"
     POOL_FULL = "pool_full"
+    SET_ASIDE = "set_aside"
     TOO_MANY_ATTEMPTS = "too_many_attempts"
 
 

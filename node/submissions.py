@@ -297,11 +297,10 @@ class Submissions:
         if tx_id in self._promises or not self._shell.driver.pool.is_set_aside(tx_id):
             return None
         set_aside = Rejected(
-            Reason.POOL_FULL,
-            f"there is room, but not for transaction {tx_id.hex()}: executing it failed on this "
-            "node, by a mistake of the software, and it is set aside until that is mended",
-            f"交易池尚有空位，但不收交易 {tx_id.hex()}：本节点执行该交易时因软件缺陷出错，"
-            "已将其搁置，修复之前不再收录",
+            Reason.SET_ASIDE,
+            f"transaction {tx_id.hex()} is set aside: executing it failed on this node, by a "
+            "mistake of the software, and it is not taken in until that is mended",
+            f"交易 {tx_id.hex()} 已搁置：本节点执行该交易时因软件缺陷出错，修复之前不再收录",
         )
         return self._refuse(set_aside, candidate)
 

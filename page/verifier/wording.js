@@ -387,6 +387,7 @@ export const CAUSE_WORDS = new Map([
   ["root_mismatch", ["根哈希不符", "a hash or root differs"]],
   ["quota_exceeded", ["超出配额", "the quota is used up"]],
   ["pool_full", ["交易池已满", "the pool is full"]],
+  ["set_aside", ["节点执行时出错，已搁置", "executing it failed on a node, which set it aside"]],
   ["too_many_attempts", ["该记录的失败提交过多", "the record has too many refused attempts"]],
   ["unknown_format", ["格式或版本未知", "the format or version is not known"]],
   ["missing_member", ["缺少成员", "a member is missing"]],

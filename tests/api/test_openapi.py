@@ -191,4 +191,5 @@ def test_every_reason_has_a_problem() -> None:
         "not_certified",
         "unavailable",
         "pool_full",
+        "set_aside",
     }

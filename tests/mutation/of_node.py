@@ -441,6 +441,14 @@ MUTANTS = (
         "tests/node/test_intake.py::test_what_comes_together_has_the_checks_that_each_has_alone",
     ),
     Mutant(
+        "set-aside-told-to-wait",
+        "node/submissions.py",
+        "            Reason.SET_ASIDE,",
+        "            Reason.POOL_FULL,",
+        "who sends what could not be executed here is told to try again, and does so for ever",
+        ATTEMPTS + "test_what_could_not_be_executed_here_is_told_so_and_not_that_the_pool_is_full",
+    ),
+    Mutant(
         "quota-stands-still",
         "node/submissions.py",
         "                    now_s = self._shell.now_ms() / 1000\n",

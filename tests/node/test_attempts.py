@@ -229,8 +229,9 @@ async def test_what_could_not_be_executed_here_is_told_so_and_not_that_the_pool_
     refused, other = await door.submissions.submit([stranger, promised])
     assert isinstance(refused, Refused)
     tx_id = read(stranger).transaction.tx_id.hex()
-    assert f"not for transaction {tx_id}: executing it failed" in refused.rejected.detail
-    assert f"不收交易 {tx_id}" in refused.rejected.detail_zh
+    assert (refused.rejected.reason, refused.retry_after_s) == (Reason.SET_ASIDE, None)
+    assert f"transaction {tx_id} is set aside: executing it failed" in refused.rejected.detail
+    assert f"交易 {tx_id} 已搁置" in refused.rejected.detail_zh
     assert type(other) is type(accepted) is Accepted, "what was promised stays promised"
     assert written == []
 
