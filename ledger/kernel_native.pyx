@@ -539,6 +539,7 @@ cdef bint _pass_value(Text *text, int depth_left) noexcept nogil:
 
 
 cdef bint _pass_array(Text *text, int depth_left) noexcept nogil:
+    cdef unsigned char mark
     if depth_left == 0:
         return False
     text.at += 1
@@ -546,10 +547,11 @@ cdef bint _pass_array(Text *text, int depth_left) noexcept nogil:
         text.at += 1
         return True
     while _pass_value(text, depth_left - 1) and text.at < text.end:
+        mark = text.at[0]
         text.at += 1
-        if text.at[-1] == 0x5D:
+        if mark == 0x5D:
             return True
-        if text.at[-1] != 0x2C:
+        if mark != 0x2C:
             return False
     return False
 
@@ -561,6 +563,7 @@ cdef bint _pass_object(Text *text, int depth_left) noexcept nogil:
     cdef Py_ssize_t length, shorter
     cdef Py_ssize_t before_length = 0
     cdef int order
+    cdef unsigned char mark
     if depth_left == 0:
         return False
     text.at += 1
@@ -585,10 +588,11 @@ cdef bint _pass_object(Text *text, int depth_left) noexcept nogil:
         before_length = length
         if not _pass_value(text, depth_left - 1) or text.at == text.end:
             return False
+        mark = text.at[0]
         text.at += 1
-        if text.at[-1] == 0x7D:
+        if mark == 0x7D:
             return True
-        if text.at[-1] != 0x2C:
+        if mark != 0x2C:
             return False
     return False
 
