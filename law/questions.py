@@ -2,7 +2,7 @@
 
 Each question stands here once, with the article and what would settle it. `find_questions` returns
 those that the facts raise under one route and cause; the engine works every combination and then
-drops the questions whose answers change no figure (`drop_idle`). Adding a fact that settles a
+drops the questions whose answers change no figure (`find_idle`). Adding a fact that settles a
 question removes alternatives and never adds a figure that was not there before.
 """
 
@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from law.account import BOTH, DATED, RECORDED, Account
 from law.days import day_of
+from law.derivation import ASSUMED
 from law.ending import COOLING_OFF, INVALIDITY, TERMINATION, is_limited_in_capacity
 from law.terms import (
     CONSUMER,
@@ -305,11 +306,13 @@ def list_picks(allowed: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
 def find_idle(
     allowed: Mapping[str, Sequence[str]], figures: Mapping[Answers, Figure]
 ) -> frozenset[str]:
-    """Return the questions whose answers change no figure, all others being equal."""
+    """Return the questions whose answers change no figure, all others being equal. That a contract
+    ends which nothing has ended is an assumption, though there is no other answer to it."""
     idle = set()
     for place, (name, choices) in enumerate(allowed.items()):
         if len(choices) == 1:
-            idle.add(name)
+            if choices[0] != ASSUMED:
+                idle.add(name)
             continue
         groups: dict[Answers, Figure] = {}
         for answers, figure in figures.items():

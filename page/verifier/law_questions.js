@@ -115,18 +115,21 @@ export function listPicks(questions) {
   return picks;
 }
 
-/** The questions whose answers change a figure, all others being equal; `figures` in order of the picks. */
+/**
+ * The questions whose answers change a figure, all others being equal; `figures` in order of the picks.
+ * That a contract ends which nothing has ended is an assumption, though there is no other answer to it.
+ */
 export function findTelling(questions, figures) {
   const telling = [];
   let span = figures.length;
-  for (const [name, { length }] of questions) {
+  for (const [name, answers] of questions) {
     const block = span; // so many picks share the answers before this question
-    span /= length;
+    span /= answers.length;
     const isTelling = figures.some((figure, place) => {
       const first = place - (Math.floor((place % block) / span) * span);
       return figure !== figures[first];
     });
-    if (isTelling) telling.push(name);
+    if (isTelling || answers[0] === "assumed") telling.push(name);
   }
   return telling;
 }

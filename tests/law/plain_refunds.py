@@ -907,6 +907,8 @@ class Clerk:
         matters = []
         for place, name in enumerate(names):
             if len(asks[name]) == 1:
+                if asks[name] == ["assumed"]:
+                    matters.append(place)  # nothing ended it: that is always said
                 continue  # nothing to forget, and nothing to say
             seen: dict[tuple[str, ...], int] = {}
             for answers, kind in kind_of.items():

@@ -41,7 +41,8 @@ def principals(derivation: Derivation) -> list[tuple[str, str, tuple[Any, ...], 
 
 def test_a_contract_that_has_not_ended_is_told_as_if_it_ended_today() -> None:
     derivation = run_engine(case(f"{TWENTY}; cause merchant; as of 2025-08-01"))
-    assert principals(derivation) == [("termination", "merchant", (), 120_000)]
+    assumed = (("ended_by", "assumed"),)
+    assert principals(derivation) == [("termination", "merchant", assumed, 120_000)]
     assert [one.fen for one in derivation.results[0].figures.interest] == [0]
 
 
@@ -157,7 +158,8 @@ def test_a_time_to_perform_that_has_not_run_out_has_ended_nothing() -> None:
     sent = state(given, "termination.requested", cure, "merchant", "2025-06-10")
     derivation = run_engine(given)
     check_agreement(given, derivation)
-    assert principals(derivation) == [("termination", "merchant", (), 265_000)]
+    assumed = (("ended_by", "assumed"),)
+    assert principals(derivation) == [("termination", "merchant", assumed, 265_000)]
     given.as_of = "2030-01-01"
     assert principals(run_engine(given)) == [("termination", "merchant", (), 0)]
     check_agreement(given, run_engine(given))
