@@ -24,6 +24,9 @@ VERSION: Final = 1
 ASSUMED: Final = "assumed"
 """The contract has not ended: what would be owed if it ended on the as-of day."""
 
+SPEND_ORDER: Final = -1
+"""Stands for the agreed order of spending in the list of agreements considered."""
+
 Assumptions = tuple[tuple[str, str], ...]
 """(question, answer), in the order of the questions."""
 

@@ -14,10 +14,11 @@ from typing import Final
 from law.amounts import FEN, show_yuan
 from law.articles import cite, order_article, split_articles
 from law.days import show_day
-from law.derivation import ASSUMED, Derivation, Figures, Result, Step
+from law.derivation import ASSUMED, SPEND_ORDER, Derivation, Figures, Result, Step
+from law.ending import COOLING_OFF
 from law.questions import QUESTIONS
 from law.terms import Words
-from law.terms_text import LANGUAGES, name, pick
+from law.terms_text import LANGUAGES, NAMES, name, pick
 
 ROUTES: Final[dict[str, Words]] = {
     "cooling_off": Words(
@@ -167,6 +168,47 @@ LABELS: Final[dict[str, str]] = {
 }
 """Every name a value can have, in Chinese, but for single letters."""
 
+VALUES: Final[dict[str, dict[str, Words]]] = {
+    "basis": {"actual": Words("actual", "当年实际日数")},
+    "counted from": {
+        "each_payment": Words("each payment", "各笔付款"),
+        "first_payment": Words("the first payment", "首次付款"),
+        "last_payment": Words("the last payment", "末次付款"),
+    },
+    "counted in": {"day": Words("days", "日"), "month": Words("months", "月")},
+    "interrupted": {
+        "used": Words("counts as used", "计为已用"),
+        "remaining": Words("counts as remaining", "计为剩余"),
+    },
+    "last": {
+        "used": Words("counts as used", "计为已用"),
+        "remaining": Words("counts as remaining", "计为剩余"),
+    },
+    "prior use": {"proven": Words("proven", "成立")},
+    "rest days": {"none published": Words("none published", "未公布")},
+    "start": {"not begun": Words("not begun", "尚未开始")},
+    "use": {word: NAMES[word] for word in ("not_deducted", "discounted", "undiscounted")},
+}
+"""Values that are words, by their names."""
+
+UNKNOWN: Final = Words("unknown", "未知")
+
+AGREED: Final[dict[str, Words]] = {
+    "value_at": Words("what was delivered is valued as agreed", "已提供部分按约定计价"),
+    "prices": Words("agreed prices", "约定单价"),
+    "share": Words("a share of what was paid", "退还已付款的约定份额"),
+}
+"""What an agreement of the terms is about."""
+
+ORDER: Final = Words("order of spending", "扣用顺序")
+"""The order in which bonus and principal are spent: an agreement without a number."""
+
+COVERS: Final[dict[str, str]] = {
+    "the assignment covers the refund": "债权转让及于退款",
+    "the assignment does not cover the refund": "债权转让不及于退款",
+}
+"""What a payee stands on (`law.payees`), in Chinese."""
+
 AMOUNTS: Final = frozenset(
     (
         *"vRWFPBaumIU", "agreed price", "agreement", "consumer", "exact", "in the account",
@@ -204,8 +246,10 @@ def _render(derivation: Derivation, lang: str) -> Iterator[str]:
         through = "" if not payee.through else f"（由 {payee.through} 代理）"
         if not zh:
             through = "" if not payee.through else f" through {payee.through}"
-        why = f"{payee.assumption}, {cite(OF_PAYEE, lang)}"
-        assumption = f" [{why}]" if payee.assumption else ""
+        assumption = ""
+        if payee.assumption:
+            why = COVERS[payee.assumption] if zh else payee.assumption
+            assumption = f" [{why}{'，' if zh else ', '}{cite(OF_PAYEE, lang)}]"
         payees.append(f"{payee.payee}{through}{assumption}")
     yield ("收款人：" if zh else "Payee: ") + (" | ".join(payees))
     yield pick(LEGEND, lang)
@@ -249,7 +293,10 @@ def _render_result(number: int, result: Result, lang: str) -> Iterator[str]:
     ended = show_day(result.ended)
     if ("ended_by", ASSUMED) in result.assumptions:
         ended = f"{ended}?"
-    yield ("   终止日 " if zh else "   Ended ") + ended
+    if result.route == COOLING_OFF:  # asked too late, it ends nothing
+        yield ("   请求日 " if zh else "   Asked ") + ended
+    else:
+        yield ("   终止日 " if zh else "   Ended ") + ended
     for step in result.steps:
         yield "     " + _render_step(step, lang)
     yield from _render_figures(result, result.figures, lang)
@@ -258,10 +305,10 @@ def _render_result(number: int, result: Result, lang: str) -> Iterator[str]:
 def _render_step(step: Step, lang: str) -> str:
     inputs = []
     for given in step.inputs:
-        entries = _show_entries(given.positions, lang) if given.source == "entries" else ""
-        shown = f"{_show_label(given.name, lang)} {_show_value(given.name, given.value)}"
+        entries = _show_entries(given.positions, lang)
+        shown = f"{_show_label(given.name, lang)} {_show_value(given.name, given.value, lang)}"
         inputs.append(shown.rstrip() + entries)
-    value = _show_value(step.name, step.value)
+    value = _show_value(step.name, step.value, lang)
     if step.rounding is not None:
         value += f" ({name(step.rounding.mode, lang)})"
     formula = FORMULAS[step.formula] if lang == "zh" else step.formula
@@ -289,13 +336,20 @@ def _split(label: str) -> tuple[str, str]:
 
 def _show_label(label: str, lang: str) -> str:
     head, rest = _split(label)
+    if label == f"agreement {SPEND_ORDER}":
+        return pick(ORDER, lang)
     shown = LABELS.get(head, head) if lang == "zh" else head
     return f"{shown} {rest}".rstrip()
 
 
-def _show_value(label: str, value: str) -> str:
-    """Write fen as yuan where a value is an amount; a fraction by its nearest fen."""
-    if _split(label)[0] not in AMOUNTS or value == "unknown":
+def _show_value(label: str, value: str, lang: str) -> str:
+    """Write fen as yuan where a value is an amount, a fraction by its nearest fen; and words."""
+    if value == UNKNOWN.en:
+        return pick(UNKNOWN, lang)
+    words = VALUES.get(label, {}).get(value)
+    if words is not None:
+        return pick(words, lang)
+    if _split(label)[0] not in AMOUNTS:
         return value
     amount = Fraction(value)
     return show_yuan(FEN.round(amount)) + ("" if amount.denominator == 1 else "…")
@@ -350,10 +404,16 @@ def _render_figures(result: Result, figures: Figures, lang: str) -> Iterator[str
             verdict = "更有利，从约定" if zh else "more favourable, prevails"
         else:
             verdict = "并非更有利，不适用" if zh else "not more favourable"
+        if agreement.number == SPEND_ORDER:
+            about = f"{pick(ORDER, lang)}（" if zh else f"{pick(ORDER, lang)} ("
+            about += name(agreement.what, lang)
+        else:
+            about = f"{agreement.number}（" if zh else f"{agreement.number} ("
+            about += pick(AGREED[agreement.what], lang)
         yield (
-            f"   约定 {agreement.what}：{value}（{verdict}）"
+            f"   约定 {about}）：{value}（{verdict}）"
             if zh
-            else f"   Agreement {agreement.what}: {value} ({verdict})"
+            else f"   Agreement {about}): {value} ({verdict})"
         )
     for number, fen in result.fees:
         yield (

@@ -21,6 +21,7 @@ from law.amounts import FEN, Exact
 from law.cooling_off import CoolingOff
 from law.days import Day
 from law.derivation import (
+    SPEND_ORDER,
     Assumptions,
     Considered,
     Derivation,
@@ -59,11 +60,10 @@ from law.questions import (
 )
 from law.refusal import Code, Refused
 from law.terms import (
-    BONUS_FIRST,
     CAUSES,
     CONSUMER,
     DISCOUNTED,
-    PRINCIPAL_FIRST,
+    UNSAID,
     VOUCHER_FIRST,
     PeriodDeal,
     StoredDeal,
@@ -76,9 +76,6 @@ from law.value_class import value_class
 
 ANY: Final = "any"
 """The cause of a refund that needs no reason (art. 14)."""
-
-SPEND_ORDER: Final = -1
-"""Stands for the agreed order of spending in the list of agreements considered."""
 
 PAYEE_CONSUMER: Final = "consumer"
 SOURCES: Final = ("custody", "merchant")
@@ -304,7 +301,7 @@ class _Engine:
                 word = PRICES if agreement.what == "prices" else agreement.basis
                 offer = self._offer(Basis(word, agreement), pick, ending.day, working)
             offers.append((number, agreement.what, None if offer is None else self._settle(offer)))
-        if self._has_bonus() and self.terms.spend_order in (BONUS_FIRST, PRINCIPAL_FIRST):
+        if self._has_bonus() and self.terms.spend_order != UNSAID:
             offer = self._offer(Basis(self.terms.spend_order), pick, ending.day, working)
             offers.append(
                 (

@@ -64,6 +64,7 @@ PASS_ITEM: Final = "pass"  # noqa: S105  a pass, no password
 UNSAID: Final = "unsaid"
 BONUS_FIRST: Final = "bonus_first"
 PRINCIPAL_FIRST: Final = "principal_first"
+PROPORTIONAL: Final = "proportional"
 PRO_RATA: Final = "pro_rata"
 VOUCHER_FIRST: Final = "voucher_first"
 LEDGER: Final = "ledger"
@@ -335,7 +336,7 @@ def parse_terms(raw: bytes) -> Terms:
         debts=fields.choice("debts", ("interest_first", PRINCIPAL_FIRST)),
         agreements=tuple(_read_agreement(inner) for inner in fields.objects("agreements", 16)),
         spend_order=fields.choice(
-            "spend_order", (UNSAID, "proportional", BONUS_FIRST, PRINCIPAL_FIRST)
+            "spend_order", (UNSAID, PROPORTIONAL, BONUS_FIRST, PRINCIPAL_FIRST)
         ),
         voucher=fields.choice("voucher", (UNSAID, PRO_RATA, VOUCHER_FIRST)),
         notices=fields.choice("notices", (LEDGER, "other")),

@@ -25,6 +25,7 @@ from law.terms import (
     DISCOUNTED,
     PASS_ITEM,
     PRINCIPAL_FIRST,
+    PROPORTIONAL,
     UNDISCOUNTED,
     UNLIMITED,
     Agreement,
@@ -70,6 +71,7 @@ ARTICLES: Final = {
     PRICES: "18(2), 19(3)",
     BONUS_FIRST: "18(2), 19(3)",
     PRINCIPAL_FIRST: "18(2), 19(3)",
+    PROPORTIONAL: "18(2), 19(3)",
 }
 
 
@@ -147,12 +149,19 @@ class Valuation:
 
     def _charged_units(self, line: Line, taken: int, basis: Basis, pick: Pick) -> int:
         """Return how many of the units taken are charged: gifts are not (art. 21)."""
-        by_order = basis.word in (BONUS_FIRST, PRINCIPAL_FIRST)
-        if not by_order and pick["bonus_units"] != "gift":
+        if self._is_spread(basis, pick):
             return taken
+        by_order = basis.word in (BONUS_FIRST, PRINCIPAL_FIRST)
         if (basis.word if by_order else self.terms.spend_order) == BONUS_FIRST:
             return max(0, taken - line.bonus)
         return taken - min(line.bonus, max(0, taken - line.units))
+
+    @staticmethod
+    def _is_spread(basis: Basis, pick: Pick) -> bool:
+        """Whether units that were given lower the price of all, and are charged like all."""
+        if basis.word in (BONUS_FIRST, PRINCIPAL_FIRST):
+            return False
+        return basis.word == PROPORTIONAL or pick["bonus_units"] != "gift"
 
     def _price_unit(self, line: Line, basis: Basis, pick: Pick) -> tuple[Exact, Input] | None:
         """Return the price of one unit and where it comes from."""
@@ -166,8 +175,8 @@ class Valuation:
             return found[0], from_entries(f"m {item}", found[0], [found[1]])
         if basis.word in (UNDISCOUNTED, MARKET):
             return before, from_terms(f"u {item}", before)
-        spread = basis.word not in (BONUS_FIRST, PRINCIPAL_FIRST) and pick["bonus_units"] != "gift"
-        each: Exact = divide(line.amount, line.units + line.bonus) if spread else paid_units
+        is_spread = self._is_spread(basis, pick)
+        each: Exact = divide(line.amount, line.units + line.bonus) if is_spread else paid_units
         agreed = basis.agreed_price(item)
         if agreed is not None:
             each = agreed
@@ -200,9 +209,11 @@ class Valuation:
             beyond = max(face - paid - bonus, 0)
             value = min(face, paid) + beyond
             return working.exact("v", article, "v = min(F, P) + max(0, F − P − B)", value, *given)
+        if basis.word != PROPORTIONAL:
+            article = "18(1)(2)"
         if pick["topups"] == "pooled":
             return working.exact(
-                "v", "18(1)(2)", "v = F × P/(P + B)", _apply_ratio(face, paid, bonus), *given
+                "v", article, "v = F × P/(P + B)", _apply_ratio(face, paid, bonus), *given
             )
         total: Exact = 0
         left = face
@@ -211,7 +222,7 @@ class Valuation:
             total += _apply_ratio(part, payment.paid, payment.bonus)
             left -= part
         return working.exact(
-            "v", "18(1)(2)", "v = Σ over top-ups, oldest first: F × P/(P + B)", total + left, *given
+            "v", article, "v = Σ over top-ups, oldest first: F × P/(P + B)", total + left, *given
         )
 
     def _value_card_by_item(

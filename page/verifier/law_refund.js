@@ -14,7 +14,6 @@ import { CAUSES, isOfUnits, isStored } from "./law_terms.js";
 import { Valuation } from "./law_value.js";
 
 const DISCOUNTED = { word: "discounted" };
-const BY_ORDER = ["bonus_first", "principal_first"];
 
 /**
  * All results as of a day, in the order in which a derivation has them; `pause` is awaited now and then.
@@ -140,7 +139,7 @@ class Engine {
       if (what === "share") offers.push(times(share, paid));
       else offers.push(less({ word: basis ?? "prices", number, prices }));
     }
-    if (this.#hasBonus() && BY_ORDER.includes(terms.spendOrder)) {
+    if (this.#hasBonus() && terms.spendOrder !== "unsaid") {
       offers.push(less({ word: terms.spendOrder }));
     }
     // Never below 0 (art. 20 and ours), never above what was paid.

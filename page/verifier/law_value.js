@@ -87,9 +87,8 @@ export class Valuation {
 
   /** How many of the units taken are charged: gifts are not (art. 21). */
   #chargeUnits({ bonus, units }, taken, basis, pick) {
-    const isByOrder = BY_ORDER.includes(basis.word);
-    if (!isByOrder && pick.bonus_units !== "gift") return taken;
-    const order = isByOrder ? basis.word : this.account.terms.spendOrder;
+    if (isSpread(basis, pick)) return taken;
+    const order = BY_ORDER.includes(basis.word) ? basis.word : this.account.terms.spendOrder;
     const beyond = order === "bonus_first" ? taken : taken - units;
     const given = beyond < bonus ? beyond : bonus;
     return given > 0n ? taken - given : taken;
@@ -104,8 +103,7 @@ export class Valuation {
       return undiscounted === null ? fraction(amount, units) : fraction(undiscounted);
     }
     if (basis.prices?.has(item)) return fraction(basis.prices.get(item));
-    const isSpread = !BY_ORDER.includes(basis.word) && pick.bonus_units !== "gift";
-    return fraction(amount, isSpread ? units + bonus : units);
+    return fraction(amount, isSpread(basis, pick) ? units + bonus : units);
   }
 
   #valueCard(basis, pick) {
@@ -181,6 +179,11 @@ function findMarketPrice(rows) {
   const asserted = rows.filter(({ role }) => role === "consumer" || role === BOTH);
   const last = chooseFinding(rows) ?? lastRecorded(asserted.length > 0 ? asserted : rows);
   return last.data.price;
+}
+
+/** Whether units that were given lower the price of all, and are charged like all. */
+function isSpread({ word }, pick) {
+  return word === "proportional" || (!BY_ORDER.includes(word) && pick.bonus_units !== "gift");
 }
 
 function groupBy(rows, keyOf) {

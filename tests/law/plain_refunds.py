@@ -200,7 +200,8 @@ class Clerk:
             )
             amount, bought, extra = line["amount"], line["units"], line["bonus"]
             order = "bonus_first" if basis == "bonus_first" else self.terms["spend_order"]
-            if pick["bonus_units"] == "gift" or basis in ("bonus_first", "principal_first"):
+            in_turn = basis in ("bonus_first", "principal_first")
+            if in_turn or (pick["bonus_units"] == "gift" and basis != "proportional"):
                 # Of the units taken, some were paid for and some were presents.
                 if order == "bonus_first":
                     units = max(0, units - extra)
@@ -412,7 +413,7 @@ class Clerk:
             if other is not None:
                 best = max(best, self.settle(other))
         order = self.terms["spend_order"]
-        if order in ("bonus_first", "principal_first") and self.has_bonus():
+        if order != "unsaid" and self.has_bonus():
             value = self.value(order, pick, ended)
             if value is not None:
                 best = max(best, self.settle(self.paid - value))

@@ -84,7 +84,7 @@ def test_a_derivation_reads_well() -> None:
         (
             "     [art. 16(1), 17(1)] I = Σ owed × ppm/1000000 × days/basis : I lpr_1y = 11.10 "
             "(half up)  ← principal 1,928.58, from 2025-08-01 (entries 13), to 2025-10-10, basis "
-            "365, exact 11.10…, ppm 30000"
+            "365, exact 11.10…, ppm 30000 (entries 2)"
         ),
         "   Principal: 2,142.86",
         "     custody → consumer: 1,928.58",
@@ -167,3 +167,74 @@ def test_what_is_told_of_cause_and_ground_is_chinese_in_chinese() -> None:
     )
     assert tuple(SPEAKERS) == ROLES
     assert set(GROUNDS) == set(get_args(get_type_hints(GroundData)["ground"]))
+
+
+def render(text: str, lang: str) -> str:
+    return render_derivation(run_engine(parse_case(text, PUBLISHED)), lang)
+
+
+def test_what_nothing_has_ended_is_said_to_be_assumed() -> None:
+    text = "units lesson 20 for 2000; notices other; paid 2000 2025-06-03; notice 2025-08-01"
+    english, chinese = render(text, "en"), render(text, "zh")
+    assert english.count("   Ended 2025-08-01?\n") == 3
+    assert english.count(
+        "   Assuming ended_by=assumed: the contract ends on the as-of day "
+        "(art. 17(1), civil code art. 565(1), 565(2))\n"
+    ) == 3  # fmt: skip
+    assert chinese.count("   终止日 2025-08-01?\n") == 3
+    assert chinese.count("   假设 ended_by=assumed: 假设合同于截止日终止 (") == 3
+    assert "assumed" not in render(text.replace("notices other; ", ""), "en")
+
+
+def test_who_asked_too_late_has_ended_nothing() -> None:
+    text = "units lesson 20 for 2000; paid 2000 2025-04-20; cooling-off 2025-04-28 00:00"
+    assert "   Asked 2025-04-28\n" in render(text, "en")
+    assert "   Ended 2025-04-28\n" not in render(text, "en")
+    assert "   请求日 2025-04-28\n" in render(text, "zh")
+
+
+def test_agreements_are_named_by_words_and_by_their_number_in_the_terms() -> None:
+    text = (
+        "card; price cut 60 list 80; order bonus_first; agreed any share 1/2; agreed any "
+        "discounted; agreed consumer price cut 70; paid 1000 2025-06-03 bonus 200; took 5 cut "
+        "2025-07-10 debit 300; notice 2025-08-01; cause consumer"
+    )
+    english, chinese = render(text, "en"), render(text, "zh")
+    assert "R 600.00, agreement 0 500.00, agreement 1 750.00, agreement 2 650.00, order of" in (
+        english
+    )
+    assert "   Agreement order of spending (the bonus first): 900.00 (more" in english
+    assert "   Agreement 0 (a share of what was paid): 500.00 (not more favourable)\n" in english
+    assert "   Agreement 1 (what was delivered is valued as agreed): 750.00 (not" in english
+    assert "   Agreement 2 (agreed prices): 650.00 (not" in english
+    assert "约定 2 650.00, 扣用顺序 900.00\n" in chinese
+    assert "   约定 扣用顺序（先用赠送金额）：900.00（更有利，从约定）\n" in chinese
+    assert "   约定 0（退还已付款的约定份额）：500.00（并非更有利，不适用）\n" in chinese
+
+
+def test_values_that_are_words_are_chinese_in_chinese() -> None:
+    held = "units lesson 20 for 2000; paid 2000 2025-06-03"
+    over = "unlimited 365 days from 2025-06-01 for 3650; paid 3650 2025-05-30"
+    assigned = render(f"{held}; assigned B 2025-07-10; notice 2025-08-01", "zh")
+    assert "B [债权转让及于退款，第十一条第一款] | consumer [债权转让不及于退款，" in assigned
+    broken = render(f"{over}; stopped 2025-07-01; resumed 2025-07-11; notice 2025-08-01", "zh")
+    assert "计量 日, 末日 计为已用, 计至 2025-08-01, 中断 计为剩余（第 11, 12 条）" in broken
+    asked = render(f"{held}; paid 500 2025-06-05; use discounted; cooling-off 2025-06-06", "zh")
+    assert "起算 各笔付款\n" in asked
+    never = render("pass 30 days from activation for 300; paid 300 2025-06-03; notice "
+                   "2025-08-01; basis actual", "zh")  # fmt: skip
+    assert "起始日 尚未开始" in never
+    assert "年日数 当年实际日数" in never
+    dear = "units lesson 20 for 2000 list 150; paid 2000 2025-06-03; took 8 lesson 2025-07-10"
+    unknown = render(f"{dear}; disputes price; cause consumer; notice 2025-08-01", "zh")
+    assert " = 未知" in unknown
+
+
+def test_published_data_are_named_by_their_entries() -> None:
+    text = (
+        "units lesson 20 for 2000; paid 2000 2025-06-03 ordered; notice 2025-08-01; asks account; "
+        "account 0.5% 2025-01-01; as of 2025-08-31; cause merchant"
+    )
+    assert "ppm 30000 (entries 2), in the account 2,000.00, account rate (entries 5)\n" in (
+        render(text, "en")
+    )
