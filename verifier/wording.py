@@ -99,7 +99,7 @@ ROLE_WORDS: Final[Mapping[str, Words]] = {
     "custodian": Words("托管机构", "custodian"),
     "district": Words("区政府", "district"),
     "gateway": Words("网关", "gateway"),
-    "issuer": Words("发卡机构", "issuer"),
+    "issuer": Words("其他金融机构", "issuer"),
     "merchant": Words("经营者", "merchant"),
     "payment": Words("支付机构", "payment company"),
     "platform": Words("平台", "platform"),
@@ -160,7 +160,7 @@ EFFECTS_ZH: Final[Mapping[str, str]] = {
     "industry.pets": "宠物服务",
     "industry.training": "教育培训",
     "industry.vocational": "职业技能培训",
-    "issuers": "发卡机构数",
+    "issuers": "发券方数",
     "keys": "密钥数",
     "kind": "种类",
     "known": "可用值",
@@ -178,6 +178,10 @@ EFFECTS_ZH: Final[Mapping[str, str]] = {
     "public_key": "公钥",
     "publisher": "发布者",
     "region": "所属",
+    "region.card": "卡片",
+    "region.contract": "合同",
+    "region.dispute": "争议",
+    "region.merchant": "经营者",
     "registrar": "登记机构",
     "regulators": "监管部门数",
     "results": "结果数",
@@ -392,8 +396,12 @@ def _describe_effect(name: str, value: int | str) -> Words:
 def _name_effect(name: str, shown: str) -> str:
     """Return an effect in Chinese; a word for its value has the value itself behind it."""
     name_zh, value_zh = EFFECTS_ZH.get(name), EFFECTS_ZH.get(f"{name}.{shown}")
-    if name == "role" and shown in ROLE_WORDS:
-        value_zh = ROLE_WORDS[shown].zh
+    roles = shown.split(" ") if name in ("needed", "role") else []
+    if roles and all(role in ROLE_WORDS for role in roles):
+        value_zh = "或".join(ROLE_WORDS[role].zh for role in roles)
+    kind = find_kind(shown) if name == "event" else None
+    if kind is not None:
+        value_zh = kind.zh
     if name_zh is None:
         return f"{show_text(name)} = {shown}"
     return f"{name_zh} {shown}" if value_zh is None else f"{name_zh} {value_zh}（{shown}）"

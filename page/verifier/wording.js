@@ -232,7 +232,7 @@ export const ROLE_WORDS = new Map([
   ["custodian", ["托管机构", "custodian"]],
   ["district", ["区政府", "district"]],
   ["gateway", ["网关", "gateway"]],
-  ["issuer", ["发卡机构", "issuer"]],
+  ["issuer", ["其他金融机构", "issuer"]],
   ["merchant", ["经营者", "merchant"]],
   ["payment", ["支付机构", "payment company"]],
   ["platform", ["平台", "platform"]],
@@ -293,7 +293,7 @@ export const EFFECTS_ZH = new Map([
   ["industry.pets", "宠物服务"],
   ["industry.training", "教育培训"],
   ["industry.vocational", "职业技能培训"],
-  ["issuers", "发卡机构数"],
+  ["issuers", "发券方数"],
   ["keys", "密钥数"],
   ["kind", "种类"],
   ["known", "可用值"],
@@ -311,6 +311,10 @@ export const EFFECTS_ZH = new Map([
   ["public_key", "公钥"],
   ["publisher", "发布者"],
   ["region", "所属"],
+  ["region.card", "卡片"],
+  ["region.contract", "合同"],
+  ["region.dispute", "争议"],
+  ["region.merchant", "经营者"],
   ["registrar", "登记机构"],
   ["regulators", "监管部门数"],
   ["results", "结果数"],
@@ -560,8 +564,12 @@ export function describeEffect(name, value) {
 /** An effect in Chinese; a word for its value has the value itself behind it. */
 function nameEffect(name, shown) {
   const nameZh = EFFECTS_ZH.get(name);
-  const role = name === "role" ? ROLE_WORDS.get(shown) : undefined;
-  const valueZh = role === undefined ? EFFECTS_ZH.get(`${name}.${shown}`) : role[0];
+  let valueZh = EFFECTS_ZH.get(`${name}.${shown}`);
+  const roles = ["needed", "role"].includes(name) ? shown.split(" ") : [];
+  if (roles.length > 0 && roles.every((role) => ROLE_WORDS.has(role))) {
+    valueZh = roles.map((role) => ROLE_WORDS.get(role)[0]).join("或");
+  }
+  if (name === "event") valueZh = KIND_WORDS.get(shown)?.[0];
   if (nameZh === undefined) return `${showText(name)} = ${shown}`;
   return valueZh === undefined ? `${nameZh} ${shown}` : `${nameZh} ${valueZh}（${shown}）`;
 }

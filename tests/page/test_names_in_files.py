@@ -56,6 +56,33 @@ def test_an_outcome_that_nobody_knows_reads_like_no_sentence(
     assert "\n" not in words.zh + words.en
 
 
+@pytest.mark.parametrize(
+    ("code", "effects", "said"),
+    [
+        (
+            "transition_not_allowed",
+            [["event", "funds.released"], ["region", "contract"], ["state", "signed"]],
+            "事件 释放给经营者（funds.released），所属 合同（contract），状态 已订立（signed）",
+        ),
+        (
+            "not_attested",
+            [["signers", "c-1"], ["needed", "custodian both"]],
+            "签名者 c-1，所需 托管机构或双方（custodian both）",
+        ),
+        ("not_attested", [["needed", "custodian somebody"]], "所需 custodian somebody"),
+        ("not_enough_approvers", [["approvers", 1], ["needed", 2]], "批准者 1，所需 2"),
+        ("transition_not_allowed", [["event", "no.event"]], "事件 no.event"),
+    ],
+)
+def test_a_refusal_names_event_and_roles_in_chinese(
+    code: str, effects: list[list[str | int]], said: str, javascript: JavaScript
+) -> None:
+    raw = forged_entry(set_field(4, value=[True, code, effects])).encode()
+    report = agree(javascript, raw, busy_chain().chain_id)
+    words = next(step.explanation for step in report.steps if step.number == 10)
+    assert words.zh.endswith(f"（{code}）；{said}。")
+
+
 def test_of_many_and_long_names_the_beginning_is_said(javascript: JavaScript) -> None:
     document = json.loads(honest().encode())
     one = document["parties"][0]
