@@ -183,7 +183,7 @@ QUESTIONS: Final[dict[str, Question]] = {
     "use": Question(
         "14(1)",
         {
-            NOT_DEDUCTED: Words("use inside the days is not deducted", "期间内已用部分不扣减"),
+            NOT_DEDUCTED: Words("what was used is not deducted", "已用部分不扣减"),
             DISCOUNTED: Words("it is deducted at the discounted price", "按折扣价扣减"),
             UNDISCOUNTED: Words("it is deducted at the price before discount", "按打折前价格扣减"),
         },

@@ -102,7 +102,7 @@ export const QUESTION_WORDS = new Map([
     ["last_payment", ["自末次付款起算", "seven days from the last payment"]],
   ])]],
   ["use", [["第十四条第一款", "art. 14(1)"], new Map([
-    ["not_deducted", ["期间内已用部分不扣减", "use inside the days is not deducted"]],
+    ["not_deducted", ["已用部分不扣减", "what was used is not deducted"]],
     ["discounted", ["按折扣价扣减", "it is deducted at the discounted price"]],
     ["undiscounted", ["按打折前价格扣减", "it is deducted at the price before discount"]],
   ])]],

@@ -238,3 +238,13 @@ def test_published_data_are_named_by_their_entries() -> None:
     assert "ppm 30000 (entries 2), in the account 2,000.00, account rate (entries 5)\n" in (
         render(text, "en")
     )
+
+
+def test_use_after_the_seven_days_is_not_said_to_be_inside_them() -> None:
+    text = (
+        "units lesson 20 for 2000; paid 2000 2025-06-03; cooling-off 2025-06-05; took 8 lesson "
+        "2025-07-10"
+    )
+    said = "   Assuming use=not_deducted: what was used is not deducted (art. 14(1))\n"
+    assert said in render(text, "en")
+    assert "   假设 use=not_deducted: 已用部分不扣减 (第十四条第一款)\n" in render(text, "zh")
