@@ -40,6 +40,7 @@ from ledger.words import Words
 from node.blocks import Limits
 from node.catch_up import BlockSource, CatchUp, read_certified_block
 from node.certification import Certification
+from node.chain_tip import ChainTip
 from node.convictions import Convictions
 from node.effects import (
     Admitted,
@@ -185,6 +186,7 @@ class Driver:
         self.convictions = Convictions(genesis, identity.replica, identity.signers.party)
         self.recovery = Recovery(genesis.validators, identity.replica, is_recovering)
         self.catch_up = CatchUp(len(genesis.validators), identity.replica)
+        self._tip = ChainTip(genesis.validators.quorum, identity.replica)
         self.bench = Workbench(
             chain,
             self.pool,
@@ -230,11 +232,17 @@ class Driver:
         """
         return self.catch_up.is_far(self.chain.header.height)
 
+    @property
+    def tip_height(self) -> int | None:
+        """The newest height proven to be decided anywhere; None while too few have told theirs."""
+        return max(self.chain.header.height, self.catch_up.target) if self._tip.is_known else None
+
     def step(self, event: NodeEvent, now_ms: int) -> list[Effect]:
         """Take one event at this node's clock `now_ms`; return what must be done, in order."""
         if self.halted:
             return []
         self._now_ms = now_ms
+        self._tip.step(now_ms, self._ticks)
         effects: list[Effect] = []
         self._effects = effects
         match event:
@@ -475,6 +483,7 @@ class Driver:
             self._hear(replica, status.height)
         if status.height > own and self.catch_up.is_late(replica, status.height, own):
             self._begin_catch_up(status.height, replica)
+        self._tip.hear(replica, self._ticks)
 
     def _check_certified(self, header: bytes, height: int, raw: bytes) -> None:
         if height == 0:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from api.ports import Accepted, Intake, Known, Position, Refused
+from api.ports import Accepted, Intake, Known, Position, Refused, Unavailable
 from contracts.execution import Candidate, check_keys
 from ledger.receipt import BatchReceipt, IntakeReceipt, sign_batch_receipt, sign_receipt
 from ledger.refusal import Reason, Rejected
@@ -42,8 +42,12 @@ at the door: one being decided and one being gathered. More would only wait long
 them would take the processor from deciding. What is promised has no more before it in this pool, so
 it comes onto the chain with this node's own turns, whatever others hold."""
 
+TIP_LOOK_S: Final = 0.05
+"""Between two looks whether it is known how far the chain is: right after a start and no more."""
+
 ROOM_WAIT_S: Final = 5.0
-"""How long a submission waits for room before its client is told to come back."""
+"""How long a submission waits for room, or for the others to tell how far the chain is, before its
+client is told to come back."""
 
 SUBMITTERS_MAX: Final = 10_000
 PROMISES_MAX: Final = 200_000
@@ -194,6 +198,8 @@ class Submissions:
         for begin in range(0, len(envelopes), PART_COUNT):
             async with self._shell.turns.turn(source):
                 examined += await self._examine(envelopes[begin : begin + PART_COUNT])
+        if any(isinstance(item, Candidate) for item in examined):
+            await self._find_tip()
         answers: list[Intake | None] = []
         fresh: dict[int, Candidate] = {}
         now_s = self._shell.now_ms() / 1000
@@ -214,8 +220,25 @@ class Submissions:
             await self._make_durable(list(fresh.values()))
         finally:
             self._arrivals.end([each.transaction for each in fresh.values()])
-        self._promise(fresh, answers)
+        self._promise(fresh, answers, await self._find_tip() if fresh else 0)
         return [answer for answer in answers if answer is not None]
+
+    async def _find_tip(self) -> int:
+        """Return how far the chain is proven to be anywhere, which a promise counts from.
+
+        Raises `Unavailable` where too few members have told in time.
+        """
+        loop, driver = asyncio.get_running_loop(), self._shell.driver
+        deadline = loop.time() + ROOM_WAIT_S
+        while (height := driver.tip_height) is None:
+            if self._shell.is_stopped or loop.time() >= deadline:
+                raise Unavailable(
+                    "this node has just started, or was stopped for a while, and too few members "
+                    "have told it how far the chain is; it promises nothing before",
+                    "本节点刚刚启动或曾停顿，告知其链高度的成员尚不足；此前不作收录承诺",
+                )
+            await asyncio.sleep(TIP_LOOK_S)
+        return height
 
     async def _examine(self, raws: Sequence[bytes]) -> list[Candidate | Intake]:
         """Return of each what may go on, or its answer.
@@ -367,8 +390,14 @@ class Submissions:
             raise
         await self._shell.perform(Admitted(candidates, [], is_local=True))
 
-    def _promise(self, fresh: dict[int, Candidate], answers: list[Intake | None]) -> None:
-        """Answer what is durable now: one receipt each, or one for all that came together."""
+    def _promise(
+        self, fresh: dict[int, Candidate], answers: list[Intake | None], tip_height: int
+    ) -> None:
+        """Answer what is durable now: one receipt each, or one for all that came together.
+
+        The promised height counts from the chain's tip: this node's own may be far behind it, and
+        the promise broken as it is signed.
+        """
         promised: dict[int, bytes] = {}
         for at, candidate in fresh.items():
             tx_id = candidate.transaction.tx_id
@@ -387,7 +416,7 @@ class Submissions:
             return
         now_ms = self._shell.now_ms()
         genesis = self._shell.driver.identity.genesis
-        height_max = self._shell.chain.header.height + genesis.parameters.intake_heights
+        height_max = tip_height + genesis.parameters.intake_heights
         if len(answers) > 1:
             receipt = self._sign_all(list(promised.values()), now_ms, height_max)
             for at, tx_id in promised.items():

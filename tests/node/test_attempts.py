@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from api.ports import Accepted, Refused
+from api.ports import Accepted, Refused, Unavailable
 from ledger.refusal import Reason, Rejected
 from ledger.transaction import Check
 from node.attempts import Trials
@@ -175,6 +176,7 @@ class Door:
         driver = SimpleNamespace(
             identity=identity,
             pool=self.pool,
+            tip_height=self.world.chain.header.height,
             is_on_chain=lambda transaction: False,
             is_recent=admission.is_recent,
             check_admission=lambda candidate: admission.check(candidate, self.world.next_ms, 0),
@@ -196,6 +198,7 @@ class Door:
             perform=perform,
             now_ms=lambda: self.world.next_ms,
             fail=lambda text: None,
+            is_stopped=False,
             disk=SimpleNamespace(spool=SimpleNamespace(append=None)),
         )
         self.shell = shell
@@ -211,6 +214,47 @@ async def test_what_comes_in_bulk_is_taken_however_much_of_it_waits() -> None:
     answers = await door.submissions.submit(bulk)
     answers += await door.submissions.submit([payment(door.world)])
     assert [type(answer) for answer in answers] == [Accepted] * (3 * FEW + 1)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_promise_counts_from_the_tip_of_the_chain(count: int) -> None:
+    """A node that is behind counted from its own height, and signed what was broken already."""
+    door = Door(is_crowded=False)
+    door.shell.driver.tip_height = tip_height = door.world.chain.header.height + 1_000
+    answers = await door.submissions.submit([payment(door.world) for _ in range(count)])
+    promised = {answer.receipt.height_max for answer in answers if isinstance(answer, Accepted)}
+    assert promised == {tip_height + door.world.genesis.parameters.intake_heights}
+
+
+async def test_nothing_is_promised_while_the_tip_is_not_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither before it is on the disk nor, where the node was stopped meanwhile, after."""
+    monkeypatch.setattr("node.submissions.ROOM_WAIT_S", 0.01)
+    monkeypatch.setattr("node.submissions.TIP_LOOK_S", 0.001)
+    door = Door(is_crowded=False)
+    driver, tip_height = door.shell.driver, door.shell.driver.tip_height
+    envelope = payment(door.world)
+    driver.tip_height = None
+    with pytest.raises(Unavailable, match=r"^this node has just started, or was stopped"):
+        await door.submissions.submit([envelope])
+    assert len(door.pool) == 0
+    driver.tip_height = tip_height
+    perform = door.shell.perform
+
+    async def stopped(event: Admitted) -> None:
+        await perform(event)
+        driver.tip_height = None
+
+    door.shell.perform = stopped
+    with pytest.raises(Unavailable):
+        await door.submissions.submit([envelope])
+    assert door.submissions.promise(read(envelope).transaction.tx_id) is None
+    asked = asyncio.create_task(door.submissions.submit([envelope]))
+    await asyncio.sleep(0)
+    driver.tip_height, door.shell.perform = tip_height, perform
+    (answer,) = await asked
+    assert isinstance(answer, Accepted), "whoever waits is answered once it is known"
 
 
 async def test_what_could_not_be_executed_here_is_told_so_and_not_that_the_pool_is_full() -> None:

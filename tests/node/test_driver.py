@@ -31,6 +31,7 @@ from ledger.votes import (
     decode_commit_certificate,
     encode_commit_certificate,
 )
+from node.chain_tip import PAUSE_MS, SETTLE_TICKS
 from node.driver import (
     ANSWERS_PER_TICK_MAX,
     SPREAD_AGAIN_MS,
@@ -64,7 +65,7 @@ from node.messages import (
     Transactions,
 )
 from node.serving import find_envelopes
-from sim.deployment import TIMING
+from sim.deployment import TICK_MS, TIMING
 from tests.node.driving import Drivers, Machine
 
 NEXT = 1
@@ -760,6 +761,44 @@ def test_far_behind_relayed_transactions_are_let_go() -> None:
     assert machine.height == status.height
     machine.hear(1, Transactions([network.transaction("r-taken-again")]))
     assert len(machine.driver.pool) == 2
+
+
+def test_after_a_start_the_tip_is_known_once_a_quorum_has_told_its_height() -> None:
+    """A node that had been down promised blocks that the others had decided long ago."""
+    network = Drivers().start(1, 2, 3)
+    network.grow(3)
+    status = network.machines[1].driver._status()
+    machine = network.machines[0]
+    machine.start()
+    assert machine.driver.tip_height is None
+    machine.hear(1, msgspec.structs.replace(status, certificate=b""))
+    machine.hear(1, status)
+    machine.hear(1, status)
+    assert machine.driver.tip_height is None, "one member, and itself"
+    machine.hear(2, msgspec.structs.replace(status, height=0, certificate=b""))
+    assert (machine.height, machine.driver.tip_height) == (0, status.height)
+
+
+def test_after_a_pause_what_was_said_before_it_tells_nothing_of_the_tip() -> None:
+    network = Drivers().start()
+    network.grow(1)
+    machine = network.machines[0]
+    before = machine.driver._status()
+    network.now_ms += PAUSE_MS - TICK_MS
+    network.tick(1, 0)
+    assert machine.driver.tip_height == machine.height, "a machine is slow at times"
+    network.now_ms += PAUSE_MS
+    network.tick(1, 0)
+    machine.hear(1, before)
+    machine.hear(2, before)
+    assert machine.driver.tip_height is None
+    network.tick(SETTLE_TICKS, 0)
+    machine.hear(1, before)
+    machine.hear(2, before)
+    assert machine.driver.tip_height == machine.height
+    network.now_ms -= 3_600_000
+    network.tick(1, 0)
+    assert machine.driver.tip_height == machine.height, "a clock that is put back changes nothing"
 
 
 def test_no_view_change_is_sent_while_all_is_well() -> None:
