@@ -385,9 +385,12 @@ class Submissions:
         raws = [candidate.transaction.raw for candidate in candidates]
         try:
             await self._shell.write_spool(lambda: spool.append(raws))
-        except StorageFailure as failure:
-            self._shell.fail(describe_failure(failure))
-            raise
+        except Exception as error:  # whatever it is, who waits is answered
+            reason = describe_failure(error)
+            self._shell.fail(reason)
+            if isinstance(error, StorageFailure):
+                raise
+            raise StorageFailure(reason.en, reason.zh) from error
         await self._shell.perform(Admitted(candidates, [], is_local=True))
 
     def _promise(

@@ -58,6 +58,7 @@ class InUse(Refusal):
 _VERBS_ZH: Final = {
     "create": "创建",
     "fsync": "同步（fsync）",
+    "open": "打开",
     "remove": "删除",
     "rename": "改名",
     "truncate": "截短",
@@ -203,8 +204,7 @@ class DiskDirectory:
         return b"".join(parts)
 
     def pwrite(self, name: str, offset: int, data: bytes) -> None:
-        self._refuse_after_failure(name)
-        descriptor = self._descriptor(name)
+        descriptor = self._open_to_write(name)
         descriptor.is_dirty = True
         view = memoryview(data)
         try:
@@ -216,11 +216,10 @@ class DiskDirectory:
             raise self._failed("write", name, error) from error
 
     def append(self, name: str, data: bytes) -> None:
-        self.pwrite(name, self.size(name), data)
+        self.pwrite(name, os.fstat(self._open_to_write(name).fd).st_size, data)
 
     def truncate(self, name: str, size: int) -> None:
-        self._refuse_after_failure(name)
-        descriptor = self._descriptor(name)
+        descriptor = self._open_to_write(name)
         descriptor.is_dirty = True
         try:
             os.ftruncate(descriptor.fd, size)
@@ -228,8 +227,7 @@ class DiskDirectory:
             raise self._failed("truncate", name, error) from error
 
     def fsync(self, name: str) -> None:
-        self._refuse_after_failure(name)
-        descriptor = self._descriptor(name)
+        descriptor = self._open_to_write(name)
         try:
             _fsync_data(descriptor.fd)
         except OSError as error:
@@ -300,6 +298,14 @@ class DiskDirectory:
         flags = os.O_RDONLY if self._is_read_only else os.O_RDWR
         opened = _Descriptor(os.open(self._file(name), flags | os.O_CLOEXEC))
         return self._keep(name, opened, changes)
+
+    def _open_to_write(self, name: str) -> _Descriptor:
+        """Return the descriptor of a file that is about to be changed; raise `StorageFailure`."""
+        self._refuse_after_failure(name)
+        try:
+            return self._descriptor(name)
+        except OSError as error:
+            raise self._failed("open", name, error) from error
 
     def _keep(self, name: str, descriptor: _Descriptor, changes: int) -> _Descriptor:
         with self._guard:

@@ -1020,6 +1020,14 @@ MUTANTS = (
         DRIVER + "test_after_a_pause_what_was_said_before_it_tells_nothing_of_the_tip",
     ),
     Mutant(
+        "spooling-answers-nobody",
+        "node/submissions.py",
+        "        except Exception as error:  # whatever it is, who waits is answered",
+        "        except StorageFailure as error:",
+        "a spool that cannot be opened leaves its clients waiting, and the node goes on",
+        ATTEMPTS + "test_a_spool_that_cannot_be_opened_stops_the_node_and_whoever_waits_is_told",
+    ),
+    Mutant(
         "flood-in-one-request",
         "node/submissions.py",
         "                    self._arrivals.begin(item.transaction)",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from api.ports import Accepted, Refused, Unavailable
 from ledger.refusal import Reason, Rejected
 from ledger.transaction import Check
+from ledger.words import Words
 from node.attempts import Trials
 from node.effects import Admitted
 from node.examiner import Examiner
@@ -377,6 +380,23 @@ async def test_what_was_promised_is_promised_again() -> None:
         door.world.run(attempt(door.world))
     again = await door.submissions.submit(envelopes)
     assert [type(answer) for answer in [*first, *again]] == [Accepted] * 4
+
+
+async def test_a_spool_that_cannot_be_opened_stops_the_node_and_whoever_waits_is_told() -> None:
+    """No descriptor was left, or its file was gone: those who waited were never answered, held
+    their room at the door for ever, and the node went on."""
+    door = Door(is_crowded=False)
+    stopped: list[Words] = []
+    door.shell.fail = stopped.append
+
+    async def write_spool(write: Any) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "spool/spool-0")
+
+    door.shell.write_spool = write_spool
+    with pytest.raises(StorageFailure, match="Too many open files"):
+        await asyncio.wait_for(door.submissions.submit([payment(door.world)]), 1)
+    assert len(stopped) == 1
+    assert door.submissions._entering == 0
 
 
 async def test_what_never_got_into_the_pool_is_not_counted() -> None:

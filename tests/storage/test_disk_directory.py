@@ -232,3 +232,20 @@ def test_what_was_opened_before_a_change_of_names_is_read_once_and_not_kept(
     monkeypatch.setattr(os, "open", interrupted)
     assert directory.pread("name", 0, 9) == b"name"
     assert directory.pread("name", 0, 9) == b"other"
+
+
+@pytest.mark.parametrize("change", ["pwrite", "append", "truncate", "fsync"])
+def test_a_file_that_cannot_be_opened_to_be_changed_is_a_disk_that_failed(
+    tmp_path: Path, change: str
+) -> None:
+    """No descriptor is left, or the file is gone: whoever writes knows no other failure."""
+    directory = DiskDirectory(tmp_path)
+    with pytest.raises(StorageFailure, match=r"/gone: open failed: No such file or directory$"):
+        {
+            "pwrite": lambda: directory.pwrite("gone", 0, b"1"),
+            "append": lambda: directory.append("gone", b"1"),
+            "truncate": lambda: directory.truncate("gone", 0),
+            "fsync": lambda: directory.fsync("gone"),
+        }[change]()
+    with pytest.raises(StorageFailure, match="refused, because open of gone failed"):
+        directory.create("other")
