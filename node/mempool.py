@@ -57,7 +57,8 @@ class Mempool:
         self._submitter_bytes_max = int(bytes_max * SUBMITTER_SHARE)
         self._submitters: dict[str, int] = {}
         self._submitter_bytes: dict[str, int] = {}
-        self._quarantine: dict[bytes, None] = {}
+        self._quarantine: dict[bytes, Candidate | None] = {}
+        """What could not be executed here, by id; the transaction itself where it is promised."""
         self.bytes = 0
         self.undecided = Undecided(self._transactions)
         """What waits, by stream and signer."""
@@ -209,6 +210,12 @@ class Mempool:
         """Return what was submitted to this node and still waits."""
         return [item.candidate for item in self._items.values() if item.is_local]
 
+    def owed_candidates(self) -> list[Candidate]:
+        """Return what was submitted to this node and is on no chain: also what is set aside, which
+        may be executed once this software is mended."""
+        aside = [each for each in self._quarantine.values() if each is not None]
+        return aside + self.local_candidates()
+
     def find_local_before(self, arrived_ms: int, count_max: int) -> list[Candidate]:
         """Return local transactions that have waited since before `arrived_ms`, in their order.
 
@@ -229,10 +236,13 @@ class Mempool:
             if item.candidate.transaction.body.not_after < time_ms
         ]
 
-    def remove(self, tx_ids: Iterable[bytes]) -> None:
+    def remove(self, tx_ids: Sequence[bytes]) -> None:
         """Forget transactions that a block holds or that may no longer enter one."""
         items = [self._items.pop(tx_id, None) for tx_id in tx_ids]
         gone = [item.candidate.transaction for item in items if item is not None]
+        if self._quarantine:
+            for tx_id in self._quarantine.keys() & set(tx_ids):
+                self._quarantine[tx_id] = None
         for transaction in gone:
             del self._by_envelope[transaction.envelope_hash]
         self.undecided.remove(gone)
@@ -246,10 +256,11 @@ class Mempool:
 
     def quarantine(self, tx_id: bytes) -> None:
         """Set aside a transaction whose execution raised here: it must not stop the chain."""
+        held = self._items.get(tx_id)
         self.remove([tx_id])
         if len(self._quarantine) >= QUARANTINE_MAX:
             del self._quarantine[next(iter(self._quarantine))]
-        self._quarantine[tx_id] = None
+        self._quarantine[tx_id] = held.candidate if held is not None and held.is_local else None
 
     def is_set_aside(self, tx_id: bytes) -> bool:
         """Say whether executing this transaction raised here, so that it is not let in again."""

@@ -280,7 +280,7 @@ class Shell:
             self.dispatch(Ticked())
 
     async def _change_spool(self) -> None:
-        owed = [candidate.transaction.raw for candidate in self.driver.pool.local_candidates()]
+        owed = [candidate.transaction.raw for candidate in self.driver.pool.owed_candidates()]
         try:
             await self.write_spool(lambda: self.disk.spool.change_over(owed))
         except StorageFailure as failure:

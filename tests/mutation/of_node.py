@@ -1020,6 +1020,14 @@ MUTANTS = (
         DRIVER + "test_after_a_pause_what_was_said_before_it_tells_nothing_of_the_tip",
     ),
     Mutant(
+        "set-aside-is-not-owed",
+        "node/shell.py",
+        "self.driver.pool.owed_candidates()",
+        "self.driver.pool.local_candidates()",
+        "what a node promised and could not execute leaves its disk before it is mended",
+        SHELL + "test_what_is_promised_and_set_aside_stays_in_the_spool",
+    ),
+    Mutant(
         "spooling-answers-nobody",
         "node/submissions.py",
         "        except Exception as error:  # whatever it is, who waits is answered",

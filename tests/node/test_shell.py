@@ -22,8 +22,10 @@ from node.effects import (
     Ticked,
     VerifyEnvelopes,
 )
+from node.mempool import Mempool
 from node.shell import Disk, Shell
 from storage.files import StorageFailure
+from tests.contracts.world import CARD, World
 
 
 class ScriptedDriver:
@@ -229,3 +231,23 @@ async def test_what_an_answer_was_asked_for_is_named_to_who_deals_with_it(
     )
     shell.frame_arrived(1, b"frame")
     assert taken == [([b"envelope"], hashes)]
+
+
+async def test_what_is_promised_and_set_aside_stays_in_the_spool() -> None:
+    """Two change-overs and it was on this disk no more: mended software could not keep the word."""
+    world = World()
+    waiting, aside, others, decided = (
+        world.candidate("prepaid.prepay", CARD, {"amount": 1}, "m-1") for _ in range(4)
+    )
+    pool = Mempool()
+    for candidate in (waiting, aside, others, decided):
+        pool.add(candidate, is_local=candidate is not others, now_ms=0)
+    for candidate in (aside, others, decided):
+        pool.quarantine(candidate.transaction.tx_id)
+    pool.remove([decided.transaction.tx_id])
+    shell, _, _, _ = make_shell({})
+    shell.driver.pool = pool
+    kept: list[bytes] = []
+    shell.disk.spool = SimpleNamespace(change_over=kept.extend)
+    await shell._change_spool()
+    assert kept == [aside.transaction.raw, waiting.transaction.raw]
