@@ -76,6 +76,8 @@ class PrivateBox:
             self._finish(directory)
 
     def _finish(self, directory: Directory) -> None:
+        # After a kill what is seen may be in the page cache only, and a key is destroyed for it.
+        directory.fsync_directory()
         names = set(directory.names())
         if _DRAFT in names:
             self._destroy(_DRAFT)
@@ -89,7 +91,6 @@ class PrivateBox:
                         f"the erasure of {document} was begun; it is finished now",
                     )
                 )
-        directory.fsync_directory()  # what is seen may be in the page cache only, after a kill
 
     def documents(self) -> list[str]:
         """Return the names of all documents, erased ones and lone keys included."""

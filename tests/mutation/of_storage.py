@@ -305,8 +305,8 @@ MUTANTS = (
     Mutant(
         "seen-box-not-synced",
         "storage/private_box.py",
-        "        directory.fsync_directory()  # what is seen",
-        "        # what is seen",
+        "        directory.fsync_directory()\n        names",
+        "        names",
         "a private document that was read is gone after a loss of power",
         "tests/storage/test_private_box.py::"
         "test_what_a_killed_process_left_unsynced_stays_once_it_was_seen",

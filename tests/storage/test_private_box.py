@@ -200,3 +200,26 @@ def test_what_a_killed_process_left_unsynced_stays_once_it_was_seen() -> None:
         seen = found(directory)
         directory.lose_power(Survival.NONE)
         assert found(directory) == seen, f"at step {at}"
+
+
+@pytest.mark.parametrize("survival", list(Survival))
+def test_power_lost_while_a_killed_process_is_tidied_up_after_damages_nothing(
+    survival: Survival,
+) -> None:
+    """The key was destroyed for good, and the word that its document is erased was not."""
+    steps = CrashingDirectory()
+    live(steps)
+    states = [None, SECRET, OTHER, REST, None, SECRET, None]
+    for at in range(steps.step):
+        for later in range(12):
+            directory = CrashingDirectory()
+            directory.crash_at = at
+            done = live(directory)
+            directory.crash_at = directory.step + later
+            try:
+                PrivateBox(directory, MASTER)
+            except ProcessEnded:
+                pass
+            directory.lose_power(survival, seed=at)
+            allowed = [*states[done : done + 2], REST]
+            assert found(directory) in allowed, f"at step {at}, and {later} steps later"
