@@ -86,6 +86,7 @@ class CheckpointFiles(ABC, Generic[F]):
                     )
                 )
         self._sizes = sorted(sizes)
+        directory.fsync_directory()  # what is seen may be in the page cache only, after a kill
 
     @property
     def newest_size(self) -> int:

@@ -312,6 +312,15 @@ MUTANTS = (
         "test_what_a_killed_process_left_unsynced_stays_once_it_was_seen",
     ),
     Mutant(
+        "seen-statement-not-synced",
+        "node/checkpoint_files.py",
+        "        directory.fsync_directory()  # what is seen",
+        "        # what is seen",
+        "what outsiders said and a start has seen is gone after a loss of power",
+        "tests/node/test_post_quantum.py::"
+        "test_what_a_killed_process_left_unsynced_stays_once_it_was_seen",
+    ),
+    Mutant(
         "seen-audit-not-synced",
         "node/private_audit.py",
         "        directory.fsync_directory()  # what is seen",

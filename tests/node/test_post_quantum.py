@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,9 @@ from node.messages import (
 from node.mldsa import MlDsaSigner, verify_mldsa
 from node.post_quantum import HEIGHTS_MAX, RESEND_S, PostQuantumCosigning
 from node.post_quantum_shelf import PostQuantumShelf, encode_answer
+from node.timestamp_shelf import TimestampShelf
+from node.witness_shelf import WitnessShelf
+from sim.disk import Survival, VirtualDirectory
 from storage.files import Damaged, DiskDirectory
 from tests.verifier.small_chain import START_MS, SmallChain, post_quantum_signer
 
@@ -287,3 +291,18 @@ def test_the_frame_is_known_by_its_start() -> None:
     raw = encode_frame(frame)
     assert raw.startswith(POST_QUANTUM_START)
     assert decode_frame(raw) == frame
+
+
+@pytest.mark.parametrize("shelf", [TimestampShelf, WitnessShelf])
+def test_what_a_killed_process_left_unsynced_stays_once_it_was_seen(
+    shelf: type[TimestampShelf | WitnessShelf],
+) -> None:
+    """Nobody is asked again for what a start has seen, and a loss of power took it."""
+    directory = VirtualDirectory("fake")
+    directory.create("draft")
+    directory.pwrite("draft", 0, b"{}")
+    directory.fsync("draft")
+    directory.rename("draft", f"{40:020d}.json")
+    assert shelf(directory).newest_size == 40
+    directory.power_loss(Survival.NONE, random.Random(1))
+    assert shelf(directory).newest_size == 40
