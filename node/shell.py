@@ -58,6 +58,7 @@ from node.messages import (
 )
 from node.relayed import Relayed
 from node.steps import DiskWork, Steps
+from node.verification import VerifierUnavailable
 from storage.files import StorageFailure
 from storage.journal import Journal
 from storage.journal import Keep as JournalKeep
@@ -156,6 +157,8 @@ class Shell:
         self._steps = Steps(self._step, self._perform, self._failed, disk_thread)
         self._ticker: asyncio.Task[None] | None = None
         self._is_tick_waiting = False
+        self._untaken: list[bytes] = []
+        """What is promised and the pool did not take at the start."""
 
     @property
     def chain(self) -> Chain:
@@ -202,10 +205,29 @@ class Shell:
         state = self.disk.journal.load()
         await self.perform(Started(state.record, state.pending))
         spooled = self.disk.spool.load()
-        if spooled:
-            await self.relayed.take_own([raw for raw in spooled if self._is_owed(raw)])
+        await self._take_own(spooled)
         self._ticker = asyncio.create_task(self._tick())
         self._ticker.add_done_callback(self._ticker_ended)
+
+    async def _take_own(self, promised: Sequence[bytes]) -> None:
+        """Take promised transactions into the pool; what it does not take is kept to try again."""
+        owed = [raw for raw in promised if self._is_owed(raw)]
+        if owed:
+            await self.relayed.take_own(owed)
+        pool = self.driver.pool
+        self._untaken = [raw for raw in owed if decode_transaction(raw).tx_id not in pool]
+
+    async def _take_untaken(self) -> None:
+        """Once the chain has been caught up with, try again what was promised and not taken: where
+        blocks were lost, those who signed it may stand in the ones that have come since."""
+        if self.driver.tip_height is None or self.driver.is_far_behind:
+            return
+        promised = self._untaken
+        try:
+            await self._take_own(promised)
+        except VerifierUnavailable:
+            return  # it is tried at the next tick
+        self._untaken = []
 
     def _is_owed(self, raw: bytes) -> bool:
         """Say whether a promised transaction is not on the chain yet."""
@@ -266,6 +288,8 @@ class Shell:
             due = max(due + TICK_S, loop.time() + CLOCK_STEP_S)
             await asyncio.sleep(due - loop.time())
             self.tick()
+            if self._untaken:
+                await self._take_untaken()
             if self.disk.spool.is_full:
                 await self._change_spool()
 
@@ -281,6 +305,7 @@ class Shell:
 
     async def _change_spool(self) -> None:
         owed = [candidate.transaction.raw for candidate in self.driver.pool.owed_candidates()]
+        owed += self._untaken
         try:
             await self.write_spool(lambda: self.disk.spool.change_over(owed))
         except StorageFailure as failure:

@@ -1028,6 +1028,22 @@ MUTANTS = (
         SHELL + "test_what_is_promised_and_set_aside_stays_in_the_spool",
     ),
     Mutant(
+        "untaken-promises-let-go",
+        "node/shell.py",
+        "            if self._untaken:\n",
+        "            if False:\n",
+        "a node whose blocks were lost forgets what it promised",
+        SHELL + "test_what_a_chain_that_is_behind_cannot_take_is_tried_again_when_it_has_caught_up",
+    ),
+    Mutant(
+        "untaken-promises-leave-the-spool",
+        "node/shell.py",
+        "        owed += self._untaken\n",
+        "",
+        "what a node that is behind promised leaves its disk at a change-over",
+        SHELL + "test_what_a_chain_that_is_behind_cannot_take_is_tried_again_when_it_has_caught_up",
+    ),
+    Mutant(
         "spooling-answers-nobody",
         "node/submissions.py",
         "        except Exception as error:  # whatever it is, who waits is answered",

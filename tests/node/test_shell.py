@@ -23,7 +23,7 @@ from node.effects import (
     VerifyEnvelopes,
 )
 from node.mempool import Mempool
-from node.shell import Disk, Shell
+from node.shell import TICK_S, Disk, Shell
 from storage.files import StorageFailure
 from tests.contracts.world import CARD, World
 
@@ -251,3 +251,35 @@ async def test_what_is_promised_and_set_aside_stays_in_the_spool() -> None:
     shell.disk.spool = SimpleNamespace(change_over=kept.extend)
     await shell._change_spool()
     assert kept == [aside.transaction.raw, waiting.transaction.raw]
+
+
+async def test_what_a_chain_that_is_behind_cannot_take_is_tried_again_when_it_has_caught_up() -> (
+    None
+):
+    """Its blocks lost and its spool whole, a node did not know who had signed what it promised, and
+    let it go."""
+    candidate = World().candidate("prepaid.prepay", CARD, {"amount": 1}, "m-1")
+    raw = candidate.transaction.raw
+    shell, _, _, _ = make_shell({})
+    driver, tried, kept = shell.driver, [], []
+    driver.pool, driver.tip_height, driver.is_far_behind = Mempool(), 9, True
+    driver.is_known = lambda tx_id: False
+
+    async def take_own(raws: list[bytes]) -> None:
+        tried.append(raws)
+        if not driver.is_far_behind:
+            driver.pool.add(candidate, is_local=True, now_ms=0)
+
+    shell.relayed.take_own = take_own
+    shell.disk.journal = SimpleNamespace(load=lambda: SimpleNamespace(record=None, pending=None))
+    shell.disk.spool = SimpleNamespace(load=lambda: [raw], change_over=kept.append, is_full=False)
+    await shell.start()
+    await shell._take_untaken()
+    await shell._change_spool()
+    assert (tried, kept) == ([[raw]], [[raw]]), "it stays in the spool meanwhile"
+    driver.is_far_behind = False
+    await asyncio.sleep(3 * TICK_S)
+    assert tried == [[raw], [raw]]
+    await shell._change_spool()
+    assert kept[1] == [raw], "once: it waits in the pool"
+    await shell.close()
