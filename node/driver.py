@@ -186,7 +186,7 @@ class Driver:
         self.convictions = Convictions(genesis, identity.replica, identity.signers.party)
         self.recovery = Recovery(genesis.validators, identity.replica, is_recovering)
         self.catch_up = CatchUp(len(genesis.validators), identity.replica)
-        self._tip = ChainTip(genesis.validators.quorum, identity.replica)
+        self._tip = ChainTip(genesis.validators.quorum)
         self.bench = Workbench(
             chain,
             self.pool,
@@ -235,7 +235,8 @@ class Driver:
     @property
     def tip_height(self) -> int | None:
         """The newest height proven to be decided anywhere; None while too few have told theirs."""
-        return max(self.chain.header.height, self.catch_up.target) if self._tip.is_known else None
+        is_known = self._tip.is_known(self._ticks)
+        return max(self.chain.header.height, self.catch_up.target) if is_known else None
 
     def step(self, event: NodeEvent, now_ms: int) -> list[Effect]:
         """Take one event at this node's clock `now_ms`; return what must be done, in order."""
@@ -409,7 +410,7 @@ class Driver:
                 if self.catch_up.take(replica, frame.blocks, self.chain.header.height):
                     self._apply_next()
             case Cosigned():
-                self._take_cosignature(replica, frame)
+                self._take_cosigned(replica, frame)
             case BlocksBegin():
                 self._take_beginning(replica, frame.height)
             case Snapshots() | SnapshotManifest() | SnapshotChunk():
@@ -528,6 +529,12 @@ class Driver:
                 "info",
                 f"replica {replica} holds blocks from {first_height} on, and not block {wanted}",
             )
+
+    def _take_cosigned(self, replica: int, frame: Cosigned) -> None:
+        """A member's cosignature arrives, which tells where the member is as well."""
+        self._take_cosignature(replica, frame)
+        if frame.height <= self.chain.header.height + 1:
+            self._tip.hear(replica, self._ticks)
 
     def _take_cosignature(self, replica: int, frame: Cosigned) -> None:
         doubt = self.certification.add(replica, frame, self.chain.header.height)

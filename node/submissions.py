@@ -233,9 +233,10 @@ class Submissions:
         while (height := driver.tip_height) is None:
             if self._shell.is_stopped or loop.time() >= deadline:
                 raise Unavailable(
-                    "this node has just started, or was stopped for a while, and too few members "
-                    "have told it how far the chain is; it promises nothing before",
-                    "本节点刚刚启动或曾停顿，告知其链高度的成员尚不足；此前不作收录承诺",
+                    "too few members have told this node lately how far the chain is: it has just "
+                    "started, was stopped for a while, or is cut off; it promises nothing before",
+                    "最近告知本节点链高度的成员不足：本节点刚刚启动、曾停顿，或与其他成员断开；"
+                    "足数之前不作收录承诺",
                 )
             await asyncio.sleep(TIP_LOOK_S)
         return height

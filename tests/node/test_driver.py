@@ -31,7 +31,7 @@ from ledger.votes import (
     decode_commit_certificate,
     encode_commit_certificate,
 )
-from node.chain_tip import PAUSE_MS, SETTLE_TICKS
+from node.chain_tip import PAUSE_MS, SETTLE_TICKS, WORD_TICKS
 from node.driver import (
     ANSWERS_PER_TICK_MAX,
     SPREAD_AGAIN_MS,
@@ -799,6 +799,31 @@ def test_after_a_pause_what_was_said_before_it_tells_nothing_of_the_tip() -> Non
     network.now_ms -= 3_600_000
     network.tick(1, 0)
     assert machine.driver.tip_height == machine.height, "a clock that is put back changes nothing"
+
+
+def test_a_node_that_is_cut_off_soon_does_not_know_the_tip() -> None:
+    """It promised on and on from where it stood, and the others went past what it promised. What a
+    member cosigns tells where it is as well, unless that is farther than anybody has proven."""
+    network = Drivers().start()
+    network.grow(1)
+    machine, other = network.machines[0], network.machines[1]
+    status, cosigned = other.driver._status(), other.driver.certification.own
+    assert cosigned is not None
+    ahead = msgspec.structs.replace(cosigned, height=machine.height + 2)
+    for frames, is_known in (
+        ((status, status), True),
+        ((status, cosigned), True),
+        ((cosigned, cosigned), True),
+        ((status, ahead), False),
+        ((), False),
+    ):
+        network.tick(WORD_TICKS, 0)
+        for replica, frame in enumerate(frames, 1):
+            machine.hear(replica, frame)
+        network.tick(WORD_TICKS, 0)
+        assert machine.driver.tip_height == (machine.height if is_known else None), frames
+        network.tick(1, 0)
+        assert machine.driver.tip_height is None, "its word is good for a while"
 
 
 def test_no_view_change_is_sent_while_all_is_well() -> None:
