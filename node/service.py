@@ -32,7 +32,7 @@ from node.proofs import Proofs
 from node.queries import Queries
 from node.schedules import Schedules
 from node.shell import Shell
-from node.submissions import Submissions
+from node.submissions import Submissions, tip_unknown
 from node.timestamp_shelf import TimestampShelf, encode_joined, encode_transaction_timestamps
 from node.verification import VerifierUnavailable
 from node.witness_shelf import WitnessShelf
@@ -317,7 +317,7 @@ class NodeService:
                 f"catching up: height {height} of {target}",
                 f"正在追赶：高度 {height}，目标高度 {target}",
             )
-        return None
+        return tip_unknown() if driver.tip_height is None else None
 
     def metrics(self) -> bytes:
         """Return the metrics in Prometheus text format."""

@@ -232,12 +232,7 @@ class Submissions:
         deadline = loop.time() + ROOM_WAIT_S
         while (height := driver.tip_height) is None:
             if self._shell.is_stopped or loop.time() >= deadline:
-                raise Unavailable(
-                    "too few members have told this node lately how far the chain is: it has just "
-                    "started, was stopped for a while, or is cut off; it promises nothing before",
-                    "最近告知本节点链高度的成员不足：本节点刚刚启动、曾停顿，或与其他成员断开；"
-                    "足数之前不作收录承诺",
-                )
+                raise tip_unknown()
             await asyncio.sleep(TIP_LOOK_S)
         return height
 
@@ -468,6 +463,15 @@ class Submissions:
         tx_id = None if candidate is None else candidate.transaction.tx_id
         is_later = rejected.reason in {Reason.POOL_FULL, Reason.QUOTA_EXCEEDED}
         return Refused(rejected, tx_id, RETRY_AFTER_S if is_later else None)
+
+
+def tip_unknown() -> Unavailable:
+    """Return what is said while it is not known how far the chain is."""
+    return Unavailable(
+        "too few members have told this node lately how far the chain is: it has just started, was "
+        "stopped for a while, or is cut off; it promises nothing before",
+        "最近告知本节点链高度的成员不足：本节点刚刚启动、曾停顿，或与其他成员断开；足数之前不作收录承诺",
+    )
 
 
 def _bad_signature(candidate: Candidate) -> Rejected:

@@ -1020,6 +1020,15 @@ MUTANTS = (
         DRIVER + "test_after_a_pause_what_was_said_before_it_tells_nothing_of_the_tip",
     ),
     Mutant(
+        "ready-to-promise-nothing",
+        "node/service.py",
+        "        return tip_unknown() if driver.tip_height is None else None",
+        "        return None",
+        "requests are sent to a node that refuses every one of them",
+        "tests/node/test_service.py::"
+        "test_a_node_says_in_both_languages_why_nobody_is_to_be_sent_there",
+    ),
+    Mutant(
         "word-good-for-ever",
         "node/chain_tip.py",
         " if ticks - at <= WORD_TICKS]",

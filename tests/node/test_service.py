@@ -13,6 +13,7 @@ import pytest
 from api.ports import Unavailable
 from ledger.words import Words
 from node.service import NodeService
+from node.submissions import tip_unknown
 from node.timestamp_shelf import TimestampShelf
 from storage.files import DiskDirectory, StorageFailure
 from tests.outside.logs import leaves, make_note, prove
@@ -47,6 +48,11 @@ async def test_a_full_disk_is_unavailable_and_no_mistake() -> None:
             "正在追赶：高度 50，目标高度 71",
         ),
         (
+            {"tip_height": None},
+            tip_unknown().detail,
+            tip_unknown().detail_zh,
+        ),
+        (
             {"halted": Words("区块 51 无法复现", "block 51 cannot be reproduced")},
             "block 51 cannot be reproduced",
             "节点已停止：区块 51 无法复现",
@@ -62,6 +68,7 @@ def test_a_node_says_in_both_languages_why_nobody_is_to_be_sent_there(
         "chain": SimpleNamespace(validators=validators, header=header),
         "connected_count": 2,
         "halted": None,
+        "tip_height": 70,
     } | changes
     shell: Any = SimpleNamespace(driver=SimpleNamespace(**given), is_stopped=bool(given["halted"]))
     nobody: Any = None
