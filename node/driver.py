@@ -235,15 +235,15 @@ class Driver:
     @property
     def tip_height(self) -> int | None:
         """The newest height proven to be decided anywhere; None while too few have told theirs."""
-        is_known = self._tip.is_known(self._ticks)
-        return max(self.chain.header.height, self.catch_up.target) if is_known else None
+        own = self.chain.header.height
+        return max(own, self.catch_up.target) if self._tip.is_known else None
 
     def step(self, event: NodeEvent, now_ms: int) -> list[Effect]:
         """Take one event at this node's clock `now_ms`; return what must be done, in order."""
         if self.halted:
             return []
         self._now_ms = now_ms
-        self._tip.step(now_ms, self._ticks)
+        self._tip.step(now_ms)
         effects: list[Effect] = []
         self._effects = effects
         match event:
@@ -359,6 +359,7 @@ class Driver:
     def _change_peer(self, event: PeerChanged) -> None:
         if not event.is_connected:
             self._connected.discard(event.replica)
+            self._tip.leave(event.replica)
             return
         self._connected.add(event.replica)
         self._send(event.replica, self._status())
@@ -484,7 +485,7 @@ class Driver:
             self._hear(replica, status.height)
         if status.height > own and self.catch_up.is_late(replica, status.height, own):
             self._begin_catch_up(status.height, replica)
-        self._tip.hear(replica, self._ticks)
+        self._tip.hear(replica)
 
     def _check_certified(self, header: bytes, height: int, raw: bytes) -> None:
         if height == 0:
@@ -534,7 +535,7 @@ class Driver:
         """A member's cosignature arrives, which tells where the member is as well."""
         self._take_cosignature(replica, frame)
         if frame.height <= self.chain.header.height + 1:
-            self._tip.hear(replica, self._ticks)
+            self._tip.hear_again(replica)
 
     def _take_cosignature(self, replica: int, frame: Cosigned) -> None:
         doubt = self.certification.add(replica, frame, self.chain.header.height)

@@ -220,7 +220,8 @@ class Shell:
     async def _take_untaken(self) -> None:
         """Once the chain has been caught up with, try again what was promised and not taken: where
         blocks were lost, those who signed it may stand in the ones that have come since."""
-        if self.driver.tip_height is None or self.driver.is_far_behind:
+        tip_height = self.driver.tip_height
+        if tip_height is None or tip_height > self.chain.header.height:
             return
         promised = self._untaken
         try:

@@ -226,13 +226,15 @@ class Submissions:
     async def _find_tip(self) -> int:
         """Return how far the chain is proven to be anywhere, which a promise counts from.
 
-        Raises `Unavailable` where too few members have told in time.
+        This node has come as far by then. Behind it, it would take for good a key that has ended
+        in between: a promise that cannot be kept, and no excuse, for one is excused by the keys
+        that end after the height it counts from. Raises `Unavailable` where that is not in time.
         """
         loop, driver = asyncio.get_running_loop(), self._shell.driver
         deadline = loop.time() + ROOM_WAIT_S
-        while (height := driver.tip_height) is None:
+        while (height := driver.tip_height) is None or height > self._shell.chain.header.height:
             if self._shell.is_stopped or loop.time() >= deadline:
-                raise tip_unknown()
+                raise tip_unknown() if height is None else _behind(height)
             await asyncio.sleep(TIP_LOOK_S)
         return height
 
@@ -365,10 +367,12 @@ class Submissions:
                 waiting, self._waiting = self._waiting, []
                 try:
                     await self._flush_together([each for group, _ in waiting for each in group])
-                except StorageFailure as failure:
+                except Exception as error:  # whatever it is, who waits is answered
                     for _, done in waiting:
                         if not done.done():
-                            done.set_exception(failure)
+                            done.set_exception(error)
+                    if not isinstance(error, StorageFailure):
+                        raise
                 else:
                     for _, done in waiting:
                         if not done.done():
@@ -471,6 +475,14 @@ def tip_unknown() -> Unavailable:
         "too few members have told this node lately how far the chain is: it has just started, was "
         "stopped for a while, or is cut off; it promises nothing before",
         "最近告知本节点链高度的成员不足：本节点刚刚启动、曾停顿，或与其他成员断开；足数之前不作收录承诺",
+    )
+
+
+def _behind(height: int) -> Unavailable:
+    return Unavailable(
+        f"this node has not caught up with block {height}, which is decided; it promises nothing "
+        "before",
+        f"本节点尚未追上已决定的区块 {height}；追上之前不作收录承诺",
     )
 
 

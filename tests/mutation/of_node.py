@@ -990,10 +990,10 @@ MUTANTS = (
     Mutant(
         "promise-counts-from-behind",
         "node/submissions.py",
-        "height_max = tip_height + genesis",
-        "height_max = self._shell.chain.header.height + genesis",
-        "a node that is behind signs promises that are broken already",
-        ATTEMPTS + "test_a_promise_counts_from_the_tip_of_the_chain",
+        " or height > self._shell.chain.header.height:",
+        ":",
+        "a node that is behind takes for good keys that have ended, and signs what it cannot keep",
+        ATTEMPTS + "test_nothing_is_promised_behind_the_tip_of_the_chain",
     ),
     Mutant(
         "tip-of-one-member",
@@ -1014,8 +1014,8 @@ MUTANTS = (
     Mutant(
         "word-from-before-the-pause",
         "node/chain_tip.py",
-        "            self._from_tick = ticks + SETTLE_TICKS",
-        "            self._from_tick = ticks",
+        "            self._from_ms = self._time_ms + SETTLE_MS",
+        "            self._from_ms = self._time_ms",
         "what was sent before a pause and read after it tells how far the chain is",
         DRIVER + "test_after_a_pause_what_was_said_before_it_tells_nothing_of_the_tip",
     ),
@@ -1031,10 +1031,26 @@ MUTANTS = (
     Mutant(
         "word-good-for-ever",
         "node/chain_tip.py",
-        " if ticks - at <= WORD_TICKS]",
+        " if self._is_fresh(replica)]",
         "]",
         "a node that is cut off goes on promising from where it stands",
         DRIVER + "test_a_node_that_is_cut_off_soon_does_not_know_the_tip",
+    ),
+    Mutant(
+        "word-from-before-the-cut",
+        "node/chain_tip.py",
+        "            self._settled[replica] = self._time_ms + SETTLE_MS",
+        "            self._settled[replica] = self._time_ms",
+        "what lay on the way through a cut tells how far the chain is",
+        DRIVER + "test_what_lay_on_the_way_through_a_cut_tells_nothing_of_the_tip",
+    ),
+    Mutant(
+        "kept-cosignature-is-a-word",
+        "node/chain_tip.py",
+        "        if replica in self._told and self._is_fresh(replica):",
+        "        if True:",
+        "who comes back is told by old cosignatures that the chain stands where it stood",
+        DRIVER + "test_a_cosignature_kept_for_who_was_away_is_no_word_of_now",
     ),
     Mutant(
         "cosignature-tells-no-height",

@@ -220,13 +220,24 @@ async def test_what_comes_in_bulk_is_taken_however_much_of_it_waits() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-async def test_a_promise_counts_from_the_tip_of_the_chain(count: int) -> None:
-    """A node that is behind counted from its own height, and signed what was broken already."""
+async def test_nothing_is_promised_behind_the_tip_of_the_chain(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that is behind counted from its own height, and signed what was broken already; and
+    counted from the tip, it took for good keys that had ended below it, which excuses nobody."""
+    monkeypatch.setattr("node.submissions.ROOM_WAIT_S", 0.01)
+    monkeypatch.setattr("node.submissions.TIP_LOOK_S", 0.001)
     door = Door(is_crowded=False)
-    door.shell.driver.tip_height = tip_height = door.world.chain.header.height + 1_000
-    answers = await door.submissions.submit([payment(door.world) for _ in range(count)])
+    own = door.world.chain.header.height
+    envelopes = [payment(door.world) for _ in range(count)]
+    door.shell.driver.tip_height = own + 1
+    with pytest.raises(Unavailable, match=r"^this node has not caught up with block \d+, which"):
+        await door.submissions.submit(envelopes)
+    assert len(door.pool) == 0
+    door.shell.driver.tip_height = own
+    answers = await door.submissions.submit(envelopes)
     promised = {answer.receipt.height_max for answer in answers if isinstance(answer, Accepted)}
-    assert promised == {tip_height + door.world.genesis.parameters.intake_heights}
+    assert promised == {own + door.world.genesis.parameters.intake_heights}
 
 
 async def test_nothing_is_promised_while_the_tip_is_not_known(
@@ -396,6 +407,19 @@ async def test_a_spool_that_cannot_be_opened_stops_the_node_and_whoever_waits_is
     with pytest.raises(StorageFailure, match="Too many open files"):
         await asyncio.wait_for(door.submissions.submit([payment(door.world)]), 1)
     assert len(stopped) == 1
+    assert door.submissions._entering == 0
+
+
+async def test_a_step_that_breaks_off_leaves_nobody_waiting() -> None:
+    """The node stopped, and who waited for the disk was never answered."""
+    door = Door(is_crowded=False)
+
+    async def perform(event: Admitted) -> None:
+        raise LookupError("a mistake of the software")
+
+    door.shell.perform = perform
+    with pytest.raises(LookupError):
+        await asyncio.wait_for(door.submissions.submit([payment(door.world)]), 1)
     assert door.submissions._entering == 0
 
 

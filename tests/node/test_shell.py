@@ -262,12 +262,13 @@ async def test_what_a_chain_that_is_behind_cannot_take_is_tried_again_when_it_ha
     raw = candidate.transaction.raw
     shell, _, _, _ = make_shell({})
     driver, tried, kept = shell.driver, [], []
-    driver.pool, driver.tip_height, driver.is_far_behind = Mempool(), 9, True
+    driver.pool, driver.tip_height = Mempool(), 9
+    driver.chain = SimpleNamespace(header=SimpleNamespace(height=8))
     driver.is_known = lambda tx_id: False
 
     async def take_own(raws: list[bytes]) -> None:
         tried.append(raws)
-        if not driver.is_far_behind:
+        if driver.chain.header.height == 9:
             driver.pool.add(candidate, is_local=True, now_ms=0)
 
     shell.relayed.take_own = take_own
@@ -277,7 +278,7 @@ async def test_what_a_chain_that_is_behind_cannot_take_is_tried_again_when_it_ha
     await shell._take_untaken()
     await shell._change_spool()
     assert (tried, kept) == ([[raw]], [[raw]]), "it stays in the spool meanwhile"
-    driver.is_far_behind = False
+    driver.chain.header.height = 9
     await asyncio.sleep(3 * TICK_S)
     assert tried == [[raw], [raw]]
     await shell._change_spool()
