@@ -348,9 +348,7 @@ class Submissions:
     async def _make_durable(self, candidates: list[Candidate]) -> None:
         """Spool, then pool; what arrives while the disk syncs shares the next sync."""
         fresh = [
-            candidate
-            for candidate in candidates
-            if candidate.transaction.tx_id not in self._promises
+            candidate for candidate in candidates if not self._is_kept(candidate.transaction.tx_id)
         ]
         if not fresh:
             return
@@ -359,6 +357,14 @@ class Submissions:
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
         await done
+
+    def _is_kept(self, tx_id: bytes) -> bool:
+        """Say whether this is promised and still here: it may have left the pool since, under a key
+        that ended, and come again under another."""
+        driver = self._shell.driver
+        return tx_id in self._promises and (
+            tx_id in driver.pool or driver.is_recent(tx_id) or driver.pool.is_set_aside(tx_id)
+        )
 
     async def _flush(self) -> None:
         """Make durable whatever waits, until nothing does."""
@@ -405,7 +411,7 @@ class Submissions:
         for at, candidate in fresh.items():
             tx_id = candidate.transaction.tx_id
             driver = self._shell.driver
-            if tx_id in self._promises or tx_id in driver.pool or driver.is_recent(tx_id):
+            if self._is_kept(tx_id) or tx_id in driver.pool or driver.is_recent(tx_id):
                 promised[at] = tx_id
                 continue
             known = self._position(tx_id)

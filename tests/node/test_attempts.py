@@ -423,6 +423,20 @@ async def test_a_step_that_breaks_off_leaves_nobody_waiting() -> None:
     assert door.submissions._entering == 0
 
 
+@pytest.mark.parametrize("count", [1, 2])
+async def test_what_was_promised_and_left_the_pool_is_taken_in_anew(count: int) -> None:
+    """Its key ended and it was dropped; signed with another it was promised again, in a batch up to
+    a later height, and neither spooled nor put into the pool."""
+    door = Door(is_crowded=False)
+    envelopes = [payment(door.world) for _ in range(count)]
+    ids = [read(envelope).transaction.tx_id for envelope in envelopes]
+    await door.submissions.submit(envelopes)
+    door.pool.remove(ids)
+    answers = await door.submissions.submit(envelopes)
+    assert [type(answer) for answer in answers] == [Accepted] * count
+    assert all(tx_id in door.pool for tx_id in ids)
+
+
 async def test_what_never_got_into_the_pool_is_not_counted() -> None:
     door = Door()
     door.fails = True
