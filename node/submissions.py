@@ -373,7 +373,7 @@ class Submissions:
                 waiting, self._waiting = self._waiting, []
                 try:
                     await self._flush_together([each for group, _ in waiting for each in group])
-                except Exception as error:  # whatever it is, who waits is answered
+                except Exception as error:  # a step that broke off, too, is told to who waits
                     for _, done in waiting:
                         if not done.done():
                             done.set_exception(error)
