@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -13,9 +14,12 @@ from node.mempool import QUARANTINE_MAX, Mempool
 from tests.contracts.world import CARD, World, read
 
 WORLD = World()
+NUMBERS = itertools.count(1_000_000)
+"""Of references: all of one length, so that transactions of one amount are of one size."""
 
 
 def make(party: str = "m-1", amount: int = 1, **changes: object) -> Candidate:
+    changes = {"reference": f"R-{next(NUMBERS)}"} | changes
     return WORLD.candidate("prepaid.prepay", CARD, {"amount": amount}, party, **changes)
 
 
