@@ -205,17 +205,17 @@ class Shell:
         state = self.disk.journal.load()
         await self.perform(Started(state.record, state.pending))
         spooled = self.disk.spool.load()
-        await self._take_own(spooled)
+        self._untaken = await self._take_own(spooled)
         self._ticker = asyncio.create_task(self._tick())
         self._ticker.add_done_callback(self._ticker_ended)
 
-    async def _take_own(self, promised: Sequence[bytes]) -> None:
-        """Take promised transactions into the pool; what it does not take is kept to try again."""
+    async def _take_own(self, promised: Sequence[bytes]) -> list[bytes]:
+        """Take promised transactions into the pool; return what is owed and it did not take."""
         owed = [raw for raw in promised if self._is_owed(raw)]
         if owed:
             await self.relayed.take_own(owed)
         pool = self.driver.pool
-        self._untaken = [raw for raw in owed if decode_transaction(raw).tx_id not in pool]
+        return [raw for raw in owed if decode_transaction(raw).tx_id not in pool]
 
     async def _take_untaken(self) -> None:
         """Once the chain has been caught up with, try again what was promised and not taken: where
@@ -223,9 +223,8 @@ class Shell:
         tip_height = self.driver.tip_height
         if tip_height is None or tip_height > self.chain.header.height:
             return
-        promised = self._untaken
         try:
-            await self._take_own(promised)
+            await self._take_own(self._untaken)
         except VerifierUnavailable:
             return  # it is tried at the next tick
         self._untaken = []

@@ -199,7 +199,7 @@ class Submissions:
             async with self._shell.turns.turn(source):
                 examined += await self._examine(envelopes[begin : begin + PART_COUNT])
         if any(isinstance(item, Candidate) for item in examined):
-            await self._find_tip()
+            await self._reach_tip()
         answers: list[Intake | None] = []
         fresh: dict[int, Candidate] = {}
         now_s = self._shell.now_ms() / 1000
@@ -220,15 +220,19 @@ class Submissions:
             await self._make_durable(list(fresh.values()))
         finally:
             self._arrivals.end([each.transaction for each in fresh.values()])
-        self._promise(fresh, answers, await self._find_tip() if fresh else 0)
+        if fresh:
+            await self._reach_tip()
+        self._promise(fresh, answers)
         return [answer for answer in answers if answer is not None]
 
-    async def _find_tip(self) -> int:
-        """Return how far the chain is proven to be anywhere, which a promise counts from.
+    async def _reach_tip(self) -> None:
+        """Wait until this node is as far as the chain is proven to be anywhere: a promise counts
+        from its own height, and from one behind may be broken as it is signed.
 
-        This node has come as far by then. Behind it, it would take for good a key that has ended
-        in between: a promise that cannot be kept, and no excuse, for one is excused by the keys
-        that end after the height it counts from. Raises `Unavailable` where that is not in time.
+        Nor is counting from the others' height enough. Behind it, this node would take for good a
+        key that has ended in between: a promise that cannot be kept, and no excuse, for one is
+        excused by the keys that end after the height it counts from. Raises `Unavailable` where
+        that is not in time.
         """
         loop, driver = asyncio.get_running_loop(), self._shell.driver
         deadline = loop.time() + ROOM_WAIT_S
@@ -236,7 +240,6 @@ class Submissions:
             if self._shell.is_stopped or loop.time() >= deadline:
                 raise tip_unknown() if height is None else _behind(height)
             await asyncio.sleep(TIP_LOOK_S)
-        return height
 
     async def _examine(self, raws: Sequence[bytes]) -> list[Candidate | Intake]:
         """Return of each what may go on, or its answer.
@@ -399,14 +402,8 @@ class Submissions:
             raise StorageFailure(reason.en, reason.zh) from error
         await self._shell.perform(Admitted(candidates, [], is_local=True))
 
-    def _promise(
-        self, fresh: dict[int, Candidate], answers: list[Intake | None], tip_height: int
-    ) -> None:
-        """Answer what is durable now: one receipt each, or one for all that came together.
-
-        The promised height counts from the chain's tip: this node's own may be far behind it, and
-        the promise broken as it is signed.
-        """
+    def _promise(self, fresh: dict[int, Candidate], answers: list[Intake | None]) -> None:
+        """Answer what is durable now: one receipt each, or one for all that came together."""
         promised: dict[int, bytes] = {}
         for at, candidate in fresh.items():
             tx_id = candidate.transaction.tx_id
@@ -425,7 +422,7 @@ class Submissions:
             return
         now_ms = self._shell.now_ms()
         genesis = self._shell.driver.identity.genesis
-        height_max = tip_height + genesis.parameters.intake_heights
+        height_max = self._shell.chain.header.height + genesis.parameters.intake_heights
         if len(answers) > 1:
             receipt = self._sign_all(list(promised.values()), now_ms, height_max)
             for at, tx_id in promised.items():

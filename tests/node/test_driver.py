@@ -743,13 +743,18 @@ def test_one_block_behind_is_late_when_nothing_has_moved() -> None:
     assert other.sent(FetchBlocks) == [FetchBlocks(1)]
 
 
-def test_far_behind_relayed_transactions_are_let_go() -> None:
-    """Their signatures cost more than the blocks that hold them."""
+def start_behind(heights: int) -> tuple[Drivers, Machine, Status]:
+    """Start a machine while the others are so many heights on; return their status as well."""
     network = Drivers().start(1, 2, 3)
-    network.grow(2)
-    status = network.machines[1].driver._status()
+    network.grow(heights)
     machine = network.machines[0]
     machine.start()
+    return network, machine, network.machines[1].driver._status()
+
+
+def test_far_behind_relayed_transactions_are_let_go() -> None:
+    """Their signatures cost more than the blocks that hold them."""
+    network, machine, status = start_behind(2)
     machine.step(PeerChanged(1, True))
     machine.hear(1, Transactions([network.transaction("r-taken")]))
     assert len(machine.driver.pool) == 1
@@ -765,11 +770,7 @@ def test_far_behind_relayed_transactions_are_let_go() -> None:
 
 def test_after_a_start_the_tip_is_known_once_a_quorum_has_told_its_height() -> None:
     """A node that had been down promised blocks that the others had decided long ago."""
-    network = Drivers().start(1, 2, 3)
-    network.grow(3)
-    status = network.machines[1].driver._status()
-    machine = network.machines[0]
-    machine.start()
+    _, machine, status = start_behind(3)
     assert machine.driver.tip_height is None
     machine.hear(1, msgspec.structs.replace(status, certificate=b""))
     machine.hear(1, status)
