@@ -168,6 +168,11 @@ LABELS: Final[dict[str, str]] = {
 }
 """Every name a value can have, in Chinese, but for single letters."""
 
+_COUNTED_AS: Final = {
+    "used": Words("counts as used", "计为已用"),
+    "remaining": Words("counts as remaining", "计为剩余"),
+}
+
 VALUES: Final[dict[str, dict[str, Words]]] = {
     "basis": {"actual": Words("actual", "当年实际日数")},
     "counted from": {
@@ -176,14 +181,8 @@ VALUES: Final[dict[str, dict[str, Words]]] = {
         "last_payment": Words("the last payment", "末次付款"),
     },
     "counted in": {"day": Words("days", "日"), "month": Words("months", "月")},
-    "interrupted": {
-        "used": Words("counts as used", "计为已用"),
-        "remaining": Words("counts as remaining", "计为剩余"),
-    },
-    "last": {
-        "used": Words("counts as used", "计为已用"),
-        "remaining": Words("counts as remaining", "计为剩余"),
-    },
+    "interrupted": _COUNTED_AS,
+    "last": _COUNTED_AS,
     "prior use": {"proven": Words("proven", "成立")},
     "rest days": {"none published": Words("none published", "未公布")},
     "start": {"not begun": Words("not begun", "尚未开始")},
@@ -405,15 +404,13 @@ def _render_figures(result: Result, figures: Figures, lang: str) -> Iterator[str
         else:
             verdict = "并非更有利，不适用" if zh else "not more favourable"
         if agreement.number == SPEND_ORDER:
-            about = f"{pick(ORDER, lang)}（" if zh else f"{pick(ORDER, lang)} ("
-            about += name(agreement.what, lang)
+            title, about = pick(ORDER, lang), name(agreement.what, lang)
         else:
-            about = f"{agreement.number}（" if zh else f"{agreement.number} ("
-            about += pick(AGREED[agreement.what], lang)
+            title, about = str(agreement.number), pick(AGREED[agreement.what], lang)
         yield (
-            f"   约定 {about}）：{value}（{verdict}）"
+            f"   约定 {title}（{about}）：{value}（{verdict}）"
             if zh
-            else f"   Agreement {about}): {value} ({verdict})"
+            else f"   Agreement {title} ({about}): {value} ({verdict})"
         )
     for number, fen in result.fees:
         yield (

@@ -74,6 +74,9 @@ ARTICLES: Final = {
     PROPORTIONAL: "18(2), 19(3)",
 }
 
+BY_ORDER: Final = (BONUS_FIRST, PRINCIPAL_FIRST)
+"""Orders by which what was given stands apart from what was paid."""
+
 
 def list_items(terms: Terms) -> frozenset[str]:
     """Return everything that has a price."""
@@ -151,7 +154,7 @@ class Valuation:
         """Return how many of the units taken are charged: gifts are not (art. 21)."""
         if self._is_spread(basis, pick):
             return taken
-        by_order = basis.word in (BONUS_FIRST, PRINCIPAL_FIRST)
+        by_order = basis.word in BY_ORDER
         if (basis.word if by_order else self.terms.spend_order) == BONUS_FIRST:
             return max(0, taken - line.bonus)
         return taken - min(line.bonus, max(0, taken - line.units))
@@ -159,7 +162,7 @@ class Valuation:
     @staticmethod
     def _is_spread(basis: Basis, pick: Pick) -> bool:
         """Whether units that were given lower the price of all, and are charged like all."""
-        if basis.word in (BONUS_FIRST, PRINCIPAL_FIRST):
+        if basis.word in BY_ORDER:
             return False
         return basis.word == PROPORTIONAL or pick["bonus_units"] != "gift"
 
