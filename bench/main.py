@@ -378,8 +378,7 @@ class Bench:
         """Sign a load, post it, and return its figures."""
         arguments = self._arguments
         is_batch = load == "batch"
-        before = self._bound(arguments.nodes)
-        rate_max = arguments.rate_max if is_batch else int(before)
+        rate_max = arguments.rate_max if is_batch else int(self._bound(arguments.nodes))
         count = int(rate_max * (arguments.seconds + 2 * WARM_UP_S))
         _say(f"Signing {count} transactions ({load}).")
         maker = self._maker()
