@@ -4,7 +4,8 @@ Time-stamping authorities and witnesses are no members of the ledger: whatever t
 bounded size and time, redirects are not followed, cookies are not kept, and every failure is one
 sentence that names nothing of their address, which may hold a password. When somebody is due is
 counted from what is kept, so that a restart asks no sooner; a clock that was set back costs one
-interval at most. What an answer means is for who asks (`node.timestamping`, `node.witnessing`).
+interval at most. Who could not be asked is asked again within the interval, less and less often.
+What an answer means is for who asks (`node.timestamping`, `node.witnessing`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ ANSWER_TIMEOUT_S: Final = 30.0
 
 POLL_S: Final = 5.0
 """Pause before looking again for a checkpoint."""
+
+RETRY_FIRST_S: Final = 60
+RETRY_MAX_S: Final = 3600
+"""Pause before asking again who failed: doubled each time, up to this."""
 
 Checkpoint = tuple[int, bytes]
 """A certified checkpoint as (height, note)."""
@@ -140,3 +145,13 @@ class Rounds:
                 self.due_ms = self.clock_ms() + self._interval_ms
                 return found[1]
             await self.sleep(max(POLL_S, left_ms / 1000))
+
+    async def pause(self, failures: int) -> bool:
+        """Sleep before who failed so many times is asked again; False if a round is due first."""
+        pause_s = RETRY_FIRST_S
+        for _ in range(1, failures):
+            pause_s = min(2 * pause_s, RETRY_MAX_S)
+        if pause_s * 1000 >= self.left_ms():
+            return False
+        await self.sleep(pause_s)
+        return True

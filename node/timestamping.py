@@ -47,10 +47,6 @@ from node.timestamp_shelf import TimestampShelf
 CERTIFICATES_BYTES_MAX: Final = 64 * 1024
 """A chain of four certificates has 8 kB."""
 
-RETRY_FIRST_S: Final = 60.0
-RETRY_MAX_S: Final = 3600.0
-"""Pause before asking again who failed: doubled each time, up to this."""
-
 
 def load_authorities(place: NodeHome, config: TimestampConfig) -> list[Authority]:
     """Read the pinned certificates of every configured authority; raise `ConfigError`."""
@@ -120,7 +116,7 @@ class Timestamping:
         asked_ms = self._rounds.clock_ms()
         missing = [(one, name) for one in self._authorities for name in self._hash_names]
         tokens: dict[tuple[str, HashName], Token] = {}
-        pause_s = RETRY_FIRST_S
+        failures = 0
         while True:
             answers = await asyncio.gather(
                 *(self._ask(client, note, authority, name) for authority, name in missing)
@@ -133,10 +129,9 @@ class Timestamping:
                     self._thread, self._shelf.keep, size, note, asked_ms, kept
                 )
             missing = [pair for pair, token in zip(missing, answers, strict=True) if token is None]
-            if not missing or pause_s * 1000 >= self._rounds.left_ms():
+            failures += 1
+            if not missing or not await self._rounds.pause(failures):
                 break
-            await self._rounds.sleep(pause_s)
-            pause_s = min(2 * pause_s, RETRY_MAX_S)
         if tokens:
             self._say("info", f"timestamps: size {size} has {len(tokens)} tokens")
 

@@ -2,9 +2,11 @@
 
 At a configured interval each witness is shown the newest certified checkpoint and the proof that it
 grew from the one that witness knows; a witness that knows another size says so, and is asked once
-more. What comes back is checked with the pinned key and kept apart from the quorum's cosignatures.
-Nothing of the ledger waits for it. A witness that knows another tree, of the same size or one from
-which this node's does not grow, has seen a fork, and that is an error in the log.
+more. Who could not be asked, or could not judge, is shown the same checkpoint again, less and less
+often, until the next interval begins; who refused is not. What comes back is checked with the
+pinned key and kept apart from the quorum's cosignatures. Nothing of the ledger waits for it. A
+witness that knows another tree, of the same size or one from which this node's does not grow, has
+seen a fork, and that is an error in the log.
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ CLOCK_DIFFERENCE_MAX_S: Final = 300
 GROWS_FROM_ANOTHER: Final = 422
 """C2SP tlog-witness: this tree does not grow from the one that the witness knows, or is another of
 the same size. Up to v1.0.0 the latter was a conflict (409) with the size that was named."""
+TOO_MANY_REQUESTS: Final = 429
+"""RFC 6585 section 4."""
 
 
 class NotWitnessed(Exception):
@@ -96,24 +100,28 @@ class Witnessing:
         """Ask every witness about one certified checkpoint, and keep what is good."""
         asked_ms = self._rounds.clock_ms()
         checkpoint = parse_checkpoint_text(parse_note(note).text)
-        answers = await asyncio.gather(
-            *(self._ask(client, one, note, checkpoint) for one in self._witnesses)
-        )
-        lines = {
-            one.name: line
-            for one, line in zip(self._witnesses, answers, strict=True)
-            if line is not None
-        }
-        if lines:
-            await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._shelf.keep, checkpoint.size, note, asked_ms, lines
+        unheard, heard, failures = list(self._witnesses), 0, 0
+        while True:
+            answers = await asyncio.gather(
+                *(self._ask(client, one, note, checkpoint) for one in unheard)
             )
-            self._say("info", f"witnesses: size {checkpoint.size} has {len(lines)} cosignatures")
+            pairs = list(zip(unheard, answers, strict=True))
+            lines = {one.name: line for one, line in pairs if isinstance(line, NoteSignature)}
+            if lines:
+                await asyncio.get_running_loop().run_in_executor(
+                    self._thread, self._shelf.keep, checkpoint.size, note, asked_ms, lines
+                )
+                heard += len(lines)
+                self._say("info", f"witnesses: size {checkpoint.size} has {heard} cosignatures")
+            unheard = [one for one, answer in pairs if isinstance(answer, NoAnswer)]
+            failures += 1
+            if not unheard or not await self._rounds.pause(failures):
+                return
 
     async def _ask(
         self, client: httpx.AsyncClient, witness: Outsider, note: bytes, checkpoint: Checkpoint
-    ) -> NoteSignature | None:
-        """Return a witness's cosignature; None, with the reason said."""
+    ) -> NoteSignature | NoAnswer | NotWitnessed:
+        """Return a witness's cosignature; or why there is none, which is said as well."""
         try:
             return await self._obtain(client, witness, note, checkpoint)
         except (NoAnswer, NotWitnessed) as refused:
@@ -122,11 +130,12 @@ class Witnessing:
                 f"witnesses: {witness.name}: {refused} "
                 f"见证方 {witness.name} 未给出可用的副署，原因见前",
             )
-        return None
+            return refused
 
     async def _obtain(
         self, client: httpx.AsyncClient, witness: Outsider, note: bytes, checkpoint: Checkpoint
     ) -> NoteSignature:
+        """Return a witness's cosignature; raise `NotWitnessed` if it refused, else `NoAnswer`."""
         for _ in range(2):
             old_size = self._known_sizes[witness.name]
             if old_size > checkpoint.size:
@@ -147,14 +156,16 @@ class Witnessing:
                 if answer.status == GROWS_FROM_ANOTHER and old_size:
                     self._tell_fork(witness, old_size)
                 sentence = answer.raw[:200].decode("utf-8", "replace").strip()
-                raise NotWitnessed(f"it answered {answer.status}: {sentence!r}")
+                unable = answer.status >= 500 or answer.status == TOO_MANY_REQUESTS
+                refusal = NoAnswer if unable else NotWitnessed
+                raise refusal(f"it answered {answer.status}: {sentence!r}")
             if size == old_size == checkpoint.size:
                 self._tell_fork(witness, size)
                 raise NotWitnessed(f"it refuses this node's tree of size {size}")
             if size == old_size:
                 raise NotWitnessed(f"it wants to be shown growth from size {size}, and was")
             self._known_sizes[witness.name] = size
-        raise NotWitnessed("it named two other sizes in a row; others are asking it too")
+        raise NoAnswer("it named two other sizes in a row; others are asking it too")
 
     def _prove_growth(self, old_size: int, size: int) -> list[bytes]:
         """Return the consistency proof from what a witness knows; raise `NotWitnessed`."""

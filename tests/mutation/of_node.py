@@ -1362,6 +1362,33 @@ MUTANTS = (
         "tests/node/test_linear_http.py::test_they_are_used_by_what_asks_and_by_what_is_asked[is]",
     ),
     Mutant(
+        "witness-asked-once",
+        "node/witnessing.py",
+        "            if not unheard or not await self._rounds.pause(failures):",
+        "            if True:",
+        "a witness that starts a second after the node is not heard for an hour",
+        "tests/outside/test_witness.py::"
+        "test_who_could_not_be_asked_is_asked_again_and_who_refused_is_not",
+    ),
+    Mutant(
+        "witness-that-refused-pressed",
+        "node/witnessing.py",
+        "if isinstance(answer, NoAnswer)]",
+        "if not isinstance(answer, NoteSignature)]",
+        "a witness that refused is asked for the same again and again",
+        "tests/outside/test_witness.py::"
+        "test_who_could_not_be_asked_is_asked_again_and_who_refused_is_not",
+    ),
+    Mutant(
+        "outsiders-asked-without-pause",
+        "node/asking.py",
+        "            pause_s = min(2 * pause_s, RETRY_MAX_S)",
+        "            pause_s = 2 * pause_s",
+        "after a day of silence an outsider is asked again after another",
+        "tests/outside/test_witness.py::"
+        "test_pauses_double_up_to_an_hour_and_end_where_a_round_is_due_first",
+    ),
+    Mutant(
         "outsiders-asked-with-any-patterns",
         "node/asking.py",
         "    use_linear_patterns()\n",

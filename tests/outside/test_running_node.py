@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cbor2
@@ -60,9 +60,19 @@ def running_witness(network: Network, folder: Path) -> Iterator[tuple[str, str]]
     run = ["run", *given, "--genesis", network.devnet.state.genesis]
     with subprocess.Popen([*program, *run, "--listen", f"127.0.0.1:{port}"], cwd=ROOT) as process:
         try:
+            wait_until_it_listens(process, port)
             yield f"http://127.0.0.1:{port}", made.stdout.splitlines()[-1]
         finally:
             process.terminate()
+
+
+def wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+    """A node that finds nobody there asks again after a minute."""
+    while True:
+        assert process.poll() is None
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.1)
 
 
 def configure(

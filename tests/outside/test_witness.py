@@ -406,16 +406,88 @@ async def test_a_witness_that_knows_what_this_node_does_not_hold_is_passed_over(
     assert said == [("warning", sentence)]
 
 
+async def test_who_could_not_be_asked_is_asked_again_and_who_refused_is_not(
+    witness: Witness, tmp_path: Path
+) -> None:
+    """A witness that starts later than the node is heard in the same round, at the same size."""
+    naps: list[float] = []
+    asked: list[str] = []
+    said: list[tuple[str, str]] = []
+    line = witness.add_checkpoint(format_add_checkpoint(0, [], make_note(7)))
+
+    async def sleep(seconds: float) -> None:
+        naps.append(seconds)
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        if request.url.host == "refusing":
+            return httpx.Response(403, content=stream(b"no\n"))
+        if request.url.host == "late":
+            if not naps:
+                raise httpx.ConnectError("All connection attempts failed")
+            if len(naps) < 3:
+                return httpx.Response(503 if len(naps) == 1 else 429, content=stream(b"soon\n"))
+        return httpx.Response(200, content=stream(line))
+
+    rounds = Rounds(3600, lambda: (1, make_note(7)), clock_ms=lambda: TIME_S * 1000, sleep=sleep)
+    shelf = WitnessShelf(DiskDirectory(tmp_path / "witnessed", create=True))
+    names = ("court", "late", "refusing")
+    with ThreadPoolExecutor(1) as thread:
+        witnessing = Witnessing(
+            [Outsider(name, f"http://{name}", witness.key) for name in names],
+            rounds,
+            shelf,
+            Tiles(7).read,
+            thread=thread,
+            say=lambda level, text: said.append((level, text.partition(" 见证方")[0])),
+        )
+        async with httpx.AsyncClient(transport=httpx.MockTransport(reply)) as client:
+            await witnessing.ask_all(client, await rounds.next())
+    assert sorted(asked) == ["court", *["late"] * 4, "refusing"]
+    assert naps == [60, 120, 240]
+    assert [item.witness for item in shelf.read(7)[0].cosignatures] == ["court", "late"]
+    assert said == [
+        ("warning", "witnesses: late: it cannot be asked: All connection attempts failed"),
+        ("warning", "witnesses: refusing: it answered 403: 'no'"),
+        ("info", "witnesses: size 7 has 1 cosignatures"),
+        ("warning", "witnesses: late: it answered 503: 'soon'"),
+        ("warning", "witnesses: late: it answered 429: 'soon'"),
+        ("info", "witnesses: size 7 has 2 cosignatures"),
+    ]
+
+
+async def test_pauses_double_up_to_an_hour_and_end_where_a_round_is_due_first() -> None:
+    naps: list[float] = []
+    now_ms = TIME_S * 1000
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now_ms
+        naps.append(seconds)
+        now_ms += int(seconds * 1000)
+
+    rounds = Rounds(5 * 3600, lambda: (1, make_note(7)), clock_ms=lambda: now_ms, sleep=sleep)
+    await rounds.next()
+    failures = 1
+    while await rounds.pause(failures):
+        failures += 1
+    assert naps == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    rounds = Rounds(60, lambda: (1, make_note(7)), clock_ms=lambda: now_ms, sleep=sleep)
+    await rounds.next()
+    assert not await rounds.pause(1), "the next round asks everybody anyway"
+    assert len(naps) == 9
+
+
+async def stream(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
 async def test_outsiders_set_no_cookies_and_lead_nowhere() -> None:
     seen: list[str] = []
-
-    async def nothing() -> AsyncIterator[bytes]:
-        yield b""
 
     def reply(request: httpx.Request) -> httpx.Response:
         seen.append(request.headers.get("cookie", ""))
         headers = {"set-cookie": f"n{len(seen)}={'x' * 4000}", "location": "http://other.test/"}
-        return httpx.Response(302, headers=headers, content=nothing())
+        return httpx.Response(302, headers=headers, content=stream(b""))
 
     async with open_client() as client:
         client._mounts.clear()
@@ -433,14 +505,11 @@ async def test_outsiders_set_no_cookies_and_lead_nowhere() -> None:
 async def test_a_server_that_packs_what_may_be_packed_is_understood() -> None:
     """Proxies do: an answer is unpacked by nobody here, so none may come packed."""
 
-    async def body(content: bytes) -> AsyncIterator[bytes]:
-        yield content
-
     def reply(request: httpx.Request) -> httpx.Response:
         if "gzip" in request.headers.get("accept-encoding", "gzip"):
             packed = gzip.compress(b"5\n")
-            return httpx.Response(200, headers={"content-encoding": "gzip"}, content=body(packed))
-        return httpx.Response(200, content=body(b"5\n"))
+            return httpx.Response(200, headers={"content-encoding": "gzip"}, content=stream(packed))
+        return httpx.Response(200, content=stream(b"5\n"))
 
     async with open_client() as client:
         client._mounts.clear()
