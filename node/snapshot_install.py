@@ -41,6 +41,7 @@ def install(home: NodeHome) -> None:
         _empty(home.index)
         home.archived.unlink(missing_ok=True)  # its numbers are the old segments'
         _remove(home.chain)
+        sync_directory(home.path)  # or a power loss leaves the old index beside the new segments
         os.rename(segments, home.chain)
         sync_directory(home.joining)
         sync_directory(home.path)

@@ -852,6 +852,15 @@ MUTANTS = (
         "test_the_mark_of_completeness_is_durable_before_anything_old_goes",
     ),
     Mutant(
+        "old-index-beside-new-segments",
+        "node/snapshot_install.py",
+        "        sync_directory(home.path)  # or a power loss",
+        "        # or a power loss",
+        "a power loss while a snapshot is installed leaves an index that contradicts the segments",
+        "tests/node/test_snapshot_install.py::"
+        "test_the_mark_of_completeness_is_durable_before_anything_old_goes",
+    ),
+    Mutant(
         "pool-bytes-for-one",
         "node/mempool.py",
         "        if held and held_bytes + size > self._submitter_bytes_max:",

@@ -118,6 +118,9 @@ def test_the_mark_of_completeness_is_durable_before_anything_old_goes(
     monkeypatch.setattr(snapshot_install, "sync_directory", lambda path: done.append(path.name))
     install(home)
     assert done[:3] == [home.joining.name, "unlink", home.path.name]
+    at = done.index("rename")
+    assert "rmtree" in done[:at]
+    assert done[at - 1] == home.path.name, "what is old is gone for good before what is new stands"
 
 
 def test_a_crash_while_the_index_is_built_leaves_nothing_that_counts(
