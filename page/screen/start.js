@@ -208,8 +208,9 @@ function listen() {
     showNotice((one) => say(one, "stopped"));
     at("file").focus();
   });
-  // A file dropped beside the field must not make the browser leave the page.
-  for (const name of ["dragover", "drop"]) {
+  // A file dropped beside the field must not make the browser leave the page; and where the page has
+  // moved under the pointer, as it does when a report is shown, what is now there takes it as well.
+  for (const name of ["dragenter", "dragover", "drop"]) {
     document.addEventListener(name, (event) => event.preventDefault());
   }
   document.addEventListener("dragover", () => drop.classList.add("over"));

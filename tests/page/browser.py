@@ -88,8 +88,11 @@ class Browser:
             "POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]}
         )
 
-    def drop(self, path: Path, selector: str, *others: Path) -> None:
-        """Drop a file, or several at once, on an element, as a hand would."""
+    def drop(self, path: Path, selector: str, *others: Path, before: str = "") -> None:
+        """Drop a file, or several at once, on an element, as a hand would.
+
+        `before` is a script that runs while the file is held above the element.
+        """
         box = self.run(
             "const e = document.querySelector(arguments[0]);"
             "e.scrollIntoView({ block: 'center', behavior: 'instant' });"
@@ -103,6 +106,8 @@ class Browser:
             "dragOperationsMask": 1,
         }
         for kind in ("dragEnter", "dragOver", "drop"):
+            if kind == "drop" and before:
+                self.run(before)
             self.cdp("Input.dispatchDragEvent", type=kind, x=box[0], y=box[1], data=data)
 
     def wait_for(self, script: str) -> Any:

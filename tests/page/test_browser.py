@@ -283,6 +283,19 @@ def test_a_transparent_statement(page: Browser, tmp_path: Path) -> None:
     assert page.requests() == []
 
 
+def test_a_file_is_taken_though_the_page_moves_under_it(page: Browser, tmp_path: Path) -> None:
+    """As when the report of another file is shown at that moment."""
+    chain = busy_chain()
+    trust(page, chain)
+    raw = honest().encode()
+    assert shown(page, raw, tmp_path / "first.evidence.json") == "Consistent"
+    path = tmp_path / "second.evidence.json"
+    path.write_bytes(raw)
+    page.run("scrollTo(0, 0)")
+    page.drop(path, "#drop", before="scrollBy(0, 500)")
+    assert page.text("#file-state").startswith(path.name)
+
+
 def test_what_a_statement_says_is_only_text(page: Browser, tmp_path: Path) -> None:
     chain, about = card_chain()
     statement = statement_of(chain, "m-1", about)
