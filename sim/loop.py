@@ -97,9 +97,15 @@ class VirtualLoop:
         """Return a future of this loop."""
         return asyncio.Future(loop=self._itself)
 
-    def create_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin a task."""
-        task = asyncio.Task(work, loop=self._itself)
+    def create_task(
+        self,
+        work: Coroutine[Any, Any, T],
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[T]:
+        """Begin a task; since Python 3.13 `asyncio.create_task` gives its name along."""
+        task = asyncio.Task(work, loop=self._itself, name=name, context=context)
         self._tasks[task] = None
         task.add_done_callback(self._ended)
         return task

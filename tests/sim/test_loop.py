@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar, copy_context
 
 import pytest
 
@@ -47,6 +48,21 @@ def test_what_is_ready_runs_in_its_order_and_what_is_later_at_its_time() -> None
         (7, "b"),
     ]  # fmt: skip
     assert process.failures == []
+
+
+def test_a_task_begins_as_every_python_asks_for_it() -> None:
+    """`asyncio.create_task` gives a context along, and since 3.13 always a name."""
+    process = Process()
+    held: ContextVar[str] = ContextVar("held")
+    context = copy_context()
+    context.run(held.set, "b")
+
+    async def tell() -> None:
+        process.note(held.get())
+
+    assert process.loop.create_task(tell(), name="named", context=context).get_name() == "named"
+    process.run()
+    assert process.log == [(0, "b")]
 
 
 def test_its_clock_is_the_worlds() -> None:
