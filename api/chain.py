@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from api import examples
 from api.access import Access, is_loopback
@@ -26,7 +26,7 @@ from api.description import (
     problems,
     shows,
 )
-from api.large_answers import keep_pace
+from api.large_answers import Paced
 from api.media import JSON
 from api.parameters import (
     CLAIMS_MAX,
@@ -162,8 +162,7 @@ def chain_router(service: LedgerService, access: Access, settings: ApiSettings) 
         party = parse_merchant(merchant)
         grant = access.require_merchant(request, party)
         headers = {"Content-Disposition": f'inline; filename="{party}.schedule.jsonl"'}
-        lines = keep_pace(await service.schedule(party, grant.name))
-        return StreamingResponse(lines, headers=headers, media_type=SCHEDULE_MEDIA_TYPE)
+        return Paced(await service.schedule(party, grant.name), headers, SCHEDULE_MEDIA_TYPE)
 
     @router.get(
         "/v1/blocks/{height}",

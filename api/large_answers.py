@@ -12,12 +12,12 @@ What everybody may ask for and is in memory once (`Standing`) is sent in pieces 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Final
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.client_address import group_of
@@ -117,6 +117,24 @@ class Standing(Response):
         begin = {"type": "http.response.start", "status": self.status_code}
         await send({**begin, "headers": self.raw_headers})
         await _send_pieces({"type": "http.response.body", "body": bytes(self.body)}, send)
+
+
+class Paced(StreamingResponse):
+    """An answer that is made as it is taken.
+
+    However it ends, what makes it is closed at that moment, and not when the collector comes.
+    """
+
+    def __init__(
+        self, parts: AsyncGenerator[bytes, None], headers: Mapping[str, str], media_type: str
+    ) -> None:
+        self._paced = keep_pace(parts)
+        super().__init__(self._paced, headers=headers, media_type=media_type)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        async with aclosing(self._paced):
+            await super().__call__(scope, receive, send)
 
 
 async def keep_pace(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
