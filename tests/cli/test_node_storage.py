@@ -31,6 +31,7 @@ from storage.journal import Journal
 from storage.memory import MemoryStore
 from storage.rows import HEIGHT, REPLAY_KEY
 from tests.cli.running import Command, StoredChain, encode_votes, write_journal
+from tests.leveldb import needs_leveldb
 from tests.storage.crashing import CrashingDirectory
 from tests.storage.killing import Changes, Crash
 
@@ -148,6 +149,7 @@ def test_a_folder_that_is_gone_is_as_an_empty_one(command: Command, home: Path) 
     assert f"DAMAGED  spool: {NodeHome(home).spool} holds no file, and a node that" in command.out
 
 
+@needs_leveldb
 @pytest.mark.parametrize(
     "left",
     [
@@ -159,7 +161,6 @@ def test_a_folder_that_is_gone_is_as_an_empty_one(command: Command, home: Path) 
 def test_an_index_whose_making_a_crash_cut_off_is_as_an_empty_one(
     command: Command, home: Path, left: dict[str, bytes]
 ) -> None:
-    pytest.importorskip("plyvel", exc_type=ImportError)
     for path in NodeHome(home).index.iterdir():
         path.unlink()
     for name, data in left.items():
@@ -186,6 +187,7 @@ def find_log(home: Path) -> Path:
     return log
 
 
+@needs_leveldb
 def test_an_index_whose_log_was_emptied_is_told(command: Command, home: Path) -> None:
     """The log holds all rows of a small chain, and LevelDB opens without them."""
     find_log(home).write_bytes(b"")
@@ -202,6 +204,7 @@ def test_an_index_whose_log_was_emptied_is_told(command: Command, home: Path) ->
     assert said in command.out
 
 
+@needs_leveldb
 @pytest.mark.parametrize("count", [1, 2])
 def test_an_index_one_block_behind_is_as_a_crash_leaves_it_and_two_are_not(
     command: Command, home: Path, count: int
@@ -256,6 +259,7 @@ def test_a_building_anew_that_was_cut_off_long_ago_excuses_nothing(
     assert "lacks 3 of the segments' 6 blocks, and a crash leaves it one behind" in command.out
 
 
+@needs_leveldb
 def test_an_index_whose_log_is_gone_is_told_by_the_log(command: Command, home: Path) -> None:
     log = find_log(home)
     log.unlink()
@@ -404,7 +408,7 @@ def test_a_block_that_a_killed_node_had_not_applied_is_no_damage(
     assert read_home(home) == before
 
 
-@pytest.mark.parametrize("folder", ["index", "segments"])
+@pytest.mark.parametrize("folder", [pytest.param("index", marks=needs_leveldb), "segments"])
 def test_an_end_that_would_be_cut_off_is_told_and_left(
     command: Command, home: Path, folder: str
 ) -> None:
@@ -461,6 +465,7 @@ def test_a_flipped_byte_of_a_segment_is_named(command: Command, home: Path, shar
     assert "offset" in command.out
 
 
+@needs_leveldb
 def test_a_flipped_byte_of_a_table_that_is_merged_away_is_named(
     command: Command, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -488,6 +493,7 @@ def test_a_flipped_byte_of_a_table_that_is_merged_away_is_named(
         file.write_bytes(raw)
 
 
+@needs_leveldb
 @pytest.mark.parametrize("name", ["MANIFEST-*", "CURRENT"])
 def test_an_emptied_file_of_the_index_is_named(command: Command, home: Path, name: str) -> None:
     (file,) = NodeHome(home).index.glob(name)
@@ -496,6 +502,7 @@ def test_an_emptied_file_of_the_index_is_named(command: Command, home: Path, nam
     assert f"DAMAGED  chain: {NodeHome(home).index / file.name}, offset 0: " in command.out
 
 
+@needs_leveldb
 def test_a_flipped_byte_of_the_index_is_named(command: Command, home: Path) -> None:
     files = [path for path in NodeHome(home).index.iterdir() if path.suffix in {".log", ".ldb"}]
     largest = max(files, key=lambda path: path.stat().st_size)

@@ -146,3 +146,20 @@ def test_the_tests_have_rocksdb_on_every_python() -> None:
     text = (ROOT / "requirements/test.txt").read_text("utf-8")
     locked = re.findall(r"^rocksdict==(\S+)( ;.*)? \\$", text, flags=re.MULTILINE)
     assert locked == [(locked_versions(ROOT / "requirements/run.txt")["rocksdict"], "")]
+
+
+LEVELDB = {"plyvel", "storage.leveldb"}
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "tests").rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT))
+)
+def test_a_python_without_leveldb_can_collect_the_tests(file: Path) -> None:
+    """plyvel has no wheel past CPython 3.12: a module that imports it first skips without it."""
+    text = file.read_text("utf-8")
+    skips = text.find('importorskip("plyvel"')
+    for node in ast.parse(text).body:
+        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if LEVELDB.intersection(names):
+            assert 0 <= skips < text.index(ast.get_source_segment(text, node) or "")

@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
+from cli.founding import default_backend
 from node import snapshot_install
+from node.config import StorageConfig
 from node.home import NodeHome
 from node.ledger_store import open_ledger
+from node.server import open_keyvalue
 from node.snapshot_install import ensure_index, install, is_complete, open_base, prepare_chain
 from storage.chain import GENESIS_START
 from storage.files import Damaged, DiskDirectory
 from storage.keyvalue import KeyValue
-from storage.leveldb import LevelDBStore
 from tests.node.driving import Drivers
 from tests.node.snapshotting import Joiner, old_network
 from tests.storage.killing import Changes, Crash
@@ -49,7 +51,7 @@ def fetched(home: NodeHome, network: Drivers) -> None:
 
 
 def open_store(path: Path) -> KeyValue:
-    return LevelDBStore(path)
+    return open_keyvalue(path, StorageConfig(backend=default_backend()))
 
 
 def open_chain(home: NodeHome, network: Drivers) -> tuple[int, bytes]:

@@ -29,6 +29,7 @@ from cli.main import main
 from ledger.signing import SeedSigner
 from ledger.transaction import sign_batch, sign_transaction
 from node.descriptors import count_own
+from tests.leveldb import needs_leveldb
 from tests.system.networks import Network, flip, now_ms, running_network
 from verifier.main import main as verify
 
@@ -260,10 +261,16 @@ def stopped_home(network: Network) -> Iterator[Path]:
     network.devnet.wait_ready([3])
 
 
+CHAIN_FILES = ("segments/*.segment", "journal/votes", "journal/pending-*")
+INDEX_FILES = ("index/*.ldb", "index/*.log", "index/MANIFEST-*", "index/CURRENT")
+"""Of LevelDB; those of RocksDB have their test in `test_rocksdb.py`."""
+
+
 @pytest.mark.parametrize("share", [0.0, 0.37, 1.0])
-@pytest.mark.parametrize("pattern", ["segments/*.segment", "journal/votes", "journal/pending-*",
-                                     "index/*.ldb", "index/*.log", "index/MANIFEST-*",
-                                     "index/CURRENT"])  # fmt: skip
+@pytest.mark.parametrize(
+    "pattern",
+    [*CHAIN_FILES, *[pytest.param(pattern, marks=needs_leveldb) for pattern in INDEX_FILES]],
+)
 def test_a_flipped_byte_is_named(
     stopped_home: Path,
     tmp_path: Path,
