@@ -16,6 +16,7 @@ from law.articles import cite, order_article, split_articles
 from law.days import show_day
 from law.derivation import ASSUMED, SPEND_ORDER, Derivation, Figures, Result, Step
 from law.ending import COOLING_OFF
+from law.interest import ACCOUNT_PPM, PAID_BACK
 from law.questions import QUESTIONS
 from law.terms import Words
 from law.terms_text import LANGUAGES, NAMES, name, pick
@@ -100,6 +101,9 @@ LEGEND: Final = Words(
 FORMULAS: Final[dict[str, str]] = {
     "F = Σ min(debited, units × contract price)": "F = Σ min(实扣, 数量 × 合同单价)",
     "I = Σ owed × ppm/1000000 × days/basis": "I = Σ 未还本金 × 利率/1000000 × 日数/年日数",
+    "I = Σ (in the account × account ppm + rest × ppm)/1000000 × days/basis": (
+        "I = Σ (账户内部分 × 账户利率 + 其余未还本金 × 利率)/1000000 × 日数/年日数"
+    ),
     "R = P": "R = P",
     "R = P × (whole − used)/whole": "R = P × (全部期限 − 已用)/全部期限",
     "R = P − v": "R = P − v",
@@ -131,7 +135,7 @@ FORMULAS: Final[dict[str, str]] = {
 """Every formula a step can have, in Chinese; in English it stands as it is."""
 
 LABELS: Final[dict[str, str]] = {
-    "account rate": "账户利率",
+    "account ppm from": "起的账户利率（百万分之）",
     "agreed price": "约定价款",
     "agreement": "约定",
     "asked": "请求日",
@@ -141,6 +145,7 @@ LABELS: Final[dict[str, str]] = {
     "counted in": "计量",
     "days": "日数",
     "exact": "精确值",
+    "first day": "首日",
     "from": "起算日",
     "in the account": "账户内部分",
     "interrupted": "中断",
@@ -149,7 +154,8 @@ LABELS: Final[dict[str, str]] = {
     "last": "末日",
     "last day": "末日",
     "market price": "市场价款",
-    "paid back": "已退",
+    "paid back by the merchant on": "经营者已退",
+    "paid back from custody on": "托管已退",
     "paid on": "付款日",
     "ppm": "利率（百万分之）",
     "price": "价款",
@@ -168,6 +174,10 @@ LABELS: Final[dict[str, str]] = {
 }
 """Every name a value can have, in Chinese, but for single letters."""
 
+_COUNTED: Final = {
+    "counted": Words("counted", "计入"),
+    "not counted": Words("not counted", "不计"),
+}
 _COUNTED_AS: Final = {
     "used": Words("counts as used", "计为已用"),
     "remaining": Words("counts as remaining", "计为剩余"),
@@ -181,14 +191,19 @@ VALUES: Final[dict[str, dict[str, Words]]] = {
         "last_payment": Words("the last payment", "末次付款"),
     },
     "counted in": {"day": Words("days", "日"), "month": Words("months", "月")},
+    "first day": _COUNTED,
     "interrupted": _COUNTED_AS,
     "last": _COUNTED_AS,
+    "last day": _COUNTED,
     "prior use": {"proven": Words("proven", "成立")},
     "rest days": {"none published": Words("none published", "未公布")},
     "start": {"not begun": Words("not begun", "尚未开始")},
     "use": {word: NAMES[word] for word in ("not_deducted", "discounted", "undiscounted")},
 }
 """Values that are words, by their names."""
+
+DATED: Final = (ACCOUNT_PPM, *PAID_BACK.values())
+"""Names that a day follows."""
 
 UNKNOWN: Final = Words("unknown", "未知")
 
@@ -211,8 +226,8 @@ COVERS: Final[dict[str, str]] = {
 AMOUNTS: Final = frozenset(
     (
         *"vRWFPBaumIU", "agreed price", "agreement", "consumer", "exact", "in the account",
-        "issuers", "market price", "paid back", "price", "price before discount", "principal",
-        "vouchers",
+        "issuers", "market price", "price", "price before discount", "principal", "vouchers",
+        *PAID_BACK.values(),
     )
 )  # fmt: skip
 """Names of values in fen."""
@@ -325,20 +340,25 @@ def _show_statement(detail: str, lang: str) -> str:
     return f"：{shown}（{SPEAKERS[role]}{'认定' if standing == 'found' else '主张'}）"
 
 
-def _split(label: str) -> tuple[str, str]:
-    """Split `k lesson` and the like into the name and what it is of."""
+def split_label(label: str) -> tuple[str, str]:
+    """Split `k lesson` and the like into the name and what it is of, or the day."""
     if label in LABELS:
         return label, ""
+    for dated in DATED:
+        if label.startswith(dated):
+            return dated, label[len(dated) + 1 :]
     head, _, rest = label.partition(" ")
     return head, rest
 
 
 def _show_label(label: str, lang: str) -> str:
-    head, rest = _split(label)
+    head, rest = split_label(label)
     if label == f"agreement {SPEND_ORDER}":
         return pick(ORDER, lang)
-    shown = LABELS.get(head, head) if lang == "zh" else head
-    return f"{shown} {rest}".rstrip()
+    if lang == "zh":
+        shown = LABELS.get(head, head)
+        return f"{rest} {shown}" if head in DATED else f"{shown} {rest}".rstrip()
+    return label
 
 
 def _show_value(label: str, value: str, lang: str) -> str:
@@ -348,7 +368,7 @@ def _show_value(label: str, value: str, lang: str) -> str:
     words = VALUES.get(label, {}).get(value)
     if words is not None:
         return pick(words, lang)
-    if _split(label)[0] not in AMOUNTS:
+    if split_label(label)[0] not in AMOUNTS:
         return value
     amount = Fraction(value)
     return show_yuan(FEN.round(amount)) + ("" if amount.denominator == 1 else "…")

@@ -39,6 +39,21 @@ CARRIED: Final = 10**9
 _ARTICLE_OF_RATE: Final = {False: "16(1)", True: "16(1), 16(2)"}
 """By whether the account's own rate is taken for its part."""
 
+_FORMULA: Final = {
+    False: "I = Σ owed × ppm/1000000 × days/basis",
+    True: "I = Σ (in the account × account ppm + rest × ppm)/1000000 × days/basis",
+}
+"""The same."""
+
+_COUNTED: Final = {False: "not counted", True: "counted"}
+
+ACCOUNT_PPM: Final = "account ppm from"
+PAID_BACK: Final = {
+    "custody": "paid back from custody on",
+    "merchant": "paid back by the merchant on",
+}
+"""Names of inputs, each of which a day follows; payments by their source."""
+
 BY_CAUSE: Final[dict[str, tuple[str, ...]]] = {
     MERCHANT: (LPR_1Y,),
     CONSUMER: (DEPOSIT_1Y,),
@@ -98,7 +113,9 @@ class _Run:
 class Accrual:
     """Works out the interest of a contract's results."""
 
-    __slots__ = ("_repaid", "_returned", "_runs", "account", "as_of", "published", "terms")
+    __slots__ = (
+        "_paid_back", "_repaid", "_returned", "_runs", "account", "as_of", "published", "terms"
+    )  # fmt: skip
 
     def __init__(self, terms: Terms, account: Account, published: Published, as_of: Day) -> None:
         self._runs: dict[tuple[int, Ending, Ms], tuple[_Run, WorkedOnce[Interest]]] = {}
@@ -117,6 +134,7 @@ class Accrual:
         self._repaid = tuple(sorted(repaid, key=lambda fact: (day_of(fact.at), fact.key)))
         """What was paid back to the consumer, by days."""
         self._returned: int = sum(fact.data.amount for fact in repaid)
+        self._paid_back = _list_paid_back(self._repaid)
 
     def compute(
         self,
@@ -165,6 +183,8 @@ class Accrual:
                 from_step("principal", principal),
                 since,
                 Input("to", show_day(self.as_of), "as_of"),
+                from_terms("first day", _COUNTED[how.first_day]),
+                from_terms("last day", _COUNTED[how.last_day]),
                 from_terms("basis", how.basis),
             ),
         )
@@ -211,23 +231,27 @@ class Accrual:
             *run.given,
             Input("exact", _show(accrued), "step"),
         ]
-        if rate is not None:
+        if rate is not None and (debt.bore_standard or not supervised):
             inputs.append(rate[1])
         if supervised:
             inputs.append(from_step("in the account", supervised))
-            pages = tuple(sorted({point.position for point in account_rates}))
-            inputs.append(Input("account rate", "", "published", pages))
+            inputs += [
+                Input(
+                    f"{ACCOUNT_PPM} {show_day(point.since)}",
+                    str(point.ppm),
+                    "published",
+                    (point.position,),
+                )
+                for point in debt.account_rates
+            ]
         article = f"{_ARTICLE_OF_RATE[AT_ACCOUNT in name]}, 17({2 if run.is_earlier else 1})"
-        if self._repaid:
-            positions = [fact.position for fact in self._repaid]
-            inputs.append(from_entries("paid back", self._returned, positions))
-            by_merchant = any(fact.data.source == "merchant" for fact in self._repaid)
-            if by_merchant and self.terms.debts != PRINCIPAL_FIRST:
-                article += "; civil code 561"
+        inputs += self._paid_back
+        by_merchant = any(fact.data.source == "merchant" for fact in self._repaid)
+        if by_merchant and self.terms.debts != PRINCIPAL_FIRST:
+            article += "; civil code 561"
         working.rounded(
-            f"I {name}", article, "I = Σ owed × ppm/1000000 × days/basis", fen,
-            self.terms.rounding, *inputs,
-        )  # fmt: skip
+            f"I {name}", article, _FORMULA[AT_ACCOUNT in name], fen, self.terms.rounding, *inputs
+        )
         return Interest(name, fen, max(0, run.principal + fen - self._returned))
 
     def _find_cuts(self, begin: Day, end: Day) -> tuple[Day, ...]:
@@ -246,10 +270,29 @@ class Accrual:
         return days_in_year(year_of(day)) if basis == "actual" else int(basis)
 
 
+def _list_paid_back(repaid: Sequence[Fact]) -> tuple[Input, ...]:
+    """Return what was paid back on each day, from where: without the days nobody could work it
+    again."""
+    found: dict[tuple[Day, str], list[Fact]] = {}
+    for fact in repaid:
+        found.setdefault((day_of(fact.at), fact.data.source), []).append(fact)
+    return tuple(
+        from_entries(
+            f"{PAID_BACK[source]} {show_day(day)}",
+            sum(fact.data.amount for fact in facts),
+            [fact.position for fact in facts],
+        )
+        for (day, source), facts in found.items()
+    )
+
+
 class _Debt:
     """What is owed while interest runs."""
 
-    __slots__ = ("_borne", "_left", "_principal_first", "owed", "supervised", "unpaid")
+    __slots__ = (
+        "_borne", "_left", "_principal_first", "account_rates", "bore_standard", "owed",
+        "supervised", "unpaid",
+    )  # fmt: skip
 
     def __init__(
         self, principal: int, supervised: int, repaid: Sequence[Fact], principal_first: bool
@@ -262,6 +305,10 @@ class _Debt:
         self._borne: dict[int, Fraction | int] = {}
         """Fen × ppm × days, by the days of the year that they are counted in: whole numbers until
         the end, but for the rare owed fraction."""
+        self.account_rates: list[Rate] = []
+        """Those of the account that something bore."""
+        self.bore_standard = False
+        """Whether something bore the rate of the standard."""
         self._left = list(reversed(repaid))
         self._principal_first = principal_first
 
@@ -294,6 +341,9 @@ class _Debt:
         rest = self.owed - at_account
         if (at_account and account is None) or (rest and ppm is None):
             return False
+        if at_account and account is not None and account not in self.account_rates[-1:]:
+            self.account_rates.append(account)
+        self.bore_standard = self.bore_standard or bool(rest)
         bearing = at_account * (0 if account is None else account.ppm) + rest * (ppm or 0)
         borne = bearing * days
         self._borne[basis] = self._borne.get(basis, 0) + borne

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import copy
 import random
+from fractions import Fraction
 from typing import Any
 
 from law.days import parse_day
-from law.derivation import Derivation, Result
+from law.derivation import Derivation, Result, Sets
 from law.facts import read_facts
 from law.published import read_published
 from law.refund import derive
 from law.terms import Terms, read_terms
 from tests.law.case_language import CAUSES, Case, Document
+from tests.law.paper_interest import work_again
 from tests.law.plain_refunds import Clerk
 from tests.law.random_lives import Life, make_life
 
@@ -121,6 +123,18 @@ def check_conservation(derivation: Derivation) -> None:
         for one in figures.interest:
             if one.fen is not None and (one.fen < 0 or (one.outstanding or 0) < 0):
                 raise Broken(f"interest {one} is below 0")
+
+
+def check_working_of_interest(derivation: Derivation) -> None:
+    """Each line of interest gives its figure to whoever has that line and nothing else."""
+    for step in {step for result in derivation.results for step in result.steps}:
+        if not step.name.startswith("I ") or step.rounding is None:
+            continue
+        document = step.to_document(Sets())
+        said = next(given.value for given in step.inputs if given.name == "exact")
+        worked = work_again(document)
+        if worked != Fraction(said):
+            raise Broken(f"{step.name} says {said} and its line comes to {worked}: {document}")
 
 
 def check_replay(case: Case, terms: Terms, derivation: Derivation, rng: random.Random) -> None:
@@ -239,6 +253,7 @@ def check_life(seed: int) -> int:
     derivation = run_engine(case, terms)
     check_agreement(case, derivation)
     check_conservation(derivation)
+    check_working_of_interest(derivation)
     if seed % 4 == 0:
         check_replay(case, terms, derivation, rng)
     elif seed % 4 == 1:

@@ -21,7 +21,12 @@ from tests.law.case_language import (
     parse_case,
     parse_results,
 )
-from tests.law.life_checks import check_agreement, check_conservation, run_engine
+from tests.law.life_checks import (
+    check_agreement,
+    check_conservation,
+    check_working_of_interest,
+    run_engine,
+)
 from tests.law.plain_refunds import Clerk
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +104,7 @@ def test_the_engine_gives_the_results(number: str) -> None:
     derivation = run_engine(case)
     check_agreement(case, derivation)
     check_conservation(derivation)
+    check_working_of_interest(derivation)
     assert {
         (result.cause, frozenset(result.assumptions)): result.figures.principal
         for result in derivation.results

@@ -19,6 +19,7 @@ from law.derivation_text import (
     STANDARDS,
     TOLD,
     render_derivation,
+    split_label,
 )
 from law.facts import ROLES
 from law.questions import QUESTIONS
@@ -43,7 +44,7 @@ def test_every_step_of_every_case_and_many_lives_has_words_in_both_languages() -
                 formulas.add(step.formula)
                 labels |= {given.name for given in step.inputs} | {step.name}
     assert formulas == set(FORMULAS)
-    named = {label if label in LABELS else label.partition(" ")[0] for label in labels}
+    named = {split_label(label)[0] for label in labels}
     assert named - set(LABELS) == {
         "B", "F", "I", "P", "R", "U", "W", "a", "k", "m", "u", "v",
     }  # fmt: skip
@@ -83,8 +84,8 @@ def test_a_derivation_reads_well() -> None:
         ),
         (
             "     [art. 16(1), 17(1)] I = Σ owed × ppm/1000000 × days/basis : I lpr_1y = 11.10 "
-            "(half up)  ← principal 1,928.58, from 2025-08-01 (entries 13), to 2025-10-10, basis "
-            "365, exact 11.10…, ppm 30000 (entries 2)"
+            "(half up)  ← principal 1,928.58, from 2025-08-01 (entries 13), to 2025-10-10, first "
+            "day not counted, last day counted, basis 365, exact 11.10…, ppm 30000 (entries 2)"
         ),
         "   Principal: 2,142.86",
         "     custody → consumer: 1,928.58",
@@ -235,7 +236,7 @@ def test_published_data_are_named_by_their_entries() -> None:
         "units lesson 20 for 2000; paid 2000 2025-06-03 ordered; notice 2025-08-01; asks account; "
         "account 0.5% 2025-01-01; as of 2025-08-31; cause merchant"
     )
-    assert "ppm 30000 (entries 2), in the account 2,000.00, account rate (entries 5)\n" in (
+    assert "in the account 2,000.00, account ppm from 2025-01-01 5000 (entries 5)\n" in (
         render(text, "en")
     )
 
@@ -248,3 +249,52 @@ def test_use_after_the_seven_days_is_not_said_to_be_inside_them() -> None:
     said = "   Assuming use=not_deducted: what was used is not deducted (art. 14(1))\n"
     assert said in render(text, "en")
     assert "   假设 use=not_deducted: 已用部分不扣减 (第十四条第一款)\n" in render(text, "zh")
+
+
+def find_interest(text: str, lang: str) -> list[str]:
+    return [line for line in render(text, lang).splitlines() if "1000000" in line]
+
+
+ACCOUNT = (
+    "units lesson 20 for 2000; paid 2000 2025-06-03 ordered; notice 2025-08-01; asks account; "
+    "account 0.5% 2025-01-01; account 0.4% 2025-08-16; as of 2025-08-31; cause merchant"
+)
+
+
+def test_money_at_the_accounts_rate_is_worked_with_that_rate_and_no_other() -> None:
+    (english,), (chinese,) = find_interest(ACCOUNT, "en"), find_interest(ACCOUNT, "zh")
+    assert english.endswith(
+        " I = Σ (in the account × account ppm + rest × ppm)/1000000 × days/basis : "
+        "I lpr_1y+account = 0.73 (half up)  ← principal 2,000.00, from 2025-08-01 (entries 11), "
+        "to 2025-08-31, first day not counted, last day counted, basis 365, exact 0.73…, "
+        "in the account 2,000.00, account ppm from 2025-01-01 5000 (entries 5), "
+        "account ppm from 2025-08-16 4000 (entries 5)"
+    )
+    assert chinese.endswith(
+        "账户内部分 2,000.00, 2025-01-01 起的账户利率（百万分之） 5000（第 5 条）, "
+        "2025-08-16 起的账户利率（百万分之） 4000（第 5 条）"
+    )
+
+
+def test_the_standards_rate_stands_beside_the_accounts_where_a_part_bears_it() -> None:
+    (line,) = find_interest(ACCOUNT.replace("2000 2025-06-03 ordered", "500 2025-06-03 ordered; "
+                            "paid 1500 2025-06-03"), "en")  # fmt: skip
+    assert "ppm 30000 (entries 2), in the account 500.00, account ppm from 2025-01-01 5000" in line
+
+
+def test_what_was_paid_back_is_dated_in_the_working_of_interest() -> None:
+    text = (
+        "units lesson 20 for 2000; paid 2000 2025-06-03 held; notice 2025-08-01; repaid 400 "
+        "custody 2025-08-11; repaid 300 merchant 2025-08-21; repaid 100 merchant 2025-08-21; "
+        "as of 2025-10-10; cause merchant"
+    )
+    (english,), (chinese,) = find_interest(text, "en"), find_interest(text, "zh")
+    assert english.endswith(
+        "paid back from custody on 2025-08-11 400.00 (entries 12), "
+        "paid back by the merchant on 2025-08-21 400.00 (entries 13, 14)"
+    )
+    assert chinese.endswith(
+        "首日 不计, 末日 计入, 年日数 365, 精确值 7.90…, 利率（百万分之） 30000（第 2 条）, "
+        "2025-08-11 托管已退 400.00（第 12 条）, "
+        "2025-08-21 经营者已退 400.00（第 13, 14 条）"
+    )
