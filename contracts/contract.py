@@ -416,7 +416,7 @@ def _pay_interest(
     left = record.interest - record.interest_paid
     if data.amount > left:
         raise Refusal("interest_above_credited", ("left", left), ("amount", data.amount))
-    payee = record.assigned[-1].assignee if record.assigned else read_static(context).party.hex()
+    payee = _find_holder(context, record)
     if data.payee != payee:
         raise Refusal("wrong_payee", ("payee", data.payee), ("expected", payee))
     check_movable(context, record, data.amount)
@@ -558,11 +558,23 @@ def _assign(
     context: Context, record: ContractRecord, data: AssignmentData, role: str
 ) -> tuple[ContractRecord, Effects]:
     """The consumer says who takes over; it takes effect when the notice arrives (art. 11(1)), at
-    once where the ledger is the agreed system for notices."""
+    once where the ledger is the agreed system for notices. To whoever holds the claim already it
+    passes nothing on: one assigns to a third person (civil code 545(1))."""
     _check_consumer(context, data.assignee_party, (record.merchant, record.custodian))
+    _check_assignee(context, record, data.assignee)
     if _read_terms(context).notices != LEDGER:
         return record, [("role", role)]
     return _assign_to(record, context.tx_id, data.assignee, data.assignee_party, role)
+
+
+def _find_holder(context: Context, record: ContractRecord) -> str:
+    """Return who holds the consumer's claim: the party, or the last assignee (art. 11(1))."""
+    return record.assigned[-1].assignee if record.assigned else read_static(context).party.hex()
+
+
+def _check_assignee(context: Context, record: ContractRecord, assignee: str) -> None:
+    if assignee == _find_holder(context, record):
+        raise Refusal("assignee_holds_claim", ("assignee", assignee))
 
 
 def _take_over(
@@ -581,8 +593,10 @@ def _take_over(
             ("of", notice.tx_id.hex()),
             ("assignee", record.assigned[-1].assignee),
         )
+    assignee = str(notice.data["assignee"])
+    _check_assignee(context, record, assignee)
     party = str(notice.data.get("assignee_party", ""))
-    return _assign_to(record, notice.tx_id, str(notice.data["assignee"]), party, role)
+    return _assign_to(record, notice.tx_id, assignee, party, role)
 
 
 def _assign_to(

@@ -13,6 +13,10 @@ from typing import Final
 
 REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "already_assigned": ("债权先已转让他人", "the claim had passed to another before"),
+    "assignee_holds_claim": (
+        "受让人已持有该债权，转让给自己不成其为转让",
+        "the assignee holds the claim already; to oneself nothing is assigned",
+    ),
     "claim_assigned": (
         "债权已转让，签名者不再是消费者",
         "the claim was assigned; the signer is the consumer no more",

@@ -86,6 +86,7 @@ export const KIND_WORDS = new Map([
 
 export const REFUSAL_WORDS = new Map([
   ["already_assigned", ["债权先已转让他人", "the claim had passed to another before"]],
+  ["assignee_holds_claim", ["受让人已持有该债权，转让给自己不成其为转让", "the assignee holds the claim already; to oneself nothing is assigned"]],
   ["claim_assigned", ["债权已转让，签名者不再是消费者", "the claim was assigned; the signer is the consumer no more"]],
   ["consumers_interest", ["账户利息归消费者所有", "what is left is the account's interest, which is the consumer's"]],
   ["interest_above_credited", ["超过未付的账户利息", "it is more than the interest that is left"]],

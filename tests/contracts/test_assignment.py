@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ledger.transaction import Outcome, applied, refused
 from tests.contracts.life_world import (
     CARD,
@@ -131,6 +133,38 @@ def test_of_two_assignments_the_one_that_arrives_first_holds() -> None:
     assert world.card.consumer_party == "c-2"
 
 
+@pytest.mark.parametrize("notices", ["ledger", "other"])
+def test_nobody_assigns_a_claim_to_whoever_holds_it(notices: str) -> None:
+    """It would pass nothing on, and yet end the consumer's signature and the computed payees."""
+    world = assigning_world(notices)
+    own = {"assignee": PARTY, "assignee_party": "c-2", "whole": False}
+    assert world.event("assignment.notified", own, "c-1") == refused(
+        "assignee_holds_claim", ("assignee", PARTY)
+    )
+    whole = own | {"assignee_party": "c-1", "whole": True}
+    assert world.event("assignment.notified", whole, "m-1", "c-1").code == "assignee_holds_claim"
+    assert world.card.consumer_party == "c-1"
+    notice = assign(world, "c-1")
+    if notices == "other":
+        world.done("notice.arrived", {"of": notice}, "m-1")
+    again = {"assignee": FRIEND, "assignee_party": "c-3", "whole": False}
+    assert world.event("assignment.notified", again, "c-2") == refused(
+        "assignee_holds_claim", ("assignee", FRIEND)
+    )
+    assert assign(world, "c-2", to=PARTY, assignee_party="c-1"), "back to whoever held it before"
+
+
+def test_of_two_notices_to_one_assignee_who_signs_as_the_assignor_did_the_second_is_refused() -> (
+    None
+):
+    world = assigning_world()
+    first, second = (assign(world, "c-1", assignee_party="c-1") for _ in range(2))
+    world.done("notice.arrived", {"of": first}, "m-1")
+    assert world.event("notice.arrived", {"of": second}, "m-1") == refused(
+        "assignee_holds_claim", ("assignee", FRIEND)
+    )
+
+
 def test_a_claim_comes_back_and_an_old_notice_does_not_move_it_again() -> None:
     world = assigning_world()
     there = assign(world, "c-1")
@@ -159,8 +193,8 @@ def test_a_notice_that_the_consumer_before_sent_may_arrive_afterwards() -> None:
 def test_too_many_assignments() -> None:
     world = assigning_world("ledger")
     for turn in range(16):
-        here, there = (("c-1", "c-2"), ("c-2", "c-1"))[turn % 2]
-        assign(world, here, assignee_party=there)
+        here, there, to = (("c-1", "c-2", FRIEND), ("c-2", "c-1", PARTY))[turn % 2]
+        assign(world, here, to=to, assignee_party=there)
     data = {"assignee": FRIEND, "assignee_party": "c-2", "whole": False}
     assert world.event("assignment.notified", data, "c-1") == refused(
         "too_many_assignments", ("assignments", 16), ("allowed", 16)
