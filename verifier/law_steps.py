@@ -3,7 +3,8 @@
 The facts are the contract's own entries, whose record was found complete (step 12). Whatever else
 the law reads comes with the file and is bound by what the entries say: the terms by their hash, the
 times, the merchant's facts and the published pages by the `basis` that the outcome of each
-computation names. So a file that leaves one out, adds one or alters one is inconsistent.
+computation names. So a file that leaves one out, adds one or alters one is inconsistent. What no
+computation read is bound by nothing but its order, in which every file has it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from law.canonical import compute_hash
-from law.case import CaseReader, find_range
+from law.case import CaseReader, find_range, find_series
 from law.days import parse_day
 from law.derivation import Derivation
 from law.derivation_text import list_articles, render_derivation
@@ -64,6 +65,7 @@ def check_owed(case: Case) -> Said:
         if entry.kind == COMPUTED:
             last = _derive_again(reader, entries[:place], entry, file.law)
             count += 1
+    _check_order(case, file.law, entries)
     if last is None:
         raise NotRun("尚未计算过应退金额。", "What is owed was not computed yet.")
     low, high = find_range(last)
@@ -130,6 +132,50 @@ def _read_entries(case: Case, papers: LawPapers) -> list[StreamEntry]:
         )
         consumer = find_consumer(consumer, body.kind, body.data, effects)
     return found
+
+
+def _check_order(case: Case, papers: LawPapers, entries: list[StreamEntry]) -> None:
+    """Raise `Refuted` unless the papers stand as every node writes them: times as blocks follow one
+    another, the merchant's facts by position, pages by series and position."""
+    heights = [entry.height for entry in case.entries]
+    for place in range(1, len(heights)):
+        before, time_ms = papers.times[place - 1 : place + 1]
+        is_later = heights[place] > heights[place - 1]
+        if not (time_ms > before if is_later else time_ms == before):
+            raise _disordered(
+                "times",
+                place,
+                "同一区块的条目时间相同，其后区块的时间较晚",
+                "entries of one block have one time, and a later block a later one",
+            )
+    positions = [int(fact["position"]) for fact in papers.merchant]
+    for place in range(1, len(positions)):
+        if positions[place] <= positions[place - 1]:
+            raise _disordered("merchant", place, "经营者事实按位置排列", "facts stand by position")
+    series = find_series(
+        [*({"data": entry.data, "kind": entry.kind} for entry in entries), *papers.merchant]
+    )
+    last = (0, -1)
+    for place, page in enumerate(papers.pages):
+        named = page.get("series")
+        rank = series.index(named) if named in series else -1
+        if (rank, int(page["position"])) <= last:
+            raise _disordered(
+                "pages",
+                place,
+                "公布数据依次为 lpr_1y、deposit_1y、rest_days 与合同各账户，同一序列按位置排列",
+                "pages stand by series (lpr_1y, deposit_1y, rest_days, then the contract's "
+                "accounts), those of one series by position",
+            )
+        last = rank, int(page["position"])
+
+
+def _disordered(name: str, place: int, zh: str, en: str) -> Refuted:
+    return Refuted(
+        Reason.NOT_CANONICAL,
+        f"law.{name}[{place}] 次序不合：{zh}。",
+        f"law.{name}[{place}] is out of order: {en}.",
+    )
 
 
 def _find_role(party: PartyRecord, signed: Body, consumer: str) -> str:

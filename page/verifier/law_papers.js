@@ -62,6 +62,56 @@ export async function readStated({ entries, bodies, records }, law) {
   return stated;
 }
 
+/**
+ * Refutes papers that do not stand as every node writes them: times as blocks follow one another, the
+ * merchant's facts by position, pages by series and position. Of what no computation read, no more is bound.
+ */
+export function checkOrder({ entries }, stated, law) {
+  const times = law.get("times");
+  for (let place = 1; place < entries.length; place += 1) {
+    const [before, time] = times.slice(place - 1, place + 1);
+    const isLater = entries[place].height > entries[place - 1].height;
+    if (isLater ? time <= before : time !== before) {
+      throw disordered(
+        "times",
+        place,
+        "同一区块的条目时间相同，其后区块的时间较晚",
+        "entries of one block have one time, and a later block a later one",
+      );
+    }
+  }
+  const merchant = law.get("merchant");
+  for (let place = 1; place < merchant.length; place += 1) {
+    if (merchant[place].get("position") <= merchant[place - 1].get("position")) {
+      throw disordered("merchant", place, "经营者事实按位置排列", "facts stand by position");
+    }
+  }
+  const named = stated.map(({ kind, data }) => new Map([["kind", kind], ["data", data]]));
+  const series = [...findSeries([...named, ...merchant])];
+  let [lastRank, lastPosition] = [0, -1];
+  for (const [place, page] of law.get("pages").entries()) {
+    const [rank, position] = [series.indexOf(page.get("series")), page.get("position")];
+    if (rank < lastRank || (rank === lastRank && position <= lastPosition)) {
+      throw disordered(
+        "pages",
+        place,
+        "公布数据依次为 lpr_1y、deposit_1y、rest_days 与合同各账户，同一序列按位置排列",
+        "pages stand by series (lpr_1y, deposit_1y, rest_days, then the contract's accounts), those of one " +
+          "series by position",
+      );
+    }
+    [lastRank, lastPosition] = [rank, position];
+  }
+}
+
+function disordered(name, place, zh, en) {
+  return new Refuted(
+    "not_canonical",
+    `law.${name}[${place}] 次序不合：${zh}。`,
+    `law.${name}[${place}] is out of order: ${en}.`,
+  );
+}
+
 /** A signer's role towards the contract while the consumer signs as `consumer`. */
 function findRole({ party, role, registrar }, signed, consumer) {
   for (const member of ["merchant", "custodian"]) {

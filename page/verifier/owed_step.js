@@ -8,7 +8,7 @@
 
 import { HISTORY } from "./evidence_file.js";
 import { parseDay } from "./law_days.js";
-import { CaseReader, readStated } from "./law_papers.js";
+import { CaseReader, checkOrder, readStated } from "./law_papers.js";
 import { deriveRefund, findRange } from "./law_refund.js";
 import { show } from "./quoting.js";
 import { NotRun, Refuted, Rejected } from "./refusal.js";
@@ -46,6 +46,7 @@ export async function checkOwed(subject, pause) {
     last = await workAgain(reader, place, stated[place], pause);
     count += 1;
   }
+  checkOrder(subject, stated, file.law);
   if (last === null) throw new NotRun("尚未计算过应退金额。", "What is owed was not computed yet.");
   subject.owed = last;
   subject.isOwedDerived = true;

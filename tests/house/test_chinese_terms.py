@@ -1,4 +1,4 @@
-"""One thing has one name in every Chinese text: who reads two papers takes two words for two things."""
+"""One thing has one name in every Chinese text: two words would be read as two things."""
 
 from __future__ import annotations
 

@@ -341,7 +341,10 @@ def test_the_hash_of_the_working_is_for_the_command_line(javascript: JavaScript)
 
 @pytest.mark.parametrize(
     "change",
-    [*test_owed.PAPERS.values(), test_owed.other_terms, test_owed.time_too_few],
+    [
+        *(*test_owed.PAPERS.values(), *test_owed.ORDERS.values()),
+        *(test_owed.other_terms, test_owed.time_too_few),
+    ],
     ids=lambda change: change.__name__,
 )
 def test_papers_that_were_not_read_are_refused_by_both(

@@ -354,6 +354,68 @@ def test_a_time_too_few() -> None:
     assert step.reason is Reason.BAD_FIELD
 
 
+@functools.cache
+def never_computed() -> LifeWorld:
+    made = paid_world()
+    made.publish_data()
+    made.must("risk.declared", "merchant/m-1", {}, "m-1")
+    made.must("closing.notified", "merchant/m-1", {"effective": "2026-03-01"}, "m-1")
+    return made
+
+
+def swapped_times(law: dict[str, Any]) -> None:
+    law["times"][-2:] = law["times"][:-3:-1]
+
+
+def swapped_pages(law: dict[str, Any]) -> None:
+    law["pages"][:2] = law["pages"][1::-1]
+
+
+def swapped_merchant(law: dict[str, Any]) -> None:
+    law["merchant"][-2:] = law["merchant"][:-3:-1]
+
+
+def doubled_pages(law: dict[str, Any]) -> None:
+    """After the last computation, where nobody reads that two have one position."""
+    law["pages"].append(law["pages"][-1] | {"position": 9_999})
+    law["pages"].append(law["pages"][-1])
+
+
+def strayed_pages(law: dict[str, Any]) -> None:
+    law["pages"].append(law["pages"][-1] | {"position": 9_999, "series": "account/none"})
+
+
+def meeting_times(law: dict[str, Any]) -> None:
+    law["times"][-1] = law["times"][-2]
+
+
+ORDERS: dict[str, Callable[[dict[str, Any]], None]] = {
+    each.__name__: each
+    for each in (
+        *(swapped_times, swapped_pages, swapped_merchant, doubled_pages, strayed_pages),
+        meeting_times,
+    )
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize(("make", "signers"), [(world, SIGNERS), (never_computed, SIGNERS[:3])])
+def test_papers_stand_in_one_order(
+    name: str, make: Callable[[], LifeWorld], signers: tuple[str, ...]
+) -> None:
+    """What no `basis` binds could stand in any order, and nobody noticed."""
+    made = make()
+    raw = made.history("card-1", signers)
+    assert verify_evidence(raw, made.chain_id).failed is None
+    document = json.loads(raw)
+    ORDERS[name](document["law"])
+    assert encode_canonical(document) != raw
+    failed = verify_evidence(encode_canonical(document), made.chain_id).failed
+    assert failed is not None, "it passed as consistent"
+    assert (failed.number, failed.reason) == (14, Reason.NOT_CANONICAL), failed.explanation.en
+    assert failed.explanation.en.startswith(f"law.{name.rpartition('_')[2]}[")
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
