@@ -45,6 +45,7 @@ class Delivery:
 
     position: int
     item: str
+    day: Day
     units: int
     objected: bool
     face: int
@@ -56,7 +57,7 @@ class Delivery:
 
 @value_class
 class Tally:
-    """All deliveries of one item together."""
+    """Deliveries of one item together."""
 
     units: int
     face: int
@@ -88,10 +89,6 @@ class Account:
     released: int
     """To the merchant, but for interest of the account that is the merchant's own."""
     deliveries: tuple[Delivery, ...]
-    tallies: dict[str, Tally]
-    """Everything delivered, by item."""
-    undisputed: dict[str, Tally]
-    """The same without what the consumer objects to."""
     facts: dict[str, tuple[Fact, ...]]
     """By kind, in order."""
     arrivals: dict[int, Ms]
@@ -186,9 +183,6 @@ def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
         if fact.data.custody == ORDERED:
             ordered += paid
             account_id = account_id or fact.data.account
-    deliveries = _fold_deliveries(terms, kinds)
-    tallies = _tally(deliveries)
-    undisputed = [delivery for delivery in deliveries if not delivery.objected]
     return Account(
         signed=signed.data,
         signed_at=signed.at,
@@ -203,9 +197,7 @@ def fold(terms: Terms, facts: Sequence[Fact]) -> Account:
         ordered=ordered,
         account_id=account_id,
         released=_sum_released(terms, kinds),
-        deliveries=deliveries,
-        tallies=tallies,
-        undisputed=tallies if len(undisputed) == len(deliveries) else _tally(undisputed),
+        deliveries=_fold_deliveries(terms, kinds),
         facts=kinds,
         arrivals=_find_arrivals(kinds),
     )
@@ -247,6 +239,7 @@ def _fold_deliveries(terms: Terms, kinds: dict[str, tuple[Fact, ...]]) -> tuple[
             Delivery(
                 position=fact.position,
                 item=fact.data.item,
+                day=day_of(fact.at),
                 units=fact.data.units,
                 objected=answer is not None and answer.data.answer == "objected",
                 face=face,
@@ -257,7 +250,7 @@ def _fold_deliveries(terms: Terms, kinds: dict[str, tuple[Fact, ...]]) -> tuple[
     return tuple(found)
 
 
-def _tally(deliveries: Sequence[Delivery]) -> dict[str, Tally]:
+def tally(deliveries: Sequence[Delivery]) -> dict[str, Tally]:
     """Return the deliveries by item, in the order of the items' names."""
     items: dict[str, list[Delivery]] = {}
     for delivery in deliveries:

@@ -54,6 +54,7 @@ ARTICLES: Final[dict[str, Words]] = {
     "civil code 561": Words("interest before principal", "先充抵利息"),
     "civil code 565(1)": Words("ended by notice, when it arrives", "通知到达时解除"),
     "civil code 565(2)": Words("ended by complaint, when served", "起诉状副本送达时解除"),
+    "civil code 566(1)": Words("after the end nothing is performed any more", "解除后终止履行"),
 }
 """Each article, and in a few words what it is named for."""
 

@@ -38,8 +38,9 @@ class Ending(NamedTuple):
 
 
 def find_endings(terms: Terms, account: Account, as_of: Day) -> tuple[Ending, ...]:
-    """Return what ended the contract: one, two where a court must choose, none if nothing did. A
-    time to perform that runs out after the as-of day has ended nothing yet (civil code 565(1))."""
+    """Return what ended the contract: one, two where a court must choose, none if nothing did, on
+    whatever day. A time to perform that runs out after the as-of day has ended nothing yet (civil
+    code 565(1)); nor has, whoever asks, an ending of a later day (`law.refund`)."""
     judged = account.latest("termination.judged")
     if judged is not None:
         return (Ending(JUDGMENT, judged.data.day, (judged.position,)),)

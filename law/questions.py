@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from law.account import BOTH, DATED, RECORDED, Account
 from law.days import day_of
 from law.derivation import ASSUMED
-from law.ending import COOLING_OFF, INVALIDITY, TERMINATION, is_limited_in_capacity
+from law.ending import COOLING_OFF, INVALIDITY, TERMINATION, Ending, is_limited_in_capacity
 from law.terms import (
     CONSUMER,
     DISCOUNTED,
@@ -33,7 +33,13 @@ from law.terms import (
     UnitsDeal,
     Words,
 )
-from law.valuation import MARKET, Valuation, list_items
+from law.valuation import COUNTED, MARKET, NOT_COUNTED, Valuation, list_items
+
+WHOLE: Final = "whole"
+"""The whole record counts, though the end is assumed before its last day."""
+
+ALWAYS_NAMED: Final = (ASSUMED, WHOLE)
+"""Answers that are assumptions, though there is no other."""
 
 ARTICLE_22: Final = "article_22"
 ARTICLE_19: Final = "article_19"
@@ -61,8 +67,23 @@ QUESTIONS: Final[dict[str, Question]] = {
     "disputed": Question(
         "25",
         {
-            "counted": Words("the deliveries objected to happened", "有异议的提供确已发生"),
-            "not_counted": Words("they did not happen", "有异议的提供并未发生"),
+            COUNTED: Words("the deliveries objected to happened", "有异议的提供确已发生"),
+            NOT_COUNTED: Words("they did not happen", "有异议的提供并未发生"),
+        },
+    ),
+    "after_end": Question(
+        "15(1); civil code 566(1)",
+        {
+            COUNTED: Words(
+                "what was delivered after the end counts as delivered", "终止之后的提供计为已提供"
+            ),
+            NOT_COUNTED: Words(
+                "what was delivered after the end does not count", "终止之后的提供不计为已提供"
+            ),
+            WHOLE: Words(
+                "what was paid and delivered after the as-of day counts all the same",
+                "截止日之后的付款与提供一并计入",
+            ),
         },
     ),
     "bonus_units": Question(
@@ -193,11 +214,18 @@ QUESTIONS: Final[dict[str, Question]] = {
 
 
 def find_questions(
-    terms: Terms, account: Account, valuation: Valuation, route: str, cause: str
+    terms: Terms,
+    account: Account,
+    valuation: Valuation,
+    route: str,
+    cause: str,
+    endings: Sequence[Ending],
 ) -> dict[str, tuple[str, ...]]:
-    """Return the answers that the facts still allow to each question; one if it is settled."""
+    """Return the answers that the facts still allow to each question; one if it is settled.
+    `endings` are what may have ended the contract by this route."""
     allowed: dict[str, tuple[str, ...]] = {
-        "disputed": ("counted",),
+        "disputed": (COUNTED,),
+        "after_end": _find_after_end(terms, account, endings),
         "bonus_units": ("bonus",),
         "topups": ("pooled",),
         "price": (UNDISCOUNTED,),
@@ -213,7 +241,7 @@ def find_questions(
     }
     deal = terms.deal
     if any(delivery.objected for delivery in account.deliveries):
-        allowed["disputed"] = ("counted", "not_counted")
+        allowed["disputed"] = (COUNTED, NOT_COUNTED)
     if isinstance(deal, UnitsDeal) and any(line.bonus for line in deal.lines):
         allowed["bonus_units"] = ("bonus", "gift")
     if isinstance(deal, StoredDeal) and len(account.payments) > 1:
@@ -241,6 +269,21 @@ def find_questions(
     if route == COOLING_OFF:
         allowed |= _find_cooling_off_questions(terms, account)
     return allowed
+
+
+def _find_after_end(terms: Terms, account: Account, endings: Sequence[Ending]) -> tuple[str, ...]:
+    """Return whether what was delivered after the day of the end counts: the law does not say, for
+    nothing had to be performed any more (civil code 566(1)) and something was. Of a contract that
+    is assumed to end it was performance, and counts; so does what was paid later."""
+    if not endings:
+        return (COUNTED,)
+    first = min(ending.day for ending in endings)
+    is_valued = not isinstance(terms.deal, PeriodDeal)
+    is_later = is_valued and any(delivery.day > first for delivery in account.deliveries)
+    if endings[0].how == ASSUMED:
+        is_later = is_later or any(day_of(payment.at) > first for payment in account.payments)
+        return (WHOLE,) if is_later else (COUNTED,)
+    return (COUNTED, NOT_COUNTED) if is_later else (COUNTED,)
 
 
 def is_ratio_pass(terms: Terms, route: str) -> bool:
@@ -306,12 +349,12 @@ def list_picks(allowed: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
 def find_idle(
     allowed: Mapping[str, Sequence[str]], figures: Mapping[Answers, Figure]
 ) -> frozenset[str]:
-    """Return the questions whose answers change no figure, all others being equal. That a contract
-    ends which nothing has ended is an assumption, though there is no other answer to it."""
+    """Return the questions whose answers change no figure, all others being equal, but for answers
+    that are always named."""
     idle = set()
     for place, (name, choices) in enumerate(allowed.items()):
         if len(choices) == 1:
-            if choices[0] != ASSUMED:
+            if choices[0] not in ALWAYS_NAMED:
                 idle.add(name)
             continue
         groups: dict[Answers, Figure] = {}

@@ -95,7 +95,8 @@ def derive(terms: Terms, facts: Sequence[Fact], published: Published, as_of: Day
             f"the contract at entry {account.signed_position} was signed on the terms "
             f"{account.signed.terms}, not on {terms.hash}",
         )
-    endings = find_endings(terms, account, as_of)
+    recorded = find_endings(terms, account, as_of)
+    endings = tuple(ending for ending in recorded if ending.day <= as_of)
     engine = _Engine(terms, account, published, as_of, endings)
     routes = find_routes(account, endings)
     results = [result for route in routes for result in engine.work_route(route)]
@@ -114,7 +115,7 @@ def derive(terms: Terms, facts: Sequence[Fact], published: Published, as_of: Day
             for where in SOURCES
         ),
         results=tuple(results),
-        payees=find_payees(terms, account, endings),
+        payees=find_payees(terms, account, recorded),
         told=tell(terms, account, as_of),
     )
 
@@ -174,7 +175,10 @@ class _Engine:
     def work(self, route: str, cause: str) -> list[Result]:
         """Return the results of one route and cause, an alternative only where it matters."""
         endings = self.endings if route == TERMINATION else {}
-        allowed = find_questions(self.terms, self.account, self.valuation, route, cause)
+        ends = tuple(endings.values())
+        if route == INVALIDITY:
+            ends = (find_invalidity(self.account)[1],)
+        allowed = find_questions(self.terms, self.account, self.valuation, route, cause, ends)
         if endings:
             allowed = {"ended_by": tuple(endings), **allowed}
         cases: dict[Answers, _Case] = {}

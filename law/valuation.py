@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from law.account import BOTH, Account, Tally, choose_finding, read_period
+from law.account import BOTH, Account, Tally, choose_finding, read_period, tally
 from law.amounts import Exact, divide
 from law.days import Day, count_months_begun, day_of, end_of_months, show_day
 from law.derivation import Input, WorkedOnce, Working, from_entries, from_step, from_terms
@@ -36,6 +36,8 @@ from law.terms import (
     UnitsDeal,
 )
 
+COUNTED: Final = "counted"
+NOT_COUNTED: Final = "not_counted"
 MARKET: Final = "market"
 PRICES: Final = "prices"
 
@@ -44,7 +46,7 @@ Pick = Mapping[str, str]
 
 TOUCHES_TIME: Final = ("stopped", "resumed", "interruption", "activation_day")
 """The questions whose answers the time used depends on."""
-TOUCHES_VALUE: Final = ("disputed", "bonus_units", "topups", *TOUCHES_TIME)
+TOUCHES_VALUE: Final = ("disputed", "after_end", "bonus_units", "topups", *TOUCHES_TIME)
 """The questions whose answers a value depends on."""
 _touched: Final = itemgetter(*TOUCHES_VALUE)
 
@@ -90,11 +92,12 @@ def list_items(terms: Terms) -> frozenset[str]:
 class Valuation:
     """Values one contract's deliveries."""
 
-    __slots__ = ("_used", "_values", "account", "shown", "terms")
+    __slots__ = ("_tallied", "_used", "_values", "account", "shown", "terms")
 
     def __init__(self, terms: Terms, account: Account) -> None:
         self.terms = terms
         self.account = account
+        self._tallied: dict[tuple[bool, Day | None], Mapping[str, Tally]] = {}
         self._values: WorkedOnce[Exact | None] = WorkedOnce()
         self._used: WorkedOnce[tuple[int, int]] = WorkedOnce()
         self.shown: frozenset[str] = _find_shown(account)
@@ -108,9 +111,9 @@ class Valuation:
     def _work_value(self, basis: Basis, pick: Pick, until: Day, working: Working) -> Exact | None:
         deal = self.terms.deal
         if isinstance(deal, UnitsDeal):
-            return self._value_units(deal, basis, pick, working)
+            return self._value_units(deal, basis, pick, until, working)
         if isinstance(deal, StoredDeal):
-            return self._value_card(deal, basis, pick, working)
+            return self._value_card(deal, basis, pick, until, working)
         return self._value_period(deal, basis, pick, until, working)
 
     def find_market_price(self, item: str) -> tuple[int, int] | None:
@@ -126,14 +129,14 @@ class Valuation:
     # -- units and milestones
 
     def _value_units(
-        self, deal: UnitsDeal, basis: Basis, pick: Pick, working: Working
+        self, deal: UnitsDeal, basis: Basis, pick: Pick, until: Day, working: Working
     ) -> Exact | None:
         total: Exact = 0
         parts: list[Input] = []
-        tallies = self._tallies(pick)
+        tallies = self._find_tallies(pick, until)
         for line in deal.lines:
-            tally = tallies.get(line.item, NOTHING)
-            charged = self._charged_units(line, tally.units, basis, pick)
+            taken = tallies.get(line.item, NOTHING)
+            charged = self._charged_units(line, taken.units, basis, pick)
             priced = self._price_unit(line, basis, pick)
             if priced is None:
                 if charged:
@@ -142,7 +145,7 @@ class Valuation:
                 continue
             each, source = priced
             total += charged * each
-            parts.append(from_entries(f"k {line.item}", charged, tally.positions))
+            parts.append(from_entries(f"k {line.item}", charged, taken.positions))
             parts.append(source)
         return working.exact("v", ARTICLES[basis.word], "v = Σ k × price", total, *parts)
 
@@ -188,15 +191,15 @@ class Valuation:
     # -- stored value
 
     def _value_card(
-        self, deal: StoredDeal, basis: Basis, pick: Pick, working: Working
+        self, deal: StoredDeal, basis: Basis, pick: Pick, until: Day, working: Working
     ) -> Exact | None:
-        tallies = self._tallies(pick)
+        tallies = self._find_tallies(pick, until)
         article = ARTICLES[basis.word]
         if basis.word in (UNDISCOUNTED, MARKET, PRICES):
             return self._value_card_by_item(deal, basis, tallies, working)
         face = working.exact(
             "F", "12, 15(1)", "F = Σ min(debited, units × contract price)",
-            sum(tally.face for tally in tallies.values()),
+            sum(taken.face for taken in tallies.values()),
             *(from_entries(f"F {i}", t.face, t.positions) for i, t in tallies.items()),
         )  # fmt: skip
         paid, bonus = self.account.paid, self.account.bonus
@@ -235,7 +238,7 @@ class Valuation:
         listed = {price.item for price in deal.prices}
         total = 0
         parts: list[Input] = []
-        for item, tally in tallies.items():
+        for item, taken in tallies.items():
             at_market = basis.word == MARKET and item in listed and item not in self.shown
             found = self.find_market_price(item) if at_market else None
             agreed = basis.agreed_price(item)
@@ -243,19 +246,19 @@ class Valuation:
                 self._note_unknown(item, working)
                 return None
             if found is not None:
-                total += tally.units * found[0]
-                parts.append(from_entries(f"k {item}", tally.units, tally.positions))
+                total += taken.units * found[0]
+                parts.append(from_entries(f"k {item}", taken.units, taken.positions))
                 parts.append(from_entries(f"m {item}", found[0], [found[1]]))
             elif agreed is not None:
-                total += tally.units * agreed
-                parts.append(from_entries(f"k {item}", tally.units, tally.positions))
+                total += taken.units * agreed
+                parts.append(from_entries(f"k {item}", taken.units, taken.positions))
                 parts.append(from_terms(f"a {item}", agreed))
             elif basis.word == PRICES:
-                total += tally.face
-                parts.append(from_entries(f"F {item}", tally.face, tally.positions))
+                total += taken.face
+                parts.append(from_entries(f"F {item}", taken.face, taken.positions))
             else:
-                total += tally.before
-                parts.append(from_entries(f"U {item}", tally.before, tally.positions))
+                total += taken.before
+                parts.append(from_entries(f"U {item}", taken.before, taken.positions))
         return working.exact(
             "v", ARTICLES[basis.word], "v = Σ k × price + Σ U + Σ F", total, *parts
         )
@@ -360,9 +363,21 @@ class Valuation:
             from_step("used", used), from_step("whole", whole),
         )  # fmt: skip
 
-    def _tallies(self, pick: Pick) -> Mapping[str, Tally]:
-        is_counted = pick["disputed"] == "counted"
-        return self.account.tallies if is_counted else self.account.undisputed
+    def _find_tallies(self, pick: Pick, until: Day) -> Mapping[str, Tally]:
+        """Return what counts as delivered, by item, of a contract that ended on a day."""
+        has_disputed = pick["disputed"] == "counted"
+        last = until if pick["after_end"] == NOT_COUNTED else None
+        found = self._tallied.get((has_disputed, last))
+        if found is None:
+            found = self._tallied[has_disputed, last] = tally(
+                [
+                    delivery
+                    for delivery in self.account.deliveries
+                    if (has_disputed or not delivery.objected)
+                    and (last is None or delivery.day <= last)
+                ]
+            )
+        return found
 
 
 NOTHING: Final = Tally(0, 0, 0, ())

@@ -36,6 +36,11 @@ export const QUESTION_WORDS = new Map([
     ["counted", ["有异议的提供确已发生", "the deliveries objected to happened"]],
     ["not_counted", ["有异议的提供并未发生", "they did not happen"]],
   ])]],
+  ["after_end", [["第十五条第一款、民法典第五百六十六条第一款", "art. 15(1), civil code art. 566(1)"], new Map([
+    ["counted", ["终止之后的提供计为已提供", "what was delivered after the end counts as delivered"]],
+    ["not_counted", ["终止之后的提供不计为已提供", "what was delivered after the end does not count"]],
+    ["whole", ["截止日之后的付款与提供一并计入", "what was paid and delivered after the as-of day counts all the same"]],
+  ])]],
   ["bonus_units", [["第十八条第一款第二项、第二十一条", "art. 18(1)(2), 21"], new Map([
     ["bonus", ["赠送次数摊低单价", "the extra units lower the price of all"]],
     ["gift", ["赠送次数属于赠品", "the extra units are gifts and are not netted"]],

@@ -5,6 +5,7 @@
 // withdraws no objection. Money is BigInt, in fen.
 
 import { BOTH, LOCKED, isFinding, latestOf } from "./law_facts.js";
+import { dayOf } from "./law_days.js";
 import { least, most } from "./law_fractions.js";
 import { isStored } from "./law_terms.js";
 
@@ -139,13 +140,14 @@ function foldDeliveries(account, facts) {
   const listed = isStored(deal) ? deal.prices : [];
   const prices = new Map(listed.map((row) => [row.item, { ...row, listed: row.price }]));
   const deliveries = [];
-  for (const { kind, role, position, data } of facts) {
+  for (const { kind, role, position, at, data } of facts) {
     if (kind === "price.changed" && role === BOTH && prices.has(data.item)) {
       prices.get(data.item).price = data.price;
     } else if (kind === "service.delivered" && !takenBack.has(position)) {
       const units = BigInt(data.units);
       deliveries.push({
         item: data.item,
+        day: dayOf(at),
         units,
         isObjected: answers.get(position)?.data.answer === "objected",
         ...priceDelivery(data.debited, units, prices.get(data.item)),

@@ -12,8 +12,12 @@ export function isLimitedInCapacity(account) {
   return account.latest("invalidity.found")?.data.ground === "capacity";
 }
 
-/** The day on which it ended, by what may have ended it: none, one, or two where a court must choose. */
+/** The day on which it had ended by the as-of day, by what may have: none, one, or two to choose from. */
 export function findEndings(account, asOf) {
+  return new Map([...listEndings(account, asOf)].filter(([, day]) => day <= asOf));
+}
+
+function listEndings(account, asOf) {
   const judged = account.latest("termination.judged");
   if (judged !== undefined) return new Map([["judgment", judged.data.day]]);
   const [agreed] = account.of("termination.agreed");
@@ -33,7 +37,10 @@ export function findEndings(account, asOf) {
   return endings;
 }
 
-/** The answers that the facts still allow to each question, in the order in which assumptions are named. */
+/**
+ * The answers that the facts still allow to each question, in the order in which assumptions are named;
+ * `endings` are the days on which it may have ended by this route, by what ended it.
+ */
 export function findQuestions(account, valuation, route, cause, endings) {
   const { terms } = account;
   const { deal } = terms;
@@ -47,6 +54,7 @@ export function findQuestions(account, valuation, route, cause, endings) {
   if (route === "termination") questions.set("ended_by", [...endings.keys()]);
   const isObjected = account.deliveries.some((delivery) => delivery.isObjected);
   questions.set("disputed", ask(isObjected, "counted", "not_counted"));
+  questions.set("after_end", askAfterEnd(account, isPeriod, endings));
   const hasBonus = isOfUnits(deal) && deal.lines.some(({ bonus }) => bonus > 0n);
   questions.set("bonus_units", ask(hasBonus, "bonus", "gift"));
   const hasTopUps = isStored(deal) && account.payments.length > 1;
@@ -76,6 +84,18 @@ export function findQuestions(account, valuation, route, cause, endings) {
   questions.set("formation_day", dated(!isCoolingOff && dayOf(signedOn) !== dayOf(signedAt)));
   if (isCoolingOff) addCoolingOff(account, questions, ask, dated);
   return questions;
+}
+
+/** Whether what came after the end counts: open, but of an end that is assumed the whole record does. */
+function askAfterEnd(account, isPeriod, endings) {
+  const first = Math.min(...endings.values());
+  const delivered = isPeriod ? [] : account.deliveries.map(({ day }) => day);
+  const isAfter = (day) => day > first;
+  if (endings.has("assumed")) {
+    const days = [...delivered, ...account.payments.map(({ at }) => dayOf(at))];
+    return [days.some(isAfter) ? "whole" : "counted"];
+  }
+  return delivered.some(isAfter) ? ["counted", "not_counted"] : ["counted"];
 }
 
 function askMinorService(account) {
@@ -117,7 +137,8 @@ export function listPicks(questions) {
 
 /**
  * The questions whose answers change a figure, all others being equal; `figures` in order of the picks.
- * That a contract ends which nothing has ended is an assumption, though there is no other answer to it.
+ * That a contract ends which nothing has ended is an assumption, though there is no other answer to it,
+ * and so is that what came later counts.
  */
 export function findTelling(questions, figures) {
   const telling = [];
@@ -129,7 +150,7 @@ export function findTelling(questions, figures) {
       const first = place - (Math.floor((place % block) / span) * span);
       return figure !== figures[first];
     });
-    if (isTelling || answers[0] === "assumed") telling.push(name);
+    if (isTelling || ["assumed", "whole"].includes(answers[0])) telling.push(name);
   }
   return telling;
 }

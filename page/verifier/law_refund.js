@@ -80,7 +80,7 @@ class Engine {
   }
 
   async #work(route, cause) {
-    const questions = findQuestions(this.account, this.valuation, route, cause, this.endings);
+    const questions = findQuestions(this.account, this.valuation, route, cause, this.#endingsOf(route));
     const picks = listPicks(questions);
     const figures = [];
     for (const [place, pick] of picks.entries()) {
@@ -96,6 +96,11 @@ class Engine {
       if (!results.has(key)) results.set(key, { route, cause, assumptions, ...figures[place] });
     }
     return [...results.values()];
+  }
+
+  #endingsOf(route) {
+    if (route === "termination") return this.endings;
+    return new Map(route === "invalidity" ? [["found", this.invalidOn]] : []);
   }
 
   /** The figures of one combination of answers. */

@@ -16,7 +16,7 @@ import { PASS, isOfPeriod, isOfUnits, isStored } from "./law_terms.js";
 const BY_ORDER = ["bonus_first", "principal_first"];
 /** The questions whose answers a value depends on. */
 const TOUCHING = [
-  "disputed", "bonus_units", "topups", "stopped", "resumed", "interruption", "activation_day",
+  "disputed", "after_end", "bonus_units", "topups", "stopped", "resumed", "interruption", "activation_day",
 ];
 const ZERO = fraction(0n);
 
@@ -35,10 +35,19 @@ export class Valuation {
     for (const [item, rows] of groupBy(account.of("market_price.stated"), ({ data }) => data.item)) {
       this.#market.set(item, findMarketPrice(rows));
     }
-    for (const answer of ["counted", "not_counted"]) {
-      const taken = account.deliveries.filter((one) => answer === "counted" || !one.isObjected);
-      this.#tallies.set(answer, tally(taken));
+  }
+
+  /** What counts as delivered of a contract that ended on a day, by item. */
+  #tallyOf({ disputed, after_end: afterEnd }, until) {
+    const last = afterEnd === "not_counted" ? until : Infinity;
+    const key = `${disputed} ${last}`;
+    if (!this.#tallies.has(key)) {
+      const taken = this.account.deliveries.filter(({ isObjected, day }) => {
+        return (disputed === "counted" || !isObjected) && day <= last;
+      });
+      this.#tallies.set(key, tally(taken));
     }
+    return this.#tallies.get(key);
   }
 
   /** The value in fen at a basis, by the answers assumed, of a contract that ended on a day. */
@@ -57,8 +66,8 @@ export class Valuation {
 
   #work(basis, pick, until) {
     const { deal } = this.account.terms;
-    if (isOfUnits(deal)) return this.#valueUnits(basis, pick);
-    if (isStored(deal)) return this.#valueCard(basis, pick);
+    if (isOfUnits(deal)) return this.#valueUnits(basis, pick, until);
+    if (isStored(deal)) return this.#valueCard(basis, pick, until);
     return this.#valuePeriod(basis, pick, until);
   }
 
@@ -73,8 +82,8 @@ export class Valuation {
     return basis.word === "market" && !this.shown.has(item);
   }
 
-  #valueUnits(basis, pick) {
-    const tallies = this.#tallies.get(pick.disputed);
+  #valueUnits(basis, pick, until) {
+    const tallies = this.#tallyOf(pick, until);
     let total = ZERO;
     for (const line of this.account.terms.deal.lines) {
       const charged = this.#chargeUnits(line, tallies.get(line.item)?.units ?? 0n, basis, pick);
@@ -106,8 +115,8 @@ export class Valuation {
     return fraction(amount, isSpread(basis, pick) ? units + bonus : units);
   }
 
-  #valueCard(basis, pick) {
-    const tallies = this.#tallies.get(pick.disputed);
+  #valueCard(basis, pick, until) {
+    const tallies = this.#tallyOf(pick, until);
     if (["undiscounted", "market", "prices"].includes(basis.word)) {
       return this.#valueByItem(basis, tallies);
     }

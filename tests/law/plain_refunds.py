@@ -17,7 +17,8 @@ FINDERS = {"court", "arbitrator", "regulator", "both"}
 DAY_MS = 24 * 60 * 60 * 1000
 CHINA_MS = 8 * 60 * 60 * 1000
 VALUED_BY = (
-    "disputed", "bonus_units", "topups", "stopped", "resumed", "interruption", "activation_day"
+    "disputed", "after_end", "bonus_units", "topups", "stopped", "resumed", "interruption",
+    "activation_day",
 )  # fmt: skip
 
 
@@ -138,6 +139,7 @@ class Clerk:
             line: dict[str, Any] = {
                 "item": data["item"],
                 "units": data["units"],
+                "day": day_of(fact["at"]),
                 "objected": answer == "objected",
             }
             if self.deal["kind"] in ("stored_value", "stored_value_bonus"):
@@ -163,8 +165,13 @@ class Clerk:
 
     # -- value of what was delivered (arts 15, 18, 19)
 
-    def counted(self, disputed: str) -> list[dict[str, Any]]:
-        return [d for d in self.deliveries if disputed == "counted" or not d["objected"]]
+    def counted(self, pick: dict[str, str], until: int) -> list[dict[str, Any]]:
+        rows = self.deliveries
+        if pick["disputed"] == "not_counted":
+            rows = [d for d in rows if not d["objected"]]
+        if pick["after_end"] == "not_counted":
+            rows = [d for d in rows if d["day"] <= until]
+        return rows
 
     def value(self, basis: str, pick: dict[str, str], until: int) -> Fraction | None:
         """Price of what was delivered, at one of the bases; None where a price is not known."""
@@ -176,9 +183,9 @@ class Clerk:
     def work_value(self, basis: str, pick: dict[str, str], until: int) -> Fraction | None:
         kind = self.deal["kind"]
         if kind in ("counted_units", "milestone"):
-            return self.value_of_units(basis, pick)
+            return self.value_of_units(basis, pick, until)
         if kind in ("stored_value", "stored_value_bonus"):
-            return self.value_of_card(basis, pick)
+            return self.value_of_card(basis, pick, until)
         used, whole = self.used(pick, until)
         price = self.deal["price"]
         if basis != "discounted" and self.deal["undiscounted"] is not None:
@@ -192,12 +199,10 @@ class Clerk:
             price = self.agreed_price(basis, "pass", self.deal["price"])
         return Fraction(price * used, whole)
 
-    def value_of_units(self, basis: str, pick: dict[str, str]) -> Fraction | None:
+    def value_of_units(self, basis: str, pick: dict[str, str], until: int) -> Fraction | None:
         total = Fraction(0)
         for line in self.deal["lines"]:
-            units = sum(
-                d["units"] for d in self.counted(pick["disputed"]) if d["item"] == line["item"]
-            )
+            units = sum(d["units"] for d in self.counted(pick, until) if d["item"] == line["item"])
             amount, bought, extra = line["amount"], line["units"], line["bonus"]
             order = "bonus_first" if basis == "bonus_first" else self.terms["spend_order"]
             in_turn = basis in ("bonus_first", "principal_first")
@@ -226,8 +231,8 @@ class Clerk:
             total += units * each
         return total
 
-    def value_of_card(self, basis: str, pick: dict[str, str]) -> Fraction | None:
-        rows = self.counted(pick["disputed"])
+    def value_of_card(self, basis: str, pick: dict[str, str], until: int) -> Fraction | None:
+        rows = self.counted(pick, until)
         face = Fraction(sum(row["face"] for row in rows))
         if basis == "undiscounted":
             return Fraction(sum(row["before"] for row in rows))
@@ -559,6 +564,17 @@ class Clerk:
             found["complaint"] = min(day, found.get("complaint", day))
         return found
 
+    def ended(self) -> dict[str, int]:
+        """What has ended it by the as-of day."""
+        return {how: day for how, day in self.endings().items() if day <= self.as_of}
+
+    def goes_on(self) -> bool:
+        """Whether money or service came after the as-of day; no visit with a pass is counted."""
+        days = [day_of(p["at"]) for p in self.payments]
+        if "term" not in self.deal:
+            days += [d["day"] for d in self.deliveries]
+        return max(days, default=0) > self.as_of
+
     # -- shares and sources
 
     def share(self, principal: int, pick: dict[str, str]) -> tuple[int, dict[str, int]]:
@@ -751,6 +767,7 @@ class Clerk:
         """Every question that the facts raise, with its possible answers."""
         asks: dict[str, list[str]] = {
             "disputed": ["counted"],
+            "after_end": ["counted"],
             "bonus_units": ["bonus"],
             "topups": ["pooled"],
             "price": ["undiscounted"],
@@ -833,7 +850,7 @@ class Clerk:
             routes.append("cooling_off")
         if self.all("invalidity.found"):
             routes.append("invalidity")
-        if self.endings() or not routes:
+        if self.ended() or not routes:
             routes.append("termination")
         if routes == ["cooling_off"]:
             routes.append("asked in vain")
@@ -852,8 +869,13 @@ class Clerk:
                 asks = self.questions(route, cause)
                 days: dict[str, int] = {}
                 if route == "termination":
-                    days = self.endings() or {"assumed": self.as_of}
+                    days = self.ended() or {"assumed": self.as_of}
                     asks["ended_by"] = list(days)
+                if "assumed" in days:
+                    if self.goes_on():
+                        asks["after_end"] = ["whole"]
+                elif route != "cooling_off" and self.deliveries:
+                    asks["after_end"] = ["counted", "not_counted"]
                 names = list(asks)
                 table = {}
                 for answers in itertools.product(*asks.values()):
@@ -908,7 +930,7 @@ class Clerk:
         matters = []
         for place, name in enumerate(names):
             if len(asks[name]) == 1:
-                if asks[name] == ["assumed"]:
+                if asks[name] in (["assumed"], ["whole"]):
                     matters.append(place)  # nothing ended it: that is always said
                 continue  # nothing to forget, and nothing to say
             seen: dict[tuple[str, ...], int] = {}

@@ -278,7 +278,7 @@ def test_what_was_paid_back_is_added_up_by_source() -> None:
 PINNED = [
     (
         f"{TWENTY}; notice 2025-08-01; as of 2025-10-10",
-        "96f41eca7c29a15e4272c2da0c4f049727812303fb9d4f4ce28cfebb290c0e06",
+        "890b4ab3852247c730c38c8b17f23f6ce9b8d8c03e310b2ad81e646ae3ccebae",
     ),
     (
         (
@@ -287,14 +287,14 @@ PINNED = [
             "notice 2025-08-01; served 2025-08-20; "
             "repaid 500 custody 2025-09-01; gift towel 59 2025-07-01; as of 2025-10-10"
         ),
-        "fbb8fd0c792a821e0fbe8dc7dcb409850d5451c386ab042a265164a078b86cda",
+        "4985b92a03f4b5a86b71d71d8a9477f26de4fbb39ca4f4501cd8da6b84aaa7ec",
     ),
     (
         (
             "unlimited 12 months from 2025-07-01 for 1200 list 1500; paid 1200 2025-06-28; "
             "stopped 2025-08-01 claimed; cooling-off 2025-07-03; notice 2025-10-08"
         ),
-        "22661250ea959bdef38ddc9b764f3e6942501a9aad3e14df5224b1c88f5cd561",
+        "4c4781d7c28f9722a037c9f4b92ad20bb591cc011f7011762cfcac7eff38ca5a",
     ),
 ]
 
