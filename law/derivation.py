@@ -375,7 +375,7 @@ class Derivation:
     paid: int
     """By the consumer and by voucher issuers, in fen."""
     returned: tuple[int, ...]
-    """Paid back so far, from custody and by the merchant, in fen."""
+    """Paid back by the as-of day, from custody and by the merchant, in fen."""
     results: tuple[Result, ...]
     payees: tuple[Payee, ...]
     told: tuple[Told, ...]

@@ -52,6 +52,10 @@ TOLD: Final[dict[str, Words]] = {
         "refunds only claimed by others than who was paid", "并非由收款人证实的退款"
     ),
     "frozen": Words("frozen in custody", "托管资金被冻结"),
+    "paid_after_end": Words(
+        "paid after the end, and counted as paid from the end on",
+        "终止之后的付款，计息时视同终止时已付",
+    ),
     "account_interest": Words(
         "interest of the account, not yet paid to whose it is", "账户利息，尚未支付给所有人"
     ),
@@ -119,6 +123,7 @@ FORMULAS: Final[dict[str, str]] = {
     "principal = max(0, min(P, best of law and agreements))": (
         "本金 = max(0, min(P, 条文与约定中较高者))"
     ),
+    "the account's rate is not published": "账户利率未公布",
     "the rate is not published": "利率未公布",
     "the request has not arrived": "请求尚未到达",
     "the same goods or service had been had before": "此前已获得过相同商品或服务",
@@ -171,6 +176,7 @@ LABELS: Final[dict[str, str]] = {
     "used": "已用",
     "vouchers": "消费券合计",
     "whole": "全部期限",
+    "without a rate on": "无利率之日",
 }
 """Every name a value can have, in Chinese, but for single letters."""
 
@@ -266,6 +272,14 @@ def _render(derivation: Derivation, lang: str) -> Iterator[str]:
             assumption = f" [{why}{'，' if zh else ', '}{cite(OF_PAYEE, lang)}]"
         payees.append(f"{payee.payee}{through}{assumption}")
     yield ("收款人：" if zh else "Payee: ") + (" | ".join(payees))
+    custody, merchant = derivation.returned
+    if custody or merchant:
+        parts = show_yuan(custody), show_yuan(merchant)
+        yield (
+            "至该日已退：托管 {}，经营者 {}"
+            if zh
+            else "Paid back by that day: from custody {}, by the merchant {}"
+        ).format(*parts)
     yield pick(LEGEND, lang)
     for number, result in enumerate(derivation.results, 1):
         yield ""

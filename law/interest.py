@@ -219,11 +219,12 @@ class Accrual:
             debt.settle_before(begin)
             account = _rate_on(account_rates, begin)
             if not debt.accrue(ppm, account, end - begin, self._year(begin)):
-                working.text(
-                    f"I {name}", _ARTICLE_OF_RATE[AT_ACCOUNT in name],
-                    "the rate is not published", "unknown",
-                    run.since,
-                )  # fmt: skip
+                article = _ARTICLE_OF_RATE[AT_ACCOUNT in name]
+                missing, given = "the rate is not published", [run.since]
+                if debt.lacks_account(account):
+                    missing = "the account's rate is not published"
+                    given.append(Input("without a rate on", show_day(begin), "step"))
+                working.text(f"I {name}", article, missing, "unknown", *given)
                 return Interest(name, None, None)
         accrued = debt.accrued
         fen = self.terms.rounding.round(accrued)
@@ -335,11 +336,15 @@ class _Debt:
         self.owed = _carry(self.owed - to_principal)
         self.unpaid = max(0, self.unpaid - (amount - to_principal))
 
+    def lacks_account(self, account: Rate | None) -> bool:
+        """Whether something in the account bears a rate that is not known."""
+        return account is None and min(self.supervised, self.owed) > 0
+
     def accrue(self, ppm: int | None, account: Rate | None, days: int, basis: int) -> bool:
         """Let a stretch of days pass; False if a rate that it needs is not known."""
         at_account = min(self.supervised, self.owed)
         rest = self.owed - at_account
-        if (at_account and account is None) or (rest and ppm is None):
+        if self.lacks_account(account) or (rest and ppm is None):
             return False
         if at_account and account is not None and account not in self.account_rates[-1:]:
             self.account_rates.append(account)

@@ -19,7 +19,7 @@ from typing import Final
 from law.account import Account, fold
 from law.amounts import FEN, Exact
 from law.cooling_off import CoolingOff
-from law.days import Day
+from law.days import Day, day_of
 from law.derivation import (
     SPEND_ORDER,
     Assumptions,
@@ -110,13 +110,15 @@ def derive(terms: Terms, facts: Sequence[Fact], published: Published, as_of: Day
             sum(
                 fact.data.amount
                 for fact in account.of("refund.paid")
-                if account.is_repaid(fact) and fact.data.source == where
+                if account.is_repaid(fact)
+                and fact.data.source == where
+                and day_of(fact.at) <= as_of
             )
             for where in SOURCES
         ),
         results=tuple(results),
         payees=find_payees(terms, account, recorded),
-        told=tell(terms, account, as_of),
+        told=tell(terms, account, as_of, endings),
     )
 
 

@@ -7,11 +7,13 @@ payer claims is not taken off.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from law.account import Account
+from law.account import Account, Payment
 from law.days import Day, day_of
 from law.derivation import Told
+from law.ending import Ending, find_invalidity
 from law.facts import Fact
 from law.terms import StoredDeal, Terms, UnitsDeal
 from law.valuation import list_items
@@ -31,8 +33,9 @@ GROUND_ARTICLES: Final[dict[str, str]] = {
 CAUSE_ARTICLES: Final = "16(1), 18(1)(1), 18(1)(2), 19(1)"
 
 
-def tell(terms: Terms, account: Account, as_of: Day) -> tuple[Told, ...]:
-    """Return what a reader must know and the engine does not decide."""
+def tell(terms: Terms, account: Account, as_of: Day, endings: Sequence[Ending]) -> tuple[Told, ...]:
+    """Return what a reader must know and the engine does not decide; `endings` are what had ended
+    the contract by the as-of day."""
     told = []
     overcharged = [delivery for delivery in account.deliveries if delivery.overcharge > 0]
     if isinstance(terms.deal, StoredDeal) and overcharged:
@@ -93,6 +96,17 @@ def tell(terms: Terms, account: Account, as_of: Day) -> tuple[Told, ...]:
                 tuple(fact.position for fact in claimed),
             )
         )
+    late = _find_paid_after(account, endings)
+    if late:
+        told.append(
+            Told(
+                "paid_after_end",
+                "17(1)",
+                sum(payment.paid for payment in late),
+                "paid after the end, and counted as paid from the end on",
+                tuple(payment.position for payment in late),
+            )
+        )
     credited = account.of("interest.accrued")
     if credited:
         paid = account.of("interest.paid")
@@ -118,6 +132,17 @@ def tell(terms: Terms, account: Account, as_of: Day) -> tuple[Told, ...]:
             )
         )
     return tuple(told)
+
+
+def _find_paid_after(account: Account, endings: Sequence[Ending]) -> list[Payment]:
+    """Return the payments after the day of the end, or of the finding of invalidity: interest runs
+    from that day on all that is returned (art. 17), which of it they are the law does not say."""
+    days = [ending.day for ending in endings]
+    if account.of("invalidity.found"):
+        days.append(find_invalidity(account)[1].day)
+    if not days:
+        return []
+    return [payment for payment in account.payments if day_of(payment.at) > min(days)]
 
 
 def _find_frozen(account: Account, as_of: Day) -> list[Fact]:

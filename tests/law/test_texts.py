@@ -282,6 +282,47 @@ def test_the_standards_rate_stands_beside_the_accounts_where_a_part_bears_it() -
     assert "ppm 30000 (entries 2), in the account 500.00, account ppm from 2025-01-01 5000" in line
 
 
+def test_the_account_whose_rate_is_not_published_is_told_from_the_standard_and_the_day() -> None:
+    text = ACCOUNT.replace("account 0.5% 2025-01-01; ", "")
+    (english,) = [line for line in render(text, "en").splitlines() if "unknown" in line]
+    assert english.endswith(
+        "the account's rate is not published : I lpr_1y+account = unknown  ← from 2025-08-01 "
+        "(entries 11), without a rate on 2025-08-02"
+    )
+    assert (
+        "账户利率未公布 : I lpr_1y+account = 未知  ← 起算日 2025-08-01（第 11 条）, 无利率之日 "
+        in (render(text, "zh"))
+    )
+
+
+def test_what_was_paid_back_by_the_as_of_day_is_said_of_every_route() -> None:
+    text = (
+        "units lesson 20 for 2000; paid 2000 2025-06-03 held; cooling-off 2025-06-05; repaid 600 "
+        "custody 2025-06-20; repaid 400 merchant 2025-06-21; repaid 1000 custody 2025-07-02; "
+        "as of 2025-07-01"
+    )
+    english, chinese = render(text, "en").splitlines(), render(text, "zh").splitlines()
+    assert english[2] == "Paid back by that day: from custody 600.00, by the merchant 400.00"
+    assert chinese[2] == "至该日已退：托管 600.00，经营者 400.00"
+    assert not [line for line in render(ACCOUNT, "en").splitlines() if "Paid back" in line]
+
+
+def test_what_was_paid_after_the_end_is_told_with_the_interest_it_bears() -> None:
+    text = (
+        "card; price cut 60; paid 500 2025-06-03; paid 500 2025-08-05; notice 2025-08-01; "
+        "served 2025-08-10; cause merchant; as of 2025-08-20"
+    )
+    assert (
+        "  paid after the end, and counted as paid from the end on 500.00 (art. 17(1)) "
+        "(entries 11)\n" in render(text, "en")
+    )
+    assert "  终止之后的付款，计息时视同终止时已付 500.00 (第十七条第一款)（第 11 条）\n" in (
+        render(text, "zh")
+    )
+    assert "after the end" not in render(text.replace("paid 500 2025-08-05; ", ""), "en")
+    assert "paid after the end" not in render(text.replace("08-20", "07-30"), "en"), "it is whole"
+
+
 def test_what_was_paid_back_is_dated_in_the_working_of_interest() -> None:
     text = (
         "units lesson 20 for 2000; paid 2000 2025-06-03 held; notice 2025-08-01; repaid 400 "
