@@ -15,7 +15,7 @@ from law.amounts import FEN, show_yuan
 from law.articles import cite, order_article, split_articles
 from law.days import show_day
 from law.derivation import ASSUMED, SPEND_ORDER, Derivation, Figures, Result, Step
-from law.ending import COOLING_OFF
+from law.ending import COOLING_OFF, INVALIDITY
 from law.interest import ACCOUNT_PPM, PAID_BACK
 from law.questions import QUESTIONS
 from law.terms import Words
@@ -52,6 +52,9 @@ TOLD: Final[dict[str, Words]] = {
         "refunds only claimed by others than who was paid", "并非由收款人证实的退款"
     ),
     "frozen": Words("frozen in custody", "托管资金被冻结"),
+    "after_as_of": Words(
+        "came after the as-of day, and counts all the same", "在截止日之后，仍予计入"
+    ),
     "paid_after_end": Words(
         "paid after the end, and counted as paid from the end on",
         "终止之后的付款，计息时视同终止时已付",
@@ -323,6 +326,8 @@ def _render_result(number: int, result: Result, lang: str) -> Iterator[str]:
         ended = f"{ended}?"
     if result.route == COOLING_OFF:  # asked too late, it ends nothing
         yield ("   请求日 " if zh else "   Asked ") + ended
+    elif result.route == INVALIDITY:
+        yield ("   确认之日 " if zh else "   Found ") + ended
     else:
         yield ("   终止日 " if zh else "   Ended ") + ended
     for step in result.steps:

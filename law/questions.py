@@ -75,10 +75,12 @@ QUESTIONS: Final[dict[str, Question]] = {
         "15(1); civil code 566(1)",
         {
             COUNTED: Words(
-                "what was delivered after the end counts as delivered", "终止之后的提供计为已提供"
+                "what was delivered after the end or the finding counts as delivered",
+                "终止或者确认之后的提供计为已提供",
             ),
             NOT_COUNTED: Words(
-                "what was delivered after the end does not count", "终止之后的提供不计为已提供"
+                "what was delivered after the end or the finding does not count",
+                "终止或者确认之后的提供不计为已提供",
             ),
             WHOLE: Words(
                 "what was paid and delivered after the as-of day counts all the same",

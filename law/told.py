@@ -96,6 +96,22 @@ def tell(terms: Terms, account: Account, as_of: Day, endings: Sequence[Ending]) 
                 tuple(fact.position for fact in claimed),
             )
         )
+    later = [
+        fact.position
+        for kind in ("cooling_off.requested", "invalidity.found")
+        for fact in account.of(kind)
+        if day_of(fact.at) > as_of
+    ]
+    if later:
+        told.append(
+            Told(
+                "after_as_of",
+                "",
+                None,
+                "came after the as-of day, and counts all the same",
+                tuple(later),
+            )
+        )
     late = _find_paid_after(account, endings)
     if late:
         told.append(

@@ -323,6 +323,27 @@ def test_what_was_paid_after_the_end_is_told_with_the_interest_it_bears() -> Non
     assert "paid after the end" not in render(text.replace("08-20", "07-30"), "en"), "it is whole"
 
 
+def test_a_finding_of_invalidity_is_no_end_and_one_after_the_as_of_day_is_told() -> None:
+    text = (
+        "units lesson 20 for 2000; paid 2000 2025-06-03; invalid void 2025-08-01; took 1 lesson "
+        "2025-08-05; cause merchant; as of 2025-08-10"
+    )
+    english, chinese = render(text, "en"), render(text, "zh")
+    assert "   Found 2025-08-01\n" in english
+    assert "   确认之日 2025-08-01\n" in chinese
+    assert "what was delivered after the end or the finding counts as delivered (" in english
+    assert "终止或者确认之后的提供计为已提供 (" in chinese
+    assert "Ended" not in english
+    assert "after the as-of day" not in english
+    early = text.replace("2025-08-10", "2025-07-20")
+    told = "  came after the as-of day, and counts all the same (entries 11)\n"
+    assert told in render(early, "en")
+    assert "  在截止日之后，仍予计入（第 11 条）\n" in render(early, "zh")
+    asked = "units lesson 20 for 2000; paid 2000 2025-06-03; cooling-off 2025-06-09; as of {}"
+    assert told in render(asked.format("2025-06-05"), "en")
+    assert told not in render(asked.format("2025-06-09"), "en")
+
+
 def test_what_was_paid_back_is_dated_in_the_working_of_interest() -> None:
     text = (
         "units lesson 20 for 2000; paid 2000 2025-06-03 held; notice 2025-08-01; repaid 400 "
