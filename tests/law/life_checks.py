@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import random
 from fractions import Fraction
 from typing import Any
@@ -242,11 +243,33 @@ def check_finding(case: Case, terms: Terms, derivation: Derivation, rng: random.
         raise Broken(f"finding {cause} changes the results of that cause")
 
 
+def draw_early(seed: int) -> Case:
+    """Return the life of a seed as of some day within it, or a few after: before or after its end,
+    its payments and its deliveries."""
+    rng = random.Random(f"early {seed}")
+    case = make_life(seed)
+    days = [(fact["at"] + CHINA_MS) // DAY_MS for fact in case.facts]
+    day = rng.randint(min(days), max(days) + 5)
+    case.as_of = (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).isoformat()
+    return case
+
+
+def check_early(seed: int) -> None:
+    """What does not turn on later days holds of a life as of an early one."""
+    case = draw_early(seed)
+    derivation = run_engine(case)
+    check_agreement(case, derivation)
+    check_conservation(derivation)
+    check_working_of_interest(derivation)
+
+
 def check_life(seed: int) -> int:
     """Check one life; return how many results it has.
 
-    Agreement and conservation are checked of every life, the other four by turns.
+    Agreement and conservation are checked of every life, also as of an early day, the other four
+    by turns.
     """
+    check_early(seed)
     case = make_life(seed)
     rng = random.Random(f"checks {seed}")
     terms = read_terms(case.terms)

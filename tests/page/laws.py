@@ -2,7 +2,8 @@
 
     .venv/bin/python -m tests.page.laws --lives 10000 --first 0
 
-Each life comes as it was drawn, and bent: to where something turns that few drawn lives come to.
+Each life comes as it was drawn, as of a day within it, and bent: to where something turns that few
+drawn lives come to.
 What differs is printed with the seed that makes it again, and the exit status is then 1.
 """
 
@@ -18,7 +19,7 @@ from law.case import find_range
 from law.refusal import Refused
 from law.terms import read_terms
 from tests.law.case_language import Case
-from tests.law.life_checks import DAY_MS, run_engine, seal, show_figures
+from tests.law.life_checks import DAY_MS, draw_early, run_engine, seal, show_figures
 from tests.law.random_lives import make_life
 from tests.page.conftest import ANSWER, NODE, JavaScript
 
@@ -125,7 +126,8 @@ def bend(seed: int) -> Case:
 
 def compare_life(javascript: JavaScript, seed: int) -> str:
     """Return what differs in the life of a seed, or nothing."""
-    for name, case in (("drawn", make_life(seed)), ("bent", bend(seed))):
+    drawn, early = make_life(seed), draw_early(seed)
+    for name, case in (("drawn", drawn), ("early", early), ("bent", bend(seed))):
         if found := compare_case(javascript, case):
             return f"seed {seed}, {name}: {found}"
     return ""
