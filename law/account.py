@@ -9,7 +9,7 @@ facts of one day does not matter.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from law.days import Day, Ms, day_of
@@ -108,10 +108,11 @@ class Account:
         """Return the facts of a kind, in the order in which they happened."""
         return self.facts.get(kind, ())
 
-    def is_repaid(self, refund: Fact) -> bool:
+    def is_repaid(self, refund: Fact, payees: Collection[str] = ()) -> bool:
         """Whether a `refund.paid` counts: who owes it proves nothing by saying so, nor does the
-        consumer about what an issuer was paid."""
-        is_issuers = any(issuer == refund.data.payee for issuer, _ in self.issuers)
+        consumer about what an issuer was paid that is none of the consumer's `payees`."""
+        payee = refund.data.payee
+        is_issuers = payee not in payees and any(issuer == payee for issuer, _ in self.issuers)
         return refund.is_admitted and not (is_issuers and refund.role in ("consumer", BOTH))
 
     def formed_at(self, pick: str) -> Ms:

@@ -13,7 +13,7 @@ Payments of a day count from the next day on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
@@ -117,7 +117,14 @@ class Accrual:
         "_paid_back", "_repaid", "_returned", "_runs", "account", "as_of", "published", "terms"
     )  # fmt: skip
 
-    def __init__(self, terms: Terms, account: Account, published: Published, as_of: Day) -> None:
+    def __init__(
+        self,
+        terms: Terms,
+        account: Account,
+        published: Published,
+        as_of: Day,
+        payees: Collection[str],
+    ) -> None:
         self._runs: dict[tuple[int, Ending, Ms], tuple[_Run, WorkedOnce[Interest]]] = {}
         """Runs, with the interest of each by every standard: causes and answers have many of them
         in common."""
@@ -125,14 +132,16 @@ class Accrual:
         self.account = account
         self.published = published
         self.as_of = as_of
-        issuers = {issuer for issuer, _ in account.issuers}
+        issuers = {issuer for issuer, _ in account.issuers}.difference(payees)
         repaid = [
             fact
             for fact in account.of("refund.paid")
             if fact.is_admitted and fact.data.payee not in issuers and day_of(fact.at) <= as_of
         ]
         self._repaid = tuple(sorted(repaid, key=lambda fact: (day_of(fact.at), fact.key)))
-        """What was paid back to the consumer, by days."""
+        """What was paid back to whoever holds the consumer's share, by days. To an issuer who holds
+        it, that share is paid first: it bears interest and burdens the debtor more (civil code
+        560(2))."""
         self._returned: int = sum(fact.data.amount for fact in repaid)
         self._paid_back = _list_paid_back(self._repaid)
 

@@ -12,7 +12,7 @@ stands beside it: whoever asked in vain has lost nothing by asking.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -97,7 +97,9 @@ def derive(terms: Terms, facts: Sequence[Fact], published: Published, as_of: Day
         )
     recorded = find_endings(terms, account, as_of)
     endings = tuple(ending for ending in recorded if ending.day <= as_of)
-    engine = _Engine(terms, account, published, as_of, endings)
+    payees = find_payees(terms, account, recorded)
+    names = {name for each in payees for name in (each.payee, each.through)}
+    engine = _Engine(terms, account, published, as_of, endings, names)
     routes = find_routes(account, endings)
     results = [result for route in routes for result in engine.work_route(route)]
     if routes == (COOLING_OFF,) and any(not result.figures.principal for result in results):
@@ -110,15 +112,15 @@ def derive(terms: Terms, facts: Sequence[Fact], published: Published, as_of: Day
             sum(
                 fact.data.amount
                 for fact in account.of("refund.paid")
-                if account.is_repaid(fact)
+                if account.is_repaid(fact, names)
                 and fact.data.source == where
                 and day_of(fact.at) <= as_of
             )
             for where in SOURCES
         ),
         results=tuple(results),
-        payees=find_payees(terms, account, recorded),
-        told=tell(terms, account, as_of, endings),
+        payees=payees,
+        told=tell(terms, account, as_of, endings, names),
     )
 
 
@@ -156,6 +158,7 @@ class _Engine:
         published: Published,
         as_of: Day,
         endings: Sequence[Ending],
+        payees: Collection[str],
     ) -> None:
         self.terms = terms
         self.account = account
@@ -163,7 +166,7 @@ class _Engine:
         self.cooling_off: CoolingOff | None = None
         if account.of("cooling_off.requested"):
             self.cooling_off = CoolingOff(account, published, self.valuation)
-        self.accrual = Accrual(terms, account, published, as_of)
+        self.accrual = Accrual(terms, account, published, as_of, payees)
         paid_by = [payment.position for payment in account.payments]
         self.paid = from_entries("P", account.paid, paid_by)
         self.endings = {ending.how: ending for ending in endings or (assume_ending(as_of),)}

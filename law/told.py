@@ -7,7 +7,7 @@ payer claims is not taken off.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from law.account import Account, Payment
@@ -33,9 +33,15 @@ GROUND_ARTICLES: Final[dict[str, str]] = {
 CAUSE_ARTICLES: Final = "16(1), 18(1)(1), 18(1)(2), 19(1)"
 
 
-def tell(terms: Terms, account: Account, as_of: Day, endings: Sequence[Ending]) -> tuple[Told, ...]:
+def tell(
+    terms: Terms,
+    account: Account,
+    as_of: Day,
+    endings: Sequence[Ending],
+    payees: Collection[str],
+) -> tuple[Told, ...]:
     """Return what a reader must know and the engine does not decide; `endings` are what had ended
-    the contract by the as-of day."""
+    the contract by the as-of day, `payees` who may be paid the consumer's share."""
     told = []
     overcharged = [delivery for delivery in account.deliveries if delivery.overcharge > 0]
     if isinstance(terms.deal, StoredDeal) and overcharged:
@@ -85,7 +91,7 @@ def tell(terms: Terms, account: Account, as_of: Day, endings: Sequence[Ending]) 
         told.append(
             Told("cause", "16(1), 18(1)(1), 18(1)(2), 19(1)", None, detail, (fact.position,))
         )
-    claimed = [fact for fact in account.of("refund.paid") if not account.is_repaid(fact)]
+    claimed = [fact for fact in account.of("refund.paid") if not account.is_repaid(fact, payees)]
     if claimed:
         told.append(
             Told(

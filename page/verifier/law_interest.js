@@ -35,16 +35,16 @@ function standardsOf({ interest }, route, cause) {
 export class Accrual {
   #known = new Map();
 
-  constructor(account, published, asOf) {
+  constructor(account, published, asOf, payees) {
     this.account = account;
     this.published = published;
     this.asOf = asOf;
     this.supervisedMost = least(account.pot, account.ordered);
-    const issuers = new Set(account.issuers.map(([issuer]) => issuer));
+    const issuers = new Set(account.issuers.map(([issuer]) => issuer).filter((one) => !payees.includes(one)));
     const repaid = account.of("refund.paid").filter((fact) => {
       return isAdmitted(fact) && !issuers.has(fact.data.payee) && dayOf(fact.at) <= asOf;
     });
-    /** What was paid back to the consumer, in order: [day, from custody, fen]. */
+    /** What was paid back to whoever holds the consumer's share, in order: [day, from custody, fen]. */
     this.repaid = repaid.map(({ at, data }) => [dayOf(at), data.source === "custody", data.amount]);
     this.returned = repaid.reduce((sum, { data }) => sum + data.amount, 0n);
     this.accountRates = published.ratesOf(ACCOUNT + account.accountId);

@@ -3,7 +3,7 @@
 // Every question has its answers in the table of docs/LAW.md. One that is settled, or that cannot arise in
 // this contract, has one answer. `ended_by` is among them where the contract was terminated.
 
-import { isAdmitted } from "./law_facts.js";
+import { BOTH, isAdmitted } from "./law_facts.js";
 import { dayOf } from "./law_days.js";
 import { isOfPeriod, isOfUnits, isStored } from "./law_terms.js";
 
@@ -15,6 +15,25 @@ export function isLimitedInCapacity(account) {
 /** The day on which it had ended by the as-of day, by what may have: none, one, or two to choose from. */
 export function findEndings(account, asOf) {
   return new Map([...listEndings(account, asOf)].filter(([, day]) => day <= asOf));
+}
+
+/** Who may be paid the consumer's share (arts 10 and 11): two where an assignment leaves it open. */
+export function findPayees(account, asOf) {
+  const { party, guardian } = account.signed.data.persons;
+  if (isLimitedInCapacity(account)) return [party, guardian];
+  const ended = Math.min(...listEndings(account, asOf).values());
+  const arrived = account
+    .of("assignment.notified")
+    .map((fact) => ({ fact, at: account.arrivalOf(fact) }))
+    .filter(({ at }) => at !== null)
+    .sort((one, other) => one.at - other.at || one.fact.position - other.fact.position);
+  let holders = [party];
+  for (const { fact, at } of arrived) {
+    const isWhole = fact.data.whole && fact.role === BOTH;
+    if (isWhole || dayOf(at) > ended) holders = [];
+    holders.push(fact.data.assignee);
+  }
+  return holders.slice(-2);
 }
 
 function listEndings(account, asOf) {

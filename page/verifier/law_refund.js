@@ -9,7 +9,7 @@ import { CoolingOff } from "./law_cooling_off.js";
 import { dayOf } from "./law_days.js";
 import { FEN, fraction, greater, least, most, round, subtract, times } from "./law_fractions.js";
 import { Accrual } from "./law_interest.js";
-import { findEndings, findQuestions, findTelling, isLimitedInCapacity, listPicks } from "./law_questions.js";
+import { findEndings, findPayees, findQuestions, findTelling, isLimitedInCapacity, listPicks } from "./law_questions.js";
 import { CAUSES, isOfUnits, isStored } from "./law_terms.js";
 import { Valuation } from "./law_value.js";
 
@@ -62,7 +62,7 @@ class Engine {
     this.coolingOff = account.has("cooling_off.requested")
       ? new CoolingOff(account, published, this.valuation)
       : null;
-    this.accrual = new Accrual(account, published, asOf);
+    this.accrual = new Accrual(account, published, asOf, findPayees(account, asOf));
     const endings = findEndings(account, asOf);
     this.endings = endings.size > 0 ? endings : new Map([["assumed", asOf]]);
     const found = account.latest("invalidity.found");

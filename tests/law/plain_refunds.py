@@ -568,6 +568,22 @@ class Clerk:
         """What has ended it by the as-of day."""
         return {how: day for how, day in self.endings().items() if day <= self.as_of}
 
+    def holders(self) -> set[str | None]:
+        """Who may be paid the consumer's share (arts 10, 11)."""
+        if self.all("invalidity.found") and self.ground() == "capacity":
+            return {self.persons["party"], self.persons["guardian"]}
+        ended = min(self.endings().values(), default=None)
+        arrived = [(self.arrival(f), f["position"], f) for f in self.all("assignment.notified")]
+        names = [self.persons["party"]]
+        for at, _, fact in sorted(
+            [row for row in arrived if row[0] is not None], key=lambda r: r[:2]
+        ):
+            is_late = ended is not None and day_of(at) > ended
+            if is_late or (fact["data"]["whole"] and fact["role"] == "both"):
+                names = []
+            names.append(fact["data"]["assignee"])
+        return set(names[-2:])
+
     def goes_on(self) -> bool:
         """Whether money or service came after the as-of day; no visit with a pass is counted."""
         days = [day_of(p["at"]) for p in self.payments]
@@ -685,7 +701,8 @@ class Clerk:
         paid_back: dict[int, list[Fact]] = {}
         total_paid = 0
         for fact in self.all("refund.paid"):
-            if fact["data"]["payee"] in self.issuers or not self.is_received(fact):
+            to = fact["data"]["payee"]
+            if (to in self.issuers and to not in self.holders()) or not self.is_received(fact):
                 continue
             day = day_of(fact["at"])
             if day > self.as_of:

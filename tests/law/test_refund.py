@@ -85,6 +85,36 @@ def state(given: Case, kind: str, data: Any, role: str, day: str = "2025-08-20")
     return position
 
 
+def issuer_holds_the_claim(assigned: str = "2025-08-05") -> Case:
+    """The city issued a voucher, was assigned the consumer's claim, and was paid everything."""
+    given = case(
+        "units lesson 20 for 2000; voucher pro_rata; paid 1400 2025-06-03 voucher 600 city; took 8 "
+        f"lesson 2025-07-10; notice 2025-08-01; assigned city {assigned}; cause merchant; "
+        "as of 2025-10-10"
+    )
+    paid = {"amount": 120_000, "payee": "city", "source": "merchant"}
+    state(given, "refund.paid", paid, "custodian", "2025-08-10")
+    return given
+
+
+def test_what_an_issuer_who_holds_the_claim_was_paid_bears_no_more_interest() -> None:
+    derivation = run_engine(issuer_holds_the_claim())
+    check_agreement(issuer_holds_the_claim(), derivation)
+    (result,) = derivation.results
+    assert [payee.payee for payee in derivation.payees] == ["city"]
+    # 840 × 3/100 × 9/365 ≈ 0.62; what is paid beyond it is the issuer's own share.
+    assert result.figures.interest == (Interest("lpr_1y", 62, 0),)
+
+
+def test_an_issuer_who_signs_as_the_consumer_says_against_itself_that_it_was_paid() -> None:
+    given = issuer_holds_the_claim()
+    given.facts[-1]["role"] = "consumer"
+    derivation = run_engine(given)
+    check_agreement(given, derivation)
+    assert derivation.returned == (0, 120_000)
+    assert "refund_claimed" not in {told.what for told in derivation.told}
+
+
 def found_causes(given: Case) -> set[str]:
     derivation = run_engine(given)
     check_agreement(given, derivation)

@@ -20,6 +20,7 @@ from law.questions import QUESTIONS
 from law.terms import CAUSES, Words
 from law.terms_text import NAMES
 from tests.law.test_cases import NUMBERS, by_number
+from tests.law.test_refund import issuer_holds_the_claim
 from tests.page.conftest import JavaScript
 from tests.page.laws import compare_case, compare_life
 
@@ -30,6 +31,11 @@ LIVES = 20_000 if os.environ.get("CAMPAIGN") else 400
 def test_a_case_worked_by_hand_is_worked_alike(javascript: JavaScript, number: str) -> None:
     case, _, _ = by_number(number)
     assert not compare_case(javascript, case)
+
+
+@pytest.mark.parametrize("assigned", ["2025-08-05", "2025-07-15"])
+def test_an_issuer_who_holds_the_claim_is_paid_alike(javascript: JavaScript, assigned: str) -> None:
+    assert not compare_case(javascript, issuer_holds_the_claim(assigned))
 
 
 def test_random_lives_are_worked_alike(javascript: JavaScript) -> None:
