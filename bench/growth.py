@@ -26,6 +26,7 @@ from typing import Any, Final
 
 import msgspec
 
+from cli.founding import default_backend
 from contracts.execution import execute_block, parse_candidate
 from genesis.document import Parameters, parse_genesis
 from law.canonical import compute_hash, encode
@@ -100,7 +101,7 @@ class GrowthChain:
         self._genesis = parse_genesis(_make_genesis())
         self._store, self._chain = open_ledger(
             DiskDirectory(home / "chain", create=True),
-            open_keyvalue(home / "index", StorageConfig()),
+            open_keyvalue(home / "index", StorageConfig(backend=default_backend())),
             self._genesis,
         )
         self._chance = random.Random(20260101)

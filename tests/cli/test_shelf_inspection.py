@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from api.tokens import issue_token
+from cli.founding import default_backend
 from cli.node_storage import open_stopped_chain, read_tokens, write_tokens
 from genesis.document import parse_genesis
 from ledger.checkpoint import cosign_checkpoint, cosigner_verifier_key, parse_checkpoint_text
@@ -420,7 +421,11 @@ def joined(kept: NodeHome) -> NodeHome:
         found = shelf.manifest(height)
         assert found is not None
         manifest = decode_manifest(found[0])
-        store = LedgerStore(ChainStore.open(chain, open_keyvalue(kept.index, StorageConfig())))
+        store = LedgerStore(
+            ChainStore.open(
+                chain, open_keyvalue(kept.index, StorageConfig(backend=default_backend()))
+            )
+        )
         stack.callback(store.chain_store.close)
         files = SnapshotFiles(
             stack.enter_context(folder(kept.joining)),
@@ -437,7 +442,9 @@ def joined(kept: NodeHome) -> NodeHome:
         files.complete()
     install(kept)
     prepare_chain(
-        kept, lambda path: open_keyvalue(path, StorageConfig()), lambda what, done, total: None
+        kept,
+        lambda path: open_keyvalue(path, StorageConfig(backend=default_backend())),
+        lambda what, done, total: None,
     )
     return kept
 
