@@ -18,7 +18,10 @@ import pytest
 
 from cli.client import Unreachable
 from cli.main import main
+from tests.leveldb import needs_leveldb
 from tests.system.networks import PATIENCE_S, Network, running_network, verify_offline
+
+pytestmark = needs_leveldb  # RocksDB, stopped, has all rows in tables
 
 
 @pytest.fixture(scope="module")
