@@ -173,9 +173,9 @@ class Submissions:
             while not self._has_room(count, size):
                 turn = loop.create_future()
                 self._at_the_door.append(turn)
-                try:
-                    await asyncio.wait_for(turn, deadline - loop.time())
-                except TimeoutError:
+                # Not `wait_for`: in Python 3.11 it loses a cancellation as its turn comes.
+                done, _ = await asyncio.wait([turn], timeout=deadline - loop.time())
+                if not done:
                     return False
             self._entering += count
             self._entering_bytes += size

@@ -317,6 +317,24 @@ async def test_the_door_counts_bytes_as_well(monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(answer, Refused), "these two count as well"
 
 
+async def test_who_goes_away_as_its_turn_at_the_door_comes_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`asyncio.wait_for` of Python 3.11 forgets a cancellation that meets what was waited for: a
+    request that was given up went on, and the node promised it to nobody."""
+    door = Door(is_crowded=False)
+    held = BLOCKS_WAITING_MAX * door.world.genesis.parameters.block_transactions_max
+    monkeypatch.setattr(Mempool, "__len__", lambda _: held)
+    request = asyncio.create_task(door.submissions.submit([payment(door.world)]))
+    await asyncio.sleep(0.01)
+    held = 0
+    door.submissions.settle([])
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert door.submissions._entering == 0
+
+
 @pytest.mark.parametrize("measure", ["count", "bytes"])
 async def test_what_peers_have_relayed_counts_at_the_door_up_to_half_of_the_room(
     monkeypatch: pytest.MonkeyPatch, measure: str
