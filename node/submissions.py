@@ -12,17 +12,21 @@ import asyncio
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from api.ports import Accepted, Intake, Known, Position, Refused, Unavailable
-from contracts.execution import Candidate, check_keys
+from contracts.execution import Candidate, Chain, check_keys
 from ledger.receipt import BatchReceipt, IntakeReceipt, sign_batch_receipt, sign_receipt
 from ledger.refusal import Reason, Rejected
+from ledger.words import Words
+from node.driver import Driver
 from node.effects import Admitted
+from node.examiner import Examiner
 from node.exceptions import describe_failure
+from node.fair_turns import FairTurns
 from node.intake import Parsed
-from node.relayed import PART_COUNT
-from node.shell import Shell
+from node.relayed import PART_COUNT, Relayed
+from node.shell import Disk
 from node.undecided import Arrivals
 from storage.files import StorageFailure
 
@@ -102,12 +106,42 @@ class Source(enum.Enum):
     MANY = "many"
 
 
+class Surroundings(Protocol):
+    """The shell, as intake needs it (`node.shell.Shell`)."""
+
+    driver: Driver
+    disk: Disk
+    examiner: Examiner
+    turns: FairTurns
+    relayed: Relayed
+
+    @property
+    def chain(self) -> Chain:
+        """The applied state."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Say whether nothing happens any more."""
+
+    def now_ms(self) -> int:
+        """Return this node's clock, milliseconds since 1970."""
+
+    def fail(self, reason: Words) -> None:
+        """Stop at once."""
+
+    async def perform(self, event: Admitted) -> None:
+        """Have the driver step on it, and its effects performed; raise `StorageFailure`."""
+
+    async def write_spool(self, work: Callable[[], None]) -> None:
+        """Write to the spool, in the order of the calls; raise `StorageFailure`."""
+
+
 class Submissions:
     """The intake of one node; see the module's text."""
 
     def __init__(
         self,
-        shell: Shell,
+        shell: Surroundings,
         quota: Quota,
         position: Callable[[bytes], Position | None],
         count_refusal: Callable[[Reason], None],

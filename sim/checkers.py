@@ -16,6 +16,7 @@ from sim.coverage import Coverage
 from sim.deployment import Deployment
 from sim.evidence_checker import EvidenceChecker
 from sim.inclusion_checker import InclusionChecker
+from sim.promise_checker import PromiseChecker
 from sim.view_checker import ViewChecker
 from sim.vote_checker import VoteChecker
 from sim.world import World
@@ -34,6 +35,7 @@ class Checkers:
         self.votes: Final = VoteChecker(genesis.validators, genesis.chain_id, self.chain, coverage)
         self.evidence: Final = EvidenceChecker(genesis, world, self.chain, coverage)
         self.inclusion: Final = InclusionChecker(genesis)
+        self.promises: Final = PromiseChecker(genesis, self.chain, coverage)
         self.views: Final = ViewChecker(world, self.chain)
         self.bounds: Final = BoundsChecker(len(genesis.validators), self.chain)
 
@@ -53,6 +55,7 @@ class Checkers:
         self.chain.committed(node, block, certificate)
         if is_first:
             self.inclusion.committed(self.nodes, block, certificate)
+            self.promises.committed(self.nodes, block, certificate)
 
     def settled(self, node: Node) -> None:
         """A correct node has dealt with an event."""

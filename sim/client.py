@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from api.ports import Accepted, Intake, Known, Refused
 from ledger.hashing import sha256
-from ledger.refusal import Rejected
 from ledger.signing import Signer
 from ledger.transaction import decode_transaction, encode_body, sign_transaction
 from sim.chain_checker import ChainChecker
@@ -27,6 +27,11 @@ from sim.world import MS, SECOND, World
 
 NOT_AFTER_MS: Final = 1_800_000
 """Longer than any simulation, so that no honest transaction may be given up."""
+
+BATCH_PART: Final = 0.1
+"""How often a request has more than one transaction."""
+
+BATCH_MAX: Final = 5
 
 MERCHANTS: Final = ("m-1", CENSORED_MERCHANT)
 
@@ -198,15 +203,37 @@ class Clients:
         def knock() -> None:
             if item.tx_id in self._chain.tx_heights and self._chance.random() < 0.5:
                 return
+            asked = [item, *self._find_more(item)]
+
+            def answered(answers: Sequence[Intake]) -> None:
+                for each, answer in zip(asked, answers, strict=True):
+                    self._answered(each, node, answer)
+
             try:
-                if node.submit(item.raw):
-                    item.promised_by.append(node)
-                    if item.promised_height is None:
-                        item.promised_height = len(self._chain.blocks) - 1
+                node.submit([each.raw for each in asked], answered)
             except ConnectionError:
                 self._coverage.count("submission found a node down")
-            except Rejected as rejected:
-                self._coverage.count("submission refused")
-                self._world.trace("client", f"{item.label} refused: {rejected.reason}")
 
         return knock
+
+    def _find_more(self, item: Ordered) -> list[Ordered]:
+        """Return what else of late goes into the same request, which then has one receipt."""
+        if self._chance.random() >= BATCH_PART:
+            return []
+        return [
+            other
+            for other in self.ordered[-BATCH_MAX:]
+            if other is not item and other.tx_id not in self._chain.tx_heights
+        ]
+
+    def _answered(self, item: Ordered, node: Node, answer: Intake) -> None:
+        match answer:
+            case Accepted():
+                item.promised_by.append(node)
+                if item.promised_height is None:
+                    item.promised_height = len(self._chain.blocks) - 1
+            case Known():
+                self._coverage.count("submission known already")
+            case Refused():
+                self._coverage.count("submission refused")
+                self._world.trace("client", f"{item.label} refused: {answer.rejected.reason}")

@@ -68,6 +68,7 @@ EXPECTED: Final[Mapping[str, int]] = {
     "damage found": _LIARS,
     "ledger removed": _LIARS,
     "journal lost": _LIARS,
+    "disk lost": _LIARS,
     "backup restored": _LIARS,
     "backup restored in silence": _LIARS,
     "journal put back": _LIARS,
@@ -82,6 +83,9 @@ EXPECTED: Final[Mapping[str, int]] = {
     "slow disk": _ANY,
     "slow signatures": _ANY,
     "paused node": _ANY,
+    "long outage": _LIARS,
+    "long cut": _LIARS,
+    "long pause": _LIARS,
     "dead node": _LIARS,
     # the protocol
     "view change": _PEERS,
@@ -103,7 +107,11 @@ EXPECTED: Final[Mapping[str, int]] = {
     "submission repeated": _ANY,
     "submission refused": _ANY,
     "reference reused": _ANY,
+    "promise": _ANY,
+    "promise of a batch": _ANY,
+    "promise from below the tip": _PEERS,
     "promise kept through a crash": _ANY,
+    "nothing promised: the tip is not known or not reached": _PEERS,
 }
 """What a campaign over all families must have met, and from which number of nodes on. Families and
 liars are added by their own names."""

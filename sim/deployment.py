@@ -43,6 +43,11 @@ TIMING: Final = Timing(
 """Production's, but for a cap of 16 s instead of 60 and an idle block after 10 s instead of 60: a
 virtual second costs real time too."""
 
+INTAKE_HEIGHTS: Final = 20
+"""Heights that a receipt promises: fewer than production's 100, so that who is away for seconds can
+miss them all; some two times those that are decided while a member's word of its height is good
+(`node.chain_tip`)."""
+
 REPLAY_WINDOW_MS: Final = 3_600_000
 MEMORY_MAX: Final = 300_000
 """Signature checks, or signatures, that are remembered; at the bound all are forgotten."""
@@ -138,7 +143,7 @@ def make_deployment(count: int, roles: tuple[str, ...] = ()) -> Deployment:
             block_bytes_max=1 << 20,
             block_transactions_max=64,
             idle_block_interval_ms=TIMING.idle_interval_ticks * TICK_MS,
-            intake_heights=50,
+            intake_heights=INTAKE_HEIGHTS,
             proposal_clock_skew_ms=TIMING.clock_skew_ms_max,
             reference_window_ms=10**10,
             replay_window_ms=REPLAY_WINDOW_MS,

@@ -23,6 +23,12 @@ from storage.memory import Fault as BatchFault
 
 HOUR_MS: Final = 3_600_000
 DOWN_US_MAX: Final = 5 * SECOND
+ABSENCE_US: Final = (10 * SECOND, 25 * SECOND)
+"""How long somebody is away for so long that more heights are decided than a receipt promises."""
+
+RETURN_US: Final = 5 * SECOND
+"""How long who was away is left alone."""
+
 POWER_LOSSES: Final = tuple(item for item in Survival if item is not Survival.ALL)
 
 
@@ -39,6 +45,8 @@ class Faults:
         self._network = network
         self._coverage = coverage
         self._backups: dict[int, Backup] = {}
+        self._back_us: dict[int, int] = {}
+        """When who was sent away has been back for a while, by process."""
         chance = world.chance("faults")
         for node in nodes:
             node.is_astray = node.number in plan.astray
@@ -74,7 +82,15 @@ class Faults:
             "slow disk": self._slow_disk,
             "slow signatures": self._slow_signatures,
             "paused node": self._pause,
+            "long outage": partial(self._send_away, self._outage),
+            "long cut": partial(self._send_away, self._long_cut),
+            "long pause": partial(self._send_away, self._long_pause),
         }
+
+    @property
+    def is_anybody_away(self) -> bool:
+        """Whether somebody is away for long, or has just come back."""
+        return any(back_us > self._world.now_us for back_us in self._back_us.values())
 
     def start(self, end_us: int) -> None:
         """Have everything happen that the schedule holds before `end_us`, relative to now."""
@@ -170,6 +186,37 @@ class Faults:
                 node.start()
 
         self._world.after(down_us, restart)
+
+    # Absences
+
+    def _send_away(self, send: Callable[[Node, int], None], chance: random.Random) -> None:
+        """One of those who may be is away for long, unless it is or has just been."""
+        here = [
+            node
+            for node in self._nodes
+            if node.number in self._plan.absent
+            and self._back_us.get(node.process, 0) <= self._world.now_us
+        ]
+        if not here:
+            return
+        node, span_us = chance.choice(here), chance.randint(*ABSENCE_US)
+        self._back_us[node.process] = self._world.now_us + span_us + RETURN_US
+        send(node, span_us)
+
+    def _outage(self, node: Node, span_us: int) -> None:
+        self._coverage.count("long outage")
+        if node.is_up:
+            node.end(Survival.NONE)
+        self._world.after(span_us, node.start)
+
+    def _long_cut(self, node: Node, span_us: int) -> None:
+        self._coverage.count("long cut")
+        pairs = self._between({node.process})
+        self._cut(pairs + [(b, a) for a, b in pairs], span_us)
+
+    def _long_pause(self, node: Node, span_us: int) -> None:
+        self._coverage.count("long pause")
+        node.pause(span_us)
 
     # Links
 
@@ -303,9 +350,9 @@ class Faults:
         if not self._victims():
             return
         node = chance.choice(self._victims())
+        self._coverage.count("disk lost")
         self._destroy(node, chance)
-        node.recover()
-        node.remove_ledger()
+        node.lose_disk()
 
     def _take_backup(self, chance: random.Random) -> None:
         if not self._victims():

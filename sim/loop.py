@@ -42,9 +42,18 @@ class Timer:
 class VirtualLoop:
     """See the module's text. To asyncio it is an event loop by what it can do."""
 
-    def __init__(self, world: World, failed: Callable[[BaseException], None]) -> None:
-        """`failed` is called with what a task or callback raised, when no callback runs."""
+    def __init__(
+        self,
+        world: World,
+        failed: Callable[[BaseException], None],
+        goes_on_us: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`failed` is called with what a task or callback raised, when no callback runs.
+
+        `goes_on_us` is asked when the process goes on: until then nothing of it runs.
+        """
         self._world: Final = world
+        self._goes_on_us = goes_on_us
         self._itself: Final = cast(asyncio.AbstractEventLoop, self)
         """This loop, as asyncio's functions take one."""
         self._failed = failed
@@ -66,6 +75,7 @@ class VirtualLoop:
 
     def close(self) -> None:
         """End every task where it is, as the end of the process would."""
+        self._goes_on_us = lambda: 0
         for task in self._tasks:
             task.cancel()
         self._run()
@@ -121,6 +131,10 @@ class VirtualLoop:
 
     def call_later(self, delay_s: float, callback: Callable[..., object], *arguments: Any) -> Timer:
         """Have something called after a span."""
+        return self.call_at(self.time() + delay_s, callback, *arguments)
+
+    def call_at(self, when_s: float, callback: Callable[..., object], *arguments: Any) -> Timer:
+        """Have something called at a time."""
         timer, context = Timer(), copy_context()
 
         def due() -> None:
@@ -128,7 +142,7 @@ class VirtualLoop:
                 self._ready.append((callback, arguments, context))
                 self._run()
 
-        self._world.after(round(delay_s * SECOND), due)
+        self._world.at(round(when_s * SECOND), due)
         return timer
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
@@ -140,6 +154,10 @@ class VirtualLoop:
     def _run(self) -> None:
         """Run what is ready, and what becomes ready by that."""
         self._is_expected = True
+        goes_on_us = self._goes_on_us()
+        if goes_on_us > self._world.now_us:
+            self._world.at(goes_on_us, self._run)
+            return
         self.enter(self._run_ready)
         self._is_expected = False
         failure, self._failure = self._failure, None

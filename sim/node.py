@@ -18,10 +18,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, assert_never
 
+from api.ports import Intake
 from consensus.actions import KEEP
 from ledger.hashing import tagged_hash
-from ledger.refusal import Reason, Rejected
+from ledger.refusal import Rejected
 from ledger.transaction import decode_transaction
+from ledger.words import Words
 from node.backlog import weight_of
 from node.driver import Driver, Identity
 from node.effects import (
@@ -43,16 +45,17 @@ from node.effects import (
     Ticked,
     VerifyEnvelopes,
 )
-from node.intake import Parsed, parse_submission
 from node.journal_record import decode_journal_record
 from node.ledger_store import LedgerStore, open_ledger
 from node.messages import FetchTransactions, Frame, encode_frame
+from node.shell import Disk
 from sim.checkers import Checkers
 from sim.coverage import Coverage
 from sim.deployment import MEMORY, TICK_MS, TIMING, Deployment
 from sim.disk import ProcessEnded, Survival, VirtualDirectory, VirtualStore
 from sim.liars.liar import Liar
 from sim.peer_lines import PeerLines
+from sim.promising import Answered, DiskWork, Promising
 from sim.relaying import TURNS, ReadRelayed, Relaying
 from sim.telling import describe_event
 from sim.violation import Violation
@@ -188,6 +191,8 @@ class Node:
         """The marker that `recover` leaves on the disk until `RecoveryEnded`."""
         self.may_be_damaged = False
         """Whether this seed has damaged this disk: only then may a start find damage."""
+        self.disk_losses = 0
+        """How often something was destroyed that may hold what this node had promised."""
         self.may_lose_tail = False
         """Whether a bit of its segments has rotted: a rotten record above what the index has
         applied cannot be told from a torn one, is cut off, and comes again from peers."""
@@ -213,12 +218,17 @@ class Node:
         self._turns = around.world.chance(f"turns of {self.name}").choice(TURNS)
         self._lines: PeerLines | None = None
         self._relaying: Relaying | None = None
+        self._promising: Promising | None = None
+        """What takes clients' requests, once what is owed from before waits in the pool again."""
+        self._untaken: list[bytes] = []
+        """What is promised and the pool did not take at the start, as in `node.shell.Shell`."""
         self._inbox: deque[tuple[NodeEvent, asyncio.Future[None] | None]] = deque()
         """Events that wait, each with who waits until it was dealt with."""
-        self._is_tick_waiting = False
         self._caused: deque[NodeEvent] = deque()
-        self._busy_until_us = 0
-        self._is_woken = False
+        self._busy_until_us = self._paused_until_us = 0
+        self._is_tick_waiting = self._is_woken = self._is_taking_again = False
+        self._is_failing = False
+        """Whether it has said that it stops: nothing of it happens any more."""
         Journal.create(self.votes)
 
     # What the world sees
@@ -319,6 +329,7 @@ class Node:
             admit=self._perform_later,
             passed_over=self._passed_over,
             failed=self._raised,
+            goes_on_us=lambda: self._paused_until_us,
             say=lambda level, text: self._world.trace(self.name, f"{level}: {text}"),
         )
         self._busy_until_us = self._world.now_us
@@ -333,9 +344,60 @@ class Node:
         if owed and self._relaying is not None:
             # Time stands still until they wait in the pool again.
             around.coverage.count("promise kept through a crash")
-            self._relaying.take_own(owed, lambda: self._world.after(0, ticker))
+            promised = owed
+
+            def goes_on() -> None:
+                self._untaken = self._find_untaken(promised)
+                self._world.after(0, ticker)
+                self._open_the_door(Disk(store, journal, spool))
+
+            self._relaying.take_own(owed, goes_on)
         else:
             self._world.after(self._chance.randint(1, self._tick_us()), ticker)
+            self._open_the_door(Disk(store, journal, spool))
+
+    def _open_the_door(self, disk: Disk) -> None:
+        """Begin to take what clients submit."""
+        if self._relaying is None or self.driver is None:
+            return
+        self._promising = Promising(
+            self._around.coverage,
+            self._relaying,
+            self.driver,
+            disk,
+            now_ms=self.now_ms,
+            perform=self._perform_later,
+            write=self._write_spool,
+            fail=self._fail,
+        )
+
+    def _find_untaken(self, promised: Sequence[bytes]) -> list[bytes]:
+        """Return what of it is owed and not in the pool."""
+        driver = self.driver
+        return [
+            raw
+            for raw in promised
+            if driver is not None
+            and self._is_owed(raw)
+            and decode_transaction(raw).tx_id not in driver.pool
+        ]
+
+    def _take_untaken(self) -> None:
+        """At a tick: try again what was not taken, once the chain has been caught up with."""
+        driver, relaying, untaken = self.driver, self._relaying, self._untaken
+        if driver is None or relaying is None or not untaken or self._is_taking_again:
+            return
+        tip_height = driver.tip_height
+        if tip_height is None or tip_height > driver.chain.header.height:
+            return
+        self._around.coverage.count("promise taken again after catching up")
+        self._is_taking_again = True
+
+        def taken() -> None:
+            self._untaken = []
+            self._is_taking_again = False
+
+        relaying.take_own([raw for raw in untaken if self._is_owed(raw)], taken)
 
     def _is_owed(self, raw: bytes) -> bool:
         """Say whether a promised transaction is not on the chain yet."""
@@ -368,7 +430,10 @@ class Node:
         was_up = self.is_up
         self.driver = self.store = self._journal = self._spool = None
         self._inbox.clear()
-        self._is_tick_waiting = self._is_woken = False
+        self._is_tick_waiting = self._is_woken = self._is_failing = self._is_taking_again = False
+        self._untaken = []
+        self._promising = None
+        self._paused_until_us = 0
         lines, self._lines = self._lines, None
         relaying, self._relaying = self._relaying, None
         if lines is not None and relaying is not None:
@@ -494,6 +559,14 @@ class Node:
         if self.has_old_journal:
             self.recover()
 
+    def lose_disk(self) -> None:
+        """Put an empty disk in the place of this one; the operator runs `recover`."""
+        self.disk_losses += 1
+        self.promises.power_loss(Survival.ALL, self._chance)
+        self.promises.wipe()
+        self.recover()
+        self.remove_ledger()
+
     def rot(self, directory: VirtualDirectory, name: str, offset: int, mask: int) -> None:
         """Flip a bit at rest.
 
@@ -504,6 +577,7 @@ class Node:
         self._around.coverage.count("bit rot")
         self._world.trace(self.name, f"rots: {directory.path}/{name} offset {offset}")
         self.may_be_damaged = True
+        self.disk_losses += directory is self.promises
         self.may_lose_tail |= directory is self.segments
         if directory is self.votes and name == VOTES_FILE and offset < MARKS_OFFSET:
             copy, slot = divmod(offset // SLOT_BYTES, 2)
@@ -533,6 +607,7 @@ class Node:
         self.index.restore(backup.index)
         self.is_recovering = backup.is_recovering
         self.has_old_journal = False
+        self.disk_losses += 1
         if not is_told:
             self._is_faulty_from_now_on()
         self._around.checkers.chain.ledger_removed(self)
@@ -551,7 +626,7 @@ class Node:
 
     def receive(self, event: NodeEvent) -> None:
         """Take an event now, or when this node has time."""
-        if self.driver is None:
+        if self.driver is None or self._is_failing:
             return
         if self._inbox or self._world.now_us < self._busy_until_us:
             self._inbox.append((event, None))
@@ -568,29 +643,58 @@ class Node:
 
     def pause(self, span_us: int) -> None:
         """Stop the process for a span, as a long collection or a suspended machine would."""
-        self._busy_until_us = max(self._busy_until_us, self._world.now_us + span_us)
+        if not self.is_up:
+            return
+        self._paused_until_us = max(self._paused_until_us, self._world.now_us + span_us)
+        self._busy_until_us = max(self._busy_until_us, self._paused_until_us)
 
-    def submit(self, raw: bytes) -> bool:
-        """Take a client's submission; return whether it is a promise that has to be kept.
+    def submit(self, envelopes: Sequence[bytes], answered: Answered) -> None:
+        """Take a client's request; `answered` is told its answers, if there are any.
 
-        Raises `Rejected`, or `ConnectionError` when there is no answer.
+        Raises `ConnectionError` where nobody listens.
         """
-        driver, spool = self.driver, self._spool
-        if driver is None or spool is None:
+        if self._promising is None:
             raise ConnectionError(f"{self.name} is down")
-        parsed = parse_submission(raw, self._around.deployment.genesis.chain_id)
-        if not self._is_signed(parsed):
-            raise Rejected(Reason.BAD_SIGNATURE, "a signature does not verify")
-        driver.check_admission(parsed.candidate)
-        try:
-            spool.append([raw])
-        except ProcessEnded:
-            raise ConnectionError(f"{self.name} went down") from None
-        except StorageFailure as failure:
-            self._stop(f"stops: {failure}")
-            raise ConnectionError(f"{self.name} stopped") from None
-        self.receive(Admitted([parsed.candidate], [], is_local=True))
-        return self.is_correct and not self.may_be_damaged
+
+        def answer(answers: Sequence[Intake]) -> None:
+            self._world.trace(self.name, f"answers {[type(each).__name__ for each in answers]}")
+            if self.is_correct:
+                self._around.checkers.promises.answered(self, envelopes, answers)
+            answered(answers)
+
+        self._promising.submit(envelopes, answer)
+
+    def _write_spool(self, work: DiskWork, written: asyncio.Future[None]) -> None:
+        """Have the spool's thread sync something; steps do not wait for it."""
+        incarnation = self.incarnation
+
+        def write() -> None:
+            if self.incarnation != incarnation or written.done():
+                return
+            if self._paused_until_us > self._world.now_us:
+                self._world.at(self._paused_until_us, write)
+                return
+            try:
+                work()
+            except ProcessEnded:
+                return
+            except StorageFailure as failure:
+                written.set_exception(failure)
+            else:
+                written.set_result(None)
+
+        self._world.after(self.pace.fsync_us, write)
+
+    def _fail(self, reason: Words) -> None:
+        """Stop, when what runs now has come to its end."""
+        incarnation = self.incarnation
+        self._is_failing = True
+
+        def stop() -> None:
+            if self.incarnation == incarnation:
+                self._stop(f"stops: {reason.en}")
+
+        self._world.after(0, stop)
 
     def _ticker(self) -> Callable[[], None]:
         incarnation = self.incarnation
@@ -618,7 +722,7 @@ class Node:
             if self.incarnation != incarnation:
                 return
             self._is_woken = False
-            if not self._inbox:
+            if not self._inbox or self._is_failing:
                 return
             if self._world.now_us >= self._busy_until_us:
                 event, handled = self._inbox.popleft()
@@ -648,6 +752,7 @@ class Node:
         try:
             self._dispatch(event)
             if isinstance(event, Ticked):
+                self._take_untaken()
                 self._change_spool()
         except ProcessEnded:
             return
@@ -722,8 +827,8 @@ class Node:
 
     def _change_spool(self) -> None:
         if self._spool is not None and self._spool.is_full and self.driver is not None:
-            waiting = self.driver.pool.local_candidates()
-            self._spool.change_over([candidate.transaction.raw for candidate in waiting])
+            owed = [candidate.transaction.raw for candidate in self.driver.pool.owed_candidates()]
+            self._spool.change_over(owed + self._untaken)
 
     # Effects
 
@@ -803,6 +908,8 @@ class Node:
         )
         if self.is_correct:
             self._around.checkers.committed(self, effect.block, effect.certificate)
+        if self._promising is not None:
+            self._promising.settle([row.tx_id for row in effect.block.rows])
         if self._wait is Wait.NESTED:
             self._step(driver, Committed(height))
         else:
@@ -820,6 +927,3 @@ class Node:
         payload = encode_frame(frame)
         for peer in peers:
             send(process, peer, payload, at_us)
-
-    def _is_signed(self, parsed: Parsed) -> bool:
-        return all(MEMORY.verify(*check) for check in parsed.checks)

@@ -30,8 +30,12 @@ FAMILIES: Final = (
     "liars",
     "twins",
     "dead",
+    "absences",
 )
-NEEDS_FAULTY: Final = frozenset({"amnesia", "liars", "twins", "dead"})
+MAINS: Final = FAMILIES[:-1]
+"""Which of them a seed has for its main one; `absences` come beside it, or if it is asked for."""
+
+NEEDS_FAULTY: Final = frozenset({"absences", "amnesia", "liars", "twins", "dead"})
 """Families that need somebody to be faulty: n ≥ 4."""
 
 COUNTS: Final = (*SIZES, *[4] * 10, *[1, 2, 3, 5, 5, 6, 6, 7, 7])
@@ -73,6 +77,7 @@ KINDS: Final[dict[str, tuple[str, ...]]] = {
     "amnesia": ("journal lost", "disk lost", "backup taken", "backup restored"),
     "clocks": ("clock jump", "clock jump", "clock drift", "clock far off"),
     "slowness": ("slow node", "slow disk", "slow signatures", "paused node"),
+    "absences": ("long outage", "long cut", "long pause"),
 }
 """The faults of each family that has any; one named twice comes twice as often."""
 
@@ -119,6 +124,9 @@ class Plan:
     """Replicas that never run."""
     victims: tuple[int, ...] = ()
     """Replicas whose disk may be destroyed."""
+    absent: tuple[int, ...] = ()
+    """Replicas that may be away for so long that the others decide more heights than a receipt
+    promises."""
     astray: tuple[int, ...] = ()
     """Replicas whose clock may be far off: f others, for a quorum outvotes f liars and f clocks."""
     schedule: tuple[Fault, ...] = ()
@@ -142,6 +150,8 @@ class Plan:
             parts.append(f"dead: {list(self.dead)}")
         if self.victims:
             parts.append(f"victims: {list(self.victims)}")
+        if self.absent:
+            parts.append(f"away for long: {list(self.absent)}")
         if self.astray:
             parts.append(f"clocks far off: {list(self.astray)}")
         return ", ".join(parts)
@@ -152,7 +162,7 @@ def draw_plan(world: World, count: int | None = None, family: str | None = None)
 
     Each part has a stream of its own, so that a further draw in one leaves the others as they were.
     """
-    main = family or FAMILIES[world.seed % len(FAMILIES)]
+    main = family or MAINS[world.seed % len(MAINS)]
     others = [
         name for name in FAMILIES[1:] if world.chance(f"plan/family/{name}").random() < OTHERS_PART
     ]
@@ -171,6 +181,7 @@ def draw_plan(world: World, count: int | None = None, family: str | None = None)
         twins=roles.get("twins", ()),
         dead=roles.get("dead", ()),
         victims=roles.get("amnesia", ()),
+        absent=roles.get("absences", ()),
         astray=tuple(sorted(astray)) if "clocks" in families else (),
         schedule=_draw_schedule(world, families),
     )

@@ -50,17 +50,23 @@ class Relaying:
         admit: Callable[[Admitted], Awaitable[None]],
         passed_over: Callable[[int], None],
         failed: Callable[[BaseException], None],
+        goes_on_us: Callable[[], int],
         say: Say,
     ) -> None:
         """`verify_us` is asked how long the next checks take; `passed_over` is told whose frame is
-        not looked at, `failed` what a task raised; for the others see `node.relayed.Relayed`."""
+        not looked at, `failed` what a task raised; `goes_on_us` is until when the process is
+        stopped; for the others see `node.relayed.Relayed`."""
         self._coverage = coverage
         self._passed_over = passed_over
         self._backlog = backlog
-        self._loop = VirtualLoop(world, failed)
-        self._relayed = Relayed(
-            _RememberingExaminer(_SlowMemory(verify_us), driver.chain.chain_id, read),
-            _WatchedTurns(turns, coverage),
+        self.loop: Final = VirtualLoop(world, failed, goes_on_us)
+        self.examiner: Final = _RememberingExaminer(
+            _SlowMemory(verify_us), driver.chain.chain_id, read
+        )
+        self.turns: Final = _WatchedTurns(turns, coverage)
+        self.relayed: Final = Relayed(
+            self.examiner,
+            self.turns,
             find_pooled=driver.pool.find_envelopes,
             admit=admit,
             say=say,
@@ -69,20 +75,20 @@ class Relaying:
     @property
     def count(self) -> int:
         """Envelopes of peers that are here and not dealt with."""
-        return self._relayed.count
+        return self.relayed.count
 
     def take(self, effect: VerifyEnvelopes) -> None:
         """Have a peer's frame dealt with, if this peer is trusted."""
-        self._loop.enter(self._take, effect)
+        self.loop.enter(self._take, effect)
 
     def _take(self, effect: VerifyEnvelopes) -> None:
         replica = effect.from_replica
-        if not self._relayed.is_trusted(replica):
+        if not self.relayed.is_trusted(replica):
             self._passed_over(replica)
             return
         weight = weight_of(effect.envelopes)
         self._backlog.begin(replica, weight)
-        self._relayed.take(
+        self.relayed.take(
             replica,
             effect.envelopes,
             lambda: self._backlog.end(replica, weight),
@@ -92,7 +98,7 @@ class Relaying:
     def hasten(self, effect: FetchEnvelopes) -> list[bytes]:
         """Have what is here dealt with first; return the hashes that a peer has to be asked for."""
         wanted = split_hashes(effect.envelope_hashes)
-        missing = self._loop.enter(self._relayed.hasten, wanted)
+        missing = self.loop.enter(self.relayed.hasten, wanted)
         if 0 < len(missing) < len(wanted):
             self._coverage.count("only the rest asked for")
         return missing
@@ -101,18 +107,18 @@ class Relaying:
         """Deal with what this node itself has kept, and then go on."""
 
         async def work() -> None:
-            await self._relayed.take_own(envelopes)
+            await self.relayed.take_own(envelopes)
             then()
 
-        self._loop.create_task(work())
+        self.loop.create_task(work())
 
     def close(self) -> None:
         """End in the middle of anything."""
-        self._loop.close()
+        self.loop.close()
 
     def abandon(self) -> None:
         """Let go of what has not begun, at the end of the world."""
-        self._loop.abandon()
+        self.loop.abandon()
 
 
 class _SlowMemory:

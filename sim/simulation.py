@@ -60,6 +60,9 @@ EVENTS_BETWEEN: Final = 64
 ENVELOPES_MAX: Final = 4_096
 """Relayed envelopes remembered as they were read; one simulation has a few hundred."""
 
+BUSY_US: Final = 120 * MS
+"""Mean span between two orders where somebody is away for long: that much is to be missed."""
+
 BEGIN_US: Final = 300 * MS
 """When faults begin: the processes have started and the first transactions are under way."""
 
@@ -195,6 +198,8 @@ class Simulation:
         self.clients: Final = Clients(
             self.world, self.deployment, living, self.checkers.chain, self.coverage
         )
+        if self.plan.absent:
+            self.clients.interval_us = BUSY_US
         self.faults: Final = Faults(self.world, self.plan, self.nodes, self.network, self.coverage)
         self._living: Final = living
         self._healed_us = 0
@@ -283,7 +288,11 @@ class Simulation:
         return False
 
     def _is_tried(self) -> bool:
-        return self._is_high() and self.world.now_us >= FAULTS_US_MIN
+        return (
+            self._is_high()
+            and self.world.now_us >= FAULTS_US_MIN
+            and not self.faults.is_anybody_away
+        )
 
     def _is_high(self) -> bool:
         return len(self.checkers.chain.blocks) > self.options.heights

@@ -14,6 +14,7 @@ SHELL = "tests/node/test_shell.py::"
 BACKLOG = "tests/node/test_backlog.py::"
 RELAYED = "tests/node/test_relayed.py::"
 SIMULATED = "tests/sim/test_relaying.py::"
+PROMISES = "tests/sim/test_promises.py::"
 TURNS = "tests/node/test_fair_turns.py::"
 SNAPSHOT = "tests/node/test_snapshot.py::"
 STEPS = "tests/node/test_steps.py::"
@@ -1003,6 +1004,15 @@ MUTANTS = (
         ":",
         "a node that is behind takes for good keys that have ended, and signs what it cannot keep",
         ATTEMPTS + "test_nothing_is_promised_behind_the_tip_of_the_chain",
+    ),
+    Mutant(
+        "promise-counts-from-anywhere",
+        "node/submissions.py",
+        "        while (height := driver.tip_height) is None or height >",
+        "        while (height := driver.tip_height) is not None and height < 0 >",
+        "a node that was down, stopped or cut off promises heights that the others have passed",
+        PROMISES + "test_who_was_away_breaks_no_promise",
+        "--seed 2 --family absences --nodes 4",
     ),
     Mutant(
         "tip-of-one-member",

@@ -47,6 +47,7 @@ from node.journal_record import decode_journal_record, encode_journal_record
 from node.mempool import Mempool
 from node.messages import Consensus, Cosigned
 from node.pool_admission import PoolAdmission
+from node.submissions import Submissions
 from node.workbench import Workbench
 from sim.deployment import CENSORED_MERCHANT
 from sim.disk import VirtualDirectory
@@ -371,6 +372,25 @@ def takes_any_time(patch: pytest.MonkeyPatch) -> None:
     """Replicas that accept a block from the future."""
     for module in ("normal_case", "view_change"):
         patch.setattr(f"consensus.{module}.check_fresh", lambda *_: None)
+
+
+def promises_from_where_it_stands(patch: pytest.MonkeyPatch) -> None:
+    """A node that counts its promises from its own height, and asks nobody how far the chain is."""
+
+    async def reach(_: Submissions) -> None:
+        return
+
+    patch.setattr(Submissions, "_reach_tip", reach)
+
+
+def takes_for_kept(patch: pytest.MonkeyPatch) -> None:
+    """A node that takes every ninth submission for one that it has promised and kept already."""
+    original = Submissions._is_kept
+
+    def is_kept(self: Submissions, tx_id: bytes) -> bool:
+        return tx_id[0] % 9 == 0 or original(self, tx_id)
+
+    patch.setattr(Submissions, "_is_kept", is_kept)
 
 
 def forgets_the_tree(patch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,20 @@ def test_its_clock_is_the_worlds() -> None:
     assert process.log == [(1_500 * MS, "1.5")]
 
 
+def test_nothing_of_a_stopped_process_runs_until_it_goes_on() -> None:
+    process = Process()
+    until_us = [5]
+    process.loop = VirtualLoop(process.world, process.failures.append, lambda: until_us[0])
+    process.loop.create_task(process.pause("a", 2, 9))
+    process.loop.call_at(3 / SECOND, process.note, "b")
+    process.run()
+    assert process.log == [(5, "a"), (5, "b"), (7, "a"), (16, "a")]
+    until_us[0] = 10**9
+    process.loop.create_task(process.pause("c"))
+    process.loop.close()
+    assert process.log[4:] == [], "one that ends is not waited for"
+
+
 def test_what_is_begun_from_outside_runs_afterwards() -> None:
     process = Process()
 

@@ -12,14 +12,14 @@ import pytest
 
 from sim import allocator
 from sim.coverage import SIZES, CoverageTable
-from sim.plan import FAMILIES
+from sim.plan import MAINS
 from sim.simulation import Options, Result, Simulation, run_seed
 from tests.sim.regressions import REGRESSIONS, Regression
 
 ROOT = Path(__file__).parents[2]
 FIRST = 1_200
-SEEDS = range(FIRST, FIRST + 10 * len(FAMILIES))
-RUN = SEEDS if os.environ.get("CAMPAIGN") else SEEDS[: 3 * len(FAMILIES)]
+SEEDS = range(FIRST, FIRST + 10 * len(MAINS))
+RUN = SEEDS if os.environ.get("CAMPAIGN") else SEEDS[: 3 * len(MAINS)]
 """Ten of every family with CAMPAIGN=1, and three without."""
 HEIGHTS = 4
 MUST_MEET = (
@@ -57,11 +57,11 @@ def run_once(seed: int) -> Result:
 
 
 @pytest.mark.xdist_group("seeds of every family")
-@pytest.mark.parametrize("part", range(len(FAMILIES)))
+@pytest.mark.parametrize("part", range(len(MAINS)))
 def test_seeds_of_every_family(part: int) -> None:
     """Seeds of one family, whose number is the seed's remainder."""
-    family = FAMILIES[(FIRST + part) % len(FAMILIES)]
-    for seed in RUN[part :: len(FAMILIES)]:
+    family = MAINS[(FIRST + part) % len(MAINS)]
+    for seed in RUN[part :: len(MAINS)]:
         result = run_once(seed)
         assert result.violation is None, f"python -m sim --seed {seed} --heights {HEIGHTS}"
         assert f"family: {family}" in result.counts

@@ -13,7 +13,7 @@ import pytest
 from sim.__main__ import main, parse_names, parse_numbers, reproduction
 from sim.campaign import Campaign, expected_cells
 from sim.coverage import CoverageTable
-from sim.plan import FAMILIES, draw_plan, narrow
+from sim.plan import MAINS, draw_plan, narrow
 from sim.shrink import Shrinker
 from sim.simulation import Options, Result, Simulation, run_seed
 from sim.world import World
@@ -46,7 +46,7 @@ def test_a_failure_shrinks_and_its_line_fails_for_the_same_rule() -> None:
 
 
 def test_leaving_faults_out_leaves_the_others_as_they_were() -> None:
-    for seed in range(5, 40, len(FAMILIES)):
+    for seed in range(5, 40, len(MAINS)):
         plan = draw_plan(World(seed))
         kept = frozenset(fault.name for fault in plan.schedule[::3])
         narrowed = narrow(plan, kept, plan.faulty)
