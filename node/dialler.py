@@ -74,10 +74,19 @@ class Dialler:
         """Queue a frame; return False if it was refused."""
         dropped = self._queue.push(payload, bulk=bulk)
         self._count(dropped)
+        self._flush_soon()
+        return not dropped.bulk
+
+    def tell(self, payload: bytes) -> bool:
+        """Queue what is true now; return False if the peer is away."""
+        is_taken = self._queue.tell(payload)
+        self._flush_soon()
+        return is_taken
+
+    def _flush_soon(self) -> None:
         if self.link is not None and not self._is_flushing:
             self._is_flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
-        return not dropped.bulk
 
     def wake(self) -> None:
         """Dial soon: the peer has just been heard of."""

@@ -346,7 +346,7 @@ class Driver:
             skew_ms = self.identity.genesis.parameters.proposal_clock_skew_ms
             self._admission.purge(self._now_ms, skew_ms)
         if self._ticks % STATUS_INTERVAL_TICKS == 0:
-            self._broadcast(self._status(), is_bulk=True)
+            self._effects.append(BroadcastFrame(self._status(), is_news=True))
             if self.certification.own is not None:
                 self._broadcast(self.certification.own, is_bulk=True)
             old = self.pool.find_local_before(self._now_ms - SPREAD_AGAIN_MS, SPREAD_AGAIN_COUNT)

@@ -92,6 +92,8 @@ class BroadcastFrame(msgspec.Struct, frozen=True):
 
     frame: Frame
     is_bulk: bool = False
+    is_news: bool = False
+    """It says what is true now: it goes before all else, and is of no use later."""
 
 
 class VerifyEnvelopes(msgspec.Struct, frozen=True):

@@ -2,7 +2,9 @@
 
 `SendQueue` holds what one peer has not been sent yet. Consensus goes first and, when full, forgets
 its oldest frame (a newer vote supersedes it, and PBFT sends again); bulk (transactions, catch-up)
-is refused when full, so that its sender notices. `FairInbox` holds what peers sent and nobody has
+is refused when full, so that its sender notices. What is true now (a status) goes before both: the
+newest takes the place of one that still waits, and none is kept for a peer that is away, to whom it
+would later say what was. `FairInbox` holds what peers sent and nobody has
 looked at yet: peers take turns by deficit round robin (Shreedhar and Varghese 1995), each turn
 worth the same work, so that a flooding peer waits in its own line and nobody else's.
 """
@@ -67,6 +69,7 @@ class SendQueue:
         "_consensus",
         "_consensus_bytes",
         "_limits",
+        "_news",
         "_rest",
     )
 
@@ -77,17 +80,18 @@ class SendQueue:
         self._bulk: deque[bytes] = deque()
         self._bulk_bytes = 0
         self._bulk_owed = False
+        self._news = b""
         self._rest = memoryview(b"")
         """What is still to be written of a frame larger than one write."""
         self._away = True
 
     def __bool__(self) -> bool:
-        return bool(self._rest or self._consensus or self._bulk)
+        return bool(self._rest or self._news or self._consensus or self._bulk)
 
     @property
     def held_bytes(self) -> int:
         """Bytes waiting, prefixes not counted."""
-        return self._consensus_bytes + self._bulk_bytes + len(self._rest)
+        return self._consensus_bytes + self._bulk_bytes + len(self._news) + len(self._rest)
 
     def push(self, payload: bytes, *, bulk: bool) -> Dropped:
         """Queue a payload; say what had to give way (for bulk: the payload itself)."""
@@ -107,14 +111,21 @@ class SendQueue:
         self._consensus_bytes += size
         return self._trim_consensus()
 
+    def tell(self, payload: bytes) -> bool:
+        """Queue a payload that says what is true now; return False if the peer is away."""
+        if not self._away:
+            self._news = payload
+        return not self._away
+
     def arrive(self) -> None:
         """The peer is here: what waits may be written."""
         self._away = False
 
     def leave(self) -> Dropped:
-        """The peer went away: forget bulk, the half-written frame and all but recent consensus."""
+        """The peer went away: forget all but recent consensus, the half-written frame too."""
         self._away = True
         self._rest = memoryview(b"")
+        self._news = b""
         bulk = len(self._bulk)
         self._bulk.clear()
         self._bulk_bytes = 0
@@ -123,8 +134,9 @@ class SendQueue:
     def next_write(self) -> bytes | memoryview:
         """Return the next bytes for the wire, at most `WRITE_BYTES_MAX`; empty if nothing waits.
 
-        Consensus first, bulk in the room it leaves. Where it leaves none, the next write opens with
-        one bulk frame, or votes without end would keep transactions from spreading.
+        News first, then consensus, bulk in the room these leave. Where they leave none, the next
+        write opens with one bulk frame, or votes without end would keep transactions from
+        spreading.
         """
         if self._rest:
             part = self._rest[:WRITE_BYTES_MAX]
@@ -132,6 +144,10 @@ class SendQueue:
             return part
         parts: list[bytes] = []
         room = WRITE_BYTES_MAX
+        if self._news:
+            parts += [encode_prefix(len(self._news)), self._news]
+            room -= len(self._news) + PREFIX_BYTES
+            self._news = b""
         bulk_count = len(self._bulk)
         if self._bulk_owed:
             room = self._gather(self._bulk, parts, room, count_max=1)

@@ -84,6 +84,9 @@ class Carrier(Protocol):
     def broadcast(self, payload: bytes, bulk: bool = False) -> int:
         """Queue a frame for every peer."""
 
+    def tell(self, payload: bytes) -> int:
+        """Queue for every peer that is here what is true now, before all else."""
+
     def hold(self, replica: int) -> None:
         """Stop delivering a peer's frames."""
 
@@ -331,8 +334,7 @@ class Shell:
                 if self.carrier is not None:
                     self.carrier.send(effect.replica, encode_frame(effect.frame), effect.is_bulk)
             case BroadcastFrame():
-                if self.carrier is not None:
-                    self.carrier.broadcast(encode_frame(effect.frame), effect.is_bulk)
+                self._broadcast(effect)
             case VerifyEnvelopes():
                 self._take_relayed(
                     effect.from_replica, effect.envelopes, split_hashes(effect.wanted)
@@ -351,6 +353,15 @@ class Shell:
             case _:
                 assert_never(effect)
         return None
+
+    def _broadcast(self, effect: BroadcastFrame) -> None:
+        if self.carrier is None:
+            return
+        payload = encode_frame(effect.frame)
+        if effect.is_news:
+            self.carrier.tell(payload)
+        else:
+            self.carrier.broadcast(payload, effect.is_bulk)
 
     def _save_journal(self, effect: SaveJournal) -> DiskWork:
         pending = JournalKeep.KEEP if effect.pending is KEEP else effect.pending

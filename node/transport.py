@@ -44,6 +44,9 @@ __all__ = [
     "Transport",
 ]
 
+NEWS_BYTES_MAX: Final = 64 * 1024
+"""Largest payload that goes before all that waits: a status with some hundred votes is a tenth."""
+
 STRANGERS_MAX: Final = 64
 """Accepted connections whose peer is not known yet. Above it one is dropped, the oldest of the host
 that has most of them: an honest handshake takes milliseconds, so it is not honest peers that wait
@@ -166,6 +169,14 @@ class Transport:
         """Queue a frame for every peer; return how many queues took it."""
         _check_payload(payload)
         return sum(peer.push(payload, bulk) for peer in self._peers.values())
+
+    def tell(self, payload: bytes) -> int:
+        """Queue for every peer that is here what is true now, at most `NEWS_BYTES_MAX`, before all
+        that waits; return how many there are. A newer one takes the place of one that waits."""
+        _check_payload(payload)
+        if len(payload) > NEWS_BYTES_MAX:
+            raise ValueError(f"news of {len(payload)} bytes; at most {NEWS_BYTES_MAX} go first")
+        return sum(peer.tell(payload) for peer in self._peers.values())
 
     def hold(self, replica: int) -> None:
         """Deliver no frames of this peer until `release`; soon TCP makes it wait."""

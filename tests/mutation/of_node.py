@@ -1015,6 +1015,25 @@ MUTANTS = (
         "--seed 2 --family absences --nodes 4",
     ),
     Mutant(
+        "status-waits-with-bulk",
+        "node/driver.py",
+        "BroadcastFrame(self._status(), is_news=True)",
+        "BroadcastFrame(self._status(), is_bulk=True)",
+        "under load, without a block for five seconds, every node shuts its door",
+        DRIVER + "test_the_tip_is_known_while_bulk_fills_every_queue",
+    ),
+    Mutant(
+        "old-news-kept",
+        "node/peer_queues.py",
+        """        if not self._away:
+            self._news = payload
+""",
+        """        self._news = payload
+""",
+        "who comes back is told first how far the chain was while it was away",
+        "tests/node_edges/test_peer_queues.py::test_news_are_not_kept_for_who_is_away",
+    ),
+    Mutant(
         "tip-of-one-member",
         "node/chain_tip.py",
         "        return len(told) >= self._others_needed",

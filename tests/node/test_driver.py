@@ -831,6 +831,23 @@ def test_a_node_that_is_cut_off_soon_does_not_know_the_tip() -> None:
         assert machine.driver.tip_height is None, "its word is good for a while"
 
 
+def test_the_tip_is_known_while_bulk_fills_every_queue() -> None:
+    """Statuses went as bulk, which is refused where the queue is full: without a block for five
+    seconds no node knew any more how far the chain is, and the door was shut."""
+    network = Drivers().start()
+    network.grow(1)
+    height = network.machines[0].height
+    for machine in network.machines:
+        machine.holds = lambda effect: (
+            isinstance(effect, SendFrame | BroadcastFrame) and effect.is_bulk
+        )
+    for machine in network.machines:  # and nobody says to the replica that time passes
+        machine.driver.replica.step = lambda _: ()  # type: ignore[method-assign]
+    network.tick(2 * WORD_MS // TICK_MS)
+    for machine in network.machines:
+        assert machine.driver.tip_height == machine.height == height
+
+
 def test_a_word_grows_old_where_steps_take_long_and_ticks_are_few() -> None:
     """A node that catches up, or whose disk is slow, makes one tick between two batches: in ticks
     what it had been told a minute ago was fresh, and it promised from there."""

@@ -12,6 +12,7 @@ import pytest
 from consensus.actions import KEEP
 from ledger.words import Words
 from node.effects import (
+    BroadcastFrame,
     CommitBlock,
     Committed,
     FrameReceived,
@@ -23,6 +24,7 @@ from node.effects import (
     VerifyEnvelopes,
 )
 from node.mempool import Mempool
+from node.messages import Status, encode_frame
 from node.shell import TICK_S, Disk, Shell
 from storage.files import StorageFailure
 from tests.contracts.world import CARD, World
@@ -202,6 +204,24 @@ class HoldingCarrier:
 
     def release(self, replica):
         self.held.remove(replica)
+
+
+async def test_what_is_true_now_is_told_before_all_that_waits():
+    told = []
+
+    class Carrier(HoldingCarrier):
+        def tell(self, payload):
+            told.append(("news", payload))
+
+        def broadcast(self, payload, bulk=False):
+            told.append((bulk, payload))
+
+    status = Status(1, b"header", b"", False)
+    frames = [BroadcastFrame(status, is_news=True), BroadcastFrame(status, is_bulk=True)]
+    shell, _, _, _ = make_shell({FrameReceived: frames})
+    shell.carrier = Carrier()
+    shell.frame_arrived(1, b"frame")
+    assert told == [("news", encode_frame(status)), (True, encode_frame(status))]
 
 
 async def test_large_frames_of_transactions_count_as_large_while_they_are_verified():

@@ -131,6 +131,35 @@ def test_absent_peer_gets_the_last_consensus_frames_only() -> None:
     assert drain(queue) == [b"3", b"4"]
 
 
+def test_news_go_first_the_newest_and_where_bulk_is_full() -> None:
+    queue = here()
+    while queue.push(b"t", bulk=True) == Dropped():
+        pass
+    queue.push(b"v", bulk=False)
+    assert queue.tell(b"old")
+    assert queue.tell(b"news")
+    assert queue.held_bytes == len(queue._bulk) + 1 + len(b"news")
+    out = drain(queue)
+    assert out[:3] == [b"news", b"v", b"t"]
+    assert b"old" not in out
+    queue.tell(b"alone")
+    assert drain(queue) == [b"alone"]
+    queue.push(bytes(900), bulk=False)
+    queue.tell(b"news")
+    assert [len(payload) for payload in drain(queue)] == [4, 900]
+
+
+def test_news_are_not_kept_for_who_is_away() -> None:
+    """A vote is as good later; a height told after a cut, as it was before it, is a lie."""
+    queue = here()
+    queue.push(b"v", bulk=False)
+    queue.tell(b"news")
+    queue.leave()
+    assert not queue.tell(b"news")
+    queue.arrive()
+    assert drain(queue) == [b"v"]
+
+
 def test_half_written_frame_is_forgotten_with_its_connection() -> None:
     queue = here(QueueLimits())
     queue.push(bytes(3 * WRITE_BYTES_MAX), bulk=False)

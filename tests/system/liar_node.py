@@ -68,7 +68,7 @@ def lying_shell(kind: str, seed: int) -> type[Shell]:
 
         def _perform(self, effect: Effect) -> DiskWork | None:
             if isinstance(effect, BroadcastFrame):
-                self._tell(effect.frame, self._others, effect.is_bulk)
+                self._tell(effect.frame, self._others, effect.is_bulk or effect.is_news)
                 return None
             if isinstance(effect, SendFrame):
                 self._tell(effect.frame, [effect.replica], effect.is_bulk)
