@@ -20,7 +20,7 @@ from node.frames import FRAME_BYTES_MAX
 from node.peer_link import PROTOCOL, Hello, PeerLink, Pins, Timing
 from node.peer_queues import QueueLimits
 from node.tls import PeerRefusal, PeerRefused, TlsIdentity, TlsIdentityError, make_contexts
-from node.transport import Transport
+from node.transport import NEWS_BYTES_MAX, Transport
 from tests.node_edges.conftest import GUARD_S
 
 Until = Callable[[Callable[[], bool]], Any]
@@ -93,6 +93,17 @@ async def test_three_nodes_exchange_frames_in_order(
     assert trio[0].frames == []
     assert set(trio[0].meter.refused) <= {"unreachable"}  # the others were not listening yet
     assert dict(trio[0].peers) == {1: True, 2: True}
+
+
+async def test_news_reach_every_peer_that_is_here(
+    network: Any, nodes: Any, wait_until: Until
+) -> None:
+    trio = [await nodes.start(network, replica) for replica in range(3)]
+    await nodes.connect(*trio)
+    assert trio[0].transport.tell(b"news") == 2
+    await wait_until(lambda: all((0, b"news") in node.frames for node in trio[1:]))
+    with pytest.raises(ValueError, match="at most 65536 go first"):
+        trio[0].transport.tell(bytes(NEWS_BYTES_MAX + 1))
 
 
 async def test_the_largest_frame_arrives_whole(network: Any, nodes: Any, wait_until: Until) -> None:

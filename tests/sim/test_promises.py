@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from ledger.receipt import IntakeReceipt
 from node.submissions import Submissions
 from sim.plan import Plan
+from sim.promise_checker import Promise
 from sim.simulation import Options, Simulation, run_seed
+from sim.violation import Violation
 from sim.world import MS, SECOND
 from storage.spool import Spool
 from tests.sim import broken
@@ -46,6 +51,28 @@ def test_what_a_node_forgets_to_keep_is_a_broken_promise(monkeypatch: pytest.Mon
     result = Simulation(1, Options(heights=40), plan=CALM).run()
     assert result.rule == "promise", result.violation
     assert "is not on the chain" in str(result.violation)
+
+
+@pytest.mark.parametrize(
+    ("away", "is_left_out", "losses", "is_correct", "is_excused"),
+    [
+        (3, False, 0, True, False),
+        (4, False, 0, True, True),
+        (8, True, 0, True, False),
+        (0, True, 1, True, True),
+        (0, True, 0, False, True),
+    ],
+    ids=["there", "away", "away and left out by others", "disk lost", "faulty by now"],
+)
+def test_what_excuses_a_broken_promise(
+    away: int, is_left_out: bool, losses: int, is_correct: bool, is_excused: bool
+) -> None:
+    """Of eight heights that were left."""
+    node: Any = SimpleNamespace(name="node-1", is_correct=is_correct, disk_losses=losses)
+    simulation = Simulation(0, Options(heights=1), plan=CALM)
+    promise = Promise(node, bytes(32), 9, tip=1, losses=0, away=away, is_left_out=is_left_out)
+    with nullcontext() if is_excused else pytest.raises(Violation, match=r"^promise: node-1 "):
+        simulation.checkers.promises._excuse(promise, "is not on the chain")
 
 
 def test_a_receipt_that_proves_nothing_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:
