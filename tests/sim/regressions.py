@@ -125,4 +125,11 @@ REGRESSIONS: Final[tuple[Regression, ...]] = (
         "It went on with that file and promised three transactions; power failed, the old file was "
         "back, and they were gone. Whoever opens a spool syncs what it sees now.",
     ),
+    Regression(
+        1000006,
+        Options(),
+        "The first runs whose nodes sign receipts could not end a process: requests that waited at "
+        "the door went on though they had been cancelled, for `asyncio.wait_for` of Python 3.11 "
+        "forgets a cancellation that meets what was waited for.",
+    ),
 )
