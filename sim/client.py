@@ -230,7 +230,7 @@ class Clients:
         match answer:
             case Accepted():
                 item.promised_by.append(node)
-                if item.promised_height is None:
+                if item.promised_height is None and item.is_promised:
                     item.promised_height = len(self._chain.blocks) - 1
             case Known():
                 self._coverage.count("submission known already")
