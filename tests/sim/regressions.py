@@ -37,12 +37,12 @@ SHORT: Final = Options(heights=10)
 
 REGRESSIONS: Final[tuple[Regression, ...]] = (
     Regression(
-        4,
+        1,
         Options(heights=8),
         "The shell stepped `Committed` inside the effects of the step that caused it, so the outer "
         "step's journal record was written over the inner step's newer one, and a smaller tree was "
         "cosigned after a larger one. First found with seed 33, in a network of one node.",
-        rule="journal went back",
+        rule="cosignature",
         wait=Wait.NESTED,
     ),
     Regression(
