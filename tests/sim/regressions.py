@@ -46,10 +46,11 @@ REGRESSIONS: Final[tuple[Regression, ...]] = (
         wait=Wait.NESTED,
     ),
     Regression(
-        29,
-        Options(heights=8, family="liars"),
+        1013,
+        Options(heights=14, family="liars"),
         "A replica compared only the view-changes it counts. One whose sender had already asked "
-        "for a later view was dropped, so a commit that it denied did not convict its sender.",
+        "for a later view was dropped, so a commit that it denied did not convict its sender. "
+        "First found with seed 29.",
         rule="evidence",
         mistake=broken.forgets_overtaken_view_changes,
     ),
