@@ -25,6 +25,7 @@ from law.days import Day, Ms, day_of, days_in_year, show_day, start_of_year, yea
 from law.derivation import Input, Interest, WorkedOnce, Working, from_entries, from_step, from_terms
 from law.ending import COOLING_OFF, TERMINATION, Ending
 from law.facts import Fact
+from law.payees import find_takeovers
 from law.published import ACCOUNT, DEPOSIT_1Y, LPR_1Y, Published, Rate
 from law.terms import CONSUMER, MERCHANT, NEITHER, PRINCIPAL_FIRST, Terms
 from law.value_class import value_class
@@ -132,16 +133,20 @@ class Accrual:
         self.account = account
         self.published = published
         self.as_of = as_of
-        issuers = {issuer for issuer, _ in account.issuers}.difference(payees)
+        holding: dict[str, Day] = {}
+        if account.issuers:
+            holding = {issuer: as_of + 1 for issuer, _ in account.issuers}
+            held = find_takeovers(terms, account)
+            holding |= {payee: held.get(payee, 0) for payee in payees}
         repaid = [
             fact
             for fact in account.of("refund.paid")
-            if fact.is_admitted and fact.data.payee not in issuers and day_of(fact.at) <= as_of
+            if fact.is_admitted and holding.get(fact.data.payee, 0) <= day_of(fact.at) <= as_of
         ]
         self._repaid = tuple(sorted(repaid, key=lambda fact: (day_of(fact.at), fact.key)))
-        """What was paid back to whoever holds the consumer's share, by days. To an issuer who holds
-        it, that share is paid first: it bears interest and burdens the debtor more (civil code
-        560(2))."""
+        """What was paid back to whoever holds the consumer's share, by days. To an issuer, from the
+        day on which it holds it, that share is paid first: it bears interest and burdens the debtor
+        more (civil code 560(2)). What an issuer was paid before was its own."""
         self._returned: int = sum(fact.data.amount for fact in repaid)
         self._paid_back = _list_paid_back(self._repaid)
 

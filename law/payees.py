@@ -11,11 +11,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from law.account import BOTH, Account
-from law.days import day_of
+from law.days import Day, day_of
 from law.derivation import Payee
 from law.ending import Ending, find_invalidity, is_limited_in_capacity
 from law.facts import Fact
 from law.terms import Terms
+
+
+def find_takeovers(terms: Terms, account: Account) -> dict[str, Day]:
+    """Return the day on which the first notice of an assignment to each assignee arrived."""
+    days: dict[str, Day] = {}
+    for fact in account.of("assignment.notified"):
+        arrived = account.find_arrival(fact, terms)
+        if arrived is not None:
+            day, assignee = day_of(arrived), fact.data.assignee
+            days[assignee] = min(day, days.get(assignee, day))
+    return days
 
 
 def find_payees(terms: Terms, account: Account, endings: Sequence[Ending]) -> tuple[Payee, ...]:

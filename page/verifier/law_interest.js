@@ -40,9 +40,11 @@ export class Accrual {
     this.published = published;
     this.asOf = asOf;
     this.supervisedMost = least(account.pot, account.ordered);
-    const issuers = new Set(account.issuers.map(([issuer]) => issuer).filter((one) => !payees.includes(one)));
+    /** An issuer holds the consumer's claim never, or from the day on which it may have got it. */
+    const holding = new Map(account.issuers.map(([issuer]) => [issuer, payees.get(issuer) ?? Infinity]));
     const repaid = account.of("refund.paid").filter((fact) => {
-      return isAdmitted(fact) && !issuers.has(fact.data.payee) && dayOf(fact.at) <= asOf;
+      const day = dayOf(fact.at);
+      return isAdmitted(fact) && (holding.get(fact.data.payee) ?? 0) <= day && day <= asOf;
     });
     /** What was paid back to whoever holds the consumer's share, in order: [day, from custody, fen]. */
     this.repaid = repaid.map(({ at, data }) => [dayOf(at), data.source === "custody", data.amount]);

@@ -17,10 +17,13 @@ export function findEndings(account, asOf) {
   return new Map([...listEndings(account, asOf)].filter(([, day]) => day <= asOf));
 }
 
-/** Who may be paid the consumer's share (arts 10 and 11): two where an assignment leaves it open. */
+/**
+ * Who may be paid the consumer's share (arts 10 and 11), two where an assignment leaves it open, and from
+ * which day each may have held the claim: the party always did.
+ */
 export function findPayees(account, asOf) {
   const { party, guardian } = account.signed.data.persons;
-  if (isLimitedInCapacity(account)) return [party, guardian];
+  const since = new Map();
   const ended = Math.min(...listEndings(account, asOf).values());
   const arrived = account
     .of("assignment.notified")
@@ -29,11 +32,14 @@ export function findPayees(account, asOf) {
     .sort((one, other) => one.at - other.at || one.fact.position - other.fact.position);
   let holders = [party];
   for (const { fact, at } of arrived) {
+    const { assignee } = fact.data;
+    since.set(assignee, since.get(assignee) ?? dayOf(at)); // the first is the earliest
     const isWhole = fact.data.whole && fact.role === BOTH;
     if (isWhole || dayOf(at) > ended) holders = [];
-    holders.push(fact.data.assignee);
+    holders.push(assignee);
   }
-  return holders.slice(-2);
+  const payees = isLimitedInCapacity(account) ? [party, guardian] : holders.slice(-2);
+  return new Map(payees.map((payee) => [payee, since.get(payee) ?? 0]));
 }
 
 function listEndings(account, asOf) {

@@ -584,6 +584,14 @@ class Clerk:
             names.append(fact["data"]["assignee"])
         return set(names[-2:])
 
+    def held_from(self, name: str) -> int:
+        """The day from which an assignee may have held the claim; the party always did."""
+        arrived = [
+            self.arrival(f) for f in self.all("assignment.notified")
+            if f["data"]["assignee"] == name
+        ]  # fmt: skip
+        return min((day_of(at) for at in arrived if at is not None), default=0)
+
     def goes_on(self) -> bool:
         """Whether money or service came after the as-of day; no visit with a pass is counted."""
         days = [day_of(p["at"]) for p in self.payments]
@@ -702,10 +710,10 @@ class Clerk:
         total_paid = 0
         for fact in self.all("refund.paid"):
             to = fact["data"]["payee"]
-            if (to in self.issuers and to not in self.holders()) or not self.is_received(fact):
-                continue
             day = day_of(fact["at"])
-            if day > self.as_of:
+            if day > self.as_of or not self.is_received(fact):
+                continue
+            if to in self.issuers and (to not in self.holders() or day < self.held_from(to)):
                 continue
             total_paid += fact["data"]["amount"]
             paid_back.setdefault(day, []).append(fact)

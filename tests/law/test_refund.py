@@ -85,15 +85,17 @@ def state(given: Case, kind: str, data: Any, role: str, day: str = "2025-08-20")
     return position
 
 
-def issuer_holds_the_claim(assigned: str = "2025-08-05") -> Case:
+def issuer_holds_the_claim(
+    assigned: str = "2025-08-05", amount: int = 120_000, paid_on: str = "2025-08-10"
+) -> Case:
     """The city issued a voucher, was assigned the consumer's claim, and was paid everything."""
     given = case(
         "units lesson 20 for 2000; voucher pro_rata; paid 1400 2025-06-03 voucher 600 city; took 8 "
         f"lesson 2025-07-10; notice 2025-08-01; assigned city {assigned}; cause merchant; "
         "as of 2025-10-10"
     )
-    paid = {"amount": 120_000, "payee": "city", "source": "merchant"}
-    state(given, "refund.paid", paid, "custodian", "2025-08-10")
+    paid = {"amount": amount, "payee": "city", "source": "merchant"}
+    state(given, "refund.paid", paid, "custodian", paid_on)
     return given
 
 
@@ -104,6 +106,25 @@ def test_what_an_issuer_who_holds_the_claim_was_paid_bears_no_more_interest() ->
     assert [payee.payee for payee in derivation.payees] == ["city"]
     # 840 × 3/100 × 9/365 ≈ 0.62; what is paid beyond it is the issuer's own share.
     assert result.figures.interest == (Interest("lpr_1y", 62, 0),)
+
+
+@pytest.mark.parametrize(
+    ("assigned", "interest"),
+    [
+        # 840 × 3/100 × 70/365 ≈ 4.83: its own share was paid while it held no other.
+        ("2025-08-05", Interest("lpr_1y", 483, 84_483)),
+        # 840 × 3/100 × 2/365 + (840 + 0.138… − 360) × 3/100 × 68/365 ≈ 2.82
+        ("2025-08-03", Interest("lpr_1y", 282, 48_282)),
+    ],
+)
+def test_what_an_issuer_was_paid_before_it_held_the_claim_was_its_own_share(
+    assigned: str, interest: Interest
+) -> None:
+    """A merchant who had paid the issuer its share owed less interest on the consumer's."""
+    given = issuer_holds_the_claim(assigned, 36_000, "2025-08-03")
+    derivation = run_engine(given)
+    check_agreement(given, derivation)
+    assert derivation.results[0].figures.interest == (interest,)
 
 
 def test_an_issuer_who_signs_as_the_consumer_says_against_itself_that_it_was_paid() -> None:

@@ -33,9 +33,13 @@ def test_a_case_worked_by_hand_is_worked_alike(javascript: JavaScript, number: s
     assert not compare_case(javascript, case)
 
 
+@pytest.mark.parametrize("paid_on", ["2025-08-10", "2025-08-05", "2025-08-03"])
 @pytest.mark.parametrize("assigned", ["2025-08-05", "2025-07-15"])
-def test_an_issuer_who_holds_the_claim_is_paid_alike(javascript: JavaScript, assigned: str) -> None:
-    assert not compare_case(javascript, issuer_holds_the_claim(assigned))
+def test_an_issuer_who_holds_the_claim_is_paid_alike(
+    javascript: JavaScript, assigned: str, paid_on: str
+) -> None:
+    assert not compare_case(javascript, issuer_holds_the_claim(assigned, 36_000, paid_on))
+    assert not compare_case(javascript, issuer_holds_the_claim(assigned, paid_on=paid_on))
 
 
 def test_random_lives_are_worked_alike(javascript: JavaScript) -> None:
