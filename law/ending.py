@@ -35,6 +35,8 @@ class Ending(NamedTuple):
     how: str
     day: Day
     positions: tuple[int, ...]
+    recorded: Day | None = None
+    """Where the end is assumed: the day of the one on record that came after it."""
 
 
 def find_endings(terms: Terms, account: Account, as_of: Day) -> tuple[Ending, ...]:
@@ -67,9 +69,13 @@ def find_endings(terms: Terms, account: Account, as_of: Day) -> tuple[Ending, ..
     return tuple(found)
 
 
-def assume_ending(as_of: Day) -> Ending:
-    """Return the ending of a contract that has not ended: as if it did on the as-of day."""
-    return Ending(ASSUMED, as_of, ())
+def assume_ending(terms: Terms, account: Account, as_of: Day) -> Ending:
+    """Return the ending of a contract that has not ended: as if it did on the as-of day. Which end
+    is on record was so by the last delivery, a time to perform that had run out by then included:
+    of one after that, nothing was delivered later."""
+    last = max((delivery.day for delivery in account.deliveries), default=as_of)
+    later = [ending.day for ending in find_endings(terms, account, last)] if last > as_of else []
+    return Ending(ASSUMED, as_of, (), min(later, default=None))
 
 
 def find_routes(account: Account, endings: Sequence[Ending]) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ WHOLE: Final = "whole"
 """The whole record counts, though the end is assumed before its last day."""
 
 ALWAYS_NAMED: Final = (ASSUMED, WHOLE)
-"""Answers that are assumptions, though there is no other."""
+"""Answers that are assumptions, though there is no other or none that gives another figure."""
 
 ARTICLE_22: Final = "article_22"
 ARTICLE_19: Final = "article_19"
@@ -75,12 +75,12 @@ QUESTIONS: Final[dict[str, Question]] = {
         "15(1); civil code 566(1)",
         {
             COUNTED: Words(
-                "what was delivered after the end or the finding counts as delivered",
-                "终止或者确认之后的提供计为已提供",
+                "what was delivered after the recorded end or finding counts as delivered",
+                "已记录的终止或者确认之后的提供计为已提供",
             ),
             NOT_COUNTED: Words(
-                "what was delivered after the end or the finding does not count",
-                "终止或者确认之后的提供不计为已提供",
+                "what was delivered after the recorded end or finding does not count",
+                "已记录的终止或者确认之后的提供不计为已提供",
             ),
             WHOLE: Words(
                 "what was paid and delivered after the as-of day counts all the same",
@@ -276,13 +276,17 @@ def find_questions(
 def _find_after_end(terms: Terms, account: Account, endings: Sequence[Ending]) -> tuple[str, ...]:
     """Return whether what was delivered after the day of the end counts: the law does not say, for
     nothing had to be performed any more (civil code 566(1)) and something was. Of a contract that
-    is assumed to end it was performance, and counts; so does what was paid later."""
+    is assumed to end it was performance, and counts, but after an end on record that came later;
+    so does what was paid later."""
     if not endings:
         return (COUNTED,)
     first = min(ending.day for ending in endings)
     is_valued = not isinstance(terms.deal, PeriodDeal)
     is_later = is_valued and any(delivery.day > first for delivery in account.deliveries)
     if endings[0].how == ASSUMED:
+        ended = endings[0].recorded
+        if is_later and ended is not None and any(d.day > ended for d in account.deliveries):
+            return (WHOLE, NOT_COUNTED)
         is_later = is_later or any(day_of(payment.at) > first for payment in account.payments)
         return (WHOLE,) if is_later else (COUNTED,)
     return (COUNTED, NOT_COUNTED) if is_later else (COUNTED,)
@@ -355,9 +359,10 @@ def find_idle(
     that are always named."""
     idle = set()
     for place, (name, choices) in enumerate(allowed.items()):
+        if choices[0] in ALWAYS_NAMED:
+            continue
         if len(choices) == 1:
-            if choices[0] not in ALWAYS_NAMED:
-                idle.add(name)
+            idle.add(name)
             continue
         groups: dict[Answers, Figure] = {}
         for answers, figure in figures.items():

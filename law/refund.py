@@ -169,7 +169,8 @@ class _Engine:
         self.accrual = Accrual(terms, account, published, as_of, payees)
         paid_by = [payment.position for payment in account.payments]
         self.paid = from_entries("P", account.paid, paid_by)
-        self.endings = {ending.how: ending for ending in endings or (assume_ending(as_of),)}
+        possible = endings or (assume_ending(terms, account, as_of),)
+        self.endings = {ending.how: ending for ending in possible}
         """What may have ended the contract, where it was terminated."""
 
     def work_route(self, route: str) -> list[Result]:
@@ -230,8 +231,9 @@ class _Engine:
         else:
             if ending is None:
                 ending = find_invalidity(self.account)[1]
-            legal = self._apply_law(route, cause, pick, ending.day, working)
-            principal, considered = self._apply_agreements(legal, cause, pick, ending, working)
+            until = self._find_last_day(ending)
+            legal = self._apply_law(route, cause, pick, until, working)
+            principal, considered = self._apply_agreements(legal, cause, pick, until, working)
         if principal is None:
             steps = tuple(working.steps)
             return _Case(ending.day, Figures(None), (), considered, (), steps)
@@ -239,7 +241,9 @@ class _Engine:
         payments = self._draw(consumer, issuers)
         formed_at = self.account.formed_at(pick["formation_day"])
         interest = self.accrual.compute(route, cause, consumer, ending, formed_at, working)
-        beyond = 0 if route == COOLING_OFF else self._tell_beyond(pick, ending.day)
+        beyond = 0
+        if route != COOLING_OFF:
+            beyond = self._tell_beyond(pick, self._find_last_day(ending))
         custody = min(principal, self.account.pot)
         figures = Figures(
             principal, consumer, issuers, custody, principal - custody, interest, beyond
@@ -250,6 +254,13 @@ class _Engine:
             if agreement.what == "fee" and cause in agreement.when
         )
         return _Case(ending.day, figures, payments, considered, fees, tuple(working.steps))
+
+    def _find_last_day(self, ending: Ending) -> Day:
+        """Return the day until which a pass is used, or a delivery was before the end: what came
+        before the end on record was performance, also where an earlier one is assumed."""
+        if ending.recorded is None or isinstance(self.terms.deal, PeriodDeal):
+            return ending.day
+        return ending.recorded
 
     # -- arts 10, 15, 18, 19, 22
 
@@ -292,7 +303,7 @@ class _Engine:
         legal: Exact | None,
         cause: str,
         pick: Mapping[str, str],
-        ending: Ending,
+        until: Day,
         working: Working,
     ) -> tuple[int | None, tuple[Considered, ...]]:
         """Return the principal, and every agreement with what it would give: a better one
@@ -308,10 +319,10 @@ class _Engine:
                 offer: Exact | None = self.account.paid * agreement.share
             else:
                 word = PRICES if agreement.what == "prices" else agreement.basis
-                offer = self._offer(Basis(word, agreement), pick, ending.day, working)
+                offer = self._offer(Basis(word, agreement), pick, until, working)
             offers.append((number, agreement.what, None if offer is None else self._settle(offer)))
         if self._has_bonus() and self.terms.spend_order != UNSAID:
-            offer = self._offer(Basis(self.terms.spend_order), pick, ending.day, working)
+            offer = self._offer(Basis(self.terms.spend_order), pick, until, working)
             offers.append(
                 (
                     SPEND_ORDER,

@@ -37,8 +37,8 @@ export const QUESTION_WORDS = new Map([
     ["not_counted", ["有异议的提供并未发生", "they did not happen"]],
   ])]],
   ["after_end", [["第十五条第一款、民法典第五百六十六条第一款", "art. 15(1), civil code art. 566(1)"], new Map([
-    ["counted", ["终止或者确认之后的提供计为已提供", "what was delivered after the end or the finding counts as delivered"]],
-    ["not_counted", ["终止或者确认之后的提供不计为已提供", "what was delivered after the end or the finding does not count"]],
+    ["counted", ["已记录的终止或者确认之后的提供计为已提供", "what was delivered after the recorded end or finding counts as delivered"]],
+    ["not_counted", ["已记录的终止或者确认之后的提供不计为已提供", "what was delivered after the recorded end or finding does not count"]],
     ["whole", ["截止日之后的付款与提供一并计入", "what was paid and delivered after the as-of day counts all the same"]],
   ])]],
   ["bonus_units", [["第十八条第一款第二项、第二十一条", "art. 18(1)(2), 21"], new Map([

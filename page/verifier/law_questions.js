@@ -42,6 +42,11 @@ export function findPayees(account, asOf) {
   return new Map(payees.map((payee) => [payee, since.get(payee) ?? 0]));
 }
 
+/** Of an end that is assumed: the day of the one on record that came later, however late; else Infinity. */
+export function findLaterEnd(account) {
+  return Math.min(...listEndings(account, Infinity).values());
+}
+
 function listEndings(account, asOf) {
   const judged = account.latest("termination.judged");
   if (judged !== undefined) return new Map([["judgment", judged.data.day]]);
@@ -118,7 +123,9 @@ function askAfterEnd(account, isPeriod, endings) {
   const isAfter = (day) => day > first;
   if (endings.has("assumed")) {
     const days = [...delivered, ...account.payments.map(({ at }) => dayOf(at))];
-    return [days.some(isAfter) ? "whole" : "counted"];
+    if (!days.some(isAfter)) return ["counted"];
+    const ended = findLaterEnd(account);
+    return delivered.some((day) => day > ended) ? ["whole", "not_counted"] : ["whole"];
   }
   return delivered.some(isAfter) ? ["counted", "not_counted"] : ["counted"];
 }

@@ -9,8 +9,8 @@ import { CoolingOff } from "./law_cooling_off.js";
 import { dayOf } from "./law_days.js";
 import { FEN, fraction, greater, least, most, round, subtract, times } from "./law_fractions.js";
 import { Accrual } from "./law_interest.js";
-import { findEndings, findPayees, findQuestions, findTelling, isLimitedInCapacity, listPicks } from "./law_questions.js";
-import { CAUSES, isOfUnits, isStored } from "./law_terms.js";
+import { findEndings, findLaterEnd, findPayees, findQuestions, findTelling, isLimitedInCapacity, listPicks } from "./law_questions.js";
+import { CAUSES, isOfPeriod, isOfUnits, isStored } from "./law_terms.js";
 import { Valuation } from "./law_value.js";
 
 const DISCOUNTED = { word: "discounted" };
@@ -65,6 +65,7 @@ class Engine {
     this.accrual = new Accrual(account, published, asOf, findPayees(account, asOf));
     const endings = findEndings(account, asOf);
     this.endings = endings.size > 0 ? endings : new Map([["assumed", asOf]]);
+    this.laterEnd = findLaterEnd(account);
     const found = account.latest("invalidity.found");
     this.invalidOn = found === undefined ? null : dayOf(found.at);
   }
@@ -106,12 +107,14 @@ class Engine {
   /** The figures of one combination of answers. */
   #workCase(route, cause, pick) {
     const { account } = this;
-    let [principal, ended] = [null, this.invalidOn];
+    // `until`: what came before the end on record was performance, also where an earlier one is assumed.
+    let [principal, ended, until] = [null, this.invalidOn, null];
     if (route === "cooling_off") {
       [principal, ended] = this.coolingOff.compute(pick);
     } else {
       if (route === "termination") ended = this.endings.get(pick.ended_by);
-      principal = this.#findPrincipal(route, cause, pick, ended);
+      until = pick.ended_by === "assumed" && !isOfPeriod(account.terms.deal) ? this.laterEnd : ended;
+      principal = this.#findPrincipal(route, cause, pick, until);
     }
     if (principal === null) return { principal, interest: [] };
     const [consumer, issuers] = this.#share(principal, pick);
@@ -124,7 +127,7 @@ class Engine {
       custody,
       merchant: principal - custody,
       interest: this.accrual.compute(route, cause, consumer, ended, formedAt),
-      beyond: route === "cooling_off" ? 0n : this.#tellBeyond(pick, ended),
+      beyond: route === "cooling_off" ? 0n : this.#tellBeyond(pick, until),
     };
   }
 

@@ -464,3 +464,18 @@ def test_a_release_dated_ahead_does_not_hide_that_a_pass_has_not_begun() -> None
     assert [value for name, value in outcome.effects if name == "finding"] == [
         "released_before_delivery", "occurred_in_the_future",
     ]  # fmt: skip
+
+
+def test_what_was_delivered_after_the_end_is_as_open_by_an_as_of_day_before_it() -> None:
+    """Who computed as of the day before the end had all of it counted in the only result: the
+    merchant owed less by what it alone had recorded."""
+    world = paid_world()
+    world.publish_data()
+    world.done("service.delivered", CUT)
+    world.step_ms = 86_400_000
+    world.done("termination.requested", {"cure_until": None}, "c-1")
+    ended = day_of(world.chain.header.time_ms)
+    world.done("service.delivered", CUT | {"units": 10, "debited": 48_000})
+    for days in (-1, 0):
+        world.done("refund.computed", {"as_of": show_day(ended + days)}, "m-1")
+        assert world.card.due_high == 95_200, days

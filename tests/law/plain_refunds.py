@@ -170,6 +170,8 @@ class Clerk:
         if pick["disputed"] == "not_counted":
             rows = [d for d in rows if not d["objected"]]
         if pick["after_end"] == "not_counted":
+            if pick.get("ended_by") == "assumed":
+                until = min(self.endings(until=None).values())
             rows = [d for d in rows if d["day"] <= until]
         return rows
 
@@ -541,7 +543,9 @@ class Clerk:
 
     # -- when it ended (civil code 562, 565; art 17)
 
-    def endings(self) -> dict[str, int]:
+    def endings(self, until: int | None = 0) -> dict[str, int]:
+        """What may have ended it, on whatever day; times to perform run out by a day, or ever."""
+        until = self.as_of if until == 0 else until
         judged = self.latest("termination.judged")
         if judged:
             return {"judgment": iso(judged[-1]["data"]["day"])}
@@ -554,10 +558,10 @@ class Clerk:
             if arrived is not None:
                 day = day_of(arrived)
                 if request["data"]["cure_until"] is not None:
-                    until = day_of(request["data"]["cure_until"])
-                    if until > self.as_of:
+                    cured = day_of(request["data"]["cure_until"])
+                    if until is not None and cured > until:
                         continue  # there is still time to perform
-                    day = max(day, until)
+                    day = max(day, cured)
                 found["notice"] = min(day, found.get("notice", day))
         for served in self.all("complaint.served"):
             day = day_of(served["at"])
@@ -899,6 +903,10 @@ class Clerk:
                 if "assumed" in days:
                     if self.goes_on():
                         asks["after_end"] = ["whole"]
+                        came = min(self.endings(until=None).values(), default=None)
+                        late = [d for d in self.deliveries if came is not None and d["day"] > came]
+                        if late and "term" not in self.deal:
+                            asks["after_end"].append("not_counted")
                 elif route != "cooling_off" and self.deliveries:
                     asks["after_end"] = ["counted", "not_counted"]
                 names = list(asks)
@@ -954,9 +962,10 @@ class Clerk:
             kind_of[answers] = kinds.index(figure)
         matters = []
         for place, name in enumerate(names):
+            if asks[name][0] in ("assumed", "whole"):
+                matters.append(place)  # nothing ended it: that is always said
+                continue
             if len(asks[name]) == 1:
-                if asks[name] in (["assumed"], ["whole"]):
-                    matters.append(place)  # nothing ended it: that is always said
                 continue  # nothing to forget, and nothing to say
             seen: dict[tuple[str, ...], int] = {}
             for answers, kind in kind_of.items():

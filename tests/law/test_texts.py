@@ -331,8 +331,8 @@ def test_a_finding_of_invalidity_is_no_end_and_one_after_the_as_of_day_is_told()
     english, chinese = render(text, "en"), render(text, "zh")
     assert "   Found 2025-08-01\n" in english
     assert "   确认之日 2025-08-01\n" in chinese
-    assert "what was delivered after the end or the finding counts as delivered (" in english
-    assert "终止或者确认之后的提供计为已提供 (" in chinese
+    assert "what was delivered after the recorded end or finding counts as delivered (" in english
+    assert "已记录的终止或者确认之后的提供计为已提供 (" in chinese
     assert "Ended" not in english
     assert "after the as-of day" not in english
     early = text.replace("2025-08-10", "2025-07-20")
