@@ -89,6 +89,7 @@ class Account:
     released: int
     """To the merchant, but for interest of the account that is the merchant's own."""
     deliveries: tuple[Delivery, ...]
+    """In the order in which they happened, as payments are."""
     facts: dict[str, tuple[Fact, ...]]
     """By kind, in order."""
     arrivals: dict[int, Ms]

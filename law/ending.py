@@ -73,7 +73,7 @@ def assume_ending(terms: Terms, account: Account, as_of: Day) -> Ending:
     """Return the ending of a contract that has not ended: as if it did on the as-of day. Which end
     is on record was so by the last delivery, a time to perform that had run out by then included:
     of one after that, nothing was delivered later."""
-    last = max((delivery.day for delivery in account.deliveries), default=as_of)
+    last = account.deliveries[-1].day if account.deliveries else as_of
     later = [ending.day for ending in find_endings(terms, account, last)] if last > as_of else []
     return Ending(ASSUMED, as_of, (), min(later, default=None))
 

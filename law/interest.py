@@ -115,7 +115,8 @@ class Accrual:
     """Works out the interest of a contract's results."""
 
     __slots__ = (
-        "_paid_back", "_repaid", "_returned", "_runs", "account", "as_of", "published", "terms"
+        "_is_interest_first", "_paid_back", "_repaid", "_returned", "_runs", "account", "as_of",
+        "published", "terms",
     )  # fmt: skip
 
     def __init__(
@@ -149,6 +150,10 @@ class Accrual:
         more (civil code 560(2)). What an issuer was paid before was its own."""
         self._returned: int = sum(fact.data.amount for fact in repaid)
         self._paid_back = _list_paid_back(self._repaid)
+        self._is_interest_first = terms.debts != PRINCIPAL_FIRST and any(
+            fact.data.source == "merchant" for fact in self._repaid
+        )
+        """Whether something paid back went to interest first (civil code 561)."""
 
     def compute(
         self,
@@ -261,8 +266,7 @@ class Accrual:
             ]
         article = f"{_ARTICLE_OF_RATE[AT_ACCOUNT in name]}, 17({2 if run.is_earlier else 1})"
         inputs += self._paid_back
-        by_merchant = any(fact.data.source == "merchant" for fact in self._repaid)
-        if by_merchant and self.terms.debts != PRINCIPAL_FIRST:
+        if self._is_interest_first:
             article += "; civil code 561"
         working.rounded(
             f"I {name}", article, _FORMULA[AT_ACCOUNT in name], fen, self.terms.rounding, *inputs

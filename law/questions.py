@@ -280,16 +280,16 @@ def _find_after_end(terms: Terms, account: Account, endings: Sequence[Ending]) -
     so does what was paid later."""
     if not endings:
         return (COUNTED,)
-    first = min(ending.day for ending in endings)
-    is_valued = not isinstance(terms.deal, PeriodDeal)
-    is_later = is_valued and any(delivery.day > first for delivery in account.deliveries)
+    first = min([ending.day for ending in endings])
+    is_valued = bool(account.deliveries) and not isinstance(terms.deal, PeriodDeal)
+    last = account.deliveries[-1].day if is_valued else first
     if endings[0].how == ASSUMED:
         ended = endings[0].recorded
-        if is_later and ended is not None and any(d.day > ended for d in account.deliveries):
+        if ended is not None and last > ended:
             return (WHOLE, NOT_COUNTED)
-        is_later = is_later or any(day_of(payment.at) > first for payment in account.payments)
+        is_later = last > first or any(day_of(payment.at) > first for payment in account.payments)
         return (WHOLE,) if is_later else (COUNTED,)
-    return (COUNTED, NOT_COUNTED) if is_later else (COUNTED,)
+    return (COUNTED, NOT_COUNTED) if last > first else (COUNTED,)
 
 
 def is_ratio_pass(terms: Terms, route: str) -> bool:

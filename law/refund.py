@@ -228,6 +228,7 @@ class _Engine:
         if route == COOLING_OFF and self.cooling_off is not None:
             principal, day = self.cooling_off.compute_principal(pick, working)
             ending = Ending(COOLING_OFF, day, (self.cooling_off.request.position,))
+            until = day
         else:
             if ending is None:
                 ending = find_invalidity(self.account)[1]
@@ -241,9 +242,7 @@ class _Engine:
         payments = self._draw(consumer, issuers)
         formed_at = self.account.formed_at(pick["formation_day"])
         interest = self.accrual.compute(route, cause, consumer, ending, formed_at, working)
-        beyond = 0
-        if route != COOLING_OFF:
-            beyond = self._tell_beyond(pick, self._find_last_day(ending))
+        beyond = 0 if route == COOLING_OFF else self._tell_beyond(pick, until)
         custody = min(principal, self.account.pot)
         figures = Figures(
             principal, consumer, issuers, custody, principal - custody, interest, beyond
