@@ -45,14 +45,14 @@ from contracts.parties import PartyRecord
 from contracts.standing import find_role, find_role_towards_merchant
 from law.account import fold
 from law.canonical import compute_hash, encode
-from law.case import Case, CaseReader, find_range, find_shares
+from law.case import Case, CaseReader, find_range, find_series, find_shares
 from law.checks import find_breaches
 from law.clauses import check_clauses, check_prompting
 from law.days import day_of, parse_day
 from law.derivation import Derivation
 from law.entries import StreamEntry, find_consumer, to_facts
 from law.finding import Finding
-from law.published import DEPOSIT_1Y, LPR_1Y, REST_DAYS
+from law.published import ACCOUNT
 from law.refund import derive
 from law.rules import Pack, schedule
 
@@ -99,27 +99,34 @@ def gather(
     past: Sequence[Past],
     merchant_past: Sequence[Past],
 ) -> Papers:
-    """Return a contract's papers; `read` gives the record of a row."""
+    """Return a contract's papers; `read` gives the record of a row.
+
+    Pages stand by series and position, in the one order that verifiers take. Accounts whose names
+    differ by a stroke and a full stop share a stream, and only some of them may be the contract's.
+    """
     static = read(STATIC_PREFIX + stream)
     assert isinstance(static, SignedRecord), "a contract's record has its static part beside it"
     terms = read(DOCUMENT_PREFIX + static.terms.hex())
     assert isinstance(terms, DocumentRecord), "a contract's terms are never removed"
     entries = _read_entries(party, record, past)
     institution = _find_institution(party, record.custodian)
-    accounts = [
-        account_stream(institution, str(entry.data["account"]))
-        for entry in entries
-        if entry.kind == "funds.locked" and entry.data["account"] is not None
+    series = find_series([{"data": entry.data, "kind": entry.kind} for entry in entries])
+    streams = [
+        account_stream(institution, name.removeprefix(ACCOUNT))
+        if name.startswith(ACCOUNT)
+        else published_stream(name)
+        for name in series
     ]
-    series = [published_stream(name) for name in (LPR_1Y, DEPOSIT_1Y, REST_DAYS)]
     pages = []
-    for name in dict.fromkeys([*series, *accounts]):
-        versions = read(name)
+    for stream_name in dict.fromkeys(streams):
+        versions = read(stream_name)
         if isinstance(versions, VersionsRecord):
             for version in versions.versions:
                 page = read(DOCUMENT_PREFIX + version.hash.hex())
                 assert isinstance(page, DocumentRecord), "a published page is never removed"
                 pages.append({**json.loads(page.raw), "position": version.position})
+    pages = [page for page in pages if page["series"] in series]
+    pages.sort(key=lambda page: (series.index(page["series"]), page["position"]))
     merchant_entries = _read_merchants_entries(read, party, record.merchant, merchant_past)
     return Papers(terms.raw, entries, to_facts(merchant_entries), pages)
 

@@ -316,8 +316,8 @@ MUTANTS = (
     Mutant(
         "rate-said-by-anybody",
         "contracts/refunds.py",
-        "        account_stream(institution, str(entry.data",
-        "        account_stream('bank-4', str(entry.data",
+        "        account_stream(institution, name",
+        "        account_stream('bank-4', name",
         "another institution than the custodian says what the account bears",
         "tests/contracts/test_refunds.py::test_what_an_account_bears_is_said_by_whoever_keeps_it",
     ),

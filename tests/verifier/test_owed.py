@@ -564,3 +564,29 @@ def test_money_that_was_not_there() -> None:
     assert step.explanation.en == (
         "entries[9]: 1000000000 fen were moved, but only 100000 were locked."
     )
+
+
+def rates_of(account: str, ppm: int) -> dict[str, Any]:
+    return {
+        "format": "evidence-ledger/published",
+        "points": [{"from": "2025-01-01", "ppm": ppm}],
+        "series": f"account/{account}",
+        "source": "the bank",
+        "version": 1,
+    }
+
+
+@pytest.mark.parametrize("locked", [("a/1", "a.1"), ("a.1",)])
+def test_pages_of_two_accounts_in_one_stream_are_no_disorder(locked: tuple[str, ...]) -> None:
+    """Names with a stroke and a full stop share a stream: an honest node's file was refused."""
+    made = LifeWorld()
+    assert not made.sign().refused
+    for account in locked:
+        made.done("funds.locked", LOCKED | {"account": account, "custody": "ordered"}, "bank-0")
+    for ppm, account in enumerate(("a/1", "a.1", "a/1")):
+        page = {"document": rates_of(account, ppm)}
+        made.must("data.publish", "published/account.bank-0.a.1", page, "bank-0")
+    made.publish_data()
+    made.done("refund.computed", {"as_of": AS_OF}, "c-1")
+    report = verify_evidence(made.history("card-1", SIGNERS[:3]), made.chain_id)
+    assert report.failed is None, report.failed.explanation.en
