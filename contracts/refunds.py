@@ -48,8 +48,9 @@ from law.canonical import compute_hash, encode
 from law.case import Case, CaseReader, find_range, find_series, find_shares
 from law.checks import find_breaches
 from law.clauses import check_clauses, check_prompting
-from law.days import day_of, parse_day
+from law.days import day_of, parse_day, show_day
 from law.derivation import Derivation
+from law.ending import find_endings
 from law.entries import StreamEntry, find_consumer, to_facts
 from law.finding import Finding
 from law.published import ACCOUNT
@@ -205,6 +206,7 @@ def compute(
     as_of = _read_day(context, data)
     case = read_case(context, record)
     with refused_by_law("not_computable"):
+        _refuse_day_before_end(context, case, as_of)
         derivation = derive(case.terms, case.facts, case.published, as_of)
     low, high = find_range(derivation)
     consumer, issuers = find_shares(derivation)
@@ -230,6 +232,16 @@ def compute(
         ("due_high", high),
         ("owed", after.owed),
     ]
+
+
+def _refuse_day_before_end(context: Context, case: Case, as_of: int) -> None:
+    """Refuse an as-of day on which a contract that has ended had not: what is owed follows from its
+    end, and nobody chooses another by choosing a day."""
+    today = day_of(context.time_ms)
+    endings = find_endings(case.terms, fold(case.terms, case.facts), today)
+    first = min((ending.day for ending in endings if ending.day <= today), default=as_of)
+    if as_of < first:
+        raise Refusal("as_of_before_end", ("as_of", show_day(as_of)), ("day", show_day(first)))
 
 
 def _list_payees(derivation: Derivation) -> list[str]:

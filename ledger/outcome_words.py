@@ -108,6 +108,10 @@ REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "own_notice": ("通知人不得自证送达", "who sent a notice cannot say that it arrived"),
     "published_by_another": ("该名称由他人公布", "another publishes under this name"),
     "refund_above_due": ("退款超过应退金额", "it is more than is owed"),
+    "as_of_before_end": (
+        "计算截止日早于合同终止之日",
+        "the as-of day lies before the end",
+    ),
     "as_of_too_far_ahead": ("计算截止日过于靠后", "the as-of day lies too far ahead"),
     "share_above_due": ("退款超过该收款人的份额", "it is more than this payee's share"),
     "still_locked": ("尚有锁定资金", "money is still locked"),

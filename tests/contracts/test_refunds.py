@@ -466,9 +466,9 @@ def test_a_release_dated_ahead_does_not_hide_that_a_pass_has_not_begun() -> None
     ]  # fmt: skip
 
 
-def test_what_was_delivered_after_the_end_is_as_open_by_an_as_of_day_before_it() -> None:
-    """Who computed as of the day before the end had all of it counted in the only result: the
-    merchant owed less by what it alone had recorded."""
+def test_a_contract_that_has_ended_is_computed_as_of_no_day_before_its_end() -> None:
+    """Who computed as of the day before the end had all counted that it alone had recorded since,
+    or less use of a pass."""
     world = paid_world()
     world.publish_data()
     world.done("service.delivered", CUT)
@@ -476,6 +476,10 @@ def test_what_was_delivered_after_the_end_is_as_open_by_an_as_of_day_before_it()
     world.done("termination.requested", {"cure_until": None}, "c-1")
     ended = day_of(world.chain.header.time_ms)
     world.done("service.delivered", CUT | {"units": 10, "debited": 48_000})
-    for days in (-1, 0):
-        world.done("refund.computed", {"as_of": show_day(ended + days)}, "m-1")
-        assert world.card.due_high == 95_200, days
+    world.done("refund.computed", {"as_of": show_day(ended)}, "m-1")
+    assert world.card.due_high == 95_200
+    before = show_day(ended - 1)
+    assert world.event("refund.computed", {"as_of": before}, "m-1") == refused(
+        "as_of_before_end", ("as_of", before), ("day", show_day(ended))
+    )
+    assert world.card.due_high == 95_200

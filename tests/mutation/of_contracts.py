@@ -16,6 +16,15 @@ ROOM = "tests/contracts/test_room.py::"
 
 MUTANTS = (
     Mutant(
+        "end-chosen-by-the-as-of-day",
+        "contracts/refunds.py",
+        "    if as_of < first:",
+        "    if False:",
+        "whoever computes chooses by the day what counts as performance",
+        "tests/contracts/test_refunds.py::"
+        "test_a_contract_that_has_ended_is_computed_as_of_no_day_before_its_end",
+    ),
+    Mutant(
         "duplicate-in-the-block",
         "contracts/execution.py",
         "        if tx_id in self._tx_ids or (\n",
