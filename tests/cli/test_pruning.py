@@ -20,6 +20,7 @@ from api.ports import Unavailable
 from cli import pruning
 from cli.drafts import Draft
 from contracts.execution import Chain, execute_block, parse_candidate
+from law.days import day_of, show_day
 from ledger.block import TransactionEntry, decode_entry
 from ledger.transaction import compute_tx_id, decode_transaction
 from node.archived import find_archived, open_segments
@@ -89,9 +90,10 @@ def execute_later(home: NodeHome, chain: StoredChain) -> tuple[bytes, list[str]]
     _, state, close = opened(home, chain.genesis)
     notice = state.stream("contract/life").newest.hex()
     time_ms = state.header.time_ms + 1
+    owed = {"as_of": show_day(day_of(time_ms))}
     drafts = [
         Draft("notice.arrived", {"of": notice}, "contract/life", "arrived", ["bank-a"]),
-        Draft("refund.computed", {"as_of": "2026-01-20"}, "contract/life", "owed", ["bank-a"]),
+        Draft("refund.computed", owed, "contract/life", "owed", ["bank-a"]),
     ]
     signed = [
         chain._sign(replace(draft, salt=f"{at:032x}"), time_ms) for at, draft in enumerate(drafts)

@@ -15,6 +15,7 @@ from cli.client import ApiError
 from cli.demo import GATEWAY
 from cli.drafts import Draft
 from cli.main import main
+from law.days import day_of, show_day
 from node.home import NodeHome
 from node.snapshot_files import Base
 from storage.files import DiskDirectory
@@ -195,7 +196,8 @@ def test_a_joined_node_computes_what_is_owed_from_entries_older_than_its_base(
     assert refused.value.http_status == 404
     network.devnet.kill(0)  # the network needs the joined node's vote
     act(network, 3, "notice.arrived", LIFE, {"of": notice}, GATEWAY)
-    act(network, 3, "refund.computed", LIFE, {"as_of": "2026-01-20"}, GATEWAY)
+    tomorrow = show_day(day_of(time.time_ns() // 1_000_000) + 1)
+    act(network, 3, "refund.computed", LIFE, {"as_of": tomorrow}, GATEWAY)
     file = tmp_path / "life.case.json"
     with network.client(3) as three:
         file.write_bytes(three.history(LIFE.removeprefix("contract/")))
