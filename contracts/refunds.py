@@ -238,6 +238,8 @@ def _refuse_day_before_end(context: Context, case: Case, as_of: int) -> None:
     """Refuse an as-of day on which a contract that has ended had not: what is owed follows from its
     end, and nobody chooses another by choosing a day."""
     today = day_of(context.time_ms)
+    if as_of >= today:
+        return
     endings = find_endings(case.terms, fold(case.terms, case.facts), today)
     first = min((ending.day for ending in endings if ending.day <= today), default=as_of)
     if as_of < first:
