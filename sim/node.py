@@ -55,7 +55,7 @@ from sim.deployment import MEMORY, TICK_MS, TIMING, Deployment
 from sim.disk import ProcessEnded, Survival, VirtualDirectory, VirtualStore
 from sim.liars.liar import Liar
 from sim.peer_lines import PeerLines
-from sim.promising import Answered, DiskWork, Promising
+from sim.promising import Answered, DiskWork, ProcessShell, Promising
 from sim.relaying import TURNS, ReadRelayed, Relaying
 from sim.telling import describe_event
 from sim.violation import Violation
@@ -360,8 +360,7 @@ class Node:
         """Begin to take what clients submit."""
         if self._relaying is None or self.driver is None:
             return
-        self._promising = Promising(
-            self._around.coverage,
+        shell = ProcessShell(
             self._relaying,
             self.driver,
             disk,
@@ -370,6 +369,7 @@ class Node:
             write=self._write_spool,
             fail=self._fail,
         )
+        self._promising = Promising(self._around.coverage, self._relaying.loop, shell)
 
     def _find_untaken(self, promised: Sequence[bytes]) -> list[bytes]:
         """Return what of it is owed and not in the pool."""

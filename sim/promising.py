@@ -25,6 +25,7 @@ from node.relayed import Relayed
 from node.shell import Disk
 from node.submissions import Quota, Submissions
 from sim.coverage import Coverage
+from sim.loop import VirtualLoop
 from sim.relaying import Relaying
 from storage.files import StorageFailure
 
@@ -40,26 +41,13 @@ DiskWork = Callable[[], None]
 class Promising:
     """Of one process, from its start to its end; see the module's text."""
 
-    def __init__(
-        self,
-        coverage: Coverage,
-        relaying: Relaying,
-        driver: Driver,
-        disk: Disk,
-        *,
-        now_ms: Callable[[], int],
-        perform: Callable[[Admitted], Awaitable[None]],
-        write: Callable[[DiskWork, asyncio.Future[None]], None],
-        fail: Callable[[Words], None],
-    ) -> None:
-        """`write` has something done on the spool's thread and tells the future of its end; `fail`
-        stops the node, later."""
+    def __init__(self, coverage: Coverage, loop: VirtualLoop, shell: ProcessShell) -> None:
         self._coverage = coverage
-        self._loop = relaying.loop
+        self._loop = loop
         self._submissions = Submissions(
-            _Shell(relaying, driver, disk, now_ms, perform, write, fail),
+            shell,
             Quota(QUOTA_PER_S, QUOTA_PER_S),
-            lambda tx_id: find_position(disk.store, tx_id),
+            lambda tx_id: find_position(shell.disk.store, tx_id),
             lambda reason: coverage.count(f"refused at the door: {reason.value}"),
         )
 
@@ -83,7 +71,7 @@ class Promising:
         self._submissions.settle(tx_ids)
 
 
-class _Shell:
+class ProcessShell:
     """What `node.submissions.Surroundings` says, of a simulated process."""
 
     def __init__(
@@ -91,11 +79,14 @@ class _Shell:
         relaying: Relaying,
         driver: Driver,
         disk: Disk,
+        *,
         now_ms: Callable[[], int],
         perform: Callable[[Admitted], Awaitable[None]],
         write: Callable[[DiskWork, asyncio.Future[None]], None],
         fail: Callable[[Words], None],
     ) -> None:
+        """`write` has something done on the spool's thread and tells the future of its end; `fail`
+        stops the node, later."""
         self.driver = driver
         self.disk = disk
         self.examiner: Examiner = relaying.examiner
